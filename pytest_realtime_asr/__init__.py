@@ -1,0 +1,1 @@
+"""Tests realtime speech-recognition servers with pytest."""

@@ -1,0 +1,1 @@
+"""The packaged suite that judges any server."""

@@ -1,0 +1,1 @@
+"""A realtime speech-recognition server with faults, for tests."""

@@ -1,0 +1,1 @@
+"""Measures of a session, each a pure function of its timeline."""

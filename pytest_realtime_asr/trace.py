@@ -1,0 +1,297 @@
+"""The evidence of one session: every frame with its times, as it crossed the wire.
+
+All times are integer nanoseconds of one monotonic clock, counted from the instant at
+which the connection was begun. A trace knows no dialect: it stores frames and never
+what they mean, so that a better reader can judge an old trace again. Audio is stored
+as a span of a named asset and not as the bytes, which is thirty times smaller.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+FORMAT = 1
+_REMOVED = "[removed]"
+
+
+class Sender(enum.Enum):
+    """Who sent a frame."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class Vantage(enum.Enum):
+    """Who recorded the trace."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class Ending(enum.Enum):
+    """How a session came to its end."""
+
+    CLOSED_BY_US = "closed by us"
+    CLOSED_BY_PEER = "closed by peer"
+    REFUSED = "refused"
+    DEADLINE = "deadline"
+    LIMIT = "limit"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of audio: samples ``start`` to ``stop`` (exclusive) of an asset."""
+
+    asset: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One frame on the wire.
+
+    ``at`` is when we had received the peer's frame, or when the socket had taken ours.
+    Our own frames also carry ``due`` (when the audio clock says it should leave) and
+    ``woke`` (when we came to send it): ``woke - due`` is our lateness, ``at - woke``
+    is a peer or a path that does not read. ``text`` is a text frame, ``data`` a binary
+    one; where ``span`` is set, the audio itself was left out of ``text``. ``raw`` marks
+    a frame that the test wrote by hand.
+    """
+
+    sender: Sender
+    at: int
+    text: str | None = None
+    data: bytes | None = None
+    due: int | None = None
+    woke: int | None = None
+    span: Span | None = None
+    raw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How and when a session ended.
+
+    ``code`` is the WebSocket close code or, for a refused handshake, the HTTP status.
+    """
+
+    how: Ending
+    at: int
+    code: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How late the recorder's own clock ticks came, in ns, every ``TICK`` ns.
+
+    ``late`` holds the lateness of each tick that came more than 1 ms late; ticks that
+    were missed altogether count with the lateness that they would have had.
+    """
+
+    ticks: int = 0
+    late: tuple[int, ...] = ()
+
+
+NO_LAG = Lag()
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """All frames of one session, in the order in which the recorder saw them."""
+
+    vantage: Vantage
+    dialect: str
+    rate: int
+    target: str
+    started: datetime
+    opened: int | None
+    records: tuple[Record, ...]
+    end: End
+    lag: Lag = NO_LAG
+
+    def dumps(self) -> bytes:
+        """The trace as JSON Lines: a head, one line for each record, the end."""
+        head = {
+            "format": FORMAT,
+            "vantage": self.vantage,
+            "dialect": self.dialect,
+            "rate": self.rate,
+            "target": self.target,
+            "started": self.started,
+            "opened": self.opened,
+        }
+        tail = {"end": self.end, "lag": self.lag}
+        lines = [head, *map(_sparse, self.records), tail]
+        return msgspec.json.Encoder().encode_lines(lines)
+
+    def write(self, path: Path) -> None:
+        """Write the trace to ``path`` as JSON Lines."""
+        path.write_bytes(self.dumps())
+
+
+class _Head(msgspec.Struct):
+    format: int
+    vantage: Vantage
+    dialect: str
+    rate: int
+    target: str
+    started: datetime
+    opened: int | None
+
+
+class _Tail(msgspec.Struct):
+    end: End
+    lag: Lag
+
+
+def _sparse(record: Record) -> dict[str, object]:
+    """The record without the fields that are at their default."""
+    fields = msgspec.to_builtins(record)
+    return {name: value for name, value in fields.items() if value not in (None, False)}
+
+
+def loads(lines: bytes) -> Trace:
+    """Read a trace from JSON Lines; ``ValueError`` names the line that is wrong."""
+    rows = lines.splitlines()
+    if len(rows) < 2:
+        raise ValueError("not a trace: it needs a head line and an end line")
+    head = _decode(rows[0], _Head, 1)
+    if head.format != FORMAT:
+        raise ValueError(f"trace format {head.format}; this version reads {FORMAT}")
+    records = [_decode(row, Record, n) for n, row in enumerate(rows[1:-1], 2)]
+    tail = _decode(rows[-1], _Tail, len(rows))
+    return Trace(
+        vantage=head.vantage,
+        dialect=head.dialect,
+        rate=head.rate,
+        target=head.target,
+        started=head.started,
+        opened=head.opened,
+        records=tuple(records),
+        end=tail.end,
+        lag=tail.lag,
+    )
+
+
+def read(path: Path) -> Trace:
+    """Read a trace file; ``ValueError`` names the file and the line that is wrong."""
+    try:
+        return loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+_T = TypeVar("_T")
+
+
+def _decode(row: bytes, kind: type[_T], number: int) -> _T:
+    try:
+        return msgspec.json.decode(row, type=kind)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"line {number}: {error}") from error
+
+
+class Recorder:
+    """The one mutable thing of a session: it collects records and freezes a Trace.
+
+    ``secrets`` are removed from everything that is recorded, so that no report can
+    show them. ``clock`` gives nanoseconds; the recorder's zero is its construction.
+    """
+
+    def __init__(
+        self,
+        *,
+        vantage: Vantage,
+        dialect: str,
+        rate: int,
+        target: str,
+        secrets: Iterable[str] = (),
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._secrets = tuple(secret for secret in secrets if secret)
+        self._clock = clock
+        self._zero = clock()
+        self._started = datetime.now(UTC)
+        self._vantage = vantage
+        self._dialect = dialect
+        self._rate = rate
+        self._target = self._clean(target)
+        self._opened: int | None = None
+        self._end: End | None = None
+        self.records: list[Record] = []
+
+    def now(self) -> int:
+        """Nanoseconds since the recorder's zero."""
+        return self._clock() - self._zero
+
+    def open(self) -> None:
+        """Note that the connection stands."""
+        self._opened = self.now()
+
+    def received(
+        self, sender: Sender, at: int, frame: str | bytes, *, span: Span | None = None
+    ) -> Record:
+        """Record the peer's frame, stamped ``at`` by whoever read the socket."""
+        return self._add(Record(sender, at, span=span), frame)
+
+    def sent(
+        self,
+        sender: Sender,
+        frame: str | bytes,
+        *,
+        due: int,
+        woke: int,
+        span: Span | None = None,
+        raw: bool = False,
+    ) -> Record:
+        """Record our own frame at the instant at which the socket had taken it."""
+        record = Record(sender, self.now(), due=due, woke=woke, span=span, raw=raw)
+        return self._add(record, frame)
+
+    def end(self, how: Ending, *, code: int | None = None, reason: str = "") -> None:
+        """Note the end; the first one noted stands."""
+        if self._end is None:
+            self._end = End(how, self.now(), code, self._clean(reason))
+
+    @property
+    def ended(self) -> End | None:
+        """The end, once it was noted."""
+        return self._end
+
+    def freeze(self, *, lag: Lag = NO_LAG) -> Trace:
+        """The trace so far; where no end was noted yet, it ends now by our hand."""
+        return Trace(
+            vantage=self._vantage,
+            dialect=self._dialect,
+            rate=self._rate,
+            target=self._target,
+            started=self._started,
+            opened=self._opened,
+            records=tuple(self.records),
+            end=self._end or End(Ending.CLOSED_BY_US, self.now()),
+            lag=lag,
+        )
+
+    def _add(self, record: Record, frame: str | bytes) -> Record:
+        if isinstance(frame, str):
+            record = replace(record, text=self._clean(frame))
+        else:
+            record = replace(record, data=frame)
+        self.records.append(record)
+        return record
+
+    def _clean(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, _REMOVED)
+        return text
