@@ -1,1 +1,132 @@
-"""The wire protocols."""
+"""The wire protocols: what a client says and hears, what a server says and hears.
+
+A dialect is found by its name among the entry points of the group
+``pytest_realtime_asr.dialects``. Everything in it is a value or a fold: it touches no
+clock and no socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Protocol
+
+from pytest_realtime_asr.rules import Message, Observation, Requirement
+from pytest_realtime_asr.timeline import Event, Timeline, Usage
+from pytest_realtime_asr.trace import Record, Trace
+
+GROUP = "pytest_realtime_asr.dialects"
+
+
+class Reader(Protocol):
+    """A fold of the records of one session, in their order, into its meaning.
+
+    ``ready`` is when the server said that the session may begin (ns), else ``None``.
+    """
+
+    ready: int | None
+
+    def step(self, record: Record, message: Message) -> Sequence[Event]:
+        """The events that this record adds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What a server does on hearing one frame.
+
+    It answers with ``replies``; ``begin`` starts an utterance, ``audio`` (PCM) belongs
+    to the one that is open or comes next, ``finish`` says that its audio is complete.
+    ``silent`` stops it from reading on, ``close`` ends the connection with this code,
+    and ``die`` ends the whole process.
+    """
+
+    replies: Iterable[str] = ()
+    begin: bool = False
+    audio: bytes = b""
+    finish: bool = False
+    silent: bool = False
+    close: int | None = None
+    die: bool = False
+
+
+class Server(Protocol):
+    """The server's side of one session, without its socket and its recogniser."""
+
+    def open(self, session: str, created: int) -> Iterable[str]:
+        """What the server says as soon as the connection stands.
+
+        ``session`` is the id that it gives the session, ``created`` its time in unix
+        seconds.
+        """
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        """What a frame of the client makes it do."""
+
+    def partial(self, added: str) -> Iterable[str]:
+        """The frames for a piece of text that the open utterance goes on with."""
+
+    def final(self, text: str, usage: Usage) -> Iterable[str]:
+        """The frames that end the open utterance."""
+
+
+class Dialect(Protocol):
+    """One protocol. ``rate`` is in Hz, ``path`` is that of the WebSocket."""
+
+    name: str
+    rate: int
+    path: str
+    requirements: tuple[Requirement, ...]
+
+    def parse(self, record: Record) -> Message:
+        """What a frame says; never raises, whatever the frame holds."""
+
+    def reader(self) -> Reader:
+        """A new reader for one session."""
+
+    def configure(self, model: str, options: Mapping[str, object]) -> Sequence[str]:
+        """The frames that a client sends to set a session up."""
+
+    def begin(self) -> Sequence[str]:
+        """The frames that a client sends before the audio of an utterance."""
+
+    def append(self, pcm: bytes) -> bytes:
+        """The frame that carries this audio, as UTF-8; built on the measured path."""
+
+    def finish(self) -> Sequence[str]:
+        """The frames that tell the server that the audio is complete."""
+
+    def server(self, models: Sequence[str]) -> Server:
+        """The server's side of a new session."""
+
+
+def load(name: str) -> Dialect:
+    """The dialect of this name; ``LookupError`` names those that are installed."""
+    found = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in found:
+        raise LookupError(
+            f"unknown dialect {name!r}; installed are: {', '.join(sorted(found))}"
+        )
+    dialect: Dialect = found[name].load()
+    return dialect
+
+
+def observe(dialect: Dialect, trace: Trace) -> Observation:
+    """The trace with the message of each record."""
+    return Observation(trace, tuple(map(dialect.parse, trace.records)))
+
+
+def read(dialect: Dialect, trace: Trace) -> Timeline:
+    """The meaning of a trace."""
+    reader = dialect.reader()
+    events: list[Event] = []
+    for record in trace.records:
+        events.extend(reader.step(record, dialect.parse(record)))
+    return Timeline(
+        rate=trace.rate,
+        opened=trace.opened,
+        ready=reader.ready,
+        events=tuple(events),
+        end=trace.end,
+        lag=trace.lag,
+    )

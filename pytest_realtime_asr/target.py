@@ -1,0 +1,91 @@
+"""Where a server is: its WebSocket URL and its HTTP base, derived from each other."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+
+
+class TargetError(ValueError):
+    """A target that cannot be read; the message says what a target looks like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``websocket`` is the URL of the sessions, ``http`` the base of the other routes.
+
+    ``shown`` is the URL without its query, which may hold a key.
+    """
+
+    websocket: str
+    http: str
+
+    @property
+    def shown(self) -> str:
+        """The WebSocket URL as a report may print it."""
+        return self.websocket.partition("?")[0]
+
+    @property
+    def secure(self) -> bool:
+        """Whether it is reached over TLS."""
+        return self.websocket.startswith("wss://")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the server is on this machine."""
+        host = urlsplit(self.websocket).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost" or host.endswith(".localhost")
+
+
+def parse(text: str, *, path: str) -> Target:
+    """Read ``http(s)://host[:port][/v1]``, ``ws(s)://host[:port][/path]``, ``host:port``.
+
+    ``path`` is that of the dialect's WebSocket, such as ``/v1/realtime``; it is used
+    where the target names none. Raises `TargetError`.
+    """
+    url = text.strip() if "://" in text else f"http://{text.strip()}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise _wrong(text, str(error)) from error
+    if parts.scheme not in _SCHEMES:
+        raise _wrong(text, f"unknown scheme {parts.scheme}://")
+    if not parts.hostname:
+        raise _wrong(text, "it names no host")
+    if "://" not in text and port is None:
+        raise _wrong(text, "it names no port")
+    if parts.username is not None or parts.password is not None:
+        raise TargetError(
+            "a target carries no user or password; put the key into the environment "
+            "variable REALTIME_API_KEY or name another with --realtime-api-key-env"
+        )
+    scheme = _SCHEMES[parts.scheme]
+    given = parts.path.rstrip("/")
+    if parts.scheme in ("ws", "wss"):
+        route = given or path
+    else:
+        route = given if given.endswith(path) else given.removesuffix("/v1") + path
+    prefix = route.removesuffix(path) if route.endswith(path) else ""
+    query = f"?{parts.query}" if parts.query else ""
+    return Target(
+        websocket=f"{scheme}://{parts.netloc}{route}{query}",
+        http=f"{_http(parts)}://{parts.netloc}{prefix}",
+    )
+
+
+def _http(parts: SplitResult) -> str:
+    return "https" if parts.scheme in ("https", "wss") else "http"
+
+
+def _wrong(text: str, why: str) -> TargetError:
+    return TargetError(
+        f"cannot read the target {text!r}: {why}; it should look like "
+        "http://gpu-7:8000, ws://gpu-7:8000/v1/realtime, gpu-7:8000, fake or reference"
+    )

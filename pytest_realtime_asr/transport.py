@@ -1,0 +1,188 @@
+"""The WebSocket of the client side: the one importer of ``websockets`` there."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as _connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidProxy,
+    InvalidStatus,
+    InvalidURI,
+)
+
+from pytest_realtime_asr.target import Target
+
+MAX_FRAME = 2**20  # bytes; the most text that a whole session may bring
+CLOSE_TIMEOUT = 2.0  # s; a peer that does not answer a close is cut off
+
+
+class Unreachable(Exception):
+    """No connection could be made; the message says why and what to do.
+
+    ``status`` is the HTTP status, where the server answered with one.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Closed(Exception):
+    """The connection is closed: by whom, with which code and reason.
+
+    ``code`` is ``None`` where the peer vanished without a close frame.
+    """
+
+    def __init__(self, code: int | None, reason: str, *, by_us: bool) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+        self.by_us = by_us
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a target is reached: what to send, whom to trust, which way to go.
+
+    ``headers`` hold the key, so they are never printed. ``proxy`` is a URL, ``None``
+    for a direct way, or ``True`` for what the environment says.
+    """
+
+    target: Target
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None
+    proxy: str | bool | None = None
+
+
+class Wire:
+    """One open connection."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+
+    async def send(self, frame: str | bytes) -> None:
+        """Send a text frame (``bytes`` are its UTF-8) until the socket has taken it.
+
+        Raises `Closed`.
+        """
+        try:
+            await self._connection.send(frame, text=True)
+        except ConnectionClosed as error:
+            raise _closed(error) from error
+
+    async def send_binary(self, frame: bytes) -> None:
+        """Send a binary frame. Raises `Closed`."""
+        try:
+            await self._connection.send(frame, text=False)
+        except ConnectionClosed as error:
+            raise _closed(error) from error
+
+    async def receive(self) -> str | bytes:
+        """The next frame. Raises `Closed`."""
+        try:
+            return await self._connection.recv()
+        except ConnectionClosed as error:
+            raise _closed(error) from error
+
+    async def close(self) -> None:
+        """Close with a handshake, within `CLOSE_TIMEOUT`."""
+        await self._connection.close()
+
+    def abort(self) -> None:
+        """Cut the connection at once."""
+        self._connection.transport.abort()
+
+
+async def connect(access: Access, *, timeout: float) -> Wire:
+    """Open a connection within ``timeout`` seconds. Raises `Unreachable`.
+
+    What `websockets` presets is set on purpose: no compression (it costs more than
+    everything else together and bends the stamps), no keepalive of our own (a server
+    that is too busy to answer a ping shows as latency, and our deadlines end it), no
+    buffer on the way out (``sent`` is when the socket took the frame), and a frame no
+    larger than the text that a whole session may bring.
+    """
+    where = access.target.shown
+    kwargs: dict[str, object] = {}
+    if access.target.secure:
+        kwargs["ssl"] = access.tls or ssl.create_default_context()
+        if access.server_name:
+            kwargs["server_hostname"] = access.server_name
+    try:
+        connection = await _connect(
+            access.target.websocket,
+            additional_headers=dict(access.headers),
+            proxy=access.proxy,  # type: ignore[arg-type]
+            compression=None,
+            open_timeout=timeout,
+            close_timeout=CLOSE_TIMEOUT,
+            ping_interval=None,
+            max_size=MAX_FRAME,
+            max_queue=256,
+            write_limit=0,
+            **kwargs,
+        )
+    except InvalidStatus as error:
+        status = error.response.status_code
+        raise Unreachable(f"{where}: {explain(status)}", status=status) from error
+    except ssl.SSLCertVerificationError as error:
+        raise Unreachable(f"{where}: {untrusted(error)}") from error
+    except TimeoutError as error:
+        raise Unreachable(f"{where}: no connection within {timeout:g} s") from error
+    except (InvalidProxy, InvalidURI, InvalidHandshake) as error:
+        raise Unreachable(f"{where}: not a WebSocket server: {error}") from error
+    except EOFError as error:
+        raise Unreachable(f"{where}: closed during the handshake") from error
+    except OSError as error:
+        raise Unreachable(f"{where}: {unreachable(error)}") from error
+    return Wire(connection)
+
+
+def explain(status: int) -> str:
+    """What an HTTP status means for someone who wants a realtime session."""
+    match status:
+        case 401 | 403:
+            what = (
+                "the key was refused (or, with some servers, the route is not there); "
+                "set REALTIME_API_KEY or name its variable with --realtime-api-key-env"
+            )
+        case 404:
+            what = "no such route; is the path right, and is the model a realtime one?"
+        case 429:
+            what = "the server limits its clients; try again later"
+        case 502 | 503:
+            what = "still loading, or overloaded; --realtime-wait=SECONDS waits for it"
+        case _:
+            what = "the handshake was refused"
+    return f"HTTP {status}: {what}"
+
+
+def untrusted(error: ssl.SSLCertVerificationError) -> str:
+    """A certificate that does not verify, and what to do about it."""
+    return (
+        f"the certificate does not verify: {error.verify_message}; give its authority "
+        "with --realtime-ca=FILE, its name with --realtime-server-name, or (unsafe) "
+        "--realtime-insecure"
+    )
+
+
+def unreachable(error: OSError) -> str:
+    """Why no connection could be made."""
+    reason = error.strerror or str(error)
+    return f"cannot connect: {reason}; is the server running there?"
+
+
+def _closed(error: ConnectionClosed) -> Closed:
+    if error.rcvd is not None:
+        by_us = error.rcvd_then_sent is False
+        return Closed(error.rcvd.code, error.rcvd.reason, by_us=by_us)
+    if error.sent is not None:
+        return Closed(error.sent.code, error.sent.reason, by_us=True)
+    return Closed(None, "the connection broke without a close frame", by_us=False)
