@@ -44,7 +44,10 @@ class Target:
 
 
 def parse(text: str, *, path: str) -> Target:
-    """Read ``http(s)://host[:port][/v1]``, ``ws(s)://host[:port][/path]``, ``host:port``.
+    """The target that a text names.
+
+    It reads ``http(s)://host[:port][/v1]``, ``ws(s)://host[:port][/path]``,
+    ``host:port``.
 
     ``path`` is that of the dialect's WebSocket, such as ``/v1/realtime``; it is used
     where the target names none. Raises `TargetError`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as _connect
@@ -58,7 +59,7 @@ class Access:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
-    proxy: str | bool | None = None
+    proxy: str | Literal[True] | None = None
 
 
 class Wire:
@@ -110,7 +111,7 @@ async def connect(access: Access, *, timeout: float) -> Wire:
     larger than the text that a whole session may bring.
     """
     where = access.target.shown
-    kwargs: dict[str, object] = {}
+    kwargs: dict[str, Any] = {}
     if access.target.secure:
         kwargs["ssl"] = access.tls or ssl.create_default_context()
         if access.server_name:
@@ -119,7 +120,7 @@ async def connect(access: Access, *, timeout: float) -> Wire:
         connection = await _connect(
             access.target.websocket,
             additional_headers=dict(access.headers),
-            proxy=access.proxy,  # type: ignore[arg-type]
+            proxy=access.proxy,
             compression=None,
             open_timeout=timeout,
             close_timeout=CLOSE_TIMEOUT,

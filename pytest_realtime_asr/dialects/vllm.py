@@ -416,13 +416,9 @@ def _answered(
 ) -> Outcome:
     if not asked:
         return Undecided(f"{what} was not sent")
-    errors = [
-        message
-        for index in _records(observation, Error, Sender.SERVER)
-        if index > asked[0]
-        and isinstance(message := observation.messages[index], Error)
-    ]
-    if sum(error.code == code for error in errors) >= len(asked):
+    later = observation.messages[asked[0] :]
+    codes = [message.code for message in later if isinstance(message, Error)]
+    if codes.count(code) >= len(asked):
         return Satisfied()
     if _cut(observation):
         return Undecided(f"we closed before {what} was answered")
