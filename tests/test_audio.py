@@ -1,0 +1,406 @@
+"""Sound in memory and in files: nothing is lost, wrapped round or guessed."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_realtime_asr.audio import (
+    Audio,
+    AudioError,
+    from_float,
+    join,
+    length,
+    read,
+    silence,
+    write,
+)
+
+ODD = Path(__file__).parent.parent / "fixtures" / "audio"
+EVERY_STEP = np.arange(-32768, 32768).astype("<i2")
+
+steady = settings(deadline=None, derandomize=True)
+rates = st.sampled_from([8000, 11025, 16000, 44100, 48000])
+pcm = st.binary(max_size=4000).map(lambda data: data[: len(data) // 2 * 2])
+audios = st.builds(Audio, pcm, rates)
+
+
+def sine(hertz: float, seconds: float, rate: int, peak: float = 0.5) -> Audio:
+    times = np.arange(round(seconds * rate)) / rate
+    return from_float(peak * np.sin(2 * math.pi * hertz * times), rate)
+
+
+# The value
+
+
+def test_measures() -> None:
+    audio = Audio(b"\x01\x00\xff\xff\x00\x80", 6)
+    assert (audio.samples, audio.seconds) == (3, 0.5)
+    assert audio.array.tolist() == [1, -1, -32768]
+    assert audio == Audio(b"\x01\x00\xff\xff\x00\x80", 6)
+    assert audio != Audio(b"\x01\x00\xff\xff\x00\x80", 7)
+
+
+def test_array_is_read_only() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        Audio(bytes(4), 8000).array[0] = 1
+
+
+def test_repr_leaves_the_samples_out() -> None:
+    assert repr(Audio(bytes(4), 8000)) == "Audio(rate=8000)"
+
+
+def test_half_a_sample() -> None:
+    with pytest.raises(ValueError, match=r"3 bytes .* half a sample"):
+        Audio(bytes(3), 8000)
+
+
+@pytest.mark.parametrize("rate", [0, -1])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda rate: Audio(b"", rate),
+        lambda rate: silence(0, rate=rate),
+        lambda rate: silence(1).resample(rate),
+        lambda rate: from_float(np.zeros(1), rate),
+    ],
+)
+def test_rate_is_positive(make: Callable[[int], Audio], rate: int) -> None:
+    with pytest.raises(ValueError, match=f"a rate of {rate} Hz"):
+        make(rate)
+
+
+def test_digest_is_stable() -> None:
+    # The name of an asset in recorded traces: it must never change.
+    assert Audio(b"\x01\x00", 16000).digest == "1405c548794c219b"
+
+
+@steady
+@given(audios, audios)
+def test_digest_tells_sounds_apart(one: Audio, other: Audio) -> None:
+    assert len(one.digest) == 16
+    assert (one.digest == other.digest) == (one == other)
+
+
+# Floats
+
+
+def test_full_scale() -> None:
+    floats = np.array([-1.0, 0.0, 0.5, 1.0, 1.5, -2.0, 0.6 / 32768, 1e300])
+    steps = [-32768, 0, 16384, 32767, 32767, -32768, 1, 32767]
+    assert from_float(floats, 8000).array.tolist() == steps
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_every_step_comes_back(kind: type[np.floating[npt.NBitBase]]) -> None:
+    floats = EVERY_STEP.astype(kind) / 32768
+    assert (from_float(floats, 8000).array == EVERY_STEP).all()
+
+
+def test_channels_are_averaged() -> None:
+    floats = np.array([[0.5, 0.0], [-0.5, 0.5], [1.5, 1.0]])
+    assert from_float(floats, 8000).array.tolist() == [8192, 0, 32767]
+
+
+def test_channels_over_the_range_of_floats() -> None:
+    floats = np.full((1, 2), np.finfo(np.float32).max)
+    assert from_float(floats, 8000).array.tolist() == [32767]
+
+
+def test_no_floats_are_no_samples() -> None:
+    assert from_float(np.zeros(0), 8000) == Audio(b"", 8000)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_floats_are_finite(value: float) -> None:
+    with pytest.raises(ValueError, match="not a finite number"):
+        from_float(np.array([0.0, value]), 8000)
+
+
+@pytest.mark.parametrize("shape", [(), (1, 1, 1), (3, 0)])
+def test_floats_have_one_or_two_dimensions(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="samples of shape"):
+        from_float(np.zeros(shape), 8000)
+
+
+@pytest.mark.parametrize("kind", ["int16", "float16", "complex64"])
+def test_floats_are_floats(kind: str) -> None:
+    with pytest.raises(ValueError, match=f"samples of type {kind}"):
+        from_float(np.zeros(3, dtype=kind), 8000)
+
+
+# Pieces
+
+
+@steady
+@given(audios, st.floats(0.001, 0.5))
+def test_chunks_join_back(audio: Audio, seconds: float) -> None:
+    chunks = list(audio.chunks(seconds))
+    size = 2 * round(seconds * audio.rate)
+    assert b"".join(chunks) == audio.pcm
+    assert {len(chunk) for chunk in chunks[:-1]} <= {size}
+    assert all(0 < len(chunk) <= size for chunk in chunks[-1:])
+
+
+def test_last_chunk_may_be_shorter() -> None:
+    chunks = silence(0.25, rate=8000).chunks(0.1)
+    assert [len(chunk) for chunk in chunks] == [1600, 1600, 800]
+
+
+def test_chunk_of_one_sample() -> None:
+    assert len(list(silence(1, rate=44100).chunks(1 / 44100))) == 44100
+
+
+@pytest.mark.parametrize("seconds", [0, 0.00001])
+def test_chunk_below_one_sample(seconds: float) -> None:
+    with pytest.raises(ValueError, match="holds no sample at 8000 Hz"):
+        silence(1, rate=8000).chunks(seconds)
+
+
+@pytest.mark.parametrize("seconds", [-1, math.nan, math.inf])
+def test_no_duration(seconds: float) -> None:
+    with pytest.raises(ValueError, match="is no duration"):
+        silence(1).chunks(seconds)
+    with pytest.raises(ValueError, match="is no duration"):
+        silence(seconds)
+
+
+@steady
+@given(audios, st.floats(0, 1))
+def test_neighbouring_cuts_join_back(audio: Audio, share: float) -> None:
+    at = share * audio.seconds
+    assert join(audio.cut(0, at), audio.cut(at, audio.seconds)) == audio
+
+
+def test_cut_is_in_seconds() -> None:
+    audio = Audio(EVERY_STEP.tobytes(), 8000)
+    assert audio.cut(0.5, 0.501).array.tolist() == EVERY_STEP[4000:4008].tolist()
+
+
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [(-0.1, 0.5), (0.6, 0.5), (0.5, 1.001), (math.nan, 0.5), (0.5, math.inf)],
+)
+def test_cut_is_inside(start: float, stop: float) -> None:
+    with pytest.raises(ValueError, match=r"is not inside the 1 s that there are"):
+        silence(1, rate=8000).cut(start, stop)
+
+
+def test_silence() -> None:
+    assert silence(0.5) == Audio(bytes(16000), 16000)
+    assert silence(0.5, rate=8000) == Audio(bytes(8000), 8000)
+
+
+def test_join_needs_one_rate() -> None:
+    with pytest.raises(ValueError, match="cannot join 8000 Hz, 16000 Hz"):
+        join(silence(1), silence(1, rate=8000))
+
+
+def test_join_needs_a_part() -> None:
+    with pytest.raises(ValueError, match="no part at all"):
+        join()
+
+
+# Another rate
+
+
+def test_same_rate_is_the_same_object() -> None:
+    audio = silence(1)
+    assert audio.resample(16000) is audio
+
+
+@steady
+@given(audios, rates)
+def test_resampling_keeps_the_length(audio: Audio, rate: int) -> None:
+    resampled = audio.resample(rate)
+    assert resampled.rate == rate
+    assert abs(resampled.samples - audio.samples * rate / audio.rate) <= 1
+
+
+def test_resampling_keeps_the_sound() -> None:
+    there = sine(440, 0.5, 16000).resample(48000)
+    expected = sine(440, 0.5, 48000)
+    middle = slice(2400, -2400)  # the filter has no sound before and after the ends
+    difference = there.array[middle].astype(int) - expected.array[middle]
+    assert abs(difference).max() <= 4
+
+
+def test_resampling_does_not_alias() -> None:
+    # 12 kHz is above what 16 kHz can hold; it must not come back as 4 kHz.
+    assert abs(sine(12000, 0.5, 48000).resample(16000).array[800:-800]).max() <= 1
+
+
+def test_resampling_clips_and_never_wraps() -> None:
+    square = from_float(np.sign(np.sin(np.arange(4000) / 20)), 16000)
+    resampled = square.resample(44100).array.astype(int)
+    assert resampled.max() == 32767
+    assert resampled.min() == -32768
+    # The filter overshoots a full-scale square wave at each edge. Wrapped round, a
+    # sample would jump by the full range; the steepest sound step is far below it.
+    assert abs(np.diff(resampled)).max() < 40000
+
+
+# Files
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".aiff", ".WAV"])
+def test_every_step_survives_a_file(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"steps{suffix}"
+    audio = Audio(EVERY_STEP.tobytes(), 22050)
+    write(path, audio)
+    assert soundfile.info(path).subtype == "PCM_16"
+    assert read(path) == audio
+    assert length(path) == audio.seconds
+
+
+@steady
+@given(audio=audios.filter(lambda audio: audio.samples > 0))
+def test_any_sound_survives_a_file(
+    tmp_path_factory: pytest.TempPathFactory, audio: Audio
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.flac"
+    write(path, audio)
+    assert read(path) == audio
+
+
+@pytest.mark.parametrize("name", ["x.mp3", "x.ogg", "x.raw", "x.txt", "x"])
+def test_write_needs_a_format_of_16_bit_pcm(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with pytest.raises(AudioError, match=r"no format of 16-bit PCM; use \.flac"):
+        write(path, silence(1))
+    assert not path.exists()
+
+
+def test_write_needs_a_sample(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="there is no sample to write"):
+        write(tmp_path / "x.wav", silence(0))
+
+
+def test_write_needs_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="check that the folder is there"):
+        write(tmp_path / "nowhere" / "x.wav", silence(1))
+
+
+def test_write_needs_a_rate_of_the_format(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="cannot be written at 1000000 Hz"):
+        write(tmp_path / "x.flac", silence(0.01, rate=1_000_000))
+
+
+@pytest.mark.parametrize(
+    ("subtype", "slack"),
+    [("PCM_16", 0), ("PCM_24", 0), ("PCM_32", 0), ("PCM_U8", 256), ("ULAW", 1100)],
+)
+def test_sample_formats(tmp_path: Path, subtype: str, slack: int) -> None:
+    path = tmp_path / "x.wav"
+    soundfile.write(path, EVERY_STEP, 8000, subtype=subtype)
+    difference = read(path).array.astype(int) - EVERY_STEP
+    assert abs(difference).max() <= slack
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+def test_float_files(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "x.wav"
+    soundfile.write(path, EVERY_STEP / 32768, 8000, subtype=subtype)
+    assert (read(path).array == EVERY_STEP).all()
+
+
+def test_stereo_is_mixed() -> None:
+    audio = read(ODD / "stereo24.wav")  # -1 to 1 left, half of it reversed right
+    assert (audio.rate, audio.samples) == (8000, 800)
+    expected = np.linspace(-1, 1, 800) / 4 * 32768
+    assert abs(audio.array - expected).max() <= 1
+
+
+def test_8_bits_are_unsigned() -> None:
+    audio = read(ODD / "unsigned8.wav")
+    assert abs(audio.array - np.linspace(-1, 1, 800) * 32768).max() <= 256
+
+
+def test_floats_over_full_scale_are_clipped() -> None:
+    array = read(ODD / "loud.wav").array  # -2 to 2
+    assert (array[:200] == -32768).all()
+    assert (array[-200:] == 32767).all()
+    assert (np.diff(array[200:-200].astype(int)) > 0).all()
+
+
+def test_wav_from_a_pipe_is_read_to_its_end() -> None:
+    assert read(ODD / "piped.wav").samples == 1000
+    assert length(ODD / "piped.wav") == 0.125
+
+
+def test_wav_with_other_chunks(tmp_path: Path) -> None:
+    path = tmp_path / "x.wav"
+    write(path, silence(0.1))
+    whole = path.read_bytes()
+    odd = b"LIST" + (3).to_bytes(4, "little") + b"abc\0"
+    path.write_bytes(whole[:36] + odd + whole[36:])
+    assert read(path) == silence(0.1)
+    path.write_bytes(whole[:36] + odd + whole[36:-100])
+    with pytest.raises(AudioError, match="100 bytes that its head promises"):
+        length(path)
+
+
+def test_wav_without_samples(tmp_path: Path) -> None:
+    path = tmp_path / "x.wav"
+    path.write_bytes((ODD / "empty.wav").read_bytes()[:36])
+    with pytest.raises(AudioError, match=r"x\.wav: .*; "):
+        length(path)
+
+
+def test_stretch_of_a_file() -> None:
+    path = ODD / "tone.flac"
+    whole = read(path)
+    assert read(path, start=0.25) == whole.cut(0.25, 1)
+    assert read(path, start=0.25, stop=0.5) == whole.cut(0.25, 0.5)
+    with pytest.raises(AudioError, match=r"tone\.flac: the stretch 0\.5 to 2 s"):
+        read(path, start=0.5, stop=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("nowhere.wav", "there is no such file; check the path"),
+        ("", "is a folder; give an audio file"),
+        ("empty.wav", "holds no sound (0 frames)"),
+        ("text.wav", "cannot be read as audio (Format not recognised.)"),
+        ("cut-short.wav", "its body is broken or cut short (1044 bytes"),
+        ("piped.flac", "does not state its length"),
+    ],
+)
+@pytest.mark.parametrize("use", [read, length])
+def test_unusable_head(use: Callable[[Path], object], name: str, what: str) -> None:
+    with pytest.raises(AudioError) as caught:
+        use(ODD / name)
+    assert str(caught.value).startswith(f"{ODD / name}: {what}")
+    assert "; " in str(caught.value)  # and what to do
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("cut-short.flac", "its body is broken or cut short"),
+        ("cut-short.mp3", "its body is broken or cut short (623 of 8000 frames"),
+        ("nan.wav", "a sample is not a finite number"),
+    ],
+)
+def test_unusable_body(name: str, what: str) -> None:
+    assert length(ODD / name) > 0
+    with pytest.raises(AudioError) as caught:
+        read(ODD / name)
+    assert str(caught.value).startswith(f"{ODD / name}: {what}")
+    assert "; " in str(caught.value)
+
+
+def test_headless_file(tmp_path: Path) -> None:
+    shutil.copy(ODD / "tone.flac", tmp_path / "x.raw")
+    with pytest.raises(AudioError, match="cannot be read as audio"):
+        read(tmp_path / "x.raw")
