@@ -1,1 +1,52 @@
-"""Tests realtime speech-recognition servers with pytest."""
+"""Tests realtime speech-recognition servers with pytest.
+
+The public names are resolved when they are first used, since the plugin lies in this
+package and every pytest run in the environment loads it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_realtime_asr.audio import Audio as Audio
+    from pytest_realtime_asr.corpus import Corpus as Corpus
+    from pytest_realtime_asr.corpus import Utterance as Utterance
+    from pytest_realtime_asr.corpus import Word as Word
+    from pytest_realtime_asr.fake.process import FakeServer as FakeServer
+    from pytest_realtime_asr.ledger import Transcription as Transcription
+    from pytest_realtime_asr.realtime import AsyncSession as AsyncSession
+    from pytest_realtime_asr.realtime import Realtime as Realtime
+    from pytest_realtime_asr.realtime import Session as Session
+    from pytest_realtime_asr.session import Lost as Lost
+    from pytest_realtime_asr.timeline import Timeline as Timeline
+    from pytest_realtime_asr.trace import Trace as Trace
+
+_HOMES = {
+    "AsyncSession": "realtime.AsyncSession",
+    "Audio": "audio.Audio",
+    "Corpus": "corpus.Corpus",
+    "FakeServer": "fake.process.FakeServer",
+    "Lost": "session.Lost",
+    "Realtime": "realtime.Realtime",
+    "Session": "realtime.Session",
+    "Timeline": "timeline.Timeline",
+    "Trace": "trace.Trace",
+    "Transcription": "ledger.Transcription",
+    "Utterance": "corpus.Utterance",
+    "Word": "corpus.Word",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].rpartition(".")
+    return getattr(import_module(f"{__name__}.{module}"), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

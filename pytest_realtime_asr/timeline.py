@@ -83,7 +83,8 @@ class Timeline:
     """What happened in a session, in order.
 
     ``opened`` is when the connection stood, ``ready`` when the server said that the
-    session may begin; ``None`` where it did not come to that. ``rate`` is in Hz.
+    session may begin; ``None`` where it did not come to that. ``rate`` is in Hz,
+    ``session`` the id under which the server knows the session, empty without one.
     """
 
     rate: int
@@ -92,6 +93,7 @@ class Timeline:
     events: tuple[Event, ...]
     end: End
     lag: Lag = NO_LAG
+    session: str = ""
 
     def item(self, number: int) -> Timeline:
         """The same session with the events of one item alone."""

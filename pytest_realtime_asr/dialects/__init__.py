@@ -22,10 +22,12 @@ GROUP = "pytest_realtime_asr.dialects"
 class Reader(Protocol):
     """A fold of the records of one session, in their order, into its meaning.
 
-    ``ready`` is when the server said that the session may begin (ns), else ``None``.
+    ``ready`` is when the server said that the session may begin (ns), else ``None``;
+    ``session`` is the id that it gave it, else empty.
     """
 
     ready: int | None
+    session: str
 
     def step(self, record: Record, message: Message) -> Sequence[Event]:
         """The events that this record adds."""
@@ -37,15 +39,15 @@ class Reaction:
 
     It answers with ``replies``; ``begin`` starts an utterance, ``audio`` (PCM) belongs
     to the one that is open or comes next, ``finish`` says that its audio is complete.
-    ``silent`` stops it from reading on, ``close`` ends the connection with this code,
-    and ``die`` ends the whole process.
+    ``pause`` stops it from reading for so many seconds, ``close`` ends the connection
+    with this code (0: without a close frame), and ``die`` ends the whole process.
     """
 
     replies: Iterable[str] = ()
     begin: bool = False
     audio: bytes = b""
     finish: bool = False
-    silent: bool = False
+    pause: float = 0.0
     close: int | None = None
     die: bool = False
 
@@ -129,4 +131,5 @@ def read(dialect: Dialect, trace: Trace) -> Timeline:
         events=tuple(events),
         end=trace.end,
         lag=trace.lag,
+        session=reader.session,
     )

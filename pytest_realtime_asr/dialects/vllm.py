@@ -211,6 +211,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.ready: int | None = None
+        self.session = ""
         self._asked = 0  # the utterance that the client's frames belong to
         self._told = 0  # the utterance that the server's frames belong to
         self._samples = 0
@@ -231,8 +232,9 @@ class _Reader:
                 return (commit,)
             case CommitEvent():
                 self._begun = True
-            case SessionCreated() if self.ready is None:
+            case SessionCreated(id=session) if self.ready is None:
                 self.ready = record.at
+                self.session = session
             case Delta(delta=added) if added:
                 partial = Partial(self._told, record.at, self._length, added)
                 self._length += len(added)

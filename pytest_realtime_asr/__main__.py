@@ -1,0 +1,150 @@
+"""``python -m pytest_realtime_asr fake``: a realtime server to test against."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import ssl
+import sys
+from collections.abc import Sequence
+
+from pytest_realtime_asr import corpus, dialects
+from pytest_realtime_asr.budgets import parse_duration
+from pytest_realtime_asr.fake import faults
+from pytest_realtime_asr.fake.recogniser import Recogniser
+from pytest_realtime_asr.fake.scripted import Scripted
+from pytest_realtime_asr.fake.server import Behaviour, Fake
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; gives the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return asyncio.run(_fake(options))
+    except (LookupError, ValueError, OSError, ImportError) as error:
+        message = error.args[0] if isinstance(error, LookupError) else error
+        print(f"error: {message}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pytest_realtime_asr")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    fake = commands.add_parser(
+        "fake", help="serve a realtime speech-recognition server with faults"
+    )
+    add = fake.add_argument
+    add("--port", type=int, default=8000, help="0 takes a free one (default 8000)")
+    add("--dialect", default="vllm", help="the protocol that it speaks (default vllm)")
+    add(
+        "--recogniser",
+        choices=("scripted", "pocketsphinx"),
+        default="scripted",
+        help="scripted knows a corpus by its sound; pocketsphinx is a real one",
+    )
+    add(
+        "--corpus",
+        action="append",
+        metavar="NAME|PATH",
+        help="what the scripted one knows (repeatable; default: all that is bundled)",
+    )
+    add("--word-delay", type=_seconds, metavar="TIME", help="such as 300ms")
+    add("--final-delay", type=_seconds, metavar="TIME", help="such as 250ms")
+    add(
+        "--fault",
+        action="append",
+        default=[],
+        choices=list(faults.FAULTS),
+        metavar="NAME",
+        help=f"what is wrong with it (repeatable): {', '.join(faults.FAULTS)}",
+    )
+    add("--seed", type=int, help="of the ids that it gives to sessions")
+    add(
+        "--api-key-env",
+        metavar="VARIABLE",
+        help="ask for the key that this environment variable holds",
+    )
+    add("--tls-cert", metavar="FILE", help="serve over TLS with this certificate")
+    add("--tls-key", metavar="FILE", help="its private key")
+    add("--lifeline", action="store_true", help="end when standard input closes")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        return parse_duration(text) / 1e3
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+async def _fake(options: argparse.Namespace) -> int:
+    recogniser = await _recogniser(options)
+    real = options.recogniser == "pocketsphinx"
+    behaviour = Behaviour(
+        dialect=dialects.load(options.dialect),
+        models=(options.recogniser,),
+        word_delay=_default(options.word_delay, 0.0 if real else 0.3),
+        final_delay=_default(options.final_delay, 0.0 if real else 0.25),
+        faults=tuple(options.fault),
+        key=_key(options.api_key_env),
+        seed=options.seed,
+    )
+    fake = Fake(behaviour, recogniser)
+    tls = _tls(options.tls_cert, options.tls_key)
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, over.set)
+    if options.lifeline:
+        loop.add_reader(sys.stdin.fileno(), _hang_up, over)
+    try:
+        async with fake.listen(port=options.port, tls=tls) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            scheme = "http" if tls is None else "https"
+            print(f"{scheme}://127.0.0.1:{port}", flush=True)
+            await over.wait()
+    finally:
+        await recogniser.close()
+    return 0
+
+
+async def _recogniser(options: argparse.Namespace) -> Recogniser:
+    if options.recogniser == "pocketsphinx":
+        # The extra is optional, and so is this import.
+        from pytest_realtime_asr.fake.pocketsphinx import Pocketsphinx
+
+        return await Pocketsphinx.start()
+    names = options.corpus or [f"bundled:{name}" for name in corpus.BUNDLED]
+    return Scripted([utterance for name in names for utterance in corpus.load(name)])
+
+
+def _default(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
+
+
+def _key(variable: str | None) -> str:
+    if variable is None:
+        return ""
+    if not os.environ.get(variable):
+        raise ValueError(f"--api-key-env: the variable {variable} is not set")
+    return os.environ[variable]
+
+
+def _tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def _hang_up(over: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 1024):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        over.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""A fake server in a process of its own, so that it cannot disturb the measuring."""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.request
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from pytest_realtime_asr import dialects, rules, trace
+from pytest_realtime_asr.fake.server import TRACES
+from pytest_realtime_asr.rules import Violation
+from pytest_realtime_asr.trace import Trace
+
+STARTING = 60.0  # s that a server may take until it listens
+STOPPING = 5.0  # s that it may take to end by itself
+
+
+class FakeError(RuntimeError):
+    """The fake server did not start; the message holds what it printed."""
+
+
+class FakeServer:
+    """``python -m pytest_realtime_asr fake`` on a free port, until `stop`.
+
+    The child ends with its standard input, hence with this process, however that ends.
+    """
+
+    def __init__(self, arguments: Sequence[str] = ()) -> None:
+        command = [sys.executable, "-m", "pytest_realtime_asr", "fake"]
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `stop` closes it
+        self._process = subprocess.Popen(
+            [*command, "--port", "0", "--lifeline", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
+        self.pid = self._process.pid
+        self.url = self._first_line()
+
+    def traces(self) -> tuple[Trace, ...]:
+        """What the server recorded of each session, the latest last."""
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(self.url + TRACES, timeout=10) as response:
+            rows = msgspec.json.decode(response.read(), type=list[str])
+        return tuple(trace.loads(row.encode()) for row in rows)
+
+    def violations(self) -> tuple[Violation, ...]:
+        """The rules that the clients broke."""
+        found: list[Violation] = []
+        for recorded in self.traces():
+            dialect = dialects.load(recorded.dialect)
+            observation = dialects.observe(dialect, recorded)
+            found.extend(rules.observe(dialect.requirements, observation))
+        return tuple(found)
+
+    def kill(self) -> None:
+        """End the server as an accident would."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End the server; may be called twice."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(STOPPING)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process.stdout.close()
+        self._errors.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _first_line(self) -> str:
+        stdout = self._process.stdout
+        assert stdout is not None
+        lines: queue.Queue[bytes] = queue.Queue()
+        reader = threading.Thread(
+            target=lambda: lines.put(stdout.readline()), daemon=True
+        )
+        reader.start()
+        try:
+            line = lines.get(timeout=STARTING).decode().strip()
+        except queue.Empty:
+            line = ""
+        if not line:
+            self._process.kill()
+            self._process.wait()
+            self._errors.seek(0)
+            printed = self._errors.read().decode(errors="replace").strip()
+            self.stop()
+            raise FakeError(f"the fake server did not start:\n{printed}")
+        return line

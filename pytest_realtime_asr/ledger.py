@@ -1,0 +1,272 @@
+"""What one test did with its sessions, and what is to be said of it at its end.
+
+A session belongs to the test that was running when it opened. At the end of the test
+all its sessions are closed and judged, so that it is the test itself that fails.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from pytest_realtime_asr import dialects, metrics, rules
+from pytest_realtime_asr.budgets import (
+    Budget,
+    Finding,
+    Judgement,
+    Sample,
+    Verdict,
+    WerFinding,
+    WerRow,
+    details,
+    headline,
+    judge,
+    judge_wer,
+    worst,
+)
+from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.metrics.accuracy import Alignment, words
+from pytest_realtime_asr.metrics.pacing import Counts, counts, lateness
+from pytest_realtime_asr.rules import Level, Violation
+from pytest_realtime_asr.stats import quantile
+from pytest_realtime_asr.terms import Terms
+from pytest_realtime_asr.timeline import Timeline, Usage
+from pytest_realtime_asr.trace import Trace
+
+
+@dataclass(frozen=True)
+class Transcription:
+    """What became of one utterance.
+
+    ``lost`` is why there is no final, as one word and a sentence, else empty; ``text``
+    is then what had been said by then. ``timeline`` is that of the utterance alone,
+    ``trace`` that of its whole session.
+    """
+
+    utterance: Utterance
+    timeline: Timeline = field(repr=False)
+    trace: Trace = field(repr=False)
+    dialect: Dialect = field(repr=False)
+    item: int = 0
+    lost: str = ""
+    reason: str = ""
+
+    @cached_property
+    def text(self) -> str:
+        """The final text."""
+        return self.timeline.text
+
+    @property
+    def partials(self) -> tuple[str, ...]:
+        """Each text that was shown, the final one last."""
+        return tuple(text for _, text in self.timeline.hypotheses())
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the server counted."""
+        return self.timeline.final.usage if self.timeline.final else None
+
+    @cached_property
+    def metrics(self) -> Mapping[str, float | None]:
+        """Every metric by name, ``None`` where what it needs is not there."""
+        return metrics.measure(self.timeline, self.utterance)
+
+    @cached_property
+    def counts(self) -> Counts:
+        """Audio and tokens."""
+        return counts(self.timeline)
+
+    @cached_property
+    def alignment(self) -> Alignment:
+        """The text against the reference, with the normaliser of its language."""
+        return words(
+            self.utterance.text,
+            None if self.lost else self.text,
+            language=self.utterance.language,
+        )
+
+    @cached_property
+    def violations(self) -> tuple[Violation, ...]:
+        """The rules that its session broke so far."""
+        return violations(self.dialect, self.trace)
+
+    @property
+    def session(self) -> str:
+        """The id of its session, as the server knows it."""
+        return self.timeline.session
+
+    @property
+    def label(self) -> str:
+        """The id of its session, with its number where it was not the first in it."""
+        name = self.session or self.utterance.id
+        return f"{name}#{self.item + 1}" if self.item else name
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is to be said of one test, the same for every view.
+
+    ``failures`` says why it fails, ``paths`` are the trace files that were written.
+    """
+
+    test: str
+    takes: tuple[Transcription, ...]
+    judgements: tuple[Judgement, ...] = ()
+    wer: tuple[WerFinding, ...] = ()
+    violations: tuple[tuple[Violation, Trace], ...] = ()
+    failures: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+    @property
+    def planned(self) -> int:
+        """Utterances that were begun."""
+        return len(self.takes)
+
+    @property
+    def lost(self) -> int:
+        """Utterances without a final."""
+        return sum(bool(take.lost) for take in self.takes)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The worst of all verdicts; ``None`` where there was nothing to judge."""
+        found = [judgement.verdict for judgement in self.judgements]
+        found += [finding.verdict for finding in self.wer]
+        return worst(found) if found else None
+
+
+def violations(dialect: Dialect, trace: Trace) -> tuple[Violation, ...]:
+    """The rules of the dialect that this session broke."""
+    observation = dialects.observe(dialect, trace)
+    return rules.observe(dialect.requirements, observation)
+
+
+def report(
+    test: str,
+    takes: Sequence[Transcription],
+    sessions: Iterable[tuple[Dialect, Trace]],
+    terms: Terms,
+    *,
+    pools: Mapping[Budget, Sequence[Transcription]],
+    paths: Mapping[str, str],
+) -> Report:
+    """Judge a test by its terms.
+
+    ``sessions`` are all that it opened. ``pools`` are the budgets that are judged here,
+    each with its takes. ``paths`` are the trace files that were written, by label.
+    """
+    broken = tuple(
+        (violation, trace)
+        for dialect, trace in sessions
+        for violation in violations(dialect, trace)
+    )
+    failures: list[str] = []
+    judgements = []
+    for budget, pool in pools.items():
+        samples = [_sample(take, budget.metric, paths) for take in pool]
+        found = judge(budget, samples, pace=terms.pace, parallel=terms.parallel)
+        judgements.append(found)
+        failures += [
+            _explain(finding, pool)
+            for finding in found.findings
+            if finding.verdict is not Verdict.PASS
+        ]
+    wer = tuple(judge_wer(t, [_row(take) for take in takes]) for t in terms.thresholds)
+    failures += [
+        "\n".join(filter(None, (headline(finding), details(finding))))
+        for finding in wer
+        if finding.verdict is not Verdict.PASS
+    ]
+    failures += _rules(broken, terms.rules)
+    return Report(
+        test=test,
+        takes=tuple(takes),
+        judgements=tuple(judgements),
+        wer=wer,
+        violations=broken,
+        failures=tuple(failures),
+        paths=tuple(paths.values()),
+    )
+
+
+def _sample(take: Transcription, metric: str, paths: Mapping[str, str]) -> Sample:
+    return Sample(
+        label=take.label,
+        value=take.metrics[metric],
+        lost=take.lost,
+        late_ms=lateness(take.timeline) or 0.0,
+        trace=paths.get(take.label, ""),
+    )
+
+
+def _row(take: Transcription) -> WerRow:
+    return WerRow(
+        label=take.label,
+        utterance=take.utterance.id,
+        reference=take.utterance.text,
+        hypothesis=None if take.lost else take.text,
+        language=take.utterance.language,
+        lost=take.lost,
+    )
+
+
+def _explain(finding: Finding, takes: Sequence[Transcription]) -> str:
+    """The headline, and the worst sessions below it."""
+    lines = [headline(finding)]
+    by_label = {take.label: take for take in takes}
+    for sample in finding.worst:
+        take = by_label[sample.label]
+        value = sample.lost or (
+            "not measured" if sample.value is None else f"{sample.value:.0f} ms"
+        )
+        when = f"{take.trace.started:%Y-%m-%d %H:%M:%S} UTC"
+        lines.append(f"  {value:>12}  {take.utterance.id}  {sample.label}  {when}")
+        if take.reason:
+            lines.append(f"{'':14}{take.reason}")
+        if sample.trace:
+            lines.append(f"{'':14}trace: {sample.trace}")
+        lines.append(f"{'':14}text: {take.text!r}")
+    return "\n".join(lines)
+
+
+def _rules(
+    broken: Iterable[tuple[Violation, Trace]], weakest: Level | None
+) -> list[str]:
+    """One line for each rule that fails the test: its count and one example."""
+    if weakest is None:
+        return []
+    failing = (Level.MUST,) if weakest is Level.MUST else tuple(Level)
+    seen: dict[str, list[Violation]] = {}
+    for violation, _ in broken:
+        if violation.requirement.level in failing:
+            seen.setdefault(violation.requirement.id, []).append(violation)
+    lines = []
+    for found in seen.values():
+        sessions = f" in {len(found)} sessions" if len(found) > 1 else ""
+        lines.append(f"rule {found[0]}{sessions}; {found[0].requirement.clause}")
+    return lines
+
+
+def statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:
+    """``p50``, ``p95``, ``max`` and ``n`` of each metric that some take has.
+
+    A lost take is infinite in every metric that it does not have.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for name in metrics.CATALOGUE:
+        values = [
+            math.inf if value is None else value
+            for take in takes
+            if (value := take.metrics[name]) is not None or take.lost
+        ]
+        if any(map(math.isfinite, values)):
+            found[name] = {
+                "p50": quantile(values, 0.5),
+                "p95": quantile(values, 0.95),
+                "max": max(values),
+                "n": len(values),
+            }
+    return found

@@ -1,0 +1,108 @@
+"""An event loop on a thread of its own, which knows how late it runs.
+
+A test may block its own event loop or burn the interpreter; the clocks that measure a
+session must not stand still with it. While a session is open, a ticker on the same
+loop notes how late each of its ticks comes: that is by how much a stamp taken then can
+be wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+import time
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from pytest_realtime_asr.trace import Lag
+
+TICK = 10_000_000  # ns between two ticks
+TOLERATED = 1_000_000  # ns; timers of an idle machine come about 1 ms late
+KEPT = 100_000  # late ticks that are remembered
+
+T = TypeVar("T")
+
+
+class Loop:
+    """Runs coroutines on a daemon thread until `stop`."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="realtime-asr", daemon=True
+        )
+        self._thread.start()
+        self._watchers = 0
+        self._ticker: asyncio.Task[None] | None = None
+        self._late: deque[tuple[int, int]] = deque(maxlen=KEPT)  # (due, lateness)
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Start ``work``; may be called from any thread."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run ``work`` and wait; an interrupt of the waiting thread cancels it."""
+        future = self.submit(work)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    async def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await ``work`` from another asyncio loop. Raises RuntimeError elsewhere."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            work.close()
+            raise RuntimeError(
+                "realtime sessions are awaited under asyncio; on trio, use the "
+                "blocking `with realtime.connect()` in trio.to_thread.run_sync"
+            ) from None
+        return await asyncio.wrap_future(self.submit(work))
+
+    def stop(self) -> None:
+        """Cancel what still runs, and end the thread."""
+
+        async def cancel() -> None:
+            current = asyncio.current_task()
+            tasks = [task for task in asyncio.all_tasks() if task is not current]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        if self._thread.is_alive():
+            self.run(cancel())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    def watch(self) -> None:
+        """Tick from now on; called on the loop by each session that opens."""
+        self._watchers += 1
+        if self._ticker is None:
+            self._ticker = self._loop.create_task(self._tick())
+
+    def unwatch(self) -> None:
+        """Tick no more once every session that called `watch` has called this."""
+        self._watchers -= 1
+        if self._watchers == 0 and self._ticker is not None:
+            self._ticker.cancel()
+            self._ticker = None
+
+    def lag(self, since: int, until: int) -> Lag:
+        """The lateness of the ticks that were due in this time (monotonic ns)."""
+        late = [lateness for due, lateness in list(self._late) if since <= due <= until]
+        return Lag(max(0, until - since) // TICK, tuple(late))
+
+    async def _tick(self) -> None:
+        due = time.monotonic_ns() + TICK
+        while True:
+            await asyncio.sleep((due - time.monotonic_ns()) / 1e9)
+            now = time.monotonic_ns()
+            while due <= now:  # a stall swallows ticks: each counts as it would have
+                if now - due > TOLERATED:
+                    self._late.append((due, now - due))
+                due += TICK

@@ -1,0 +1,128 @@
+"""The options of the plugin, as data: imported by every pytest run, so it is light.
+
+Each is ``--realtime-NAME`` on the command line, ``realtime_NAME`` in the ini file and
+``REALTIME_NAME`` in the environment (dashes become underscores), in this order of
+precedence. What their texts mean is read by `pytest_realtime_asr.settings`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Option(NamedTuple):
+    """One option; ``default`` is a text like any that a user may give."""
+
+    name: str
+    help: str
+    default: str = ""
+    metavar: str = ""
+    many: bool = False
+    flag: bool = False
+
+    @property
+    def cli(self) -> str:
+        """Its name on the command line."""
+        return f"--realtime-{self.name}"
+
+    @property
+    def ini(self) -> str:
+        """Its name in the ini file, and its key in pytest's options."""
+        return f"realtime_{self.name}".replace("-", "_")
+
+    @property
+    def env(self) -> str:
+        """Its name in the environment."""
+        return self.ini.upper()
+
+
+OPTIONS = (
+    Option(
+        "target",
+        "the server: http(s)://HOST:PORT, ws(s)://HOST:PORT/PATH, HOST:PORT, "
+        "fake (scripted) or reference (a real recogniser)",
+        metavar="URL",
+    ),
+    Option("conformance", "run the packaged suite against the target", flag=True),
+    Option("dialect", "its protocol (default vllm)", "vllm", "NAME"),
+    Option("model", "its model (default: the first of GET /v1/models)", "", "NAME"),
+    Option(
+        "session-options",
+        "fields of your own for the session's set-up",
+        "{}",
+        "JSON",
+    ),
+    Option("wait", "wait for a server that is still loading (default 0)", "0", "TIME"),
+    Option(
+        "recover",
+        "wait once for a server that was lost in mid-run (default 60s)",
+        "60s",
+        "TIME",
+    ),
+    Option(
+        "timeout",
+        "give a session up after this time without any event (default 30s)",
+        "30s",
+        "TIME",
+    ),
+    Option(
+        "warmup",
+        "sessions before the first test: auto, or a number (default auto)",
+        "auto",
+        "auto|N",
+    ),
+    Option(
+        "api-key-env",
+        "the environment variable with the key (default REALTIME_API_KEY)",
+        "REALTIME_API_KEY",
+        "VARIABLE",
+    ),
+    Option(
+        "header",
+        "one more header, its value from the environment (repeatable)",
+        metavar="NAME=VARIABLE",
+        many=True,
+    ),
+    Option("ca", "trust the certificates in this file", metavar="FILE"),
+    Option("client-cert", "show this certificate to the server", metavar="FILE"),
+    Option("client-key", "the private key of the certificate", metavar="FILE"),
+    Option("server-name", "the name that its certificate has", metavar="HOST"),
+    Option("insecure", "do not verify its certificate", flag=True),
+    Option(
+        "proxy",
+        "go through this proxy (default: as the environment says; never on loopback)",
+        metavar="URL",
+    ),
+    Option(
+        "corpus",
+        "what is spoken: bundled:english, bundled:languages, bundled:odd, a manifest, "
+        "a LibriSpeech tree or a folder with a .txt beside each file (repeatable)",
+        metavar="NAME|PATH",
+        many=True,
+    ),
+    Option("pace", "audio seconds per second; 0 is unpaced (default 1.0)", "1", "X"),
+    Option("chunk", "the length of each piece of audio (default 100ms)", "100ms", "T"),
+    Option(
+        "rules",
+        "which broken rules fail a test: must, should or off (default must)",
+        "must",
+        "LEVEL",
+    ),
+    Option(
+        "parallel",
+        "let the workers of xdist overlap; no latency budget can be judged then",
+        flag=True,
+    ),
+    Option(
+        "report",
+        "write a report; the kind by the suffix: .jsonl (repeatable)",
+        metavar="[KIND:]PATH",
+        many=True,
+    ),
+    Option(
+        "fake",
+        "options for the fake and the reference server, such as "
+        '"--word-delay 300ms --final-delay 250ms"',
+        metavar="OPTIONS",
+    ),
+)

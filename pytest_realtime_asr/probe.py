@@ -1,0 +1,109 @@
+"""What a server says of itself over HTTP, before the first session."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+import urllib.error
+import urllib.request
+
+import msgspec
+
+from pytest_realtime_asr.transport import (
+    Access,
+    Unreachable,
+    explain,
+    unreachable,
+    untrusted,
+)
+
+ANSWER = 10.0  # s for one answer
+PAUSE = 0.5  # s between two questions to a server that is loading
+_LOADING = (502, 503)
+
+
+class _Model(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    data: list[_Model]
+
+
+def health(access: Access, *, wait: float = 0.0) -> None:
+    """Ask ``/health`` until the server is up, at most ``wait`` seconds.
+
+    A server without this route is taken as healthy. Raises `Unreachable`.
+    """
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            status, _ = _get(access, "/health")
+            if status < 400 or status == 404:
+                return
+            trouble = Unreachable(_said(access, "/health", status), status=status)
+        except Unreachable as error:
+            trouble = error
+        loading = trouble.status is None or trouble.status in _LOADING
+        if not loading or time.monotonic() >= deadline:
+            waited = f" (waited {wait:g} s)" if wait and loading else ""
+            raise Unreachable(f"{trouble}{waited}", status=trouble.status)
+        time.sleep(min(PAUSE, max(0.0, deadline - time.monotonic())))
+
+
+def first_model(access: Access) -> str:
+    """The first model of ``GET /v1/models``. Raises `Unreachable`."""
+    status, body = _get(access, "/v1/models")
+    where = f"{access.target.http}/v1/models"
+    name = "name the model with --realtime-model"
+    if status == 404:
+        raise Unreachable(f"{where}: no such route; {name}", status=status)
+    if status >= 400:
+        raise Unreachable(_said(access, "/v1/models", status), status=status)
+    try:
+        models = msgspec.json.decode(body, type=_Models).data
+    except msgspec.DecodeError as error:
+        raise Unreachable(f"{where}: not a list of models ({error}); {name}") from error
+    if not models:
+        raise Unreachable(f"{where}: the server has no model; {name}")
+    return models[0].id
+
+
+def _get(access: Access, route: str) -> tuple[int, bytes]:
+    where = access.target.http + route
+    match access.proxy:
+        case None:
+            proxies = urllib.request.ProxyHandler({})
+        case True:
+            proxies = urllib.request.ProxyHandler()
+        case url:
+            proxies = urllib.request.ProxyHandler({"http": url, "https": url})
+    opener = urllib.request.build_opener(
+        proxies, urllib.request.HTTPSHandler(context=access.tls)
+    )
+    request = urllib.request.Request(where, headers=dict(access.headers))
+    try:
+        with opener.open(request, timeout=ANSWER) as response:
+            return response.status, response.read(1 << 20)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, b""
+    except urllib.error.URLError as error:
+        raise Unreachable(f"{where}: {_reason(error.reason)}") from error
+    except OSError as error:
+        raise Unreachable(f"{where}: {_reason(error)}") from error
+    except http.client.HTTPException as error:
+        raise Unreachable(f"{where}: no HTTP server: {error!r}") from error
+
+
+def _reason(error: str | BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return untrusted(error)
+    if isinstance(error, TimeoutError):
+        return f"no answer within {ANSWER:g} s"
+    return unreachable(error) if isinstance(error, OSError) else str(error)
+
+
+def _said(access: Access, route: str, status: int) -> str:
+    return f"{access.target.http}{route}: {explain(status)}"

@@ -1,0 +1,61 @@
+"""Properties of a test case in JUnit XML.
+
+Only exact builtin types leave here: anything else, a numpy number or an enum of
+strings among them, ends a worker of pytest-xdist.
+"""
+
+from __future__ import annotations
+
+import math
+
+from pytest_realtime_asr.budgets import Verdict
+from pytest_realtime_asr.ledger import Report, statistics
+from pytest_realtime_asr.metrics import CATALOGUE
+from pytest_realtime_asr.metrics.accuracy import pooled
+
+PREFIX = "realtime."
+
+
+def properties(report: Report) -> list[tuple[str, str | float | int]]:
+    """Name and value of each property, in a fixed order; numbers are rounded."""
+    rows: list[tuple[str, str | float | int]] = []
+    if report.takes:
+        first = report.takes[0]
+        rows += [
+            ("target", first.trace.target),
+            ("dialect", first.trace.dialect),
+            ("planned", report.planned),
+            ("lost", report.lost),
+        ]
+    for name, values in statistics(report.takes).items():
+        unit = f"_{CATALOGUE[name].unit.value}"
+        for key, value in values.items():
+            rows.append((f"{name}{unit}.{key}", number(value)))
+    errors = pooled(take.alignment.errors for take in report.takes)
+    if errors.rate is not None:
+        rows += [("wer", number(errors.rate, 4)), ("wer.n", errors.reference)]
+    if report.verdict is not None:
+        rows += [
+            ("verdict", str(report.verdict.value)),
+            ("proven", "yes" if proven(report) else "no"),
+        ]
+    if report.violations:
+        ids = sorted({violation.requirement.id for violation, _ in report.violations})
+        rows.append(("violations", " ".join(ids)))
+    if report.paths:
+        rows.append(("trace", str(report.paths[0])))
+    return [(PREFIX + name, value) for name, value in rows]
+
+
+def proven(report: Report) -> bool:
+    """Whether every verdict is a proven one."""
+    found = [f for judgement in report.judgements for f in judgement.findings]
+    every = [*(f.proven for f in found), *(f.proven for f in report.wer)]
+    return report.verdict is Verdict.PASS and all(every)
+
+
+def number(value: float, digits: int = 3) -> float | int | str:
+    """A finite number rounded, as an exact builtin; ``inf`` as a text."""
+    if math.isinf(value):
+        return "inf"
+    return value if type(value) is int else round(float(value), digits)

@@ -1,0 +1,114 @@
+"""The table at the end of a run, for 80 columns, and what stands below it."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from pytest_realtime_asr.budgets import headline
+from pytest_realtime_asr.ledger import Report, statistics
+from pytest_realtime_asr.metrics.accuracy import pooled
+
+WIDTH = 80
+_NAME = 30
+_HEAD = f"{'':{_NAME}} plan judg lost   first   final    p95    WER verdict"
+_LEGEND = (
+    "first, final: p50 of first_partial_from_speech and final_from_commit in ms; "
+    "p95: of final_from_commit; WER: pooled, with each language's normaliser"
+)
+
+
+class Row(msgspec.Struct, frozen=True):
+    """What the table needs of one test; it crosses from worker to controller."""
+
+    test: str
+    planned: int
+    lost: int
+    first: float | None
+    final: float | None
+    tail: float | None
+    wer: float | None
+    verdict: str
+    lines: list[str]
+    target: str
+    model: str
+    cold: float | None
+    note: str
+
+
+def row(report: Report, *, model: str, cold: float | None, note: str) -> Row:
+    """The row of one test; ``lines`` are its verdicts, one sentence each."""
+    found = statistics(report.takes)
+    lines = [headline(f) for j in report.judgements for f in j.findings]
+    lines += [headline(finding) for finding in report.wer]
+    lines += sorted({str(violation) for violation, _ in report.violations})
+    return Row(
+        test=report.test,
+        planned=report.planned,
+        lost=report.lost,
+        first=_value(found, "first_partial_from_speech", "p50"),
+        final=_value(found, "final_from_commit", "p50"),
+        tail=_value(found, "final_from_commit", "p95"),
+        wer=pooled(take.alignment.errors for take in report.takes).rate,
+        verdict="" if report.verdict is None else report.verdict.value,
+        lines=lines,
+        target=report.takes[0].trace.target if report.takes else "",
+        model=model,
+        cold=cold,
+        note=note,
+    )
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """The lines of the table; none where nothing was measured."""
+    if not rows:
+        return []
+    lines = list(dict.fromkeys(_server(each) for each in rows if each.target))
+    lines.append(_HEAD)
+    for each in rows:
+        lines.append(
+            f"{_short(each.test):{_NAME}} {each.planned:4} "
+            f"{each.planned - each.lost:4} {each.lost:4} {_ms(each.first):>7} "
+            f"{_ms(each.final):>7} {_ms(each.tail):>6} {_share(each.wer):>6} "
+            f"{each.verdict}".rstrip()
+        )
+    lines += textwrap.wrap(_LEGEND, WIDTH)
+    for each in rows:
+        if each.lines:
+            lines += ["", _short(each.test, WIDTH)]
+        for line in each.lines:
+            lines += textwrap.wrap(
+                line, WIDTH, initial_indent="  ", subsequent_indent="    "
+            )
+    return lines
+
+
+def _server(row: Row) -> str:
+    cold = "" if row.cold is None else f", cold final {_ms(row.cold)} ms"
+    note = f", {row.note}" if row.note else ""
+    return f"{row.target}, model {row.model}{cold}{note}"
+
+
+def _value(
+    found: Mapping[str, Mapping[str, float]], metric: str, key: str
+) -> float | None:
+    return found.get(metric, {}).get(key)
+
+
+def _short(test: str, width: int = _NAME) -> str:
+    """The end of a test's id, which tells more than its begin."""
+    name = test.rpartition("/")[2]
+    return name if len(name) <= width else ".." + name[-(width - 2) :]
+
+
+def _ms(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return "lost" if math.isinf(value) else f"{value:.0f}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"

@@ -1,0 +1,357 @@
+"""One test run in one process: its servers, its loop, and whose session is whose."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock
+
+from pytest_realtime_asr import dialects, probe, target
+from pytest_realtime_asr.corpus import Corpus, Utterance
+from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.ledger import Transcription
+from pytest_realtime_asr.loop import Loop
+from pytest_realtime_asr.metrics.latency import final_from_commit
+from pytest_realtime_asr.session import Limits, Live, Lost, Plan
+from pytest_realtime_asr.settings import Settings
+from pytest_realtime_asr.terms import Terms
+from pytest_realtime_asr.trace import Ending, Trace
+from pytest_realtime_asr.transport import Access, Unreachable
+
+WARMUPS = 5  # sessions at most
+WARMUP_TIME = 300.0  # s in all
+AGREEMENT = 0.25  # two finals that differ by less are warm
+SAME_MS = 20.0  # and so are two that differ by less than this
+_TROUBLE = (Ending.REFUSED, Ending.BROKEN, Ending.CLOSED_BY_PEER, Ending.DEADLINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A server that was asked and warmed up; ``cold`` is its first final in ms."""
+
+    access: Access
+    model: str
+    cold: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """An utterance that was begun in a session, as item ``item`` of it."""
+
+    live: Live
+    item: int
+    utterance: Utterance
+    lost: str = ""
+    reason: str = ""
+
+    @property
+    def transcription(self) -> Transcription:
+        """What became of it so far."""
+        trace = self.live.trace
+        dialect = self.live.plan.dialect
+        timeline = dialects.read(dialect, trace).item(self.item)
+        return Transcription(
+            utterance=self.utterance,
+            timeline=timeline,
+            trace=trace,
+            dialect=dialect,
+            item=self.item,
+            lost=self.lost,
+            reason=self.reason,
+        )
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The sessions of the test that is running, and the utterances in them."""
+
+    test: str
+    sessions: list[Live] = field(default_factory=list)
+    takes: list[Take] = field(default_factory=list)
+    locked: bool = False
+
+    @property
+    def traces(self) -> tuple[tuple[Dialect, Trace], ...]:
+        """Every session with its dialect."""
+        return tuple((live.plan.dialect, live.trace) for live in self.sessions)
+
+
+class _Known(msgspec.Struct):
+    """What one worker found out of a server, for the others."""
+
+    lost: str = ""
+    model: str = ""
+    cold: float | None = None
+    note: str = ""
+
+
+class Run:
+    """The state of a test run in this process.
+
+    ``warm`` gives the corpus of the warm-up. ``shared`` is a folder that all workers of
+    the run see, or ``None`` where there is but one process; then the sessions of the
+    workers take turns, unless the settings let them overlap. ``sinks`` are told of each
+    utterance with its test as soon as it ended.
+    """
+
+    def __init__(
+        self, settings: Settings, warm: Callable[[], Corpus], *, shared: Path | None
+    ) -> None:
+        self.settings = settings
+        self._warm = warm
+        self._shared = shared
+        self.sinks: list[Callable[[str, Transcription], None]] = []
+        self.last_host: Host | None = None
+        self._loop: Loop | None = None
+        self._ledger: Ledger | None = None
+        self._hosts: dict[str, Host | Unreachable] = {}
+        self._suspect: tuple[str, datetime] | None = None
+        self._turn: FileLock | None = None
+        if shared is not None and not settings.parallel:
+            self._turn = FileLock(shared / "turn.lock", thread_local=False)
+
+    @property
+    def loop(self) -> Loop:
+        """The loop of the sessions, started when it is first asked for."""
+        if self._loop is None:
+            self._loop = Loop()
+        return self._loop
+
+    def host(self, text: str, dialect: Dialect, model: str) -> Host:
+        """The server that a target names, asked and warmed up once in a run.
+
+        Raises `Unreachable`; a server that was found dead is not asked again.
+        """
+        key = hashlib.sha256("\n".join((text, dialect.name, model)).encode())
+        name = key.hexdigest()[:16]
+        with self._alone():
+            known = self._recall(name, text, dialect) or self._hosts.get(name)
+            if known is None:
+                known = self._find(text, dialect, model)
+            elif isinstance(known, Host) and self._suspect is not None:
+                known = self._recover(known)
+            self._hosts[name] = known
+            self._remember(name, known)
+        if isinstance(known, Unreachable):
+            raise known
+        return known
+
+    def ask(self, text: str, dialect: Dialect) -> tuple[str, str]:
+        """URL and model of a target, for those who only want to know them.
+
+        Raises `Unreachable`.
+        """
+        access = self._access(text, dialect)
+        probe.health(access)
+        model = self.settings.model or probe.first_model(access)
+        return access.target.shown, model
+
+    def plan(self, text: str, terms: Terms, options: Mapping[str, object]) -> Plan:
+        """How the sessions of a test with this target are held.
+
+        Raises `Unreachable`, and LookupError where the dialect is unknown.
+        """
+        dialect = dialects.load(terms.dialect)
+        self.last_host = host = self.host(text, dialect, terms.model)
+        return Plan(
+            dialect=dialect,
+            access=host.access,
+            model=host.model,
+            options=options,
+            pace=terms.pace,
+            chunk=terms.chunk,
+            limits=Limits(silence=self.settings.timeout),
+            secrets=self.settings.secrets,
+        )
+
+    def begin(self, test: str) -> None:
+        """From now on, sessions belong to this test."""
+        self._ledger = Ledger(test)
+
+    def take_turn(self) -> None:
+        """Wait until no other worker measures; the end of the test gives it back.
+
+        Called before a session is opened, and not on the loop, which it would block.
+        """
+        ledger = self._running()
+        if self._turn is not None and not ledger.locked:
+            self._turn.acquire()
+            ledger.locked = True
+
+    def session(self, plan: Plan) -> Live:
+        """A new session of the running test."""
+        live = Live(self.loop, plan)
+        self._running().sessions.append(live)
+        return live
+
+    def note(self, take: Take) -> None:
+        """Note an utterance of the running test; it is reported at once."""
+        ledger = self._running()
+        ledger.takes.append(take)
+        for sink in self.sinks:
+            sink(ledger.test, take.transcription)
+
+    def _running(self) -> Ledger:
+        if self._ledger is None:
+            raise RuntimeError("a realtime session can only be held while a test runs")
+        return self._ledger
+
+    def finish(self) -> Ledger | None:
+        """Close what the running test has open, and give its ledger, once."""
+        ledger, self._ledger = self._ledger, None
+        if ledger is None:
+            return None
+        try:
+            if ledger.sessions:
+                self.loop.run(_close(ledger.sessions))
+            if any(live.trace.end.how in _TROUBLE for live in ledger.sessions):
+                self._suspect = ledger.test, datetime.now(UTC)
+        finally:
+            if ledger.locked and self._turn is not None:
+                self._turn.release()
+        return ledger
+
+    def stop(self) -> None:
+        """End the loop."""
+        self.finish()
+        if self._loop is not None:
+            self._loop.stop()
+            self._loop = None
+
+    def _find(self, text: str, dialect: Dialect, model: str) -> Host | Unreachable:
+        try:
+            access = self._access(text, dialect)
+            probe.health(access, wait=self.settings.wait)
+            host = Host(access, model or probe.first_model(access))
+            return self._warm_up(host, dialect)
+        except Unreachable as error:
+            return error
+
+    def _access(self, text: str, dialect: Dialect) -> Access:
+        settings = self.settings
+        where = target.parse(text, path=dialect.path)
+        headers = dict(settings.headers)
+        if settings.key:
+            headers["Authorization"] = f"Bearer {settings.key}"
+        return Access(
+            where,
+            headers=headers,
+            tls=settings.tls() if where.secure else None,
+            server_name=settings.server_name,
+            proxy=None if where.loopback else settings.proxy or True,
+        )
+
+    def _recover(self, host: Host) -> Host | Unreachable:
+        """Ask a server that failed a test whether it is still there."""
+        assert self._suspect is not None
+        test, when = self._suspect
+        self._suspect = None
+        try:
+            probe.health(host.access, wait=self.settings.recover)
+        except Unreachable as error:
+            return Unreachable(
+                f"the server was lost at {when:%H:%M:%S} UTC in {test}: {error}"
+            )
+        return host
+
+    def _warm_up(self, host: Host, dialect: Dialect) -> Host:
+        """Hold sessions whose times count nowhere, until the server is warm.
+
+        A server that refuses the session is `Unreachable`; one that fails it otherwise
+        is left to the tests, and the failure noted.
+        """
+        settings = self.settings
+        most = WARMUPS if settings.warmup is None else settings.warmup
+        deadline = time.monotonic() + WARMUP_TIME
+        finals: list[float] = []
+        for _ in range(most):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            plan = Plan(
+                dialect=dialect,
+                access=host.access,
+                model=host.model,
+                options=settings.session_options,
+                pace=settings.pace,
+                chunk=settings.chunk,
+                limits=Limits(silence=left, beyond=left),
+                secrets=settings.secrets,
+            )
+            clip = min((u for u in self._warm() if u.text), key=lambda u: u.duration)
+            take = self.loop.run(hold(Live(self.loop, plan), clip))
+            end = take.live.trace.end
+            if end.how is Ending.REFUSED:
+                raise Unreachable(end.reason, status=end.code)
+            took = final_from_commit(take.transcription.timeline, clip)
+            if took is None:
+                return replace(host, note=f"the warm-up failed: {take.reason}")
+            finals.append(took)
+            if settings.warmup is None and len(finals) > 1 and _agree(*finals[-2:]):
+                break
+        return replace(host, cold=finals[0] if finals else None)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other workers from asking, and from measuring, at the same time."""
+        if self._shared is None:
+            yield
+            return
+        with FileLock(self._shared / "host.lock"):
+            if self._turn is None:
+                yield
+                return
+            with self._turn:
+                yield
+
+    def _remember(self, name: str, known: Host | Unreachable) -> None:
+        if self._shared is None:
+            return
+        if isinstance(known, Host):
+            row = _Known(model=known.model, cold=known.cold, note=known.note)
+        else:
+            row = _Known(lost=str(known))
+        (self._shared / name).write_bytes(msgspec.json.encode(row))
+
+    def _recall(
+        self, name: str, text: str, dialect: Dialect
+    ) -> Host | Unreachable | None:
+        if self._shared is None or not (self._shared / name).exists():
+            return None
+        row = msgspec.json.decode((self._shared / name).read_bytes(), type=_Known)
+        if row.lost:
+            return Unreachable(row.lost)
+        return Host(self._access(text, dialect), row.model, row.cold, row.note)
+
+
+async def hold(live: Live, utterance: Utterance) -> Take:
+    """One whole session with one utterance; a lost one is noted and not raised."""
+    audio = await asyncio.to_thread(utterance.audio.resample, live.plan.dialect.rate)
+    lost = reason = ""
+    try:
+        await live.open()
+        await live.configure()
+        await live.transcribe(audio, utterance.id)
+    except Lost as error:
+        lost, reason = error.how, str(error)
+    finally:
+        await live.close()
+    return Take(live, 0, utterance, lost, reason)
+
+
+async def _close(sessions: list[Live]) -> None:
+    await asyncio.gather(*(live.close() for live in sessions))
+
+
+def _agree(one: float, other: float) -> bool:
+    apart = abs(one - other)
+    return apart <= SAME_MS or apart <= AGREEMENT * max(one, other)

@@ -1,0 +1,241 @@
+"""What the options of a run say, as one typed value."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shlex
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pytest_realtime_asr.budgets import parse_duration
+from pytest_realtime_asr.options import OPTIONS, Option
+from pytest_realtime_asr.rules import Level
+
+T = TypeVar("T")
+Lookup = Callable[[Option], object]
+
+
+class SettingError(ValueError):
+    """An option that cannot be read: where it stands, what is wrong, what would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a run; times are in seconds.
+
+    ``warmup`` is the number of sessions, ``None`` for as many as it takes. ``rules`` is
+    the weakest level that fails a test, ``None`` for none. ``key`` and the values of
+    ``headers`` are secret.
+    """
+
+    target: str
+    dialect: str
+    model: str
+    session_options: Mapping[str, object]
+    wait: float
+    recover: float
+    timeout: float
+    warmup: int | None
+    key: str
+    headers: Mapping[str, str]
+    ca: Path | None
+    client_cert: Path | None
+    client_key: Path | None
+    server_name: str | None
+    insecure: bool
+    proxy: str | None
+    corpus: tuple[str, ...]
+    pace: float
+    chunk: float
+    rules: Level | None
+    parallel: bool
+    reports: tuple[tuple[str, Path], ...]
+    fake: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Settings(target={self.target!r}, dialect={self.dialect!r}, ...)"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no record and no report may hold."""
+        return (self.key, *self.headers.values())
+
+    def tls(self) -> ssl.SSLContext:
+        """The TLS context of the client side. Raises `SettingError`."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+            if self.client_cert is not None:
+                context.load_cert_chain(self.client_cert, self.client_key)
+        except (OSError, ssl.SSLError) as error:
+            named = self.client_cert if self.client_cert and not self.ca else self.ca
+            raise SettingError(
+                f"cannot load the certificate {named}: {error}"
+            ) from error
+        if self.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+def settings(
+    command_line: Lookup, ini: Lookup, environment: Mapping[str, str]
+) -> Settings:
+    """Read every option by its precedence. Raises `SettingError`.
+
+    ``command_line`` and ``ini`` give the raw value of an option, or a false one where
+    it was not given.
+    """
+    texts: dict[str, object] = {}
+    places: dict[str, str] = {}
+    for option in OPTIONS:
+        given = environment.get(option.env, "")
+        for place, value in (
+            (option.cli, command_line(option)),
+            (f"{option.ini} in the ini file", ini(option)),
+            (f"the environment variable {option.env}", _split(option, given)),
+            (option.cli, _split(option, option.default)),
+        ):
+            places[option.name], texts[option.name] = place, value
+            if value:
+                break
+
+    def read(name: str, parse: Callable[[str], T]) -> T:
+        try:
+            return parse(str(texts[name]))
+        except ValueError as error:
+            raise SettingError(f"{places[name]}: {error}") from error
+
+    def many(name: str) -> tuple[str, ...]:
+        values = texts[name]
+        assert isinstance(values, list | tuple)
+        return tuple(map(str, values))
+
+    def path(name: str) -> Path | None:
+        return Path(str(texts[name])) if texts[name] else None
+
+    def each(name: str, parse: Callable[[str], T]) -> tuple[T, ...]:
+        try:
+            return tuple(map(parse, many(name)))
+        except ValueError as error:
+            raise SettingError(f"{places[name]}: {error}") from error
+
+    variable = str(texts["api-key-env"])
+    return Settings(
+        target=str(texts["target"]),
+        dialect=str(texts["dialect"]),
+        model=str(texts["model"]),
+        session_options=read("session-options", _object),
+        wait=read("wait", _seconds),
+        recover=read("recover", _seconds),
+        timeout=read("timeout", _seconds),
+        warmup=read("warmup", _warmup),
+        key=environment.get(variable, ""),
+        headers=dict(each("header", lambda text: _header(text, environment))),
+        ca=path("ca"),
+        client_cert=path("client-cert"),
+        client_key=path("client-key"),
+        server_name=str(texts["server-name"]) or None,
+        insecure=read("insecure", _flag),
+        proxy=str(texts["proxy"]) or None,
+        corpus=many("corpus") or ("bundled:english",),
+        pace=read("pace", _pace),
+        chunk=read("chunk", _chunk),
+        rules=read("rules", _level),
+        parallel=read("parallel", _flag),
+        reports=each("report", _report),
+        fake=tuple(read("fake", shlex.split)),
+    )
+
+
+def _split(option: Option, text: str) -> object:
+    return text.split(os.pathsep) if option.many and text else text or _empty(option)
+
+
+def _empty(option: Option) -> object:
+    return () if option.many else ""
+
+
+def _flag(text: str) -> bool:
+    if text.lower() in ("", "0", "false", "no", "off"):
+        return False
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    raise ValueError(f"{text!r} is neither true nor false")
+
+
+def _seconds(text: str) -> float:
+    """A time; a bare number is in seconds, as these options have it."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        return parse_duration(text) / 1e3
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{text} is not a time in seconds")
+    return seconds
+
+
+def _chunk(text: str) -> float:
+    chunk = parse_duration(text) / 1e3
+    if not 0.001 <= chunk <= 60:
+        raise ValueError(f"a chunk of {text}; it should be between 1ms and 60s")
+    return chunk
+
+
+def _pace(text: str) -> float:
+    pace = float(text)
+    if not 0 <= pace < math.inf:
+        raise ValueError(f"a pace of {text}; 1.0 is real time, 0 is unpaced")
+    return pace
+
+
+def _warmup(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal():
+        raise ValueError(f"{text!r} is neither auto nor a number of sessions")
+    return int(text)
+
+
+def _level(text: str) -> Level | None:
+    if text == "off":
+        return None
+    try:
+        return Level(text)
+    except ValueError:
+        raise ValueError(f"{text!r}; there are must, should and off") from None
+
+
+def _object(text: str) -> dict[str, object]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+def _header(text: str, environment: Mapping[str, str]) -> tuple[str, str]:
+    name, separator, variable = text.partition("=")
+    if not (name and separator and variable):
+        raise ValueError(f"{text!r}; it should look like X-Token=MY_VARIABLE")
+    if variable not in environment:
+        raise ValueError(f"the environment variable {variable} is not set")
+    return name.strip(), environment[variable]
+
+
+def _report(text: str) -> tuple[str, Path]:
+    kind, separator, path = text.partition(":")
+    if not separator:
+        kind, path = Path(text).suffix.lstrip("."), text
+    if kind not in KINDS:
+        raise ValueError(f"{text!r} is of no known kind; there is: {', '.join(KINDS)}")
+    return kind, Path(path)
+
+
+KINDS = ("jsonl",)
