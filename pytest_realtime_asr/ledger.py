@@ -36,14 +36,17 @@ from pytest_realtime_asr.terms import Terms
 from pytest_realtime_asr.timeline import Timeline, Usage
 from pytest_realtime_asr.trace import Trace
 
+_SHOWN = 120  # characters of a text in a message
+
 
 @dataclass(frozen=True)
 class Transcription:
     """What became of one utterance.
 
-    ``lost`` is why there is no final, as one word and a sentence, else empty; ``text``
-    is then what had been said by then. ``timeline`` is that of the utterance alone,
-    ``trace`` that of its whole session.
+    ``lost`` and ``reason`` say in a word and in a sentence why there is no final, else
+    they are empty; ``text`` is then what had been said by then. ``raised`` says that
+    the test was told of it by an exception. ``timeline`` is that of the utterance
+    alone, ``trace`` that of its whole session.
     """
 
     utterance: Utterance
@@ -53,6 +56,7 @@ class Transcription:
     item: int = 0
     lost: str = ""
     reason: str = ""
+    raised: bool = False
 
     @cached_property
     def text(self) -> str:
@@ -158,7 +162,7 @@ def report(
     ``sessions`` are all that it opened. ``pools`` are the budgets that are judged here,
     each with its takes. ``paths`` are the trace files that were written, by label.
     """
-    broken = tuple(
+    violated = tuple(
         (violation, trace)
         for dialect, trace in sessions
         for violation in violations(dialect, trace)
@@ -180,13 +184,15 @@ def report(
         for finding in wer
         if finding.verdict is not Verdict.PASS
     ]
-    failures += _rules(broken, terms.rules)
+    failures += broken(violated, _levels(terms.rules))
+    if terms.rules is not None and not pools and not wer:
+        failures += _unjudged(takes)
     return Report(
         test=test,
         takes=tuple(takes),
         judgements=tuple(judgements),
         wer=wer,
-        violations=broken,
+        violations=violated,
         failures=tuple(failures),
         paths=tuple(paths.values()),
     )
@@ -228,26 +234,46 @@ def _explain(finding: Finding, takes: Sequence[Transcription]) -> str:
             lines.append(f"{'':14}{take.reason}")
         if sample.trace:
             lines.append(f"{'':14}trace: {sample.trace}")
-        lines.append(f"{'':14}text: {take.text!r}")
+        text = take.text if len(take.text) <= _SHOWN else f"{take.text[:_SHOWN]}..."
+        lines.append(f"{'':14}text: {text!r}")
     return "\n".join(lines)
 
 
-def _rules(
-    broken: Iterable[tuple[Violation, Trace]], weakest: Level | None
+def broken(
+    found: Iterable[tuple[Violation, Trace]], levels: Iterable[Level] = tuple(Level)
 ) -> list[str]:
-    """One line for each rule that fails the test: its count and one example."""
+    """One line for each broken rule of these levels: how often, and one example."""
+    wanted = set(levels)
+    by_id: dict[str, list[Violation]] = {}
+    for violation, _ in found:
+        if violation.requirement.level in wanted:
+            by_id.setdefault(violation.requirement.id, []).append(violation)
+    return [
+        f"rule {each[0]}{_sessions(len(each))}; {each[0].requirement.clause}"
+        for each in by_id.values()
+    ]
+
+
+def _sessions(count: int) -> str:
+    return f", in {count} sessions" if count > 1 else ""
+
+
+def _levels(weakest: Level | None) -> tuple[Level, ...]:
     if weakest is None:
+        return ()
+    return (Level.MUST,) if weakest is Level.MUST else tuple(Level)
+
+
+def _unjudged(takes: Sequence[Transcription]) -> list[str]:
+    """Lost utterances that neither a marker nor the test itself has judged."""
+    lost = [take for take in takes if take.lost and not take.raised]
+    if not lost:
         return []
-    failing = (Level.MUST,) if weakest is Level.MUST else tuple(Level)
-    seen: dict[str, list[Violation]] = {}
-    for violation, _ in broken:
-        if violation.requirement.level in failing:
-            seen.setdefault(violation.requirement.id, []).append(violation)
-    lines = []
-    for found in seen.values():
-        sessions = f" in {len(found)} sessions" if len(found) > 1 else ""
-        lines.append(f"rule {found[0]}{sessions}; {found[0].requirement.clause}")
-    return lines
+    first = lost[0]
+    return [
+        f"{len(lost)} of {len(takes)} utterances have no final; "
+        f"{first.utterance.id} {first.lost}: {first.reason}"
+    ]
 
 
 def statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:

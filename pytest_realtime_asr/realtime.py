@@ -44,7 +44,7 @@ class _Held:
             await live.transcribe(audio, utterance.id)
         except Lost as error:
             lost, reason = error.how, str(error)
-        take = Take(live, item, utterance, lost, reason)
+        take = Take(live, item, utterance, lost, reason, raised=True)
         await asyncio.to_thread(self.run.note, take)
         return take
 
@@ -214,7 +214,7 @@ class AsyncRealtime:
         __tracebackhide__ = True
         run = self._realtime._run
         await asyncio.to_thread(run.take_turn)
-        takes = await _await(run, self._realtime._hold(_listed(what), concurrency))
+        takes = await _await(run, self._realtime._hold(what, concurrency))
         return _given(what, takes)
 
 
@@ -279,14 +279,16 @@ class Realtime:
         """
         __tracebackhide__ = True
         self._run.take_turn()
-        takes = _block(self._run, self._hold(_listed(what), concurrency))
+        takes = _block(self._run, self._hold(what, concurrency))
         return _given(what, takes)
 
     async def _hold(
-        self, utterances: Sequence[Utterance], concurrency: int
+        self, what: Utterance | Iterable[Utterance], concurrency: int
     ) -> list[Take]:
         if concurrency < 1:
             raise ValueError(f"concurrency is {concurrency}; it should be 1 or more")
+        alone = isinstance(what, Utterance)
+        utterances = [what] if isinstance(what, Utterance) else list(what)
         free = asyncio.Semaphore(concurrency)
         takes: list[Take | None] = [None] * len(utterances)
 
@@ -295,6 +297,7 @@ class Realtime:
                 if index < concurrency:
                     await asyncio.sleep(index * self._plan.chunk / concurrency)
                 take = await hold(self._run.session(self._plan), utterance)
+                take = replace(take, raised=alone)
                 takes[index] = take
                 await asyncio.to_thread(self._run.note, take)
 
@@ -336,7 +339,3 @@ def _final(take: Take) -> Transcription:
     if take.lost:
         raise Lost(take.lost, take.reason)
     return take.transcription
-
-
-def _listed(what: Utterance | Iterable[Utterance]) -> list[Utterance]:
-    return [what] if isinstance(what, Utterance) else list(what)

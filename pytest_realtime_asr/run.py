@@ -52,6 +52,7 @@ class Take:
     utterance: Utterance
     lost: str = ""
     reason: str = ""
+    raised: bool = False
 
     @property
     def transcription(self) -> Transcription:
@@ -67,6 +68,7 @@ class Take:
             item=self.item,
             lost=self.lost,
             reason=self.reason,
+            raised=self.raised,
         )
 
 

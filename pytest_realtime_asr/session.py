@@ -370,20 +370,20 @@ class Live:
             how = Ending.BROKEN
         else:
             how = Ending.CLOSED_BY_PEER
-        reason = error.reason or ("" if error.code is None else f"code {error.code}")
-        self._recorder.end(how, code=error.code, reason=reason)
+        self._recorder.end(how, code=error.code, reason=error.reason)
 
     def _lost(self) -> Lost:
         end = self._recorder.ended
         if end is None:
             return Lost("closed", "the session is not open")
-        if end.how in (Ending.CLOSED_BY_PEER, Ending.BROKEN):
-            code = "no close frame" if end.code is None else f"code {end.code}"
-            who = "the server closed" if end.how is Ending.CLOSED_BY_PEER else "broken"
-            return Lost(
-                _HOW[end.how], f"{who} ({code}) {end.reason}; {self._arrived()}"
-            )
-        return Lost(_HOW[end.how], end.reason or end.how.value)
+        if end.how is Ending.CLOSED_BY_PEER:
+            said = f": {end.reason}" if end.reason else ""
+            message = f"the server closed with code {end.code}{said}"
+        elif end.how is Ending.BROKEN:
+            message = end.reason
+        else:
+            return Lost(_HOW[end.how], end.reason or end.how.value)
+        return Lost(_HOW[end.how], f"{message}; {self._arrived()}")
 
     def _arrived(self) -> str:
         """What had arrived, for whoever waited in vain."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -176,7 +177,7 @@ def untrusted(error: ssl.SSLCertVerificationError) -> str:
 
 def unreachable(error: OSError) -> str:
     """Why no connection could be made."""
-    reason = error.strerror or str(error)
+    reason = os.strerror(error.errno) if error.errno else str(error)
     return f"cannot connect: {reason}; is the server running there?"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from pytest_realtime_asr.budgets import headline
-from pytest_realtime_asr.ledger import Report, statistics
+from pytest_realtime_asr.ledger import Report, broken, statistics
 from pytest_realtime_asr.metrics.accuracy import pooled
 
 WIDTH = 80
@@ -44,7 +44,7 @@ def row(report: Report, *, model: str, cold: float | None, note: str) -> Row:
     found = statistics(report.takes)
     lines = [headline(f) for j in report.judgements for f in j.findings]
     lines += [headline(finding) for finding in report.wer]
-    lines += sorted({str(violation) for violation, _ in report.violations})
+    lines += broken(report.violations)
     return Row(
         test=report.test,
         planned=report.planned,
@@ -78,10 +78,14 @@ def table(rows: Sequence[Row]) -> list[str]:
     lines += textwrap.wrap(_LEGEND, WIDTH)
     for each in rows:
         if each.lines:
-            lines += ["", _short(each.test, WIDTH)]
+            lines += ["", *textwrap.wrap(each.test, WIDTH)]
         for line in each.lines:
             lines += textwrap.wrap(
-                line, WIDTH, initial_indent="  ", subsequent_indent="    "
+                line,
+                WIDTH,
+                initial_indent="  ",
+                subsequent_indent="    ",
+                break_on_hyphens=False,
             )
     return lines
 
@@ -99,8 +103,8 @@ def _value(
 
 
 def _short(test: str, width: int = _NAME) -> str:
-    """The end of a test's id, which tells more than its begin."""
-    name = test.rpartition("/")[2]
+    """The end of a test's name, which tells more than its begin."""
+    name = test.rpartition("::")[2]
     return name if len(name) <= width else ".." + name[-(width - 2) :]
 
 

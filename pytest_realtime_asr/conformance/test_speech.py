@@ -1,0 +1,30 @@
+"""Whether a server is right and fast: the spoken corpus, with its WER and latency.
+
+It is reported for any target, and judged where it is known what can be expected: on
+the reference server, whose recogniser and clips are those of this package.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_realtime_asr.corpus import Corpus
+from pytest_realtime_asr.realtime import Realtime
+
+WER = 0.12
+FINAL = "3s"  # the recogniser is a real one and takes what the machine gives it
+
+
+@pytest.fixture(autouse=True)
+def judged(request: pytest.FixtureRequest, realtime_target: str) -> None:
+    """Set the limits where the target is the reference server."""
+    if realtime_target == "reference":
+        request.applymarker(pytest.mark.wer_threshold(WER))
+        request.applymarker(pytest.mark.latency_budget("final_from_commit", p50=FINAL))
+
+
+def test_spoken_corpus(realtime: Realtime, corpus: Corpus) -> None:
+    takes = realtime.transcribe(corpus)
+    lost = [take for take in takes if take.lost]
+    worst = lost[0].reason if lost else ""
+    assert not lost, f"{len(lost)} of {len(takes)} have no final: {worst}"

@@ -1,0 +1,356 @@
+"""Recognising a known recording by its sound, while it is being heard.
+
+Sound is looked at through a window of 40 ms. Its power spectrum from 150 to 3400 Hz,
+which an 8 kHz copy still holds, is summed into 24 bands, evenly spaced in mel. What is
+kept is the *shape*: the logarithm of each band's share of the power (tilted up by 20 dB
+over the range, as speech falls off about so), not deeper than 20 dB below the whole,
+less its mean, at length 1. A gain cancels in the shares; noise far below the sound and
+the steps of PCM16 stay under the 20 dB. The likeness of two windows is the cosine of
+their shapes: 0.98 and more for copies of one sound, 0.8 for a copy that is clipped by
+10 dB, 0.4 in the median for different sounds of one voice.
+
+The stream is looked at every 20 ms, the known clips every 10 ms (a *row*), so that some
+row lies within 5 ms of each look whatever the offset. A clip that is being played moves
+two rows on with each look, along a *diagonal*. For each row the search keeps the sum of
+the likenesses along the diagonal that ends there, forgetting a tenth at each row that
+is loud in the clip:
+
+    sum[row] = keep[row] * sum[row - 2] + likeness(row, look)
+
+and divides it by what a perfect copy would have. Rows that are soft count neither way;
+where the clip pauses but the stream is loud, the sum decays without any gain. A row may
+speak for its clip once 12 loud rows of the diagonal came before it, or fewer where the
+clip then pauses, as after a short word. This only proposes: the few diagonals near the
+top are then compared look by look over 100 ms each, which tells apart sentences that
+differ in a single sound (see ``scripted``).
+
+Loud and pausing are meant against the loudest look of the last 2 s, and so do not
+depend on the gain either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+RATE = 16000
+WINDOW = 640  # samples of a look at the sound
+HOP = 320  # samples from one look at the stream to the next
+STEP = 160  # samples from one row of a clip to the next
+STRIDE = HOP // STEP  # rows that a clip moves on with each look
+SILENT = -90.0  # dBFS between 150 and 3400 Hz; a step of PCM16 is 10 dB below
+
+Floats = npt.NDArray[np.float32]
+
+_BANDS = 24
+_LOWEST, _HIGHEST = 150.0, 3400.0
+_TILT = 20.0  # dB
+_DEPTH = 0.01  # share of the power under which bands are taken as equal
+
+_LOUD = -25.0  # dB against the loudest look of the last 2 s
+_LOUD_IN_CLIP = -35.0  # dB against the loudest row of the clip
+_PAUSE = -40.0  # dB, as _LOUD
+LOOKS = 2 * RATE // HOP  # looks that are remembered: 2 s
+
+_KEEP = 0.9
+_MARGIN = 20  # rows of silence after a clip
+ENOUGH = 12  # loud rows of a diagonal
+_SOME = 5
+_LIKE = 0.75
+_SHORT = (
+    (6, 12),
+    (3, 16),
+)  # loud rows and then rows of pause after which a word may be all
+_SUSPECT = 0.9
+_SAME_GAIN = 12.0  # dB
+_NEAR_TOP = 0.2
+_NEAR = 3  # rows that are the same alignment
+_MOST = 8  # alignments proposed at a time
+_LIKE_OF_PART = 0.4
+_MOST_OF_PART = 24
+
+
+def _mel_bands() -> Floats:
+    """Triangular weights: bands x bins of the spectrum."""
+    lowest, highest = 2595 * np.log10(1 + np.array([_LOWEST, _HIGHEST]) / 700)
+    edges = 700 * (10 ** (np.linspace(lowest, highest, _BANDS + 2) / 2595) - 1)
+    low, mid, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    hertz = np.arange(WINDOW // 2 + 1) * RATE / WINDOW
+    weights = np.minimum((hertz - low) / (mid - low), (high - hertz) / (high - mid))
+    return np.maximum(weights, 0).astype(np.float32)
+
+
+_HANN = np.hanning(WINDOW).astype(np.float32) / 32768
+_WEIGHTS = _mel_bands()
+_GAINS = (10 ** (np.linspace(0, _TILT, _BANDS) / 10)).astype(np.float32)
+# A sine at full scale is -3 dBFS, as is the mean of its square.
+_SCALE = 2 / (WINDOW * float(np.square(np.hanning(WINDOW)).sum()))
+
+
+def look(windows: npt.NDArray[np.int16]) -> tuple[Floats, Floats]:
+    """Shapes (n x bands) and levels (n, in dBFS) of n windows of samples.
+
+    The shape of a silent window is zero, which is like nothing.
+    """
+    spectrum = np.fft.rfft(windows * _HANN, axis=1)
+    powers = (np.square(spectrum.real) + np.square(spectrum.imag)) @ _WEIGHTS.T
+    levels = 10 * np.log10(powers.sum(axis=1) * _SCALE + 1e-12)
+    powers = powers * _GAINS + 1e-20
+    shares = np.log(powers / powers.sum(axis=1, keepdims=True) + _DEPTH)
+    shares -= shares.mean(axis=1, keepdims=True)
+    lengths = np.sqrt(np.square(shares).sum(axis=1, keepdims=True))
+    shapes = shares / np.maximum(lengths, 1e-6) * (levels > SILENT)[:, None]
+    return shapes.astype(np.float32), levels.astype(np.float32)
+
+
+class Looks:
+    """The looks of the last 2 s at a stream; before it began there was silence."""
+
+    def __init__(self) -> None:
+        self.shapes: Floats = np.zeros((LOOKS, _BANDS), np.float32)
+        self.levels: Floats = np.full(LOOKS, -np.inf, np.float32)
+        self.loud = np.zeros(LOOKS, np.bool_)
+
+    def add(self, window: npt.NDArray[np.int16]) -> None:
+        """Look at the next window."""
+        for array in (self.shapes, self.levels, self.loud):
+            array[:-1] = array[1:]
+        shapes, levels = look(window[None])
+        self.shapes[-1], self.levels[-1] = shapes[0], levels[0]
+        self.loud[-1] = levels[0] > max(SILENT, float(self.levels.max()) + _LOUD)
+
+    def last(self, number: int) -> Looks:
+        """The latest of them."""
+        looks = Looks.__new__(Looks)
+        looks.shapes = self.shapes[-number:]
+        looks.levels = self.levels[-number:]
+        looks.loud = self.loud[-number:]
+        return looks
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Where a clip stands in an index.
+
+    ``zero`` is the row of the window that begins with the clip; the loud rows reach
+    from ``first`` to ``last``, and all rows of the clip from ``start`` to ``stop``
+    (exclusive).
+    """
+
+    start: int
+    zero: int
+    first: int
+    last: int
+    stop: int
+
+
+class Index:
+    """The rows of some clips, one clip after the other.
+
+    ``clips`` are samples at 16 kHz. ``rows`` has the place of each of them, or ``None``
+    for a clip without any sound.
+    """
+
+    def __init__(self, clips: Sequence[npt.NDArray[np.int16]]) -> None:
+        parts: list[_Part] = []
+        rows: list[Rows | None] = []
+        start = 0
+        for samples in clips:
+            part = _part(samples)
+            loud = np.flatnonzero(part.loud)
+            if not loud.size:
+                rows.append(None)
+                continue
+            first, last = start + int(loud[0]), start + int(loud[-1])
+            stop = start + len(part.loud)
+            rows.append(Rows(start, start + WINDOW // STEP, first, last, stop))
+            parts.append(part)
+            start = stop
+        self.rows = tuple(rows)
+        self.size = start
+        self.shapes = _joined([part.shapes for part in parts], (0, _BANDS), np.float32)
+        self.levels = _joined([part.levels for part in parts], (0,), np.float32)
+        self.loud = _joined([part.loud for part in parts], (0,), np.bool_)
+        self.pause = _joined([part.pause for part in parts], (0,), np.bool_)
+        perfect = _joined([part.perfect for part in parts], (0,), np.float32)
+        enough = _joined([part.enough for part in parts], (0,), np.bool_)
+        short = _joined([part.short for part in parts], (0,), np.bool_)
+        some = _joined([part.some for part in parts], (0,), np.bool_)
+        begin = _joined([part.begin for part in parts], (0,), np.bool_)
+        # Bands x rows, because einsum adds whole rows of that without BLAS, whose
+        # threads would fight for the cores with everything else.
+        self.columns = np.ascontiguousarray(self.shapes.T)
+        self.enough = enough
+        self.short = short
+        # Zero for the rows that come too early in their clip to be compared at all.
+        judged = np.where(some, perfect, np.float32(np.inf))
+        self.per_perfect = (1 / judged).astype(np.float32)
+        keep = np.where(self.loud, np.float32(_KEEP), np.float32(1))
+        keep[begin] = 0
+        self.keep = keep
+        self.keep_when_loud = np.where(self.pause, keep * np.float32(_KEEP), keep)
+
+    def gain(
+        self, rows: npt.NDArray[np.intp], looks: Looks, kept: npt.NDArray[np.bool_]
+    ) -> float:
+        """How much louder the latest looks are than their rows, in dB.
+
+        Only the looks that are ``kept`` count.
+        """
+        loud = np.flatnonzero(self.loud[rows] & kept)[-ENOUGH:]
+        gains = np.sort(looks.levels[loud] - self.levels[rows[loud]])
+        return float(gains[len(gains) // 2]) if gains.size else 0.0
+
+    def likeness(
+        self, rows: npt.NDArray[np.intp], looks: Looks, gains: Floats
+    ) -> Floats:
+        """How like the looks are to the rows; NaN where that says nothing.
+
+        ``rows`` are alignments x looks; the likeness is zero where the look is not the
+        gain of the alignment louder than the row, in dB.
+        """
+        like: Floats = np.einsum("anb,nb->an", self.shapes[rows], looks.shapes)
+        off = looks.levels - self.levels[rows] - gains[:, None]
+        like[np.abs(off) > _SAME_GAIN] = 0
+        like[~self.loud[rows]] = np.nan
+        like[self.pause[rows] & looks.loud] = 0
+        return like
+
+
+class Search:
+    """Which clips of an index a stream may be playing, at which row."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._sums = np.zeros(index.size, np.float32)
+        self._moved = np.zeros(index.size, np.float32)
+
+    def reset(self) -> None:
+        """Forget what was heard."""
+        self._sums[:] = 0
+
+    def hear(self, shape: Floats, loud: bool) -> None:
+        """Take the next look at the stream."""
+        index = self._index
+        moved, sums = self._moved, self._sums
+        keep = index.keep_when_loud if loud else index.keep
+        np.einsum("bn,b->n", index.columns, shape, out=moved)
+        moved[STRIDE:] += sums[:-STRIDE] * keep[STRIDE:]
+        self._sums, self._moved = moved, sums
+
+    @property
+    def suspects(self) -> bool:
+        """Whether a clip may be playing that no row can speak for yet."""
+        return bool((self._sums * self._index.per_perfect > _SUSPECT).any())
+
+    def proposals(self) -> list[int]:
+        """The rows that the stream may have reached, the likeliest one first.
+
+        None before one of them may speak for its clip.
+        """
+        scores = self._sums * self._index.per_perfect
+        if not scores.size or (top := scores.max()) < _LIKE:
+            return []
+        rows = np.flatnonzero(scores >= max(_LIKE, top - _NEAR_TOP))
+        speaks = self._index.enough[rows] | self._index.short[rows]
+        return _best(rows, scores[rows], _MOST) if speaks.any() else []
+
+    def remains(self) -> list[int]:
+        """As ``proposals``, for sound that ended soon: also rows that are less likely.
+
+        Where a clip was heard from its middle on, the sum begins too low.
+        """
+        scores = self._sums * self._index.per_perfect
+        rows = np.flatnonzero(scores >= _LIKE_OF_PART)
+        return _best(rows, scores[rows], _MOST_OF_PART)
+
+
+def _best(rows: npt.NDArray[np.intp], scores: Floats, most: int) -> list[int]:
+    """The best rows, leaving out those that are nearly the same alignment."""
+    found: list[int] = []
+    for row in rows[np.argsort(-scores, kind="stable")].tolist():
+        if all(abs(row - other) > _NEAR for other in found):
+            found.append(row)
+            if len(found) == most:
+                break
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The rows of one clip.
+
+    ``enough`` marks those by which much of the clip was heard, ``short`` those behind a
+    short word, ``some`` those that can be compared at all, and ``begin`` those that no
+    diagonal leads to.
+    """
+
+    shapes: Floats
+    levels: Floats
+    loud: npt.NDArray[np.bool_]
+    pause: npt.NDArray[np.bool_]
+    perfect: Floats
+    enough: npt.NDArray[np.bool_]
+    short: npt.NDArray[np.bool_]
+    some: npt.NDArray[np.bool_]
+    begin: npt.NDArray[np.bool_]
+
+
+def _part(samples: npt.NDArray[np.int16]) -> _Part:
+    after = np.zeros(WINDOW + _MARGIN * STEP, np.int16)
+    padded = np.concatenate([np.zeros(WINDOW, np.int16), samples, after])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::STEP]
+    shapes, levels = look(windows)
+    memory = np.full(LOOKS * STRIDE - 1, -np.inf, np.float32)
+    recent = np.lib.stride_tricks.sliding_window_view(
+        np.concatenate([memory, levels]), len(memory) + 1
+    ).max(axis=1)
+    above = levels - recent
+    loud = (above > _LOUD) & (levels > levels.max() + _LOUD_IN_CLIP) & (levels > SILENT)
+    pause = (above < _PAUSE) | (levels <= SILENT)
+    # A look may lie 5 ms off its row, and at an edge that is all the difference.
+    loud, pause = _inner(loud, 1), _inner(pause, 2)
+    shapes[~loud] = 0
+    # Diagonals begin at every STRIDE-th row, so that those in between are their own.
+    perfect = np.zeros(len(loud), np.float32)
+    before = np.zeros(len(loud), np.intp)
+    quiet = np.zeros(len(loud), np.intp)
+    for row in range(len(loud)):
+        one_step, one_look = row - 1, row - STRIDE
+        was, count = (perfect[one_look], before[one_look]) if one_look >= 0 else (0, 0)
+        perfect[row] = was * _KEEP + 1 if loud[row] else was
+        before[row] = count + loud[row]
+        quiet[row] = 0 if loud[row] or one_step < 0 else quiet[one_step] + 1
+    short = np.zeros(len(loud), np.bool_)
+    for rows, gap in _SHORT:
+        short |= (before >= rows) & (quiet >= gap)
+    begin = np.zeros(len(loud), np.bool_)
+    begin[:STRIDE] = True
+    return _Part(
+        shapes=shapes,
+        levels=levels,
+        loud=loud,
+        pause=pause,
+        perfect=perfect,
+        enough=before >= ENOUGH,
+        short=short,
+        some=(before >= _SOME) | short,
+        begin=begin,
+    )
+
+
+def _inner(mask: npt.NDArray[np.bool_], rows: int) -> npt.NDArray[np.bool_]:
+    """The mask without the ``rows`` at either edge of each stretch."""
+    for _ in range(rows):
+        mask = mask & np.append(mask[1:], mask[-1]) & np.append(mask[0], mask[:-1])
+    return mask
+
+
+def _joined(
+    parts: list[npt.NDArray[Any]], empty: tuple[int, ...], kind: type[np.generic]
+) -> npt.NDArray[Any]:
+    return np.concatenate(parts) if parts else np.zeros(empty, kind)

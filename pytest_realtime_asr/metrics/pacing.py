@@ -1,0 +1,176 @@
+"""How punctually the audio was handed over: the instrument's part and the server's.
+
+Our own lateness can make a number invalid; the time for which the socket would not
+take a frame is the server's and never can. The two are kept apart by a perfect
+sender: one that wakes when a frame is due, or when the frame before it was taken, and
+is held up by the socket for exactly as long as ours was. What ours came later than
+that one is ours. So neither a frame that waits behind a blocked one is charged to us,
+nor is a delay of ours forgotten while the backlog behind it is worked off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pytest_realtime_asr.metrics.latency import Spoken
+from pytest_realtime_asr.stats import quantile
+from pytest_realtime_asr.timeline import Commit, Final, Heard, Timeline
+
+_NS_PER_MS = 1_000_000
+_TAIL = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What went over the wire, and what the server says it counted (``None``: nothing).
+
+    ``samples`` and ``seconds`` are of audio, ``bytes`` of PCM.
+    """
+
+    samples: int
+    seconds: float
+    bytes: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+
+
+def counts(timeline: Timeline) -> Counts:
+    """Audio that was handed over and tokens that were counted, over all items."""
+    heard = timeline.heard
+    last = {frame.item: frame.samples for frame in heard}
+    samples = sum(last.values())
+    finals = [event for event in timeline.events if isinstance(event, Final)]
+    usages = [final.usage for final in finals if final.usage is not None]
+    return Counts(
+        samples=samples,
+        seconds=samples / timeline.rate,
+        bytes=sum(frame.size for frame in heard),
+        prompt_tokens=_sum([usage.prompt for usage in usages]),
+        completion_tokens=_sum([usage.completion for usage in usages]),
+        total_tokens=_sum([usage.total for usage in usages]),
+    )
+
+
+def lateness(timeline: Timeline) -> float | None:
+    """The instrument's own lateness in milliseconds: the worst of three.
+
+    Those are `sender_lateness`, `loop_lag`, and the lateness of the commit, which is
+    one frame among many but the zero of a latency. This is what decides whether a
+    latency that is over its limit can be held against the server.
+    """
+    commits = [own for event, own in _own(timeline) if isinstance(event, Commit)]
+    parts = [sender_lateness(timeline), loop_lag(timeline)]
+    parts += [own / _NS_PER_MS for own in commits]
+    return max((part for part in parts if part is not None), default=None)
+
+
+def sender_lateness(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
+    """How late we came to send audio, in 99 of 100 frames.
+
+    Formula: p99 (nearest rank) over audio frames of woke - due, less what waiting for
+        the socket to take the frames before it had cost
+    Unit: ms
+    Zero: the instant at which a frame was due
+    Needs: audio
+    Better: down
+    Source: wrk2's rule to count from the planned time, turned on ourselves: pacing by
+        sleep(chunk) was measured 160 ms late after 10 s of 20 ms chunks, pacing by an
+        absolute schedule about 1 ms
+    """
+    own = _audio_lateness(timeline)
+    return quantile(own, _TAIL) / _NS_PER_MS if own else None
+
+
+def sender_lateness_max(
+    timeline: Timeline, spoken: Spoken | None = None
+) -> float | None:
+    """How late we came to send audio, in the worst frame.
+
+    Formula: maximum over audio frames of woke - due, less what waiting for the socket
+        to take the frames before it had cost
+    Unit: ms
+    Zero: the instant at which a frame was due
+    Needs: audio
+    Better: down
+    Source: as sender_lateness; one long pause of ours is one frame, and p99 hides it
+    """
+    own = _audio_lateness(timeline)
+    return max(own) / _NS_PER_MS if own else None
+
+
+def send_blocked(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
+    """The longest time for which the socket would not take an audio frame.
+
+    It counts against the server: it, or the path to it, did not read.
+
+    Formula: maximum over audio frames of sent - woke
+    Unit: ms
+    Zero: the instant at which we came to send the frame
+    Needs: audio
+    Better: down
+    Source: the second schedule of a stream, that of its chunks: back-pressure makes
+        sends slip, and a latency counted from the actual send shrinks with it
+    """
+    heard = timeline.heard
+    if not heard:
+        return None
+    return max(frame.sent - frame.woke for frame in heard) / _NS_PER_MS
+
+
+def loop_lag(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
+    """How late the recorder's clock ticks came, in 99 of 100 ticks of the session.
+
+    Ticks up to 1 ms late count as punctual.
+
+    Formula: p99 (nearest rank) over ticks of came - due
+    Unit: ms
+    Zero: the instant at which a tick was due
+    Needs: a recorder that ticked
+    Better: down
+    Source: the probe of an event loop: schedule a tick, measure how far it overshoots
+    """
+    late = timeline.lag.late
+    punctual = max(timeline.lag.ticks - len(late), 0)
+    if not (late or punctual):
+        return None
+    return quantile((*late, *(0,) * punctual), _TAIL) / _NS_PER_MS
+
+
+def pacing_error(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
+    """How much slower (above zero) or faster than real time the audio was handed over.
+
+    Formula: (woke of the last audio frame - woke of the first) / audio between their
+        ends - 1
+    Unit: ratio
+    Zero: real time
+    Needs: two audio frames or more
+    Better: down
+    Source: validity check of paced clients; less than 0.5 % either way is sound
+    """
+    heard = timeline.heard
+    samples = heard[-1].samples - heard[0].samples if heard else 0
+    if samples <= 0:
+        return None
+    spent = (heard[-1].woke - heard[0].woke) / 1e9
+    return spent / (samples / timeline.rate) - 1
+
+
+def _audio_lateness(timeline: Timeline) -> list[int]:
+    return [own for event, own in _own(timeline) if isinstance(event, Heard)]
+
+
+def _own(timeline: Timeline) -> Iterator[tuple[Heard | Commit, int]]:
+    """Each frame of ours with its lateness against the perfect sender, in ns."""
+    taken: int | None = None  # when the perfect sender's frame before had been taken
+    for event in timeline.events:
+        if isinstance(event, Heard | Commit):
+            woke = event.due if taken is None else max(event.due, taken)
+            taken = woke + (event.sent - event.woke)
+            yield event, event.woke - woke
+
+
+def _sum(numbers: list[int | None]) -> int | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None

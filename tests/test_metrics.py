@@ -1,0 +1,530 @@
+"""The catalogue, and each metric on timelines that were written by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_realtime_asr.metrics import CATALOGUE, Better, Unit, latency, measure
+from pytest_realtime_asr.metrics import accuracy as acc
+from pytest_realtime_asr.metrics.accuracy import (
+    BASIC,
+    NONE,
+    NORMALIZERS,
+    WHISPER_ENGLISH,
+    Alignment,
+    Errors,
+    Normalizer,
+    Pair,
+    characters,
+    error_rate,
+    lines,
+    normalizer_for,
+    pooled,
+    unspaced,
+    words,
+)
+from pytest_realtime_asr.metrics.pacing import Counts, counts, lateness
+from pytest_realtime_asr.timeline import (
+    Commit,
+    Event,
+    Final,
+    Heard,
+    Partial,
+    Timeline,
+    Usage,
+)
+from pytest_realtime_asr.trace import NO_LAG, End, Ending, Lag
+
+MS = 1_000_000
+RATE = 16_000
+CHUNK = RATE // 10
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Where the speech of a test's utterance is."""
+
+    speech_start: float | None = 0.3
+    speech_end: float | None = 0.8
+
+
+def frame(
+    number: int, *, late: int = 0, blocked: int = 0, item: int = 0, due: int = 0
+) -> Heard:
+    """The frame of 100 ms that is due 100 ms after the one before it (ms)."""
+    due = due or 1000 + 100 * number
+    woke = due + late
+    return Heard(
+        item,
+        CHUNK * (number + 1),
+        due * MS,
+        woke * MS,
+        (woke + blocked) * MS,
+        2 * CHUNK,
+    )
+
+
+def timeline(*events: Event, lag: Lag = NO_LAG) -> Timeline:
+    return Timeline(RATE, 20 * MS, 50 * MS, events, End(Ending.CLOSED_BY_US, 0), lag)
+
+
+def partial(at: int, added: str, *, kept: int = 0) -> Partial:
+    return Partial(0, at * MS, kept, added)
+
+
+def final(at: int, text: str, usage: Usage | None = None) -> Final:
+    return Final(0, at * MS, text, usage)
+
+
+def commit(due: int = 2000, *, late: int = 0) -> Commit:
+    return Commit(0, due * MS, (due + late) * MS, (due + late) * MS)
+
+
+AUDIO = [frame(number) for number in range(10)]  # due at 1000, 1100, ... 1900
+WHOLE = timeline(
+    *AUDIO[:6],
+    partial(1520, " "),
+    *AUDIO[6:],
+    partial(1920, "go", kept=1),
+    commit(),
+    final(2250, "go forward"),
+)
+SILENT = timeline()
+
+
+def test_every_metric_has_what_the_catalogue_says_of_it() -> None:
+    for name, metric in CATALOGUE.items():
+        assert metric.name == name
+        assert metric.doc.endswith(".")
+        assert metric.needs
+        for field in ("Formula", "Unit", "Zero", "Needs", "Better", "Source"):
+            assert f"\n    {field}: " in (metric.function.__doc__ or ""), name
+    assert CATALOGUE["connect"].unit is Unit.MS
+    assert CATALOGUE["connect"].better is Better.DOWN
+    assert CATALOGUE["connect"].doc == "How long the connection took to stand."
+    assert CATALOGUE["connect"].needs == "a connection that stood"
+    assert CATALOGUE["pacing_error"].unit is Unit.RATIO
+
+
+def test_only_what_a_server_can_change_is_gated() -> None:
+    assert {name for name, metric in CATALOGUE.items() if not metric.gated} == {
+        "sender_lateness",
+        "sender_lateness_max",
+        "loop_lag",
+        "pacing_error",
+    }
+
+
+def test_a_whole_session_has_every_metric() -> None:
+    lagged = replace(WHOLE, lag=Lag(100, (3 * MS, 2 * MS)))
+    assert measure(lagged, Speech()) == {
+        "connect": 20.0,
+        "session_ready": 30.0,
+        "first_partial_from_audio": 920.0,
+        "first_partial_from_speech": 720.0,  # 0.3 s is in the third frame, due at 1200
+        "final_from_commit": 250.0,
+        "final_from_speech_end": 550.0,
+        "longest_stall": 500.0,
+        "send_blocked": 0.0,
+        "sender_lateness": 0.0,
+        "sender_lateness_max": 0.0,
+        "loop_lag": 2.0,
+        "pacing_error": 0.0,
+    }
+
+
+def test_what_is_not_there_is_not_a_zero() -> None:
+    empty = replace(SILENT, opened=None, ready=None)
+    assert measure(empty, Speech()) == dict.fromkeys(CATALOGUE)
+    assert measure(empty, None) == dict.fromkeys(CATALOGUE)
+
+
+def test_without_word_times_nothing_is_counted_from_speech() -> None:
+    for spoken in (None, Speech(None, None)):
+        measured = measure(WHOLE, spoken)
+        assert measured["first_partial_from_speech"] is None
+        assert measured["final_from_speech_end"] is None
+        assert measured["final_from_commit"] == 250
+
+
+def test_a_session_that_was_cut_short_has_no_end_of_speech() -> None:
+    measured = measure(timeline(*AUDIO[:5], final(1500, "x")), Speech())
+    assert measured["final_from_speech_end"] is None
+    assert measured["final_from_commit"] is None
+    assert measured["first_partial_from_speech"] == 300
+
+
+def test_a_lost_session_has_no_final() -> None:
+    lost = timeline(*AUDIO, partial(1520, "go"), commit())
+    measured = measure(lost, Speech())
+    assert measured["final_from_commit"] is None
+    assert measured["final_from_speech_end"] is None
+    assert measured["first_partial_from_audio"] == 520
+
+
+def test_a_server_that_sends_only_the_final_has_its_first_text_there() -> None:
+    only = timeline(*AUDIO, commit(), final(2250, "go"))
+    assert latency.first_partial_from_audio(only) == 1250
+    assert latency.longest_stall(only, Speech()) == 500
+
+
+def test_blank_text_is_no_text() -> None:
+    blank = timeline(*AUDIO, partial(1500, " \n"), commit(), final(2250, ""))
+    assert latency.first_partial_from_audio(blank) is None
+    assert latency.final_from_commit(blank) == 250
+
+
+def test_an_early_final_is_negative_and_not_clamped() -> None:
+    early = timeline(*AUDIO[:7], final(1650, "go"), *AUDIO[7:], commit())
+    assert latency.final_from_speech_end(early, Speech()) == -50
+    assert latency.final_from_commit(early) == -350
+
+
+def test_back_pressure_shows_as_latency() -> None:
+    blocked = [frame(0, blocked=900), *AUDIO[1:]]
+    held = timeline(*blocked, commit(), final(2950, "go"))
+    assert latency.first_partial_from_audio(held) == 1950
+    assert latency.final_from_commit(held) == 950
+
+
+@pytest.mark.parametrize(
+    ("texts", "spoken", "expected"),
+    [
+        ([], None, 900),  # from the first frame to the last
+        ([(1400, "a")], None, 500),
+        ([(1400, "a"), (1450, "a"), (1500, "  ")], None, 500),  # nothing new
+        ([(1400, "a"), (1450, "b"), (1600, "a")], None, 400),
+        ([(900, "a"), (1000, "b"), (1900, "c"), (2500, "d")], None, 900),
+        ([(1300, "a"), (1450, "b")], Speech(0.3, 0.8), 250),
+        ([(1300, "a"), (1450, "b")], Speech(0.3, None), 450),
+        ([(1300, "a"), (1450, "b")], Speech(None, 0.8), 300),
+        ([(1300, "a")], Speech(0.3, 9.0), 600),  # not so much audio: the last frame
+        ([(1300, "a")], Speech(9.0, 9.5), None),
+        ([(1300, "a")], Speech(0.3, 0.3), None),
+    ],
+)
+def test_the_longest_stall(
+    texts: list[tuple[int, str]], spoken: Speech | None, expected: float | None
+) -> None:
+    partials = [partial(at, text) for at, text in texts]
+    assert latency.longest_stall(timeline(*AUDIO, *partials), spoken) == expected
+
+
+def test_one_frame_has_no_stall() -> None:
+    assert latency.longest_stall(timeline(AUDIO[0])) is None
+
+
+def test_our_lateness_is_the_wake_after_the_due() -> None:
+    frames = [frame(n, late=30 if n == 40 else n % 2) for n in range(200)]
+    measured = measure(timeline(*frames), None)
+    assert measured["sender_lateness"] == 1  # one frame in 200 is beyond p99
+    assert measured["sender_lateness_max"] == 30
+    assert measured["send_blocked"] == 0
+
+
+def test_waiting_behind_a_blocked_frame_is_not_our_lateness() -> None:
+    # The first is taken at 1350; two wait for it, the next one is punctual.
+    frames = [frame(0, blocked=350), frame(1, late=250), frame(2, late=152), frame(3)]
+    measured = measure(timeline(*frames), None)
+    assert measured["send_blocked"] == 350
+    assert measured["sender_lateness_max"] == 2
+
+
+def test_a_delay_of_ours_stays_ours_while_the_backlog_is_sent() -> None:
+    frames = [frame(0, late=350), frame(1, late=250), frame(2, late=150), frame(3)]
+    measured = measure(timeline(*frames), None)
+    assert measured["sender_lateness_max"] == 350
+    assert lateness(timeline(*frames[1:])) == 250
+    assert lateness(timeline(frame(0, late=350), frame(1, late=250))) == 350
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300)), min_size=1),
+)
+def test_a_sender_that_is_never_slow_is_never_late(
+    steps: list[tuple[int, int]],
+) -> None:
+    """Own delays and blocked times, played through a sender with one task."""
+    taken, frames, slow = 0, [], 0
+    for number, (delay, blocked) in enumerate(steps):
+        due = 1000 + 100 * number
+        woke = max(due, taken) + delay
+        slow += delay
+        frames.append(frame(number, late=woke - due, blocked=blocked))
+        taken = woke + blocked
+    worst = measure(timeline(*frames), None)["sender_lateness_max"]
+    assert worst is not None
+    assert max(delay for delay, _ in steps) <= worst <= slow
+
+
+def test_the_lag_of_the_loop_is_a_quantile_of_all_ticks() -> None:
+    def lag(ticks: int, *late: int) -> float | None:
+        late_ns = tuple(each * MS for each in late)
+        return measure(timeline(lag=Lag(ticks, late_ns)), None)["loop_lag"]
+
+    assert lag(0) is None
+    assert lag(100) == 0
+    assert lag(100, 7) == 0
+    assert lag(100, 9, 7) == 7
+    assert lag(98, 9, 7) == 9
+    assert lag(1, 9, 7) == 9
+
+
+def test_pacing_is_compared_with_real_time() -> None:
+    slow = [frame(n, late=n) for n in range(11)]
+    assert measure(timeline(*slow), None)["pacing_error"] == pytest.approx(0.01)
+    assert measure(timeline(frame(0)), None)["pacing_error"] is None
+
+
+def test_the_lateness_of_a_session_is_the_worst_of_three() -> None:
+    assert lateness(timeline()) is None
+    assert lateness(timeline(*AUDIO)) == 0
+    assert lateness(timeline(*AUDIO, lag=Lag(10, (8 * MS,)))) == 8
+    assert lateness(timeline(*AUDIO, commit(late=40), lag=Lag(10, (8 * MS,)))) == 40
+    assert lateness(timeline(frame(0, late=50), lag=Lag(10, (8 * MS,)))) == 50
+
+
+def test_counts_are_summed_over_items() -> None:
+    found = counts(
+        timeline(
+            *AUDIO,
+            final(2250, "go", Usage(10, 3, 13)),
+            *[frame(n, item=1, due=3000 + 100 * n) for n in range(5)],
+            Final(1, 4000 * MS, "on", Usage(prompt=5)),
+            Final(2, 4100 * MS, "no"),
+        )
+    )
+    assert found == Counts(15 * CHUNK, 1.5, 30 * CHUNK, 15, 3, 13)
+    assert counts(SILENT) == Counts(0, 0, 0, None, None, None)
+
+
+# Accuracy
+
+
+def shown(alignment: Alignment) -> list[tuple[str | None, str | None]]:
+    return [(pair.reference, pair.hypothesis) for pair in alignment.pairs]
+
+
+def test_an_alignment_says_what_was_heard_for_each_word() -> None:
+    found = words("turn left now please go", "turn lift please go do", normalizer=NONE)
+    assert shown(found) == [
+        ("turn", "turn"),
+        ("left", "lift"),
+        ("now", None),
+        ("please", "please"),
+        ("go", "go"),
+        (None, "do"),
+    ]
+    assert found.errors == Errors(3, 1, 1, 1)
+    assert (found.errors.reference, found.errors.wrong) == (5, 3)
+    assert found.errors.rate == 0.6
+    assert (found.unit, found.normalizer) == (acc.Unit.WORD, "none/1")
+
+
+def test_a_lost_session_has_all_words_deleted() -> None:
+    assert words("go forward", None).errors == Errors(deletions=2)
+    assert words("go forward", "").errors == Errors(deletions=2)
+
+
+def test_words_where_nothing_was_said_are_counted_apart() -> None:
+    found = words("", "thank you")
+    assert found.errors == Errors(unspoken=2)
+    assert found.errors.rate is None
+    assert words("", "").errors == Errors()
+    assert words("", None).pairs == ()
+
+
+def test_rates_are_pooled_and_not_averaged() -> None:
+    rows = [
+        words("yes", "no").errors,
+        words("one more word or", "one more word or").errors,
+        words("", "hello").errors,
+    ]
+    assert pooled(rows) == Errors(hits=4, substitutions=1, unspoken=1)
+    assert error_rate(rows) == 0.2
+    assert error_rate([]) is None
+    assert error_rate(rows[2:]) is None
+
+
+TEXT = st.text("ab c\u0301\u4e2d\u0e01.", max_size=30)
+
+
+@given(TEXT, TEXT, st.sampled_from([*NORMALIZERS.values(), None]))
+def test_the_counts_add_up(
+    reference: str, hypothesis: str, normalizer: Normalizer | None
+) -> None:
+    for align in (words, characters):
+        found = align(reference, hypothesis, normalizer=normalizer)
+        errors = found.errors
+        chosen = normalizer or normalizer_for(reference)
+        said = chosen.function(reference).split()
+        heard = chosen.function(hypothesis).split()
+        if found.unit is acc.Unit.CHARACTER:
+            said, heard = list("".join(said)), list("".join(heard))
+        assert [p.reference for p in found.pairs if p.reference is not None] == said
+        assert [p.hypothesis for p in found.pairs if p.hypothesis is not None] == heard
+        assert errors.reference == len(said)
+        assert errors.hits + errors.substitutions + errors.insertions + (
+            errors.unspoken
+        ) == len(heard)
+        assert align(reference, reference, normalizer=normalizer).errors.wrong == 0
+        assert lines(found).count("ref: ") == lines(found).count("hyp: ")
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("en", "", WHISPER_ENGLISH),
+        ("en-GB", "日本", WHISPER_ENGLISH),
+        ("EN_us", "go", WHISPER_ENGLISH),
+        ("eng", "go", WHISPER_ENGLISH),
+        ("de", "gehe", BASIC),
+        ("ja", "go", BASIC),
+        ("", "go forward", WHISPER_ENGLISH),
+        ("", "\uff27\uff2f", WHISPER_ENGLISH),
+        ("", "", WHISPER_ENGLISH),
+        ("", "1 2 3", WHISPER_ENGLISH),
+        ("", "вперёд", BASIC),
+        ("", "नमस्ते", BASIC),
+        ("", "今日は Python で", WHISPER_ENGLISH),  # mainly Latin
+        ("", "今日は晴れです Python", BASIC),
+    ],
+)
+def test_the_reference_chooses_the_normalizer(
+    language: str, text: str, expected: Normalizer
+) -> None:
+    assert normalizer_for(text, language) is expected
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("zh", "", True),
+        ("zh-Hant", "go", True),
+        ("cmn", "", True),
+        ("yue", "", True),
+        ("ja", "", True),
+        ("th", "", True),
+        ("lo", "", True),
+        ("km", "", True),
+        ("my", "", True),
+        ("en", "中文", False),
+        ("ko", "", False),
+        ("", "中文", True),
+        ("", "ありがとう", True),
+        ("", "ｶﾀｶﾅ", True),
+        ("", "人々", True),
+        ("", "สวัสดี", True),
+        ("", "안녕하세요 세계", False),
+        ("", "go", False),
+        ("", "", False),
+        ("", "42", False),
+    ],
+)
+def test_scripts_without_spaces_go_by_characters(
+    language: str, text: str, expected: bool
+) -> None:
+    assert unspaced(text, language) is expected
+    unit = acc.Unit.CHARACTER if expected else acc.Unit.WORD
+    assert words(text, text, language=language).unit is unit
+
+
+def test_characters_leave_blanks_out() -> None:
+    assert words("今日は 晴れ", "今日 は雨", language="ja").errors == Errors(3, 1, 1)
+    assert characters("go on", "g oon").errors == Errors(hits=4)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Turn LEFT, please!", "turn left please"),
+        ("हिन्दी में बात करें।", "हिन्दी में बात करें"),
+        ("مَرْحَبًا بِالعَالَم، كيف؟", "مَرْحَبًا بِالعَالَم كيف"),
+        ("안녕하세요, 세계!", "안녕하세요 세계"),
+        ("สวัสดีครับ", "สวัสดีครับ"),
+        ("Größe, l\u2019été (bald)", "grösse l été bald"),
+        ("cafe\u0301", "café"),
+        ("नमस्\u200dते", "नमस्ते"),
+        ("e\u200d\u0301", "é"),
+        ("①２", "12"),
+        ("\ufeffgo", "go"),
+    ],
+)
+def test_the_basic_normalizer_keeps_marks(text: str, expected: str) -> None:
+    assert BASIC.function(text).split() == expected.split()
+
+
+@given(st.text())
+def test_the_basic_normalizer_leaves_a_normal_text_alone(text: str) -> None:
+    once = BASIC.function(text)
+    assert BASIC.function(once).split() == once.split()
+
+
+@given(st.text())
+def test_no_text_breaks_an_alignment(text: str) -> None:
+    for normalizer in NORMALIZERS.values():
+        words("go", text, normalizer=normalizer)
+        words(text, "go", normalizer=normalizer)
+
+
+def test_the_english_normalizer_makes_spellings_equal() -> None:
+    found = words("I can't see thirty six colours", "i can not see 36 colors")
+    assert found.errors.wrong == 0
+    assert found.normalizer.startswith("whisper-english/")
+    assert words("it's grey", "it is gray", language="en").errors.wrong == 0
+    assert words("it's grey", "it is gray", normalizer=BASIC).errors.wrong > 0
+
+
+def test_a_normalizer_of_ones_own_carries_its_version() -> None:
+    own = Normalizer("digits", "3", lambda text: text.replace("two", "2"))
+    assert words("two", "2", normalizer=own).normalizer == "digits/3"
+    assert words("two", "2", normalizer=own).errors == Errors(hits=1)
+
+
+def test_an_alignment_can_be_read() -> None:
+    found = words("turn left now please go", "turn lift please go do", normalizer=NONE)
+    assert lines(found).splitlines() == [
+        "ref: turn left now please go **",
+        "hyp: turn lift *** please go do",
+        "          S    D             I",
+    ]
+
+
+def test_an_alignment_without_errors_has_two_lines() -> None:
+    assert lines(words("go on", "go on")) == "ref: go on\nhyp: go on"
+    assert lines(words("", "")) == ""
+
+
+def test_an_alignment_by_characters_has_no_blanks() -> None:
+    found = words("今日は", "今は日", normalizer=NONE)
+    assert lines(found).splitlines()[0] in ("ref: 今日は**", "ref: 今**日は")
+
+
+@given(
+    st.lists(st.tuples(st.text("ab中\u0301", min_size=1), st.booleans())),
+    st.integers(20, 90),
+    st.sampled_from(acc.Unit),
+)
+def test_no_line_is_wider_than_asked_for(
+    tokens: list[tuple[str, bool]], width: int, unit: acc.Unit
+) -> None:
+    pairs = [Pair(text, text if same else None) for text, same in tokens]
+    for line in lines(Alignment(unit, "none/1", tuple(pairs)), width=width).split("\n"):
+        assert sum(2 if c == "中" else c != "\u0301" for c in line) <= width
+
+
+def test_a_long_word_is_cut_and_controls_are_not_shown() -> None:
+    found = words("a" * 200, "\x1b[31m", normalizer=NONE)
+    ref, hyp, mark = lines(found, width=30).splitlines()
+    assert ref == "ref: " + "a" * 22 + "..."
+    assert hyp == "hyp: \ufffd[31m"
+    assert mark == "     S"
+
+
+def test_an_alignment_needs_room() -> None:
+    with pytest.raises(ValueError, match="20 columns"):
+        lines(words("a", "a"), width=19)
