@@ -1,0 +1,224 @@
+"""The law of the house: imports go down only, and loading the plugin is cheap."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pytest_realtime_asr
+
+PACKAGE = "pytest_realtime_asr"
+ROOT = Path(pytest_realtime_asr.__file__).parent
+DOORS = {"__init__", "plugin"}  # what they import, they import lazily
+
+# Who may import whom: a room, and the rooms below it that it uses. The order of the
+# rows is that of the floors, so that every room stands above all that it imports.
+LAW: dict[str, set[str]] = {
+    # ground
+    "options": set(),
+    "audio": set(),
+    "trace": set(),
+    "stats": set(),
+    "timeline": {"trace"},
+    # first floor
+    "corpus": {"audio"},
+    "rules": {"trace"},
+    "target": set(),
+    "dialects": {"rules", "timeline", "trace"},
+    "dialects.vllm": {"dialects", "rules", "timeline", "trace"},
+    "metrics.latency": {"timeline"},
+    "metrics.pacing": {"timeline", "stats", "metrics.latency"},
+    "metrics.accuracy": set(),
+    "metrics": {"metrics.latency", "metrics.pacing", "timeline"},
+    "budgets": {"metrics", "metrics.accuracy", "stats"},
+    "settings": {"budgets", "options", "rules"},
+    "terms": {"budgets", "rules", "settings"},
+    "ledger": {
+        "budgets",
+        "corpus",
+        "dialects",
+        "metrics",
+        "metrics.accuracy",
+        "metrics.pacing",
+        "rules",
+        "stats",
+        "terms",
+        "timeline",
+        "trace",
+    },
+    # second floor
+    "transport": {"target"},
+    "probe": {"transport"},
+    "loop": {"trace"},
+    "session": {
+        "audio",
+        "dialects",
+        "loop",
+        "rules",
+        "timeline",
+        "trace",
+        "transport",
+    },
+    "run": {
+        "corpus",
+        "dialects",
+        "ledger",
+        "loop",
+        "metrics.latency",
+        "probe",
+        "session",
+        "settings",
+        "target",
+        "terms",
+        "trace",
+        "transport",
+    },
+    "realtime": {
+        "corpus",
+        "ledger",
+        "rules",
+        "run",
+        "session",
+        "timeline",
+        "trace",
+    },
+    "fake": set(),
+    "fake.recogniser": set(),
+    "fake.fingerprint": set(),
+    "fake.scripted": {"corpus", "fake.fingerprint", "fake.recogniser"},
+    "fake.pocketsphinx": {"fake.recogniser"},
+    "fake.faults": {"dialects", "timeline"},
+    "fake.server": {
+        "dialects",
+        "fake.faults",
+        "fake.recogniser",
+        "timeline",
+        "trace",
+    },
+    "fake.process": {"dialects", "fake.server", "rules", "trace"},
+    # top
+    "report": set(),
+    "report.junit": {"budgets", "ledger", "metrics", "metrics.accuracy"},
+    "report.jsonl": {"ledger"},
+    "report.terminal": {"budgets", "ledger", "metrics.accuracy"},
+    "conformance": set(),
+    "conformance.scenarios": {"corpus", "ledger", "realtime", "session", "trace"},
+    "conformance.test_requirements": {
+        "conformance.scenarios",
+        "corpus",
+        "dialects",
+        "ledger",
+        "metrics.accuracy",
+        "realtime",
+        "rules",
+    },
+    "conformance.test_speech": {"corpus", "realtime"},
+    "__main__": {
+        "budgets",
+        "corpus",
+        "dialects",
+        "fake.faults",
+        "fake.pocketsphinx",
+        "fake.recogniser",
+        "fake.scripted",
+        "fake.server",
+    },
+}
+LAZY = {"__main__": {"fake.pocketsphinx"}}  # an optional part is imported when asked
+
+
+def rooms() -> dict[str, Path]:
+    """Every module of the package by its name within it."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(part for part in parts if part != "__init__") or "__init__"
+        found[name] = path
+    return found
+
+
+def imported(tree: ast.AST, known: set[str]) -> set[str]:
+    """The rooms that a tree imports."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            head, _, room = node.module.partition(".")
+            if head != PACKAGE:
+                continue
+            for alias in node.names:
+                inner = f"{room}.{alias.name}".lstrip(".")
+                found.add(inner if inner in known else room)
+        elif isinstance(node, ast.Import):
+            names = [alias.name.partition(".") for alias in node.names]
+            found.update(room for head, _, room in names if head == PACKAGE)
+    return found - {""}
+
+
+ROOMS = rooms()
+
+
+def test_the_law_names_every_room() -> None:
+    assert set(LAW) == set(ROOMS) - DOORS
+
+
+@pytest.mark.parametrize("room", sorted(LAW))
+def test_a_room_imports_only_what_the_law_allows(room: str) -> None:
+    tree = ast.parse(ROOMS[room].read_text())
+    assert imported(tree, set(ROOMS)) == LAW[room]
+
+
+def test_imports_go_down_only() -> None:
+    seen: set[str] = set()
+    for room, below in LAW.items():
+        assert below <= seen, f"{room} imports {below - seen}, which stand above it"
+        seen.add(room)
+
+
+@pytest.mark.parametrize("room", sorted(LAW))
+def test_no_import_stands_in_a_function(room: str) -> None:
+    tree = ast.parse(ROOMS[room].read_text())
+    inner = {
+        name
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for name in imported(function, set(ROOMS))
+    }
+    assert inner == LAZY.get(room, set())
+
+
+def test_nobody_imports_the_plugin() -> None:
+    for room, path in ROOMS.items():
+        assert "plugin" not in imported(ast.parse(path.read_text()), set(ROOMS)), room
+
+
+def test_the_public_names_are_those_that_are_there() -> None:
+    assert sorted(pytest_realtime_asr._HOMES) == pytest_realtime_asr.__all__
+    for name in pytest_realtime_asr.__all__:
+        assert getattr(pytest_realtime_asr, name).__module__.startswith(PACKAGE)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = pytest_realtime_asr.nothing
+
+
+def test_the_plugin_costs_those_who_do_not_use_it_few_modules() -> None:
+    code = (
+        "import sys, pytest; before = set(sys.modules);"
+        f"import {PACKAGE}.plugin; print(*sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    added = done.stdout.split()
+    assert [name for name in added if name.startswith(PACKAGE)]
+    assert len(added) <= 5, added
+
+
+WORDS = ("utils", "helper", "common", "handler", "manager", "factory", "client", "base")
+
+
+def test_a_room_is_a_plain_noun() -> None:
+    for room in ROOMS:
+        assert not any(word in room for word in WORDS), room
