@@ -199,8 +199,24 @@ def _state(config: pytest.Config) -> _State:
             shared=Path(shared) if shared else None,
         )
         run.sinks.extend(jsonl.Appender(path) for _, path in settings.reports)
+        run.progress = _progress(config)
         config.stash[_STATE] = _State(run)
     return config.stash[_STATE]
+
+
+def _progress(config: pytest.Config) -> Callable[[int, int], None] | None:
+    """Counts utterances on a terminal; ``None`` where a person does not look."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is None or not reporter.isatty or reporter.verbosity < 0:
+        return None
+
+    def show(ended: int, planned: int) -> None:
+        text = f" {ended}/{planned} utterances "
+        reporter.write(text + "\b" * len(text), flush=True)
+        if ended == planned:
+            reporter.write(" " * len(text) + "\b" * len(text), flush=True)
+
+    return show
 
 
 # Fixtures

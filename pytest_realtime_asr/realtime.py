@@ -300,6 +300,9 @@ class Realtime:
                 take = replace(take, raised=alone)
                 takes[index] = take
                 await asyncio.to_thread(self._run.note, take)
+                if self._run.progress is not None and not alone:
+                    ended = sum(take is not None for take in takes)
+                    self._run.progress(ended, len(takes))
 
         async with asyncio.TaskGroup() as tasks:
             for index, utterance in enumerate(utterances):

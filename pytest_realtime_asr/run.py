@@ -102,7 +102,8 @@ class Run:
     ``warm`` gives the corpus of the warm-up. ``shared`` is a folder that all workers of
     the run see, or ``None`` where there is but one process; then the sessions of the
     workers take turns, unless the settings let them overlap. ``sinks`` are told of each
-    utterance with its test as soon as it ended.
+    utterance with its test as soon as it ended; ``progress`` is told how many of how
+    many utterances of one call have ended.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class Run:
         self._shared = shared
         self.sinks: list[Callable[[str, Transcription], None]] = []
         self.last_host: Host | None = None
+        self.progress: Callable[[int, int], None] | None = None
         self._loop: Loop | None = None
         self._ledger: Ledger | None = None
         self._hosts: dict[str, Host | Unreachable] = {}

@@ -22,7 +22,8 @@ where the clip pauses but the stream is loud, the sum decays without any gain. A
 speak for its clip once 12 loud rows of the diagonal came before it, or fewer where the
 clip then pauses, as after a short word. This only proposes: the few diagonals near the
 top are then compared look by look over 100 ms each, which tells apart sentences that
-differ in a single sound (see ``scripted``).
+differ in a single sound (see ``scripted``). There the levels count too: the stream must
+be louder than the clip by the same gain throughout, to 12 dB.
 
 Loud and pausing are meant against the loudest look of the last 2 s, and so do not
 depend on the gain either.
@@ -56,21 +57,18 @@ _LOUD_IN_CLIP = -35.0  # dB against the loudest row of the clip
 _PAUSE = -40.0  # dB, as _LOUD
 LOOKS = 2 * RATE // HOP  # looks that are remembered: 2 s
 
-_KEEP = 0.9
+_KEEP = 0.9  # of the sum, at each loud row
 _MARGIN = 20  # rows of silence after a clip
 ENOUGH = 12  # loud rows of a diagonal
-_SOME = 5
-_LIKE = 0.75
-_SHORT = (
-    (6, 12),
-    (3, 16),
-)  # loud rows and then rows of pause after which a word may be all
-_SUSPECT = 0.9
+_SOME = 5  # loud rows before which a sum says nothing
+_LIKE = 0.75  # of a perfect copy
+_SHORT = ((6, 12), (3, 16))  # loud rows, then rows of pause: maybe a word on its own
+_SUSPECT = 0.9  # of a perfect copy
 _SAME_GAIN = 12.0  # dB
 _NEAR_TOP = 0.2
 _NEAR = 3  # rows that are the same alignment
 _MOST = 8  # alignments proposed at a time
-_LIKE_OF_PART = 0.4
+_LIKE_OF_PART = 0.4  # of a perfect copy
 _MOST_OF_PART = 24
 
 

@@ -83,6 +83,26 @@ class _Clip:
     samples: int
 
 
+class _Known:
+    """The clips that have a sound, and their index."""
+
+    def __init__(self, utterances: Sequence[Utterance]) -> None:
+        arrays = [utterance.audio.resample(RATE).array for utterance in utterances]
+        self.index = Index(arrays)
+        self._clips = tuple(
+            _Clip(rows, _script(utterance, rows), len(array))
+            for utterance, array, rows in zip(
+                utterances, arrays, self.index.rows, strict=True
+            )
+            if rows is not None
+        )
+        self._starts = np.array([clip.rows.start for clip in self._clips], np.intp)
+
+    def clip(self, row: int) -> _Clip:
+        """The clip that a row of the index belongs to."""
+        return self._clips[int(np.searchsorted(self._starts, row, side="right")) - 1]
+
+
 class Scripted:
     """A recogniser of the sound of ``utterances``.
 
@@ -93,25 +113,11 @@ class Scripted:
     rate = RATE
 
     def __init__(self, utterances: Iterable[Utterance]) -> None:
-        known = tuple(utterances)
-        arrays = [utterance.audio.resample(RATE).array for utterance in known]
-        self._index = Index(arrays)
-        self._clips = tuple(
-            _Clip(rows, _script(utterance, rows), len(array))
-            for utterance, array, rows in zip(
-                known, arrays, self._index.rows, strict=True
-            )
-            if rows is not None
-        )
-        self._starts = np.array([clip.rows.start for clip in self._clips], np.intp)
-
-    def clip(self, row: int) -> _Clip:
-        """The clip that a row of the index belongs to."""
-        return self._clips[int(np.searchsorted(self._starts, row, side="right")) - 1]
+        self._known = _Known(tuple(utterances))
 
     async def listen(self) -> ScriptedListener:
         """A listener for one utterance."""
-        return ScriptedListener(self, self._index)
+        return ScriptedListener(self._known)
 
     async def close(self) -> None:
         """There is nothing to free."""
@@ -120,8 +126,8 @@ class Scripted:
 class ScriptedListener:
     """One utterance: PCM16 at 16 kHz in, words out; equal audio gives equal words."""
 
-    def __init__(self, script: Scripted, index: Index) -> None:
-        self._hearing = _Hearing(script, index)
+    def __init__(self, known: _Known) -> None:
+        self._hearing = _Hearing(known)
 
     async def hear(self, pcm: bytes) -> Sequence[Spoken]:
         """The words that have settled with this audio, in order."""
@@ -219,10 +225,10 @@ class _Alignment:
 class _Hearing:
     """What a listener has heard, and what it made of it."""
 
-    def __init__(self, script: Scripted, index: Index) -> None:
-        self._script = script
-        self._index = index
-        self._search = Search(index)
+    def __init__(self, known: _Known) -> None:
+        self._known = known
+        self._index = known.index
+        self._search = Search(known.index)
         self._pending = np.zeros(0, np.int16)
         self._total = 0  # samples heard
         self._at = -1  # the latest look
@@ -310,7 +316,7 @@ class _Hearing:
 
     def _compared(self, rows: list[int]) -> list[_Alignment]:
         """The alignments of which all was alike since they began."""
-        clips = [self._script.clip(row) for row in rows]
+        clips = [self._known.clip(row) for row in rows]
         back = STRIDE * np.arange(1 - LOOKS, 1)
         diagonals = np.array(rows)[:, None] + back
         inside = _inside(clips, diagonals)
