@@ -11,8 +11,10 @@ import os
 import re
 import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -205,16 +207,20 @@ def _state(config: pytest.Config) -> _State:
 
 
 def _progress(config: pytest.Config) -> Callable[[int, int], None] | None:
-    """Counts utterances on a terminal; ``None`` where a person does not look."""
+    """Counts utterances on a terminal; ``None`` where no person looks."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
-    if reporter is None or not reporter.isatty or reporter.verbosity < 0:
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if reporter is None or not reporter.isatty() or reporter.verbosity < 0:
         return None
 
     def show(ended: int, planned: int) -> None:
         text = f" {ended}/{planned} utterances "
-        reporter.write(text + "\b" * len(text), flush=True)
-        if ended == planned:
-            reporter.write(" " * len(text) + "\b" * len(text), flush=True)
+        over = " " * len(text) if ended == planned else text
+        with (
+            nullcontext() if capture is None else capture.global_and_fixture_disabled()
+        ):
+            # Past the reporter, which would count these as columns of its line.
+            print(over, end="\b" * len(over), file=sys.__stdout__, flush=True)
 
     return show
 

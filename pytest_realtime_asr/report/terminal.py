@@ -13,7 +13,7 @@ from pytest_realtime_asr.ledger import Report, broken, statistics
 from pytest_realtime_asr.metrics.accuracy import pooled
 
 WIDTH = 80
-_NAME = 30
+_NAME = 26
 _HEAD = f"{'':{_NAME}} plan judg lost   first   final    p95    WER verdict"
 _LEGEND = (
     "first, final: p50 of first_partial_from_speech and final_from_commit in ms; "
