@@ -51,6 +51,7 @@ _STATE = pytest.StashKey["_State"]()
 _ROW = pytest.StashKey[dict[str, Any]]()
 _SHARED = pytest.StashKey[Path]()
 _FAKES = pytest.StashKey[dict[str, "FakeServer"]]()
+_WRONG = pytest.StashKey[str]()
 
 
 class _State:
@@ -81,6 +82,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             parser.addini(option.ini, option.help, type="string", default=None)
 
 
+def _given(config: pytest.Config, name: str) -> str:
+    """What the first place that names an option says, as it stands there."""
+    (option,) = (each for each in OPTIONS if each.name == name)
+    raw = config.getoption(option.ini) or config.getini(option.ini)
+    return str(raw or os.environ.get(option.env, ""))
+
+
 def _settings(config: pytest.Config) -> Settings:
     if _SETTINGS not in config.stash:
         from pytest_realtime_asr.settings import SettingError, settings
@@ -102,11 +110,13 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     config.stash[_FAKES] = {}
-    conformance = bool(config.getoption("realtime_conformance"))
+    asked = _given(config, "conformance").lower()
+    conformance = asked not in ("", "0", "false", "no", "off")
     if not _is_worker(config):
         summary = _Summary(conformance=conformance)
         config.pluginmanager.register(summary, "realtime-summary")
-    if any(config.getoption(option.ini) for option in OPTIONS):
+    given = any(config.getoption(o.ini) or config.getini(o.ini) for o in OPTIONS)
+    if given or _given(config, "target") or _given(config, "report"):
         settings = _settings(config)  # a wrong option is told before anything runs
         if not _is_worker(config):
             _create_reports(settings)
@@ -144,6 +154,7 @@ def pytest_configure_node(node: Any) -> None:
     if _SHARED not in config.stash:
         config.stash[_SHARED] = Path(tempfile.mkdtemp(prefix="pytest-realtime-"))
     node.workerinput["realtime_shared"] = str(config.stash[_SHARED])
+    node.workerinput["realtime_dist"] = str(config.getoption("dist"))
     target = _settings(config).target
     if target in _FAKE_ARGUMENTS:
         node.workerinput["realtime_fake"] = _fake(config, target)
@@ -301,16 +312,22 @@ def realtime(
     from pytest_realtime_asr.transport import Unreachable
 
     config = request.config
-    text = realtime_target
+    text = config.getoption("realtime_target") or realtime_target
+    options = realtime_session_options
     try:
+        if config.getoption("realtime_session_options"):
+            options = _settings(config).session_options
         if text in _FAKE_ARGUMENTS:
             text = _fake(config, text)
         run, terms = _state(config).run, _terms(request.node)
-        plan = run.plan(text, terms, realtime_session_options)
+        if not _uses(request.node):  # asked for by getfixturevalue
+            run.begin(request.node.nodeid)
+        plan = run.plan(text, terms, options)
     except (Unreachable, TargetError, SettingError, LookupError) as error:
         message = error.args[0] if isinstance(error, LookupError) else error
-        pytest.fail(f"realtime target: {message}", pytrace=False)
-    return Realtime(run, plan)
+    else:
+        return Realtime(run, plan)
+    pytest.fail(f"realtime target: {message}", pytrace=False)
 
 
 @pytest.fixture
@@ -320,10 +337,13 @@ def realtime_session(
     """A connected and configured session: awaited by a coroutine, else blocking."""
     from pytest_realtime_asr.session import Lost
 
+    session, reason = None, ""
     try:
         session = realtime.connect().open()
     except Lost as error:
-        pytest.fail(f"no session: {error}", pytrace=False)
+        reason = str(error)
+    if session is None:
+        pytest.fail(f"no session: {reason}", pytrace=False)
     if inspect.iscoroutinefunction(getattr(request.node, "function", None)):
         return session.aio
     return session
@@ -377,7 +397,10 @@ def _terms(item: pytest.Item) -> Terms:
     marks = [mark for mark in item.iter_markers() if mark.name in terms.MARKERS]
     try:
         found = terms.read(
-            marks, _settings(item.config), parallel=_is_worker(item.config)
+            marks,
+            _settings(item.config),
+            parallel=_is_worker(item.config),
+            fixed=_fixed(item),
         )
         params = getattr(getattr(item, "callspec", None), "params", {})
         if "utterance" in params and (wrong := terms.one_session(found)):
@@ -385,6 +408,14 @@ def _terms(item: pytest.Item) -> Terms:
     except ValueError as error:
         raise pytest.UsageError(f"{item.nodeid}: {error}") from None
     return found
+
+
+def _fixed(item: pytest.Item) -> frozenset[str]:
+    """What the command line says, which is above the markers."""
+    names = ("dialect", "model", "pace", "chunk", "rules")
+    named = {name for name in names if item.config.getoption(f"realtime_{name}")}
+    # Each test of the suite judges one rule, whatever the others of its tests do.
+    return frozenset(named - {"rules"} if _is_suite(item) else named)
 
 
 def _is_marked(item: pytest.Item) -> bool:
@@ -413,17 +444,28 @@ def _is_suite(item: pytest.Item) -> bool:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse wrong markers, and find the last test of each pooled budget."""
-    pooled = session.config.getoption("dist", "no") in ("no", "loadfile", "loadscope")
     for item in filter(_is_marked, session.items):
-        for budget in _terms(item).budgets:
-            if budget.over is None:
-                continue
-            if not pooled:
-                raise pytest.UsageError(
-                    f"{item.nodeid}: over='module' needs all tests of a module in one "
-                    "worker: run xdist with --dist loadfile"
-                )
-            _state(session.config).last[_module(item), budget] = item.nodeid
+        try:
+            _pool(item)
+        except pytest.UsageError as error:
+            if not _is_worker(session.config):
+                raise
+            item.stash[_WRONG] = str(error)  # xdist would not print it
+
+
+def _pool(item: pytest.Item) -> None:
+    """Note the pooled budgets of a test. Raises UsageError on a wrong marker."""
+    config = item.config
+    dist = getattr(config, "workerinput", {}).get("realtime_dist", "no")
+    for budget in _terms(item).budgets:
+        if budget.over is None:
+            continue
+        if dist not in ("no", "loadfile", "each"):
+            raise pytest.UsageError(
+                f"{item.nodeid}: over='module' needs all tests of a module in one "
+                "worker: run xdist with --dist loadfile"
+            )
+        _state(config).last[_module(item), budget] = item.nodeid
 
 
 def _module(item: pytest.Item) -> str:
@@ -440,6 +482,8 @@ def _uses(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if wrong := item.stash.get(_WRONG, ""):
+        pytest.fail(wrong, pytrace=False)
     if _uses(item):
         _state(item.config).run.begin(item.nodeid)
         # A test that is run again starts afresh.
@@ -450,8 +494,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Close and judge what the test opened, so that it is the test that fails."""
-    if not _uses(item):
-        return (yield)
     try:
         result = yield
     except BaseException:
@@ -470,9 +512,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
 
 
 def _judge(item: pytest.Item) -> Report | None:
-    state = _state(item.config)
-    ledger = state.run.finish()
-    if ledger is None:
+    state = item.config.stash.get(_STATE, None)
+    ledger = state.run.finish() if state is not None else None
+    if state is None or ledger is None:
         return None
     terms = _terms(item)
     pools = _pooled(item, state, terms, ledger)
@@ -511,7 +553,9 @@ def _report(
     found = report(item.nodeid, takes, ledger.traces, terms, pools=pools, paths=paths)
     if not found.failures:
         return found
-    paths = _write_traces(item, takes)
+    pooled = [take for pool in pools.values() for take in pool]
+    every = {(take.label, take.trace.started): take for take in [*takes, *pooled]}
+    paths = _write_traces(item, list(every.values()))
     return report(item.nodeid, takes, ledger.traces, terms, pools=pools, paths=paths)
 
 
@@ -553,13 +597,25 @@ def _publish(item: pytest.Item, report: Report) -> None:
 
 
 def _again(item: pytest.Item) -> str:
-    """The command that runs a test again."""
-    target = _settings(item.config).target
-    words = ["pytest", f"--realtime-target={target}"] if target else ["pytest"]
+    """The command that runs a test again, with the options that were given to it."""
+    words = ["pytest"]
+    for option in OPTIONS:
+        given = item.config.getoption(option.ini)
+        if not given or option.name in ("conformance", "report"):
+            continue
+        if option.flag:
+            words.append(option.cli)
+            continue
+        for value in given if option.many else [given]:
+            if option.name == "target":
+                value = value.partition("?")[0]  # what follows may hold a key
+            value = re.sub("//[^/@]*@", "//", value)
+            words.append(f"{option.cli}={shlex.quote(value)}")
     if _is_suite(item):
         words += ["--realtime-conformance", "-k", shlex.quote(item.name)]
     else:
-        words.append(shlex.quote(item.nodeid))
+        pooled = any(budget.over for budget in _terms(item).budgets)
+        words.append(shlex.quote(_module(item) if pooled else item.nodeid))
     return f"again: {' '.join(words)}"
 
 
@@ -578,10 +634,9 @@ def pytest_runtest_makereport(
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    settings = _settings(config) if config.getoption("realtime_target") else None
-    if settings is None:
+    if not _given(config, "target"):
         return None
-    return f"realtime: {_introduce(config, settings)}"
+    return f"realtime: {_introduce(config, _settings(config))}"
 
 
 def _introduce(config: pytest.Config, settings: Settings) -> str:
@@ -613,7 +668,7 @@ class _Summary:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         row = getattr(report, "realtime", None)
-        if row is not None:
+        if row is not None and (row["planned"] or row["lines"]):
             self._rows.append(row)
         if report.nodeid.startswith(f"{SUITE_ID}/") and not report.skipped:
             self._judged += report.when == "call"

@@ -1,0 +1,64 @@
+"""Every example of the README does what it says."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from pytest_realtime_asr.options import OPTIONS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+EXAMPLES: list[str] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+INI = "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A project that holds what the README says it needs."""
+    pytester.makeini(INI)
+    return pytester
+
+
+def example(word: str) -> str:
+    """The one example that holds this word."""
+    (found,) = (text for text in EXAMPLES if word in text)
+    return found
+
+
+@pytest.mark.slow
+def test_the_examples_pass_on_the_server_that_the_conftest_starts(
+    project: pytest.Pytester,
+) -> None:
+    project.makeconftest(example("def realtime_target"))
+    project.makepyfile(
+        test_own=example("test_second_utterance"), test_client=example("test_my_client")
+    )
+    three = "go-forward or turn-left or turn-right"
+    options = ["--realtime-warmup=0", "-k", f"not each or {three}", "-W", "error"]
+    done = project.runpytest_subprocess(*options)
+    done.assert_outcomes(passed=3 + 3 + 1, deselected=23)
+
+
+def test_every_example_is_run() -> None:
+    run = ("def realtime_target", "test_second_utterance", "test_my_client")
+    assert sorted(map(example, run)) == sorted(EXAMPLES)
+
+
+def test_every_option_that_is_named_is_there() -> None:
+    named = set(re.findall(r"--realtime-[a-z-]+", README))
+    assert named <= {option.cli for option in OPTIONS}
+
+
+def test_the_first_lines_name_extras_that_are_there() -> None:
+    extras = set(re.findall(r'"\.\[(\w+)\]"', README))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert extras == set(project["optional-dependencies"])
+
+
+def test_the_ini_line_is_the_one_that_this_project_uses() -> None:
+    (line,) = re.findall(r"```ini\n(.*?)\n```", README)
+    assert line in INI

@@ -1,0 +1,374 @@
+"""Requirements and their judges, above all the order of frames that cross."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pytest
+
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.dialects import Server
+from pytest_realtime_asr.dialects.vllm import REQUIREMENTS, TABLE, VLLM
+from pytest_realtime_asr.fake.faults import wrap
+from pytest_realtime_asr.rules import (
+    Judge,
+    Level,
+    Observation,
+    Outcome,
+    Requirement,
+    Satisfied,
+    Undecided,
+    Violated,
+    Violation,
+    observe,
+    order,
+)
+from pytest_realtime_asr.timeline import Usage
+from pytest_realtime_asr.trace import End, Ending, Record, Sender, Trace, Vantage
+
+CLIENT, SERVER = Sender.CLIENT, Sender.SERVER
+MS = 1_000_000
+JUDGE = order(TABLE, start="opening")
+
+CREATED = '{"type":"session.created","id":"sess-1","created":1}'
+UPDATE = '{"type":"session.update","model":"m"}'
+BEGIN = '{"type":"input_audio_buffer.commit","final":false}'
+APPEND = '{"type":"input_audio_buffer.append","audio":"AAA="}'
+FINISH = '{"type":"input_audio_buffer.commit","final":true}'
+DELTA = '{"type":"transcription.delta","delta":"a"}'
+DONE = '{"type":"transcription.done","text":"a"}'
+ERROR = '{"type":"error","error":"no","code":"processing_error"}'
+UNKNOWN = '{"type":"what.is.this"}'
+
+
+def trace_of(
+    records: Iterable[Record],
+    *,
+    vantage: Vantage = Vantage.CLIENT,
+    how: Ending = Ending.CLOSED_BY_US,
+) -> Trace:
+    kept = tuple(records)
+    end = End(how, kept[-1].at if kept else 0)
+    started = datetime(2026, 1, 1, tzinfo=UTC)
+    return Trace(vantage, "vllm", 16_000, "ws://test", started, 0, kept, end)
+
+
+def spoken(*frames: str, raw: frozenset[int] = frozenset()) -> list[Record]:
+    """Records of these frames in this order; those at the indexes are by hand."""
+    ours = (UPDATE, BEGIN, APPEND, FINISH, UNKNOWN)
+    return [
+        Record(CLIENT if frame in ours else SERVER, at, frame, raw=at in raw)
+        for at, frame in enumerate(frames)
+    ]
+
+
+def judged(trace: Trace, judge: Judge = JUDGE) -> Outcome:
+    return judge(dialects.observe(VLLM, trace))
+
+
+# A client and a server, joined in memory by two lines with delays of their own
+
+
+@dataclass(frozen=True)
+class Held:
+    """One simulated session as each side recorded it."""
+
+    client: Trace
+    server: Trace
+
+
+class Joined:
+    """A session under a virtual clock; all that is random comes from the seed."""
+
+    def __init__(self, seed: int, *, waits: bool, hasty: bool, server: Server) -> None:
+        self.random = random.Random(seed)
+        self.waits = waits
+        self.hasty = hasty  # the server sends `done` before the commit was final
+        self.machine = server
+        self.now = 0
+        self.count = 0
+        self.queue: list[tuple[int, int, str, str]] = []
+        self.arrived = {CLIENT: 0, SERVER: 0}  # when the last frame reached this side
+        self.records: dict[Sender, list[Record]] = {CLIENT: [], SERVER: []}
+        self.longest = self.random.choice((1, 20, 100, 300)) * MS
+        self.plan = self._plan()
+        self.generation = 0  # of the utterance that the server has open, else 0
+        self.begun = 0
+
+    def hold(self) -> Held:
+        self._say(SERVER, self.machine.open("sess-1", 1))
+        self._later(self._pause(), "client", "")
+        while self.queue:
+            self.now, _, who, what = heapq.heappop(self.queue)
+            getattr(self, f"_on_{who}")(what)
+        return Held(
+            trace_of(self.records[CLIENT]),
+            trace_of(self.records[SERVER], vantage=Vantage.SERVER),
+        )
+
+    def _plan(self) -> list[str]:
+        """What the client says; an empty text means that it waits for a `done`."""
+        plan = [UPDATE]
+        for _ in range(self.random.randint(1, 4)):
+            plan += [BEGIN]
+            plan += self.random.choices(
+                (APPEND, UPDATE, BEGIN), (8, 1, 1), k=self.random.randint(0, 6)
+            )
+            plan += [FINISH, *([""] if self.waits else [])]
+        if not self.waits:
+            strange = (UPDATE.replace('"m"', '"n"'), FINISH, APPEND, BEGIN, UNKNOWN)
+            for _ in range(self.random.randint(0, 3)):
+                plan.insert(
+                    self.random.randrange(len(plan)), self.random.choice(strange)
+                )
+        return plan
+
+    def _pause(self) -> int:
+        return self.random.randint(1, 100 * MS)
+
+    def _later(self, delay: int, who: str, what: str) -> None:
+        self.count += 1
+        heapq.heappush(self.queue, (self.now + delay, self.count, who, what))
+
+    def _say(self, sender: Sender, frames: Iterable[str]) -> None:
+        """Put frames on the line together; none overtakes one that left before it."""
+        peer = SERVER if sender is CLIENT else CLIENT
+        due = self.now + self.random.randint(0, self.longest)
+        at = self.arrived[peer] = max(self.arrived[peer], due)
+        for frame in frames:
+            self.records[sender].append(Record(sender, self.now, frame))
+            self._later(at - self.now, f"{peer.value}_receives", frame)
+
+    def _on_client(self, _: str) -> None:
+        if self.plan and self.plan[0]:
+            self._say(CLIENT, [self.plan.pop(0)])
+            self._later(self._pause(), "client", "")
+
+    def _on_client_receives(self, frame: str) -> None:
+        self.records[CLIENT].append(Record(SERVER, self.now, frame))
+        if frame.startswith('{"type":"transcription.done"') and self.plan[:1] == [""]:
+            self.plan.pop(0)
+            self._later(self._pause(), "client", "")
+
+    def _on_server_receives(self, frame: str) -> None:
+        self.records[SERVER].append(Record(CLIENT, self.now, frame))
+        reaction = self.machine.hear(frame)
+        self._say(SERVER, reaction.replies)
+        if reaction.begin:
+            self.begun += 1
+            self.generation = self.begun
+            for _ in range(self.random.randint(0, 5)):
+                self._later(2 * self._pause(), "partial", str(self.generation))
+            if self.hasty:
+                self._say(SERVER, self.machine.final("", Usage(1, 1)))
+        if reaction.finish:
+            self._later(self._pause(), "final", str(self.generation))
+
+    def _on_partial(self, generation: str) -> None:
+        if self.generation == int(generation):
+            self._say(SERVER, self.machine.partial("a "))
+
+    def _on_final(self, generation: str) -> None:
+        assert self.generation == int(generation)
+        self.generation = 0
+        self._say(SERVER, self.machine.final("a", Usage(1, 1)))
+
+
+def hold(
+    seed: int, *faults: str, waits: bool = True, hasty: bool = False, model: str = "m"
+) -> Held:
+    server = wrap(VLLM.server([model]), faults)
+    return Joined(seed, waits=waits, hasty=hasty, server=server).hold()
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_sound_server_is_never_blamed_however_the_frames_cross(waits: bool) -> None:
+    for seed in range(1000):
+        outcome = judged(hold(seed, waits=waits).client)
+        assert outcome == Satisfied(), seed
+
+
+def test_the_sessions_do_cross() -> None:
+    """What the two sides recorded differs in its order, in most sessions."""
+    crossed = 0
+    for seed in range(100):
+        held = hold(seed, waits=False)
+        orders = [
+            [record.text for record in t.records] for t in (held.client, held.server)
+        ]
+        assert sorted(map(str, orders[0])) == sorted(map(str, orders[1]))
+        crossed += orders[0] != orders[1]
+    assert crossed > 70
+
+
+def test_a_client_that_waits_is_never_blamed_by_the_server() -> None:
+    for seed in range(500):
+        assert judged(hold(seed).server) == Satisfied(), seed
+
+
+def test_a_server_that_refuses_the_model_breaks_no_order() -> None:
+    for seed in range(100):
+        held = hold(seed, model="another")
+        assert judged(held.client) == Satisfied(), seed
+
+
+@pytest.mark.parametrize(
+    ("fault", "move"),
+    [
+        ("two-finals", "transcription.done"),
+        ("late-delta", "transcription.delta"),
+        ("created-twice", "session.created"),
+    ],
+)
+def test_a_broken_server_is_caught_when_the_client_waits(fault: str, move: str) -> None:
+    for seed in range(200):
+        outcome = judged(hold(seed, fault).client)
+        assert isinstance(outcome, Violated), seed
+        assert outcome.message == f"{move} came out of turn"
+        for index in outcome.records:
+            assert hold(seed, fault).client.records[index].sender is SERVER
+
+
+def test_a_final_before_the_commit_is_caught() -> None:
+    judgeable = 0
+    for seed in range(200):
+        trace = hold(seed, hasty=True).client
+        texts = [record.text or "" for record in trace.records]
+        first = next(i for i, text in enumerate(texts) if "done" in text)
+        if FINISH in texts[:first]:
+            continue  # they crossed: it may have been in time
+        judgeable += 1
+        assert isinstance(judged(trace), Violated), seed
+    assert judgeable > 50
+
+
+def test_a_client_that_does_not_wait_is_caught_by_the_server() -> None:
+    frames = (CREATED, UPDATE, BEGIN, APPEND, FINISH, APPEND, DONE)
+    outcome = judged(trace_of(spoken(*frames), vantage=Vantage.SERVER))
+    assert outcome == Violated("input_audio_buffer.append came out of turn", (5,))
+
+
+def test_a_client_may_not_have_heard_what_the_server_said() -> None:
+    frames = (CREATED, UPDATE, BEGIN, DELTA, ERROR, APPEND, FINISH, DONE, BEGIN)
+    assert judged(trace_of(spoken(*frames), vantage=Vantage.SERVER)) == Satisfied()
+
+
+# The judge of the order, step by step
+
+
+@pytest.mark.parametrize(
+    ("frames", "wrong"),
+    [
+        ((CREATED, CREATED), (1,)),
+        ((DELTA, CREATED), (0,)),
+        ((CREATED, UPDATE, BEGIN, FINISH, DONE, DONE), (5,)),
+        ((CREATED, UPDATE, BEGIN, FINISH, DONE, DELTA, DONE), (5, 6)),
+        ((CREATED, UPDATE, BEGIN, APPEND, DONE), (4,)),
+        ((CREATED, UPDATE, APPEND, DELTA), (3,)),
+        ((CREATED, BEGIN, FINISH, DONE), (3,)),
+        ((CREATED, UPDATE, BEGIN, ERROR, FINISH, DONE, BEGIN, DELTA), ()),
+        ((UPDATE, BEGIN, APPEND, CREATED, DELTA), ()),
+        ((CREATED, UPDATE, BEGIN, BEGIN, UPDATE, FINISH, UPDATE, DONE), ()),
+    ],
+)
+def test_the_order_of_a_server(frames: tuple[str, ...], wrong: tuple[int, ...]) -> None:
+    outcome = judged(trace_of(spoken(*frames)))
+    found = outcome.records if isinstance(outcome, Violated) else ()
+    assert found == wrong
+
+
+def test_a_move_that_no_table_knows_is_not_judged() -> None:
+    records = spoken(CREATED, UPDATE)
+    strange = [Record(SERVER, 2, "no JSON"), Record(SERVER, 3, UNKNOWN)]
+    assert judged(trace_of([*records, *strange])) == Satisfied()
+
+
+@pytest.mark.parametrize("frames", [(), (UPDATE, BEGIN)])
+def test_of_a_server_that_said_nothing_no_order_is_known(
+    frames: tuple[str, ...],
+) -> None:
+    assert judged(trace_of(spoken(*frames))) == Undecided(
+        "the server said nothing that has an order"
+    )
+
+
+STALE = (CREATED, UPDATE, FINISH, BEGIN, APPEND, DONE)
+
+
+def test_after_a_stray_frame_written_by_hand_the_order_is_undecided() -> None:
+    outcome = judged(trace_of(spoken(*STALE, raw=frozenset({2}))))
+    assert outcome == Undecided("a frame written by hand had left the order before")
+
+
+def test_a_stray_frame_that_was_not_written_by_hand_excuses_nothing() -> None:
+    assert isinstance(judged(trace_of(spoken(*STALE))), Violated)
+
+
+def test_a_frame_written_by_hand_that_keeps_the_order_excuses_nothing() -> None:
+    frames = (CREATED, UPDATE, BEGIN, FINISH, DONE, DONE)
+    outcome = judged(trace_of(spoken(*frames, raw=frozenset({1, 2, 3}))))
+    assert outcome == Violated("transcription.done came out of turn", (5,))
+
+
+def test_a_stray_frame_does_no_harm_where_the_server_keeps_the_order() -> None:
+    frames = (CREATED, UNKNOWN, ERROR, UPDATE, BEGIN, FINISH, DELTA, DONE)
+    assert judged(trace_of(spoken(*frames, raw=frozenset({1})))) == Satisfied()
+
+
+def test_a_long_session_is_judged_in_linear_time() -> None:
+    """An hour in pieces of 100 ms: counting each piece apart would take minutes."""
+    hour = (CREATED, UPDATE, BEGIN, *((APPEND, APPEND, DELTA) * 18_000), FINISH, DONE)
+    records = spoken(*hour)
+    assert judged(trace_of(records)) == Satisfied()
+    outcome = judged(trace_of([*records, Record(SERVER, len(records), DONE)]))
+    assert outcome == Violated("transcription.done came out of turn", (len(records),))
+
+
+# What a set of requirements makes of a trace
+
+
+def requirement(name: str, outcome: Outcome, *, blames: Sender = SERVER) -> Requirement:
+    def judge(_: Observation) -> Outcome:
+        return outcome
+
+    return Requirement(name, "a title", Level.SHOULD, "a clause", judge, blames)
+
+
+def test_observe_gives_the_violations_of_the_peer_in_order() -> None:
+    many = requirement("many", Violated("bad", (3, 5)))
+    none = requirement("none", Violated("nothing came", ()))
+    others = [
+        requirement("fine", Satisfied()),
+        requirement("open", Undecided("cut")),
+        requirement("ours", Violated("ours", (1,)), blames=CLIENT),
+    ]
+    found = observe([none, *others, many], dialects.observe(VLLM, trace_of([])))
+    assert found == (
+        Violation(none, "nothing came", 1, None),
+        Violation(many, "bad", 2, 3),
+    )
+    assert str(found[0]) == "none [SHOULD]: nothing came"
+    assert str(found[1]) == "many [SHOULD]: bad (2 times)"
+
+
+def test_from_the_vantage_of_the_server_the_client_is_the_peer() -> None:
+    ours = requirement("ours", Violated("bad", (0,)), blames=CLIENT)
+    theirs = requirement("theirs", Violated("bad", (0,)))
+    trace = trace_of([], vantage=Vantage.SERVER)
+    found = observe([theirs, ours], dialects.observe(VLLM, trace))
+    assert found == (Violation(ours, "bad", 1, 0),)
+
+
+def test_all_requirements_hold_of_both_sides_in_a_whole_session() -> None:
+    for seed in range(100):
+        held = hold(seed)
+        client = dialects.observe(VLLM, replace(held.client))
+        assert (
+            observe([r for r in REQUIREMENTS if r.id != "deltas-add-up"], client) == ()
+        )
+        server = dialects.observe(VLLM, held.server)
+        assert observe(REQUIREMENTS, server) == ()
