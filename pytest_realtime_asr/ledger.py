@@ -28,7 +28,14 @@ from pytest_realtime_asr.budgets import (
 )
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.metrics.accuracy import Alignment, words
+from pytest_realtime_asr.metrics.accuracy import (
+    Alignment,
+    Errors,
+    Unit,
+    characters,
+    pooled,
+    words,
+)
 from pytest_realtime_asr.metrics.pacing import Counts, counts, lateness
 from pytest_realtime_asr.rules import Level, Violation
 from pytest_realtime_asr.stats import quantile
@@ -85,12 +92,18 @@ class Transcription:
 
     @cached_property
     def alignment(self) -> Alignment:
-        """The text against the reference, with the normaliser of its language."""
-        return words(
-            self.utterance.text,
-            None if self.lost else self.text,
-            language=self.utterance.language,
-        )
+        """The text against the reference, with the normaliser of its language.
+
+        By words or, in a script that puts no spaces between them, by characters.
+        """
+        heard = None if self.lost else self.text
+        return words(self.utterance.text, heard, language=self.utterance.language)
+
+    @cached_property
+    def characters(self) -> Alignment:
+        """The same by characters, in every script."""
+        heard = None if self.lost else self.text
+        return characters(self.utterance.text, heard, language=self.utterance.language)
 
     @cached_property
     def violations(self) -> tuple[Violation, ...]:
@@ -274,6 +287,17 @@ def _unjudged(takes: Sequence[Transcription]) -> list[str]:
         f"{len(lost)} of {len(takes)} utterances have no final; "
         f"{first.utterance.id} {first.lost}: {first.reason}"
     ]
+
+
+def word_errors(takes: Iterable[Transcription]) -> Errors:
+    """The pooled errors of the takes that are counted by words: the WER."""
+    aligned = (take.alignment for take in takes)
+    return pooled(each.errors for each in aligned if each.unit is Unit.WORD)
+
+
+def character_errors(takes: Iterable[Transcription]) -> Errors:
+    """The pooled errors of all takes by characters: the CER."""
+    return pooled(take.characters.errors for take in takes)
 
 
 def statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:

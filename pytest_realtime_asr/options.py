@@ -2,7 +2,9 @@
 
 Each is ``--realtime-NAME`` on the command line, ``realtime_NAME`` in the ini file and
 ``REALTIME_NAME`` in the environment (dashes become underscores), in this order of
-precedence. What their texts mean is read by `pytest_realtime_asr.settings`.
+precedence. Where an option may be repeated, each line of the text in the ini file or
+the environment is one value. What the texts mean is read by
+`pytest_realtime_asr.settings`.
 """
 
 from __future__ import annotations

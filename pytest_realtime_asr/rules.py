@@ -126,9 +126,21 @@ def order(table: Table, *, start: str) -> Judge:
     A move of ours that the table does not know leaves the state as it is, since the
     peer refuses it; what the peer does after such a move is undecided if the frame was
     written by hand. A move of the peer that stands nowhere in the table is not judged.
+    A session in which the peer made no move that the table knows is undecided.
     """
     known = {
         sender: {move for moves in states.values() for move in moves}
+        for sender, states in table.items()
+    }
+    # A move that changes no state need not be counted: whether the peer has heard it
+    # makes no difference, and a long session has thousands of them.
+    telling = {
+        sender: {
+            move
+            for state, moves in states.items()
+            for move, followers in moves.items()
+            if followers != (state,)
+        }
         for sender, states in table.items()
     }
 
@@ -136,20 +148,23 @@ def order(table: Table, *, start: str) -> Judge:
         trace = observation.trace
         peer = _peer(trace)
         us = Sender.CLIENT if peer is Sender.SERVER else Sender.SERVER
-        said: list[str] = []  # our moves, which the peer hears in this order
+        said: list[str] = []  # our telling moves, which the peer hears in this order
         possible = {(start, 0)}
         stray = False
         wrong: list[int] = []
+        judged = False
         for index, record in enumerate(trace.records):
             move = observation.messages[index].move
             if record.sender is us:
-                said.append(move)
+                if move in telling[us]:
+                    said.append(move)
                 states = {state for state, _ in _heard(table[us], possible, said)}
                 legal = any(move in table[us].get(state, {}) for state in states)
                 stray |= record.raw and not legal
                 continue
             if move not in known[peer]:
                 continue
+            judged = True
             reach = _heard(table[us], possible, said)
             after = {
                 (follower, heard)
@@ -159,6 +174,8 @@ def order(table: Table, *, start: str) -> Judge:
             if not after:
                 wrong.append(index)
             possible = after or reach
+        if not judged:
+            return Undecided(f"the {peer.value} said nothing that has an order")
         if not wrong:
             return Satisfied()
         if stray:

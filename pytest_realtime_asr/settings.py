@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shlex
 import ssl
 from collections.abc import Callable, Mapping
@@ -30,7 +29,7 @@ class Settings:
 
     ``warmup`` is the number of sessions, ``None`` for as many as it takes. ``rules`` is
     the weakest level that fails a test, ``None`` for none. ``key`` and the values of
-    ``headers`` are secret.
+    ``headers`` are secret, and the query of ``target`` may be.
     """
 
     target: str
@@ -58,7 +57,7 @@ class Settings:
     fake: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return f"Settings(target={self.target!r}, dialect={self.dialect!r}, ...)"
+        return f"Settings(dialect={self.dialect!r}, model={self.model!r}, ...)"
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -67,12 +66,13 @@ class Settings:
 
     def tls(self) -> ssl.SSLContext:
         """The TLS context of the client side. Raises `SettingError`."""
+        named = self.ca
         try:
             context = ssl.create_default_context(cafile=self.ca)
             if self.client_cert is not None:
+                named = self.client_cert
                 context.load_cert_chain(self.client_cert, self.client_key)
         except (OSError, ssl.SSLError) as error:
-            named = self.client_cert if self.client_cert and not self.ca else self.ca
             raise SettingError(
                 f"cannot load the certificate {named}: {error}"
             ) from error
@@ -153,11 +153,9 @@ def settings(
 
 
 def _split(option: Option, text: str) -> object:
-    return text.split(os.pathsep) if option.many and text else text or _empty(option)
-
-
-def _empty(option: Option) -> object:
-    return () if option.many else ""
+    if not option.many:
+        return text
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _flag(text: str) -> bool:
@@ -175,7 +173,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         return parse_duration(text) / 1e3
     if not 0 <= seconds < math.inf:
-        raise ValueError(f"{text} is not a time in seconds")
+        raise ValueError(f"{text} is not a time; it should look like 30s, 500ms or 30")
     return seconds
 
 
@@ -187,9 +185,12 @@ def _chunk(text: str) -> float:
 
 
 def _pace(text: str) -> float:
-    pace = float(text)
+    try:
+        pace = float(text)
+    except ValueError:
+        pace = math.nan
     if not 0 <= pace < math.inf:
-        raise ValueError(f"a pace of {text}; 1.0 is real time, 0 is unpaced")
+        raise ValueError(f"a pace of {text!r}; 1.0 is real time, 0 is unpaced")
     return pace
 
 
@@ -216,17 +217,21 @@ def _object(text: str) -> dict[str, object]:
     except ValueError as error:
         raise ValueError(f"not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise ValueError("not a JSON object")
+        raise ValueError('not a JSON object, such as {"language": "en"}')
     return value
 
 
 def _header(text: str, environment: Mapping[str, str]) -> tuple[str, str]:
-    name, separator, variable = text.partition("=")
-    if not (name and separator and variable):
-        raise ValueError(f"{text!r}; it should look like X-Token=MY_VARIABLE")
+    name, _, variable = (part.strip() for part in text.partition("="))
+    # Neither text is shown: whoever errs here may have written the secret itself.
+    if not (name and variable):
+        raise ValueError("a header should look like X-Token=MY_VARIABLE")
     if variable not in environment:
-        raise ValueError(f"the environment variable {variable} is not set")
-    return name.strip(), environment[variable]
+        raise ValueError(
+            f"the header {name} names an environment variable that is not set; "
+            "it should look like X-Token=MY_VARIABLE"
+        )
+    return name, environment[variable]
 
 
 def _report(text: str) -> tuple[str, Path]:

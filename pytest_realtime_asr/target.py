@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
@@ -20,7 +20,7 @@ class Target:
     ``shown`` is the URL without its query, which may hold a key.
     """
 
-    websocket: str
+    websocket: str = field(repr=False)
     http: str
 
     @property
@@ -64,11 +64,8 @@ def parse(text: str, *, path: str) -> Target:
         raise _wrong(text, "it names no host")
     if "://" not in text and port is None:
         raise _wrong(text, "it names no port")
-    if parts.username is not None or parts.password is not None:
-        raise TargetError(
-            "a target carries no user or password; put the key into the environment "
-            "variable REALTIME_API_KEY or name another with --realtime-api-key-env"
-        )
+    if "@" in parts.netloc:
+        raise _wrong(text, "it carries a user or a password")
     scheme = _SCHEMES[parts.scheme]
     given = parts.path.rstrip("/")
     if parts.scheme in ("ws", "wss"):
@@ -88,7 +85,12 @@ def _http(parts: SplitResult) -> str:
 
 
 def _wrong(text: str, why: str) -> TargetError:
+    if "@" in text:  # what stands before it may be a password, and is not shown
+        return TargetError(
+            "a target carries no user or password; put the key into the environment "
+            "variable REALTIME_API_KEY or name another with --realtime-api-key-env"
+        )
     return TargetError(
-        f"cannot read the target {text!r}: {why}; it should look like "
+        f"cannot read the target {text.partition('?')[0]!r}: {why}; it looks like "
         "http://gpu-7:8000, ws://gpu-7:8000/v1/realtime, gpu-7:8000, fake or reference"
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +21,10 @@ from pytest_realtime_asr.settings import Settings
 MARKERS = ("latency_budget", "wer_threshold", "realtime")
 JUDGING = MARKERS[:2]
 _KEYWORDS = ("dialect", "model", "pace", "chunk", "rules")
+_FORMS = {
+    "latency_budget": 'latency_budget("final_from_commit", p95="800ms")',
+    "wer_threshold": "wer_threshold(0.12, normalizer=..., confidence=0.95)",
+}
 
 
 class Mark(Protocol):
@@ -51,10 +56,17 @@ class Terms:
     parallel: bool = False
 
 
-def read(marks: Iterable[Mark], settings: Settings, *, parallel: bool) -> Terms:
+def read(
+    marks: Iterable[Mark],
+    settings: Settings,
+    *,
+    parallel: bool,
+    fixed: Collection[str] = (),
+) -> Terms:
     """The terms of a test with these markers, the nearest first.
 
-    The nearest `realtime` marker wins for each of its keywords; the other two add up.
+    The nearest `realtime` marker wins for each of its keywords, but for those that are
+    ``fixed`` to what the settings say; the other two add up.
     Raises `BudgetError`, which names what may be written.
     """
     held: dict[str, object] = {}
@@ -69,7 +81,10 @@ def read(marks: Iterable[Mark], settings: Settings, *, parallel: bool) -> Terms:
             elif mark.name == "realtime":
                 held = {**_keywords(mark), **held}
         except TypeError as error:
-            raise BudgetError(f"{mark.name}: {error}") from None
+            raise BudgetError(
+                f"{mark.name}: {error}; it should look like {_FORMS[mark.name]}"
+            ) from None
+    held = {name: value for name, value in held.items() if name not in fixed}
     return Terms(
         dialect=str(held.get("dialect", settings.dialect)),
         model=str(held.get("model", settings.model)),
@@ -104,9 +119,11 @@ def _keywords(mark: Mark) -> Mapping[str, object]:
 
 
 def _pace(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise BudgetError(f"realtime: pace={value!r}; 1.0 is real time, 0 is unpaced")
-    return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        pace = float(value)
+        if 0 <= pace < math.inf:
+            return pace
+    raise BudgetError(f"realtime: pace={value!r}; 1.0 is real time, 0 is unpaced")
 
 
 def _chunk(value: object) -> float:

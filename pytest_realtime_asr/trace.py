@@ -9,6 +9,7 @@ as a span of a named asset and not as the bytes, which is thirty times smaller.
 from __future__ import annotations
 
 import enum
+import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -140,8 +141,11 @@ class Trace:
         path.write_bytes(self.dumps())
 
 
-class _Head(msgspec.Struct):
+class _Format(msgspec.Struct):
     format: int
+
+
+class _Head(msgspec.Struct):
     vantage: Vantage
     dialect: str
     rate: int
@@ -158,7 +162,12 @@ class _Tail(msgspec.Struct):
 def _sparse(record: Record) -> dict[str, object]:
     """The record without the fields that are at their default."""
     fields = msgspec.to_builtins(record)
-    return {name: value for name, value in fields.items() if value not in (None, False)}
+    # By identity: a time of 0 equals False and has to stay.
+    return {
+        name: value
+        for name, value in fields.items()
+        if value is not None and value is not False
+    }
 
 
 def loads(lines: bytes) -> Trace:
@@ -166,9 +175,10 @@ def loads(lines: bytes) -> Trace:
     rows = lines.splitlines()
     if len(rows) < 2:
         raise ValueError("not a trace: it needs a head line and an end line")
+    number = _decode(rows[0], _Format, 1).format
+    if number != FORMAT:
+        raise ValueError(f"trace format {number}; this version reads {FORMAT}")
     head = _decode(rows[0], _Head, 1)
-    if head.format != FORMAT:
-        raise ValueError(f"trace format {head.format}; this version reads {FORMAT}")
     records = [_decode(row, Record, n) for n, row in enumerate(rows[1:-1], 2)]
     tail = _decode(rows[-1], _Tail, len(rows))
     return Trace(
@@ -198,7 +208,7 @@ _T = TypeVar("_T")
 def _decode(row: bytes, kind: type[_T], number: int) -> _T:
     try:
         return msgspec.json.decode(row, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"line {number}: {error}") from error
 
 
@@ -219,7 +229,7 @@ class Recorder:
         secrets: Iterable[str] = (),
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self._secrets = tuple(secret for secret in secrets if secret)
+        self._secrets = _spellings(secrets)
         self._clock = clock
         self._zero = clock()
         self._started = datetime.now(UTC)
@@ -287,7 +297,7 @@ class Recorder:
         if isinstance(frame, str):
             record = replace(record, text=self._clean(frame))
         else:
-            record = replace(record, data=frame)
+            record = replace(record, data=self._clean_bytes(frame))
         self.records.append(record)
         return record
 
@@ -295,3 +305,26 @@ class Recorder:
         for secret in self._secrets:
             text = text.replace(secret, _REMOVED)
         return text
+
+    def _clean_bytes(self, data: bytes) -> bytes:
+        for secret in self._secrets:
+            data = data.replace(secret.encode(), _REMOVED.encode())
+        return data
+
+
+def _spellings(secrets: Iterable[str]) -> tuple[str, ...]:
+    """Each secret as it is and as JSON may write it; the longest first.
+
+    A shorter one that were removed first could leave the rest of a longer one.
+    """
+    spelt = {
+        spelling
+        for secret in secrets
+        if secret
+        for spelling in (
+            secret,
+            json.dumps(secret)[1:-1],
+            json.dumps(secret, ensure_ascii=False)[1:-1],
+        )
+    }
+    return tuple(sorted(spelt, key=lambda spelling: (-len(spelling), spelling)))

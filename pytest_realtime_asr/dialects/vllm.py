@@ -189,12 +189,20 @@ _TYPES = {
 
 def _parse(text: str, sender: Sender) -> Message:
     try:
+        return _event(text, sender)
+    except msgspec.ValidationError as error:
+        return Malformed(f"a JSON value that cannot be held: {error}", json=True)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        return Malformed(f"not JSON: {error}", json=False)
+
+
+def _event(text: str, sender: Sender) -> Message:
+    try:
         event: Message = _DECODERS[sender].decode(text)
         return event
     except msgspec.ValidationError as error:
         reason = str(error)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        return Malformed(f"not JSON: {error}", json=False)
+    # It may yet be no JSON: the decoder stops at the first thing that is wrong.
     value = msgspec.json.decode(text)
     if not isinstance(value, dict):
         return Malformed(f"a JSON {type(value).__name__}, not an object", json=True)
@@ -207,7 +215,11 @@ def _parse(text: str, sender: Sender) -> Message:
 
 
 class _Reader:
-    """Numbers the utterances by their order, since nothing in a frame tells them."""
+    """Numbers the utterances by their order, since nothing in a frame tells them.
+
+    An utterance that an error has ended gets no final; that it has ended shows when the
+    client begins the next.
+    """
 
     def __init__(self) -> None:
         self.ready: int | None = None
@@ -217,6 +229,7 @@ class _Reader:
         self._samples = 0
         self._length = 0
         self._begun = False
+        self._failed = False  # an error came since the utterance began
 
     def step(self, record: Record, message: Message) -> Sequence[Event]:
         match message:
@@ -231,6 +244,10 @@ class _Reader:
                     self._begun = False
                 return (commit,)
             case CommitEvent():
+                if self._failed:
+                    self._told = self._asked
+                    self._length = 0
+                    self._failed = False
                 self._begun = True
             case SessionCreated(id=session) if self.ready is None:
                 self.ready = record.at
@@ -243,9 +260,11 @@ class _Reader:
                 final = Final(self._told, record.at, text, _usage(tokens))
                 self._told += 1
                 self._length = 0
+                self._failed = False
                 return (final,)
             case Error():
                 busy = self._begun or self._told < self._asked
+                self._failed |= busy
                 item = self._told if busy else None
                 code = message.code or ""
                 return (Refusal(record.at, code, message.error, item),)
@@ -255,7 +274,8 @@ class _Reader:
         if record.span is not None:
             samples = record.span.stop - record.span.start
         else:
-            samples = len(message.audio) * 3 // 4 // 2
+            filler = message.audio[-2:].count("=")
+            samples = (len(message.audio) * 3 // 4 - filler) // 2
         self._samples += samples
         due, woke = _times(record)
         return Heard(self._asked, self._samples, due, woke, record.at, 2 * samples)
@@ -357,6 +377,12 @@ def _cut(observation: Observation) -> bool:
     return observation.trace.end.how is Ending.CLOSED_BY_US
 
 
+def _why(observation: Observation) -> str:
+    """Why the session ended."""
+    end = observation.trace.end
+    return end.reason or end.how.value
+
+
 def _first_event(observation: Observation) -> Outcome:
     """The first frame of the server is session.created with an id."""
     records = observation.trace.records
@@ -364,7 +390,7 @@ def _first_event(observation: Observation) -> Outcome:
     if first is None:
         if observation.trace.opened is None or _cut(observation):
             return Undecided("the session was over before the server could speak")
-        return Violated(f"nothing came: {observation.trace.end.reason}", ())
+        return Violated(f"nothing came: {_why(observation)}", ())
     message = observation.messages[first]
     if not isinstance(message, SessionCreated):
         return Violated(f"the first event was {_name(message)}", (first,))
@@ -429,52 +455,65 @@ def _answered(
 
 
 def _deltas_add_up(observation: Observation) -> Outcome:
-    """The deltas of an utterance, joined, are the text of its done."""
-    text, wrong, example, judged = "", [], "", 0
+    """The deltas of an utterance, joined, are the text of its done.
+
+    An error may have ended an utterance, so that the next begins anew after it.
+    """
+    wrong, example, judged = [], "", 0
+    pieces: list[str] = []
+    starts = [0]
     for index, message in enumerate(observation.messages):
-        if isinstance(message, Delta):
-            text += message.delta
-        elif isinstance(message, Done):
-            judged += 1
-            if text != message.text:
-                example = example or f"{text!r}, but done says {message.text!r}"
-                wrong.append(index)
-            text = ""
+        match message:
+            case Delta(delta=delta):
+                pieces.append(delta)
+            case Error():
+                starts.append(len(pieces))
+            case Done(text=said):
+                judged += 1
+                if all("".join(pieces[start:]) != said for start in starts):
+                    text = "".join(pieces)
+                    example = example or f"{text!r}, but done says {said!r}"
+                    wrong.append(index)
+                pieces, starts = [], [0]
     if wrong:
         return Violated(f"the deltas add up to {example}", tuple(wrong))
     return Satisfied() if judged else Undecided("no transcription.done came")
 
 
 def _one_final(observation: Observation) -> Outcome:
-    """Each utterance whose audio was completed ends in one done, or in an error."""
-    begun, owed, answered = False, [], 0
-    extra = []
+    """Each utterance whose audio was completed ends in one done, or in an error.
+
+    An error while an utterance is open may have ended it, or may refuse but one frame
+    and let the utterance go on; a done that comes yet shows the latter.
+    """
+    begun, doubtful, failed, finals = False, False, 0, 0
+    owed, extra = [], []
     for index, message in enumerate(observation.messages):
         match message:
             case CommitEvent(final=False):
-                begun = True
+                begun, doubtful = True, False
             case CommitEvent() if begun:
-                begun = False
                 owed.append(index)
+                failed += doubtful
+                begun, doubtful = False, False
+            case Done() if finals == len(owed):
+                extra.append(index)
             case Done():
-                answered += 1
-                if answered > len(owed):
-                    extra.append(index)
-            case Error() if answered < len(owed):
-                answered += 1
+                finals += 1
+                failed = min(failed, len(owed) - finals)
             case Error():
-                begun = False
+                doubtful = begun
+                failed = min(failed + (not begun), len(owed) - finals)
     if extra:
         return Violated("a transcription.done that no commit asked for", tuple(extra))
     if not owed:
         return Undecided("no audio was completed")
-    if answered >= len(owed):
+    missing = tuple(owed[finals + failed :])
+    if not missing:
         return Satisfied()
     if _cut(observation):
         return Undecided("we closed before the transcription was done")
-    end = observation.trace.end
-    reason = end.reason or end.how.value
-    return Violated(f"no transcription.done came: {reason}", tuple(owed[answered:]))
+    return Violated(f"no transcription.done came: {_why(observation)}", missing)
 
 
 def _usage_adds_up(observation: Observation) -> Outcome:
@@ -495,6 +534,13 @@ def _usage_adds_up(observation: Observation) -> Outcome:
     return Satisfied()
 
 
+def _spoke(observation: Observation, sender: Sender) -> Outcome:
+    """Whether this side sent anything by which it could be judged."""
+    if any(record.sender is sender for record in observation.trace.records):
+        return Satisfied()
+    return Undecided(f"the {sender.value} said nothing")
+
+
 def _well_formed(sender: Sender) -> Judge:
     """A judge: every frame of this side is an event with the fields of its type."""
 
@@ -502,7 +548,7 @@ def _well_formed(sender: Sender) -> Judge:
         wrong = _records(observation, Malformed, sender)
         if wrong:
             return Violated(_name(observation.messages[wrong[0]]), tuple(wrong))
-        return Satisfied()
+        return _spoke(observation, sender)
 
     return judge
 
@@ -515,12 +561,12 @@ def _known_events(sender: Sender) -> Judge:
         if wrong:
             name = _name(observation.messages[wrong[0]])
             return Violated(f"an event {name}", tuple(wrong))
-        return Satisfied()
+        return _spoke(observation, sender)
 
     return judge
 
 
-REQUIREMENTS = (
+REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(
         id="first-event",
         title="session.created comes first and carries an id",

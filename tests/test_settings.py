@@ -1,0 +1,355 @@
+"""The options and the settings that they give."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import trustme
+
+from pytest_realtime_asr.options import OPTIONS, Option
+from pytest_realtime_asr.rules import Level
+from pytest_realtime_asr.settings import KINDS, SettingError, Settings, settings
+
+BY_NAME = {option.name: option for option in OPTIONS}
+Given = Mapping[str, object]
+SECRETS = {"TOKEN_A": "hush-a", "TOKEN_B": "hush-b", "TOKEN_C": "hush-c"}
+
+
+def made(
+    line: Given | None = None,
+    ini: Given | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """The settings of these raw values, by the names of the options."""
+    return settings(
+        lambda option: (line or {}).get(option.name),
+        lambda option: (ini or {}).get(option.name),
+        environment or {},
+    )
+
+
+# The options as data
+
+
+def test_an_option_has_one_stem_in_its_three_places() -> None:
+    option = BY_NAME["api-key-env"]
+    assert option.cli == "--realtime-api-key-env"
+    assert option.ini == "realtime_api_key_env"
+    assert option.env == "REALTIME_API_KEY_ENV"
+
+
+def test_the_names_are_all_different_and_each_has_its_help() -> None:
+    assert len(BY_NAME) == len(OPTIONS)
+    assert all(option.help for option in OPTIONS)
+    assert not any(option.many and option.flag for option in OPTIONS)
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_the_help_names_the_default(option: Option) -> None:
+    if option.default not in ("", "{}"):
+        assert f"default {option.default}".removesuffix(".0") in option.help
+
+
+# Precedence
+
+
+class Case(NamedTuple):
+    """A field, its default, and three raw values with what they mean."""
+
+    field: str
+    default: object
+    values: tuple[tuple[str, object], tuple[str, object], tuple[str, object]]
+
+
+def paths(field: str) -> Case:
+    return Case(
+        field, None, (("/a", Path("/a")), ("b", Path("b")), ("c d", Path("c d")))
+    )
+
+
+def texts(field: str, default: str | None) -> Case:
+    return Case(field, default, (("one", "one"), ("two", "two"), ("a: b", "a: b")))
+
+
+def times(field: str, default: float) -> Case:
+    return Case(field, default, (("1.5", 1.5), ("250ms", 0.25), ("2s", 2.0)))
+
+
+def flags(field: str) -> Case:
+    return Case(field, False, (("yes", True), ("off", False), ("1", True)))
+
+
+CASES = {
+    "target": texts("target", ""),
+    "dialect": texts("dialect", "vllm"),
+    "model": texts("model", ""),
+    "session-options": Case(
+        "session_options",
+        {},
+        (('{"a":1}', {"a": 1}), ("{}", {}), ('{"b":[]}', {"b": []})),
+    ),
+    "wait": times("wait", 0.0),
+    "recover": times("recover", 60.0),
+    "timeout": times("timeout", 30.0),
+    "warmup": Case("warmup", None, (("3", 3), ("auto", None), ("0", 0))),
+    "ca": paths("ca"),
+    "client-cert": paths("client_cert"),
+    "client-key": paths("client_key"),
+    "server-name": texts("server_name", None),
+    "insecure": flags("insecure"),
+    "proxy": texts("proxy", None),
+    "pace": Case("pace", 1.0, (("0", 0.0), ("2", 2.0), ("0.5", 0.5))),
+    "chunk": Case("chunk", 0.1, (("1ms", 0.001), ("60s", 60.0), ("20ms", 0.02))),
+    "rules": Case(
+        "rules",
+        Level.MUST,
+        (("off", None), ("should", Level.SHOULD), ("must", Level.MUST)),
+    ),
+    "parallel": flags("parallel"),
+    "fake": Case(
+        "fake", (), (("-a 'b c'", ("-a", "b c")), ("d", ("d",)), ("e", ("e",)))
+    ),
+}
+MANY = {
+    "header": Case(
+        "headers",
+        {},
+        (
+            ("X-A=TOKEN_A", {"X-A": "hush-a"}),
+            (" X-B = TOKEN_B ", {"X-B": "hush-b"}),
+            ("X-C=TOKEN_C\n\n X-A=TOKEN_A", {"X-C": "hush-c", "X-A": "hush-a"}),
+        ),
+    ),
+    "corpus": Case(
+        "corpus",
+        ("bundled:english",),
+        (
+            ("bundled:odd", ("bundled:odd",)),
+            ("/a folder/b", ("/a folder/b",)),
+            ("\nbundled:odd\n  c", ("bundled:odd", "c")),
+        ),
+    ),
+    "report": Case(
+        "reports",
+        (),
+        (
+            ("jsonl:out", (("jsonl", Path("out")),)),
+            ("a.jsonl", (("jsonl", Path("a.jsonl")),)),
+            ("a.jsonl\njsonl:b", (("jsonl", Path("a.jsonl")), ("jsonl", Path("b")))),
+        ),
+    ),
+}
+ELSEWHERE = {"conformance", "api-key-env"}
+
+
+def test_no_option_is_left_without_its_case() -> None:
+    assert {*CASES, *MANY} | ELSEWHERE == set(BY_NAME)
+
+
+@pytest.mark.parametrize("name", [*CASES, *MANY])
+def test_command_line_over_ini_over_environment_over_default(name: str) -> None:
+    case = {**CASES, **MANY}[name]
+    (first, one), (second, two), (third, three) = case.values
+
+    def raw(text: str) -> object:
+        # pytest gives a repeated option and an ini of many lines as a list
+        lines = [line.strip() for line in text.split("\n") if line.strip()]
+        return lines if name in MANY else text
+
+    environment = {BY_NAME[name].env: third, **SECRETS}
+    line, ini = {name: raw(first)}, {name: raw(second)}
+    assert getattr(made(line, ini, environment), case.field) == one
+    assert getattr(made(None, ini, environment), case.field) == two
+    assert getattr(made(None, None, environment), case.field) == three
+    assert getattr(made(), case.field) == case.default
+    nothing: Given = {name: [] if name in MANY else ""}
+    empty = {BY_NAME[name].env: ""}
+    assert getattr(made(nothing, nothing, empty), case.field) == case.default
+
+
+@pytest.mark.parametrize("name", ["insecure", "parallel"])
+def test_a_flag_on_the_command_line_is_a_truth_value(name: str) -> None:
+    assert getattr(made({name: True}, {name: "no"}), name) is True
+    assert getattr(made({name: None}, {name: "no"}), name) is False
+    assert getattr(made({name: None}, {name: "TRUE"}), name) is True
+
+
+def test_a_no_in_the_ini_file_overrides_a_yes_in_the_environment() -> None:
+    environment = {"REALTIME_INSECURE": "true"}
+    assert made(None, {"insecure": "false"}, environment).insecure is False
+
+
+def test_the_key_comes_from_the_environment_alone() -> None:
+    environment = {"REALTIME_API_KEY": "hush", "OTHER": "hush-hush"}
+    assert made().key == ""
+    assert made(None, None, environment).key == "hush"
+    other = {"api-key-env": "OTHER"}
+    assert made(other, None, environment).key == "hush-hush"
+    assert made(None, other, environment).key == "hush-hush"
+    named = {**environment, "REALTIME_API_KEY_ENV": "OTHER"}
+    assert made(None, None, named).key == "hush-hush"
+    assert made({"api-key-env": "ABSENT"}, None, named).key == ""
+
+
+def test_the_secrets_are_the_key_and_the_values_of_the_headers() -> None:
+    found = made(
+        {"header": ["X-A=TOKEN_A"]}, None, {"REALTIME_API_KEY": "hush", **SECRETS}
+    )
+    assert found.secrets == ("hush", "hush-a")
+
+
+def test_no_secret_is_in_the_repr() -> None:
+    line = {"header": ["X-A=TOKEN_A"], "target": "ws://host?key=hush", "model": "m"}
+    found = made(line, None, {"REALTIME_API_KEY": "hush", **SECRETS})
+    assert repr(found) == str(found) == "Settings(dialect='vllm', model='m', ...)"
+
+
+# What cannot be read
+
+WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "session-options": (
+        ("{", "not JSON: "),
+        ("[]", 'not a JSON object, such as {"language": "en"}'),
+    ),
+    "wait": (
+        ("soon", "'soon' is not a duration: .*'800ms'"),
+        ("-1", "-1 is not a time; it should look like 30s, 500ms or 30"),
+        ("inf", "inf is not a time"),
+        ("nan", "nan is not a time"),
+    ),
+    "recover": (("-1s", "'-1s' is not a duration"),),
+    "timeout": (("1 fortnight", "'1 fortnight' is not a duration"),),
+    "warmup": (
+        ("some", "'some' is neither auto nor a number of sessions"),
+        ("-1", "'-1' is neither auto nor a number"),
+        ("1.5", "'1.5' is neither auto nor a number"),
+    ),
+    "insecure": (("perhaps", "'perhaps' is neither true nor false"),),
+    "parallel": (("2", "'2' is neither true nor false"),),
+    "pace": (
+        ("fast", "a pace of 'fast'; 1.0 is real time, 0 is unpaced"),
+        ("-1", "a pace of '-1'; 1.0 is real time"),
+        ("nan", "a pace of 'nan'; 1.0 is real time"),
+        ("inf", "a pace of 'inf'; 1.0 is real time"),
+    ),
+    "chunk": (
+        ("100", "'100' is not a duration: .*'800ms'"),
+        ("0ms", "a chunk of 0ms; it should be between 1ms and 60s"),
+        ("2min", "'2min' is not a duration"),
+        ("61s", "a chunk of 61s; it should be between 1ms and 60s"),
+    ),
+    "rules": (("may", "'may'; there are must, should and off"),),
+    "fake": (("'a", "No closing quotation"),),
+}
+WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "header": (
+        ("X-A", "a header should look like X-Token=MY_VARIABLE"),
+        ("X-A=", "a header should look like X-Token=MY_VARIABLE"),
+        ("=TOKEN_A", "a header should look like X-Token=MY_VARIABLE"),
+        ("X-A=ABSENT", "the header X-A names an environment variable that is not set"),
+    ),
+    "report": (
+        ("out.pdf", "'out.pdf' is of no known kind; there is: jsonl"),
+        ("out", "'out' is of no known kind"),
+        ("pdf:out.jsonl", "'pdf:out.jsonl' is of no known kind"),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (name, text, message)
+        for name, cases in {**WRONG, **WRONG_OF_MANY}.items()
+        for text, message in cases
+    ],
+)
+def test_what_cannot_be_read_names_its_place_and_what_would_do(
+    name: str, text: str, message: str
+) -> None:
+    option = BY_NAME[name]
+    raw = {name: [text] if option.many else text}
+    with pytest.raises(SettingError, match=f"^{option.cli}: {message}"):
+        made(raw)
+    with pytest.raises(SettingError, match=f"^{option.ini} in the ini file: {message}"):
+        made(None, raw)
+    place = f"the environment variable {option.env}"
+    with pytest.raises(SettingError, match=f"^{place}: {message}"):
+        made(None, None, {option.env: text})
+
+
+def test_a_secret_that_was_written_in_place_of_its_variable_is_not_shown() -> None:
+    for wrong in ("X-A=hush", "X-A: hush", "hush"):
+        with pytest.raises(SettingError) as caught:
+            made({"header": [wrong]})
+        assert "hush" not in str(caught.value)
+
+
+def test_each_kind_of_report_is_known_by_its_suffix() -> None:
+    for kind in KINDS:
+        assert made({"report": [f"a/b.{kind}"]}).reports == (
+            (kind, Path(f"a/b.{kind}")),
+        )
+
+
+# TLS
+
+
+class Files(NamedTuple):
+    """Certificates on the disk."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    folder = tmp_path_factory.mktemp("tls")
+    found = Files(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(found.ca)
+    issued = authority.issue_cert("host")
+    issued.cert_chain_pems[0].write_to_path(found.cert)
+    issued.private_key_pem.write_to_path(found.key)
+    return found
+
+
+def test_a_certificate_is_verified_by_default() -> None:
+    context = made().tls()
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+def test_insecure_verifies_nothing() -> None:
+    context = made({"insecure": True}).tls()
+    assert context.verify_mode is ssl.CERT_NONE
+    assert not context.check_hostname
+
+
+def test_certificates_of_ones_own(files: Files) -> None:
+    line = {"ca": files.ca, "client-cert": files.cert, "client-key": files.key}
+    context = made(line).tls()
+    subjects = [each["subject"] for each in context.get_ca_certs()]
+    assert any("trustme" in str(subject) for subject in subjects)
+    assert context.verify_mode is ssl.CERT_REQUIRED
+
+
+def test_a_certificate_that_cannot_be_loaded_is_named(
+    files: Files, tmp_path: Path
+) -> None:
+    absent = tmp_path / "absent.pem"
+    for line in (
+        {"ca": absent},
+        {"client-cert": absent},
+        {"ca": files.ca, "client-cert": absent},
+        {"ca": absent, "client-cert": files.cert, "client-key": files.key},
+    ):
+        with pytest.raises(SettingError, match=r"the certificate .*absent\.pem: "):
+            made(line).tls()
+    with pytest.raises(SettingError, match=r"the certificate .*ca\.pem: "):
+        made({"ca": files.ca, "client-cert": files.ca}).tls()

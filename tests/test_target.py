@@ -1,0 +1,153 @@
+"""Targets: what a user writes, and the URLs that it means."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_realtime_asr.target import Target, TargetError, parse
+
+PATH = "/v1/realtime"
+
+
+@pytest.mark.parametrize(
+    ("text", "websocket", "http"),
+    [
+        ("http://gpu-7", "ws://gpu-7/v1/realtime", "http://gpu-7"),
+        ("http://gpu-7:8000", "ws://gpu-7:8000/v1/realtime", "http://gpu-7:8000"),
+        ("https://gpu-7", "wss://gpu-7/v1/realtime", "https://gpu-7"),
+        ("http://gpu-7/", "ws://gpu-7/v1/realtime", "http://gpu-7"),
+        ("http://gpu-7/v1", "ws://gpu-7/v1/realtime", "http://gpu-7"),
+        ("http://gpu-7/v1/", "ws://gpu-7/v1/realtime", "http://gpu-7"),
+        ("http://gpu-7/v1/realtime", "ws://gpu-7/v1/realtime", "http://gpu-7"),
+        ("http://gpu-7/asr", "ws://gpu-7/asr/v1/realtime", "http://gpu-7/asr"),
+        ("https://gpu-7/a/b/v1/", "wss://gpu-7/a/b/v1/realtime", "https://gpu-7/a/b"),
+        ("ws://gpu-7:8000", "ws://gpu-7:8000/v1/realtime", "http://gpu-7:8000"),
+        ("ws://gpu-7:8000/", "ws://gpu-7:8000/v1/realtime", "http://gpu-7:8000"),
+        ("wss://gpu-7/v1/realtime", "wss://gpu-7/v1/realtime", "https://gpu-7"),
+        ("wss://gpu-7/v1/realtime/", "wss://gpu-7/v1/realtime", "https://gpu-7"),
+        (
+            "wss://gpu-7/asr/v1/realtime",
+            "wss://gpu-7/asr/v1/realtime",
+            "https://gpu-7/asr",
+        ),
+        ("ws://gpu-7/listen", "ws://gpu-7/listen", "http://gpu-7"),
+        ("gpu-7:8000", "ws://gpu-7:8000/v1/realtime", "http://gpu-7:8000"),
+        ("gpu-7:8000/v1", "ws://gpu-7:8000/v1/realtime", "http://gpu-7:8000"),
+        ("  gpu-7:8000\n", "ws://gpu-7:8000/v1/realtime", "http://gpu-7:8000"),
+        (" ws://gpu-7 ", "ws://gpu-7/v1/realtime", "http://gpu-7"),
+        ("HTTPS://GPU-7:1", "wss://GPU-7:1/v1/realtime", "https://GPU-7:1"),
+        ("[::1]:8000", "ws://[::1]:8000/v1/realtime", "http://[::1]:8000"),
+        ("http://[fe80::1]", "ws://[fe80::1]/v1/realtime", "http://[fe80::1]"),
+        ("ws://h?a=b&c=d", "ws://h/v1/realtime?a=b&c=d", "http://h"),
+        ("http://h/v1?a=b", "ws://h/v1/realtime?a=b", "http://h"),
+        ("ws://h/listen?a=b@c#top", "ws://h/listen?a=b@c", "http://h"),
+    ],
+)
+def test_every_form_gives_both_urls(text: str, websocket: str, http: str) -> None:
+    assert parse(text, path=PATH) == Target(websocket, http)
+
+
+def test_the_path_is_that_of_the_dialect() -> None:
+    assert parse("h:1", path="/listen") == Target("ws://h:1/listen", "http://h:1")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "it names no host"),
+        ("   ", "it names no host"),
+        ("gpu-7", "it names no port"),
+        ("fake", "it names no port"),
+        ("::1", "Port|port"),
+        ("http://", "it names no host"),
+        ("http://:8000", "it names no host"),
+        ("ftp://gpu-7", "unknown scheme ftp://"),
+        ("://gpu-7", "unknown scheme ://"),
+        ("http://gpu-7:port", "Port|port"),
+        ("http://gpu-7:99999", "Port|port"),
+        ("http://[::1", "Invalid IPv6 URL"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_what_would_do(text: str, why: str) -> None:
+    with pytest.raises(TargetError, match=why) as caught:
+        parse(text, path=PATH)
+    message = str(caught.value)
+    assert message.startswith(f"cannot read the target {text!r}: ")
+    for form in (
+        "http://",
+        "ws://gpu-7:8000/v1/realtime",
+        " gpu-7:8000",
+        "fake",
+        "reference",
+    ):
+        assert form in message
+
+
+SECRET = "hush"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://user:hush@gpu-7:8000",
+        "http://hush@gpu-7",
+        "ws://:hush@gpu-7",
+        "http://@gpu-7",
+        "user:hush@gpu-7",
+        "user:hush@gpu-7:8000",
+        "ftp://user:hush@gpu-7",
+        "http://user:hush@gpu-7:99999",
+        "http://user:hush?@gpu-7",
+        "http://user:hush/@gpu-7",
+        "http://user:hush\u2100@gpu-7",
+    ],
+)
+def test_a_password_is_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        parse(text, path=PATH)
+    assert SECRET not in str(caught.value)
+    assert "REALTIME_API_KEY" in str(caught.value)
+    assert "--realtime-api-key-env" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["ftp://gpu-7?key=hush", "gpu-7?key=hush"])
+def test_a_query_is_not_shown_where_the_target_is_wrong(text: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        parse(text, path=PATH)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_query_is_not_shown_where_the_target_is_right() -> None:
+    target = parse("wss://gpu-7/v1/realtime?key=hush", path=PATH)
+    assert target.shown == "wss://gpu-7/v1/realtime"
+    assert SECRET not in repr(target)
+    assert SECRET not in target.http
+    assert target.websocket.endswith("?key=hush")
+
+
+@pytest.mark.parametrize(
+    ("text", "secure"),
+    [("http://h", False), ("ws://h", False), ("https://h", True), ("wss://h", True)],
+)
+def test_secure(text: str, secure: bool) -> None:
+    assert parse(text, path=PATH).secure is secure
+
+
+@pytest.mark.parametrize(
+    ("text", "loopback"),
+    [
+        ("localhost:8000", True),
+        ("ws://LOCALHOST", True),
+        ("http://asr.localhost", True),
+        ("127.0.0.1:8000", True),
+        ("127.8.8.8:8000", True),
+        ("[::1]:8000", True),
+        ("gpu-7:8000", False),
+        ("http://notlocalhost", False),
+        ("http://localhost.example.org", False),
+        ("0.0.0.0:8000", False),
+        ("[2001:db8::1]:8000", False),
+    ],
+)
+def test_loopback(text: str, loopback: bool) -> None:
+    assert parse(text, path=PATH).loopback is loopback

@@ -1,0 +1,294 @@
+"""Traces and the timeline that is read from them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_realtime_asr.trace import (
+    FORMAT,
+    NO_LAG,
+    End,
+    Ending,
+    Lag,
+    Record,
+    Recorder,
+    Sender,
+    Span,
+    Trace,
+    Vantage,
+    loads,
+    read,
+)
+
+CLIENT, SERVER = Sender.CLIENT, Sender.SERVER
+GOLDEN = Path(__file__).parents[1] / "fixtures" / "traces"
+
+
+def trace_of(*records: Record, end: End | None = None) -> Trace:
+    return Trace(
+        vantage=Vantage.CLIENT,
+        dialect="vllm",
+        rate=16_000,
+        target="ws://gpu-7:8000/v1/realtime",
+        started=datetime(2026, 1, 1, tzinfo=UTC),
+        opened=5,
+        records=records,
+        end=end or End(Ending.CLOSED_BY_US, 9),
+    )
+
+
+# JSON Lines out and in
+
+
+RECORDS = {
+    "text": Record(SERVER, 1, "a"),
+    "at zero": Record(CLIENT, 0, "a", due=0, woke=0),
+    "empty text": Record(SERVER, 1, ""),
+    "binary": Record(SERVER, 1, data=bytes(range(256))),
+    "empty binary": Record(SERVER, 1, data=b""),
+    "span": Record(CLIENT, 3, "a", due=1, woke=2, span=Span("clip", 0, 1600)),
+    "raw": Record(CLIENT, 3, "a", due=1, woke=2, raw=True),
+    "malformed": Record(SERVER, 1, '{"type": nothing\r\n\t\0\x7f'),
+    "unicode": Record(SERVER, 1, "äñ日本🎤\u2028\u2029\x85\ufeff"),
+    "long": Record(SERVER, 2**62, "x" * 100_000),
+}
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+def test_each_kind_of_record_is_read_as_it_was_written(kind: str) -> None:
+    trace = trace_of(RECORDS[kind])
+    assert loads(trace.dumps()) == trace
+
+
+@pytest.mark.parametrize("how", Ending)
+@pytest.mark.parametrize("vantage", Vantage)
+def test_head_and_end_are_read_as_they_were_written(
+    how: Ending, vantage: Vantage
+) -> None:
+    end = End(how, 12, 1011, "réason\n")
+    trace = replace(trace_of(end=end), vantage=vantage, opened=None)
+    trace = replace(trace, lag=Lag(3, (1, 2)))
+    assert loads(trace.dumps()) == trace
+
+
+times = st.integers(0, 2**63 - 1)
+maybe = st.none() | times
+records = st.builds(
+    Record,
+    st.sampled_from(Sender),
+    times,
+    text=st.none() | st.text(),
+    data=st.none() | st.binary(),
+    due=maybe,
+    woke=maybe,
+    span=st.none() | st.builds(Span, st.text(), times, times),
+    raw=st.booleans(),
+)
+
+
+@given(st.lists(records, max_size=5), maybe, st.text())
+def test_any_trace_is_read_as_it_was_written(
+    held: list[Record], opened: int | None, reason: str
+) -> None:
+    trace = trace_of(*held, end=End(Ending.BROKEN, 0, None, reason))
+    trace = replace(trace, opened=opened)
+    assert loads(trace.dumps()) == trace
+
+
+def test_the_file_is_json_lines_with_its_format_first(tmp_path: Path) -> None:
+    path = tmp_path / "one.jsonl"
+    trace_of(RECORDS["text"], RECORDS["at zero"]).write(path)
+    head, first, second, tail = map(json.loads, path.read_text().splitlines())
+    assert next(iter(head.items())) == ("format", FORMAT)
+    assert first == {"sender": "server", "at": 1, "text": "a"}
+    assert second == {"sender": "client", "at": 0, "text": "a", "due": 0, "woke": 0}
+    assert set(tail) == {"end", "lag"}
+    assert read(path) == trace_of(RECORDS["text"], RECORDS["at zero"])
+
+
+def test_the_instant_survives_whatever_its_zone() -> None:
+    zone = timezone(timedelta(hours=-7))
+    trace = replace(trace_of(), started=datetime(2026, 3, 4, 5, 6, 7, 89, zone))
+    assert loads(trace.dumps()).started == trace.started
+
+
+# What cannot be read
+
+
+HEAD, LINE, TAIL = trace_of(RECORDS["text"]).dumps().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "not a trace: it needs a head line and an end line"),
+        ([HEAD], "not a trace: it needs a head line and an end line"),
+        ([b"{", TAIL], "line 1: "),
+        ([b"{}", TAIL], "line 1: .*`format`"),
+        ([b'{"format":1}', TAIL], "line 1: .*`vantage`"),
+        ([HEAD.replace(b"client", b"moon"), TAIL], "line 1: .*'moon'"),
+        ([b'{"format":2,"new":0}', TAIL], "trace format 2; this version reads 1"),
+        ([HEAD, LINE, b"no JSON", TAIL], "line 3: "),
+        ([HEAD, b'{"sender":"client"}', TAIL], "line 2: .*`at`"),
+        ([HEAD, b'{"sender":"server","at":1,"text":"\xff"}', TAIL], "line 2: .*utf-8"),
+        (
+            [HEAD, b'{"sender":"server","at":1,"x":' + b"[" * 99_999, TAIL],
+            "line 2: .*recursion",
+        ),
+        ([HEAD, LINE], "line 2: .*`end`"),
+        ([HEAD, LINE, TAIL, b'{"cut'], "line 3: "),
+    ],
+)
+def test_what_is_no_trace_is_refused_with_file_and_line(
+    lines: list[bytes], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "one.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    with pytest.raises(ValueError, match=rf"one\.jsonl: {message}"):
+        read(path)
+    with pytest.raises(ValueError, match=f"^{message}"):
+        loads(path.read_bytes())
+
+
+# Stored traces
+
+
+@pytest.mark.parametrize("name", ["vllm-sound.jsonl", "vllm-broken.jsonl"])
+def test_a_stored_trace_still_reads(name: str) -> None:
+    trace = read(GOLDEN / name)
+    assert trace.dumps() == (GOLDEN / name).read_bytes()
+    assert trace.vantage is Vantage.CLIENT
+    assert trace.target == "ws://gpu-7:8000/v1/realtime"
+    assert trace.started == datetime(2026, 11, 20, 9, 30, 0, 125_000, tzinfo=UTC)
+
+
+def test_a_stored_trace_keeps_what_was_recorded() -> None:
+    sound, broken = (
+        read(GOLDEN / f"vllm-{name}.jsonl") for name in ("sound", "broken")
+    )
+    assert len(sound.records) == 22
+    assert sound.records[1].data == b"\x00\xff"
+    assert sound.records[1].raw
+    assert sound.records[7].span == Span("go-forward", 0, 1600)
+    assert sound.end.how is Ending.CLOSED_BY_US
+    assert sound.lag == Lag(60, (1_400_000,))
+    assert broken.end.how is Ending.CLOSED_BY_PEER
+    assert (broken.end.code, broken.end.reason) == (1011, "unexpected condition")
+    assert broken.lag == NO_LAG
+
+
+# Recording
+
+
+def ticks() -> Iterator[int]:
+    """A clock that goes on by 10 ns whenever it is asked."""
+    return itertools.count(1_000, 10)
+
+
+def recorder(*secrets: str, target: str = "ws://host") -> Recorder:
+    return Recorder(
+        vantage=Vantage.CLIENT,
+        dialect="vllm",
+        rate=16_000,
+        target=target,
+        secrets=secrets,
+        clock=ticks().__next__,
+    )
+
+
+def test_a_recorder_freezes_what_it_saw() -> None:
+    made = recorder()
+    assert made.now() == 10
+    made.open()
+    span = Span("clip", 0, 8)
+    sent = made.sent(CLIENT, "a", due=3, woke=4, span=span, raw=True)
+    received = made.received(SERVER, 35, b"b", span=span)
+    made.end(Ending.CLOSED_BY_PEER, code=1000, reason="bye")
+    trace = made.freeze(lag=Lag(2))
+    assert trace.opened == 20
+    assert trace.records == (sent, received) == tuple(made.records)
+    assert sent == Record(CLIENT, 30, "a", None, 3, 4, span, True)
+    assert received == Record(SERVER, 35, None, b"b", span=span)
+    assert trace.end == End(Ending.CLOSED_BY_PEER, 40, 1000, "bye")
+    assert trace.lag == Lag(2)
+    assert (trace.vantage, trace.dialect, trace.rate) == (
+        Vantage.CLIENT,
+        "vllm",
+        16_000,
+    )
+    assert trace.started.tzinfo is UTC
+    assert loads(trace.dumps()) == trace
+
+
+def test_the_first_end_stands() -> None:
+    made = recorder()
+    assert made.ended is None
+    made.end(Ending.DEADLINE, reason="waited")
+    made.end(Ending.CLOSED_BY_US, code=1000)
+    assert made.ended == End(Ending.DEADLINE, 10, None, "waited")
+    assert made.freeze().end == made.ended
+
+
+def test_without_an_end_it_ends_now_by_our_hand_and_may_go_on() -> None:
+    made = recorder()
+    assert made.freeze().end == End(Ending.CLOSED_BY_US, 10)
+    assert made.freeze().opened is None
+    made.received(SERVER, 20, "a")
+    assert len(made.freeze().records) == 1
+
+
+SECRET = 's3cr3t/ä"\\key'
+
+
+def test_secrets_are_removed_from_everything_that_is_recorded() -> None:
+    made = recorder(SECRET, target=f"ws://host/{SECRET}/v1")
+    frames = [
+        f"Bearer {SECRET}!",
+        json.dumps({"type": "x", "key": SECRET}),
+        json.dumps({"type": "x", SECRET: [SECRET]}, ensure_ascii=False),
+    ]
+    for frame in frames:
+        made.sent(CLIENT, frame, due=0, woke=0)
+        made.received(SERVER, 0, frame.encode())
+    made.end(Ending.REFUSED, code=401, reason=f"{SECRET} is not known")
+    trace = made.freeze()
+    assert trace.target == "ws://host/[removed]/v1"
+    assert trace.end.reason == "[removed] is not known"
+    texts = [record.text for record in trace.records if record.text is not None]
+    assert texts == [
+        "Bearer [removed]!",
+        '{"type": "x", "key": "[removed]"}',
+        '{"type": "x", "[removed]": ["[removed]"]}',
+    ]
+    assert [record.data for record in trace.records[1::2]] == [
+        text.encode() for text in texts
+    ]
+
+
+def test_what_is_given_back_is_clean_too() -> None:
+    made = recorder("hush")
+    assert made.received(SERVER, 0, "hush hush").text == "[removed] [removed]"
+    assert made.sent(CLIENT, b"\0hush", due=0, woke=0).data == b"\0[removed]"
+
+
+@pytest.mark.parametrize("secrets", [("hush", "hush-hush"), ("hush-hush", "hush")])
+def test_a_secret_within_another_leaves_nothing_of_it(secrets: tuple[str, str]) -> None:
+    assert recorder(*secrets).received(SERVER, 0, "hush-hush").text == "[removed]"
+
+
+def test_without_a_secret_nothing_is_removed() -> None:
+    assert recorder("", "").received(SERVER, 0, "a b").text == "a b"
+
+
+def test_the_default_clock_is_monotonic() -> None:
+    made = Recorder(vantage=Vantage.SERVER, dialect="x", rate=8_000, target="")
+    assert 0 <= made.now() <= made.freeze().end.at
