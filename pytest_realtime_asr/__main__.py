@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         "fake", help="serve a realtime speech-recognition server with faults"
     )
     add = fake.add_argument
-    add("--port", type=int, default=8000, help="0 takes a free one (default 8000)")
+    add("--port", type=_port, default=8000, help="0 takes a free one (default 8000)")
     add("--dialect", default="vllm", help="the protocol that it speaks (default vllm)")
     add(
         "--recogniser",
@@ -70,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--tls-key", metavar="FILE", help="its private key")
     add("--lifeline", action="store_true", help="end when standard input closes")
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
@@ -134,9 +140,15 @@ def _key(variable: str | None) -> str:
 
 def _tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
     if certificate is None:
+        if key is not None:
+            raise ValueError("--tls-key: give its certificate, with --tls-cert")
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        files = certificate if key is None else f"{certificate} with {key}"
+        raise ValueError(f"--tls-cert: cannot load {files}: {error}") from error
     return context
 
 

@@ -212,28 +212,31 @@ def _state(config: pytest.Config) -> _State:
             shared=Path(shared) if shared else None,
         )
         run.sinks.extend(jsonl.Appender(path) for _, path in settings.reports)
-        run.progress = _progress(config)
+        if (tell := _teller(config)) is not None:
+            run.tell = tell
         config.stash[_STATE] = _State(run)
     return config.stash[_STATE]
 
 
-def _progress(config: pytest.Config) -> Callable[[int, int], None] | None:
-    """Counts utterances on a terminal; ``None`` where no person looks."""
+def _teller(config: pytest.Config) -> Callable[[str], None] | None:
+    """Writes over its last text on a terminal; ``None`` where no person looks."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
     capture = config.pluginmanager.getplugin("capturemanager")
     if reporter is None or not reporter.isatty() or reporter.verbosity < 0:
         return None
+    width = 0
 
-    def show(ended: int, planned: int) -> None:
-        text = f" {ended}/{planned} utterances "
-        over = " " * len(text) if ended == planned else text
+    def tell(text: str) -> None:
+        nonlocal width
+        text = f" {text}"[:60] if text else ""
+        over, width = text.ljust(width), len(text)
         with (
             nullcontext() if capture is None else capture.global_and_fixture_disabled()
         ):
             # Past the reporter, which would count these as columns of its line.
             print(over, end="\b" * len(over), file=sys.__stdout__, flush=True)
 
-    return show
+    return tell
 
 
 # Fixtures
@@ -496,10 +499,14 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Close and judge what the test opened, so that it is the test that fails."""
     try:
         result = yield
-    except BaseException:
-        _judge(item)
+    except BaseException as error:
+        failed = isinstance(error, Exception | pytest.fail.Exception)
+        report = _judge(item, failed=failed)
+        if failed and report is not None:
+            lines = [*(f"trace: {path}" for path in report.paths), _again(item)]
+            item.add_report_section("call", "realtime", "\n".join(lines))
         raise
-    report = _judge(item)
+    report = _judge(item, failed=False)
     if report is not None and report.failures:
         pytest.fail("\n".join([*report.failures, _again(item)]), pytrace=False)
     return result
@@ -511,7 +518,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
         item.config.stash[_STATE].run.finish()  # a set-up that failed left it open
 
 
-def _judge(item: pytest.Item) -> Report | None:
+def _judge(item: pytest.Item, *, failed: bool) -> Report | None:
     state = item.config.stash.get(_STATE, None)
     ledger = state.run.finish() if state is not None else None
     if state is None or ledger is None:
@@ -520,7 +527,7 @@ def _judge(item: pytest.Item) -> Report | None:
     pools = _pooled(item, state, terms, ledger)
     if not (ledger.sessions or terms.budgets or terms.thresholds):
         return None
-    report = _report(item, ledger, terms, pools)
+    report = _report(item, ledger, terms, pools, failed=failed)
     _publish(item, report)
     return report
 
@@ -544,14 +551,19 @@ def _pooled(
 
 
 def _report(
-    item: pytest.Item, ledger: Ledger, terms: Terms, pools: dict[Budget, list[Any]]
+    item: pytest.Item,
+    ledger: Ledger,
+    terms: Terms,
+    pools: dict[Budget, list[Any]],
+    *,
+    failed: bool,
 ) -> Report:
     from pytest_realtime_asr.ledger import report
 
     takes = [take.transcription for take in ledger.takes]
     paths: dict[str, str] = {}
     found = report(item.nodeid, takes, ledger.traces, terms, pools=pools, paths=paths)
-    if not found.failures:
+    if not found.failures and not failed:
         return found
     pooled = [take for pool in pools.values() for take in pool]
     every = {(take.label, take.trace.started): take for take in [*takes, *pooled]}
@@ -634,9 +646,11 @@ def pytest_runtest_makereport(
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    if not _given(config, "target"):
-        return None
-    return f"realtime: {_introduce(config, _settings(config))}"
+    if config.getoption("realtime_target"):
+        return f"realtime: {_introduce(config, _settings(config))}"
+    # One that is always there is not asked: this run may have nothing to do with it.
+    target = _given(config, "target").partition("?")[0]
+    return f"realtime: {target}" if target else None
 
 
 def _introduce(config: pytest.Config, settings: Settings) -> str:

@@ -7,6 +7,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 
 import msgspec
 
@@ -31,12 +32,16 @@ class _Models(msgspec.Struct):
     data: list[_Model]
 
 
-def health(access: Access, *, wait: float = 0.0) -> None:
+def health(
+    access: Access, *, wait: float = 0.0, tell: Callable[[str], None] | None = None
+) -> None:
     """Ask ``/health`` until the server is up, at most ``wait`` seconds.
 
-    A server without this route is taken as healthy. Raises `Unreachable`.
+    A server without this route is taken as healthy. ``tell`` hears how long it has been
+    waited. Raises `Unreachable`.
     """
-    deadline = time.monotonic() + wait
+    begun = time.monotonic()
+    deadline = begun + wait
     while True:
         try:
             status, _ = _get(access, "/health")
@@ -47,8 +52,11 @@ def health(access: Access, *, wait: float = 0.0) -> None:
             trouble = error
         loading = trouble.status is None or trouble.status in _LOADING
         if not loading or time.monotonic() >= deadline:
-            waited = f" (waited {wait:g} s)" if wait and loading else ""
-            raise Unreachable(f"{trouble}{waited}", status=trouble.status)
+            spent = f" (waited {wait:g} s)" if wait and loading else ""
+            raise Unreachable(f"{trouble}{spent}", status=trouble.status)
+        if tell is not None:
+            waited = time.monotonic() - begun
+            tell(f"waiting for {access.target.http}, {waited:.0f} of {wait:g} s")
         time.sleep(min(PAUSE, max(0.0, deadline - time.monotonic())))
 
 
@@ -82,7 +90,9 @@ def _get(access: Access, route: str) -> tuple[int, bytes]:
     opener = urllib.request.build_opener(
         proxies, urllib.request.HTTPSHandler(context=access.tls)
     )
-    request = urllib.request.Request(where, headers=dict(access.headers))
+    request = urllib.request.Request(where)
+    for name, value in access.headers.items():
+        request.add_unredirected_header(name, value)  # the key is for this server alone
     try:
         with opener.open(request, timeout=ANSWER) as response:
             return response.status, response.read(1 << 20)

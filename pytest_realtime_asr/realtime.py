@@ -300,13 +300,14 @@ class Realtime:
                 take = replace(take, raised=alone)
                 takes[index] = take
                 await asyncio.to_thread(self._run.note, take)
-                if self._run.progress is not None and not alone:
+                if not alone:
                     ended = sum(take is not None for take in takes)
-                    self._run.progress(ended, len(takes))
+                    self._run.tell(f"{ended}/{len(takes)} utterances")
 
         async with asyncio.TaskGroup() as tasks:
             for index, utterance in enumerate(utterances):
                 tasks.create_task(one(index, utterance))
+        self._run.tell("")
         return [take for take in takes if take is not None]
 
 

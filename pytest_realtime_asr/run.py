@@ -102,8 +102,8 @@ class Run:
     ``warm`` gives the corpus of the warm-up. ``shared`` is a folder that all workers of
     the run see, or ``None`` where there is but one process; then the sessions of the
     workers take turns, unless the settings let them overlap. ``sinks`` are told of each
-    utterance with its test as soon as it ended; ``progress`` is told how many of how
-    many utterances of one call have ended.
+    utterance with its test as soon as it ended; ``tell`` says to a person who waits
+    what goes on, and is told an empty text when it is over.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Run:
         self._shared = shared
         self.sinks: list[Callable[[str, Transcription], None]] = []
         self.last_host: Host | None = None
-        self.progress: Callable[[int, int], None] | None = None
+        self.tell: Callable[[str], None] = _whisper
         self._loop: Loop | None = None
         self._ledger: Ledger | None = None
         self._hosts: dict[str, Host | Unreachable] = {}
@@ -143,6 +143,7 @@ class Run:
                 known = self._find(text, dialect, model)
             elif isinstance(known, Host) and self._suspect is not None:
                 known = self._recover(known)
+            self.tell("")
             self._hosts[name] = known
             self._remember(name, known)
         if isinstance(known, Unreachable):
@@ -234,7 +235,7 @@ class Run:
     def _find(self, text: str, dialect: Dialect, model: str) -> Host | Unreachable:
         try:
             access = self._access(text, dialect)
-            probe.health(access, wait=self.settings.wait)
+            probe.health(access, wait=self.settings.wait, tell=self.tell)
             host = Host(access, model or probe.first_model(access))
             return self._warm_up(host, dialect)
         except Unreachable as error:
@@ -260,7 +261,7 @@ class Run:
         test, when = self._suspect
         self._suspect = None
         try:
-            probe.health(host.access, wait=self.settings.recover)
+            probe.health(host.access, wait=self.settings.recover, tell=self.tell)
         except Unreachable as error:
             return Unreachable(
                 f"the server was lost at {when:%H:%M:%S} UTC in {test}: {error}"
@@ -277,7 +278,8 @@ class Run:
         most = WARMUPS if settings.warmup is None else settings.warmup
         deadline = time.monotonic() + WARMUP_TIME
         finals: list[float] = []
-        for _ in range(most):
+        for number in range(1, most + 1):
+            self.tell(f"warming the server up, session {number}")
             left = deadline - time.monotonic()
             if left <= 0:
                 break
@@ -354,6 +356,10 @@ async def hold(live: Live, utterance: Utterance) -> Take:
 
 async def _close(sessions: list[Live]) -> None:
     await asyncio.gather(*(live.close() for live in sessions))
+
+
+def _whisper(text: str) -> None:
+    """Tells nobody."""
 
 
 def _agree(one: float, other: float) -> bool:

@@ -11,7 +11,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import Audio
@@ -91,7 +91,7 @@ class Plan:
     pace: float = 1.0
     chunk: float = 0.1
     limits: Limits = Limits()
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 class Live:
@@ -208,9 +208,10 @@ class Live:
             return
         await self._wire.close()
         await asyncio.gather(self._reading, return_exceptions=True)
-        self._wire = None
-        self._until = time.monotonic_ns()
-        self._loop.unwatch()
+        if self._wire is not None:  # else another call has come here first
+            self._wire = None
+            self._until = time.monotonic_ns()
+            self._loop.unwatch()
 
     # What is known of it, at any time and from any thread
 
@@ -380,7 +381,8 @@ class Live:
             said = f": {end.reason}" if end.reason else ""
             message = f"the server closed with code {end.code}{said}"
         elif end.how is Ending.BROKEN:
-            message = end.reason
+            code = f"broken off with code {end.code}: " if end.code else ""
+            message = f"{code}{end.reason}"
         else:
             return Lost(_HOW[end.how], end.reason or end.how.value)
         return Lost(_HOW[end.how], f"{message}; {self._arrived()}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,10 @@ from pytest_realtime_asr.target import Target
 
 MAX_FRAME = 2**20  # bytes; the most text that a whole session may bring
 CLOSE_TIMEOUT = 2.0  # s; a peer that does not answer a close is cut off
+_HUNG_UP = (
+    "closed during the handshake; does it speak TLS there (wss, https) or not (ws, "
+    "http), and does it ask for a client certificate (--realtime-client-cert)?"
+)
 
 
 class Unreachable(Exception):
@@ -128,7 +133,7 @@ async def connect(access: Access, *, timeout: float) -> Wire:
             ping_interval=None,
             max_size=MAX_FRAME,
             max_queue=256,
-            write_limit=0,
+            write_limit=1,  # at 0, asyncio's TLS waits for a buffer that is empty
             **kwargs,
         )
     except InvalidStatus as error:
@@ -139,9 +144,11 @@ async def connect(access: Access, *, timeout: float) -> Wire:
     except TimeoutError as error:
         raise Unreachable(f"{where}: no connection within {timeout:g} s") from error
     except (InvalidProxy, InvalidURI, InvalidHandshake) as error:
+        if isinstance(error.__cause__, EOFError):
+            raise Unreachable(f"{where}: {_HUNG_UP}") from error
         raise Unreachable(f"{where}: not a WebSocket server: {error}") from error
-    except EOFError as error:
-        raise Unreachable(f"{where}: closed during the handshake") from error
+    except (EOFError, ConnectionResetError) as error:
+        raise Unreachable(f"{where}: {_HUNG_UP}") from error
     except OSError as error:
         raise Unreachable(f"{where}: {unreachable(error)}") from error
     return Wire(connection)
@@ -177,7 +184,9 @@ def untrusted(error: ssl.SSLCertVerificationError) -> str:
 
 def unreachable(error: OSError) -> str:
     """Why no connection could be made."""
-    reason = os.strerror(error.errno) if error.errno else str(error)
+    reason = error.strerror or str(error)
+    if error.errno and not isinstance(error, socket.gaierror | ssl.SSLError):
+        reason = os.strerror(error.errno)  # asyncio says less: "Connect call failed"
     return f"cannot connect: {reason}; is the server running there?"
 
 

@@ -5,6 +5,7 @@ A scenario is held once in a process, and its traces serve all its requirements.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from pytest_realtime_asr.session import Lost
 from pytest_realtime_asr.trace import Trace
 
 ANSWER = 10.0  # s in which a refusal has to come
+SETTLE = 0.3  # s after a final, in which nothing more should come
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,11 @@ def _clips(corpus: Corpus, count: int) -> list[Utterance]:
 
 
 def _speak(session: Session, clips: list[Utterance]) -> tuple[Transcription, ...]:
-    return tuple(session.transcribe(clip) for clip in clips)
+    takes = []
+    for clip in clips:
+        takes.append(session.transcribe(clip))
+        time.sleep(SETTLE)  # else a second final is that of the next utterance
+    return tuple(takes)
 
 
 def _refused(

@@ -35,6 +35,7 @@ def line(test: str, take: Transcription) -> bytes:
         "unit": take.alignment.unit.value,
         "errors": errors,
         "wer": errors.rate,
+        "cer": take.characters.errors.rate,
         "metrics": dict(take.metrics),
         "counts": take.counts,
         "usage": take.usage,

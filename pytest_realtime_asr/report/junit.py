@@ -9,9 +9,13 @@ from __future__ import annotations
 import math
 
 from pytest_realtime_asr.budgets import Verdict
-from pytest_realtime_asr.ledger import Report, statistics
+from pytest_realtime_asr.ledger import (
+    Report,
+    character_errors,
+    statistics,
+    word_errors,
+)
 from pytest_realtime_asr.metrics import CATALOGUE
-from pytest_realtime_asr.metrics.accuracy import pooled
 
 PREFIX = "realtime."
 
@@ -31,9 +35,29 @@ def properties(report: Report) -> list[tuple[str, str | float | int]]:
         unit = f"_{CATALOGUE[name].unit.value}"
         for key, value in values.items():
             rows.append((f"{name}{unit}.{key}", number(value)))
-    errors = pooled(take.alignment.errors for take in report.takes)
-    if errors.rate is not None:
-        rows += [("wer", number(errors.rate, 4)), ("wer.n", errors.reference)]
+    for name, errors in (
+        ("wer", word_errors(report.takes)),
+        ("cer", character_errors(report.takes)),
+    ):
+        if errors.rate is not None:
+            rows += [
+                (name, number(errors.rate, 4)),
+                (f"{name}.n", errors.reference),
+                (f"{name}.substitutions", errors.substitutions),
+                (f"{name}.deletions", errors.deletions),
+                (f"{name}.insertions", errors.insertions),
+            ]
+    if report.takes:
+        used = {take.alignment.normalizer for take in report.takes}
+        spent = [take.counts for take in report.takes]
+        tokens = [each.total_tokens for each in spent if each.total_tokens is not None]
+        rows += [
+            ("normalizer", " ".join(sorted(used))),
+            ("audio_seconds", number(math.fsum(each.seconds for each in spent))),
+            ("audio_samples", sum(each.samples for each in spent)),
+            ("audio_bytes", sum(each.bytes for each in spent)),
+        ]
+        rows += [("tokens", sum(tokens))] if tokens else []
     if report.verdict is not None:
         rows += [
             ("verdict", str(report.verdict.value)),

@@ -9,15 +9,22 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from pytest_realtime_asr.budgets import headline
-from pytest_realtime_asr.ledger import Report, broken, statistics
-from pytest_realtime_asr.metrics.accuracy import pooled
+from pytest_realtime_asr.ledger import (
+    Report,
+    broken,
+    character_errors,
+    statistics,
+    word_errors,
+)
+from pytest_realtime_asr.metrics.accuracy import Errors
 
 WIDTH = 80
-_NAME = 26
-_HEAD = f"{'':{_NAME}} plan judg lost   first   final    p95    WER verdict"
+_NAME = 24
+_HEAD = f"{'':{_NAME}} plan judg lost  first  final    p95    WER verdict"
 _LEGEND = (
     "first, final: p50 of first_partial_from_speech and final_from_commit in ms; "
-    "p95: of final_from_commit; WER: pooled, with each language's normaliser"
+    "p95: of final_from_commit; WER: pooled over words, or over characters where no "
+    "script of the test has spaces"
 )
 
 
@@ -52,7 +59,7 @@ def row(report: Report, *, model: str, cold: float | None, note: str) -> Row:
         first=_value(found, "first_partial_from_speech", "p50"),
         final=_value(found, "final_from_commit", "p50"),
         tail=_value(found, "final_from_commit", "p95"),
-        wer=pooled(take.alignment.errors for take in report.takes).rate,
+        wer=_rate(word_errors(report.takes), character_errors(report.takes)),
         verdict="" if report.verdict is None else report.verdict.value,
         lines=lines,
         target=report.takes[0].trace.target if report.takes else "",
@@ -66,13 +73,15 @@ def table(rows: Sequence[Row]) -> list[str]:
     """The lines of the table; none where nothing was measured."""
     if not rows:
         return []
-    lines = list(dict.fromkeys(_server(each) for each in rows if each.target))
+    lines = []
+    for server in dict.fromkeys(_server(each) for each in rows if each.target):
+        lines += textwrap.wrap(server, WIDTH, break_on_hyphens=False)
     lines.append(_HEAD)
     for each in rows:
         lines.append(
             f"{_short(each.test):{_NAME}} {each.planned:4} "
-            f"{each.planned - each.lost:4} {each.lost:4} {_ms(each.first):>7} "
-            f"{_ms(each.final):>7} {_ms(each.tail):>6} {_share(each.wer):>6} "
+            f"{each.planned - each.lost:4} {each.lost:4} {_ms(each.first):>6} "
+            f"{_ms(each.final):>6} {_ms(each.tail):>6} {_share(each.wer):>6} "
             f"{each.verdict}".rstrip()
         )
     lines += textwrap.wrap(_LEGEND, WIDTH)
@@ -88,6 +97,10 @@ def table(rows: Sequence[Row]) -> list[str]:
                 break_on_hyphens=False,
             )
     return lines
+
+
+def _rate(by_words: Errors, by_characters: Errors) -> float | None:
+    return by_characters.rate if by_words.rate is None else by_words.rate
 
 
 def _server(row: Row) -> str:

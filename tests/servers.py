@@ -1,0 +1,146 @@
+"""Servers and sessions for the tests of all that has a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import cache
+from typing import Any
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from pytest_realtime_asr import corpus, dialects, target
+from pytest_realtime_asr.fake.scripted import Scripted
+from pytest_realtime_asr.fake.server import Behaviour, Fake
+from pytest_realtime_asr.session import Limits, Plan
+from pytest_realtime_asr.transport import Access
+
+Talk = Callable[[ServerConnection], Awaitable[None]]
+Answer = Callable[[Request], Response | None]
+
+VLLM = dialects.load("vllm")
+CREATED = '{"type":"session.created","id":"sess-1","created":1}'
+BRIEF = Limits(connect=5, ready=5, silence=5, beyond=10)
+CLIP = corpus.load("bundled:english")["turn-right"]  # 1.67 s of "turn right and stop"
+SOUND = CLIP.audio
+
+
+@cache
+def script() -> Scripted:
+    """A recogniser that knows the English corpus."""
+    return Scripted(corpus.load("bundled:english"))
+
+
+def plan(url: str, **changes: Any) -> Plan:
+    """A plan for sessions with this server, fast and direct."""
+    headers = changes.pop("headers", {})
+    tls = changes.pop("tls", None)
+    where = target.parse(url, path=VLLM.path)
+    given: dict[str, Any] = {
+        "dialect": VLLM,
+        "access": Access(where, headers=headers, tls=tls),
+        "model": "fake",
+        "options": {},
+        "pace": 8.0,
+        "limits": BRIEF,
+    }
+    return Plan(**{**given, **changes})
+
+
+async def quiet(connection: ServerConnection) -> None:
+    """Say nothing."""
+    await connection.wait_closed()
+
+
+def plain(status: int, body: bytes = b"", **headers: str) -> Response:
+    """An HTTP response."""
+    fields = Headers({"Content-Length": str(len(body)), "Connection": "close"})
+    for name, value in headers.items():
+        fields[name] = value
+    return Response(status, "", fields, body)
+
+
+@contextmanager
+def closed() -> Iterator[int]:
+    """A port of the loopback address at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+@contextmanager
+def serving(
+    talk: Talk = quiet,
+    *,
+    answer: Answer | None = None,
+    tls: ssl.SSLContext | None = None,
+    late: float = 0.0,
+    **options: Any,
+) -> Iterator[str]:
+    """A server that talks as it is told, ``late`` s after it was asked; its URL."""
+
+    async def asked(connection: ServerConnection, request: Request) -> Response | None:
+        await asyncio.sleep(late)
+        return answer(request) if answer is not None else None
+
+    def listen() -> AbstractAsyncContextManager[Server]:
+        given = {"close_timeout": 1, "compression": None, **options}
+        return serve(talk, "127.0.0.1", 0, process_request=asked, ssl=tls, **given)
+
+    with _thread(listen) as port:
+        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{port}"
+
+
+@contextmanager
+def faking(
+    *faults: str,
+    word_delay: float = 0.0,
+    final_delay: float = 0.02,
+    tls: ssl.SSLContext | None = None,
+    recogniser: Any = None,
+    **behaviour: Any,
+) -> Iterator[tuple[str, Fake]]:
+    """The fake server on a thread of this process; gives its URL, and it."""
+    fake = Fake(
+        Behaviour(
+            VLLM,
+            faults=faults,
+            word_delay=word_delay,
+            final_delay=final_delay,
+            **behaviour,
+        ),
+        recogniser or script(),
+    )
+    with _thread(lambda: fake.listen(port=0, tls=tls)) as port:
+        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{port}", fake
+
+
+@contextmanager
+def _thread(
+    listen: Callable[[], AbstractAsyncContextManager[Server]],
+) -> Iterator[int]:
+    up: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def stay() -> None:
+        over = asyncio.Event()
+        async with listen() as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            up.set_result((port, asyncio.get_running_loop(), over))
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(stay()), daemon=True)
+    thread.start()
+    port, loop, over = up.result(10)
+    try:
+        yield port
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(10)
+        assert not thread.is_alive(), "the server did not end"

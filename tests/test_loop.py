@@ -1,0 +1,231 @@
+"""The loop on its own thread: running, waiting, ending, and knowing its lateness."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+import trio
+
+from pytest_realtime_asr.loop import TICK, TOLERATED, Loop
+
+MS = 1_000_000
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    loop = Loop()
+    yield loop
+    loop.stop()
+
+
+async def double(number: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * number
+
+
+async def fail() -> None:
+    raise LookupError("no such thing")
+
+
+class Work:
+    """Something that takes for ever, and notes that it was cancelled."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.cancelled = threading.Event()
+
+    async def __call__(self) -> None:
+        try:
+            self.begun.set()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+
+def test_runs_on_a_thread_of_its_own(loop: Loop) -> None:
+    async def where() -> threading.Thread:
+        return threading.current_thread()
+
+    assert loop.run(double(21)) == 42
+    assert loop.run(where()) is not threading.current_thread()
+    assert loop.run(where()).daemon
+    with pytest.raises(LookupError, match="no such thing"):
+        loop.run(fail())
+
+
+def test_is_awaited_from_another_loop(loop: Loop) -> None:
+    async def test() -> None:
+        assert await loop.wait(double(21)) == 42
+        with pytest.raises(LookupError, match="no such thing"):
+            await loop.wait(fail())
+
+    asyncio.run(test())
+
+
+def test_the_waiting_loop_goes_on(loop: Loop) -> None:
+    async def test() -> list[str]:
+        done: list[str] = []
+
+        async def other() -> None:
+            done.append("other")
+
+        async def slow() -> None:
+            await asyncio.sleep(0.1)
+
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(loop.wait(slow()))
+            waiting.add_done_callback(lambda task: done.append("slow"))
+            tasks.create_task(other())
+        return done
+
+    assert asyncio.run(test()) == ["other", "slow"]
+
+
+def test_cancelling_the_waiter_cancels_the_work(loop: Loop) -> None:
+    work = Work()
+
+    async def test() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await loop.wait(work())
+
+    asyncio.run(test())
+    assert work.cancelled.wait(5)
+
+
+def test_interrupt_cancels_the_work(loop: Loop) -> None:
+    work = Work()
+
+    def interrupt() -> None:
+        assert work.begun.wait(5)
+        time.sleep(0.05)  # by now the main thread waits
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        loop.run(work())
+    thread.join()
+    assert work.cancelled.wait(5)
+
+
+def test_trio_is_told_what_to_do(loop: Loop) -> None:
+    async def test() -> None:
+        with pytest.raises(RuntimeError, match="on trio, use the blocking"):
+            await loop.wait(double(21))
+        assert await trio.to_thread.run_sync(lambda: loop.run(double(21))) == 42
+
+    trio.run(test)
+
+
+def test_stop_cancels_what_runs() -> None:
+    loop, work = Loop(), Work()
+    future = loop.submit(work())
+    assert work.begun.wait(5)
+    loop.stop()
+    assert work.cancelled.is_set()
+    assert future.cancelled()
+    assert not any(t.name == "realtime-asr" for t in threading.enumerate())
+    loop.stop()
+
+
+# Lateness
+
+
+def test_no_ticks_while_nobody_watches(loop: Loop) -> None:
+    async def tasks() -> int:
+        return len(asyncio.all_tasks()) - 1
+
+    async def watch(times: int) -> None:
+        for _ in range(times):
+            loop.watch()
+
+    async def unwatch() -> None:
+        loop.unwatch()
+        await asyncio.sleep(0)
+
+    assert loop.run(tasks()) == 0
+    loop.run(watch(2))
+    assert loop.run(tasks()) == 1
+    loop.run(unwatch())
+    assert loop.run(tasks()) == 1
+    loop.run(unwatch())
+    assert loop.run(tasks()) == 0
+    loop.run(watch(1))
+    assert loop.run(tasks()) == 1
+    loop.run(unwatch())
+
+
+def watched(loop: Loop, seconds: float, *, disturb: float = 0.0) -> tuple[int, ...]:
+    """The late ticks of a while in which the loop was blocked for ``disturb`` s."""
+
+    async def measure() -> tuple[int, int]:
+        loop.watch()
+        since = time.monotonic_ns()
+        await asyncio.sleep(0.05)
+        time.sleep(disturb)
+        await asyncio.sleep(seconds)
+        until = time.monotonic_ns()
+        loop.unwatch()
+        return since, until
+
+    since, until = loop.run(measure())
+    lag = loop.lag(since, until)
+    assert lag.ticks == (until - since) // TICK
+    assert all(late > TOLERATED for late in lag.late)
+    assert loop.lag(until, since).ticks == 0
+    return lag.late
+
+
+def test_a_stall_swallows_ticks(loop: Loop) -> None:
+    late = watched(loop, 0.05, disturb=0.2)
+    # At 10 ms a tick, 200 ms swallow 19 or more, each 10 ms less late than the last.
+    worst = late.index(max(late))
+    stall = late[worst : worst + 19]
+    assert max(late) >= 190 * MS - TOLERATED
+    assert [a - b for a, b in pairwise(stall)] == [TICK] * 18
+
+
+def test_a_held_interpreter_is_seen(loop: Loop) -> None:
+    held: list[tuple[int, int]] = []
+    slow = re.compile(r"(a+)+b")
+
+    def hold() -> None:
+        # One call into C that never gives the interpreter lock away.
+        begun = time.monotonic_ns()
+        assert slow.match("a" * 23) is None
+        held.append((begun, time.monotonic_ns()))
+
+    async def measure() -> tuple[int, int]:
+        loop.watch()
+        since = time.monotonic_ns()
+        await asyncio.sleep(0.05)
+        thread = threading.Thread(target=hold)
+        thread.start()
+        while not held:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.02)
+        until = time.monotonic_ns()
+        thread.join()
+        loop.unwatch()
+        return since, until
+
+    lag = loop.lag(*loop.run(measure()))
+    (begun, ended) = held[0]
+    assert ended - begun > 50 * MS
+    assert max(lag.late) >= (ended - begun) / 2
+
+
+def test_ticks_are_kept_by_their_time(loop: Loop) -> None:
+    watched(loop, 0.02, disturb=0.1)
+    now = time.monotonic_ns()
+    assert loop.lag(now, now + 10**9).late == ()

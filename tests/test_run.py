@@ -1,0 +1,493 @@
+"""A run: its servers, its turns and its tests, and what a test holds in its hands."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from servers import CLIP, CREATED, VLLM, closed, faking, plain, serving
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from pytest_realtime_asr import corpus, probe
+from pytest_realtime_asr.corpus import Corpus
+from pytest_realtime_asr.dialects.vllm import Error
+from pytest_realtime_asr.ledger import Transcription
+from pytest_realtime_asr.realtime import Realtime
+from pytest_realtime_asr.run import WARMUPS, Run
+from pytest_realtime_asr.session import Lost
+from pytest_realtime_asr.settings import Settings, settings
+from pytest_realtime_asr.terms import Terms, read
+from pytest_realtime_asr.trace import Ending
+from pytest_realtime_asr.transport import Unreachable
+
+ENGLISH = corpus.load("bundled:english")
+WARM = Corpus("warm", (CLIP,))
+MODELS = b'{"data":[{"id":"fake"}]}'
+
+
+def options(environment: Mapping[str, str] | None = None, **given: object) -> Settings:
+    """Settings as of a command line, fast and without a warm-up."""
+    fast = {"pace": "8", "warmup": "0", "recover": "0", **given}
+    return settings(
+        lambda option: fast.get(option.name.replace("-", "_")),
+        lambda option: None,
+        environment or {},
+    )
+
+
+Start = Callable[..., Run]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Makes runs, and stops them at the end."""
+    runs: list[Run] = []
+
+    def make(given: Settings | None = None, *, shared: Path | None = None) -> Run:
+        run = Run(given or options(), lambda: WARM, shared=shared)
+        runs.append(run)
+        return run
+
+    yield make
+    for run in runs:
+        run.stop()
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with faking() as (url, _):
+        yield url
+
+
+def terms(run: Run) -> Terms:
+    return read([], run.settings, parallel=False)
+
+
+def realtime(run: Run, url: str) -> Realtime:
+    return Realtime(run, run.plan(url, terms(run), {}))
+
+
+class Site:
+    """A server's HTTP side: the status of each ``/health``, and what was asked."""
+
+    def __init__(self, *health: int, models: bytes = MODELS) -> None:
+        self.health = list(health)
+        self.models = models
+        self.asked: list[str] = []
+
+    def __call__(self, request: Request) -> Response | None:
+        self.asked.append(request.path)
+        if request.path == "/health":
+            return plain(self.health.pop(0) if self.health else 200)
+        if request.path == "/v1/models":
+            return plain(200, self.models)
+        return None
+
+
+class Talk:
+    """A server's sessions: each answers its commit after the next of the delays."""
+
+    def __init__(self, *delays: float) -> None:
+        self.delays = delays
+        self.sessions = 0
+
+    async def __call__(self, connection: ServerConnection) -> None:
+        delay = self.delays[min(self.sessions, len(self.delays) - 1)]
+        self.sessions += 1
+        await connection.send(CREATED)
+        async for frame in connection:
+            if '"final":true' in str(frame):
+                if delay < 0:
+                    await connection.close(1011, "no memory")
+                    return
+                await asyncio.sleep(delay)
+                await connection.send('{"type":"transcription.done","text":"x"}')
+
+
+# Finding a server
+
+
+def test_model_is_asked_for_once(start: Start) -> None:
+    site = Site()
+    with serving(answer=site) as url:
+        run = start()
+        host = run.host(url, VLLM, "")
+        assert run.host(url, VLLM, "") is host
+    assert host.model == "fake"
+    assert host.cold is None
+    assert site.asked == ["/health", "/v1/models"]
+
+
+def test_named_model_is_not_asked_for(start: Start) -> None:
+    site = Site()
+    with serving(answer=site) as url:
+        assert start().host(url, VLLM, "mine").model == "mine"
+    assert site.asked == ["/health"]
+
+
+def test_ask(start: Start) -> None:
+    with serving(answer=Site()) as url:
+        shown, model = start().ask(url + "/?key=hidden", VLLM)
+    assert (shown, model) == (f"{url.replace('http', 'ws')}/v1/realtime", "fake")
+
+
+def test_waits_for_a_server_that_loads(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "PAUSE", 0.05)
+    site = Site(503, 503, 502)
+    with serving(answer=site) as url:
+        with pytest.raises(Unreachable, match="still loading"):
+            start().host(url, VLLM, "")
+        assert start(options(wait="30")).host(url, VLLM, "").model == "fake"
+    assert site.health == []
+
+
+def test_dead_server_is_not_asked_again(start: Start) -> None:
+    site = Site(500, 200)
+    with serving(answer=site) as url:
+        run = start()
+        for _ in range(2):
+            with pytest.raises(Unreachable, match="HTTP 500"):
+                run.host(url, VLLM, "")
+    assert site.asked == ["/health"]
+
+
+def test_access(start: Start) -> None:
+    key = {"REALTIME_API_KEY": "hush"}
+    with faking(key="hush") as (url, _):
+        with pytest.raises(Unreachable, match="REALTIME_API_KEY") as caught:
+            start(options({"REALTIME_API_KEY": "hash"})).host(url, VLLM, "")
+        assert "hash" not in str(caught.value)
+        run = start(options(key))
+        run.begin("test")
+        found = realtime(run, url).transcribe(CLIP)
+    assert found.text == CLIP.text
+    assert "hush" not in repr(run.plan(url, terms(run), {}))
+
+
+# Warming up
+
+
+def warmed(start: Start, talk: Talk, **given: str) -> tuple[int, float | None, str]:
+    with serving(talk, answer=Site()) as url:
+        run = start(options(None, pace="0", **given))
+        host = run.host(url, VLLM, "")
+        run.host(url, VLLM, "")
+    return talk.sessions, host.cold, host.note
+
+
+def test_no_warm_up(start: Start) -> None:
+    assert warmed(start, Talk(0.0), warmup="0") == (0, None, "")
+
+
+def test_number_of_warm_ups(start: Start) -> None:
+    sessions, cold, note = warmed(start, Talk(0.0), warmup="3")
+    assert sessions == 3
+    assert cold is not None
+    assert note == ""
+
+
+def test_warm_up_ends_in_agreement(start: Start) -> None:
+    sessions, cold, _ = warmed(start, Talk(0.7, 0.3), warmup="auto")
+    assert 3 <= sessions <= WARMUPS
+    assert cold is not None
+    assert cold >= 700  # the first is the cold one
+
+
+def test_warm_up_gives_up_on_agreement(start: Start) -> None:
+    sessions, _, note = warmed(start, Talk(0.6, 0.0, 0.6, 0.0, 0.6), warmup="auto")
+    assert sessions == WARMUPS
+    assert note == ""
+
+
+def test_warm_up_that_fails_is_noted(start: Start) -> None:
+    sessions, cold, note = warmed(start, Talk(-1.0), warmup="auto")
+    assert (sessions, cold) == (1, None)
+    assert note.startswith("the warm-up failed: the server closed with code 1011: no ")
+
+
+def test_warm_up_that_is_refused(start: Start) -> None:
+    def answer(request: Request) -> Response | None:
+        known = {"/health": plain(200), "/v1/models": plain(200, MODELS)}
+        return known.get(request.path, plain(404))
+
+    with serving(answer=answer) as url:
+        run = start(options(warmup="auto"))
+        for _ in range(2):
+            with pytest.raises(Unreachable, match="is the path right") as caught:
+                run.host(url, VLLM, "")
+        assert caught.value.status == 404
+
+
+# Losing a server
+
+
+def lose(run: Run, url: str, test: str) -> None:
+    run.begin(test)
+    with pytest.raises(Lost):
+        realtime(run, url).transcribe(CLIP)
+    run.finish()
+
+
+def test_lost_server_is_named_with_its_test(start: Start) -> None:
+    site = Site(200, 503, 200)
+    with serving(Talk(-1.0), answer=site) as url:
+        run = start()
+        lose(run, url, "test_it.py::test_last")
+        for _ in range(2):
+            with pytest.raises(Unreachable) as caught:
+                run.host(url, VLLM, "")
+            assert "the server was lost at " in str(caught.value)
+            assert " UTC in test_it.py::test_last: " in str(caught.value)
+            assert "HTTP 503" in str(caught.value)
+        assert site.health == [200]  # it was not asked again
+
+
+def test_server_recovers(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "PAUSE", 0.05)
+    site = Site(200, 503, 503, 200)
+    with serving(Talk(-1.0, 0.0), answer=site) as url:
+        run = start(options(recover="30"))
+        lose(run, url, "test_one")
+        run.begin("test_two")
+        assert realtime(run, url).transcribe(CLIP).text == "x"
+        assert site.health == []
+        run.finish()
+        asked = len(site.asked)
+        run.host(url, VLLM, "")
+        assert not any("health" in path for path in site.asked[asked:])
+
+
+# Several workers
+
+
+def test_one_finds_and_the_other_recalls(start: Start, tmp_path: Path) -> None:
+    site, talk = Site(), Talk(0.0)
+    with serving(talk, answer=site) as url:
+        given = options(warmup="2", pace="0")
+        one, two = (start(given, shared=tmp_path) for _ in range(2))
+        found, recalled = one.host(url, VLLM, ""), two.host(url, VLLM, "")
+    assert recalled == found
+    assert talk.sessions == 2
+    assert site.asked.count("/health") == site.asked.count("/v1/models") == 1
+
+
+def test_both_know_that_it_is_dead(start: Start, tmp_path: Path) -> None:
+    site = Site(500)
+    with serving(answer=site) as url:
+        for _ in range(2):
+            with pytest.raises(Unreachable, match="HTTP 500"):
+                start(shared=tmp_path).host(url, VLLM, "")
+    assert site.asked == ["/health"]
+
+
+def test_nothing_secret_is_shared(start: Start, tmp_path: Path) -> None:
+    with faking(key="hush-hush") as (url, _):
+        run = start(options({"REALTIME_API_KEY": "hush-hush"}), shared=tmp_path)
+        run.host(url + "/?token=hidden", VLLM, "")
+    files = [file.read_bytes() for file in tmp_path.iterdir()]
+    assert any(b'"model":"fake"' in data for data in files)
+    assert not any(b"hush" in data or b"hidden" in data for data in files)
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_turns(start: Start, url: str, tmp_path: Path, parallel: bool) -> None:
+    given = options(parallel="true" if parallel else "")
+    one, two = (start(given, shared=tmp_path) for _ in range(2))
+    held = [(run, realtime(run, url)) for run in (one, two)]
+    events: list[str] = []
+    taken = threading.Event()
+
+    def first() -> None:
+        one.begin("one")
+        held[0][1].transcribe(CLIP)
+        taken.set()
+        time.sleep(0.2)
+        held[0][1].transcribe(CLIP)
+        events.append("one")
+        one.finish()
+
+    def second() -> None:
+        assert taken.wait(10)
+        two.begin("two")
+        with held[1][1].connect():
+            events.append("two")
+        two.finish()
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert events == (["two", "one"] if parallel else ["one", "two"])
+
+
+# Whose session it is
+
+
+def test_sessions_belong_to_the_running_test(start: Start, url: str) -> None:
+    run = start()
+    told: list[tuple[str, Transcription]] = []
+    run.sinks.append(lambda test, take: told.append((test, take)))
+    server = realtime(run, url)
+    with pytest.raises(RuntimeError, match="while a test runs"):
+        server.transcribe(CLIP)
+    assert run.finish() is None
+    run.begin("first")
+    server.transcribe(CLIP)
+    session = server.connect().open()
+    ledger = run.finish()
+    assert ledger is not None
+    assert run.finish() is None
+    assert (ledger.test, len(ledger.sessions), len(ledger.takes)) == ("first", 2, 1)
+    assert [trace.end.how for _, trace in ledger.traces] == [Ending.CLOSED_BY_US] * 2
+    with pytest.raises(Lost, match="closed by us"):
+        session.send_raw("too late")
+    with pytest.raises(RuntimeError, match="while a test runs"):
+        session.transcribe(CLIP)
+    assert [(test, take.text) for test, take in told] == [("first", CLIP.text)]
+
+
+# What a test holds
+
+
+def test_session(start: Start, url: str) -> None:
+    run = start()
+    run.begin("test")
+    server = realtime(run, url)
+    assert server.target == f"{url.replace('http', 'ws')}/v1/realtime"
+    assert (server.model, server.dialect) == ("fake", "vllm")
+    with server.connect() as session:
+        first = session.transcribe(CLIP)
+        again = session.transcribe(ENGLISH["digits-four"])
+        assert session.id.startswith("sess-")
+        assert (first.item, again.item) == (0, 1)
+        assert (first.text, again.text) == (CLIP.text, "four two seven one")
+        assert session.violations == ()
+        assert session.trace.records
+        assert len(session.timeline.item(1).heard) > 10
+    with server.connect(configure=False) as session:
+        session.send_raw({"type": "input_audio_buffer.commit"})
+        error = session.expect("error", timeout=5)
+        assert isinstance(error, Error)
+        assert error.code == "model_not_validated"
+        session.configure()
+        session.close()
+        session.close()
+    with server.connect(model="other") as session:
+        with pytest.raises(Lost, match="model_not_found") as caught:
+            session.transcribe(CLIP)
+        assert caught.value.how == "refused"
+        assert caught.value.__cause__ is None
+    with server.connect(options={"language": "en"}) as session:
+        session.transcribe(CLIP)
+        sent = [record.text or "" for record in session.trace.records]
+        assert any('"language":"en"' in text for text in sent)
+    ledger = run.finish()
+    assert ledger is not None
+    assert [take.lost for take in ledger.takes] == ["", "", "refused", ""]
+    assert all(take.raised for take in ledger.takes)
+
+
+def test_awaited_session(start: Start, url: str) -> None:
+    run = start()
+    run.begin("test")
+    server = realtime(run, url)
+
+    async def test() -> None:
+        async with server.connect() as session:
+            assert (await session.transcribe(CLIP)).text == CLIP.text
+            await session.send_raw("no JSON")
+            assert isinstance(await session.expect("error"), Error)
+            await session.configure()
+            await session.close()
+        assert (await server.aio.transcribe(CLIP)).text == CLIP.text
+        both = await server.aio.transcribe([CLIP, CLIP], concurrency=2)
+        assert [take.text for take in both] == [CLIP.text] * 2
+
+    asyncio.run(test())
+    with server.connect() as session:
+        other = session.aio
+
+        async def view() -> str:
+            return (await other.transcribe(CLIP)).text
+
+        assert asyncio.run(view()) == CLIP.text
+        assert session.id == other.id
+
+
+def test_many_keep_their_order_and_their_losses(start: Start) -> None:
+    clips = [ENGLISH[name] for name in ("turn-right", "open-door", "digits-four")]
+    run = start(options(pace="0"))
+    with serving(Talk(0.2, -1.0, 0.0), answer=Site()) as url:
+        run.begin("test")
+        takes = realtime(run, url).transcribe(clips, concurrency=1)
+        with pytest.raises(ValueError, match="concurrency is 0"):
+            realtime(run, url).transcribe(clips, concurrency=0)
+        ledger = run.finish()
+    assert [take.utterance.id for take in takes] == [clip.id for clip in clips]
+    assert [take.lost for take in takes] == ["", "closed", ""]
+    assert [take.raised for take in takes] == [False] * 3
+    assert ledger is not None
+    assert len(ledger.takes) == 3
+
+
+def test_concurrency(start: Start) -> None:
+    open_now, most = 0, 0
+
+    async def talk(connection: ServerConnection) -> None:
+        nonlocal open_now, most
+        open_now += 1
+        most = max(most, open_now)
+        await Talk(0.3)(connection)
+        open_now -= 1
+
+    run = start(options(pace="0", chunk="100ms"))
+    with serving(talk, answer=Site()) as url:
+        run.begin("test")
+        takes = realtime(run, url).transcribe([CLIP] * 5, concurrency=2)
+    assert [take.lost for take in takes] == [""] * 5
+    assert most == 2
+
+
+def test_interrupted_test_closes_its_sessions(start: Start, url: str) -> None:
+    run = start(options(pace="1"))
+    run.begin("test")
+    server = realtime(run, url)
+
+    async def test() -> None:
+        async with asyncio.timeout(0.5):
+            await server.aio.transcribe(CLIP)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(test())
+    ledger = run.finish()
+    assert ledger is not None
+    (live,) = ledger.sessions
+    assert live.trace.end.how is Ending.CLOSED_BY_US
+    assert any(record.span for record in live.trace.records)
+    assert ledger.takes == []
+
+
+def test_nobody_listens(start: Start) -> None:
+    with closed() as port, pytest.raises(Unreachable, match="cannot connect"):
+        realtime(start(), f"http://127.0.0.1:{port}")
+
+
+def test_shared_answer_is_json(start: Start, tmp_path: Path, url: str) -> None:
+    run = start(shared=tmp_path)
+    run.host(url, VLLM, "")
+    rows: list[Any] = [
+        msgspec.json.decode(file.read_bytes())
+        for file in tmp_path.iterdir()
+        if file.suffix != ".lock"
+    ]
+    assert rows == [{"lost": "", "model": "fake", "cold": None, "note": ""}]

@@ -1,0 +1,864 @@
+"""Sessions with real servers: what they measure, how they end, what they keep."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import re
+import socket
+import statistics
+import threading
+import time
+from collections.abc import Awaitable, Iterator, Mapping
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+
+import pytest
+from servers import (
+    BRIEF,
+    CLIP,
+    CREATED,
+    SOUND,
+    VLLM,
+    Talk,
+    closed,
+    faking,
+    plain,
+    plan,
+    quiet,
+    serving,
+)
+from websockets.asyncio.server import ServerConnection
+
+from pytest_realtime_asr import corpus, dialects, transport
+from pytest_realtime_asr.audio import Audio
+from pytest_realtime_asr.dialects.vllm import Delta, Done, Error
+from pytest_realtime_asr.fake.process import FakeServer
+from pytest_realtime_asr.ledger import Transcription, violations
+from pytest_realtime_asr.loop import Loop
+from pytest_realtime_asr.metrics.pacing import lateness
+from pytest_realtime_asr.run import Take, hold
+from pytest_realtime_asr.session import MAX_EVENTS, Limits, Live, Lost, Plan
+from pytest_realtime_asr.trace import Ending, Record, Sender, Trace
+
+MS = 1_000_000
+SLACK = 40.0  # ms; what neither side's own clock sees: the way between two processes
+
+
+async def _left() -> set[str]:
+    """The names of the tasks that still run."""
+    await asyncio.sleep(0)
+    me = asyncio.current_task()
+    return {repr(task) for task in asyncio.all_tasks() if task is not me}
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    """A loop on which nothing may be left, no task and no socket."""
+    loop = Loop()
+    yield loop
+    assert loop.run(_left()) == set()
+    loop.stop()
+    gc.collect()
+
+
+def speaker(texts: Mapping[int, str], *, ready: float = 0.0) -> Talk:
+    """Says each text on hearing the frame of audio of that number, from 1."""
+
+    async def talk(connection: ServerConnection) -> None:
+        await asyncio.sleep(ready)
+        await connection.send(CREATED)
+        frames = 0
+        async for frame in connection:
+            event = json.loads(frame)
+            if event["type"] == "input_audio_buffer.append":
+                frames += 1
+                if frames in texts:
+                    await connection.send(_delta(texts[frames]))
+            elif event.get("final"):
+                text = "".join(texts.values())
+                await connection.send(_done(text))
+
+    return talk
+
+
+def _delta(text: str) -> str:
+    return json.dumps({"type": "transcription.delta", "delta": text})
+
+
+def _done(text: str) -> str:
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    return json.dumps({"type": "transcription.done", "text": text, "usage": usage})
+
+
+def audio_of(trace: Trace) -> list[Record]:
+    return [record for record in trace.records if record.span is not None]
+
+
+def went(loop: Loop, held: Plan) -> Transcription:
+    """A session with one utterance that has to go well."""
+    take = loop.run(hold(Live(loop, held), CLIP))
+    assert not take.lost, take.reason
+    return take.transcription
+
+
+def lost(loop: Loop, held: Plan, audio: Audio = SOUND) -> tuple[Lost, Live]:
+    """How a session is lost."""
+    live = Live(loop, held)
+
+    async def talk() -> None:
+        try:
+            await live.open()
+            await live.configure()
+            await live.transcribe(audio, "turn-right")
+        finally:
+            await live.close()
+
+    with pytest.raises(Lost) as caught:
+        loop.run(talk())
+    return caught.value, live
+
+
+# Known delays are read back
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Sessions of one run, side by side, with servers of different known delays."""
+
+    near: list[Transcription]
+    far: list[Transcription]
+    stalls: list[Transcription]
+    ready: list[Transcription]
+    long: Transcription
+
+    @property
+    def late(self) -> float:
+        """How late this run was at its worst, in ms."""
+        every = [*self.near, *self.far, *self.stalls, *self.ready, self.long]
+        own = [lateness(take.timeline) or 0.0 for take in every]
+        lag = [late / MS for take in every for late in take.trace.lag.late]
+        return max(own + lag)
+
+    def median(self, takes: list[Transcription], metric: str) -> float:
+        return statistics.median(value(take, metric) for take in takes)
+
+
+def value(take: Transcription, metric: str) -> float:
+    found = take.metrics[metric]
+    assert found is not None
+    return found
+
+
+NEAR = {"word": 200, "final": 250}
+FAR = {"word": 500, "final": 600}
+STALLS = ((4, 12), (4, 15))  # the frames of audio at which text comes
+READY = (0.0, 0.3)
+
+
+@pytest.fixture(scope="module")
+def measured() -> Measured:
+    bridge = corpus.load("bundled:english")["prose-bridge"]  # 6.25 s
+    loop = Loop()
+
+    def fake(word: int, final: int) -> FakeServer:
+        delays = ["--word-delay", f"{word}ms", "--final-delay", f"{final}ms"]
+        return FakeServer(["--corpus", "bundled:english", *delays])
+
+    async def session(url: str, wait: float, **changes: object) -> Take:
+        await asyncio.sleep(wait)
+        held = plan(url, model="scripted", pace=1.0, **changes)
+        clip = bridge if "chunk" in changes else CLIP
+        return await hold(Live(loop, held), clip)
+
+    async def group(*sessions: Awaitable[Take]) -> list[Transcription]:
+        takes = await asyncio.gather(*sessions)
+        assert not [take.reason for take in takes if take.lost]
+        return [take.transcription for take in takes]
+
+    async def every() -> Measured:
+        long, near_, far_, stalls, ready_ = await asyncio.gather(
+            group(session(near.url, 0.0, chunk=0.02)),
+            group(*(session(near.url, 0.1 + n / 3) for n in range(5))),
+            group(*(session(far.url, 0.25 + n / 3) for n in range(5))),
+            group(*(session(url, 0.15) for url in halting)),
+            group(*(session(url, 0.2) for url in ready)),
+        )
+        return Measured(near_, far_, stalls, ready_, long[0])
+
+    with (
+        fake(**NEAR) as near,
+        fake(**FAR) as far,
+        serving(speaker({4: "turn", 12: " right"})) as one,
+        serving(speaker({4: "turn", 15: " right"})) as two,
+        serving(speaker({4: "turn"}), late=0.2) as prompt,
+        serving(speaker({4: "turn"}, ready=0.3)) as tardy,
+    ):
+        halting, ready = (one, two), (prompt, tardy)
+        found = loop.run(every())
+    loop.stop()
+    return found
+
+
+def test_no_text_is_wrong(measured: Measured) -> None:
+    for take in [*measured.near, *measured.far]:
+        assert take.text == CLIP.text
+        assert take.violations == ()
+    assert measured.long.alignment.errors.rate == 0
+
+
+def test_nothing_is_faster_than_it_was(measured: Measured) -> None:
+    for takes, delays in ((measured.near, NEAR), (measured.far, FAR)):
+        for take in takes:
+            timeline, (first, *_) = take.timeline, CLIP.words
+            spoken, onset = timeline.due(first.end), timeline.due(first.start)
+            begun = timeline.heard[0].due
+            assert spoken is not None
+            assert onset is not None
+            word, final = delays["word"], delays["final"]
+            assert value(take, "final_from_commit") >= final
+            from_onset = (spoken - onset) / MS + word
+            assert value(take, "first_partial_from_speech") >= from_onset
+            from_audio = (spoken - begun) / MS + word
+            assert value(take, "first_partial_from_audio") >= from_audio
+
+
+@pytest.mark.parametrize(
+    ("metric", "apart"),
+    [
+        ("final_from_commit", FAR["final"] - NEAR["final"]),
+        ("final_from_speech_end", FAR["final"] - NEAR["final"]),
+        ("first_partial_from_speech", FAR["word"] - NEAR["word"]),
+        ("first_partial_from_audio", FAR["word"] - NEAR["word"]),
+    ],
+)
+def test_known_delays_are_read_back(
+    measured: Measured, metric: str, apart: int
+) -> None:
+    near, far = (measured.median(t, metric) for t in (measured.near, measured.far))
+    assert far - near == pytest.approx(apart, abs=SLACK + measured.late)
+
+
+def test_stalls_are_read_back(measured: Measured) -> None:
+    for take, (first, second) in zip(measured.stalls, STALLS, strict=True):
+        heard = take.timeline.heard
+        known = (heard[second - 1].due - heard[first - 1].due) / MS
+        assert known == (second - first) * 100
+        known = min(known, (heard[-1].due - heard[first - 1].due) / MS)
+        stop = take.timeline.due(CLIP.speech_end or 0)
+        assert stop is not None
+        known = min(known, (stop - heard[first - 1].due) / MS)
+        found = value(take, "longest_stall")
+        assert found == pytest.approx(known, abs=SLACK + measured.late)
+
+
+def test_connect_and_ready_are_read_back(measured: Measured) -> None:
+    prompt, tardy = measured.ready
+    assert value(prompt, "connect") >= 200  # it answers the handshake so late
+    assert value(tardy, "session_ready") >= 300
+    near = measured.median(measured.near, "connect")
+    wide = SLACK + measured.late
+    assert value(prompt, "connect") - near == pytest.approx(200, abs=wide)
+    apart = value(tardy, "session_ready") - value(prompt, "session_ready")
+    assert apart == pytest.approx(300, abs=wide)
+
+
+def test_no_drift_over_six_seconds(measured: Measured) -> None:
+    records = audio_of(measured.long.trace)
+    zero = records[0].due
+    assert zero is not None
+    own = []
+    for number, record in enumerate(records[:-1]):
+        assert record.due == zero + number * 20 * MS
+        assert record.woke is not None
+        own.append((record.woke - record.due) / MS)
+    assert min(own) >= 0
+    # Pacing by sleep(chunk) would be some 100 ms late by now.
+    drift = statistics.median(own[-50:]) - statistics.median(own[:50])
+    assert abs(drift) <= 20 + measured.late / 2
+    error = value(measured.long, "pacing_error")
+    assert abs(error) <= value(measured.long, "sender_lateness_max") / 6000 + 0.001
+
+
+# Pacing
+
+
+@pytest.fixture(scope="module")
+def sound() -> Iterator[str]:
+    with faking() as (url, _):
+        yield url
+
+
+@pytest.mark.parametrize(
+    ("pace", "chunk"), [(8.0, 0.02), (8.0, 0.1), (8.0, 1.0), (4.0, 0.0333), (8.0, 60.0)]
+)
+def test_due_times(loop: Loop, sound: str, pace: float, chunk: float) -> None:
+    take = went(loop, plan(sound, pace=pace, chunk=chunk))
+    records, step = audio_of(take.trace), round(chunk * 16000)
+    first = records[0]
+    assert first.due is not None
+    assert first.span is not None
+    zero = first.due - round(first.span.stop / 16000 / pace * 1e9)
+    position = 0
+    for record in records:
+        assert record.span is not None
+        assert record.woke is not None
+        assert record.due is not None
+        assert record.span.start == position
+        position = min(position + step, SOUND.samples)
+        assert record.span.stop == position
+        assert record.due == zero + round(position / 16000 / pace * 1e9)
+        assert record.due <= record.woke <= record.at
+    assert position == SOUND.samples
+    commit = take.timeline.commit
+    assert commit is not None
+    assert commit.due == records[-1].due
+    assert take.timeline.heard[-1].samples == SOUND.samples
+    assert take.text == CLIP.text
+
+
+def test_pace_two_halves(loop: Loop, sound: str) -> None:
+    take = went(loop, plan(sound, pace=2.0))
+    heard = take.timeline.heard
+    assert heard[-1].due - heard[0].due == round((SOUND.seconds - 0.1) / 2 * 1e9)
+    assert value(take, "pacing_error") < 0
+
+
+def test_pace_zero_does_not_wait(loop: Loop, sound: str) -> None:
+    take = went(loop, plan(sound, pace=0.0))
+    heard = take.timeline.heard
+    assert heard[-1].sent - heard[0].due < SOUND.seconds * 1e9
+    assert len(heard) == 17
+    for frame in heard:
+        assert 0 <= frame.woke - frame.due < 1000 * MS
+    commit = take.timeline.commit
+    assert commit is not None
+    assert commit.due == heard[-1].due
+    assert take.text == CLIP.text
+
+
+def reluctant(pause: float) -> Talk:
+    """A server that stops reading for a while when the utterance begins."""
+
+    async def talk(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        async for frame in connection:
+            event = json.loads(frame)
+            if event.get("final"):
+                await connection.send(_done(""))
+            elif event["type"] == "input_audio_buffer.commit":
+                connection.transport.pause_reading()
+                await asyncio.sleep(pause)
+                connection.transport.resume_reading()
+
+    return talk
+
+
+def test_a_server_that_does_not_read_is_charged(loop: Loop) -> None:
+    minutes = Audio(bytes(2 * 16000 * 600), 16000)  # more than any socket buffers
+
+    async def session(url: str) -> Live:
+        live = Live(loop, plan(url, pace=0.0, chunk=10.0))
+        try:
+            await live.open()
+            await live.configure()
+            await live.transcribe(minutes, "silence")
+        finally:
+            await live.close()
+        return live
+
+    async def both() -> list[Live]:
+        return list(await asyncio.gather(session(short), session(long)))
+
+    with (
+        serving(reluctant(0.3), max_size=2**22) as short,
+        serving(reluctant(0.9), max_size=2**22) as long,
+    ):
+        lives = loop.run(both())
+    blocked = []
+    for live in lives:
+        timeline = live.timeline
+        blocked.append(max(frame.sent - frame.woke for frame in timeline.heard) / MS)
+        assert (lateness(timeline) or 0.0) < 200 + max(
+            (late / MS for late in timeline.lag.late), default=0.0
+        )
+    lag = max((x / MS for live in lives for x in live.timeline.lag.late), default=0.0)
+    assert blocked[1] - blocked[0] == pytest.approx(600, abs=200 + lag)
+
+
+# What blocks the test does not bend the numbers
+
+
+def test_blocked_loop_of_the_test(loop: Loop) -> None:
+    async def test() -> Take:
+        held = plan(url, pace=4.0)
+        waiting = asyncio.create_task(loop.wait(hold(Live(loop, held), CLIP)))
+        await asyncio.sleep(0.05)
+        time.sleep(1.0)  # a test that blocks its own loop
+        return await waiting
+
+    with faking(final_delay=0.25) as (url, _):
+        take = asyncio.run(test()).transcription
+    final, late = value(take, "final_from_commit"), lateness(take.timeline) or 0.0
+    assert final >= 250
+    assert final - 250 <= SLACK + 2 * late
+    heard = take.timeline.heard
+    assert (heard[-1].woke - heard[-1].due) / MS <= SLACK + late
+
+
+def test_burning_thread(loop: Loop) -> None:
+    over = threading.Event()
+
+    def burn() -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+
+    delays = ["--final-delay", "250ms", "--corpus", "bundled:english"]
+    with FakeServer(delays) as fake:
+        thread = threading.Thread(target=burn)
+        thread.start()
+        try:
+            take = went(loop, plan(fake.url, model="scripted", pace=4.0))
+        finally:
+            over.set()
+            thread.join()
+    final, late = value(take, "final_from_commit"), lateness(take.timeline) or 0.0
+    lag = max((late / MS for late in take.trace.lag.late), default=0.0)
+    assert final >= 250
+    assert late > 0
+    assert final - 250 <= SLACK + 2 * max(late, lag)
+
+
+def test_held_interpreter_is_reported(loop: Loop, sound: str) -> None:
+    slow = re.compile(r"(a+)+b")
+    held = plan(sound, pace=2.0)
+    future = loop.submit(hold(Live(loop, held), CLIP))
+    time.sleep(0.2)
+    begun = time.monotonic()
+    assert slow.match("a" * 24) is None  # holds the interpreter lock all the while
+    spent = (time.monotonic() - begun) * 1e3
+    take = future.result(20).transcription
+    assert max(take.trace.lag.late) / MS >= spent / 2
+    assert (lateness(take.timeline) or 0.0) >= spent / 4
+
+
+# Ends
+
+
+def test_refused_port(loop: Loop) -> None:
+    with closed() as port:
+        error, live = lost(loop, plan(f"http://127.0.0.1:{port}"))
+    assert error.how == "refused"
+    assert "is the server running there?" in str(error)
+    assert live.trace.end.how is Ending.REFUSED
+    assert live.trace.opened is None
+    assert live.trace.records == ()
+
+
+@pytest.mark.parametrize("status", [401, 404, 503])
+def test_refused_handshake(loop: Loop, status: int) -> None:
+    held = {"headers": {"Authorization": "Bearer hush"}, "secrets": ("hush",)}
+    with serving(answer=lambda request: plain(status)) as url:
+        error, live = lost(loop, plan(url + "/?token=hidden", **held))
+    assert error.how == "refused"
+    assert f"HTTP {status}: " in str(error)
+    end = live.trace.end
+    assert (end.how, end.code) == (Ending.REFUSED, status)
+    for text in (str(error), live.trace.dumps().decode()):
+        assert "hush" not in text
+        assert "hidden" not in text
+
+
+def test_fake_asks_for_its_key_and_route(loop: Loop) -> None:
+    with faking(key="right") as (url, _):
+        error, live = lost(loop, plan(url))
+        assert live.trace.end.code == 401
+        wrong = {"Authorization": "Bearer wrong"}
+        error, live = lost(loop, plan(url, headers=wrong))
+        assert live.trace.end.code == 401
+        given = {"Authorization": "Bearer right"}
+        error, live = lost(loop, plan(f"{url}/other".replace("http", "ws")))
+        assert live.trace.end.code in (401, 404)
+        held = plan(f"{url}/other".replace("http", "ws"), headers=given)
+        error, live = lost(loop, held)
+        assert live.trace.end.code == 404
+        assert "is the path right" in str(error)
+        assert went(loop, plan(url, headers=given)).text == CLIP.text
+
+
+HASTY = Limits(connect=5, ready=0.2, silence=0.3, beyond=3)
+
+
+@pytest.mark.parametrize(
+    ("fault", "how", "end", "said"),
+    [
+        (
+            "mute",
+            "hung",
+            Ending.DEADLINE,
+            r"waited 0\.\d s for the server to be ready; nothing had arrived",
+        ),
+        (
+            "no-final",
+            "hung",
+            Ending.DEADLINE,
+            r"waited 0\.\d s for the final of utterance 0 \(turn-right\); "
+            r"had arrived: 1 session.created, 4 transcription.delta",
+        ),
+        (
+            "close",
+            "closed",
+            Ending.CLOSED_BY_PEER,
+            r"the server closed with code 1011; had arrived: 1 session.created",
+        ),
+        (
+            "reset",
+            "broke",
+            Ending.BROKEN,
+            r"the connection broke without a close frame; had arrived: 1 session.cr",
+        ),
+        (
+            "flood",
+            "flooded",
+            Ending.LIMIT,
+            r"the server flooded the session: more than 10000 events or 1 MiB of text; "
+            r"had arrived: 1 session.created, \d+ transcription.delta",
+        ),
+    ],
+)
+def test_fault_is_told_apart(
+    loop: Loop, fault: str, how: str, end: Ending, said: str
+) -> None:
+    with faking(fault) as (url, fake):
+        begun = time.monotonic()
+        error, live = lost(loop, plan(url, limits=HASTY))
+        spent = time.monotonic() - begun
+    (theirs,) = fake.traces()
+    assert error.how == how
+    assert re.match(said, str(error))
+    trace = live.trace
+    assert trace.end.how is end
+    assert spent < 3 + 2  # every limit, and a close
+    ours = [r.text for r in trace.records if r.sender is Sender.SERVER]
+    sent = [r.text for r in theirs.records if r.sender is Sender.SERVER]
+    if fault == "flood":
+        assert MAX_EVENTS < len(ours) <= MAX_EVENTS + 100
+    else:
+        assert ours == sent
+    with pytest.raises(Lost) as again:
+        loop.run(live.send_raw("more"))
+    assert again.value.how == how
+
+
+def test_final_that_comes_after_the_silence(loop: Loop) -> None:
+    with faking(final_delay=1.0) as (url, _):
+        error, _ = lost(loop, plan(url, limits=HASTY))
+    assert error.how == "hung"
+    waited = float(str(error).split()[1])
+    assert 0.3 <= waited < 0.9 or "transcription.delta" in str(error)
+
+
+def test_babble_is_not_lost_but_judged(loop: Loop) -> None:
+    with faking("no-json") as (url, _):
+        take = went(loop, plan(url))
+    assert take.text == CLIP.text
+    assert {v.requirement.id for v in take.violations} == {"well-formed"}
+
+
+def test_server_dies(loop: Loop) -> None:
+    with FakeServer(["--fault", "die", "--corpus", "bundled:english"]) as fake:
+        error, live = lost(loop, plan(fake.url, model="scripted"))
+    assert error.how == "broke"
+    assert live.trace.end.how is Ending.BROKEN
+    assert "had arrived: 1 session.created" in str(error)
+    assert len(audio_of(live.trace)) >= 5
+
+
+def test_server_is_killed(loop: Loop) -> None:
+    with FakeServer(["--corpus", "bundled:english"]) as fake:
+        held = plan(fake.url, model="scripted", pace=1.0)
+        live = Live(loop, held)
+        future = loop.submit(hold(live, CLIP))
+        while not any(r.span for r in live.trace.records):
+            time.sleep(0.02)
+        fake.kill()
+        take = future.result(10)
+    assert take.lost == "broke"
+    assert "the connection broke without a close frame" in take.reason
+    assert take.transcription.metrics["final_from_commit"] is None
+    with pytest.raises(Lost) as caught:
+        loop.run(live.transcribe(SOUND, "again"))
+    assert caught.value.how == "broke"
+
+
+def test_server_that_takes_no_audio(loop: Loop) -> None:
+    minutes = Audio(bytes(2 * 16000 * 600), 16000)
+    limits = Limits(connect=5, ready=5, silence=5, beyond=0.5)
+
+    async def talk(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        connection.transport.pause_reading()
+        await quiet(connection)
+
+    with serving(talk) as url:
+        held = plan(url, pace=0.0, chunk=10.0, limits=limits)
+        error, live = lost(loop, held, minutes)
+    assert error.how == "hung"
+    assert str(error) == (
+        "the server took the audio of 600.0 s too slowly; gave up after 0.5 s; "
+        "had arrived: 1 session.created"
+    )
+    assert live.trace.end.how is Ending.DEADLINE
+
+
+def test_unknown_model_is_refused(loop: Loop, sound: str) -> None:
+    error, live = lost(loop, plan(sound, model="other"))
+    assert error.how == "refused"
+    assert "`other` does not exist (model_not_found)" in str(error)
+    assert live.trace.end.how is Ending.CLOSED_BY_US
+
+
+def sends(*frames: str | bytes, text: bool | None = None) -> Talk:
+    async def talk(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        for frame in frames:
+            await connection.send(frame, text=text)
+        await quiet(connection)
+
+    return talk
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"), [(b"\xff\xfe", 1007), (b"x" * (2**20 + 1), 1009)]
+)
+def test_frame_that_cannot_be(loop: Loop, frame: bytes, code: int) -> None:
+    with serving(sends(frame, text=True)) as url:
+        error, live = lost(loop, plan(url))
+    assert error.how == "broke"
+    end = live.trace.end
+    assert (end.how, end.code) == (Ending.BROKEN, code)
+    assert f"code {code}" in str(error)
+    assert "had arrived: 1 session.created" in str(error)
+
+
+def test_binary_frame_is_kept(loop: Loop) -> None:
+    with serving(sends(b"\x00\xff", _done(""))) as url:
+        live = Live(loop, plan(url))
+
+        async def talk() -> Done:
+            await live.open()
+            done = await live.expect("transcription.done")
+            await live.close()
+            assert isinstance(done, Done)
+            return done
+
+        loop.run(talk())
+    assert [r.data for r in live.trace.records if r.data is not None] == [b"\x00\xff"]
+    broken = {v.requirement.id for v in violations(VLLM, live.trace)}
+    assert "well-formed" in broken
+
+
+def test_no_secret_is_kept_or_told(loop: Loop) -> None:
+    async def leak(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        assert connection.request is not None
+        key = connection.request.headers["Authorization"]
+        await connection.send(json.dumps({"type": "error", "error": f"no {key}"}))
+        async for frame in connection:
+            if json.loads(frame).get("final"):
+                break
+        await connection.close(4000, f"bye {key}")
+
+    held = {"headers": {"Authorization": "Bearer hush"}, "secrets": ("hush",)}
+    with serving(leak) as url:
+        error, live = lost(loop, plan(url, **held))
+        trace = live.trace
+    for text in (str(error), trace.dumps().decode(), repr(trace)):
+        assert "hush" not in text
+    assert "hush" not in repr(live.plan)
+    assert "no Bearer [removed]" in str(error)
+
+
+# What a test can do with a session
+
+
+def opened(loop: Loop, held: Plan) -> Live:
+    live = Live(loop, held)
+    loop.run(live.open())
+    loop.run(live.configure())
+    return live
+
+
+def test_several_utterances_on_one_connection(loop: Loop, sound: str) -> None:
+    english = corpus.load("bundled:english")
+    clips = [english[name] for name in ("turn-right", "digits-four", "turn-right")]
+    live = opened(loop, plan(sound))
+    try:
+        items = [loop.run(live.transcribe(c.audio, c.id)) for c in clips]
+    finally:
+        loop.run(live.close())
+    assert items == [0, 1, 2]
+    timeline = live.timeline
+    texts = [timeline.item(number).text for number in items]
+    assert texts == [clip.text for clip in clips]
+    for number, clip in enumerate(clips):
+        heard = timeline.item(number).heard
+        assert heard[-1].samples == clip.audio.samples
+    assert violations(VLLM, live.trace) == ()
+    assert live.trace.end.how is Ending.CLOSED_BY_US
+    with pytest.raises(Lost, match="closed by us"):
+        loop.run(live.transcribe(SOUND, "late"))
+
+
+def test_expect_goes_on_from_the_last_one(loop: Loop, sound: str) -> None:
+    live = opened(loop, plan(sound))
+    try:
+        loop.run(live.send_raw({"type": "novelty.one"}))
+        loop.run(live.send_raw('{"type": "novelty.two"}'))
+        loop.run(live.send_raw(b"binary"))
+        loop.run(live.send_raw("no JSON"))
+        answers = [loop.run(live.expect("error")) for _ in range(4)]
+        said = [answer for answer in answers if isinstance(answer, Error)]
+        assert [error.code for error in said] == [
+            "unknown_event",
+            "unknown_event",
+            "invalid_frame",
+            "invalid_json",
+        ]
+        assert "novelty.one" in said[0].error
+        # What was expected is dealt with, and what was passed over stays recorded.
+        item = loop.run(live.transcribe(SOUND, "turn-right"))
+        assert live.timeline.item(item).text == CLIP.text
+        delta = loop.run(live.expect("transcription.delta"))
+        assert isinstance(delta, Delta)
+        assert delta.delta == "turn"
+        assert isinstance(loop.run(live.expect("transcription.done")), Done)
+        with pytest.raises(Lost) as caught:
+            loop.run(live.expect("session.created", timeout=0.1))
+        assert caught.value.how == "hung"
+        assert "waited 0.1 s for the event session.created" in str(caught.value)
+        assert "1 session.created, 4 error, 4 transcription.delta" in str(caught.value)
+    finally:
+        loop.run(live.close())
+    raw = [r for r in live.trace.records if r.raw]
+    assert [r.text or r.data for r in raw] == [
+        '{"type": "novelty.one"}',
+        '{"type": "novelty.two"}',
+        b"binary",
+        "no JSON",
+    ]
+    assert all(r.sender is Sender.CLIENT for r in raw)
+
+
+def test_raw_utterance_counts_as_an_item(loop: Loop, sound: str) -> None:
+    live = opened(loop, plan(sound))
+    try:
+        loop.run(live.send_raw({"type": "input_audio_buffer.commit"}))
+        loop.run(live.send_raw({"type": "input_audio_buffer.commit", "final": True}))
+        loop.run(live.expect("transcription.done"))
+        assert live.items == 1
+        assert loop.run(live.transcribe(SOUND, "turn-right")) == 1
+    finally:
+        loop.run(live.close())
+    assert live.timeline.item(1).text == CLIP.text
+
+
+def test_expect_of_a_session_that_was_closed(loop: Loop) -> None:
+    async def bye(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        await connection.close(1001, "going away")
+
+    with serving(bye) as url:
+        live = Live(loop, plan(url))
+        loop.run(live.open())
+        with pytest.raises(Lost) as caught:
+            loop.run(live.expect("error"))
+        loop.run(live.close())
+    assert caught.value.how == "closed"
+    assert "the server closed with code 1001: going away" in str(caught.value)
+
+
+def test_cancelled_utterance_keeps_what_had_arrived(loop: Loop, sound: str) -> None:
+    live = opened(loop, plan(sound, pace=1.0))
+    future = loop.submit(live.transcribe(SOUND, "turn-right"))
+    while not live.timeline.item(0).text:
+        time.sleep(0.02)
+    future.cancel()
+    with pytest.raises(CancelledError):
+        future.result()
+    before = len(audio_of(live.trace))
+    assert 0 < before < 17
+    loop.run(live.close())
+    trace = live.trace
+    assert len(audio_of(trace)) <= before + 1
+    assert trace.end.how is Ending.CLOSED_BY_US
+    assert dialects.read(VLLM, trace).item(0).text
+
+
+def test_cancelled_open_leaves_nothing(loop: Loop) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        live = Live(loop, plan(f"http://127.0.0.1:{silent.getsockname()[1]}"))
+        future = loop.submit(live.open())
+        time.sleep(0.1)
+        future.cancel()
+        loop.run(live.close())
+    assert live.trace.end.how is Ending.CLOSED_BY_US
+    with serving() as url:
+        live = Live(loop, plan(url))
+        future = loop.submit(live.open())
+        time.sleep(0.1)
+        future.cancel()
+        loop.run(live.close())
+        assert live.trace.opened is not None
+
+
+def test_never_opened(loop: Loop) -> None:
+    live = Live(loop, plan("http://127.0.0.1:9"))
+    with pytest.raises(Lost, match="the session is not open") as caught:
+        loop.run(live.send_raw("too early"))
+    assert caught.value.how == "closed"
+    loop.run(live.close())
+    assert live.trace.end.how is Ending.CLOSED_BY_US
+
+
+def test_closed_twice_at_a_time(loop: Loop, sound: str) -> None:
+    async def twice() -> None:
+        await asyncio.gather(live.close(), live.close())
+
+    live = opened(loop, plan(sound))
+    loop.run(twice())
+    loop.run(live.close())
+    live = opened(loop, plan(sound))
+    loop.run(live.close())
+    assert loop.run(_left()) == set()  # its ticker has ended too
+
+
+def test_peer_that_does_not_answer_a_close(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "CLOSE_TIMEOUT", 0.2)
+
+    async def deaf(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        connection.transport.pause_reading()
+        await asyncio.sleep(1)
+        connection.transport.resume_reading()
+        await quiet(connection)
+
+    with serving(deaf) as url:
+        live = Live(loop, plan(url))
+        loop.run(live.open())
+        begun = time.monotonic()
+        loop.run(live.close())
+        assert 0.2 <= time.monotonic() - begun < 0.9
+    assert live.trace.end.how is Ending.CLOSED_BY_US
+
+
+def test_lag_ends_with_the_session(loop: Loop, sound: str) -> None:
+    live = opened(loop, plan(sound, limits=BRIEF))
+    loop.run(live.close())
+    first = live.trace.lag
+    time.sleep(0.1)
+    assert live.trace.lag == first

@@ -1,0 +1,429 @@
+"""The client's WebSocket against real servers on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+import trustme
+from servers import closed as closed_port
+from servers import plain, quiet, serving
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from pytest_realtime_asr import target
+from pytest_realtime_asr.transport import (
+    MAX_FRAME,
+    Access,
+    Closed,
+    Unreachable,
+    Wire,
+    connect,
+    explain,
+    unreachable,
+)
+
+PATH = "/v1/realtime"
+
+
+def access(url: str, **options: object) -> Access:
+    return Access(target.parse(url, path=PATH), **options)  # type: ignore[arg-type]
+
+
+def refusal(reached: Access, *, timeout: float = 5) -> Unreachable:
+    """Why no connection could be made."""
+
+    async def attempt() -> None:
+        wire = await connect(reached, timeout=timeout)
+        wire.abort()
+
+    with pytest.raises(Unreachable) as caught:
+        asyncio.run(attempt())
+    return caught.value
+
+
+async def echo(connection: ServerConnection) -> None:
+    async for frame in connection:
+        await connection.send(frame)
+
+
+async def said(wire: Wire, text: str) -> str | bytes:
+    await wire.send(text)
+    return await wire.receive()
+
+
+# The way in
+
+
+def test_nobody_listens() -> None:
+    with closed_port() as port:
+        found = refusal(access(f"http://127.0.0.1:{port}/?key=hidden"))
+    assert str(found) == (
+        f"ws://127.0.0.1:{port}/v1/realtime: cannot connect: "
+        f"{os.strerror(errno.ECONNREFUSED)}; is the server running there?"
+    )
+    assert found.status is None
+
+
+def test_no_such_host_says_so() -> None:
+    found = refusal(access("http://no-such-host.invalid:8000"))
+    assert "Unknown error" not in str(found)
+    assert "known" in str(found) or "resol" in str(found).lower()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ECONNREFUSED, "Connect call failed ('::1', 1)"), "refused"),
+        (socket.gaierror(socket.EAI_NONAME, "Name not known"), "Name not known"),
+        (OSError("Multiple exceptions: one, two"), "Multiple exceptions: one, two"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong"), "WRONG_VERSION"),
+    ],
+)
+def test_reason_of_an_error(error: OSError, reason: str) -> None:
+    assert reason in unreachable(error)
+    assert unreachable(error).endswith("is the server running there?")
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (401, "REALTIME_API_KEY"),
+        (403, "--realtime-api-key-env"),
+        (404, "is the path right"),
+        (429, "limits its clients"),
+        (502, "--realtime-wait"),
+        (503, "still loading"),
+        (500, "the handshake was refused"),
+    ],
+)
+def test_http_status_is_explained(status: int, advice: str) -> None:
+    def answer(request: Request) -> Response:
+        return plain(status, b"no")
+
+    with serving(answer=answer) as url:
+        found = refusal(
+            access(f"{url}/?k=hidden", headers={"Authorization": "Bearer hush"})
+        )
+    assert found.status == status
+    assert str(found).endswith(explain(status))
+    assert advice in str(found)
+    assert "hush" not in str(found)
+    assert "hidden" not in str(found)
+    assert f"HTTP {status}" in str(found)
+
+
+def test_headers_of_the_handshake() -> None:
+    seen: list[Request] = []
+
+    def answer(request: Request) -> None:
+        seen.append(request)
+
+    async def talk() -> None:
+        reached = access(url + "/?model=one", headers={"Authorization": "Bearer hush"})
+        wire = await connect(reached, timeout=5)
+        await wire.close()
+        assert "hush" not in repr(reached)
+
+    with serving(answer=answer) as url:
+        asyncio.run(talk())
+    (request,) = seen
+    assert request.path == "/v1/realtime?model=one"
+    assert request.headers["Authorization"] == "Bearer hush"
+    assert "Sec-WebSocket-Extensions" not in request.headers  # it bends the stamps
+
+
+def deaf(then: Callable[[socket.socket], None]) -> Callable[[float], Unreachable]:
+    """A plain socket that does ``then`` with its first connection."""
+
+    def attempt(timeout: float) -> Unreachable:
+        async def talk() -> Unreachable:
+            with socket.create_server(("127.0.0.1", 0)) as listening:
+                port = listening.getsockname()[1]
+
+                def one() -> None:
+                    taken, _ = listening.accept()
+                    with closing(taken):
+                        then(taken)
+
+                other = asyncio.create_task(asyncio.to_thread(one))
+                try:
+                    wire = await connect(
+                        access(f"http://127.0.0.1:{port}"), timeout=timeout
+                    )
+                    wire.abort()
+                except Unreachable as error:
+                    return error
+                finally:
+                    await other
+                raise AssertionError("connected")
+
+        return asyncio.run(talk())
+
+    return attempt
+
+
+def test_server_that_does_not_answer() -> None:
+    def silent(taken: socket.socket) -> None:
+        while taken.recv(4096):
+            pass
+
+    found = deaf(silent)(0.2)
+    assert str(found).endswith("/v1/realtime: no connection within 0.2 s")
+
+
+def test_server_that_hangs_up() -> None:
+    found = deaf(lambda taken: None)(5)
+    assert "/v1/realtime: closed during the handshake" in str(found)
+
+
+def test_server_that_is_none() -> None:
+    def ssh(taken: socket.socket) -> None:
+        taken.recv(4096)
+        taken.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+
+    found = deaf(ssh)(5)
+    assert "not a WebSocket server" in str(found)
+
+
+def test_http_server_without_websockets() -> None:
+    with serving(answer=lambda request: plain(200, b"hello")) as url:
+        found = refusal(access(url))
+    assert "HTTP 200" in str(found)
+
+
+def test_dead_proxy_is_named() -> None:
+    with closed_port() as port, serving() as url:
+        found = refusal(access(url, proxy=f"http://127.0.0.1:{port}"))
+    assert (
+        "proxy" in str(found)
+        or "Connect call failed" in str(found)
+        or (os.strerror(errno.ECONNREFUSED) in str(found))
+    )
+
+
+def test_direct_way_asks_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+
+    async def talk() -> str | bytes:
+        wire = await connect(access(url), timeout=5)
+        try:
+            return await said(wire, "direct")
+        finally:
+            await wire.close()
+
+    with serving(echo) as url:
+        assert asyncio.run(talk()) == "direct"
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def server_side(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "asr.example").configure_cert(context)
+    return context
+
+
+def hello(reached: Access) -> str | bytes:
+    """Echo a text over a new connection."""
+
+    async def talk() -> str | bytes:
+        wire = await connect(reached, timeout=5)
+        try:
+            return await said(wire, "hello")
+        finally:
+            await wire.close()
+
+    return asyncio.run(talk())
+
+
+def test_unknown_authority(server_side: ssl.SSLContext) -> None:
+    with serving(echo, tls=server_side) as url:
+        found = refusal(access(url))
+    assert "the certificate does not verify: " in str(found)
+    assert "--realtime-ca=FILE" in str(found)
+
+
+def test_trusted_authority(authority: trustme.CA, server_side: ssl.SSLContext) -> None:
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with serving(echo, tls=server_side) as url:
+        assert hello(access(url, tls=trusting)) == "hello"
+        named = url.replace("127.0.0.1", "localhost")
+        found = refusal(access(named, tls=trusting))
+        assert "--realtime-server-name" in str(found)
+        reached = access(named, tls=trusting, server_name="asr.example")
+        assert hello(reached) == "hello"
+
+
+def test_insecure(server_side: ssl.SSLContext) -> None:
+    trusting = ssl.create_default_context()
+    trusting.check_hostname = False
+    trusting.verify_mode = ssl.CERT_NONE
+    with serving(echo, tls=server_side) as url:
+        assert hello(access(url, tls=trusting)) == "hello"
+
+
+def test_many_frames_over_tls(
+    authority: trustme.CA, server_side: ssl.SSLContext
+) -> None:
+    """Each is taken at once, though nothing comes back to wake the connection."""
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    async def count(connection: ServerConnection) -> None:
+        for _ in range(50):
+            await connection.recv()
+        await connection.send("50")
+        await quiet(connection)
+
+    async def talk() -> str | bytes:
+        wire = await connect(access(url, tls=trusting), timeout=5)
+        async with asyncio.timeout(20):
+            for number in range(50):
+                await wire.send(f"{number}" + "x" * 4000)
+            answer = await wire.receive()
+        await wire.close()
+        return answer
+
+    with serving(count, tls=server_side) as url:
+        assert asyncio.run(talk()) == "50"
+
+
+def test_client_certificate(authority: trustme.CA) -> None:
+    asking = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(asking)
+    authority.configure_trust(asking)
+    asking.verify_mode = ssl.CERT_REQUIRED
+    without = ssl.create_default_context()
+    authority.configure_trust(without)
+    with_one = ssl.create_default_context()
+    authority.configure_trust(with_one)
+    authority.issue_cert("client@example.org").configure_cert(with_one)
+    with serving(echo, tls=asking) as url:
+        found = refusal(access(url, tls=without))
+        assert "--realtime-client-cert" in str(found)
+        assert hello(access(url, tls=with_one)) == "hello"
+
+
+def test_tls_to_a_server_without_it() -> None:
+    with serving(echo) as url:
+        found = refusal(access(url.replace("http", "https")))
+    assert "does it speak TLS there" in str(found)
+
+
+# The wire
+
+
+def test_frames_both_ways() -> None:
+    async def talk() -> list[str | bytes]:
+        wire = await connect(access(url), timeout=5)
+        await wire.send("über")
+        await wire.send("über".encode())  # UTF-8 of a text frame
+        await wire.send_binary(b"\0\1")
+        heard = [await wire.receive() for _ in range(3)]
+        await wire.close()
+        await wire.close()
+        return heard
+
+    with serving(echo) as url:
+        assert asyncio.run(talk()) == ["über", "über", b"\0\1"]
+
+
+def ending(talk: Callable[[ServerConnection], object], **options: object) -> Closed:
+    """How the first frame that is waited for does not come."""
+
+    async def run(connection: ServerConnection) -> None:
+        result = talk(connection)
+        if asyncio.iscoroutine(result):
+            await result
+        await connection.wait_closed()
+
+    async def wait() -> Closed:
+        wire = await connect(access(url), timeout=5)
+        with pytest.raises(Closed) as first:
+            await wire.receive()
+        for again in (wire.receive(), wire.send("x"), wire.send_binary(b"x")):
+            with pytest.raises(Closed) as caught:
+                await again
+            assert caught.value.args == first.value.args
+        await wire.close()
+        return first.value
+
+    with serving(run, **options) as url:  # type: ignore[arg-type]
+        return asyncio.run(wait())
+
+
+def test_peer_closes() -> None:
+    end = ending(lambda connection: connection.close(4001, "enough"))
+    assert (end.code, end.reason, end.by_us) == (4001, "enough", False)
+
+
+def test_peer_vanishes() -> None:
+    end = ending(lambda connection: connection.transport.abort())
+    assert (end.code, end.by_us) == (None, False)
+    assert end.reason == "the connection broke without a close frame"
+
+
+def test_too_large_a_frame() -> None:
+    end = ending(lambda connection: connection.send("x" * (MAX_FRAME + 1)))
+    assert (end.code, end.by_us) == (1009, True)
+
+
+def test_largest_frame() -> None:
+    async def talk() -> int:
+        wire = await connect(access(url), timeout=5)
+        frame = await wire.receive()
+        await wire.close()
+        return len(frame)
+
+    async def large(connection: ServerConnection) -> None:
+        await connection.send("x" * MAX_FRAME)
+        await quiet(connection)
+
+    with serving(large) as url:
+        assert asyncio.run(talk()) == MAX_FRAME
+
+
+def test_text_that_is_no_utf8() -> None:
+    end = ending(lambda connection: connection.send(b"\xff\xfe", text=True))
+    assert (end.code, end.by_us) == (1007, True)
+
+
+def test_we_close() -> None:
+    async def talk() -> Closed:
+        wire = await connect(access(url), timeout=5)
+        await wire.close()
+        with pytest.raises(Closed) as caught:
+            await wire.receive()
+        return caught.value
+
+    with serving() as url:
+        end = asyncio.run(talk())
+    assert (end.code, end.by_us) == (1000, True)
+
+
+def test_we_cut() -> None:
+    async def talk() -> Closed:
+        wire = await connect(access(url), timeout=5)
+        wire.abort()
+        with pytest.raises(Closed) as caught:
+            await wire.receive()
+        return caught.value
+
+    with serving() as url:
+        assert asyncio.run(talk()).code is None
