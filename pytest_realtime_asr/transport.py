@@ -107,6 +107,13 @@ class Wire:
         self._connection.transport.abort()
 
 
+class _Direct(_connect):
+    """Follows no redirect: the headers, and the verdict, are for this server alone."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 async def connect(access: Access, *, timeout: float) -> Wire:
     """Open a connection within ``timeout`` seconds. Raises `Unreachable`.
 
@@ -123,7 +130,7 @@ async def connect(access: Access, *, timeout: float) -> Wire:
         if access.server_name:
             kwargs["server_hostname"] = access.server_name
     try:
-        connection = await _connect(
+        connection = await _Direct(
             access.target.websocket,
             additional_headers=dict(access.headers),
             proxy=access.proxy,
@@ -164,6 +171,8 @@ def explain(status: int) -> str:
             )
         case 404:
             what = "no such route; is the path right, and is the model a realtime one?"
+        case 301 | 302 | 303 | 307 | 308:
+            what = "redirects are not followed; name the server where it really is"
         case 429:
             what = "the server limits its clients; try again later"
         case 502 | 503:

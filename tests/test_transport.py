@@ -427,3 +427,23 @@ def test_we_cut() -> None:
 
     with serving() as url:
         assert asyncio.run(talk()).code is None
+
+
+def test_a_redirect_is_not_followed() -> None:
+    """The headers hold the key, and the verdict is on the server that was named."""
+    asked: list[str] = []
+
+    def elsewhere(request: Request) -> Response:
+        asked.append(request.headers.get("X-Key", ""))
+        return plain(200)
+
+    with serving(answer=elsewhere) as other:
+        place = other.replace("http", "ws") + PATH
+
+        def redirect(request: Request) -> Response:
+            return plain(307, Location=place)
+
+        with serving(answer=redirect) as url:
+            found = refusal(access(url, headers={"X-Key": "hidden"}))
+    assert "redirects are not followed" in str(found)
+    assert asked == []
