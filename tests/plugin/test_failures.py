@@ -1,0 +1,237 @@
+"""What goes wrong with a server: each its own message, and other tests go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from plugin.conftest import Project, Servers
+
+BESIDE = """
+def test_plain(): pass
+
+def test_first(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+
+def test_second(realtime_session, corpus):
+    realtime_session.transcribe(corpus["turn-right"])
+
+def test_last(): pass
+"""
+
+
+MORE = """
+@pytest.mark.parametrize("count", range(4))
+def test_third(realtime, corpus, count):
+    realtime.transcribe(corpus["turn-right"])
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def test_nobody_listens(project: Project) -> None:
+    project.write(BESIDE)
+    port = free_port()
+    result = project.run(target=f"http://127.0.0.1:{port}")
+    result.assert_outcomes(passed=2, errors=2)
+    said = f"realtime target: http://127.0.0.1:{port}/health: cannot connect: *"
+    result.stdout.fnmatch_lines([said, said])
+
+
+def test_the_path_is_wrong(project: Project) -> None:
+    project.write(BESIDE)
+    url = project.url.replace("http://", "ws://") + "/v1/wrong"
+    result = project.run("--realtime-model=scripted", target=url)
+    result.assert_outcomes(passed=2, failed=1, errors=1)
+    said = "*ws://*/v1/wrong: HTTP 404: no such route; is the path right*"
+    result.stdout.fnmatch_lines([said])
+
+
+@pytest.mark.parametrize("target", ["http://u:p@host", "gpu-7", "ftp://host", "ws://"])
+def test_the_target_cannot_be_read(project: Project, target: str) -> None:
+    project.write(BESIDE)
+    result = project.run(target=target)
+    result.assert_outcomes(passed=2, errors=2)
+    result.stdout.fnmatch_lines(["realtime target: *"])
+    result.stdout.no_fnmatch_line("*u:p@*realtime target*")
+
+
+def test_the_key_is_wrong(
+    project: Project, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write(BESIDE)
+    monkeypatch.setenv("SERVER_KEY", "the right one")
+    url = servers("--api-key-env", "SERVER_KEY").url
+    result = project.run(target=url)
+    result.assert_outcomes(passed=2, errors=2)
+    said = "realtime target: *HTTP 401: the key was refused *REALTIME_API_KEY*"
+    result.stdout.fnmatch_lines([said])
+    monkeypatch.setenv("REALTIME_API_KEY", "the right one")
+    project.run(target=url).assert_outcomes(passed=4)
+
+
+@pytest.mark.slow
+def test_a_mute_server(project: Project, servers: Servers) -> None:
+    project.write(
+        """
+def test_mute(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+
+def test_plain(): pass
+"""
+    )
+    result = project.run(target=servers("--fault", "mute").url)
+    result.assert_outcomes(passed=1, failed=1)
+    said = "*Lost: waited 10.* s for the server to be ready; nothing had arrived"
+    result.stdout.fnmatch_lines([said])
+
+
+def test_no_final(project: Project, servers: Servers) -> None:
+    project.write(
+        """
+def test_hung(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+
+def test_list(realtime, corpus):
+    takes = realtime.transcribe([corpus["turn-right"]] * 2, concurrency=2)
+    assert [take.lost for take in takes] == ["hung", "hung"]
+
+@pytest.mark.wer_threshold(0.5)
+def test_deleted(realtime, corpus):
+    realtime.transcribe([corpus["turn-right"]])
+
+@pytest.mark.realtime(pace=1)
+@pytest.mark.latency_budget("connect", max="5s")
+def test_over(realtime, corpus):
+    realtime.transcribe([corpus["turn-right"]])
+"""
+    )
+    url = servers("--fault", "no-final", "--word-delay", "0s").url
+    result = project.run("--realtime-timeout=0.5", target=url)
+    result.assert_outcomes(failed=4)
+    result.stdout.fnmatch_lines(
+        [
+            "*Lost: waited * s for the final of utterance 0 (turn-right); had *",
+            "2 of 2 utterances have no final; turn-right hung: waited *",
+            "wer = 1.000 > 0.500 (*, 1 hung; *",
+            "connect max = inf ms > 5000 ms (n=1, 1 over, 1 hung; proven); server, *",
+            "again: *",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)]
+)
+def test_the_server_dies(
+    project: Project, clips: str, workers: tuple[str, ...]
+) -> None:
+    project.write(BESIDE + MORE)
+    fake = f"--realtime-fake=--fault die --corpus {clips}"
+    result = project.run(*workers, fake, target="fake", apart=bool(workers))
+    outcomes = result.parseoutcomes()
+    assert outcomes["passed"] == 2
+    assert outcomes.get("failed", 0) + outcomes.get("errors", 0) == 6
+    result.stdout.fnmatch_lines(["*Lost: *; had arrived: 1 session.created*"])
+    said = "*the server was lost at ??:??:?? UTC in test_it.py::test_*: *"
+    result.stdout.fnmatch_lines([said])
+
+
+LONG = """
+from pathlib import Path
+
+def test_short(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+
+@pytest.mark.realtime(pace=1)
+def test_long(realtime, corpus):
+    Path("begun").touch()
+    realtime.transcribe(corpus["prose-bridge"])
+
+def test_after(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+"""
+
+TIMEOUT = "@pytest.mark.timeout(1)"
+
+
+def start(project: Project, *args: str) -> subprocess.Popen[str]:
+    """A run of LONG with a fake of its own, in which the long test has begun."""
+    project.write(LONG)
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "pytest", "--realtime-target=fake", *args),
+            "--realtime-fake=--final-delay 20ms",
+        ],
+        cwd=project.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    begun, deadline = project.path / "begun", time.monotonic() + 60
+    while not begun.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert begun.exists()
+    time.sleep(0.5)
+    return process
+
+
+def all_gone(group: int) -> bool:
+    """Whether no process of a group is left, after some time at most."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_an_interrupt_ends_cleanly(project: Project) -> None:
+    process = start(project, "--realtime-report=out.jsonl")
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=30)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    assert "KeyboardInterrupt" in text
+    assert "1 passed" in text
+    assert "INTERNALERROR" not in text
+    assert all_gone(process.pid)
+
+
+@pytest.mark.slow
+def test_what_was_finished_outlives_a_kill(project: Project) -> None:
+    process = start(project, "--realtime-report=out.jsonl")
+    process.kill()
+    process.communicate(timeout=30)
+    assert [row["test"] for row in project.rows()] == ["test_it.py::test_short"]
+    assert all_gone(process.pid)
+
+
+def test_a_timeout_of_one_test(project: Project) -> None:
+    pytest.importorskip("pytest_timeout")
+    project.write(LONG.replace("def test_long", f"{TIMEOUT}\ndef test_long"))
+    result = project.run("--timeout-method=signal")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*Timeout (>1.0s)*"])
+
+
+@pytest.mark.slow
+def test_a_timeout_that_ends_the_run(project: Project) -> None:
+    pytest.importorskip("pytest_timeout")
+    process = start(project, "--timeout=3", "--timeout-method=thread")
+    text, _ = process.communicate(timeout=30)
+    assert "Timeout" in text
+    assert process.returncode == 1
+    assert all_gone(process.pid)

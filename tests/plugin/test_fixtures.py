@@ -1,0 +1,260 @@
+"""The fixtures: what they give, whose a session is, and what a run pays for them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from plugin.conftest import Project, Servers
+
+LOADED = """
+import sys, pytest
+assert pytest.main(sys.argv[1:]) == 0
+print("modules:", *sys.modules)
+"""
+
+
+def modules(project: Project, *args: str) -> set[str]:
+    """The modules that a run of a project without a realtime test has loaded."""
+    result = subprocess.run(
+        [sys.executable, "-c", LOADED, "-p", "no:cacheprovider", *args],
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        cwd=project.path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(result.stdout.rpartition("modules:")[2].split())
+
+
+def test_what_every_run_pays(project: Project) -> None:
+    (project.path / "pytest.ini").unlink()
+    (project.path / "test_it.py").write_text("def test_it(): pass")
+    added = modules(project, "-p", "pytest_realtime_asr.plugin") - modules(project)
+    own = {name for name in added if name.startswith("pytest_realtime_asr")}
+    assert len(own) <= 5
+    roots = {name.partition(".")[0] for name in added}
+    assert not roots & {"asyncio", "numpy", "websockets", "msgspec", "jiwer", "scipy"}
+
+
+def test_the_three_examples(project: Project, clips: str) -> None:
+    clip = str(Path(clips).with_name("turn-right.wav"))
+    project.write(
+        """
+@pytest.mark.latency_budget("final_from_commit", p95="2s")
+@pytest.mark.wer_threshold(0.12)
+def test_commands(realtime, corpus):                          # a plain function
+    realtime.transcribe(corpus)
+
+@pytest.mark.asyncio
+async def test_second_utterance(realtime_session, corpus):    # a connected session
+    first = await realtime_session.transcribe(corpus["turn-right"])
+    again = await realtime_session.transcribe(corpus["open-door"])
+    assert first.text != again.text
+
+@pytest.mark.asyncio
+async def test_commit_before_update(realtime):
+    async with realtime.connect(configure=False) as session:
+        await session.send_raw({"type": "input_audio_buffer.commit"})
+        assert (await session.expect("error")).code == "model_not_validated"
+"""
+    )
+    (project.path / "one.jsonl").write_text(
+        Path(clips).read_text().splitlines()[0].replace("turn-right.wav", clip)
+    )
+    one = "--realtime-corpus=one.jsonl"
+    arguments = ("--realtime-pace=1", one, "-k", "commands")
+    project.run(*arguments).assert_outcomes(passed=1, deselected=2)
+    project.run("-k", "not commands").assert_outcomes(passed=2, deselected=1)
+
+
+def test_what_a_transcription_holds(project: Project) -> None:
+    project.write(
+        """
+def test_one(realtime, corpus):
+    take = realtime.transcribe(corpus["turn-right"])
+    assert take.text == take.partials[-1] == take.utterance.text
+    assert take.usage.completion == 4
+    assert take.metrics["final_from_commit"] > 0
+    assert take.timeline.final.text == take.text
+    assert take.trace.records
+    assert not take.violations and not take.lost
+
+def test_several(realtime, corpus):
+    given = [corpus["turn-right"], corpus["open-door"], corpus["turn-right"]]
+    takes = realtime.transcribe(given, concurrency=3)
+    assert [take.text for take in takes] == [each.text for each in given]
+    assert len({take.session for take in takes}) == 3
+
+def test_what_it_knows(realtime, realtime_target):
+    assert realtime.target.endswith("/v1/realtime")
+    assert (realtime.model, realtime.dialect) == ("scripted", "vllm")
+
+def test_what_expect_passes_over_is_kept(realtime_session, corpus):
+    take = realtime_session.transcribe(corpus["turn-right"])
+    done = realtime_session.expect("transcription.done")
+    assert done.text == take.text
+    with pytest.raises(Lost, match="waited"):
+        realtime_session.expect("transcription.done", timeout=0.2)
+    assert realtime_session.timeline.session == realtime_session.id
+
+def test_concurrency(realtime, corpus):
+    with pytest.raises(ValueError, match="1 or more"):
+        realtime.transcribe(corpus, concurrency=0)
+"""
+    )
+    project.run().assert_outcomes(passed=5)
+
+
+def test_utterance(project: Project, clips: str) -> None:
+    project.write(
+        """
+@pytest.mark.wer_threshold(0)
+def test_each(realtime, utterance):
+    realtime.transcribe(utterance)
+
+@pytest.mark.parametrize("utterance", ["mine"])
+def test_own(utterance):
+    assert utterance == "mine"
+"""
+    )
+    result = project.run("-v", f"--realtime-corpus={clips}")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines_random(
+        ["*::test_each?turn-right? PASSED*", "*::test_each?open-door? PASSED*"]
+    )
+
+
+def test_asked_for_by_name(project: Project) -> None:
+    project.write(
+        """
+def test_in_time(request):
+    corpus = request.getfixturevalue("corpus")
+    request.getfixturevalue("realtime").transcribe([corpus["turn-right"]])
+
+@pytest.fixture(params=["realtime"])
+def server(request):
+    return request.getfixturevalue(request.param)
+
+def test_refused(server):
+    session = server.connect(configure=False).open()
+    session.send_raw({"type": "input_audio_buffer.commit"})
+    session.expect("error")
+"""
+    )
+    result = project.run("--realtime-report=out.jsonl")
+    result.assert_outcomes(passed=2)
+    assert [row["test"] for row in project.rows()] == ["test_it.py::test_in_time"]
+
+
+def test_a_session_left_open_is_closed_and_judged(
+    project: Project, servers: Servers
+) -> None:
+    project.write(
+        """
+def test_left(realtime, corpus):
+    global session
+    session = realtime.connect().open()
+    session.transcribe(corpus["turn-right"])
+
+def test_closed():
+    assert session.trace.end.how.value == "closed by us"
+    with pytest.raises(Exception):
+        session.send_raw("{}")
+"""
+    )
+    result = project.run(target=servers("--fault", "lost-delta").url)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*_ test_left _*", "rule deltas-add-up*"])
+
+
+def test_a_session_outlives_no_test(project: Project) -> None:
+    project.write(
+        """
+@pytest.fixture
+def late(realtime, corpus):
+    yield
+    realtime.transcribe(corpus["turn-right"])
+
+def test_it(late):
+    pass
+"""
+    )
+    result = project.run()
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines("*session can only be held while a test runs*")
+
+
+def test_a_failing_body_keeps_its_own_failure(
+    project: Project, servers: Servers
+) -> None:
+    project.write(
+        """
+@pytest.mark.latency_budget("final_from_commit", max="1ms")
+def test_it(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+    raise ZeroDivisionError("the body's own")
+
+@pytest.mark.xfail(raises=ZeroDivisionError, strict=True)
+def test_expected(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+    raise ZeroDivisionError
+"""
+    )
+    result = project.run(target=servers("--fault", "lost-delta").url)
+    result.assert_outcomes(failed=1, xfailed=1)
+    result.stdout.fnmatch_lines("E * ZeroDivisionError: the body's own")
+    result.stdout.no_fnmatch_line("Failed: *")
+
+
+def test_fake_server_for_the_users_own_clients(project: Project, clips: str) -> None:
+    project.write(
+        f"""
+def test_it(fake_server):
+    from pytest_realtime_asr import FakeServer
+    import urllib.request
+
+    server = fake_server(corpus=[{clips!r}], final_delay="50ms", faults=["echo"])
+    assert isinstance(server, FakeServer)
+    assert urllib.request.urlopen(server.url + "/health").status == 200
+    assert server.traces() == server.violations() == ()
+"""
+    )
+    project.run(target=None).assert_outcomes(passed=1)
+
+
+def test_own_server(project: Project, clips: str) -> None:
+    (project.path / "conftest.py").write_text(
+        f"""
+import pytest
+from pytest_realtime_asr import FakeServer
+
+@pytest.fixture(scope="session")
+def realtime_target():
+    with FakeServer(["--corpus", {clips!r}]) as server:
+        yield server.url
+
+@pytest.fixture(scope="session")
+def realtime_session_options():
+    return {{"language": "xx"}}
+"""
+    )
+    project.write(
+        """
+def test_it(realtime, corpus):
+    take = realtime.transcribe(corpus["turn-right"])
+    sent = [record.text for record in take.trace.records if record.text]
+    assert any('"language":"xx"' in text.replace(" ", "") for text in sent)
+
+def test_where(realtime, pytestconfig):
+    wanted = pytestconfig.getoption("realtime_target")
+    assert not wanted or realtime.target == wanted
+"""
+    )
+    arguments = ("--realtime-conformance", "-k", "test_it or test_where or one-final")
+    corpus = f"--realtime-corpus={clips}"
+    project.run(".", *arguments, corpus, target=None).assert_outcomes(passed=3)
+    other = project.url.replace("http", "ws") + "/v1/realtime"
+    project.run("-k", "where", target=other).assert_outcomes(passed=1)

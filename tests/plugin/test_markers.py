@@ -1,0 +1,240 @@
+"""Markers: what they refuse, what they judge, and what a failure says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from plugin.conftest import Project, Servers
+from pytest_realtime_asr import trace
+
+NAMES = "first_partial_from_audio, *final_from_commit*"
+
+
+@pytest.mark.parametrize(
+    ("marker", "said"),
+    [
+        ('latency_budget("ttft", p95="1s")', f"*no metric 'ttft'; there are *{NAMES}"),
+        (
+            'latency_budget("sender_lateness", p95="1s")',
+            f"*measures the instrument, not the server; *{NAMES}",
+        ),
+        (
+            'latency_budget("final_from_commit", p96="1s")',
+            "*no keyword p96; there are p50, p90, p95, p99, max, mean, *over",
+        ),
+        ('latency_budget("final_from_commit", p95=800)', "*800 *'800ms'*"),
+        ('latency_budget("final_from_commit")', "*needs a limit: one of p50, *"),
+        ('latency_budget("final_from_commit", max="1s", over="session")', "*module"),
+        ('latency_budget(p95="1s")', "*latency_budget*missing*argument*'metric'*"),
+        ("wer_threshold(12)", "*12 is not a share: write 0.12 for 12 %"),
+        ("wer_threshold(0.1, normalizer='mine')", "*'mine'; there are *"),
+        ("wer_threshold()", "*wer_threshold*missing*argument*'limit'*"),
+        ("realtime(speed=2)", "*no speed; there are dialect, model, pace, *"),
+        ("realtime('vllm')", "*no positional argument; there are dialect, *"),
+        ("realtime(rules='all')", "*there are must, should and off"),
+        ("realtime(pace='2')", "*1.0 is real time, 0 is unpaced"),
+        ("realtime(chunk='1h')", "*'1h'*"),
+    ],
+)
+def test_wrong_markers(project: Project, marker: str, said: str) -> None:
+    project.write(f"@pytest.mark.{marker}\ndef test_it(realtime): pass")
+    result = project.run("--strict-markers", target=None)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: test_it.py::test_it: {said}"])
+
+
+def test_one_session_has_only_a_maximum(project: Project) -> None:
+    project.write(
+        """
+@pytest.mark.latency_budget("final_from_commit", p95="1s")
+def test_it(realtime, utterance): pass
+"""
+    )
+    result = project.run(target=None)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = '*p95: with the fixture utterance *only max= *; over="module" pools*'
+    result.stderr.fnmatch_lines([said.replace("[", "[[]")])
+
+
+def test_budgets(project: Project, servers: Servers) -> None:
+    project.write(
+        """
+pytestmark = pytest.mark.realtime(pace=1)
+beside = pytest.mark.latency_budget("connect", max="5s")
+
+@beside
+@pytest.mark.latency_budget("final_from_commit", max="50ms")
+@pytest.mark.latency_budget("final_from_commit", p50="5s", mean="5s")
+@pytest.mark.wer_threshold(0)
+def test_slow(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+
+def test_goes_on(): pass
+
+@beside
+@pytest.mark.realtime(pace=8)
+def test_unreal(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+
+@beside
+@pytest.mark.realtime(pace=8)
+class TestNearest:
+    @pytest.mark.realtime(chunk="50ms", pace=1.0)
+    def test_it(self, realtime, corpus):
+        take = realtime.transcribe(corpus["turn-right"])
+        sent = [record for record in take.trace.records if record.span]
+        assert sent[0].span.stop == 800
+"""
+    )
+    url = servers().url
+    result = project.run("--junitxml=out.xml", "--realtime-warmup=1", target=url)
+    result.assert_outcomes(passed=2, failed=2)
+    text = result.stdout.str()
+    # The first line says all.
+    first = re.search(
+        r"^final_from_commit max = (\d+) ms > 50 ms \(n=1, 1 over; proven\); "
+        r"server, not instrument \(late [\d.]+ ms\)$",
+        text,
+        re.MULTILINE,
+    )
+    assert first is not None
+    assert int(first[1]) >= 250
+    result.stdout.fnmatch_lines(
+        [
+            "*ms  turn-right  sess-????????-*  20??-??-?? ??:??:?? UTC",
+            "*trace: *.jsonl",
+            "*text: 'turn right and stop'",
+            f"again: pytest --realtime-target={url} * test_it.py::test_slow",
+        ]
+    )
+    (path,) = re.findall("trace: (.*)$", text.partition("test_unreal _")[0], re.M)
+    kept = trace.read(project.path / path)
+    assert "turn" in (kept.records[-1].text or "")
+    assert "INVALID, the server is not blamed: a latency at pace 8 is not real" in text
+    assert "cold final" in text
+    found = project.properties()
+    assert found["test_slow"]["realtime.verdict"] == "FAIL"
+    assert Path(found["test_slow"]["realtime.trace"]) == Path(path)
+    assert found["test_unreal"]["realtime.verdict"] == "INVALID"
+    assert found["test_it"]["realtime.verdict"] == "PASS"
+
+
+def test_the_three_worst(project: Project, servers: Servers) -> None:
+    project.write(
+        """
+@pytest.mark.realtime(pace=1)
+@pytest.mark.latency_budget("final_from_commit", p95="50ms", confidence=0.95)
+@pytest.mark.latency_budget("final_from_commit", p95="50ms")
+def test_it(realtime, corpus):
+    realtime.transcribe([corpus["turn-right"]] * 4, concurrency=4)
+"""
+    )
+    result = project.run(target=servers().url)
+    result.assert_outcomes(failed=1)
+    text = result.stdout.str().partition("= realtime speech")[0]
+    assert re.search(r"p95 = \d+ ms > 50 ms \(95% CI .*; n=4, 4 over; \S*", text)
+    assert "INCONCLUSIVE" in text or "proven" in text
+    paths = set(re.findall("trace: (.*)$", text, re.M))
+    assert len(paths) == 3
+    sessions = {trace.read(project.path / path).started for path in paths}
+    assert len(sessions) == 3
+
+
+def test_a_marker_needs_a_session(project: Project) -> None:
+    project.write(
+        """
+@pytest.mark.latency_budget("final_from_commit", max="5s")
+def test_nothing(realtime): pass
+
+@pytest.mark.wer_threshold(0.1)
+def test_without_the_fixture(): pass
+
+@pytest.mark.latency_budget("first_partial_from_speech", max="5s")
+@pytest.mark.realtime(pace=1)
+def test_without_words(realtime, corpus):
+    realtime.transcribe(corpus["tone"])
+"""
+    )
+    result = project.run("--realtime-corpus=bundled:odd")
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "*max <= 5000 ms: judged no session: nothing was measured",
+            "*wer <= 0.100: judged no session: nothing was measured",
+            "first_partial_from_speech max <= 5000 ms: cannot be measured in 1 of 1 *",
+        ]
+    )
+
+
+def test_wer_shows_the_texts(project: Project, clips: str) -> None:
+    manifest = Path(clips)
+    wrong = manifest.with_name("wrong.jsonl")
+    wrong.write_text(manifest.read_text().replace("right and", "left and"))
+    project.write(
+        """
+@pytest.mark.wer_threshold(0.1)
+def test_it(realtime, corpus):
+    realtime.transcribe(corpus)
+
+@pytest.mark.wer_threshold(0.2)
+def test_lenient(realtime, corpus):
+    realtime.transcribe(corpus)
+"""
+    )
+    result = project.run(f"--realtime-corpus={wrong}")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "wer = 0.125 > 0.100 (95% CI *; n=2, 8 words, S=1 D=0 I=0; *",
+            "sess-* turn-right: 1 wrong of 4",
+            "*turn*left*and*stop*",
+            "*turn*right*and*stop*",
+            "again: pytest *test_it.py::test_it",
+        ]
+    )
+
+
+POOLED = """
+@pytest.mark.realtime(pace=1)
+@pytest.mark.latency_budget("final_from_commit", p95="{limit}", over="module")
+def test_it(realtime, utterance):
+    realtime.transcribe(utterance)
+"""
+
+
+@pytest.mark.parametrize(
+    ("workers", "limit"),
+    [
+        ((), "5s"),
+        ((), "50ms"),
+        pytest.param(("-n2", "--dist=loadfile"), "50ms", marks=pytest.mark.slow),
+    ],
+)
+def test_pooled_over_the_module(
+    project: Project,
+    servers: Servers,
+    bits: str,
+    workers: tuple[str, ...],
+    limit: str,
+) -> None:
+    project.write(POOLED.format(limit=limit))
+    project.write("def test_beside(): pass", name="test_beside")
+    arguments = (*workers, f"--realtime-corpus={bits}")
+    result = project.run(*arguments, target=servers().url, apart=bool(workers))
+    if limit == "5s":
+        result.assert_outcomes(passed=3)
+        result.stdout.fnmatch_lines("*p95 = * <= 5000 ms (*; n=2, 0 over; *")
+        return
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*_ test_it?bob? _*",
+            "final_from_commit p95 = * > 50 ms (*; n=2, 2 over; *",
+            "*trace: *",
+            "*trace: *",
+            "again: pytest *test_it.py",
+        ]
+    )

@@ -1,0 +1,150 @@
+"""Options: where they may stand, which place wins, and what is said of wrong ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from plugin.conftest import Project
+
+TARGET = """
+def test_it(realtime_target):
+    print("target:", realtime_target)
+"""
+
+
+def test_precedence(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write(TARGET)
+
+    def said(*args: str) -> str:
+        result = project.run("-s", *args, target=None)
+        (line,) = (line for line in result.outlines if "target:" in line)
+        return line.rpartition("target: ")[2].rstrip(".")
+
+    monkeypatch.setenv("REALTIME_TARGET", "environment:1")
+    assert said() == "environment:1"
+    project.ini("realtime_target = ini:1")
+    assert said() == "ini:1"
+    assert said("--realtime-target=line:1") == "line:1"
+
+
+def test_the_command_line_is_above_markers_and_fixtures(project: Project) -> None:
+    (project.path / "conftest.py").write_text(
+        """
+import pytest
+
+@pytest.fixture(scope="session")
+def realtime_session_options():
+    return {"language": "fixture"}
+"""
+    )
+    project.write(
+        """
+@pytest.mark.realtime(pace=0.001, chunk="50ms")
+def test_it(realtime, corpus):
+    take = realtime.transcribe(corpus["turn-right"])
+    assert take.metrics["final_from_commit"] < 60_000
+    sent = [record for record in take.trace.records if record.span]
+    assert sent[0].span.stop == 800  # 50 ms, as the marker says
+    assert any("line" in (record.text or "") for record in take.trace.records)
+"""
+    )
+    options = '--realtime-session-options={"language": "line"}'
+    project.run("--realtime-pace=8", options).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("pace=fast", "*--realtime-pace: *fast*"),
+        ("pace=-1", "*--realtime-pace: *1.0 is real time*"),
+        ("chunk=100", "*--realtime-chunk: *'800ms'*"),
+        ("rules=all", "*--realtime-rules: 'all'; there are must, should and off"),
+        ("warmup=few", "*--realtime-warmup: *neither auto nor a number*"),
+        ("timeout=-3", "*--realtime-timeout: *"),
+        ("session-options=[1]", "*--realtime-session-options: not a JSON object*"),
+        ("header=X-Token", "*--realtime-header: *X-Token=MY_VARIABLE"),
+        ("header=X=NO_SUCH", "*--realtime-header: the header X names *not set; *"),
+        ("report=out.doc", "*--realtime-report: *there is: *jsonl*"),
+        ("dialect=klingon", "*--realtime-dialect: *klingon*vllm*"),
+    ],
+)
+def test_wrong_options(project: Project, wrong: str, said: str) -> None:
+    project.write("def test_plain(): pass")
+    result = project.run(f"--realtime-{wrong}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([said])
+    result.stderr.no_fnmatch_line("*Traceback*")
+
+
+def test_wrong_ini(project: Project) -> None:
+    project.ini("realtime_chunk = long")
+    result = project.run(target=None)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*realtime_chunk in the ini file: *"])
+
+
+def test_without_a_target(project: Project) -> None:
+    project.write(
+        """
+def test_one(realtime): pass
+def test_session(realtime_session): pass
+@pytest.mark.wer_threshold(0.1)
+def test_marked(realtime, corpus): pass
+def test_plain(corpus): assert corpus["turn-right"].words[0].text == "turn"
+"""
+    )
+    result = project.run("--realtime-conformance", "test_it.py", target=None)
+    outcomes = result.parseoutcomes()
+    assert outcomes["passed"] == 1
+    assert outcomes["errors"] == result.ret + 2 + 12  # and all of the suite
+    said = "no server to test: pass --realtime-target=URL (or =fake, or =reference)*"
+    result.stdout.fnmatch_lines([said])
+    result.stdout.no_fnmatch_line("realtime: *")
+
+
+def test_header(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write("def test_plain(): pass")
+    line = "realtime: ws://*/v1/realtime, vllm, model scripted, corpus bundled:odd"
+    project.run("--realtime-corpus=bundled:odd").stdout.fnmatch_lines([line])
+    project.run("-q").stdout.no_fnmatch_line("realtime: *")
+    # One that is always there is not asked by a run that may have no use for it.
+    monkeypatch.setenv("REALTIME_TARGET", "ws://127.0.0.1:1/path?key=secret")
+    line = "realtime: ws://127.0.0.1:1/path"
+    project.run(target=None).stdout.fnmatch_lines([line])
+
+
+def test_an_unknown_model_is_told_by_the_server(project: Project) -> None:
+    project.write(
+        """
+def test_it(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+"""
+    )
+    result = project.run("--realtime-model=whisper-none")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*Lost: refused: *`whisper-none` does not exist*"])
+
+
+@pytest.mark.parametrize(
+    ("corpus", "said"),
+    [
+        ("nowhere.jsonl", "*--realtime-corpus: *nowhere.jsonl: there is no such*"),
+        ("bundled:none", "*--realtime-corpus: *bundled:none*bundled:english*"),
+        ("wrong.jsonl", "*--realtime-corpus: *wrong.jsonl*"),
+    ],
+)
+def test_wrong_corpus(project: Project, corpus: str, said: str) -> None:
+    (project.path / "wrong.jsonl").write_text('{"audio": 3}\n')
+    project.write(
+        """
+def test_corpus(realtime, corpus): pass
+def test_plain(): pass
+"""
+    )
+    project.write("def test_each(realtime, utterance): pass", name="test_each")
+    result = project.run(
+        f"--realtime-corpus={corpus}", "--continue-on-collection-errors"
+    )
+    result.assert_outcomes(passed=1, errors=2)
+    result.stdout.fnmatch_lines([said, said])
+    result.stdout.no_fnmatch_line("*Traceback*")

@@ -1,0 +1,200 @@
+"""What is left of a run: JUnit properties, JSON Lines, the table, and no secret."""
+
+from __future__ import annotations
+
+import pytest
+
+from plugin.conftest import Project, Servers
+
+TESTS = """
+@pytest.mark.realtime(pace=1)
+@pytest.mark.latency_budget("final_from_commit", max="5s")
+def test_budget(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+
+@pytest.mark.wer_threshold(0)
+def test_wer(realtime, corpus):
+    realtime.transcribe([corpus["turn-right"], corpus["open-door"]])
+
+def test_with_a_name_that_is_longer_than_its_column(realtime_session, corpus):
+    realtime_session.transcribe(corpus["turn-right"])
+    realtime_session.transcribe(corpus["open-door"])
+
+def test_plain(): pass
+"""
+
+
+def test_reports(project: Project) -> None:
+    project.write(TESTS)
+    (project.path / "conftest.py").write_text(
+        """
+def pytest_runtest_logreport(report):
+    for name, value in report.user_properties:
+        assert type(name) is str and type(value) in (str, int, float), (name, value)
+"""
+    )
+    result = project.run("--junitxml=out.xml", "--realtime-report=deep/out.jsonl")
+    result.assert_outcomes(passed=4)
+    found = project.properties()
+    assert found["test_plain"] == {}
+    budget = found["test_budget"]
+    names = {name.removeprefix("realtime.") for name in budget}
+    assert names >= {"target", "dialect", "planned", "lost", "wer", "verdict", "proven"}
+    assert names >= {
+        f"final_from_commit_ms.{key}" for key in ("p50", "p95", "max", "n")
+    }
+    assert budget["realtime.target"].endswith("/v1/realtime")
+    assert budget["realtime.verdict"] == "PASS"
+    assert budget["realtime.proven"] == "no"
+    assert found["test_wer"]["realtime.final_from_commit_ms.n"] == "2"
+    rows = project.rows("deep/out.jsonl")
+    assert [row["utterance"] for row in rows] == [
+        "turn-right",
+        "turn-right",
+        "open-door",
+        "turn-right",
+        "open-door",
+    ]
+    assert rows[-1]["test"].startswith("test_it.py::test_with_a_name")
+    assert rows[0]["text"] == rows[0]["reference"] == "turn right and stop"
+    assert rows[0]["metrics"]["final_from_commit"] < 5000
+    # The table.
+    text = result.stdout.str().partition("= realtime speech recognition =")[2]
+    table = text.partition("\\n")[2].partition("\\n====")[0].splitlines()
+    assert all(len(line) <= 80 for line in table)
+    result.stdout.fnmatch_lines(
+        [
+            "ws://*, model scripted",
+            "*plan judg lost*verdict",
+            "test_budget * 1    1    0 * 0.0% PASS",
+            "test_wer  * 2    2    0 * 0.0% PASS",
+            "..*its_column * 2    2    0 * 0.0%",
+        ]
+    )
+    assert "test_plain" not in "\\n".join(table)
+
+
+def test_a_report_begins_anew(project: Project) -> None:
+    project.write(
+        """
+def test_it(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+"""
+    )
+    project.ini("realtime_report = out.jsonl")
+    for _ in range(2):
+        project.run("-o", f"realtime_target={project.url}", target=None)
+        assert len(project.rows()) == 1
+
+
+@pytest.mark.parametrize("args", [("-p", "no:terminal"), ("-k", "plain or session")])
+def test_no_table(project: Project, args: tuple[str, str]) -> None:
+    project.write(
+        """
+def test_measured(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+
+def test_session(realtime_session): pass
+
+def test_plain(): pass
+"""
+    )
+    result = project.run(*args)
+    assert result.ret == 0
+    result.stdout.no_fnmatch_line("*realtime speech recognition*")
+
+
+def test_lost_ones_in_reports(project: Project, servers: Servers) -> None:
+    project.write(
+        """
+def test_it(realtime, corpus):
+    realtime.transcribe([corpus["turn-right"], corpus["turn-right"]])
+
+def test_caught(realtime, corpus):
+    with pytest.raises(Lost, match="1011") as caught:
+        realtime.transcribe(corpus["turn-right"])
+    assert caught.value.how == "closed"
+
+def test_caught_in_a_session(realtime_session, corpus):
+    with pytest.raises(Lost):
+        realtime_session.transcribe(corpus["turn-right"])
+"""
+    )
+    url = servers("--fault", "close").url
+    arguments = ("--junitxml=out.xml", "--realtime-report=out.jsonl")
+    result = project.run(*arguments, target=url)
+    result.assert_outcomes(passed=2, failed=1)
+    said = "2 of 2 utterances have no final; turn-right closed: *code 1011*"
+    result.stdout.fnmatch_lines([said, "test_it * 2    0    2 *"])
+    assert [row["lost"] for row in project.rows()] == ["closed"] * 4
+    found = project.properties()["test_it"]
+    assert (found["realtime.planned"], found["realtime.lost"]) == ("2", "2")
+
+
+def test_nothing_secret(
+    project: Project, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = ("correct-horse", "battery-staple", "in-the-query")
+    project.write(
+        """
+import os
+
+@pytest.mark.latency_budget("final_from_commit", max="1ms")
+def test_budget(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+
+def test_said(realtime_session):
+    realtime_session.send_raw({"type": os.environ["OWN_KEY"]})
+    realtime_session.expect("error")
+    assert not realtime_session.trace
+
+def test_lost(realtime, corpus):
+    with realtime.connect(model=os.environ["TOKEN"]) as session:
+        session.transcribe(corpus["turn-right"])
+
+def test_refused(realtime):
+    realtime.transcribe(3)
+"""
+    )
+    monkeypatch.setenv("OWN_KEY", secrets[0])
+    monkeypatch.setenv("REALTIME_API_KEY", secrets[0])
+    monkeypatch.setenv("TOKEN", secrets[1])
+    url = servers("--api-key-env", "OWN_KEY").url.replace("http:", "ws:")
+    result = project.run(
+        "-vv",
+        "-l",
+        "--junitxml=out.xml",
+        "--realtime-report=out.jsonl",
+        "--realtime-header=X-Token=TOKEN",
+        "-o",
+        f"realtime_target={url}/v1/realtime?key={secrets[2]}",
+        target=None,
+    )
+    result.assert_outcomes(failed=4)
+    texts = [path.read_bytes() for path in project.path.rglob("*") if path.is_file()]
+    texts += [result.stdout.str().encode()]
+    assert any(b'"vantage":"client"' in text for text in texts)
+    body = b"\\n".join(texts)
+    assert [secret for secret in secrets if secret.encode() in body] == []
+
+
+def test_fake_by_hand_is_like_the_target_fake(
+    project: Project, servers: Servers
+) -> None:
+    project.write(
+        """
+def test_right(realtime, corpus):
+    assert realtime.transcribe(corpus["turn-right"]).text == "turn right and stop"
+
+def test_other(realtime, corpus):
+    assert realtime.transcribe(corpus["open-door"]).text == "turn right"
+"""
+    )
+
+    def outcomes(target: str) -> list[tuple[str, str]]:
+        project.run("--realtime-report=out.jsonl", target=target).assert_outcomes(
+            passed=1, failed=1
+        )
+        return [(row["utterance"], row["text"]) for row in project.rows()]
+
+    assert outcomes("fake") == outcomes(servers().url)

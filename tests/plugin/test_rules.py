@@ -1,0 +1,51 @@
+"""Rules watch every session of every test."""
+
+from __future__ import annotations
+
+from plugin.conftest import Project, Servers
+
+TEST = """
+def test_it(realtime, corpus):
+    realtime.transcribe([corpus["turn-right"]] * 2, concurrency=2)
+
+@pytest.mark.realtime(rules="off")
+def test_off(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+"""
+
+
+def test_a_broken_rule_fails_the_test(project: Project, servers: Servers) -> None:
+    project.write(TEST)
+    url = servers("--fault", "lost-delta").url
+    result = project.run("--junitxml=out.xml", target=url)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["rule deltas-add-up*, in 2 sessions; *"])
+    found = project.properties()
+    assert found["test_it"]["realtime.violations"] == "deltas-add-up"
+    project.run("--realtime-rules=off", target=url).assert_outcomes(passed=2)
+
+
+def test_should(project: Project, servers: Servers) -> None:
+    project.write(TEST)
+    url = servers("--fault", "novelty").url
+    must = project.run(target=url).parseoutcomes()
+    should = project.run("--realtime-rules=should", target=url).parseoutcomes()
+    assert should == {"failed": 2}  # above the marker
+    assert must in ({"passed": 2}, {"passed": 1, "failed": 1})
+
+
+def test_frames_by_hand_blame_nobody(project: Project) -> None:
+    project.write(
+        """
+def test_it(realtime_session, corpus):
+    realtime_session.send_raw('{"type": ')
+    assert realtime_session.expect("error").code == "invalid_json"
+    realtime_session.send_raw({"type": "nonsense"})
+    realtime_session.send_raw(b"binary")
+    realtime_session.expect("error")
+    assert realtime_session.expect("error").code == "invalid_frame"
+    assert realtime_session.transcribe(corpus["turn-right"]).text
+    assert realtime_session.violations == ()
+"""
+    )
+    project.run("--realtime-rules=should").assert_outcomes(passed=1)

@@ -1,0 +1,59 @@
+"""Several workers: they take turns, share a server and lose nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from plugin.conftest import Project, Servers
+from plugin.test_markers import POOLED
+from plugin.test_modes import AWAITED, PLAIN, outcomes
+
+
+@pytest.mark.slow
+def test_the_same_outcomes_one_after_the_other(project: Project) -> None:
+    project.write(PLAIN + AWAITED.format(mark="@pytest.mark.asyncio"))
+    arguments = ("-n2", "-Werror", "--realtime-report=out.jsonl", "--junitxml=out.xml")
+    result = project.run(*arguments, target="fake", apart=True)
+    outcomes(result, passed=5, failed=3)
+    rows = sorted(project.rows(), key=lambda row: row["started"])
+    assert len(rows) == 7
+    assert len({row["target"] for row in rows}) == 1
+    spans = [
+        (begun, begun + timedelta(microseconds=row["end"]["at"] / 1e3))
+        for row in rows
+        for begun in [datetime.fromisoformat(row["started"])]
+    ]
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    # The same properties as without workers.
+    apart = project.properties()
+    project.run("--junitxml=one.xml").assert_outcomes(passed=5, failed=3)
+    alone = project.properties("one.xml")
+    assert {name: set(row) for name, row in apart.items()} == {
+        name: set(row) for name, row in alone.items()
+    }
+
+
+def test_what_cannot_be_judged(project: Project, servers: Servers, bits: str) -> None:
+    project.write(
+        """
+@pytest.mark.parametrize("count", range(2))
+@pytest.mark.realtime(pace=1)
+@pytest.mark.latency_budget("final_from_commit", max="5s")
+def test_it(realtime, corpus, count):
+    realtime.transcribe(corpus["bit"])
+"""
+    )
+    project.write(POOLED.format(limit="5s"), name="test_pooled")
+    project.write("@pytest.mark.realtime(x=1)\ndef test_x(): pass", name="test_x")
+    arguments = ("-n2", "--realtime-parallel", f"--realtime-corpus={bits}")
+    result = project.run(*arguments, target=servers().url, apart=True)
+    result.assert_outcomes(failed=2, errors=3)
+    for said in (
+        "*INVALID, *blamed: sessions of other workers ran at the same time*",
+        "*over='module' needs all tests * run xdist with --dist loadfile",
+        "*test_x: realtime: no x; there are dialect*",
+    ):
+        result.stdout.fnmatch_lines([said])
