@@ -31,6 +31,7 @@ class _Held:
         self.live = run.session(plan)
 
     async def open(self, *, configure: bool) -> None:
+        await asyncio.to_thread(self.run.take_turn)
         await self.live.open()
         if configure:
             await self.live.configure()
@@ -158,7 +159,6 @@ class Connect:
 
     def open(self) -> Session:
         """Open the session; the end of the test closes it. Raises `Lost`."""
-        self._run.take_turn()
         self._held = _Held(self._run, self._plan)
         _block(self._run, self._held.open(configure=self._configure))
         return Session(self._held)
@@ -176,7 +176,6 @@ class Connect:
         _block(self._run, self._held.live.close())
 
     async def __aenter__(self) -> AsyncSession:
-        await asyncio.to_thread(self._run.take_turn)
         self._held = _Held(self._run, self._plan)
         await _await(self._run, self._held.open(configure=self._configure))
         return AsyncSession(self._held)
@@ -213,7 +212,6 @@ class AsyncRealtime:
         """As `Realtime.transcribe`."""
         __tracebackhide__ = True
         run = self._realtime._run
-        await asyncio.to_thread(run.take_turn)
         takes = await _await(run, self._realtime._hold(what, concurrency))
         return _given(what, takes)
 
@@ -278,7 +276,6 @@ class Realtime:
         so many sessions run at a time, begun evenly over the length of a chunk.
         """
         __tracebackhide__ = True
-        self._run.take_turn()
         takes = _block(self._run, self._hold(what, concurrency))
         return _given(what, takes)
 
@@ -287,6 +284,7 @@ class Realtime:
     ) -> list[Take]:
         if concurrency < 1:
             raise ValueError(f"concurrency is {concurrency}; it should be 1 or more")
+        await asyncio.to_thread(self._run.take_turn)
         alone = isinstance(what, Utterance)
         utterances = [what] if isinstance(what, Utterance) else list(what)
         free = asyncio.Semaphore(concurrency)

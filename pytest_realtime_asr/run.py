@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -119,6 +120,7 @@ class Run:
         self._ledger: Ledger | None = None
         self._hosts: dict[str, Host | Unreachable] = {}
         self._suspect: tuple[str, datetime] | None = None
+        self._taking = threading.Lock()
         self._turn: FileLock | None = None
         if shared is not None and not settings.parallel:
             self._turn = FileLock(shared / "turn.lock", thread_local=False)
@@ -188,9 +190,16 @@ class Run:
         Called before a session is opened, and not on the loop, which it would block.
         """
         ledger = self._running()
-        if self._turn is not None and not ledger.locked:
+        if self._turn is None:
+            return
+        with self._taking:
+            if ledger.locked:
+                return
             self._turn.acquire()
             ledger.locked = True
+            if self._ledger is not ledger:  # the test has ended while it waited
+                self._turn.release()
+                ledger.locked = False
 
     def session(self, plan: Plan) -> Live:
         """A new session of the running test."""

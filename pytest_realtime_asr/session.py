@@ -127,6 +127,8 @@ class Live:
     async def open(self) -> None:
         """Connect and wait until the server is ready. Raises `Lost`."""
         limits = self.plan.limits
+        self._recorder.begin()
+        self._began = time.monotonic_ns()
         try:
             self._wire = await connect(self.plan.access, timeout=limits.connect)
         except Unreachable as error:

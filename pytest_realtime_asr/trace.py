@@ -216,7 +216,8 @@ class Recorder:
     """The one mutable thing of a session: it collects records and freezes a Trace.
 
     ``secrets`` are removed from everything that is recorded, so that no report can
-    show them. ``clock`` gives nanoseconds; the recorder's zero is its construction.
+    show them. ``clock`` gives nanoseconds; the zero is the last `begin`, at first the
+    construction.
     """
 
     def __init__(
@@ -231,8 +232,6 @@ class Recorder:
     ) -> None:
         self._secrets = _spellings(secrets)
         self._clock = clock
-        self._zero = clock()
-        self._started = datetime.now(UTC)
         self._vantage = vantage
         self._dialect = dialect
         self._rate = rate
@@ -240,6 +239,12 @@ class Recorder:
         self._opened: int | None = None
         self._end: End | None = None
         self.records: list[Record] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """Count the time from now on: the connection is begun."""
+        self._zero = self._clock()
+        self._started = datetime.now(UTC)
 
     def now(self) -> int:
         """Nanoseconds since the recorder's zero."""

@@ -322,7 +322,7 @@ class _Server:
             case Append(audio=audio):
                 return self._append(audio)
         moves = TABLE[Sender.CLIENT][self._state]
-        if message.move == BEGIN and self._state == "fresh":
+        if message.move in (BEGIN, FINISH) and self._state == "fresh":
             return _refuse("model_not_validated", "Send session.update first")
         if message.move not in moves:
             return Reaction()  # a final commit with nothing begun, or one too many
@@ -433,7 +433,7 @@ def _early_commit(observation: Observation) -> Outcome:
     asked = [
         index
         for index in _records(observation, CommitEvent, Sender.CLIENT)
-        if index < first and observation.messages[index].move == BEGIN
+        if index < first
     ]
     what = "a commit before session.update"
     return _answered(observation, asked, what, "model_not_validated")
