@@ -398,6 +398,7 @@ MISUSES: Mapping[str, tuple[tuple[str, ...], str | bytes, str]] = {
     ),
     "wrong model": ((), UPDATE.replace('"m"', '"n"'), "model_not_found"),
     "early commit": ((), BEGIN, "model_not_validated"),
+    "early end": ((), FINISH, "model_not_validated"),
     "odd audio": (
         (UPDATE, BEGIN),
         '{"type":"input_audio_buffer.append","audio":"AAAA"}',
