@@ -166,6 +166,7 @@ def test_fault(loop: Loop, name: str) -> None:
     }
 
 
+@pytest.mark.slow
 def test_deaf(loop: Loop) -> None:
     with faking("deaf") as (url, fake):
         held = plan(url, pace=0.0, limits=BRIEF)

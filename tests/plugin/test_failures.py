@@ -96,6 +96,7 @@ def test_plain(): pass
     result.stdout.fnmatch_lines([said])
 
 
+@pytest.mark.slow
 def test_no_final(project: Project, servers: Servers) -> None:
     project.write(
         """

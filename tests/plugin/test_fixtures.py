@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from plugin.conftest import Project, Servers
 
 LOADED = """
@@ -225,6 +227,7 @@ def test_it(fake_server):
     project.run(target=None).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_own_server(project: Project, clips: str) -> None:
     (project.path / "conftest.py").write_text(
         f"""

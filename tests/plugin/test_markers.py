@@ -59,6 +59,7 @@ def test_it(realtime, utterance): pass
     result.stderr.fnmatch_lines([said.replace("[", "[[]")])
 
 
+@pytest.mark.slow
 def test_budgets(project: Project, servers: Servers) -> None:
     project.write(
         """

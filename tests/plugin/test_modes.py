@@ -63,6 +63,7 @@ def test_asyncio(project: Project, mode: str, mark: str) -> None:
     outcomes(result, passed=5, failed=3)
 
 
+@pytest.mark.slow
 def test_without_asyncio(project: Project) -> None:
     project.write(PLAIN)
     (project.path / "pytest.ini").write_text(
@@ -72,6 +73,7 @@ def test_without_asyncio(project: Project) -> None:
     outcomes(project.run(*arguments, apart=True), passed=3, failed=2)
 
 
+@pytest.mark.slow
 def test_anyio(project: Project) -> None:
     mark = "@pytest.mark.anyio"
     project.write(ANYIO.format(backend="asyncio") + PLAIN + AWAITED.format(mark=mark))
@@ -103,6 +105,7 @@ async def test_in_a_thread(realtime, corpus):
     result.stdout.fnmatch_lines("*on trio, use the blocking `with realtime.connect()`*")
 
 
+@pytest.mark.slow
 def test_a_blocked_loop_does_not_bend_the_numbers(project: Project) -> None:
     project.write(
         """

@@ -178,6 +178,7 @@ def test_refused(realtime):
     assert [secret for secret in secrets if secret.encode() in body] == []
 
 
+@pytest.mark.slow
 def test_fake_by_hand_is_like_the_target_fake(
     project: Project, servers: Servers
 ) -> None:

@@ -36,6 +36,7 @@ def test_the_same_outcomes_one_after_the_other(project: Project) -> None:
     }
 
 
+@pytest.mark.slow
 def test_what_cannot_be_judged(project: Project, servers: Servers, bits: str) -> None:
     project.write(
         """
