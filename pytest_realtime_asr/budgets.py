@@ -8,9 +8,9 @@ the instrument, not the server, decided the number.
   ``+inf`` and is never left out.
 - Our own lateness can only make a latency larger, never smaller. So a statistic that
   is within its limit is within it however late we were. One that is over is judged
-  again with each late sample that is over the limit put back onto the limit; if that
-  changes the verdict, it is ``INVALID``. A lost session is never put back: lateness
-  delays an answer, it does not take one away.
+  again with the lateness of each late sample taken off its value; if that changes the
+  verdict, it is ``INVALID``. A lost session stays lost: lateness delays an answer, it
+  does not take one away.
 - Without a confidence the observed statistic is judged, and it is said whether the
   sample proves the verdict at 95 %. With one, only proof passes and only proof fails.
 - A number that is not there is neither a zero nor a pass.
@@ -158,7 +158,7 @@ class Finding:
     ones among them, ``lost`` those by reason. ``needed`` is the least number of
     sessions with so many over that would prove the limit. ``late_ms`` is the largest
     lateness of the samples that the verdict rests on. ``excused`` counts samples that
-    were over and late.
+    may have been over for our lateness alone.
     """
 
     metric: str
@@ -493,12 +493,17 @@ def _judge(
     values = [sample.counted for sample in samples]
     bound = max(LATE_MS, LATE_SHARE * most)
     over = [sample for sample in samples if sample.counted > most]
-    excused = [s for s in over if s.late_ms > bound and not s.lost]
-    blamed = [s for s in over if s.late_ms <= bound or s.lost]
-    kept = [*(s.counted for s in samples if s.counted <= most)]
-    kept += [*(s.counted for s in blamed), *(most for _ in excused)]
+    prompt = [s.counted - (s.late_ms if s.late_ms > bound else 0.0) for s in samples]
+    excused = [
+        sample
+        for sample, least in zip(samples, prompt, strict=True)
+        if least <= most < sample.counted
+    ]
+    blamed = [
+        sample for sample, least in zip(samples, prompt, strict=True) if least > most
+    ]
     verdict = _verdict(values, limit, budget.confidence)
-    again = _verdict(kept, limit, budget.confidence)
+    again = _verdict(prompt, limit, budget.confidence)
     needed = None
     if stat.provable is not None:
         needed = samples_needed(stat.provable, level, over=len(over))
@@ -509,10 +514,10 @@ def _judge(
         verdict, reason = Verdict.INVALID, disturbed
     elif again is not verdict:
         verdict = Verdict.INVALID
-        latest = max(sample.late_ms for sample in excused)
+        late = [sample.late_ms for sample in samples if sample.late_ms > bound]
         reason = (
-            f"the instrument was late in {len(excused)} of the {len(over)} over "
-            f"(up to {_number(latest)} ms; more than {_number(bound)} ms is late)"
+            f"the instrument was late in {len(late)} of {n} sessions "
+            f"(up to {_number(max(late))} ms; more than {_number(bound)} ms is late)"
         )
     return Finding(
         metric=budget.metric,

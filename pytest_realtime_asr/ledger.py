@@ -117,8 +117,12 @@ class Transcription:
 
     @property
     def label(self) -> str:
-        """The id of its session, with its number where it was not the first in it."""
-        name = self.session or self.utterance.id
+        """The id of its session, with its number where it was not the first in it.
+
+        A session without an id is told by its utterance and its begin.
+        """
+        begun = f"{self.trace.started:%H:%M:%S.%f}"
+        name = self.session or f"{self.utterance.id}@{begun}"
         return f"{name}#{self.item + 1}" if self.item else name
 
 
@@ -183,7 +187,8 @@ def report(
     failures: list[str] = []
     judgements = []
     for budget, pool in pools.items():
-        samples = [_sample(take, budget.metric, paths) for take in pool]
+        counted = [take for take in pool if _counts(take, budget.metric)]
+        samples = [_sample(take, budget.metric, paths) for take in counted]
         found = judge(budget, samples, pace=terms.pace, parallel=terms.parallel)
         judgements.append(found)
         failures += [
@@ -209,6 +214,11 @@ def report(
         failures=tuple(failures),
         paths=tuple(paths.values()),
     )
+
+
+def _counts(take: Transcription, metric: str) -> bool:
+    """Whether a take counts for a metric: those of the connection count once."""
+    return take.item == 0 or metric not in metrics.ONCE
 
 
 def _sample(take: Transcription, metric: str, paths: Mapping[str, str]) -> Sample:
@@ -303,15 +313,17 @@ def character_errors(takes: Iterable[Transcription]) -> Errors:
 def statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:
     """``p50``, ``p95``, ``max`` and ``n`` of each metric that some take has.
 
-    A lost take is infinite in every metric that it does not have.
+    A lost take is infinite in every metric of the server. Metrics of the connection
+    count once for each session.
     """
     found: dict[str, dict[str, float]] = {}
-    for name in metrics.CATALOGUE:
-        values = [
-            math.inf if value is None else value
-            for take in takes
-            if (value := take.metrics[name]) is not None or take.lost
-        ]
+    for name, metric in metrics.CATALOGUE.items():
+        counted = (take for take in takes if _counts(take, name))
+        given = (
+            math.inf if take.lost and metric.gated else take.metrics[name]
+            for take in counted
+        )
+        values = [value for value in given if value is not None]
         if any(map(math.isfinite, values)):
             found[name] = {
                 "p50": quantile(values, 0.5),

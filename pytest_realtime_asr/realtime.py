@@ -15,7 +15,7 @@ from typing import Any, TypeVar, overload
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.ledger import Transcription, violations
 from pytest_realtime_asr.rules import Message, Violation
-from pytest_realtime_asr.run import Run, Take, hold
+from pytest_realtime_asr.run import Ledger, Run, Take, hold, prepare
 from pytest_realtime_asr.session import Live, Lost, Plan
 from pytest_realtime_asr.timeline import Timeline
 from pytest_realtime_asr.trace import Trace
@@ -24,29 +24,28 @@ T = TypeVar("T")
 
 
 class _Held:
-    """A session of the running test; its coroutines run on the loop of the run."""
+    """A session of a test; its coroutines run on the loop of the run."""
 
-    def __init__(self, run: Run, plan: Plan) -> None:
+    def __init__(self, run: Run, ledger: Ledger, plan: Plan) -> None:
         self.run = run
-        self.live = run.session(plan)
+        self.live = run.session(ledger, plan)
+        self._ledger = ledger
 
     async def open(self, *, configure: bool) -> None:
-        await asyncio.to_thread(self.run.take_turn)
+        await asyncio.to_thread(self.run.take_turn, self._ledger)
         await self.live.open()
         if configure:
             await self.live.configure()
 
     async def transcribe(self, utterance: Utterance) -> Take:
-        live = self.live
-        rate = live.plan.dialect.rate
-        audio = await asyncio.to_thread(utterance.audio.resample, rate)
-        item, lost, reason = live.items, "", ""
+        audio = await prepare(self.live, utterance)
+        take = Take(self.live, self.live.items, utterance, raised=True)
+        place = self.run.begun(self._ledger, take)
         try:
-            await live.transcribe(audio, utterance.id)
+            await self.live.transcribe(audio, utterance.id)
         except Lost as error:
-            lost, reason = error.how, str(error)
-        take = Take(live, item, utterance, lost, reason, raised=True)
-        await asyncio.to_thread(self.run.note, take)
+            take = replace(take, lost=error.how, reason=str(error))
+        await asyncio.to_thread(self.run.ended, self._ledger, place, take)
         return take
 
 
@@ -151,15 +150,18 @@ class AsyncSession(_View):
 class Connect:
     """``with`` gives a `Session`, ``async with`` an `AsyncSession`."""
 
-    def __init__(self, run: Run, plan: Plan, *, configure: bool) -> None:
+    def __init__(
+        self, run: Run, ledger: Ledger, plan: Plan, *, configure: bool
+    ) -> None:
         self._run = run
+        self._ledger = ledger
         self._plan = plan
         self._configure = configure
         self._held: _Held | None = None
 
     def open(self) -> Session:
         """Open the session; the end of the test closes it. Raises `Lost`."""
-        self._held = _Held(self._run, self._plan)
+        self._held = _Held(self._run, self._ledger, self._plan)
         _block(self._run, self._held.open(configure=self._configure))
         return Session(self._held)
 
@@ -176,7 +178,7 @@ class Connect:
         _block(self._run, self._held.live.close())
 
     async def __aenter__(self) -> AsyncSession:
-        self._held = _Held(self._run, self._plan)
+        self._held = _Held(self._run, self._ledger, self._plan)
         await _await(self._run, self._held.open(configure=self._configure))
         return AsyncSession(self._held)
 
@@ -221,6 +223,7 @@ class Realtime:
 
     def __init__(self, run: Run, plan: Plan) -> None:
         self._run = run
+        self._ledger = run.ledger
         self._plan = plan
         self.aio = AsyncRealtime(self)
 
@@ -256,7 +259,7 @@ class Realtime:
             model=self._plan.model if model is None else model,
             options=self._plan.options if options is None else options,
         )
-        return Connect(self._run, plan, configure=configure)
+        return Connect(self._run, self._ledger, plan, configure=configure)
 
     @overload
     def transcribe(self, what: Utterance, *, concurrency: int = 1) -> Transcription: ...
@@ -284,7 +287,7 @@ class Realtime:
     ) -> list[Take]:
         if concurrency < 1:
             raise ValueError(f"concurrency is {concurrency}; it should be 1 or more")
-        await asyncio.to_thread(self._run.take_turn)
+        await asyncio.to_thread(self._run.take_turn, self._ledger)
         alone = isinstance(what, Utterance)
         utterances = [what] if isinstance(what, Utterance) else list(what)
         free = asyncio.Semaphore(concurrency)
@@ -294,17 +297,22 @@ class Realtime:
             async with free:
                 if index < concurrency:
                     await asyncio.sleep(index * self._plan.chunk / concurrency)
-                take = await hold(self._run.session(self._plan), utterance)
-                take = replace(take, raised=alone)
+                live = self._run.session(self._ledger, self._plan)
+                begun = Take(live, 0, utterance, raised=alone)
+                place = self._run.begun(self._ledger, begun)
+                take = replace(await hold(live, utterance), raised=alone)
                 takes[index] = take
-                await asyncio.to_thread(self._run.note, take)
+                await asyncio.to_thread(self._run.ended, self._ledger, place, take)
                 if not alone:
                     ended = sum(take is not None for take in takes)
                     self._run.tell(f"{ended}/{len(takes)} utterances")
 
-        async with asyncio.TaskGroup() as tasks:
-            for index, utterance in enumerate(utterances):
-                tasks.create_task(one(index, utterance))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for index, utterance in enumerate(utterances):
+                    tasks.create_task(one(index, utterance))
+        except ExceptionGroup as group:  # such as audio that cannot be decoded
+            raise group.exceptions[0] from None
         self._run.tell("")
         return [take for take in takes if take is not None]
 

@@ -16,6 +16,7 @@ import msgspec
 from filelock import FileLock
 
 from pytest_realtime_asr import dialects, probe, target
+from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.ledger import Transcription
@@ -75,12 +76,17 @@ class Take:
 
 @dataclass(slots=True)
 class Ledger:
-    """The sessions of the test that is running, and the utterances in them."""
+    """The sessions of a test, and the utterances that were begun in them.
+
+    ``open`` are the places in ``takes`` of those that have not ended yet.
+    """
 
     test: str
     sessions: list[Live] = field(default_factory=list)
     takes: list[Take] = field(default_factory=list)
+    open: set[int] = field(default_factory=set)
     locked: bool = False
+    closed: bool = False
 
     @property
     def traces(self) -> tuple[tuple[Dialect, Trace], ...]:
@@ -176,7 +182,10 @@ class Run:
             options=options,
             pace=terms.pace,
             chunk=terms.chunk,
-            limits=Limits(silence=self.settings.timeout),
+            limits=Limits(
+                silence=self.settings.timeout,
+                beyond=max(60.0, 2 * self.settings.timeout),
+            ),
             secrets=self.settings.secrets,
         )
 
@@ -184,12 +193,18 @@ class Run:
         """From now on, sessions belong to this test."""
         self._ledger = Ledger(test)
 
-    def take_turn(self) -> None:
+    @property
+    def ledger(self) -> Ledger:
+        """That of the running test. Raises RuntimeError between the tests."""
+        if self._ledger is None:
+            raise RuntimeError("a realtime session can only be held while a test runs")
+        return self._ledger
+
+    def take_turn(self, ledger: Ledger) -> None:
         """Wait until no other worker measures; the end of the test gives it back.
 
         Called before a session is opened, and not on the loop, which it would block.
         """
-        ledger = self._running()
         if self._turn is None:
             return
         with self._taking:
@@ -197,36 +212,48 @@ class Run:
                 return
             self._turn.acquire()
             ledger.locked = True
-            if self._ledger is not ledger:  # the test has ended while it waited
+            if ledger.closed:  # while it waited
                 self._turn.release()
                 ledger.locked = False
 
-    def session(self, plan: Plan) -> Live:
-        """A new session of the running test."""
+    def session(self, ledger: Ledger, plan: Plan) -> Live:
+        """A new session of a test. Raises RuntimeError once the test has ended."""
+        _refuse_closed(ledger)
         live = Live(self.loop, plan)
-        self._running().sessions.append(live)
+        ledger.sessions.append(live)
         return live
 
-    def note(self, take: Take) -> None:
-        """Note an utterance of the running test; it is reported at once."""
-        ledger = self._running()
-        ledger.takes.append(take)
+    def begun(self, ledger: Ledger, take: Take) -> int:
+        """Note an utterance that begins, and give its place.
+
+        Until `ended` it counts as cut off, whatever becomes of whoever waits for it.
+        Raises RuntimeError once the test has ended.
+        """
+        _refuse_closed(ledger)
+        place = len(ledger.takes)
+        cut = replace(take, lost="cancelled", reason="cut off before its end")
+        ledger.takes.append(cut)
+        ledger.open.add(place)
+        return place
+
+    def ended(self, ledger: Ledger, place: int, take: Take) -> None:
+        """Note what became of an utterance; it is reported at once."""
+        ledger.takes[place] = take
+        ledger.open.discard(place)
         for sink in self.sinks:
             sink(ledger.test, take.transcription)
-
-    def _running(self) -> Ledger:
-        if self._ledger is None:
-            raise RuntimeError("a realtime session can only be held while a test runs")
-        return self._ledger
 
     def finish(self) -> Ledger | None:
         """Close what the running test has open, and give its ledger, once."""
         ledger, self._ledger = self._ledger, None
         if ledger is None:
             return None
+        ledger.closed = True
         try:
             if ledger.sessions:
                 self.loop.run(_close(ledger.sessions))
+            for place in sorted(ledger.open):
+                self.ended(ledger, place, ledger.takes[place])
             if any(live.trace.end.how in _TROUBLE for live in ledger.sessions):
                 self._suspect = ledger.test, datetime.now(UTC)
         finally:
@@ -287,6 +314,11 @@ class Run:
         most = WARMUPS if settings.warmup is None else settings.warmup
         deadline = time.monotonic() + WARMUP_TIME
         finals: list[float] = []
+        spoken = [utterance for utterance in self._warm() if utterance.text]
+        if most and not spoken:
+            return replace(
+                host, note="no warm-up: no utterance of the corpus has a text"
+            )
         for number in range(1, most + 1):
             self.tell(f"warming the server up, session {number}")
             left = deadline - time.monotonic()
@@ -302,7 +334,7 @@ class Run:
                 limits=Limits(silence=left, beyond=left),
                 secrets=settings.secrets,
             )
-            clip = min((u for u in self._warm() if u.text), key=lambda u: u.duration)
+            clip = min(spoken, key=lambda utterance: utterance.duration)
             take = self.loop.run(hold(Live(self.loop, plan), clip))
             end = take.live.trace.end
             if end.how is Ending.REFUSED:
@@ -348,9 +380,14 @@ class Run:
         return Host(self._access(text, dialect), row.model, row.cold, row.note)
 
 
+def _refuse_closed(ledger: Ledger) -> None:
+    if ledger.closed:
+        raise RuntimeError(f"{ledger.test} has ended: its sessions are closed")
+
+
 async def hold(live: Live, utterance: Utterance) -> Take:
     """One whole session with one utterance; a lost one is noted and not raised."""
-    audio = await asyncio.to_thread(utterance.audio.resample, live.plan.dialect.rate)
+    audio = await prepare(live, utterance)
     lost = reason = ""
     try:
         await live.open()
@@ -361,6 +398,12 @@ async def hold(live: Live, utterance: Utterance) -> Take:
     finally:
         await live.close()
     return Take(live, 0, utterance, lost, reason)
+
+
+async def prepare(live: Live, utterance: Utterance) -> Audio:
+    """The audio as the session sends it; decoded where it cannot hold up the loop."""
+    rate = live.plan.dialect.rate
+    return await asyncio.to_thread(lambda: utterance.audio.resample(rate))
 
 
 async def _close(sessions: list[Live]) -> None:

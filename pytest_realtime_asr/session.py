@@ -18,7 +18,7 @@ from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.rules import Message
-from pytest_realtime_asr.timeline import Commit, Event, Final, Refusal, Timeline
+from pytest_realtime_asr.timeline import Commit, Final, Refusal, Timeline
 from pytest_realtime_asr.trace import (
     Ending,
     Record,
@@ -44,7 +44,7 @@ _BREATH = 64  # frames read in a row before others on the loop get their turn
 class Lost(Exception):
     """A session ended, or was ended by us, before it gave what was awaited.
 
-    ``how`` is one word for a table: refused, hung, flooded, closed or broke.
+    ``how`` is one word for a table: refused, hung, flooded, closed, broke, cancelled.
     """
 
     def __init__(self, how: str, message: str) -> None:
@@ -59,6 +59,7 @@ _HOW = {
     Ending.DEADLINE: "hung",
     Ending.LIMIT: "flooded",
     Ending.BROKEN: "broke",
+    Ending.CANCELLED: "cancelled",
 }
 
 
@@ -118,6 +119,9 @@ class Live:
         self._finals: dict[int, Final] = {}
         self._refusals: list[tuple[int, Refusal]] = []  # (index in _heard, it)
         self._consumed = 0  # how much of _heard an `expect` has passed
+        self._since = 0  # the place in _heard from which refusals count
+        self._raw = False  # whether a frame was written by hand, which may be refused
+        self._failure: Exception | None = None  # of our own, while reading
         self._text = 0
         self.items = 0  # utterances that were begun; the next one has this number
         self._carrier = plan.dialect.append(b"").decode()
@@ -154,6 +158,7 @@ class Live:
         """Send a frame as it is; a mapping is sent as JSON, bytes as a binary frame."""
         if isinstance(message, Mapping):
             message = json.dumps(message)
+        self._raw = True
         await self._send(message, raw=True)
 
     async def expect(self, kind: str, *, timeout: float | None = None) -> Message:
@@ -181,27 +186,17 @@ class Live:
 
         ``audio`` is at the dialect's rate. Gives the number of the item. Raises `Lost`.
         """
-        limits, pace = self.plan.limits, self.plan.pace
-        total = limits.beyond + (audio.seconds / pace if pace else 0.0)
-        deadline = self._recorder.now() + round(total * 1e9)
         try:
-            async with asyncio.timeout(total):
-                item = await self._speak(audio, asset)
-        except TimeoutError:
-            self._give_up(
-                f"the server took the audio of {audio.seconds:.1f} s too slowly; "
-                f"gave up after {total:g} s; {self._arrived()}"
+            return await self._transcribe(audio, asset)
+        except asyncio.CancelledError:
+            # What is left of the audio would be heard as part of the next utterance.
+            self._recorder.end(
+                Ending.CANCELLED, reason=f"cancelled by the test; {self._arrived()}"
             )
-            raise self._lost() from None
-        await self._await(
-            lambda: item in self._finals or self._refused() is not None,
-            f"the final of utterance {item} ({asset})",
-            silence=limits.silence,
-            total=(deadline - self._recorder.now()) / 1e9,
-        )
-        if item not in self._finals and (refusal := self._refused()):
-            raise Lost("refused", f"refused: {refusal.message} ({refusal.code})")
-        return item
+            self._abort()
+            raise
+        finally:
+            self._since = len(self._heard)
 
     async def close(self) -> None:
         """Close the connection; the trace keeps everything that had arrived."""
@@ -229,6 +224,29 @@ class Live:
         return dialects.read(self._dialect, self.trace)
 
     # How it is done
+
+    async def _transcribe(self, audio: Audio, asset: str) -> int:
+        limits, pace = self.plan.limits, self.plan.pace
+        total = limits.beyond + (audio.seconds / pace if pace else 0.0)
+        deadline = self._recorder.now() + round(total * 1e9)
+        try:
+            async with asyncio.timeout(total):
+                item = await self._speak(audio, asset)
+        except TimeoutError:
+            self._give_up(
+                f"the server took the audio of {audio.seconds:.1f} s too slowly; "
+                f"gave up after {total:g} s; {self._arrived()}"
+            )
+            raise self._lost() from None
+        await self._await(
+            lambda: item in self._finals or self._refused() is not None,
+            f"the final of utterance {item} ({asset})",
+            silence=limits.silence,
+            total=(deadline - self._recorder.now()) / 1e9,
+        )
+        if item not in self._finals and (refusal := self._refused()):
+            raise Lost("refused", f"refused: {refusal.message} ({refusal.code})")
+        return item
 
     async def _speak(self, audio: Audio, asset: str) -> int:
         pace, rate, pcm = self.plan.pace, audio.rate, memoryview(audio.pcm)
@@ -266,13 +284,21 @@ class Live:
 
     async def _send(
         self, frame: str | bytes, *, due: int | None = None, raw: bool = False
-    ) -> tuple[Event, ...]:
+    ) -> None:
         woke = self._recorder.now()
-        await self._put(frame, binary=isinstance(frame, bytes))
+        limit = self.plan.limits.silence
+        try:
+            async with asyncio.timeout(limit):
+                await self._put(frame, binary=isinstance(frame, bytes))
+        except TimeoutError:
+            self._give_up(
+                f"the server did not take a frame within {limit:g} s; {self._arrived()}"
+            )
+            raise self._lost() from None
         record = self._recorder.sent(
             Sender.CLIENT, frame, due=woke if due is None else due, woke=woke, raw=raw
         )
-        return self._fold(record)
+        self._fold(record)
 
     async def _put(self, frame: str | bytes, *, binary: bool = False) -> None:
         if self._wire is None or self._recorder.ended is not None:
@@ -301,15 +327,17 @@ class Live:
                     await asyncio.sleep(0)
         except Closed as error:
             self._closed(error)
+        except Exception as error:  # ours, such as a dialect's: whoever waits gets it
+            self._failure = error
+            self._recorder.end(Ending.BROKEN, reason=f"we failed to read: {error!r}")
         finally:
             self._changed.set()
 
-    def _fold(self, record: Record) -> tuple[Event, ...]:
+    def _fold(self, record: Record) -> None:
         message = self._dialect.parse(record)
         if record.sender is Sender.SERVER:
             self._heard.append(message)
-        events = tuple(self._reader.step(record, message))
-        for event in events:
+        for event in self._reader.step(record, message):
             if isinstance(event, Commit):
                 self.items = max(self.items, event.item + 1)
             elif isinstance(event, Final):
@@ -317,7 +345,6 @@ class Live:
             elif isinstance(event, Refusal):
                 self._refusals.append((len(self._heard) - 1, event))
         self._changed.set()
-        return events
 
     def _tolerable(self, frame: str | bytes) -> bool:
         self._text += len(frame)
@@ -332,8 +359,14 @@ class Live:
         return False
 
     def _refused(self) -> Refusal | None:
-        open_ = (it for index, it in self._refusals if index >= self._consumed)
-        return next(open_, None)
+        """What the server refused of this utterance, or of the set-up before it.
+
+        A frame that was written by hand may be refused, and the utterance go on.
+        """
+        if self._raw:
+            return None
+        since = max(self._consumed, self._since)
+        return next((it for index, it in self._refusals if index >= since), None)
 
     async def _await(
         self, come: Callable[[], bool], what: str, *, silence: float, total: float
@@ -346,6 +379,8 @@ class Live:
             self._changed.clear()
             if come():
                 return
+            if self._failure is not None:
+                raise self._failure
             if self._recorder.ended is not None:
                 raise self._lost()
             left = min(last + silence, begun + total) - time.monotonic()

@@ -21,6 +21,7 @@ import msgspec
 
 FORMAT = 1
 _REMOVED = "[removed]"
+SHORTEST = 8  # characters of a secret that can be told from other text
 
 
 class Sender(enum.Enum):
@@ -46,6 +47,7 @@ class Ending(enum.Enum):
     DEADLINE = "deadline"
     LIMIT = "limit"
     BROKEN = "broken"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,8 @@ class Recorder:
     """The one mutable thing of a session: it collects records and freezes a Trace.
 
     ``secrets`` are removed from everything that is recorded, so that no report can
-    show them. ``clock`` gives nanoseconds; the zero is the last `begin`, at first the
+    show them; those of fewer than `SHORTEST` characters are not, since they may be
+    words of a transcript, and what is judged must be what was said. ``clock`` gives nanoseconds; the zero is the last `begin`, at first the
     construction.
     """
 
@@ -307,14 +310,23 @@ class Recorder:
         return record
 
     def _clean(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, _REMOVED)
-        return text
+        return _without(text, self._secrets)
 
     def _clean_bytes(self, data: bytes) -> bytes:
         for secret in self._secrets:
             data = data.replace(secret.encode(), _REMOVED.encode())
         return data
+
+
+def clean(text: str, secrets: Iterable[str]) -> str:
+    """The text without the secrets, but for those shorter than `SHORTEST`."""
+    return _without(text, _spellings(secrets))
+
+
+def _without(text: str, spellings: Iterable[str]) -> str:
+    for spelling in spellings:
+        text = text.replace(spelling, _REMOVED)
+    return text
 
 
 def _spellings(secrets: Iterable[str]) -> tuple[str, ...]:
@@ -325,7 +337,7 @@ def _spellings(secrets: Iterable[str]) -> tuple[str, ...]:
     spelt = {
         spelling
         for secret in secrets
-        if secret
+        if len(secret) >= SHORTEST
         for spelling in (
             secret,
             json.dumps(secret)[1:-1],

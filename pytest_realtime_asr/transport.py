@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import ssl
@@ -99,8 +100,17 @@ class Wire:
             raise _closed(error) from error
 
     async def close(self) -> None:
-        """Close with a handshake, within `CLOSE_TIMEOUT`."""
-        await self._connection.close()
+        """Close with a handshake, within `CLOSE_TIMEOUT`; else cut the connection.
+
+        The library bounds the wait for the answer and not that for a peer that does not
+        read.
+        """
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._connection.close()
+        except TimeoutError:
+            self.abort()
+            await self._connection.wait_closed()
 
     def abort(self) -> None:
         """Cut the connection at once."""

@@ -379,7 +379,7 @@ def test_client_that_vanishes(loop: Loop) -> None:
 
         loop.run(cut())
         loop.run(live.close())
-        assert live.trace.end.how is Ending.BROKEN
+        assert live.trace.end.how is Ending.CANCELLED
         again = loop.run(hold(Live(loop, plan(url)), CLIP))
         assert not again.lost  # the server goes on
     first, second = fake.traces()

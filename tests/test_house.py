@@ -64,6 +64,7 @@ LAW: dict[str, set[str]] = {
         "transport",
     },
     "run": {
+        "audio",
         "corpus",
         "dialects",
         "ledger",

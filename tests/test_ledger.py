@@ -162,6 +162,7 @@ def test_statistics(good: Transcription, hung: Transcription) -> None:
     assert final["n"] == 2
     assert final["max"] == final["p95"] == math.inf
     assert final["p50"] == good.metrics["final_from_commit"]
-    assert math.isfinite(found["first_partial_from_speech"]["max"])
+    assert found["first_partial_from_speech"]["max"] == math.inf
+    assert math.isfinite(found["sender_lateness"]["max"])
     assert "final_from_commit" not in statistics([hung])
     assert statistics([]) == {}

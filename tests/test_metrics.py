@@ -280,12 +280,12 @@ def test_pacing_is_compared_with_real_time() -> None:
     assert measure(timeline(frame(0)), None)["pacing_error"] is None
 
 
-def test_the_lateness_of_a_session_is_the_worst_of_three() -> None:
+def test_the_lateness_of_a_session_is_that_of_a_frame_and_of_a_tick() -> None:
     assert lateness(timeline()) is None
     assert lateness(timeline(*AUDIO)) == 0
     assert lateness(timeline(*AUDIO, lag=Lag(10, (8 * MS,)))) == 8
-    assert lateness(timeline(*AUDIO, commit(late=40), lag=Lag(10, (8 * MS,)))) == 40
-    assert lateness(timeline(frame(0, late=50), lag=Lag(10, (8 * MS,)))) == 50
+    assert lateness(timeline(*AUDIO, commit(late=40), lag=Lag(10, (8 * MS,)))) == 48
+    assert lateness(timeline(frame(0, late=50), lag=Lag(900, (8 * MS,)))) == 58
 
 
 def test_counts_are_summed_over_items() -> None:

@@ -302,23 +302,23 @@ def test_nothing_secret_is_shared(start: Start, tmp_path: Path) -> None:
 def test_turns(start: Start, url: str, tmp_path: Path, parallel: bool) -> None:
     given = options(parallel="true" if parallel else "")
     one, two = (start(given, shared=tmp_path) for _ in range(2))
-    held = [(run, realtime(run, url)) for run in (one, two)]
     events: list[str] = []
     taken = threading.Event()
 
     def first() -> None:
         one.begin("one")
-        held[0][1].transcribe(CLIP)
+        server = realtime(one, url)
+        server.transcribe(CLIP)
         taken.set()
         time.sleep(0.2)
-        held[0][1].transcribe(CLIP)
+        server.transcribe(CLIP)
         events.append("one")
         one.finish()
 
     def second() -> None:
         assert taken.wait(10)
         two.begin("two")
-        with held[1][1].connect():
+        with realtime(two, url).connect():
             events.append("two")
         two.finish()
 
@@ -337,11 +337,11 @@ def test_sessions_belong_to_the_running_test(start: Start, url: str) -> None:
     run = start()
     told: list[tuple[str, Transcription]] = []
     run.sinks.append(lambda test, take: told.append((test, take)))
-    server = realtime(run, url)
     with pytest.raises(RuntimeError, match="while a test runs"):
-        server.transcribe(CLIP)
+        realtime(run, url)
     assert run.finish() is None
     run.begin("first")
+    server = realtime(run, url)
     server.transcribe(CLIP)
     session = server.connect().open()
     ledger = run.finish()
@@ -351,8 +351,14 @@ def test_sessions_belong_to_the_running_test(start: Start, url: str) -> None:
     assert [trace.end.how for _, trace in ledger.traces] == [Ending.CLOSED_BY_US] * 2
     with pytest.raises(Lost, match="closed by us"):
         session.send_raw("too late")
-    with pytest.raises(RuntimeError, match="while a test runs"):
-        session.transcribe(CLIP)
+    run.begin("second")
+    for late in (session.transcribe, server.transcribe):
+        with pytest.raises(RuntimeError, match="first has ended"):
+            late(CLIP)
+    ledger = run.finish()
+    assert ledger is not None
+    assert not ledger.sessions
+    assert not ledger.takes
     assert [(test, take.text) for test, take in told] == [("first", CLIP.text)]
 
 
@@ -472,9 +478,10 @@ def test_interrupted_test_closes_its_sessions(start: Start, url: str) -> None:
     ledger = run.finish()
     assert ledger is not None
     (live,) = ledger.sessions
-    assert live.trace.end.how is Ending.CLOSED_BY_US
+    assert live.trace.end.how is Ending.CANCELLED
     assert any(record.span for record in live.trace.records)
-    assert ledger.takes == []
+    (take,) = ledger.takes
+    assert (take.lost, take.raised) == ("cancelled", True)
 
 
 def test_nobody_listens(start: Start) -> None:

@@ -793,7 +793,9 @@ def test_cancelled_utterance_keeps_what_had_arrived(loop: Loop, sound: str) -> N
     loop.run(live.close())
     trace = live.trace
     assert len(audio_of(trace)) <= before + 1
-    assert trace.end.how is Ending.CLOSED_BY_US
+    assert trace.end.how is Ending.CANCELLED
+    with pytest.raises(Lost, match="cancelled by the test"):
+        loop.run(live.transcribe(SOUND, "again"))
     assert dialects.read(VLLM, trace).item(0).text
 
 
@@ -862,3 +864,74 @@ def test_lag_ends_with_the_session(loop: Loop, sound: str) -> None:
     first = live.trace.lag
     time.sleep(0.1)
     assert live.trace.lag == first
+
+
+# Not the server's doing
+
+
+def test_a_refused_frame_of_ours_does_not_end_an_utterance(
+    loop: Loop, sound: str
+) -> None:
+    live = opened(loop, plan(sound))
+    loop.run(live.send_raw({"type": "nope"}))
+    assert loop.run(live.transcribe(SOUND, "turn-right")) == 0
+    assert live.timeline.text == CLIP.text
+    loop.run(live.close())
+
+
+def test_a_fault_in_reading_is_raised_and_not_blamed_on_the_server(
+    loop: Loop, sound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = opened(loop, plan(sound))
+
+    def broken(record: Record) -> object:
+        raise KeyError("delta")
+
+    class Broken:
+        """The dialect, with a bug in it."""
+
+        parse = staticmethod(broken)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(VLLM, name)
+
+    monkeypatch.setattr(live, "_dialect", Broken())
+    with pytest.raises(KeyError, match="delta"):
+        loop.run(live.transcribe(SOUND, "turn-right"))
+    loop.run(live.close())
+
+
+def test_audio_is_decoded_off_the_loop(loop: Loop, sound: str) -> None:
+    threads: list[str] = []
+
+    def noted(utterance: object) -> Audio:
+        threads.append(threading.current_thread().name)
+        return SOUND
+
+    class Clip:
+        """An utterance that says where it is decoded."""
+
+        id, text, language = CLIP.id, CLIP.text, CLIP.language
+        audio = property(noted)
+
+    loop.run(hold(Live(loop, plan(sound)), Clip()))  # type: ignore[arg-type]
+    assert threads
+    assert "realtime-asr" not in threads
+
+
+def test_nobody_waits_for_a_server_that_does_not_read(loop: Loop) -> None:
+    """Neither a frame that is sent, nor the close of the session, waits for ever."""
+
+    async def stopped(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        connection.transport.pause_reading()
+        await asyncio.sleep(4)  # longer than we wait, and than we take to close
+        connection.transport.abort()
+
+    with serving(stopped) as url:
+        limits = Limits(connect=5, ready=5, silence=0.5, beyond=5)
+        live = opened(loop, plan(url, limits=limits))
+        with pytest.raises(Lost, match=r"did not take a frame within 0\.5 s") as told:
+            loop.run(live.send_raw("x" * 50_000_000))
+        assert told.value.how == "hung"
+        loop.run(live.close())

@@ -374,7 +374,7 @@ def _records(observation: Observation, kind: type, sender: Sender) -> list[int]:
 
 def _cut(observation: Observation) -> bool:
     """Whether it was we who ended the session, so that the rest is not known."""
-    return observation.trace.end.how is Ending.CLOSED_BY_US
+    return observation.trace.end.how in (Ending.CLOSED_BY_US, Ending.CANCELLED)
 
 
 def _why(observation: Observation) -> str:

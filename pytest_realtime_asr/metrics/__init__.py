@@ -87,6 +87,10 @@ CATALOGUE: Mapping[str, Metric] = MappingProxyType(
 )
 
 
+ONCE = frozenset({"connect", "session_ready"})
+"""Metrics of the connection: of several utterances in a session, the first has them."""
+
+
 def measure(timeline: Timeline, spoken: Spoken | None) -> dict[str, float | None]:
     """Every metric of the timeline of one item, ``None`` where its needs are not met.
 

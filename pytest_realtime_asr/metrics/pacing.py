@@ -54,16 +54,18 @@ def counts(timeline: Timeline) -> Counts:
 
 
 def lateness(timeline: Timeline) -> float | None:
-    """The instrument's own lateness in milliseconds: the worst of three.
+    """The most by which our own lateness can have enlarged a latency, in milliseconds.
 
-    Those are `sender_lateness`, `loop_lag`, and the lateness of the commit, which is
-    one frame among many but the zero of a latency. This is what decides whether a
-    latency that is over its limit can be held against the server.
+    The largest lateness of a frame of ours (audio or commit), by which the server may
+    have heard it later, plus that of a clock tick, by which we may have stamped the
+    answer later. This is what decides whether a latency that is over its limit can be
+    held against the server; `None` where nothing was sent and no tick was due.
     """
-    commits = [own for event, own in _own(timeline) if isinstance(event, Commit)]
-    parts = [sender_lateness(timeline), loop_lag(timeline)]
-    parts += [own / _NS_PER_MS for own in commits]
-    return max((part for part in parts if part is not None), default=None)
+    own = [own for _, own in _own(timeline)]
+    if not own and not timeline.lag.ticks:
+        return None
+    late = max(own, default=0) + max(timeline.lag.late, default=0)
+    return late / _NS_PER_MS
 
 
 def sender_lateness(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
