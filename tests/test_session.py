@@ -459,7 +459,7 @@ def test_refused_port(loop: Loop) -> None:
 
 @pytest.mark.parametrize("status", [401, 404, 503])
 def test_refused_handshake(loop: Loop, status: int) -> None:
-    held = {"headers": {"Authorization": "Bearer hush"}, "secrets": ("hush",)}
+    held = {"headers": {"Authorization": "Bearer hush-hush"}, "secrets": ("hush-hush",)}
     with serving(answer=lambda request: plain(status)) as url:
         error, live = lost(loop, plan(url + "/?token=hidden", **held))
     assert error.how == "refused"
@@ -671,7 +671,7 @@ def test_no_secret_is_kept_or_told(loop: Loop) -> None:
                 break
         await connection.close(4000, f"bye {key}")
 
-    held = {"headers": {"Authorization": "Bearer hush"}, "secrets": ("hush",)}
+    held = {"headers": {"Authorization": "Bearer hush-hush"}, "secrets": ("hush-hush",)}
     with serving(leak) as url:
         error, live = lost(loop, plan(url, **held))
         trace = live.trace
