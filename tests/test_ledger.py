@@ -166,3 +166,11 @@ def test_statistics(good: Transcription, hung: Transcription) -> None:
     assert math.isfinite(found["sender_lateness"]["max"])
     assert "final_from_commit" not in statistics([hung])
     assert statistics([]) == {}
+
+
+def test_error_rates(good: Transcription, hung: Transcription) -> None:
+    words = ledger.word_errors([good, hung])
+    letters = ledger.character_errors([good, hung])
+    spoken = CLIP.text.replace(" ", "")
+    assert (words.hits, words.deletions) == (4, 4)
+    assert (letters.hits, letters.deletions) == (len(spoken), len(spoken))
