@@ -11,6 +11,23 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+# The targets that the plugin starts itself, each with its recogniser.
+FAKES = {"fake": "scripted", "reference": "pocketsphinx"}
+MARKERS = {
+    "latency_budget": (
+        "(metric, *, p50=, p90=, p95=, p99=, max=, mean=, confidence=None, "
+        "over=None): the most that a latency may be, such as p95='800ms'; stackable"
+    ),
+    "wer_threshold": (
+        "(limit, *, normalizer=None, confidence=None): the most that the word error "
+        "rate, pooled over the sessions of the test, may be, such as 0.12"
+    ),
+    "realtime": (
+        "(*, dialect=, model=, pace=, chunk=, rules=): how the sessions of the test "
+        "are held, and which broken rules fail it (must, should or off)"
+    ),
+}
+
 
 class Option(NamedTuple):
     """One option; ``default`` is a text like any that a user may give."""
@@ -36,6 +53,15 @@ class Option(NamedTuple):
     def env(self) -> str:
         """Its name in the environment."""
         return self.ini.upper()
+
+
+def flag(text: str) -> bool:
+    """What the text of a flag says; empty is no. Raises ValueError."""
+    if text.lower() in ("", "0", "false", "no", "off"):
+        return False
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    raise ValueError(f"{text!r} is neither true nor false")
 
 
 OPTIONS = (

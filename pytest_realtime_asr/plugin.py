@@ -8,59 +8,40 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
-import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_realtime_asr.options import OPTIONS, Option
+from pytest_realtime_asr.options import FAKES, MARKERS, OPTIONS, flag
 
 if TYPE_CHECKING:
-    from pytest_realtime_asr.budgets import Budget
     from pytest_realtime_asr.corpus import Corpus, Utterance
+    from pytest_realtime_asr.fake.fleet import Fleet
     from pytest_realtime_asr.fake.process import FakeServer
-    from pytest_realtime_asr.ledger import Report, Transcription
+    from pytest_realtime_asr.judging import Case, Judged, Judging
     from pytest_realtime_asr.realtime import AsyncSession, Realtime, Session
-    from pytest_realtime_asr.run import Ledger, Run
+    from pytest_realtime_asr.report.progress import Progress
     from pytest_realtime_asr.settings import Settings
     from pytest_realtime_asr.terms import Terms
 
 SUITE = Path(__file__).parent / "conformance"
 SUITE_ID = "realtime_conformance"
 FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"}
-MARKERS = (
-    "latency_budget(metric, *, p50=, p90=, p95=, p99=, max=, mean=, confidence=None, "
-    "over=None): the most that a latency may be, such as p95='800ms'; stackable",
-    "wer_threshold(limit, *, normalizer=None, confidence=None): the most that the word "
-    "error rate, pooled over the sessions of the test, may be, such as 0.12",
-    "realtime(*, dialect=, model=, pace=, chunk=, rules=): how the sessions of the "
-    "test are held, and which broken rules fail it (must, should or off)",
-)
-_MARKED = ("latency_budget", "wer_threshold", "realtime")
 
-_SETTINGS = pytest.StashKey["Settings"]()
-_STATE = pytest.StashKey["_State"]()
-_ROW = pytest.StashKey[dict[str, Any]]()
-_SHARED = pytest.StashKey[Path]()
-_FAKES = pytest.StashKey[dict[str, "FakeServer"]]()
-_WRONG = pytest.StashKey[str]()
-
-
-class _State:
-    """The run in this process, and the takes that are pooled over a module."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.pools: dict[tuple[str, Budget], list[Any]] = {}
-        self.last: dict[tuple[str, Budget], str] = {}
+_SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
+_JUDGING: pytest.StashKey[Judging] = pytest.StashKey()
+_FLEET: pytest.StashKey[Fleet] = pytest.StashKey()
+_PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
+_SHARED: pytest.StashKey[Path] = pytest.StashKey()
+_WRONG: pytest.StashKey[str] = pytest.StashKey()
+_ROW: pytest.StashKey[Mapping[str, object]] = pytest.StashKey()
+_POOL_FAILED: pytest.StashKey[bool] = pytest.StashKey()
 
 
 # Options
@@ -93,35 +74,55 @@ def _settings(config: pytest.Config) -> Settings:
     if _SETTINGS not in config.stash:
         from pytest_realtime_asr.settings import SettingError, settings
 
-        def ini(option: Option) -> object:
-            return config.getini(option.ini)
-
-        def command_line(option: Option) -> object:
-            return config.getoption(option.ini)
-
         try:
-            config.stash[_SETTINGS] = settings(command_line, ini, os.environ)
+            config.stash[_SETTINGS] = settings(
+                lambda option: config.getoption(option.ini),
+                lambda option: config.getini(option.ini),
+                os.environ,
+                origin=config.invocation_params.dir,
+            )
         except SettingError as error:
             raise pytest.UsageError(str(error)) from None
     return config.stash[_SETTINGS]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for marker in MARKERS:
-        config.addinivalue_line("markers", marker)
-    config.stash[_FAKES] = {}
-    asked = _given(config, "conformance").lower()
-    conformance = asked not in ("", "0", "false", "no", "off")
+    for name, text in MARKERS.items():
+        config.addinivalue_line("markers", name + text)
     if not _is_worker(config):
-        summary = _Summary(conformance=conformance)
-        config.pluginmanager.register(summary, "realtime-summary")
+        _watch(config)
+    conformance = _conformance(config)
+    # What is always there, in the environment, is read by the first test that needs it.
     given = any(config.getoption(o.ini) or config.getini(o.ini) for o in OPTIONS)
-    if given or _given(config, "target") or _given(config, "report"):
-        settings = _settings(config)  # a wrong option is told before anything runs
-        if not _is_worker(config):
-            _create_reports(settings)
+    if given or conformance or _given(config, "report"):
+        _settings(config)  # a wrong option is told before anything runs
     if conformance:
         _add_suite(config)
+
+
+def _conformance(config: pytest.Config) -> bool:
+    try:
+        return flag(_given(config, "conformance"))
+    except ValueError as error:
+        raise pytest.UsageError(f"--realtime-conformance: {error}") from None
+
+
+def _watch(config: pytest.Config) -> None:
+    """Hear of all tests, and take hold of a terminal while nothing is captured."""
+    from pytest_realtime_asr.report.tally import Tally
+
+    suite = f"{SUITE_ID}/" if _conformance(config) else ""
+    config.pluginmanager.register(Tally(_table, suite), "realtime-tally")
+    out = sys.__stdout__
+    if out is None or out.closed or not out.isatty():
+        return
+    from pytest_realtime_asr.report.progress import Progress
+
+    def room() -> int:
+        writer = config.get_terminal_writer()
+        return writer.fullwidth - writer.width_of_current_line
+
+    config.stash[_PROGRESS] = Progress(out.fileno(), room)
 
 
 def _add_suite(config: pytest.Config) -> None:
@@ -131,10 +132,15 @@ def _add_suite(config: pytest.Config) -> None:
     config.args.extend(file for file in files if file not in config.args)
 
 
-def _create_reports(settings: Settings) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    config = session.config
+    reports = config.stash[_SETTINGS].reports if _SETTINGS in config.stash else ()
+    if not reports or _is_worker(config) or config.getoption("collectonly"):
+        return
     from pytest_realtime_asr.report import jsonl
 
-    for _, path in settings.reports:
+    for _, path in reports:
         try:
             jsonl.create(path)
         except OSError as error:
@@ -155,52 +161,43 @@ def pytest_configure_node(node: Any) -> None:
         config.stash[_SHARED] = Path(tempfile.mkdtemp(prefix="pytest-realtime-"))
     node.workerinput["realtime_shared"] = str(config.stash[_SHARED])
     node.workerinput["realtime_dist"] = str(config.getoption("dist"))
-    target = _settings(config).target
-    if target in _FAKE_ARGUMENTS:
-        node.workerinput["realtime_fake"] = _fake(config, target)
+    target = _given(config, "target")
+    if target in FAKES:
+        node.workerinput["realtime_fakes"] = {target: _url(config, target)}
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if _STATE in config.stash:
-        config.stash[_STATE].run.stop()
-    for process in config.stash.get(_FAKES, {}).values():
-        process.stop()
+    if _JUDGING in config.stash:
+        config.stash[_JUDGING].run.stop()
+    if _PROGRESS in config.stash:
+        config.stash[_PROGRESS].close()
+    if _FLEET in config.stash:
+        config.stash[_FLEET].stop()
     if _SHARED in config.stash:
         shutil.rmtree(config.stash[_SHARED], ignore_errors=True)
 
 
-_FAKE_ARGUMENTS = {
-    "fake": ("--recogniser", "scripted"),
-    "reference": ("--recogniser", "pocketsphinx"),
-}
+def _url(config: pytest.Config, target: str) -> str:
+    """A target as a URL; a fake or a reference server is started once in a run."""
+    if target not in FAKES:
+        return target
+    shared = getattr(config, "workerinput", {}).get("realtime_fakes", {})
+    if target in shared:
+        return str(shared[target])
+    from pytest_realtime_asr.fake.fleet import Fleet
+    from pytest_realtime_asr.fake.process import FakeError
+
+    if _FLEET not in config.stash:
+        config.stash[_FLEET] = Fleet()
+    try:
+        return config.stash[_FLEET].target(target, _settings(config))
+    except FakeError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
-def _fake(config: pytest.Config, kind: str) -> str:
-    """The URL of the fake or the reference server of this run, started once."""
-    shared = getattr(config, "workerinput", {}).get("realtime_fake")
-    if shared:
-        return str(shared)
-    fakes = config.stash[_FAKES]
-    if kind not in fakes:
-        from pytest_realtime_asr.fake.process import FakeError, FakeServer
-
-        settings = _settings(config)
-        arguments = [*_FAKE_ARGUMENTS[kind], "--dialect", settings.dialect]
-        if kind == "fake":
-            for spec in ("english", "languages", "odd"):
-                arguments += ["--corpus", f"bundled:{spec}"]
-            for spec in settings.corpus:
-                if not spec.startswith("bundled:"):
-                    arguments += ["--corpus", spec]
-        try:
-            fakes[kind] = FakeServer([*arguments, *settings.fake])
-        except FakeError as error:
-            raise pytest.UsageError(str(error)) from None
-    return fakes[kind].url
-
-
-def _state(config: pytest.Config) -> _State:
-    if _STATE not in config.stash:
+def _judging(config: pytest.Config) -> Judging:
+    if _JUDGING not in config.stash:
+        from pytest_realtime_asr.judging import Judging
         from pytest_realtime_asr.report import jsonl
         from pytest_realtime_asr.run import Run
 
@@ -212,31 +209,18 @@ def _state(config: pytest.Config) -> _State:
             shared=Path(shared) if shared else None,
         )
         run.sinks.extend(jsonl.Appender(path) for _, path in settings.reports)
-        if (tell := _teller(config)) is not None:
-            run.tell = tell
-        config.stash[_STATE] = _State(run)
-    return config.stash[_STATE]
-
-
-def _teller(config: pytest.Config) -> Callable[[str], None] | None:
-    """Writes over its last text on a terminal; ``None`` where no person looks."""
-    reporter = config.pluginmanager.getplugin("terminalreporter")
-    capture = config.pluginmanager.getplugin("capturemanager")
-    if reporter is None or not reporter.isatty() or reporter.verbosity < 0:
-        return None
-    width = 0
-
-    def tell(text: str) -> None:
-        nonlocal width
-        text = f" {text}"[:60] if text else ""
-        over, width = text.ljust(width), len(text)
-        with (
-            nullcontext() if capture is None else capture.global_and_fixture_disabled()
-        ):
-            # Past the reporter, which would count these as columns of its line.
-            print(over, end="\b" * len(over), file=sys.__stdout__, flush=True)
-
-    return tell
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        seen = reporter is not None and reporter.isatty() and reporter.verbosity >= 0
+        if seen and _PROGRESS in config.stash:
+            run.tell = config.stash[_PROGRESS].tell
+        cache = getattr(config, "cache", None)
+        config.stash[_JUDGING] = Judging(
+            run,
+            folder=lambda: cache.mkdir("realtime-traces") if cache else None,
+            origin=config.invocation_params.dir,
+            given=lambda option: config.getoption(option.ini),
+        )
+    return config.stash[_JUDGING]
 
 
 # Fixtures
@@ -292,14 +276,27 @@ def utterance(request: pytest.FixtureRequest) -> Utterance:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "utterance" not in metafunc.fixturenames:
+    if "utterance" not in metafunc.fixturenames or not _speaks(metafunc):
         return
     for marker in metafunc.definition.iter_markers("parametrize"):
-        if "utterance" in str(marker.args[0]).replace(" ", "").split(","):
+        names = marker.args[0] if marker.args else marker.kwargs.get("argnames", "")
+        if isinstance(names, str):
+            names = names.replace(" ", "").split(",")
+        if "utterance" in names:
             return
     found = _loaded(metafunc.config)
     ids = [each.id for each in found]
     metafunc.parametrize("utterance", list(found), ids=ids, indirect=True)
+
+
+def _speaks(metafunc: pytest.Metafunc) -> bool:
+    """Whether ``utterance`` is the fixture of this module, or one made from it."""
+    for each in reversed(metafunc._arg2fixturedefs.get("utterance", ())):
+        if each.func.__module__ == __name__:
+            return True
+        if "utterance" not in each.argnames:
+            return False
+    return False
 
 
 @pytest.fixture
@@ -309,6 +306,7 @@ def realtime(
     realtime_session_options: Mapping[str, object],
 ) -> Realtime:
     """The server under test, asked for its health and warmed up once in a run."""
+    from pytest_realtime_asr.corpus import CorpusError
     from pytest_realtime_asr.realtime import Realtime
     from pytest_realtime_asr.settings import SettingError
     from pytest_realtime_asr.target import TargetError
@@ -320,17 +318,19 @@ def realtime(
     try:
         if config.getoption("realtime_session_options"):
             options = _settings(config).session_options
-        if text in _FAKE_ARGUMENTS:
-            text = _fake(config, text)
-        run, terms = _state(config).run, _terms(request.node)
+        judging, terms = _judging(config), _terms(request.node)
         if not _uses(request.node):  # asked for by getfixturevalue
-            run.begin(request.node.nodeid)
-        plan = run.plan(text, terms, options)
-    except (Unreachable, TargetError, SettingError, LookupError) as error:
-        message = error.args[0] if isinstance(error, LookupError) else error
+            judging.begin(request.node.nodeid)
+        plan = judging.run.plan(_url(config, text), terms, options)
+    except CorpusError as error:
+        message = f"--realtime-corpus: {error}"
+    except (Unreachable, TargetError, SettingError) as error:
+        message = f"realtime target: {error}"
+    except LookupError as error:
+        message = f"realtime target: {error.args[0]}"
     else:
-        return Realtime(run, plan)
-    pytest.fail(f"realtime target: {message}", pytrace=False)
+        return Realtime(judging.run, plan)
+    pytest.fail(message, pytrace=False)
 
 
 @pytest.fixture
@@ -353,41 +353,17 @@ def realtime_session(
 
 
 @pytest.fixture
-def fake_server(pytestconfig: pytest.Config) -> Iterator[Callable[..., FakeServer]]:
+def fake_server() -> Iterator[Callable[..., FakeServer]]:
     """Starts fake servers for tests of your own clients.
 
     ``fake_server(dialect=, recogniser=, faults=, word_delay=, final_delay=, corpus=)``
     gives one with ``.url``, ``.traces()`` and ``.violations()``; delays are texts such
     as "300ms". All are stopped at the end of the test.
     """
-    from pytest_realtime_asr.fake.process import FakeServer
+    from pytest_realtime_asr.fake.fleet import Fleet
 
-    started: list[FakeServer] = []
-
-    def start(
-        *,
-        dialect: str = "vllm",
-        recogniser: str = "scripted",
-        faults: tuple[str, ...] | list[str] = (),
-        word_delay: str | None = None,
-        final_delay: str | None = None,
-        corpus: tuple[str, ...] | list[str] = (),
-        arguments: tuple[str, ...] | list[str] = (),
-    ) -> FakeServer:
-        words = ["--dialect", dialect, "--recogniser", recogniser]
-        words += [word for name in faults for word in ("--fault", name)]
-        words += [word for name in corpus for word in ("--corpus", name)]
-        if word_delay is not None:
-            words += ["--word-delay", word_delay]
-        if final_delay is not None:
-            words += ["--final-delay", final_delay]
-        process = FakeServer([*words, *arguments])
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.stop()
+    with Fleet() as fleet:
+        yield fleet.start
 
 
 # Markers
@@ -397,20 +373,17 @@ def _terms(item: pytest.Item) -> Terms:
     """What holds for a test. Raises UsageError on a wrong marker."""
     from pytest_realtime_asr import terms
 
-    marks = [mark for mark in item.iter_markers() if mark.name in terms.MARKERS]
+    params = getattr(getattr(item, "callspec", None), "params", {})
     try:
-        found = terms.read(
-            marks,
+        return terms.read(
+            list(item.iter_markers()),
             _settings(item.config),
             parallel=_is_worker(item.config),
             fixed=_fixed(item),
+            alone="utterance" in params,
         )
-        params = getattr(getattr(item, "callspec", None), "params", {})
-        if "utterance" in params and (wrong := terms.one_session(found)):
-            raise ValueError(wrong)
     except ValueError as error:
         raise pytest.UsageError(f"{item.nodeid}: {error}") from None
-    return found
 
 
 def _fixed(item: pytest.Item) -> frozenset[str]:
@@ -422,7 +395,7 @@ def _fixed(item: pytest.Item) -> frozenset[str]:
 
 
 def _is_marked(item: pytest.Item) -> bool:
-    return any(mark.name in _MARKED for mark in item.iter_markers())
+    return any(mark.name in MARKERS for mark in item.iter_markers())
 
 
 # Collection
@@ -449,30 +422,24 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse wrong markers, and find the last test of each pooled budget."""
     for item in filter(_is_marked, session.items):
         try:
-            _pool(item)
+            _judging(session.config).expect(item.nodeid, _pooled(item))
         except pytest.UsageError as error:
             if not _is_worker(session.config):
                 raise
             item.stash[_WRONG] = str(error)  # xdist would not print it
 
 
-def _pool(item: pytest.Item) -> None:
-    """Note the pooled budgets of a test. Raises UsageError on a wrong marker."""
-    config = item.config
-    dist = getattr(config, "workerinput", {}).get("realtime_dist", "no")
-    for budget in _terms(item).budgets:
-        if budget.over is None:
-            continue
-        if dist not in ("no", "loadfile", "each"):
-            raise pytest.UsageError(
-                f"{item.nodeid}: over='module' needs all tests of a module in one "
-                "worker: run xdist with --dist loadfile"
-            )
-        _state(config).last[_module(item), budget] = item.nodeid
-
-
-def _module(item: pytest.Item) -> str:
-    return item.nodeid.partition("::")[0]
+def _pooled(item: pytest.Item) -> Terms:
+    """The terms of a test, whose takes may be pooled. Raises UsageError."""
+    terms = _terms(item)
+    dist = getattr(item.config, "workerinput", {}).get("realtime_dist", "no")
+    apart = dist not in ("no", "loadfile", "each")
+    if apart and any(budget.over is not None for budget in terms.budgets):
+        raise pytest.UsageError(
+            f"{item.nodeid}: over='module' needs all tests of a module in one worker: "
+            "run xdist with --dist loadfile"
+        )
+    return terms
 
 
 # The life of a test
@@ -488,10 +455,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if wrong := item.stash.get(_WRONG, ""):
         pytest.fail(wrong, pytrace=False)
     if _uses(item):
-        _state(item.config).run.begin(item.nodeid)
         # A test that is run again starts afresh.
-        kept = [p for p in item.user_properties if not p[0].startswith("realtime.")]
-        item.user_properties[:] = kept
+        _say(item, [])
+        _judging(item.config).begin(item.nodeid)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -499,136 +465,80 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Close and judge what the test opened, so that it is the test that fails."""
     try:
         result = yield
-    except BaseException as error:
-        failed = isinstance(error, Exception | pytest.fail.Exception)
-        report = _judge(item, failed=failed)
-        if failed and report is not None:
-            lines = [*(f"trace: {path}" for path in report.paths), _again(item)]
-            item.add_report_section("call", "realtime", "\n".join(lines))
+    except (Exception, pytest.fail.Exception):
+        if (judged := _judge(item, failed=True)) is not None:
+            item.add_report_section("call", "realtime", judged.evidence)
         raise
-    report = _judge(item, failed=False)
-    if report is not None and report.failures:
-        pytest.fail("\n".join([*report.failures, _again(item)]), pytrace=False)
+    except BaseException:  # skipped or interrupted
+        if _JUDGING in item.config.stash:
+            item.config.stash[_JUDGING].finish()
+        raise
+    judged = _judge(item, failed=False)
+    if judged is not None and judged.failure:
+        pytest.fail(judged.failure, pytrace=False)
     return result
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(item: pytest.Item) -> None:
-    if _STATE in item.config.stash:
-        item.config.stash[_STATE].run.finish()  # a set-up that failed left it open
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """Judge the pools of a module whose last test did not come to it."""
+    try:
+        result = yield
+    except BaseException:
+        if failure := _rest(item, over=nextitem is None):
+            item.add_report_section("teardown", "realtime", failure)
+        raise
+    if failure := _rest(item, over=nextitem is None):
+        pytest.fail(failure, pytrace=False)
+    return result
 
 
-def _judge(item: pytest.Item, *, failed: bool) -> Report | None:
-    state = item.config.stash.get(_STATE, None)
-    ledger = state.run.finish() if state is not None else None
-    if state is None or ledger is None:
+def _judge(item: pytest.Item, *, failed: bool) -> Judged | None:
+    if _JUDGING not in item.config.stash:
         return None
-    terms = _terms(item)
-    pools = _pooled(item, state, terms, ledger)
-    if not (ledger.sessions or terms.budgets or terms.thresholds):
-        return None
-    report = _report(item, ledger, terms, pools, failed=failed)
-    _publish(item, report)
-    return report
+    # What the test itself says must not stand in for the verdict of its module.
+    pooled = not failed and item.get_closest_marker("xfail") is None
+    judging = item.config.stash[_JUDGING]
+    return _publish(item, judging.judge(_case(item), failed=failed, pooled=pooled))
 
 
-def _pooled(
-    item: pytest.Item, state: _State, terms: Terms, ledger: Ledger
-) -> dict[Budget, list[Any]]:
-    """The takes of each pooled budget; only the last of its tests judges it."""
-    takes = [take.transcription for take in ledger.takes]
-    pools: dict[Budget, list[Any]] = {}
-    for budget in terms.budgets:
-        if budget.over is None:
-            pools[budget] = takes
-            continue
-        key = _module(item), budget
-        pool = state.pools.setdefault(key, [])
-        pool.extend(takes)
-        if state.last.get(key) == item.nodeid:
-            pools[budget] = pool
-    return pools
+def _rest(item: pytest.Item, *, over: bool) -> str:
+    """Why the pools that waited for this test fail, if they do."""
+    if _JUDGING not in item.config.stash:
+        return ""
+    judging = item.config.stash[_JUDGING]
+    judged = _publish(item, judging.rest(item.nodeid, over=over))
+    if judged is None or not judged.failure:
+        return ""
+    item.stash[_POOL_FAILED] = True
+    return judged.failure
 
 
-def _report(
-    item: pytest.Item,
-    ledger: Ledger,
-    terms: Terms,
-    pools: dict[Budget, list[Any]],
-    *,
-    failed: bool,
-) -> Report:
-    from pytest_realtime_asr.ledger import report
+def _case(item: pytest.Item) -> Case:
+    from pytest_realtime_asr.judging import Case
 
-    takes = [take.transcription for take in ledger.takes]
-    paths: dict[str, str] = {}
-    found = report(item.nodeid, takes, ledger.traces, terms, pools=pools, paths=paths)
-    if not found.failures and not failed:
-        return found
-    pooled = [take for pool in pools.values() for take in pool]
-    every = {(take.label, take.trace.started): take for take in [*takes, *pooled]}
-    paths = _write_traces(item, list(every.values()))
-    return report(item.nodeid, takes, ledger.traces, terms, pools=pools, paths=paths)
-
-
-def _write_traces(item: pytest.Item, takes: list[Transcription]) -> dict[str, str]:
-    """Keep the traces of a test that fails where pytest keeps what is between runs."""
-    cache = getattr(item.config, "cache", None)
-    if cache is None:
-        return {}
-    folder = cache.mkdir("realtime-traces") / _slug(item.nodeid)[-100:]
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    paths: dict[str, str] = {}
-    for index, take in enumerate(takes):
-        path = folder / f"{index:03}-{_slug(take.utterance.id)}.jsonl"
-        take.trace.write(path)
-        paths[take.label] = os.path.relpath(path)
-    return paths
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", text)
-
-
-def _publish(item: pytest.Item, report: Report) -> None:
-    """Hand the report to JUnit XML and to the controller's table."""
-    import msgspec
-
-    from pytest_realtime_asr.report import junit, terminal
-
-    item.user_properties.extend(junit.properties(report))
-    host = _state(item.config).run.last_host
-    row = terminal.row(
-        report,
-        model=host.model if host else "",
-        cold=host.cold if host else None,
-        note=host.note if host else "",
-    )
-    item.stash[_ROW] = msgspec.to_builtins(row)
-
-
-def _again(item: pytest.Item) -> str:
-    """The command that runs a test again, with the options that were given to it."""
-    words = ["pytest"]
-    for option in OPTIONS:
-        given = item.config.getoption(option.ini)
-        if not given or option.name in ("conformance", "report"):
-            continue
-        if option.flag:
-            words.append(option.cli)
-            continue
-        for value in given if option.many else [given]:
-            if option.name == "target":
-                value = value.partition("?")[0]  # what follows may hold a key
-            value = re.sub("//[^/@]*@", "//", value)
-            words.append(f"{option.cli}={shlex.quote(value)}")
+    select: tuple[str, ...] = (item.nodeid,)
     if _is_suite(item):
-        words += ["--realtime-conformance", "-k", shlex.quote(item.name)]
-    else:
-        pooled = any(budget.over for budget in _terms(item).budgets)
-        words.append(shlex.quote(_module(item) if pooled else item.nodeid))
-    return f"again: {' '.join(words)}"
+        select = ("--realtime-conformance", "-k", item.name)
+    elif any("over" in mark.kwargs for mark in item.iter_markers("latency_budget")):
+        select = (item.nodeid.partition("::")[0],)
+    return Case(item.nodeid, lambda: _terms(item), select)
+
+
+def _publish(item: pytest.Item, judged: Judged | None) -> Judged | None:
+    """Hand what was judged to JUnit XML and to the controller's table."""
+    if judged is not None:
+        _say(item, judged.properties)
+        item.stash[_ROW] = judged.row
+    return judged
+
+
+def _say(item: pytest.Item, properties: list[tuple[str, str | float | int]]) -> None:
+    """Our properties of a test, in place of those from before."""
+    others = [p for p in item.user_properties if not p[0].startswith("realtime.")]
+    item.user_properties[:] = [*others, *properties]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -636,9 +546,13 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if call.when == "call" and _ROW in item.stash:
+    if _ROW in item.stash:
         report.realtime = item.stash[_ROW]  # type: ignore[attr-defined]
         del item.stash[_ROW]
+    if call.when == "teardown" and _POOL_FAILED in item.stash:
+        del item.stash[_POOL_FAILED]
+        report.outcome = "failed"  # an expected failure is that of the test alone
+        report.__dict__.pop("wasxfail", None)
     return report
 
 
@@ -646,67 +560,23 @@ def pytest_runtest_makereport(
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    if config.getoption("realtime_target"):
-        return f"realtime: {_introduce(config, _settings(config))}"
+    target = _given(config, "target")
+    asked = bool(config.getoption("realtime_target"))
+    if not asked and (not target or target in FAKES):
+        return f"realtime: {target}" if target else None
+    from pytest_realtime_asr.report import summary
+
     # One that is always there is not asked: this run may have nothing to do with it.
-    target = _given(config, "target").partition("?")[0]
-    return f"realtime: {target}" if target else None
-
-
-def _introduce(config: pytest.Config, settings: Settings) -> str:
-    from pytest_realtime_asr import dialects
-    from pytest_realtime_asr.target import TargetError
-    from pytest_realtime_asr.transport import Unreachable
-
-    corpus = " ".join(settings.corpus)
-    text = settings.target
+    if not asked:
+        return f"realtime: {summary.shown(target)}"
+    run = _judging(config).run
     try:
-        if text in _FAKE_ARGUMENTS:
-            text = _fake(config, text)
-        dialect = dialects.load(settings.dialect)
-        where, model = _state(config).run.ask(text, dialect)
-    except (Unreachable, TargetError, ValueError) as error:
-        return f"{error}, corpus {corpus}"
+        return f"realtime: {summary.introduce(run, _url(config, target))}"
     except LookupError as error:
         raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
-    return f"{where}, {settings.dialect}, model {model}, corpus {corpus}"
 
 
-class _Summary:
-    """Collects the rows of all tests, from whichever worker, and prints the table."""
+def _table(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    from pytest_realtime_asr.report import summary
 
-    def __init__(self, *, conformance: bool) -> None:
-        self._rows: list[Any] = []
-        self._conformance = conformance
-        self._judged = 0
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        row = getattr(report, "realtime", None)
-        if row is not None and (row["planned"] or row["lines"]):
-            self._rows.append(row)
-        if report.nodeid.startswith(f"{SUITE_ID}/") and not report.skipped:
-            self._judged += report.when == "call"
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        asked = not session.config.getoption("collectonly")
-        if self._conformance and asked and not self._judged and exitstatus in (0, 5):
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def pytest_terminal_summary(
-        self, terminalreporter: pytest.TerminalReporter
-    ) -> None:
-        if self._rows:
-            import msgspec
-
-            from pytest_realtime_asr.report import terminal
-
-            rows = msgspec.convert(self._rows, list[terminal.Row])
-            terminalreporter.section("realtime speech recognition")
-            for line in terminal.table(rows):
-                terminalreporter.write_line(line)
-        if self._conformance and not self._judged:
-            terminalreporter.section("realtime conformance", red=True)
-            terminalreporter.write_line(
-                "no requirement was judged: this proves nothing"
-            )
+    return summary.table(rows)

@@ -8,11 +8,12 @@ import shlex
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 from pytest_realtime_asr.budgets import parse_duration
-from pytest_realtime_asr.options import OPTIONS, Option
+from pytest_realtime_asr.options import OPTIONS, Option, flag
 from pytest_realtime_asr.rules import Level
 
 T = TypeVar("T")
@@ -83,12 +84,16 @@ class Settings:
 
 
 def settings(
-    command_line: Lookup, ini: Lookup, environment: Mapping[str, str]
+    command_line: Lookup,
+    ini: Lookup,
+    environment: Mapping[str, str],
+    *,
+    origin: Path = Path(),
 ) -> Settings:
     """Read every option by its precedence. Raises `SettingError`.
 
     ``command_line`` and ``ini`` give the raw value of an option, or a false one where
-    it was not given.
+    it was not given. Paths are taken from ``origin``.
     """
     texts: dict[str, object] = {}
     places: dict[str, str] = {}
@@ -116,7 +121,7 @@ def settings(
         return tuple(map(str, values))
 
     def path(name: str) -> Path | None:
-        return Path(str(texts[name])) if texts[name] else None
+        return origin / str(texts[name]) if texts[name] else None
 
     def each(name: str, parse: Callable[[str], T]) -> tuple[T, ...]:
         try:
@@ -134,20 +139,21 @@ def settings(
         recover=read("recover", _seconds),
         timeout=read("timeout", _seconds),
         warmup=read("warmup", _warmup),
-        key=environment.get(variable, ""),
+        key=_secret(variable, environment.get(variable, "")),
         headers=dict(each("header", lambda text: _header(text, environment))),
         ca=path("ca"),
         client_cert=path("client-cert"),
         client_key=path("client-key"),
         server_name=str(texts["server-name"]) or None,
-        insecure=read("insecure", _flag),
+        insecure=read("insecure", flag),
         proxy=str(texts["proxy"]) or None,
-        corpus=many("corpus") or ("bundled:english",),
-        pace=read("pace", _pace),
-        chunk=read("chunk", _chunk),
-        rules=read("rules", _level),
-        parallel=read("parallel", _flag),
-        reports=each("report", _report),
+        corpus=tuple(_place(spec, origin) for spec in many("corpus"))
+        or ("bundled:english",),
+        pace=read("pace", lambda text: pace(_number(text))),
+        chunk=read("chunk", chunk),
+        rules=read("rules", level),
+        parallel=read("parallel", flag),
+        reports=each("report", lambda text: _report(text, origin)),
         fake=tuple(read("fake", shlex.split)),
     )
 
@@ -158,12 +164,30 @@ def _split(option: Option, text: str) -> object:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
-def _flag(text: str) -> bool:
-    if text.lower() in ("", "0", "false", "no", "off"):
-        return False
-    if text.lower() in ("1", "true", "yes", "on"):
-        return True
-    raise ValueError(f"{text!r} is neither true nor false")
+def chunk(value: str | timedelta) -> float:
+    """The seconds of a chunk. Raises ValueError."""
+    seconds = parse_duration(value) / 1e3
+    if not 0.001 <= seconds <= 60:
+        raise ValueError(f"a chunk of {value}; it should be between 1ms and 60s")
+    return seconds
+
+
+def pace(value: object) -> float:
+    """A number as a pace. Raises ValueError."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        found = float(value)
+        if 0 <= found < math.inf:
+            return found
+    raise ValueError(f"a pace of {value!r}; 1.0 is real time, 0 is unpaced")
+
+
+def level(value: object) -> Level | None:
+    """The weakest level that fails a test, or none. Raises ValueError."""
+    if value == "off":
+        return None
+    if value not in [each.value for each in Level]:
+        raise ValueError(f"{value!r}; there are must, should and off")
+    return Level(value)
 
 
 def _seconds(text: str) -> float:
@@ -177,21 +201,12 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _chunk(text: str) -> float:
-    chunk = parse_duration(text) / 1e3
-    if not 0.001 <= chunk <= 60:
-        raise ValueError(f"a chunk of {text}; it should be between 1ms and 60s")
-    return chunk
-
-
-def _pace(text: str) -> float:
+def _number(text: str) -> float | str:
+    """The number that a text is, or the text."""
     try:
-        pace = float(text)
+        return float(text)
     except ValueError:
-        pace = math.nan
-    if not 0 <= pace < math.inf:
-        raise ValueError(f"a pace of {text!r}; 1.0 is real time, 0 is unpaced")
-    return pace
+        return text
 
 
 def _warmup(text: str) -> int | None:
@@ -200,15 +215,6 @@ def _warmup(text: str) -> int | None:
     if not text.isdecimal():
         raise ValueError(f"{text!r} is neither auto nor a number of sessions")
     return int(text)
-
-
-def _level(text: str) -> Level | None:
-    if text == "off":
-        return None
-    try:
-        return Level(text)
-    except ValueError:
-        raise ValueError(f"{text!r}; there are must, should and off") from None
 
 
 def _object(text: str) -> dict[str, object]:
@@ -231,16 +237,31 @@ def _header(text: str, environment: Mapping[str, str]) -> tuple[str, str]:
             f"the header {name} names an environment variable that is not set; "
             "it should look like X-Token=MY_VARIABLE"
         )
-    return name, environment[variable]
+    return name, _secret(variable, environment[variable])
 
 
-def _report(text: str) -> tuple[str, Path]:
+def _secret(variable: str, value: str) -> str:
+    """A value that a header can carry; the message never shows it."""
+    value = value.strip()
+    if not all(sign.isprintable() and sign <= "\xff" for sign in value):
+        raise SettingError(
+            f"the environment variable {variable} holds a character that no header "
+            "can carry, such as a line break"
+        )
+    return value
+
+
+def _place(spec: str, origin: Path) -> str:
+    return spec if spec.startswith("bundled:") else str(origin / spec)
+
+
+def _report(text: str, origin: Path) -> tuple[str, Path]:
     kind, separator, path = text.partition(":")
     if not separator:
         kind, path = Path(text).suffix.lstrip("."), text
     if kind not in KINDS:
         raise ValueError(f"{text!r} is of no known kind; there is: {', '.join(KINDS)}")
-    return kind, Path(path)
+    return kind, origin / path
 
 
 KINDS = ("jsonl",)

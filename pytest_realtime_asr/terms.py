@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pytest_realtime_asr.budgets import (
     Budget,
     BudgetError,
     WerThreshold,
     budget,
-    parse_duration,
     wer_threshold,
 )
 from pytest_realtime_asr.rules import Level
-from pytest_realtime_asr.settings import Settings
+from pytest_realtime_asr.settings import Settings, chunk, level, pace
 
-MARKERS = ("latency_budget", "wer_threshold", "realtime")
-JUDGING = MARKERS[:2]
+T = TypeVar("T")
 _KEYWORDS = ("dialect", "model", "pace", "chunk", "rules")
 _FORMS = {
     "latency_budget": 'latency_budget("final_from_commit", p95="800ms")',
@@ -62,11 +59,13 @@ def read(
     *,
     parallel: bool,
     fixed: Collection[str] = (),
+    alone: bool = False,
 ) -> Terms:
     """The terms of a test with these markers, the nearest first.
 
     The nearest `realtime` marker wins for each of its keywords, but for those that are
-    ``fixed`` to what the settings say; the other two add up.
+    ``fixed`` to what the settings say; the other two add up. ``alone`` says that the
+    test has a single session, of which only a maximum can be judged.
     Raises `BudgetError`, which names what may be written.
     """
     held: dict[str, object] = {}
@@ -84,30 +83,30 @@ def read(
             raise BudgetError(
                 f"{mark.name}: {error}; it should look like {_FORMS[mark.name]}"
             ) from None
+    if alone:
+        _refuse_quantiles(budgets)
     held = {name: value for name, value in held.items() if name not in fixed}
     return Terms(
         dialect=str(held.get("dialect", settings.dialect)),
         model=str(held.get("model", settings.model)),
-        pace=_pace(held["pace"]) if "pace" in held else settings.pace,
-        chunk=_chunk(held["chunk"]) if "chunk" in held else settings.chunk,
+        pace=_held(held, "pace", pace, settings.pace),
+        chunk=_held(held, "chunk", chunk, settings.chunk),
         budgets=tuple(reversed(budgets)),
         thresholds=tuple(reversed(thresholds)),
-        rules=_level(held["rules"]) if "rules" in held else settings.rules,
+        rules=_held(held, "rules", level, settings.rules),
         parallel=parallel and settings.parallel,
     )
 
 
-def one_session(terms: Terms) -> str:
-    """What of the terms cannot be judged over a single session, else empty."""
-    for each in terms.budgets:
+def _refuse_quantiles(budgets: Iterable[Budget]) -> None:
+    for each in budgets:
         stats = [limit.stat for limit in each.limits if limit.stat != "max"]
         if stats and each.over is None:
-            return (
+            raise BudgetError(
                 f"latency_budget: {each.metric} {stats[0]}: with the fixture utterance "
                 "a test has one session, so that only max= can be judged; "
                 'over="module" pools the sessions of the module'
             )
-    return ""
 
 
 def _keywords(mark: Mark) -> Mapping[str, object]:
@@ -118,24 +117,13 @@ def _keywords(mark: Mark) -> Mapping[str, object]:
     return mark.kwargs
 
 
-def _pace(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        pace = float(value)
-        if 0 <= pace < math.inf:
-            return pace
-    raise BudgetError(f"realtime: pace={value!r}; 1.0 is real time, 0 is unpaced")
-
-
-def _chunk(value: object) -> float:
-    seconds = parse_duration(value) / 1e3  # type: ignore[arg-type]
-    if not 0.001 <= seconds <= 60:
-        raise BudgetError(f"realtime: chunk={value!r} is not between 1ms and 60s")
-    return seconds
-
-
-def _level(value: object) -> Level | None:
-    if value == "off":
-        return None
-    if value not in [level.value for level in Level]:
-        raise BudgetError(f"realtime: rules={value!r}; there are must, should and off")
-    return Level(value)
+def _held(
+    held: Mapping[str, object], name: str, read: Callable[[Any], T], default: T
+) -> T:
+    """A keyword of the marker as the settings would read it."""
+    if name not in held:
+        return default
+    try:
+        return read(held[name])
+    except ValueError as error:
+        raise BudgetError(f"realtime: {name}: {error}") from None

@@ -219,8 +219,8 @@ class Recorder:
 
     ``secrets`` are removed from everything that is recorded, so that no report can
     show them; those of fewer than `SHORTEST` characters are not, since they may be
-    words of a transcript, and what is judged must be what was said. ``clock`` gives nanoseconds; the zero is the last `begin`, at first the
-    construction.
+    words of a transcript, and what is judged must be what was said. ``clock`` gives
+    nanoseconds; the zero is the last `begin`, at first the construction.
     """
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from pytest_realtime_asr.ledger import Report, Transcription, report
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.report import jsonl, junit, terminal
+from pytest_realtime_asr.report.progress import Progress
 from pytest_realtime_asr.report.terminal import WIDTH, Row
 from pytest_realtime_asr.run import hold
 from pytest_realtime_asr.session import Limits, Live
@@ -276,3 +278,29 @@ def test_row_crosses_processes(good: Transcription, hung: Transcription) -> None
     found = row(judged(good, hung))
     again = msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=Row)
     assert again == found
+
+
+# What goes on
+
+
+def test_progress_takes_back_what_it_said() -> None:
+    reading, writing = os.pipe()
+    rooms = iter([40, 40, 20, 40, 10])
+    progress = Progress(writing, lambda: next(rooms))
+    os.close(writing)  # as when the capture puts a file in its place
+
+    def said(text: str) -> str:
+        os.write(progress._fd, b".")  # so that something can be read
+        progress.tell(text)
+        return os.read(reading, 1000).decode()[1:]
+
+    assert said("1/2 utterances") == " 1/2 utterances" + "\b" * 15
+    assert said("") == " " * 15 + "\b" * 15
+    assert said("x" * 60) == " " + "x" * 18 + "\b" * 19
+    assert said("") == " " * 19 + "\b" * 19
+    assert said("too narrow for it") == ""
+    progress.close()
+    rooms = iter([40])
+    progress.tell("nobody listens")
+    assert os.read(reading, 10) == b""
+    os.close(reading)

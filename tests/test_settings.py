@@ -232,9 +232,9 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     "parallel": (("2", "'2' is neither true nor false"),),
     "pace": (
         ("fast", "a pace of 'fast'; 1.0 is real time, 0 is unpaced"),
-        ("-1", "a pace of '-1'; 1.0 is real time"),
-        ("nan", "a pace of 'nan'; 1.0 is real time"),
-        ("inf", "a pace of 'inf'; 1.0 is real time"),
+        ("-1", "a pace of -1.0; 1.0 is real time"),
+        ("nan", "a pace of nan; 1.0 is real time"),
+        ("inf", "a pace of inf; 1.0 is real time"),
     ),
     "chunk": (
         ("100", "'100' is not a duration: .*'800ms'"),
@@ -294,6 +294,39 @@ def test_each_kind_of_report_is_known_by_its_suffix() -> None:
         assert made({"report": [f"a/b.{kind}"]}).reports == (
             (kind, Path(f"a/b.{kind}")),
         )
+
+
+@pytest.mark.parametrize(
+    "value", ["sk-hush\nX: y", "sk-\0hush", "sk-\x7fhush", "hush…"]
+)
+def test_what_no_header_can_carry_is_refused_and_not_shown(value: str) -> None:
+    for line, variable in (({}, "REALTIME_API_KEY"), ({"header": ["X-A=T"]}, "T")):
+        with pytest.raises(SettingError, match=rf"variable {variable} holds") as caught:
+            made(line, None, {variable: value})
+        assert "hush" not in str(caught.value)
+
+
+def test_a_line_break_at_the_end_of_a_secret_is_none_of_it() -> None:
+    environment = {"REALTIME_API_KEY": " sk-hush\r\n", "T": "hush \n"}
+    found = made({"header": ["X-A=T"]}, None, environment)
+    assert (found.key, found.headers) == ("sk-hush", {"X-A": "hush"})
+
+
+def test_paths_are_taken_from_the_origin() -> None:
+    given = {
+        "report": ["jsonl:out", "/a/b.jsonl"],
+        "corpus": ["bundled:odd", "own"],
+        "ca": "ca.pem",
+    }
+    found = settings(
+        lambda option: given.get(option.name), lambda _: None, {}, origin=Path("/from")
+    )
+    assert found.reports == (
+        ("jsonl", Path("/from/out")),
+        ("jsonl", Path("/a/b.jsonl")),
+    )
+    assert found.corpus == ("bundled:odd", "/from/own")
+    assert found.ca == Path("/from/ca.pem")
 
 
 # TLS

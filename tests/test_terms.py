@@ -12,9 +12,10 @@ import pytest
 
 from pytest_realtime_asr.budgets import BudgetError, Over, budget, wer_threshold
 from pytest_realtime_asr.metrics.accuracy import NONE
+from pytest_realtime_asr.options import MARKERS
 from pytest_realtime_asr.rules import Level
 from pytest_realtime_asr.settings import Settings, settings
-from pytest_realtime_asr.terms import JUDGING, MARKERS, Terms, one_session, read
+from pytest_realtime_asr.terms import Terms, read
 
 METRIC = "final_from_commit"
 DEFAULT: Settings = settings(lambda _: None, lambda _: None, {"REALTIME_MODEL": "m"})
@@ -104,11 +105,11 @@ WRONG = {
     ],
     "realtime: no a, b; there are dialect": [mark("realtime", a=1, b=2, pace=1)],
     "realtime: no positional argument; there are dialect": [mark("realtime", "vllm")],
-    "realtime: pace=.*; 1.0 is real time, 0 is unpaced": [
+    "realtime: pace: a pace of .*; 1.0 is real time, 0 is unpaced": [
         mark("realtime", pace=value)
         for value in (-1, math.nan, math.inf, True, "1", None)
     ],
-    "realtime: chunk=.* is not between 1ms and 60s": [
+    "realtime: chunk: a chunk of .*; it should be between 1ms and 60s": [
         mark("realtime", chunk=value) for value in ("0ms", "61s")
     ],
     "is not a duration: .*'800ms'": [
@@ -117,7 +118,7 @@ WRONG = {
         mark("latency_budget", METRIC, p95=800),
         mark("latency_budget", METRIC, p95="fast"),
     ],
-    "realtime: rules=.*; there are must, should and off": [
+    "realtime: rules: .*; there are must, should and off": [
         mark("realtime", rules=value) for value in ("may", None, Level.MUST, ["must"])
     ],
     "there is no metric 'ttft'; there are .*final_from_commit": [
@@ -166,22 +167,23 @@ def test_a_wrong_marker_is_refused_with_what_may_be_written(
 
 
 def test_the_names_of_the_markers() -> None:
-    assert MARKERS == ("latency_budget", "wer_threshold", "realtime")
-    assert JUDGING == ("latency_budget", "wer_threshold")
+    assert list(MARKERS) == ["latency_budget", "wer_threshold", "realtime"]
 
 
 def test_a_single_session_has_only_a_maximum() -> None:
-    fine = terms(
+    fine = [
         mark("latency_budget", METRIC, max="1s"),
         mark("latency_budget", METRIC, p95="1s", over="module"),
         mark("wer_threshold", 0.1),
-    )
-    assert one_session(fine) == ""
-    wrong = terms(
+    ]
+    assert read(fine, DEFAULT, parallel=False, alone=True) == terms(*fine)
+    wrong = [
         mark("latency_budget", METRIC, p95="1s", max="2s"),
         mark("latency_budget", METRIC, max="1s"),
-    )
-    assert one_session(wrong) == (
+    ]
+    with pytest.raises(BudgetError) as caught:
+        read(wrong, DEFAULT, parallel=False, alone=True)
+    assert str(caught.value) == (
         "latency_budget: final_from_commit p95: with the fixture utterance a test has "
         'one session, so that only max= can be judged; over="module" pools the '
         "sessions of the module"

@@ -25,6 +25,7 @@ from pytest_realtime_asr.trace import (
     Span,
     Trace,
     Vantage,
+    clean,
     loads,
     read,
 )
@@ -275,14 +276,25 @@ def test_secrets_are_removed_from_everything_that_is_recorded() -> None:
 
 
 def test_what_is_given_back_is_clean_too() -> None:
-    made = recorder("hush")
-    assert made.received(SERVER, 0, "hush hush").text == "[removed] [removed]"
-    assert made.sent(CLIENT, b"\0hush", due=0, woke=0).data == b"\0[removed]"
+    made = recorder("hush-now")
+    assert made.received(SERVER, 0, "hush-now hush-now").text == "[removed] [removed]"
+    assert made.sent(CLIENT, b"\0hush-now", due=0, woke=0).data == b"\0[removed]"
 
 
-@pytest.mark.parametrize("secrets", [("hush", "hush-hush"), ("hush-hush", "hush")])
+@pytest.mark.parametrize(
+    "secrets", [("hush-now", "hush-now-hush"), ("hush-now-hush", "hush-now")]
+)
 def test_a_secret_within_another_leaves_nothing_of_it(secrets: tuple[str, str]) -> None:
-    assert recorder(*secrets).received(SERVER, 0, "hush-hush").text == "[removed]"
+    text = "hush-now-hush"
+    assert recorder(*secrets).received(SERVER, 0, text).text == "[removed]"
+    assert clean(text, secrets) == "[removed]"
+
+
+def test_what_is_judged_is_not_bent_by_a_short_secret() -> None:
+    text = "go forward, and go on"
+    assert recorder("go", "forward").received(SERVER, 0, text).text == text
+    assert clean(text, ("go", "forward")) == text
+    assert clean(text, ("forward,",)) == "go [removed] and go on"
 
 
 def test_without_a_secret_nothing_is_removed() -> None:

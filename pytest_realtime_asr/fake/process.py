@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from pytest_realtime_asr.trace import Trace
 
 STARTING = 60.0  # s that a server may take until it listens
 STOPPING = 5.0  # s that it may take to end by itself
+SHOWN = 4096  # bytes at most of what it printed on its standard error
 
 
 class FakeError(RuntimeError):
@@ -44,6 +46,7 @@ class FakeServer:
         )
         self.pid = self._process.pid
         self.url = self._first_line()
+        self._seen = os.fstat(self._errors.fileno()).st_size
 
     def traces(self) -> tuple[Trace, ...]:
         """What the server recorded of each session, the latest last."""
@@ -67,7 +70,7 @@ class FakeServer:
         self._process.wait()
 
     def stop(self) -> None:
-        """End the server; may be called twice."""
+        """End the server and show what it complained of; may be called twice."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
@@ -76,7 +79,11 @@ class FakeServer:
         except subprocess.TimeoutExpired:
             self.kill()
         self._process.stdout.close()
-        self._errors.close()
+        if not self._errors.closed:
+            self._errors.seek(0, os.SEEK_END)
+            self._errors.seek(max(self._seen, self._errors.tell() - SHOWN))
+            sys.stderr.write(self._errors.read().decode(errors="replace"))
+            self._errors.close()
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +113,7 @@ class FakeServer:
             self._process.wait()
             self._errors.seek(0)
             printed = self._errors.read().decode(errors="replace").strip()
+            self._errors.close()
             self.stop()
             raise FakeError(f"the fake server did not start:\n{printed}")
         return line

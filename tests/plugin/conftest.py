@@ -14,13 +14,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pytest_realtime_asr import audio, corpus, realtime
+from pytest_realtime_asr import audio, corpus, judging, realtime
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.options import OPTIONS
-from pytest_realtime_asr.report import jsonl, junit, terminal
+from pytest_realtime_asr.report import jsonl, summary
 
 # A run in this process drops what it imported, and numpy cannot be imported twice.
-KEPT = (realtime, jsonl, junit, terminal)
+KEPT = (realtime, judging, jsonl, summary)
 
 INI = """\
 [pytest]

@@ -46,6 +46,7 @@ def test_what_is_collected(project: Project, monkeypatch: pytest.MonkeyPatch) ->
     def collected(*args: str) -> set[str]:
         result = project.run("--collect-only", "-q", *args)
         assert result.ret == 0
+        result.stdout.no_fnmatch_line("*proves nothing*")
         return {line for line in result.outlines if "::" in line}
 
     own, other = "own/test_own.py::test_own", "test_other.py::test_other"

@@ -129,6 +129,42 @@ def test_own(utterance):
     )
 
 
+def test_a_fixture_of_the_same_name(project: Project, bits: str) -> None:
+    project.write(
+        """
+@pytest.fixture(params=[1, 2])
+def utterance(request):
+    return request.param
+
+def test_theirs(utterance):
+    assert utterance in (1, 2)
+"""
+    )
+    project.write(
+        """
+@pytest.fixture
+def utterance(utterance):
+    return utterance.id
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_made_from_ours(utterance, count):
+    assert utterance in ("bit", "bob")
+""",
+        name="test_made",
+    )
+    project.write(
+        """
+@pytest.mark.parametrize(["utterance", "count"], [("mine", 1)])
+def test_list(utterance, count): assert utterance == "mine"
+
+@pytest.mark.parametrize(argnames="count, utterance", argvalues=[(1, "mine")])
+def test_keyword(utterance, count): assert utterance == "mine"
+""",
+        name="test_parametrized",
+    )
+    project.run(f"--realtime-corpus={bits}", target=None).assert_outcomes(passed=8)
+
+
 def test_asked_for_by_name(project: Project) -> None:
     project.write(
         """
@@ -186,7 +222,7 @@ def test_it(late):
     )
     result = project.run()
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines("*session can only be held while a test runs*")
+    result.stdout.fnmatch_lines("*test_it has ended*")
 
 
 def test_a_failing_body_keeps_its_own_failure(
@@ -222,9 +258,13 @@ def test_it(fake_server):
     assert isinstance(server, FakeServer)
     assert urllib.request.urlopen(server.url + "/health").status == 200
     assert server.traces() == server.violations() == ()
+    server._errors.write(b"a complaint of the server")
+    server._errors.flush()
 """
     )
-    project.run(target=None).assert_outcomes(passed=1)
+    result = project.run("-rA", target=None)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*Captured stderr teardown*", "a complaint of the *"])
 
 
 @pytest.mark.slow

@@ -239,3 +239,71 @@ def test_pooled_over_the_module(
             "again: pytest *test_it.py",
         ]
     )
+
+
+LAST = """
+pytestmark = [
+    pytest.mark.realtime(pace=1),
+    pytest.mark.latency_budget("final_from_commit", p95="1ms", over="module"),
+]
+
+def test_first(realtime, corpus):
+    realtime.transcribe(corpus["bit"])
+
+{last}
+"""
+LASTS = {
+    "skip": "@pytest.mark.skip\ndef test_last(): pass",
+    "set_up": "def test_last(no_such_fixture): pass",
+    "skips": "def test_last(realtime):\n    pytest.skip()",
+    "fails": "def test_last(realtime, corpus):\n"
+    "    realtime.transcribe(corpus['bit'])\n    assert 0",
+    "xfail": "@pytest.mark.xfail\ndef test_last(realtime, corpus):\n"
+    "    realtime.transcribe(corpus['bit'])",
+}
+
+
+def test_a_pool_is_judged_whatever_becomes_of_its_last_test(
+    project: Project, bits: str
+) -> None:
+    for name, last in LASTS.items():
+        project.write(LAST.format(last=last), name=f"test_{name}")
+    project.write("def test_after(): pass", name="test_zz")
+    arguments = (f"--realtime-corpus={bits}", "--junitxml=out.xml", "-rA")
+    result = project.run(*arguments)
+    outcomes = result.parseoutcomes()
+    # Each module has its error in the tear-down, and one of them in the set-up too.
+    assert outcomes["errors"] == len(LASTS) + 1
+    assert (outcomes["failed"], outcomes["passed"]) == (1, len(LASTS) + 1)
+    assert (outcomes["skipped"], outcomes["xpassed"]) == (2, 1)
+    for name in LASTS:
+        count = 2 if name in ("fails", "xfail") else 1
+        result.stdout.fnmatch_lines_random(
+            [
+                "*ERROR at teardown of test_last*",
+                f"final_from_commit p95 = * > 1 ms (*n={count}, {count} over; *",
+                f"again: pytest * test_{name}.py",
+                f"ERROR test_{name}.py::test_last - Failed: final_from_commit p95 = *",
+            ]
+        )
+
+
+RERUN = """
+from _pytest.runner import runtestprotocol
+
+def pytest_runtest_protocol(item, nextitem):
+    for _ in range(2):
+        item._initrequest()
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    return True
+"""
+
+
+def test_a_test_that_is_run_again_counts_once(project: Project, bits: str) -> None:
+    (project.path / "conftest.py").write_text(RERUN)
+    project.write(POOLED.format(limit="5s"))
+    result = project.run(f"--realtime-corpus={bits}", "--junitxml=out.xml")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines("*p95 = * <= 5000 ms (*; n=2, 0 over; *")

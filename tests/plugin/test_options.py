@@ -110,7 +110,13 @@ def test_header(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     # One that is always there is not asked by a run that may have no use for it.
     monkeypatch.setenv("REALTIME_TARGET", "ws://127.0.0.1:1/path?key=secret")
     line = "realtime: ws://127.0.0.1:1/path"
+    monkeypatch.setenv("REALTIME_PACE", "fast")  # nor is the rest
     project.run(target=None).stdout.fnmatch_lines([line])
+    monkeypatch.setenv("REALTIME_TARGET", "http://bob:hunter2@host:1")
+    result = project.run(target=None)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["realtime: a target carries no user or password; *"])
+    result.stdout.no_fnmatch_line("*hunter2*")
 
 
 def test_an_unknown_model_is_told_by_the_server(project: Project) -> None:

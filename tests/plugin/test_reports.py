@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plugin.conftest import Project, Servers
+from pytest_realtime_asr.judging import again
 
 TESTS = """
 @pytest.mark.realtime(pace=1)
@@ -85,6 +86,70 @@ def test_it(realtime, corpus):
     for _ in range(2):
         project.run("-o", f"realtime_target={project.url}", target=None)
         assert len(project.rows()) == 1
+    for look in ("--collect-only", "--markers", "--help"):
+        assert project.run(look).ret == 0
+        assert len(project.rows()) == 1
+
+
+LEFT = """
+import os
+
+@pytest.mark.latency_budget("connect", max="5s")
+def test_skips_itself(realtime, corpus):
+    realtime.transcribe(corpus["bit"])
+    pytest.skip("not today")
+
+@pytest.mark.realtime(pace=1)
+@pytest.mark.latency_budget("final_from_commit", max="1ms")
+@pytest.mark.parametrize("name", ["{long}-a", "{long}-b"])
+def test_elsewhere(realtime, corpus, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    realtime.transcribe(corpus["bit"])
+"""
+
+
+def test_what_is_left_of_a_test_elsewhere(project: Project, bits: str) -> None:
+    project.write(LEFT.format(long="x" * 120))
+    arguments = ("--realtime-report=out.jsonl", f"--realtime-corpus={bits}")
+    result = project.run(*arguments, "--junitxml=out.xml")
+    result.assert_outcomes(failed=2, skipped=1)
+    assert len(project.rows()) == 3
+    assert project.properties()["test_skips_itself"] == {}
+    result.stdout.no_fnmatch_line("test_skips_itself *")
+    lines = [line for line in result.outlines if line.startswith(" " * 14 + "trace: ")]
+    paths = [line.partition("trace: ")[2] for line in lines]
+    assert len(set(paths)) == 2
+    assert all((project.path / path).is_file() for path in paths)
+
+
+def test_traces_that_cannot_be_kept(project: Project, bits: str) -> None:
+    project.write(LEFT.format(long="x"))
+    (project.path / ".pytest_cache").write_text("no folder")
+    arguments = ("-k", "elsewhere", f"--realtime-corpus={bits}", "-Wignore")
+    result = project.run(*arguments)
+    result.assert_outcomes(failed=2, deselected=1)
+    result.stdout.fnmatch_lines(
+        ["final_from_commit max = * > 1 ms *", "traces not kept: *", "again: *"] * 2
+    )
+
+
+def test_the_command_that_runs_it_again_tells_no_secret() -> None:
+    given = {
+        "target": "http://bob:hunter2@host:1?key=hunter2",
+        "proxy": "http://bob:hun@ter2/hunter2@proxy:3128",
+        "session-options": '{"prompt": "hunter2"}',
+        "header": ["X-A=TOKEN", "X-B=correct-horse"],
+        "insecure": True,
+        "report": ["out.jsonl"],
+    }
+    words = ["test_it.py::test_it[correct-horse]"]
+    found = again(lambda option: given.get(option.name), words, ["correct-horse"])
+    assert found == (
+        "pytest --realtime-target=http://host:1 --realtime-session-options=... "
+        "--realtime-header=X-A=TOKEN '--realtime-header=X-B=[removed]' "
+        "--realtime-insecure --realtime-proxy=http://proxy:3128 "
+        "'test_it.py::test_it[[removed]]'"
+    ).replace("'--realtime-header=X-B=[removed]'", "--realtime-header='X-B=[removed]'")
 
 
 @pytest.mark.parametrize("args", [("-p", "no:terminal"), ("-k", "plain or session")])

@@ -58,3 +58,31 @@ def test_it(realtime, corpus, count):
         "*test_x: realtime: no x; there are dialect*",
     ):
         result.stdout.fnmatch_lines([said])
+
+
+@pytest.mark.slow
+def test_a_shared_server_is_of_the_kind_that_was_asked_for(project: Project) -> None:
+    pytest.importorskip("pocketsphinx")
+    project.ini("realtime_target = fake")
+    (project.path / "conftest.py").write_text(
+        """
+import pytest
+
+@pytest.fixture(scope="session")
+def realtime_target():
+    return "reference"
+"""
+    )
+    project.write("def test_it(realtime): assert realtime.model == 'pocketsphinx'")
+    project.run("-n1", target=None, apart=True).assert_outcomes(passed=1)
+
+
+@pytest.mark.slow
+def test_what_nobody_uses_stops_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REALTIME_TARGET", "http://127.0.0.1:1")
+    monkeypatch.setenv("REALTIME_CHUNK", "long")
+    (project.path / "pytest.ini").unlink()
+    project.write("def test_it(): pass")
+    project.run("-n1", target=None, apart=True).assert_outcomes(passed=1)

@@ -1,0 +1,306 @@
+"""The judging of tests: over which takes, where their traces go, what is handed on.
+
+Most budgets are judged at the end of their test. One that is pooled over a module is
+judged at the end of the last test of the module that has it, whatever becomes of this
+one. Of a test, this knows its id and its terms.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+
+from pytest_realtime_asr.budgets import Budget
+from pytest_realtime_asr.ledger import Report, Transcription, report
+from pytest_realtime_asr.options import OPTIONS, Option
+from pytest_realtime_asr.report import junit, terminal
+from pytest_realtime_asr.run import Ledger, Run
+from pytest_realtime_asr.terms import Terms
+from pytest_realtime_asr.trace import clean
+
+_NAMED = 60  # characters of an id in the name of a file
+Takes = Sequence[Transcription]
+
+
+@dataclass(slots=True)
+class Pool:
+    """The takes of a budget over a module, by test; the ``last`` test judges them.
+
+    ``terms`` are those of one of its tests.
+    """
+
+    terms: Terms
+    last: str
+    takes: dict[str, tuple[Transcription, ...]] = field(default_factory=dict)
+    judged: bool = False
+
+    @property
+    def all(self) -> Takes:
+        """The takes of all tests."""
+        return [take for takes in self.takes.values() for take in takes]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A test: ``terms`` gives its terms, ``select`` are the words that run it alone."""
+
+    test: str
+    terms: Callable[[], Terms]
+    select: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A test that was judged, for JUnit XML, for the table and for a person.
+
+    ``again`` is the command that runs it again; ``unkept`` says why its traces could
+    not be kept, else it is empty.
+    """
+
+    report: Report
+    row: Mapping[str, object]
+    again: str
+    unkept: str
+
+    @property
+    def properties(self) -> list[tuple[str, str | float | int]]:
+        """What JUnit XML gets."""
+        return junit.properties(self.report)
+
+    @property
+    def failure(self) -> str:
+        """Why it fails, and what to do then; empty where it does not."""
+        failures = self.report.failures
+        return _lines(*failures, self.unkept, self.again) if failures else ""
+
+    @property
+    def evidence(self) -> str:
+        """Where the evidence of a test is that failed by itself."""
+        paths = [f"trace: {path}" for path in self.report.paths]
+        return _lines(*paths, self.unkept, self.again)
+
+
+class Judging:
+    """Judges the tests of a run in this process.
+
+    ``folder`` gives where the traces of those that fail are kept, ``None`` for
+    nowhere; their paths are shown relative to ``origin``. ``given`` is what the
+    command line says of an option.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        folder: Callable[[], Path | None],
+        origin: Path,
+        given: Callable[[Option], object],
+    ) -> None:
+        self.run = run
+        self._given = given
+        self._said: Report | None = None
+        self._folder = folder
+        self._origin = origin
+        self._pools: dict[tuple[str, Budget], Pool] = {}
+
+    def expect(self, test: str, terms: Terms) -> None:
+        """Note a test that will run, in the order of the tests."""
+        for budget in terms.budgets:
+            if budget.over is not None:
+                key = module(test), budget
+                self._pools.setdefault(key, Pool(terms, test)).last = test
+
+    def begin(self, test: str) -> None:
+        """From now on, sessions belong to this test; it may be one that ran before."""
+        for key, pool in list(self._pools.items()):
+            if key[0] == module(test):
+                if pool.takes.pop(test, None) is not None or pool.last == test:
+                    pool.judged = False
+            elif pool.judged:  # it was kept for a test that is run again
+                del self._pools[key]
+        self._said = None
+        self.run.begin(test)
+
+    def finish(self) -> Ledger | None:
+        """Close what the running test has open, and give its ledger, once."""
+        ledger = self.run.finish()
+        self.run.tell("")
+        return ledger
+
+    def judge(self, case: Case, *, failed: bool, pooled: bool) -> Judged | None:
+        """Judge a test that ends, which may have ``failed`` by itself.
+
+        ``pooled`` lets the last test of a module judge its pools, else `rest` does.
+        """
+        ledger = self.finish()
+        if ledger is None:
+            return None
+        test, terms = ledger.test, case.terms()
+        takes = tuple(take.transcription for take in ledger.takes)
+        pools: dict[Budget, Takes] = {}
+        for budget in terms.budgets:
+            if budget.over is None:
+                pools[budget] = takes
+                continue
+            pool = self._pools.setdefault((module(test), budget), Pool(terms, test))
+            pool.takes[test] = takes
+            if pooled and pool.last == test:
+                pools[budget] = pool.all
+                pool.judged = True
+        if not (ledger.sessions or terms.budgets or terms.thresholds):
+            return None
+
+        def judged(paths: Mapping[str, str]) -> Report:
+            traces = ledger.traces
+            return report(test, takes, traces, terms, pools=pools, paths=paths)
+
+        every = [takes, *pools.values()]
+        return self._kept(test, case.select, judged, every, failed=failed)
+
+    def rest(self, test: str, *, over: bool) -> Judged | None:
+        """Judge the pools that wait at the end of a test, and add them to its report.
+
+        ``over`` says that it is the last test. ``failure`` is that of the pools.
+        """
+        self.finish()  # a set-up that failed left it open
+        waiting = {
+            key: pool
+            for key, pool in self._pools.items()
+            if (over or pool.last == test) and pool.all and not pool.judged
+        }
+        if not waiting:
+            return None
+        said = self._said
+        if said is None or said.test != test:
+            said = Report(test, ())
+
+        def judged(paths: Mapping[str, str]) -> Report:
+            judgements = list(said.judgements)
+            failures: list[str] = []
+            for (_, budget), pool in waiting.items():
+                pools = {budget: pool.all}
+                terms = replace(pool.terms, thresholds=(), rules=None)
+                found = report(test, (), (), terms, pools=pools, paths=paths)
+                judgements += found.judgements
+                failures += found.failures
+            return replace(
+                said,
+                judgements=tuple(judgements),
+                failures=tuple(failures),
+                paths=tuple(paths.values()),
+            )
+
+        for pool in waiting.values():
+            pool.judged = True
+        # What was written before is written again, under the same names.
+        every = [said.takes, *(pool.all for pool in waiting.values())]
+        select = tuple(dict.fromkeys(where for where, _ in waiting))
+        return self._kept(test, select, judged, every, failed=False)
+
+    def _row(self, found: Report) -> Mapping[str, object]:
+        """What the table gets, in builtin types."""
+        host = self.run.last_host
+        row = terminal.row(
+            found,
+            model=host.model if host else "",
+            cold=host.cold if host else None,
+            note=host.note if host else "",
+        )
+        made: dict[str, object] = msgspec.to_builtins(row)
+        return made
+
+    def _kept(
+        self,
+        test: str,
+        select: Iterable[str],
+        judge: Callable[[Mapping[str, str]], Report],
+        takes: Iterable[Takes],
+        *,
+        failed: bool,
+    ) -> Judged:
+        """Judge a test; the traces of one that fails are kept on the disk."""
+        found, unkept = judge({}), ""
+        every = {(t.label, t.trace.started): t for each in takes for t in each}
+        if found.failures or failed:
+            try:
+                if (folder := self._folder()) is not None:
+                    folder /= _name(test, told_apart=True)
+                    found = judge(_write(folder, every.values(), self._origin))
+            except OSError as error:
+                unkept = f"traces not kept: {error}"
+        self._said = found
+        secrets = self.run.settings.secrets
+        command = again(self._given, select, secrets)
+        return Judged(found, self._row(found), f"again: {command}", unkept)
+
+
+def module(test: str) -> str:
+    """The module of a test, by its id."""
+    return test.partition("::")[0]
+
+
+def again(
+    given: Callable[[Option], object], where: Iterable[str], secrets: Iterable[str]
+) -> str:
+    """The command that runs a test again with the options that were given to it.
+
+    ``where`` are the words that select the test. No user, password, key or session
+    option is shown.
+    """
+    words = ["pytest"]
+    for option in OPTIONS:
+        value = given(option)
+        if not value or option.name in ("conformance", "report"):
+            continue
+        if option.flag:
+            words.append(option.cli)
+            continue
+        for each in value if isinstance(value, list) else [value]:
+            shown = clean(_shown(option, str(each)), secrets)
+            words.append(f"{option.cli}={shlex.quote(shown)}")
+    return " ".join([*words, *(shlex.quote(clean(word, secrets)) for word in where)])
+
+
+def _shown(option: Option, text: str) -> str:
+    if option.name == "session-options":
+        return "..."
+    if option.name == "target":
+        text = text.partition("?")[0]  # what follows may hold a key
+        return re.sub("^([^/]*//)?[^/]*@", r"\1", text)
+    if option.name == "proxy":  # its password may hold a slash
+        return re.sub("^([^/]*//)?.*@", r"\1", text)
+    return re.sub("//[^/]*@", "//", text)
+
+
+def _write(
+    folder: Path, takes: Iterable[Transcription], origin: Path
+) -> dict[str, str]:
+    """Write the traces into a folder that is made anew; gives their paths by label."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    paths: dict[str, str] = {}
+    for index, take in enumerate(takes):
+        path = folder / f"{index:03}-{_name(take.utterance.id)}.jsonl"
+        take.trace.write(path)
+        paths[take.label] = os.path.relpath(path, origin)
+    return paths
+
+
+def _name(id: str, *, told_apart: bool = False) -> str:
+    """An id as the name of a file, which is the id's own if it is to be told apart."""
+    name = re.sub(r"[^\w.-]+", "-", id, flags=re.ASCII)
+    if len(name) <= _NAMED and not told_apart:
+        return name
+    return f"{name[-_NAMED:]}-{hashlib.sha256(id.encode()).hexdigest()[:8]}"
+
+
+def _lines(*lines: str) -> str:
+    return "\n".join(filter(None, lines))

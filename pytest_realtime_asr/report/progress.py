@@ -1,0 +1,42 @@
+"""What goes on, said at the end of the terminal's line and taken back again.
+
+pytest captures what a test prints, by file descriptor. A duplicate that was taken
+before still leads to the terminal, so that any thread may write to it while a test
+runs, and the capture is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+_LEAST = 16  # columns, in which something can be said
+
+
+class Progress:
+    """Writes over its last text; ``fd`` leads to a terminal now, and is duplicated.
+
+    ``room`` gives the columns that are left on the line of the cursor.
+    """
+
+    def __init__(self, fd: int, room: Callable[[], int]) -> None:
+        self._fd = os.dup(fd)
+        self._room = room
+        self._width = 0
+        self._writing = threading.Lock()
+
+    def tell(self, text: str) -> None:
+        """Show a text, or nothing where it is empty; the cursor stays in its place."""
+        with self._writing:
+            room = self._room() - 1  # a cursor beyond the last column cannot go back
+            text = f" {text}"[:room] if text and room >= _LEAST else ""
+            over, self._width = text.ljust(self._width), len(text)
+            if over and self._fd >= 0:
+                os.write(self._fd, f"{over}{chr(8) * len(over)}".encode())
+
+    def close(self) -> None:
+        """Say nothing from now on."""
+        with self._writing:
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,41 @@
+"""What a run says of its server before its tests, and of its tests at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from pytest_realtime_asr import dialects, target
+from pytest_realtime_asr.report import terminal
+from pytest_realtime_asr.run import Run
+from pytest_realtime_asr.target import TargetError
+from pytest_realtime_asr.transport import Unreachable
+
+
+def shown(text: str) -> str:
+    """A target as it may be printed, without asking it anything."""
+    try:
+        return target.parse(text, path="").shown
+    except TargetError as error:
+        return str(error)
+
+
+def introduce(run: Run, text: str) -> str:
+    """The server that a target names, or why there is none; it is asked for its model.
+
+    Raises LookupError where the dialect is unknown.
+    """
+    settings = run.settings
+    corpus = f"corpus {' '.join(settings.corpus)}"
+    dialect = dialects.load(settings.dialect)
+    try:
+        where, model = run.ask(text, dialect)
+    except (Unreachable, ValueError) as error:
+        return f"{error}, {corpus}"
+    return f"{where}, {settings.dialect}, model {model}, {corpus}"
+
+
+def table(rows: Iterable[Mapping[str, object]]) -> list[str]:
+    """The lines of the table, of rows that came as plain mappings from the workers."""
+    return terminal.table(msgspec.convert(list(rows), list[terminal.Row]))

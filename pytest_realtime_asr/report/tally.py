@@ -1,0 +1,59 @@
+"""What the controller of a run hears of its tests, from whichever worker.
+
+Every run of pytest pays for this, so that it imports nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
+
+Row = Mapping[str, Any]
+
+
+class Tally:
+    """Collects the rows of all tests and prints them, as a plugin of pytest.
+
+    ``table`` makes the lines of the rows. ``suite`` is how the ids of the packaged
+    suite begin where it was asked for, else it is empty.
+    """
+
+    def __init__(self, table: Callable[[Iterable[Row]], list[str]], suite: str) -> None:
+        self._table = table
+        self._suite = suite
+        self._rows: dict[tuple[str, str], Row] = {}
+        self._judged = 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the last row of each test, which may be run again."""
+        row: Row | None = getattr(report, "realtime", None)
+        if row is not None and (row["planned"] or row["lines"]):
+            self._rows[report.nodeid, getattr(report, "worker_id", "")] = row
+        if self._suite and report.nodeid.startswith(self._suite):
+            self._judged += report.when == "call" and not report.skipped
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """A suite that judged nothing fails."""
+        if self._proves_nothing(session.config) and exitstatus in (0, 5):
+            session.exitstatus = 1
+
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, config: pytest.Config
+    ) -> None:
+        """Print the table."""
+        if self._rows:
+            terminalreporter.section("realtime speech recognition")
+            for line in self._table(self._rows.values()):
+                terminalreporter.write_line(line)
+        if self._proves_nothing(config):
+            terminalreporter.section("realtime conformance", red=True)
+            terminalreporter.write_line(
+                "no requirement was judged: this proves nothing"
+            )
+
+    def _proves_nothing(self, config: pytest.Config) -> bool:
+        asked = bool(self._suite) and not config.getoption("collectonly")
+        return asked and not self._judged
