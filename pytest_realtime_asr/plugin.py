@@ -265,7 +265,11 @@ def realtime_session_options(pytestconfig: pytest.Config) -> Mapping[str, object
 @pytest.fixture(scope="session")
 def corpus(pytestconfig: pytest.Config) -> Corpus:
     """The utterances that --realtime-corpus names, `bundled:english` by default."""
-    return _loaded(pytestconfig)
+    try:
+        return _loaded(pytestconfig)
+    except pytest.UsageError as error:
+        wrong = str(error)
+    pytest.fail(wrong, pytrace=False)
 
 
 @pytest.fixture
