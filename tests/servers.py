@@ -19,7 +19,10 @@ from websockets.http11 import Request, Response
 from pytest_realtime_asr import corpus, dialects, target
 from pytest_realtime_asr.fake.scripted import Scripted
 from pytest_realtime_asr.fake.server import Behaviour, Fake
-from pytest_realtime_asr.session import Limits, Plan
+from pytest_realtime_asr.ledger import Transcription
+from pytest_realtime_asr.loop import Loop
+from pytest_realtime_asr.run import hold
+from pytest_realtime_asr.session import Limits, Live, Plan
 from pytest_realtime_asr.transport import Access
 
 Talk = Callable[[ServerConnection], Awaitable[None]]
@@ -52,6 +55,15 @@ def plan(url: str, **changes: Any) -> Plan:
         "limits": BRIEF,
     }
     return Plan(**{**given, **changes})
+
+
+def took(loop: Loop, *faults: str) -> Transcription:
+    """What becomes of the clip with a server that has these faults."""
+    silence = 0.3 if "no-final" in faults else 5
+    limits = Limits(connect=5, ready=5, silence=silence, beyond=10)
+    with faking(*faults) as (url, _):
+        take = loop.run(hold(Live(loop, plan(url, limits=limits)), CLIP))
+    return take.transcription
 
 
 async def quiet(connection: ServerConnection) -> None:

@@ -6,15 +6,13 @@ import math
 from collections.abc import Iterator
 
 import pytest
-from servers import CLIP, VLLM, faking, plan
+from servers import CLIP, VLLM, took
 
 from pytest_realtime_asr import ledger
 from pytest_realtime_asr.budgets import Verdict, budget, wer_threshold
 from pytest_realtime_asr.ledger import Report, Transcription, report, statistics
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.rules import Level
-from pytest_realtime_asr.run import hold
-from pytest_realtime_asr.session import Limits, Live
 from pytest_realtime_asr.terms import Terms
 
 
@@ -23,13 +21,6 @@ def loop() -> Iterator[Loop]:
     loop = Loop()
     yield loop
     loop.stop()
-
-
-def took(loop: Loop, *faults: str) -> Transcription:
-    limits = Limits(connect=5, ready=5, silence=0.3, beyond=10)
-    with faking(*faults) as (url, _):
-        take = loop.run(hold(Live(loop, plan(url, limits=limits)), CLIP))
-    return take.transcription
 
 
 @pytest.fixture(scope="module")

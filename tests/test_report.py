@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from servers import CLIP, VLLM, faking, plan
+from servers import CLIP, VLLM, took
 
 from pytest_realtime_asr.budgets import Verdict, budget, wer_threshold
 from pytest_realtime_asr.ledger import Report, Transcription, report
@@ -23,8 +23,6 @@ from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.report import jsonl, junit, terminal
 from pytest_realtime_asr.report.progress import Progress
 from pytest_realtime_asr.report.terminal import WIDTH, Row
-from pytest_realtime_asr.run import hold
-from pytest_realtime_asr.session import Limits, Live
 from pytest_realtime_asr.terms import Terms
 
 
@@ -33,13 +31,6 @@ def loop() -> Iterator[Loop]:
     loop = Loop()
     yield loop
     loop.stop()
-
-
-def took(loop: Loop, *faults: str) -> Transcription:
-    limits = Limits(connect=5, ready=5, silence=0.3, beyond=10)
-    with faking(*faults) as (url, _):
-        take = loop.run(hold(Live(loop, plan(url, limits=limits)), CLIP))
-    return take.transcription
 
 
 @pytest.fixture(scope="module")
