@@ -210,7 +210,8 @@ def _judging(config: pytest.Config) -> Judging:
         )
         run.sinks.extend(jsonl.Appender(path) for _, path in settings.reports)
         reporter = config.pluginmanager.getplugin("terminalreporter")
-        seen = reporter is not None and reporter.isatty() and reporter.verbosity >= 0
+        # `isatty` is a flag in some versions of pytest, and callable in others.
+        seen = reporter is not None and reporter.isatty and reporter.verbosity >= 0
         if seen and _PROGRESS in config.stash:
             run.tell = config.stash[_PROGRESS].tell
         cache = getattr(config, "cache", None)
