@@ -367,8 +367,9 @@ def fake_server() -> Iterator[Callable[..., FakeServer]]:
     """
     from pytest_realtime_asr.fake.fleet import Fleet
 
-    with Fleet() as fleet:
-        yield fleet.start
+    fleet = Fleet()
+    yield fleet.start
+    fleet.stop()
 
 
 # Markers

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.options import FAKES
@@ -63,14 +61,3 @@ class Fleet:
         """End all of them."""
         while self._started:
             self._started.pop().stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()

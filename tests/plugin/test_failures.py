@@ -221,7 +221,6 @@ def test_what_was_finished_outlives_a_kill(project: Project) -> None:
 
 
 def test_a_timeout_of_one_test(project: Project) -> None:
-    pytest.importorskip("pytest_timeout")
     project.write(LONG.replace("def test_long", f"{TIMEOUT}\ndef test_long"))
     result = project.run("--timeout-method=signal")
     result.assert_outcomes(passed=2, failed=1)
@@ -230,7 +229,6 @@ def test_a_timeout_of_one_test(project: Project) -> None:
 
 @pytest.mark.slow
 def test_a_timeout_that_ends_the_run(project: Project) -> None:
-    pytest.importorskip("pytest_timeout")
     process = start(project, "--timeout=3", "--timeout-method=thread")
     text, _ = process.communicate(timeout=30)
     assert "Timeout" in text
