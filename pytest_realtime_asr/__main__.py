@@ -1,4 +1,4 @@
-"""``python -m pytest_realtime_asr fake``: a realtime server to test against."""
+"""``python -m pytest_realtime_asr``: a server to test against, and views of reports."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import ssl
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.budgets import parse_duration
@@ -16,13 +17,14 @@ from pytest_realtime_asr.fake import faults
 from pytest_realtime_asr.fake.recogniser import Recogniser
 from pytest_realtime_asr.fake.scripted import Scripted
 from pytest_realtime_asr.fake.server import Behaviour, Fake
+from pytest_realtime_asr.report import conformance
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        return asyncio.run(_fake(options))
+        return int(options.run(options))
     except (LookupError, ValueError, OSError, ImportError) as error:
         message = error.args[0] if isinstance(error, LookupError) else error
         print(f"error: {message}", file=sys.stderr)
@@ -32,9 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pytest_realtime_asr")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_reports(commands.add_parser("report", help="show conformance reports"))
     fake = commands.add_parser(
         "fake", help="serve a realtime speech-recognition server with faults"
     )
+    fake.set_defaults(run=lambda options: asyncio.run(_fake(options)))
     add = fake.add_argument
     add("--port", type=_port, default=8000, help="0 takes a free one (default 8000)")
     add("--dialect", default="vllm", help="the protocol that it speaks (default vllm)")
@@ -62,6 +66,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--seed", type=int, help="of the ids that it gives to sessions")
     add(
+        "--server-version",
+        default="0.33.0",
+        metavar="TEXT",
+        help="what /version says (default 0.33.0; empty: there is no such route)",
+    )
+    add(
+        "--variety",
+        type=int,
+        metavar="SEED",
+        help="let each session differ wherever a sound server may",
+    )
+    add(
         "--api-key-env",
         metavar="VARIABLE",
         help="ask for the key that this environment variable holds",
@@ -70,6 +86,28 @@ def _parser() -> argparse.ArgumentParser:
     add("--tls-key", metavar="FILE", help="its private key")
     add("--lifeline", action="store_true", help="end when standard input closes")
     return parser
+
+
+def _add_reports(parser: argparse.ArgumentParser) -> None:
+    views = parser.add_subparsers(required=True, metavar="VIEW")
+    matrix = views.add_parser(
+        "matrix", help="a Markdown table of requirements by servers"
+    )
+    matrix.add_argument("reports", nargs="+", type=Path, metavar="REPORT.json")
+    matrix.set_defaults(run=_matrix)
+    badge = views.add_parser("badge", help="a badge in shields.io's endpoint format")
+    badge.add_argument("report", type=Path, metavar="REPORT.json")
+    badge.set_defaults(run=_badge)
+
+
+def _matrix(options: argparse.Namespace) -> int:
+    print(conformance.matrix(list(map(conformance.read, options.reports))), end="")
+    return 0
+
+
+def _badge(options: argparse.Namespace) -> int:
+    print(conformance.badge(conformance.read(options.report)).decode(), end="")
+    return 0
 
 
 def _port(text: str) -> int:
@@ -96,6 +134,8 @@ async def _fake(options: argparse.Namespace) -> int:
         faults=tuple(options.fault),
         key=_key(options.api_key_env),
         seed=options.seed,
+        version=options.server_version,
+        variety=options.variety,
     )
     fake = Fake(behaviour, recogniser)
     tls = _tls(options.tls_cert, options.tls_key)

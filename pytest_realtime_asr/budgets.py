@@ -55,8 +55,8 @@ LEAST_UTTERANCES = 20  # a bootstrap over fewer proves nothing
 
 NO_ERRORS = Errors()
 
-_MS = {"ms": 1.0, "s": 1000.0}
-_DURATION = re.compile(r"(\d+\.?\d*|\.\d+)\s*(ms|s)", re.ASCII)
+_MS = {"ms": 1.0, "s": 1000.0, "min": 60_000.0}
+_DURATION = re.compile(r"(\d+\.?\d*|\.\d+)\s*(ms|s|min)", re.ASCII)
 _NOTHING = "judged no session: nothing was measured"
 
 
@@ -260,7 +260,7 @@ def parse_duration(value: str | timedelta) -> float:
         if found is None:
             raise BudgetError(
                 f"{value!r} is not a duration: write a number with its unit, "
-                "such as '800ms' or '1.2s', or give a timedelta"
+                "such as '800ms', '1.2s' or '10min', or give a timedelta"
             )
         ms = float(found[1]) * _MS[found[2]]
     if not 0 <= ms < math.inf:

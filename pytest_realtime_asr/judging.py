@@ -24,7 +24,7 @@ from pytest_realtime_asr.options import OPTIONS, Option
 from pytest_realtime_asr.report import junit, terminal
 from pytest_realtime_asr.run import Ledger, Run
 from pytest_realtime_asr.terms import Terms
-from pytest_realtime_asr.trace import clean
+from pytest_realtime_asr.trace import Trace, clean
 
 _NAMED = 60  # characters of an id in the name of a file
 Takes = Sequence[Transcription]
@@ -110,6 +110,7 @@ class Judging:
         self._folder = folder
         self._origin = origin
         self._pools: dict[tuple[str, Budget], Pool] = {}
+        self._asked: set[str] = set()  # the tests of which traces were to be kept
 
     def expect(self, test: str, terms: Terms) -> None:
         """Note a test that will run, in the order of the tests."""
@@ -159,11 +160,35 @@ class Judging:
             return None
 
         def judged(paths: Mapping[str, str]) -> Report:
-            traces = ledger.traces
-            return report(test, takes, traces, terms, pools=pools, paths=paths)
+            return report(test, takes, ledger.parts, terms, pools=pools, paths=paths)
 
         every = [takes, *pools.values()]
         return self._kept(test, case.select, judged, every, failed=failed)
+
+    def again(self, case: Case) -> str:
+        """The command that runs a test again."""
+        secrets = self.run.settings.secrets
+        return f"again: {again(self._given, case.select, secrets)}"
+
+    def keep(self, test: str, trace: Trace) -> str:
+        """Keep a trace of a test on the disk; gives its path, empty where it cannot.
+
+        It has a place beside those that are kept where the test fails. What an earlier
+        run kept is removed.
+        """
+        try:
+            if (folder := self._folder()) is None:
+                return ""
+            folder /= f"{_name(test, told_apart=True)}-asked"
+            if test not in self._asked:
+                self._asked.add(test)
+                shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{trace.started:%H-%M-%S.%f}.jsonl"
+            trace.write(path)
+        except OSError:
+            return ""
+        return os.path.relpath(path, self._origin)
 
     def rest(self, test: str, *, over: bool) -> Judged | None:
         """Judge the pools that wait at the end of a test, and add them to its report.
@@ -258,7 +283,7 @@ def again(
     words = ["pytest"]
     for option in OPTIONS:
         value = given(option)
-        if not value or option.name in ("conformance", "report"):
+        if not value or option.name in ("conformance", "report", "plan", "list"):
             continue
         if option.flag:
             words.append(option.cli)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pytest_realtime_asr import dialects, metrics, rules
+from pytest_realtime_asr import dialects, metrics
 from pytest_realtime_asr.budgets import (
     Budget,
     Finding,
@@ -28,6 +28,7 @@ from pytest_realtime_asr.budgets import (
 )
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.evidence import Part
 from pytest_realtime_asr.metrics.accuracy import (
     Alignment,
     Errors,
@@ -37,7 +38,7 @@ from pytest_realtime_asr.metrics.accuracy import (
     words,
 )
 from pytest_realtime_asr.metrics.pacing import Counts, counts, lateness
-from pytest_realtime_asr.rules import Level, Violation
+from pytest_realtime_asr.rules import Level, Requirement, Violation, observe
 from pytest_realtime_asr.stats import quantile
 from pytest_realtime_asr.terms import Terms
 from pytest_realtime_asr.timeline import Timeline, Usage
@@ -60,6 +61,7 @@ class Transcription:
     timeline: Timeline = field(repr=False)
     trace: Trace = field(repr=False)
     dialect: Dialect = field(repr=False)
+    rules: tuple[Requirement, ...] = field(default=(), repr=False)
     item: int = 0
     lost: str = ""
     reason: str = ""
@@ -108,7 +110,7 @@ class Transcription:
     @cached_property
     def violations(self) -> tuple[Violation, ...]:
         """The rules that its session broke so far."""
-        return violations(self.dialect, self.trace)
+        return observe(self.rules, dialects.part(self.dialect, self.trace))
 
     @property
     def session(self) -> str:
@@ -159,16 +161,10 @@ class Report:
         return worst(found) if found else None
 
 
-def violations(dialect: Dialect, trace: Trace) -> tuple[Violation, ...]:
-    """The rules of the dialect that this session broke."""
-    observation = dialects.observe(dialect, trace)
-    return rules.observe(dialect.requirements, observation)
-
-
 def report(
     test: str,
     takes: Sequence[Transcription],
-    sessions: Iterable[tuple[Dialect, Trace]],
+    sessions: Iterable[tuple[tuple[Requirement, ...], Part]],
     terms: Terms,
     *,
     pools: Mapping[Budget, Sequence[Transcription]],
@@ -176,13 +172,14 @@ def report(
 ) -> Report:
     """Judge a test by its terms.
 
-    ``sessions`` are all that it opened. ``pools`` are the budgets that are judged here,
-    each with its takes. ``paths`` are the trace files that were written, by label.
+    ``sessions`` are all that it opened, each with its rules. ``pools`` are the budgets
+    that are judged here, each with its takes. ``paths`` are the trace files that were
+    written, by label.
     """
     violated = tuple(
-        (violation, trace)
-        for dialect, trace in sessions
-        for violation in violations(dialect, trace)
+        (violation, part.trace)
+        for rules, part in sessions
+        for violation in observe(rules, part)
     )
     failures: list[str] = []
     judgements = []
@@ -263,7 +260,8 @@ def _explain(finding: Finding, takes: Sequence[Transcription]) -> str:
 
 
 def broken(
-    found: Iterable[tuple[Violation, Trace]], levels: Iterable[Level] = tuple(Level)
+    found: Iterable[tuple[Violation, Trace]],
+    levels: Iterable[Level] = (Level.MUST, Level.SHOULD),
 ) -> list[str]:
     """One line for each broken rule of these levels: how often, and one example."""
     wanted = set(levels)
@@ -284,7 +282,7 @@ def _sessions(count: int) -> str:
 def _levels(weakest: Level | None) -> tuple[Level, ...]:
     if weakest is None:
         return ()
-    return (Level.MUST,) if weakest is Level.MUST else tuple(Level)
+    return (Level.MUST,) if weakest is Level.MUST else (Level.MUST, Level.SHOULD)
 
 
 def _unjudged(takes: Sequence[Transcription]) -> list[str]:

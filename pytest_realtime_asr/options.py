@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 # The targets that the plugin starts itself, each with its recogniser.
 FAKES = {"fake": "scripted", "reference": "pocketsphinx"}
+FAKE_KEY = "the-key-of-the-fake-server"  # theirs where the user has none: no secret
 MARKERS = {
     "latency_budget": (
         "(metric, *, p50=, p90=, p95=, p99=, max=, mean=, confidence=None, "
@@ -21,6 +22,10 @@ MARKERS = {
     "wer_threshold": (
         "(limit, *, normalizer=None, confidence=None): the most that the word error "
         "rate, pooled over the sessions of the test, may be, such as 0.12"
+    ),
+    "realtime_requirement": (
+        "(*, id=, level=, scenario=): which requirement a test of the packaged suite "
+        "is about; the suite sets it itself, for -m"
     ),
     "realtime": (
         "(*, dialect=, model=, pace=, chunk=, rules=): how the sessions of the test "
@@ -72,6 +77,64 @@ OPTIONS = (
         metavar="URL",
     ),
     Option("conformance", "run the packaged suite against the target", flag=True),
+    Option(
+        "level",
+        "the weakest requirements of the suite to run: must, should or info (default "
+        "info: all)",
+        "info",
+        "LEVEL",
+    ),
+    Option("strict", "let a broken SHOULD of the suite fail its test", flag=True),
+    Option(
+        "suite",
+        "judge by this frozen set of requirements (default: by the newest)",
+        metavar="NAME",
+    ),
+    Option(
+        "known-failures",
+        "what the server is expected to break, in TOML: id, reason, issue, until",
+        metavar="FILE",
+    ),
+    Option(
+        "server-version",
+        "the version by which the server is judged (default: what GET /version says)",
+        metavar="VERSION",
+    ),
+    Option(
+        "allow",
+        "harm that the suite may do to a server that is not on this machine: heavy, "
+        "disruptive or both",
+        metavar="HARM[,HARM]",
+    ),
+    Option(
+        "max-audio",
+        "the most audio that the suite may speak to a server that is not on this "
+        "machine (default 10min)",
+        "10min",
+        "TIME",
+    ),
+    Option(
+        "max-streams",
+        "how many streams the suite may open at a time (default 16 on this machine, "
+        "else 2)",
+        metavar="N",
+    ),
+    Option(
+        "fuzz",
+        "how many random sessions the suite plays (default 40 on this machine, else 0)",
+        metavar="N",
+    ),
+    Option("plan", "say what the suite would do and cost, and send nothing", flag=True),
+    Option(
+        "list",
+        "list the requirements, the metrics or the options, and end",
+        metavar="requirements|metrics|options",
+    ),
+    Option(
+        "selftest",
+        "run the suite's own proof on this machine: every fault against its scenarios",
+        flag=True,
+    ),
     Option("dialect", "its protocol (default vllm)", "vllm", "NAME"),
     Option("model", "its model (default: the first of GET /v1/models)", "", "NAME"),
     Option(
@@ -143,7 +206,8 @@ OPTIONS = (
     ),
     Option(
         "report",
-        "write a report; the kind by the suffix: .jsonl (repeatable)",
+        "write a report: PATH.jsonl of the utterances, or conformance:PATH.json "
+        "(repeatable)",
         metavar="[KIND:]PATH",
         many=True,
     ),

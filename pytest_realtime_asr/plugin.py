@@ -11,8 +11,16 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import (
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from datetime import date
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +29,7 @@ import pytest
 from pytest_realtime_asr.options import FAKES, MARKERS, OPTIONS, flag
 
 if TYPE_CHECKING:
+    from pytest_realtime_asr.application import Application
     from pytest_realtime_asr.corpus import Corpus, Utterance
     from pytest_realtime_asr.fake.fleet import Fleet
     from pytest_realtime_asr.fake.process import FakeServer
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.report.progress import Progress
     from pytest_realtime_asr.settings import Settings
     from pytest_realtime_asr.terms import Terms
+    from pytest_realtime_asr.trace import Trace
 
 SUITE = Path(__file__).parent / "conformance"
 SUITE_ID = "realtime_conformance"
@@ -37,6 +47,7 @@ FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"
 _SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 _JUDGING: pytest.StashKey[Judging] = pytest.StashKey()
 _FLEET: pytest.StashKey[Fleet] = pytest.StashKey()
+_SERVED: pytest.StashKey[dict[Any, Application]] = pytest.StashKey()
 _PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
 _SHARED: pytest.StashKey[Path] = pytest.StashKey()
 _WRONG: pytest.StashKey[str] = pytest.StashKey()
@@ -92,12 +103,30 @@ def pytest_configure(config: pytest.Config) -> None:
     if not _is_worker(config):
         _watch(config)
     conformance = _conformance(config)
+    if flag(_given(config, "plan")) and config.getoption("numprocesses", None):
+        raise pytest.UsageError("--realtime-plan runs nothing: leave out -n")
     # What is always there, in the environment, is read by the first test that needs it.
     given = any(config.getoption(o.ini) or config.getini(o.ini) for o in OPTIONS)
     if given or conformance or _given(config, "report"):
-        _settings(config)  # a wrong option is told before anything runs
+        _check(config)  # a wrong option is told before anything runs
     if conformance:
         _add_suite(config)
+
+
+def _check(config: pytest.Config) -> None:
+    """Refuse settings that cannot be held. Raises UsageError."""
+    settings = _settings(config)
+    if not settings.known:
+        return
+    from pytest_realtime_asr import dialects, known
+
+    try:
+        ids = {each.id for each in dialects.load(settings.dialect).requirements}
+        known.check(settings.known, ids, date.today())
+    except LookupError as error:
+        raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
+    except ValueError as error:
+        raise pytest.UsageError(f"--realtime-known-failures: {error}") from None
 
 
 def _conformance(config: pytest.Config) -> bool:
@@ -107,12 +136,35 @@ def _conformance(config: pytest.Config) -> bool:
         raise pytest.UsageError(f"--realtime-conformance: {error}") from None
 
 
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """List what was asked for, or test the suite itself, in place of a run."""
+    if config.getoption("realtime_selftest"):
+        return _selftest()
+    asked = config.getoption("realtime_list")
+    if asked is None:
+        return None
+    from pytest_realtime_asr.report import listing
+
+    try:
+        lines = listing.listing(asked, _settings(config))
+    except (ValueError, LookupError) as error:
+        raise pytest.UsageError(f"--realtime-list: {error.args[0]}") from None
+    print("\n".join(lines))
+    return 0
+
+
 def _watch(config: pytest.Config) -> None:
     """Hear of all tests, and take hold of a terminal while nothing is captured."""
     from pytest_realtime_asr.report.tally import Tally
 
     suite = f"{SUITE_ID}/" if _conformance(config) else ""
-    config.pluginmanager.register(Tally(_table, suite), "realtime-tally")
+    tally = Tally(
+        suite,
+        table=_table,
+        verdicts=partial(_verdicts, config),
+        write=partial(_write, config),
+    )
+    config.pluginmanager.register(tally, "realtime-tally")
     out = sys.__stdout__
     if out is None or out.closed or not out.isatty():
         return
@@ -135,16 +187,37 @@ def _add_suite(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
-    reports = config.stash[_SETTINGS].reports if _SETTINGS in config.stash else ()
+    reports = _reports(config, "jsonl")
     if not reports or _is_worker(config) or config.getoption("collectonly"):
         return
     from pytest_realtime_asr.report import jsonl
 
-    for _, path in reports:
+    for path in reports:
         try:
             jsonl.create(path)
         except OSError as error:
             raise pytest.UsageError(f"--realtime-report={path}: {error}") from None
+
+
+def _reports(config: pytest.Config, kind: str) -> list[Path]:
+    """Where the reports of this kind go."""
+    if _SETTINGS not in config.stash:
+        return []
+    return [path for name, path in config.stash[_SETTINGS].reports if name == kind]
+
+
+def _selftest() -> int:
+    """Prove each requirement both ways on this machine, and print the score."""
+    from pytest_realtime_asr.conformance.selftest import selftest
+
+    def tell(text: str) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{text:78.78}", end="", file=sys.stderr, flush=True)
+
+    score = selftest(tell=tell)
+    tell("")
+    print(*score.unproven, str(score), sep="\n")
+    return int(bool(score.unproven))
 
 
 # xdist: the controller starts what the workers share
@@ -173,12 +246,21 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_PROGRESS].close()
     if _FLEET in config.stash:
         config.stash[_FLEET].stop()
+    for application in config.stash.get(_SERVED, {}).values():
+        application.stop()
     if _SHARED in config.stash:
         shutil.rmtree(config.stash[_SHARED], ignore_errors=True)
 
 
-def _url(config: pytest.Config, target: str) -> str:
-    """A target as a URL; a fake or a reference server is started once in a run."""
+def _url(config: pytest.Config, target: object) -> str:
+    """A target as a URL; what is to be started for it is started once in a run."""
+    if callable(target):
+        return _application(config, target)
+    if not isinstance(target, str):
+        raise pytest.UsageError(
+            f"the fixture realtime_target gave {target!r}; it should give a URL, "
+            "fake, reference or an ASGI application"
+        )
     if target not in FAKES:
         return target
     shared = getattr(config, "workerinput", {}).get("realtime_fakes", {})
@@ -195,6 +277,21 @@ def _url(config: pytest.Config, target: str) -> str:
         raise pytest.UsageError(str(error)) from None
 
 
+def _application(config: pytest.Config, application: Callable[..., Any]) -> str:
+    """The URL of an ASGI application, served in a child process."""
+    served = config.stash.setdefault(_SERVED, {})
+    if application not in served:
+        try:
+            from pytest_realtime_asr.application import Application, ApplicationError
+        except ImportError as error:
+            raise pytest.UsageError(f"realtime target: {error}") from None
+        try:
+            served[application] = Application(application)
+        except ApplicationError as error:
+            raise pytest.UsageError(f"realtime target: {error}") from None
+    return served[application].url
+
+
 def _judging(config: pytest.Config) -> Judging:
     if _JUDGING not in config.stash:
         from pytest_realtime_asr.judging import Judging
@@ -208,7 +305,7 @@ def _judging(config: pytest.Config) -> Judging:
             lambda: _corpus(settings.corpus),
             shared=Path(shared) if shared else None,
         )
-        run.sinks.extend(jsonl.Appender(path) for _, path in settings.reports)
+        run.sinks.extend(map(jsonl.Appender, _reports(config, "jsonl")))
         reporter = config.pluginmanager.getplugin("terminalreporter")
         # `isatty` is a flag in some versions of pytest, and callable in others.
         seen = reporter is not None and reporter.isatty and reporter.verbosity >= 0
@@ -245,7 +342,10 @@ def _loaded(config: pytest.Config) -> Corpus:
 
 @pytest.fixture(scope="session")
 def realtime_target(pytestconfig: pytest.Config) -> str:
-    """The server under test; redefine it in the rootdir's conftest.py to start one."""
+    """The server under test; redefine it in the rootdir's conftest.py to start one.
+
+    It may give a URL, or an ASGI application, which is served in a child process.
+    """
     target = _settings(pytestconfig).target
     if not target:
         pytest.fail(
@@ -281,6 +381,8 @@ def utterance(request: pytest.FixtureRequest) -> Utterance:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if Path(metafunc.definition.path).parent == SUITE:
+        _generate_suite(metafunc)
     if "utterance" not in metafunc.fixturenames or not _speaks(metafunc):
         return
     for marker in metafunc.definition.iter_markers("parametrize"):
@@ -292,6 +394,30 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     found = _loaded(metafunc.config)
     ids = [each.id for each in found]
     metafunc.parametrize("utterance", list(found), ids=ids, indirect=True)
+
+
+def _generate_suite(metafunc: pytest.Metafunc) -> None:
+    """One test for each requirement of the dialect, the same on every worker."""
+    if "requirement" not in metafunc.fixturenames:
+        return
+    from pytest_realtime_asr.conformance import selection
+
+    found = selection.requirements(_settings(metafunc.config))
+    metafunc.parametrize(
+        "requirement",
+        [
+            pytest.param(
+                each,
+                id=each.id,
+                marks=pytest.mark.realtime_requirement(
+                    id=each.id,
+                    level=each.level.value,
+                    scenario=" ".join(each.scenarios),
+                ),
+            )
+            for each in found
+        ],
+    )
 
 
 def _speaks(metafunc: pytest.Metafunc) -> bool:
@@ -307,7 +433,7 @@ def _speaks(metafunc: pytest.Metafunc) -> bool:
 @pytest.fixture
 def realtime(
     request: pytest.FixtureRequest,
-    realtime_target: str,
+    realtime_target: object,
     realtime_session_options: Mapping[str, object],
 ) -> Realtime:
     """The server under test, asked for its health and warmed up once in a run."""
@@ -336,6 +462,18 @@ def realtime(
     else:
         return Realtime(judging.run, plan)
     pytest.fail(message, pytrace=False)
+
+
+@pytest.fixture
+def realtime_strict(pytestconfig: pytest.Config) -> bool:
+    """Whether a broken SHOULD of the suite fails its test."""
+    return _settings(pytestconfig).strict
+
+
+@pytest.fixture
+def realtime_trace_file(request: pytest.FixtureRequest) -> Callable[[Trace], str]:
+    """Keeps a trace of the running test; gives its path, or an empty text."""
+    return partial(_judging(request.config).keep, request.node.nodeid)
 
 
 @pytest.fixture
@@ -474,6 +612,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     except (Exception, pytest.fail.Exception):
         if (judged := _judge(item, failed=True)) is not None:
             item.add_report_section("call", "realtime", judged.evidence)
+        elif _is_suite(item):
+            again = _judging(item.config).again(_case(item))
+            item.add_report_section("call", "realtime", again)
         raise
     except BaseException:  # skipped or interrupted
         if _JUDGING in item.config.stash:
@@ -541,7 +682,9 @@ def _publish(item: pytest.Item, judged: Judged | None) -> Judged | None:
     return judged
 
 
-def _say(item: pytest.Item, properties: list[tuple[str, str | float | int]]) -> None:
+def _say(
+    item: pytest.Item, properties: Sequence[tuple[str, str | float | int]]
+) -> None:
     """Our properties of a test, in place of those from before."""
     others = [p for p in item.user_properties if not p[0].startswith("realtime.")]
     item.user_properties[:] = [*others, *properties]
@@ -551,7 +694,10 @@ def _say(item: pytest.Item, properties: list[tuple[str, str | float | int]]) -> 
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    row = _result(item) if call.when == "call" and _is_suite(item) else None
     report = yield
+    if row is not None:
+        report.realtime_result = row  # type: ignore[attr-defined]
     if _ROW in item.stash:
         report.realtime = item.stash[_ROW]  # type: ignore[attr-defined]
         del item.stash[_ROW]
@@ -562,12 +708,25 @@ def pytest_runtest_makereport(
     return report
 
 
+def _result(item: pytest.Item) -> Mapping[str, object] | None:
+    """What came of a requirement, for the controller; JUnit XML gets it as well."""
+    from pytest_realtime_asr.conformance.results import RESULT
+    from pytest_realtime_asr.report import conformance
+
+    if RESULT not in item.stash:
+        return None
+    _say(item, conformance.properties(item.stash[RESULT]))
+    return conformance.row(item.stash[RESULT])
+
+
 # What the controller prints
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     target = _given(config, "target")
     asked = bool(config.getoption("realtime_target"))
+    if flag(_given(config, "plan")):
+        return None  # it sends nothing
     if not asked and (not target or target in FAKES):
         return f"realtime: {target}" if target else None
     from pytest_realtime_asr.report import summary
@@ -586,3 +745,57 @@ def _table(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     from pytest_realtime_asr.report import summary
 
     return summary.table(rows)
+
+
+def pytest_report_collectionfinish(
+    config: pytest.Config, items: Sequence[pytest.Item]
+) -> list[str]:
+    """What the suite is about to do, and what it will cost."""
+    asked = list(filter(_is_suite, items))
+    if not asked:
+        return []
+    return _plan(config, asked, whole=flag(_given(config, "plan")))
+
+
+def _plan(
+    config: pytest.Config, items: Sequence[pytest.Item], *, whole: bool
+) -> list[str]:
+    from pytest_realtime_asr.report import planning
+
+    marks = [
+        mark.kwargs
+        for item in items
+        for mark in item.iter_markers("realtime_requirement")
+    ]
+    settings = _settings(config)
+    target = config.getoption("realtime_target") or settings.target
+    try:
+        return planning.lines(settings, _loaded(config), marks, target, whole=whole)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """With ``--realtime-plan``, run nothing."""
+    return True if flag(_given(session.config, "plan")) else None
+
+
+def _verdicts(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    from pytest_realtime_asr import known
+    from pytest_realtime_asr.report import conformance
+
+    settings = _settings(config)
+    advice = known.soon(settings.known, date.today())
+    found = conformance.document(rows)
+    return conformance.summary(found, strict=settings.strict, advice=advice)
+
+
+def _write(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> None:
+    from pytest_realtime_asr.report import conformance
+
+    for path in _reports(config, "conformance"):
+        try:
+            conformance.write(path, conformance.document(rows))
+        except OSError as error:
+            raise pytest.UsageError(f"--realtime-report={path}: {error}") from None

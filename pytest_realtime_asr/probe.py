@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import ssl
 import time
 import urllib.error
@@ -22,6 +23,13 @@ from pytest_realtime_asr.transport import (
 ANSWER = 10.0  # s for one answer
 PAUSE = 0.5  # s between two questions to a server that is loading
 _LOADING = (502, 503)
+_MOST = 1 << 20  # bytes of an answer that are read
+_METRIC = re.compile(
+    r"([a-z_:][\w:]*)(?:\s*\{.*\})?\s+"
+    r"([-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf|nan))(?:\s+-?\d+)?",
+    re.ASCII | re.IGNORECASE,
+)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Model(msgspec.Struct):
@@ -30,6 +38,10 @@ class _Model(msgspec.Struct):
 
 class _Models(msgspec.Struct):
     data: list[_Model]
+
+
+class _Version(msgspec.Struct):
+    version: str
 
 
 def health(
@@ -44,7 +56,7 @@ def health(
     deadline = begun + wait
     while True:
         try:
-            status, _ = _get(access, "/health")
+            status, _ = get(access, "/health")
             if status < 400 or status == 404:
                 return
             trouble = Unreachable(_said(access, "/health", status), status=status)
@@ -62,7 +74,7 @@ def health(
 
 def first_model(access: Access) -> str:
     """The first model of ``GET /v1/models``. Raises `Unreachable`."""
-    status, body = _get(access, "/v1/models")
+    status, body = get(access, "/v1/models")
     where = f"{access.target.http}/v1/models"
     name = "name the model with --realtime-model"
     if status == 404:
@@ -71,14 +83,47 @@ def first_model(access: Access) -> str:
         raise Unreachable(_said(access, "/v1/models", status), status=status)
     try:
         models = msgspec.json.decode(body, type=_Models).data
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise Unreachable(f"{where}: not a list of models ({error}); {name}") from error
     if not models:
         raise Unreachable(f"{where}: the server has no model; {name}")
     return models[0].id
 
 
-def _get(access: Access, route: str) -> tuple[int, bytes]:
+def version(access: Access) -> str:
+    """What ``GET /version`` says (``{"version": ...}``); empty for any other answer."""
+    try:
+        _, body = get(access, "/version")
+        return msgspec.json.decode(body, type=_Version).version
+    except (Unreachable, *_UNREADABLE):
+        return ""
+
+
+def metrics(access: Access) -> dict[str, float]:
+    """The metrics of ``GET /metrics`` in Prometheus's text format, by name.
+
+    Those that are told apart by labels are summed up. A server without this route has
+    none. Raises `Unreachable`.
+    """
+    _, body = get(access, "/metrics")
+    found: dict[str, float] = {}
+    lines = body.decode(errors="replace").split("\n")
+    if len(body) == _MOST:
+        del lines[-1]  # it may be cut within its number
+    for line in lines:
+        match = _METRIC.fullmatch(line.strip())
+        if match is not None:
+            name, value = match.groups()
+            found[name] = found.get(name, 0.0) + float(value)
+    return found
+
+
+def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes]:
+    """Status and body of a route; of an error the body is empty unless asked for.
+
+    Of a body the first MiB is read, within `ANSWER` seconds. Redirects are followed
+    without the key. Raises `Unreachable`.
+    """
     where = access.target.http + route
     match access.proxy:
         case None:
@@ -94,17 +139,30 @@ def _get(access: Access, route: str) -> tuple[int, bytes]:
     for name, value in access.headers.items():
         request.add_unredirected_header(name, value)  # the key is for this server alone
     try:
-        with opener.open(request, timeout=ANSWER) as response:
-            return response.status, response.read(1 << 20)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, b""
+        try:
+            response = opener.open(request, timeout=ANSWER)
+        except urllib.error.HTTPError as error:
+            response = error
+        with response:
+            wanted = errors or response.status < 400
+            return response.status, _body(response) if wanted else b""
     except urllib.error.URLError as error:
         raise Unreachable(f"{where}: {_reason(error.reason)}") from error
     except OSError as error:
         raise Unreachable(f"{where}: {_reason(error)}") from error
-    except http.client.HTTPException as error:
+    except (http.client.HTTPException, ValueError) as error:
         raise Unreachable(f"{where}: no HTTP server: {error!r}") from error
+
+
+def _body(response: http.client.HTTPResponse) -> bytes:
+    """A body that may have no end. Raises TimeoutError."""
+    deadline = time.monotonic() + ANSWER
+    body = b""
+    while len(body) < _MOST and (part := response.read1(_MOST - len(body))):
+        body += part
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return body
 
 
 def _reason(error: str | BaseException) -> str:

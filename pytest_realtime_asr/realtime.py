@@ -12,9 +12,11 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
+from pytest_realtime_asr import dialects
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.ledger import Transcription, violations
-from pytest_realtime_asr.rules import Message, Violation
+from pytest_realtime_asr.evidence import Message
+from pytest_realtime_asr.ledger import Transcription
+from pytest_realtime_asr.rules import Violation, observe
 from pytest_realtime_asr.run import Ledger, Run, Take, hold, prepare
 from pytest_realtime_asr.session import Live, Lost, Plan
 from pytest_realtime_asr.timeline import Timeline
@@ -74,7 +76,8 @@ class _View:
     def violations(self) -> tuple[Violation, ...]:
         """The rules that the server broke so far."""
         live: Live = self._held.live
-        return violations(live.plan.dialect, live.trace)
+        part = dialects.part(live.plan.dialect, live.trace)
+        return observe(live.plan.rules, part)
 
 
 class Session(_View):
@@ -226,6 +229,16 @@ class Realtime:
         self._ledger = run.ledger
         self._plan = plan
         self.aio = AsyncRealtime(self)
+
+    @property
+    def run(self) -> Run:
+        """The run that this is part of."""
+        return self._run
+
+    @property
+    def plan(self) -> Plan:
+        """How its sessions are held."""
+        return self._plan
 
     @property
     def target(self) -> str:

@@ -14,33 +14,32 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
 
+from packaging.version import InvalidVersion, Version
+
+from pytest_realtime_asr.evidence import Evidence, Observation, Part
 from pytest_realtime_asr.trace import Sender, Trace, Vantage
 
 
 class Level(enum.Enum):
-    """How binding a requirement is."""
+    """How binding a requirement is; INFO tells how a server is, and blames it not."""
 
     MUST = "must"
     SHOULD = "should"
+    INFO = "info"
 
 
-class Message(Protocol):
-    """A frame as its dialect understands it."""
+class Harm(enum.Enum):
+    """What a scenario may do to a server and to those who use it.
 
-    @property
-    def move(self) -> str:
-        """The name under which the table of orders knows it."""
+    HEAVY floods it or opens four streams or more; DISRUPTIVE is what has brought
+    servers down.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """A trace and, for each of its records, what the dialect reads in it."""
-
-    trace: Trace
-    messages: tuple[Message, ...]
+    SAFE = "safe"
+    HEAVY = "heavy"
+    DISRUPTIVE = "disruptive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +49,14 @@ class Satisfied:
 
 @dataclass(frozen=True, slots=True)
 class Violated:
-    """The requirement was broken by the records with these indexes."""
+    """The requirement was broken by the records with these indexes.
+
+    They are records of the session at the place ``part`` of the evidence.
+    """
 
     message: str
     records: tuple[int, ...]
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +68,49 @@ class Undecided:
 
 Outcome = Satisfied | Violated | Undecided
 Judge = Callable[[Observation], Outcome]
+Trial = Callable[[Evidence], Outcome]
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One thing that a server has to do, and how a recorded session shows it.
+    """One thing that a server has to do, and how what was recorded shows it.
 
     ``clause`` says where the requirement comes from. ``blames`` is the side that it
-    binds.
+    binds. It holds for the versions from ``since`` to before ``until``, where these are
+    not empty. ``scenarios`` provoke it; one that is ``passive`` needs none, and holds
+    for every session of every test.
     """
 
     id: str
     title: str
     level: Level
     clause: str
-    judge: Judge
+    judge: Trial
     blames: Sender = Sender.SERVER
+    scenarios: tuple[str, ...] = ()
+    passive: bool = False
+    since: str = ""
+    until: str = ""
+
+    def holds(self, version: str) -> bool:
+        """Whether a server of this version is bound; an unknown one counts as newest.
+
+        What comes after a release (``0.33.1.dev5+g1a2b3c``) is compared as it is.
+        """
+        try:
+            given = Version(version)
+        except InvalidVersion:
+            return not self.until
+        if self.since and given < Version(self.since):
+            return False
+        return not self.until or given < Version(self.until)
+
+    @property
+    def interval(self) -> str:
+        """The versions that it binds, to be read; empty for all."""
+        since = f"since {self.since}" if self.since else ""
+        until = f"before {self.until}" if self.until else ""
+        return " and ".join(filter(None, (since, until)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +128,37 @@ class Violation:
         return f"{self.requirement.id} [{level}]: {self.message}{times}"
 
 
-def observe(
-    requirements: Iterable[Requirement], observation: Observation
-) -> tuple[Violation, ...]:
-    """What the peer of whoever recorded the session broke, in the given order."""
-    peer = _peer(observation.trace)
+def each(judge: Judge) -> Trial:
+    """The judge of one session, put to all sessions of the evidence.
+
+    The first that violates decides; else one that satisfies; else all are undecided.
+    """
+
+    def trial(evidence: Evidence) -> Outcome:
+        found: Outcome = Undecided("no session was held")
+        for place, part in enumerate(evidence.parts):
+            outcome = judge(part.observation)
+            if isinstance(outcome, Violated):
+                return replace(outcome, part=place)
+            if isinstance(outcome, Satisfied) or not isinstance(found, Satisfied):
+                found = outcome
+        return found
+
+    return trial
+
+
+def observe(requirements: Iterable[Requirement], part: Part) -> tuple[Violation, ...]:
+    """What the peer of whoever recorded the session broke, in the given order.
+
+    Only requirements that are passive are put to it.
+    """
+    peer = _peer(part.trace)
+    evidence = Evidence((part,))
     violations = []
     for requirement in requirements:
-        if requirement.blames is not peer:
+        if requirement.blames is not peer or not requirement.passive:
             continue
-        outcome = requirement.judge(observation)
+        outcome = requirement.judge(evidence)
         if isinstance(outcome, Violated):
             first = outcome.records[0] if outcome.records else None
             count = max(1, len(outcome.records))
@@ -132,78 +183,100 @@ def order(table: Table, *, start: str) -> Judge:
         sender: {move for moves in states.values() for move in moves}
         for sender, states in table.items()
     }
-    # A move that changes no state need not be counted: whether the peer has heard it
-    # makes no difference, and a long session has thousands of them.
-    telling = {
-        sender: {
-            move
-            for state, moves in states.items()
-            for move, followers in moves.items()
-            if followers != (state,)
-        }
-        for sender, states in table.items()
-    }
 
     def judge(observation: Observation) -> Outcome:
         trace = observation.trace
         peer = _peer(trace)
-        us = Sender.CLIENT if peer is Sender.SERVER else Sender.SERVER
-        said: list[str] = []  # our telling moves, which the peer hears in this order
-        possible = {(start, 0)}
+        course = Course(table, start=start, peer=peer)
         stray = False
         wrong: list[int] = []
+        excused = False
         judged = False
         for index, record in enumerate(trace.records):
             move = observation.messages[index].move
-            if record.sender is us:
-                if move in telling[us]:
-                    said.append(move)
-                states = {state for state, _ in _heard(table[us], possible, said)}
-                legal = any(move in table[us].get(state, {}) for state in states)
+            if record.sender is not peer:
+                legal = course.say(move)
                 stray |= record.raw and not legal
-                continue
-            if move not in known[peer]:
-                continue
-            judged = True
-            reach = _heard(table[us], possible, said)
-            after = {
-                (follower, heard)
-                for state, heard in reach
-                for follower in table[peer].get(state, {}).get(move, ())
-            }
-            if not after:
-                wrong.append(index)
-            possible = after or reach
+            elif move in known[peer]:
+                judged = True
+                if course.hear(move):
+                    continue
+                excused |= stray
+                if not stray:
+                    wrong.append(index)
         if not judged:
             return Undecided(f"the {peer.value} said nothing that has an order")
+        if excused and not wrong:
+            return Undecided("a frame written by hand had left the order before")
         if not wrong:
             return Satisfied()
-        if stray:
-            return Undecided("a frame written by hand had left the order before")
         move = observation.messages[wrong[0]].move
         return Violated(f"{move} came out of turn", tuple(wrong))
 
     return judge
 
 
-def _heard(
-    moves: Mapping[str, Mapping[str, tuple[str, ...]]],
-    possible: set[tuple[str, int]],
-    said: list[str],
-) -> set[tuple[str, int]]:
-    """All (state, number of our moves heard) that may hold by now."""
-    reach = set(possible)
-    fresh = list(possible)
-    while fresh:
-        state, heard = fresh.pop()
-        if heard == len(said):
-            continue
-        for follower in moves.get(state, {}).get(said[heard], (state,)):
-            pair = (follower, heard + 1)
-            if pair not in reach:
-                reach.add(pair)
-                fresh.append(pair)
-    return reach
+class Course:
+    """The states in which a peer may be, as a fold over what was said and heard.
+
+    Each goes with the number of our moves that the peer had heard when it came to it.
+    """
+
+    def __init__(self, table: Table, *, start: str, peer: Sender) -> None:
+        us = Sender.CLIENT if peer is Sender.SERVER else Sender.SERVER
+        self._ours, self._theirs = table[us], table[peer]
+        # A move that changes no state need not be counted: whether the peer has heard
+        # it makes no difference, and a long session has thousands of them.
+        self._telling = {
+            move
+            for state, moves in self._ours.items()
+            for move, followers in moves.items()
+            if followers != (state,)
+        }
+        self._said: list[str] = []  # our telling moves, which the peer hears in order
+        self._possible = {(start, 0)}
+
+    def say(self, move: str) -> bool:
+        """Add a move of ours; gives whether it is legal in a state that may hold."""
+        if move in self._telling:
+            self._said.append(move)
+        return any(move in self._ours.get(state, {}) for state, _ in self._reach())
+
+    def hear(self, move: str) -> bool:
+        """Add a move of the peer; gives whether it is legal in a state that may hold.
+
+        One that is legal in none of them changes none.
+        """
+        reach = self._reach()
+        after = {
+            (follower, heard)
+            for state, heard in reach
+            for follower in self._theirs.get(state, {}).get(move, ())
+        }
+        self._possible = after or reach
+        return bool(after)
+
+    @property
+    def settled(self) -> frozenset[str]:
+        """The states that may hold once the peer has heard all that we said."""
+        said = len(self._said)
+        return frozenset(state for state, heard in self._reach() if heard == said)
+
+    def _reach(self) -> set[tuple[str, int]]:
+        """All (state, number of our moves heard) that may hold by now."""
+        reach = set(self._possible)
+        fresh = list(self._possible)
+        while fresh:
+            state, heard = fresh.pop()
+            if heard == len(self._said):
+                continue
+            followers = self._ours.get(state, {}).get(self._said[heard], (state,))
+            for follower in followers:
+                pair = (follower, heard + 1)
+                if pair not in reach:
+                    reach.add(pair)
+                    fresh.append(pair)
+        return reach
 
 
 def _peer(trace: Trace) -> Sender:

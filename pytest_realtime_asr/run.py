@@ -19,13 +19,16 @@ from pytest_realtime_asr import dialects, probe, target
 from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.evidence import Part
+from pytest_realtime_asr.known import softened
 from pytest_realtime_asr.ledger import Transcription
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.metrics.latency import final_from_commit
+from pytest_realtime_asr.rules import Requirement
 from pytest_realtime_asr.session import Limits, Live, Lost, Plan
 from pytest_realtime_asr.settings import Settings
 from pytest_realtime_asr.terms import Terms
-from pytest_realtime_asr.trace import Ending, Trace
+from pytest_realtime_asr.trace import Ending
 from pytest_realtime_asr.transport import Access, Unreachable
 
 WARMUPS = 5  # sessions at most
@@ -37,10 +40,14 @@ _TROUBLE = (Ending.REFUSED, Ending.BROKEN, Ending.CLOSED_BY_PEER, Ending.DEADLIN
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A server that was asked and warmed up; ``cold`` is its first final in ms."""
+    """A server that was asked and warmed up; ``cold`` is its first final in ms.
+
+    ``version`` is what it says of itself or what the user said, empty for neither.
+    """
 
     access: Access
     model: str
+    version: str = ""
     cold: float | None = None
     note: str = ""
 
@@ -67,6 +74,7 @@ class Take:
             timeline=timeline,
             trace=trace,
             dialect=dialect,
+            rules=self.live.plan.rules,
             item=self.item,
             lost=self.lost,
             reason=self.reason,
@@ -89,9 +97,12 @@ class Ledger:
     closed: bool = False
 
     @property
-    def traces(self) -> tuple[tuple[Dialect, Trace], ...]:
-        """Every session with its dialect."""
-        return tuple((live.plan.dialect, live.trace) for live in self.sessions)
+    def parts(self) -> tuple[tuple[tuple[Requirement, ...], Part], ...]:
+        """Every session with the rules by which its server is judged."""
+        return tuple(
+            (live.plan.rules, dialects.part(live.plan.dialect, live.trace))
+            for live in self.sessions
+        )
 
 
 class _Known(msgspec.Struct):
@@ -99,6 +110,7 @@ class _Known(msgspec.Struct):
 
     lost: str = ""
     model: str = ""
+    version: str = ""
     cold: float | None = None
     note: str = ""
 
@@ -127,9 +139,15 @@ class Run:
         self._hosts: dict[str, Host | Unreachable] = {}
         self._suspect: tuple[str, datetime] | None = None
         self._taking = threading.Lock()
+        self._occupied = threading.Lock()
         self._turn: FileLock | None = None
         if shared is not None and not settings.parallel:
             self._turn = FileLock(shared / "turn.lock", thread_local=False)
+
+    @property
+    def shared(self) -> bool:
+        """Whether several workers share the server."""
+        return self._shared is not None
 
     @property
     def loop(self) -> Loop:
@@ -187,7 +205,23 @@ class Run:
                 beyond=max(60.0, 2 * self.settings.timeout),
             ),
             secrets=self.settings.secrets,
+            rules=self.rules(dialect, host.version, host.model),
+            version=host.version,
         )
+
+    def rules(
+        self, dialect: Dialect, version: str, model: str
+    ) -> tuple[Requirement, ...]:
+        """The requirements by which a server of this version is judged.
+
+        Those that it is known to break blame nobody.
+        """
+        settings = self.settings
+        found = dialect.requirements
+        if settings.suite is not None:
+            found = settings.suite.select(found)
+        held = [requirement for requirement in found if requirement.holds(version)]
+        return softened(held, settings.known, version=version, model=model)
 
     def begin(self, test: str) -> None:
         """From now on, sessions belong to this test."""
@@ -205,6 +239,8 @@ class Run:
 
         Called before a session is opened, and not on the loop, which it would block.
         """
+        with self._occupied:
+            pass  # the conformance suite speaks beside the tests
         if self._turn is None:
             return
         with self._taking:
@@ -215,6 +251,14 @@ class Run:
             if ledger.closed:  # while it waited
                 self._turn.release()
                 ledger.locked = False
+
+    def occupy(self) -> None:
+        """Let no test measure until `vacate`; waits for who occupies it now."""
+        self._occupied.acquire()
+
+    def vacate(self) -> None:
+        """Let tests measure again; may be called from any thread."""
+        self._occupied.release()
 
     def session(self, ledger: Ledger, plan: Plan) -> Live:
         """A new session of a test. Raises RuntimeError once the test has ended."""
@@ -272,7 +316,11 @@ class Run:
         try:
             access = self._access(text, dialect)
             probe.health(access, wait=self.settings.wait, tell=self.tell)
-            host = Host(access, model or probe.first_model(access))
+            host = Host(
+                access,
+                model or probe.first_model(access),
+                self.settings.server_version or probe.version(access),
+            )
             return self._warm_up(host, dialect)
         except Unreachable as error:
             return error
@@ -364,7 +412,12 @@ class Run:
         if self._shared is None:
             return
         if isinstance(known, Host):
-            row = _Known(model=known.model, cold=known.cold, note=known.note)
+            row = _Known(
+                model=known.model,
+                version=known.version,
+                cold=known.cold,
+                note=known.note,
+            )
         else:
             row = _Known(lost=str(known))
         (self._shared / name).write_bytes(msgspec.json.encode(row))
@@ -377,7 +430,8 @@ class Run:
         row = msgspec.json.decode((self._shared / name).read_bytes(), type=_Known)
         if row.lost:
             return Unreachable(row.lost)
-        return Host(self._access(text, dialect), row.model, row.cold, row.note)
+        access = self._access(text, dialect)
+        return Host(access, row.model, row.version, row.cold, row.note)
 
 
 def _refuse_closed(ledger: Ledger) -> None:

@@ -12,12 +12,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.evidence import Message
 from pytest_realtime_asr.loop import Loop
-from pytest_realtime_asr.rules import Message
+from pytest_realtime_asr.rules import Requirement
 from pytest_realtime_asr.timeline import Commit, Final, Refusal, Timeline
 from pytest_realtime_asr.trace import (
     Ending,
@@ -38,6 +40,7 @@ from pytest_realtime_asr.transport import (
 
 MAX_EVENTS = 10_000
 MAX_TEXT = 2**20  # bytes of text that a session may bring
+REFUSED = "refused"  # the word for a session or an utterance that the server refused
 _BREATH = 64  # frames read in a row before others on the loop get their turn
 
 
@@ -55,7 +58,7 @@ class Lost(Exception):
 _HOW = {
     Ending.CLOSED_BY_US: "closed",
     Ending.CLOSED_BY_PEER: "closed",
-    Ending.REFUSED: "refused",
+    Ending.REFUSED: REFUSED,
     Ending.DEADLINE: "hung",
     Ending.LIMIT: "flooded",
     Ending.BROKEN: "broke",
@@ -82,7 +85,8 @@ class Plan:
     """How sessions are held: with whom, and how the audio is handed over.
 
     ``pace`` is audio seconds per second, 0 as fast as the socket takes it; ``chunk``
-    is in seconds. ``secrets`` never get into a trace.
+    is in seconds. ``secrets`` never get into a trace. ``rules`` are those by which the
+    server is judged, ``version`` is what it says of itself.
     """
 
     dialect: Dialect
@@ -93,6 +97,8 @@ class Plan:
     chunk: float = 0.1
     limits: Limits = Limits()
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    rules: tuple[Requirement, ...] = field(default=(), repr=False)
+    version: str = ""
 
 
 class Live:
@@ -108,6 +114,7 @@ class Live:
             dialect=plan.dialect.name,
             rate=plan.dialect.rate,
             target=plan.access.target.shown,
+            version=plan.version,
             secrets=plan.secrets,
         )
         self._began = time.monotonic_ns()
@@ -120,9 +127,11 @@ class Live:
         self._refusals: list[tuple[int, Refusal]] = []  # (index in _heard, it)
         self._consumed = 0  # how much of _heard an `expect` has passed
         self._since = 0  # the place in _heard from which refusals count
+        self._deaf = False  # whether we read no more
         self._raw = False  # whether a frame was written by hand, which may be refused
         self._failure: Exception | None = None  # of our own, while reading
         self._text = 0
+        self._due: int | None = None  # when the last audio was due
         self.items = 0  # utterances that were begun; the next one has this number
         self._carrier = plan.dialect.append(b"").decode()
 
@@ -198,6 +207,103 @@ class Live:
         finally:
             self._since = len(self._heard)
 
+    # The same step by step, for whoever leaves the usual way
+
+    async def begin(self) -> int:
+        """Say that an utterance begins; gives its number. Raises `Lost`."""
+        item = self.items
+        self._due = None
+        for frame in self._dialect.begin():
+            await self._send(frame)
+        return item
+
+    async def stream(self, audio: Audio, asset: str, *, raw: bool = False) -> None:
+        """Hand audio over in pace; ``raw`` where none should come now. Raises `Lost`.
+
+        The audio is an ``asset`` of its own, counted from its first sample.
+        """
+        self._raw |= raw
+        total = self._patience(audio)
+        try:
+            async with asyncio.timeout(total):
+                await self._stream(audio, asset, raw=raw)
+        except TimeoutError:
+            self._give_up(
+                f"the server took the audio of {audio.seconds:.1f} s too slowly; "
+                f"gave up after {total:g} s; {self._arrived()}"
+            )
+            raise self._lost() from None
+
+    async def finish(self, *, raw: bool = False) -> None:
+        """Say that its audio is complete; ``raw`` where none is open. Raises `Lost`."""
+        self._raw |= raw
+        for frame in self._dialect.finish():
+            await self._send(frame, due=None if raw else self._due, raw=raw)
+
+    async def final(self, item: int, what: str, *, total: float) -> None:
+        """Wait ``total`` seconds at most for the final of an item. Raises `Lost`."""
+        await self._await(
+            lambda: item in self._finals or self._refused() is not None,
+            f"the final of utterance {item} ({what})",
+            silence=self.plan.limits.silence,
+            total=total,
+        )
+        if item not in self._finals and (refusal := self._refused()):
+            self._since = len(self._heard)  # what was told is not told again
+            raise Lost(REFUSED, f"refused: {refusal.message} ({refusal.code})")
+
+    async def answered(self, count: int, *, timeout: float) -> bool:
+        """Whether the server has refused ``count`` things of this session by now.
+
+        It is waited for within ``timeout`` seconds. Where they do not come, the session
+        goes on; that it has ended is told by what is done next.
+        """
+        deadline = time.monotonic() + timeout
+        while len(self._refusals) < count and self._recorder.ended is None:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    await self._changed.wait()
+            except TimeoutError:
+                break
+        return len(self._refusals) >= count
+
+    async def ping(self, *, timeout: float) -> bool:
+        """Whether the server answers a ping within ``timeout`` seconds.
+
+        The session goes on where it does not. Raises `Lost`.
+        """
+        wire = self._connected()
+        sent = self._recorder.now()
+        try:
+            async with asyncio.timeout(timeout):
+                await wire.ping()
+        except TimeoutError:
+            self._recorder.pinged(sent, None)
+            return False
+        except Closed as error:
+            self._recorder.pinged(sent, None)
+            self._closed(error)
+            raise self._lost() from error
+        self._recorder.pinged(sent, self._recorder.now())
+        return True
+
+    async def send_fragments(self, frame: str, *, parts: int) -> None:
+        """Send a text frame in so many fragments. Raises `Lost`."""
+        await self._send(frame, parts=parts)
+
+    def deafen(self) -> None:
+        """Read nothing more, and answer no ping; an end that follows is our doing."""
+        self._deaf = True
+        if self._wire is not None:
+            self._wire.deafen()
+
+    def reset(self) -> None:
+        """Vanish: the connection is cut with a reset and no close frame."""
+        self._recorder.end(Ending.CLOSED_BY_US, reason="we reset the connection")
+        if self._wire is not None:
+            self._wire.reset()
+
     async def close(self) -> None:
         """Close the connection; the trace keeps everything that had arrived."""
         if self._wire is None or self._reading is None:
@@ -226,56 +332,40 @@ class Live:
     # How it is done
 
     async def _transcribe(self, audio: Audio, asset: str) -> int:
-        limits, pace = self.plan.limits, self.plan.pace
-        total = limits.beyond + (audio.seconds / pace if pace else 0.0)
-        deadline = self._recorder.now() + round(total * 1e9)
-        try:
-            async with asyncio.timeout(total):
-                item = await self._speak(audio, asset)
-        except TimeoutError:
-            self._give_up(
-                f"the server took the audio of {audio.seconds:.1f} s too slowly; "
-                f"gave up after {total:g} s; {self._arrived()}"
-            )
-            raise self._lost() from None
-        await self._await(
-            lambda: item in self._finals or self._refused() is not None,
-            f"the final of utterance {item} ({asset})",
-            silence=limits.silence,
-            total=(deadline - self._recorder.now()) / 1e9,
-        )
-        if item not in self._finals and (refusal := self._refused()):
-            raise Lost("refused", f"refused: {refusal.message} ({refusal.code})")
+        deadline = time.monotonic() + self._patience(audio)
+        item = await self.begin()
+        await self.stream(audio, asset)
+        await self.finish()
+        await self.final(item, asset, total=deadline - time.monotonic())
         return item
 
-    async def _speak(self, audio: Audio, asset: str) -> int:
+    def _patience(self, audio: Audio) -> float:
+        """The seconds that an utterance may take."""
+        pace = self.plan.pace
+        return self.plan.limits.beyond + (audio.seconds / pace if pace else 0.0)
+
+    async def _stream(self, audio: Audio, asset: str, *, raw: bool) -> None:
         pace, rate, pcm = self.plan.pace, audio.rate, memoryview(audio.pcm)
-        item = self.items
         step = max(1, round(self.plan.chunk * rate))
-        for frame in self._dialect.begin():
-            await self._send(frame)
-        zero = self._recorder.now()
-        due = zero
+        zero = self._due = self._recorder.now()
         for start in range(0, audio.samples, step):
             stop = min(start + step, audio.samples)
             if pace:
-                due = zero + round(stop / rate / pace * 1e9)
-                await self._sleep(due)
+                self._due = zero + round(stop / rate / pace * 1e9)
+                await self._sleep(self._due)
             else:
-                due = self._recorder.now()
+                self._due = self._recorder.now()
             woke = self._recorder.now()
             await self._put(self._dialect.append(bytes(pcm[2 * start : 2 * stop])))
             record = self._recorder.sent(
                 Sender.CLIENT,
                 self._carrier,
-                due=due,
+                due=self._due,
                 woke=woke,
                 span=Span(asset, start, stop),
+                raw=raw,
             )
             self._fold(record)
-        for frame in self._dialect.finish():
-            await self._send(frame, due=due)
-        return item
 
     async def _sleep(self, due: int) -> None:
         # Timers may come early on some loops, so the clock is asked again.
@@ -283,13 +373,18 @@ class Live:
             await asyncio.sleep(left / 1e9)
 
     async def _send(
-        self, frame: str | bytes, *, due: int | None = None, raw: bool = False
+        self,
+        frame: str | bytes,
+        *,
+        due: int | None = None,
+        raw: bool = False,
+        parts: int = 1,
     ) -> None:
         woke = self._recorder.now()
         limit = self.plan.limits.silence
         try:
             async with asyncio.timeout(limit):
-                await self._put(frame, binary=isinstance(frame, bytes))
+                await self._put(frame, binary=isinstance(frame, bytes), parts=parts)
         except TimeoutError:
             self._give_up(
                 f"the server did not take a frame within {limit:g} s; {self._arrived()}"
@@ -300,18 +395,31 @@ class Live:
         )
         self._fold(record)
 
-    async def _put(self, frame: str | bytes, *, binary: bool = False) -> None:
-        if self._wire is None or self._recorder.ended is not None:
-            raise self._lost()
+    async def _put(
+        self, frame: str | bytes, *, binary: bool = False, parts: int = 1
+    ) -> None:
+        wire = self._connected()
         try:
-            if binary:
-                assert isinstance(frame, bytes)
-                await self._wire.send_binary(frame)
+            if binary and isinstance(frame, bytes):
+                await wire.send_binary(frame)
+            elif parts > 1 and isinstance(frame, str):
+                await wire.send_fragments(_cut(frame, parts))
             else:
-                await self._wire.send(frame)
+                await wire.send(frame)
         except Closed as error:
             self._closed(error)
             raise self._lost() from error
+
+    def _connected(self) -> Wire:
+        """The connection. Raises `Lost` where there is none, or none any more.
+
+        A failure of our own that ended it is raised as it is.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._wire is None or self._recorder.ended is not None:
+            raise self._lost()
+        return self._wire
 
     async def _read(self) -> None:
         assert self._wire is not None
@@ -379,10 +487,7 @@ class Live:
             self._changed.clear()
             if come():
                 return
-            if self._failure is not None:
-                raise self._failure
-            if self._recorder.ended is not None:
-                raise self._lost()
+            self._connected()
             left = min(last + silence, begun + total) - time.monotonic()
             try:
                 async with asyncio.timeout(max(0.0, left)):
@@ -402,8 +507,12 @@ class Live:
             self._wire.abort()
 
     def _closed(self, error: Closed) -> None:
-        if error.by_us:
-            how = Ending.BROKEN if error.code != 1000 else Ending.CLOSED_BY_US
+        if self._deaf:
+            how = Ending.CLOSED_BY_US
+        elif error.failed:
+            how = Ending.BROKEN
+        elif error.by_us:
+            how = Ending.CLOSED_BY_US
         elif error.code is None:
             how = Ending.BROKEN
         else:
@@ -427,6 +536,12 @@ class Live:
     def _arrived(self) -> str:
         """What had arrived, for whoever waited in vain."""
         return arrived(self._heard)
+
+
+def _cut(frame: str, parts: int) -> list[str]:
+    """A text in so many parts of about the same length."""
+    cuts = [len(frame) * n // parts for n in range(parts + 1)]
+    return [frame[start:stop] for start, stop in pairwise(cuts)]
 
 
 def arrived(messages: Iterable[Message]) -> str:

@@ -12,9 +12,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from packaging.version import InvalidVersion, Version
+
+from pytest_realtime_asr import frozen, known
 from pytest_realtime_asr.budgets import parse_duration
-from pytest_realtime_asr.options import OPTIONS, Option, flag
-from pytest_realtime_asr.rules import Level
+from pytest_realtime_asr.frozen import Suite
+from pytest_realtime_asr.known import Known
+from pytest_realtime_asr.options import FAKE_KEY, FAKES, OPTIONS, Option, flag
+from pytest_realtime_asr.rules import Harm, Level
 
 T = TypeVar("T")
 Lookup = Callable[[Option], object]
@@ -27,6 +32,8 @@ class SettingError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a run; times are in seconds.
+
+    ``max_streams`` and ``fuzz`` are ``None`` where they go by where the server is.
 
     ``warmup`` is the number of sessions, ``None`` for as many as it takes. ``rules`` is
     the weakest level that fails a test, ``None`` for none. ``key`` and the values of
@@ -56,6 +63,15 @@ class Settings:
     parallel: bool
     reports: tuple[tuple[str, Path], ...]
     fake: tuple[str, ...]
+    level: Level
+    strict: bool
+    suite: Suite | None
+    known: tuple[Known, ...]
+    server_version: str
+    allow: frozenset[Harm]
+    max_audio: float
+    max_streams: int | None
+    fuzz: int | None
 
     def __repr__(self) -> str:
         return f"Settings(dialect={self.dialect!r}, model={self.model!r}, ...)"
@@ -138,8 +154,15 @@ def settings(
         wait=read("wait", _seconds),
         recover=read("recover", _seconds),
         timeout=read("timeout", _seconds),
-        warmup=read("warmup", _warmup),
-        key=_secret(variable, environment.get(variable, "")),
+        # The scripted recogniser has nothing that could warm up.
+        warmup=read(
+            "warmup",
+            lambda text: (
+                0 if text == "auto" and texts["target"] == "fake" else _warmup(text)
+            ),
+        ),
+        key=_secret(variable, environment.get(variable, ""))
+        or (FAKE_KEY if texts["target"] in FAKES else ""),
         headers=dict(each("header", lambda text: _header(text, environment))),
         ca=path("ca"),
         client_cert=path("client-cert"),
@@ -155,6 +178,18 @@ def settings(
         parallel=read("parallel", flag),
         reports=each("report", lambda text: _report(text, origin)),
         fake=tuple(read("fake", shlex.split)),
+        level=read("level", _level),
+        strict=read("strict", flag),
+        suite=read("suite", lambda text: frozen.load(text) if text else None),
+        known=read(
+            "known-failures",
+            lambda text: known.read(origin / text) if text else (),
+        ),
+        server_version=read("server-version", _version),
+        allow=read("allow", _harms),
+        max_audio=read("max-audio", _seconds),
+        max_streams=read("max-streams", lambda text: _count(text, 1)),
+        fuzz=read("fuzz", lambda text: _count(text, 0)),
     )
 
 
@@ -185,9 +220,41 @@ def level(value: object) -> Level | None:
     """The weakest level that fails a test, or none. Raises ValueError."""
     if value == "off":
         return None
-    if value not in [each.value for each in Level]:
+    if value not in ("must", "should"):
         raise ValueError(f"{value!r}; there are must, should and off")
     return Level(value)
+
+
+def _level(text: str) -> Level:
+    try:
+        return Level(text)
+    except ValueError:
+        raise ValueError(f"{text!r}; there are must, should and info") from None
+
+
+def _version(text: str) -> str:
+    try:
+        return str(Version(text)) if text else ""
+    except InvalidVersion:
+        raise ValueError(f"{text!r} is no version; it looks like 0.33.0") from None
+
+
+def _harms(text: str) -> frozenset[Harm]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    try:
+        return frozenset(map(Harm, names))
+    except ValueError:
+        raise ValueError(
+            f"{text!r}; there are heavy and disruptive, or both with a comma"
+        ) from None
+
+
+def _count(text: str, least: int) -> int | None:
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < least:
+        raise ValueError(f"{text!r} is not a number from {least}")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
@@ -264,4 +331,4 @@ def _report(text: str, origin: Path) -> tuple[str, Path]:
     return kind, origin / path
 
 
-KINDS = ("jsonl",)
+KINDS = ("jsonl", "conformance")

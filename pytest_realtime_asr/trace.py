@@ -20,7 +20,9 @@ from typing import TypeVar
 import msgspec
 
 FORMAT = 1
-_REMOVED = "[removed]"
+REMOVED = "[removed]"  # stands where a secret stood
+LONGEST = 2**20  # characters or bytes of a frame that is kept whole
+_BEGIN = 100  # characters or bytes that are kept of a longer one
 SHORTEST = 8  # characters of a secret that can be told from other text
 
 
@@ -95,6 +97,14 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
+class Ping:
+    """When a ping left, and when its pong came; ``None``: it never did."""
+
+    sent: int
+    answered: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Lag:
     """How late the recorder's own clock ticks came, in ns, every ``TICK`` ns.
 
@@ -111,7 +121,10 @@ NO_LAG = Lag()
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """All frames of one session, in the order in which the recorder saw them."""
+    """All frames of one session, in the order in which the recorder saw them.
+
+    ``version`` is what the server says of itself, empty where it says nothing.
+    """
 
     vantage: Vantage
     dialect: str
@@ -122,10 +135,12 @@ class Trace:
     records: tuple[Record, ...]
     end: End
     lag: Lag = NO_LAG
+    pings: tuple[Ping, ...] = ()
+    version: str = ""
 
     def dumps(self) -> bytes:
         """The trace as JSON Lines: a head, one line for each record, the end."""
-        head = {
+        head: dict[str, object] = {
             "format": FORMAT,
             "vantage": self.vantage,
             "dialect": self.dialect,
@@ -134,7 +149,12 @@ class Trace:
             "started": self.started,
             "opened": self.opened,
         }
-        tail = {"end": self.end, "lag": self.lag}
+        tail: dict[str, object] = {"end": self.end, "lag": self.lag}
+        # What may be left out is: a trace of before is written as it was read.
+        if self.version:
+            head["version"] = self.version
+        if self.pings:
+            tail["pings"] = self.pings
         lines = [head, *map(_sparse, self.records), tail]
         return msgspec.json.Encoder().encode_lines(lines)
 
@@ -154,11 +174,13 @@ class _Head(msgspec.Struct):
     target: str
     started: datetime
     opened: int | None
+    version: str = ""
 
 
 class _Tail(msgspec.Struct):
     end: End
     lag: Lag
+    pings: tuple[Ping, ...] = ()
 
 
 def _sparse(record: Record) -> dict[str, object]:
@@ -193,6 +215,8 @@ def loads(lines: bytes) -> Trace:
         records=tuple(records),
         end=tail.end,
         lag=tail.lag,
+        pings=tail.pings,
+        version=head.version,
     )
 
 
@@ -230,6 +254,7 @@ class Recorder:
         dialect: str,
         rate: int,
         target: str,
+        version: str = "",
         secrets: Iterable[str] = (),
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -239,8 +264,10 @@ class Recorder:
         self._dialect = dialect
         self._rate = rate
         self._target = self._clean(target)
+        self._version = self._clean(version)
         self._opened: int | None = None
         self._end: End | None = None
+        self._pings: list[Ping] = []
         self.records: list[Record] = []
         self.begin()
 
@@ -277,6 +304,10 @@ class Recorder:
         record = Record(sender, self.now(), due=due, woke=woke, span=span, raw=raw)
         return self._add(record, frame)
 
+    def pinged(self, sent: int, answered: int | None) -> None:
+        """Record a ping of ours, once its pong has come or is given up."""
+        self._pings.append(Ping(sent, answered))
+
     def end(self, how: Ending, *, code: int | None = None, reason: str = "") -> None:
         """Note the end; the first one noted stands."""
         if self._end is None:
@@ -299,13 +330,16 @@ class Recorder:
             records=tuple(self.records),
             end=self._end or End(Ending.CLOSED_BY_US, self.now()),
             lag=lag,
+            pings=tuple(self._pings),
+            version=self._version,
         )
 
     def _add(self, record: Record, frame: str | bytes) -> Record:
+        # A cut through a secret would leave its first half, so that it comes last.
         if isinstance(frame, str):
-            record = replace(record, text=self._clean(frame))
+            record = replace(record, text=_shortened(self._clean(frame)))
         else:
-            record = replace(record, data=self._clean_bytes(frame))
+            record = replace(record, data=_shortened(self._clean_bytes(frame)))
         self.records.append(record)
         return record
 
@@ -314,8 +348,21 @@ class Recorder:
 
     def _clean_bytes(self, data: bytes) -> bytes:
         for secret in self._secrets:
-            data = data.replace(secret.encode(), _REMOVED.encode())
+            data = data.replace(secret.encode(), REMOVED.encode())
         return data
+
+
+_Frame = TypeVar("_Frame", str, bytes)
+
+
+def _shortened(frame: _Frame) -> _Frame:
+    """A frame of at most `LONGEST`; of a longer one its begin, and what is missing."""
+    if len(frame) <= LONGEST:
+        return frame
+    note = f"... [{len(frame) - _BEGIN} more]"
+    if isinstance(frame, str):
+        return frame[:_BEGIN] + note
+    return frame[:_BEGIN] + note.encode()
 
 
 def clean(text: str, secrets: Iterable[str]) -> str:
@@ -325,7 +372,7 @@ def clean(text: str, secrets: Iterable[str]) -> str:
 
 def _without(text: str, spellings: Iterable[str]) -> str:
     for spelling in spellings:
-        text = text.replace(spelling, _REMOVED)
+        text = text.replace(spelling, REMOVED)
     return text
 
 

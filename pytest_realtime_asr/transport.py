@@ -6,7 +6,9 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Mapping
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,11 +21,13 @@ from websockets.exceptions import (
     InvalidStatus,
     InvalidURI,
 )
+from websockets.protocol import State
 
 from pytest_realtime_asr.target import Target
 
 MAX_FRAME = 2**20  # bytes; the most text that a whole session may bring
 CLOSE_TIMEOUT = 2.0  # s; a peer that does not answer a close is cut off
+_NARROW = 4096  # bytes that the kernel takes in for a connection that is not read
 _HUNG_UP = (
     "closed during the handshake; does it speak TLS there (wss, https) or not (ws, "
     "http), and does it ask for a client certificate (--realtime-client-cert)?"
@@ -33,25 +37,38 @@ _HUNG_UP = (
 class Unreachable(Exception):
     """No connection could be made; the message says why and what to do.
 
-    ``status`` is the HTTP status, where the server answered with one.
+    ``status`` is the HTTP status, where the server answered with one, ``retry_after``
+    the seconds after which it asks to be asked again.
     """
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after
 
 
 class Closed(Exception):
     """The connection is closed: by whom, with which code and reason.
 
-    ``code`` is ``None`` where the peer vanished without a close frame.
+    ``code`` is ``None`` where the peer vanished without a close frame, or did not
+    answer ours. ``failed`` is ours of a connection on which the peer sent what cannot
+    be; the code is then our own.
     """
 
-    def __init__(self, code: int | None, reason: str, *, by_us: bool) -> None:
+    def __init__(
+        self, code: int | None, reason: str, *, by_us: bool, failed: bool = False
+    ) -> None:
         super().__init__(code, reason)
         self.code = code
         self.reason = reason
         self.by_us = by_us
+        self.failed = failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,30 +91,50 @@ class Wire:
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
+        self._deaf = False
 
     async def send(self, frame: str | bytes) -> None:
         """Send a text frame (``bytes`` are its UTF-8) until the socket has taken it.
 
         Raises `Closed`.
         """
-        try:
+        with self._telling():
             await self._connection.send(frame, text=True)
-        except ConnectionClosed as error:
-            raise _closed(error) from error
 
     async def send_binary(self, frame: bytes) -> None:
         """Send a binary frame. Raises `Closed`."""
-        try:
+        with self._telling():
             await self._connection.send(frame, text=False)
-        except ConnectionClosed as error:
-            raise _closed(error) from error
+
+    async def send_fragments(self, parts: Iterable[str]) -> None:
+        """Send one text message in fragments, and an empty one that ends it.
+
+        Raises `Closed`.
+        """
+        with self._telling():
+            await self._connection.send(parts)
+
+    async def ping(self) -> None:
+        """Send a ping and wait for its pong. Raises `Closed`."""
+        with self._telling():
+            # A pong that comes when nobody waits any more must find its place.
+            await asyncio.shield(await self._connection.ping())
 
     async def receive(self) -> str | bytes:
         """The next frame. Raises `Closed`."""
-        try:
-            return await self._connection.recv()
-        except ConnectionClosed as error:
-            raise _closed(error) from error
+        with self._telling():
+            if not self._deaf:
+                return await self._connection.recv()
+            # The library would read on as soon as its own queue is short enough.
+            await self._connection.wait_closed()
+            raise self._connection.protocol.close_exc
+
+    def deafen(self) -> None:
+        """Read nothing from now on, so that the peer's frames pile up on its side."""
+        if self._stands:
+            self._deaf = True
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW)
+            self._connection.transport.pause_reading()
 
     async def close(self) -> None:
         """Close with a handshake, within `CLOSE_TIMEOUT`; else cut the connection.
@@ -106,15 +143,50 @@ class Wire:
         read.
         """
         try:
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self._connection.close()
+            with self._telling():
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await self._connection.close()
         except TimeoutError:
             self.abort()
             await self._connection.wait_closed()
+        except Closed:
+            return
 
     def abort(self) -> None:
         """Cut the connection at once."""
-        self._connection.transport.abort()
+        if self._stands:
+            self._connection.transport.abort()
+
+    def reset(self) -> None:
+        """Cut the connection so that the peer's kernel sees a reset (RST)."""
+        if self._stands:
+            linger = struct.pack("ii", 1, 0)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self._connection.transport.abort()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tells as `Closed` what the library raises of a closed connection."""
+        try:
+            yield
+        except ConnectionClosed as error:
+            raise _closed(error) from error
+        except AttributeError:
+            # A connection that was lost with data still unsent has no loop any more,
+            # and the library aborts it all the same (seen with Python 3.11).
+            if self._stands:
+                raise
+            raise _closed(self._connection.protocol.close_exc) from None
+
+    @property
+    def _stands(self) -> bool:
+        """Whether it has its socket still."""
+        return self._connection.state is not State.CLOSED
+
+    @property
+    def _socket(self) -> socket.socket:
+        found: socket.socket = self._connection.transport.get_extra_info("socket")
+        return found
 
 
 class _Direct(_connect):
@@ -155,7 +227,11 @@ async def connect(access: Access, *, timeout: float) -> Wire:
         )
     except InvalidStatus as error:
         status = error.response.status_code
-        raise Unreachable(f"{where}: {explain(status)}", status=status) from error
+        raise Unreachable(
+            f"{where}: {explain(status)}",
+            status=status,
+            retry_after=_seconds(error.response.headers.get_all("Retry-After")),
+        ) from error
     except ssl.SSLCertVerificationError as error:
         raise Unreachable(f"{where}: {untrusted(error)}") from error
     except TimeoutError as error:
@@ -192,6 +268,11 @@ def explain(status: int) -> str:
     return f"HTTP {status}: {what}"
 
 
+def _seconds(texts: Iterable[str]) -> float | None:
+    """The seconds that a Retry-After names; its other form, a date, is not read."""
+    return next((float(text) for text in texts if text.isdecimal()), None)
+
+
 def untrusted(error: ssl.SSLCertVerificationError) -> str:
     """A certificate that does not verify, and what to do about it."""
     return (
@@ -210,9 +291,13 @@ def unreachable(error: OSError) -> str:
 
 
 def _closed(error: ConnectionClosed) -> Closed:
-    if error.rcvd is not None:
-        by_us = error.rcvd_then_sent is False
-        return Closed(error.rcvd.code, error.rcvd.reason, by_us=by_us)
-    if error.sent is not None:
-        return Closed(error.sent.code, error.sent.reason, by_us=True)
+    told, sent = error.rcvd, error.sent
+    if told is not None and error.rcvd_then_sent is not False:
+        return Closed(told.code, told.reason, by_us=False)
+    if sent is not None and sent.code != 1000:  # whatever the peer said to that
+        return Closed(sent.code, sent.reason, by_us=True, failed=True)
+    if told is not None:
+        return Closed(told.code, told.reason, by_us=True)
+    if sent is not None:
+        return Closed(None, "the peer did not answer our close frame", by_us=True)
     return Closed(None, "the connection broke without a close frame", by_us=False)

@@ -6,7 +6,8 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import cache
@@ -15,14 +16,18 @@ from typing import Any
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
+from websockets.utils import accept_key
 
 from pytest_realtime_asr import corpus, dialects, target
+from pytest_realtime_asr.evidence import Part
 from pytest_realtime_asr.fake.scripted import Scripted
 from pytest_realtime_asr.fake.server import Behaviour, Fake
 from pytest_realtime_asr.ledger import Transcription
 from pytest_realtime_asr.loop import Loop
+from pytest_realtime_asr.rules import Requirement, Violation, observe
 from pytest_realtime_asr.run import hold
 from pytest_realtime_asr.session import Limits, Live, Plan
+from pytest_realtime_asr.trace import Trace
 from pytest_realtime_asr.transport import Access
 
 Talk = Callable[[ServerConnection], Awaitable[None]]
@@ -53,8 +58,21 @@ def plan(url: str, **changes: Any) -> Plan:
         "options": {},
         "pace": 8.0,
         "limits": BRIEF,
+        "rules": VLLM.requirements,
     }
     return Plan(**{**given, **changes})
+
+
+def broken(trace: Trace) -> tuple[Violation, ...]:
+    """What the peer of whoever recorded a trace broke of the dialect's rules."""
+    return observe(VLLM.requirements, dialects.part(VLLM, trace))
+
+
+def sessions(
+    takes: Iterable[Transcription],
+) -> list[tuple[tuple[Requirement, ...], Part]]:
+    """The sessions of takes, each with its rules, as a report wants them."""
+    return [(take.rules, dialects.part(take.dialect, take.trace)) for take in takes]
 
 
 def took(loop: Loop, *faults: str) -> Transcription:
@@ -85,6 +103,44 @@ def closed() -> Iterator[int]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
+
+
+@contextmanager
+def bare(then: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server that agrees to one WebSocket and does ``then`` with its socket; its URL.
+
+    It is for what no WebSocket library sends.
+    """
+    failed: list[BaseException] = []
+
+    def agree() -> None:
+        taken, _ = listening.accept()
+        with taken:
+            taken.settimeout(10)
+            try:
+                request = taken.recv(65536).decode()
+                key = next(
+                    line.partition(":")[2].strip()
+                    for line in request.splitlines()
+                    if line.lower().startswith("sec-websocket-key")
+                )
+                taken.sendall(
+                    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                    b"Connection: Upgrade\r\nSec-WebSocket-Accept: "
+                    + accept_key(key).encode()
+                    + b"\r\n\r\n"
+                )
+                then(taken)
+            except BaseException as error:
+                failed.append(error)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=agree, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        thread.join(20)
+    assert not thread.is_alive(), "the server did not end"
+    assert not failed, failed
 
 
 @contextmanager
@@ -134,6 +190,17 @@ def faking(
         yield f"{'http' if tls is None else 'https'}://127.0.0.1:{port}", fake
 
 
+async def _emptied() -> None:
+    """Wait until the sockets of this loop are closed; else they would be complained of.
+
+    Only its own pipe is left then. A peer that holds on is given two seconds.
+    """
+    selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+    deadline = time.monotonic() + 2
+    while len(selector.get_map()) > 1 and time.monotonic() < deadline:
+        await asyncio.sleep(0.01)
+
+
 @contextmanager
 def _thread(
     listen: Callable[[], AbstractAsyncContextManager[Server]],
@@ -146,6 +213,7 @@ def _thread(
             port = next(iter(server.sockets)).getsockname()[1]
             up.set_result((port, asyncio.get_running_loop(), over))
             await over.wait()
+        await _emptied()
 
     thread = threading.Thread(target=lambda: asyncio.run(stay()), daemon=True)
     thread.start()

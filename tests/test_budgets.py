@@ -64,6 +64,8 @@ def one(made: Budget, given: list[Sample], **options: float) -> Finding:
         (".5s", 500),
         ("2.s", 2000),
         ("0ms", 0),
+        ("10min", 600_000),
+        (" .5 min", 30_000),
         (timedelta(seconds=1, microseconds=500), 1000.5),
         (timedelta(0), 0),
     ],
@@ -79,14 +81,28 @@ def test_a_bare_number_is_told_to_have_a_unit(written: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["-5ms", "nan ms", "infs", "1e3ms", "1,2s", "1m", "1.2.3s", "٣s"]
+    "written",
+    [
+        "-5ms",
+        "nan ms",
+        "infs",
+        "1e3ms",
+        "1,2s",
+        "1m",
+        "1mins",
+        "1min 2s",
+        "1.2.3s",
+        "٣s",
+    ],
 )
 def test_what_is_no_duration_is_refused(written: str) -> None:
     with pytest.raises(BudgetError, match="is not a duration"):
         parse_duration(written)
 
 
-@pytest.mark.parametrize("written", [timedelta(seconds=-1), "9" * 400 + "ms"])
+@pytest.mark.parametrize(
+    "written", [timedelta(seconds=-1), "9" * 400 + "ms", "9" * 305 + "min"]
+)
 def test_a_duration_is_neither_negative_nor_endless(written: str | timedelta) -> None:
     with pytest.raises(BudgetError, match="negative or too long"):
         parse_duration(written)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
-from servers import CLIP, VLLM, took
+from servers import CLIP, VLLM, sessions, took
 
 from pytest_realtime_asr import ledger
 from pytest_realtime_asr.budgets import Verdict, budget, wer_threshold
@@ -46,7 +47,7 @@ def judged(takes: list[Transcription], held: Terms, **paths: str) -> Report:
     return report(
         "test_it",
         takes,
-        [(VLLM, take.trace) for take in takes],
+        sessions(takes),
         held,
         pools={each: takes for each in held.budgets},
         paths=paths,
@@ -133,15 +134,61 @@ def test_rules(sloppy: Transcription) -> None:
     assert len(ledger.broken(off.violations)) == 2
 
 
+def softer(take: Transcription, *ids: str) -> Transcription:
+    """The same under rules of which these blame nobody."""
+    rules = tuple(
+        replace(rule, level=Level.INFO) if rule.id in ids else rule
+        for rule in take.rules
+    )
+    return replace(take, rules=rules)
+
+
+def test_who_is_judged_by_nothing_breaks_nothing(sloppy: Transcription) -> None:
+    free = replace(sloppy, rules=())
+    assert free.violations == ()
+    found = judged([free], terms(rules=Level.SHOULD))
+    assert (found.failures, found.violations) == ((), ())
+    few = replace(
+        sloppy, rules=tuple(r for r in sloppy.rules if r.id == "known-events")
+    )
+    assert [v.requirement.id for v in few.violations] == ["known-events"]
+    assert "rules" not in repr(sloppy)
+
+
+def test_what_is_known_is_seen_and_blames_nobody(sloppy: Transcription) -> None:
+    known = softer(sloppy, "usage-adds-up")
+    found = judged([known], terms(rules=Level.SHOULD))
+    levels = [violation.requirement.level for violation, _ in found.violations]
+    assert levels == [Level.SHOULD, Level.INFO]
+    assert ["rule known-events [SHOULD]" in text for text in found.failures] == [True]
+    assert judged([known], terms()).failures == ()
+    (line,) = ledger.broken(found.violations)
+    assert line.startswith("rule known-events [SHOULD]")
+    (line,) = ledger.broken(found.violations, [Level.INFO])
+    assert line.startswith("rule usage-adds-up [INFO]")
+
+
+def test_each_session_is_judged_by_its_own_rules(sloppy: Transcription) -> None:
+    takes = [sloppy, replace(sloppy, rules=()), softer(sloppy, "usage-adds-up")]
+    found = judged(takes, terms())
+    levels = [
+        violation.requirement.level
+        for violation, _ in found.violations
+        if violation.requirement.id == "usage-adds-up"
+    ]
+    assert levels == [Level.MUST, Level.INFO]
+    (text,) = found.failures
+    assert text.startswith("rule usage-adds-up [MUST]")
+    assert "sessions" not in text  # it is one, and not three
+
+
 def test_unjudged_loss_fails(good: Transcription, hung: Transcription) -> None:
     found = judged([good, hung], terms())
     assert any(
         text.startswith("1 of 2 utterances have no final; turn-right hung: waited")
         for text in found.failures
     )
-    told = Transcription(
-        CLIP, hung.timeline, hung.trace, VLLM, 0, hung.lost, hung.reason, True
-    )
+    told = replace(hung, raised=True)
     alone = judged([told], terms(rules=Level.MUST))
     assert not any("have no final" in text for text in alone.failures)
     assert judged([hung], terms(rules=None)).failures == ()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 import trustme
@@ -22,8 +24,11 @@ def access(url: str, **options: object) -> Access:
     return Access(where, **options)  # type: ignore[arg-type]
 
 
-def models(body: str, *, status: int = 200) -> Callable[[Request], Response]:
-    return lambda request: plain(status, body.encode())
+def saying(
+    status: int, body: bytes = b"", **headers: str
+) -> Callable[[Request], Response]:
+    """Answers every request so."""
+    return lambda request: plain(status, body, **headers)
 
 
 # Health
@@ -120,9 +125,17 @@ def test_waits_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "is the server running there? (waited 0.3 s)" in str(caught.value)
 
 
+def test_tells_how_long_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "PAUSE", 0.05)
+    told: list[str] = []
+    with closed() as port, pytest.raises(Unreachable):
+        probe.health(access(f"http://127.0.0.1:{port}"), wait=0.2, tell=told.append)
+    assert told[0] == f"waiting for http://127.0.0.1:{port}, 0 of 0.2 s"
+
+
 def test_does_not_wait_for_what_will_not_change() -> None:
     with (
-        serving(answer=lambda request: plain(401)) as url,
+        serving(answer=saying(401)) as url,
         pytest.raises(Unreachable) as caught,
     ):
         probe.health(access(url), wait=600)
@@ -196,7 +209,7 @@ def test_certificates() -> None:
     authority.issue_cert("127.0.0.1").configure_cert(context)
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
-    with serving(answer=lambda request: plain(200), tls=context) as url:
+    with serving(answer=saying(200), tls=context) as url:
         probe.health(access(url, tls=trusting))
         with pytest.raises(Unreachable, match="--realtime-ca=FILE"):
             probe.health(access(url, tls=ssl.create_default_context()))
@@ -206,8 +219,8 @@ def test_certificates() -> None:
 
 
 def test_first_model() -> None:
-    body = '{"object":"list","data":[{"id":"one","object":"model"},{"id":"two"}]}'
-    with serving(answer=models(body)) as url:
+    body = b'{"object":"list","data":[{"id":"one","object":"model"},{"id":"two"}]}'
+    with serving(answer=saying(200, body)) as url:
         assert probe.first_model(access(url)) == "one"
 
 
@@ -221,12 +234,14 @@ def test_first_model() -> None:
         (200, "<html>", "not a list of models"),
         (200, '{"data":[{"name":"x"}]}', "not a list of models"),
         (200, "\xff", "not a list of models"),
+        (200, '{"data":[{"id":"\xff"}]}', "not a list of models"),
+        (200, '{"data":[],"x":' + "[" * 99_999, "not a list of models"),
     ],
 )
 def test_no_model(status: int, body: str, said: str) -> None:
     raw = body.encode("latin-1")
     with (
-        serving(answer=lambda request: plain(status, raw)) as url,
+        serving(answer=saying(status, raw)) as url,
         pytest.raises(Unreachable, match=said) as caught,
     ):
         probe.first_model(access(url))
@@ -239,3 +254,228 @@ def test_models_of_a_server_that_is_down() -> None:
     with closed() as port, pytest.raises(Unreachable) as caught:
         probe.first_model(access(f"http://127.0.0.1:{port}"))
     assert f"127.0.0.1:{port}/v1/models: cannot connect: " in str(caught.value)
+
+
+# Version
+
+
+def test_version() -> None:
+    seen: list[tuple[str, str]] = []
+
+    def answer(request: Request) -> Response:
+        seen.append((request.path, request.headers["Authorization"]))
+        return plain(200, b'{"version":"0.33.1.dev5+g1a2b3c","more":1}')
+
+    with serving(answer=answer) as url:
+        key = {"Authorization": "Bearer hush"}
+        assert probe.version(access(url, headers=key)) == "0.33.1.dev5+g1a2b3c"
+    assert seen == [("/version", "Bearer hush")]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, '{"version":"1.0"}'),
+        (401, ""),
+        (500, '{"version":"1.0"}'),
+        (200, ""),
+        (200, "1.0"),
+        (200, '"1.0"'),
+        (200, '{"version":1.0}'),
+        (200, '{"versions":["1.0"]}'),
+        (200, '{"version":"\xff"}'),
+        (200, '{"version":"1.0","x":' + "[" * 99_999),
+    ],
+)
+def test_a_server_that_tells_no_version(status: int, body: str) -> None:
+    raw = body.encode("latin-1")
+    with serving(answer=saying(status, raw)) as url:
+        assert probe.version(access(url)) == ""
+
+
+def test_version_of_a_server_that_is_down() -> None:
+    with closed() as port:
+        assert probe.version(access(f"http://127.0.0.1:{port}")) == ""
+
+
+# Metrics
+
+METRICS = """\
+# HELP vllm:num_requests_running Number of requests.
+# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{engine="0",model_name="fake"} 2.0
+vllm:num_requests_running{engine="1",model_name="fake"} 1.0
+process_open_fds 42
+python_info{version="3.12",text="a } 7 b {"} 1.0 1700000000000
+created_total 1.7e+09
+ spaced\t{a="b"}   -0.5  \r
+tiny .5
+whole 3.
+endless{le="+Inf"} +Inf
+none NaN
+line_break{text="a\x85b\u2028c\x0b\x0cd\x1c"} 4
+
+nothing
+two 1.2.3
+three 1 2 3
+four 1e
+name{a="b"}
+five{a="b" 1
+6six 1
+dots ..
+hex 0x1
+under_score 1_000
+digits \u0661
+"""
+
+
+def test_metrics() -> None:
+    seen: list[str] = []
+
+    def answer(request: Request) -> Response:
+        seen.append(request.path)
+        return plain(200, METRICS.encode())
+
+    with serving(answer=answer) as url:
+        found = probe.metrics(access(url))
+    assert seen == ["/metrics"]
+    assert str(found.pop("none")) == "nan"
+    assert found == {
+        "vllm:num_requests_running": 3.0,
+        "process_open_fds": 42.0,
+        "python_info": 1.0,
+        "created_total": 1.7e9,
+        "spaced": -0.5,
+        "tiny": 0.5,
+        "whole": 3.0,
+        "endless": float("inf"),
+        "line_break": 4.0,
+    }
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_a_server_without_metrics(status: int) -> None:
+    with serving(answer=saying(status, b"one 1\n")) as url:
+        assert probe.metrics(access(url)) == {}
+
+
+def test_metrics_that_are_none() -> None:
+    for body in (b"", b"<html>one 1</html>", b"\xff\xfe\n\xff 1", b'{"one": 1}'):
+        with serving(answer=saying(200, body)) as url:
+            assert probe.metrics(access(url)) == {}
+
+
+def test_no_number_is_read_that_was_cut() -> None:
+    most, line = 2**20, b"one 1234567\n"
+    head = b"# " + b"x" * ((most - 3 - 7) % len(line)) + b"\n"
+    whole, rest = divmod(most - len(head), len(line))
+    assert line[:rest] == b"one 123"
+    with serving(answer=saying(200, head + line * (whole + 1))) as url:
+        found = probe.metrics(access(url))
+    assert found == {"one": 1234567.0 * whole}
+
+
+def test_metrics_of_a_server_that_is_down() -> None:
+    with closed() as port, pytest.raises(Unreachable, match="cannot connect"):
+        probe.metrics(access(f"http://127.0.0.1:{port}"))
+
+
+# Any route
+
+
+@pytest.mark.parametrize(
+    ("status", "errors", "body"),
+    [
+        (200, False, b"said"),
+        (200, True, b"said"),
+        (404, False, b""),
+        (404, True, b"said"),
+        (500, True, b"said"),
+        (426, True, b"said"),
+    ],
+)
+def test_get(status: int, errors: bool, body: bytes) -> None:
+    with serving(answer=saying(status, b"said")) as url:
+        found = probe.get(access(url + "/v1"), "/v1/realtime", errors=errors)
+    assert found == (status, body)
+
+
+def test_of_a_body_the_begin_is_read() -> None:
+    long = b"x" * (2**20 + 7)
+    for status in (200, 500):
+        with serving(answer=saying(status, long)) as url:
+            found = probe.get(access(url), "/long", errors=True)
+        assert found == (status, long[: 2**20])
+
+
+@contextmanager
+def talking(*parts: bytes, pause: float = 0.0, again: bool = False) -> Iterator[str]:
+    """A bare HTTP server that sends these parts, the last one without end; its URL."""
+    over = threading.Event()
+
+    def answer() -> None:
+        taken, _ = listening.accept()
+        with taken:
+            taken.recv(4096)
+            try:
+                for part in parts:
+                    taken.sendall(part)
+                while again and not over.wait(pause):
+                    taken.sendall(parts[-1])
+            except OSError:
+                return  # he has gone
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        over.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"500 Oh"])
+def test_a_body_without_end_is_given_up(
+    status: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "ANSWER", 0.3)
+    head = b"HTTP/1.1 " + status + b"\r\n\r\n"
+    begun = time.monotonic()
+    with (
+        talking(head, b": beat\n\n", pause=0.05, again=True) as url,
+        pytest.raises(Unreachable, match=r"/events: no answer within 0\.3 s"),
+    ):
+        probe.get(access(url), "/events", errors=True)
+    assert 0.3 <= time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "no HTTP server"),
+        (b"Content-Length: 9\r\n\r\nhalf", ""),
+    ],
+)
+@pytest.mark.parametrize("status", [b"200 OK", b"500 Oh"])
+def test_a_body_that_is_broken(status: bytes, body: bytes, said: str) -> None:
+    with talking(b"HTTP/1.1 " + status + b"\r\n" + body) as url:
+        if said:
+            with pytest.raises(Unreachable, match=said):
+                probe.get(access(url), "/broken", errors=True)
+        else:
+            code = int(status.split()[0])
+            assert probe.get(access(url), "/broken", errors=True) == (code, b"half")
+
+
+@pytest.mark.parametrize("place", ["http://[", "http://host:port/"])
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_redirect_to_no_place(place: str) -> None:
+    with serving(answer=saying(302, Location=place)) as url:
+        with pytest.raises(Unreachable, match=f"^{url}/x: "):
+            probe.get(access(url), "/x")
+        gc.collect()  # the library leaves its socket behind
+
+
+def test_a_redirect_into_our_own_files_is_not_followed() -> None:
+    with serving(answer=saying(302, b"there", Location="file:///etc/passwd")) as url:
+        assert probe.get(access(url), "/x") == (302, b"there")

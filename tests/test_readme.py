@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from pytest_realtime_asr import dialects
 from pytest_realtime_asr.options import OPTIONS
+from pytest_realtime_asr.trace import Sender
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 EXAMPLES: list[str] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+DESELECTED = sum(r.blames is Sender.SERVER for r in dialects.load("vllm").requirements)
 INI = "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
 
 
@@ -33,7 +36,7 @@ def example(word: str) -> str:
 def test_the_examples_pass_on_the_server_that_the_conftest_starts(
     project: pytest.Pytester,
 ) -> None:
-    project.makeconftest(example("def realtime_target"))
+    project.makeconftest(example("subprocess"))
     project.makepyfile(
         test_own=example("test_second_utterance"), test_client=example("test_my_client")
     )
@@ -43,8 +46,25 @@ def test_the_examples_pass_on_the_server_that_the_conftest_starts(
     done.assert_outcomes(passed=3 + 3 + 1, deselected=23)
 
 
+def test_an_application_of_the_project_is_judged(project: pytest.Pytester) -> None:
+    project.makeconftest(example("my_server.app"))
+    project.mkpydir("my_server").joinpath("app.py").write_text(
+        '''
+async def app(scope, receive, send):
+    """No server of speech recognition."""
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+'''
+    )
+    options = ["--realtime-conformance", "-k", "first-event", "--realtime-model=none"]
+    done = project.runpytest_subprocess(*options, "--realtime-warmup=0")
+    done.assert_outcomes(failed=1, deselected=DESELECTED)
+    done.stdout.fnmatch_lines(["first-event ?MUST? missing: *"])
+
+
 def test_every_example_is_run() -> None:
-    run = ("def realtime_target", "test_second_utterance", "test_my_client")
+    run = ("subprocess", "my_server", "test_second_utterance", "test_my_client")
     assert sorted(map(example, run)) == sorted(EXAMPLES)
 
 
@@ -54,7 +74,7 @@ def test_every_option_that_is_named_is_there() -> None:
 
 
 def test_the_first_lines_name_extras_that_are_there() -> None:
-    extras = set(re.findall(r'"\.\[(\w+)\]"', README))
+    extras = set(re.findall(r'"(?:\.|pytest-realtime-asr)\[(\w+)\]"', README))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert extras == set(project["optional-dependencies"])
 

@@ -7,14 +7,19 @@ import math
 import os
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
-from servers import CLIP, VLLM, took
+from hypothesis import given
+from hypothesis import strategies as st
+from servers import CLIP, sessions, took
 
 from pytest_realtime_asr.budgets import Verdict, budget, wer_threshold
 from pytest_realtime_asr.ledger import Report, Transcription, report
@@ -23,7 +28,23 @@ from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.report import jsonl, junit, terminal
 from pytest_realtime_asr.report.progress import Progress
 from pytest_realtime_asr.report.terminal import WIDTH, Row
+from pytest_realtime_asr.report.transcript import FULL, transcript
+from pytest_realtime_asr.report.transcript import WIDTH as WIDTH_OF_TRANSCRIPT
 from pytest_realtime_asr.terms import Terms
+from pytest_realtime_asr.trace import (
+    End,
+    Ending,
+    Ping,
+    Record,
+    Sender,
+    Span,
+    Trace,
+    Vantage,
+    read,
+)
+
+TRACES = Path(__file__).parents[1] / "fixtures" / "traces"
+MS = 1_000_000
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +78,7 @@ def judged(*takes: Transcription, test: str = "test_it.py::test_it") -> Report:
     return report(
         test,
         takes,
-        [(VLLM, take.trace) for take in takes],
+        sessions(takes),
         terms,
         pools={each: takes for each in budgets},
         paths={take.label: f"traces/{take.label}.jsonl" for take in takes},
@@ -295,3 +316,312 @@ def test_progress_takes_back_what_it_said() -> None:
     progress.tell("nobody listens")
     assert os.read(reading, 10) == b""
     os.close(reading)
+
+
+# The transcript of a session
+
+
+def frame(text: str, at: int = 0, **changes: Any) -> Record:
+    """A frame of the server at so many milliseconds."""
+    return Record(Sender.SERVER, at * MS, text, **changes)
+
+
+def sound(start: int, stop: int, at: int = 0, **changes: Any) -> Record:
+    """Audio from one tenth of a second to another, sent at so many milliseconds."""
+    span = Span(changes.pop("asset", "clip"), start * 1600, stop * 1600)
+    return Record(Sender.CLIENT, at * MS, "{}", span=span, **changes)
+
+
+def trace_of(*records: Record, **changes: Any) -> Trace:
+    given: dict[str, Any] = {
+        "opened": 12 * MS,
+        "end": End(Ending.CLOSED_BY_US, 2_500 * MS, 1000),
+        **changes,
+    }
+    return Trace(
+        vantage=Vantage.CLIENT,
+        dialect="any",
+        rate=16_000,
+        target="",
+        started=datetime(2026, 1, 1, tzinfo=UTC),
+        records=records,
+        **given,
+    )
+
+
+def columns(line: str) -> int:
+    """How wide a terminal prints a line."""
+    return sum(
+        0
+        if unicodedata.combining(sign)
+        else 2
+        if unicodedata.east_asian_width(sign) in ("W", "F")
+        else 1
+        for sign in line
+    )
+
+
+def halved(lines: list[str]) -> list[tuple[str, str]]:
+    """The margin and the text of each line."""
+    return [(line[:29].rstrip(), line[29:]) for line in lines]
+
+
+def test_a_session_to_be_read() -> None:
+    trace = read(TRACES / "vllm-broken.jsonl")
+    created = '{"type":"session.created","id":"sess-golden","created":1780000000}'
+    assert halved(transcript(trace, [15])) == [
+        ("            0.012 s", "connected"),
+        ("      1     0.015 s  server", created),
+        ("      2     0.018 s  server", created),
+        (
+            "      3     0.019 s  client",
+            '{"type":"session.update","model":"voxtral","language":"en"}',
+        ),
+        ("    ...", "8 frames"),
+        (
+            "     12     0.234 s  client",
+            '{"type":"input_audio_buffer.commit","final":true}',
+        ),
+        ("     13     0.237 s  server", '{"type":"novelty.event"}'),
+        ("     14     0.240 s  server", "this is {no JSON"),
+        (
+            "     15     0.243 s  server",
+            '{"type":"transcription.delta","delta":" forward"}',
+        ),
+        (
+            ">    16     0.446 s  server",
+            '{"type":"transcription.done","text":"go forward",',
+        ),
+        (
+            "",
+            '"usage":{"prompt_tokens":-1,"completion_tokens":2,"total_tokens":1}}',
+        ),
+        (
+            "     17     0.449 s  server",
+            '{"type":"transcription.done","text":"go forward","usage":... 60 more',
+        ),
+        (
+            "     18     0.452 s  server",
+            '{"type":"transcription.delta","delta":" again"}',
+        ),
+        (
+            "            0.852 s",
+            "closed by peer, code 1011: unexpected condition",
+        ),
+    ]
+
+
+def test_audio_that_follows_audio_is_one_row() -> None:
+    trace = trace_of(
+        sound(0, 1, 100),
+        sound(1, 2, 200),
+        sound(2, 3, 300),
+        sound(3, 4, 400, raw=True),
+        sound(4, 5, 500, raw=True),
+        frame("said", 510),
+        sound(5, 6, 600),
+        sound(0, 1, 700),
+        sound(1, 2, 800, asset="other"),
+    )
+    assert halved(transcript(trace)[1:-1]) == [
+        (
+            "      1     0.100 s  client",
+            "audio: clip, 0.000 to 0.300 s, in 3 frames until 0.300 s",
+        ),
+        (
+            "      4     0.400 s  client",
+            "by hand: audio: clip, 0.300 to 0.500 s, in 2 frames until 0.500 s",
+        ),
+        ("      6     0.510 s  server", "said"),
+        ("      7     0.600 s  client", "audio: clip, 0.500 to 0.600 s"),
+        ("      8     0.700 s  client", "audio: clip, 0.000 to 0.100 s"),
+        ("      9     0.800 s  client", "audio: other, 0.100 to 0.200 s"),
+    ]
+
+
+def test_an_offence_in_the_middle_of_audio_stands_by_itself() -> None:
+    trace = trace_of(*(sound(n, n + 1, 100 * n) for n in range(9)))
+    rows = transcript(trace, [4])[1:-1]
+    assert [line[:7].replace(" ", "") for line in rows] == ["1", ">5", "6"]
+    assert [line[29:] for line in rows] == [
+        "audio: clip, 0.000 to 0.400 s, in 4 frames until 0.300 s",
+        "audio: clip, 0.400 to 0.500 s",
+        "audio: clip, 0.500 to 0.900 s, in 4 frames until 0.800 s",
+    ]
+
+
+def shown(trace: Trace, offences: list[int]) -> list[str]:
+    """What a transcript shows: numbers of frames, marked or not, and gaps."""
+    lines = transcript(trace, offences)[1:-1]
+    return [
+        f"({line[29:]})" if "..." in line else line[:7].replace(" ", "")
+        for line in lines
+    ]
+
+
+@pytest.mark.parametrize(
+    ("offences", "rows"),
+    [
+        ([], ["1", "2", "3", "(22 frames)", "26", "27", "28", "29", "30"]),
+        ([0], [">1", "2", "3", "(27 frames)"]),
+        (
+            [12],
+            [
+                *("1", "2", "3", "(5 frames)", "9", "10", "11", "12", ">13", "14"),
+                *("15", "(15 frames)"),
+            ],
+        ),
+        ([7], ["1", "2", "3", "4", "5", "6", "7", ">8", "9", "10", "(20 frames)"]),
+        (
+            [8],
+            ["1", "2", "3", "4", "5", "6", "7", "8", ">9", "10", "11", "(19 frames)"],
+        ),
+        (
+            [27],
+            [
+                *("1", "2", "3", "(20 frames)", "24", "25", "26", "27", ">28", "29"),
+                "30",
+            ],
+        ),
+        (
+            [26],
+            [
+                *("1", "2", "3", "(19 frames)", "23", "24", "25", "26", ">27", "28"),
+                *("29", "30"),
+            ],
+        ),
+        (
+            [29, 3, 10, 12],
+            [
+                *("1", "2", "3", ">4", "5", "6", "(19 frames, 2 of them marked)"),
+                *("26", "27", "28", "29", ">30"),
+            ],
+        ),
+    ],
+)
+def test_what_is_shown_around_an_offence(offences: list[int], rows: list[str]) -> None:
+    trace = trace_of(*(frame(f"frame {n}", n) for n in range(30)))
+    assert shown(trace, offences) == rows
+
+
+def test_thousands_of_offences_are_told_briefly() -> None:
+    trace = trace_of(*(frame("x" * 500, n) for n in range(5000)))
+    lines = transcript(trace, range(5000))
+    assert len(lines) < 60
+    assert lines[0] == "            0.012 s          connected"
+    (gap,) = (line for line in lines if "..." in line[:7])
+    assert gap.split() == ["...", "4992", "frames,", "4992", "of", "them", "marked"]
+
+
+def test_pings_stand_where_they_were_sent() -> None:
+    pings = (
+        Ping(15 * MS, 18 * MS),
+        Ping(500 * MS, 1_742 * MS),
+        Ping(800 * MS),
+        Ping(2_000 * MS, 2_001 * MS),
+    )
+    trace = trace_of(*(frame(f"frame {n}", 100 * n) for n in range(1, 15)), pings=pings)
+    assert [line[7:].strip() for line in transcript(trace, [0])] == [
+        "0.012 s          connected",
+        "0.015 s  client  ping, answered after 3 ms",
+        "0.100 s  server  frame 1",
+        "0.200 s  server  frame 2",
+        "0.300 s  server  frame 3",
+        "5 frames, 1 ping",
+        "0.800 s  client  ping, never answered",
+        "6 frames, 1 ping",
+        "2.500 s          closed by us, code 1000",
+    ]
+    unanswered = transcript(trace_of(pings=pings[2:3]))
+    assert unanswered[1].endswith("0.800 s  client  ping, never answered")
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (End(Ending.CLOSED_BY_US, 0, 1000), ["closed by us, code 1000"]),
+        (
+            End(Ending.CLOSED_BY_US, 0, None, "we reset the connection"),
+            ["closed by us: we reset the connection"],
+        ),
+        (
+            End(Ending.DEADLINE, 0, None, "waited 30.0 s for the final, " + "n" * 80),
+            ["deadline: waited 30.0 s for the final,", "n" * 69, "n" * 11],
+        ),
+        (End(Ending.BROKEN, 0), ["broken"]),
+    ],
+)
+def test_how_it_ended_is_told_in_full(end: End, told: list[str]) -> None:
+    lines = transcript(trace_of(end=end))
+    assert [line[29:] for line in lines[1:]] == told
+    assert lines[1][:29] == "            0.000 s          "
+    assert all(line[:29].isspace() for line in lines[2:])
+
+
+def test_a_session_that_never_was() -> None:
+    trace = trace_of(opened=None, end=End(Ending.REFUSED, 3 * MS, 404, "no such route"))
+    assert transcript(trace) == [
+        "            0.003 s          refused, code 404: no such route"
+    ]
+
+
+def told(record: Record, *, marked: bool) -> list[str]:
+    """What is written of one frame."""
+    lines = transcript(trace_of(record), [0] if marked else [])[1:-1]
+    return [line[29:] for line in lines]
+
+
+def test_only_an_offence_is_told_in_full() -> None:
+    long = frame("0123456789" * 60)
+    assert told(long, marked=False) == ["0123456789" * 5 + "0123456... 543 more"]
+    lines = told(long, marked=True)
+    assert len(lines) == FULL
+    assert [len(line) for line in lines] == [69] * FULL
+    assert lines[-1].endswith("... 198 more")
+    assert "".join(lines).startswith("0123456789" * 40)
+    assert told(frame("x" * 69), marked=False) == ["x" * 69]
+
+
+def test_a_line_is_as_wide_as_a_terminal_prints_it() -> None:
+    assert told(frame("e\u0301" * 69), marked=False) == ["e\u0301" * 69]
+    assert told(frame("日" * 34), marked=False) == ["日" * 34]
+    assert told(frame("日" * 35), marked=True) == ["日" * 34, "日"]
+    assert told(frame("日" * 35), marked=False) == ["日" * 29 + "... 6 more"]
+
+
+def test_what_is_no_text_is_told() -> None:
+    binary = Record(Sender.CLIENT, 0, data=b"\x00\xff", raw=True)
+    assert told(binary, marked=False) == ["by hand: binary, 2 bytes: 00 ff"]
+    empty = Record(Sender.SERVER, 0)
+    assert told(empty, marked=True) == ["binary, 0 bytes:"]
+    assert told(frame(""), marked=True) == [""]
+    long = Record(Sender.SERVER, 0, data=bytes(2**20))
+    (line,) = told(long, marked=False)
+    assert line.startswith("binary, 1048576 bytes: 00 00 00")
+    assert told(long, marked=True)[-1].endswith(" more")
+
+
+def test_no_terminal_obeys_a_frame() -> None:
+    odd = frame("a\x1b[31mb\nc\td\u200de\u2028f\ud800g\x85h\u202ei é日")
+    (line,) = told(odd, marked=False)
+    assert line == (r"a\x1b[31mb\nc\td\u200de\u2028f\ud800g\x85h\u202ei é日")
+    reason = End(Ending.CLOSED_BY_PEER, 0, 1011, "bye\x1b]0;x\x07\n")
+    assert transcript(trace_of(end=reason))[-1].endswith(r"bye\x1b]0;x\x07\n")
+
+
+records = st.builds(
+    Record,
+    st.sampled_from(Sender),
+    st.integers(0, 10**13),
+    text=st.none() | st.text(max_size=400),
+    data=st.none() | st.binary(max_size=300),
+    raw=st.booleans(),
+)
+
+
+@given(st.lists(records, max_size=20), st.sets(st.integers(0, 19)), st.text())
+def test_no_line_is_too_wide(held: list[Record], offences: set[int], why: str) -> None:
+    trace = trace_of(*held, end=End(Ending.BROKEN, 0, 1006, why))
+    lines = transcript(trace, {each for each in offences if each < len(held)})
+    assert all(columns(line) <= WIDTH_OF_TRANSCRIPT for line in lines)
+    assert all(line == line.rstrip() for line in lines)

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects import Server
-from pytest_realtime_asr.dialects.vllm import REQUIREMENTS, TABLE, VLLM
+from pytest_realtime_asr.dialects.vllm import VLLM
+from pytest_realtime_asr.evidence import Evidence, Observation
 from pytest_realtime_asr.fake.faults import wrap
 from pytest_realtime_asr.rules import (
+    Course,
     Judge,
     Level,
-    Observation,
     Outcome,
     Requirement,
     Satisfied,
     Undecided,
     Violated,
     Violation,
+    each,
     observe,
     order,
 )
@@ -32,7 +35,10 @@ from pytest_realtime_asr.trace import End, Ending, Record, Sender, Trace, Vantag
 
 CLIENT, SERVER = Sender.CLIENT, Sender.SERVER
 MS = 1_000_000
-JUDGE = order(TABLE, start="opening")
+STARTED = datetime(2026, 1, 1, tzinfo=UTC)
+CREATED_AT = int(STARTED.timestamp())
+JUDGE = order(VLLM.table, start=VLLM.start)
+PASSIVE = [requirement for requirement in VLLM.requirements if requirement.passive]
 
 CREATED = '{"type":"session.created","id":"sess-1","created":1}'
 UPDATE = '{"type":"session.update","model":"m"}'
@@ -53,8 +59,7 @@ def trace_of(
 ) -> Trace:
     kept = tuple(records)
     end = End(how, kept[-1].at if kept else 0)
-    started = datetime(2026, 1, 1, tzinfo=UTC)
-    return Trace(vantage, "vllm", 16_000, "ws://test", started, 0, kept, end)
+    return Trace(vantage, "vllm", 16_000, "ws://test", STARTED, 0, kept, end)
 
 
 def spoken(*frames: str, raw: frozenset[int] = frozenset()) -> list[Record]:
@@ -68,6 +73,12 @@ def spoken(*frames: str, raw: frozenset[int] = frozenset()) -> list[Record]:
 
 def judged(trace: Trace, judge: Judge = JUDGE) -> Outcome:
     return judge(dialects.observe(VLLM, trace))
+
+
+def broken(trace: Trace) -> list[str]:
+    """The ids of the requirements that the peer broke."""
+    violations = observe(VLLM.requirements, dialects.part(VLLM, trace))
+    return [violation.requirement.id for violation in violations]
 
 
 # A client and a server, joined in memory by two lines with delays of their own
@@ -98,9 +109,11 @@ class Joined:
         self.plan = self._plan()
         self.generation = 0  # of the utterance that the server has open, else 0
         self.begun = 0
+        self.fed = False  # audio came for the utterance that is open or comes next
+        self.text = ""
 
     def hold(self) -> Held:
-        self._say(SERVER, self.machine.open("sess-1", 1))
+        self._say(SERVER, self.machine.open("sess-1", CREATED_AT))
         self._later(self._pause(), "client", "")
         while self.queue:
             self.now, _, who, what = heapq.heappop(self.queue)
@@ -158,6 +171,7 @@ class Joined:
         self.records[SERVER].append(Record(CLIENT, self.now, frame))
         reaction = self.machine.hear(frame)
         self._say(SERVER, reaction.replies)
+        self.fed |= bool(reaction.audio)
         if reaction.begin:
             self.begun += 1
             self.generation = self.begun
@@ -169,13 +183,15 @@ class Joined:
             self._later(self._pause(), "final", str(self.generation))
 
     def _on_partial(self, generation: str) -> None:
-        if self.generation == int(generation):
+        if self.generation == int(generation) and self.fed:
+            self.text += "a "
             self._say(SERVER, self.machine.partial("a "))
 
     def _on_final(self, generation: str) -> None:
         assert self.generation == int(generation)
-        self.generation = 0
-        self._say(SERVER, self.machine.final("a", Usage(1, 1)))
+        text, self.text = self.text, ""
+        self.generation, self.fed = 0, False
+        self._say(SERVER, self.machine.final(text, Usage(1, 1)))
 
 
 def hold(
@@ -185,11 +201,26 @@ def hold(
     return Joined(seed, waits=waits, hasty=hasty, server=server).hold()
 
 
+ENDS = (Ending.CLOSED_BY_US, Ending.DEADLINE, Ending.CLOSED_BY_PEER)
+
+
 @pytest.mark.parametrize("waits", [True, False])
 def test_a_sound_server_is_never_blamed_however_the_frames_cross(waits: bool) -> None:
+    binding = [each for each in PASSIVE if each.blames is SERVER]
+    satisfied: Counter[str] = Counter()
     for seed in range(1000):
-        outcome = judged(hold(seed, waits=waits).client)
-        assert outcome == Satisfied(), seed
+        trace = hold(seed, waits=waits).client
+        assert judged(trace) == Satisfied(), seed
+        for how in ENDS:
+            ended = replace(trace, end=replace(trace.end, how=how))
+            evidence = Evidence((dialects.part(VLLM, ended),))
+            for requirement in binding:
+                outcome = requirement.judge(evidence)
+                assert not isinstance(outcome, Violated), (seed, how, requirement.id)
+                satisfied[requirement.id] += isinstance(outcome, Satisfied)
+    # They were judged, too; only a client that waits is refused nothing.
+    missed = {each.id for each in binding if satisfied[each.id] < 1000}
+    assert missed == ({"errors-have-codes"} if waits else set())
 
 
 def test_the_sessions_do_cross() -> None:
@@ -202,7 +233,7 @@ def test_the_sessions_do_cross() -> None:
         ]
         assert sorted(map(str, orders[0])) == sorted(map(str, orders[1]))
         crossed += orders[0] != orders[1]
-    assert crossed > 70
+    assert crossed > 60
 
 
 def test_a_client_that_waits_is_never_blamed_by_the_server() -> None:
@@ -210,10 +241,11 @@ def test_a_client_that_waits_is_never_blamed_by_the_server() -> None:
         assert judged(hold(seed).server) == Satisfied(), seed
 
 
-def test_a_server_that_refuses_the_model_breaks_no_order() -> None:
+def test_a_server_that_refuses_the_model_breaks_nothing() -> None:
     for seed in range(100):
         held = hold(seed, model="another")
         assert judged(held.client) == Satisfied(), seed
+        assert broken(held.client) == [], seed
 
 
 @pytest.mark.parametrize(
@@ -296,6 +328,12 @@ def test_of_a_server_that_said_nothing_no_order_is_known(
     )
 
 
+def test_what_came_before_a_stray_frame_written_by_hand_is_judged() -> None:
+    frames = (CREATED, UPDATE, BEGIN, FINISH, DONE, DONE, FINISH, DONE)
+    outcome = judged(trace_of(spoken(*frames, raw=frozenset({6}))))
+    assert outcome == Violated("transcription.done came out of turn", (5,))
+
+
 STALE = (CREATED, UPDATE, FINISH, BEGIN, APPEND, DONE)
 
 
@@ -328,25 +366,114 @@ def test_a_long_session_is_judged_in_linear_time() -> None:
     assert outcome == Violated("transcription.done came out of turn", (len(records),))
 
 
-# What a set of requirements makes of a trace
+def test_the_states_in_which_a_peer_may_be() -> None:
+    course = Course(VLLM.table, start=VLLM.start, peer=SERVER)
+    created, begin, error = "session.created", "input_audio_buffer.commit", "error"
+    assert course.settled == {"opening"}
+    assert not course.hear("transcription.done")  # legal nowhere: it changes nothing
+    assert course.hear(created)
+    assert course.settled == {"fresh"}
+    assert not course.say(begin)  # illegal by now, and heard yet
+    assert course.say("session.update")
+    assert course.say(begin)
+    assert course.settled == {"hearing"}
+    assert course.hear(error)  # whichever of the three it refused
+    assert course.settled == {"fresh", "idle", "hearing"}
 
 
-def requirement(name: str, outcome: Outcome, *, blames: Sender = SERVER) -> Requirement:
-    def judge(_: Observation) -> Outcome:
+# What a requirement makes of evidence
+
+
+def requirement(
+    name: str, outcome: Outcome, *, blames: Sender = SERVER, passive: bool = True
+) -> Requirement:
+    def judge(_: Evidence) -> Outcome:
         return outcome
 
-    return Requirement(name, "a title", Level.SHOULD, "a clause", judge, blames)
+    return Requirement(
+        name, "a title", Level.SHOULD, "a clause", judge, blames, passive=passive
+    )
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "version", "bound"),
+    [
+        ("", "", "0.1", True),
+        ("", "", "", True),
+        ("0.22", "", "0.21.9", False),
+        ("0.22", "", "0.22", True),
+        ("0.22", "", "0.22.0rc1", False),
+        ("0.22", "", "0.33.1.dev5+g1a2b3c", True),
+        ("0.22", "", "not a version", True),
+        ("", "0.33", "0.32.9", True),
+        ("", "0.33", "0.33", False),
+        ("", "0.33", "", False),
+        ("0.22", "0.33", "0.25.1", True),
+        ("0.22", "0.33", "0.34", False),
+    ],
+)
+def test_a_requirement_holds_from_a_version_to_before_another(
+    since: str, until: str, version: str, bound: bool
+) -> None:
+    found = replace(requirement("one", Satisfied()), since=since, until=until)
+    assert found.holds(version) is bound
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "shown"),
+    [
+        ("", "", ""),
+        ("0.22", "", "since 0.22"),
+        ("", "0.33", "before 0.33"),
+        ("0.22", "0.33", "since 0.22 and before 0.33"),
+    ],
+)
+def test_the_versions_of_a_requirement_are_shown(
+    since: str, until: str, shown: str
+) -> None:
+    found = replace(requirement("one", Satisfied()), since=since, until=until)
+    assert found.interval == shown
+
+
+BAD, GOOD, OPEN = Violated("bad", (3,)), Satisfied(), Undecided("cut")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "found"),
+    [
+        ([], Undecided("no session was held")),
+        ([OPEN], OPEN),
+        ([OPEN, GOOD, OPEN], GOOD),
+        ([OPEN, GOOD, BAD, BAD], replace(BAD, part=2)),
+        ([BAD], BAD),
+    ],
+)
+def test_a_judge_of_one_session_is_put_to_each(
+    outcomes: list[Outcome], found: Outcome
+) -> None:
+    given = iter(outcomes)
+
+    def judge(_: Observation) -> Outcome:
+        return next(given)
+
+    part = dialects.part(VLLM, trace_of([]))
+    assert each(judge)(Evidence((part,) * len(outcomes))) == found
+
+
+def observed(*requirements: Requirement, trace: Trace) -> tuple[Violation, ...]:
+    return observe(requirements, dialects.part(VLLM, trace))
 
 
 def test_observe_gives_the_violations_of_the_peer_in_order() -> None:
     many = requirement("many", Violated("bad", (3, 5)))
     none = requirement("none", Violated("nothing came", ()))
     others = [
-        requirement("fine", Satisfied()),
-        requirement("open", Undecided("cut")),
+        requirement("fine", GOOD),
+        requirement("open", OPEN),
         requirement("ours", Violated("ours", (1,)), blames=CLIENT),
+        requirement("provoked", BAD, passive=False),
     ]
-    found = observe([none, *others, many], dialects.observe(VLLM, trace_of([])))
+    found = observed(none, *others, many, trace=trace_of([]))
     assert found == (
         Violation(none, "nothing came", 1, None),
         Violation(many, "bad", 2, 3),
@@ -359,16 +486,11 @@ def test_from_the_vantage_of_the_server_the_client_is_the_peer() -> None:
     ours = requirement("ours", Violated("bad", (0,)), blames=CLIENT)
     theirs = requirement("theirs", Violated("bad", (0,)))
     trace = trace_of([], vantage=Vantage.SERVER)
-    found = observe([theirs, ours], dialects.observe(VLLM, trace))
-    assert found == (Violation(ours, "bad", 1, 0),)
+    assert observed(theirs, ours, trace=trace) == (Violation(ours, "bad", 1, 0),)
 
 
 def test_all_requirements_hold_of_both_sides_in_a_whole_session() -> None:
     for seed in range(100):
         held = hold(seed)
-        client = dialects.observe(VLLM, held.client)
-        assert (
-            observe([r for r in REQUIREMENTS if r.id != "deltas-add-up"], client) == ()
-        )
-        server = dialects.observe(VLLM, held.server)
-        assert observe(REQUIREMENTS, server) == ()
+        assert broken(held.client) == []
+        assert broken(held.server) == []

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -17,14 +19,19 @@ from websockets.http11 import Request, Response
 
 from pytest_realtime_asr import corpus, probe
 from pytest_realtime_asr.corpus import Corpus
-from pytest_realtime_asr.dialects.vllm import Error
+from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.dialects.vllm.events import Error
+from pytest_realtime_asr.evidence import Evidence
+from pytest_realtime_asr.frozen import Suite
+from pytest_realtime_asr.known import Expected, Known
 from pytest_realtime_asr.ledger import Transcription
 from pytest_realtime_asr.realtime import Realtime
+from pytest_realtime_asr.rules import Level, Requirement, Violated, observe
 from pytest_realtime_asr.run import WARMUPS, Run
 from pytest_realtime_asr.session import Lost
 from pytest_realtime_asr.settings import Settings, settings
 from pytest_realtime_asr.terms import Terms, read
-from pytest_realtime_asr.trace import Ending
+from pytest_realtime_asr.trace import Ending, Sender
 from pytest_realtime_asr.transport import Unreachable
 
 ENGLISH = corpus.load("bundled:english")
@@ -75,11 +82,15 @@ def realtime(run: Run, url: str) -> Realtime:
 
 
 class Site:
-    """A server's HTTP side: the status of each ``/health``, and what was asked."""
+    """A server's HTTP side: the status of each ``/health``, and what was asked.
 
-    def __init__(self, *health: int, models: bytes = MODELS) -> None:
+    Without a ``version`` it has no such route.
+    """
+
+    def __init__(self, *health: int, models: bytes = MODELS, version: str = "") -> None:
         self.health = list(health)
         self.models = models
+        self.version = version
         self.asked: list[str] = []
 
     def __call__(self, request: Request) -> Response | None:
@@ -88,6 +99,9 @@ class Site:
             return plain(self.health.pop(0) if self.health else 200)
         if request.path == "/v1/models":
             return plain(200, self.models)
+        if request.path == "/version":
+            body = b'{"version":"%s"}' % self.version.encode()
+            return plain(200, body) if self.version else plain(404)
         return None
 
 
@@ -120,16 +134,36 @@ def test_model_is_asked_for_once(start: Start) -> None:
         run = start()
         host = run.host(url, VLLM, "")
         assert run.host(url, VLLM, "") is host
-    assert host.model == "fake"
+    assert (host.model, host.version) == ("fake", "")
     assert host.cold is None
-    assert site.asked == ["/health", "/v1/models"]
+    assert site.asked == ["/health", "/v1/models", "/version"]
 
 
 def test_named_model_is_not_asked_for(start: Start) -> None:
     site = Site()
     with serving(answer=site) as url:
         assert start().host(url, VLLM, "mine").model == "mine"
-    assert site.asked == ["/health"]
+    assert site.asked == ["/health", "/version"]
+
+
+def test_version_is_asked_for_and_kept_with_each_trace(start: Start) -> None:
+    site = Site(version="0.33.1.dev5+g1a2b3c")
+    with serving(Talk(0.0), answer=site) as url:
+        run = start(options(pace="0"))
+        run.begin("test")
+        server = realtime(run, url)
+        take = server.transcribe(CLIP)
+    assert server.plan.version == take.trace.version == "0.33.1.dev5+g1a2b3c"
+    assert run.last_host is not None
+    assert run.last_host.version == "0.33.1.dev5+g1a2b3c"
+
+
+def test_named_version_is_not_asked_for(start: Start) -> None:
+    site = Site(version="0.33.0")
+    with serving(answer=site) as url:
+        run = start(options(server_version="0.22"))
+        assert run.plan(url, terms(run), {}).version == "0.22"
+    assert site.asked == ["/health", "/v1/models"]
 
 
 def test_ask(start: Start) -> None:
@@ -171,6 +205,124 @@ def test_access(start: Start) -> None:
         found = realtime(run, url).transcribe(CLIP)
     assert found.text == CLIP.text
     assert "hush" not in repr(run.plan(url, terms(run), {}))
+
+
+# By what a server is judged
+
+
+def rule(id: str, **changes: Any) -> Requirement:
+    """A requirement that holds for every session, and that none meets."""
+
+    def judge(evidence: Evidence) -> Violated:
+        return Violated("never", ())
+
+    given: dict[str, Any] = {"level": Level.MUST, "passive": True, **changes}
+    return Requirement(id=id, title=f"{id}.", clause="ours", judge=judge, **given)
+
+
+class Strict:
+    """The dialect with other requirements."""
+
+    name = "vllm"
+
+    def __init__(self, *requirements: Requirement) -> None:
+        self.requirements = requirements
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(VLLM, name)
+
+
+def strict(*requirements: Requirement) -> Dialect:
+    return cast(Dialect, Strict(*requirements))
+
+
+def levels(found: Iterable[Requirement]) -> dict[str, Level]:
+    return {each.id: each.level for each in found}
+
+
+@pytest.mark.parametrize(
+    ("version", "held"),
+    [
+        ("0.21.9", ["always", "until"]),
+        ("0.22.0", ["always", "since", "until"]),
+        ("0.33.1.dev5+g1a2b3c", ["always", "since"]),
+        ("", ["always", "since"]),
+        ("main", ["always", "since"]),
+    ],
+)
+def test_a_server_is_judged_by_what_holds_for_its_version(
+    start: Start, version: str, held: list[str]
+) -> None:
+    dialect = strict(
+        rule("always"), rule("since", since="0.22"), rule("until", until="0.33")
+    )
+    assert list(levels(start().rules(dialect, version, "m"))) == held
+
+
+def test_a_pinned_suite_says_what_binds_the_server(start: Start) -> None:
+    pinned = {"one": Level.SHOULD, "two": Level.MUST, "gone": Level.MUST}
+    settings = replace(options(), suite=Suite("old", "vllm", pinned))
+    dialect = strict(
+        rule("one", scenarios=("a",)),
+        rule("two", scenarios=("a",), since="0.40"),
+        rule("new", scenarios=("a",)),
+        rule("client", blames=Sender.CLIENT),
+    )
+    found = levels(start(settings).rules(dialect, "0.33.0", "m"))
+    assert found == {"one": Level.SHOULD, "client": Level.MUST}
+
+
+def test_what_a_server_is_known_to_break_blames_nobody(start: Start) -> None:
+    def known(id: str, kind: Expected = Expected.KNOWN, **where: str) -> Known:
+        return Known(id, kind, "so it is", "https://x/1", date(2027, 1, 31), **where)
+
+    entries = (
+        known("one"),
+        known("two", Expected.FLAKY),
+        known("three", versions="<0.33"),
+        known("four", model="other"),
+        known("none of these"),
+    )
+    run = start(replace(options(), known=entries))
+    dialect = strict(*(rule(id) for id in ("one", "two", "three", "four", "five")))
+    found = run.rules(dialect, "0.33.0", "m")
+    assert levels(found) == {
+        "one": Level.INFO,
+        "two": Level.INFO,
+        "three": Level.MUST,
+        "four": Level.MUST,
+        "five": Level.MUST,
+    }
+    assert found[0].title == "one. (known: so it is (https://x/1, until 2027-01-31))"
+    other = levels(run.rules(dialect, "0.32.9", "other"))
+    assert [id for id in other if other[id] is Level.INFO] == [
+        *("one", "two", "three", "four")
+    ]
+
+
+def test_the_rules_of_a_run_reach_its_sessions(start: Start) -> None:
+    entry = Known(
+        *("known-events", Expected.KNOWN, "so it is", "https://x/1"), date(2027, 1, 31)
+    )
+    with faking("novelty", "bad-usage") as (url, _):
+        run = start(replace(options(), known=(entry,)))
+        run.begin("test")
+        server = realtime(run, url)
+        with server.connect() as session:
+            take = session.transcribe(CLIP)
+            found = session.violations
+        ledger = run.finish()
+    assert server.plan.rules == take.rules == run.rules(VLLM, "", "fake")
+    assert [(v.requirement.id, v.requirement.level) for v in found] == [
+        ("known-events", Level.INFO),
+        ("usage-adds-up", Level.MUST),
+    ]
+    assert take.violations == found
+    assert ledger is not None
+    ((rules, part),) = ledger.parts
+    assert rules == server.plan.rules
+    assert observe(rules, part) == found
+    assert part.trace == ledger.sessions[0].trace
 
 
 # Warming up
@@ -227,6 +379,18 @@ def test_warm_up_that_is_refused(start: Start) -> None:
         assert caught.value.status == 404
 
 
+def test_no_warm_up_without_words(start: Start) -> None:
+    silent = Corpus("silent", (replace(CLIP, text=""),))
+    with serving(Talk(0.0), answer=Site()) as url:
+        run = Run(options(warmup="auto"), lambda: silent, shared=None)
+        host = run.host(url, VLLM, "")
+        run.stop()
+    assert (host.cold, host.note) == (
+        None,
+        "no warm-up: no utterance of the corpus has a text",
+    )
+
+
 # Losing a server
 
 
@@ -270,14 +434,18 @@ def test_server_recovers(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_finds_and_the_other_recalls(start: Start, tmp_path: Path) -> None:
-    site, talk = Site(), Talk(0.0)
+    site, talk = Site(version="0.33.0"), Talk(0.0)
     with serving(talk, answer=site) as url:
         given = options(warmup="2", pace="0")
         one, two = (start(given, shared=tmp_path) for _ in range(2))
         found, recalled = one.host(url, VLLM, ""), two.host(url, VLLM, "")
     assert recalled == found
+    assert found.version == "0.33.0"
+    assert found.cold is not None
     assert talk.sessions == 2
-    assert site.asked.count("/health") == site.asked.count("/v1/models") == 1
+    asked = [site.asked.count(path) for path in ("/health", "/v1/models", "/version")]
+    assert asked == [1, 1, 1]
+    assert (one.shared, start().shared) == (True, False)
 
 
 def test_both_know_that_it_is_dead(start: Start, tmp_path: Path) -> None:
@@ -330,6 +498,78 @@ def test_turns(start: Start, url: str, tmp_path: Path, parallel: bool) -> None:
     assert events == (["two", "one"] if parallel else ["one", "two"])
 
 
+def test_a_test_that_ended_while_it_waited_keeps_no_turn(
+    start: Start, tmp_path: Path
+) -> None:
+    one, two, three = (start(shared=tmp_path) for _ in range(3))
+    for name, run in (("one", one), ("two", two), ("three", three)):
+        run.begin(name)
+    one.take_turn(one.ledger)
+    late = two.ledger
+    waiting = threading.Thread(target=lambda: two.take_turn(late))
+    waiting.start()
+    time.sleep(0.1)
+    two.finish()
+    one.finish()
+    waiting.join(20)
+    assert late.locked is False
+    last = threading.Thread(target=lambda: three.take_turn(three.ledger))
+    last.start()
+    last.join(20)
+    assert not last.is_alive()
+    assert three.ledger.locked
+
+
+def test_no_test_measures_while_another_occupies_the_server(
+    start: Start, url: str
+) -> None:
+    run = start()
+    run.begin("test")
+    server = realtime(run, url)
+    events: list[str] = []
+
+    def measure() -> None:
+        with server.connect():
+            events.append("opened")
+        server.transcribe(CLIP)
+        events.append("spoken")
+
+    run.occupy()
+    thread = threading.Thread(target=measure)
+    thread.start()
+    try:
+        time.sleep(0.2)
+        events.append("vacated")
+    finally:
+        run.vacate()
+    thread.join(20)
+    assert events == ["vacated", "opened", "spoken"]
+
+
+def test_who_occupies_waits_for_who_does(start: Start) -> None:
+    """And anybody may vacate."""
+    run = start()
+    events: list[str] = []
+
+    def second() -> None:
+        run.occupy()
+        events.append("second")
+        run.vacate()
+
+    run.occupy()
+    thread = threading.Thread(target=second)
+    thread.start()
+    time.sleep(0.1)
+    events.append("first")
+    other = threading.Thread(target=run.vacate)
+    other.start()
+    for each in (thread, other):
+        each.join(20)
+    assert events == ["first", "second"]
+    run.occupy()
+    run.vacate()
+
+
 # Whose session it is
 
 
@@ -348,7 +588,10 @@ def test_sessions_belong_to_the_running_test(start: Start, url: str) -> None:
     assert ledger is not None
     assert run.finish() is None
     assert (ledger.test, len(ledger.sessions), len(ledger.takes)) == ("first", 2, 1)
-    assert [trace.end.how for _, trace in ledger.traces] == [Ending.CLOSED_BY_US] * 2
+    parts = [part for _, part in ledger.parts]
+    assert [part.trace.end.how for part in parts] == [Ending.CLOSED_BY_US] * 2
+    assert [part.trace for part in parts] == [live.trace for live in ledger.sessions]
+    assert [rules for rules, _ in ledger.parts] == [server.plan.rules] * 2
     with pytest.raises(Lost, match="closed by us"):
         session.send_raw("too late")
     run.begin("second")
@@ -369,6 +612,8 @@ def test_session(start: Start, url: str) -> None:
     run = start()
     run.begin("test")
     server = realtime(run, url)
+    assert server.run is run
+    assert server.plan.model == "fake"
     assert server.target == f"{url.replace('http', 'ws')}/v1/realtime"
     assert (server.model, server.dialect) == ("fake", "vllm")
     with server.connect() as session:
@@ -489,12 +734,15 @@ def test_nobody_listens(start: Start) -> None:
         realtime(start(), f"http://127.0.0.1:{port}")
 
 
-def test_shared_answer_is_json(start: Start, tmp_path: Path, url: str) -> None:
+def test_shared_answer_is_json(start: Start, tmp_path: Path) -> None:
     run = start(shared=tmp_path)
-    run.host(url, VLLM, "")
+    with serving(answer=Site()) as url:
+        run.host(url, VLLM, "")
     rows: list[Any] = [
         msgspec.json.decode(file.read_bytes())
         for file in tmp_path.iterdir()
         if file.suffix != ".lock"
     ]
-    assert rows == [{"lost": "", "model": "fake", "cold": None, "note": ""}]
+    assert rows == [
+        {"lost": "", "model": "fake", "version": "", "cold": None, "note": ""}
+    ]

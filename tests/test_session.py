@@ -10,9 +10,10 @@ import socket
 import statistics
 import threading
 import time
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from servers import (
@@ -22,6 +23,8 @@ from servers import (
     SOUND,
     VLLM,
     Talk,
+    bare,
+    broken,
     closed,
     faking,
     plain,
@@ -30,17 +33,19 @@ from servers import (
     serving,
 )
 from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
 
 from pytest_realtime_asr import corpus, dialects, transport
 from pytest_realtime_asr.audio import Audio
-from pytest_realtime_asr.dialects.vllm import Delta, Done, Error
+from pytest_realtime_asr.dialects.vllm.events import Delta, Done, Error
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.ledger import Transcription, violations
+from pytest_realtime_asr.ledger import Transcription
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.metrics.pacing import lateness
 from pytest_realtime_asr.run import Take, hold
 from pytest_realtime_asr.session import MAX_EVENTS, Limits, Live, Lost, Plan
-from pytest_realtime_asr.trace import Ending, Record, Sender, Trace
+from pytest_realtime_asr.trace import Ending, Ping, Record, Sender, Span, Trace
+from pytest_realtime_asr.transport import Unreachable
 
 MS = 1_000_000
 SLACK = 40.0  # ms; what neither side's own clock sees: the way between two processes
@@ -471,6 +476,16 @@ def test_refused_handshake(loop: Loop, status: int) -> None:
         assert "hidden" not in text
 
 
+def test_refused_handshake_says_when_to_come_again(loop: Loop) -> None:
+    later = plain(429)
+    later.headers["Retry-After"] = "7"
+    with serving(answer=lambda request: later) as url:
+        error, _ = lost(loop, plan(url))
+    cause = error.__cause__
+    assert isinstance(cause, Unreachable)
+    assert (cause.status, cause.retry_after) == (429, 7.0)
+
+
 def test_fake_asks_for_its_key_and_route(loop: Loop) -> None:
     with faking(key="right") as (url, _):
         error, live = lost(loop, plan(url))
@@ -643,6 +658,39 @@ def test_frame_that_cannot_be(loop: Loop, frame: bytes, code: int) -> None:
     assert "had arrived: 1 session.created" in str(error)
 
 
+def test_frame_that_cannot_be_is_no_close_of_ours(loop: Loop) -> None:
+    """Though the server answers our close frame as if nothing had been."""
+
+    def then(taken: socket.socket) -> None:
+        taken.sendall(b"\x81\x02\xff\xfe")
+        while taken.recv(4096)[:1] != b"\x88":
+            pass
+        taken.sendall(b"\x88\x02\x03\xe8")
+
+    with bare(then) as url:
+        error, live = lost(loop, plan(url))
+    assert error.how == "broke"
+    assert (live.trace.end.how, live.trace.end.code) == (Ending.BROKEN, 1007)
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"), [(b"\x88\x00", 1005), (b"\x88\x02\x03\xf3", 1011)]
+)
+def test_a_close_of_ours_is_ours(loop: Loop, reply: bytes, code: int) -> None:
+    def then(taken: socket.socket) -> None:
+        created = CREATED.encode()
+        taken.sendall(b"\x81" + bytes([len(created)]) + created)
+        assert taken.recv(4096)[:1] == b"\x88"
+        taken.sendall(reply)
+
+    with bare(then) as url:
+        live = Live(loop, plan(url))
+        loop.run(live.open())
+        loop.run(live.close())
+    end = live.trace.end
+    assert (end.how, end.code) == (Ending.CLOSED_BY_US, code)
+
+
 def test_binary_frame_is_kept(loop: Loop) -> None:
     with serving(sends(b"\x00\xff", _done(""))) as url:
         live = Live(loop, plan(url))
@@ -656,8 +704,7 @@ def test_binary_frame_is_kept(loop: Loop) -> None:
 
         loop.run(talk())
     assert [r.data for r in live.trace.records if r.data is not None] == [b"\x00\xff"]
-    broken = {v.requirement.id for v in violations(VLLM, live.trace)}
-    assert "well-formed" in broken
+    assert "well-formed" in {v.requirement.id for v in broken(live.trace)}
 
 
 def test_no_secret_is_kept_or_told(loop: Loop) -> None:
@@ -706,8 +753,9 @@ def test_several_utterances_on_one_connection(loop: Loop, sound: str) -> None:
     for number, clip in enumerate(clips):
         heard = timeline.item(number).heard
         assert heard[-1].samples == clip.audio.samples
-    assert violations(VLLM, live.trace) == ()
-    assert live.trace.end.how is Ending.CLOSED_BY_US
+    assert broken(live.trace) == ()
+    end = live.trace.end
+    assert (end.how, end.code) == (Ending.CLOSED_BY_US, 1000)
     with pytest.raises(Lost, match="closed by us"):
         loop.run(live.transcribe(SOUND, "late"))
 
@@ -855,7 +903,9 @@ def test_peer_that_does_not_answer_a_close(
         begun = time.monotonic()
         loop.run(live.close())
         assert 0.2 <= time.monotonic() - begun < 0.9
-    assert live.trace.end.how is Ending.CLOSED_BY_US
+    end = live.trace.end
+    assert (end.how, end.code) == (Ending.CLOSED_BY_US, None)
+    assert end.reason == "the peer did not answer our close frame"
 
 
 def test_lag_ends_with_the_session(loop: Loop, sound: str) -> None:
@@ -864,6 +914,533 @@ def test_lag_ends_with_the_session(loop: Loop, sound: str) -> None:
     first = live.trace.lag
     time.sleep(0.1)
     assert live.trace.lag == first
+
+
+def test_a_trace_names_the_version(loop: Loop, sound: str) -> None:
+    live = opened(loop, plan(sound, version="0.33.0"))
+    loop.run(live.close())
+    assert live.trace.version == "0.33.0"
+    assert "rules" not in repr(live.plan)
+
+
+# Step by step
+
+
+def stepwise(loop: Loop, live: Live, *pieces: Audio) -> int:
+    """An utterance in pieces, up to its final; gives its number."""
+
+    async def talk() -> int:
+        item = await live.begin()
+        for piece in pieces:
+            await live.stream(piece, "piece")
+        await live.finish()
+        await live.final(item, "pieces", total=10)
+        return item
+
+    return loop.run(talk())
+
+
+def halves(audio: Audio) -> tuple[Audio, Audio]:
+    middle = audio.samples // 2 * 2
+    return Audio(audio.pcm[:middle], audio.rate), Audio(audio.pcm[middle:], audio.rate)
+
+
+def test_an_utterance_step_by_step(loop: Loop, sound: str) -> None:
+    live = opened(loop, plan(sound))
+    whole = loop.run(live.transcribe(SOUND, "turn-right"))
+    pieces = stepwise(loop, live, *halves(SOUND))
+    loop.run(live.close())
+    assert (whole, pieces) == (0, 1)
+    timeline = live.timeline
+    assert timeline.item(0).text == timeline.item(1).text == CLIP.text
+    spans = [record.span for record in audio_of(live.trace)[17:]]
+    first, second = (piece.samples for piece in halves(SOUND))
+    assert spans[0] == Span("piece", 0, 1600)
+    assert spans[9] == Span("piece", 0, 1600)  # each is counted from its own begin
+    assert (spans[8], spans[-1]) == (
+        Span("piece", 12800, first),
+        Span("piece", 12800, second),
+    )
+    heard = timeline.item(1).heard
+    assert heard[-1].samples == SOUND.samples
+    commit = timeline.item(1).commit
+    assert commit is not None
+    assert commit.due == heard[-1].due
+    assert broken(live.trace) == ()
+
+
+def test_each_stream_keeps_its_own_pace(loop: Loop, sound: str) -> None:
+    live = opened(loop, plan(sound, pace=4.0))
+    stepwise(loop, live, *halves(SOUND))
+    loop.run(live.close())
+    heard = live.timeline.item(0).heard
+    for part, piece in zip((heard[:9], heard[9:]), halves(SOUND), strict=True):
+        lasted = (piece.seconds - 0.1) / 4
+        assert part[-1].due - part[0].due == round(lasted * 1e9)
+    assert heard[9].due >= heard[8].sent + round(0.1 / 4 * 1e9)
+
+
+def test_a_commit_without_audio_is_due_when_it_leaves(loop: Loop, sound: str) -> None:
+    live = opened(loop, plan(sound))
+    loop.run(live.transcribe(SOUND, "turn-right"))
+    item = stepwise(loop, live)
+    loop.run(live.close())
+    commit = live.timeline.item(item).commit
+    assert commit is not None
+    assert commit.due == commit.woke
+    assert live.timeline.item(item).heard == ()
+
+
+def test_what_comes_out_of_turn_is_marked(loop: Loop) -> None:
+    """And its refusal ends no utterance."""
+
+    async def strict(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        finals = 0
+        async for frame in connection:
+            event = json.loads(frame)
+            if finals and event["type"] == "input_audio_buffer.append":
+                await connection.send('{"type":"error","error":"too late"}')
+            if event.get("final"):
+                finals += 1
+                if finals == 2:
+                    await connection.send(_done("x"))
+
+    async def talk() -> None:
+        item = await live.begin()
+        await live.stream(SOUND, "first")
+        await live.finish()
+        await live.stream(SOUND, "late", raw=True)
+        assert await live.answered(17, timeout=10)
+        await live.finish(raw=True)
+        await live.final(item, "first", total=10)
+
+    with serving(strict) as url:
+        live = opened(loop, plan(url, pace=0.0))
+        loop.run(talk())
+        loop.run(live.close())
+    records = live.trace.records
+    by_hand = [record for record in records if record.raw]
+    assert [record.span.asset for record in by_hand if record.span] == ["late"] * 17
+    stray = by_hand[-1]
+    assert stray.span is None
+    assert stray.text == VLLM.finish()[0]
+    assert stray.due == stray.woke
+    assert [r.raw for r in audio_of(live.trace)] == [False] * 17 + [True] * 17
+
+
+def test_a_stray_end_that_is_refused_ends_no_utterance(loop: Loop) -> None:
+    async def strict(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        begun = False
+        async for frame in connection:
+            event = json.loads(frame)
+            if event["type"] == "input_audio_buffer.commit":
+                if event.get("final"):
+                    no = '{"type":"error","error":"nothing to end"}'
+                    await connection.send(_done("fine") if begun else no)
+                begun = not event.get("final")
+
+    async def talk() -> None:
+        await live.finish(raw=True)
+        assert await live.answered(1, timeout=10)
+        assert await live.transcribe(SOUND, "turn-right") == 0
+
+    with serving(strict) as url:
+        live = opened(loop, plan(url))
+        loop.run(talk())
+        loop.run(live.close())
+    assert live.timeline.item(0).text == "fine"
+
+
+def test_a_final_is_waited_for_within_its_time(loop: Loop) -> None:
+    with faking("no-final") as (url, _):
+        live = opened(loop, plan(url))
+
+        async def talk() -> None:
+            item = await live.begin()
+            await live.stream(SOUND, "turn-right")
+            await live.finish()
+            await live.final(item, "this one", total=0.3)
+
+        with pytest.raises(Lost) as caught:
+            loop.run(talk())
+        loop.run(live.close())
+    assert caught.value.how == "hung"
+    said = r"waited (0\.\d) s for the final of utterance 0 \(this one\); had arrived: "
+    match = re.match(said, str(caught.value))
+    assert match is not None
+    assert float(match[1]) >= 0.3
+    assert live.trace.end.how is Ending.DEADLINE
+
+
+def test_a_refused_utterance_is_told_once(loop: Loop) -> None:
+    async def moody(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        utterances = 0
+        async for frame in connection:
+            if json.loads(frame).get("final"):
+                utterances += 1
+                if utterances == 1:
+                    error = {"type": "error", "error": "not this one", "code": "no"}
+                    await connection.send(json.dumps(error))
+                else:
+                    await connection.send(_done("fine"))
+
+    with serving(moody) as url:
+        live = opened(loop, plan(url))
+        with pytest.raises(Lost, match=r"refused: not this one \(no\)") as caught:
+            stepwise(loop, live, SOUND)
+        assert caught.value.how == "refused"
+        item = stepwise(loop, live, SOUND)
+        loop.run(live.close())
+    assert item == 1
+    assert live.timeline.item(1).text == "fine"
+    assert live.trace.end.how is Ending.CLOSED_BY_US
+
+
+def test_a_server_that_reads_too_slowly_is_told_of_each_step(loop: Loop) -> None:
+    minutes = Audio(bytes(2 * 16000 * 600), 16000)
+    limits = Limits(connect=5, ready=5, silence=5, beyond=0.5)
+
+    async def talk(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        connection.transport.pause_reading()
+        await quiet(connection)
+
+    with serving(talk) as url:
+        live = opened(loop, plan(url, pace=0.0, chunk=10.0, limits=limits))
+        with pytest.raises(Lost, match=r"600\.0 s too slowly; gave up after 0\.5 s"):
+            loop.run(live.stream(minutes, "silence"))
+        for step in (live.begin, live.finish):
+            with pytest.raises(Lost) as caught:
+                loop.run(step())
+            assert caught.value.how == "hung"
+        loop.run(live.close())
+    assert live.trace.end.how is Ending.DEADLINE
+
+
+def test_refusals_are_counted_and_waited_for(loop: Loop) -> None:
+    async def late(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        async for frame in connection:
+            if json.loads(frame)["type"] == "later":
+                await asyncio.sleep(0.3)
+            await connection.send('{"type":"error","error":"no"}')
+            if json.loads(frame)["type"] == "leave":
+                return
+
+    with serving(late) as url:
+        live = Live(loop, plan(url))
+        loop.run(live.open())
+        assert loop.run(live.answered(0, timeout=0))
+        begun = time.monotonic()
+        loop.run(live.send_raw({"type": "later"}))
+        assert loop.run(live.answered(1, timeout=20))
+        assert 0.3 <= time.monotonic() - begun < 15
+        assert loop.run(live.answered(1, timeout=0))
+        begun = time.monotonic()
+        assert not loop.run(live.answered(2, timeout=0.2))
+        assert time.monotonic() - begun >= 0.2
+        assert not loop.run(live.answered(2, timeout=-1))
+        loop.run(live.send_raw({"type": "now"}))  # the session has not ended by that
+        assert loop.run(live.answered(2, timeout=20))
+        loop.run(live.send_raw({"type": "leave"}))
+        begun = time.monotonic()
+        assert not loop.run(live.answered(4, timeout=20))  # nor is a dead one awaited
+        assert time.monotonic() - begun < 15
+        assert loop.run(live.answered(3, timeout=0))
+        loop.run(live.close())
+    end = live.trace.end
+    assert (end.how, end.code) == (Ending.CLOSED_BY_PEER, 1000)
+
+
+# Below the frames
+
+
+class Pausing:
+    """A server that stops reading at the word, until it is let go on."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.resumed = 0.0
+
+    async def __call__(self, connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        async for _ in connection:
+            connection.transport.pause_reading()
+            await connection.send('{"type":"paused"}')
+            await asyncio.to_thread(self.go_on.wait, 20)
+            self.resumed = time.monotonic()
+            connection.transport.resume_reading()
+            await connection.send('{"type":"resumed"}')
+
+
+def test_a_ping_and_its_pong_are_recorded(loop: Loop) -> None:
+    server = Pausing()
+
+    async def late() -> bool:
+        waiting = asyncio.create_task(live.ping(timeout=20))
+        await asyncio.sleep(0.1)
+        server.go_on.set()
+        return await waiting
+
+    with serving(server) as url:
+        live = Live(loop, plan(url))
+        loop.run(live.open())
+        assert loop.run(live.ping(timeout=20))
+        loop.run(live.send_raw("pause"))
+        loop.run(live.expect("paused"))
+        assert loop.run(late())
+        after = time.monotonic()
+        loop.run(live.close())
+    assert 0 < server.resumed < after
+    prompt, late_one = live.trace.pings
+    assert prompt.answered is not None
+    assert late_one.answered is not None
+    assert 0 < prompt.sent < prompt.answered < late_one.sent
+    assert late_one.answered - late_one.sent >= 100 * MS
+
+
+def test_a_ping_that_is_not_answered_ends_nothing(loop: Loop) -> None:
+    server = Pausing()
+    with serving(server) as url:
+        live = Live(loop, plan(url))
+        loop.run(live.open())
+        loop.run(live.send_raw("pause"))
+        loop.run(live.expect("paused"))
+        begun = time.monotonic()
+        assert not loop.run(live.ping(timeout=0.2))
+        assert time.monotonic() - begun >= 0.2
+        server.go_on.set()
+        loop.run(live.expect("resumed"))
+        assert loop.run(live.ping(timeout=20))
+        loop.run(live.close())
+    lost_one, found = live.trace.pings
+    assert lost_one == Ping(lost_one.sent, None)
+    assert found.answered is not None
+    assert live.trace.end.how is Ending.CLOSED_BY_US
+
+
+def test_a_ping_to_a_server_that_goes(loop: Loop) -> None:
+    async def gone(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        await connection.recv()
+        connection.transport.pause_reading()
+        await connection.send('{"type":"paused"}')
+        await asyncio.to_thread(asked.wait, 20)
+        connection.transport.abort()
+
+    async def ping() -> None:
+        waiting = asyncio.create_task(live.ping(timeout=20))
+        await asyncio.sleep(0)
+        asked.set()
+        await waiting
+
+    asked = threading.Event()
+    with serving(gone) as url:
+        live = Live(loop, plan(url))
+        loop.run(live.open())
+        loop.run(live.send_raw("pause"))
+        loop.run(live.expect("paused"))
+        for _ in range(2):
+            with pytest.raises(Lost) as caught:
+                loop.run(ping())
+            assert caught.value.how == "broke"
+        loop.run(live.close())
+    assert [ping.answered for ping in live.trace.pings] == [None]
+    assert live.trace.end.how is Ending.BROKEN
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 7, 200])
+def test_a_message_in_so_many_fragments(loop: Loop, parts: int) -> None:
+    seen: list[str] = []
+
+    async def collect(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        async for part in connection.recv_streaming():
+            assert isinstance(part, str)
+            seen.append(part)
+        await connection.send('{"type":"collected"}')
+        await quiet(connection)
+
+    frame = '{"type":"änything","with":"a length of its own"}'
+    with serving(collect) as url:
+        live = Live(loop, plan(url))
+        loop.run(live.open())
+        loop.run(live.send_fragments(frame, parts=parts))
+        loop.run(live.expect("collected"))
+        loop.run(live.close())
+    assert "".join(seen) == frame
+    pieces = seen if parts == 1 else seen[:-1]  # the last one only says that it ends
+    assert len(pieces) == parts
+    assert max(map(len, pieces)) - min(map(len, pieces)) <= 1
+    (record,) = (r for r in live.trace.records if r.sender is Sender.CLIENT)
+    assert (record.text, record.raw) == (frame, False)
+    assert record.due == record.woke
+
+
+def test_fragments_are_heard_as_one_message(loop: Loop, sound: str) -> None:
+    live = opened(loop, plan(sound))
+
+    async def talk() -> None:
+        for frame in VLLM.begin():
+            await live.send_fragments(frame, parts=3)
+        await live.stream(SOUND, "turn-right")
+        await live.finish()
+        await live.final(0, "turn-right", total=10)
+
+    loop.run(talk())
+    loop.run(live.close())
+    assert live.items == 1
+    assert live.timeline.item(0).text == CLIP.text
+    assert broken(live.trace) == ()
+
+
+def test_long_frames_are_sent_whole_and_kept_short(loop: Loop) -> None:
+    async def measure(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        async for frame in connection:
+            await connection.send(json.dumps({"type": "length", "is": len(frame)}))
+
+    long = "x" * 2_000_000
+    with serving(measure, max_size=None) as url:
+        live = Live(loop, plan(url))
+        loop.run(live.open())
+        for frame in (long, long.encode()):
+            loop.run(live.send_raw(frame))
+            loop.run(live.expect("length"))
+        loop.run(live.close())
+    by_us = [r for r in live.trace.records if r.sender is Sender.CLIENT]
+    said = "x" * 100 + "... [1999900 more]"
+    assert [(r.text, r.data) for r in by_us] == [(said, None), (None, said.encode())]
+    lengths = [r.text for r in live.trace.records if "length" in (r.text or "")]
+    assert lengths == ['{"type": "length", "is": 2000000}'] * 2
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_server_that_goes_while_we_send(loop: Loop, parts: int) -> None:
+    async def goes(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        connection.transport.pause_reading()
+        await asyncio.to_thread(begun.wait, 20)
+        connection.transport.abort()
+
+    async def send() -> None:
+        sending = asyncio.create_task(
+            live.send_fragments("x" * 50_000_000, parts=parts)
+        )
+        await asyncio.sleep(0.05)
+        begun.set()
+        await sending
+
+    begun = threading.Event()
+    with serving(goes) as url:
+        live = Live(loop, plan(url))
+        loop.run(live.open())
+        with pytest.raises(Lost) as caught:
+            loop.run(send())
+        loop.run(live.close())
+    assert caught.value.how == "broke"
+    assert live.trace.end.how is Ending.BROKEN
+    assert [r.sender for r in live.trace.records] == [Sender.SERVER]
+
+
+def test_a_deaf_session_hears_no_more(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "CLOSE_TIMEOUT", 0.2)
+    sent = threading.Event()
+
+    async def chatty(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        await connection.recv()
+        await connection.send('{"type":"anything"}')
+        sent.set()
+        await quiet(connection)
+
+    with serving(chatty) as url:
+        live = Live(loop, plan(url))
+        live.deafen()  # before it is open this says nothing
+        loop.run(live.open())
+        loop.run(apply(live.deafen))
+        loop.run(live.send_raw("say something"))
+        assert sent.wait(20)
+        with pytest.raises(Lost, match=r"the event anything; had arrived: 1 session"):
+            loop.run(live.expect("anything", timeout=0.2))
+        loop.run(live.close())
+        live = Live(loop, plan(url))
+        loop.run(live.open())
+        loop.run(apply(live.deafen))
+        loop.run(live.close())
+    end = live.trace.end
+    assert (end.how, end.code) == (Ending.CLOSED_BY_US, None)
+
+
+async def apply(work: Callable[[], None]) -> None:
+    """Do something on the loop."""
+    work()
+
+
+def test_a_reset_is_seen_by_the_server(loop: Loop) -> None:
+    causes: list[BaseException | None] = []
+
+    async def listen(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        try:
+            async for _ in connection:
+                pass
+        except ConnectionClosed as error:
+            causes.append(error.__cause__)
+
+    with serving(listen) as url:
+        live = opened(loop, plan(url))
+        loop.run(apply(live.reset))
+        with pytest.raises(Lost, match="we reset the connection") as caught:
+            loop.run(live.transcribe(SOUND, "turn-right"))
+        loop.run(live.close())
+    assert caught.value.how == "closed"
+    end = live.trace.end
+    assert (end.how, end.code) == (Ending.CLOSED_BY_US, None)
+    assert end.reason == "we reset the connection"
+    assert [type(cause) for cause in causes] == [ConnectionResetError]
+
+
+def test_a_reset_in_the_middle_of_an_utterance(loop: Loop, sound: str) -> None:
+    live = opened(loop, plan(sound, pace=1.0))
+    future = loop.submit(live.transcribe(SOUND, "turn-right"))
+    while not audio_of(live.trace):
+        time.sleep(0.02)
+    loop.run(apply(live.reset))
+    with pytest.raises(Lost, match="we reset the connection"):
+        future.result(10)
+    loop.run(live.close())
+    assert 0 < len(audio_of(live.trace)) < 17
+
+
+def test_what_needs_a_connection_and_has_none(loop: Loop) -> None:
+    def steps(live: Live) -> list[Coroutine[Any, Any, object]]:
+        return [
+            live.begin(),
+            live.stream(SOUND, "x"),
+            live.finish(),
+            live.final(0, "x", total=5),
+            live.expect("x", timeout=5),
+            live.ping(timeout=5),
+            live.send_fragments("x", parts=2),
+        ]
+
+    live = Live(loop, plan("http://127.0.0.1:9"))
+    for step in steps(live):
+        with pytest.raises(Lost, match="the session is not open"):
+            loop.run(step)
+    live.reset()
+    for step in steps(live):
+        with pytest.raises(Lost, match="we reset the connection"):
+            loop.run(step)
+    loop.run(live.close())
+    assert live.trace.records == ()
+    assert live.trace.pings == ()
 
 
 # Not the server's doing
@@ -879,18 +1456,21 @@ def test_a_refused_frame_of_ours_does_not_end_an_utterance(
     loop.run(live.close())
 
 
+@pytest.mark.parametrize("sides", [(Sender.SERVER,), tuple(Sender)])
 def test_a_fault_in_reading_is_raised_and_not_blamed_on_the_server(
-    loop: Loop, sound: str, monkeypatch: pytest.MonkeyPatch
+    loop: Loop, sound: str, monkeypatch: pytest.MonkeyPatch, sides: tuple[Sender, ...]
 ) -> None:
     live = opened(loop, plan(sound))
 
-    def broken(record: Record) -> object:
-        raise KeyError("delta")
+    def buggy(record: Record) -> object:
+        if record.sender in sides:
+            raise KeyError("delta")
+        return VLLM.parse(record)
 
     class Broken:
         """The dialect, with a bug in it."""
 
-        parse = staticmethod(broken)
+        parse = staticmethod(buggy)
 
         def __getattr__(self, name: str) -> object:
             return getattr(VLLM, name)
@@ -934,4 +1514,8 @@ def test_nobody_waits_for_a_server_that_does_not_read(loop: Loop) -> None:
         with pytest.raises(Lost, match=r"did not take a frame within 0\.5 s") as told:
             loop.run(live.send_raw("x" * 50_000_000))
         assert told.value.how == "hung"
+        loop.run(live.close())
+        live = opened(loop, plan(url, limits=limits))
+        with pytest.raises(Lost, match=r"did not take a frame within 0\.5 s"):
+            loop.run(live.send_fragments("x" * 50_000_000, parts=3))
         loop.run(live.close())

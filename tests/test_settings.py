@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import trustme
 
-from pytest_realtime_asr.options import OPTIONS, Option
-from pytest_realtime_asr.rules import Level
+from pytest_realtime_asr import frozen
+from pytest_realtime_asr.frozen import Suite
+from pytest_realtime_asr.known import Expected, Known
+from pytest_realtime_asr.options import FAKE_KEY, FAKES, OPTIONS, Option
+from pytest_realtime_asr.rules import Harm, Level
 from pytest_realtime_asr.settings import KINDS, SettingError, Settings, settings
 
 BY_NAME = {option.name: option for option in OPTIONS}
@@ -110,6 +114,35 @@ CASES = {
         (("off", None), ("should", Level.SHOULD), ("must", Level.MUST)),
     ),
     "parallel": flags("parallel"),
+    "level": Case(
+        "level",
+        Level.INFO,
+        (("must", Level.MUST), ("should", Level.SHOULD), ("info", Level.INFO)),
+    ),
+    "strict": flags("strict"),
+    "server-version": Case(
+        "server_version",
+        "",
+        (
+            ("0.33", "0.33"),
+            ("v0.33.0", "0.33.0"),
+            ("0.33.1.dev5+g1a2b3c", "0.33.1.dev5+g1a2b3c"),
+        ),
+    ),
+    "allow": Case(
+        "allow",
+        frozenset(),
+        (
+            ("heavy", {Harm.HEAVY}),
+            (" disruptive , heavy,", {Harm.HEAVY, Harm.DISRUPTIVE}),
+            ("disruptive", {Harm.DISRUPTIVE}),
+        ),
+    ),
+    "max-audio": Case(
+        "max_audio", 600.0, (("90", 90.0), ("2min", 120.0), ("0.5 min", 30.0))
+    ),
+    "max-streams": Case("max_streams", None, (("1", 1), ("16", 16), ("4", 4))),
+    "fuzz": Case("fuzz", None, (("0", 0), ("40", 40), ("1", 1))),
     "fake": Case(
         "fake", (), (("-a 'b c'", ("-a", "b c")), ("d", ("d",)), ("e", ("e",)))
     ),
@@ -137,22 +170,59 @@ MANY = {
         "reports",
         (),
         (
-            ("jsonl:out", (("jsonl", Path("out")),)),
+            ("conformance:out.json", (("conformance", Path("out.json")),)),
             ("a.jsonl", (("jsonl", Path("a.jsonl")),)),
             ("a.jsonl\njsonl:b", (("jsonl", Path("a.jsonl")), ("jsonl", Path("b")))),
         ),
     ),
 }
-ELSEWHERE = {"conformance", "api-key-env"}
+FILES = {"suite", "known-failures"}
+ELSEWHERE = {"conformance", "api-key-env", "plan", "list", "selftest"}
 
 
 def test_no_option_is_left_without_its_case() -> None:
-    assert {*CASES, *MANY} | ELSEWHERE == set(BY_NAME)
+    assert {*CASES, *MANY, *FILES, *ELSEWHERE} == set(BY_NAME)
 
 
 @pytest.mark.parametrize("name", [*CASES, *MANY])
 def test_command_line_over_ini_over_environment_over_default(name: str) -> None:
-    case = {**CASES, **MANY}[name]
+    in_order(name, {**CASES, **MANY}[name])
+
+
+def test_a_suite_is_named_in_the_same_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frozen, "_FOLDER", tmp_path)
+    values = []
+    for name, level in (("a", Level.MUST), ("b", Level.SHOULD), ("c", Level.INFO)):
+        text = f'{{"dialect":"vllm","requirements":{{"one":"{level.value}"}}}}'
+        (tmp_path / f"{name}.json").write_text(text)
+        values.append((name, Suite(name, "vllm", {"one": level})))
+    in_order("suite", Case("suite", None, (values[0], values[1], values[2])))
+
+
+KNOWN = """\
+[[known]]
+id = "%s"
+reason = "so it is"
+issue = "https://example.org/1"
+until = 2027-01-31
+"""
+
+
+def test_known_failures_are_named_in_the_same_places(tmp_path: Path) -> None:
+    values = []
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.toml").write_text(KNOWN % name)
+        day = date(2027, 1, 31)
+        link = "https://example.org/1"
+        entry = Known(name, Expected.KNOWN, "so it is", link, day)
+        values.append((str(tmp_path / f"{name}.toml"), (entry,)))
+    in_order("known-failures", Case("known", (), (values[0], values[1], values[2])))
+
+
+def in_order(name: str, case: Case) -> None:
+    """What the first place says counts; what says nothing is passed over."""
     (first, one), (second, two), (third, three) = case.values
 
     def raw(text: str) -> object:
@@ -171,7 +241,7 @@ def test_command_line_over_ini_over_environment_over_default(name: str) -> None:
     assert getattr(made(nothing, nothing, empty), case.field) == case.default
 
 
-@pytest.mark.parametrize("name", ["insecure", "parallel"])
+@pytest.mark.parametrize("name", ["insecure", "parallel", "strict"])
 def test_a_flag_on_the_command_line_is_a_truth_value(name: str) -> None:
     assert getattr(made({name: True}, {name: "no"}), name) is True
     assert getattr(made({name: None}, {name: "no"}), name) is False
@@ -193,6 +263,24 @@ def test_the_key_comes_from_the_environment_alone() -> None:
     named = {**environment, "REALTIME_API_KEY_ENV": "OTHER"}
     assert made(None, None, named).key == "hush-hush"
     assert made({"api-key-env": "ABSENT"}, None, named).key == ""
+
+
+@pytest.mark.parametrize("target", FAKES)
+def test_a_server_of_our_own_asks_for_a_key_of_its_own(target: str) -> None:
+    assert made({"target": target}).key == FAKE_KEY
+    assert made({"target": target}).secrets == (FAKE_KEY,)
+    given = made({"target": target}, None, {"REALTIME_API_KEY": "hush"})
+    assert given.key == "hush"
+    assert made({"target": "http://host:1"}).key == ""
+
+
+def test_the_scripted_server_needs_no_warm_up() -> None:
+    assert made({"target": "fake"}).warmup == 0
+    assert made({"target": "fake", "warmup": "auto"}).warmup == 0
+    assert made({"target": "fake", "warmup": "3"}).warmup == 3
+    assert made(None, {"target": "fake"}, {"REALTIME_WARMUP": "2"}).warmup == 2
+    for target in ("reference", "http://fake", ""):
+        assert made({"target": target}).warmup is None
 
 
 def test_the_secrets_are_the_key_and_the_values_of_the_headers() -> None:
@@ -239,10 +327,40 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     "chunk": (
         ("100", "'100' is not a duration: .*'800ms'"),
         ("0ms", "a chunk of 0ms; it should be between 1ms and 60s"),
-        ("2min", "'2min' is not a duration"),
+        ("2min", "a chunk of 2min; it should be between 1ms and 60s"),
         ("61s", "a chunk of 61s; it should be between 1ms and 60s"),
     ),
     "rules": (("may", "'may'; there are must, should and off"),),
+    "level": (
+        ("all", "'all'; there are must, should and info"),
+        ("MUST", "'MUST'; there are must, should and info"),
+    ),
+    "strict": (("very", "'very' is neither true nor false"),),
+    "suite": (
+        ("vllm", "'vllm' is no suite; there is: vllm-2026.11"),
+        ("../x", "'../x' is no suite; there is: "),
+    ),
+    "known-failures": (("absent.toml", "absent.toml: .*No such file"),),
+    "server-version": (
+        ("newest", "'newest' is no version; it looks like 0.33.0"),
+        ("<0.33", "'<0.33' is no version"),
+    ),
+    "allow": (
+        ("everything", "'everything'; there are heavy and disruptive, or both"),
+        ("heavy disruptive", "'heavy disruptive'; there are heavy and disruptive"),
+    ),
+    "max-audio": (
+        ("much", "'much' is not a duration: .*'10min'"),
+        ("-1", "-1 is not a time; it should look like 30s, 500ms or 30"),
+        ("inf", "inf is not a time"),
+    ),
+    "max-streams": (
+        ("0", "'0' is not a number from 1"),
+        ("-1", "'-1' is not a number from 1"),
+        ("2.5", "'2.5' is not a number from 1"),
+        ("many", "'many' is not a number from 1"),
+    ),
+    "fuzz": (("-1", "'-1' is not a number from 0"), ("x", "'x' is not a number from")),
     "fake": (("'a", "No closing quotation"),),
 }
 WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
@@ -253,7 +371,8 @@ WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("X-A=ABSENT", "the header X-A names an environment variable that is not set"),
     ),
     "report": (
-        ("out.pdf", "'out.pdf' is of no known kind; there is: jsonl"),
+        ("out.pdf", "'out.pdf' is of no known kind; there is: jsonl, conformance"),
+        ("out.json", "'out.json' is of no known kind"),
         ("out", "'out' is of no known kind"),
         ("pdf:out.jsonl", "'pdf:out.jsonl' is of no known kind"),
     ),
@@ -312,21 +431,32 @@ def test_a_line_break_at_the_end_of_a_secret_is_none_of_it() -> None:
     assert (found.key, found.headers) == ("sk-hush", {"X-A": "hush"})
 
 
-def test_paths_are_taken_from_the_origin() -> None:
+def test_paths_are_taken_from_the_origin(tmp_path: Path) -> None:
     given = {
         "report": ["jsonl:out", "/a/b.jsonl"],
         "corpus": ["bundled:odd", "own"],
         "ca": "ca.pem",
+        "known-failures": "own.toml",
     }
+    (tmp_path / "own.toml").write_text(KNOWN % "one")
     found = settings(
-        lambda option: given.get(option.name), lambda _: None, {}, origin=Path("/from")
+        lambda option: given.get(option.name), lambda _: None, {}, origin=tmp_path
     )
     assert found.reports == (
-        ("jsonl", Path("/from/out")),
+        ("jsonl", tmp_path / "out"),
         ("jsonl", Path("/a/b.jsonl")),
     )
-    assert found.corpus == ("bundled:odd", "/from/own")
-    assert found.ca == Path("/from/ca.pem")
+    assert found.corpus == ("bundled:odd", str(tmp_path / "own"))
+    assert found.ca == tmp_path / "ca.pem"
+    assert [entry.id for entry in found.known] == ["one"]
+
+
+def test_a_wrong_entry_of_the_known_failures_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(KNOWN % "one" + KNOWN % "one")
+    said = r"^--realtime-known-failures: .*own\.toml: .*one is listed twice"
+    with pytest.raises(SettingError, match=said):
+        made({"known-failures": str(path)})
 
 
 # TLS

@@ -167,7 +167,12 @@ def test_a_wrong_marker_is_refused_with_what_may_be_written(
 
 
 def test_the_names_of_the_markers() -> None:
-    assert list(MARKERS) == ["latency_budget", "wer_threshold", "realtime"]
+    assert list(MARKERS) == [
+        "latency_budget",
+        "wer_threshold",
+        "realtime_requirement",
+        "realtime",
+    ]
 
 
 def test_a_single_session_has_only_a_maximum() -> None:

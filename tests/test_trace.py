@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from pytest_realtime_asr.trace import (
     FORMAT,
+    LONGEST,
     NO_LAG,
     End,
     Ending,
     Lag,
+    Ping,
     Record,
     Recorder,
     Sender,
@@ -77,7 +79,8 @@ def test_head_and_end_are_read_as_they_were_written(
 ) -> None:
     end = End(how, 12, 1011, "réason\n")
     trace = replace(trace_of(end=end), vantage=vantage, opened=None)
-    trace = replace(trace, lag=Lag(3, (1, 2)))
+    trace = replace(trace, lag=Lag(3, (1, 2)), version="0.33.1.dev5+g1a2b3c")
+    trace = replace(trace, pings=(Ping(3, 0), Ping(4, 7), Ping(8)))
     assert loads(trace.dumps()) == trace
 
 
@@ -96,12 +99,19 @@ records = st.builds(
 )
 
 
-@given(st.lists(records, max_size=5), maybe, st.text())
+pings = st.lists(st.builds(Ping, times, maybe), max_size=3).map(tuple)
+
+
+@given(st.lists(records, max_size=5), maybe, st.text(), pings, st.text())
 def test_any_trace_is_read_as_it_was_written(
-    held: list[Record], opened: int | None, reason: str
+    held: list[Record],
+    opened: int | None,
+    reason: str,
+    pings: tuple[Ping, ...],
+    version: str,
 ) -> None:
     trace = trace_of(*held, end=End(Ending.BROKEN, 0, None, reason))
-    trace = replace(trace, opened=opened)
+    trace = replace(trace, opened=opened, pings=pings, version=version)
     assert loads(trace.dumps()) == trace
 
 
@@ -112,8 +122,16 @@ def test_the_file_is_json_lines_with_its_format_first(tmp_path: Path) -> None:
     assert next(iter(head.items())) == ("format", FORMAT)
     assert first == {"sender": "server", "at": 1, "text": "a"}
     assert second == {"sender": "client", "at": 0, "text": "a", "due": 0, "woke": 0}
+    assert "version" not in head
     assert set(tail) == {"end", "lag"}
     assert read(path) == trace_of(RECORDS["text"], RECORDS["at zero"])
+
+
+def test_version_and_pings_stand_in_the_head_and_at_the_end() -> None:
+    trace = replace(trace_of(), version="0.33.0", pings=(Ping(0, 2), Ping(4)))
+    head, tail = map(json.loads, trace.dumps().splitlines())
+    assert head["version"] == "0.33.0"
+    assert tail["pings"] == [{"sent": 0, "answered": 2}, {"sent": 4, "answered": None}]
 
 
 def test_the_instant_survives_whatever_its_zone() -> None:
@@ -146,6 +164,8 @@ HEAD, LINE, TAIL = trace_of(RECORDS["text"]).dumps().splitlines()
             "line 2: .*recursion",
         ),
         ([HEAD, LINE], "line 2: .*`end`"),
+        ([HEAD[:-1] + b',"version":1}', TAIL], "line 1: .*`str`.*version"),
+        ([HEAD, TAIL[:-1] + b',"pings":[{}]}'], "line 2: .*`sent`.*pings"),
         ([HEAD, LINE, TAIL, b'{"cut'], "line 3: "),
     ],
 )
@@ -187,6 +207,11 @@ def test_a_stored_trace_keeps_what_was_recorded() -> None:
     assert broken.lag == NO_LAG
 
 
+def test_a_stored_trace_knows_no_version_and_no_pings() -> None:
+    trace = read(GOLDEN / "vllm-sound.jsonl")
+    assert (trace.version, trace.pings) == ("", ())
+
+
 # Recording
 
 
@@ -195,12 +220,13 @@ def ticks() -> Iterator[int]:
     return itertools.count(1_000, 10)
 
 
-def recorder(*secrets: str, target: str = "ws://host") -> Recorder:
+def recorder(*secrets: str, target: str = "ws://host", version: str = "") -> Recorder:
     return Recorder(
         vantage=Vantage.CLIENT,
         dialect="vllm",
         rate=16_000,
         target=target,
+        version=version,
         secrets=secrets,
         clock=ticks().__next__,
     )
@@ -247,11 +273,50 @@ def test_without_an_end_it_ends_now_by_our_hand_and_may_go_on() -> None:
     assert len(made.freeze().records) == 1
 
 
+def test_pings_are_kept_as_they_were_settled() -> None:
+    made = recorder(version="0.33.0")
+    made.pinged(3, 7)
+    assert made.freeze().pings == (Ping(3, 7),)
+    made.pinged(8, None)
+    trace = made.freeze()
+    assert trace.pings == (Ping(3, 7), Ping(8))
+    assert trace.version == "0.33.0"
+    assert trace.records == ()
+    assert loads(trace.dumps()) == trace
+
+
+@pytest.mark.parametrize("frame", ["x" * LONGEST, b"\0" * LONGEST])
+def test_a_frame_is_kept_whole_up_to_a_length(frame: str | bytes) -> None:
+    record = recorder().sent(CLIENT, frame, due=0, woke=0)
+    assert (record.text, record.data).count(frame) == 1
+
+
+def test_of_a_longer_frame_the_begin_is_kept_and_what_is_missing_told() -> None:
+    made, long = recorder(), "0123456789" * 200_000
+    sent = made.sent(CLIENT, long, due=0, woke=0)
+    assert sent.text == long[:100] + "... [1999900 more]"
+    heard = made.received(SERVER, 0, long[: LONGEST + 1].encode())
+    assert heard.data == long[:100].encode() + b"... [1048477 more]"
+    assert made.freeze().records == (sent, heard)
+
+
+@pytest.mark.parametrize("before", range(85, 101))
+def test_no_frame_is_cut_within_a_secret(before: int) -> None:
+    made = recorder("hush-now-hush")
+    frame = "x" * before + "hush-now-hush" + "y" * LONGEST
+    sent = made.sent(CLIENT, frame, due=0, woke=0)
+    heard = made.received(SERVER, 0, frame.encode())
+    assert sent.text is not None
+    assert heard.data == sent.text.encode()
+    assert "h" not in sent.text
+    assert sent.text.startswith("x" * before)
+
+
 SECRET = 's3cr3t/ä"\\key'
 
 
 def test_secrets_are_removed_from_everything_that_is_recorded() -> None:
-    made = recorder(SECRET, target=f"ws://host/{SECRET}/v1")
+    made = recorder(SECRET, target=f"ws://host/{SECRET}/v1", version=f"1+{SECRET}")
     frames = [
         f"Bearer {SECRET}!",
         json.dumps({"type": "x", "key": SECRET}),
@@ -263,6 +328,7 @@ def test_secrets_are_removed_from_everything_that_is_recorded() -> None:
     made.end(Ending.REFUSED, code=401, reason=f"{SECRET} is not known")
     trace = made.freeze()
     assert trace.target == "ws://host/[removed]/v1"
+    assert trace.version == "1+[removed]"
     assert trace.end.reason == "[removed] is not known"
     texts = [record.text for record in trace.records if record.text is not None]
     assert texts == [

@@ -7,17 +7,20 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Callable
-from contextlib import closing
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing
 
 import pytest
 import trustme
+from servers import bare, plain, quiet, serving
 from servers import closed as closed_port
-from servers import plain, quiet, serving
 from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from pytest_realtime_asr import target
+from pytest_realtime_asr import target, transport
 from pytest_realtime_asr.transport import (
     MAX_FRAME,
     Access,
@@ -117,6 +120,35 @@ def test_http_status_is_explained(status: int, advice: str) -> None:
     assert "hush" not in str(found)
     assert "hidden" not in str(found)
     assert f"HTTP {status}" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ([], None),
+        (["7"], 7.0),
+        (["0"], 0.0),
+        (["Fri, 31 Dec 1999 23:59:59 GMT"], None),
+        (["1.5"], None),
+        (["-1"], None),
+        (["Fri, 31 Dec 1999 23:59:59 GMT", "7", "9"], 7.0),
+    ],
+)
+def test_when_to_ask_again(told: list[str], seconds: float | None) -> None:
+    def answer(request: Request) -> Response:
+        response = plain(429)
+        for text in told:
+            response.headers["Retry-After"] = text
+        return response
+
+    with serving(answer=answer) as url:
+        found = refusal(access(url))
+    assert (found.status, found.retry_after) == (429, seconds)
+
+
+def test_who_gives_no_answer_asks_for_no_time() -> None:
+    with closed_port() as port:
+        assert refusal(access(f"http://127.0.0.1:{port}")).retry_after is None
 
 
 def test_headers_of_the_handshake() -> None:
@@ -427,6 +459,436 @@ def test_we_cut() -> None:
 
     with serving() as url:
         assert asyncio.run(talk()).code is None
+
+
+def answering(reply: bytes, first: bytes = b"") -> Callable[[socket.socket], None]:
+    """Sends ``first``, and ``reply`` to the close frame that comes."""
+
+    def then(taken: socket.socket) -> None:
+        taken.sendall(first)
+        assert taken.recv(4096)[:1] == b"\x88"
+        taken.sendall(reply)
+
+    return then
+
+
+@pytest.mark.parametrize(
+    ("reply", "code", "reason"),
+    [
+        (b"\x88\x02\x03\xe8", 1000, ""),
+        (b"\x88\x00", 1005, ""),
+        (b"\x88\x05\x03\xe9bye", 1001, "bye"),
+        (b"", None, "the peer did not answer our close frame"),
+    ],
+)
+def test_a_close_of_ours_is_ours_whatever_is_answered(
+    reply: bytes, code: int | None, reason: str
+) -> None:
+    async def talk() -> Closed:
+        wire = await connect(access(url), timeout=5)
+        await wire.close()
+        with pytest.raises(Closed) as caught:
+            await wire.receive()
+        return caught.value
+
+    with bare(answering(reply)) as url:
+        end = asyncio.run(talk())
+    assert (end.code, end.reason) == (code, reason)
+    assert (end.by_us, end.failed) == (True, False)
+
+
+@pytest.mark.parametrize("reply", [b"\x88\x02\x03\xef", b"\x88\x02\x03\xe8", b""])
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (b"\x81\x02\xff\xfe", 1007),
+        (b"\x83\x00", 1002),
+        (b"\x81\x7f" + (2**40).to_bytes(8), 1009),
+    ],
+)
+def test_what_cannot_be_fails_the_connection_whatever_is_answered(
+    frame: bytes, code: int, reply: bytes
+) -> None:
+    async def talk() -> Closed:
+        wire = await connect(access(url), timeout=5)
+        with pytest.raises(Closed) as caught:
+            await wire.receive()
+        await wire.close()
+        return caught.value
+
+    with bare(answering(reply, frame)) as url:
+        end = asyncio.run(talk())
+    assert (end.code, end.by_us, end.failed) == (code, True, True)
+
+
+def test_a_peer_that_does_not_read_holds_up_no_close(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, "CLOSE_TIMEOUT", 0.3)
+
+    async def deaf_one(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await connection.send("deaf")
+        await asyncio.to_thread(over.wait, 20)
+        connection.transport.abort()
+
+    async def talk() -> float:
+        async with wired(url) as wire:
+            assert await wire.receive() == "deaf"
+            sending = asyncio.create_task(wire.send("x" * 50_000_000))
+            await asyncio.sleep(0)
+            begun = time.monotonic()
+            await wire.close()
+            spent = time.monotonic() - begun
+            over.set()
+            await asyncio.gather(sending, return_exceptions=True)
+            with pytest.raises(Closed) as caught:
+                await wire.receive()
+            assert (caught.value.code, caught.value.by_us) == (None, True)
+            return spent
+
+    over = threading.Event()
+    with serving(deaf_one) as url:
+        assert 0.3 <= asyncio.run(talk()) < 10
+
+
+# The wire beyond a plain frame
+
+
+@asynccontextmanager
+async def wired(url: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[Wire]:
+    """A connection that is cut at the end."""
+    wire = await connect(access(url, tls=tls), timeout=5)
+    try:
+        async with asyncio.timeout(30):
+            yield wire
+    finally:
+        wire.abort()
+
+
+@pytest.mark.parametrize("parts", [["a", "é", "c"], ["abc"], ["", "b", ""]])
+def test_a_message_in_fragments(parts: list[str]) -> None:
+    seen: list[str] = []
+
+    async def collect(connection: ServerConnection) -> None:
+        async for part in connection.recv_streaming():
+            assert isinstance(part, str)
+            seen.append(part)
+        await connection.send("all")
+        await connection.send(await connection.recv())
+
+    async def talk() -> list[str | bytes]:
+        async with wired(url) as wire:
+            await wire.send_fragments(parts)
+            await wire.send("whole again")
+            return [await wire.receive(), await wire.receive()]
+
+    with serving(collect) as url:
+        assert asyncio.run(talk()) == ["all", "whole again"]
+    assert seen == [*parts, ""]
+
+
+def test_fragments_and_pings_of_a_connection_that_is_closed() -> None:
+    async def bye(connection: ServerConnection) -> None:
+        await connection.close(4001, "enough")
+
+    async def talk() -> None:
+        async with wired(url) as wire:
+            with pytest.raises(Closed) as first:
+                await wire.receive()
+            for attempt in (wire.send_fragments(["a", "b"]), wire.ping()):
+                with pytest.raises(Closed) as caught:
+                    await attempt
+                assert caught.value.args == first.value.args == (4001, "enough")
+
+    with serving(bye) as url:
+        asyncio.run(talk())
+
+
+def test_a_ping_waits_for_its_pong() -> None:
+    """One that is given up is settled late, and harms nobody."""
+
+    async def slow(connection: ServerConnection) -> None:
+        await connection.send("begin")
+        await connection.recv()
+        connection.transport.pause_reading()
+        await connection.send("paused")
+        await asyncio.to_thread(heard.wait, 20)
+        connection.transport.resume_reading()
+        await connection.send(await connection.recv())
+
+    async def talk() -> tuple[float, float]:
+        async with wired(url) as wire:
+            assert await wire.receive() == "begin"
+            begun = time.monotonic()
+            await wire.ping()
+            prompt = time.monotonic() - begun
+            await wire.send("pause")
+            assert await wire.receive() == "paused"
+            begun = time.monotonic()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await wire.ping()
+            heard.set()
+            await wire.ping()  # a pong to it settles the one before, too
+            assert await said(wire, "still here") == "still here"
+            return prompt, time.monotonic() - begun
+
+    heard = threading.Event()
+    with serving(slow) as url:
+        prompt, late = asyncio.run(talk())
+    assert late >= 0.3
+    assert prompt < late
+
+
+def test_a_ping_that_the_peer_cuts_off() -> None:
+    async def cut(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await connection.send("deaf")
+        await asyncio.to_thread(asked.wait, 20)
+        connection.transport.abort()
+
+    async def talk() -> Closed:
+        async with wired(url) as wire:
+            assert await wire.receive() == "deaf"
+            waiting = asyncio.create_task(wire.ping())
+            await asyncio.sleep(0)
+            asked.set()
+            with pytest.raises(Closed) as caught:
+                await waiting
+            return caught.value
+
+    asked = threading.Event()
+    with serving(cut) as url:
+        end = asyncio.run(talk())
+    assert (end.code, end.by_us) == (None, False)
+
+
+def unsent() -> tuple[Callable[[socket.socket], None], Callable[[], None]]:
+    """A peer that says that it ends while we are sending, and then reads all of it.
+
+    The second lets it begin.
+    """
+    begun = threading.Event()
+
+    def then(taken: socket.socket) -> None:
+        assert begun.wait(20)
+        taken.shutdown(socket.SHUT_WR)
+        time.sleep(0.2)  # until that has been heard
+        while taken.recv(2**20):
+            pass
+
+    return then, begun.set
+
+
+STEPS: dict[str, Callable[[Wire], Awaitable[object]]] = {
+    "send": lambda wire: wire.send("x"),
+    "send_binary": lambda wire: wire.send_binary(b"x"),
+    "send_fragments": lambda wire: wire.send_fragments(["x", "y"]),
+    "ping": lambda wire: wire.ping(),
+    "receive": lambda wire: wire.receive(),
+}
+
+
+@pytest.mark.parametrize("step", [*STEPS, "close", "abort", "reset", "deafen"])
+def test_a_connection_that_was_lost_with_data_unsent(step: str) -> None:
+    """The library stumbles over it."""
+    then, begin = unsent()
+
+    async def talk() -> None:
+        async with wired(url) as wire:
+            sending = asyncio.create_task(wire.send("x" * 20_000_000))
+            await asyncio.sleep(0.05)
+            begin()
+            with pytest.raises(Closed) as first:
+                await wire.receive()
+            await asyncio.gather(sending, return_exceptions=True)
+            if step in STEPS:
+                with pytest.raises(Closed) as caught:
+                    await STEPS[step](wire)
+                assert caught.value.args == first.value.args
+            elif step == "close":
+                await wire.close()
+            else:
+                getattr(wire, step)()
+
+    with bare(then) as url:
+        asyncio.run(talk())
+
+
+@pytest.mark.parametrize("way", ["deafen", "abort", "reset"])
+@pytest.mark.parametrize("secure", [False, True])
+def test_nothing_is_done_to_a_connection_that_is_gone(
+    way: str, secure: bool, authority: trustme.CA, server_side: ssl.SSLContext
+) -> None:
+    async def bye(connection: ServerConnection) -> None:
+        await connection.close(4001, "enough")
+
+    async def talk() -> None:
+        async with wired(url, trusting) as wire:
+            for _ in range(2):
+                with pytest.raises(Closed) as caught:
+                    await wire.receive()
+                assert caught.value.args == (4001, "enough")
+                getattr(wire, way)()
+            await wire.close()
+
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with serving(bye, tls=server_side if secure else None) as url:
+        asyncio.run(talk())
+
+
+def test_a_mistake_of_our_own_is_no_end_of_the_connection() -> None:
+    def parts() -> Iterator[str]:
+        yield "one"
+        raise AttributeError("two")
+
+    async def talk() -> None:
+        async with wired(url) as wire:
+            with pytest.raises(AttributeError, match="two"):
+                await wire.send_fragments(parts())
+
+    with serving() as url:
+        asyncio.run(talk())
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_who_is_deaf_lets_frames_pile_up_at_the_peer(
+    secure: bool, authority: trustme.CA, server_side: ssl.SSLContext
+) -> None:
+    """Far less than is sent fits in between, however the sockets are made."""
+    total, stuck = 64, threading.Event()  # MiB
+    sent: list[int] = []
+    pongs: list[str] = []
+
+    async def pour(connection: ServerConnection) -> None:
+        await connection.recv()
+        try:
+            async with asyncio.timeout(0.3):
+                await (await connection.ping())
+            pongs.append("here")
+        except TimeoutError:
+            pass
+        for number in range(total):
+            sent.append(number)
+            try:
+                async with asyncio.timeout(0.5):
+                    await connection.send("x" * MAX_FRAME)
+            except TimeoutError:
+                break
+        stuck.set()
+        await quiet(connection)
+
+    async def talk() -> None:
+        async with wired(url, trusting) as wire:
+            wire.deafen()
+            await wire.send("pour")
+            assert await asyncio.to_thread(stuck.wait, 20)
+
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with serving(pour, tls=server_side if secure else None) as url:
+        asyncio.run(talk())
+    assert len(sent) < total / 2
+    assert pongs == []
+
+
+def test_who_is_deaf_hears_nothing_of_what_had_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The library would read on as soon as its own queue is short."""
+    monkeypatch.setattr(transport, "CLOSE_TIMEOUT", 0.2)
+    many = 1000
+
+    async def hail(connection: ServerConnection) -> None:
+        for number in range(many):
+            await connection.send(str(number))
+        await quiet(connection)
+
+    async def talk() -> Closed:
+        async with wired(url) as wire:
+            socket_side = wire._connection.transport
+            while socket_side.is_reading():
+                await asyncio.sleep(0.01)
+            wire.deafen()
+            waiting = asyncio.create_task(wire.receive())
+            await asyncio.sleep(0)
+            assert not socket_side.is_reading()
+            await wire.close()
+            with pytest.raises(Closed) as caught:
+                await waiting
+            return caught.value
+
+    with serving(hail) as url:
+        end = asyncio.run(talk())
+    assert (end.code, end.by_us) == (None, True)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("way", ["reset", "abort"])
+def test_a_reset_is_no_mere_end(
+    way: str, secure: bool, authority: trustme.CA, server_side: ssl.SSLContext
+) -> None:
+    """The peer's kernel tells one from the other."""
+    causes: list[BaseException | None] = []
+
+    async def listen(connection: ServerConnection) -> None:
+        await connection.send("ready")
+        try:
+            await connection.recv()
+        except ConnectionClosed as error:
+            causes.append(error.__cause__)
+
+    async def talk() -> Closed:
+        async with wired(url, trusting) as wire:
+            assert await wire.receive() == "ready"
+            getattr(wire, way)()
+            with pytest.raises(Closed) as caught:
+                await wire.receive()
+            return caught.value
+
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with serving(listen, tls=server_side if secure else None) as url:
+        end = asyncio.run(talk())
+    assert (end.code, end.by_us) == (None, False)
+    (cause,) = causes
+    assert isinstance(cause, ConnectionResetError) == (way == "reset")
+
+
+def test_a_close_that_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by a peer that goes, nor by one that stays."""
+    monkeypatch.setattr(transport, "CLOSE_TIMEOUT", 0.2)
+
+    def end(after: Callable[[ServerConnection], None]) -> Closed:
+        async def rude(connection: ServerConnection) -> None:
+            connection.transport.pause_reading()
+            await connection.send("deaf")
+            await asyncio.to_thread(asked.wait, 20)
+            after(connection)
+            await asyncio.to_thread(over.wait, 20)
+            connection.transport.abort()
+
+        async def talk() -> Closed:
+            async with wired(url) as wire:
+                assert await wire.receive() == "deaf"
+                closing = asyncio.create_task(wire.close())
+                await asyncio.sleep(0)
+                asked.set()
+                with pytest.raises(Closed) as caught:
+                    await wire.receive()
+                await closing
+                over.set()
+                return caught.value
+
+        asked, over = threading.Event(), threading.Event()
+        with serving(rude) as url:
+            return asyncio.run(talk())
+
+    for found in (end(lambda peer: peer.transport.abort()), end(lambda peer: None)):
+        assert (found.code, found.by_us) == (None, True)
+        assert found.reason == "the peer did not answer our close frame"
 
 
 def test_a_redirect_is_not_followed() -> None:

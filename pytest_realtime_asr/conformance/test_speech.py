@@ -18,6 +18,8 @@ FINAL = "3s"  # the recogniser is a real one and takes what the machine gives it
 @pytest.fixture(autouse=True)
 def judged(request: pytest.FixtureRequest, realtime_target: str) -> None:
     """Set the limits where the target is the reference server."""
+    if realtime_target == "fake":
+        pytest.skip("the scripted recogniser knows its clips: nothing to learn of it")
     if realtime_target == "reference":
         request.applymarker(pytest.mark.wer_threshold(WER))
         request.applymarker(pytest.mark.latency_budget("final_from_commit", p50=FINAL))

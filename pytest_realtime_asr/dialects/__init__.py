@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Protocol
 
-from pytest_realtime_asr.rules import Message, Observation, Requirement
+from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.evidence import Message, Observation, Part
+from pytest_realtime_asr.rules import Requirement, Table
 from pytest_realtime_asr.timeline import Event, Timeline, Usage
 from pytest_realtime_asr.trace import Record, Trace
 
@@ -72,13 +74,37 @@ class Server(Protocol):
         """The frames that end the open utterance."""
 
 
+@dataclass(frozen=True, slots=True)
+class Misuse:
+    """Frames outside the protocol, which a server should outlive.
+
+    They are sent by hand, one after the other: after the set-up of the session where
+    that is ``configured``, in the middle of an utterance where one is ``speaking``.
+    Each is to be answered by an error.
+    """
+
+    name: str
+    about: str
+    frames: tuple[str | bytes, ...]
+    configured: bool = True
+    speaking: bool = False
+
+
 class Dialect(Protocol):
-    """One protocol. ``rate`` is in Hz, ``path`` is that of the WebSocket."""
+    """One protocol. ``rate`` is in Hz, ``path`` is that of the WebSocket.
+
+    ``table`` is the order of its moves, which begins in the state ``start``.
+    ``misuses`` are what the conformance suite does to a server beside what every
+    dialect can.
+    """
 
     name: str
     rate: int
     path: str
     requirements: tuple[Requirement, ...]
+    misuses: tuple[Misuse, ...]
+    table: Table
+    start: str
 
     def parse(self, record: Record) -> Message:
         """What a frame says; never raises, whatever the frame holds."""
@@ -116,6 +142,17 @@ def load(name: str) -> Dialect:
 def observe(dialect: Dialect, trace: Trace) -> Observation:
     """The trace with the message of each record."""
     return Observation(trace, tuple(map(dialect.parse, trace.records)))
+
+
+def part(
+    dialect: Dialect,
+    trace: Trace,
+    *,
+    role: str = "",
+    spoken: Mapping[int, Utterance] | None = None,
+) -> Part:
+    """The trace as a part of the evidence, in one reading."""
+    return Part(role, observe(dialect, trace), read(dialect, trace), spoken or {})
 
 
 def read(dialect: Dialect, trace: Trace) -> Timeline:

@@ -21,8 +21,8 @@ class Fleet:
     def target(self, kind: str, settings: Settings) -> str:
         """The URL of the target ``fake`` or ``reference``, started when first asked.
 
-        The scripted one knows all that is bundled and the corpora of the run. Raises
-        `FakeError`.
+        The scripted one knows all that is bundled and the corpora of the run. It asks
+        for the key of the settings, where these have one. Raises `FakeError`.
         """
         if kind not in self._targets:
             own = [s for s in settings.corpus if not s.startswith("bundled:")]
@@ -31,6 +31,7 @@ class Fleet:
                 recogniser=FAKES[kind],
                 corpus=[*_BUNDLED, *own] if kind == "fake" else (),
                 arguments=settings.fake,
+                key=settings.key,
             )
         return self._targets[kind].url
 
@@ -44,6 +45,7 @@ class Fleet:
         final_delay: str | None = None,
         corpus: Sequence[str] = (),
         arguments: Sequence[str] = (),
+        key: str = "",
     ) -> FakeServer:
         """One more server; delays are texts such as "300ms". Raises `FakeError`."""
         words = ["--dialect", dialect, "--recogniser", recogniser]
@@ -53,7 +55,7 @@ class Fleet:
             words += ["--word-delay", word_delay]
         if final_delay is not None:
             words += ["--final-delay", final_delay]
-        server = FakeServer([*words, *arguments])
+        server = FakeServer([*words, *arguments], key=key)
         self._started.append(server)
         return server
 

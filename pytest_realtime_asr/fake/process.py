@@ -22,6 +22,7 @@ from pytest_realtime_asr.trace import Trace
 
 STARTING = 60.0  # s that a server may take until it listens
 STOPPING = 5.0  # s that it may take to end by itself
+_KEY = "PYTEST_REALTIME_ASR_FAKE_KEY"  # the variable by which the child learns it
 SHOWN = 4096  # bytes at most of what it printed on its standard error
 
 
@@ -33,17 +34,22 @@ class FakeServer:
     """``python -m pytest_realtime_asr fake`` on a free port, until `stop`.
 
     The child ends with its standard input, hence with this process, however that ends.
+    It asks its clients for ``key`` where there is one.
     """
 
-    def __init__(self, arguments: Sequence[str] = ()) -> None:
+    def __init__(self, arguments: Sequence[str] = (), *, key: str = "") -> None:
         command = [sys.executable, "-m", "pytest_realtime_asr", "fake"]
+        if key:
+            command += ["--api-key-env", _KEY]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `stop` closes it
         self._process = subprocess.Popen(
             [*command, "--port", "0", "--lifeline", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
+            env={**os.environ, _KEY: key},
         )
+        self._key = key
         self.pid = self._process.pid
         self.url = self._first_line()
         self._seen = os.fstat(self._errors.fileno()).st_size
@@ -51,6 +57,7 @@ class FakeServer:
     def traces(self) -> tuple[Trace, ...]:
         """What the server recorded of each session, the latest last."""
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        direct.addheaders = [("Authorization", f"Bearer {self._key}")]
         with direct.open(self.url + TRACES, timeout=10) as response:
             rows = msgspec.json.decode(response.read(), type=list[str])
         return tuple(trace.loads(row.encode()) for row in rows)
@@ -60,8 +67,8 @@ class FakeServer:
         found: list[Violation] = []
         for recorded in self.traces():
             dialect = dialects.load(recorded.dialect)
-            observation = dialects.observe(dialect, recorded)
-            found.extend(rules.observe(dialect.requirements, observation))
+            part = dialects.part(dialect, recorded)
+            found.extend(rules.observe(dialect.requirements, part))
         return tuple(found)
 
     def kill(self) -> None:

@@ -12,14 +12,15 @@ import asyncio
 import hmac
 import os
 import random
+import socket
 import ssl
 import time
 import traceback
 import uuid
 from bisect import bisect_left
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -31,7 +32,10 @@ from websockets.http11 import Request, Response
 
 from pytest_realtime_asr.dialects import Dialect, Reaction, Server
 from pytest_realtime_asr.fake import faults
+from pytest_realtime_asr.fake.connection import connection
+from pytest_realtime_asr.fake.machine import World
 from pytest_realtime_asr.fake.recogniser import Listener, Recogniser, Spoken
+from pytest_realtime_asr.fake.variety import Varied
 from pytest_realtime_asr.timeline import Usage
 from pytest_realtime_asr.trace import (
     Ending,
@@ -44,11 +48,20 @@ from pytest_realtime_asr.trace import (
 
 TRACES = "/fake/traces"
 KEPT = 1000  # traces that are remembered
+IDLE = 3.0  # s without a frame after which the fault `idle-kills` closes
+OLD = 25.0  # s of an utterance that the fault `forgets-old` keeps
+NARROW = 2**16  # bytes that the kernel holds for a client of `slow-reader-stalls`
+
+_GUARDED = "/v1"  # what stands below it asks for the key, as does every WebSocket
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How the server behaves; delays are in seconds, ``seed`` is of the session ids."""
+    """How the server behaves; delays are in seconds, ``seed`` is of the session ids.
+
+    ``version`` is what it says of itself (empty: nothing); ``variety`` is the seed of
+    the ways in which its sessions differ, ``None`` where they do not.
+    """
 
     dialect: Dialect
     models: tuple[str, ...] = ("fake",)
@@ -57,6 +70,8 @@ class Behaviour:
     faults: tuple[str, ...] = ()
     key: str = ""
     seed: int | None = None
+    version: str = "0.33.0"
+    variety: int | None = None
 
 
 class Fake:
@@ -65,6 +80,7 @@ class Fake:
     def __init__(self, behaviour: Behaviour, recogniser: Recogniser) -> None:
         self._behaviour = behaviour
         self._recogniser = recogniser
+        self._world = World(behaviour.dialect, behaviour.models, key=behaviour.key)
         self._ids = random.Random(behaviour.seed)
         self._recorders: deque[Recorder] = deque(maxlen=KEPT)
 
@@ -80,9 +96,10 @@ class Fake:
             ssl=tls,
             process_request=self._request,
             compression=None,
-            max_size=16 * 2**20,
+            max_size=None if self._has("any-size") else 16 * 2**20,
             ping_interval=20,
             ping_timeout=20,
+            create_connection=connection(self._behaviour.faults),
         ) as server:
             yield server
 
@@ -94,28 +111,80 @@ class Fake:
         self, connection: ServerConnection, request: Request
     ) -> Response | None:
         """Answer a plain HTTP request; ``None`` goes on with the handshake."""
-        path = request.path.partition("?")[0]
-        key = self._behaviour.key
-        given = request.headers.get("Authorization", "")
+        behaviour, path = self._behaviour, request.path.partition("?")[0]
+        upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
         if path == "/health":
             return connection.respond(HTTPStatus.OK, "")
-        if key and not hmac.compare_digest(given.encode(), f"Bearer {key}".encode()):
+        if path == "/version" and behaviour.version:
+            return _json(connection, {"version": behaviour.version})
+        if path == "/metrics":
+            return _typed(
+                connection, self._metrics(), "text/plain; version=0.0.4; charset=utf-8"
+            )
+        guarded = upgrade or path.startswith(_GUARDED) or path == TRACES
+        if guarded and not self._knows(request):
             return connection.respond(
                 HTTPStatus.UNAUTHORIZED, '{"error":"Unauthorized"}'
             )
         if path == "/v1/models":
-            models = [
-                {"id": name, "object": "model"} for name in self._behaviour.models
-            ]
+            models = [{"id": name, "object": "model"} for name in behaviour.models]
             return _json(connection, {"object": "list", "data": models})
         if path == TRACES:
             return _json(connection, [t.dumps().decode() for t in self.traces()])
-        if path != self._behaviour.dialect.path:
+        if path != behaviour.dialect.path and not (upgrade and self._has("any-path")):
             return connection.respond(HTTPStatus.NOT_FOUND, '{"detail":"Not Found"}')
+        if not upgrade and self._has("crash-page"):
+            return connection.respond(
+                HTTPStatus.INTERNAL_SERVER_ERROR, faults.TRACEBACK
+            )
+        self._world.handshakes += upgrade
+        if upgrade and self._has("limits") and self._world.handshakes % 2 == 0:
+            response = connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "")
+            response.headers["Retry-After"] = "1"
+            return response
         return None
 
+    def _has(self, fault: str) -> bool:
+        return fault in self._behaviour.faults
+
+    def _knows(self, request: Request) -> bool:
+        """Whether the request carries the key, where one is asked for."""
+        if not self._behaviour.key or self._has("any-key"):
+            return True
+        given = request.headers.get("Authorization", "")
+        wanted = f"Bearer {self._behaviour.key}"
+        return hmac.compare_digest(given.encode(), wanted.encode())
+
+    def _metrics(self) -> str:
+        """What it counts, in the text format of Prometheus."""
+        world = self._world
+        active = world.sessions if self._has("leaks") else len(world.open)
+        return "".join(
+            f"# HELP {name} {about}\n# TYPE {name} {kind}\n{name} {float(value)!r}\n"
+            for name, kind, value, about in (
+                (
+                    "process_start_time_seconds",
+                    "gauge",
+                    world.began,
+                    "Start time of the process since unix epoch in seconds.",
+                ),
+                (
+                    "vllm:websocket_connections_active",
+                    "gauge",
+                    active,
+                    "Number of active WebSocket connections.",
+                ),
+                (
+                    "vllm:websocket_connections_total",
+                    "counter",
+                    world.sessions,
+                    "Total number of WebSocket connections.",
+                ),
+            )
+        )
+
     async def _session(self, connection: ServerConnection) -> None:
-        behaviour = self._behaviour
+        behaviour, world = self._behaviour, self._world
         recorder = Recorder(
             vantage=Vantage.SERVER,
             dialect=behaviour.dialect.name,
@@ -125,19 +194,43 @@ class Fake:
         )
         self._recorders.append(recorder)
         recorder.open()
-        machine = faults.wrap(
-            behaviour.dialect.server(behaviour.models), behaviour.faults
+        number = world.enter()
+        machine, delay = self._machine()
+        session = _Session(
+            behaviour, self._recogniser, machine, connection, recorder, world, delay
         )
-        session = _Session(behaviour, self._recogniser, machine, connection, recorder)
         try:
             await session.run(str(uuid.UUID(int=self._ids.getrandbits(128), version=4)))
         except ConnectionClosed as error:
             code = error.rcvd.code if error.rcvd else None
             how = Ending.CLOSED_BY_PEER if error.rcvd else Ending.BROKEN
             recorder.end(how, code=code)
+            world.cuts += error.rcvd is not None and session.busy
+            if error.rcvd is None and error.sent is None and not session.dropped:
+                self._vanished(session)
         finally:
             recorder.end(Ending.CLOSED_BY_US)
+            world.leave(number)
             await session.close()
+
+    def _machine(self) -> tuple[Server, Callable[[], float]]:
+        """The machine of a session that opens, and the delay of each of its words."""
+        behaviour, world = self._behaviour, self._world
+        sound = behaviour.dialect.server(behaviour.models)
+        if behaviour.variety is None:
+            machine = faults.wrap(sound, behaviour.faults, world)
+            return machine, lambda: behaviour.word_delay
+        varied = Varied(sound, world, behaviour.variety)
+        machine = faults.wrap(varied, behaviour.faults, world)
+        return machine, lambda: varied.delay(behaviour.word_delay)
+
+    def _vanished(self, session: _Session) -> None:
+        """A client has gone without a close frame."""
+        self._world.resets += 1
+        if self._has("dies-of-reset") and session.busy:
+            os._exit(70)
+        if self._has("restarts"):
+            self._world.began = time.time()
 
 
 class _Session:
@@ -150,22 +243,37 @@ class _Session:
         machine: Server,
         connection: ServerConnection,
         recorder: Recorder,
+        world: World,
+        delay: Callable[[], float],
     ) -> None:
         self._behaviour = behaviour
         self._recogniser = recogniser
         self._machine = machine
         self._connection = connection
         self._recorder = recorder
+        self._world = world
+        self._delay = delay
         self._carrier = behaviour.dialect.append(b"").decode()
         self._early: list[tuple[bytes, int]] = []  # audio before its utterance began
         self._utterance: _Utterance | None = None
         self._position = 0
+        self._idle = IDLE if "idle-kills" in behaviour.faults else None
+        self._slow = "slow-reader-stalls" in behaviour.faults
+        self.dropped = False  # by us
+        if self._slow:  # else the kernel holds megabytes before a send is blocked
+            narrow: socket.socket = connection.transport.get_extra_info("socket")
+            narrow.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW)
+
+    @property
+    def busy(self) -> bool:
+        """Whether an utterance is open, from its begin to its final."""
+        return self._utterance is not None and not self._utterance.over
 
     async def run(self, name: str) -> None:
         opening = self._machine.open(f"sess-{name}", int(time.time()))
         await self.say(opening)
         while True:
-            frame = await self._connection.recv()
+            frame = await self._receive()
             at = self._recorder.now()
             reaction = self._machine.hear(frame)
             self._record(at, frame, reaction)
@@ -179,13 +287,25 @@ class _Session:
     async def say(self, frames: Iterable[str]) -> None:
         for frame in frames:
             woke = self._recorder.now()
-            await self._connection.send(frame)
+            async with self._turn():
+                await self._connection.send(frame)
             self._recorder.sent(Sender.SERVER, frame, due=woke, woke=woke)
 
     async def fail(self, failure: BaseException) -> None:
         """Say on stderr that the recogniser failed, and close with 1011."""
         traceback.print_exception(failure)
         await self._connection.close(1011, "the recogniser failed")
+
+    async def _receive(self) -> str | bytes:
+        try:
+            async with asyncio.timeout(self._idle):
+                return await self._connection.recv()
+        except TimeoutError:
+            await self._connection.close(1011)
+            return await self._connection.recv()  # which raises that it is closed
+
+    def _turn(self) -> AbstractAsyncContextManager[object]:
+        return self._world.sending if self._slow else nullcontext()
 
     async def _react(self, reaction: Reaction, at: int) -> None:
         if reaction.die:
@@ -194,7 +314,7 @@ class _Session:
             if self._utterance is not None:
                 await self._utterance.close()
             self._utterance = _Utterance(
-                self._behaviour, self._recogniser, self._machine, self
+                self._behaviour, self._recogniser, self._machine, self, self._delay
             )
             for pcm, earlier in self._early:
                 self._utterance.hear(pcm, earlier)
@@ -214,6 +334,7 @@ class _Session:
             if reaction.close:
                 await self._connection.close(reaction.close)
             else:
+                self.dropped = True
                 self._connection.transport.abort()
 
     def _record(self, at: int, frame: str | bytes, reaction: Reaction) -> None:
@@ -239,8 +360,10 @@ class _Utterance:
         recogniser: Recogniser,
         machine: Server,
         session: _Session,
+        delay: Callable[[], float],
     ) -> None:
-        self._word_delay = round(behaviour.word_delay * 1e9)
+        self._delay = delay
+        self._forgets = "forgets-old" in behaviour.faults
         self._final_delay = round(behaviour.final_delay * 1e9)
         self._rate = behaviour.dialect.rate
         self._machine = machine
@@ -251,6 +374,7 @@ class _Utterance:
         self._samples = 0
         self._final_due: int | None = None
         self._finished = asyncio.Event()
+        self.over = False
         self._task = asyncio.create_task(self._run(recogniser))
 
     @property
@@ -294,17 +418,24 @@ class _Utterance:
             await listener.close()
 
     async def _speak(self) -> None:
-        text, count = "", 0
+        spoken: list[Spoken] = []
         while (word := await self._words.get()) is not None:
-            await self._until(self._arrival(word.end) + self._word_delay)
-            added = f" {word.text}" if text else word.text
-            text, count = text + added, count + 1
+            delay = round(self._delay() * 1e9)
+            await self._until(self._arrival(word.end) + delay)
+            added = f" {word.text}" if spoken else word.text
+            spoken.append(word)
             await self._session.say(self._machine.partial(added))
         assert self._final_due is not None
         await self._until(self._final_due)
+        if self._forgets:
+            since = self._samples - OLD * self._rate
+            spoken = [word for word in spoken if word.end > since]
+        text = " ".join(word.text for word in spoken)
         seconds = self._samples / self._rate
-        usage = Usage(round(seconds * 12.5), count, None)
-        await self._session.say(self._machine.final(text, usage))
+        usage = Usage(round(seconds * 12.5), len(spoken), None)
+        final = tuple(self._machine.final(text, usage))
+        self.over = bool(final)  # one that is owed its final is still open
+        await self._session.say(final)
 
     def _arrival(self, sample: int) -> int:
         index = bisect_left(self._arrivals, (sample, 0))
@@ -328,7 +459,12 @@ class _Utterance:
 
 
 def _json(connection: ServerConnection, value: object) -> Response:
-    response = connection.respond(HTTPStatus.OK, msgspec.json.encode(value).decode())
+    text = msgspec.json.encode(value).decode()
+    return _typed(connection, text, "application/json")
+
+
+def _typed(connection: ServerConnection, text: str, kind: str) -> Response:
+    response = connection.respond(HTTPStatus.OK, text)
     del response.headers["Content-Type"]
-    response.headers["Content-Type"] = "application/json"
+    response.headers["Content-Type"] = kind
     return response

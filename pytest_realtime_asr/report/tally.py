@@ -17,14 +17,25 @@ Row = Mapping[str, Any]
 class Tally:
     """Collects the rows of all tests and prints them, as a plugin of pytest.
 
-    ``table`` makes the lines of the rows. ``suite`` is how the ids of the packaged
-    suite begin where it was asked for, else it is empty.
+    ``table`` makes the lines of the rows, ``verdicts`` those of the packaged suite,
+    whose results ``write`` writes where that was asked for. ``suite`` is how the ids of
+    the suite begin where it was asked for, else it is empty.
     """
 
-    def __init__(self, table: Callable[[Iterable[Row]], list[str]], suite: str) -> None:
-        self._table = table
+    def __init__(
+        self,
+        suite: str,
+        *,
+        table: Callable[[Iterable[Row]], list[str]],
+        verdicts: Callable[[Iterable[Row]], list[str]],
+        write: Callable[[Iterable[Row]], None],
+    ) -> None:
         self._suite = suite
+        self._table = table
+        self._verdicts = verdicts
+        self._write = write
         self._rows: dict[tuple[str, str], Row] = {}
+        self._results: dict[str, Row] = {}
         self._judged = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -32,11 +43,15 @@ class Tally:
         row: Row | None = getattr(report, "realtime", None)
         if row is not None and (row["planned"] or row["lines"]):
             self._rows[report.nodeid, getattr(report, "worker_id", "")] = row
+        if (result := getattr(report, "realtime_result", None)) is not None:
+            self._results[report.nodeid] = result
         if self._suite and report.nodeid.startswith(self._suite):
             self._judged += report.when == "call" and not report.skipped
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """A suite that judged nothing fails."""
+        """A suite that judged nothing fails; what it found is written."""
+        if self._results:
+            self._write(self._results.values())
         if self._proves_nothing(session.config) and exitstatus in (0, 5):
             session.exitstatus = 1
 
@@ -48,6 +63,10 @@ class Tally:
             terminalreporter.section("realtime speech recognition")
             for line in self._table(self._rows.values()):
                 terminalreporter.write_line(line)
+        if self._results:
+            terminalreporter.section("realtime conformance")
+            for line in self._verdicts(self._results.values()):
+                terminalreporter.write_line(line)
         if self._proves_nothing(config):
             terminalreporter.section("realtime conformance", red=True)
             terminalreporter.write_line(
@@ -55,5 +74,7 @@ class Tally:
             )
 
     def _proves_nothing(self, config: pytest.Config) -> bool:
-        asked = bool(self._suite) and not config.getoption("collectonly")
+        asked = bool(self._suite) and not (
+            config.getoption("collectonly") or config.getoption("realtime_plan")
+        )
         return asked and not self._judged

@@ -1,40 +1,88 @@
-"""The packaged suite: how it is asked for, and that each of its tests can fail."""
+"""The packaged suite as a user runs it: how it is asked for, and what it says."""
 
 from __future__ import annotations
 
+import json
+from datetime import date, timedelta
+from pathlib import Path
+
 import pytest
+from servers import closed
 
 from plugin.conftest import Project, Servers
-from pytest_realtime_asr.conformance.scenarios import SCENARIOS
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.rules import Level
+from pytest_realtime_asr.trace import Sender
 
 SUITE = "realtime_conformance"
-QUICK = "--realtime-pace=0"
-TESTS = len(SCENARIOS) + 2
+ASKED = "--realtime-conformance"
+BINDING = [
+    each for each in dialects.load("vllm").requirements if each.blames is Sender.SERVER
+]
+TESTS = len(BINDING) + 1
+FINAL = ("--final-delay", "0s")
 
 
-def test_a_sound_server_passes(project: Project, clips: str) -> None:
+def ids(lines: list[str]) -> list[str]:
+    """The ids of the requirements in these lines, in their order."""
+    return [line.partition("[")[2].rstrip("]") for line in lines if "[" in line]
+
+
+def broken(project: Project, servers: Servers, *faults: str) -> str:
+    """The URL of a fake with these faults."""
+    words = [word for name in faults for word in ("--fault", name)]
+    return servers(*words, *FINAL).url
+
+
+# How it is asked for
+
+
+@pytest.mark.slow
+def test_a_sound_server_passes_under_strict_settings(
+    project: Project, servers: Servers
+) -> None:
     project.ini("testpaths = own")
     (project.path / "own").mkdir()
     project.write("def test_own(): assert False", name="own/test_own")
-    corpus = f"--realtime-corpus={clips}"
-    options = ("--realtime-conformance", QUICK, corpus)
-    # It stands in for testpaths, and its ids are the same wherever it is installed.
-    result = project.run(*options, "-v", "--junitxml=out.xml", "-W", "error")
-    result.assert_outcomes(passed=TESTS)
+    strict = ("--strict-markers", "--strict-config", "--import-mode=importlib")
+    words = (ASKED, "-v", "--junitxml=out.xml", "-W", "error", *strict)
+    result = project.run(*words, "--realtime-report=conformance:out/it.json")
+    # The one that wants a key, which this server does not ask for, is undecided.
+    result.assert_outcomes(passed=TESTS - 1, skipped=1)
     result.stdout.fnmatch_lines(
         [
-            f"{SUITE}/test_requirements.py::test_requirement?first-event? PASSED*",
+            "realtime conformance: vllm, newest: * requirements, * scenarios, *",
+            f"{SUITE}/test_requirements.py::test_requirement?unique-ids? PASSED*",
             f"{SUITE}/test_speech.py::test_spoken_corpus PASSED*",
+            f"{len(BINDING)} requirements: * satisfied, 1 undecided",
         ]
     )
     found = project.properties()
     assert found["test_spoken_corpus"]["realtime.wer"] == "0.0"
+    assert found["test_requirement[order]"] == {
+        "realtime.requirement": "order",
+        "realtime.level": "must",
+        "realtime.outcome": "satisfied",
+    }
+    told = json.loads((project.path / "out/it.json").read_text())
+    assert told["server"]["version"] == "0.33.0"
+    assert [each["id"] for each in told["requirements"]] == [
+        *(each.id for each in BINDING if not each.passive),
+        *(each.id for each in BINDING if each.passive),
+    ]
 
 
 @pytest.mark.slow
-def test_it_passes_in_several_workers(project: Project, clips: str) -> None:
-    arguments = ("--realtime-conformance", QUICK, f"--realtime-corpus={clips}", "-n2")
-    project.run(*arguments, apart=True).assert_outcomes(passed=TESTS)
+@pytest.mark.parametrize("mode", ["strict", "auto"])
+def test_it_passes_in_several_workers(project: Project, mode: str) -> None:
+    project.ini(f"asyncio_mode = {mode}")
+    few = "first-event or one-final or bad-json or head-present or crowd or early"
+    words = (ASKED, "-n4", "-k", few, "-W", "error")
+    result = project.run(*words, apart=True)
+    outcomes = result.parseoutcomes()
+    assert set(outcomes) == {"passed"}
+    assert outcomes["passed"] > 8
+    result.stdout.fnmatch_lines([f"{outcomes['passed']} requirements: * satisfied"])
 
 
 def test_what_is_collected(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,87 +91,295 @@ def test_what_is_collected(project: Project, monkeypatch: pytest.MonkeyPatch) ->
     project.write("def test_own(): pass", name="own/test_own")
     project.write("def test_other(): pass", name="test_other")
 
-    def collected(*args: str) -> set[str]:
+    def collected(*args: str) -> list[str]:
         result = project.run("--collect-only", "-q", *args)
         assert result.ret == 0
         result.stdout.no_fnmatch_line("*proves nothing*")
-        return {line for line in result.outlines if "::" in line}
+        return [line for line in result.outlines if "::" in line]
 
     own, other = "own/test_own.py::test_own", "test_other.py::test_other"
-    suite = collected("--realtime-conformance")
+    suite = collected(ASKED)
     assert len(suite) == TESTS
     assert all(id.startswith(f"{SUITE}/test_") for id in suite)
-    assert collected() == {own}
-    assert collected("--realtime-conformance", "test_other.py") == suite | {other}
-    assert collected("--realtime-conformance", "-k", "one-final") == {
-        f"{SUITE}/test_requirements.py::test_requirement[one-final]"
-    }
+    assert collected() == [own]
+    assert collected(ASKED, "test_other.py") == [other, *suite]
+    assert collected("--pyargs", "pytest_realtime_asr.conformance") == suite
+    assert ids(collected(ASKED, "-k", "one-final")) == ["one-final"]
+    musts = {each.id for each in BINDING if each.level is Level.MUST}
+    assert set(ids(collected(ASKED, "--realtime-level=must"))) == musts
+    marked = collected(ASKED, "-m", "realtime_requirement(level='must')")
+    assert set(ids(marked)) == musts
+    of_one = collected(ASKED, "-m", "realtime_requirement(scenario='early-commit')")
+    assert ids(of_one) == ["early-commit-refused"]
+    assert len(collected(ASKED, "--realtime-suite=vllm-2026.11")) <= TESTS
     monkeypatch.setenv("REALTIME_CONFORMANCE", "1")
     assert collected() == suite
     project.ini("realtime_conformance = false")
-    assert collected() == {own}
+    assert collected() == [own]
 
 
-@pytest.mark.parametrize("selected", [("-k", "nothing"), ("-m", "nothing")])
+@pytest.mark.parametrize("selected", [("-k", "own_nothing"), ("-m", "nothing")])
 def test_a_run_that_judged_nothing_is_an_error(
     project: Project, selected: tuple[str, str]
 ) -> None:
     project.write("def test_own_nothing(): pass")
     project.ini("markers = nothing")
-    result = project.run("--realtime-conformance", *selected, "test_it.py")
+    result = project.run(ASKED, *selected, "test_it.py")
     assert result.ret != 0
     result.stdout.fnmatch_lines(["no requirement was judged: this proves nothing"])
 
 
-FAULTS = {
-    "nameless": "test_requirement[first-event]",
-    "created-twice": "test_requirement[order]",
-    "no-json": "test_requirement[well-formed]",
-    "novelty": "test_requirement[known-events]",
-    "tolerant": "test_requirement[unknown-event-refused]",
-    "lost-delta": "test_requirement[deltas-add-up]",
-    "two-finals": "test_requirement[one-final]",
-    "bad-usage": "test_requirement[usage-adds-up]",
-    "echo": "test_utterances_are_kept_apart",
-}
+def test_the_plan_sends_nothing(project: Project) -> None:
+    words = (ASKED, "--realtime-plan", "-k", "crowd-finishes or order or [reset")
+    result = project.run(*words, target="http://gpu-7:8000")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            "realtime conformance: vllm, newest: 3 requirements, 1 scenarios (2 held "
+            "back), * min of audio, 1 connections, *",
+            "  scenario * harm *",
+            "  utterances *",
+            "  crowd * NOT RUN: it is heavy; --realtime-allow=heavy runs it",
+            "  reset * NOT RUN: it is disruptive; --realtime-allow=disruptive runs it",
+        ]
+    )
+    assert "passed" not in result.parseoutcomes()
+    allowed = ("--realtime-allow=heavy,disruptive", "--realtime-max-streams=8")
+    result = project.run(*words, *allowed, target="http://gpu-7:8000")
+    result.stdout.fnmatch_lines(["*: 3 requirements, 3 scenarios, *"])
+    result.stdout.no_fnmatch_line("*NOT RUN*")
+
+
+def test_the_lists(project: Project) -> None:
+    result = project.run("--realtime-list=requirements", "--realtime-level=must")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        ["one-final  MUST", "    each utterance ends in exactly one final"]
+    )
+    result.stdout.no_fnmatch_line("*SHOULD*")
+    project.run("--realtime-list=metrics").stdout.fnmatch_lines(
+        ["final_from_commit  in ms", "    *"]
+    )
+    project.run("--realtime-list=options").stdout.fnmatch_lines(
+        ["--realtime-target=URL  (realtime_target, REALTIME_TARGET)"]
+    )
+    wrong = project.run("--realtime-list=servers")
+    assert wrong.ret == pytest.ExitCode.USAGE_ERROR
+    wrong.stderr.fnmatch_lines(
+        ["*--realtime-list: 'servers'; there are requirements, metrics and options"]
+    )
+
+
+# What it says of a broken server
+
+
+def test_a_broken_must_fails_with_its_evidence(
+    project: Project, servers: Servers
+) -> None:
+    url = broken(project, servers, "two-finals")
+    words = (ASKED, "-k", "one-final", "--junitxml=out.xml")
+    result = project.run(*words, target=url)
+    result.assert_outcomes(failed=1, deselected=TESTS - 1)
+    result.stdout.fnmatch_lines(
+        [
+            "one-final ?MUST? violated: a transcription.done that no commit asked for",
+            "  it should be: each utterance ends in exactly one final",
+            "  clause: vLLM 0.33.0, *",
+            "  scenarios: utterances",
+            "  trace: *.jsonl",
+            "  session sess-* (utterances)",
+            '*> * <- {"type":"transcription.done",*',
+            "*audio, * frames, * samples of open-door",
+            "*== closed by us 1000*",
+            "again: pytest --realtime-target=* -k *one-final*",
+        ]
+    )
+    result.stdout.fnmatch_lines(["MUST that is broken:", "  one-final: *"])
+    (line,) = (row for row in result.outlines if row.strip().startswith("trace: "))
+    assert (project.path / line.split()[-1]).exists()
+    found = project.properties()["test_requirement[one-final]"]
+    assert found["realtime.outcome"] == "violated"
+    assert found["realtime.seen"]
+
+
+def test_a_broken_should_is_shown_and_fails_when_it_is_strict(
+    project: Project, servers: Servers
+) -> None:
+    url = broken(project, servers, "old-clock")
+    words = (ASKED, "-k", "created-now")
+    result = project.run(*words, target=url)
+    result.assert_outcomes(passed=1, deselected=TESTS - 1)
+    result.stdout.fnmatch_lines(
+        ["SHOULD that is broken (no failure):", "  created-now: created is 0"]
+    )
+    strict = project.run(*words, "--realtime-strict", target=url)
+    strict.assert_outcomes(failed=1, deselected=TESTS - 1)
+
+
+def test_what_is_otherwise_than_documented_fails_nothing(
+    project: Project, servers: Servers
+) -> None:
+    url = broken(project, servers, "acknowledges")
+    words = (ASKED, "--realtime-strict", "-k", "update-is-silent")
+    result = project.run(*words, target=url)
+    result.assert_outcomes(passed=1, deselected=TESTS - 1)
+    result.stdout.fnmatch_lines(
+        ["otherwise than documented (INFO):", "  update-is-silent: *"]
+    )
+
+
+def test_many_items_with_one_cause_are_one(project: Project) -> None:
+    with closed() as port:
+        result = project.run(ASKED, "-k", "refused", target=f"127.0.0.1:{port}")
+    failed = result.parseoutcomes()["failed"]
+    assert failed > 20
+    lines = result.outlines
+    (count,) = (line for line in lines if line.startswith(f"  {failed} x realtime"))
+    assert "refused" in count or "cannot connect" in " ".join(lines)
+    assert sum(line.strip().startswith("clause: ") for line in lines) == 0
+
+
+def test_another_version_is_skipped_with_the_reason(project: Project) -> None:
+    words = (ASKED, "-k", "unknown-model", "--realtime-server-version=0.16.0", "-rs")
+    result = project.run(*words)
+    result.assert_outcomes(passed=1, skipped=1, deselected=TESTS - 2)
+    result.stdout.fnmatch_lines(
+        ["*other version: it holds since 0.22, and the server is 0.16.0*"]
+    )
+
+
+def test_a_server_that_limits_its_clients_is_no_broken_one(
+    project: Project, servers: Servers
+) -> None:
+    url = broken(project, servers, "limits")
+    result = project.run(ASKED, "-k", "update-again", target=url)
+    assert "failed" not in result.parseoutcomes()
+
+
+# Known failures
+
+
+def known(path: Path, **fields: str) -> None:
+    row = {
+        "id": '"two"',
+        "reason": '"it is so"',
+        "issue": '"https://example.org/1"',
+        "until": str(date.today() + timedelta(days=90)),
+        **fields,
+    }
+    lines = "\n".join(f"{name} = {value}" for name, value in row.items())
+    path.write_text(f"[[known]]\n{lines}\n")
+
+
+def test_a_known_failure_is_expected(project: Project, servers: Servers) -> None:
+    url = broken(project, servers, "old-clock", "two-finals")
+    known(project.path / "known.toml", id='"one-final"')
+    words = (ASKED, "--realtime-known-failures=known.toml", "-k", "one-final")
+    result = project.run(*words, target=url)
+    result.assert_outcomes(xfailed=1, deselected=TESTS - 1)
+    result.stdout.fnmatch_lines(["known:", "  one-final: *"])
+    # So it is in the user's own tests, which the passive rules watch.
+    project.write(
+        """
+@pytest.mark.realtime(rules="must")
+def test_own(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+"""
+    )
+    known(project.path / "known.toml", id='"one-final"')
+    own = ("--realtime-known-failures=known.toml", "test_it.py")
+    result = project.run(*own, target=url)
+    result.stdout.no_fnmatch_line("*rule one-final*")
+    result = project.run("test_it.py", target=url)
+    result.stdout.fnmatch_lines(["*rule one-final*"])
+
+
+def test_a_known_failure_that_passes_now_is_an_error(project: Project) -> None:
+    soon = str(date.today() + timedelta(days=3))
+    known(project.path / "known.toml", id='"one-final"', until=soon)
+    words = (ASKED, "--realtime-known-failures=known.toml", "-k", "one-final")
+    result = project.run(*words)
+    result.assert_outcomes(failed=1, deselected=TESTS - 1)
+    result.stdout.fnmatch_lines(
+        [
+            "known failure one-final passes now: take it out of the list",
+            "known failure one-final ends in 3 days, on *",
+        ]
+    )
 
 
 @pytest.mark.parametrize(
-    ("fault", "test"),
+    ("fields", "message"),
     [
-        # That nothing answers is only known after some time.
-        pytest.param(*each, marks=pytest.mark.slow) if each[0] == "tolerant" else each
-        for each in FAULTS.items()
+        ({"id": '"no-such"'}, "no-such: there is no such requirement*"),
+        ({"id": '"order"', "until": "2020-01-01"}, "order: its time is over since *"),
+        ({"id": '"order"', "until": '"soon"'}, "*until should be a date *"),
+        ({"id": '"order"', "model": "5"}, "*model should be a text"),
     ],
 )
-def test_each_trips_on_its_fault(
-    project: Project, servers: Servers, clips: str, fault: str, test: str
+def test_a_wrong_list_is_refused(
+    project: Project, fields: dict[str, str], message: str
 ) -> None:
-    url = servers("--fault", fault, "--final-delay", "0s").url
-    result = project.run(
-        "--realtime-conformance",
-        QUICK,
-        "--realtime-timeout=1s",
-        f"--realtime-corpus={clips}",
-        f"-k{test}",
-        target=url,
-    )
-    result.assert_outcomes(failed=1, deselected=TESTS - 1)
-    name = test.partition("[")[0]
-    result.stdout.fnmatch_lines([f"*_ {name}* _*", "* -k *"])
+    known(project.path / "known.toml", **fields)
+    result = project.run(ASKED, "--realtime-known-failures=known.toml")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*--realtime-known-failures: {message}"])
 
 
-def test_a_broken_rule_of_another_test_fails_only_its_own(
-    project: Project, servers: Servers, clips: str
-) -> None:
-    url = servers("--fault", "two-finals", "--final-delay", "0s").url
-    result = project.run(
-        "--realtime-conformance",
-        QUICK,
-        f"--realtime-corpus={clips}",
-        "--realtime-rules=should",
-        "-k",
-        "first-event or one-final or bad-json",
-        target=url,
+# In the repository of a server
+
+
+def test_an_asgi_application_is_judged(project: Project) -> None:
+    (project.path / "conftest.py").write_text(
+        '''
+import base64
+import json
+import pytest
+
+async def application(scope, receive, send):
+    """A realtime handler whose engine hears nothing."""
+    if scope["type"] == "lifespan":
+        return
+    if scope["type"] == "http":
+        found = scope["path"] in ("/health", "/v1/models")
+        body = b'{"data":[{"id":"stub"}]}' if found else b""
+        head = [(b"content-type", b"application/json")]
+        status = 200 if found else 404
+        await send({"type": "http.response.start", "status": status, "headers": head})
+        await send({"type": "http.response.body", "body": body})
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+
+    async def say(**event):
+        await send({"type": "websocket.send", "text": json.dumps(event)})
+
+    await say(type="session.created", id=str(id(receive)), created=1)
+    while (message := await receive())["type"] != "websocket.disconnect":
+        try:
+            event = json.loads(message.get("text") or "")
+        except ValueError:
+            await say(type="error", error="no", code="invalid_json")
+            continue
+        if event.get("final"):
+            usage = dict(prompt_tokens=1, completion_tokens=0, total_tokens=1)
+            await say(type="transcription.done", text="", usage=usage)
+
+@pytest.fixture(scope="session")
+def realtime_target():
+    return application
+'''
     )
-    result.assert_outcomes(passed=2, failed=1, deselected=TESTS - 3)
+    words = (ASKED, "-k", "bad-json or created-now or first-event", "-W", "error")
+    result = project.run(*words, target=None)
+    result.assert_outcomes(passed=3, deselected=TESTS - 3)
+    result.stdout.fnmatch_lines(["SHOULD that is broken (no failure):"])
+
+
+def test_a_target_that_is_neither_is_told(project: Project) -> None:
+    (project.path / "conftest.py").write_text(
+        "import pytest\n"
+        "@pytest.fixture(scope='session')\ndef realtime_target(): return 5\n"
+    )
+    result = project.run(ASKED, "-k", "order", target=None)
+    result.stdout.fnmatch_lines(["*the fixture realtime_target gave 5; it should *"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from plugin.conftest import Project
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.trace import Sender
 
 TARGET = """
 def test_it(realtime_target):
@@ -64,7 +66,15 @@ def test_it(realtime, corpus):
         ("session-options=[1]", "*--realtime-session-options: not a JSON object*"),
         ("header=X-Token", "*--realtime-header: *X-Token=MY_VARIABLE"),
         ("header=X=NO_SUCH", "*--realtime-header: the header X names *not set; *"),
-        ("report=out.doc", "*--realtime-report: *there is: *jsonl*"),
+        ("report=out.doc", "*--realtime-report: *there is: *jsonl*conformance*"),
+        ("level=all", "*--realtime-level: 'all'; there are must, should and info"),
+        ("suite=mine", "*--realtime-suite: 'mine' is no suite; there is: vllm-*"),
+        ("known-failures=no.toml", "*--realtime-known-failures: *no.toml*"),
+        ("server-version=new", "*--realtime-server-version: 'new' is no version*"),
+        ("allow=all", "*--realtime-allow: 'all'; there are heavy and disruptive*"),
+        ("max-audio=much", "*--realtime-max-audio: 'much' is not a duration*"),
+        ("max-streams=0", "*--realtime-max-streams: '0' is not a number from 1"),
+        ("fuzz=-1", "*--realtime-fuzz: '-1' is not a number from 0"),
         ("dialect=klingon", "*--realtime-dialect: *klingon*vllm*"),
     ],
 )
@@ -94,9 +104,13 @@ def test_plain(corpus): assert corpus["turn-right"].words[0].text == "turn"
 """
     )
     result = project.run("--realtime-conformance", "test_it.py", target=None)
-    outcomes = result.parseoutcomes()
-    assert outcomes["passed"] == 1
-    assert outcomes["errors"] == result.ret + 2 + 12  # and all of the suite
+    binding = [
+        each
+        for each in dialects.load("vllm").requirements
+        if each.blames is Sender.SERVER
+    ]
+    # Of the suite, each requirement says what is missing.
+    result.assert_outcomes(passed=1, failed=len(binding), errors=3 + 1)
     said = "no server to test: pass --realtime-target=URL (or =fake, or =reference)*"
     result.stdout.fnmatch_lines([said])
     result.stdout.no_fnmatch_line("realtime: *")
@@ -117,6 +131,38 @@ def test_header(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["realtime: a target carries no user or password; *"])
     result.stdout.no_fnmatch_line("*hunter2*")
+
+
+def test_a_server_of_our_own_is_warm_at_once(project: Project) -> None:
+    project.write(
+        """
+def test_it(realtime, corpus):
+    assert realtime.transcribe(corpus["turn-right"]).text == "turn right and stop"
+"""
+    )
+    auto = "--realtime-warmup=auto"
+    asked = "--realtime-fake=--final-delay 20ms"
+    result = project.run(auto, asked, target="fake")
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*cold final*")
+    project.run(auto).stdout.fnmatch_lines(["ws://*, cold final * ms*"])
+
+
+def test_the_version_of_the_server(project: Project) -> None:
+    project.write(
+        """
+def test_it(realtime, corpus):
+    print("version:", realtime.transcribe(corpus["turn-right"]).trace.version)
+"""
+    )
+
+    def said(*args: str) -> str:
+        result = project.run("-s", *args)
+        (line,) = (line for line in result.outlines if "version:" in line)
+        return line.rpartition("version: ")[2].rstrip(".")
+
+    assert said() == "0.33.0"  # as it says itself
+    assert said("--realtime-server-version=v0.22") == "0.22"
 
 
 def test_an_unknown_model_is_told_by_the_server(project: Project) -> None:

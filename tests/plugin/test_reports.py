@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import pytest
 
 from plugin.conftest import Project, Servers
@@ -130,6 +133,68 @@ def test_traces_that_cannot_be_kept(project: Project, bits: str) -> None:
     result.assert_outcomes(failed=2, deselected=1)
     result.stdout.fnmatch_lines(
         ["final_from_commit max = * > 1 ms *", "traces not kept: *", "again: *"] * 2
+    )
+
+
+KEEPS = """
+import os
+from pathlib import Path
+from pytest_realtime_asr.trace import read
+
+def test_it(realtime, corpus, realtime_trace_file):
+    takes = realtime.transcribe([corpus["bit"], corpus["bit"]])
+    paths = [realtime_trace_file(take.trace) for take in takes]
+    Path("kept").write_text(" ".join(paths))
+    for path, take in zip(paths, takes):
+        assert not path or read(Path(path)) == take.trace
+    assert "SOUND" in os.environ
+"""
+
+
+def test_a_test_keeps_traces_that_it_wants(
+    project: Project, bits: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They outlive its failure, and the next run begins anew."""
+    project.write(KEEPS)
+
+    def kept(*args: str) -> list[str]:
+        result = project.run(f"--realtime-corpus={bits}", "-Wignore", *args)
+        assert result.ret == ("SOUND" not in os.environ)
+        return (project.path / "kept").read_text().split()
+
+    def written() -> set[str]:
+        return {str(f.relative_to(project.path)) for f in project.path.rglob("*.jsonl")}
+
+    failed = kept()
+    assert len(set(failed)) == 2
+    assert set(failed) < written()  # beside those of the failure
+    monkeypatch.setenv("SOUND", "1")
+    passed = kept()
+    assert set(passed) < written()
+    assert set(failed).isdisjoint(written())
+    assert kept("-p", "no:cacheprovider") == []
+    shutil.rmtree(project.path / ".pytest_cache")
+    (project.path / ".pytest_cache").write_text("no folder")
+    assert kept() == []
+
+
+def test_what_runs_again_is_the_test_alone() -> None:
+    given = {
+        "target": "fake",
+        "conformance": True,
+        "report": ["out.jsonl"],
+        "plan": True,
+        "list": "options",
+        "level": "must",
+        "strict": True,
+        "known-failures": "known.toml",
+        "allow": "heavy,disruptive",
+    }
+    found = again(lambda option: given.get(option.name), ["a.py::test"], [])
+    assert found == (
+        "pytest --realtime-target=fake --realtime-level=must --realtime-strict "
+        "--realtime-known-failures=known.toml --realtime-allow=heavy,disruptive "
+        "a.py::test"
     )
 
 

@@ -49,3 +49,40 @@ def test_it(realtime_session, corpus):
 """
     )
     project.run("--realtime-rules=should").assert_outcomes(passed=1)
+
+
+KNOWN = """
+[[known]]
+id = "deltas-add-up"
+reason = "a delta is lost"
+issue = "https://example.org/1"
+until = 2999-12-31
+version = "<0.34"
+"""
+
+
+def test_what_is_known_fails_no_test(project: Project, servers: Servers) -> None:
+    project.write(TEST)
+    (project.path / "known.toml").write_text(KNOWN)
+    url = servers("--fault", "lost-delta").url
+    known = "--realtime-known-failures=known.toml"
+    result = project.run(known, "--realtime-report=out.jsonl", target=url)
+    result.assert_outcomes(passed=2)
+    result.stdout.no_fnmatch_line("*rule deltas-add-up*")
+    # It is seen all the same.
+    assert all(
+        row["violations"][0].startswith("deltas-add-up [INFO]: ")
+        for row in project.rows()
+    )
+    newer = "--realtime-server-version=0.34"
+    project.run(known, newer, target=url).assert_outcomes(passed=1, failed=1)
+
+
+def test_a_pinned_suite_judges_every_session(
+    project: Project, servers: Servers
+) -> None:
+    project.write(TEST)
+    url = servers("--fault", "lost-delta").url
+    result = project.run("--realtime-suite=vllm-2026.11", target=url)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["rule deltas-add-up*, in 2 sessions; *"])

@@ -1,0 +1,242 @@
+"""Random scripts: Hypothesis writes them by the table of the dialect.
+
+A script is written as a whole before it is played. So what Hypothesis draws depends on
+nothing that a server does or on when it does it, as Hypothesis needs it to be. With the
+first script that fails it is done: its shrinker thinks in choices and not in steps, and
+where each try takes a good part of a second it does not come to an end.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, Verbosity, configuration, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from pytest_realtime_asr.conformance.mutation import mutations
+from pytest_realtime_asr.conformance.play import Grammar
+from pytest_realtime_asr.conformance.script import Await, Pause, Script, Send, Step
+from pytest_realtime_asr.trace import Sender
+
+STEPS = 12  # of a script, which then ends with a whole utterance
+
+_CHUNK = 4800  # samples at most
+_LAST = 0.5  # s of audio in the utterance at the end
+_PAUSE, _LINGER = 0.005, 0.3  # s
+
+# After ten scripts Hypothesis makes variations of what it has; new ones find more, so
+# that it is asked again and again for a few.
+_HOW = settings(
+    max_examples=12,
+    stateful_step_count=STEPS,
+    database=None,
+    deadline=None,
+    derandomize=False,
+    phases=(Phase.generate,),
+    suppress_health_check=list(HealthCheck),
+    verbosity=Verbosity.quiet,
+    print_blob=False,
+)
+
+
+class Enough(BaseException):
+    """No more scripts are wanted; no Exception, since Hypothesis would take that up."""
+
+
+class _Nowhere:
+    """Lets Hypothesis keep what it keeps on disk in a folder that is removed.
+
+    Even without a database it keeps there what it reads in the sources of the project.
+    The place is one for the whole process, so that several searches share the folder.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._stack = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                home = configuration.storage_directory(intent_to_write=False)
+                # Older versions give the path itself.
+                before = str(getattr(home, "path", home))
+                folder = self._stack.enter_context(tempfile.TemporaryDirectory())
+                self._stack.callback(configuration.set_hypothesis_home_dir, before)
+                configuration.set_hypothesis_home_dir(folder)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._stack.close()
+
+
+_NOWHERE = _Nowhere()
+
+
+class _Writer(RuleBasedStateMachine):
+    """Writes a script by drawing what may come next, and shows it when it is whole."""
+
+    def __init__(
+        self, words: Grammar, pcm: bytes, show: Callable[[Script], None]
+    ) -> None:
+        super().__init__()
+        self._words = words
+        self._pcm = pcm
+        self._show = show
+        self._steps: list[Step] = []
+        self._states = words.fresh  # that may hold, if all goes as it should
+        self._spoken = 0  # bytes of the speech
+        self._lingered = False
+
+    @initialize(configured=st.booleans())
+    def open(self, configured: bool) -> None:
+        if configured:
+            self._say(*self._words.configure)
+
+    @precondition(lambda self: self._moves(True))
+    @rule(data=st.data())
+    def legal(self, data: st.DataObject) -> None:
+        """A move that the table allows."""
+        self._say(self._words.moves[data.draw(st.sampled_from(self._moves(True)))])
+
+    @precondition(lambda self: self._moves(False))
+    @rule(data=st.data())
+    def illegal(self, data: st.DataObject) -> None:
+        """A move that the table knows, and does not allow now."""
+        self._say(self._words.moves[data.draw(st.sampled_from(self._moves(False)))])
+
+    @rule(samples=st.integers(1, _CHUNK), times=st.integers(1, 5), speech=st.booleans())
+    def audio(self, samples: int, times: int, speech: bool) -> None:
+        """Some chunks of silence or speech, whether any are asked for or not."""
+        for _ in range(times):
+            self._hand(samples, speech)
+
+    @rule(
+        samples=st.integers(1, _CHUNK), speech=st.booleans(), lingers=st.integers(0, 3)
+    )
+    def utterance(self, samples: int, speech: bool, lingers: int) -> None:
+        """A whole utterance of one chunk, whether one may begin or not.
+
+        One in a script may linger before its end, so that a final that comes too early
+        shows.
+        """
+        self._say(*self._words.begin)
+        self._hand(samples, speech)
+        if lingers == 3 and not self._lingered:
+            self._steps.append(Pause(_LINGER))
+            self._lingered = True
+        self._say(*self._words.finish)
+
+    @precondition(lambda self: self._words.dialect.misuses)
+    @rule(data=st.data())
+    def foreign(self, data: st.DataObject) -> None:
+        """What the dialect knows as a misuse."""
+        misuse = data.draw(st.sampled_from(self._words.dialect.misuses))
+        self._steps.append(Send(data.draw(st.sampled_from(misuse.frames)), True))
+
+    @rule(data=st.data())
+    def mutated(self, data: st.DataObject) -> None:
+        """A frame with one thing wrong in it."""
+        sound = self._words.dialect.append(bytes(2)).decode()
+        frame = data.draw(st.sampled_from([*self._words.moves.values(), sound]))
+        kind = data.draw(st.sampled_from(mutations(frame)))
+        self._steps.append(Send(data.draw(st.sampled_from(kind)), True))
+
+    @rule()
+    def pause(self) -> None:
+        """A short time; as the first rule without arguments this is the simplest."""
+        self._steps.append(Pause(_PAUSE))
+
+    @precondition(lambda self: self._states & self._words.owing)
+    @rule()
+    def wait(self) -> None:
+        """Let the server end what it owes."""
+        self._steps.append(Await())
+        theirs = self._words.table[Sender.SERVER]
+        owing = self._states & self._words.owing
+        after = {
+            follower
+            for state in owing
+            for followers in theirs.get(state, {}).values()
+            for follower in followers
+        }
+        self._states = (self._states | after) - self._words.owing
+
+    def teardown(self) -> None:
+        if sys.exc_info()[0] is not None:
+            return  # Hypothesis gave it up half-way
+        words = self._words
+        self._steps.append(Await())
+        self._say(*words.configure, *words.begin)
+        self._hand(round(_LAST * words.dialect.rate), False)
+        self._say(*words.finish)
+        self._show(tuple(self._steps))
+
+    def _say(self, *frames: str, speech: tuple[int, int] | None = None) -> None:
+        ours = self._words.table[Sender.CLIENT]
+        for frame in frames:
+            self._steps.append(Send(frame, speech=speech))
+            move = self._words.move(frame)
+            self._states = frozenset(
+                follower
+                for state in self._states
+                for follower in ours.get(state, {}).get(move, (state,))
+            )
+
+    def _hand(self, samples: int, speech: bool) -> None:
+        """Hand over so much silence, or speech as long as there is some."""
+        start = self._spoken
+        stop = min(start + 2 * samples, len(self._pcm))
+        if not speech or start == stop:
+            self._say(self._words.dialect.append(bytes(2 * samples)).decode())
+            return
+        self._spoken = stop
+        frame = self._words.dialect.append(self._pcm[start:stop]).decode()
+        self._say(frame, speech=(start, stop))
+
+    def _moves(self, legal: bool) -> list[str]:
+        """The moves that are legal in a state that may hold, or those that are not."""
+        ours = self._words.table[Sender.CLIENT]
+        return [
+            move
+            for move in self._words.moves
+            if any(move in ours.get(state, {}) for state in self._states) is legal
+        ]
+
+
+def write(
+    words: Grammar,
+    pcm: bytes,
+    show: Callable[[Script], None],
+    *,
+    seed: int | str,
+    turns: int,
+) -> None:
+    """Show scripts of one seed, so many turns of a few, or until `Enough` is raised.
+
+    ``pcm`` is speech at the dialect's rate. It blocks, and is not for a loop.
+    """
+
+    class Writer(_Writer):
+        def __init__(self) -> None:
+            super().__init__(words, pcm, show)
+
+    with _NOWHERE, suppress(Enough):
+        for turn in range(turns):
+            sown = hypothesis.seed(f"{seed} {turn}")(Writer)
+            run_state_machine_as_test(sown, settings=_HOW)

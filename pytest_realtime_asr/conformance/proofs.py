@@ -1,0 +1,148 @@
+"""How each requirement is broken: by which faults of the fake, and how it is spoken to.
+
+A requirement is proven twice: the sound fake satisfies it, and a fault violates it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+REAL = 1.0  # the pace of what depends on the clock of the server
+QUICK = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Faults that break a requirement, and the plan by which they show.
+
+    ``chunk`` is in s. ``beside`` are scenarios that are held beside those of the
+    requirement. ``apart`` says that the server needs a process of its own.
+    """
+
+    faults: tuple[str, ...]
+    pace: float = QUICK
+    chunk: float = 0.1
+    beside: tuple[str, ...] = ()
+    apart: bool = False
+
+
+_TOLERANT = Proof(("tolerant",))
+_CODES = Proof(("wrong-codes",))
+_NO_FINAL = Proof(("no-final",))
+_STALE = Proof(("stale-final",))
+_MUTE_AFTER_RESET = Proof(("stalls-of-reset",))
+_BIG_DIES = Proof(("big-frame-dies",), apart=True)
+
+PROOFS: Mapping[str, Proof] = {
+    "first-event": Proof(("nameless",)),
+    "created-now": Proof(("old-clock",)),
+    "unique-ids": Proof(("same-id",)),
+    "update-is-silent": Proof(("acknowledges",)),
+    "update-again": Proof(("one-update",)),
+    "unknown-fields-ignored": Proof(("strict-fields",)),
+    "audio-before-update": Proof(("no-early-audio",)),
+    "order": Proof(("created-twice",)),
+    "well-formed": Proof(("no-json",)),
+    "known-events": Proof(("novelty",)),
+    "deltas-add-up": Proof(("lost-delta",)),
+    "one-final": Proof(("two-finals",)),
+    "usage-adds-up": Proof(("bad-usage",)),
+    "usage-counts": Proof(("free-tokens",)),
+    "errors-have-codes": Proof(("codeless",)),
+    "closes-are-explained": Proof(("silent-close",)),
+    "no-stack-trace": Proof(("stack-trace",)),
+    "no-secret": Proof(("shows-key",)),
+    "whole-characters": Proof(("broken-characters",)),
+    "no-control-tokens": Proof(("tokens-shown",)),
+    "no-early-text": Proof(("early-text",)),
+    "bad-json-refused": _TOLERANT,
+    "no-object-refused": _TOLERANT,
+    "deep-json-outlived": Proof(("deep-dies",)),
+    "huge-json-outlived": _BIG_DIES,
+    "duplicate-keys-refused": _TOLERANT,
+    "not-a-number-outlived": _TOLERANT,
+    "lone-surrogates-outlived": Proof(("surrogate-dies",)),
+    "no-type-refused": _TOLERANT,
+    "unknown-event-refused": _TOLERANT,
+    "foreign-events-refused": _CODES,
+    "append-without-audio-refused": _TOLERANT,
+    "append-wrong-type-refused": _TOLERANT,
+    "commit-wrong-type-refused": _TOLERANT,
+    "update-without-model-refused": _TOLERANT,
+    "update-without-model-code": _CODES,
+    "update-wrong-type-refused": _TOLERANT,
+    "unknown-model-refused": Proof(("accepts-any-model",)),
+    "unknown-model-code": _CODES,
+    "early-commit-refused": _CODES,
+    "early-commit-has-no-effect": Proof(("starts-anyway",)),
+    "early-final-refused": _CODES,
+    "early-final-spoils-nothing": Proof(("refused-final-kept",)),
+    "paths-removed": Proof(("echoes",)),
+    "bad-base64-refused": _TOLERANT,
+    "foreign-characters-refused": _TOLERANT,
+    "odd-bytes-refused": _CODES,
+    "empty-audio-refused": _TOLERANT,
+    "refusal-amid-speech": Proof(("refused-audio-ends",)),
+    "unknown-event-amid-speech": Proof(("closes-on-error",)),
+    "binary-answered": Proof(("silent-close",)),
+    "big-audio-outlived": _BIG_DIES,
+    "oversized-frame-closed": Proof(("any-size",)),
+    "oversized-frame-outlived": Proof(("any-size", "big-frame-dies"), apart=True),
+    "flood-outlived": Proof(("flood-dies",), apart=True),
+    "text-of-speech": Proof(("wordless",)),
+    "text-while-speaking": Proof(("all-at-end",), pace=REAL),
+    "no-stall": Proof(("all-at-end",), pace=REAL),
+    "no-repetition": Proof(("stutters",)),
+    "finishes-0.1s": Proof(("no-final-short",)),
+    "finishes-0.5s": _NO_FINAL,
+    "finishes-1s": Proof(("no-final-after-1s",)),
+    "finishes-2s": Proof(("no-final-after-1s",)),
+    "finishes-10s": Proof(("no-final-after-1s",)),
+    "finishes-35s": Proof(("no-final-long",)),
+    "empty-utterance-finishes": Proof(("no-final-empty",)),
+    "empty-utterance-is-wordless": Proof(("babbles-in-silence",)),
+    "stray-final-is-silent": Proof(("answers-stray",)),
+    "stray-final-spoils-nothing": _STALE,
+    "second-final-spoils-nothing": _STALE,
+    "late-audio-spoils-nothing": Proof(("late-audio-kept",)),
+    "second-begin-is-silent": Proof(("answers-stray",)),
+    "second-begin-spoils-nothing": Proof(("restarts-on-begin",)),
+    "silence-finishes": Proof(("no-final-after-silence",)),
+    "silence-is-wordless": Proof(("babbles-in-silence",)),
+    "pause-finishes": Proof(("no-final-after-pause",), pace=REAL),
+    "pause-loses-nothing": Proof(("pause-loses",), pace=REAL),
+    "utterances-finish": Proof(("forgets-model",)),
+    "utterances-kept-apart": Proof(("echo",)),
+    "head-present": Proof(("loses-later-heads",)),
+    "tail-present": Proof(("loses-later-tails",)),
+    "pong": Proof(("no-pong",)),
+    "pong-under-load": Proof(("no-pong",)),
+    "idle-outlived": Proof(("idle-kills",), pace=3.0),
+    "fragments-joined": Proof(("no-fragments",)),
+    "close-answered": Proof(("no-close-answer",)),
+    "close-amid-speech-outlived": Proof(("stalls-of-close",)),
+    "reset-outlived": _MUTE_AFTER_RESET,
+    "half-open-outlived": Proof(("waits-for-all",), pace=REAL),
+    "empty-reset-outlived": _MUTE_AFTER_RESET,
+    "abandoned-outlived": Proof(("stalls-of-close",)),
+    "abandoned-freed": Proof(("leaks",)),
+    "wrong-path-refused": Proof(("any-path",)),
+    "wrong-key-refused": Proof(("any-key",)),
+    "plain-http-refused": Proof(("crash-page",)),
+    "one-process": Proof(("restarts",), beside=("reset",)),
+    "crowd-finishes": Proof(("third-is-silent",)),
+    "crowd-has-unique-ids": Proof(("same-id",)),
+    "crowd-kept-apart": Proof(("cross-talk",)),
+    "slow-reader-harms-nobody": Proof(("slow-reader-stalls",)),
+    "same-text-20ms-chunks": Proof(("small-chunks-lose",)),
+    "same-text-100ms-chunks": Proof(("100ms-loses",), chunk=0.2),
+    "same-text-1s-chunks": Proof(("big-chunks-lose",)),
+    "same-text-fast": Proof(("fast-loses",), pace=REAL),
+    "same-text-again": Proof(("again-loses",)),
+    "same-text-crowd": Proof(("crowd-loses",)),
+    "same-text-after-silence": Proof(("silence-loses",)),
+    "same-text-half-gain": Proof(("quiet-loses",)),
+    "random-sessions": Proof(("reset",)),
+}
+"""The proof of each requirement that binds a server, by its id."""

@@ -1,0 +1,121 @@
+"""Which requirements and scenarios a run is about, and what it would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.conformance.clips import Clips
+from pytest_realtime_asr.conformance.scenarios import Company, Scenario
+from pytest_realtime_asr.conformance.suite import Bounds
+from pytest_realtime_asr.rules import Harm, Level, Requirement
+from pytest_realtime_asr.settings import Settings
+from pytest_realtime_asr.trace import Sender
+
+STREAMS_HERE, STREAMS_ELSEWHERE = 16, 2
+_STRENGTH = list(Level)  # the strongest first
+_ONE_MORE = 0.35  # s that a session takes beside its audio, on a machine such as ours
+
+
+def requirements(settings: Settings) -> tuple[Requirement, ...]:
+    """Those of the suite, in the order in which they are judged.
+
+    Requirements that hold for every session come last, so that they see most. Raises
+    LookupError for an unknown dialect, and ValueError for a suite of another one.
+    """
+    dialect = dialects.load(settings.dialect)
+    found = dialect.requirements
+    if settings.suite is not None:
+        if settings.suite.dialect != dialect.name:
+            raise ValueError(
+                f"the suite {settings.suite.name} is for {settings.suite.dialect}, and "
+                f"the dialect is {dialect.name}"
+            )
+        found = settings.suite.select(found)
+    allowed = _STRENGTH[: _STRENGTH.index(settings.level) + 1]
+    kept = [
+        each for each in found if each.blames is Sender.SERVER and each.level in allowed
+    ]
+    return tuple(sorted(kept, key=lambda each: each.passive))
+
+
+def bounds(settings: Settings, *, here: bool) -> Bounds:
+    """What a run may do to its server, which is ``here`` where it is ours to break."""
+    if here:
+        streams = settings.max_streams or STREAMS_HERE
+        return Bounds(frozenset(Harm), streams, float("inf"))
+    streams = settings.max_streams or STREAMS_ELSEWHERE
+    harms = frozenset({Harm.SAFE, *settings.allow})
+    return Bounds(harms, streams, settings.max_audio)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a run would do; ``audio`` and ``seconds`` are in s, at the given pace."""
+
+    requirements: int
+    scenarios: int
+    held_back: Mapping[str, str]
+    audio: float
+    sessions: int
+    peak: int
+    seconds: float
+
+    def __str__(self) -> str:
+        back = f" ({len(self.held_back)} held back)" if self.held_back else ""
+        return (
+            f"{self.requirements} requirements, {self.scenarios} scenarios{back}, "
+            f"{self.audio / 60:.1f} min of audio, {self.sessions} connections, "
+            f"{self.peak} at a time, about {self.seconds:.0f} s"
+        )
+
+
+def cost(
+    scenarios: Sequence[Scenario],
+    asked: int,
+    spoken: Clips,
+    limits: Bounds,
+    *,
+    pace: float,
+) -> Cost:
+    """What the scenarios of so many requirements cost within these bounds, at most."""
+    back = {each.name: limits.refuses(each) for each in scenarios}
+    held: list[Scenario] = []
+    audio = 0.0
+    for each in scenarios:
+        if back[each.name]:
+            continue
+        if audio + each.audio(spoken) > limits.audio:
+            back[each.name] = "its audio is beyond --realtime-max-audio"
+            continue
+        audio += each.audio(spoken)
+        held.append(each)
+
+    def lasting(*company: Company) -> list[float]:
+        return [
+            (each.audio(spoken) / pace if pace else 0.0) + _ONE_MORE * each.sessions
+            for each in held
+            if each.company in company
+        ]
+
+    together = lasting(Company.TOGETHER)
+    beside = max([*together, sum(together) / limits.streams], default=0.0)
+    beside += sum(lasting(Company.APART)) / 2  # a bystander speaks at the same time
+    seconds = sum(lasting(Company.ALONE, Company.LAST))
+    seconds += max([beside, *lasting(Company.THROUGH)])
+    return Cost(
+        requirements=asked,
+        scenarios=len(held),
+        held_back={name: reason for name, reason in back.items() if reason},
+        audio=audio,
+        sessions=sum(each.sessions for each in held),
+        peak=_peak(held, limits.streams),
+        seconds=seconds,
+    )
+
+
+def _peak(held: Iterable[Scenario], streams: int) -> int:
+    together = sum(each.streams for each in held if each.company is not Company.APART)
+    apart = [each.streams for each in held if each.company is Company.APART]
+    return max([min(streams, together), *apart], default=0)

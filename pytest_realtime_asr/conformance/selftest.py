@@ -1,0 +1,184 @@
+"""The suite judges itself: each requirement passes on a sound fake, trips on a broken.
+
+Fakes share a process, each on a port of its own; one that a fault ends has a process
+for itself. Many are spoken to at the same time, faster than real time where that shows
+as much.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Self
+
+from pytest_realtime_asr import corpus, dialects, target
+from pytest_realtime_asr.conformance import clips
+from pytest_realtime_asr.conformance.proofs import PROOFS, QUICK, Proof
+from pytest_realtime_asr.conformance.results import Result, Status, result
+from pytest_realtime_asr.conformance.scenarios import scenarios
+from pytest_realtime_asr.conformance.stage import Venue
+from pytest_realtime_asr.conformance.suite import Bounds, Suite
+from pytest_realtime_asr.fake.nursery import MODEL, Nursery, Order
+from pytest_realtime_asr.loop import Loop
+from pytest_realtime_asr.rules import Harm, Requirement
+from pytest_realtime_asr.session import Limits, Plan
+from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr.transport import Access
+
+VERSION = "0.33.0"
+_KEY = "the-key-of-the-selftest"
+_CORPUS = "bundled:english"
+_STREAMS = 16
+_AT_ONCE = 8  # fakes at a time
+_LIMITS = Limits(connect=10, ready=5, silence=3.0, beyond=15)
+_ANSWER = 1.0  # s in which a refusal has to come
+_SETTLE = 0.1  # s in which nothing more should come
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What the self-test found: each requirement on the sound fake and on its fault."""
+
+    sound: Mapping[str, Result]
+    broken: Mapping[str, Result]
+
+    @property
+    def unproven(self) -> list[str]:
+        """One line for each requirement that lacks one of its two proofs."""
+        lines = []
+        for id, found in self.sound.items():
+            if found.status is not Status.SATISFIED:
+                lines.append(f"{id}: sound, yet {found.status.value}: {found.seen}")
+        for id, found in self.broken.items():
+            if found.status is not Status.VIOLATED:
+                faults = " ".join(PROOFS[id].faults)
+                lines.append(
+                    f"{id}: with {faults}, yet {found.status.value}: {found.seen}"
+                )
+        return lines
+
+    def __str__(self) -> str:
+        sound = sum(r.status is Status.SATISFIED for r in self.sound.values())
+        broken = sum(r.status is Status.VIOLATED for r in self.broken.values())
+        return (
+            f"{sound} of {len(self.sound)} requirements are satisfied by the sound "
+            f"fake, {broken} of {len(self.broken)} are violated by their fault"
+        )
+
+
+class Bench:
+    """Fakes, and suites that are held with them; to be used in a ``with`` block.
+
+    ``variety`` is the seed by which the fakes differ where sound servers may.
+    """
+
+    def __init__(self, *, variety: int | None = None) -> None:
+        self.dialect = dialects.load("vllm")
+        self._variety = variety
+        self._spoken = clips.choose(corpus.load(_CORPUS))
+        self._sessions = Loop()
+        self._stack = ExitStack()
+        self._stack.callback(self._sessions.stop)
+        self._nursery = self._stack.enter_context(Nursery(_CORPUS))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def requirements(self) -> Mapping[str, Requirement]:
+        """Those that bind a server, by id."""
+        return {
+            each.id: each
+            for each in self.dialect.requirements
+            if each.blames is Sender.SERVER
+        }
+
+    def floods(self, ids: Iterable[str]) -> bool:
+        """Whether what provokes one of these requirements floods the server."""
+        known = scenarios(self.dialect)
+        names = (name for id in ids for name in self.requirements[id].scenarios)
+        return any(known[name].harm is Harm.HEAVY for name in names)
+
+    def hold(self, ids: Iterable[str], proof: Proof) -> Callable[[], dict[str, Result]]:
+        """Begin the scenarios of these requirements on a fake with these faults.
+
+        What is given waits for them and judges.
+        """
+        wanted = [self.requirements[id] for id in ids]
+        names = {name for each in wanted for name in each.scenarios} | {*proof.beside}
+        order = Order(self.dialect.name, proof.faults, self._variety, _KEY)
+        nursery = self._nursery
+        if proof.apart:
+            nursery = self._stack.enter_context(Nursery(_CORPUS))
+        url = nursery.start(order)
+        where = target.parse(url, path=self.dialect.path)
+        plan = Plan(
+            dialect=self.dialect,
+            access=Access(where, headers={"Authorization": f"Bearer {_KEY}"}),
+            model=MODEL,
+            options={},
+            pace=proof.pace,
+            chunk=proof.chunk,
+            limits=_LIMITS,
+            secrets=(_KEY,),
+            rules=self.dialect.requirements,
+            version=VERSION,
+        )
+        suite = Suite(
+            Venue(self._sessions, plan, self._spoken, answer=_ANSWER, settle=_SETTLE),
+            scenarios(self.dialect),
+            Bounds(frozenset(Harm), _STREAMS, math.inf),
+        )
+        suite.begin(names)
+
+        def judge() -> dict[str, Result]:
+            return {
+                each.id: result(each, suite, self.dialect, version=VERSION)
+                for each in wanted
+            }
+
+        return judge
+
+
+def prove(
+    bench: Bench, ids: Iterable[str], *, tell: Callable[[str], None] = lambda text: None
+) -> dict[str, Result]:
+    """Each requirement on the fake with its fault."""
+    groups: dict[tuple[Proof, str], list[str]] = {}
+    for id in ids:
+        proof = PROOFS[id]
+        # A server that a fault ends serves for one requirement.
+        groups.setdefault((proof, id if proof.apart else ""), []).append(id)
+    # The longest first, so that none is left alone at the end; and those by themselves
+    # that flood their server, since frames of 15 MiB hold up who looks at the clock.
+    order = sorted(groups.items(), key=lambda group: group[0][0].pace)
+    calm = [each for each in order if not bench.floods(each[1])]
+    rest = [each for each in order if bench.floods(each[1])]
+
+    def hold(group: tuple[tuple[Proof, str], list[str]]) -> dict[str, Result]:
+        (proof, _), its = group
+        return bench.hold(its, proof)()
+
+    found: dict[str, Result] = {}
+    for batch, at_once in ((calm, _AT_ONCE), (rest, 1)):
+        with ThreadPoolExecutor(at_once) as pool:
+            for each in pool.map(hold, batch):
+                found |= each
+                tell(f"{len(found)} of {sum(map(len, groups.values()))} requirements")
+    return found
+
+
+def selftest(*, tell: Callable[[str], None]) -> Score:
+    """Run both proofs of every requirement; ``tell`` hears how far it has come."""
+    with Bench() as bench:
+        ids = list(bench.requirements)
+        tell(f"the sound fake: {len(ids)} requirements")
+        sound = bench.hold(ids, Proof((), pace=QUICK))()
+        broken = prove(bench, [id for id in ids if id in PROOFS], tell=tell)
+    return Score(sound, broken)

@@ -1,0 +1,195 @@
+"""vLLM's own protocol on ``/v1/realtime``, as of release 0.33 (November 2026).
+
+    server  session.created
+    client  session.update {model}                  (answered only where it is refused)
+    client  input_audio_buffer.commit               the utterance begins
+    client  input_audio_buffer.append {audio} ...   PCM16 mono 16 kHz, base64
+    server  transcription.delta {delta} ...
+    client  input_audio_buffer.commit {final: true} its audio is complete
+    server  transcription.done {text, usage}
+
+The next utterance begins with the next commit, once the last one is done. An error
+leaves the connection open. Nothing carries an id, so that utterances are told apart by
+their order alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Union
+
+import msgspec
+
+from pytest_realtime_asr.evidence import Message
+from pytest_realtime_asr.rules import Table
+from pytest_realtime_asr.trace import Sender
+
+
+class Typed(msgspec.Struct, frozen=True, tag_field="type"):
+    """An event that the protocol knows; fields beyond its own are allowed."""
+
+    @property
+    def move(self) -> str:
+        """The event's type."""
+        return str(self.__struct_config__.tag)
+
+
+class SessionUpdate(Typed, frozen=True, tag="session.update"):
+    """Client: use this model. Newer servers also take language, prompt, include."""
+
+    model: str
+
+
+class Append(Typed, frozen=True, tag="input_audio_buffer.append"):
+    """Client: more audio."""
+
+    audio: str
+
+
+class CommitEvent(Typed, frozen=True, tag="input_audio_buffer.commit"):
+    """Client: the utterance begins or, where ``final``, its audio is complete."""
+
+    final: bool = False
+
+    @property
+    def move(self) -> str:
+        """``FINISH`` or ``BEGIN``: one type, two meanings."""
+        return FINISH if self.final else BEGIN
+
+
+class SessionCreated(Typed, frozen=True, tag="session.created"):
+    """Server: the session may begin."""
+
+    id: str
+    created: int
+
+
+class SessionUpdated(Typed, frozen=True, tag="session.updated"):
+    """Server, newer than 0.33: the update was accepted."""
+
+
+class Delta(Typed, frozen=True, tag="transcription.delta"):
+    """Server: the text goes on with this; may be empty."""
+
+    delta: str
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """What the server counted for one utterance."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class Done(Typed, frozen=True, tag="transcription.done"):
+    """Server: the whole text of the utterance."""
+
+    text: str
+    usage: Tokens | None = None
+
+
+class Error(Typed, frozen=True, tag="error"):
+    """Server: a refusal or a failure, in words and as a code."""
+
+    error: str
+    code: str | None = None
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """A JSON object whose type the protocol does not know (``None``: it has none)."""
+
+    type: str | None
+    move: str = "unknown"
+
+
+class Malformed(msgspec.Struct, frozen=True):
+    """A frame that is no event: what is wrong, and whether it is JSON at all."""
+
+    reason: str
+    json: bool
+    move: str = "malformed"
+
+
+BEGIN = "input_audio_buffer.commit"
+FINISH = "input_audio_buffer.commit final"
+UPDATE = "session.update"
+APPEND = "input_audio_buffer.append"
+
+START = "opening"
+OWING = "finishing"  # the state in which a final is owed
+TABLE: Table = {
+    Sender.CLIENT: {
+        "fresh": {UPDATE: ("idle",), APPEND: ("fresh",)},
+        "idle": {UPDATE: ("idle",), APPEND: ("idle",), BEGIN: ("hearing",)},
+        "hearing": {
+            UPDATE: ("hearing",),
+            APPEND: ("hearing",),
+            BEGIN: ("hearing",),  # a second one is ignored
+            FINISH: ("finishing",),
+        },
+        "finishing": {UPDATE: ("finishing",)},
+    },
+    # An error may mean that the update was refused or that the utterance has failed.
+    Sender.SERVER: {
+        "opening": {"session.created": ("fresh",)},
+        "fresh": {"session.updated": ("fresh",), "error": ("fresh",)},
+        "idle": {"session.updated": ("idle",), "error": ("idle", "fresh")},
+        "hearing": {
+            "session.updated": ("hearing",),
+            "transcription.delta": ("hearing",),
+            "error": ("hearing", "idle", "fresh"),
+        },
+        "finishing": {
+            "session.updated": ("finishing",),
+            "transcription.delta": ("finishing",),
+            "transcription.done": ("idle",),
+            "error": ("finishing", "idle", "fresh"),
+        },
+    },
+}
+
+_EVENTS: Mapping[Sender, tuple[type[Typed], ...]] = {
+    Sender.CLIENT: (SessionUpdate, Append, CommitEvent),
+    Sender.SERVER: (SessionCreated, SessionUpdated, Delta, Done, Error),
+}
+_DECODERS = {
+    sender: msgspec.json.Decoder(Union[kinds])  # noqa: UP007
+    for sender, kinds in _EVENTS.items()
+}
+_TYPES = {
+    sender: {str(kind.__struct_config__.tag) for kind in kinds}
+    for sender, kinds in _EVENTS.items()
+}
+
+
+def parse(text: str, sender: Sender) -> Message:
+    try:
+        return _event(text, sender)
+    except msgspec.ValidationError as error:
+        return Malformed(f"a JSON value that cannot be held: {error}", json=True)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        return Malformed(f"not JSON: {error}", json=False)
+
+
+def _event(text: str, sender: Sender) -> Message:
+    try:
+        event: Message = _DECODERS[sender].decode(text)
+        return event
+    except msgspec.ValidationError as error:
+        reason = str(error)
+    # It may yet be no JSON: the decoder stops at the first thing that is wrong.
+    value = msgspec.json.decode(text)
+    if not isinstance(value, dict):
+        return Malformed(f"a JSON {type(value).__name__}, not an object", json=True)
+    kind = value.get("type")
+    if not isinstance(kind, str):
+        return Unknown(None)
+    if kind not in _TYPES[sender]:
+        return Unknown(kind)
+    return Malformed(f"{kind}: {reason}", json=True)
+
+
+def encode(event: Typed) -> str:
+    """The frame of an event."""
+    return msgspec.json.encode(event).decode()

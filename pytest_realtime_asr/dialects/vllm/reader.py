@@ -1,0 +1,107 @@
+"""The meaning of a session of vLLM's protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_realtime_asr.dialects.vllm.events import (
+    Append,
+    CommitEvent,
+    Delta,
+    Done,
+    Error,
+    SessionCreated,
+    Tokens,
+)
+from pytest_realtime_asr.evidence import Message
+from pytest_realtime_asr.timeline import (
+    Commit,
+    Event,
+    Final,
+    Heard,
+    Partial,
+    Refusal,
+    Usage,
+)
+from pytest_realtime_asr.trace import Record
+
+
+class Reader:
+    """Numbers the utterances by their order, since nothing in a frame tells them.
+
+    An utterance that an error has ended gets no final; that it has ended shows when the
+    client begins the next.
+    """
+
+    def __init__(self) -> None:
+        self.ready: int | None = None
+        self.session = ""
+        self._asked = 0  # the utterance that the client's frames belong to
+        self._told = 0  # the utterance that the server's frames belong to
+        self._samples = 0
+        self._length = 0
+        self._begun = False
+        self._failed = False  # an error came since the utterance began
+
+    def step(self, record: Record, message: Message) -> Sequence[Event]:
+        match message:
+            case Append():
+                return (self._heard(record, message),)
+            case CommitEvent(final=True):
+                if not self._begun:
+                    return ()  # it ends no utterance
+                due, woke = _times(record)
+                commit = Commit(self._asked, due, woke, record.at)
+                self._asked += 1
+                self._samples = 0
+                self._begun = False
+                return (commit,)
+            case CommitEvent():
+                if self._failed:
+                    self._told = self._asked
+                    self._length = 0
+                    self._failed = False
+                self._begun = True
+            case SessionCreated(id=session) if self.ready is None:
+                self.ready = record.at
+                self.session = session
+            case Delta(delta=added) if added:
+                partial = Partial(self._told, record.at, self._length, added)
+                self._length += len(added)
+                return (partial,)
+            case Done(text=text, usage=tokens):
+                final = Final(self._told, record.at, text, _usage(tokens))
+                self._told += 1
+                self._length = 0
+                self._failed = False
+                return (final,)
+            case Error():
+                busy = self._begun or self._told < self._asked
+                self._failed |= busy
+                item = self._told if busy else None
+                code = message.code or ""
+                return (Refusal(record.at, code, message.error, item),)
+        return ()
+
+    def _heard(self, record: Record, message: Append) -> Heard:
+        if record.span is not None:
+            samples = record.span.stop - record.span.start
+        else:
+            filler = message.audio[-2:].count("=")
+            samples = (len(message.audio) * 3 // 4 - filler) // 2
+        self._samples += samples
+        due, woke = _times(record)
+        return Heard(self._asked, self._samples, due, woke, record.at, 2 * samples)
+
+
+def _times(record: Record) -> tuple[int, int]:
+    """Due and woke; a frame that was only received has them where it arrived."""
+    due = record.at if record.due is None else record.due
+    woke = record.at if record.woke is None else record.woke
+    return due, woke
+
+
+def _usage(tokens: Tokens | None) -> Usage | None:
+    if tokens is None:
+        return None
+    return Usage(tokens.prompt_tokens, tokens.completion_tokens, tokens.total_tokens)

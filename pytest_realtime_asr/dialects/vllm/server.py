@@ -1,0 +1,91 @@
+"""The server's half of vLLM's protocol."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Sequence
+
+from pytest_realtime_asr.dialects import Reaction
+from pytest_realtime_asr.dialects.vllm.events import (
+    BEGIN,
+    FINISH,
+    TABLE,
+    UPDATE,
+    Append,
+    Delta,
+    Done,
+    Error,
+    Malformed,
+    SessionCreated,
+    SessionUpdate,
+    Tokens,
+    Unknown,
+    encode,
+    parse,
+)
+from pytest_realtime_asr.timeline import Usage
+from pytest_realtime_asr.trace import Sender
+
+
+class Server:
+    """The server's half, as vLLM 0.33 does it; a binary frame is refused politely."""
+
+    def __init__(self, models: Sequence[str]) -> None:
+        self._models = models
+        self._state = "fresh"
+
+    def open(self, session: str, created: int) -> Iterable[str]:
+        return (encode(SessionCreated(session, created)),)
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        if isinstance(frame, bytes):
+            return _refuse("invalid_frame", "Binary frames are not supported")
+        message = parse(frame, Sender.CLIENT)
+        match message:
+            case Malformed(json=False):
+                return _refuse("invalid_json", "Invalid JSON")
+            case Malformed(reason=reason):
+                missing = reason.startswith(f"{UPDATE}:")
+                code = "invalid_event" if missing else "processing_error"
+                return _refuse(code, reason)
+            case Unknown(type=kind):
+                return _refuse("unknown_event", f"Unknown event type: {kind}")
+            case SessionUpdate(model=model) if model not in self._models:
+                return _refuse("model_not_found", f"The model `{model}` does not exist")
+            case Append(audio=audio):
+                return self._append(audio)
+        moves = TABLE[Sender.CLIENT][self._state]
+        if message.move in (BEGIN, FINISH) and self._state == "fresh":
+            return _refuse("model_not_validated", "Send session.update first")
+        if message.move not in moves:
+            return Reaction()  # a final commit with nothing begun, or one too many
+        before, (self._state,) = self._state, moves[message.move]
+        return Reaction(
+            begin=self._state == "hearing" and before == "idle",
+            finish=self._state == "finishing" and before == "hearing",
+        )
+
+    def _append(self, audio: str) -> Reaction:
+        try:
+            pcm = base64.b64decode(audio, validate=True)
+        except (binascii.Error, ValueError):
+            pcm = b""
+        if not pcm or len(pcm) % 2:
+            return _refuse("invalid_audio", "Invalid audio data")
+        if self._state == "finishing":
+            return Reaction()  # lost, as the documented queue is cleared with `done`
+        return Reaction(audio=pcm)
+
+    def partial(self, added: str) -> Iterable[str]:
+        return (encode(Delta(added)),)
+
+    def final(self, text: str, usage: Usage) -> Iterable[str]:
+        self._state = "idle"
+        prompt, completion = usage.prompt or 0, usage.completion or 0
+        tokens = Tokens(prompt, completion, prompt + completion)
+        return (encode(Done(text, tokens)),)
+
+
+def _refuse(code: str, message: str) -> Reaction:
+    return Reaction(replies=(encode(Error(message, code)),))

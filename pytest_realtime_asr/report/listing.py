@@ -1,0 +1,65 @@
+"""Lists of what there is: requirements, metrics, options."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+
+from pytest_realtime_asr import frozen, metrics
+from pytest_realtime_asr.conformance import selection
+from pytest_realtime_asr.options import OPTIONS
+from pytest_realtime_asr.settings import Settings
+
+WIDTH = 80
+
+
+def listing(what: str, settings: Settings) -> list[str]:
+    """The lines of a list. ValueError where there is no such list."""
+    match what:
+        case "requirements":
+            return _requirements(settings)
+        case "metrics":
+            return _metrics()
+        case "options":
+            return _options()
+    raise ValueError(f"{what!r}; there are requirements, metrics and options")
+
+
+def _requirements(settings: Settings) -> list[str]:
+    found = selection.requirements(settings)
+    lines = []
+    for each in found:
+        interval = f" ({each.interval})" if each.interval else ""
+        lines.append(f"{each.id}  {each.level.name}{interval}")
+        lines += _under(each.title)
+        lines += _under(each.clause)
+    suites = ", ".join(frozen.names())
+    return [*lines, f"{len(found)} requirements; frozen suites: {suites}"]
+
+
+def _metrics() -> list[str]:
+    lines = []
+    for name, metric in metrics.CATALOGUE.items():
+        lines.append(f"{name}  in {metric.unit.value}")
+        lines += _under(inspect.cleandoc(metric.doc).partition("\n")[0])
+    return lines
+
+
+def _options() -> list[str]:
+    lines = []
+    for option in OPTIONS:
+        value = f"={option.metavar}" if option.metavar else ""
+        lines.append(f"{option.cli}{value}  ({option.ini}, {option.env})")
+        lines += _under(option.help)
+    return lines
+
+
+def _under(text: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent="    ",
+        subsequent_indent="    ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )

@@ -1,0 +1,39 @@
+"""Makes the pages of `docs/` that come from data; `--check` compares them instead."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.report import markdown
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def pages() -> dict[Path, str]:
+    """Each page that is made, by its file."""
+    return {DOCS / "conformance.md": markdown.conformance(dialects.load("vllm"))}
+
+
+def main() -> int:
+    """Write the pages, or name those that are not current."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    stale = [
+        file
+        for file, text in pages().items()
+        if not file.exists() or file.read_text() != text
+    ]
+    for file in stale:
+        if check:
+            print(f"{file} is not current: run tools/make_docs.py")
+        else:
+            file.write_text(pages()[file])
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Makes `docs/faults.md`: every fault of the fake against every requirement.
+
+It takes some minutes, since each fault is put to all scenarios.
+"""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pytest_realtime_asr.conformance.proofs import PROOFS, QUICK, Proof
+from pytest_realtime_asr.conformance.results import Status
+from pytest_realtime_asr.conformance.selftest import Bench
+from pytest_realtime_asr.fake.faults import FAULTS
+
+PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
+AT_ONCE = 3
+HEAD = """\
+# Faults by requirements
+
+Each fault of the fake server was put to all scenarios of the suite; the page was made
+by `tools/make_faults.py`. In **bold** are the requirements that the fault proves: these
+are broken by it in the ordinary tests and in `pytest --realtime-selftest`. Audio went
+eight times faster than real time but where a fault depends on the clock, so that a fault
+may break more on a server at its own pace.
+
+| fault | a server that ... | breaks |
+|---|---|---|
+"""
+# What ends the process ends it for all that is judged after it.
+DEADLY = {"die", "dies-of-empty", "dies-of-reset", "flood-dies", "big-frame-dies"}
+
+
+def proof(fault: str) -> Proof:
+    """The plan by which this fault shows best."""
+    for each in PROOFS.values():
+        if each.faults == (fault,):
+            return each
+    return Proof((fault,), pace=QUICK, apart=fault in DEADLY)
+
+
+def row(bench: Bench, fault: str) -> str:
+    """The line of a fault."""
+    found = bench.hold(bench.requirements, proof(fault))()
+    mine = {id for id, each in PROOFS.items() if fault in each.faults}
+    broken = [id for id, each in found.items() if each.status is Status.VIOLATED]
+    told = [f"**{id}**" if id in mine else id for id in broken]
+    missing = sum(each.status is Status.MISSING for each in found.values())
+    told += [f"({missing} could not be tried)"] if missing else []
+    print(fault, len(broken), missing, file=sys.stderr, flush=True)
+    return f"| `{fault}` | {FAULTS[fault].about} | {', '.join(told) or 'nothing'} |"
+
+
+def main() -> int:
+    """Write the page."""
+    with Bench() as bench, ThreadPoolExecutor(AT_ONCE) as pool:
+        rows = list(pool.map(lambda fault: row(bench, fault), FAULTS))
+    PAGE.write_text(HEAD + "\n".join(rows) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
