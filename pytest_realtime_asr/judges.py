@@ -720,9 +720,12 @@ def not_early(evidence: Evidence) -> Outcome:
 
     Utterances end in their order, so that a text belongs to none of the first n once n
     finals have come; to which of the others it does is not known where frames cross.
+    Nor is it after a frame by hand, which may have ended an utterance.
     """
     judged = False
     for place, part in enumerate(evidence.parts):
+        if _by_hand(part):
+            continue
         latest, finals = -1, 0
         for event in part.timeline.events:
             if isinstance(event, Heard):

@@ -154,7 +154,7 @@ LAW: dict[str, set[str]] = {
     # top
     "report": set(),
     "report.transcript": {"trace"},
-    "report.junit": {"budgets", "ledger", "metrics"},
+    "report.junit": {"budgets", "ledger", "metrics", "rules"},
     "report.jsonl": {"ledger"},
     "report.terminal": {"budgets", "ledger", "metrics.accuracy"},
     "report.progress": set(),

@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 
 import pytest
@@ -739,17 +739,19 @@ def test_nothing_is_done_to_a_connection_that_is_gone(
         asyncio.run(talk())
 
 
-def test_a_mistake_of_our_own_is_no_end_of_the_connection() -> None:
-    def parts() -> Iterator[str]:
-        yield "one"
-        raise AttributeError("two")
+def test_a_fault_is_no_end_of_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def faulty() -> str:
+        raise AttributeError("ours")
 
     async def talk() -> None:
         async with wired(url) as wire:
-            with pytest.raises(AttributeError, match="two"):
-                await wire.send_fragments(parts())
+            with monkeypatch.context() as patch:
+                patch.setattr(wire._connection, "recv", faulty)
+                with pytest.raises(AttributeError, match="ours"):
+                    await wire.receive()
+            assert await said(wire, "still here") == "still here"
 
-    with serving() as url:
+    with serving(echo) as url:
         asyncio.run(talk())
 
 

@@ -1,22 +1,25 @@
 """Random scripts: Hypothesis writes them by the table of the dialect.
 
-A script is written as a whole before it is played. So what Hypothesis draws depends on
-nothing that a server does or on when it does it, as Hypothesis needs it to be. With the
-first script that fails it is done: its shrinker thinks in choices and not in steps, and
-where each try takes a good part of a second it does not come to an end.
+A script is written as a whole before it is played. So what is drawn depends on nothing
+that a server does or on when it does it, and a seed always writes the same.
+
+Hypothesis only writes. To shorten a script that fails it would try its choices and not
+steps, and where each try takes a good part of a second that does not come to an end.
 """
 
 from __future__ import annotations
 
 import sys
-import tempfile
-import threading
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from typing import Any
 
 import hypothesis
-from hypothesis import HealthCheck, Phase, Verbosity, configuration, settings
+from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis import strategies as st
+from hypothesis.internal.conjecture.providers import (
+    AVAILABLE_PROVIDERS,
+    HypothesisProvider,
+)
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -35,57 +38,26 @@ STEPS = 12  # of a script, which then ends with a whole utterance
 _CHUNK = 4800  # samples at most
 _LAST = 0.5  # s of audio in the utterance at the end
 _PAUSE, _LINGER = 0.005, 0.3  # s
-
-# After ten scripts Hypothesis makes variations of what it has; new ones find more, so
-# that it is asked again and again for a few.
-_HOW = settings(
-    max_examples=12,
-    stateful_step_count=STEPS,
-    database=None,
-    deadline=None,
-    derandomize=False,
-    phases=(Phase.generate,),
-    suppress_health_check=list(HealthCheck),
-    verbosity=Verbosity.quiet,
-    print_blob=False,
-)
+_BACKEND = "pytest_realtime_asr"
 
 
-class Enough(BaseException):
-    """No more scripts are wanted; no Exception, since Hypothesis would take that up."""
+class Draws(HypothesisProvider):
+    """Draws whole numbers evenly, and each script by itself.
 
-
-class _Nowhere:
-    """Lets Hypothesis keep what it keeps on disk in a folder that is removed.
-
-    Even without a database it keeps there what it reads in the sources of the project.
-    The place is one for the whole process, so that several searches share the folder.
+    Hypothesis' own way takes one in twenty from the sources of all modules that happen
+    to be loaded, which it keeps on disk, and most scripts would be variations of one.
     """
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._stack = ExitStack()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._inside:
-                home = configuration.storage_directory(intent_to_write=False)
-                # Older versions give the path itself.
-                before = str(getattr(home, "path", home))
-                folder = self._stack.enter_context(tempfile.TemporaryDirectory())
-                self._stack.callback(configuration.set_hypothesis_home_dir, before)
-                configuration.set_hypothesis_home_dir(folder)
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._stack.close()
+    def draw_integer(
+        self, min_value: int | None = None, max_value: int | None = None, **_: Any
+    ) -> int:
+        assert self._cd is not None
+        assert min_value is not None
+        assert max_value is not None
+        return self._cd._random.randint(min_value, max_value)
 
 
-_NOWHERE = _Nowhere()
+AVAILABLE_PROVIDERS[_BACKEND] = f"{Draws.__module__}.{Draws.__name__}"
 
 
 class _Writer(RuleBasedStateMachine):
@@ -220,23 +192,31 @@ class _Writer(RuleBasedStateMachine):
 
 
 def write(
-    words: Grammar,
-    pcm: bytes,
-    show: Callable[[Script], None],
-    *,
-    seed: int | str,
-    turns: int,
-) -> None:
-    """Show scripts of one seed, so many turns of a few, or until `Enough` is raised.
+    words: Grammar, pcm: bytes, *, seed: int | str, count: int
+) -> tuple[Script, ...]:
+    """So many scripts of one seed, or a few less where some are the same.
 
-    ``pcm`` is speech at the dialect's rate. It blocks, and is not for a loop.
+    ``pcm`` is speech at the dialect's rate. It takes a while, and is not for a loop.
     """
+    scripts: dict[Script, None] = {}
 
     class Writer(_Writer):
         def __init__(self) -> None:
-            super().__init__(words, pcm, show)
+            super().__init__(words, pcm, lambda script: scripts.setdefault(script))
 
-    with _NOWHERE, suppress(Enough):
-        for turn in range(turns):
-            sown = hypothesis.seed(f"{seed} {turn}")(Writer)
-            run_state_machine_as_test(sown, settings=_HOW)
+    run_state_machine_as_test(
+        hypothesis.seed(str(seed))(Writer),
+        settings=settings(
+            max_examples=count,
+            stateful_step_count=STEPS,
+            backend=_BACKEND,
+            database=None,
+            deadline=None,
+            derandomize=False,
+            phases=(Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+            verbosity=Verbosity.quiet,
+            print_blob=False,
+        ),
+    )
+    return tuple(scripts)

@@ -302,6 +302,9 @@ def _left(part: Part) -> Wrong | None:
         # One that is about to close, having said why, need not read on.
         return None if part.timeline.refusals else Wrong(Kind.SILENT, why)
     if end.how is Ending.CLOSED_BY_PEER or (end.how is Ending.BROKEN and not end.code):
+        # What a frame by hand may lead to is judged by a requirement of its own.
+        if any(record.raw for record in part.trace.records):
+            return None
         if not isinstance(judges.explained_close(Evidence((part,))), Violated):
             return None
         return Wrong(Kind.LEFT, f"the session was ended without a word: {why}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -453,12 +452,8 @@ async def _random(stage: Stage) -> None:
         raise NotRun("--realtime-fuzz=N plays N random sessions")
     clip = stage.clips.first
     speech = replace(clip, source=await stage.audio(clip))
-    over = threading.Event()
     async with stage.among_others():
-        try:
-            found = await asyncio.to_thread(search, venue, speech, over)
-        finally:
-            over.set()
+        found = await search(venue, speech)
     stage.take(found)
 
 

@@ -188,9 +188,9 @@ def test_a_broken_must_fails_with_its_evidence(
             "  scenarios: utterances",
             "  trace: *.jsonl",
             "  session sess-* (utterances)",
-            '*> * <- {"type":"transcription.done",*',
-            "*audio, * frames, * samples of open-door",
-            "*== closed by us 1000*",
+            '*>*server  {"type":"transcription.done",*',
+            "*audio: open-door, * s, in * frames until * s",
+            "*closed by us, code 1000",
             "again: pytest --realtime-target=* -k *one-final*",
         ]
     )

@@ -228,6 +228,44 @@ def test_the_text_of_an_error(served: Served) -> None:
     assert (path in text) is served.bare
 
 
+def violated(served: Served, folder: Path, *words: str) -> set[str]:
+    """The requirements that the packaged suite finds broken."""
+    (folder / "pytest.ini").write_text(INI)
+    command = [sys.executable, "-m", "pytest", f"--realtime-target={served.url}"]
+    command += ["--realtime-conformance", "--realtime-timeout=5s", "--realtime-pace=4"]
+    command += ["--realtime-report=conformance:out.json", "-p", "no:cacheprovider"]
+    subprocess.run([*command, *words], cwd=folder, timeout=240, capture_output=True)
+    rows = json.loads((folder / "out.json").read_text())["requirements"]
+    return {row["id"] for row in rows if row["status"] == "violated"}
+
+
+# What every release breaks, and what was mended with the next.
+ALWAYS = {
+    "stray-final-spoils-nothing",
+    "second-final-spoils-nothing",
+    "update-wrong-type-refused",
+    "foreign-characters-refused",
+    "binary-answered",
+    "closes-are-explained",
+}
+BARE = {"paths-removed"}
+OLD = {
+    "early-final-spoils-nothing",
+    "early-commit-has-no-effect",
+    "unknown-model-refused",
+    "lone-surrogates-outlived",
+}
+CODES = {"update-without-model-code", "unknown-model-code"}
+
+
+def test_what_the_suite_finds(served: Served, tmp_path: Path) -> None:
+    wanted = ALWAYS | (BARE if served.bare else set()) | (OLD if served.old else set())
+    assert violated(served, tmp_path) == wanted
+    if served.old:  # held to what came with later releases
+        later = ("--realtime-server-version=0.33.0", "-k", "code")
+        assert violated(served, tmp_path, *later) == CODES
+
+
 def test_a_final_without_a_begin_ends_the_next_utterance(served: Served) -> None:
     with session(served) as live:
         assert answer(live, UPDATE, FINAL) is None
