@@ -451,6 +451,62 @@ def kept_apart(*roles: str, later: bool = False) -> Trial:
     return judge
 
 
+def in_time(role: str, trial: Trial) -> Trial:
+    """A judge that takes of a role only sessions whose misuse was heard in time.
+
+    That is so where it was followed by a frame that the server refuses, and that
+    refusal came before the first final: frames are heard in their order.
+    """
+
+    def judge(evidence: Evidence) -> Outcome:
+        if missing := absent(evidence, role):
+            return missing
+        kept = [p for p in evidence.parts if p.role != role or _before_final(p)]
+        if not any(part.role == role for part in kept):
+            return Undecided("the final came before the rest was heard")
+        outcome = trial(replace(evidence, parts=tuple(kept)))
+        if not isinstance(outcome, Violated):
+            return outcome
+        return replace(outcome, part=evidence.index(kept[outcome.part]))
+
+    return judge
+
+
+def _before_final(part: Part) -> bool:
+    final, refusals = part.timeline.final, part.timeline.refusals
+    return final is not None and bool(refusals) and refusals[0].at < final.at
+
+
+def keeps_begin(role: str) -> Trial:
+    """The text of a long utterance begins with what was said first in it.
+
+    What is said first is the clip that is spoken most.
+    """
+
+    def judge(evidence: Evidence) -> Outcome:
+        if missing := absent(evidence, role):
+            return missing
+        known = list(yardsticks(evidence).values())
+        if not known:
+            return _NO_USE
+        first = known[0]
+        for part in evidence.role(role):
+            text = part.text(0)
+            if text is None:
+                return Undecided(f"no final came: {why(part)}")
+            head = first.heard(text)[: first.words + 1]
+            found = (Counter(first.heard(first.text)) & Counter(head)).total()
+            if 2 * found < first.words:
+                return Violated(
+                    f"{text[:120]!r} begins without {first.text!r}",
+                    (),
+                    evidence.index(part),
+                )
+        return Satisfied()
+
+    return judge
+
+
 def _foreign(own: Yardstick, other: Yardstick) -> Counter[str]:
     """The words of another clip that a clip never has when it is spoken alone."""
     usual = set(other.heard(" ".join(own.repeats)))

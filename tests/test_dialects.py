@@ -871,10 +871,10 @@ def begins(role: str) -> Proof:
     )
 
 
-def kept_apart(role: str) -> Proof:
+def kept_apart(role: str, before: Sequence[Frame] = (UPDATE,)) -> Proof:
     return proof(
-        [*ALONE, spoke(role, FIRST.text, SECOND.text)],
-        [*ALONE, spoke(role, FIRST.text, BOTH.text)],
+        [*ALONE, spoke(role, FIRST.text, SECOND.text, before=before)],
+        [*ALONE, spoke(role, FIRST.text, BOTH.text, before=before)],
         "'turn right and stop open the front door' was heard for 'open the front door'",
     )
 
@@ -1084,7 +1084,14 @@ PROVOKED: Mapping[str, Proof] = {
     "stray-final-spoils-nothing": same_text("stray-final"),
     "second-final-spoils-nothing": same_text("second-final"),
     "second-begin-spoils-nothing": begins("second-begin"),
-    "late-audio-spoils-nothing": kept_apart("late-audio"),
+    "late-audio-spoils-nothing": kept_apart(
+        "late-audio", before=(UPDATE, Hand(UNKNOWN), error("unknown_event"))
+    ),
+    "long-keeps-its-begin": proof(
+        [*ALONE, spoke("35s", f"{FIRST.text} and what else was said")],
+        [*ALONE, spoke("35s", f"what else was said in the time after it {FIRST.text}")],
+        "'what else was said in the time after it turn right and stop' begins without",
+    ),
     "utterances-kept-apart": kept_apart("utterances"),
     "crowd-kept-apart": kept_apart("crowd"),
     "pause-loses-nothing": proof(

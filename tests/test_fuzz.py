@@ -6,10 +6,8 @@ for what does not come; where one is sound, the five seconds of every run.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -47,11 +45,11 @@ from pytest_realtime_asr.conformance.script import (
 from pytest_realtime_asr.conformance.search import search
 from pytest_realtime_asr.conformance.stage import FUZZ, Limited, Venue
 from pytest_realtime_asr.conformance.suite import Bounds, Suite
-from pytest_realtime_asr.dialects import Reaction, Server
+from pytest_realtime_asr.dialects import Reaction
 from pytest_realtime_asr.evidence import Evidence, Gauges
 from pytest_realtime_asr.fake import faults
 from pytest_realtime_asr.fake.faults import FAULTS, Fault
-from pytest_realtime_asr.fake.machine import World, Wrapped
+from pytest_realtime_asr.fake.machine import Wrapped
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.rules import Harm
@@ -95,26 +93,14 @@ def found(
 ) -> Evidence:
     """What a search gives."""
     there = venue(loop, url, fuzz=sessions, seed=seed)
-    return search(
-        replace(there, plan=replace(there.plan, model=model)),
-        SPOKEN.first,
-        threading.Event(),
-        limit=limit,
-        shortening=shortening,
-    )
+    there = replace(there, plan=replace(there.plan, model=model))
+    return loop.run(search(there, SPOKEN.first, limit=limit, shortening=shortening))
 
 
-def written(seed: int | str, count: int = FUZZ, words: Grammar = WORDS) -> list[Script]:
-    """The first different scripts of a seed."""
-    scripts: dict[Script, None] = {}
-
-    def show(script: Script) -> None:
-        if len(scripts) == count:
-            raise fuzz.Enough
-        scripts[script] = None
-
-    fuzz.write(words, CLIP.audio.pcm, show, seed=seed, turns=count)
-    return list(scripts)
+def written(
+    seed: int | str, count: int = FUZZ, words: Grammar = WORDS
+) -> tuple[Script, ...]:
+    return fuzz.write(words, CLIP.audio.pcm, seed=seed, count=count)
 
 
 # Scripts
@@ -573,15 +559,6 @@ def test_a_server_that_limits_its_clients_is_not_blamed(loop: Loop) -> None:
         found(loop, url)
 
 
-def test_it_ends_when_it_is_told_to(loop: Loop) -> None:
-    over = threading.Event()
-    over.set()
-    with faking() as (url, fake):
-        there = venue(loop, url, fuzz=5)
-        assert search(there, SPOKEN.first, over) == Evidence(())
-        assert not fake.traces()
-
-
 def test_nothing_is_printed(loop: Loop, capfd: pytest.CaptureFixture[str]) -> None:
     with faking("silent-close", final_delay=0.005) as (url, _):
         assert found(loop, url, seed=6, shortening=0.0).findings
@@ -644,25 +621,3 @@ def test_nothing_is_left_on_disk(pytester: pytest.Pytester) -> None:
         )
     run.assert_outcomes(passed=2, deselected=len(VLLM.requirements) - 3)
     assert not (pytester.path / ".hypothesis").exists()
-
-
-def test_it_is_no_task_of_the_loop(loop: Loop) -> None:
-    """What waits on the loop goes on while scripts are played."""
-
-    async def beside() -> int:
-        ticks = 0
-        with faking(final_delay=0.005) as (url, _):
-            there = venue(loop, url, fuzz=2, seed=1)
-            over = threading.Event()
-            task = asyncio.create_task(
-                asyncio.to_thread(search, there, SPOKEN.first, over)
-            )
-            while not task.done():
-                await asyncio.sleep(0.01)
-                ticks += 1
-        return ticks
-
-    assert loop.run(beside()) > 3
-
-
-_ = Server, World

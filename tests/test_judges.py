@@ -1142,3 +1142,36 @@ LAST = spoke("last", "a")
 )
 def test_unbroken(part: Part, gauges: list[Gauges], found: Found) -> None:
     check(judges.unbroken, there(part, gauges=gauges), found)
+
+
+# What was heard in time, and the begin of what is long
+
+
+def test_what_came_too_late_is_not_judged() -> None:
+    refused = (UPDATE, Hand(UNKNOWN), error("unknown_event"))
+    late = spoke("late", FIRST.text, BOTH.text)
+    early = spoke("late", FIRST.text, BOTH.text, before=refused)
+    judge = judges.in_time("late", judges.kept_apart("late"))
+    assert judge(Evidence((*ALONE, late))) == Undecided(
+        "the final came before the rest was heard"
+    )
+    found = judge(Evidence((*ALONE, late, early)))
+    assert isinstance(found, Violated)
+    assert found.part == len(ALONE) + 1
+    unlost = spoke("late", None, before=refused)
+    assert isinstance(judge(Evidence((*ALONE, unlost))), Undecided)
+    assert isinstance(judge(Evidence(ALONE)), Undecided)
+
+
+def test_the_begin_of_what_is_long() -> None:
+    judge = judges.keeps_begin("35s")
+
+    def of(text: str | None, *others: Part) -> Outcome:
+        return judge(Evidence((*others, spoke("35s", text))))
+
+    assert of(f"{FIRST.text} {SECOND.text}", *ALONE) == Satisfied()
+    assert of("turn and go on and on", *ALONE) == Satisfied()
+    assert isinstance(of(SECOND.text, *ALONE), Violated)
+    assert isinstance(of(None, *ALONE), Undecided)
+    assert isinstance(of(FIRST.text), Undecided)
+    assert isinstance(judge(Evidence(ALONE)), Undecided)

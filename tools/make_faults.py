@@ -22,8 +22,8 @@ HEAD = """\
 Each fault of the fake server was put to all scenarios of the suite; the page was made
 by `tools/make_faults.py`. In **bold** are the requirements that the fault proves: these
 are broken by it in the ordinary tests and in `pytest --realtime-selftest`. Audio went
-eight times faster than real time but where a fault depends on the clock, so that a fault
-may break more on a server at its own pace.
+eight times faster than real time but where a fault depends on the clock, so that it may
+break more at its own pace.
 
 | fault | a server that ... | breaks |
 |---|---|---|

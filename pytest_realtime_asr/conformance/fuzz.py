@@ -51,10 +51,10 @@ class Draws(HypothesisProvider):
     def draw_integer(
         self, min_value: int | None = None, max_value: int | None = None, **_: Any
     ) -> int:
-        assert self._cd is not None
+        assert self._random is not None
         assert min_value is not None
         assert max_value is not None
-        return self._cd._random.randint(min_value, max_value)
+        return self._random.randint(min_value, max_value)
 
 
 AVAILABLE_PROVIDERS[_BACKEND] = f"{Draws.__module__}.{Draws.__name__}"

@@ -279,7 +279,7 @@ def judged(
         if gauges.lost:
             return Wrong(Kind.GONE, f"the server is gone: {gauges.lost}")
     for part in evidence.role(ROLE):
-        if (wrong := _left(part)) is not None:
+        if (wrong := _left(part, taken)) is not None:
             return wrong
         if part.trace.end.how is Ending.CLOSED_BY_US and owes(words, taken, part.trace):
             return Wrong(
@@ -291,7 +291,7 @@ def judged(
     return None
 
 
-def _left(part: Part) -> Wrong | None:
+def _left(part: Part, taken: Script) -> Wrong | None:
     """How the server ended a session, if it was not as it may."""
     end, why = part.trace.end, judges.why(part)
     if end.how is Ending.CLOSED_BY_US:
@@ -302,8 +302,8 @@ def _left(part: Part) -> Wrong | None:
         # One that is about to close, having said why, need not read on.
         return None if part.timeline.refusals else Wrong(Kind.SILENT, why)
     if end.how is Ending.CLOSED_BY_PEER or (end.how is Ending.BROKEN and not end.code):
-        # What a frame by hand may lead to is judged by a requirement of its own.
-        if any(record.raw for record in part.trace.records):
+        # What foreign frames may lead to is judged by requirements of their own.
+        if any(step.foreign for step in frames(taken)):
             return None
         if not isinstance(judges.explained_close(Evidence((part,))), Violated):
             return None

@@ -112,6 +112,7 @@ PROOFS: Mapping[str, Proof] = {
     "silence-is-wordless": Proof(("babbles-in-silence",)),
     "pause-finishes": Proof(("no-final-after-pause",), pace=REAL),
     "pause-loses-nothing": Proof(("pause-loses",), pace=REAL),
+    "long-keeps-its-begin": Proof(("forgets-old",)),
     "utterances-finish": Proof(("forgets-model",)),
     "utterances-kept-apart": Proof(("echo",)),
     "head-present": Proof(("loses-later-heads",)),

@@ -834,7 +834,8 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         MUST,
         HARM + "; " + _bug("FunASR#630"),
         judges.both(
-            judges.finishes("late-audio"), judges.kept_apart("late-audio", later=True)
+            judges.finishes("late-audio"),
+            judges.in_time("late-audio", judges.kept_apart("late-audio", later=True)),
         ),
         scenarios=("alone", "late-audio"),
     ),
@@ -885,6 +886,14 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _bug("WhisperLiveKit#234", "vllm#35863"),
         judges.joined("pause"),
         scenarios=("alone", "pause"),
+    ),
+    Requirement(
+        "long-keeps-its-begin",
+        "of a long utterance the begin is in the text",
+        SHOULD,
+        _bug("WhisperFusion#26", "WhisperLiveKit#372"),
+        judges.keeps_begin("35s"),
+        scenarios=("alone", "35s"),
     ),
     # Several utterances
     Requirement(
