@@ -722,21 +722,29 @@ def _result(item: pytest.Item) -> Mapping[str, object] | None:
 # What the controller prints
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    lines = [f"realtime: {server}"] if (server := _server(config)) else []
+    if _conformance(config) and config.getoption("numprocesses", None):
+        lines += _plan(config, None)  # what is collected, only the workers know
+    return lines
+
+
+def _server(config: pytest.Config) -> str:
+    """The server under test, if this run is about one."""
     target = _given(config, "target")
     asked = bool(config.getoption("realtime_target"))
     if flag(_given(config, "plan")):
-        return None  # it sends nothing
+        return ""  # it sends nothing
     if not asked and (not target or target in FAKES):
-        return f"realtime: {target}" if target else None
+        return target
     from pytest_realtime_asr.report import summary
 
     # One that is always there is not asked: this run may have nothing to do with it.
     if not asked:
-        return f"realtime: {summary.shown(target)}"
+        return summary.shown(target)
     run = _judging(config).run
     try:
-        return f"realtime: {summary.introduce(run, _url(config, target))}"
+        return summary.introduce(run, _url(config, target))
     except LookupError as error:
         raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
 
@@ -754,23 +762,21 @@ def pytest_report_collectionfinish(
     asked = list(filter(_is_suite, items))
     if not asked:
         return []
-    return _plan(config, asked, whole=flag(_given(config, "plan")))
+    marks = [m for item in asked for m in item.iter_markers("realtime_requirement")]
+    return _plan(config, [mark.kwargs["scenario"].split(" ") for mark in marks])
 
 
-def _plan(
-    config: pytest.Config, items: Sequence[pytest.Item], *, whole: bool
-) -> list[str]:
+def _plan(config: pytest.Config, scenarios: list[list[str]] | None) -> list[str]:
+    """The plan for requirements with these scenarios, or for all of the suite."""
     from pytest_realtime_asr.report import planning
 
-    marks = [
-        mark.kwargs
-        for item in items
-        for mark in item.iter_markers("realtime_requirement")
-    ]
     settings = _settings(config)
     target = config.getoption("realtime_target") or settings.target
+    whole = flag(_given(config, "plan"))
     try:
-        return planning.lines(settings, _loaded(config), marks, target, whole=whole)
+        return planning.lines(settings, _loaded(config), scenarios, target, whole=whole)
+    except LookupError as error:
+        raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -691,6 +691,7 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
 GIVEN: dict[str, dict[str, Any]] = {"any-key": {"key": "a key of a server"}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHOWS)
 def test_fault(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "IDLE", BRIEF)
@@ -758,11 +759,13 @@ DEADLY: dict[str, Callable[[Place], Awaitable[None]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DEADLY)
 def test_deadly_fault(name: str) -> None:
     assert dies(name, talk=DEADLY[name])
 
 
+@pytest.mark.slow
 def test_sound_server_dies_of_nothing() -> None:
     async def everything(place: Place) -> None:
         for talk in DEADLY.values():

@@ -244,6 +244,7 @@ LAW: dict[str, set[str]] = {
     "conformance.selection": {
         "conformance.clips",
         "conformance.scenarios",
+        "conformance.stage",
         "conformance.suite",
         "dialects",
         "rules",

@@ -45,6 +45,7 @@ def test_its_fault_violates_it(broken: Mapping[str, Result], id: str) -> None:
     assert found.status is Status.VIOLATED, found.told
 
 
+@pytest.mark.slow
 def test_the_sound_fake_satisfies_all(bench: Bench) -> None:
     found = bench.hold(BINDING, Proof((), pace=QUICK))()
     assert [each.told for each in found.values() if each.seen] == []
@@ -60,6 +61,7 @@ def test_no_requirement_trips_on_what_a_sound_server_may_do(seed: int) -> None:
     assert [each.told for each in blamed if each.seen] == []
 
 
+@pytest.mark.slow
 def test_the_score_names_what_is_not_proven(bench: Bench) -> None:
     sound = bench.hold(["first-event", "order"], Proof(("created-twice",)))()
     broken = bench.hold(["first-event", "order"], Proof(()))()

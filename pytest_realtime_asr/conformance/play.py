@@ -165,6 +165,9 @@ async def play(venue: Venue, words: Grammar, script: Script, *, limit: float) ->
         evidence = await stage.close()
     taken = tuple(playing.taken)
     wrong = judged(words, taken, evidence, limit=limit)
+    silent = wrong is not None and wrong.kind is Kind.SILENT
+    if silent and not (taken and isinstance(taken[-1], Await)):
+        taken += (Await(words.ends[0]),)  # what came last made it owe an end again
     return Played(taken, evidence, wrong, playing.slowest)
 
 

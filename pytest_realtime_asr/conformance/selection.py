@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance.clips import Clips
 from pytest_realtime_asr.conformance.scenarios import Company, Scenario
+from pytest_realtime_asr.conformance.stage import FUZZ
 from pytest_realtime_asr.conformance.suite import Bounds
 from pytest_realtime_asr.rules import Harm, Level, Requirement
 from pytest_realtime_asr.settings import Settings
@@ -48,6 +49,13 @@ def bounds(settings: Settings, *, here: bool) -> Bounds:
     streams = settings.max_streams or STREAMS_ELSEWHERE
     harms = frozenset({Harm.SAFE, *settings.allow})
     return Bounds(harms, streams, settings.max_audio)
+
+
+def fuzz(settings: Settings, *, here: bool) -> int:
+    """How many random sessions are played."""
+    if settings.fuzz is not None:
+        return settings.fuzz
+    return FUZZ if here else 0
 
 
 @dataclass(frozen=True, slots=True)

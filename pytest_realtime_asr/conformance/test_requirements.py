@@ -80,7 +80,12 @@ def _suite(request: pytest.FixtureRequest, realtime: Realtime, corpus: Corpus) -
         # Where the fixture starts the server, it is ours to break.
         here = realtime.plan.access.target.loopback or not settings.target
         venue = Venue(
-            run.loop, realtime.plan, spoken, answer=min(_ANSWER, settings.timeout)
+            run.loop,
+            realtime.plan,
+            spoken,
+            answer=min(_ANSWER, settings.timeout),
+            fuzz=selection.fuzz(settings, here=here),
+            seed=config.getoption("--hypothesis-seed", default=None),
         )
         config.stash[_SUITE] = Suite(
             venue,

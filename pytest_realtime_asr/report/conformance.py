@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -171,10 +172,17 @@ def _by_cause(status: Status, results: Sequence[Result]) -> list[str]:
 
 
 def _grouped(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:
+    """The results by their cause, each cause in the words of the first of them."""
     groups: dict[str, list[Result]] = {}
     for each in results:
-        groups.setdefault(each.stale or each.seen, []).append(each)
-    return list(groups.items())
+        groups.setdefault(_cause(each), []).append(each)
+    return [(group[0].stale or group[0].seen, group) for group in groups.values()]
+
+
+def _cause(result: Result) -> str:
+    """What was seen but for numbers, and for what had arrived until then."""
+    what = (result.stale or result.seen).partition("; had arrived")[0]
+    return re.sub(r"\d[\d.]*|'[^']*'", "#", what)
 
 
 def _wrapped(line: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pytest_realtime_asr import dialects, target
 from pytest_realtime_asr.conformance import clips, selection
@@ -17,22 +17,26 @@ _HEAD = f"  {'scenario':26} {'harm':10} {'company':9} {'conn':>4} {'audio':>7}  
 def lines(
     settings: Settings,
     corpus: Corpus,
-    marks: Sequence[Mapping[str, str]],
+    scenarios_of: Sequence[Sequence[str]] | None,
     where: str,
     *,
     whole: bool,
 ) -> list[str]:
-    """One line on the requirements of these marks; the ``whole`` plan has a table.
+    """One line on requirements, by their scenarios; the ``whole`` plan has a table.
 
-    ``where`` is the target, empty where a fixture gives it. Raises ValueError.
+    ``scenarios_of`` has those of each requirement, ``None`` for the whole suite.
+    ``where`` is the target, empty where a fixture gives it. Raises ValueError, and
+    LookupError for an unknown dialect.
     """
     dialect = dialects.load(settings.dialect)
-    asked = {name for mark in marks for name in mark["scenario"].split(" ")}
+    if scenarios_of is None:
+        scenarios_of = [each.scenarios for each in selection.requirements(settings)]
+    asked = {name for names in scenarios_of for name in names}
     chosen = [each for name, each in scenarios(dialect).items() if name in asked]
     spoken = clips.choose(corpus)
     here = not where or where in FAKES or _loopback(where, dialect.path)
     limits = selection.bounds(settings, here=here)
-    cost = selection.cost(chosen, len(marks), spoken, limits, pace=settings.pace)
+    cost = selection.cost(chosen, len(scenarios_of), spoken, limits, pace=settings.pace)
     suite = settings.suite.name if settings.suite else f"{dialect.name}, newest"
     told = [f"realtime conformance: {suite}: {cost}"]
     if not whole:

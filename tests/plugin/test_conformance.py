@@ -82,7 +82,12 @@ def test_it_passes_in_several_workers(project: Project, mode: str) -> None:
     outcomes = result.parseoutcomes()
     assert set(outcomes) == {"passed"}
     assert outcomes["passed"] > 8
-    result.stdout.fnmatch_lines([f"{outcomes['passed']} requirements: * satisfied"])
+    result.stdout.fnmatch_lines(
+        [
+            "realtime conformance: vllm, newest: * requirements, *",
+            f"{outcomes['passed']} requirements: * satisfied",
+        ]
+    )
 
 
 def test_what_is_collected(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
