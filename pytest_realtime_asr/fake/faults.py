@@ -705,7 +705,7 @@ def _on_audio(**change: object) -> Wrap:
 
 def _sets_up(frame: str | bytes, world: World) -> bool:
     """Whether this frame is called like one that sets a session up."""
-    known = {event(each).get("type") for each in world.configure()}
+    known = [event(each).get("type") for each in world.configure()]
     return event(frame).get("type") in known
 
 
