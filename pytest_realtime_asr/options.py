@@ -121,7 +121,7 @@ OPTIONS = (
     ),
     Option(
         "fuzz",
-        "how many random sessions the suite plays (default 15 on this machine, else 0)",
+        "how many random sessions the suite plays (default 8 on this machine, else 0)",
         metavar="N",
     ),
     Option("plan", "say what the suite would do and cost, and send nothing", flag=True),

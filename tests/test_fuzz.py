@@ -18,6 +18,7 @@ import pytest
 from servers import CLIP, CREATED, VLLM, faking, plain, plan, serving
 from sessions import APPEND, BEGIN, FINISH, NO_JSON, UPDATE, done, error, mixed, part
 from sessions import trace_of as traced
+from websockets.http11 import Request, Response
 
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.conformance import clips, fuzz
@@ -332,6 +333,20 @@ def test_what_was_wrong(evidence: Evidence, kind: Kind | None, what: str) -> Non
         assert what in wrong.what
 
 
+@pytest.mark.parametrize(
+    "ending",
+    [
+        {"how": Ending.CLOSED_BY_PEER, "code": 1011},
+        {"how": Ending.BROKEN},
+        {"how": Ending.DEADLINE, "reason": "it did not take a frame"},
+    ],
+)
+def test_a_session_may_end_of_what_is_foreign(ending: dict[str, Any]) -> None:
+    evidence = played(NO_JSON, **ending)
+    assert judged(WORDS, (BAD,), evidence, limit=5.0) is None
+    assert judged(WORDS, (Send(NO_JSON),), evidence, limit=5.0) is not None
+
+
 # What is written
 
 
@@ -416,8 +431,6 @@ def more(monkeypatch: pytest.MonkeyPatch) -> Iterable[dict[str, Fault]]:
         (4, ("tolerant",), None),
         (5, ("lenient",), None),
         (6, ("closes-on-error",), None),
-        # What comes of malformed frames is judged by itself.
-        (7, ("silent-close",), None),
     ],
 )
 def test_a_sound_server_is_not_blamed(
@@ -429,11 +442,11 @@ def test_a_sound_server_is_not_blamed(
 ) -> None:
     more["lenient"] = Fault("lenient", "takes what it can", Lenient)
     with faking(*names, final_delay=0.005, variety=variety) as (url, fake):
-        evidence = found(loop, url, seed=seed, sessions=10, limit=5.0)
+        evidence = found(loop, url, seed=seed, sessions=8, limit=5.0)
         assert evidence.findings == ()
         (it,) = evidence.role(ROLE)
         assert all(r.raw for r in it.trace.records if r.sender is Sender.CLIENT)
-        assert len(fake.traces()) == 2 * len(written(seed, 10))
+        assert len(fake.traces()) == 2 * len(written(seed, 8))
 
 
 # A broken one
@@ -568,6 +581,23 @@ def test_a_server_that_limits_its_clients_is_not_blamed(loop: Loop) -> None:
         pytest.raises(Limited),
     ):
         found(loop, url)
+
+
+def test_a_failure_that_cannot_be_played_again_is_told(loop: Loop) -> None:
+    asked = iter(range(1000))
+
+    def answer(request: Request) -> Response | None:
+        if "Upgrade" not in request.headers:
+            return plain(200)
+        busy: dict[str, Any] = {"Retry-After": "0"}
+        return plain(429, **busy) if next(asked) > 1 else None
+
+    with serving(answer=answer) as url:
+        evidence = found(loop, url)
+    (finding,) = evidence.findings
+    assert "waited 0.5 s for the server to be ready" in finding.what
+    assert "it could not be played again: " in finding.what
+    assert not finding.flaky
 
 
 def test_nothing_is_printed(loop: Loop, capfd: pytest.CaptureFixture[str]) -> None:

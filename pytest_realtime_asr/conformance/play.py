@@ -166,7 +166,7 @@ async def play(venue: Venue, words: Grammar, script: Script, *, limit: float) ->
     taken = tuple(playing.taken)
     wrong = judged(words, taken, evidence, limit=limit)
     silent = wrong is not None and wrong.kind is Kind.SILENT
-    if silent and not (taken and isinstance(taken[-1], Await)):
+    if silent and words.ends and not (taken and isinstance(taken[-1], Await)):
         taken += (Await(words.ends[0]),)  # what came last made it owe an end again
     return Played(taken, evidence, wrong, playing.slowest)
 
@@ -295,20 +295,23 @@ def judged(
 
 
 def _left(part: Part, taken: Script) -> Wrong | None:
-    """How the server ended a session, if it was not as it may."""
+    """How the server ended a session, if it was not as it may.
+
+    What foreign frames lead to in their own session is judged by other requirements.
+    """
     end, why = part.trace.end, judges.why(part)
     if end.how is Ending.CLOSED_BY_US:
         return None
     if part.trace.opened is None:
         return Wrong(Kind.NEXT, f"no session could be opened: {why}")
+    foreign = any(step.foreign for step in frames(taken))
     if end.how is Ending.DEADLINE:
         # One that is about to close, having said why, need not read on.
-        return None if part.timeline.refusals else Wrong(Kind.SILENT, why)
+        excused = foreign or part.timeline.refusals
+        return None if excused else Wrong(Kind.SILENT, why)
     if end.how is Ending.CLOSED_BY_PEER or (end.how is Ending.BROKEN and not end.code):
-        # What foreign frames may lead to is judged by requirements of their own.
-        if any(step.foreign for step in frames(taken)):
-            return None
-        if not isinstance(judges.explained_close(Evidence((part,))), Violated):
+        explained = judges.explained_close(Evidence((part,)))
+        if foreign or not isinstance(explained, Violated):
             return None
         return Wrong(Kind.LEFT, f"the session was ended without a word: {why}")
     return Wrong(Kind.LEFT, why)

@@ -32,7 +32,8 @@ PAUSE = 4.0  # s without audio in mid-utterance
 IDLE = 12.0  # s without a frame
 SILENCE = 4.0  # s of an utterance of silence
 LEAD = 1.5  # s of silence before a clip
-VANISHED = 3.0  # s for which a half-open connection is kept
+_LONG = ("10s", "35s")
+VANISHED = 1.5  # s for which a half-open connection is kept
 PONG = 5.0  # s in which a ping is to be answered
 FASTER = 4  # times its pace
 FREED = 5.0  # s in which what was left is to be freed
@@ -562,7 +563,7 @@ _LASTING = tuple(
         name,
         f"an utterance of {name}",
         partial(_lasting, name=name),
-        company=Company.THROUGH if name == "35s" else Company.TOGETHER,
+        company=Company.THROUGH if name in _LONG else Company.TOGETHER,
         times=0,
         seconds=float(name.removesuffix("s")),
     )

@@ -25,11 +25,12 @@ from pytest_realtime_asr.conformance.script import (
     Await,
     Script,
     Send,
+    Step,
     frames,
     program,
     quoted,
 )
-from pytest_realtime_asr.conformance.stage import Venue
+from pytest_realtime_asr.conformance.stage import Limited, Venue
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.evidence import Evidence, Finding
 
@@ -103,10 +104,11 @@ class _Found:
             if not await self._without(size) or size > 1:
                 size //= 2
         least = Send(self._words.dialect.append(bytes(2)).decode())
-        for place, step in enumerate(self.shown.script):
-            if isinstance(step, Send) and self._is_audio(step) and step != least:
-                script = self.shown.script
+        place = 0
+        while place < len(script := self.shown.script):
+            if self._is_audio(script[place]):
                 await self._fails((*script[:place], least, *script[place + 1 :]))
+            place += 1
 
     async def again(self) -> bool:
         """Whether the shortest fails again, or else the first."""
@@ -130,10 +132,11 @@ class _Found:
             place = min(start, len(self.shown.script))
         return fewer
 
-    def _is_audio(self, step: Send) -> bool:
-        if step.foreign or not isinstance(step.frame, str):
-            return False
-        return self._words.move(step.frame) == self._words.audio
+    def _is_audio(self, step: Step) -> bool:
+        match step:
+            case Send(frame=str(frame), foreign=False):
+                return self._words.move(frame) == self._words.audio
+        return False
 
     async def _fails(self, script: Script) -> bool:
         """Whether a shorter script fails as well, as far as there is time to try."""
@@ -170,15 +173,18 @@ async def _told(
     found: _Found, speech: Utterance, shortening: float, seed: str
 ) -> Finding:
     """What was found, in words and as a script, once it was shortened."""
-    flaky = False
-    if not found.gone:
-        await found.shorten(shortening)
-    if not found.gone:
-        flaky = not await found.again()
+    flaky, limited = False, ""
+    try:
+        if not found.gone:
+            await found.shorten(shortening)
+        if not found.gone:
+            flaky = not await found.again()
+    except Limited as error:
+        limited = f"; it could not be played again: {error}"
     wrong = found.shown.wrong
     assert wrong is not None
     count = len(frames(found.shown.script))
-    what = f"{wrong.what}; after {count} frame{'s' * (count != 1)}, {seed}"
+    what = f"{wrong.what}; after {count} frame{'s' * (count != 1)}, {seed}{limited}"
     if found.gone:
         what += "; without the server no shorter script could be found"
     elif flaky:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance.clips import Clips
-from pytest_realtime_asr.conformance.scenarios import Company, Scenario
-from pytest_realtime_asr.conformance.stage import FUZZ
+from pytest_realtime_asr.conformance.scenarios import REPEATS, Company, Scenario
+from pytest_realtime_asr.conformance.stage import BRISK, FUZZ
 from pytest_realtime_asr.conformance.suite import Bounds
 from pytest_realtime_asr.rules import Harm, Level, Requirement
 from pytest_realtime_asr.settings import Settings
@@ -74,7 +74,7 @@ class Cost:
         back = f" ({len(self.held_back)} held back)" if self.held_back else ""
         return (
             f"{self.requirements} requirements, {self.scenarios} scenarios{back}, "
-            f"{self.audio / 60:.1f} min of audio, {self.sessions} connections, "
+            f"at most {self.audio / 60:.1f} min of audio, {self.sessions} connections, "
             f"{self.peak} at a time, about {self.seconds:.0f} s"
         )
 
@@ -102,14 +102,12 @@ def cost(
 
     def lasting(*company: Company) -> list[float]:
         return [
-            (each.audio(spoken) / pace if pace else 0.0) + _ONE_MORE * each.sessions
-            for each in held
-            if each.company in company
+            _lasting(each, spoken, pace) for each in held if each.company in company
         ]
 
     together = lasting(Company.TOGETHER)
     beside = max([*together, sum(together) / limits.streams], default=0.0)
-    beside += sum(lasting(Company.APART)) / 2  # a bystander speaks at the same time
+    beside += sum(lasting(Company.APART))
     seconds = sum(lasting(Company.ALONE, Company.LAST))
     seconds += max([beside, *lasting(Company.THROUGH)])
     return Cost(
@@ -121,6 +119,20 @@ def cost(
         peak=_peak(held, limits.streams),
         seconds=seconds,
     )
+
+
+def _lasting(scenario: Scenario, spoken: Clips, pace: float) -> float:
+    """About how long a scenario takes, in s, with a server that is not slow."""
+    clip = spoken.seconds / pace if pace else 0.0
+    match scenario.company:
+        case Company.ALONE:  # mostly, the first two clips are of use
+            return (REPEATS + 1) * (clip + _ONE_MORE)
+        case Company.APART:  # as long as its bystander, and a fresh session
+            return clip / BRISK + 2 * _ONE_MORE
+        case Company.LAST:
+            return _ONE_MORE
+    audio = scenario.audio(spoken) / pace if pace else 0.0
+    return audio + _ONE_MORE * scenario.sessions
 
 
 def _peak(held: Iterable[Scenario], streams: int) -> int:

@@ -212,7 +212,8 @@ class Index:
         gain of the alignment louder than the row, in dB.
         """
         like: Floats = np.einsum("anb,nb->an", self.shapes[rows], looks.shapes)
-        off = looks.levels - self.levels[rows] - gains[:, None]
+        with np.errstate(invalid="ignore"):  # silence has no level, nor has its like
+            off = looks.levels - self.levels[rows] - gains[:, None]
         like[np.abs(off) > _SAME_GAIN] = 0
         like[~self.loud[rows]] = np.nan
         like[self.pause[rows] & looks.loud] = 0

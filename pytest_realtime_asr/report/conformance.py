@@ -176,7 +176,10 @@ def _grouped(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:
     groups: dict[str, list[Result]] = {}
     for each in results:
         groups.setdefault(_cause(each), []).append(each)
-    return [(group[0].stale or group[0].seen, group) for group in groups.values()]
+    return [
+        ((group[0].stale or group[0].seen).partition("\n")[0], group)
+        for group in groups.values()
+    ]
 
 
 def _cause(result: Result) -> str:
