@@ -79,16 +79,17 @@ def read(path: Path) -> tuple[Known, ...]:
         raise ValueError(
             f"{path}: no [[{unknown[0]}]]; there are [[known]] and [[flaky]]"
         )
-    found: dict[str, Known] = {}
+    found: dict[tuple[str, str, str], Known] = {}
     for name, rows in tables.items():
         if not isinstance(rows, list):
             raise ValueError(f"{path}: {name} should be a list: write [[{name}]]")
         for number, row in enumerate(rows, 1):
             where = f"{path}: [[{name}]] {number}"
             entry = _entry(row, kinds[name], where)
-            if entry.id in found:
+            key = entry.id, entry.versions, entry.model
+            if key in found:
                 raise ValueError(f"{where}: {entry.id} is listed twice")
-            found[entry.id] = entry
+            found[key] = entry
     return tuple(found.values())
 
 

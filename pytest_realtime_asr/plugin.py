@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import (
     Callable,
     Generator,
@@ -47,7 +48,7 @@ FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"
 _SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 _JUDGING: pytest.StashKey[Judging] = pytest.StashKey()
 _FLEET: pytest.StashKey[Fleet] = pytest.StashKey()
-_SERVED: pytest.StashKey[dict[Any, Application]] = pytest.StashKey()
+_SERVED: pytest.StashKey[dict[Any, Application | str]] = pytest.StashKey()
 _PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
 _SHARED: pytest.StashKey[Path] = pytest.StashKey()
 _WRONG: pytest.StashKey[str] = pytest.StashKey()
@@ -159,10 +160,11 @@ def _watch(config: pytest.Config) -> None:
 
     suite = f"{SUITE_ID}/" if _conformance(config) else ""
     tally = Tally(
-        suite,
+        "" if flag(_given(config, "plan")) else suite,
         table=_table,
         verdicts=partial(_verdicts, config),
         write=partial(_write, config),
+        rest=_cut_off,
     )
     config.pluginmanager.register(tally, "realtime-tally")
     out = sys.__stdout__
@@ -187,12 +189,12 @@ def _add_suite(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
-    reports = _reports(config, "jsonl")
-    if not reports or _is_worker(config) or config.getoption("collectonly"):
+    if _is_worker(config) or config.getoption("collectonly"):
         return
-    from pytest_realtime_asr.report import jsonl
+    made, later = _reports(config, "jsonl"), _reports(config, "conformance")
+    for path in (*made, *later):
+        from pytest_realtime_asr.report import jsonl
 
-    for path in reports:
         try:
             jsonl.create(path)
         except OSError as error:
@@ -214,7 +216,10 @@ def _selftest() -> int:
         if sys.stderr.isatty():
             print(f"\r{text:78.78}", end="", file=sys.stderr, flush=True)
 
-    score = selftest(tell=tell)
+    with warnings.catch_warnings():
+        # Hypothesis complains of being used before pytest has begun.
+        warnings.simplefilter("ignore")
+        score = selftest(tell=tell)
     tell("")
     print(*score.unproven, str(score), sep="\n")
     return int(bool(score.unproven))
@@ -247,7 +252,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if _FLEET in config.stash:
         config.stash[_FLEET].stop()
     for application in config.stash.get(_SERVED, {}).values():
-        application.stop()
+        if not isinstance(application, str):
+            application.stop()
     if _SHARED in config.stash:
         shutil.rmtree(config.stash[_SHARED], ignore_errors=True)
 
@@ -284,12 +290,15 @@ def _application(config: pytest.Config, application: Callable[..., Any]) -> str:
         try:
             from pytest_realtime_asr.application import Application, ApplicationError
         except ImportError as error:
-            raise pytest.UsageError(f"realtime target: {error}") from None
+            raise pytest.UsageError(str(error)) from None
         try:
             served[application] = Application(application)
         except ApplicationError as error:
-            raise pytest.UsageError(f"realtime target: {error}") from None
-    return served[application].url
+            served[application] = str(error)  # it is not started again for each test
+    started = served[application]
+    if isinstance(started, str):
+        raise pytest.UsageError(started)
+    return started.url
 
 
 def _judging(config: pytest.Config) -> Judging:
@@ -455,7 +464,7 @@ def realtime(
         plan = judging.run.plan(_url(config, text), terms, options)
     except CorpusError as error:
         message = f"--realtime-corpus: {error}"
-    except (Unreachable, TargetError, SettingError) as error:
+    except (Unreachable, TargetError, SettingError, pytest.UsageError) as error:
         message = f"realtime target: {error}"
     except LookupError as error:
         message = f"realtime target: {error.args[0]}"
@@ -793,15 +802,32 @@ def _verdicts(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> list[
 
     settings = _settings(config)
     advice = known.soon(settings.known, date.today())
-    found = conformance.document(rows)
+    found = conformance.document(rows, planned=0)
     return conformance.summary(found, strict=settings.strict, advice=advice)
 
 
-def _write(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> None:
+def _cut_off(session: pytest.Session) -> Mapping[str, Mapping[str, object]]:
+    """What came of requirements whose scenarios were held before an interrupt."""
+    suite = [item for item in session.items if _is_suite(item)]
+    if not suite or _JUDGING not in session.config.stash:
+        return {}
+    from pytest_realtime_asr.conformance import results
     from pytest_realtime_asr.report import conformance
 
+    known = _settings(session.config).known
+    found = results.cut_off(session.config, suite, known)
+    return {id: conformance.row(row) for id, row in found.items()}
+
+
+def _write(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> str:
+    """Write the conformance reports; gives why one could not be, else nothing."""
+    from pytest_realtime_asr.conformance import selection
+    from pytest_realtime_asr.report import conformance
+
+    planned = len(selection.requirements(_settings(config)))
     for path in _reports(config, "conformance"):
         try:
-            conformance.write(path, conformance.document(rows))
+            conformance.write(path, conformance.document(rows, planned=planned))
         except OSError as error:
-            raise pytest.UsageError(f"--realtime-report={path}: {error}") from None
+            return f"--realtime-report={path}: {error}"
+    return ""

@@ -59,6 +59,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 RESULT: pytest.StashKey[Row] = pytest.StashKey()  # of a test, for the plugin
+HELD: pytest.StashKey[tuple[Suite, Dialect, Judged]] = pytest.StashKey()  # of a run
 _TROUBLES = {
     Kind.MISSING: Status.MISSING,
     Kind.LIMITED: Status.LIMITED,
@@ -129,7 +130,8 @@ def result(
     ``keep`` writes a trace and gives its path. A mistake of ours in a session, or in a
     judge, is a harness error and never the server's.
     """
-    entry = next((e for e in known if e.id == requirement.id), None)
+    listed = (e for e in known if e.id == requirement.id)
+    entry = next((e for e in listed if e.holds(version, model)), None)
     if not requirement.holds(version):
         seen = f"it holds {requirement.interval}, and the server is {version}"
         return _made(requirement, Status.OTHER_VERSION, seen)
@@ -145,13 +147,40 @@ def result(
     except Exception as error:
         return _made(requirement, Status.HARNESS, f"the judge failed: {error!r}")
     found = _judged(requirement, outcome, evidence, keep)
-    if entry is None or not entry.holds(version, model):
+    if entry is None:
         return found
     flaky = entry.kind is Expected.FLAKY
     stale = ""
     if found.status is Status.SATISFIED and not flaky:
         stale = f"known failure {entry.id} passes now: take it out of the list"
     return msgspec.structs.replace(found, expected=str(entry), flaky=flaky, stale=stale)
+
+
+def cut_off(
+    config: pytest.Config, items: Iterable[pytest.Item], known: Iterable[Known]
+) -> dict[str, Row]:
+    """What came of tests without a result whose scenarios were held, by their ids."""
+    if HELD not in config.stash:
+        return {}
+    suite, dialect, server = config.stash[HELD]
+    listed = tuple(known)
+    found: dict[str, Row] = {}
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        requirement = params.get("requirement")
+        if requirement is None or RESULT in item.stash:
+            continue
+        if suite.done(requirement.scenarios):
+            came = result(
+                requirement,
+                suite,
+                dialect,
+                version=server.version,
+                model=server.model,
+                known=listed,
+            )
+            found[item.nodeid] = Row(server, came)
+    return found
 
 
 def missing(requirement: Requirement, reason: str) -> Result:

@@ -153,9 +153,9 @@ class Stage:
         over = asyncio.Event()
         begun = asyncio.Event()
         bystander = asyncio.create_task(self._stand_by(begun, over))
-        await begun.wait()
         lost: Lost | None = None
         try:
+            await begun.wait()
             yield
         except Lost as error:
             lost = error

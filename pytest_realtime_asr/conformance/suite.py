@@ -25,6 +25,7 @@ from pytest_realtime_asr.trace import Sender, Vantage
 from pytest_realtime_asr.transport import Unreachable
 
 _START = "the start"
+_PAUSE = 0.5  # s between two questions to a server that was lost
 _OVERHEAD = 60.0  # s that a scenario may take beyond all of its own limits
 
 
@@ -55,10 +56,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a run may do: which harms, how many streams at a time, how much audio (s).
-
-    ``origin`` says what to do where something is held back.
-    """
+    """What a run may do: which harms, how many streams at once, how many s of audio."""
 
     harms: frozenset[Harm]
     streams: int
@@ -118,6 +116,7 @@ class Suite:
         self._tell = tell
         self._held: dict[str, concurrent.futures.Future[Held]] = {}
         self._spent = 0.0
+        self._taken: set[str] = set()  # what was begun
         self._gauges: list[Gauges] = []
         self._lost = ""
         self._apart = 0
@@ -175,6 +174,11 @@ class Suite:
             trouble = trouble or held.trouble
         return Held(evidence, trouble)
 
+    def done(self, names: Iterable[str]) -> bool:
+        """Whether these scenarios have been held."""
+        held = [self._held.get(name) for name in names]
+        return all(each is not None and each.done() for each in held)
+
     @property
     def everything(self) -> Evidence:
         """What all scenarios gave that were held so far."""
@@ -195,7 +199,7 @@ class Suite:
             by_company[each.company].append(each)
         done = 0
 
-        async def hold(scenario: Scenario, apart: int = 0) -> None:
+        async def hold(scenario: Scenario) -> None:
             nonlocal done
             await capacity.take(min(scenario.streams, self._bounds.streams))
             try:
@@ -245,6 +249,8 @@ class Suite:
         if self._lost:
             return Held(Evidence(()), Trouble(Kind.MISSING, self._lost))
         audio = scenario.audio(self._venue.clips)
+        if scenario.name in self._taken:
+            audio = 0.0  # it was spoken before, beside what may have broken it
         if self._spent + audio > self._bounds.audio:
             reason = (
                 f"its {audio:.0f} s of audio are beyond --realtime-max-audio="
@@ -252,6 +258,7 @@ class Suite:
             )
             return Held(Evidence(()), Trouble(Kind.NOT_RUN, reason))
         self._spent += audio
+        self._taken.add(scenario.name)
         stage = Stage(self._venue, scenario.name)
         trouble = None
         limits = self._venue.plan.limits
@@ -289,13 +296,15 @@ class Suite:
         if not seen.lost:
             return
         when = time.strftime("%H:%M:%S", time.gmtime())
-        access = self._venue.plan.access
-        try:
-            await asyncio.to_thread(probe.health, access, wait=self._recover)
-        except Unreachable as error:
-            self._lost = (
-                f"the server was lost at {when} UTC in {scenario.name}: {error}"
-            )
+        deadline = time.monotonic() + self._recover
+        while seen.lost and time.monotonic() < deadline:
+            # Asked again and again, and not by a thread that waits: a run that is
+            # interrupted should not wait for it.
+            await asyncio.sleep(_PAUSE)
+            seen = await self._look(scenario.name)
+        if seen.lost:
+            where = f"at {when} UTC in {scenario.name}"
+            self._lost = f"the server was lost {where}: {seen.lost}"
 
     async def _look(self, after: str) -> Gauges:
         access = self._venue.plan.access

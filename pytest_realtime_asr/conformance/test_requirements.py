@@ -8,6 +8,7 @@ import pytest
 
 from pytest_realtime_asr.conformance import clips, selection
 from pytest_realtime_asr.conformance.results import (
+    HELD,
     RESULT,
     Judged,
     Result,
@@ -25,7 +26,6 @@ from pytest_realtime_asr.rules import Requirement
 from pytest_realtime_asr.trace import Trace
 
 pytestmark = pytest.mark.realtime(rules="off")
-_SUITE: pytest.StashKey[Suite] = pytest.StashKey()
 _ANSWER = 10.0  # s at most in which a refusal has to come
 
 
@@ -71,14 +71,14 @@ def _decide(found: Result, *, strict: bool) -> None:
 def _suite(request: pytest.FixtureRequest, realtime: Realtime, corpus: Corpus) -> Suite:
     """The scenarios of this process."""
     config, run = request.config, realtime.run
-    if _SUITE not in config.stash:
+    if HELD not in config.stash:
         try:
             spoken = clips.choose(corpus)
         except ValueError as error:
             pytest.fail(str(error), pytrace=False)
         settings = run.settings
-        # Where the fixture starts the server, it is ours to break.
-        here = realtime.plan.access.target.loopback or not settings.target
+        # What a fixture names elsewhere may be anybody's: only what is here is broken.
+        here = realtime.plan.access.target.loopback
         venue = Venue(
             run.loop,
             realtime.plan,
@@ -87,14 +87,15 @@ def _suite(request: pytest.FixtureRequest, realtime: Realtime, corpus: Corpus) -
             fuzz=selection.fuzz(settings, here=here),
             seed=config.getoption("--hypothesis-seed", default=None),
         )
-        config.stash[_SUITE] = Suite(
+        suite = Suite(
             venue,
             scenarios(realtime.plan.dialect),
             selection.bounds(settings, here=here),
             recover=settings.recover,
             tell=run.tell,
         )
-    return config.stash[_SUITE]
+        config.stash[HELD] = suite, realtime.plan.dialect, _judged(realtime)
+    return config.stash[HELD][0]
 
 
 def _begin(

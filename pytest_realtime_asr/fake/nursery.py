@@ -46,7 +46,10 @@ class Nursery:
     def __init__(self, spoken: str) -> None:
         command = [sys.executable, "-m", __name__, spoken]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the parent, which then ends this
         )
         self._asking = threading.Lock()
 

@@ -48,6 +48,7 @@ class FakeServer:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env={**os.environ, _KEY: key},
+            start_new_session=True,  # Ctrl-C is for the parent, which then ends this
         )
         self._key = key
         self.pid = self._process.pid

@@ -29,14 +29,20 @@ _MARKS = {
     Status.OTHER_VERSION: "-",
 }
 
+_TRIED = (Status.SATISFIED, Status.VIOLATED, Status.UNDECIDED)
+
 
 class Document(msgspec.Struct, frozen=True):
-    """A conformance report: one server, and what came of each requirement."""
+    """A conformance report: one server, and what came of each requirement.
+
+    ``planned`` is how many requirements the suite has, of which a run may hold fewer.
+    """
 
     format: int
     plugin: str
     made: datetime
     server: Judged
+    planned: int
     requirements: list[Result]
 
     @property
@@ -74,7 +80,7 @@ def properties(found: Row) -> list[tuple[str, str]]:
     return [(f"realtime.{name}", text) for name, text in rows if text]
 
 
-def document(rows: Iterable[object]) -> Document:
+def document(rows: Iterable[object], *, planned: int) -> Document:
     """The report of rows that came as plain mappings from the workers."""
     found = msgspec.convert(list(rows), list[Row])
     return Document(
@@ -82,6 +88,7 @@ def document(rows: Iterable[object]) -> Document:
         plugin=installed(_DISTRIBUTION),
         made=datetime.now(UTC).replace(microsecond=0),
         server=next((r.server for r in found if r.server.target), found[0].server),
+        planned=planned,
         requirements=[row.result for row in found],
     )
 
@@ -243,10 +250,13 @@ def badge(found: Document) -> bytes:
     """The report in the format of shields.io's endpoint badge."""
     broken, should = found.broken(Level.MUST), found.broken(Level.SHOULD)
     counts = found.counts
-    judged = counts[Status.SATISFIED] + counts[Status.VIOLATED]
-    message = f"{counts[Status.SATISFIED]} of {judged}"
-    colour = "red" if broken else "yellow" if should else "brightgreen"
-    if not judged:
+    asked = found.planned - counts[Status.OTHER_VERSION]
+    message = f"{counts[Status.SATISFIED]} of {asked}"
+    # What could not be decided is no fault; what was not tried is no merit.
+    tried = sum(counts[each] for each in _TRIED)
+    colour = "yellow" if should or tried < asked else "brightgreen"
+    colour = "red" if broken else colour
+    if not counts[Status.SATISFIED] + counts[Status.VIOLATED]:
         message, colour = "not judged", "lightgrey"
     row = {
         "schemaVersion": 1,

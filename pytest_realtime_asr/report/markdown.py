@@ -69,9 +69,9 @@ def conformance(dialect: Dialect) -> str:
         "## Scenarios",
         "",
         "What is done to a server. *Safe* ones run anywhere; *heavy* and *disruptive* "
-        "ones on this machine, where the fixture `realtime_target` starts the server, "
-        "or with `--realtime-allow`. Those that are held *apart* have a bystander that "
-        "speaks all the while, and end with a fresh session.",
+        "ones on a loopback address, or with `--realtime-allow`. Those that are held "
+        "*apart* have a bystander that speaks all the while, and end with a fresh "
+        "session.",
         "",
         "| scenario | what is done | harm | company | connections |",
         "|---|---|---|---|---|",

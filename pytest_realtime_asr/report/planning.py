@@ -38,7 +38,8 @@ def lines(
     limits = selection.bounds(settings, here=here)
     cost = selection.cost(chosen, len(scenarios_of), spoken, limits, pace=settings.pace)
     suite = settings.suite.name if settings.suite else f"{dialect.name}, newest"
-    told = [f"realtime conformance: {suite}: {cost}"]
+    fixture = "" if where else " (the target is a fixture's: as if it is here)"
+    told = [f"realtime conformance: {suite}: {cost}{fixture}"]
     if not whole:
         return told
     told.append(_HEAD)

@@ -12,14 +12,16 @@ if TYPE_CHECKING:
     import pytest
 
 Row = Mapping[str, Any]
+_INTERRUPTED = 2  # pytest's exit code, which is not imported here
 
 
 class Tally:
     """Collects the rows of all tests and prints them, as a plugin of pytest.
 
     ``table`` makes the lines of the rows, ``verdicts`` those of the packaged suite,
-    whose results ``write`` writes where that was asked for. ``suite`` is how the ids of
-    the suite begin where it was asked for, else it is empty.
+    whose results ``write`` writes where that was asked for, or says why not. ``rest``
+    gives the results of tests that an interrupt has cut off, by id. ``suite`` is how
+    the ids of the suite begin where it was asked for, else it is empty.
     """
 
     def __init__(
@@ -28,15 +30,18 @@ class Tally:
         *,
         table: Callable[[Iterable[Row]], list[str]],
         verdicts: Callable[[Iterable[Row]], list[str]],
-        write: Callable[[Iterable[Row]], None],
+        write: Callable[[Iterable[Row]], str],
+        rest: Callable[[pytest.Session], Mapping[str, Row]],
     ) -> None:
         self._suite = suite
         self._table = table
         self._verdicts = verdicts
         self._write = write
+        self._rest = rest
         self._rows: dict[tuple[str, str], Row] = {}
         self._results: dict[str, Row] = {}
         self._judged = 0
+        self._unwritten = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the last row of each test, which may be run again."""
@@ -46,12 +51,19 @@ class Tally:
         if (result := getattr(report, "realtime_result", None)) is not None:
             self._results[report.nodeid] = result
         if self._suite and report.nodeid.startswith(self._suite):
-            self._judged += report.when == "call" and not report.skipped
+            expected = hasattr(report, "wasxfail")
+            self._judged += report.when == "call" and (expected or not report.skipped)
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """A suite that judged nothing fails; what it found is written."""
+        if exitstatus == _INTERRUPTED:
+            rest = self._rest(session)
+            self._judged += len(rest)
+            self._results = {**rest, **self._results}
         if self._results:
-            self._write(self._results.values())
+            self._unwritten = self._write(self._results.values())
+        if self._unwritten:
+            session.exitstatus = 1
         if self._proves_nothing(session.config) and exitstatus in (0, 5):
             session.exitstatus = 1
 
@@ -67,6 +79,8 @@ class Tally:
             terminalreporter.section("realtime conformance")
             for line in self._verdicts(self._results.values()):
                 terminalreporter.write_line(line)
+        if self._unwritten:
+            terminalreporter.write_line(self._unwritten, red=True)
         if self._proves_nothing(config):
             terminalreporter.section("realtime conformance", red=True)
             terminalreporter.write_line(
@@ -74,7 +88,5 @@ class Tally:
             )
 
     def _proves_nothing(self, config: pytest.Config) -> bool:
-        asked = bool(self._suite) and not (
-            config.getoption("collectonly") or config.getoption("realtime_plan")
-        )
+        asked = bool(self._suite) and not config.getoption("collectonly")
         return asked and not self._judged
