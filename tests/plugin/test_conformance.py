@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -329,6 +333,40 @@ def test_a_wrong_list_is_refused(
     result = project.run(ASKED, "--realtime-known-failures=known.toml")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*--realtime-known-failures: {message}"])
+
+
+def test_a_run_in_which_only_what_is_known_failed_is_green(
+    project: Project, servers: Servers
+) -> None:
+    url = broken(project, servers, "old-clock")
+    known(project.path / "known.toml", id='"created-now"')
+    words = ("--realtime-known-failures=known.toml", "-k", "created-now")
+    result = project.run(ASKED, *words, target=url)
+    assert result.ret == 0
+    result.stdout.no_fnmatch_line("*proves nothing*")
+
+
+def test_a_report_that_cannot_be_written_is_told_at_once(project: Project) -> None:
+    (project.path / "file").write_text("")
+    report = "--realtime-report=conformance:file/out.json"
+    result = project.run(ASKED, "-k", "created-now", report)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --realtime-report=*file/out.json: *"])
+
+
+@pytest.mark.slow
+def test_an_interrupt_keeps_what_was_measured(project: Project) -> None:
+    words = [sys.executable, "-m", "pytest", f"--realtime-target={project.url}", ASKED]
+    words += ["--realtime-report=conformance:out.json", "-p", "no:cacheprovider"]
+    process = subprocess.Popen(words, cwd=project.path, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    time.sleep(6)  # of the fifteen that it takes
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=60)[0].decode()
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    rows = json.loads((project.path / "out.json").read_text())["requirements"]
+    assert 0 < len(rows) < len(BINDING)
+    assert f"{len(rows)} requirements: " in told
 
 
 # In the repository of a server
