@@ -52,7 +52,7 @@ def test_the_sound_fake_satisfies_all(bench: Bench) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_no_requirement_trips_on_what_a_sound_server_may_do(seed: int) -> None:
     with Bench(variety=seed) as bench:
         found = bench.hold(BINDING, Proof((), pace=QUICK))()
