@@ -71,6 +71,8 @@ realtime_warmup = 0
 realtime_pace = 8
 """
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def loop() -> Iterator[Loop]:
