@@ -15,6 +15,7 @@ from servers import closed
 
 from plugin.conftest import Project, Servers
 from pytest_realtime_asr import dialects
+from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.rules import Level
 from pytest_realtime_asr.trace import Sender
 
@@ -355,12 +356,18 @@ def test_a_report_that_cannot_be_written_is_told_at_once(project: Project) -> No
 
 
 @pytest.mark.slow
-def test_an_interrupt_keeps_what_was_measured(project: Project) -> None:
+def test_an_interrupt_keeps_what_was_measured(
+    project: Project, server: FakeServer
+) -> None:
+    before = len(server.traces())
     words = [sys.executable, "-m", "pytest", f"--realtime-target={project.url}", ASKED]
     words += ["--realtime-report=conformance:out.json", "-p", "no:cacheprovider"]
     process = subprocess.Popen(words, cwd=project.path, stdout=subprocess.PIPE)
     assert process.stdout is not None
-    time.sleep(6)  # of the fifteen that it takes
+    deadline = time.monotonic() + 60
+    while len(server.traces()) < before + 40:  # of about a hundred and forty
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     told = process.communicate(timeout=60)[0].decode()
     assert process.returncode == pytest.ExitCode.INTERRUPTED
