@@ -202,6 +202,36 @@ def write(path: Path, audio: Audio) -> None:
         ) from error
 
 
+class Resampler:
+    """PCM16 of one sound at one rate, piece by piece, to PCM16 at another.
+
+    What comes out is a few milliseconds behind what went in, until `flush`.
+    """
+
+    def __init__(self, source: int, target: int) -> None:
+        _check_rate(source)
+        _check_rate(target)
+        self._stream = (
+            None
+            if source == target
+            else soxr.ResampleStream(source, target, 1, dtype="int16")
+        )
+
+    def feed(self, pcm: bytes) -> bytes:
+        """The next piece."""
+        return self._next(pcm, last=False)
+
+    def flush(self) -> bytes:
+        """What is left of the sound, which ends here."""
+        return self._next(b"", last=True)
+
+    def _next(self, pcm: bytes, *, last: bool) -> bytes:
+        if self._stream is None:
+            return pcm
+        samples = np.frombuffer(pcm, dtype="<i2")
+        return bytes(self._stream.resample_chunk(samples, last=last).astype("<i2"))
+
+
 def _check_rate(rate: int) -> None:
     if rate <= 0:
         raise ValueError(f"a rate of {rate} Hz; give a positive number of Hz")

@@ -316,21 +316,20 @@ class Run:
         try:
             access = self._access(text, dialect)
             probe.health(access, wait=self.settings.wait, tell=self.tell)
+            model = model or probe.first_model(access)
             host = Host(
-                access,
-                model or probe.first_model(access),
+                self._access(text, dialect, model),
+                model,
                 self.settings.server_version or probe.version(access),
             )
             return self._warm_up(host, dialect)
         except Unreachable as error:
             return error
 
-    def _access(self, text: str, dialect: Dialect) -> Access:
+    def _access(self, text: str, dialect: Dialect, model: str = "") -> Access:
         settings = self.settings
-        where = target.parse(text, path=dialect.path)
-        headers = dict(settings.headers)
-        if settings.key:
-            headers["Authorization"] = f"Bearer {settings.key}"
+        where = target.parse(text, path=dialect.path, query=dialect.query(model))
+        headers = {**dialect.headers(settings.key), **settings.headers}
         return Access(
             where,
             headers=headers,
@@ -430,7 +429,7 @@ class Run:
         row = msgspec.json.decode((self._shared / name).read_bytes(), type=_Known)
         if row.lost:
             return Unreachable(row.lost)
-        access = self._access(text, dialect)
+        access = self._access(text, dialect, row.model)
         return Host(access, row.model, row.version, row.cold, row.note)
 
 
@@ -456,7 +455,7 @@ async def hold(live: Live, utterance: Utterance) -> Take:
 
 async def prepare(live: Live, utterance: Utterance) -> Audio:
     """The audio as the session sends it; decoded where it cannot hold up the loop."""
-    rate = live.plan.dialect.rate
+    rate = live.plan.client.rate
     return await asyncio.to_thread(lambda: utterance.audio.resample(rate))
 
 

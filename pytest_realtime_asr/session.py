@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.audio import Audio
-from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.audio import Audio, silence
+from pytest_realtime_asr.dialects import Client, Dialect
 from pytest_realtime_asr.evidence import Message
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.rules import Requirement
 from pytest_realtime_asr.timeline import Commit, Final, Refusal, Timeline
 from pytest_realtime_asr.trace import (
+    TAIL,
     Ending,
     Record,
     Recorder,
@@ -100,6 +101,11 @@ class Plan:
     rules: tuple[Requirement, ...] = field(default=(), repr=False)
     version: str = ""
 
+    @property
+    def client(self) -> Client:
+        """Our side of a new session. Raises ValueError for options that cannot be."""
+        return self.dialect.client(self.model, self.options)
+
 
 class Live:
     """A session while it is held. Its coroutines run on the loop of the plugin."""
@@ -108,11 +114,12 @@ class Live:
         self.plan = plan
         self._loop = loop
         self._dialect = plan.dialect
+        self._client = plan.client
         self._reader = plan.dialect.reader()
         self._recorder = Recorder(
             vantage=Vantage.CLIENT,
             dialect=plan.dialect.name,
-            rate=plan.dialect.rate,
+            rate=self._client.rate,
             target=plan.access.target.shown,
             version=plan.version,
             secrets=plan.secrets,
@@ -132,8 +139,9 @@ class Live:
         self._failure: Exception | None = None  # of our own, while reading
         self._text = 0
         self._due: int | None = None  # when the last audio was due
-        self.items = 0  # utterances that were begun; the next one has this number
-        self._carrier = plan.dialect.append(b"").decode()
+        self.items = 0  # utterances that were completed; the next one has this number
+        carrier = self._client.append(b"")
+        self._carrier = carrier if self._client.binary else carrier.decode()
 
     # What a test may ask for
 
@@ -160,7 +168,7 @@ class Live:
 
     async def configure(self) -> None:
         """Send the model and the options of the plan."""
-        for frame in self._dialect.configure(self.plan.model, self.plan.options):
+        for frame in self._client.configure():
             await self._send(frame)
 
     async def send_raw(self, message: Mapping[str, object] | str | bytes) -> None:
@@ -213,7 +221,7 @@ class Live:
         """Say that an utterance begins; gives its number. Raises `Lost`."""
         item = self.items
         self._due = None
-        for frame in self._dialect.begin():
+        for frame in self._client.begin():
             await self._send(frame)
         return item
 
@@ -235,15 +243,21 @@ class Live:
             raise self._lost() from None
 
     async def finish(self, *, raw: bool = False) -> None:
-        """Say that its audio is complete; ``raw`` where none is open. Raises `Lost`."""
+        """Say that its audio is complete; ``raw`` where none is open. Raises `Lost`.
+
+        To a server that ends utterances by itself, it is said by silence.
+        """
         self._raw |= raw
-        for frame in self._dialect.finish():
+        for frame in self._client.finish():
             await self._send(frame, due=None if raw else self._due, raw=raw)
+        if self._client.tail and not raw:
+            item, self.items = self.items, self.items + 1
+            await self._trail(item)
 
     async def final(self, item: int, what: str, *, total: float) -> None:
         """Wait ``total`` seconds at most for the final of an item. Raises `Lost`."""
         await self._await(
-            lambda: item in self._finals or self._refused() is not None,
+            lambda: self._ended(item),
             f"the final of utterance {item} ({what})",
             silence=self.plan.limits.silence,
             total=total,
@@ -344,11 +358,34 @@ class Live:
         pace = self.plan.pace
         return self.plan.limits.beyond + (audio.seconds / pace if pace else 0.0)
 
-    async def _stream(self, audio: Audio, asset: str, *, raw: bool) -> None:
+    async def _trail(self, item: int) -> None:
+        """Hand silence over until the server has ended the utterance."""
+        rate = self._client.rate
+        tail = silence(self._client.tail, rate=rate)
+        await self._stream(tail, TAIL, raw=False, until=lambda: self._ended(item))
+
+    def _ended(self, item: int) -> bool:
+        return item in self._finals or self._refused() is not None
+
+    async def _stream(
+        self,
+        audio: Audio,
+        asset: str,
+        *,
+        raw: bool,
+        until: Callable[[], bool] = lambda: False,
+    ) -> None:
         pace, rate, pcm = self.plan.pace, audio.rate, memoryview(audio.pcm)
+        append, binary = self._client.append, self._client.binary
         step = max(1, round(self.plan.chunk * rate))
-        zero = self._due = self._recorder.now()
+        # What follows without a break keeps to the clock of what came before.
+        zero = self._recorder.now()
+        if asset == TAIL and self._due is not None:
+            zero = self._due
+        self._due = zero
         for start in range(0, audio.samples, step):
+            if until():
+                return
             stop = min(start + step, audio.samples)
             if pace:
                 self._due = zero + round(stop / rate / pace * 1e9)
@@ -356,7 +393,7 @@ class Live:
             else:
                 self._due = self._recorder.now()
             woke = self._recorder.now()
-            await self._put(self._dialect.append(bytes(pcm[2 * start : 2 * stop])))
+            await self._put(append(bytes(pcm[2 * start : 2 * stop])), binary=binary)
             record = self._recorder.sent(
                 Sender.CLIENT,
                 self._carrier,

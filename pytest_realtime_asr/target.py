@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
@@ -43,14 +43,15 @@ class Target:
             return host == "localhost" or host.endswith(".localhost")
 
 
-def parse(text: str, *, path: str) -> Target:
+def parse(text: str, *, path: str, query: str = "") -> Target:
     """The target that a text names.
 
     It reads ``http(s)://host[:port][/v1]``, ``ws(s)://host[:port][/path]``,
     ``host:port``.
 
     ``path`` is that of the dialect's WebSocket, such as ``/v1/realtime``; it is used
-    where the target names none. Raises `TargetError`.
+    where the target names none, and what is in its ``query`` where the target's own
+    has it not. Raises `TargetError`.
     """
     url = text.strip() if "://" in text else f"http://{text.strip()}"
     try:
@@ -73,9 +74,11 @@ def parse(text: str, *, path: str) -> Target:
     else:
         route = given if given.endswith(path) else given.removesuffix("/v1") + path
     prefix = route.removesuffix(path) if route.endswith(path) else ""
-    query = f"?{parts.query}" if parts.query else ""
+    named = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    more = [each for each in query.split("&") if each.partition("=")[0] not in named]
+    asked = "&".join(filter(None, [parts.query, *more]))
     return Target(
-        websocket=f"{scheme}://{parts.netloc}{route}{query}",
+        websocket=f"{scheme}://{parts.netloc}{route}{asked and '?'}{asked}",
         http=f"{_http(parts)}://{parts.netloc}{prefix}",
     )
 

@@ -48,11 +48,15 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the server says it counted, in tokens; ``None`` where it does not say."""
+    """What the server says it counted; ``None`` where it does not say.
+
+    The first three are tokens, ``seconds`` are of audio.
+    """
 
     prompt: int | None = None
     completion: int | None = None
     total: int | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

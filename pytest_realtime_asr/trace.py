@@ -22,6 +22,7 @@ import msgspec
 FORMAT = 1
 REMOVED = "[removed]"  # stands where a secret stood
 LONGEST = 2**20  # characters or bytes of a frame that is kept whole
+TAIL = "tail"  # the asset of the silence by which an utterance is ended
 _BEGIN = 100  # characters or bytes that are kept of a longer one
 SHORTEST = 8  # characters of a secret that can be told from other text
 
@@ -262,7 +263,7 @@ class Recorder:
         self._clock = clock
         self._vantage = vantage
         self._dialect = dialect
-        self._rate = rate
+        self.rate = rate
         self._target = self._clean(target)
         self._version = self._clean(version)
         self._opened: int | None = None
@@ -323,7 +324,7 @@ class Recorder:
         return Trace(
             vantage=self._vantage,
             dialect=self._dialect,
-            rate=self._rate,
+            rate=self.rate,
             target=self._target,
             started=self._started,
             opened=self._opened,

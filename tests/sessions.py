@@ -142,8 +142,8 @@ def hold(*frames: Frame, faults: Sequence[str] = (), **changes: Any) -> Trace:
         told(reaction.replies)
         if reaction.finish:
             for piece in ("go", "", " forward"):
-                told(server.partial(piece))
-            told(server.final("go forward", Usage(2, 3)))
+                told(server.partial(piece, 0))
+            told(server.final("go forward", Usage(2, 3), 0))
     return trace_of(records, **changes)
 
 

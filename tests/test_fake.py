@@ -362,7 +362,7 @@ def test_audio_before_its_utterance_is_not_lost(loop: Loop) -> None:
         loop.run(live.open())
         loop.run(live.configure())
         for start in range(0, len(pcm), 3200):
-            part = VLLM.append(pcm[start : start + 3200]).decode()
+            part = VLLM.client("m", {}).append(pcm[start : start + 3200]).decode()
             loop.run(live.send_raw(part))
         loop.run(live.send_raw({"type": "input_audio_buffer.commit"}))
         loop.run(live.send_raw({"type": "input_audio_buffer.commit", "final": True}))

@@ -120,7 +120,7 @@ def test_a_program_does_what_is_in_the_script() -> None:
         Send(""),
         Send(b""),
         Send(b"\0\1" * 800 + b'"ends'),
-        Send(VLLM.append(pcm[640:6400]).decode(), speech=(640, 6400)),
+        Send(WORDS.client.append(pcm[640:6400]).decode(), speech=(640, 6400)),
         Send("\udfff"),
     )
     sent: list[str | bytes] = []
@@ -374,7 +374,9 @@ def test_scripts_hold_all_that_there_is() -> None:
         # Each ends with a whole utterance, whatever came before.
         *_, end, set_up, begin, sound, finish = script
         assert (end, set_up, begin, finish) == (Await(), SET_UP, BEGUN, ENDED)
-        assert VLLM.append(bytes(16_000)).decode() == getattr(sound, "frame", "")
+        assert WORDS.client.append(bytes(16_000)).decode() == getattr(
+            sound, "frame", ""
+        )
     # Legal ones, and just illegal ones: an end with nothing begun, and one begun twice.
     said = ["".join(map(str, (step.frame for step in frames(s)))) for s in scripts]
     assert any(
@@ -551,8 +553,8 @@ def test_what_does_not_fail_again_is_flaky(loop: Loop, more: dict[str, Fault]) -
     finals = iter(range(1000))
 
     class Once(Wrapped):
-        def final(self, text: str, usage: Usage) -> Iterable[str]:
-            frames = self._server.final(text, usage)
+        def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+            frames = self._server.final(text, usage, item)
             return () if next(finals) == 9 else frames
 
     more["once"] = Fault("once", "loses one final", Once)

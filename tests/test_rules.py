@@ -178,20 +178,20 @@ class Joined:
             for _ in range(self.random.randint(0, 5)):
                 self._later(2 * self._pause(), "partial", str(self.generation))
             if self.hasty:
-                self._say(SERVER, self.machine.final("", Usage(1, 1)))
+                self._say(SERVER, self.machine.final("", Usage(1, 1), 0))
         if reaction.finish:
             self._later(self._pause(), "final", str(self.generation))
 
     def _on_partial(self, generation: str) -> None:
         if self.generation == int(generation) and self.fed:
             self.text += "a "
-            self._say(SERVER, self.machine.partial("a "))
+            self._say(SERVER, self.machine.partial("a ", 0))
 
     def _on_final(self, generation: str) -> None:
         assert self.generation == int(generation)
         text, self.text = self.text, ""
         self.generation, self.fed = 0, False
-        self._say(SERVER, self.machine.final(text, Usage(1, 1)))
+        self._say(SERVER, self.machine.final(text, Usage(1, 1), 0))
 
 
 def hold(

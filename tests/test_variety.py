@@ -87,9 +87,9 @@ class Talk:
         said = self.hear(BEGIN, *[AUDIO] * 5)
         words = text.split()
         for place, word in enumerate(words):
-            said += self.take(self.machine.partial(f" {word}" if place else word))
+            said += self.take(self.machine.partial(f" {word}" if place else word, 0))
         said += self.hear(END)
-        said += self.take(self.machine.final(text, Usage(20, len(words), None)))
+        said += self.take(self.machine.final(text, Usage(20, len(words), None), 0))
         deltas = [f["delta"] for f in said if f["type"] == "transcription.delta"]
         (done,) = [f for f in said if f["type"] == "transcription.done"]
         return deltas, done

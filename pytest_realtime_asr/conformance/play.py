@@ -25,7 +25,7 @@ from pytest_realtime_asr.conformance.script import (
     frames,
 )
 from pytest_realtime_asr.conformance.stage import Stage, Venue
-from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.dialects import Client, Dialect
 from pytest_realtime_asr.evidence import Evidence, Part
 from pytest_realtime_asr.rules import Course, Table, Violated
 from pytest_realtime_asr.session import Limits, Live, Lost, Plan
@@ -49,6 +49,7 @@ class Grammar:
     """
 
     dialect: Dialect
+    client: Client
     table: Table
     configure: tuple[str, ...]
     begin: tuple[str, ...]
@@ -67,8 +68,9 @@ class Grammar:
 def grammar(plan: Plan) -> Grammar:
     """What can be said in the sessions of a plan."""
     dialect = plan.dialect
-    configure = tuple(dialect.configure(plan.model, plan.options))
-    begin, finish = tuple(dialect.begin()), tuple(dialect.finish())
+    client = plan.client
+    configure = tuple(client.configure())
+    begin, finish = tuple(client.begin()), tuple(client.finish())
     ours, theirs = dialect.table[Sender.CLIENT], dialect.table[Sender.SERVER]
     move = partial(_move, dialect)
     owing = frozenset(
@@ -91,12 +93,13 @@ def grammar(plan: Plan) -> Grammar:
     }
     return Grammar(
         dialect=dialect,
+        client=client,
         table={**dialect.table, Sender.CLIENT: wild},
         configure=configure,
         begin=begin,
         finish=finish,
         moves={move(frame): frame for frame in (*configure, *begin, *finish)},
-        audio=move(dialect.append(bytes(2)).decode()),
+        audio=move(client.append(bytes(2)).decode()),
         owing=owing,
         ends=tuple(dict.fromkeys(name for _, name in sorted(ends))),
         fresh=_followers(theirs.get(dialect.start, {})) or frozenset({dialect.start}),

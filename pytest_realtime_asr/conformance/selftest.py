@@ -117,10 +117,12 @@ class Bench:
         if proof.apart:
             nursery = self._stack.enter_context(Nursery(_CORPUS))
         url = nursery.start(order)
-        where = target.parse(url, path=self.dialect.path)
+        where = target.parse(
+            url, path=self.dialect.path, query=self.dialect.query(MODEL)
+        )
         plan = Plan(
             dialect=self.dialect,
-            access=Access(where, headers={"Authorization": f"Bearer {_KEY}"}),
+            access=Access(where, headers=self.dialect.headers(_KEY)),
             model=MODEL,
             options={},
             pace=proof.pace,

@@ -75,6 +75,7 @@ class Stage:
         self.name = name
         self.clips = venue.clips
         self.dialect = venue.plan.dialect
+        self.client = venue.plan.client
         self._cast: list[_Cast] = []
         self._answers: list[Answer] = []
         self._gauges: list[Gauges] = []
@@ -133,7 +134,7 @@ class Stage:
     async def audio(self, utterance: Utterance) -> Audio:
         """The sound of an utterance as it is sent, made where it holds up nobody."""
         return await asyncio.to_thread(
-            lambda: utterance.audio.resample(self.dialect.rate)
+            lambda: utterance.audio.resample(self.client.rate)
         )
 
     async def wait(self, seconds: float) -> None:

@@ -41,21 +41,56 @@ class Reaction:
 
     It answers with ``replies``; ``begin`` starts an utterance, ``audio`` (PCM) belongs
     to the one that is open or comes next, ``finish`` says that its audio is complete.
+    ``drop`` forgets the one that is open. Utterances are numbered from 0 as they begin.
     ``pause`` stops it from reading for so many seconds, ``close`` ends the connection
-    with this code (0: without a close frame), and ``die`` ends the whole process.
+    with this code (0: without a close frame) and this ``reason``, and ``die`` ends the
+    whole process.
     """
 
     replies: Iterable[str] = ()
     begin: bool = False
     audio: bytes = b""
     finish: bool = False
+    drop: bool = False
     pause: float = 0.0
     close: int | None = None
+    reason: str = ""
     die: bool = False
 
 
+class Client(Protocol):
+    """The client's side of one session, without its socket and its clock.
+
+    ``rate`` is that of the audio in Hz; its frames are ``binary`` ones or text. Where
+    ``tail`` is not 0, the server ends an utterance by itself, and silence is to follow
+    the audio until it has, for so many seconds at most.
+    """
+
+    rate: int
+    binary: bool
+    tail: float
+
+    def configure(self) -> Sequence[str]:
+        """The frames that set the session up."""
+
+    def begin(self) -> Sequence[str]:
+        """The frames before the audio of an utterance."""
+
+    def append(self, pcm: bytes) -> bytes:
+        """The frame that carries this audio, as UTF-8; built on the measured path."""
+
+    def finish(self) -> Sequence[str]:
+        """The frames that tell the server that the audio is complete."""
+
+
 class Server(Protocol):
-    """The server's side of one session, without its socket and its recogniser."""
+    """The server's side of one session, without its socket and its recogniser.
+
+    ``rate`` is that of the audio in its reactions, in Hz, as of now.
+    """
+
+    @property
+    def rate(self) -> int: ...
 
     def open(self, session: str, created: int) -> Iterable[str]:
         """What the server says as soon as the connection stands.
@@ -67,11 +102,11 @@ class Server(Protocol):
     def hear(self, frame: str | bytes) -> Reaction:
         """What a frame of the client makes it do."""
 
-    def partial(self, added: str) -> Iterable[str]:
-        """The frames for a piece of text that the open utterance goes on with."""
+    def partial(self, added: str, item: int) -> Iterable[str]:
+        """The frames for a piece of text that this utterance goes on with."""
 
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
-        """The frames that end the open utterance."""
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        """The frames that end this utterance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +147,17 @@ class Dialect(Protocol):
     def reader(self) -> Reader:
         """A new reader for one session."""
 
-    def configure(self, model: str, options: Mapping[str, object]) -> Sequence[str]:
-        """The frames that a client sends to set a session up."""
+    def query(self, model: str) -> str:
+        """The query of the WebSocket's URL, without its question mark."""
 
-    def begin(self) -> Sequence[str]:
-        """The frames that a client sends before the audio of an utterance."""
+    def headers(self, key: str) -> Mapping[str, str]:
+        """The headers of the handshake; ``key`` is empty where there is none."""
 
-    def append(self, pcm: bytes) -> bytes:
-        """The frame that carries this audio, as UTF-8; built on the measured path."""
+    def greets(self, record: Record) -> bool:
+        """Whether this is what a server of this dialect says first."""
 
-    def finish(self) -> Sequence[str]:
-        """The frames that tell the server that the audio is complete."""
+    def client(self, model: str, options: Mapping[str, object]) -> Client:
+        """The client's side of a new session. Raises ValueError for bad options."""
 
     def server(self, models: Sequence[str]) -> Server:
         """The server's side of a new session."""

@@ -78,42 +78,42 @@ class _Lossy(Wrapped):
 
     _lost = False
 
-    def partial(self, added: str) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[str]:
         if self._lost:
-            return self._server.partial(added)
+            return self._server.partial(added, item)
         self._lost = True
         return ()
 
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         self._lost = False
-        return self._server.final(text, usage)
+        return self._server.final(text, usage, item)
 
 
 class _Doubled(Wrapped):
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
-        frames = tuple(self._server.final(text, usage))
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        frames = tuple(self._server.final(text, usage, item))
         return frames + frames
 
 
 class _Endless(Wrapped):
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         return ()
 
 
 class _Late(Wrapped):
     """Goes on with the text after it was said to be final."""
 
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
-        yield from self._server.final(text, usage)
-        yield from self._server.partial(" again")
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        yield from self._server.final(text, usage, item)
+        yield from self._server.partial(" again", item)
 
 
 class _Greedy(Wrapped):
     """Counts tokens that it did not speak."""
 
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         spent = replace(usage, prompt=-1)
-        return self._server.final(text, spent)
+        return self._server.final(text, spent, item)
 
 
 class _Echo(Wrapped):
@@ -122,32 +122,32 @@ class _Echo(Wrapped):
     _before = ""
     _said = False
 
-    def partial(self, added: str) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[str]:
         if self._before and not self._said:
             self._said = True
             added = f"{self._before} {added}"
-        return self._server.partial(added)
+        return self._server.partial(added, item)
 
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         whole = f"{self._before} {text}" if self._said else text
         self._before, self._said = text, False
-        return self._server.final(whole, usage)
+        return self._server.final(whole, usage, item)
 
 
 class _Babble(Wrapped):
     """Sends what is no JSON with each piece of text."""
 
-    def partial(self, added: str) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[str]:
         yield "this is {no JSON"
-        yield from self._server.partial(added)
+        yield from self._server.partial(added, item)
 
 
 class _Novel(Wrapped):
     """Sends an event that no protocol knows, by a name of theirs, with each text."""
 
-    def partial(self, added: str) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[str]:
         yield '{"type":"transcription.novelty"}'
-        yield from self._server.partial(added)
+        yield from self._server.partial(added, item)
 
 
 class _Flood(Wrapped):
@@ -159,7 +159,7 @@ class _Flood(Wrapped):
 
     def _pour(self) -> Iterator[str]:
         for _ in range(20_000):
-            yield from self._server.partial("and ")
+            yield from self._server.partial("and ", 0)
 
 
 class _OnAudio(Wrapped):
@@ -304,9 +304,9 @@ class _StartsAnyway(Wrapped):
         replies = self._sound.hear(frame).replies
         return replace(self._server.hear(frame), replies=replies)
 
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
-        tuple(self._sound.final(text, usage))
-        return self._server.final(text, usage)
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        tuple(self._sound.final(text, usage, item))
+        return self._server.final(text, usage, item)
 
 
 class _SameId(Wrapped):
@@ -338,7 +338,9 @@ class _Early(Reworded):
         reaction = super().hear(frame)
         if not reaction.begin:
             return reaction
-        return replace(reaction, replies=[*reaction.replies, *self.say("so")])
+        return replace(
+            reaction, replies=[*reaction.replies, *self.say("so", self.number - 1)]
+        )
 
 
 class _TokensShown(Reworded):
@@ -352,8 +354,8 @@ class _Broken(Reworded):
 
 
 class _NoUsage(Wrapped):
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
-        frames = self._server.final(text, usage)
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        frames = self._server.final(text, usage, item)
         return [edited(frame, _without_usage) for frame in frames]
 
 
@@ -362,19 +364,19 @@ def _without_usage(content: Event) -> None:
 
 
 class _Free(Wrapped):
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
-        return self._server.final(text, replace(usage, completion=0))
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        return self._server.final(text, replace(usage, completion=0), item)
 
 
 class _AtEnd(Wrapped):
     """Says nothing before the final, and all of the text just before it."""
 
-    def partial(self, added: str) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[str]:
         return ()
 
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
-        partial = self._server.partial(text) if text else ()
-        return [*partial, *self._server.final(text, usage)]
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        partial = self._server.partial(text, item) if text else ()
+        return [*partial, *self._server.final(text, usage, item)]
 
 
 class _Stuttering(Reworded):
@@ -506,9 +508,9 @@ class _Forgetful(Wrapped):
         refusals = tuple(self._sound.hear(frame).replies)
         return Reaction(refusals) if refusals else self._server.hear(frame)
 
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         self._sound = self._world.fresh()
-        return self._server.final(text, usage)
+        return self._server.final(text, usage, item)
 
 
 class _Fragile(Attentive):
@@ -523,11 +525,11 @@ class _Fragile(Attentive):
         replies = tuple(reaction.replies)
         if self.begun and any(map(is_error, replies)) and _is_append(frame):
             self._lost, self.begun = True, False
-            tuple(self._server.final("", Usage()))
+            tuple(self._server.final("", Usage(), self.number - 1))
         return replace(reaction, replies=replies)
 
-    def partial(self, added: str) -> Iterable[str]:
-        return () if self._lost else self._server.partial(added)
+    def partial(self, added: str, item: int) -> Iterable[str]:
+        return () if self._lost else self._server.partial(added, item)
 
 
 class _Repeating(Reworded):
@@ -574,11 +576,11 @@ class _ClosesOnSurrogate(Wrapped):
 class _Silent(Wrapped):
     """Sends neither text nor final while ``_silent`` says so."""
 
-    def partial(self, added: str) -> Iterable[str]:
-        return () if self._silent() else self._server.partial(added)
+    def partial(self, added: str, item: int) -> Iterable[str]:
+        return () if self._silent() else self._server.partial(added, item)
 
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
-        return () if self._silent() else self._server.final(text, usage)
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        return () if self._silent() else self._server.final(text, usage, item)
 
     def _silent(self) -> bool:
         raise NotImplementedError
@@ -637,21 +639,21 @@ class _CrossTalk(Attentive):
         self._own = texts[self.session] = []
         self._said = ""
 
-    def partial(self, added: str) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[str]:
         self._own.append(added)
         if self._other is None:
-            return self._server.partial(added)
+            return self._server.partial(added, item)
         new = "".join(self._other)[len(self._said) :]
         self._said += new
-        return self._server.partial(new) if new else ()
+        return self._server.partial(new, item) if new else ()
 
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         self._world.texts.pop(self.session, None)
         if self._other is None:
-            return super().final(text, usage)
-        frames = self.partial("")
+            return super().final(text, usage, item)
+        frames = self.partial("", item)
         counted = replace(usage, completion=len(self._said.split()))
-        return [*frames, *super().final(self._said, counted)]
+        return [*frames, *super().final(self._said, counted, item)]
 
 
 def _ignored(reaction: Reaction, frame: str | bytes = "") -> bool:

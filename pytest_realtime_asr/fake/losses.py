@@ -58,8 +58,8 @@ class _Withholding(Attentive):
         super().__init__(server, world)
         self._when = when
 
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
-        return () if self._when(self) else super().final(text, usage)
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        return () if self._when(self) else super().final(text, usage, item)
 
 
 def losing(when: When) -> Wrap:

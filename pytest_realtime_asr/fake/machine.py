@@ -16,10 +16,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from pytest_realtime_asr.dialects import Dialect, Reaction, Server
+from pytest_realtime_asr.dialects import Client, Dialect, Reaction, Server
 from pytest_realtime_asr.timeline import Usage
 
-_RATE = 16_000
 _SOUND = 100  # of 32768; what stays below it is silence
 
 Event = dict[str, Any]
@@ -42,7 +41,6 @@ class World:
         self._dialect = dialect
         self.key = key
         self.models = tuple(models)
-        self.rate = _RATE if dialect is None else dialect.rate
         self.began = time.time()
         self.handshakes = 0
         self.sessions = 0
@@ -72,7 +70,7 @@ class World:
 
     def configure(self) -> Sequence[str]:
         """The frames that set a session up."""
-        return self._known().configure(self.models[0], {})
+        return self._client().configure()
 
     def begins(self, frame: str | bytes) -> bool:
         """Whether this frame begins an utterance where one may begin."""
@@ -81,7 +79,7 @@ class World:
     def finishes(self, frame: str | bytes) -> bool:
         """Whether this frame completes the audio of an utterance."""
         machine = self._ready()
-        for earlier in self._known().begin():
+        for earlier in self._client().begin():
             machine.hear(earlier)
         return machine.hear(frame).finish
 
@@ -94,6 +92,9 @@ class World:
         for frame in self.configure():
             machine.hear(frame)
         return machine
+
+    def _client(self) -> Client:
+        return self._known().client(self.models[0], {})
 
     def _known(self) -> Dialect:
         if self._dialect is None:
@@ -110,6 +111,10 @@ class Wrapped:
         self.session = world.sessions
 
     @property
+    def rate(self) -> int:
+        return self._server.rate
+
+    @property
     def sessions(self) -> int:
         """How many sessions are open."""
         return len(self._world.open)
@@ -120,11 +125,11 @@ class Wrapped:
     def hear(self, frame: str | bytes) -> Reaction:
         return self._server.hear(frame)
 
-    def partial(self, added: str) -> Iterable[str]:
-        return self._server.partial(added)
+    def partial(self, added: str, item: int) -> Iterable[str]:
+        return self._server.partial(added, item)
 
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
-        return self._server.final(text, usage)
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        return self._server.final(text, usage, item)
 
 
 Wrap = Callable[[Server, World], Server]
@@ -230,15 +235,15 @@ class Attentive(Wrapped):
         super().__init__(server, world)
         self.number = 0
         self.begun = False
-        self.heard = Heard(world.rate)
-        self.early = Heard(world.rate)  # audio before its utterance begins
+        self.heard = Heard(self.rate)
+        self.early = Heard(self.rate)  # audio before its utterance begins
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = self._server.hear(frame)
         if reaction.begin:
             self.number += 1
             self.begun = True
-            self.heard, self.early = self.early, Heard(self._world.rate)
+            self.heard, self.early = self.early, Heard(self.rate)
             self.heard.begin()
             self.reset()
         if reaction.audio:
@@ -248,9 +253,9 @@ class Attentive(Wrapped):
             self.heard.finish()
         return reaction
 
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         self.begun = False
-        return self._server.final(text, usage)
+        return self._server.final(text, usage, item)
 
     def reset(self) -> None:
         """Forget the utterance before; called as the next one begins."""
@@ -275,25 +280,25 @@ class Reworded(Attentive):
     def reset(self) -> None:
         self.said = ""
 
-    def partial(self, added: str) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[str]:
         return [
             frame
             for word in added.split()
             for other in self.words(word)
-            for frame in self.say(other)
+            for frame in self.say(other, item)
         ]
 
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
-        frames = [frame for word in self.rest() for frame in self.say(word)]
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        frames = [frame for word in self.rest() for frame in self.say(word, item)]
         text, self.said = self.said, ""
         counted = replace(usage, completion=len(text.split()))
-        return [*frames, *super().final(text, counted)]
+        return [*frames, *super().final(text, counted, item)]
 
-    def say(self, word: str) -> Iterable[str]:
+    def say(self, word: str, item: int) -> Iterable[str]:
         """Go on with this word."""
         added = f" {word}" if self.said else word
         self.said += added
-        return self._server.partial(added)
+        return self._server.partial(added, item)
 
 
 def event(frame: str | bytes) -> Event:

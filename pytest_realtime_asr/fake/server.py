@@ -30,6 +30,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from pytest_realtime_asr.audio import Resampler
 from pytest_realtime_asr.dialects import Dialect, Reaction, Server
 from pytest_realtime_asr.fake import faults
 from pytest_realtime_asr.fake.connection import connection
@@ -151,9 +152,12 @@ class Fake:
         """Whether the request carries the key, where one is asked for."""
         if not self._behaviour.key or self._has("any-key"):
             return True
-        given = request.headers.get("Authorization", "")
-        wanted = f"Bearer {self._behaviour.key}"
-        return hmac.compare_digest(given.encode(), wanted.encode())
+        wanted = self._behaviour.dialect.headers(self._behaviour.key)
+        return all(
+            hmac.compare_digest(request.headers.get(name, "").encode(), value.encode())
+            for name, value in wanted.items()
+            if self._behaviour.key in value
+        )
 
     def _metrics(self) -> str:
         """What it counts, in the text format of Prometheus."""
@@ -253,9 +257,11 @@ class _Session:
         self._recorder = recorder
         self._world = world
         self._delay = delay
-        self._carrier = behaviour.dialect.append(b"").decode()
+        client = behaviour.dialect.client("", {})
+        carrier = client.append(b"")
+        self._carrier = carrier if client.binary else carrier.decode()
         self._early: list[tuple[bytes, int]] = []  # audio before its utterance began
-        self._utterance: _Utterance | None = None
+        self._utterances: list[_Utterance] = []  # of the session, in their order
         self._position = 0
         self._idle = IDLE if "idle-kills" in behaviour.faults else None
         self._slow = "slow-reader-stalls" in behaviour.faults
@@ -265,9 +271,15 @@ class _Session:
             narrow.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW)
 
     @property
+    def _hearing(self) -> _Utterance | None:
+        """The utterance whose audio is not complete yet."""
+        last = self._utterances[-1] if self._utterances else None
+        return None if last is None or last.complete else last
+
+    @property
     def busy(self) -> bool:
         """Whether an utterance is open, from its begin to its final."""
-        return self._utterance is not None and not self._utterance.over
+        return any(not utterance.over for utterance in self._utterances)
 
     async def run(self, name: str) -> None:
         opening = self._machine.open(f"sess-{name}", int(time.time()))
@@ -281,8 +293,8 @@ class _Session:
             await self._react(reaction, at)
 
     async def close(self) -> None:
-        if self._utterance is not None:
-            await self._utterance.close()
+        for utterance in self._utterances:
+            await utterance.close()
 
     async def say(self, frames: Iterable[str]) -> None:
         for frame in frames:
@@ -310,29 +322,35 @@ class _Session:
     async def _react(self, reaction: Reaction, at: int) -> None:
         if reaction.die:
             os._exit(70)
+        if (reaction.begin or reaction.drop) and (heard := self._hearing) is not None:
+            await heard.close()
         if reaction.begin:
-            if self._utterance is not None:
-                await self._utterance.close()
-            self._utterance = _Utterance(
-                self._behaviour, self._recogniser, self._machine, self, self._delay
+            begun = _Utterance(
+                len(self._utterances),
+                self._behaviour,
+                self._recogniser,
+                self._machine,
+                self,
+                self._delay,
             )
+            self._utterances.append(begun)
             for pcm, earlier in self._early:
-                self._utterance.hear(pcm, earlier)
+                begun.hear(pcm, earlier)
             self._early.clear()
-        if reaction.audio:
-            if self._utterance is None or self._utterance.complete:
-                self._early.append((reaction.audio, at))
-            else:
-                self._utterance.hear(reaction.audio, at)
-        if reaction.finish and self._utterance is not None:
-            self._utterance.finish(at)
+        hearing = self._hearing
+        if reaction.audio and hearing is None:
+            self._early.append((reaction.audio, at))
+        elif reaction.audio and hearing is not None:
+            hearing.hear(reaction.audio, at)
+        if reaction.finish and hearing is not None:
+            hearing.finish(at)
         if reaction.pause:
             self._connection.transport.pause_reading()
             await asyncio.sleep(reaction.pause)
             self._connection.transport.resume_reading()
         if reaction.close is not None:
             if reaction.close:
-                await self._connection.close(reaction.close)
+                await self._connection.close(reaction.close, reaction.reason)
             else:
                 self.dropped = True
                 self._connection.transport.abort()
@@ -342,7 +360,8 @@ class _Session:
             self._recorder.received(Sender.CLIENT, at, frame)
             return
         start = self._position
-        self._position += len(reaction.audio) // 2
+        samples = len(reaction.audio) // 2
+        self._position += samples * self._recorder.rate // self._machine.rate
         span = Span("heard", start, self._position)
         self._recorder.received(Sender.CLIENT, at, self._carrier, span=span)
 
@@ -356,16 +375,19 @@ class _Utterance:
 
     def __init__(
         self,
+        item: int,
         behaviour: Behaviour,
         recogniser: Recogniser,
         machine: Server,
         session: _Session,
         delay: Callable[[], float],
     ) -> None:
+        self._item = item
         self._delay = delay
         self._forgets = "forgets-old" in behaviour.faults
         self._final_delay = round(behaviour.final_delay * 1e9)
-        self._rate = behaviour.dialect.rate
+        self._rate = machine.rate
+        self._known = recogniser.rate
         self._machine = machine
         self._session = session
         self._audio: asyncio.Queue[tuple[bytes, int] | None] = asyncio.Queue()
@@ -392,6 +414,7 @@ class _Utterance:
         self._audio.put_nowait(None)
 
     async def close(self) -> None:
+        self.over = True
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -407,10 +430,13 @@ class _Utterance:
 
     async def _listen(self, recogniser: Recogniser) -> None:
         listener: Listener = await recogniser.listen()
+        resampler = Resampler(self._rate, recogniser.rate)
         try:
             while (heard := await self._audio.get()) is not None:
-                for word in await listener.hear(heard[0]):
+                for word in await listener.hear(resampler.feed(heard[0])):
                     self._words.put_nowait(word)
+            for word in await listener.hear(resampler.flush()):
+                self._words.put_nowait(word)
             for word in await listener.finish():
                 self._words.put_nowait(word)
             self._words.put_nowait(None)
@@ -421,21 +447,25 @@ class _Utterance:
         spoken: list[Spoken] = []
         while (word := await self._words.get()) is not None:
             delay = round(self._delay() * 1e9)
-            await self._until(self._arrival(word.end) + delay)
+            await self._until(self._arrival(self._sample(word)) + delay)
             added = f" {word.text}" if spoken else word.text
             spoken.append(word)
-            await self._session.say(self._machine.partial(added))
+            await self._session.say(self._machine.partial(added, self._item))
         assert self._final_due is not None
         await self._until(self._final_due)
         if self._forgets:
             since = self._samples - OLD * self._rate
-            spoken = [word for word in spoken if word.end > since]
+            spoken = [word for word in spoken if self._sample(word) > since]
         text = " ".join(word.text for word in spoken)
         seconds = self._samples / self._rate
-        usage = Usage(round(seconds * 12.5), len(spoken), None)
-        final = tuple(self._machine.final(text, usage))
+        usage = Usage(round(seconds * 12.5), len(spoken), seconds=seconds)
+        final = tuple(self._machine.final(text, usage, self._item))
         self.over = bool(final)  # one that is owed its final is still open
         await self._session.say(final)
+
+    def _sample(self, word: Spoken) -> int:
+        """The sample of what was heard at which a word ends."""
+        return word.end * self._rate // self._known
 
     def _arrival(self, sample: int) -> int:
         index = bisect_left(self._arrivals, (sample, 0))

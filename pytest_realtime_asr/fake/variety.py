@@ -107,6 +107,7 @@ class Varied(Wrapped):
         self._prompt = style.choice((None, 1, 2, 4))  # times what was given; None: same
         self._completion = style.randint(1, 3)
         self._sent = 0
+        self._begun = 0
         self._open = self._hearing = False
         self._reset()
 
@@ -129,34 +130,35 @@ class Varied(Wrapped):
         if self._acknowledges and _sets_up(frame) and not any(map(is_error, replies)):
             replies.append('{"type":"session.updated"}')
         if reaction.begin:
+            self._begun += 1
             self._open = self._hearing = True
             self._reset()
         if reaction.finish:
             self._hearing = False
         if reaction.audio and self._hearing and self._chance(self._empty):
-            replies.extend(self._server.partial(""))
+            replies.extend(self._server.partial("", self._begun - 1))
         replies = list(self._dressed(replies))
         if self._chance(self._novel):
             replies.append(self._novel_event())
         return replace(reaction, replies=replies)
 
-    def partial(self, added: str) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[str]:
         if not self._open:
-            return self._server.partial(added)
+            return self._server.partial(added, item)
         self._told += added
         changed = re.sub(r"\S+", self._word, added)
         self._said += changed
         self._waiting += changed
-        return self._partials(self._ripe())
+        return self._partials(self._ripe(), item)
 
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         pieces = self._pieces(self._waiting)
         # What does not add up was not meant to.
         said = self._said if self._told == text else text
         self._open = False
         self._reset()
-        final = self._server.final(said, self._counted(usage))
-        return [*self._partials(pieces), *self._dressed(final)]
+        final = self._server.final(said, self._counted(usage), item)
+        return [*self._partials(pieces, item), *self._dressed(final)]
 
     # Text
 
@@ -207,12 +209,12 @@ class Varied(Wrapped):
         ends = [*chosen, len(text)]
         return [text[a:b] for a, b in zip([0, *chosen], ends, strict=True)]
 
-    def _partials(self, pieces: Iterable[str]) -> list[str]:
+    def _partials(self, pieces: Iterable[str], item: int) -> list[str]:
         frames: list[str] = []
         for piece in pieces:
             if self._text.random() < self._empty:
-                frames.extend(self._dressed(self._server.partial("")))
-            frames.extend(self._dressed(self._server.partial(piece)))
+                frames.extend(self._dressed(self._server.partial("", item)))
+            frames.extend(self._dressed(self._server.partial(piece, item)))
             if self._text.random() < self._novel:
                 frames.append(self._novel_event())
         return frames

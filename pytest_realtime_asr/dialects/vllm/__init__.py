@@ -7,26 +7,28 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from pytest_realtime_asr.dialects import Client
 from pytest_realtime_asr.dialects.vllm.events import (
+    RATE,
+    SHAPES,
     START,
     TABLE,
     UPDATE,
     CommitEvent,
-    Malformed,
-    encode,
-    parse,
+    SessionCreated,
 )
 from pytest_realtime_asr.dialects.vllm.misuses import MISUSES
 from pytest_realtime_asr.dialects.vllm.reader import Reader
 from pytest_realtime_asr.dialects.vllm.requirements import REQUIREMENTS
 from pytest_realtime_asr.dialects.vllm.server import Server
 from pytest_realtime_asr.evidence import Message
+from pytest_realtime_asr.frames import encode
 from pytest_realtime_asr.trace import Record
 
 
 class _VLLM:
     name = "vllm"
-    rate = 16_000
+    rate = RATE
     path = "/v1/realtime"
     requirements = REQUIREMENTS
     misuses = MISUSES
@@ -34,16 +36,37 @@ class _VLLM:
     start = START
 
     def parse(self, record: Record) -> Message:
-        if record.text is None:
-            return Malformed("a binary frame", json=True)
-        return parse(record.text, record.sender)
+        return SHAPES.parse(record)
 
     def reader(self) -> Reader:
         return Reader()
 
-    def configure(self, model: str, options: Mapping[str, object]) -> Sequence[str]:
-        update = {"type": UPDATE, "model": model, **options}
-        return (msgspec.json.encode(update).decode(),)
+    def query(self, model: str) -> str:
+        return ""
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+    def greets(self, record: Record) -> bool:
+        return isinstance(self.parse(record), SessionCreated)
+
+    def client(self, model: str, options: Mapping[str, object]) -> Client:
+        return _Client(model, options)
+
+    def server(self, models: Sequence[str]) -> Server:
+        return Server(models)
+
+
+class _Client:
+    rate = RATE
+    binary = False
+    tail = 0.0
+
+    def __init__(self, model: str, options: Mapping[str, object]) -> None:
+        self._update = {"type": UPDATE, "model": model, **options}
+
+    def configure(self) -> Sequence[str]:
+        return (msgspec.json.encode(self._update).decode(),)
 
     def begin(self) -> Sequence[str]:
         return (encode(CommitEvent()),)
@@ -54,9 +77,6 @@ class _VLLM:
 
     def finish(self) -> Sequence[str]:
         return (encode(CommitEvent(final=True)),)
-
-    def server(self, models: Sequence[str]) -> Server:
-        return Server(models)
 
 
 VLLM = _VLLM()

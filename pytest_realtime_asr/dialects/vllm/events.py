@@ -15,23 +15,11 @@ their order alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Union
-
 import msgspec
 
-from pytest_realtime_asr.evidence import Message
+from pytest_realtime_asr.frames import Shapes, Typed
 from pytest_realtime_asr.rules import Table
 from pytest_realtime_asr.trace import Sender
-
-
-class Typed(msgspec.Struct, frozen=True, tag_field="type"):
-    """An event that the protocol knows; fields beyond its own are allowed."""
-
-    @property
-    def move(self) -> str:
-        """The event's type."""
-        return str(self.__struct_config__.tag)
 
 
 class SessionUpdate(Typed, frozen=True, tag="session.update"):
@@ -96,24 +84,10 @@ class Error(Typed, frozen=True, tag="error"):
     code: str | None = None
 
 
-class Unknown(msgspec.Struct, frozen=True):
-    """A JSON object whose type the protocol does not know (``None``: it has none)."""
-
-    type: str | None
-    move: str = "unknown"
-
-
-class Malformed(msgspec.Struct, frozen=True):
-    """A frame that is no event: what is wrong, and whether it is JSON at all."""
-
-    reason: str
-    json: bool
-    move: str = "malformed"
-
-
 BEGIN = "input_audio_buffer.commit"
 FINISH = "input_audio_buffer.commit final"
 UPDATE = "session.update"
+RATE = 16_000  # Hz
 APPEND = "input_audio_buffer.append"
 
 START = "opening"
@@ -149,47 +123,9 @@ TABLE: Table = {
     },
 }
 
-_EVENTS: Mapping[Sender, tuple[type[Typed], ...]] = {
-    Sender.CLIENT: (SessionUpdate, Append, CommitEvent),
-    Sender.SERVER: (SessionCreated, SessionUpdated, Delta, Done, Error),
-}
-_DECODERS = {
-    sender: msgspec.json.Decoder(Union[kinds])  # noqa: UP007
-    for sender, kinds in _EVENTS.items()
-}
-_TYPES = {
-    sender: {str(kind.__struct_config__.tag) for kind in kinds}
-    for sender, kinds in _EVENTS.items()
-}
-
-
-def parse(text: str, sender: Sender) -> Message:
-    try:
-        return _event(text, sender)
-    except msgspec.ValidationError as error:
-        return Malformed(f"a JSON value that cannot be held: {error}", json=True)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        return Malformed(f"not JSON: {error}", json=False)
-
-
-def _event(text: str, sender: Sender) -> Message:
-    try:
-        event: Message = _DECODERS[sender].decode(text)
-        return event
-    except msgspec.ValidationError as error:
-        reason = str(error)
-    # It may yet be no JSON: the decoder stops at the first thing that is wrong.
-    value = msgspec.json.decode(text)
-    if not isinstance(value, dict):
-        return Malformed(f"a JSON {type(value).__name__}, not an object", json=True)
-    kind = value.get("type")
-    if not isinstance(kind, str):
-        return Unknown(None)
-    if kind not in _TYPES[sender]:
-        return Unknown(kind)
-    return Malformed(f"{kind}: {reason}", json=True)
-
-
-def encode(event: Typed) -> str:
-    """The frame of an event."""
-    return msgspec.json.encode(event).decode()
+SHAPES = Shapes(
+    {
+        Sender.CLIENT: (SessionUpdate, Append, CommitEvent),
+        Sender.SERVER: (SessionCreated, SessionUpdated, Delta, Done, Error),
+    }
+)

@@ -17,13 +17,12 @@ from pytest_realtime_asr.dialects.vllm.events import (
     Delta,
     Done,
     Error,
-    Malformed,
     SessionCreated,
     SessionUpdated,
-    Unknown,
 )
 from pytest_realtime_asr.dialects.vllm.misuses import PATH
 from pytest_realtime_asr.evidence import Evidence, Message, Observation
+from pytest_realtime_asr.frames import Malformed, Unknown
 from pytest_realtime_asr.rules import (
     Course,
     Judge,

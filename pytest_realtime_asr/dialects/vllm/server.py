@@ -10,26 +10,27 @@ from pytest_realtime_asr.dialects import Reaction
 from pytest_realtime_asr.dialects.vllm.events import (
     BEGIN,
     FINISH,
+    RATE,
+    SHAPES,
     TABLE,
     UPDATE,
     Append,
     Delta,
     Done,
     Error,
-    Malformed,
     SessionCreated,
     SessionUpdate,
     Tokens,
-    Unknown,
-    encode,
-    parse,
 )
+from pytest_realtime_asr.frames import Malformed, Unknown, encode
 from pytest_realtime_asr.timeline import Usage
 from pytest_realtime_asr.trace import Sender
 
 
 class Server:
     """The server's half, as vLLM 0.33 does it; a binary frame is refused politely."""
+
+    rate = RATE
 
     def __init__(self, models: Sequence[str]) -> None:
         self._models = models
@@ -41,7 +42,7 @@ class Server:
     def hear(self, frame: str | bytes) -> Reaction:
         if isinstance(frame, bytes):
             return _refuse("invalid_frame", "Binary frames are not supported")
-        message = parse(frame, Sender.CLIENT)
+        message = SHAPES.read(frame, Sender.CLIENT)
         match message:
             case Malformed(json=False):
                 return _refuse("invalid_json", "Invalid JSON")
@@ -77,10 +78,10 @@ class Server:
             return Reaction()  # lost, as the documented queue is cleared with `done`
         return Reaction(audio=pcm)
 
-    def partial(self, added: str) -> Iterable[str]:
+    def partial(self, added: str, item: int) -> Iterable[str]:
         return (encode(Delta(added)),)
 
-    def final(self, text: str, usage: Usage) -> Iterable[str]:
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         self._state = "idle"
         prompt, completion = usage.prompt or 0, usage.completion or 0
         tokens = Tokens(prompt, completion, prompt + completion)
