@@ -57,6 +57,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--word-delay", type=_seconds, metavar="TIME", help="such as 300ms")
     add("--final-delay", type=_seconds, metavar="TIME", help="such as 250ms")
     add(
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="a model that it has (repeatable; default: the name of the recogniser)",
+    )
+    add(
+        "--session-limit",
+        type=_seconds,
+        default=3600.0,
+        metavar="TIME",
+        help="how long a session may last (default 60min)",
+    )
+    add(
         "--fault",
         action="append",
         default=[],
@@ -128,7 +141,7 @@ async def _fake(options: argparse.Namespace) -> int:
     real = options.recogniser == "pocketsphinx"
     behaviour = Behaviour(
         dialect=dialects.load(options.dialect),
-        models=(options.recogniser,),
+        models=tuple(options.model or [options.recogniser]),
         word_delay=_default(options.word_delay, 0.0 if real else 0.3),
         final_delay=_default(options.final_delay, 0.0 if real else 0.25),
         faults=tuple(options.fault),
@@ -136,6 +149,7 @@ async def _fake(options: argparse.Namespace) -> int:
         seed=options.seed,
         version=options.server_version,
         variety=options.variety,
+        limit=options.session_limit,
     )
     fake = Fake(behaviour, recogniser)
     tls = _tls(options.tls_cert, options.tls_key)

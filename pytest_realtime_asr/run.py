@@ -455,7 +455,7 @@ async def hold(live: Live, utterance: Utterance) -> Take:
 
 async def prepare(live: Live, utterance: Utterance) -> Audio:
     """The audio as the session sends it; decoded where it cannot hold up the loop."""
-    rate = live.plan.client.rate
+    rate = live.plan.caller.rate
     return await asyncio.to_thread(lambda: utterance.audio.resample(rate))
 
 

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import Audio, silence
-from pytest_realtime_asr.dialects import Client, Dialect
+from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.evidence import Message
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.rules import Requirement
@@ -102,9 +102,9 @@ class Plan:
     version: str = ""
 
     @property
-    def client(self) -> Client:
+    def caller(self) -> Caller:
         """Our side of a new session. Raises ValueError for options that cannot be."""
-        return self.dialect.client(self.model, self.options)
+        return self.dialect.caller(self.model, self.options)
 
 
 class Live:
@@ -114,12 +114,12 @@ class Live:
         self.plan = plan
         self._loop = loop
         self._dialect = plan.dialect
-        self._client = plan.client
+        self._caller = plan.caller
         self._reader = plan.dialect.reader()
         self._recorder = Recorder(
             vantage=Vantage.CLIENT,
             dialect=plan.dialect.name,
-            rate=self._client.rate,
+            rate=self._caller.rate,
             target=plan.access.target.shown,
             version=plan.version,
             secrets=plan.secrets,
@@ -140,8 +140,8 @@ class Live:
         self._text = 0
         self._due: int | None = None  # when the last audio was due
         self.items = 0  # utterances that were completed; the next one has this number
-        carrier = self._client.append(b"")
-        self._carrier = carrier if self._client.binary else carrier.decode()
+        carrier = self._caller.append(b"")
+        self._carrier = carrier if self._caller.binary else carrier.decode()
 
     # What a test may ask for
 
@@ -168,7 +168,7 @@ class Live:
 
     async def configure(self) -> None:
         """Send the model and the options of the plan."""
-        for frame in self._client.configure():
+        for frame in self._caller.configure():
             await self._send(frame)
 
     async def send_raw(self, message: Mapping[str, object] | str | bytes) -> None:
@@ -221,7 +221,7 @@ class Live:
         """Say that an utterance begins; gives its number. Raises `Lost`."""
         item = self.items
         self._due = None
-        for frame in self._client.begin():
+        for frame in self._caller.begin():
             await self._send(frame)
         return item
 
@@ -248,9 +248,9 @@ class Live:
         To a server that ends utterances by itself, it is said by silence.
         """
         self._raw |= raw
-        for frame in self._client.finish():
+        for frame in self._caller.finish():
             await self._send(frame, due=None if raw else self._due, raw=raw)
-        if self._client.tail and not raw:
+        if self._caller.tail and not raw:
             item, self.items = self.items, self.items + 1
             await self._trail(item)
 
@@ -360,8 +360,8 @@ class Live:
 
     async def _trail(self, item: int) -> None:
         """Hand silence over until the server has ended the utterance."""
-        rate = self._client.rate
-        tail = silence(self._client.tail, rate=rate)
+        rate = self._caller.rate
+        tail = silence(self._caller.tail, rate=rate)
         await self._stream(tail, TAIL, raw=False, until=lambda: self._ended(item))
 
     def _ended(self, item: int) -> bool:
@@ -376,7 +376,7 @@ class Live:
         until: Callable[[], bool] = lambda: False,
     ) -> None:
         pace, rate, pcm = self.plan.pace, audio.rate, memoryview(audio.pcm)
-        append, binary = self._client.append, self._client.binary
+        append, binary = self._caller.append, self._caller.binary
         step = max(1, round(self.plan.chunk * rate))
         # What follows without a break keeps to the clock of what came before.
         zero = self._recorder.now()

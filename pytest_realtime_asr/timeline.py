@@ -70,6 +70,14 @@ class Final:
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The server took the speech of an item, or a part of it, for over by itself."""
+
+    item: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """The server refused something or failed; ``item`` is the one it belongs to."""
 
@@ -79,7 +87,7 @@ class Refusal:
     item: int | None = None
 
 
-Event = Heard | Commit | Partial | Final | Refusal
+Event = Heard | Commit | Partial | Endpoint | Final | Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +121,11 @@ class Timeline:
     def commit(self) -> Commit | None:
         """The first commit, or ``None``."""
         return next((e for e in self.events if isinstance(e, Commit)), None)
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Where the server took the speech for over by itself, in order."""
+        return tuple(event for event in self.events if isinstance(event, Endpoint))
 
     @property
     def final(self) -> Final | None:

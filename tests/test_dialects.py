@@ -100,7 +100,7 @@ from pytest_realtime_asr.trace import (
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "traces"
 REQUIREMENTS = VLLM.requirements
-CLIENT_SIDE = VLLM.client("m", {})
+CALLER = VLLM.caller("m", {})
 BY_ID = {requirement.id: requirement for requirement in REQUIREMENTS}
 
 
@@ -296,11 +296,11 @@ def test_append_is_what_a_json_encoder_would_give(pcm: bytes) -> None:
         "type": "input_audio_buffer.append",
         "audio": base64.b64encode(pcm).decode(),
     }
-    assert CLIENT_SIDE.append(pcm) == json.dumps(event, separators=(",", ":")).encode()
+    assert CALLER.append(pcm) == json.dumps(event, separators=(",", ":")).encode()
 
 
 def test_configure_takes_fields_of_ones_own() -> None:
-    (frame,) = VLLM.client("m", {"language": "ä"}).configure()
+    (frame,) = VLLM.caller("m", {"language": "ä"}).configure()
     assert json.loads(frame) == {
         "type": "session.update",
         "model": "m",
@@ -329,13 +329,13 @@ def test_both_halves_understand_each_other_in_a_whole_session() -> None:
         return reaction
 
     told(server.open("sess-1", CREATED_AT))
-    assert says(VLLM.client("m", {}).configure()) == Reaction()
+    assert says(VLLM.caller("m", {}).configure()) == Reaction()
     for text, pcm in (("go forward", b"\1\0" * 99), ("turn left", b"\2\0" * 51)):
-        assert says(CLIENT_SIDE.begin()) == Reaction(begin=True)
+        assert says(CALLER.begin()) == Reaction(begin=True)
         for half in (pcm[:50], pcm[50:]):
-            assert says([CLIENT_SIDE.append(half).decode()]) == Reaction(audio=half)
+            assert says([CALLER.append(half).decode()]) == Reaction(audio=half)
         told(server.partial(text[:4], 0))
-        assert says(CLIENT_SIDE.finish()) == Reaction(finish=True)
+        assert says(CALLER.finish()) == Reaction(finish=True)
         told(server.partial(text[4:], 0))
         told(server.final(text, Usage(4, 2), 0))
     held = trace_of(records)
@@ -568,7 +568,7 @@ def test_a_frame_that_was_received_is_due_where_it_arrived() -> None:
 
 @given(st.integers(0, 2_000))
 def test_audio_is_counted_from_the_frame_where_it_has_no_span(samples: int) -> None:
-    frame = CLIENT_SIDE.append(bytes(2 * samples)).decode()
+    frame = CALLER.append(bytes(2 * samples)).decode()
     assert read(Record(CLIENT, 0, frame)).heard[0].samples == samples
 
 

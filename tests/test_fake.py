@@ -362,7 +362,7 @@ def test_audio_before_its_utterance_is_not_lost(loop: Loop) -> None:
         loop.run(live.open())
         loop.run(live.configure())
         for start in range(0, len(pcm), 3200):
-            part = VLLM.client("m", {}).append(pcm[start : start + 3200]).decode()
+            part = VLLM.caller("m", {}).append(pcm[start : start + 3200]).decode()
             loop.run(live.send_raw(part))
         loop.run(live.send_raw({"type": "input_audio_buffer.commit"}))
         loop.run(live.send_raw({"type": "input_audio_buffer.commit", "final": True}))
@@ -584,7 +584,7 @@ def test_command_with_tls_and_key(
     ("arguments", "said"),
     [
         (["--corpus", "no-such.jsonl"], "no-such.jsonl: there is no such file"),
-        (["--dialect", "klingon"], "unknown dialect 'klingon'; installed are: vllm"),
+        (["--dialect", "klingon"], "unknown dialect 'klingon'; installed are: openai, openai-beta, vllm"),
         (["--api-key-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is not set"),
         (["--tls-cert", "no-such.pem"], "no-such.pem"),
         (["--tls-key", "no-such.key"], "--tls-cert"),

@@ -120,7 +120,7 @@ def test_a_program_does_what_is_in_the_script() -> None:
         Send(""),
         Send(b""),
         Send(b"\0\1" * 800 + b'"ends'),
-        Send(WORDS.client.append(pcm[640:6400]).decode(), speech=(640, 6400)),
+        Send(WORDS.caller.append(pcm[640:6400]).decode(), speech=(640, 6400)),
         Send("\udfff"),
     )
     sent: list[str | bytes] = []
@@ -374,7 +374,7 @@ def test_scripts_hold_all_that_there_is() -> None:
         # Each ends with a whole utterance, whatever came before.
         *_, end, set_up, begin, sound, finish = script
         assert (end, set_up, begin, finish) == (Await(), SET_UP, BEGUN, ENDED)
-        assert WORDS.client.append(bytes(16_000)).decode() == getattr(
+        assert WORDS.caller.append(bytes(16_000)).decode() == getattr(
             sound, "frame", ""
         )
     # Legal ones, and just illegal ones: an end with nothing begun, and one begun twice.

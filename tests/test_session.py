@@ -1025,7 +1025,7 @@ def test_what_comes_out_of_turn_is_marked(loop: Loop) -> None:
     assert [record.span.asset for record in by_hand if record.span] == ["late"] * 17
     stray = by_hand[-1]
     assert stray.span is None
-    assert stray.text == VLLM.client("m", {}).finish()[0]
+    assert stray.text == VLLM.caller("m", {}).finish()[0]
     assert stray.due == stray.woke
     assert [r.raw for r in audio_of(live.trace)] == [False] * 17 + [True] * 17
 
@@ -1285,7 +1285,7 @@ def test_fragments_are_heard_as_one_message(loop: Loop, sound: str) -> None:
     live = opened(loop, plan(sound))
 
     async def talk() -> None:
-        for frame in VLLM.client("m", {}).begin():
+        for frame in VLLM.caller("m", {}).begin():
             await live.send_fragments(frame, parts=3)
         await live.stream(SOUND, "turn-right")
         await live.finish()

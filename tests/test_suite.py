@@ -177,11 +177,11 @@ class Misspelt:
     def __getattr__(self, name: str) -> Any:
         return getattr(VLLM, name)
 
-    def client(self, model: str, options: Mapping[str, object]) -> Any:
-        client: Any = VLLM.client(model, options)
-        append = client.append
-        client.append = lambda pcm: append(pcm).replace(b'"audio"', b'"sound"')
-        return client
+    def caller(self, model: str, options: Mapping[str, object]) -> Any:
+        caller: Any = VLLM.caller(model, options)
+        append = caller.append
+        caller.append = lambda pcm: append(pcm).replace(b'"audio"', b'"sound"')
+        return caller
 
 
 def test_a_mistake_of_ours_is_a_harness_error(loop: Loop) -> None:

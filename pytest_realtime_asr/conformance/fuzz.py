@@ -124,7 +124,7 @@ class _Writer(RuleBasedStateMachine):
     @rule(data=st.data())
     def mutated(self, data: st.DataObject) -> None:
         """A frame with one thing wrong in it."""
-        sound = self._words.client.append(bytes(2)).decode()
+        sound = self._words.caller.append(bytes(2)).decode()
         frame = data.draw(st.sampled_from([*self._words.moves.values(), sound]))
         kind = data.draw(st.sampled_from(mutations(frame)))
         self._steps.append(Send(data.draw(st.sampled_from(kind)), True))
@@ -155,7 +155,7 @@ class _Writer(RuleBasedStateMachine):
         words = self._words
         self._steps.append(Await())
         self._say(*words.configure, *words.begin)
-        self._hand(round(_LAST * words.client.rate), False)
+        self._hand(round(_LAST * words.caller.rate), False)
         self._say(*words.finish)
         self._show(tuple(self._steps))
 
@@ -175,10 +175,10 @@ class _Writer(RuleBasedStateMachine):
         start = self._spoken
         stop = min(start + 2 * samples, len(self._pcm))
         if not speech or start == stop:
-            self._say(self._words.client.append(bytes(2 * samples)).decode())
+            self._say(self._words.caller.append(bytes(2 * samples)).decode())
             return
         self._spoken = stop
-        frame = self._words.client.append(self._pcm[start:stop]).decode()
+        frame = self._words.caller.append(self._pcm[start:stop]).decode()
         self._say(frame, speech=(start, stop))
 
     def _moves(self, legal: bool) -> list[str]:

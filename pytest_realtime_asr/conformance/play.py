@@ -25,7 +25,7 @@ from pytest_realtime_asr.conformance.script import (
     frames,
 )
 from pytest_realtime_asr.conformance.stage import Stage, Venue
-from pytest_realtime_asr.dialects import Client, Dialect
+from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.evidence import Evidence, Part
 from pytest_realtime_asr.rules import Course, Table, Violated
 from pytest_realtime_asr.session import Limits, Live, Lost, Plan
@@ -49,7 +49,7 @@ class Grammar:
     """
 
     dialect: Dialect
-    client: Client
+    caller: Caller
     table: Table
     configure: tuple[str, ...]
     begin: tuple[str, ...]
@@ -68,9 +68,9 @@ class Grammar:
 def grammar(plan: Plan) -> Grammar:
     """What can be said in the sessions of a plan."""
     dialect = plan.dialect
-    client = plan.client
-    configure = tuple(client.configure())
-    begin, finish = tuple(client.begin()), tuple(client.finish())
+    caller = plan.caller
+    configure = tuple(caller.configure())
+    begin, finish = tuple(caller.begin()), tuple(caller.finish())
     ours, theirs = dialect.table[Sender.CLIENT], dialect.table[Sender.SERVER]
     move = partial(_move, dialect)
     owing = frozenset(
@@ -93,13 +93,13 @@ def grammar(plan: Plan) -> Grammar:
     }
     return Grammar(
         dialect=dialect,
-        client=client,
+        caller=caller,
         table={**dialect.table, Sender.CLIENT: wild},
         configure=configure,
         begin=begin,
         finish=finish,
         moves={move(frame): frame for frame in (*configure, *begin, *finish)},
-        audio=move(client.append(bytes(2)).decode()),
+        audio=move(caller.append(bytes(2)).decode()),
         owing=owing,
         ends=tuple(dict.fromkeys(name for _, name in sorted(ends))),
         fresh=_followers(theirs.get(dialect.start, {})) or frozenset({dialect.start}),

@@ -214,7 +214,7 @@ async def _early_final(stage: Stage) -> None:
 async def _refused_begin(stage: Stage) -> None:
     live = await stage.open("refused-begin", configure=False)
     clip = stage.clips.first
-    for frame in stage.client.begin():
+    for frame in stage.caller.begin():
         await live.send_raw(frame)
     await live.answered(1, timeout=stage.venue.answer)
     await live.stream(await stage.audio(clip), clip.id, raw=True)
@@ -261,10 +261,10 @@ async def _second_begin(stage: Stage) -> None:
         clip = stage.clips.first
         before, after = clips.halves(clip)
         item = await stage.begin(live, clip)
-        await live.stream(before.resample(stage.client.rate), clip.id)
-        for frame in stage.client.begin():
+        await live.stream(before.resample(stage.caller.rate), clip.id)
+        for frame in stage.caller.begin():
             await live.send_raw(frame)
-        await live.stream(after.resample(stage.client.rate), clip.id)
+        await live.stream(after.resample(stage.caller.rate), clip.id)
         await live.finish()
         await stage.final(live, item)
         await live.close()
@@ -298,9 +298,9 @@ async def _misused(stage: Stage, *, misuse: Misuse) -> None:
         return
     before, after = clips.halves(clip)
     item = await stage.begin(live, clip)
-    await live.stream(before.resample(stage.client.rate), clip.id)
+    await live.stream(before.resample(stage.caller.rate), clip.id)
     await _send(stage, live, misuse)
-    await live.stream(after.resample(stage.client.rate), clip.id)
+    await live.stream(after.resample(stage.caller.rate), clip.id)
     await live.finish()
     await stage.final(live, item)
 
@@ -322,7 +322,7 @@ async def _big_audio(stage: Stage) -> None:
 async def _audio_frame(stage: Stage, size: int) -> str:
     """A frame of so many bytes of silence."""
     return await asyncio.to_thread(
-        lambda: stage.client.append(bytes(size * _MIB)).decode()
+        lambda: stage.caller.append(bytes(size * _MIB)).decode()
     )
 
 
@@ -383,7 +383,7 @@ async def _fragments(stage: Stage) -> None:
     clip = stage.clips.first
     audio = await stage.audio(clip)
     item = live.items
-    for frame in stage.client.begin():
+    for frame in stage.caller.begin():
         await live.send_fragments(frame, parts=3)
     stage.spoken(live, item, clip)
     await live.stream(audio, clip.id)
@@ -410,7 +410,7 @@ async def _half(stage: Stage, role: str) -> Live:
     live = await stage.open(role)
     clip = stage.clips.first
     await live.begin()
-    await live.stream(clips.halves(clip)[0].resample(stage.client.rate), clip.id)
+    await live.stream(clips.halves(clip)[0].resample(stage.caller.rate), clip.id)
     return live
 
 

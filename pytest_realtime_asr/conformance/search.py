@@ -103,7 +103,7 @@ class _Found:
         while size:
             if not await self._without(size) or size > 1:
                 size //= 2
-        least = Send(self._words.client.append(bytes(2)).decode())
+        least = Send(self._words.caller.append(bytes(2)).decode())
         place = 0
         while place < len(script := self.shown.script):
             if self._is_audio(script[place]):

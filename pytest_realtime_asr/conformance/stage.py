@@ -75,7 +75,7 @@ class Stage:
         self.name = name
         self.clips = venue.clips
         self.dialect = venue.plan.dialect
-        self.client = venue.plan.client
+        self.caller = venue.plan.caller
         self._cast: list[_Cast] = []
         self._answers: list[Answer] = []
         self._gauges: list[Gauges] = []
@@ -134,7 +134,7 @@ class Stage:
     async def audio(self, utterance: Utterance) -> Audio:
         """The sound of an utterance as it is sent, made where it holds up nobody."""
         return await asyncio.to_thread(
-            lambda: utterance.audio.resample(self.client.rate)
+            lambda: utterance.audio.resample(self.caller.rate)
         )
 
     async def wait(self, seconds: float) -> None:

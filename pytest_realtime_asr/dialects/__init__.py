@@ -58,7 +58,7 @@ class Reaction:
     die: bool = False
 
 
-class Client(Protocol):
+class Caller(Protocol):
     """The client's side of one session, without its socket and its clock.
 
     ``rate`` is that of the audio in Hz; its frames are ``binary`` ones or text. Where
@@ -108,6 +108,9 @@ class Server(Protocol):
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         """The frames that end this utterance."""
 
+    def expire(self) -> Reaction:
+        """What it does when the session has lasted as long as it may."""
+
 
 @dataclass(frozen=True, slots=True)
 class Misuse:
@@ -128,6 +131,7 @@ class Misuse:
 class Dialect(Protocol):
     """One protocol. ``rate`` is in Hz, ``path`` is that of the WebSocket.
 
+    Its servers may differ by ``profiles``, each of which is a dialect by `profiled`.
     ``table`` is the order of its moves, which begins in the state ``start``.
     ``misuses`` are what the conformance suite does to a server beside what every
     dialect can.
@@ -140,6 +144,16 @@ class Dialect(Protocol):
     misuses: tuple[Misuse, ...]
     table: Table
     start: str
+
+    @property
+    def profiles(self) -> Sequence[str]:
+        """The names of its profiles."""
+
+    def profiled(self, words: Sequence[str]) -> Dialect:
+        """The dialect of a profile: its name, and what differs from it (``a=b``).
+
+        Raises ValueError, which says what there is.
+        """
 
     def parse(self, record: Record) -> Message:
         """What a frame says; never raises, whatever the frame holds."""
@@ -156,22 +170,37 @@ class Dialect(Protocol):
     def greets(self, record: Record) -> bool:
         """Whether this is what a server of this dialect says first."""
 
-    def client(self, model: str, options: Mapping[str, object]) -> Client:
+    def caller(self, model: str, options: Mapping[str, object]) -> Caller:
         """The client's side of a new session. Raises ValueError for bad options."""
 
-    def server(self, models: Sequence[str]) -> Server:
-        """The server's side of a new session."""
+    def server(self, models: Sequence[str], *, limit: float = 3600.0) -> Server:
+        """The server's side of a new session, which may last ``limit`` s."""
+
+
+def installed() -> tuple[str, ...]:
+    """The names of all dialects."""
+    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
 
 
 def load(name: str) -> Dialect:
-    """The dialect of this name; ``LookupError`` names those that are installed."""
+    """The dialect of this name, such as ``openai`` or ``openai:sglang rates=16000``.
+
+    What stands behind the colon is its profile. Raises LookupError, which names the
+    dialects or the profiles that there are.
+    """
+    name, colon, profile = name.partition(":")
     found = {point.name: point for point in entry_points(group=GROUP)}
     if name not in found:
         raise LookupError(
             f"unknown dialect {name!r}; installed are: {', '.join(sorted(found))}"
         )
     dialect: Dialect = found[name].load()
-    return dialect
+    if not colon:
+        return dialect
+    try:
+        return dialect.profiled(profile.split())
+    except ValueError as error:
+        raise LookupError(f"dialect {name}, profile {profile!r}: {error}") from None
 
 
 def observe(dialect: Dialect, trace: Trace) -> Observation:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from pytest_realtime_asr.dialects import Client, Dialect, Reaction, Server
+from pytest_realtime_asr.dialects import Caller, Dialect, Reaction, Server
 from pytest_realtime_asr.timeline import Usage
 
 _SOUND = 100  # of 32768; what stays below it is silence
@@ -70,7 +70,7 @@ class World:
 
     def configure(self) -> Sequence[str]:
         """The frames that set a session up."""
-        return self._client().configure()
+        return self._caller().configure()
 
     def begins(self, frame: str | bytes) -> bool:
         """Whether this frame begins an utterance where one may begin."""
@@ -79,7 +79,7 @@ class World:
     def finishes(self, frame: str | bytes) -> bool:
         """Whether this frame completes the audio of an utterance."""
         machine = self._ready()
-        for earlier in self._client().begin():
+        for earlier in self._caller().begin():
             machine.hear(earlier)
         return machine.hear(frame).finish
 
@@ -93,8 +93,8 @@ class World:
             machine.hear(frame)
         return machine
 
-    def _client(self) -> Client:
-        return self._known().client(self.models[0], {})
+    def _caller(self) -> Caller:
+        return self._known().caller(self.models[0], {})
 
     def _known(self) -> Dialect:
         if self._dialect is None:
@@ -124,6 +124,9 @@ class Wrapped:
 
     def hear(self, frame: str | bytes) -> Reaction:
         return self._server.hear(frame)
+
+    def expire(self) -> Reaction:
+        return self._server.expire()
 
     def partial(self, added: str, item: int) -> Iterable[str]:
         return self._server.partial(added, item)

@@ -60,7 +60,8 @@ _GUARDED = "/v1"  # what stands below it asks for the key, as does every WebSock
 class Behaviour:
     """How the server behaves; delays are in seconds, ``seed`` is of the session ids.
 
-    ``version`` is what it says of itself (empty: nothing); ``variety`` is the seed of
+    A session lasts at most ``limit`` s. ``version`` is what it says of itself (empty:
+    nothing); ``variety`` is the seed of
     the ways in which its sessions differ, ``None`` where they do not.
     """
 
@@ -73,6 +74,7 @@ class Behaviour:
     seed: int | None = None
     version: str = "0.33.0"
     variety: int | None = None
+    limit: float = 3600.0
 
 
 class Fake:
@@ -220,7 +222,7 @@ class Fake:
     def _machine(self) -> tuple[Server, Callable[[], float]]:
         """The machine of a session that opens, and the delay of each of its words."""
         behaviour, world = self._behaviour, self._world
-        sound = behaviour.dialect.server(behaviour.models)
+        sound = behaviour.dialect.server(behaviour.models, limit=behaviour.limit)
         if behaviour.variety is None:
             machine = faults.wrap(sound, behaviour.faults, world)
             return machine, lambda: behaviour.word_delay
@@ -257,9 +259,9 @@ class _Session:
         self._recorder = recorder
         self._world = world
         self._delay = delay
-        client = behaviour.dialect.client("", {})
-        carrier = client.append(b"")
-        self._carrier = carrier if client.binary else carrier.decode()
+        caller = behaviour.dialect.caller("", {})
+        carrier = caller.append(b"")
+        self._carrier = carrier if caller.binary else carrier.decode()
         self._early: list[tuple[bytes, int]] = []  # audio before its utterance began
         self._utterances: list[_Utterance] = []  # of the session, in their order
         self._position = 0
@@ -284,13 +286,23 @@ class _Session:
     async def run(self, name: str) -> None:
         opening = self._machine.open(f"sess-{name}", int(time.time()))
         await self.say(opening)
+        try:
+            async with asyncio.timeout(self._behaviour.limit):
+                await self._read()
+        except TimeoutError:
+            await self._do(self._machine.expire(), self._recorder.now())
+
+    async def _read(self) -> None:
         while True:
             frame = await self._receive()
             at = self._recorder.now()
             reaction = self._machine.hear(frame)
             self._record(at, frame, reaction)
-            await self.say(reaction.replies)
-            await self._react(reaction, at)
+            await self._do(reaction, at)
+
+    async def _do(self, reaction: Reaction, at: int) -> None:
+        await self.say(reaction.replies)
+        await self._react(reaction, at)
 
     async def close(self) -> None:
         for utterance in self._utterances:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from pytest_realtime_asr.dialects import Client
+from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.dialects.vllm.events import (
     RATE,
     SHAPES,
@@ -30,6 +30,7 @@ class _VLLM:
     name = "vllm"
     rate = RATE
     path = "/v1/realtime"
+    profiles: Sequence[str] = ()
     requirements = REQUIREMENTS
     misuses = MISUSES
     table = TABLE
@@ -50,14 +51,17 @@ class _VLLM:
     def greets(self, record: Record) -> bool:
         return isinstance(self.parse(record), SessionCreated)
 
-    def client(self, model: str, options: Mapping[str, object]) -> Client:
-        return _Client(model, options)
+    def caller(self, model: str, options: Mapping[str, object]) -> Caller:
+        return _Caller(model, options)
 
-    def server(self, models: Sequence[str]) -> Server:
+    def server(self, models: Sequence[str], *, limit: float = 3600.0) -> Server:
         return Server(models)
 
+    def profiled(self, words: Sequence[str]) -> Dialect:
+        raise ValueError("it has no profiles")
 
-class _Client:
+
+class _Caller:
     rate = RATE
     binary = False
     tail = 0.0

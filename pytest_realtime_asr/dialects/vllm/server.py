@@ -78,6 +78,9 @@ class Server:
             return Reaction()  # lost, as the documented queue is cleared with `done`
         return Reaction(audio=pcm)
 
+    def expire(self) -> Reaction:
+        return Reaction(close=1001)
+
     def partial(self, added: str, item: int) -> Iterable[str]:
         return (encode(Delta(added)),)
 

@@ -1,0 +1,79 @@
+"""OpenAI's realtime transcription on ``/v1/realtime``: see `events` for what is said.
+
+A dialect is named ``openai`` or ``openai:sglang``, and may have capabilities of its own
+after it: ``openai:sglang rates=16000 least=0.2``. Those of `profile` are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+from pytest_realtime_asr.dialects import Dialect, Misuse
+from pytest_realtime_asr.dialects.openai.caller import Caller
+from pytest_realtime_asr.dialects.openai.events import SHAPES, START, TABLE
+from pytest_realtime_asr.dialects.openai.profile import PROFILES, Profile, changed
+from pytest_realtime_asr.dialects.openai.reader import Reader
+from pytest_realtime_asr.dialects.openai.server import Server
+from pytest_realtime_asr.evidence import Message
+from pytest_realtime_asr.rules import Requirement
+from pytest_realtime_asr.trace import Record
+
+
+class _OpenAI:
+    path = "/v1/realtime"
+    table = TABLE
+    start = START
+    requirements: tuple[Requirement, ...] = ()
+    misuses: tuple[Misuse, ...] = ()
+
+    def __init__(self, name: str, profile: Profile) -> None:
+        self.name = name
+        self.rate = profile.rates[0]
+        self.profiles: Sequence[str] = [
+            each.name for each in PROFILES.values() if each.beta == profile.beta
+        ]
+        self._profile = profile
+
+    def profiled(self, words: Sequence[str]) -> Dialect:
+        base, changes = self._profile, list(words)
+        if changes and "=" not in changes[0]:
+            name = changes.pop(0)
+            if name not in self.profiles:
+                raise ValueError(f"{name!r}; there are: {', '.join(self.profiles)}")
+            base = PROFILES[name]
+        own = self.name.partition(":")[0]
+        return _OpenAI(f"{own}:{' '.join(words)}", changed(base, changes))
+
+    def parse(self, record: Record) -> Message:
+        return SHAPES.parse(record)
+
+    def reader(self) -> Reader:
+        return Reader(self.rate)
+
+    def query(self, model: str) -> str:
+        return self._profile.query.replace("{model}", quote(model, safe=""))
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        headers = {"OpenAI-Beta": "realtime=v1"} if self._profile.beta else {}
+        if key:
+            bearer = self._profile.key == "Authorization"
+            headers[self._profile.key] = f"Bearer {key}" if bearer else key
+        return headers
+
+    def greets(self, record: Record) -> bool:
+        message = self.parse(record)
+        if message.move != self._profile.greeting:
+            return False
+        content = getattr(message, "identity", None)
+        return content is not None
+
+    def caller(self, model: str, options: Mapping[str, object]) -> Caller:
+        return Caller(self._profile, model, options)
+
+    def server(self, models: Sequence[str], *, limit: float = 3600.0) -> Server:
+        return Server(models, self._profile, limit)
+
+
+OPENAI = _OpenAI("openai", PROFILES["openai"])
+BETA = _OpenAI("openai-beta", PROFILES["beta"])

@@ -1,0 +1,275 @@
+"""The set-up of a session: read from what a client sends, written as it is wanted.
+
+Both shapes say the same; the beta one has all fields on one level, under other names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from pytest_realtime_asr.dialects.openai import g711
+from pytest_realtime_asr.dialects.openai.profile import Profile
+
+
+class Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Fields that are not there stay as they were; ``None`` takes back."""
+
+
+class Format(Strict):
+    """How audio is written; ``rate`` is in Hz, and of PCM alone."""
+
+    type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
+    rate: int | None = None
+
+
+class Transcription(Strict):
+    """Which model writes down, and what it is told beside the audio."""
+
+    model: str | None = None
+    language: str | None = None
+    languages: list[str] | None = None
+    keywords: list[str] | None = None
+    prompt: str | None = None
+    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+
+
+class ServerVad(Strict, tag_field="type", tag="server_vad"):
+    """Turns end after so much silence; times are in ms."""
+
+    threshold: float = 0.5
+    prefix_padding_ms: int = 300
+    silence_duration_ms: int = 500
+    idle_timeout_ms: int | None = None
+    create_response: bool | None = None
+    interrupt_response: bool | None = None
+
+
+class SemanticVad(Strict, tag_field="type", tag="semantic_vad"):
+    """Turns end where the words sound complete."""
+
+    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+    create_response: bool | None = None
+    interrupt_response: bool | None = None
+
+
+Detection = ServerVad | SemanticVad
+
+
+class NoiseReduction(Strict):
+    """Where the microphone is."""
+
+    type: Literal["near_field", "far_field"]
+
+
+class Input(Strict):
+    """How audio comes in."""
+
+    format: Format | UnsetType = UNSET
+    transcription: Transcription | UnsetType | None = UNSET
+    turn_detection: Detection | UnsetType | None = UNSET
+    noise_reduction: NoiseReduction | UnsetType | None = UNSET
+
+
+class Sound(Strict):
+    """The audio of a session."""
+
+    input: Input | UnsetType = UNSET
+
+
+class Session(Strict):
+    """A transcription session in the general shape."""
+
+    type: Literal["transcription"]
+    audio: Sound | UnsetType = UNSET
+    include: list[str] | UnsetType | None = UNSET
+
+
+class BetaSession(Strict):
+    """A transcription session in the beta shape."""
+
+    input_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | UnsetType = UNSET
+    input_audio_transcription: Transcription | UnsetType | None = UNSET
+    turn_detection: Detection | UnsetType | None = UNSET
+    input_audio_noise_reduction: NoiseReduction | UnsetType | None = UNSET
+    include: list[str] | UnsetType | None = UNSET
+    modalities: list[str] | UnsetType = UNSET
+    input_audio_params: dict[str, Any] | UnsetType = UNSET  # Riva
+
+    @property
+    def input(self) -> Input:
+        """The same in the general shape."""
+        name = self.input_audio_format
+        return Input(
+            format=Format(_GENERAL[name]) if isinstance(name, str) else UNSET,
+            transcription=self.input_audio_transcription,
+            turn_detection=self.turn_detection,
+            noise_reduction=self.input_audio_noise_reduction,
+        )
+
+
+PCM, PCMU, PCMA = "audio/pcm", "audio/pcmu", "audio/pcma"
+LOGPROBS = "item.input_audio_transcription.logprobs"
+_GENERAL: dict[str, Any] = {"pcm16": PCM, "g711_ulaw": PCMU, "g711_alaw": PCMA}
+_BETA = {general: beta for beta, general in _GENERAL.items()}
+_SHORT = {"pcm": PCM, "pcmu": PCMU, "pcma": PCMA}
+_TRANSCRIPTION = ("language", "languages", "keywords", "prompt", "delay")
+_LONGEST = {"low": 8.0, "medium": 4.0, "high": 2.0, "auto": 4.0}  # s, by eagerness
+
+
+def laws() -> Mapping[str, g711.Law]:
+    """The law of each companded format."""
+    return {PCMU: g711.MU, PCMA: g711.A}
+
+
+def detection(value: object) -> Detection | None:
+    """Turn detection as a user names it. Raises ValueError."""
+    if isinstance(value, str):
+        value = {"type": value}
+    try:
+        found: Detection | None = msgspec.convert(value, Detection | None)
+        return found
+    except msgspec.ValidationError as error:
+        raise ValueError(f"turn_detection: {error}") from None
+
+
+def audio_format(value: object, profile: Profile) -> Format:
+    """A format as a user names it, or what the server prefers. Raises ValueError."""
+    if value is None:
+        return Format("audio/pcm", profile.rates[0])
+    if isinstance(value, str):
+        value = {"type": _SHORT.get(value, value)}
+    try:
+        found = msgspec.convert(value, Format)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"format: {error}; there are pcm, pcmu and pcma") from None
+    if found.type == PCM and found.rate is None:
+        return Format("audio/pcm", profile.rates[0])
+    return found
+
+
+def rate(it: Format, default: int) -> int:
+    """The rate of a format in Hz."""
+    return (it.rate or default) if it.type == PCM else g711.RATE
+
+
+def silence(it: Detection | None) -> float:
+    """The silence in s after which a turn is over at the earliest."""
+    match it:
+        case ServerVad(silence_duration_ms=ms):
+            return ms / 1000
+        case SemanticVad():
+            return 0.3
+    return 0.0
+
+
+def longest(it: Detection | None) -> float:
+    """The silence in s after which a turn is over at the latest."""
+    match it:
+        case ServerVad(silence_duration_ms=ms):
+            return ms / 1000 + 2.0
+        case SemanticVad(eagerness=eagerness):
+            return _LONGEST[eagerness] + 2.0
+    return 0.0
+
+
+def written(
+    model: str, options: Mapping[str, object], profile: Profile
+) -> dict[str, Any]:
+    """The session object of an update. Raises ValueError for bad options.
+
+    ``format``, ``language``, ``prompt``, ``turn_detection`` (none, if it is not named),
+    ``noise_reduction`` and so on are put where the shape has them; whatever else the
+    user names is put on the highest level as it is.
+    """
+    rest = dict(options)
+    transcription = {"model": model or None}
+    for name in _TRANSCRIPTION:
+        if name in rest:
+            transcription[name] = rest.pop(name)  # type: ignore[assignment]
+    it = audio_format(rest.pop("format", None), profile)
+    turns = msgspec.to_builtins(detection(rest.pop("turn_detection", None)))
+    noise = rest.pop("noise_reduction", None)
+    if isinstance(noise, str):
+        noise = {"type": noise}
+    if profile.beta:
+        session: dict[str, Any] = {
+            "input_audio_transcription": transcription,
+            "turn_detection": turns,
+        }
+        if it.type != PCM:
+            session["input_audio_format"] = _BETA[it.type]
+        if noise is not None:
+            session["input_audio_noise_reduction"] = noise
+        return session | rest
+    audio: dict[str, Any] = {
+        "format": msgspec.to_builtins(it),
+        "transcription": transcription,
+        "turn_detection": turns,
+    }
+    if noise is not None:
+        audio["noise_reduction"] = noise
+    return {"type": "transcription", "audio": {"input": audio}} | rest
+
+
+def glance(
+    content: Mapping[str, object],
+) -> tuple[Detection | UnsetType | None, Format | UnsetType]:
+    """Turn detection and format as an update of either shape has them.
+
+    What cannot be read, and so is refused, is as if it were not there.
+    """
+    audio = content.get("audio")
+    found = audio.get("input") if isinstance(audio, dict) else content
+    found = found if isinstance(found, dict) else {}
+    turns: Detection | UnsetType | None = UNSET
+    it: Format | UnsetType = UNSET
+    name = found.get("input_audio_format")
+    general = _GENERAL.get(name) if isinstance(name, str) else None
+    try:
+        if "turn_detection" in found:
+            turns = msgspec.convert(found["turn_detection"], Detection | None)
+        if "format" in found:
+            it = msgspec.convert(found["format"], Format)
+        elif general is not None:
+            it = Format(general)
+    except msgspec.ValidationError:
+        pass
+    return turns, it
+
+
+def read(content: object, *, beta: bool) -> tuple[Input, list[str] | UnsetType | None]:
+    """What an update changes, and its ``include``. Raises msgspec.ValidationError."""
+    if beta:
+        flat = msgspec.convert(content, BetaSession)
+        return flat.input, flat.include
+    session = msgspec.convert(content, Session)
+    found = UNSET if isinstance(session.audio, UnsetType) else session.audio.input
+    return (Input() if isinstance(found, UnsetType) else found), session.include
+
+
+def shown(it: Input, include: list[str] | None, *, beta: bool) -> dict[str, Any]:
+    """A whole session as the server tells it."""
+    audio: dict[str, Any] = msgspec.to_builtins(it)
+    for name in ("transcription", "turn_detection", "noise_reduction"):
+        audio.setdefault(name, None)
+    if not beta:
+        return {
+            "type": "transcription",
+            "object": "realtime.transcription_session",
+            "audio": {"input": audio},
+            "include": include,
+        }
+    found = audio.get("format")
+    return {
+        "object": "realtime.transcription_session",
+        "modalities": ["text"],
+        "input_audio_format": _BETA[found["type"]] if found else "pcm16",
+        "input_audio_transcription": audio["transcription"],
+        "turn_detection": audio["turn_detection"],
+        "input_audio_noise_reduction": audio["noise_reduction"],
+        "include": include,
+    }
