@@ -23,7 +23,10 @@ from pytest_realtime_asr.evidence import Part
 from pytest_realtime_asr.known import softened
 from pytest_realtime_asr.ledger import Transcription
 from pytest_realtime_asr.loop import Loop
-from pytest_realtime_asr.metrics.latency import final_from_commit
+from pytest_realtime_asr.metrics.latency import (
+    final_from_commit,
+    final_from_speech_end,
+)
 from pytest_realtime_asr.rules import Requirement
 from pytest_realtime_asr.session import Limits, Live, Lost, Plan
 from pytest_realtime_asr.settings import Settings
@@ -386,7 +389,10 @@ class Run:
             end = take.live.trace.end
             if end.how is Ending.REFUSED:
                 raise Unreachable(end.reason, status=end.code)
-            took = final_from_commit(take.transcription.timeline, clip)
+            timeline = take.transcription.timeline
+            took = final_from_commit(timeline, clip)
+            if took is None:  # as it is where the server detects turns
+                took = final_from_speech_end(timeline, clip)
             if took is None:
                 return replace(host, note=f"the warm-up failed: {take.reason}")
             finals.append(took)

@@ -36,7 +36,8 @@ LAW: dict[str, set[str]] = {
     "metrics.latency": {"timeline"},
     "metrics.pacing": {"timeline", "stats", "metrics.latency"},
     "metrics.accuracy": set(),
-    "metrics": {"metrics.latency", "metrics.pacing", "timeline"},
+    "metrics.endpoint": {"metrics.latency", "timeline"},
+    "metrics": {"metrics.endpoint", "metrics.latency", "metrics.pacing", "timeline"},
     "judges": {
         "corpus",
         "evidence",

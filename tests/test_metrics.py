@@ -30,6 +30,7 @@ from pytest_realtime_asr.metrics.accuracy import (
 from pytest_realtime_asr.metrics.pacing import Counts, counts, lateness
 from pytest_realtime_asr.timeline import (
     Commit,
+    Endpoint,
     Event,
     Final,
     Heard,
@@ -116,6 +117,7 @@ def test_only_what_a_server_can_change_is_gated() -> None:
         "sender_lateness_max",
         "loop_lag",
         "pacing_error",
+        "false_endpoints",
     }
 
 
@@ -129,12 +131,42 @@ def test_a_whole_session_has_every_metric() -> None:
         "final_from_commit": 250.0,
         "final_from_speech_end": 550.0,
         "longest_stall": 500.0,
+        "endpoint_delay": None,  # nobody detected a turn
+        "false_endpoints": None,
         "send_blocked": 0.0,
         "sender_lateness": 0.0,
         "sender_lateness_max": 0.0,
         "loop_lag": 2.0,
         "pacing_error": 0.0,
     }
+
+
+def ended(*at: int) -> Timeline:
+    """The whole session with endpoints at these times (ms)."""
+    found = (Endpoint(0, each * MS) for each in at)
+    return replace(WHOLE, events=(*WHOLE.events, *found))
+
+
+@pytest.mark.parametrize(
+    ("at", "delay", "cut"),
+    [
+        ((2200,), 500.0, 0.0),  # 0.8 s is in the eighth frame, due at 1700
+        ((1700,), 0.0, 0.0),
+        ((1699,), None, 1.0),
+        ((1300, 1500, 2000, 2400), 300.0, 2.0),
+    ],
+)
+def test_an_endpoint_is_late_or_false(
+    at: tuple[int, ...], delay: float | None, cut: float
+) -> None:
+    measured = measure(ended(*at), Speech())
+    assert (measured["endpoint_delay"], measured["false_endpoints"]) == (delay, cut)
+
+
+def test_where_the_speech_ends_must_be_known_to_judge_an_endpoint() -> None:
+    for spoken in (None, Speech(0.3, None), Speech(0.3, 5.0)):
+        measured = measure(ended(2200), spoken)
+        assert measured["endpoint_delay"] is measured["false_endpoints"] is None
 
 
 def test_what_is_not_there_is_not_a_zero() -> None:

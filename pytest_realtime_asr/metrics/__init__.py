@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from pytest_realtime_asr.metrics import latency, pacing
+from pytest_realtime_asr.metrics import endpoint, latency, pacing
 from pytest_realtime_asr.metrics.latency import Spoken
 from pytest_realtime_asr.timeline import Timeline
 
@@ -23,6 +23,7 @@ class Unit(enum.StrEnum):
 
     MS = "ms"
     RATIO = "ratio"
+    COUNT = "count"
 
 
 class Better(enum.StrEnum):
@@ -36,8 +37,9 @@ class Better(enum.StrEnum):
 class Metric:
     """One entry of the catalogue.
 
-    ``gated`` says that a budget may be set on it; a metric of the instrument alone
-    says nothing about a server. ``needs`` is what must be there for a value.
+    ``gated`` says that a budget of time may be set on it, which a count is not; a
+    metric of the instrument alone says nothing about a server. ``needs`` is what must
+    be there for a value.
     """
 
     name: str
@@ -77,6 +79,8 @@ CATALOGUE: Mapping[str, Metric] = MappingProxyType(
             _metric(latency.final_from_commit),
             _metric(latency.final_from_speech_end),
             _metric(latency.longest_stall),
+            _metric(endpoint.endpoint_delay),
+            _metric(endpoint.false_endpoints, gated=False),
             _metric(pacing.send_blocked),
             _metric(pacing.sender_lateness, gated=False),
             _metric(pacing.sender_lateness_max, gated=False),

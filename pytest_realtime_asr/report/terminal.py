@@ -51,7 +51,7 @@ def row(report: Report, *, model: str, cold: float | None, note: str) -> Row:
     found = statistics(report.takes)
     lines = [headline(f) for j in report.judgements for f in j.findings]
     lines += [headline(finding) for finding in report.wer]
-    lines += broken(report.violations)
+    lines += broken(report.violations) + _endpoints(found)
     return Row(
         test=report.test,
         planned=report.planned,
@@ -107,6 +107,22 @@ def _server(row: Row) -> str:
     cold = "" if row.cold is None else f", cold final {_ms(row.cold)} ms"
     note = f", {row.note}" if row.note else ""
     return f"{row.target}, model {row.model}{cold}{note}"
+
+
+def _endpoints(found: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What is said of a server that detects turns; the two belong together."""
+    cut, delay = found.get("false_endpoints"), found.get("endpoint_delay")
+    if cut is None:
+        return []
+    late = (
+        ""
+        if delay is None
+        else (
+            f"endpoint_delay p50 = {_ms(delay['p50'])} ms, p95 = {_ms(delay['p95'])} ms; "
+        )
+    )
+    most = f"{cut['max']:.0f} at most" if cut["max"] else "none"
+    return [f"{late}false_endpoints: {most} in an utterance (n={cut['n']:.0f})"]
 
 
 def _value(

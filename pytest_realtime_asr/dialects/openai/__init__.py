@@ -11,7 +11,14 @@ from urllib.parse import quote
 
 from pytest_realtime_asr.dialects import Dialect, Misuse
 from pytest_realtime_asr.dialects.openai.caller import Caller
-from pytest_realtime_asr.dialects.openai.events import SHAPES, START, TABLE
+from pytest_realtime_asr.dialects.openai.events import (
+    SHAPES,
+    START,
+    TABLE,
+    BetaCreated,
+    ConversationCreated,
+    SessionCreated,
+)
 from pytest_realtime_asr.dialects.openai.profile import PROFILES, Profile, changed
 from pytest_realtime_asr.dialects.openai.reader import Reader
 from pytest_realtime_asr.dialects.openai.server import Server
@@ -62,11 +69,12 @@ class _OpenAI:
         return headers
 
     def greets(self, record: Record) -> bool:
-        message = self.parse(record)
-        if message.move != self._profile.greeting:
-            return False
-        content = getattr(message, "identity", None)
-        return content is not None
+        match self.parse(record):
+            case SessionCreated(session=it):
+                return it.flat == self._profile.beta
+            case BetaCreated() | ConversationCreated():
+                return self._profile.beta
+        return False
 
     def caller(self, model: str, options: Mapping[str, object]) -> Caller:
         return Caller(self._profile, model, options)

@@ -80,6 +80,13 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     type: str = ""
     object: str = ""
     expires_at: float | None = None
+    modalities: list[str] | None = None
+    input_audio_format: str | None = None
+
+    @property
+    def flat(self) -> bool:
+        """Whether it is of the beta shape, which has all fields on one level."""
+        return self.modalities is not None or self.input_audio_format is not None
 
 
 class SessionCreated(_Told, frozen=True, kw_only=True, tag="session.created"):

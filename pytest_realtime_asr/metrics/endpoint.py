@@ -1,0 +1,58 @@
+"""How well a server tells by itself that the speech is over.
+
+The two trade with each other: a server that waits longer cuts fewer speakers off. Each
+is only to be read beside the other.
+"""
+
+from __future__ import annotations
+
+from pytest_realtime_asr.metrics.latency import Spoken
+from pytest_realtime_asr.timeline import Timeline
+
+_NS_PER_MS = 1_000_000
+
+
+def endpoint_delay(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
+    """How long after the end of speech the server took it for over.
+
+    An endpoint from before the end of speech cut the speaker off; it is counted by
+    `false_endpoints`, and the delay is that of the first one after it.
+
+    Formula: first endpoint at or after due(end of speech) - due(end of speech)
+    Unit: ms
+    Zero: the instant at which the audio of the end of speech was due
+    Needs: the end of speech (word times) and a server that detects turns
+    Better: down
+    Source: LiveKit's transcription delay is dominated by it, and moves when silence
+        thresholds are tuned though the recogniser did not get faster
+    """
+    zero = _end(timeline, spoken)
+    if zero is None:
+        return None
+    after = (it.at - zero for it in timeline.endpoints if it.at >= zero)
+    first = next(after, None)
+    return None if first is None else first / _NS_PER_MS
+
+
+def false_endpoints(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
+    """How often the server took the speech for over while it went on.
+
+    Formula: number of endpoints before due(end of speech)
+    Unit: count
+    Zero: none
+    Needs: the end of speech (word times) and a server that detects turns
+    Better: down
+    Source: LiveKit's benchmark of turn detection counts the cut-offs of a speaker
+        beside the latency that avoids them
+    """
+    zero = _end(timeline, spoken)
+    if zero is None:
+        return None
+    return float(sum(it.at < zero for it in timeline.endpoints))
+
+
+def _end(timeline: Timeline, spoken: Spoken | None) -> int | None:
+    """When the end of speech was due, of an utterance whose turns were detected."""
+    if spoken is None or spoken.speech_end is None or not timeline.endpoints:
+        return None
+    return timeline.due(spoken.speech_end)
