@@ -114,13 +114,10 @@ def _endpoints(found: Mapping[str, Mapping[str, float]]) -> list[str]:
     cut, delay = found.get("false_endpoints"), found.get("endpoint_delay")
     if cut is None:
         return []
-    late = (
-        ""
-        if delay is None
-        else (
-            f"endpoint_delay p50 = {_ms(delay['p50'])} ms, p95 = {_ms(delay['p95'])} ms; "
-        )
-    )
+    late = ""
+    if delay is not None:
+        p50, p95 = _ms(delay["p50"]), _ms(delay["p95"])
+        late = f"endpoint_delay p50 = {p50} ms, p95 = {p95} ms; "
     most = f"{cut['max']:.0f} at most" if cut["max"] else "none"
     return [f"{late}false_endpoints: {most} in an utterance (n={cut['n']:.0f})"]
 
