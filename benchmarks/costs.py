@@ -74,7 +74,7 @@ def frames() -> tuple[list[float], list[float]]:
             build(pcm)
         return (time.process_time() - begun) / 5000 * 1e6
 
-    return turns(lambda: each(DIALECT.append), lambda: each(encoded))
+    return turns(lambda: each(DIALECT.caller("m", {}).append), lambda: each(encoded))
 
 
 def start_up() -> tuple[list[float], list[float]]:
