@@ -19,6 +19,7 @@ from websockets.http11 import Request, Response
 from websockets.utils import accept_key
 
 from pytest_realtime_asr import corpus, dialects, target
+from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.evidence import Part
 from pytest_realtime_asr.fake.scripted import Scripted
 from pytest_realtime_asr.fake.server import Behaviour, Fake
@@ -56,7 +57,7 @@ def plan(url: str, **changes: Any) -> Plan:
         "access": Access(where, headers=headers, tls=tls),
         "model": "fake",
         "options": {},
-        "pace": 8.0,
+        "pace": 32.0,
         "limits": BRIEF,
         "rules": VLLM.requirements,
     }
@@ -173,12 +174,13 @@ def faking(
     final_delay: float = 0.02,
     tls: ssl.SSLContext | None = None,
     recogniser: Any = None,
+    dialect: Dialect = VLLM,
     **behaviour: Any,
 ) -> Iterator[tuple[str, Fake]]:
     """The fake server on a thread of this process; gives its URL, and it."""
     fake = Fake(
         Behaviour(
-            VLLM,
+            dialect,
             faults=faults,
             word_delay=word_delay,
             final_delay=final_delay,

@@ -73,17 +73,6 @@ def with_recogniser(
     return asyncio.run(run())
 
 
-def test_it_is_a_recogniser() -> None:
-    async def test(recogniser: Recogniser) -> None:
-        assert recogniser.rate == 16_000
-        listener = await recogniser.listen()
-        words = await heard(listener, pcm("go-forward"))
-        assert text(words) == "go forward ten meters"
-        await listener.close()
-
-    with_recogniser(test)
-
-
 def test_words_are_equal_whatever_the_chunks_and_whatever_came_before() -> None:
     async def test(recogniser: Pocketsphinx) -> None:
         audio = pcm("light-off")
@@ -153,7 +142,8 @@ def test_the_loop_runs_on_while_a_worker_decodes() -> None:
 
 
 def test_silence_has_no_words_and_a_snatch_of_speech_does_no_harm() -> None:
-    async def test(recogniser: Pocketsphinx) -> None:
+    async def test(recogniser: Recogniser) -> None:
+        assert recogniser.rate == 16_000
         quiet = bytes(3 * SECOND)
         go = pcm("go-forward")
         assert await heard(await recogniser.listen(), quiet) == []

@@ -10,21 +10,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from servers import plan
 
-from pytest_realtime_asr import Corpus, FakeServer, Realtime, Utterance
+from pytest_realtime_asr import FakeServer, Utterance
 from pytest_realtime_asr.audio import read
 from pytest_realtime_asr.corpus import load
 from pytest_realtime_asr.fake.pocketsphinx import Pocketsphinx
-from pytest_realtime_asr.metrics.accuracy import error_rate, words
+from pytest_realtime_asr.loop import Loop
+from pytest_realtime_asr.metrics.accuracy import Errors, error_rate, words
+from pytest_realtime_asr.run import hold
+from pytest_realtime_asr.session import Live
 
 CLIPS = ("turn-right", "go-forward", "digits-five")
 RATES = (8_000, 16_000, 24_000, 44_100, 48_000)
 
 
-@pytest.fixture(scope="session")
-def realtime_target() -> Iterator[str]:
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
     """A scripted server that knows the bundled clips at their own rate."""
-    with FakeServer() as server:
+    with FakeServer(["--word-delay", "0s", "--final-delay", "20ms"]) as server:
         yield server.url
 
 
@@ -36,16 +40,23 @@ def copy(clip: Utterance, rate: int, channels: int, folder: Path) -> Utterance:
     return Utterance(path.stem, clip.text, path, language=clip.language)
 
 
-@pytest.mark.realtime(pace=8.0)
 @pytest.mark.parametrize("channels", [1, 2])
 def test_the_scripted_recogniser_hears_the_same(
-    realtime: Realtime, corpus: Corpus, tmp_path: Path, channels: int
+    url: str, tmp_path: Path, channels: int
 ) -> None:
-    pairs = [(corpus[id], rate) for id, rate in product(CLIPS, RATES)]
+    english = load("bundled:english")
+    pairs = [(english[id], rate) for id, rate in product(CLIPS, RATES)]
     copies = [copy(clip, rate, channels, tmp_path) for clip, rate in pairs]
-    takes = realtime.transcribe(copies, concurrency=5)
-    heard = [take.text for take in takes]
-    assert heard == [clip.text for clip, _ in pairs]
+    loop = Loop()
+    held = plan(url, model="scripted", pace=32.0)
+
+    async def heard() -> list[str]:
+        sessions = [hold(Live(loop, held), each) for each in copies]
+        return [take.transcription.text for take in await asyncio.gather(*sessions)]
+
+    texts = loop.run(heard())
+    loop.stop()
+    assert texts == [clip.text for clip, _ in pairs]
 
 
 @pytest.mark.slow
@@ -53,17 +64,18 @@ def test_pocketsphinx_hears_hardly_worse(tmp_path: Path) -> None:
     english = load("bundled:english")
 
     async def rate_of(rate: int, channels: int) -> float:
-        recogniser = await Pocketsphinx.start()
+        recogniser = await Pocketsphinx.start(limit=2)
+
+        async def wrong(clip: Utterance) -> Errors:
+            path = Path(str(copy(clip, rate, channels, tmp_path).source))
+            listener = await recogniser.listen()
+            heard = [*await listener.hear(read(path).resample(16_000).pcm)]
+            heard += await listener.finish()
+            await listener.close()
+            return words(clip.text, " ".join(word.text for word in heard)).errors
+
         try:
-            errors = []
-            for clip in english:
-                path = Path(str(copy(clip, rate, channels, tmp_path).source))
-                listener = await recogniser.listen()
-                heard = [*await listener.hear(read(path).resample(16_000).pcm)]
-                heard += await listener.finish()
-                await listener.close()
-                text = " ".join(word.text for word in heard)
-                errors.append(words(clip.text, text).errors)
+            errors = await asyncio.gather(*map(wrong, english))
         finally:
             await recogniser.close()
         found = error_rate(errors)

@@ -1,6 +1,6 @@
 """What the user-level tests share: small projects to run, and servers to run against.
 
-Where no latency is judged, audio is handed over at eight times its pace and the final
+Where no latency is judged, audio is handed over at many times its pace and the final
 comes soon. Where one is judged, it comes after 250 ms, and budgets are far from that.
 """
 
@@ -13,24 +13,34 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from servers import faking
 
 from pytest_realtime_asr import audio, corpus, judging, realtime
+from pytest_realtime_asr.conformance import selection, suite
+from pytest_realtime_asr.fake import fleet
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.options import OPTIONS
-from pytest_realtime_asr.report import jsonl, summary
+from pytest_realtime_asr.report import conformance, jsonl, listing, planning, summary
 
-# A run in this process drops what it imported, and numpy cannot be imported twice.
-KEPT = (realtime, judging, jsonl, summary)
+# A run in this process drops what it imported. Numpy cannot be imported twice, and of
+# the rest the time is saved.
+KEPT = (
+    *(realtime, judging, jsonl, summary),
+    *(suite, selection, conformance, listing, planning, fleet),
+)
 
 INI = """\
 [pytest]
 addopts = -p no:hypothesispytest
 asyncio_default_fixture_loop_scope = function
 realtime_warmup = 0
-realtime_pace = 8
+realtime_pace = 32
 realtime_recover = 0
+realtime_dialect = vllm
 """
 CLIPS = ("turn-right", "open-door")  # the shortest ones
+SOON = ("--final-delay", "20ms", "--word-delay", "10ms")
+Faking = Callable[..., str]
 Servers = Callable[..., FakeServer]
 
 
@@ -107,7 +117,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> str:
 def bits(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A manifest of two very short sounds, for what needs no words."""
     path = tmp_path_factory.mktemp("bits") / "bits.jsonl"
-    audio.write(path.with_name("bit.wav"), audio.silence(0.3))
+    audio.write(path.with_name("bit.wav"), audio.silence(0.1))
     rows = [
         {"id": id, "audio_filepath": "bit.wav", "text": ""} for id in ("bit", "bob")
     ]
@@ -134,10 +144,27 @@ def servers(clips: str) -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="session")
+def faulty() -> Iterator[Faking]:
+    """Starts a fake with these faults, and gives its URL; equal ones are shared.
+
+    It is on a thread of this process, where it is at once: no latency is judged of it.
+    """
+    known: dict[tuple[object, ...], str] = {}
+    with ExitStack() as stack:
+
+        def start(*faults: str, key: str = "") -> str:
+            if (*faults, key) not in known:
+                fake = faking(*faults, word_delay=0.01, key=key)
+                known[*faults, key] = stack.enter_context(fake)[0]
+            return known[*faults, key]
+
+        yield start
+
+
+@pytest.fixture(scope="session")
 def server() -> Iterator[FakeServer]:
     """The sound server that all tests share; its final comes soon."""
-    delays = ["--final-delay", "20ms", "--word-delay", "10ms"]
-    with FakeServer(["--corpus", "bundled:english", *delays]) as server:
+    with FakeServer(["--corpus", "bundled:english", *SOON]) as server:
         yield server
 
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from plugin.conftest import Project, Servers
+from plugin.conftest import Faking, Project, Servers
 
 BESIDE = """
 def test_plain(): pass
@@ -67,11 +67,10 @@ def test_the_target_cannot_be_read(project: Project, target: str) -> None:
 
 
 def test_the_key_is_wrong(
-    project: Project, servers: Servers, monkeypatch: pytest.MonkeyPatch
+    project: Project, faulty: Faking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.write(BESIDE)
-    monkeypatch.setenv("SERVER_KEY", "the right one")
-    url = servers("--api-key-env", "SERVER_KEY").url
+    url = faulty(key="the right one")
     result = project.run(target=url)
     result.assert_outcomes(passed=2, errors=2)
     said = "realtime target: *HTTP 401: the key was refused *REALTIME_API_KEY*"
@@ -81,7 +80,7 @@ def test_the_key_is_wrong(
 
 
 @pytest.mark.slow
-def test_a_mute_server(project: Project, servers: Servers) -> None:
+def test_a_mute_server(project: Project, faulty: Faking) -> None:
     project.write(
         """
 def test_mute(realtime, corpus):
@@ -90,7 +89,7 @@ def test_mute(realtime, corpus):
 def test_plain(): pass
 """
     )
-    result = project.run(target=servers("--fault", "mute").url)
+    result = project.run(target=faulty("mute"))
     result.assert_outcomes(passed=1, failed=1)
     said = "*Lost: waited 10.* s for the server to be ready; nothing had arrived"
     result.stdout.fnmatch_lines([said])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin.conftest import Project, Servers
+from plugin.conftest import Faking, Project
 
 LOADED = """
 import sys, pytest
@@ -188,7 +188,7 @@ def test_refused(server):
 
 
 def test_a_session_left_open_is_closed_and_judged(
-    project: Project, servers: Servers
+    project: Project, faulty: Faking
 ) -> None:
     project.write(
         """
@@ -203,7 +203,7 @@ def test_closed():
         session.send_raw("{}")
 """
     )
-    result = project.run(target=servers("--fault", "lost-delta").url)
+    result = project.run(target=faulty("lost-delta"))
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*_ test_left _*", "rule deltas-add-up*"])
 
@@ -225,9 +225,7 @@ def test_it(late):
     result.stdout.fnmatch_lines("*test_it has ended*")
 
 
-def test_a_failing_body_keeps_its_own_failure(
-    project: Project, servers: Servers
-) -> None:
+def test_a_failing_body_keeps_its_own_failure(project: Project, faulty: Faking) -> None:
     project.write(
         """
 @pytest.mark.latency_budget("final_from_commit", max="1ms")
@@ -241,7 +239,7 @@ def test_expected(realtime, corpus):
     raise ZeroDivisionError
 """
     )
-    result = project.run(target=servers("--fault", "lost-delta").url)
+    result = project.run(target=faulty("lost-delta"))
     result.assert_outcomes(failed=1, xfailed=1)
     result.stdout.fnmatch_lines("E * ZeroDivisionError: the body's own")
     result.stdout.no_fnmatch_line("Failed: *")

@@ -55,11 +55,12 @@ def outcomes(result: pytest.RunResult, *, passed: int, failed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "mark"), [("strict", "@pytest.mark.asyncio"), ("auto", "")]
+    ("mode", "mark", "apart"),
+    [("strict", "@pytest.mark.asyncio", False), ("auto", "", True)],
 )
-def test_asyncio(project: Project, mode: str, mark: str) -> None:
+def test_asyncio(project: Project, mode: str, mark: str, apart: bool) -> None:
     project.write(PLAIN + AWAITED.format(mark=mark))
-    result = project.run(f"--asyncio-mode={mode}", "-Werror", apart=True)
+    result = project.run(f"--asyncio-mode={mode}", "-Werror", apart=apart)
     outcomes(result, passed=5, failed=3)
 
 
@@ -67,7 +68,7 @@ def test_asyncio(project: Project, mode: str, mark: str) -> None:
 def test_without_asyncio(project: Project) -> None:
     project.write(PLAIN)
     (project.path / "pytest.ini").write_text(
-        "[pytest]\nrealtime_pace = 8\nrealtime_warmup = 0\n"
+        "[pytest]\nrealtime_pace = 32\nrealtime_warmup = 0\n"
     )
     arguments = ("-Werror", "-p", "no:asyncio")
     outcomes(project.run(*arguments, apart=True), passed=3, failed=2)
@@ -100,7 +101,7 @@ async def test_in_a_thread(realtime, corpus):
     assert (await trio.to_thread.run_sync(speak)).text
 """
     )
-    result = project.run("-p", "no:asyncio", apart=True)
+    result = project.run("-p", "no:asyncio")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines("*on trio, use the blocking `with realtime.connect()`*")
 

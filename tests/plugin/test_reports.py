@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from plugin.conftest import Project, Servers
+from plugin.conftest import Faking, Project, Servers
 from pytest_realtime_asr.judging import again
 
 TESTS = """
@@ -234,7 +234,7 @@ def test_plain(): pass
     result.stdout.no_fnmatch_line("*realtime speech recognition*")
 
 
-def test_lost_ones_in_reports(project: Project, servers: Servers) -> None:
+def test_lost_ones_in_reports(project: Project, faulty: Faking) -> None:
     project.write(
         """
 def test_it(realtime, corpus):
@@ -250,7 +250,7 @@ def test_caught_in_a_session(realtime_session, corpus):
         realtime_session.transcribe(corpus["turn-right"])
 """
     )
-    url = servers("--fault", "close").url
+    url = faulty("close")
     arguments = ("--junitxml=out.xml", "--realtime-report=out.jsonl")
     result = project.run(*arguments, target=url)
     result.assert_outcomes(passed=2, failed=1)
@@ -262,7 +262,7 @@ def test_caught_in_a_session(realtime_session, corpus):
 
 
 def test_nothing_secret(
-    project: Project, servers: Servers, monkeypatch: pytest.MonkeyPatch
+    project: Project, faulty: Faking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secrets = ("correct-horse", "battery-staple", "in-the-query")
     project.write(
@@ -289,7 +289,7 @@ def test_refused(realtime):
     monkeypatch.setenv("OWN_KEY", secrets[0])
     monkeypatch.setenv("REALTIME_API_KEY", secrets[0])
     monkeypatch.setenv("TOKEN", secrets[1])
-    url = servers("--api-key-env", "OWN_KEY").url.replace("http:", "ws:")
+    url = faulty(key=secrets[0]).replace("http:", "ws:")
     result = project.run(
         "-vv",
         "-l",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugin.conftest import Project, Servers
+from plugin.conftest import Faking, Project
 
 TEST = """
 def test_it(realtime, corpus):
@@ -14,9 +14,9 @@ def test_off(realtime, corpus):
 """
 
 
-def test_a_broken_rule_fails_the_test(project: Project, servers: Servers) -> None:
+def test_a_broken_rule_fails_the_test(project: Project, faulty: Faking) -> None:
     project.write(TEST)
-    url = servers("--fault", "lost-delta").url
+    url = faulty("lost-delta")
     result = project.run("--junitxml=out.xml", target=url)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["rule deltas-add-up*, in 2 sessions; *"])
@@ -25,9 +25,9 @@ def test_a_broken_rule_fails_the_test(project: Project, servers: Servers) -> Non
     project.run("--realtime-rules=off", target=url).assert_outcomes(passed=2)
 
 
-def test_should(project: Project, servers: Servers) -> None:
+def test_should(project: Project, faulty: Faking) -> None:
     project.write(TEST)
-    url = servers("--fault", "novelty").url
+    url = faulty("novelty")
     must = project.run(target=url).parseoutcomes()
     should = project.run("--realtime-rules=should", target=url).parseoutcomes()
     assert should == {"failed": 2}  # above the marker
@@ -61,10 +61,10 @@ version = "<0.34"
 """
 
 
-def test_what_is_known_fails_no_test(project: Project, servers: Servers) -> None:
+def test_what_is_known_fails_no_test(project: Project, faulty: Faking) -> None:
     project.write(TEST)
     (project.path / "known.toml").write_text(KNOWN)
-    url = servers("--fault", "lost-delta").url
+    url = faulty("lost-delta")
     known = "--realtime-known-failures=known.toml"
     result = project.run(known, "--realtime-report=out.jsonl", target=url)
     result.assert_outcomes(passed=2)
@@ -78,11 +78,9 @@ def test_what_is_known_fails_no_test(project: Project, servers: Servers) -> None
     project.run(known, newer, target=url).assert_outcomes(passed=1, failed=1)
 
 
-def test_a_pinned_suite_judges_every_session(
-    project: Project, servers: Servers
-) -> None:
+def test_a_pinned_suite_judges_every_session(project: Project, faulty: Faking) -> None:
     project.write(TEST)
-    url = servers("--fault", "lost-delta").url
+    url = faulty("lost-delta")
     result = project.run("--realtime-suite=vllm-2026.11", target=url)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["rule deltas-add-up*, in 2 sessions; *"])
