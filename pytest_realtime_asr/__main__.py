@@ -17,6 +17,7 @@ from pytest_realtime_asr.fake import faults
 from pytest_realtime_asr.fake.recogniser import Recogniser
 from pytest_realtime_asr.fake.scripted import Scripted
 from pytest_realtime_asr.fake.server import Behaviour, Fake
+from pytest_realtime_asr.options import FAKE_DIALECT
 from pytest_realtime_asr.report import conformance
 
 
@@ -41,7 +42,12 @@ def _parser() -> argparse.ArgumentParser:
     fake.set_defaults(run=lambda options: asyncio.run(_fake(options)))
     add = fake.add_argument
     add("--port", type=_port, default=8000, help="0 takes a free one (default 8000)")
-    add("--dialect", default="vllm", help="the protocol that it speaks (default vllm)")
+    add(
+        "--dialect",
+        default=FAKE_DIALECT,
+        metavar="NAME[:PROFILE]",
+        help=f"the protocol that it speaks (default {FAKE_DIALECT})",
+    )
     add(
         "--recogniser",
         choices=("scripted", "pocketsphinx"),

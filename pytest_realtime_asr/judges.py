@@ -24,11 +24,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.evidence import Evidence, Gauges, Part
+from pytest_realtime_asr.evidence import Evidence, Gauges, Message, Observation, Part
+from pytest_realtime_asr.frames import Malformed, Unknown
 from pytest_realtime_asr.metrics.accuracy import Unit, words
 from pytest_realtime_asr.metrics.latency import longest_stall
 from pytest_realtime_asr.metrics.pacing import lateness, pacing_error
 from pytest_realtime_asr.rules import (
+    Judge,
     Outcome,
     Satisfied,
     Trial,
@@ -130,6 +132,112 @@ def _all(outcomes: Iterable[Outcome]) -> Outcome:
 def both(*trials: Trial) -> Trial:
     """All of these hold."""
     return lambda evidence: _all(trial(evidence) for trial in trials)
+
+
+# Frames, one session at a time
+
+
+def records(observation: Observation, kind: type, sender: Sender) -> list[int]:
+    """The indexes of the records of ``sender`` that hold a message of this kind."""
+    return [
+        index
+        for index, (record, message) in enumerate(
+            zip(observation.trace.records, observation.messages, strict=True)
+        )
+        if record.sender is sender and isinstance(message, kind)
+    ]
+
+
+def cut(observation: Observation) -> bool:
+    """Whether it was we who ended the session, so that the rest is not known."""
+    return observation.trace.end.how in _ENDED_BY_US
+
+
+def ended(observation: Observation) -> str:
+    """Why the session ended."""
+    end = observation.trace.end
+    return end.reason or end.how.value
+
+
+def named(message: Message) -> str:
+    """What a message is, in words."""
+    match message:
+        case Unknown(type=kind):
+            return f"of unknown type {kind!r}"
+        case Malformed(reason=reason):
+            return reason
+    return message.move
+
+
+def first_event(identity: Callable[[Message], str | None]) -> Judge:
+    """A judge: the first frame of the server opens the session and carries its id.
+
+    ``identity`` gives the id that is in a message, ``None`` where it opens none.
+    """
+
+    def judge(observation: Observation) -> Outcome:
+        frames = observation.trace.records
+        first = next(
+            (i for i, r in enumerate(frames) if r.sender is Sender.SERVER), None
+        )
+        if first is None:
+            if observation.trace.opened is None or cut(observation):
+                return Undecided("the session was over before the server could speak")
+            return Violated(f"nothing came: {ended(observation)}", ())
+        message = observation.messages[first]
+        name = identity(message)
+        if name is None:
+            return Violated(f"the first event was {named(message)}", (first,))
+        if not name:
+            return Violated(f"{message.move} has an empty id", (first,))
+        return Satisfied()
+
+    return judge
+
+
+def well_formed(sender: Sender) -> Judge:
+    """A judge: every frame of this side is an event with the fields of its type."""
+
+    def judge(observation: Observation) -> Outcome:
+        wrong = records(observation, Malformed, sender)
+        if wrong:
+            return Violated(named(observation.messages[wrong[0]]), tuple(wrong))
+        return _spoke(observation, sender)
+
+    return judge
+
+
+def known_events(sender: Sender, own: tuple[str, ...]) -> Judge:
+    """A judge: this side sends no event that the protocol does not know.
+
+    What a server calls by a name that begins with none of the protocol's ``own`` is an
+    extension.
+    """
+
+    def claims(message: Message) -> bool:
+        """Whether it is called like one of the protocol, or has no type."""
+        assert isinstance(message, Unknown)
+        return message.type is None or message.type.startswith(own)
+
+    def judge(observation: Observation) -> Outcome:
+        wrong = [
+            index
+            for index in records(observation, Unknown, sender)
+            if sender is Sender.CLIENT or claims(observation.messages[index])
+        ]
+        if wrong:
+            name = named(observation.messages[wrong[0]])
+            return Violated(f"an event {name}", tuple(wrong))
+        return _spoke(observation, sender)
+
+    return judge
+
+
+def _spoke(observation: Observation, sender: Sender) -> Outcome:
+    """Whether this side sent anything by which it could be judged."""
+    if any(record.sender is sender for record in observation.trace.records):
+        return Satisfied()
+    return Undecided(f"the {sender.value} said nothing")
 
 
 # Finals
@@ -776,11 +884,13 @@ def not_early(evidence: Evidence) -> Outcome:
 
     Utterances end in their order, so that a text belongs to none of the first n once n
     finals have come; to which of the others it does is not known where frames cross.
-    Nor is it after a frame by hand, which may have ended an utterance.
+    Nor is it after a frame by hand, which may have ended an utterance, or where the
+    server ended some by itself and we others.
     """
     judged = False
     for place, part in enumerate(evidence.parts):
-        if _by_hand(part):
+        both_end = part.timeline.endpoints and part.timeline.commit is not None
+        if _by_hand(part) or both_end:
             continue
         latest, finals = -1, 0
         for event in part.timeline.events:

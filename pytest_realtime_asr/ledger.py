@@ -54,7 +54,8 @@ class Transcription:
     ``lost`` and ``reason`` say in a word and in a sentence why there is no final, else
     they are empty; ``text`` is then what had been said by then. ``raised`` says that
     the test was told of it by an exception. ``timeline`` is that of the utterance
-    alone, ``trace`` that of its whole session.
+    alone, ``trace`` that of its whole session. ``found`` says how the dialect was
+    found, empty where it was named.
     """
 
     utterance: Utterance
@@ -62,6 +63,7 @@ class Transcription:
     trace: Trace = field(repr=False)
     dialect: Dialect = field(repr=False)
     rules: tuple[Requirement, ...] = field(default=(), repr=False)
+    found: str = ""
     item: int = 0
     lost: str = ""
     reason: str = ""

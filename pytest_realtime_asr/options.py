@@ -14,6 +14,8 @@ from typing import NamedTuple
 # The targets that the plugin starts itself, each with its recogniser.
 FAKES = {"fake": "scripted", "reference": "pocketsphinx"}
 FAKE_KEY = "the-key-of-the-fake-server"  # theirs where the user has none: no secret
+FAKE_DIALECT = "vllm"  # theirs where the user names none
+AUTO = "auto"  # the dialect is found by what the server says first
 MARKERS = {
     "latency_budget": (
         "(metric, *, p50=, p90=, p95=, p99=, max=, mean=, confidence=None, "
@@ -127,15 +129,27 @@ OPTIONS = (
     Option("plan", "say what the suite would do and cost, and send nothing", flag=True),
     Option(
         "list",
-        "list the requirements, the metrics or the options, and end",
-        metavar="requirements|metrics|options",
+        "list the requirements, the dialects with their profiles, the metrics or the "
+        "options, and end",
+        metavar="requirements|dialects|metrics|options",
     ),
     Option(
         "selftest",
         "run the suite's own proof on this machine: every fault against its scenarios",
         flag=True,
     ),
-    Option("dialect", "its protocol (default vllm)", "vllm", "NAME"),
+    Option(
+        "dialect",
+        "its protocol (default auto: found by what the server says first)",
+        AUTO,
+        "auto|NAME",
+    ),
+    Option(
+        "profile",
+        "the kind of server, such as sglang; words behind it change what it can do, "
+        'such as "sglang rates=16000"',
+        metavar="NAME",
+    ),
     Option("model", "its model (default: the first of GET /v1/models)", "", "NAME"),
     Option(
         "session-options",

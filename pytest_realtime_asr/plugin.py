@@ -20,6 +20,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache, partial
 from pathlib import Path
@@ -27,7 +28,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_realtime_asr.options import FAKES, MARKERS, OPTIONS, flag
+from pytest_realtime_asr.options import (
+    AUTO,
+    FAKE_DIALECT,
+    FAKES,
+    MARKERS,
+    OPTIONS,
+    flag,
+)
 
 if TYPE_CHECKING:
     from pytest_realtime_asr.application import Application
@@ -104,11 +112,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if not _is_worker(config):
         _watch(config)
     conformance = _conformance(config)
-    if flag(_given(config, "plan")) and config.getoption("numprocesses", None):
+    plan = flag(_given(config, "plan"))
+    if plan and config.getoption("numprocesses", None):
         raise pytest.UsageError("--realtime-plan runs nothing: leave out -n")
     # What is always there, in the environment, is read by the first test that needs it.
     given = any(config.getoption(o.ini) or config.getini(o.ini) for o in OPTIONS)
-    if given or conformance or _given(config, "report"):
+    if given or conformance or plan or _given(config, "report"):
         _check(config)  # a wrong option is told before anything runs
     if conformance:
         _add_suite(config)
@@ -117,17 +126,76 @@ def pytest_configure(config: pytest.Config) -> None:
 def _check(config: pytest.Config) -> None:
     """Refuse settings that cannot be held. Raises UsageError."""
     settings = _settings(config)
+    if settings.dialect == AUTO:
+        _refuse_unnamed(config, settings)
+    else:
+        _check_options(settings)
     if not settings.known:
         return
     from pytest_realtime_asr import dialects, known
 
     try:
-        ids = {each.id for each in dialects.load(settings.dialect).requirements}
-        known.check(settings.known, ids, date.today())
+        names = dialects.installed() if settings.dialect == AUTO else [settings.dialect]
+        found = [each for name in names for each in dialects.load(name).requirements]
+        known.check(settings.known, {each.id for each in found}, date.today())
     except LookupError as error:
         raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
     except ValueError as error:
         raise pytest.UsageError(f"--realtime-known-failures: {error}") from None
+
+
+def _refuse_unnamed(config: pytest.Config, settings: Settings) -> None:
+    """Refuse a run of the suite whose dialect nobody will tell. Raises UsageError."""
+    if flag(_given(config, "plan")):
+        why = "--realtime-plan sends nothing, so that no dialect can be found"
+    elif _conformance(config) and not settings.target:
+        why = (
+            "--realtime-conformance: there is no target whose dialect could be found; "
+            "pass --realtime-target=URL or, where the fixture realtime_target gives it"
+        )
+    else:
+        return
+    from pytest_realtime_asr.finding import name_it
+
+    raise pytest.UsageError(f"{why}, {name_it()}")
+
+
+def _check_options(settings: Settings) -> None:
+    """Refuse session options that do not fit the dialect. Raises UsageError."""
+    if not settings.session_options:
+        return
+    from pytest_realtime_asr import dialects
+    from pytest_realtime_asr.session import OptionsError, caller
+
+    try:
+        dialect = dialects.load(settings.dialect)
+        caller(dialect, settings.model, settings.session_options)
+    except LookupError as error:
+        raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
+    except OptionsError as error:
+        raise pytest.UsageError(f"--realtime-session-options: {error}") from None
+
+
+def _found(config: pytest.Config) -> Settings:
+    """The settings with the dialect that the server showed, which is asked once.
+
+    It stays ``auto`` where none was found: the tests that need it say why. Raises
+    UsageError for session options that do not fit it.
+    """
+    settings = _settings(config)
+    if settings.dialect != AUTO:
+        return settings
+    from pytest_realtime_asr.transport import Unreachable
+
+    try:
+        finding = _judging(config).run.find(settings.target)
+    except LookupError as error:
+        raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
+    except (Unreachable, ValueError):
+        return settings
+    found = replace(settings, dialect=finding.dialect)
+    _check_options(found)
+    return found
 
 
 def _conformance(config: pytest.Config) -> bool:
@@ -140,7 +208,7 @@ def _conformance(config: pytest.Config) -> bool:
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """List what was asked for, or test the suite itself, in place of a run."""
     if config.getoption("realtime_selftest"):
-        return _selftest()
+        return _selftest(_settings(config))
     asked = config.getoption("realtime_list")
     if asked is None:
         return None
@@ -191,6 +259,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     if _is_worker(config) or config.getoption("collectonly"):
         return
+    if _asks(config):
+        _found(config)  # before anything is collected, and workers are started
     made, later = _reports(config, "jsonl"), _reports(config, "conformance")
     for path in (*made, *later):
         from pytest_realtime_asr.report import jsonl
@@ -208,8 +278,12 @@ def _reports(config: pytest.Config, kind: str) -> list[Path]:
     return [path for name, path in config.stash[_SETTINGS].reports if name == kind]
 
 
-def _selftest() -> int:
-    """Prove each requirement both ways on this machine, and print the score."""
+def _selftest(settings: Settings) -> int:
+    """Prove each requirement both ways on this machine, and print the scores.
+
+    It is that of the dialect that is named, else of all. Raises UsageError.
+    """
+    from pytest_realtime_asr import dialects
     from pytest_realtime_asr.conformance.selftest import selftest
 
     def tell(text: str) -> None:
@@ -219,10 +293,15 @@ def _selftest() -> int:
     with warnings.catch_warnings():
         # Hypothesis complains of being used before pytest has begun.
         warnings.simplefilter("ignore")
-        score = selftest(tell=tell)
+        names = dialects.installed() if settings.dialect == AUTO else [settings.dialect]
+        try:
+            scores = [selftest(name, tell=tell) for name in names]
+        except LookupError as error:
+            raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
     tell("")
-    print(*score.unproven, str(score), sep="\n")
-    return int(bool(score.unproven))
+    for score in scores:
+        print(*score.unproven, str(score), sep="\n")
+    return int(any(score.unproven for score in scores))
 
 
 # xdist: the controller starts what the workers share
@@ -241,7 +320,14 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["realtime_dist"] = str(config.getoption("dist"))
     target = _given(config, "target")
     if target in FAKES:
-        node.workerinput["realtime_fakes"] = {target: _url(config, target)}
+        url = _url(config, target, _settings(config).dialect)
+        node.workerinput["realtime_fakes"] = {target: url}
+    elif target and _asks(config):
+        _found(config)
+        found = _judging(config).run.findings
+        node.workerinput["realtime_findings"] = {
+            text: [each.dialect, each.reason, each.lost] for text, each in found.items()
+        }
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -258,7 +344,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(config.stash[_SHARED], ignore_errors=True)
 
 
-def _url(config: pytest.Config, target: object) -> str:
+def _asks(config: pytest.Config) -> bool:
+    """Whether this run is surely about its target, which is asked before its tests.
+
+    One that is always there, in the ini file or in the environment, is not: a run may
+    have nothing to do with it.
+    """
+    asked = config.getoption("realtime_target") or _conformance(config)
+    return bool(asked) and not flag(_given(config, "plan"))
+
+
+def _url(config: pytest.Config, target: object, dialect: str) -> str:
     """A target as a URL; what is to be started for it is started once in a run."""
     if callable(target):
         return _application(config, target)
@@ -270,7 +366,7 @@ def _url(config: pytest.Config, target: object) -> str:
     if target not in FAKES:
         return target
     shared = getattr(config, "workerinput", {}).get("realtime_fakes", {})
-    if target in shared:
+    if target in shared and dialect == _settings(config).dialect:
         return str(shared[target])
     from pytest_realtime_asr.fake.fleet import Fleet
     from pytest_realtime_asr.fake.process import FakeError
@@ -278,7 +374,7 @@ def _url(config: pytest.Config, target: object) -> str:
     if _FLEET not in config.stash:
         config.stash[_FLEET] = Fleet()
     try:
-        return config.stash[_FLEET].target(target, _settings(config))
+        return config.stash[_FLEET].target(target, dialect, _settings(config))
     except FakeError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -303,17 +399,21 @@ def _application(config: pytest.Config, application: Callable[..., Any]) -> str:
 
 def _judging(config: pytest.Config) -> Judging:
     if _JUDGING not in config.stash:
+        from pytest_realtime_asr.finding import Finding
         from pytest_realtime_asr.judging import Judging
         from pytest_realtime_asr.report import jsonl
         from pytest_realtime_asr.run import Run
 
         settings = _settings(config)
-        shared = getattr(config, "workerinput", {}).get("realtime_shared")
+        told = getattr(config, "workerinput", {})
+        shared = told.get("realtime_shared")
         run = Run(
             settings,
             lambda: _corpus(settings.corpus),
             shared=Path(shared) if shared else None,
         )
+        for text, words in told.get("realtime_findings", {}).items():
+            run.findings[text] = Finding(*words)
         run.sinks.extend(map(jsonl.Appender, _reports(config, "jsonl")))
         reporter = config.pluginmanager.getplugin("terminalreporter")
         # `isatty` is a flag in some versions of pytest, and callable in others.
@@ -411,7 +511,10 @@ def _generate_suite(metafunc: pytest.Metafunc) -> None:
         return
     from pytest_realtime_asr.conformance import selection
 
-    found = selection.requirements(_settings(metafunc.config))
+    try:
+        found = selection.requirements(_found(metafunc.config))
+    except ValueError as error:
+        raise pytest.UsageError(f"--realtime-suite: {error}") from None
     metafunc.parametrize(
         "requirement",
         [
@@ -432,7 +535,7 @@ def _generate_suite(metafunc: pytest.Metafunc) -> None:
 def _speaks(metafunc: pytest.Metafunc) -> bool:
     """Whether ``utterance`` is the fixture of this module, or one made from it."""
     for each in reversed(metafunc._arg2fixturedefs.get("utterance", ())):
-        if each.func.__module__ == __name__:
+        if _is_default(each):
             return True
         if "utterance" not in each.argnames:
             return False
@@ -448,6 +551,7 @@ def realtime(
     """The server under test, asked for its health and warmed up once in a run."""
     from pytest_realtime_asr.corpus import CorpusError
     from pytest_realtime_asr.realtime import Realtime
+    from pytest_realtime_asr.session import OptionsError
     from pytest_realtime_asr.settings import SettingError
     from pytest_realtime_asr.target import TargetError
     from pytest_realtime_asr.transport import Unreachable
@@ -458,12 +562,15 @@ def realtime(
     try:
         if config.getoption("realtime_session_options"):
             options = _settings(config).session_options
-        judging, terms = _judging(config), _terms(request.node)
+        judging = _judging(config)
+        terms = _known(config, text, _terms(request.node))
         if not _uses(request.node):  # asked for by getfixturevalue
             judging.begin(request.node.nodeid)
-        plan = judging.run.plan(_url(config, text), terms, options)
+        plan = judging.run.plan(_url(config, text, terms.dialect), terms, options)
     except CorpusError as error:
         message = f"--realtime-corpus: {error}"
+    except OptionsError as error:
+        message = f"realtime: {error}"
     except (Unreachable, TargetError, SettingError, pytest.UsageError) as error:
         message = f"realtime target: {error}"
     except LookupError as error:
@@ -471,6 +578,20 @@ def realtime(
     else:
         return Realtime(judging.run, plan)
     pytest.fail(message, pytrace=False)
+
+
+def _known(config: pytest.Config, target: object, terms: Terms) -> Terms:
+    """The terms with the dialect of a target that is not asked for it.
+
+    Raises UsageError where a fixture gives the target, which nobody knows before.
+    """
+    if terms.dialect != AUTO or target == _settings(config).target:
+        return terms
+    if isinstance(target, str) and target in FAKES:
+        return replace(terms, dialect=FAKE_DIALECT)
+    from pytest_realtime_asr.finding import name_it
+
+    raise pytest.UsageError(f"the fixture realtime_target gives it; {name_it()}")
 
 
 @pytest.fixture
@@ -543,6 +664,8 @@ def _fixed(item: pytest.Item) -> frozenset[str]:
     """What the command line says, which is above the markers."""
     names = ("dialect", "model", "pace", "chunk", "rules")
     named = {name for name in names if item.config.getoption(f"realtime_{name}")}
+    if item.config.getoption("realtime_profile"):
+        named.add("dialect")
     # Each test of the suite judges one rule, whatever the others of its tests do.
     return frozenset(named - {"rules"} if _is_suite(item) else named)
 
@@ -573,13 +696,44 @@ def _is_suite(item: pytest.Item) -> bool:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse wrong markers, and find the last test of each pooled budget."""
-    for item in filter(_is_marked, session.items):
+    for item in filter(_uses, session.items):
         try:
-            _judging(session.config).expect(item.nodeid, _pooled(item))
+            if _is_marked(item):
+                _judging(session.config).expect(item.nodeid, _pooled(item))
+            _refuse_unasked(item)
         except pytest.UsageError as error:
             if not _is_worker(session.config):
                 raise
             item.stash[_WRONG] = str(error)  # xdist would not print it
+
+
+def _refuse_unasked(item: pytest.Item) -> None:
+    """Refuse a test whose server a fixture alone names, and nobody its dialect.
+
+    Raises UsageError.
+    """
+    config = item.config
+    info = getattr(item, "_fixtureinfo", None)
+    fixtures = info.name2fixturedefs.get("realtime_target", ()) if info else ()
+    if not fixtures or _is_default(fixtures[-1]) or config.getoption("collectonly"):
+        return
+    if _settings(config).target or _terms(item).dialect != AUTO:
+        return
+    from pytest_realtime_asr.finding import name_it
+
+    where = fixtures[-1].func.__module__
+    if (code := getattr(fixtures[-1].func, "__code__", None)) is not None:
+        where = os.path.relpath(code.co_filename, config.rootpath)
+        where += f":{code.co_firstlineno}"
+    raise pytest.UsageError(
+        f"{item.nodeid}: its server comes from the fixture realtime_target ({where}), "
+        f"and is not asked for its dialect; {name_it()}; of a single test, "
+        "@pytest.mark.realtime(dialect=NAME) names it"
+    )
+
+
+def _is_default(fixture: pytest.FixtureDef[Any]) -> bool:
+    return bool(fixture.func.__module__ == __name__)
 
 
 def _pooled(item: pytest.Item) -> Terms:
@@ -741,19 +895,18 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def _server(config: pytest.Config) -> str:
     """The server under test, if this run is about one."""
     target = _given(config, "target")
-    asked = bool(config.getoption("realtime_target"))
     if flag(_given(config, "plan")):
         return ""  # it sends nothing
-    if not asked and (not target or target in FAKES):
+    asked = _asks(config) and not config.getoption("collectonly")
+    if not target or (target in FAKES and not asked):
         return target
     from pytest_realtime_asr.report import summary
 
-    # One that is always there is not asked: this run may have nothing to do with it.
     if not asked:
         return summary.shown(target)
-    run = _judging(config).run
+    url = _url(config, target, _found(config).dialect)
     try:
-        return summary.introduce(run, _url(config, target))
+        return summary.introduce(_judging(config).run, url)
     except LookupError as error:
         raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
 
@@ -779,7 +932,9 @@ def _plan(config: pytest.Config, scenarios: list[list[str]] | None) -> list[str]
     """The plan for requirements with these scenarios, or for all of the suite."""
     from pytest_realtime_asr.report import planning
 
-    settings = _settings(config)
+    settings = _found(config)
+    if settings.dialect == AUTO:
+        return []  # what it would be is not known
     target = config.getoption("realtime_target") or settings.target
     whole = flag(_given(config, "plan"))
     try:
@@ -824,7 +979,7 @@ def _write(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> str:
     from pytest_realtime_asr.conformance import selection
     from pytest_realtime_asr.report import conformance
 
-    planned = len(selection.requirements(_settings(config)))
+    planned = len(selection.requirements(_found(config)))
     for path in _reports(config, "conformance"):
         try:
             conformance.write(path, conformance.document(rows, planned=planned))

@@ -1,7 +1,8 @@
-"""What a server says of itself over HTTP, before the first session."""
+"""What a server says of itself before the first session: over HTTP, and at once."""
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import re
 import ssl
@@ -14,7 +15,9 @@ import msgspec
 
 from pytest_realtime_asr.transport import (
     Access,
+    Closed,
     Unreachable,
+    connect,
     explain,
     unreachable,
     untrusted,
@@ -22,6 +25,7 @@ from pytest_realtime_asr.transport import (
 
 ANSWER = 10.0  # s for one answer
 PAUSE = 0.5  # s between two questions to a server that is loading
+GREETING = 5.0  # s in which a server that speaks first has spoken
 _LOADING = (502, 503)
 _MOST = 1 << 20  # bytes of an answer that are read
 _METRIC = re.compile(
@@ -70,6 +74,28 @@ def health(
             waited = time.monotonic() - begun
             tell(f"waiting for {access.target.http}, {waited:.0f} of {wait:g} s")
         time.sleep(min(PAUSE, max(0.0, deadline - time.monotonic())))
+
+
+async def greeting(access: Access) -> str | bytes | None:
+    """The first frame that a server says by itself; ``None`` where it says none.
+
+    It is waited for at most `GREETING` seconds. Raises `Unreachable`, also where the
+    server closes before it has said anything.
+    """
+    wire = await connect(access, timeout=ANSWER)
+    try:
+        async with asyncio.timeout(GREETING):
+            return await wire.receive()
+    except TimeoutError:
+        return None
+    except Closed as error:
+        code = "without a code" if error.code is None else f"with code {error.code}"
+        said = f": {error.reason}" if error.reason else ""
+        raise Unreachable(
+            f"{access.target.shown}: it closed {code} before it said anything{said}"
+        ) from error
+    finally:
+        await wire.close()
 
 
 def first_model(access: Access) -> str:

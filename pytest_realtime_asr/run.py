@@ -20,6 +20,7 @@ from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.evidence import Part
+from pytest_realtime_asr.finding import Finding, find, ways
 from pytest_realtime_asr.known import softened
 from pytest_realtime_asr.ledger import Transcription
 from pytest_realtime_asr.loop import Loop
@@ -27,8 +28,9 @@ from pytest_realtime_asr.metrics.latency import (
     final_from_commit,
     final_from_speech_end,
 )
+from pytest_realtime_asr.options import AUTO
 from pytest_realtime_asr.rules import Requirement
-from pytest_realtime_asr.session import Limits, Live, Lost, Plan
+from pytest_realtime_asr.session import Limits, Live, Lost, Plan, caller
 from pytest_realtime_asr.settings import Settings
 from pytest_realtime_asr.terms import Terms
 from pytest_realtime_asr.trace import Ending
@@ -78,6 +80,7 @@ class Take:
             trace=trace,
             dialect=dialect,
             rules=self.live.plan.rules,
+            found=self.live.plan.found,
             item=self.item,
             lost=self.lost,
             reason=self.reason,
@@ -125,7 +128,8 @@ class Run:
     the run see, or ``None`` where there is but one process; then the sessions of the
     workers take turns, unless the settings let them overlap. ``sinks`` are told of each
     utterance with its test as soon as it ended; ``tell`` says to a person who waits
-    what goes on, and is told an empty text when it is over.
+    what goes on, and is told an empty text when it is over. ``findings`` are those of
+    targets whose dialect was to be found.
     """
 
     def __init__(
@@ -139,6 +143,7 @@ class Run:
         self.tell: Callable[[str], None] = _whisper
         self._loop: Loop | None = None
         self._ledger: Ledger | None = None
+        self.findings: dict[str, Finding] = {}
         self._hosts: dict[str, Host | Unreachable] = {}
         self._suspect: tuple[str, datetime] | None = None
         self._taking = threading.Lock()
@@ -164,8 +169,7 @@ class Run:
 
         Raises `Unreachable`; a server that was found dead is not asked again.
         """
-        key = hashlib.sha256("\n".join((text, dialect.name, model)).encode())
-        name = key.hexdigest()[:16]
+        name = _key(text, dialect.name, model)
         with self._alone():
             known = self._recall(name, text, dialect) or self._hosts.get(name)
             if known is None:
@@ -178,6 +182,35 @@ class Run:
         if isinstance(known, Unreachable):
             raise known
         return known
+
+    def find(self, text: str) -> Finding:
+        """The dialect of a target by what it says first; asked once in a run.
+
+        Raises `Unreachable`, which says what came first and what to do.
+        """
+        with self._alone():
+            found = self.findings.get(text) or self._recall_finding(text)
+            if found is None:
+                self.tell("asking the server which protocol it speaks")
+                found = self._ask_first(text)
+                self.tell("")
+            self.findings[text] = found
+            if self._shared is not None:
+                path = self._shared / _key(text, AUTO)
+                path.write_bytes(msgspec.json.encode(found))
+        if found.lost:
+            raise Unreachable(found.lost)
+        return found
+
+    def dialect(self, text: str, name: str) -> tuple[Dialect, str]:
+        """The dialect of a target, and how it was found; empty where it is named.
+
+        Raises `Unreachable`, and LookupError where it is unknown.
+        """
+        if name != AUTO:
+            return dialects.load(name), ""
+        finding = self.find(text)
+        return dialects.load(finding.dialect), f"auto: {finding.reason}"
 
     def ask(self, text: str, dialect: Dialect) -> tuple[str, str]:
         """URL and model of a target, for those who only want to know them.
@@ -192,9 +225,12 @@ class Run:
     def plan(self, text: str, terms: Terms, options: Mapping[str, object]) -> Plan:
         """How the sessions of a test with this target are held.
 
-        Raises `Unreachable`, and LookupError where the dialect is unknown.
+        Raises `Unreachable`, `OptionsError`, and LookupError where the dialect is
+        unknown.
         """
-        dialect = dialects.load(terms.dialect)
+        dialect, found = self.dialect(text, terms.dialect)
+        for each in (options, self.settings.session_options):
+            caller(dialect, terms.model, each)
         self.last_host = host = self.host(text, dialect, terms.model)
         return Plan(
             dialect=dialect,
@@ -207,9 +243,10 @@ class Run:
                 silence=self.settings.timeout,
                 beyond=max(60.0, 2 * self.settings.timeout),
             ),
-            secrets=self.settings.secrets,
+            secrets=self._secrets(host.access),
             rules=self.rules(dialect, host.version, host.model),
             version=host.version,
+            found=found,
         )
 
     def rules(
@@ -303,6 +340,9 @@ class Run:
                 self.ended(ledger, place, ledger.takes[place])
             if any(live.trace.end.how in _TROUBLE for live in ledger.sessions):
                 self._suspect = ledger.test, datetime.now(UTC)
+            for live in ledger.sessions:
+                if live.misfit:
+                    self._condemn(live)
         finally:
             if ledger.locked and self._turn is not None:
                 self._turn.release()
@@ -314,6 +354,33 @@ class Run:
         if self._loop is not None:
             self._loop.stop()
             self._loop = None
+
+    def _ask_first(self, text: str) -> Finding:
+        settings = self.settings
+        asked = ways(lambda dialect: self._access(text, dialect, settings.model))
+        try:
+            probe.health(asked[0], wait=settings.wait, tell=self.tell)
+        except Unreachable as error:
+            return Finding(lost=str(error))
+        return self.loop.run(find(asked, self._secrets(asked[0])))
+
+    def _recall_finding(self, text: str) -> Finding | None:
+        if self._shared is None:
+            return None
+        path = self._shared / _key(text, AUTO)
+        if not path.exists():
+            return None
+        return msgspec.json.decode(path.read_bytes(), type=Finding)
+
+    def _secrets(self, access: Access) -> tuple[str, ...]:
+        return (*self.settings.secrets, *access.target.secrets)
+
+    def _condemn(self, live: Live) -> None:
+        """Tell at once whoever asks again for a server that speaks another dialect."""
+        for name, known in self._hosts.items():
+            if isinstance(known, Host) and known.access is live.plan.access:
+                self._hosts[name] = Unreachable(live.misfit)
+                self._remember(name, self._hosts[name])
 
     def _find(self, text: str, dialect: Dialect, model: str) -> Host | Unreachable:
         try:
@@ -382,13 +449,15 @@ class Run:
                 pace=settings.pace,
                 chunk=settings.chunk,
                 limits=Limits(silence=left, beyond=left),
-                secrets=settings.secrets,
+                secrets=self._secrets(host.access),
             )
             clip = min(spoken, key=lambda utterance: utterance.duration)
             take = self.loop.run(hold(Live(self.loop, plan), clip))
             end = take.live.trace.end
             if end.how is Ending.REFUSED:
                 raise Unreachable(end.reason, status=end.code)
+            if take.live.misfit:
+                raise Unreachable(take.live.misfit)
             timeline = take.transcription.timeline
             took = final_from_commit(timeline, clip)
             if took is None:  # as it is where the server detects turns
@@ -463,6 +532,11 @@ async def prepare(live: Live, utterance: Utterance) -> Audio:
     """The audio as the session sends it; decoded where it cannot hold up the loop."""
     rate = live.plan.caller.rate
     return await asyncio.to_thread(lambda: utterance.audio.resample(rate))
+
+
+def _key(*words: str) -> str:
+    """The name of a file about these."""
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
 
 async def _close(sessions: list[Live]) -> None:

@@ -45,6 +45,10 @@ REFUSED = "refused"  # the word for a session or an utterance that the server re
 _BREATH = 64  # frames read in a row before others on the loop get their turn
 
 
+class OptionsError(ValueError):
+    """Session options that the dialect cannot put into a set-up."""
+
+
 class Lost(Exception):
     """A session ended, or was ended by us, before it gave what was awaited.
 
@@ -87,7 +91,8 @@ class Plan:
 
     ``pace`` is audio seconds per second, 0 as fast as the socket takes it; ``chunk``
     is in seconds. ``secrets`` never get into a trace. ``rules`` are those by which the
-    server is judged, ``version`` is what it says of itself.
+    server is judged, ``version`` is what it says of itself. ``found`` says how the
+    dialect was found, empty where it was named.
     """
 
     dialect: Dialect
@@ -100,15 +105,29 @@ class Plan:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     rules: tuple[Requirement, ...] = field(default=(), repr=False)
     version: str = ""
+    found: str = ""
 
     @property
     def caller(self) -> Caller:
-        """Our side of a new session. Raises ValueError for options that cannot be."""
-        return self.dialect.caller(self.model, self.options)
+        """Our side of a new session. Raises `OptionsError`."""
+        return caller(self.dialect, self.model, self.options)
+
+
+def caller(dialect: Dialect, model: str, options: Mapping[str, object]) -> Caller:
+    """The client's side of a new session. Raises `OptionsError`."""
+    try:
+        return dialect.caller(model, options)
+    except ValueError as error:
+        raise OptionsError(
+            f"the session options do not fit the dialect {dialect.name}: {error}"
+        ) from error
 
 
 class Live:
-    """A session while it is held. Its coroutines run on the loop of the plugin."""
+    """A session while it is held. Its coroutines run on the loop of the plugin.
+
+    ``misfit`` says that the server speaks another dialect, and which; else it is empty.
+    """
 
     def __init__(self, loop: Loop, plan: Plan) -> None:
         self.plan = plan
@@ -140,6 +159,7 @@ class Live:
         self._text = 0
         self._due: int | None = None  # when the last audio was due
         self.items = 0  # utterances that were completed; the next one has this number
+        self.misfit = ""
         carrier = self._caller.append(b"")
         self._carrier = carrier if self._caller.binary else carrier.decode()
 
@@ -359,7 +379,10 @@ class Live:
         return self.plan.limits.beyond + (audio.seconds / pace if pace else 0.0)
 
     async def _trail(self, item: int) -> None:
-        """Hand silence over until the server has ended the utterance."""
+        """Hand silence over until the server has ended the utterance.
+
+        Some of it in any case: it tells this utterance from the next one.
+        """
         rate = self._caller.rate
         tail = silence(self._caller.tail, rate=rate)
         await self._stream(tail, TAIL, raw=False, until=lambda: self._ended(item))
@@ -375,7 +398,9 @@ class Live:
         raw: bool,
         until: Callable[[], bool] = lambda: False,
     ) -> None:
-        pace, rate, pcm = self.plan.pace, audio.rate, memoryview(audio.pcm)
+        # Silence at once ends nothing for a server that is still busy with the speech.
+        pace = self.plan.pace or (1.0 if asset == TAIL else 0.0)
+        rate, pcm = audio.rate, memoryview(audio.pcm)
         append, binary = self._caller.append, self._caller.binary
         step = max(1, round(self.plan.chunk * rate))
         # What follows without a break keeps to the clock of what came before.
@@ -384,8 +409,6 @@ class Live:
             zero = self._due
         self._due = zero
         for start in range(0, audio.samples, step):
-            if until():
-                return
             stop = min(start + step, audio.samples)
             if pace:
                 self._due = zero + round(stop / rate / pace * 1e9)
@@ -403,6 +426,8 @@ class Live:
                 raw=raw,
             )
             self._fold(record)
+            if until():
+                return
 
     async def _sleep(self, due: int) -> None:
         # Timers may come early on some loops, so the clock is asked again.
@@ -466,7 +491,7 @@ class Live:
                 at = self._recorder.now()
                 record = self._recorder.received(Sender.SERVER, at, frame)
                 self._fold(record)
-                if not self._tolerable(frame):
+                if self._misfits(record) or not self._tolerable(frame):
                     return
                 if len(self._heard) % _BREATH == 0:
                     await asyncio.sleep(0)
@@ -490,6 +515,24 @@ class Live:
             elif isinstance(event, Refusal):
                 self._refusals.append((len(self._heard) - 1, event))
         self._changed.set()
+
+    def _misfits(self, record: Record) -> bool:
+        """Whether this is the greeting of another dialect, which ends the session."""
+        if len(self._heard) > 1 or self._reader.ready is not None:
+            return False
+        mine = self._dialect
+        names = () if mine.greets(record) else dialects.greeted(record)
+        if not names:
+            return False
+        said = dialects.load(names[0]).parse(record).move
+        self.misfit = (
+            f"{self.plan.access.target.shown} does not speak {mine.name}: it said "
+            f"{said} first, as a server of {' or '.join(names)} does; "
+            f"--realtime-dialect={names[0]} would fit"
+        )
+        self._recorder.end(Ending.CLOSED_BY_US, reason=self.misfit)
+        self._abort()
+        return True
 
     def _tolerable(self, frame: str | bytes) -> bool:
         self._text += len(frame)

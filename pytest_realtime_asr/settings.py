@@ -14,11 +14,19 @@ from typing import TypeVar
 
 from packaging.version import InvalidVersion, Version
 
-from pytest_realtime_asr import frozen, known
+from pytest_realtime_asr import dialects, frozen, known
 from pytest_realtime_asr.budgets import parse_duration
 from pytest_realtime_asr.frozen import Suite
 from pytest_realtime_asr.known import Known
-from pytest_realtime_asr.options import FAKE_KEY, FAKES, OPTIONS, Option, flag
+from pytest_realtime_asr.options import (
+    AUTO,
+    FAKE_DIALECT,
+    FAKE_KEY,
+    FAKES,
+    OPTIONS,
+    Option,
+    flag,
+)
 from pytest_realtime_asr.rules import Harm, Level
 
 T = TypeVar("T")
@@ -32,6 +40,8 @@ class SettingError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a run; times are in seconds.
+
+    ``dialect`` is a name with its profile, or ``auto`` where the server is to be asked.
 
     ``max_streams`` and ``fuzz`` are ``None`` where they go by where the server is.
 
@@ -148,7 +158,10 @@ def settings(
     variable = str(texts["api-key-env"])
     return Settings(
         target=str(texts["target"]),
-        dialect=str(texts["dialect"]),
+        dialect=read(
+            "profile",
+            lambda words: _dialect(str(texts["dialect"]), words, str(texts["target"])),
+        ),
         model=str(texts["model"]),
         session_options=read("session-options", _object),
         wait=read("wait", _seconds),
@@ -191,6 +204,16 @@ def settings(
         max_streams=read("max-streams", lambda text: _count(text, 1)),
         fuzz=read("fuzz", lambda text: _count(text, 0)),
     )
+
+
+def _dialect(name: str, profile: str, target: str) -> str:
+    """The dialect by its name and its profile, each of which may be left open."""
+    if profile.strip():
+        try:
+            return dialects.with_profile(profile, of="" if name == AUTO else name)
+        except LookupError as error:
+            raise ValueError(error.args[0]) from None
+    return FAKE_DIALECT if name == AUTO and target in FAKES else name
 
 
 def _split(option: Option, text: str) -> object:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote_plus, urlsplit
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_KEY = re.compile("(key|token|secret|password|sig|signature)$|auth", re.IGNORECASE)
 
 
 class TargetError(ValueError):
@@ -27,6 +29,18 @@ class Target:
     def shown(self) -> str:
         """The WebSocket URL as a report may print it."""
         return self.websocket.partition("?")[0]
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values in its query that are keys by their names, quoted and not."""
+        query = self.websocket.partition("?")[2]
+        pairs = (each.partition("=") for each in query.split("&"))
+        return tuple(
+            text
+            for name, _, value in pairs
+            if value and _KEY.search(unquote_plus(name))
+            for text in dict.fromkeys((value, unquote_plus(value)))
+        )
 
     @property
     def secure(self) -> bool:

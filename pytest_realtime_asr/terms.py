@@ -39,8 +39,9 @@ class Mark(Protocol):
 class Terms:
     """What holds for one test.
 
-    ``rules`` is the weakest level that fails it, ``None`` for none; ``chunk`` is in
-    seconds; ``parallel`` says that other workers measure at the same time.
+    ``dialect`` is ``auto`` where it is the one that the server shows. ``rules`` is the
+    weakest level that fails it, ``None`` for none; ``chunk`` is in seconds;
+    ``parallel`` says that other workers measure at the same time.
     """
 
     dialect: str

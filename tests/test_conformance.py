@@ -184,7 +184,7 @@ def test_the_passive_ones_come_last_and_those_of_the_client_not_at_all() -> None
 
 
 def test_a_suite_is_for_its_dialect() -> None:
-    pinned = given(realtime_suite="vllm-2026.11")
+    pinned = given(realtime_suite="vllm-2026.11", realtime_dialect="vllm")
     assert pinned.suite is not None
     other = replace(pinned, suite=replace(pinned.suite, dialect="openai"))
     with pytest.raises(ValueError, match="is for openai, and the dialect is vllm"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_realtime_asr import dialects, frozen
-from pytest_realtime_asr.conformance.proofs import PROOFS
+from pytest_realtime_asr.conformance.proofs import proofs
 from pytest_realtime_asr.fake.faults import FAULTS
 from pytest_realtime_asr.report import markdown
 from pytest_realtime_asr.trace import Sender
@@ -19,16 +19,23 @@ from pytest_realtime_asr.trace import Sender
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 SUITES = Path(frozen.__file__).parent / "suites"
-VLLM = dialects.load("vllm")
-IDS = {each.id for each in VLLM.requirements if each.blames is Sender.SERVER}
+DIALECTS = {name: dialects.load(name) for name in ("vllm", "openai")}
+IDS = {
+    name: {each.id for each in dialect.requirements if each.blames is Sender.SERVER}
+    for name, dialect in DIALECTS.items()
+}
 # Of each suite that was released, the SHA-256 of its file.
 FROZEN = {
+    "openai-2026.11": (
+        "c2e8f8208445a0c50038f85faea5eb23c03022fd9ac49424d4ed743c9a81499f"
+    ),
     "vllm-2026.11": "ec00ea08eac639874b43fb90b87b4c66e57958fcafc5380c045415cf111188a2",
 }
 
 
 def test_the_page_of_the_requirements_is_current() -> None:
-    assert (DOCS / "conformance.md").read_text() == markdown.conformance(VLLM)
+    sections = map(markdown.conformance, DIALECTS.values())
+    assert (DOCS / "conformance.md").read_text() == "\n".join(sections)
 
 
 def test_the_tool_that_makes_it_says_so() -> None:
@@ -37,16 +44,23 @@ def test_the_tool_that_makes_it_says_so() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_the_table_of_faults_has_all_faults_and_proofs() -> None:
-    text = (DOCS / "faults.md").read_text()
-    rows = dict(re.findall(r"^\| `([^`]+)` \| .* \| (.*) \|$", text, re.MULTILINE))
-    assert set(rows) == set(FAULTS)
-    bold = {
-        name: set(re.findall(r"\*\*([^*]+)\*\*", row)) for name, row in rows.items()
-    }
-    for id, proof in PROOFS.items():
-        assert id in bold[proof.faults[-1]], id
-    assert set().union(*bold.values()) <= IDS
+def test_the_tables_of_faults_have_all_faults_and_proofs() -> None:
+    head, *sections = (DOCS / "faults.md").read_text().split("\n## With the dialect ")
+    assert head.startswith("# Faults by requirements")
+    seen: list[str] = []
+    for text, (name, dialect) in zip(sections, DIALECTS.items(), strict=True):
+        assert text.startswith(f"`{name}`\n")
+        rows = dict(re.findall(r"^\| `([^`]+)` \| .* \| (.*) \|$", text, re.MULTILINE))
+        bold = {
+            fault: set(re.findall(r"\*\*([^*]+)\*\*", rows[fault])) for fault in rows
+        }
+        for id, proof in proofs(dialect).items():
+            # A fault stands in one table, and may prove requirements of both.
+            if proof.faults[-1] in rows:
+                assert id in bold[proof.faults[-1]], id
+        assert set().union(*bold.values()) <= IDS[name]
+        seen += rows
+    assert sorted(seen) == sorted(FAULTS)
 
 
 @pytest.mark.parametrize("page", ["conformance.md", "servers.md", "faults.md"])
@@ -54,10 +68,10 @@ def test_what_the_pages_name_is_there(page: str) -> None:
     named = set(
         re.findall(r"`([a-z0-9.]+(?:-[a-z0-9.]+)+)`", (DOCS / page).read_text())
     )
-    known = IDS | {each.id for each in VLLM.requirements} | set(FAULTS)
-    suite = {"vllm-2026.11"}
-    scenarios = {name for each in VLLM.requirements for name in each.scenarios}
-    assert named <= known | suite | scenarios
+    every = [each for it in DIALECTS.values() for each in it.requirements]
+    known = {each.id for each in every} | set(FAULTS) | set(FROZEN)
+    scenarios = {name for each in every for name in each.scenarios}
+    assert named <= known | scenarios | set(dialects.installed())
 
 
 def test_a_suite_that_was_released_never_changes() -> None:
@@ -68,5 +82,8 @@ def test_a_suite_that_was_released_never_changes() -> None:
     assert found == FROZEN
 
 
-def test_the_newest_suite_has_all_requirements_that_there_are() -> None:
-    assert set(frozen.load(frozen.names()[-1]).levels) == IDS
+@pytest.mark.parametrize("name", DIALECTS)
+def test_the_newest_suite_has_all_requirements_that_there_are(name: str) -> None:
+    suites = [frozen.load(each) for each in frozen.names()]
+    newest = [suite for suite in suites if suite.dialect == name][-1]
+    assert set(newest.levels) == IDS[name]

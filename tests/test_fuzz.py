@@ -21,7 +21,7 @@ from sessions import APPEND, BEGIN, FINISH, NO_JSON, UPDATE, done, error, mixed,
 from sessions import trace_of as traced
 from websockets.http11 import Request, Response
 
-from pytest_realtime_asr import corpus
+from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.conformance import clips, fuzz
 from pytest_realtime_asr.conformance.mutation import mutations
 from pytest_realtime_asr.conformance.play import (
@@ -48,7 +48,7 @@ from pytest_realtime_asr.conformance.script import (
 from pytest_realtime_asr.conformance.search import search
 from pytest_realtime_asr.conformance.stage import FUZZ, Limited, Venue
 from pytest_realtime_asr.conformance.suite import Bounds, Suite
-from pytest_realtime_asr.dialects import Reaction
+from pytest_realtime_asr.dialects import Dialect, Reaction
 from pytest_realtime_asr.evidence import Evidence, Gauges
 from pytest_realtime_asr.fake import faults
 from pytest_realtime_asr.fake.faults import FAULTS, Fault
@@ -57,7 +57,7 @@ from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.rules import Harm
 from pytest_realtime_asr.timeline import Usage
-from pytest_realtime_asr.trace import Ending, Sender
+from pytest_realtime_asr.trace import Ending, Record, Sender, Trace
 
 BRIEF = 0.5  # s that is waited for what does not come
 SPOKEN = clips.choose(corpus.load("bundled:english"))
@@ -216,12 +216,49 @@ def test_frames_of_other_forms_are_mutated_too(frame: str) -> None:
 # What the server owes
 
 
+def records(dialect: Dialect, frames: Iterable[str]) -> Trace:
+    """A trace of these frames; those that a client may send are ours."""
+    ours = set(dialect.table[Sender.CLIENT]["idle"])
+    return traced(
+        Record(
+            Sender.CLIENT if json.loads(text)["type"] in ours else Sender.SERVER,
+            at,
+            text,
+        )
+        for at, text in enumerate(frames)
+    )
+
+
 def test_the_grammar_is_read_from_the_table() -> None:
     assert WORDS.owing == {"finishing"}
     assert WORDS.ends[0] == "transcription.done"
     assert WORDS.fresh == {"fresh"}
     assert WORDS.audio == "input_audio_buffer.append"
     assert list(WORDS.moves.values()) == [SET_UP.frame, BEGIN, FINISH]
+
+
+def test_so_it_is_where_utterances_are_items() -> None:
+    """How many items are in transcription is not counted: the last one is owed."""
+    dialect = dialects.load("openai")
+    words = grammar(replace(plan("http://127.0.0.1:1"), dialect=dialect))
+    assert words.owing == {"owing"}
+    assert words.ends[0] == "conversation.item.input_audio_transcription.completed"
+    assert words.fresh == {"fresh"}
+    assert words.begin == ()
+    assert written(1, 5, words)
+    sound = words.caller.append(bytes(4800)).decode()
+    said = (*words.configure, sound, *words.finish)
+    told = {
+        move: json.dumps({"type": move, "item_id": "a", "transcript": "", **more})
+        for move, more in (
+            (words.ends[0], {}),
+            ("error", {"error": {"type": "t", "message": "no"}}),
+        )
+    }
+    created = json.dumps({"type": "session.created", "session": {"id": "s"}})
+    for answers, owed in (((), True), ((words.ends[0],), False), (("error",), False)):
+        frames = (created, *said, *(told[each] for each in answers))
+        assert owes(words, map(Send, said), records(dialect, frames)) is owed
 
 
 UTTERANCE = (BEGUN, SOUND, ENDED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import pytest_realtime_asr
+from pytest_realtime_asr import dialects
 
 PACKAGE = "pytest_realtime_asr"
 ROOT = Path(pytest_realtime_asr.__file__).parent
@@ -41,6 +43,7 @@ LAW: dict[str, set[str]] = {
     "judges": {
         "corpus",
         "evidence",
+        "frames",
         "metrics.accuracy",
         "metrics.latency",
         "metrics.pacing",
@@ -48,6 +51,7 @@ LAW: dict[str, set[str]] = {
         "timeline",
         "trace",
     },
+    "universal": {"dialects", "evidence", "judges", "rules", "trace"},
     "dialects.openai.events": {"frames", "rules", "trace"},
     "dialects.openai.g711": set(),
     "dialects.openai.profile": set(),
@@ -75,19 +79,54 @@ LAW: dict[str, set[str]] = {
         "timeline",
         "trace",
     },
+    "dialects.openai.misuses": {
+        "dialects",
+        "dialects.openai.events",
+        "dialects.openai.profile",
+        "universal",
+    },
+    "dialects.openai.exercises": {
+        "dialects",
+        "dialects.openai.events",
+        "dialects.openai.misuses",
+        "dialects.openai.profile",
+        "dialects.openai.session",
+    },
+    "dialects.openai.judges": {
+        "dialects.openai.events",
+        "dialects.openai.misuses",
+        "dialects.openai.profile",
+        "evidence",
+        "judges",
+        "rules",
+        "trace",
+    },
+    "dialects.openai.requirements": {
+        "dialects.openai.events",
+        "dialects.openai.exercises",
+        "dialects.openai.judges",
+        "dialects.openai.misuses",
+        "dialects.openai.profile",
+        "judges",
+        "rules",
+        "trace",
+        "universal",
+    },
     "dialects.openai": {
         "dialects",
         "dialects.openai.caller",
         "dialects.openai.events",
+        "dialects.openai.exercises",
+        "dialects.openai.misuses",
         "dialects.openai.profile",
         "dialects.openai.reader",
+        "dialects.openai.requirements",
         "dialects.openai.server",
         "evidence",
-        "rules",
         "trace",
     },
     "dialects.vllm.events": {"frames", "rules", "trace"},
-    "dialects.vllm.misuses": {"dialects", "dialects.vllm.events"},
+    "dialects.vllm.misuses": {"dialects", "dialects.vllm.events", "universal"},
     "dialects.vllm.reader": {"dialects.vllm.events", "evidence", "timeline", "trace"},
     "dialects.vllm.server": {
         "dialects",
@@ -100,10 +139,10 @@ LAW: dict[str, set[str]] = {
         "dialects.vllm.events",
         "dialects.vllm.misuses",
         "evidence",
-        "frames",
         "judges",
         "rules",
         "trace",
+        "universal",
     },
     "dialects.vllm": {
         "dialects",
@@ -117,7 +156,7 @@ LAW: dict[str, set[str]] = {
         "trace",
     },
     "budgets": {"metrics", "metrics.accuracy", "stats"},
-    "settings": {"budgets", "frozen", "known", "options", "rules"},
+    "settings": {"budgets", "dialects", "frozen", "known", "options", "rules"},
     "terms": {"budgets", "rules", "settings"},
     "ledger": {
         "budgets",
@@ -136,6 +175,7 @@ LAW: dict[str, set[str]] = {
     # second floor
     "transport": {"target"},
     "probe": {"transport"},
+    "finding": {"dialects", "probe", "trace", "transport"},
     "loop": {"trace"},
     "application": set(),
     "session": {
@@ -153,10 +193,12 @@ LAW: dict[str, set[str]] = {
         "corpus",
         "dialects",
         "evidence",
+        "finding",
         "known",
         "ledger",
         "loop",
         "metrics.latency",
+        "options",
         "probe",
         "rules",
         "session",
@@ -184,7 +226,14 @@ LAW: dict[str, set[str]] = {
     "fake.pocketsphinx": {"fake.recogniser"},
     "fake.machine": {"dialects", "timeline"},
     "fake.losses": {"dialects", "fake.machine", "timeline"},
-    "fake.faults": {"dialects", "fake.losses", "fake.machine", "timeline"},
+    "fake.items": {"dialects", "fake.machine", "timeline"},
+    "fake.faults": {
+        "dialects",
+        "fake.items",
+        "fake.losses",
+        "fake.machine",
+        "timeline",
+    },
     "fake.variety": {"dialects", "fake.machine", "timeline"},
     "fake.connection": set(),
     "fake.server": {
@@ -199,7 +248,7 @@ LAW: dict[str, set[str]] = {
         "trace",
     },
     "fake.nursery": {"corpus", "dialects", "fake.scripted", "fake.server"},
-    "fake.process": {"dialects", "fake.server", "rules", "trace"},
+    "fake.process": {"dialects", "fake.server", "options", "rules", "trace"},
     "fake.fleet": {"fake.process", "options", "settings"},
     # top
     "report": set(),
@@ -210,7 +259,6 @@ LAW: dict[str, set[str]] = {
     "report.progress": set(),
     "report.tally": set(),
     "report.summary": {
-        "dialects",
         "report.terminal",
         "run",
         "target",
@@ -277,6 +325,7 @@ LAW: dict[str, set[str]] = {
         "rules",
         "session",
         "target",
+        "trace",
         "transport",
     },
     "conformance.suite": {
@@ -297,6 +346,7 @@ LAW: dict[str, set[str]] = {
         "conformance.stage",
         "conformance.suite",
         "dialects",
+        "options",
         "rules",
         "settings",
         "trace",
@@ -310,7 +360,7 @@ LAW: dict[str, set[str]] = {
         "rules",
         "trace",
     },
-    "conformance.proofs": set(),
+    "conformance.proofs": {"dialects", "trace"},
     "conformance.selftest": {
         "conformance.clips",
         "conformance.proofs",
@@ -344,6 +394,7 @@ LAW: dict[str, set[str]] = {
     "report.conformance": {"conformance.results", "rules"},
     "report.listing": {
         "conformance.selection",
+        "dialects",
         "frozen",
         "metrics",
         "options",
@@ -375,6 +426,7 @@ LAW: dict[str, set[str]] = {
         "fake.recogniser",
         "fake.scripted",
         "fake.server",
+        "options",
         "report.conformance",
     },
 }
@@ -464,6 +516,40 @@ def test_the_plugin_costs_those_who_do_not_use_it_few_modules() -> None:
     added = done.stdout.split()
     assert [name for name in added if name.startswith(PACKAGE)]
     assert len(added) <= 5, added
+
+
+# Where a dialect may be named outside its own rooms, by the texts that name it.
+NAMED = {
+    "options": {"vllm"},  # what our own servers speak where nobody says
+    "conformance.proofs": {"openai", "vllm"},  # which faults break whose requirements
+    "fake.server": {  # as vLLM calls its metrics
+        "vllm:websocket_connections_active",
+        "vllm:websocket_connections_total",
+    },
+}
+
+
+def texts(tree: ast.AST) -> set[str]:
+    """The text literals of a tree, but for docstrings."""
+    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in told
+    }
+
+
+@pytest.mark.parametrize(
+    "room", [room for room in sorted(ROOMS) if not room.startswith("dialects.")]
+)
+def test_no_dialect_is_named_outside_its_rooms(room: str) -> None:
+    tree = ast.parse(ROOMS[room].read_text())
+    rooms = imported(tree, set(ROOMS))
+    assert not [name for name in rooms if name.startswith("dialects.")]
+    name = re.compile(f"({'|'.join(dialects.installed())})(:.*)?")
+    assert set(filter(name.fullmatch, texts(tree))) <= NAMED.get(room, set())
 
 
 WORDS = ("utils", "helper", "common", "handler", "manager", "factory", "client", "base")

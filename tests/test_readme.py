@@ -10,13 +10,15 @@ import pytest
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.options import OPTIONS
+from pytest_realtime_asr.settings import settings
 from pytest_realtime_asr.trace import Sender
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 EXAMPLES: list[str] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 DESELECTED = sum(r.blames is Sender.SERVER for r in dialects.load("vllm").requirements)
-INI = "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
+LOOP = "asyncio_default_fixture_loop_scope = function"
+INI = f"[pytest]\n{LOOP}\nrealtime_dialect = vllm\n"
 
 
 @pytest.fixture
@@ -79,6 +81,15 @@ def test_the_first_lines_name_extras_that_are_there() -> None:
     assert extras == set(project["optional-dependencies"])
 
 
-def test_the_ini_line_is_the_one_that_this_project_uses() -> None:
-    (line,) = re.findall(r"```ini\n(.*?)\n```", README)
-    assert line in INI
+def test_the_ini_lines_are_those_that_hold() -> None:
+    profile, loop = re.findall(r"```ini\n(.*?)\n```", README)
+    assert loop == LOOP
+    name, _, words = profile.partition(" = ")
+    found = settings(lambda _: None, lambda o: words if o.ini == name else None, {})
+    assert found.dialect == f"openai:{words}"
+    assert dialects.load(found.dialect).rate == 16_000
+
+
+def test_the_ini_line_of_the_dialect_is_the_one_that_is_told() -> None:
+    lines = set(re.findall(r"`(realtime_dialect = \w+)`", README))
+    assert [line for line in INI.splitlines() if line in lines] == [*lines]

@@ -40,6 +40,7 @@ from pytest_realtime_asr.trace import (
     Span,
     Trace,
     Vantage,
+    loads,
     read,
 )
 
@@ -408,6 +409,24 @@ def test_a_session_to_be_read() -> None:
             "            0.852 s",
             "closed by peer, code 1011: unexpected condition",
         ),
+    ]
+
+
+def test_binary_audio_reads_as_any_audio() -> None:
+    def piece(start: int, at: int, **changes: Any) -> Record:
+        return replace(sound(start, start + 1, at, **changes), text=None, data=b"")
+
+    trace = trace_of(
+        piece(0, 100),
+        piece(1, 200),
+        Record(Sender.CLIENT, 300 * MS, data=b"\x01\x02", raw=True),
+    )
+    assert halved(transcript(loads(trace.dumps())))[1:3] == [
+        (
+            "      1     0.100 s  client",
+            "audio: clip, 0.000 to 0.200 s, in 2 frames until 0.200 s",
+        ),
+        ("      3     0.300 s  client", "by hand: binary, 2 bytes: 01 02"),
     ]
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import heapq
-import random
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from functools import partial
+from random import Random
 
 import pytest
+from crossing import CLIENT, SERVER, STARTED, WAIT, Held, Joined, Side
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.dialects import Server
 from pytest_realtime_asr.dialects.vllm import VLLM
 from pytest_realtime_asr.evidence import Evidence, Observation
 from pytest_realtime_asr.fake.faults import wrap
@@ -30,13 +29,8 @@ from pytest_realtime_asr.rules import (
     observe,
     order,
 )
-from pytest_realtime_asr.timeline import Usage
 from pytest_realtime_asr.trace import End, Ending, Record, Sender, Trace, Vantage
 
-CLIENT, SERVER = Sender.CLIENT, Sender.SERVER
-MS = 1_000_000
-STARTED = datetime(2026, 1, 1, tzinfo=UTC)
-CREATED_AT = int(STARTED.timestamp())
 JUDGE = order(VLLM.table, start=VLLM.start)
 PASSIVE = [requirement for requirement in VLLM.requirements if requirement.passive]
 
@@ -81,124 +75,31 @@ def broken(trace: Trace) -> list[str]:
     return [violation.requirement.id for violation in violations]
 
 
-# A client and a server, joined in memory by two lines with delays of their own
+# Sessions whose frames cross
 
 
-@dataclass(frozen=True)
-class Held:
-    """One simulated session as each side recorded it."""
-
-    client: Trace
-    server: Trace
-
-
-class Joined:
-    """A session under a virtual clock; all that is random comes from the seed."""
-
-    def __init__(self, seed: int, *, waits: bool, hasty: bool, server: Server) -> None:
-        self.random = random.Random(seed)
-        self.waits = waits
-        self.hasty = hasty  # the server sends `done` before the commit was final
-        self.machine = server
-        self.now = 0
-        self.count = 0
-        self.queue: list[tuple[int, int, str, str]] = []
-        self.arrived = {CLIENT: 0, SERVER: 0}  # when the last frame reached this side
-        self.records: dict[Sender, list[Record]] = {CLIENT: [], SERVER: []}
-        self.longest = self.random.choice((1, 20, 100, 300)) * MS
-        self.plan = self._plan()
-        self.generation = 0  # of the utterance that the server has open, else 0
-        self.begun = 0
-        self.fed = False  # audio came for the utterance that is open or comes next
-        self.text = ""
-
-    def hold(self) -> Held:
-        self._say(SERVER, self.machine.open("sess-1", CREATED_AT))
-        self._later(self._pause(), "client", "")
-        while self.queue:
-            self.now, _, who, what = heapq.heappop(self.queue)
-            getattr(self, f"_on_{who}")(what)
-        return Held(
-            trace_of(self.records[CLIENT]),
-            trace_of(self.records[SERVER], vantage=Vantage.SERVER),
+def conversation(random: Random, *, waits: bool) -> list[str]:
+    """What a client says in a session, and where it waits."""
+    plan = [UPDATE]
+    for _ in range(random.randint(1, 4)):
+        plan += [BEGIN]
+        plan += random.choices(
+            (APPEND, UPDATE, BEGIN), (8, 1, 1), k=random.randint(0, 6)
         )
-
-    def _plan(self) -> list[str]:
-        """What the client says; an empty text means that it waits for a `done`."""
-        plan = [UPDATE]
-        for _ in range(self.random.randint(1, 4)):
-            plan += [BEGIN]
-            plan += self.random.choices(
-                (APPEND, UPDATE, BEGIN), (8, 1, 1), k=self.random.randint(0, 6)
-            )
-            plan += [FINISH, *([""] if self.waits else [])]
-        if not self.waits:
-            strange = (UPDATE.replace('"m"', '"n"'), FINISH, APPEND, BEGIN, UNKNOWN)
-            for _ in range(self.random.randint(0, 3)):
-                plan.insert(
-                    self.random.randrange(len(plan)), self.random.choice(strange)
-                )
-        return plan
-
-    def _pause(self) -> int:
-        return self.random.randint(1, 100 * MS)
-
-    def _later(self, delay: int, who: str, what: str) -> None:
-        self.count += 1
-        heapq.heappush(self.queue, (self.now + delay, self.count, who, what))
-
-    def _say(self, sender: Sender, frames: Iterable[str]) -> None:
-        """Put frames on the line together; none overtakes one that left before it."""
-        peer = SERVER if sender is CLIENT else CLIENT
-        due = self.now + self.random.randint(0, self.longest)
-        at = self.arrived[peer] = max(self.arrived[peer], due)
-        for frame in frames:
-            self.records[sender].append(Record(sender, self.now, frame))
-            self._later(at - self.now, f"{peer.value}_receives", frame)
-
-    def _on_client(self, _: str) -> None:
-        if self.plan and self.plan[0]:
-            self._say(CLIENT, [self.plan.pop(0)])
-            self._later(self._pause(), "client", "")
-
-    def _on_client_receives(self, frame: str) -> None:
-        self.records[CLIENT].append(Record(SERVER, self.now, frame))
-        if frame.startswith('{"type":"transcription.done"') and self.plan[:1] == [""]:
-            self.plan.pop(0)
-            self._later(self._pause(), "client", "")
-
-    def _on_server_receives(self, frame: str) -> None:
-        self.records[SERVER].append(Record(CLIENT, self.now, frame))
-        reaction = self.machine.hear(frame)
-        self._say(SERVER, reaction.replies)
-        self.fed |= bool(reaction.audio)
-        if reaction.begin:
-            self.begun += 1
-            self.generation = self.begun
-            for _ in range(self.random.randint(0, 5)):
-                self._later(2 * self._pause(), "partial", str(self.generation))
-            if self.hasty:
-                self._say(SERVER, self.machine.final("", Usage(1, 1), 0))
-        if reaction.finish:
-            self._later(self._pause(), "final", str(self.generation))
-
-    def _on_partial(self, generation: str) -> None:
-        if self.generation == int(generation) and self.fed:
-            self.text += "a "
-            self._say(SERVER, self.machine.partial("a ", 0))
-
-    def _on_final(self, generation: str) -> None:
-        assert self.generation == int(generation)
-        text, self.text = self.text, ""
-        self.generation, self.fed = 0, False
-        self._say(SERVER, self.machine.final(text, Usage(1, 1), 0))
+        plan += [FINISH, *([WAIT] if waits else [])]
+    if not waits:
+        strange = (UPDATE.replace('"m"', '"n"'), FINISH, APPEND, BEGIN, UNKNOWN)
+        for _ in range(random.randint(0, 3)):
+            plan.insert(random.randrange(len(plan)), random.choice(strange))
+    return plan
 
 
 def hold(
     seed: int, *faults: str, waits: bool = True, hasty: bool = False, model: str = "m"
 ) -> Held:
     server = wrap(VLLM.server([model]), faults)
-    return Joined(seed, waits=waits, hasty=hasty, server=server).hold()
+    side = Side(partial(conversation, waits=waits), ("transcription.done",))
+    return Joined(seed, side, server, hasty=hasty).hold(VLLM)
 
 
 ENDS = (Ending.CLOSED_BY_US, Ending.DEADLINE, Ending.CLOSED_BY_PEER)

@@ -22,13 +22,14 @@ from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.dialects.vllm.events import Error
 from pytest_realtime_asr.evidence import Evidence
+from pytest_realtime_asr.finding import Finding
 from pytest_realtime_asr.frozen import Suite
 from pytest_realtime_asr.known import Expected, Known
 from pytest_realtime_asr.ledger import Transcription
 from pytest_realtime_asr.realtime import Realtime
 from pytest_realtime_asr.rules import Level, Requirement, Violated, observe
 from pytest_realtime_asr.run import WARMUPS, Run
-from pytest_realtime_asr.session import Lost
+from pytest_realtime_asr.session import Lost, OptionsError, Plan
 from pytest_realtime_asr.settings import Settings, settings
 from pytest_realtime_asr.terms import Terms, read
 from pytest_realtime_asr.trace import Ending, Sender
@@ -40,8 +41,8 @@ MODELS = b'{"data":[{"id":"fake"}]}'
 
 
 def options(environment: Mapping[str, str] | None = None, **given: object) -> Settings:
-    """Settings as of a command line, fast and without a warm-up."""
-    fast = {"pace": "8", "warmup": "0", "recover": "0", **given}
+    """Settings as of a command line, fast, without a warm-up, of a known dialect."""
+    fast = {"pace": "8", "warmup": "0", "recover": "0", "dialect": "vllm", **given}
     return settings(
         lambda option: fast.get(option.name.replace("-", "_")),
         lambda option: None,
@@ -746,3 +747,113 @@ def test_shared_answer_is_json(start: Start, tmp_path: Path) -> None:
     assert rows == [
         {"lost": "", "model": "fake", "version": "", "cold": None, "note": ""}
     ]
+
+
+# Finding its dialect
+
+
+def finding(run: Run, url: str) -> Plan:
+    return run.plan(url, terms(run), {})
+
+
+def test_the_dialect_is_found_once(start: Start) -> None:
+    with faking() as (url, fake):
+        run = start(options(dialect="auto"))
+        plans = [finding(run, url) for _ in range(2)]
+        assert len(fake.traces()) == 1
+    assert {(each.dialect, each.found) for each in plans} == {
+        (VLLM, "auto: it said session.created first")
+    }
+
+
+def test_the_dialect_is_found_once_by_all_workers(start: Start, tmp_path: Path) -> None:
+    with faking() as (url, fake):
+        found = [
+            start(options(dialect="auto"), shared=tmp_path).find(url) for _ in range(2)
+        ]
+        assert len(fake.traces()) == 1
+    assert found[0] == found[1]
+
+
+def test_a_finding_that_was_told_is_not_asked_for(start: Start) -> None:
+    with serving(answer=Site()) as url:
+        run = start(options(dialect="auto"))
+        run.findings[url] = Finding("openai", "so it was told")
+        plan = finding(run, url)
+    assert (plan.dialect.name, plan.found) == ("openai", "auto: so it was told")
+
+
+def test_without_a_dialect_nothing_is_planned(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "GREETING", 0.1)
+    site = Site()
+    with serving(answer=site) as url:
+        run = start(options(dialect="auto"))
+        for _ in range(2):
+            with pytest.raises(Unreachable, match="it said nothing within"):
+                finding(run, url)
+    assert len([path for path in site.asked if "realtime" in path]) == 1
+    run = start(options(dialect="auto"))
+    with closed() as port, pytest.raises(Unreachable, match="cannot connect"):
+        finding(run, f"http://127.0.0.1:{port}")
+
+
+def test_a_server_that_loads_is_waited_for_first(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "PAUSE", 0.05)
+    with serving(Talk(0.0), answer=Site(503, 503)) as url:
+        assert start(options(dialect="auto", wait="30")).find(url).dialect == "vllm"
+
+
+# A dialect that does not fit
+
+
+def test_another_dialect_is_told_by_the_first_session(start: Start) -> None:
+    with faking() as (url, fake):
+        run = start(options(dialect="openai"))
+        run.begin("test")
+        with pytest.raises(Lost, match="does not speak openai: it said sess"):
+            realtime(run, url).transcribe(CLIP)
+        run.finish()
+        with pytest.raises(Unreachable, match="--realtime-dialect=vllm would fit"):
+            realtime(run, url)
+        assert len(fake.traces()) == 1
+
+
+def test_another_dialect_is_told_by_the_warm_up(start: Start, tmp_path: Path) -> None:
+    with faking() as (url, fake):
+        for _ in range(2):
+            run = start(options(dialect="openai", warmup="auto"), shared=tmp_path)
+            with pytest.raises(Unreachable, match="does not speak openai"):
+                realtime(run, url)
+        assert len(fake.traces()) == 1
+
+
+def test_options_that_do_not_fit_are_told_before_anything_is_sent(start: Start) -> None:
+    wrong = {"turn_detection": "often"}
+    site = Site()
+    with serving(answer=site) as url:
+        run = start(options(dialect="openai"))
+        with pytest.raises(OptionsError, match="do not fit the dialect openai: turn"):
+            run.plan(url, terms(run), wrong)
+        run = start(replace(options(dialect="openai"), session_options=wrong))
+        with pytest.raises(OptionsError):
+            run.plan(url, terms(run), {})
+    assert site.asked == []
+
+
+def test_a_key_in_the_query_is_in_no_trace(start: Start) -> None:
+    async def talk(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        await connection.send(CREATED.replace("sess-1", connection.request.path))
+        await connection.wait_closed()
+
+    with serving(talk, answer=Site()) as url:
+        run = start()
+        run.begin("test")
+        with realtime(run, f"{url}/?api_key=whisper-whisper").connect() as session:
+            trace = session.trace
+    assert b"api_key=[removed]" in trace.dumps()
+    assert b"whisper" not in trace.dumps()

@@ -125,6 +125,45 @@ def lost(loop: Loop, held: Plan, audio: Audio = SOUND) -> tuple[Lost, Live]:
     return caught.value, live
 
 
+# A server of another dialect
+
+
+def test_the_greeting_of_another_dialect_ends_the_session_at_once(loop: Loop) -> None:
+    limits = Limits(connect=5, ready=60, silence=60, beyond=60)
+    openai = dialects.load("openai")
+    with faking(dialect=openai) as (url, fake):
+        begun = time.monotonic()
+        error, live = lost(loop, plan(url, limits=limits))
+        assert time.monotonic() - begun < 30
+        (trace,) = fake.traces()
+    where = url.replace("http", "ws")
+    said = (
+        f"{where}/v1/realtime does not speak vllm: it said session.created first, as a "
+        "server of openai does; --realtime-dialect=openai would fit"
+    )
+    assert str(error) == live.misfit == live.trace.end.reason == said
+    assert error.how == "closed"
+    assert not [each for each in trace.records if each.sender is Sender.CLIENT]
+
+
+def test_a_first_word_that_no_dialect_knows_is_waited_out(loop: Loop) -> None:
+    async def talk(connection: ServerConnection) -> None:
+        await connection.send('{"type":"hello"}')
+        await asyncio.sleep(0.2)
+        await connection.send(CREATED)
+        await connection.wait_closed()
+
+    with serving(talk) as url:
+        live = Live(loop, plan(url))
+
+        async def opened() -> None:
+            await live.open()
+            await live.close()
+
+        loop.run(opened())
+    assert live.misfit == ""
+
+
 # Known delays are read back
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from datetime import date
@@ -89,7 +90,16 @@ def flags(field: str) -> Case:
 
 CASES = {
     "target": texts("target", ""),
-    "dialect": texts("dialect", "vllm"),
+    "dialect": texts("dialect", "auto"),
+    "profile": Case(
+        "dialect",
+        "auto",
+        (
+            ("sglang", "openai:sglang"),
+            (" riva  rates=8000 ", "openai-beta:riva rates=8000"),
+            ("azure", "openai:azure"),
+        ),
+    ),
     "model": texts("model", ""),
     "session-options": Case(
         "session_options",
@@ -293,7 +303,40 @@ def test_the_secrets_are_the_key_and_the_values_of_the_headers() -> None:
 def test_no_secret_is_in_the_repr() -> None:
     line = {"header": ["X-A=TOKEN_A"], "target": "ws://host?key=hush", "model": "m"}
     found = made(line, None, {"REALTIME_API_KEY": "hush", **SECRETS})
-    assert repr(found) == str(found) == "Settings(dialect='vllm', model='m', ...)"
+    assert repr(found) == str(found) == "Settings(dialect='auto', model='m', ...)"
+
+
+# The dialect
+
+
+def test_our_own_servers_have_a_dialect() -> None:
+    for target in ("fake", "reference"):
+        assert made({"target": target}).dialect == "vllm"
+        assert made({"target": target, "dialect": "openai"}).dialect == "openai"
+        assert made({"target": target, "profile": "riva"}).dialect == "openai-beta:riva"
+
+
+def test_a_profile_of_a_dialect_that_is_named() -> None:
+    found = made({"dialect": "openai", "profile": "rates=16000"})
+    assert found.dialect == "openai:rates=16000"
+    assert made({"dialect": "openai", "profile": " "}).dialect == "openai"
+
+
+@pytest.mark.parametrize(
+    ("line", "ini", "said"),
+    [
+        ({"profile": "x"}, None, "--realtime-profile: no dialect has a profile 'x'; "),
+        (None, {"profile": "vad=no"}, "realtime_profile in the ini file: no dialect "),
+        ({"profile": "azure", "dialect": "vllm"}, None, "vllm has no profile 'azure'"),
+        ({"profile": "azure", "dialect": "d"}, None, "unknown dialect 'd'"),
+        ({"profile": "azure a=1", "dialect": "openai"}, None, "'a=1' is no capability"),
+    ],
+)
+def test_wrong_profiles(
+    line: dict[str, object] | None, ini: dict[str, object] | None, said: str
+) -> None:
+    with pytest.raises(SettingError, match=re.escape(said)):
+        made(line, ini)
 
 
 # What cannot be read
@@ -337,7 +380,7 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "strict": (("very", "'very' is neither true nor false"),),
     "suite": (
-        ("vllm", "'vllm' is no suite; there is: vllm-2026.11"),
+        ("vllm", "'vllm' is no suite; there is: openai-2026.11, vllm-2026.11"),
         ("../x", "'../x' is no suite; there is: "),
     ),
     "known-failures": (("absent.toml", "absent.toml: .*No such file"),),

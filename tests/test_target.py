@@ -47,6 +47,22 @@ def test_every_form_gives_both_urls(text: str, websocket: str, http: str) -> Non
     assert parse(text, path=PATH) == Target(websocket, http)
 
 
+@pytest.mark.parametrize(
+    ("query", "secrets"),
+    [
+        ("", ()),
+        ("model=whisper-large&keywords=go&language=en", ()),
+        ("api_key=a%2Bb&model=m", ("a%2Bb", "a+b")),
+        ("Token=t&auth_id=i&X-Amz-Signature=s", ("t", "i", "s")),
+        ("key=&secret", ()),
+    ],
+)
+def test_what_is_secret_in_a_query(query: str, secrets: tuple[str, ...]) -> None:
+    found = parse(f"ws://h/listen?{query}", path=PATH)
+    assert found.secrets == secrets
+    assert not any(secret in repr(found) for secret in secrets if len(secret) > 1)
+
+
 def test_the_path_is_that_of_the_dialect() -> None:
     assert parse("h:1", path="/listen") == Target("ws://h:1/listen", "http://h:1")
 

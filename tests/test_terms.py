@@ -18,7 +18,8 @@ from pytest_realtime_asr.settings import Settings, settings
 from pytest_realtime_asr.terms import Terms, read
 
 METRIC = "final_from_commit"
-DEFAULT: Settings = settings(lambda _: None, lambda _: None, {"REALTIME_MODEL": "m"})
+NAMED = {"REALTIME_MODEL": "m", "REALTIME_DIALECT": "vllm"}
+DEFAULT: Settings = settings(lambda _: None, lambda _: None, NAMED)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from servers import CLIP, SOUND, VLLM, faking, plan
 
+from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.faults import wrap
 from pytest_realtime_asr.fake.machine import World
 from pytest_realtime_asr.fake.variety import (
@@ -27,7 +28,7 @@ from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.run import hold
 from pytest_realtime_asr.session import Live
 from pytest_realtime_asr.timeline import Usage
-from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr.trace import Record, Sender
 
 UPDATE = '{"type":"session.update","model":"m"}'
 BEGIN = '{"type":"input_audio_buffer.commit"}'
@@ -69,6 +70,7 @@ class Talk:
         self.varied = Varied(VLLM.server(["m"]), world, seed)
         self.machine = wrap(self.varied, faults, world)
         self.frames: list[Frame] = []
+        self.items = 0
 
     def take(self, frames: Iterable[str]) -> list[Frame]:
         new = [msgspec.json.decode(frame) for frame in frames]
@@ -85,11 +87,12 @@ class Talk:
     def utter(self, text: str) -> tuple[list[str], Frame]:
         """The deltas of an utterance and its final."""
         said = self.hear(BEGIN, *[AUDIO] * 5)
+        item, self.items = self.items, self.items + 1
         words = text.split()
         for place, word in enumerate(words):
-            said += self.take(self.machine.partial(f" {word}" if place else word, 0))
+            said += self.take(self.machine.partial(f" {word}" if place else word, item))
         said += self.hear(END)
-        said += self.take(self.machine.final(text, Usage(20, len(words), None), 0))
+        said += self.take(self.machine.final(text, Usage(20, len(words), None), item))
         deltas = [f["delta"] for f in said if f["type"] == "transcription.delta"]
         (done,) = [f for f in said if f["type"] == "transcription.done"]
         return deltas, done
@@ -293,6 +296,98 @@ def test_faults_show_through(fault: str, wrong: Any) -> None:
         talk.hear(UPDATE)
         assert wrong(*talk.utter(TEXTS[0]))
         assert not Talk(world, 2).frames
+
+
+# Where utterances are items
+
+
+OPENAI = dialects.load("openai")
+
+
+class Items:
+    """A session in which three utterances are in transcription at the same time."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        world.enter()
+        self.varied = Varied(OPENAI.server(["m"]), world, seed)
+        self.said: list[Frame] = []
+        self.take(self.varied.open(ID, 1_800_000_000))
+        caller = OPENAI.caller("m", {})
+        audio = caller.append(bytes(2 * 24_000)).decode()
+        self.hear(*caller.configure())
+        self.early = len(self.said)
+        for item in range(3):
+            self.hear(audio)
+            for place, word in enumerate(TEXTS[0].split()):
+                added = f" {word}" if place else word
+                self.take(self.varied.partial(added, item))
+            self.hear(*caller.finish())
+        for item in range(3):
+            words = len(TEXTS[0].split())
+            self.take(self.varied.final(TEXTS[0], Usage(20, words, None, 1.0), item))
+
+    def take(self, frames: Iterable[str]) -> None:
+        self.said += [msgspec.json.decode(frame) for frame in frames]
+
+    def hear(self, *frames: str) -> None:
+        for frame in frames:
+            self.take(self.varied.hear(frame).replies)
+
+    def all(self, end: str) -> list[Frame]:
+        return [frame for frame in self.said if frame["type"].endswith(end)]
+
+
+@pytest.fixture(scope="module")
+def of_items() -> list[Items]:
+    world = World(OPENAI, ["m"])
+    return [Items(world, 7) for _ in range(200)]
+
+
+def test_each_item_has_its_text_and_one_end(of_items: list[Items]) -> None:
+    for it in of_items:
+        commits = [frame["item_id"] for frame in it.all(".committed")]
+        ends = [frame["item_id"] for frame in it.all(".completed")]
+        assert sorted(commits) == sorted(ends)
+        assert len(set(commits)) == 3
+        before = [frame["previous_item_id"] for frame in it.all(".committed")]
+        assert before == [None, *commits[:-1]]
+        for end in it.all(".completed"):
+            deltas = [d for d in it.all(".delta") if d["item_id"] == end["item_id"]]
+            assert "".join(d["delta"] for d in deltas) == end["transcript"]
+            last = it.said.index(deltas[-1])
+            assert last < it.said.index(end)
+        ids = [frame["event_id"] for frame in it.said if "event_id" in frame]
+        assert len(set(ids)) == len(ids)
+
+
+def test_items_differ_where_they_may(of_items: list[Items]) -> None:
+    orders, added, counts, prefixes, early = set(), set(), set(), set(), set()
+    for it in of_items:
+        commits = [frame["item_id"] for frame in it.all(".committed")]
+        orders.add(tuple(commits.index(f["item_id"]) for f in it.all(".completed")))
+        added.add(len(it.all("item.added")))
+        counts.add(len(it.all(".delta")))
+        prefixes.add(commits[0][:3])
+        first = it.said.index(it.all(".delta")[0])
+        early.add(first < it.said.index(it.all(".committed")[0]))
+        assert len(it.all("session.updated")) == 1
+        assert it.all("session.updated")[0]["session"]
+    assert {(0, 1, 2), (1, 0, 2), (2, 0, 1)} < orders
+    assert added == {0, 3}
+    assert 3 in counts
+    assert max(counts) > 40
+    assert prefixes == {"ite", "msg", "itm"}
+    assert early == {True, False}
+
+
+def test_all_that_is_said_of_items_is_of_the_protocol(of_items: list[Items]) -> None:
+    for it in of_items[:50]:
+        for frame in it.said:
+            text = msgspec.json.encode(frame).decode()
+            message = OPENAI.parse(Record(Sender.SERVER, 0, text))
+            assert message.move != "malformed", frame
+            if message.move == "unknown":
+                assert not frame["type"].startswith((*RESERVED, "rate_limits."))
 
 
 def test_over_the_wire() -> None:

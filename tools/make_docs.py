@@ -10,11 +10,13 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.report import markdown
 
 DOCS = Path(__file__).parents[1] / "docs"
+DIALECTS = ("vllm", "openai")  # each has a section of its own
 
 
 def pages() -> dict[Path, str]:
     """Each page that is made, by its file."""
-    return {DOCS / "conformance.md": markdown.conformance(dialects.load("vllm"))}
+    sections = [markdown.conformance(dialects.load(name)) for name in DIALECTS]
+    return {DOCS / "conformance.md": "\n".join(sections)}
 
 
 def main() -> int:

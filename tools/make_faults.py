@@ -1,6 +1,6 @@
 """Makes `docs/faults.md`: every fault of the fake against every requirement.
 
-It takes some minutes, since each fault is put to all scenarios.
+It takes some minutes, since each fault is put to all scenarios of a dialect.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pytest_realtime_asr.conformance.proofs import PROOFS, QUICK, Proof
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.conformance.proofs import QUICK, Proof, proofs
 from pytest_realtime_asr.conformance.results import Status
 from pytest_realtime_asr.conformance.selftest import Bench
+from pytest_realtime_asr.fake import items
 from pytest_realtime_asr.fake.faults import FAULTS
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
@@ -24,6 +26,9 @@ by `tools/make_faults.py`. In **bold** are the requirements that the fault prove
 are broken by it in the ordinary tests and in `pytest --realtime-selftest`. Audio went
 eight times faster than real time but where a fault depends on the clock, so that it may
 break more at its own pace.
+"""
+TABLE = """
+## With the dialect `{name}`
 
 | fault | a server that ... | breaks |
 |---|---|---|
@@ -32,9 +37,27 @@ break more at its own pace.
 DEADLY = {"die", "dies-of-empty", "dies-of-reset", "flood-dies", "big-frame-dies"}
 
 
-def proof(fault: str) -> Proof:
+def sections() -> dict[str, list[str]]:
+    """The faults by dialect: those of items and their ids need one that has some."""
+    plain, others = (
+        {
+            fault
+            for each in proofs(dialects.load(name)).values()
+            for fault in each.faults
+        }
+        for name in ("vllm", "openai")
+    )
+    found: dict[str, list[str]] = {"vllm": [], "openai": []}
+    for name, fault in FAULTS.items():
+        of_items = getattr(fault.wrap, "__module__", "") == items.__name__
+        own = name not in plain and (of_items or name in others)
+        found["openai" if own else "vllm"].append(name)
+    return found
+
+
+def proof(bench: Bench, fault: str) -> Proof:
     """The plan by which this fault shows best."""
-    for each in PROOFS.values():
+    for each in bench.proofs.values():
         if each.faults == (fault,):
             return each
     return Proof((fault,), pace=QUICK, apart=fault in DEADLY)
@@ -42,11 +65,11 @@ def proof(fault: str) -> Proof:
 
 def row(bench: Bench, fault: str) -> str:
     """The line of a fault."""
-    found = bench.hold(bench.requirements, proof(fault))()
-    mine = {id for id, each in PROOFS.items() if fault in each.faults}
+    found = bench.hold(bench.requirements, proof(bench, fault))()
+    mine = {id for id, each in bench.proofs.items() if fault in each.faults}
     for id in mine:  # of a server that a fault ends, one at a time is seen
         if found[id].status is not Status.VIOLATED:
-            found |= bench.hold([id], PROOFS[id])()
+            found |= bench.hold([id], bench.proofs[id])()
     broken = [id for id, each in found.items() if each.status is Status.VIOLATED]
     told = [f"**{id}**" if id in mine else id for id in broken]
     missing = sum(each.status is Status.MISSING for each in found.values())
@@ -57,9 +80,12 @@ def row(bench: Bench, fault: str) -> str:
 
 def main() -> int:
     """Write the page."""
-    with Bench() as bench, ThreadPoolExecutor(AT_ONCE) as pool:
-        rows = list(pool.map(lambda fault: row(bench, fault), FAULTS))
-    PAGE.write_text(HEAD + "\n".join(rows) + "\n")
+    page = HEAD
+    for name, faults in sections().items():
+        with Bench(name) as bench, ThreadPoolExecutor(AT_ONCE) as pool:
+            rows = list(pool.map(lambda fault, on=bench: row(on, fault), faults))
+        page += TABLE.format(name=name) + "\n".join(rows) + "\n"
+    PAGE.write_text(page)
     return 0
 
 

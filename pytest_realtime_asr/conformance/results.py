@@ -41,7 +41,7 @@ class Judged(msgspec.Struct, frozen=True):
     """The server that was judged, and by what.
 
     ``version`` and ``suite`` are empty where the server tells none and where no suite
-    was pinned.
+    was pinned; ``found`` is how the dialect was found, empty where it was named.
     """
 
     target: str
@@ -49,6 +49,7 @@ class Judged(msgspec.Struct, frozen=True):
     model: str
     version: str
     suite: str
+    found: str = ""
 
 
 class Row(msgspec.Struct, frozen=True):

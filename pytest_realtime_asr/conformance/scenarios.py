@@ -19,11 +19,21 @@ from pytest_realtime_asr.conformance.play import ROLE
 from pytest_realtime_asr.conformance.search import search
 from pytest_realtime_asr.conformance.stage import FUZZ, NotRun, Stage
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.dialects import Dialect, Misuse
+from pytest_realtime_asr.dialects import (
+    Clip,
+    Dialect,
+    Exercise,
+    Misuse,
+    Send,
+    Speak,
+    Until,
+    Wait,
+)
 from pytest_realtime_asr.judges import ALONE, usable
 from pytest_realtime_asr.rules import Harm
 from pytest_realtime_asr.session import REFUSED, Live, Lost
 from pytest_realtime_asr.target import Target
+from pytest_realtime_asr.trace import Sender
 from pytest_realtime_asr.transport import Access, Unreachable
 
 REPEATS = 5  # of one clip alone, by which the server's own noise is known
@@ -31,8 +41,10 @@ CROWD = 8
 PAUSE = 4.0  # s without audio in mid-utterance
 IDLE = 12.0  # s without a frame
 SILENCE = 4.0  # s of an utterance of silence
+HUSH = 1.5  # s of silence in an exercise
 LEAD = 1.5  # s of silence before a clip
 _LONG = ("10s", "35s")
+FLOODS = ("huge-json", "big-audio", "oversized", "flood")  # by megabytes
 VANISHED = 1.5  # s for which a half-open connection is kept
 PONG = 5.0  # s in which a ping is to be answered
 FASTER = 4  # times its pace
@@ -44,9 +56,10 @@ _BIG = 11  # MiB of audio: a frame of 15 MiB, which servers are to take
 _OVERSIZED = 13  # MiB of audio: a frame of over 16 MiB, which they may refuse
 _HUGE = 4  # MiB in a field that nobody knows
 _ERRORS = 4000  # that a client asks for which does not read
-_ERROR = 1000  # characters that each of them may repeat
+_ERROR = 1000  # characters of what each of them may repeat
 _TRIES = 3  # to be heard before a final
 _UNKNOWN = '{"type":"no.such.event"}'  # which every server refuses
+_LOOK = 0.01  # s between two looks at what has come
 _TAKEN = 5.0  # s that a server may take to read what it does not want
 
 
@@ -93,8 +106,14 @@ class Scenario:
 
 
 def scenarios(dialect: Dialect) -> Mapping[str, Scenario]:
-    """All scenarios for a dialect by name, in the order in which they are held."""
-    found = [_ALONE, *_LASTING, *map(_misuse, dialect.misuses), *_COMMON]
+    """The scenarios of a dialect by name, in the order in which they are held.
+
+    They are those that its requirements name.
+    """
+    own = (*map(_misuse, dialect.misuses), *map(_exercise, dialect.exercises))
+    named = {name for each in dialect.requirements for name in each.scenarios}
+    every = (_ALONE, *_LASTING, *own, *_COMMON)
+    found = [each for each in every if each.name in named]
     order = list(Company)
     found.sort(key=lambda each: order.index(each.company))
     return {each.name: each for each in found}
@@ -311,6 +330,86 @@ async def _send(stage: Stage, live: Live, misuse: Misuse) -> None:
         await live.answered(number, timeout=stage.venue.answer)
 
 
+# What a dialect has of its own
+
+
+def _exercise(exercise: Exercise) -> Scenario:
+    spoken = [step.clip for step in exercise.steps if isinstance(step, Speak)]
+    silent = spoken.count(Clip.SILENCE)
+    return Scenario(
+        exercise.name,
+        exercise.about,
+        partial(_exercised, exercise=exercise),
+        times=len(spoken) - silent,
+        seconds=silent * HUSH,
+    )
+
+
+async def _exercised(stage: Stage, *, exercise: Exercise) -> None:
+    plan = stage.venue.plan
+    live = await stage.open(
+        exercise.name,
+        options={**plan.options, **exercise.options},
+        pace=0.0 if exercise.brisk else plan.pace,
+    )
+    owed: list[int] = []  # the utterances that are complete
+    for step in exercise.steps:
+        match step:
+            case Wait.SETTLED:
+                await stage.settle()
+            case Wait.FINALS:
+                while owed:
+                    await stage.final(live, owed.pop(0))
+            case Send(frames=frames, answer=answer):
+                for frame in frames:
+                    came = _count(live, answer)
+                    await live.send_raw(frame)
+                    if answer:
+                        await _come(stage, live, answer, came + 1)
+            case Speak(clip=clip, until=Until.FINAL):
+                await stage.speak(live, _spoken(stage, clip))
+            case Speak(clip=clip, until=until):
+                utterance = _spoken(stage, clip)
+                audio = await stage.audio(utterance, live)
+                item = await live.begin()
+                await live.stream(audio, utterance.id)
+                if until is Until.FINISH:
+                    stage.spoken(live, item, utterance)
+                    await live.finish()
+                    owed.append(item)
+
+
+def _spoken(stage: Stage, clip: Clip) -> Utterance:
+    match clip:
+        case Clip.FIRST:
+            return stage.clips.first
+        case Clip.SECOND:
+            return stage.clips.second
+        case Clip.SILENCE:
+            return clips.nothing(HUSH)
+
+
+async def _come(stage: Stage, live: Live, move: str, count: int) -> None:
+    """Wait until so many such events have come, as long as a refusal is waited for."""
+    try:
+        async with asyncio.timeout(stage.venue.answer):
+            while _count(live, move) < count:
+                await asyncio.sleep(_LOOK)
+    except TimeoutError:
+        pass  # that it did not come is evidence
+
+
+def _count(live: Live, move: str) -> int:
+    """How many such events the server has sent."""
+    return sum(
+        record.sender is Sender.SERVER and live.plan.dialect.parse(record).move == move
+        for record in live.trace.records
+    )
+
+
+# Frames that are too large, or too many
+
+
 async def _big_audio(stage: Stage) -> None:
     async with stage.among_others():
         live = await stage.open("big-audio")
@@ -354,9 +453,13 @@ async def _flood(stage: Stage) -> None:
 
 async def _slow_reader(stage: Stage) -> None:
     async with stage.among_others():
-        live = await stage.open("slow-reader")
+        # It stays there for longer than others wait.
+        limits = stage.venue.plan.limits
+        patient = replace(limits, silence=limits.silence + _TAKEN)
+        live = await stage.open("slow-reader", limits=patient)
         live.deafen()
-        frame = f'{{"type":"{"x" * _ERROR}"}}'
+        long = "x" * _ERROR
+        frame = f'{{"type":"{long}","event_id":"{long}"}}'
         try:
             async with asyncio.timeout(_TAKEN):
                 for _ in range(_ERRORS):
@@ -379,16 +482,10 @@ async def _idle(stage: Stage) -> None:
 
 
 async def _fragments(stage: Stage) -> None:
-    live = await stage.open("fragments")
-    clip = stage.clips.first
-    audio = await stage.audio(clip)
-    item = live.items
-    for frame in stage.caller.begin():
+    live = await stage.open("fragments", configure=False)
+    for frame in stage.caller.configure():
         await live.send_fragments(frame, parts=3)
-    stage.spoken(live, item, clip)
-    await live.stream(audio, clip.id)
-    await live.finish()
-    await stage.final(live, item)
+    await stage.speak(live, stage.clips.first)
 
 
 async def _close(stage: Stage) -> None:

@@ -10,7 +10,8 @@ from pytest_realtime_asr.conformance.clips import Clips
 from pytest_realtime_asr.conformance.scenarios import REPEATS, Company, Scenario
 from pytest_realtime_asr.conformance.stage import BRISK, FUZZ
 from pytest_realtime_asr.conformance.suite import Bounds
-from pytest_realtime_asr.rules import Harm, Level, Requirement
+from pytest_realtime_asr.options import AUTO
+from pytest_realtime_asr.rules import Harm, Level, Requirement, Undecided
 from pytest_realtime_asr.settings import Settings
 from pytest_realtime_asr.trace import Sender
 
@@ -19,16 +20,28 @@ _STRENGTH = list(Level)  # the strongest first
 _ONE_MORE = 0.35  # s that a session takes beside its audio, on a machine such as ours
 
 
+UNKNOWN = Requirement(
+    id="dialect",
+    title="The server says first what a server of an installed dialect says.",
+    level=Level.MUST,
+    clause="without a dialect there are no requirements",
+    judge=lambda evidence: Undecided("nothing was asked"),
+)
+"""What stands for all requirements of a server whose dialect could not be found."""
+
+
 def requirements(settings: Settings) -> tuple[Requirement, ...]:
     """Those of the suite, in the order in which they are judged.
 
     Requirements that hold for every session come last, so that they see most. Raises
     LookupError for an unknown dialect, and ValueError for a suite of another one.
     """
+    if settings.dialect == AUTO:
+        return (UNKNOWN,)
     dialect = dialects.load(settings.dialect)
     found = dialect.requirements
     if settings.suite is not None:
-        if settings.suite.dialect != dialect.name:
+        if settings.suite.dialect != dialect.name.partition(":")[0]:
             raise ValueError(
                 f"the suite {settings.suite.name} is for {settings.suite.dialect}, and "
                 f"the dialect is {dialect.name}"

@@ -16,9 +16,9 @@ from typing import Self
 
 from pytest_realtime_asr import corpus, dialects, target
 from pytest_realtime_asr.conformance import clips
-from pytest_realtime_asr.conformance.proofs import PROOFS, QUICK, Proof
+from pytest_realtime_asr.conformance.proofs import QUICK, Proof, proofs
 from pytest_realtime_asr.conformance.results import Result, Status, result
-from pytest_realtime_asr.conformance.scenarios import scenarios
+from pytest_realtime_asr.conformance.scenarios import FLOODS, scenarios
 from pytest_realtime_asr.conformance.stage import Venue
 from pytest_realtime_asr.conformance.suite import Bounds, Suite
 from pytest_realtime_asr.fake.nursery import MODEL, Nursery, Order
@@ -40,8 +40,13 @@ _SETTLE = 0.1  # s in which nothing more should come
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What the self-test found: each requirement on the sound fake and on its fault."""
+    """What the self-test found: each requirement on the sound fake and on its fault.
 
+    ``proofs`` are those of the dialect.
+    """
+
+    dialect: str
+    proofs: Mapping[str, Proof]
     sound: Mapping[str, Result]
     broken: Mapping[str, Result]
 
@@ -51,32 +56,34 @@ class Score:
         lines = []
         for id, found in self.sound.items():
             if found.status is not Status.SATISFIED:
-                lines.append(f"{id}: sound, yet {found.status.value}: {found.seen}")
+                seen = f"sound, yet {found.status.value}: {found.seen}"
+                lines.append(f"{self.dialect}: {id}: {seen}")
         for id, found in self.broken.items():
             if found.status is not Status.VIOLATED:
-                faults = " ".join(PROOFS[id].faults)
-                lines.append(
-                    f"{id}: with {faults}, yet {found.status.value}: {found.seen}"
-                )
+                faults = " ".join(self.proofs[id].faults)
+                seen = f"with {faults}, yet {found.status.value}: {found.seen}"
+                lines.append(f"{self.dialect}: {id}: {seen}")
         return lines
 
     def __str__(self) -> str:
         sound = sum(r.status is Status.SATISFIED for r in self.sound.values())
         broken = sum(r.status is Status.VIOLATED for r in self.broken.values())
         return (
-            f"{sound} of {len(self.sound)} requirements are satisfied by the sound "
-            f"fake, {broken} of {len(self.broken)} are violated by their fault"
+            f"{self.dialect}: {sound} of {len(self.sound)} requirements are satisfied "
+            f"by the sound fake, {broken} of {len(self.broken)} are violated by their "
+            "fault"
         )
 
 
 class Bench:
-    """Fakes, and suites that are held with them; to be used in a ``with`` block.
+    """Fakes of a dialect, and suites that are held with them, in a ``with`` block.
 
     ``variety`` is the seed by which the fakes differ where sound servers may.
     """
 
-    def __init__(self, *, variety: int | None = None) -> None:
-        self.dialect = dialects.load("vllm")
+    def __init__(self, dialect: str, *, variety: int | None = None) -> None:
+        self.dialect = dialects.load(dialect)
+        self.proofs = proofs(self.dialect)
         self._variety = variety
         self._spoken = clips.choose(corpus.load(_CORPUS))
         self._sessions = Loop()
@@ -101,9 +108,8 @@ class Bench:
 
     def floods(self, ids: Iterable[str]) -> bool:
         """Whether what provokes one of these requirements floods the server."""
-        known = scenarios(self.dialect)
         names = (name for id in ids for name in self.requirements[id].scenarios)
-        return any(known[name].harm is Harm.HEAVY for name in names)
+        return any(name in FLOODS for name in names)
 
     def hold(self, ids: Iterable[str], proof: Proof) -> Callable[[], dict[str, Result]]:
         """Begin the scenarios of these requirements on a fake with these faults.
@@ -112,7 +118,13 @@ class Bench:
         """
         wanted = [self.requirements[id] for id in ids]
         names = {name for each in wanted for name in each.scenarios} | {*proof.beside}
-        order = Order(self.dialect.name, proof.faults, self._variety, _KEY)
+        order = Order(
+            self.dialect.name,
+            proof.faults,
+            self._variety,
+            _KEY,
+            final_delay=proof.final,
+        )
         nursery = self._nursery
         if proof.apart:
             nursery = self._stack.enter_context(Nursery(_CORPUS))
@@ -154,7 +166,7 @@ def prove(
     """Each requirement on the fake with its fault."""
     groups: dict[tuple[Proof, str], list[str]] = {}
     for id in ids:
-        proof = PROOFS[id]
+        proof = bench.proofs[id]
         # A server that a fault ends serves for one requirement.
         groups.setdefault((proof, id if proof.apart else ""), []).append(id)
     # The longest first, so that none is left alone at the end; and those by themselves
@@ -176,11 +188,14 @@ def prove(
     return found
 
 
-def selftest(*, tell: Callable[[str], None]) -> Score:
-    """Run both proofs of every requirement; ``tell`` hears how far it has come."""
-    with Bench() as bench:
+def selftest(name: str, *, tell: Callable[[str], None]) -> Score:
+    """Run both proofs of every requirement of a dialect.
+
+    ``tell`` hears how far it has come. Raises LookupError for an unknown dialect.
+    """
+    with Bench(name) as bench:
         ids = list(bench.requirements)
         tell(f"the sound fake: {len(ids)} requirements")
         sound = bench.hold(ids, Proof((), pace=QUICK))()
-        broken = prove(bench, [id for id in ids if id in PROOFS], tell=tell)
-    return Score(sound, broken)
+        broken = prove(bench, bench.proofs, tell=tell)
+    return Score(bench.dialect.name, bench.proofs, sound, broken)

@@ -109,7 +109,7 @@ class Stage:
 
     async def speak(self, live: Live, utterance: Utterance) -> str:
         """Transcribe an utterance in pace; gives its final text. Raises `Lost`."""
-        audio = await self.audio(utterance)
+        audio = await self.audio(utterance, live)
         cast = self._of(live)
         item = live.items
         cast.spoken[item] = utterance
@@ -131,11 +131,13 @@ class Stage:
         name = self._of(live).spoken[item].id
         await live.final(item, name, total=live.plan.limits.beyond)
 
-    async def audio(self, utterance: Utterance) -> Audio:
-        """The sound of an utterance as it is sent, made where it holds up nobody."""
-        return await asyncio.to_thread(
-            lambda: utterance.audio.resample(self.caller.rate)
-        )
+    async def audio(self, utterance: Utterance, live: Live | None = None) -> Audio:
+        """The sound of an utterance as it is sent, made where it holds up nobody.
+
+        It is at the rate of a session that has options of its own.
+        """
+        rate = (self.caller if live is None else live.plan.caller).rate
+        return await asyncio.to_thread(lambda: utterance.audio.resample(rate))
 
     async def wait(self, seconds: float) -> None:
         """Let so much of the audio's time pass."""

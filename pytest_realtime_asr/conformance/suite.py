@@ -224,7 +224,10 @@ class Suite:
         ]
         try:
             async with asyncio.TaskGroup() as tasks:
-                for each in by_company[Company.TOGETHER]:
+                together = by_company[Company.TOGETHER]
+                # The longest first, so that none is left alone at the end.
+                together.sort(key=lambda each: -each.audio(self._venue.clips))
+                for each in together:
                     tasks.create_task(hold(each))
             self._apart = len(by_company[Company.APART])
             for each in by_company[Company.APART]:

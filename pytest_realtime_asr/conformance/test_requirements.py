@@ -124,4 +124,5 @@ def _judged(realtime: Realtime) -> Judged:
         model=realtime.model,
         version=realtime.plan.version,
         suite="" if suite is None else suite.name,
+        found=realtime.plan.found,
     )

@@ -7,9 +7,11 @@ clock and no socket.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import entry_points
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
 from pytest_realtime_asr.corpus import Utterance
@@ -42,6 +44,7 @@ class Reaction:
     It answers with ``replies``; ``begin`` starts an utterance, ``audio`` (PCM) belongs
     to the one that is open or comes next, ``finish`` says that its audio is complete.
     ``drop`` forgets the one that is open. Utterances are numbered from 0 as they begin.
+    ``carried`` are the samples of the frame, where ``audio`` is not all of its audio.
     ``pause`` stops it from reading for so many seconds, ``close`` ends the connection
     with this code (0: without a close frame) and this ``reason``, and ``die`` ends the
     whole process.
@@ -52,6 +55,7 @@ class Reaction:
     audio: bytes = b""
     finish: bool = False
     drop: bool = False
+    carried: int = 0
     pause: float = 0.0
     close: int | None = None
     reason: str = ""
@@ -128,13 +132,74 @@ class Misuse:
     speaking: bool = False
 
 
+class Clip(enum.Enum):
+    """What is spoken."""
+
+    FIRST = "a clip"
+    SECOND = "another clip"
+    SILENCE = "silence"
+
+
+class Until(enum.Enum):
+    """How far an utterance is taken before the next step."""
+
+    AUDIO = "its audio is handed over"
+    FINISH = "its audio is said to be complete"
+    FINAL = "its final has come"
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """Speak a clip as an utterance, as far as it is to go."""
+
+    clip: Clip = Clip.FIRST
+    until: Until = Until.FINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send frames by hand, each of which is to be answered by such an event.
+
+    It is waited for as long as a refusal is. Where it does not come, the session goes
+    on; without ``answer`` none is waited for.
+    """
+
+    frames: tuple[str | bytes, ...]
+    answer: str = ""
+
+
+class Wait(enum.Enum):
+    """What is waited for between two steps."""
+
+    FINALS = "the finals of all utterances that are complete"
+    SETTLED = "what may come yet"
+
+
+Step = Speak | Send | Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Exercise:
+    """What is done in a session of this protocol alone, step by step.
+
+    ``options`` are those of its set-up, beside those of the run. ``brisk`` audio is
+    handed over as fast as it is taken.
+    """
+
+    name: str
+    about: str
+    steps: tuple[Step, ...]
+    options: Mapping[str, object] = field(default_factory=dict)
+    brisk: bool = False
+
+
 class Dialect(Protocol):
     """One protocol. ``rate`` is in Hz, ``path`` is that of the WebSocket.
 
     Its servers may differ by ``profiles``, each of which is a dialect by `profiled`.
     ``table`` is the order of its moves, which begins in the state ``start``.
-    ``misuses`` are what the conformance suite does to a server beside what every
-    dialect can.
+    ``misuses`` and ``exercises`` are what the conformance suite does to a server beside
+    what every dialect can.
     """
 
     name: str
@@ -142,12 +207,13 @@ class Dialect(Protocol):
     path: str
     requirements: tuple[Requirement, ...]
     misuses: tuple[Misuse, ...]
+    exercises: tuple[Exercise, ...]
     table: Table
     start: str
 
     @property
-    def profiles(self) -> Sequence[str]:
-        """The names of its profiles."""
+    def profiles(self) -> Mapping[str, str]:
+        """Its profiles by name, each with what it changes (``a=b c=d``)."""
 
     def profiled(self, words: Sequence[str]) -> Dialect:
         """The dialect of a profile: its name, and what differs from it (``a=b``).
@@ -179,7 +245,7 @@ class Dialect(Protocol):
 
 def installed() -> tuple[str, ...]:
     """The names of all dialects."""
-    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+    return tuple(sorted(_points()))
 
 
 def load(name: str) -> Dialect:
@@ -189,18 +255,56 @@ def load(name: str) -> Dialect:
     dialects or the profiles that there are.
     """
     name, colon, profile = name.partition(":")
-    found = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in found:
+    point = _points().get(name)
+    if point is None:
         raise LookupError(
-            f"unknown dialect {name!r}; installed are: {', '.join(sorted(found))}"
+            f"unknown dialect {name!r}; installed are: {', '.join(installed())}"
         )
-    dialect: Dialect = found[name].load()
+    try:
+        dialect: Dialect = point.load()
+    except (ImportError, AttributeError) as error:
+        raise LookupError(
+            f"the dialect {name} cannot be loaded from {point.value}: {error}"
+        ) from error
     if not colon:
         return dialect
     try:
         return dialect.profiled(profile.split())
     except ValueError as error:
         raise LookupError(f"dialect {name}, profile {profile!r}: {error}") from None
+
+
+def with_profile(words: str, *, of: str = "") -> str:
+    """The name of the dialect with this profile, such as ``openai:sglang rates=16000``.
+
+    ``words`` are the profile's name and what differs from it. ``of`` is the dialect
+    where the user names it, and then its own profile may be changed. Raises
+    LookupError, which names the profiles or the capabilities that there are.
+    """
+    if ":" in of:
+        raise LookupError(f"the dialect {of} names a profile already")
+    name, *_ = words.split()
+    profiles = {each: load(each).profiles for each in installed()}
+    having = [each for each, names in profiles.items() if name in names]
+    there = "; ".join(f"{each}: {', '.join(p)}" for each, p in profiles.items() if p)
+    if of:
+        load(of)
+        if "=" not in name and of not in having:
+            raise LookupError(f"{of} has no profile {name!r}; there are: {there}")
+    elif not having:
+        raise LookupError(f"no dialect has a profile {name!r}; there are: {there}")
+    elif len(having) > 1:
+        raise LookupError(
+            f"{' and '.join(having)} have a profile {name!r}: name the dialect as well"
+        )
+    found = f"{of or having[0]}:{' '.join(words.split())}"
+    load(found)
+    return found
+
+
+def greeted(record: Record) -> tuple[str, ...]:
+    """The names of the dialects whose servers say this first."""
+    return tuple(name for name in installed() if load(name).greets(record))
 
 
 def observe(dialect: Dialect, trace: Trace) -> Observation:
@@ -234,3 +338,8 @@ def read(dialect: Dialect, trace: Trace) -> Timeline:
         lag=trace.lag,
         session=reader.session,
     )
+
+
+@cache  # what is installed does not change while we run, and reading it takes ms
+def _points() -> Mapping[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}

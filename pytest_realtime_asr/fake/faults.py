@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pytest_realtime_asr.dialects import Reaction, Server
-from pytest_realtime_asr.fake import losses
+from pytest_realtime_asr.fake import items, losses
+from pytest_realtime_asr.fake.items import changing, dropping, of_errors
 from pytest_realtime_asr.fake.losses import losing, withholding
 from pytest_realtime_asr.fake.machine import (
     Attentive,
@@ -70,7 +71,9 @@ class _Tolerant(Wrapped):
     """Ignores what it should refuse."""
 
     def hear(self, frame: str | bytes) -> Reaction:
-        return replace(self._server.hear(frame), replies=())
+        reaction = self._server.hear(frame)
+        replies = [reply for reply in reaction.replies if not is_error(reply)]
+        return replace(reaction, replies=replies)
 
 
 class _Lossy(Wrapped):
@@ -112,7 +115,7 @@ class _Greedy(Wrapped):
     """Counts tokens that it did not speak."""
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
-        spent = replace(usage, prompt=-1)
+        spent = replace(usage, prompt=-1, seconds=-1.0)
         return self._server.final(text, spent, item)
 
 
@@ -146,7 +149,7 @@ class _Novel(Wrapped):
     """Sends an event that no protocol knows, by a name of theirs, with each text."""
 
     def partial(self, added: str, item: int) -> Iterable[str]:
-        yield '{"type":"transcription.novelty"}'
+        yield '{"type":"session.novelty"}'
         yield from self._server.partial(added, item)
 
 
@@ -365,7 +368,8 @@ def _without_usage(content: Event) -> None:
 
 class _Free(Wrapped):
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
-        return self._server.final(text, replace(usage, completion=0), item)
+        free = replace(usage, completion=0, seconds=0.0)
+        return self._server.final(text, free, item)
 
 
 class _AtEnd(Wrapped):
@@ -837,7 +841,72 @@ FAULTS: Mapping[str, Fault] = {
         Fault(
             "dies-of-empty", "dies of an utterance without audio", losses.DiesOfEmpty
         ),
-        Fault("flood-dies", "dies of 8 MiB of early audio", losses.DiesOfFlood),
+        Fault(
+            "flood-dies", "dies of 8 MiB of audio without an end", losses.DiesOfFlood
+        ),
+        Fault(
+            "one-final-only",
+            "has no final but for the first utterance",
+            withholding(losses.again),
+        ),
+        Fault(
+            "turn-loses",
+            "loses words of a turn that it has found",
+            losing(losses.turned),
+        ),
+        Fault("one-rate", "takes all audio to be at one rate", items.OneRate),
+        Fault("refuses-big", "refuses frames over 4 MiB", items.RefusingBig),
+        Fault("odd-audio-closes", "closes on audio it refuses", items.ClosingOnOdd),
+        # What it says of its items
+        Fault(
+            "same-event-ids",
+            "has one id for all events",
+            changing(items.same_event_ids),
+        ),
+        Fault("no-event-ids", "gives its events no ids", changing(items.no_event_ids)),
+        Fault(
+            "other-item-ids", "completes another item", changing(items.other_item_ids)
+        ),
+        Fault(
+            "same-item-ids", "has one id for all items", changing(items.same_item_ids)
+        ),
+        Fault(
+            "unchained", "says of no item which it follows", changing(items.unchained)
+        ),
+        Fault("displaced", "adds an item in another place", changing(items.displaced)),
+        Fault("adds-nothing", "adds no item to the conversation", dropping(items.adds)),
+        Fault("silent-commit", "does not answer a commit", dropping(items.commits)),
+        Fault("foretells", "has text for no audio", items.Foretelling),
+        Fault("cumulative", "sends the text so far as new", items.Cumulative),
+        Fault("counts-content", "counts deltas as parts of an item", items.Counting),
+        Fault("fails-first", "fails, and completes it then", items.failing_first),
+        Fault("no-logprobs", "has no log probabilities", changing(items.no_logprobs)),
+        Fault("odd-logprobs", "has positive logarithms", changing(items.odd_logprobs)),
+        Fault("mixes-items", "mixes up what is in transcription", items.Mixing),
+        # What it says of the session and of errors
+        Fault("conversing", "opens a conversation", changing(items.conversing)),
+        Fault("silent-update", "does not answer an update", dropping(items.confirms)),
+        Fault("unset", "does not show what was set up", changing(items.unset)),
+        Fault("forgets-rest", "takes back what is not in an update", items.Forgetting),
+        Fault("shows-refused", "shows what it has refused", items.ShowingRefused),
+        Fault("confirms-refused", "confirms what it refuses", items.ConfirmingRefused),
+        Fault("typeless", "gives its errors no type", of_errors(type="")),
+        Fault("causeless", "does not say which event it was", of_errors(event_id=None)),
+        Fault("paramless", "does not say which field it was", of_errors(param=None)),
+        # Commits, clears and turns
+        Fault(
+            "acknowledges-empty",
+            "takes a commit of nothing, and is silent then",
+            items.AcknowledgingEmpty,
+        ),
+        Fault("babbles-of-empty", "has words for no audio", items.BabblingEmpty),
+        Fault("keeps-cleared", "keeps audio that it cleared", items.KeepingCleared),
+        Fault("silent-clear", "does not answer a clear", items.IgnoringClear),
+        Fault("strict-clear", "refuses to clear nothing", items.StrictClear),
+        Fault("endless-speech", "never stops speech", dropping(items.ends_speech)),
+        Fault("other-turns", "ends another turn", changing(items.other_turns)),
+        Fault("restarts-times", "counts times from each turn", items.Restarting),
+        Fault("hears-things", "hears turns in silence", items.HearingThings),
         # What sessions do to each other
         Fault("cross-talk", "mixes two utterances up", _CrossTalk),
         Fault("third-is-silent", "says nothing in a third session", _ThirdSilent),

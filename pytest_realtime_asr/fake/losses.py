@@ -116,6 +116,11 @@ def again(machine: Attentive) -> bool:
     return machine.number > 1
 
 
+def turned(machine: Attentive) -> bool:
+    """The server found the begin of the utterance by itself."""
+    return machine.turned
+
+
 def first_session(machine: Attentive) -> bool:
     """It is the first session of the server."""
     return machine.session == 1
@@ -162,10 +167,11 @@ class DiesOfEmpty(Attentive):
 
 
 class DiesOfFlood(Attentive):
-    """Dies of more than 8 MiB of audio for which no utterance has begun."""
+    """Dies of more than 8 MiB of audio that is not said to be complete."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = super().hear(frame)
-        if self.early.size > 8 * _MIB:
+        hearing = 0 if self.heard.complete else self.heard.size
+        if self.early.size + hearing > 8 * _MIB:
             return Reaction(die=True)
         return reaction

@@ -20,6 +20,7 @@ from pytest_realtime_asr.dialects import Caller, Dialect, Reaction, Server
 from pytest_realtime_asr.timeline import Usage
 
 _SOUND = 100  # of 32768; what stays below it is silence
+_SAID = 0.5  # s of an utterance that is played to a sound machine
 
 Event = dict[str, Any]
 
@@ -50,6 +51,7 @@ class World:
         self.heard: dict[int, float] = {}  # when those that speak were last heard
         self.sending = asyncio.Lock()
         self.texts: dict[int, list[str]] = {}  # of open utterances, by session
+        self._played = 0  # utterances of sound machines
         self.changed: set[tuple[int, str]] = set()  # places of words, see `variety`
 
     def enter(self) -> int:
@@ -78,14 +80,44 @@ class World:
 
     def finishes(self, frame: str | bytes) -> bool:
         """Whether this frame completes the audio of an utterance."""
-        machine = self._ready()
-        for earlier in self._caller().begin():
-            machine.hear(earlier)
-        return machine.hear(frame).finish
+        return self.amid(frame).finish
+
+    def amid(self, frame: str | bytes) -> Reaction:
+        """What a sound machine does on this frame in the middle of an utterance."""
+        return self._speaking().hear(frame)
+
+    def utterance(self, text: str) -> tuple[Sequence[str], Sequence[str]]:
+        """How a sound machine answers an utterance, and how it ends one of this text.
+
+        Its ids are those of a session of its own.
+        """
+        machine = self._speaking()
+        told = [
+            reply
+            for frame in self._caller().finish()
+            for reply in machine.hear(frame).replies
+        ]
+        words = len(text.split())
+        return told, tuple(machine.final(text, Usage(words, words, seconds=_SAID), 0))
+
+    def foretold(self, text: str) -> Sequence[str]:
+        """How a sound machine goes on with this text, in a session of its own."""
+        return tuple(self._speaking().partial(text, 0))
 
     def audio(self, frame: str | bytes) -> bytes:
         """The audio that this frame carries; empty if none."""
         return self._ready().hear(frame).audio
+
+    def _speaking(self) -> Server:
+        """A sound machine in the middle of an utterance."""
+        machine, caller = self._ready(), self._caller()
+        self._played += 1
+        tuple(machine.open(f"played-{self._played}", 0))
+        for frame in caller.begin():
+            machine.hear(frame)
+        audio = caller.append(bytes(2 * round(_SAID * caller.rate)))
+        machine.hear(audio if caller.binary else audio.decode())
+        return machine
 
     def _ready(self) -> Server:
         machine = self.fresh()
@@ -231,21 +263,25 @@ class Attentive(Wrapped):
     """A machine that knows what was heard of the open utterance.
 
     ``number`` counts the utterances of the session; ``begun`` says that one is open,
-    from its begin to its final.
+    from its begin to its final, ``turned`` that the server had found its begin.
     """
 
     def __init__(self, server: Server, world: World) -> None:
         super().__init__(server, world)
         self.number = 0
         self.begun = False
+        self.turned = False
         self.heard = Heard(self.rate)
         self.early = Heard(self.rate)  # audio before its utterance begins
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = self._server.hear(frame)
         if reaction.begin:
+            replies = tuple(reaction.replies)
+            reaction = replace(reaction, replies=replies)
             self.number += 1
             self.begun = True
+            self.turned = any("audio_start_ms" in event(reply) for reply in replies)
             self.heard, self.early = self.early, Heard(self.rate)
             self.heard.begin()
             self.reset()

@@ -17,6 +17,7 @@ import msgspec
 
 from pytest_realtime_asr import dialects, rules, trace
 from pytest_realtime_asr.fake.server import TRACES
+from pytest_realtime_asr.options import FAKE_DIALECT
 from pytest_realtime_asr.rules import Violation
 from pytest_realtime_asr.trace import Trace
 
@@ -37,8 +38,15 @@ class FakeServer:
     It asks its clients for ``key`` where there is one.
     """
 
-    def __init__(self, arguments: Sequence[str] = (), *, key: str = "") -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str] = (),
+        *,
+        dialect: str = FAKE_DIALECT,
+        key: str = "",
+    ) -> None:
         command = [sys.executable, "-m", "pytest_realtime_asr", "fake"]
+        command += ["--dialect", dialect]
         if key:
             command += ["--api-key-env", _KEY]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `stop` closes it
@@ -50,7 +58,7 @@ class FakeServer:
             env={**os.environ, _KEY: key},
             start_new_session=True,  # Ctrl-C is for the parent, which then ends this
         )
-        self._key = key
+        self._dialect, self._key = dialect, key
         self.pid = self._process.pid
         self.url = self._first_line()
         self._seen = os.fstat(self._errors.fileno()).st_size
@@ -58,7 +66,8 @@ class FakeServer:
     def traces(self) -> tuple[Trace, ...]:
         """What the server recorded of each session, the latest last."""
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        direct.addheaders = [("Authorization", f"Bearer {self._key}")]
+        headers = dialects.load(self._dialect).headers(self._key)
+        direct.addheaders = list(headers.items())
         with direct.open(self.url + TRACES, timeout=10) as response:
             rows = msgspec.json.decode(response.read(), type=list[str])
         return tuple(trace.loads(row.encode()) for row in rows)

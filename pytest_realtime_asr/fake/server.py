@@ -301,6 +301,8 @@ class _Session:
             await self._do(reaction, at)
 
     async def _do(self, reaction: Reaction, at: int) -> None:
+        if reaction.drop and (dropped := self._hearing) is not None:
+            await dropped.close()  # it says nothing more once that is answered
         await self.say(reaction.replies)
         await self._react(reaction, at)
 
@@ -334,7 +336,7 @@ class _Session:
     async def _react(self, reaction: Reaction, at: int) -> None:
         if reaction.die:
             os._exit(70)
-        if (reaction.begin or reaction.drop) and (heard := self._hearing) is not None:
+        if reaction.begin and (heard := self._hearing) is not None:
             await heard.close()
         if reaction.begin:
             begun = _Utterance(
@@ -368,11 +370,11 @@ class _Session:
                 self._connection.transport.abort()
 
     def _record(self, at: int, frame: str | bytes, reaction: Reaction) -> None:
-        if not reaction.audio:
+        samples = reaction.carried or len(reaction.audio) // 2
+        if not samples:
             self._recorder.received(Sender.CLIENT, at, frame)
             return
         start = self._position
-        samples = len(reaction.audio) // 2
         self._position += samples * self._recorder.rate // self._machine.rate
         span = Span("heard", start, self._position)
         self._recorder.received(Sender.CLIENT, at, self._carrier, span=span)

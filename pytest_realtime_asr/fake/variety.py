@@ -3,8 +3,10 @@
 Each session has a style of its own, drawn from the seed and the number of the session,
 so that runs repeat: where the text is cut into partials and when they come, what its
 ids look like, which fields and events it has beyond the protocol, how it words its
-errors, what it counts, whether it answers a set-up. Whoever takes one of these for a
-fault is too strict.
+errors, what it counts, whether it answers a set-up that need not be answered. Where
+several utterances may be open, it may also send all of a text with its final, tell no
+more of an item than its commit, and end one before another that was begun before it.
+Whoever takes one of these for a fault is too strict.
 
 Now and then a word of the text is another one. Servers compute sessions in batches, and
 how a batch rounds may decide between two words that are about as likely; so a healthy
@@ -18,8 +20,9 @@ import enum
 import random
 import re
 import unicodedata
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import msgspec
@@ -40,7 +43,7 @@ CHANGED = 1 / 200  # of the words
 LATER = 0.2  # s at most by which a word is later than it was to be
 
 _OTHERS = ("the", "a", "and", "one", "there", "that", "it")
-_NOVELTIES = ("server.heartbeat", "rate_limits.updated", "debug.trace", "ping")
+_NOVELTIES = ("server.heartbeat", "queue.position", "debug.trace", "ping")
 _EXTRAS: Mapping[str, Callable[[int], object]] = {
     "event_id": lambda number: f"event_{number:06d}",
     "sequence": lambda number: number,
@@ -85,6 +88,19 @@ class _Pace(enum.Enum):
     LATE = "somewhat later, by a different time each"
 
 
+@dataclass(slots=True)
+class _Utterance:
+    """What was made of an utterance; ``few`` are the words after which it is cut."""
+
+    few: int
+    told: str = ""  # what was given
+    said: str = ""  # what is said for it
+    waiting: str = ""  # the part of it that is yet to be sent
+    place: int = 0
+    whole: bool = False  # whether all of it is sent at once
+    complete: bool = False  # whether its audio is
+
+
 class Varied(Wrapped):
     """A sound machine with a style of its own."""
 
@@ -108,8 +124,12 @@ class Varied(Wrapped):
         self._completion = style.randint(1, 3)
         self._sent = 0
         self._begun = 0
-        self._open = self._hearing = False
-        self._reset()
+        self._open: dict[int, _Utterance] = {}
+        self._name = style.choice((None, "msg", "itm"))
+        self._adds = style.random() < 0.7  # items to the conversation
+        self._whole = style.choice((0.0, 0.0, 0.5, 1.0))  # share of texts
+        self._reorders = style.random() < 0.5
+        self._late: dict[int, list[str]] = {}  # finals, by whose final they wait for
 
     def delay(self, seconds: float) -> float:
         """How long after its audio the next word is said, where it is to be this."""
@@ -127,52 +147,61 @@ class Varied(Wrapped):
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = self._server.hear(frame)
         replies = [self._worded(reply) for reply in reaction.replies]
-        if self._acknowledges and _sets_up(frame) and not any(map(is_error, replies)):
+        if self._acknowledges and _sets_up(frame) and not replies:
             replies.append('{"type":"session.updated"}')
         if reaction.begin:
+            # Where audio begins an utterance, its text may wait for the commit.
+            whole = bool(reaction.audio) and self._chance(self._whole)
+            few = self._text.randint(2, 4)
+            self._open[self._begun] = _Utterance(few, whole=whole)
             self._begun += 1
-            self._open = self._hearing = True
-            self._reset()
-        if reaction.finish:
-            self._hearing = False
-        if reaction.audio and self._hearing and self._chance(self._empty):
-            replies.extend(self._server.partial("", self._begun - 1))
+        last = self._begun - 1
+        hearing = last in self._open and not self._open[last].complete
+        if reaction.drop and hearing:
+            del self._open[last]
+        elif hearing and reaction.finish:
+            self._open[last].complete = True
+        elif hearing and reaction.audio and self._chance(self._empty):
+            replies.extend(self._server.partial("", last))
         replies = list(self._dressed(replies))
         if self._chance(self._novel):
             replies.append(self._novel_event())
         return replace(reaction, replies=replies)
 
     def partial(self, added: str, item: int) -> Iterable[str]:
-        if not self._open:
+        it = self._open.get(item)
+        if it is None:
             return self._server.partial(added, item)
-        self._told += added
-        changed = re.sub(r"\S+", self._word, added)
-        self._said += changed
-        self._waiting += changed
-        return self._partials(self._ripe(), item)
+        it.told += added
+        changed = re.sub(r"\S+", lambda match: self._word(match[0], it), added)
+        it.said += changed
+        it.waiting += changed
+        return self._partials(self._ripe(it), item)
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
-        pieces = self._pieces(self._waiting)
-        # What does not add up was not meant to.
-        said = self._said if self._told == text else text
-        self._open = False
-        self._reset()
-        final = self._server.final(said, self._counted(usage), item)
-        return [*self._partials(pieces, item), *self._dressed(final)]
+        it = self._open.pop(item, None)
+        pieces: list[str] = []
+        if it is not None:
+            pieces = [it.waiting] if it.whole else self._pieces(it.waiting)
+            # What does not add up was not meant to.
+            text = it.said if it.told == text else text
+        frames = self._partials(filter(None, pieces), item)
+        frames.extend(
+            self._dressed(self._server.final(text, self._counted(usage), item))
+        )
+        frames += self._late.pop(item, [])
+        # One whose audio is complete has its final soon, and this one may wait for it.
+        later = [number for number, other in self._open.items() if other.complete]
+        if self._reorders and later and self._chance(0.5):
+            self._late.setdefault(self._frames.choice(later), []).extend(frames)
+            return ()
+        return frames
 
     # Text
 
-    def _reset(self) -> None:
-        self._told = ""  # what was given
-        self._said = ""  # what is said for it
-        self._waiting = ""  # the part of it that is yet to be sent
-        self._few = self._text.randint(2, 4)
-        self._place = 0
-
-    def _word(self, match: re.Match[str]) -> str:
-        word = match[0]
-        self._place += 1
-        place = (self._place, word)
+    def _word(self, word: str, it: _Utterance) -> str:
+        it.place += 1
+        place = (it.place, word)
         others = [other for other in _OTHERS if other != word]
         other = self._text.choice(others)
         changes = self._text.random() < CHANGED
@@ -185,19 +214,21 @@ class Varied(Wrapped):
         self._world.changed.add(place)
         return other
 
-    def _ripe(self) -> list[str]:
+    def _ripe(self, it: _Utterance) -> list[str]:
         """What is sent now of what waits."""
-        text = self._waiting
+        text = it.waiting
+        if it.whole:
+            return []
         match self._cut:
-            case _Cut.SEVERAL if len(text.split()) < self._few:
+            case _Cut.SEVERAL if len(text.split()) < it.few:
                 return []
             case _Cut.INSIDE:
                 places = [place for place in _places(text) if place > 1]
                 end = self._text.choice([*places, len(text)])
             case _:
                 end = len(text)
-        self._few = self._text.randint(2, 4)
-        self._waiting = text[end:]
+        it.few = self._text.randint(2, 4)
+        it.waiting = text[end:]
         return self._pieces(text[:end])
 
     def _pieces(self, text: str) -> list[str]:
@@ -212,9 +243,11 @@ class Varied(Wrapped):
     def _partials(self, pieces: Iterable[str], item: int) -> list[str]:
         frames: list[str] = []
         for piece in pieces:
+            told = list(self._server.partial(piece, item))
             if self._text.random() < self._empty:
-                frames.extend(self._dressed(self._server.partial("", item)))
-            frames.extend(self._dressed(self._server.partial(piece, item)))
+                empty = list(self._server.partial("", item)) or map(_emptied, told)
+                frames.extend(self._dressed(empty))
+            frames.extend(self._dressed(told))
             if self._text.random() < self._novel:
                 frames.append(self._novel_event())
         return frames
@@ -228,7 +261,7 @@ class Varied(Wrapped):
             prompt = 39 if self._prompt is None else prompt * self._prompt
         if completion is not None:
             completion *= self._completion
-        return Usage(prompt, completion, None)
+        return Usage(prompt, completion, None, usage.seconds)
 
     def _worded(self, frame: str) -> str:
         if not is_error(frame) or not self._wording:
@@ -242,17 +275,31 @@ class Varied(Wrapped):
         return error_edited(frame, message=wordings[self._wording - 1])
 
     def _dressed(self, frames: Iterable[str]) -> Iterator[str]:
-        """The frames with fields that the protocol does not know."""
+        """The frames with other ids, and fields that the protocol does not know."""
         for frame in frames:
             self._sent += 1
-            yield edited(frame, self._add) if self._extras else frame
+            if not self._adds and "item" in event(frame):
+                continue
+            yield edited(frame, self._add)
 
     def _add(self, content: Event) -> None:
+        for name in ("event_id", "item_id", "previous_item_id"):
+            self._rename(content, name)
+        if isinstance(content.get("item"), dict):
+            self._rename(content["item"], "id")
         for name in self._extras:
             content.setdefault(name, _EXTRAS[name](self._sent))
         counted = content.get("usage")
         if isinstance(counted, dict):
             counted.setdefault("prompt_tokens_details", None)
+
+    def _rename(self, content: Event, name: str) -> None:
+        """Another id in the place of this one, the same each time."""
+        before = content.get(name)
+        if self._name is not None and isinstance(before, str):
+            content[name] = (
+                f"{self._name}_{zlib.crc32(before.encode()):08x}{before[-1]}"
+            )
 
     def _novel_event(self) -> str:
         self._sent += 1
@@ -261,6 +308,17 @@ class Varied(Wrapped):
 
     def _chance(self, share: float) -> bool:
         return self._frames.random() < share
+
+
+def _emptied(frame: str) -> str:
+    """The frame of a piece of text, with none in it, as an event of its own."""
+
+    def change(content: Event) -> None:
+        content["delta"] = ""
+        content["event_id"] = f"{content.get('event_id', '')}_empty"
+        content.pop("logprobs", None)
+
+    return edited(frame, change)
 
 
 def _sets_up(frame: str | bytes) -> bool:

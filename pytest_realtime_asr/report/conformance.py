@@ -148,7 +148,8 @@ def _server(server: Judged) -> str:
         return "no server was there"
     version = f", version {server.version}" if server.version else ""
     suite = f", suite {server.suite}" if server.suite else ""
-    return f"{server.target}, {server.dialect}, model {server.model}{version}{suite}"
+    dialect = f"{server.dialect} ({server.found})" if server.found else server.dialect
+    return f"{server.target}, {dialect}, model {server.model}{version}{suite}"
 
 
 def _tally(found: Document) -> str:

@@ -25,6 +25,7 @@ def line(test: str, take: Transcription) -> bytes:
         "started": take.trace.started,
         "target": take.trace.target,
         "dialect": take.trace.dialect,
+        "dialect_found": take.found,
         "session": take.session,
         "utterance": take.utterance.id,
         "lost": take.lost,

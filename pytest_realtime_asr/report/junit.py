@@ -29,6 +29,7 @@ def properties(report: Report) -> list[tuple[str, str | float | int]]:
         rows += [
             ("target", first.trace.target),
             ("dialect", first.trace.dialect),
+            *([("dialect_found", first.found)] if first.found else []),
             ("planned", report.planned),
             ("lost", report.lost),
         ]

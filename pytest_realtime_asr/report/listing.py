@@ -1,13 +1,14 @@
-"""Lists of what there is: requirements, metrics, options."""
+"""Lists of what there is: requirements, dialects, metrics, options."""
 
 from __future__ import annotations
 
 import inspect
 import textwrap
+from dataclasses import replace
 
-from pytest_realtime_asr import frozen, metrics
+from pytest_realtime_asr import dialects, frozen, metrics
 from pytest_realtime_asr.conformance import selection
-from pytest_realtime_asr.options import OPTIONS
+from pytest_realtime_asr.options import AUTO, OPTIONS
 from pytest_realtime_asr.settings import Settings
 
 WIDTH = 80
@@ -18,14 +19,28 @@ def listing(what: str, settings: Settings) -> list[str]:
     match what:
         case "requirements":
             return _requirements(settings)
+        case "dialects":
+            return _dialects()
         case "metrics":
             return _metrics()
         case "options":
             return _options()
-    raise ValueError(f"{what!r}; there are requirements, metrics and options")
+    raise ValueError(f"{what!r}; there are requirements, dialects, metrics and options")
 
 
 def _requirements(settings: Settings) -> list[str]:
+    """Those of the dialect; of a server that was not asked, those of all dialects."""
+    names: tuple[str, ...] = (settings.dialect,)
+    if settings.dialect == AUTO:
+        pinned = settings.suite
+        names = dialects.installed() if pinned is None else (pinned.dialect,)
+    lines = []
+    for name in names:
+        lines += _of(replace(settings, dialect=name))
+    return [*lines, f"frozen suites: {', '.join(frozen.names())}"]
+
+
+def _of(settings: Settings) -> list[str]:
     found = selection.requirements(settings)
     lines = []
     for each in found:
@@ -33,8 +48,17 @@ def _requirements(settings: Settings) -> list[str]:
         lines.append(f"{each.id}  {each.level.name}{interval}")
         lines += _under(each.title)
         lines += _under(each.clause)
-    suites = ", ".join(frozen.names())
-    return [*lines, f"{len(found)} requirements; frozen suites: {suites}"]
+    return [*lines, f"{len(found)} requirements of {settings.dialect}"]
+
+
+def _dialects() -> list[str]:
+    lines = []
+    for name in dialects.installed():
+        dialect = dialects.load(name)
+        lines.append(f"{name}  {dialect.path}, {dialect.rate} Hz")
+        for profile, changes in dialect.profiles.items():
+            lines.append(f"    {profile}  {changes or 'the default'}")
+    return lines
 
 
 def _metrics() -> list[str]:

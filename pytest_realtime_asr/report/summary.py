@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from pytest_realtime_asr import dialects, target
+from pytest_realtime_asr import target
 from pytest_realtime_asr.report import terminal
 from pytest_realtime_asr.run import Run
 from pytest_realtime_asr.target import TargetError
@@ -28,12 +28,13 @@ def introduce(run: Run, text: str) -> str:
     """
     settings = run.settings
     corpus = f"corpus {' '.join(settings.corpus)}"
-    dialect = dialects.load(settings.dialect)
     try:
+        dialect, reason = run.dialect(text, settings.dialect)
         where, model = run.ask(text, dialect)
     except (Unreachable, ValueError) as error:
         return f"{error}, {corpus}"
-    return f"{where}, {settings.dialect}, model {model}, {corpus}"
+    found = f" ({reason})" if reason else ""
+    return f"{where}, {dialect.name}{found}, model {model}, {corpus}"
 
 
 def table(rows: Iterable[Mapping[str, object]]) -> list[str]:

@@ -177,7 +177,10 @@ def test_the_lists(project: Project) -> None:
     wrong = project.run("--realtime-list=servers")
     assert wrong.ret == pytest.ExitCode.USAGE_ERROR
     wrong.stderr.fnmatch_lines(
-        ["*--realtime-list: 'servers'; there are requirements, metrics and options"]
+        [
+            "*--realtime-list: 'servers'; there are requirements, dialects, metrics "
+            "and options"
+        ]
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from pytest_realtime_asr.dialects import Dialect, Misuse
+from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.dialects.openai.caller import Caller
 from pytest_realtime_asr.dialects.openai.events import (
     SHAPES,
@@ -19,11 +19,18 @@ from pytest_realtime_asr.dialects.openai.events import (
     ConversationCreated,
     SessionCreated,
 )
-from pytest_realtime_asr.dialects.openai.profile import PROFILES, Profile, changed
+from pytest_realtime_asr.dialects.openai.exercises import exercises
+from pytest_realtime_asr.dialects.openai.misuses import misuses
+from pytest_realtime_asr.dialects.openai.profile import (
+    PROFILES,
+    Profile,
+    changed,
+    changes,
+)
 from pytest_realtime_asr.dialects.openai.reader import Reader
+from pytest_realtime_asr.dialects.openai.requirements import requirements
 from pytest_realtime_asr.dialects.openai.server import Server
 from pytest_realtime_asr.evidence import Message
-from pytest_realtime_asr.rules import Requirement
 from pytest_realtime_asr.trace import Record
 
 
@@ -31,26 +38,29 @@ class _OpenAI:
     path = "/v1/realtime"
     table = TABLE
     start = START
-    requirements: tuple[Requirement, ...] = ()
-    misuses: tuple[Misuse, ...] = ()
 
     def __init__(self, name: str, profile: Profile) -> None:
         self.name = name
+        self.requirements = requirements(profile)
+        self.misuses = misuses(profile)
+        self.exercises = exercises(profile)
         self.rate = profile.rates[0]
-        self.profiles: Sequence[str] = [
-            each.name for each in PROFILES.values() if each.beta == profile.beta
-        ]
+        self.profiles: Mapping[str, str] = {
+            each.name: changes(each)
+            for each in PROFILES.values()
+            if each.beta == profile.beta
+        }
         self._profile = profile
 
     def profiled(self, words: Sequence[str]) -> Dialect:
-        base, changes = self._profile, list(words)
-        if changes and "=" not in changes[0]:
-            name = changes.pop(0)
+        base, others = self._profile, list(words)
+        if others and "=" not in others[0]:
+            name = others.pop(0)
             if name not in self.profiles:
                 raise ValueError(f"{name!r}; there are: {', '.join(self.profiles)}")
             base = PROFILES[name]
         own = self.name.partition(":")[0]
-        return _OpenAI(f"{own}:{' '.join(words)}", changed(base, changes))
+        return _OpenAI(f"{own}:{' '.join(words)}", changed(base, others))
 
     def parse(self, record: Record) -> Message:
         return SHAPES.parse(record)

@@ -25,7 +25,7 @@ class Caller:
         self._session = session.written(model, options, profile)
         it = session.audio_format(options.get("format"), profile)
         self.rate = session.rate(it, profile.rates[0])
-        self._law = session.laws().get(it.type)
+        self._law = session.LAWS.get(it.type)
         turns = session.detection(options.get("turn_detection"))
         self._detects = turns is not None
         self.tail = session.longest(turns)
@@ -45,8 +45,8 @@ class Caller:
     def finish(self) -> Sequence[str]:
         if self._detects:
             return ()
-        done = (self._event(DONE),) if self._profile.done else ()
-        return (self._event(COMMIT), *done)
+        kinds = (COMMIT, DONE) if self._profile.done else (COMMIT,)
+        return tuple(self._event(kind) for kind in kinds)
 
     def _event(self, kind: str, **content: object) -> str:
         named = {"type": kind, "event_id": f"client_{next(self._numbers)}", **content}

@@ -28,56 +28,59 @@ class Turn:
 class Detector:
     """Speech is what is loud; it is over when nothing was loud for a while.
 
-    ``threshold`` is from 0 to 1, ``padding`` and ``silence`` are in s.
+    ``threshold`` is from 0 to 1, ``padding`` and ``silence`` are in s. Positions are
+    counted on from ``begin``. Sound is looked at in frames of 10 ms, so that up to
+    that much of the latest waits for more.
     """
 
     def __init__(
-        self, rate: int, *, threshold: float, padding: float, silence: float
+        self,
+        rate: int,
+        *,
+        threshold: float,
+        padding: float,
+        silence: float,
+        begin: int = 0,
     ) -> None:
         self._size = max(1, round(_FRAME * rate))
         self._loud = _LOUD * threshold
         self._padding = round(padding / _FRAME)
         self._silence = max(1, round(silence / _FRAME))
+        self._place = begin  # of the next frame
         self._rest = b""  # what is not looked at yet
         self._before: list[bytes] = []  # frames that may belong to what comes
         self._onset = 0
         self._quiet = 0
-        self._frames = 0  # that were looked at
-        self.speaking = False
+        self._speaking = False
 
     def hear(self, pcm: bytes) -> Turn:
-        """Look at more sound. What comes after the end of a turn waits."""
-        self._rest += pcm
-        start = end = None
-        said: list[bytes] = []
+        """Look at more sound, up to the end of a turn; what comes after it waits."""
+        sound = self._rest + pcm
         size = 2 * self._size
-        place = 0
-        while end is None and place + size <= len(self._rest):
-            frame = self._rest[place : place + size]
-            place += size
-            self._frames += 1
+        said: list[bytes] = []
+        start = end = None
+        looked = 0
+        while end is None and looked + size <= len(sound):
+            frame = sound[looked : looked + size]
+            looked += size
+            self._place += self._size
             loud = _rms(frame) > self._loud
-            if not self.speaking:
+            if not self._speaking:
                 self._before.append(frame)
-                self._onset = self._onset + 1 if loud else 0
                 del self._before[: -(self._padding + _ONSET)]
+                self._onset = self._onset + 1 if loud else 0
                 if self._onset == _ONSET:
-                    start = (self._frames - len(self._before)) * self._size
+                    start = self._place - len(self._before) * self._size
                     said, self._before = self._before, []
-                    self.speaking, self._onset, self._quiet = True, 0, 0
+                    self._speaking, self._onset, self._quiet = True, 0, 0
                 continue
             said.append(frame)
             self._quiet = 0 if loud else self._quiet + 1
             if self._quiet == self._silence:
-                end = self._frames * self._size
-                self.speaking = False
-        self._rest = self._rest[place:]
+                end = self._place
+                self._speaking = False
+        self._rest = sound[looked:]
         return Turn(start, end, b"".join(said))
-
-    def drain(self) -> bytes:
-        """What is not looked at yet, which belongs to a turn that ends now."""
-        rest, self._rest = self._rest, b""
-        return rest
 
 
 def _rms(frame: bytes) -> float:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from pytest_realtime_asr.frames import Shapes, Typed
 from pytest_realtime_asr.rules import Table
@@ -80,6 +81,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     type: str = ""
     object: str = ""
     expires_at: float | None = None
+    audio: Any = UNSET
+    turn_detection: Any = UNSET
     modalities: list[str] | None = None
     input_audio_format: str | None = None
 
@@ -223,7 +226,7 @@ _TRANSCRIPTION = "conversation.item.input_audio_transcription"
 class Delta(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.delta"):
     """Server: the text of an item goes on with this; may be empty."""
 
-    delta: str = ""
+    delta: str | None = None
     logprobs: list[Logprob] | None = None
 
 
@@ -259,8 +262,8 @@ class Segment(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.segment
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """What went wrong; ``event_id`` is that of the client's event that led to it."""
 
-    message: str = ""
-    type: str = ""
+    message: str | None = None
+    type: str | None = None
     code: str | None = None
     param: str | None = None
     event_id: str | None = None
@@ -281,10 +284,10 @@ class Error(_Told, frozen=True, kw_only=True, tag="error"):
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """How much of something is left, and when it is full again."""
 
-    name: str
-    limit: int
-    remaining: int
-    reset_seconds: float
+    name: str | None = None
+    limit: int | None = None
+    remaining: int | None = None
+    reset_seconds: float | None = None
 
 
 class RateLimits(_Told, frozen=True, kw_only=True, tag="rate_limits.updated"):
@@ -360,32 +363,44 @@ def _hears(state: str) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _tells(state: str, *after: str) -> dict[str, tuple[str, ...]]:
-    """What it may say of items that it owes; ``after`` are the states then."""
-    items = ("committed", "item.added", "item.done", "item.created")
-    names = [
+def _tells(state: str, *paid: str, refused: str = "") -> dict[str, tuple[str, ...]]:
+    """What it may say of items that it owes.
+
+    The states ``paid`` may follow a completion, ``refused`` may follow an error.
+    """
+    names = (
         "input_audio_buffer.committed",
-        *(f"conversation.{name}" for name in items[1:]),
+        "conversation.item.added",
+        "conversation.item.done",
         f"{_TRANSCRIPTION}.segment",
-    ]
+    )
     return {
         **_hears(state),
         **dict.fromkeys(names, (state,)),
-        COMPLETED: (state, *after),
-        FAILED: (state, *after),
-        "error": (state, *after),
+        COMPLETED: (state, *paid),
+        FAILED: (state, *paid),
+        "error": (state, refused) if refused else (state,),
     }
 
 
 TABLE: Table = {
     Sender.CLIENT: {
-        # A session that nobody has set up is as the server has it by default.
         "fresh": {
             UPDATE: ("idle",),
             BETA_UPDATE: ("idle",),
-            APPEND: ("fresh",),
+            APPEND: ("default",),
             COMMIT: ("fresh",),
             CLEAR: ("fresh",),
+            DONE: ("fresh",),
+        },
+        # What nobody has set up is as the server has it: it may detect turns.
+        "default": {
+            UPDATE: ("both",),
+            BETA_UPDATE: ("both",),
+            APPEND: ("default",),
+            COMMIT: ("default",),
+            CLEAR: ("default",),
+            DONE: ("default",),
         },
         "idle": {
             UPDATE: ("idle",),
@@ -426,15 +441,16 @@ TABLE: Table = {
             "transcription_session.created": ("fresh",),
             "conversation.created": ("fresh",),
         },
-        # It may detect turns by default, so that all may be said of what it heard.
-        "fresh": _tells("fresh"),
+        "fresh": _everywhere("fresh"),
+        "default": _tells("default"),
         "idle": {**_everywhere("idle"), "error": ("idle", "fresh")},
         "hearing": {
             **_hears("hearing"),
             # by its own detection of turns
             "input_audio_buffer.committed": ("both", OWING),
         },
-        OWING: _tells(OWING, "idle", "fresh"),
-        "both": _tells("both", "hearing"),
+        # The audio of a commit that is refused is still there.
+        OWING: _tells(OWING, "idle", refused="hearing"),
+        "both": _tells("both", "hearing", refused="hearing"),
     },
 }

@@ -1,4 +1,8 @@
-"""ITU-T G.711: 8-bit companded sound, by mu-law (PCMU) and A-law (PCMA)."""
+"""ITU-T G.711: 8-bit companded sound, by mu-law (PCMU) and A-law (PCMA).
+
+Both laws cut the size of a sample into eight chords of sixteen steps each. A code is
+a sign, a chord and a step, of which some bits are sent inverted.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +13,29 @@ import numpy.typing as npt
 
 RATE = 8_000  # Hz
 _EVERY = np.arange(-32_768, 32_768)  # what a sample of PCM16 can be
+_SIGN = 0x80
+_CHORDS, _STEPS = np.divmod(np.arange(128), 16)
 
 
 class Law:
-    """One of the two laws; ``levels`` are the samples that the 256 codes stand for.
+    """One of the two laws; ``sizes`` are the 128 that it knows, in their order.
 
-    A sample is given the code whose level is nearest to it.
+    Each stands in the middle of what is given its code, ``halves`` to either side.
+    The bits of ``inverted`` are sent so, where a negative sign is a set bit.
     """
 
-    def __init__(self, levels: npt.NDArray[np.integer[Any]]) -> None:
-        self._levels = levels.astype("<i2")
-        order = np.argsort(levels, kind="stable")
-        ascending = levels[order]
-        middles = (ascending[1:] + ascending[:-1]) / 2
-        self._codes = order[np.searchsorted(middles, _EVERY)].astype(np.uint8)
+    def __init__(
+        self,
+        sizes: npt.NDArray[np.integer[Any]],
+        halves: npt.NDArray[np.integer[Any]],
+        inverted: int,
+    ) -> None:
+        codes = np.arange(256) ^ inverted
+        known = sizes[codes & ~_SIGN]
+        self._levels = np.where(codes & _SIGN, -known, known).astype("<i2")
+        place = np.searchsorted(sizes - halves, np.abs(_EVERY), side="right") - 1
+        signs = np.where(_EVERY < 0, _SIGN, 0)
+        self._codes = ((place | signs) ^ inverted).astype(np.uint8)
 
     def encode(self, pcm: bytes) -> bytes:
         """One byte for each sample of PCM16."""
@@ -34,20 +47,17 @@ class Law:
         return bytes(self._levels[np.frombuffer(data, np.uint8)])
 
 
-def _mu_levels() -> npt.NDArray[np.integer[Any]]:
-    codes = ~np.arange(256, dtype=np.int32) & 0xFF  # as sent, all bits are inverted
-    sizes = ((2 * (codes & 0x0F) + 33) << ((codes >> 4) & 7)) - 33
-    levels: npt.NDArray[np.integer[Any]] = np.where(codes & 0x80, -sizes, sizes) * 4
-    return levels  # of 14 bits, in 16
+def _mu() -> Law:
+    halves = 1 << _CHORDS
+    sizes = (2 * _STEPS + 33) * halves - 33
+    return Law(4 * sizes, 4 * halves, 0xFF)  # of 14 bits, in 16
 
 
-def _a_levels() -> npt.NDArray[np.integer[Any]]:
-    codes = np.arange(256, dtype=np.int32) ^ 0x55  # as sent, every other bit is
-    chord, step = (codes >> 4) & 7, codes & 0x0F
-    sizes = (2 * step + 1 + 32 * (chord > 0)) << np.maximum(chord - 1, 0)
-    levels: npt.NDArray[np.integer[Any]] = np.where(codes & 0x80, sizes, -sizes) * 8
-    return levels  # of 13 bits, in 16
+def _a() -> Law:
+    halves = 1 << np.maximum(_CHORDS - 1, 0)
+    sizes = (2 * _STEPS + 1 + 32 * (_CHORDS > 0)) * halves
+    return Law(8 * sizes, 8 * halves, 0x55 ^ _SIGN)  # of 13 bits, in 16
 
 
-MU = Law(_mu_levels())
-A = Law(_a_levels())
+MU = _mu()
+A = _a()

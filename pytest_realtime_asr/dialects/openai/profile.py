@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class Profile:
     refused (empty: any). In the ``query`` of the URL ``{model}`` is the model's name.
     ``key`` is the header of the key, where Authorization carries it as a bearer's.
     ``greeting`` is what the server says first, ``update`` how it is set up, ``done``
-    whether it is told that no more audio will come. ``usage`` counts tokens or seconds.
+    whether it is told that no more audio will come. ``usage`` counts tokens, or is a
+    duration.
     """
 
     name: str = "openai"
@@ -106,6 +108,17 @@ def changed(profile: Profile, words: Iterable[str]) -> Profile:
     return replace(profile, **changes)  # type: ignore[arg-type]
 
 
+def changes(profile: Profile) -> str:
+    """What differs from the first profile of its shape, as `changed` reads it."""
+    base = PROFILES["beta" if profile.beta else "openai"]
+    found = []
+    for each in fields(Profile):
+        value = getattr(profile, each.name)
+        if each.name != "name" and value != getattr(base, each.name):
+            found.append(f"{each.name}={_WRITERS[str(each.type)](value)}")
+    return " ".join(found)
+
+
 def _flag(text: str) -> bool:
     if text.lower() not in ("yes", "no"):
         raise ValueError(text)
@@ -113,7 +126,10 @@ def _flag(text: str) -> bool:
 
 
 def _rates(text: str) -> tuple[int, ...]:
-    return tuple(int(each) for each in text.split(","))
+    rates = tuple(int(each) for each in text.split(","))
+    if min(rates) <= 0:
+        raise ValueError(text)
+    return rates
 
 
 _READERS: Mapping[str, Callable[[str], object]] = {
@@ -121,4 +137,10 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "bool": _flag,
     "float": float,
     "tuple[int, ...]": _rates,
+}
+_WRITERS: Mapping[str, Callable[[Any], str]] = {
+    "str": str,
+    "bool": lambda value: "yes" if value else "no",
+    "float": "{:g}".format,
+    "tuple[int, ...]": lambda value: ",".join(map(str, value)),
 }

@@ -2,23 +2,29 @@
 
 An utterance is what our side hands over between two commits. Where the server detects
 turns there is none: an utterance is then the audio up to the silence that we send after
-it, and may have been cut into several turns; without such silence, as in the records of
-a server, each turn is one. Its text is that of its turns, joined.
+it, and may have been cut into several turns, whose texts are joined; in the records of
+a server, which do not tell such silence from other audio, each turn is one.
+
+The server names its items as it likes. One that it commits answers our oldest commit
+that was not answered; one that is named before stands for the first utterance that has
+no item yet. So utterances are told apart in whatever order items are completed.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from msgspec import UnsetType
+import msgspec
 
 from pytest_realtime_asr.dialects.openai import session
 from pytest_realtime_asr.dialects.openai.events import (
     Append,
     BetaCreated,
     BetaUpdate,
+    BetaUpdated,
     Clear,
     Cleared,
     Commit,
@@ -27,14 +33,17 @@ from pytest_realtime_asr.dialects.openai.events import (
     ConversationCreated,
     Counted,
     Delta,
+    Done,
     Error,
     Failed,
+    Problem,
     SessionCreated,
     SessionUpdate,
+    SessionUpdated,
     SpeechStarted,
     SpeechStopped,
 )
-from pytest_realtime_asr.dialects.openai.session import Detection
+from pytest_realtime_asr.dialects.openai.session import Setup
 from pytest_realtime_asr.evidence import Message
 from pytest_realtime_asr.timeline import Commit as Committing
 from pytest_realtime_asr.timeline import (
@@ -46,19 +55,23 @@ from pytest_realtime_asr.timeline import (
     Refusal,
     Usage,
 )
-from pytest_realtime_asr.trace import TAIL, Record
+from pytest_realtime_asr.trace import TAIL, Record, Sender
+
+_N = TypeVar("_N", int, float)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Turn:
     """An item of the server, and the number of the utterance that it is of."""
 
     number: int
     text: str = ""
-    committed: bool = False
-    over: bool = False
+    usage: Usage | None = None
+    committed: str = ""  # the name by which it was
+    ended: bool = False  # the server took its speech for over by itself
+    end: int = 0  # where that was, in ms from the first audio of the session
+    over: bool = False  # nothing more comes of it
     failed: bool = False
-    ended: bool = False  # its endpoint was told
 
 
 @dataclass(slots=True)
@@ -67,202 +80,335 @@ class _Utterance:
 
     turns: list[_Turn] = field(default_factory=list)
     shown: str = ""
-    usage: Usage | None = None
-    at: int = 0  # when its last turn was over
-    told: bool = False
+    at: int = 0  # when the latest of its turns was over
+    told: bool = False  # its final was
+
+    @property
+    def end(self) -> int:
+        """Up to where the server has looked for turns, in ms of the session."""
+        return max(turn.end for turn in self.turns)
+
+    @property
+    def over(self) -> bool:
+        """Whether it has a text, and nothing more comes of its turns."""
+        over = all(turn.over for turn in self.turns)
+        return over and any(not turn.failed for turn in self.turns)
 
     @property
     def text(self) -> str:
         if len(self.turns) == 1:
             return self.turns[0].text
-        texts = (turn.text.strip() for turn in self.turns)
-        return " ".join(filter(None, texts))
+        return " ".join(filter(None, (turn.text.strip() for turn in self.turns)))
+
+    @property
+    def usage(self) -> Usage | None:
+        """What was counted for its turns together, where it was for each."""
+        usages = [turn.usage for turn in self.turns if not turn.failed]
+        known = [usage for usage in usages if usage is not None]
+        if len(known) < len(usages):
+            return None
+        return Usage(
+            _sum(usage.prompt for usage in known),
+            _sum(usage.completion for usage in known),
+            _sum(usage.total for usage in known),
+            _sum(usage.seconds for usage in known),
+        )
 
 
 class Reader:
-    """Tells items apart by their ids, which stand for our utterances in their order."""
+    """``rate`` is the one in Hz that PCM has where no set-up names another."""
 
     def __init__(self, rate: int) -> None:
         self.ready: int | None = None
         self.session = ""
-        self._pcm_rate = rate
         self._rate = rate
-        self._width = 2  # bytes of a sample
-        self._detection: Detection | None = None
+        self._names: set[str | None] = set()  # by which our side calls its events
+        self._setup = Setup()  # with all that was asked for
+        self._held = Setup()  # as the server says that it is
+        self._asked: list[tuple[str | None, Mapping[str, object]]] = []  # updates
         self._ours = False  # whether the audio was recorded by who sent it
-        self._asked = 0  # the utterance that our audio belongs to
-        self._samples = 0
+        self._number = 0  # of the utterance that our audio belongs to
+        self._audio = False  # whether the server may have any for it
+        self._samples = 0  # since it began, or was begun anew
         self._tail = 0  # samples of silence since its audio
+        self._handed = 0.0  # ms of all audio of the session but for that silence
         self._waiting: deque[tuple[int, str | None]] = deque()  # commits of ours
-        self._refused: set[int] = set()  # commits that became no item
-        self._next = 0  # the utterance that the next new id stands for
+        self._refused: set[int] = set()  # utterances whose commit was
+        self._free = 0  # all utterances before this one have items, or were refused
         self._turns: dict[str, _Turn] = {}
-        self._utterances: dict[int, _Utterance] = {}
+        self._utterances: dict[int, _Utterance] = defaultdict(_Utterance)
 
     def step(self, record: Record, message: Message) -> Sequence[Event]:
-        return tuple(self._events(record, message))
+        if record.sender is Sender.CLIENT:
+            return tuple(self._said(record, message))
+        return tuple(self._told(record.at, message))
 
-    def _events(self, record: Record, message: Message) -> Iterator[Event]:
+    # What our side says
+
+    def _said(self, record: Record, message: Message) -> Iterator[Event]:
+        self._names.add(getattr(message, "event_id", None))
         match message:
             case Append():
                 yield from self._heard(record, message)
-            case SessionUpdate(session=content) | BetaUpdate(session=content):
-                self._set_up(content)
-            case Commit(event_id=name) if self._detection is None or self._samples:
-                self._waiting.append((self._asked, name))
-                due, woke = _times(record)
-                yield Committing(self._asked, due, woke, record.at)
-                self._begin_next()
+            case SessionUpdate(session=asked) | BetaUpdate(session=asked):
+                self._asked.append((message.event_id, asked))
+                self._setup = self._setup.changed(asked)
+            case Commit(event_id=name):
+                yield from self._committing(record, name)
+            case Done(event_id=name) if self._samples:
+                yield from self._committing(record, name)
             case Clear():
                 self._samples = 0
-            case SessionCreated() | BetaCreated() | ConversationCreated():
-                if self.ready is None:
-                    self.ready, self.session = record.at, message.identity.id
-            case Cleared():
-                self._forget()
-            case Committed(item_id=name):
-                yield from self._committed(record.at, name)
-            case SpeechStarted(item_id=name):
-                self._turn(name)
-            case SpeechStopped(item_id=name):
-                yield from self._endpoint(record.at, self._turn(name))
-            case Delta(item_id=name, delta=added) if added:
-                turn = self._turn(name)
-                turn.text += added
-                yield from self._shown(record.at, turn.number)
-            case Completed(item_id=name, transcript=text, usage=counted):
-                turn = self._ending(name)
-                turn.text, turn.over = text, True
-                utterance = self._utterances[turn.number]
-                alone = len(utterance.turns) == 1
-                utterance.usage = _usage(counted) if alone else None
-                utterance.at = record.at
-                yield from self._final(turn.number)
-            case Failed(item_id=name, error=problem):
-                turn = self._ending(name)
-                turn.over = turn.failed = True
-                self._utterances[turn.number].at = record.at
-                code = problem.code or ""
-                yield Refusal(record.at, code, problem.message, turn.number)
-                yield from self._final(turn.number)  # of its other turns
-            case Error(error=problem):
-                item = self._blamed(problem.event_id, problem.code or "")
-                yield Refusal(record.at, problem.code or "", problem.message, item)
-
-    # What we say
-
-    def _set_up(self, content: Mapping[str, object]) -> None:
-        turns, it = session.glance(content)
-        if not isinstance(turns, UnsetType):
-            self._detection = turns
-        if not isinstance(it, UnsetType):
-            self._width = 1 if it.type in session.laws() else 2
-            self._rate = session.rate(it, self._pcm_rate)
 
     def _heard(self, record: Record, message: Append) -> Iterator[Event]:
         self._ours = record.due is not None
-        if record.span is not None:
+        if record.span is None:
+            samples = self._count(message.audio)
+        else:
             samples = record.span.stop - record.span.start
             if record.span.asset == TAIL:
                 self._tail += samples
-                yield from self._final(self._asked)
+                yield from self._final(self._number)
                 return
-        else:
-            filler = message.audio[-2:].count("=")
-            samples = (len(message.audio) * 3 // 4 - filler) // self._width
         if self._tail:
-            self._begin_next()
+            yield from self._begin_next()
+        self._handed += self._ms(samples)
+        self._audio = True
         self._samples += samples
         due, woke = _times(record)
-        yield Heard(self._asked, self._samples, due, woke, record.at, 2 * samples)
+        yield Heard(self._number, self._samples, due, woke, record.at, 2 * samples)
 
-    def _begin_next(self) -> None:
-        self._asked += 1
+    def _count(self, audio: str) -> int:
+        """The samples of audio in base64, at the rate of the trace.
+
+        That is the rate of the audio in a trace of ours, else that of the dialect.
+        """
+        size = len(audio) * 3 // 4 - audio[-2:].count("=")
+        samples = size if self._setup.law is not None else size // 2
+        if self._ours:
+            return samples
+        return samples * self._rate // self._setup.rate(self._rate)
+
+    def _ms(self, samples: int) -> float:
+        return samples * 1000 / self._setup.rate(self._rate)
+
+    def _committing(self, record: Record, name: str | None) -> Iterator[Event]:
+        self._waiting.append((self._number, name))
+        due, woke = _times(record)
+        yield Committing(self._number, due, woke, record.at)
+        yield from self._begin_next()
+
+    def _begin_next(self) -> Iterator[Event]:
+        before, self._number = self._number, self._number + 1
+        self._handed += self._ms(self._tail)
         self._samples = self._tail = 0
+        self._audio = False
+        yield from self._final(before)
 
     # What the server says
 
-    def _turn(self, name: str) -> _Turn:
-        """The turn of this id; a new one is the next utterance, or a part of it."""
-        if name not in self._turns:
-            number = self._asked
-            if not self._grouped:
-                while self._next in self._refused:
-                    self._next += 1
-                number = self._next
-                self._next += 1
-            turn = self._turns[name] = _Turn(number)
-            self._utterances.setdefault(number, _Utterance()).turns.append(turn)
-        return self._turns[name]
+    def _told(self, at: int, message: Message) -> Iterator[Event]:
+        match message:
+            case SessionCreated() | BetaCreated() | ConversationCreated():
+                if self.ready is None:
+                    self.ready, self.session = at, message.identity.id
+                    self._holds(msgspec.structs.asdict(message.identity))
+            case SessionUpdated(session=held) | BetaUpdated(session=held):
+                if self._asked:
+                    self._holds(self._asked.pop(0)[1])
+                self._holds(held)
+            case Committed(item_id=name):
+                yield from self._committed(at, name)
+            case Cleared():
+                yield from self._forget()
+            case SpeechStarted(item_id=name):
+                self._turn(name)
+            case SpeechStopped(item_id=name, audio_end_ms=end):
+                turn = self._turn(name)
+                turn.end = end
+                yield from self._endpoint(at, turn)
+            case Delta(item_id=name, delta=str(added)) if added:
+                turn = self._speaking(name)
+                if not turn.over:
+                    turn.text += added
+                    yield from self._shown(at, turn.number)
+            case Completed():
+                yield from self._completed(at, message)
+            case Failed(item_id=name, error=problem):
+                turn = self._ending(name)
+                turn.over = turn.failed = True
+                self._utterances[turn.number].at = at
+                yield _refusal(at, problem, turn.number)
+                yield from self._final(turn.number)  # that of its other turns
+            case Error(error=problem):
+                yield _refusal(at, problem, self._blamed(problem))
 
-    @property
-    def _grouped(self) -> bool:
-        """Whether an utterance may be cut into several turns."""
-        return self._detection is not None and self._ours
+    def _holds(self, content: Mapping[str, object]) -> None:
+        """The server holds the session so; what it has not answered is still asked."""
+        self._held = self._held.changed(content)
+        self._ask()
 
-    def _ending(self, name: str) -> _Turn:
-        """The turn that ends; one that nobody announced is the oldest that is owed."""
-        if name not in self._turns:
-            owed = (t for t in self._turns.values() if t.committed and not t.over)
-            turn = next(owed, None)
-            if turn is not None:
-                self._turns[name] = turn
-        return self._turn(name)
+    def _ask(self) -> None:
+        self._setup = self._held
+        for _, content in self._asked:
+            self._setup = self._setup.changed(content)
 
     def _committed(self, at: int, name: str) -> Iterator[Event]:
+        turn = self._turns.get(name)
+        if turn is not None and turn.committed == name:
+            return
+        if turn is not None and turn.committed:  # its name was taken for another one's
+            del self._turns[name]
+            turn = None
+        if self._waiting and (turn is None or not turn.ended):
+            number, _ = self._waiting.popleft()
+            if turn is None:
+                turn = self._turns[name] = self._begin(number)
+            elif turn.number != number:  # its first commit was refused, the audio kept
+                self._drop(turn)
+                turn.number = number
+                self._utterances[number].turns.append(turn)
+                yield from self._shown(at, number)
+            turn.committed = name
+            return
         turn = self._turn(name)
-        turn.committed = True
-        if self._waiting:
-            self._waiting.popleft()
-        elif self._detection is not None:
+        turn.committed = name
+        if self._setup.detection is not None:
             yield from self._endpoint(at, turn)
             if not self._grouped:
-                self._begin_next()
+                yield from self._begin_next()
 
     def _endpoint(self, at: int, turn: _Turn) -> Iterator[Event]:
         if not turn.ended:
             turn.ended = True
             yield Endpoint(turn.number, at)
 
-    def _forget(self) -> None:
+    def _forget(self) -> Iterator[Event]:
         """The audio that was not committed is gone, and what was begun of it."""
         for name, turn in list(self._turns.items()):
             if not turn.committed and not turn.over:
                 del self._turns[name]
-                self._utterances[turn.number].turns.remove(turn)
-                if not self._grouped:
-                    self._next = min(self._next, turn.number)
+                self._drop(turn)
+                yield from self._final(turn.number)
+
+    def _completed(self, at: int, message: Completed) -> Iterator[Event]:
+        turn = self._ending(message.item_id)
+        if turn.over:
+            return
+        turn.text, turn.usage = message.transcript, _usage(message.usage)
+        turn.over = True
+        if not message.is_last_result:
+            more = self._turns[message.item_id] = self._begin(turn.number)
+            more.committed = turn.committed
+        self._utterances[turn.number].at = at
+        yield from self._final(turn.number)
+        yield from self._shown(at, turn.number)
+
+    def _blamed(self, problem: Problem) -> int | None:
+        """The utterance whose commit an error refuses, if it does.
+
+        An error that does not name an event of ours is known by what it says.
+        """
+        name = problem.event_id
+        named = name is not None and name in self._names
+        for place, (number, commit) in enumerate(self._waiting):
+            if commit == name if named else _of_commit(problem):
+                del self._waiting[place]
+                self._refused.add(number)
+                self._audio = True  # what was too little is still there
+                return number
+        for place, (update, _) in enumerate(self._asked):
+            if update == name if named else _of_update(problem):
+                del self._asked[place]
+                self._ask()
+                break
+        return None
+
+    # The names of its items
+
+    def _turn(self, name: str) -> _Turn:
+        """The turn of this name; a new one is of the next utterance without an item."""
+        if name not in self._turns:
+            self._turns[name] = self._begin(self._next)
+        return self._turns[name]
+
+    def _speaking(self, name: str) -> _Turn:
+        """The turn that speaks; a new name may be another one for what is owed."""
+        if name not in self._turns:
+            unnamed = self._grouped or self._next < self._number or self._audio
+            if not unnamed and (owed := self._owed):
+                self._turns[name] = owed
+        return self._turn(name)
+
+    def _ending(self, name: str) -> _Turn:
+        """The turn that ends; a name that was not committed is another one's."""
+        turn = self._turns.get(name)
+        strange = turn is None or not (turn.committed or turn.over)
+        if strange and (owed := self._owed):
+            if turn is not None:
+                self._drop(turn)
+            self._turns[name] = owed
+        return self._turn(name)
+
+    @property
+    def _next(self) -> int:
+        """The utterance that a new name stands for; none that is yet to come."""
+        if self._grouped:
+            return self._waiting[0][0] if self._waiting else self._number
+        while self._free in self._refused or self._utterances[self._free].turns:
+            self._free += 1
+        return min(self._free, self._number)
+
+    @property
+    def _owed(self) -> _Turn | None:
+        """The oldest turn that is committed and has no end."""
+        owed = (each for each in self._turns.values() if each.committed)
+        return next((each for each in owed if not each.over), None)
+
+    @property
+    def _grouped(self) -> bool:
+        """Whether an utterance may be cut into several turns."""
+        return self._setup.detection is not None and self._ours
+
+    def _begin(self, number: int) -> _Turn:
+        turn = _Turn(number)
+        self._utterances[number].turns.append(turn)
+        return turn
+
+    def _drop(self, turn: _Turn) -> None:
+        self._utterances[turn.number].turns.remove(turn)
+        self._free = min(self._free, turn.number)
+
+    # What comes of it
 
     def _shown(self, at: int, number: int) -> Iterator[Event]:
         utterance = self._utterances[number]
-        before, utterance.shown = utterance.shown, utterance.text
-        kept = _same(before, utterance.shown)
-        if before != utterance.shown:
-            yield Partial(number, at, kept, utterance.shown[kept:])
+        before, text = utterance.shown, utterance.text
+        if utterance.told or text == before:
+            return
+        utterance.shown = text
+        kept = _same(before, text)
+        yield Partial(number, at, kept, text[kept:])
 
     def _final(self, number: int) -> Iterator[Event]:
         """The final, once nothing more can come of an utterance."""
-        utterance = self._utterances.get(number)
-        if utterance is None or utterance.told:
+        utterance = self._utterances[number]
+        if utterance.told or not utterance.over:
             return
-        if not all(turn.over for turn in utterance.turns) or not utterance.turns:
+        if self._grouped and number == self._number and self._may_go_on(utterance):
             return
-        if self._grouped and number == self._asked:
-            assert self._detection is not None
-            if self._tail < session.silence(self._detection) * self._rate:
-                return  # there may be another turn
-        if any(not turn.failed for turn in utterance.turns):
-            utterance.told = True
-            yield Final(number, utterance.at, utterance.text, utterance.usage)
+        utterance.told = True
+        yield Final(number, utterance.at, utterance.text, utterance.usage)
 
-    def _blamed(self, name: str | None, code: str) -> int | None:
-        """The utterance whose commit an error refuses, if it does."""
-        for place, (number, commit) in enumerate(self._waiting):
-            if commit == name if name else _of_commit(code):
-                del self._waiting[place]
-                self._refused.add(number)
-                return number
-        return None
+    def _may_go_on(self, utterance: _Utterance) -> bool:
+        """Whether there may be another turn in the audio of the open utterance.
+
+        There is none where one ends behind the audio, or the server had time enough.
+        """
+        detection = self._setup.detection
+        heard_all = utterance.end + 1 > self._handed  # it is told in whole ms
+        limit = session.silence if heard_all else session.longest
+        return self._ms(self._tail) + 1 < 1000 * limit(detection)
 
 
 def _same(one: str, other: str) -> int:
@@ -273,9 +419,17 @@ def _same(one: str, other: str) -> int:
     return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
-def _of_commit(code: str) -> bool:
-    """Whether a code without the event that led to it is that of a commit."""
-    return "commit" in code or code == "invalid_state"
+def _of_commit(problem: Problem) -> bool:
+    said = f"{problem.code} {problem.message}".lower()
+    return "commit" in said or problem.code == "invalid_state"
+
+
+def _of_update(problem: Problem) -> bool:
+    return (problem.param or "").startswith("session")
+
+
+def _refusal(at: int, problem: Problem, item: int | None) -> Refusal:
+    return Refusal(at, problem.code or "", problem.message or "", item)
 
 
 def _times(record: Record) -> tuple[int, int]:
@@ -294,3 +448,8 @@ def _usage(counted: Counted | None) -> Usage | None:
         counted.total_tokens,
         counted.seconds,
     )
+
+
+def _sum(numbers: Iterable[_N | None]) -> _N | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import UnsetType
+from msgspec import UNSET
 
 from pytest_realtime_asr.dialects import Reaction
 from pytest_realtime_asr.dialects.openai import session as sessions
@@ -18,6 +18,7 @@ from pytest_realtime_asr.dialects.openai.events import (
     BETA_UPDATE,
     COMPLETED,
     DELTA,
+    DONE,
     SHAPES,
     UPDATE,
     Append,
@@ -31,6 +32,7 @@ from pytest_realtime_asr.dialects.openai.profile import Profile
 from pytest_realtime_asr.dialects.openai.session import (
     LOGPROBS,
     PCM,
+    Detection,
     Format,
     Input,
     NoiseReduction,
@@ -44,7 +46,8 @@ from pytest_realtime_asr.trace import Sender
 
 _MOST = 15 * 2**20  # characters of audio in one append
 _INVALID = "invalid_request_error"
-_FIELD = re.compile(r"unknown field `(\w+)`")
+_LIVE = ("gpt-live-transcribe", "gpt-realtime-whisper")  # which detect no turns
+_FIELD = re.compile(r"(unknown|missing required) field `(\w+)`")
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
 _LOGPROB = -0.1  # of each word
 _SEMANTIC = 0.8  # s of silence that sound like the end of a sentence
@@ -77,13 +80,18 @@ class Server:
         self._open = False  # whether an utterance is
         self._committed: set[int] = set()
         self._held: dict[int, str] = {}  # text that waits for the commit of its item
+        self._written = 0  # samples of the session
         self._samples = 0  # of the open utterance
         self._detector = self._new_detector()
 
     @property
     def rate(self) -> int:
+        return sessions.rate(self._format, self._rate)
+
+    @property
+    def _format(self) -> Format:
         assert isinstance(self._input.format, Format)
-        return sessions.rate(self._input.format, self._rate)
+        return self._input.format
 
     # The session
 
@@ -129,8 +137,8 @@ class Server:
                 return self._commit(name)
             case Clear():
                 return self._clear()
-            case Done():
-                return self._last()
+            case Done(event_id=name):
+                return self._last(name)
         raise AssertionError(f"no reaction to {message!r}")
 
     def _update(self, content: dict[str, Any], name: str | None) -> Reaction:
@@ -138,50 +146,54 @@ class Server:
         try:
             change, include = sessions.read(content, beta=self._beta)
         except msgspec.ValidationError as error:
-            return self._unfit(str(error), name)
+            return self._unfit(str(error), name, "session")
         reason = self._impossible(change)
         if reason is not None:
-            code, said, param = reason
-            return self._refuse(code, said, name, param)
-        before = self._input
-        self._input = Input(
-            *(
-                old if isinstance(new, UnsetType) else new
-                for old, new in (
-                    (getattr(before, field), getattr(change, field))
-                    for field in Input.__struct_fields__
-                )
-            )
-        )
-        if not isinstance(include, UnsetType):
+            code, said, field = reason
+            place = sessions.place(field, beta=self._beta)
+            return self._refuse(code, said, name, place)
+        before, rate = self._input, self.rate
+        changes = msgspec.structs.asdict(change).items()
+        present = {name: value for name, value in changes if value is not UNSET}
+        if _live(change):  # whatever it was before
+            present.setdefault("turn_detection", None)
+        it = sessions.complete(present.get("format", self._format), self._profile)
+        self._input = msgspec.structs.replace(before, **present | {"format": it})
+        if include is not UNSET:
             self._include = include
-        if self._input.turn_detection != before.turn_detection:
+        self._written = self._written * self.rate // rate
+        if self._input.turn_detection != before.turn_detection or self.rate != rate:
             self._detector = self._new_detector()
         kind = self._profile.update.replace("update", "updated")
         return Reaction((self._event(kind, session=self._shown()),))
 
     def _impossible(self, change: Input) -> tuple[str, str, str] | None:
-        """Why a change cannot be made: code, message and the field."""
+        """Why a change cannot be made: code, message and the field of the input."""
         profile = self._profile
-        where = "session" if self._beta else "session.audio.input"
         match change.format:
             case Format(type=kind) if kind != PCM and not profile.companded:
-                return "not_supported", f"{kind} is not supported.", f"{where}.format"
-            case Format(type=kind, rate=rate) if kind == PCM and rate is not None:
-                if rate not in profile.rates:
-                    said = f"A rate of {rate} Hz is not supported."
-                    return "invalid_value", said, f"{where}.format.rate"
+                return "not_supported", f"{kind} is not supported.", "format"
+            case Format(type=kind, rate=int(rate)) if (
+                kind != PCM or rate not in profile.rates
+            ):
+                said = f"A rate of {rate} Hz is not supported."
+                return "invalid_value", said, "format.rate"
+            case Format() as it if (
+                self._open and sessions.rate(it, self._rate) != self.rate
+            ):
+                said = "The rate cannot change before the audio is committed."
+                return "invalid_value", said, "format"
         match change.transcription:
             case Transcription(model=str(model)) if model not in self._models:
                 said = f"The model '{model}' does not exist."
-                return "model_not_found", said, f"{where}.transcription.model"
-        detects = isinstance(change.turn_detection, ServerVad | SemanticVad)
-        if detects and not profile.vad:
+                return "model_not_found", said, "transcription.model"
+        detects = isinstance(change.turn_detection, Detection)
+        if detects and (_live(change) or not profile.vad):
             said = "Turn detection is not supported."
-            return "not_supported", said, f"{where}.turn_detection"
+            return "not_supported", said, "turn_detection"
         if isinstance(change.noise_reduction, NoiseReduction) and not profile.vad:
             said = "Noise reduction is not supported."
-            return "not_supported", said, f"{where}.noise_reduction"
+            return "not_supported", said, "noise_reduction"
         return None
 
     def _shown(self) -> dict[str, Any]:
@@ -200,8 +212,7 @@ class Server:
             return self._refuse(
                 "invalid_value", "The audio is not valid base64.", name, "audio"
             )
-        assert isinstance(self._input.format, Format)
-        law = sessions.laws().get(self._input.format.type)
+        law = sessions.LAWS.get(self._format.type)
         if law is not None:
             data = law.decode(data)
         elif len(data) % 2:
@@ -209,8 +220,9 @@ class Server:
             return self._refuse("invalid_value", said, name, "audio")
         if not data:
             return Reaction()
+        self._written += len(data) // 2
         if self._detector is not None:
-            return self._detect(data)
+            return self._detect(self._detector, data)
         begin = self._begin()
         self._samples += len(data) // 2
         return Reaction(begin=begin, audio=data)
@@ -224,9 +236,8 @@ class Server:
         self._items.append(f"item_{self._short}_{len(self._items) + 1}")
         return True
 
-    def _detect(self, pcm: bytes) -> Reaction:
-        assert self._detector is not None
-        turn = self._detector.hear(pcm)
+    def _detect(self, detector: Detector, pcm: bytes) -> Reaction:
+        turn = detector.hear(pcm)
         replies: list[str] = []
         begin = False
         if turn.start is not None:
@@ -248,14 +259,15 @@ class Server:
                 )
             )
             replies.extend(self._complete())
-        return Reaction(replies, begin, turn.pcm, finish=turn.end is not None)
+        return Reaction(
+            replies,
+            begin,
+            turn.pcm,
+            finish=turn.end is not None,
+            carried=len(pcm) // 2,
+        )
 
     def _commit(self, name: str | None) -> Reaction:
-        rest = b""
-        if self._detector is not None and self._detector.speaking:
-            rest = self._detector.drain()
-            self._samples += len(rest) // 2
-            self._detector = self._new_detector()
         seconds = self._samples / self.rate if self._open else 0.0
         # What rounds to the least that is asked for is enough.
         if not self._open or round(seconds, 3) < self._profile.least:
@@ -266,7 +278,8 @@ class Server:
             )
             code = self._profile.empty or "invalid_state"
             return self._refuse(code, said, name)
-        return Reaction(self._complete(), audio=rest, finish=True)
+        self._detector = self._new_detector()
+        return Reaction(self._complete(), finish=True)
 
     def _complete(self) -> list[str]:
         """Make an item of the open utterance; what is said of that."""
@@ -302,13 +315,16 @@ class Server:
         self._detector = self._new_detector()
         return Reaction((self._event("input_audio_buffer.cleared"),), drop=drop)
 
-    def _last(self) -> Reaction:
+    def _last(self, name: str | None) -> Reaction:
         """No more audio will come: what was not committed is an item, too."""
+        if not self._profile.done:
+            return self._unknown(DONE, name)
         if not self._open:
             return Reaction()
         return Reaction(self._complete(), finish=True)
 
     def _new_detector(self) -> Detector | None:
+        """It looks at what is written from now on."""
         match self._input.turn_detection:
             case ServerVad() as it:
                 return Detector(
@@ -316,10 +332,15 @@ class Server:
                     threshold=it.threshold,
                     padding=it.prefix_padding_ms / 1000,
                     silence=it.silence_duration_ms / 1000,
+                    begin=self._written,
                 )
             case SemanticVad():
                 return Detector(
-                    self.rate, threshold=0.5, padding=0.3, silence=_SEMANTIC
+                    self.rate,
+                    threshold=0.5,
+                    padding=0.3,
+                    silence=_SEMANTIC,
+                    begin=self._written,
                 )
         return None
 
@@ -332,7 +353,7 @@ class Server:
         return ()
 
     def _spoken(self, added: str, item: int) -> list[str]:
-        if not added and item not in self._committed:
+        if not added:
             return []
         more: dict[str, Any] = {}
         if self._include is not None and LOGPROBS in self._include:
@@ -344,8 +365,6 @@ class Server:
                 }
                 for token in re.findall(r"\s*\S+", added)
             ]
-        if not added:
-            return []
         return [
             self._event(
                 DELTA, item_id=self._items[item], content_index=0, delta=added, **more
@@ -381,22 +400,25 @@ class Server:
     def _misread(self, message: Malformed, name: str | None) -> Reaction:
         if not message.json:
             return self._refuse("invalid_json", "The event is not valid JSON.", name)
-        return self._unfit(message.reason, name)
+        return self._unfit(message.reason, name, "")
 
     def _unknown(self, kind: str, name: str | None) -> Reaction:
         said = f"Invalid value: '{kind[:100]}'."
         return self._refuse("invalid_value", said, name, "type")
 
-    def _unfit(self, reason: str, name: str | None) -> Reaction:
-        """Refuse what does not fit, by the words of the decoder."""
-        path = _PATH.search(reason)
-        param = path[1] if path else ""
-        field = _FIELD.search(reason)
-        if field is not None:
-            param = ".".join(filter(None, ["session", param, field[1]]))
-            said = f"Unknown parameter: '{param}'."
-            return self._refuse("unknown_parameter", said, name, param)
-        return self._refuse("invalid_value", reason, name, param or None)
+    def _unfit(self, reason: str, name: str | None, place: str) -> Reaction:
+        """Refuse what does not fit there, by the words of the decoder."""
+        path, field = _PATH.search(reason), _FIELD.search(reason)
+        parts = (place, path and path[1], field and field[2])
+        param = ".".join(filter(None, parts))
+        if field is None:
+            return self._refuse("invalid_value", reason, name, param or None)
+        if field[1] == "unknown":
+            code, said = "unknown_parameter", f"Unknown parameter: '{param}'."
+        else:
+            code = "missing_required_parameter"
+            said = f"Missing required parameter: '{param}'."
+        return self._refuse(code, said, name, param)
 
     def _refuse(
         self, code: str, said: str, name: str | None = None, param: str | None = None
@@ -420,6 +442,14 @@ class Server:
         name = f"event_{self._short}_{self._events}"
         event = {"type": kind, "event_id": name, **content}
         return msgspec.json.encode(event).decode()
+
+
+def _live(change: Input) -> bool:
+    """Whether a change names a model that leaves turns to its client."""
+    match change.transcription:
+        case Transcription(model=str(model)):
+            return model in _LIVE
+    return False
 
 
 def _named(frame: str) -> str | None:

@@ -6,27 +6,30 @@ Both shapes say the same; the beta one has all fields on one level, under other 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from pytest_realtime_asr.dialects.openai import g711
 from pytest_realtime_asr.dialects.openai.profile import Profile
 
 
-class Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+class Strict(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """Fields that are not there stay as they were; ``None`` takes back."""
 
 
-class Format(Strict):
+class Format(Strict, frozen=True):
     """How audio is written; ``rate`` is in Hz, and of PCM alone."""
 
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
-    rate: int | None = None
+    rate: Annotated[int, Meta(gt=0)] | None = None
 
 
-class Transcription(Strict):
+class Transcription(Strict, frozen=True):
     """Which model writes down, and what it is told beside the audio."""
 
     model: str | None = None
@@ -37,18 +40,21 @@ class Transcription(Strict):
     delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
 
 
-class ServerVad(Strict, tag_field="type", tag="server_vad"):
+_Time = Annotated[int, Meta(ge=0)]
+
+
+class ServerVad(Strict, frozen=True, tag_field="type", tag="server_vad"):
     """Turns end after so much silence; times are in ms."""
 
-    threshold: float = 0.5
-    prefix_padding_ms: int = 300
-    silence_duration_ms: int = 500
-    idle_timeout_ms: int | None = None
+    threshold: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    prefix_padding_ms: _Time = 300
+    silence_duration_ms: _Time = 500
+    idle_timeout_ms: _Time | None = None
     create_response: bool | None = None
     interrupt_response: bool | None = None
 
 
-class SemanticVad(Strict, tag_field="type", tag="semantic_vad"):
+class SemanticVad(Strict, frozen=True, tag_field="type", tag="semantic_vad"):
     """Turns end where the words sound complete."""
 
     eagerness: Literal["low", "medium", "high", "auto"] = "auto"
@@ -59,13 +65,14 @@ class SemanticVad(Strict, tag_field="type", tag="semantic_vad"):
 Detection = ServerVad | SemanticVad
 
 
-class NoiseReduction(Strict):
-    """Where the microphone is."""
+class NoiseReduction(Strict, frozen=True):
+    """Where the microphone is, or how much noise is taken away."""
 
-    type: Literal["near_field", "far_field"]
+    type: Literal["near_field", "far_field"] | None = None
+    strength: float | None = None
 
 
-class Input(Strict):
+class Input(Strict, frozen=True):
     """How audio comes in."""
 
     format: Format | UnsetType = UNSET
@@ -74,13 +81,13 @@ class Input(Strict):
     noise_reduction: NoiseReduction | UnsetType | None = UNSET
 
 
-class Sound(Strict):
+class Sound(Strict, frozen=True):
     """The audio of a session."""
 
     input: Input | UnsetType = UNSET
 
 
-class Session(Strict):
+class Session(Strict, frozen=True):
     """A transcription session in the general shape."""
 
     type: Literal["transcription"]
@@ -88,7 +95,7 @@ class Session(Strict):
     include: list[str] | UnsetType | None = UNSET
 
 
-class BetaSession(Strict):
+class BetaSession(Strict, frozen=True):
     """A transcription session in the beta shape."""
 
     input_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | UnsetType = UNSET
@@ -112,6 +119,7 @@ class BetaSession(Strict):
 
 
 PCM, PCMU, PCMA = "audio/pcm", "audio/pcmu", "audio/pcma"
+LAWS: Mapping[str, g711.Law] = {PCMU: g711.MU, PCMA: g711.A}
 LOGPROBS = "item.input_audio_transcription.logprobs"
 _GENERAL: dict[str, Any] = {"pcm16": PCM, "g711_ulaw": PCMU, "g711_alaw": PCMA}
 _BETA = {general: beta for beta, general in _GENERAL.items()}
@@ -120,9 +128,41 @@ _TRANSCRIPTION = ("language", "languages", "keywords", "prompt", "delay")
 _LONGEST = {"low": 8.0, "medium": 4.0, "high": 2.0, "auto": 4.0}  # s, by eagerness
 
 
-def laws() -> Mapping[str, g711.Law]:
-    """The law of each companded format."""
-    return {PCMU: g711.MU, PCMA: g711.A}
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How turns end and how audio is written, as an update of either shape has it."""
+
+    detection: Detection | None = None
+    format: Format | None = None
+
+    def changed(self, content: Mapping[str, object]) -> Setup:
+        """The same after an update; what cannot be read there changes nothing."""
+        audio = content.get("audio")
+        found = audio.get("input") if isinstance(audio, dict) else content
+        found = found if isinstance(found, dict) else {}
+        it = found.get("format")
+        if (name := found.get("input_audio_format")) is not None:
+            it = {"type": _GENERAL.get(str(name))}
+        turns = found.get("turn_detection", UNSET)
+        return Setup(
+            _or(turns, Detection | None, self.detection), _or(it, Format, self.format)
+        )
+
+    @property
+    def law(self) -> g711.Law | None:
+        """The law of its audio, ``None`` for PCM."""
+        return LAWS.get(self.format.type) if self.format is not None else None
+
+    def rate(self, default: int) -> int:
+        """The rate of its audio in Hz."""
+        return default if self.format is None else rate(self.format, default)
+
+
+def _or(value: object, kind: Any, otherwise: Any) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return otherwise
 
 
 def detection(value: object) -> Detection | None:
@@ -133,22 +173,29 @@ def detection(value: object) -> Detection | None:
         found: Detection | None = msgspec.convert(value, Detection | None)
         return found
     except msgspec.ValidationError as error:
-        raise ValueError(f"turn_detection: {error}") from None
+        raise ValueError(
+            f"turn_detection: {error}; there are server_vad and semantic_vad"
+        ) from None
 
 
 def audio_format(value: object, profile: Profile) -> Format:
     """A format as a user names it, or what the server prefers. Raises ValueError."""
     if value is None:
-        return Format("audio/pcm", profile.rates[0])
+        value = PCM
     if isinstance(value, str):
         value = {"type": _SHORT.get(value, value)}
     try:
         found = msgspec.convert(value, Format)
     except msgspec.ValidationError as error:
         raise ValueError(f"format: {error}; there are pcm, pcmu and pcma") from None
-    if found.type == PCM and found.rate is None:
-        return Format("audio/pcm", profile.rates[0])
-    return found
+    return complete(found, profile)
+
+
+def complete(it: Format, profile: Profile) -> Format:
+    """The format with its rate, where it has one that was not named."""
+    if it.type == PCM and it.rate is None:
+        return Format(PCM, profile.rates[0])
+    return it
 
 
 def rate(it: Format, default: int) -> int:
@@ -186,16 +233,21 @@ def written(
     user names is put on the highest level as it is.
     """
     rest = dict(options)
-    transcription = {"model": model or None}
+    transcription: dict[str, object] = {"model": model or None}
     for name in _TRANSCRIPTION:
         if name in rest:
-            transcription[name] = rest.pop(name)  # type: ignore[assignment]
+            transcription[name] = rest.pop(name)
     it = audio_format(rest.pop("format", None), profile)
     turns = msgspec.to_builtins(detection(rest.pop("turn_detection", None)))
     noise = rest.pop("noise_reduction", None)
     if isinstance(noise, str):
         noise = {"type": noise}
     if profile.beta:
+        if it.type == PCM and it.rate != profile.rates[0]:
+            raise ValueError(
+                f"format: the beta shape cannot say a rate of {it.rate} Hz; a server "
+                f"that has it is named by its profile, as rates={it.rate}"
+            )
         session: dict[str, Any] = {
             "input_audio_transcription": transcription,
             "turn_detection": turns,
@@ -215,32 +267,6 @@ def written(
     return {"type": "transcription", "audio": {"input": audio}} | rest
 
 
-def glance(
-    content: Mapping[str, object],
-) -> tuple[Detection | UnsetType | None, Format | UnsetType]:
-    """Turn detection and format as an update of either shape has them.
-
-    What cannot be read, and so is refused, is as if it were not there.
-    """
-    audio = content.get("audio")
-    found = audio.get("input") if isinstance(audio, dict) else content
-    found = found if isinstance(found, dict) else {}
-    turns: Detection | UnsetType | None = UNSET
-    it: Format | UnsetType = UNSET
-    name = found.get("input_audio_format")
-    general = _GENERAL.get(name) if isinstance(name, str) else None
-    try:
-        if "turn_detection" in found:
-            turns = msgspec.convert(found["turn_detection"], Detection | None)
-        if "format" in found:
-            it = msgspec.convert(found["format"], Format)
-        elif general is not None:
-            it = Format(general)
-    except msgspec.ValidationError:
-        pass
-    return turns, it
-
-
 def read(content: object, *, beta: bool) -> tuple[Input, list[str] | UnsetType | None]:
     """What an update changes, and its ``include``. Raises msgspec.ValidationError."""
     if beta:
@@ -251,11 +277,21 @@ def read(content: object, *, beta: bool) -> tuple[Input, list[str] | UnsetType |
     return (Input() if isinstance(found, UnsetType) else found), session.include
 
 
+def place(field: str, *, beta: bool) -> str:
+    """Where a session has a field of its input."""
+    if not beta:
+        return f"session.audio.input.{field}"
+    return f"session.{field if field == 'turn_detection' else f'input_audio_{field}'}"
+
+
 def shown(it: Input, include: list[str] | None, *, beta: bool) -> dict[str, Any]:
     """A whole session as the server tells it."""
     audio: dict[str, Any] = msgspec.to_builtins(it)
     for name in ("transcription", "turn_detection", "noise_reduction"):
         audio.setdefault(name, None)
+    if isinstance(it.turn_detection, Detection):  # with what it is by default
+        whole = msgspec.structs.asdict(it.turn_detection)
+        audio["turn_detection"] |= {k: v for k, v in whole.items() if v is not None}
     if not beta:
         return {
             "type": "transcription",

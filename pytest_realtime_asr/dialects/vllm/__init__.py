@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from pytest_realtime_asr.dialects import Caller, Dialect
+from pytest_realtime_asr.dialects import Caller, Dialect, Exercise
 from pytest_realtime_asr.dialects.vllm.events import (
     RATE,
     SHAPES,
@@ -30,9 +30,10 @@ class _VLLM:
     name = "vllm"
     rate = RATE
     path = "/v1/realtime"
-    profiles: Sequence[str] = ()
+    profiles: Mapping[str, str] = {}
     requirements = REQUIREMENTS
     misuses = MISUSES
+    exercises: tuple[Exercise, ...] = ()
     table = TABLE
     start = START
 

@@ -5,12 +5,12 @@ Where a row holds several frames, each of them is one case of the same misuse.
 
 from __future__ import annotations
 
+from pytest_realtime_asr import universal
 from pytest_realtime_asr.dialects import Misuse
 from pytest_realtime_asr.dialects.vllm.events import APPEND, UPDATE
 
 _COMMIT = "input_audio_buffer.commit"
 PATH = "/home/somebody/secret/key.pem"  # of nobody
-_DEEP = 100_000  # levels; a reader that recurses has a thousand or so
 
 
 def _append(audio: str) -> str:
@@ -18,33 +18,8 @@ def _append(audio: str) -> str:
 
 
 MISUSES: tuple[Misuse, ...] = (
-    Misuse(
-        "bad-json",
-        "text that is no JSON",
-        ('{"type": "session.update", ', "", "hello"),
-    ),
-    Misuse(
-        "no-object",
-        "JSON that is no object",
-        ("[]", '"session.update"', "5", "null"),
-    ),
-    Misuse(
-        "deep-json",
-        "JSON that is nested 100,000 levels deep",
-        (f'{{"type":"no.such.event","a":{"[" * _DEEP}{"]" * _DEEP}}}',),
-    ),
-    Misuse(
-        "duplicate-keys",
-        "JSON that names its type twice",
-        ('{"type":"no.such.event","type":"no.such.event"}',),
-    ),
-    Misuse(
-        "not-a-number",
-        "NaN and Infinity, which JSON does not have",
-        (
-            '{"type":"no.such.event","a":NaN}',
-            '{"type":"no.such.event","a":-Infinity}',
-        ),
+    *universal.misuses(
+        "bad-json", "no-object", "deep-json", "duplicate-keys", "not-a-number"
     ),
     Misuse(
         "lone-surrogates",
@@ -54,12 +29,7 @@ MISUSES: tuple[Misuse, ...] = (
             f'{{"type":"{UPDATE}","model":"\\udfff"}}',
         ),
     ),
-    Misuse(
-        "no-type",
-        "events without a type, and with one that is no text",
-        ("{}", '{"audio":"AAA="}', '{"type":5}', '{"type":null}'),
-    ),
-    Misuse("unknown-event", "an event that no protocol has", ('{"type":"no.such"}',)),
+    *universal.misuses("no-type", "unknown-event"),
     Misuse(
         "foreign-events",
         "events of OpenAI's protocol",
@@ -126,11 +96,5 @@ MISUSES: tuple[Misuse, ...] = (
         (_append("AAAA"),),
         speaking=True,
     ),
-    Misuse(
-        "unknown-event-amid-speech",
-        "an event that no protocol has, in the middle of an utterance",
-        ('{"type":"no.such"}',),
-        speaking=True,
-    ),
-    Misuse("binary", "a binary frame", (b"\0\1" * 800,)),
+    *universal.misuses("unknown-event-amid-speech", "binary"),
 )

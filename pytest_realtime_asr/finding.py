@@ -1,0 +1,81 @@
+"""Which dialect a server speaks, by what it says first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from pytest_realtime_asr import dialects, probe
+from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.trace import Record, Sender, clean
+from pytest_realtime_asr.transport import Access, Unreachable
+
+SHOWN = 80  # characters of what a server said that are shown
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """The dialect of a server and the ``reason``, or why there is none.
+
+    ``lost`` is empty where there is a ``dialect``.
+    """
+
+    dialect: str = ""
+    reason: str = ""
+    lost: str = ""
+
+
+def ways(access: Callable[[Dialect], Access]) -> list[Access]:
+    """How the installed dialects ask for a session, each way once."""
+    found: dict[object, Access] = {}
+    for name in dialects.installed():
+        way = access(dialects.load(name))
+        found.setdefault((way.target.websocket, *sorted(way.headers.items())), way)
+    return list(found.values())
+
+
+async def find(asked: Iterable[Access], secrets: Iterable[str]) -> Finding:
+    """Open a session in each of these ways until the server says something known.
+
+    Mostly the first is enough. A server that takes a session and is silent is not asked
+    on the same path again. The ``secrets`` are in nothing that is found.
+    """
+    silent: set[str] = set()
+    came: list[str] = []
+    for access in asked:
+        where = access.target.shown
+        if where in silent:
+            continue
+        try:
+            frame = await probe.greeting(access)
+        except Unreachable as error:
+            came.append(str(error))
+            continue
+        if frame is None:
+            silent.add(where)
+            came.append(f"{where}: it said nothing within {probe.GREETING:g} s")
+            continue
+        record = _first(frame)
+        names = dialects.greeted(record)
+        if len(names) == 1:
+            said = dialects.load(names[0]).parse(record).move
+            return Finding(names[0], f"it said {said} first")
+        meant = f"as {' and '.join(names)} do" if names else "as no dialect does"
+        shown = clean(str(frame), secrets)[:SHOWN]
+        came.append(f"{where}: it said {shown!r} first, {meant}")
+    told = clean("; ".join(dict.fromkeys(came)), secrets)
+    return Finding(lost=f"{told}; {name_it()}")
+
+
+def name_it() -> str:
+    """What to do where the dialect is not known."""
+    return (
+        "name the dialect with --realtime-dialect=NAME (realtime_dialect in the ini "
+        f"file, REALTIME_DIALECT); there are: {', '.join(dialects.installed())}"
+    )
+
+
+def _first(frame: str | bytes) -> Record:
+    if isinstance(frame, bytes):
+        return Record(Sender.SERVER, 0, data=frame)
+    return Record(Sender.SERVER, 0, frame)

@@ -1,0 +1,711 @@
+"""Dialects as a user has them: found, named, with a profile, or installed by others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from servers import closed, faking, plain, serving
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from plugin.conftest import SOON, Faking, Project
+from pytest_realtime_asr import dialects, probe
+from pytest_realtime_asr.fake.process import FakeServer
+
+FOUND = "vllm (auto: it said session.created first)"
+AUTO = "-orealtime_dialect=auto"
+NAME_IT = (
+    "name the dialect with --realtime-dialect=NAME (realtime_dialect in the ini file, "
+    "REALTIME_DIALECT); there are: openai, openai-beta, vllm"
+)
+SPEAK = """
+def test_first(realtime, corpus):
+    assert realtime.transcribe(corpus["turn-right"]).text == "turn right and stop"
+
+def test_second(realtime, corpus):
+    assert realtime.transcribe(corpus["turn-right"]).text == "turn right and stop"
+"""
+
+
+class Site:
+    """Answers as a server does that has one model; ``opened`` counts its sessions."""
+
+    def __init__(self, *said: str) -> None:
+        self.said = said
+        self.opened = 0
+
+    def __call__(self, request: Request) -> Response | None:
+        if request.path == "/v1/models":
+            return plain(200, b'{"data":[{"id":"m"}]}')
+        if request.path in ("/health", "/version"):
+            return plain(404)
+        self.opened += 1
+        return None
+
+    async def talk(self, connection: ServerConnection) -> None:
+        for frame in self.said:
+            await connection.send(frame)
+        await connection.wait_closed()
+
+
+@contextmanager
+def site(*said: str) -> Iterator[tuple[str, Site]]:
+    """A server that says these frames first, and nothing more."""
+    it = Site(*said)
+    with serving(it.talk, answer=it) as url:
+        yield url, it
+
+
+def refused(result: pytest.RunResult, said: str) -> None:
+    """The run was refused by one clear line."""
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    lines = [line for line in result.errlines if line.startswith("ERROR")]
+    assert lines == [f"ERROR: {said}"]
+    result.stderr.no_fnmatch_line("*Traceback*")
+
+
+# Found
+
+
+def test_the_dialect_is_found_once_and_told(project: Project) -> None:
+    project.write(SPEAK)
+    with faking() as (url, fake):
+        reports = ("--junitxml=out.xml", "--realtime-report=out.jsonl")
+        result = project.run(AUTO, *reports, target=url)
+        traces = fake.traces()
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines([f"realtime: ws://*, {FOUND}, model fake, *"])
+    assert len(traces) == 1 + 2
+    reason = FOUND.partition("(")[2].rstrip(")")
+    for properties in project.properties().values():
+        assert properties["realtime.dialect"] == "vllm"
+        assert properties["realtime.dialect_found"] == reason
+    assert {(row["dialect"], row["dialect_found"]) for row in project.rows()} == {
+        ("vllm", reason)
+    }
+
+
+def test_the_suite_of_the_dialect_is_found(project: Project, faulty: Faking) -> None:
+    report = "--realtime-report=conformance:out.json"
+    asked = ("--realtime-conformance", "-k", "first-event", report)
+    result = project.run(AUTO, *asked, target=faulty())
+    assert result.parseoutcomes()["passed"] == 1
+    result.stdout.fnmatch_lines([f"ws://*, {FOUND}, model fake, version *"])
+    server = json.loads((project.path / "out.json").read_text())["server"]
+    assert f"{server['dialect']} ({server['found']})" == FOUND
+
+
+@pytest.mark.slow
+def test_workers_are_told(project: Project) -> None:
+    project.write(SPEAK)
+    with faking() as (url, fake):
+        # The suite is collected, and by all workers alike; what is run are the tests.
+        asked = (AUTO, "--realtime-conformance", "-n2", "--realtime-report=out.jsonl")
+        only = ("test_it.py", "-k", "test_first or test_second")
+        result = project.run(*asked, *only, target=url, apart=True)
+        traces = fake.traces()
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines([f"realtime: *{FOUND}*"])
+    assert len(traces) == 1 + 2
+    assert all(row["dialect_found"] for row in project.rows())
+
+
+def test_who_asks_for_nothing_connects_nowhere(project: Project) -> None:
+    project.write("def test_plain(corpus): pass")
+    with site() as (url, it):
+        for ini in ("", f"realtime_target = {url}"):
+            project.ini(ini)
+            project.run(AUTO, target=None).assert_outcomes(passed=1)
+        project.write(SPEAK)
+        project.run(AUTO, "--collect-only", target=None).assert_outcomes()
+        project.run(AUTO, "--collect-only", target=url).assert_outcomes()
+    assert it.opened == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ((), "it said nothing within 0.2 s"),
+        (
+            ('{"type":"hello","to":"you"}',),
+            """it said '{"type":"hello","to":"you"}' first, as no dialect does""",
+        ),
+    ],
+)
+def test_a_server_that_shows_no_dialect(
+    project: Project, monkeypatch: pytest.MonkeyPatch, said: tuple[str, ...], told: str
+) -> None:
+    monkeypatch.setattr(probe, "GREETING", 0.2)
+    project.write(SPEAK)
+    with site(*said) as (url, it):
+        result = project.run(AUTO, target=url)
+    result.assert_outcomes(errors=2)
+    line = f"ws://*: {told}; {NAME_IT}"
+    result.stdout.fnmatch_lines([f"realtime: {line}, corpus *"])
+    result.stdout.fnmatch_lines([f"realtime target: {line}"] * 2)
+    # Silence is not cured by another header; another first word may be.
+    assert it.opened == (2 if said else 1) + bool(said)
+
+
+def test_a_server_that_is_not_there(project: Project) -> None:
+    project.write(SPEAK)
+    asked = ("--realtime-conformance", "test_it.py", "--realtime-report=conformance:o")
+    with closed() as port:
+        result = project.run(AUTO, *asked, target=f"127.0.0.1:{port}")
+    # The suite of a dialect that nobody knows is one test, which fails as the others.
+    result.assert_outcomes(failed=1, errors=3)
+    said = "*: cannot connect: Connection refused; is the server running there?"
+    result.stdout.fnmatch_lines([f"realtime: {said}, corpus *"])
+    result.stdout.fnmatch_lines([f"dialect ?MUST? missing: realtime target: {said}"])
+    (found,) = json.loads((project.path / "o").read_text())["requirements"]
+    assert (found["id"], found["status"]) == ("dialect", "missing")
+
+
+def test_what_sends_nothing_finds_nothing(project: Project) -> None:
+    with site() as (url, it):
+        plan = (AUTO, "--realtime-conformance", "--realtime-plan")
+        said = (
+            f"--realtime-plan sends nothing, so that no dialect can be found, {NAME_IT}"
+        )
+        refused(project.run(*plan, target=url), said)
+        listed = project.run(AUTO, "--realtime-list=requirements", target=url)
+    assert it.opened == 0
+    listed.stdout.fnmatch_lines(["*requirements of openai", "*requirements of vllm"])
+    project.run(*plan, target="fake").stdout.fnmatch_lines(["*: vllm, newest: *"])
+
+
+# Named
+
+
+def test_where_a_fixture_alone_names_the_server(
+    project: Project, faulty: Faking
+) -> None:
+    (project.path / "conftest.py").write_text(
+        f"""
+import pytest
+
+@pytest.fixture(scope="session")
+def realtime_target():
+    return {faulty()!r}
+"""
+    )
+    project.write(SPEAK)
+    said = (
+        "test_it.py::test_first: its server comes from the fixture realtime_target "
+        f"(conftest.py:4), and is not asked for its dialect; {NAME_IT}; of a single "
+        "test, @pytest.mark.realtime(dialect=NAME) names it"
+    )
+    refused(project.run(AUTO, target=None), said)
+    said = (
+        "--realtime-conformance: there is no target whose dialect could be found; pass "
+        "--realtime-target=URL or, where the fixture realtime_target gives it, "
+        f"{NAME_IT}"
+    )
+    refused(project.run(AUTO, "--realtime-conformance", target=None), said)
+    project.run(target=None).assert_outcomes(passed=2)
+    project.write(f"pytestmark = pytest.mark.realtime(dialect='vllm')\n{SPEAK}")
+    project.run(AUTO, target=None).assert_outcomes(passed=2)
+
+
+def test_an_own_server_of_a_fixture_speaks_its_default(project: Project) -> None:
+    (project.path / "conftest.py").write_text(
+        """
+import pytest
+
+@pytest.fixture(scope="session")
+def realtime_target(pytestconfig):
+    return "fake" if pytestconfig.getini("realtime_target") else ""
+"""
+    )
+    project.ini("realtime_target = http://127.0.0.1:1")
+    project.write(
+        """
+def test_default(realtime):
+    assert realtime.dialect == "vllm"
+
+@pytest.mark.realtime(dialect="openai")
+def test_other(realtime, corpus):
+    assert realtime.transcribe(corpus["turn-right"]).trace.dialect == "openai"
+"""
+    )
+    result = project.run(AUTO, f"--realtime-fake={' '.join(SOON)}", target=None)
+    result.assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("warmup", [0, 1])
+def test_a_server_of_another_dialect(project: Project, warmup: int) -> None:
+    project.write(SPEAK)
+    with faking() as (url, fake):
+        named = ("--realtime-dialect=openai", f"--realtime-warmup={warmup}")
+        result = project.run(*named, target=url)
+        traces = fake.traces()
+    outcomes = {"errors": 2} if warmup else {"errors": 1, "failed": 1}
+    result.assert_outcomes(**outcomes)
+    said = (
+        "*ws://127.0.0.1:*/v1/realtime does not speak openai: it said session.created "
+        "first, as a server of vllm does; --realtime-dialect=vllm would fit"
+    )
+    result.stdout.fnmatch_lines([said, said])
+    assert len(traces) == 1
+
+
+# Profiles
+
+
+def test_a_profile_in_the_ini_file(project: Project) -> None:
+    project.write(
+        """
+def test_it(realtime):
+    print("dialect:", realtime.dialect, realtime.plan.caller.rate)
+"""
+    )
+    words = "sglang rates=16000 least=0.2"
+    project.ini(f"realtime_profile = {words}")
+    result = project.run(AUTO, "-s", target="fake")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines([f"*dialect: openai:{words} 16000*"])
+    result.stdout.fnmatch_lines([f"realtime: *, openai:{words}, model scripted, *"])
+
+
+def test_profiles_are_listed(project: Project) -> None:
+    listed = project.run(AUTO, "--realtime-list=dialects", target=None)
+    listed.stdout.fnmatch_lines(
+        [
+            "openai  /v1/realtime, 24000 Hz",
+            "    openai  the default",
+            "    azure  key=api-key",
+            "openai-beta  /v1/realtime, 24000 Hz",
+            "    riva  rates=16000 companded=no vad=no *",
+            "vllm  /v1/realtime, 16000 Hz",
+        ]
+    )
+
+
+THERE = "there are: openai: openai, azure, sglang, localai; openai-beta: beta, *"
+
+
+@pytest.mark.parametrize(
+    ("words", "dialect", "said"),
+    [
+        ("klingon", "auto", f"no dialect has a profile 'klingon'; {THERE}"),
+        ("sglang", "vllm", f"vllm has no profile 'sglang'; {THERE}"),
+        ("riva", "openai", f"openai has no profile 'riva'; {THERE}"),
+        ("azure", "openai:sglang", "the dialect openai:sglang names a profile already"),
+        ("azure", "klingon", "unknown dialect 'klingon'; installed are: openai, *"),
+        ("sglang cost=1", "auto", "*'cost=1' is no capability; there are: *rates, *"),
+        ("sglang vad=perhaps", "auto", "*'vad=perhaps' cannot be read; *"),
+    ],
+)
+def test_wrong_profiles(project: Project, words: str, dialect: str, said: str) -> None:
+    given = (f"--realtime-profile={words}", f"--realtime-dialect={dialect}")
+    result = project.run(*given, target=None)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --realtime-profile: {said}"])
+
+
+def test_the_key_goes_as_the_profile_wants_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, token = "hush-hush-hush", "whisper-whisper"
+    monkeypatch.setenv("REALTIME_API_KEY", key)
+    project.write(SPEAK)
+    with FakeServer(
+        ["--fault", "shows-key", *SOON], dialect="openai:azure", key=key
+    ) as it:
+        asked = ("--realtime-profile=azure", "--realtime-report=out.jsonl")
+        reported = ("--junitxml=out.xml", "--realtime-rules=off", "-v")
+        target = f"{it.url}/?api_key={token}"
+        result = project.run(AUTO, *asked, *reported, target=target)
+        result.assert_outcomes(passed=2)
+        assert len(it.traces()) == 2
+    files = [p.read_text() for p in project.path.rglob("out.*")]
+    for text in (result.stdout.str(), result.stderr.str(), *files):
+        assert key not in text
+        assert token not in text
+
+
+# Session options
+
+
+OPTIONS = '--realtime-session-options={"turn_detection":"often"}'
+UNFIT = "the session options do not fit the dialect openai: turn_detection: *"
+
+
+@pytest.mark.parametrize("named", ["openai", "auto"])
+def test_options_that_do_not_fit(project: Project, named: str) -> None:
+    project.write(SPEAK)
+    with faking(dialect=dialects.load("openai")) as (url, fake):
+        given = (OPTIONS, f"--realtime-dialect={named}", "-q")
+        result = project.run(*given, target=url)
+        assert len(fake.traces()) == (named == "auto")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --realtime-session-options: {UNFIT}"])
+
+
+def test_options_of_a_test_that_do_not_fit(project: Project) -> None:
+    project.write(
+        """
+@pytest.fixture(scope="session")
+def realtime_session_options():
+    return {"turn_detection": "often"}
+
+def test_it(realtime): pass
+"""
+    )
+    project.write(
+        """
+def test_it(realtime, corpus):
+    with realtime.connect(options={"turn_detection": "often"}):
+        pass
+""",
+        name="test_own",
+    )
+    with faking(dialect=dialects.load("openai")) as (url, fake):
+        result = project.run("--realtime-dialect=openai", target=url)
+        assert not fake.traces()
+    result.assert_outcomes(errors=1, failed=1)
+    result.stdout.fnmatch_lines([f"*{UNFIT}", f"*OptionsError: {UNFIT}"])
+
+
+# The same tests on every kind of server
+
+TESTS = """
+def test_one(realtime, corpus):
+    take = realtime.transcribe(corpus["turn-right"])
+    assert "right" in take.text
+    assert take.partials[-1] == take.text
+    assert not take.violations
+
+@pytest.mark.asyncio
+async def test_session(realtime_session, corpus):
+    first = await realtime_session.transcribe(corpus["turn-right"])
+    again = await realtime_session.transcribe(corpus["open-door"])
+    assert first.text != again.text
+    await realtime_session.send_raw("no json")
+    await realtime_session.expect("error")
+
+@pytest.mark.realtime(pace=1)
+@pytest.mark.latency_budget("final_from_commit", max="8s")
+def test_budget(realtime, corpus):
+    realtime.transcribe(corpus["bit"])
+
+@pytest.mark.wer_threshold(0.5)
+def test_words(realtime, corpus):
+    realtime.transcribe([corpus["turn-right"], corpus["open-door"]], concurrency=2)
+"""
+TURNS = """
+@pytest.fixture(scope="session")
+def realtime_session_options():
+    return {"turn_detection": {"type": "server_vad", "silence_duration_ms": 200}}
+
+@pytest.mark.wer_threshold(0.5)
+def test_turns(realtime, corpus):
+    take = realtime.transcribe(corpus["turn-right"])
+    assert take.timeline.endpoints
+"""
+KINDS = [pytest.param("vllm", False, id="vllm")]
+KINDS += [pytest.param(name, True, id=name) for name in ("openai", "openai-beta")]
+PROFILES = {"sglang": "openai", "azure": "openai", "localai": "openai"}
+PROFILES |= {"speaches": "openai-beta", "riva": "openai-beta"}
+UNTURNED = ("sglang", "riva")  # they do not detect turns
+
+
+def passes(project: Project, corpora: Iterable[str], turns: bool, *words: str) -> None:
+    """The tests of a project pass with these options, as they are."""
+    project.write(TESTS)
+    if turns:
+        project.write(TURNS, name="test_turns")
+    given = [f"--realtime-corpus={each}" for each in corpora]
+    project.run(*given, *words, target=None).assert_outcomes(passed=4 + turns)
+
+
+@pytest.mark.parametrize(("name", "turns"), KINDS)
+def test_the_same_tests_pass_in_every_dialect(
+    project: Project, clips: str, bits: str, name: str, turns: bool
+) -> None:
+    fake = ("--realtime-target=fake", f"--realtime-fake={' '.join(SOON)}")
+    passes(project, (clips, bits), turns, f"--realtime-dialect={name}", *fake)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_same_tests_pass_with_every_profile(
+    project: Project, clips: str, bits: str, name: str
+) -> None:
+    dialect = dialects.load(f"{PROFILES[name]}:{name}")
+    with faking(dialect=dialect, models=("m",), word_delay=0.01) as (url, _):
+        words = (AUTO, f"--realtime-profile={name}", f"--realtime-target={url}")
+        passes(project, (clips, bits), name not in UNTURNED, *words)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "turns"), KINDS)
+def test_the_same_tests_pass_with_a_recogniser(
+    project: Project, clips: str, bits: str, name: str, turns: bool
+) -> None:
+    pytest.importorskip("pocketsphinx")
+    words = (f"--realtime-dialect={name}", "-orealtime_pace=8")
+    passes(project, (clips, bits), turns, "--realtime-target=reference", *words)
+
+
+# A dialect of somebody else
+
+PARROT = '''
+"""A protocol with binary audio, whose texts replace the one before."""
+
+import json
+from dataclasses import dataclass
+
+from pytest_realtime_asr.dialects import Reaction
+from pytest_realtime_asr.rules import Level, Requirement, each, order
+from pytest_realtime_asr.timeline import Commit, Final, Heard, Partial, Refusal
+from pytest_realtime_asr.trace import Sender
+
+TABLE = {
+    Sender.CLIENT: {
+        "idle": {"audio": ("hearing",)},
+        "hearing": {"audio": ("hearing",), "Flush": ("ending",)},
+    },
+    Sender.SERVER: {
+        "fresh": {"Hello": ("idle",)},
+        "hearing": {"Guess": ("hearing",)},
+        "ending": {"Guess": ("ending",), "Text": ("idle",)},
+    },
+}
+
+
+@dataclass
+class Said:
+    move: str
+    content: dict
+
+
+def parse(record):
+    if record.data is not None:
+        return Said("audio", {})
+    try:
+        content = json.loads(record.text)
+        return Said(content["type"], content)
+    except (ValueError, KeyError, TypeError):
+        return Said("nonsense", {})
+
+
+class Reader:
+    def __init__(self):
+        self.ready = None
+        self.session = ""
+        self.item = self.told = self.samples = 0
+        self.text = ""
+
+    def step(self, record, message):
+        due, woke = record.due or record.at, record.woke or record.at
+        match message.move:
+            case "Hello":
+                self.ready, self.session = record.at, message.content["id"]
+            case "audio":
+                span = record.span
+                added = span.stop - span.start if span else len(record.data) // 2
+                self.samples += added
+                size = 2 * added
+                return [Heard(self.item, self.samples, due, woke, record.at, size)]
+            case "Flush":
+                self.item, self.samples = self.item + 1, 0
+                return [Commit(self.item - 1, due, woke, record.at)]
+            case "Guess":
+                text, before = message.content["text"], self.text
+                kept = 0
+                while before[kept : kept + 1] == text[kept : kept + 1] != "":
+                    kept += 1
+                self.text = text
+                return [Partial(self.told, record.at, kept, text[kept:])]
+            case "Text":
+                self.told, self.text = self.told + 1, ""
+                return [Final(self.told - 1, record.at, message.content["text"])]
+            case "Oops":
+                return [Refusal(record.at, "oops", message.content["text"])]
+        return []
+
+
+class Caller:
+    rate, binary, tail = 16_000, True, 0.0
+
+    def configure(self):
+        return ()
+
+    def begin(self):
+        return ()
+
+    def append(self, pcm):
+        return pcm
+
+    def finish(self):
+        return (json.dumps({"type": "Flush"}),)
+
+
+class Server:
+    rate = 16_000
+
+    def __init__(self):
+        self.open_ = False
+        self.texts = {}
+
+    def open(self, session, created):
+        return (json.dumps({"type": "Hello", "id": session}),)
+
+    def hear(self, frame):
+        if isinstance(frame, bytes):
+            begin, self.open_ = not self.open_, True
+            return Reaction(begin=begin, audio=frame)
+        if "Flush" in frame and self.open_:
+            self.open_ = False
+            return Reaction(finish=True)
+        return Reaction(replies=(json.dumps({"type": "Oops", "text": frame}),))
+
+    def expire(self):
+        return Reaction(close=1001)
+
+    def partial(self, added, item):
+        # Its last word is a guess, which the next text replaces.
+        self.texts[item] = self.texts.get(item, "") + added
+        return (json.dumps({"type": "Guess", "text": self.texts[item] + "?"}),)
+
+    def final(self, text, usage, item):
+        return (json.dumps({"type": "Text", "text": text}),)
+
+
+class Parrot:
+    name, rate, path = "parrot", 16_000, "/parrot"
+    profiles, misuses, exercises, table, start = {}, (), (), TABLE, "fresh"
+    requirements = tuple(
+        Requirement(
+            id=id,
+            title="Each event comes in its turn.",
+            level=Level.MUST,
+            clause="the table",
+            judge=each(order(TABLE, start="fresh")),
+            blames=blames,
+            passive=True,
+        )
+        for id, blames in (("turns", Sender.SERVER), ("our-turns", Sender.CLIENT))
+    )
+
+    parse = staticmethod(parse)
+
+    def reader(self):
+        return Reader()
+
+    def query(self, model):
+        return ""
+
+    def headers(self, key):
+        return {"X-Parrot": key} if key else {}
+
+    def greets(self, record):
+        return parse(record).move == "Hello"
+
+    def caller(self, model, options):
+        return Caller()
+
+    def server(self, models, *, limit=3600.0):
+        return Server()
+
+    def profiled(self, words):
+        raise ValueError("it has no profiles")
+
+
+PARROT = Parrot()
+'''
+HEARD = """
+def test_one(realtime, corpus):
+    take = realtime.transcribe(corpus["turn-right"])
+    assert take.text == "turn right and stop"
+    assert take.partials == (
+        "turn?", "turn right?", "turn right and?", "turn right and stop?", take.text
+    )
+    assert take.metrics["first_partial_from_audio"] is not None
+    assert take.counts.seconds == pytest.approx(corpus["turn-right"].duration, abs=0.1)
+    sent = [each for each in take.trace.records if each.span]
+    assert len(sent) > 5
+    assert {(each.data, each.text) for each in sent} == {(b"", None)}
+
+def test_session(realtime_session, corpus):
+    first = realtime_session.transcribe(corpus["turn-right"])
+    again = realtime_session.transcribe(corpus["open-door"])
+    assert (first.text, again.text) == ("turn right and stop", "open the front door")
+    realtime_session.send_raw("hello?")
+    realtime_session.expect("Oops")
+
+@pytest.mark.realtime(pace=1)
+@pytest.mark.latency_budget("final_from_commit", max="8s")
+def test_budget(realtime, corpus):
+    realtime.transcribe(corpus["bit"])
+
+@pytest.mark.wer_threshold(0)
+def test_words(realtime, corpus):
+    realtime.transcribe([corpus["turn-right"], corpus["open-door"]], concurrency=2)
+
+def test_client(fake_server, corpus):
+    assert fake_server(dialect="parrot").violations() == ()
+"""
+
+
+@pytest.fixture
+def parrot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installs the dialect ``parrot`` for processes that are started from now on."""
+    (tmp_path / "parrot.py").write_text(PARROT)
+    info = tmp_path / "parrot-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: parrot\nVersion: 1.0\n"
+    )
+    entry = f"[{dialects.GROUP}]\nparrot = parrot:PARROT\n"
+    (info / "entry_points.txt").write_text(entry)
+    before = os.environ.get("PYTHONPATH")
+    path = os.pathsep.join(filter(None, [str(tmp_path), before]))
+    monkeypatch.setenv("PYTHONPATH", path)
+
+
+@pytest.mark.usefixtures("parrot")
+def test_a_dialect_of_somebody_else(project: Project, clips: str, bits: str) -> None:
+    project.write(HEARD)
+    given = [f"--realtime-corpus={each}" for each in (clips, bits)]
+    given += ["--realtime-dialect=parrot", f"--realtime-fake={' '.join(SOON)}"]
+    result = project.run(*given, "--junitxml=out.xml", target="fake", apart=True)
+    result.assert_outcomes(passed=5)
+    assert project.properties()["test_one"]["realtime.dialect"] == "parrot"
+
+
+@pytest.mark.usefixtures("parrot")
+def test_a_broken_server_of_that_dialect(project: Project, clips: str) -> None:
+    project.write(SPEAK)
+    command = (
+        "-m",
+        "pytest_realtime_asr",
+        "fake",
+        "--port",
+        "0",
+        "--dialect",
+        "parrot",
+    )
+    fault = ("--fault", "two-finals", "--corpus", clips, "--lifeline")
+    with subprocess.Popen(
+        [sys.executable, *command, *fault, *SOON],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdin is not None
+        url = server.stdout.readline().strip()
+        result = project.run(AUTO, f"--realtime-corpus={clips}", target=url, apart=True)
+        server.stdin.close()
+    result.assert_outcomes(failed=2)
+    found = "parrot (auto: it said Hello first)"
+    result.stdout.fnmatch_lines([f"realtime: ws://*/parrot, {found}, *"])
+    result.stdout.fnmatch_lines(["rule turns ?MUST?: Text came out of turn*"])
