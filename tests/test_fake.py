@@ -126,7 +126,7 @@ CHECKS: dict[str, Callable[[Live], bool]] = {
     "bad-usage": lambda live: '"prompt_tokens":-1' in said(live.trace)[-1],
     "echo": lambda live: final(live, 0) == TEXT and final(live, 1) == f"{TEXT} {TEXT}",
     "no-json": lambda live: said(live.trace)[1] == "this is {no JSON",
-    "novelty": lambda live: said(live.trace)[1] == '{"type":"transcription.novelty"}',
+    "novelty": lambda live: said(live.trace)[1] == '{"type":"session.novelty"}',
     "flood": lambda live: live.trace.end.how is Ending.LIMIT,
     "close": lambda live: live.trace.end.code == 1011,
     "reset": lambda live: live.trace.end.how is Ending.BROKEN,
