@@ -460,9 +460,14 @@ def yardsticks(evidence: Evidence) -> dict[str, Yardstick]:
 
 
 def usable(utterance: Utterance, text: str) -> bool:
-    """Whether the server recognises a clip well enough that its text tells anything."""
+    """Whether a clip is recognised so well, and so long, that its text tells anything.
+
+    Digits may be written as one number, and then are one word.
+    """
     errors = words(utterance.text, text, language=utterance.language).errors
-    return errors.rate is not None and errors.rate <= USABLE
+    alone = Yardstick(utterance, text, (text,), noise=0)
+    well = errors.rate is not None and errors.rate <= USABLE
+    return well and alone.tells(alone.words)
 
 
 _NO_USE = Undecided(

@@ -389,6 +389,12 @@ def test_a_clip_that_is_not_recognised_is_of_no_use(text: str, useful: bool) -> 
     assert not judges.usable(SILENCE, text)
 
 
+def test_a_clip_of_which_the_words_are_one_number_is_of_no_use() -> None:
+    digits = replace(FIRST, text="four two seven one")
+    assert not judges.usable(digits, digits.text)
+    assert judges.usable(FIRST, FIRST.text)
+
+
 @pytest.mark.parametrize(
     ("text", "repeats", "useful"),
     [

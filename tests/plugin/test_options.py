@@ -68,7 +68,7 @@ def test_it(realtime, corpus):
         ("header=X=NO_SUCH", "*--realtime-header: the header X names *not set; *"),
         ("report=out.doc", "*--realtime-report: *there is: *jsonl*conformance*"),
         ("level=all", "*--realtime-level: 'all'; there are must, should and info"),
-        ("suite=mine", "*--realtime-suite: 'mine' is no suite; there is: vllm-*"),
+        ("suite=mine", "*--realtime-suite: 'mine' is no suite; there is: *vllm-*"),
         ("known-failures=no.toml", "*--realtime-known-failures: *no.toml*"),
         ("server-version=new", "*--realtime-server-version: 'new' is no version*"),
         ("allow=all", "*--realtime-allow: 'all'; there are heavy and disruptive*"),
