@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_realtime_asr.audio import Audio as Audio
+    from pytest_realtime_asr.budgets import UndecidedWarning as UndecidedWarning
     from pytest_realtime_asr.corpus import Corpus as Corpus
     from pytest_realtime_asr.corpus import Utterance as Utterance
     from pytest_realtime_asr.corpus import Word as Word
     from pytest_realtime_asr.fake.process import FakeServer as FakeServer
     from pytest_realtime_asr.ledger import Transcription as Transcription
+    from pytest_realtime_asr.ledger import keyword_recall as keyword_recall
+    from pytest_realtime_asr.parity import Parity as Parity
     from pytest_realtime_asr.realtime import AsyncSession as AsyncSession
     from pytest_realtime_asr.realtime import Realtime as Realtime
     from pytest_realtime_asr.realtime import Session as Session
@@ -29,13 +32,16 @@ _HOMES = {
     "Corpus": "corpus.Corpus",
     "FakeServer": "fake.process.FakeServer",
     "Lost": "session.Lost",
+    "Parity": "parity.Parity",
     "Realtime": "realtime.Realtime",
     "Session": "realtime.Session",
     "Timeline": "timeline.Timeline",
     "Trace": "trace.Trace",
     "Transcription": "ledger.Transcription",
+    "UndecidedWarning": "budgets.UndecidedWarning",
     "Utterance": "corpus.Utterance",
     "Word": "corpus.Word",
+    "keyword_recall": "ledger.keyword_recall",
 }
 
 __all__ = sorted(_HOMES)

@@ -207,7 +207,7 @@ def _tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(certificate, key)
     except OSError as error:
-        files = certificate if key is None else f"{certificate} with {key}"
+        files = f"{certificate} with {key}" if key else f"{certificate}, no --tls-key"
         raise ValueError(f"--tls-cert: cannot load {files}: {error}") from error
     return context
 

@@ -31,6 +31,7 @@ from pytest_realtime_asr.audio import (
     length,
     read,
     silence,
+    speech,
 )
 
 BUNDLED = ("english", "languages", "odd")
@@ -74,7 +75,8 @@ class Utterance:
 
     ``id`` is printable, without a blank at either end. ``words`` are in the order in
     which they are spoken, each with a text; they may be left out. ``language`` is a
-    tag such as ``en``. Otherwise a ``CorpusError`` is raised.
+    tag such as ``en``. Otherwise a ``CorpusError`` is raised. ``synthetic`` says that
+    a machine made the sound, as in the bundled corpora.
     """
 
     id: str
@@ -83,6 +85,7 @@ class Utterance:
     words: tuple[Word, ...] = ()
     language: str = ""
     speaker: str = ""
+    synthetic: bool = False
 
     def __post_init__(self) -> None:
         if not self.id or not self.id.isprintable() or self.id != self.id.strip():
@@ -122,13 +125,28 @@ class Utterance:
 
     @property
     def speech_start(self) -> float | None:
-        """When the first word begins, in seconds; ``None`` where no word is timed."""
-        return self.words[0].start if self.words else None
+        """When speech begins, in seconds: the first word, else by `audio.speech`."""
+        return self._speech[0]
 
     @property
     def speech_end(self) -> float | None:
-        """When the last word ends, in seconds; ``None`` where no word is timed."""
-        return self.words[-1].end if self.words else None
+        """When speech ends, in seconds: the last word, else by `audio.speech`."""
+        return self._speech[1]
+
+    @property
+    def speech_by(self) -> str:
+        """How it is known where the speech is: ``words``, ``energy`` or not (empty)."""
+        if self.words:
+            return "words"
+        return "energy" if self._speech[0] is not None else ""
+
+    @property
+    def _speech(self) -> tuple[float | None, float | None]:
+        if self.words:
+            return self.words[0].start, self.words[-1].end
+        if not self.text.strip():
+            return None, None  # what is heard in noise is not speech
+        return _detected(self.source) or (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +188,20 @@ class Corpus:
             raise KeyError(
                 f"no utterance {id!r} in {self.name}; nearest: {', '.join(near)}"
             ) from None
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether a machine made any of it, so that it does not measure accuracy."""
+        return any(utterance.synthetic for utterance in self)
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that are the same for the same ids, texts and languages.
+
+        The audio has no part in it, so that none is decoded; each has its own digest.
+        """
+        rows = [(each.id, each.text, each.language) for each in self]
+        return hashlib.sha256(msgspec.json.encode(rows)).hexdigest()[:16]
 
     def sample(self, n: int, *, seed: int) -> Corpus:
         """``n`` utterances drawn without replacement, in the order of this corpus.
@@ -449,8 +481,10 @@ def _bundled(name: str) -> Corpus:
     if which not in BUNDLED:
         raise CorpusError(f"{name}: there is no such corpus; give {_names()}")
     if which == "odd":
-        return Corpus(name, _odd())
-    return _collect(name, _manifest(_CORPORA / f"{which}.jsonl"))
+        found = Corpus(name, _odd())
+    else:
+        found = _collect(name, _manifest(_CORPORA / f"{which}.jsonl"))
+    return found.map(lambda utterance: replace(utterance, synthetic=True))
 
 
 def _odd() -> tuple[Utterance, ...]:
@@ -488,6 +522,11 @@ def _long(english: Corpus) -> Utterance:
     return Utterance(
         "long", " ".join(texts), join(*parts), words=tuple(words), language="en"
     )
+
+
+@lru_cache(maxsize=4096)
+def _detected(source: Path | Stretch | Audio) -> tuple[float, float] | None:
+    return speech(source if isinstance(source, Audio) else _decoded(source))
 
 
 @lru_cache(maxsize=32)

@@ -11,6 +11,7 @@ from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.trace import Record, Sender, clean
 from pytest_realtime_asr.transport import Access, Unreachable
 
+_KEYS = (401, 403)  # what a server answers to a key that it does not take
 SHOWN = 80  # characters of what a server said that are shown
 
 
@@ -40,8 +41,10 @@ async def find(asked: Iterable[Access], secrets: Iterable[str]) -> Finding:
     Mostly the first is enough. A server that takes a session and is silent is not asked
     on the same path again. The ``secrets`` are in nothing that is found.
     """
+    hidden = tuple(secrets)
     silent: set[str] = set()
     came: list[str] = []
+    stood = False  # whether the server took a session, so that a name may help
     for access in asked:
         where = access.target.shown
         if where in silent:
@@ -50,7 +53,13 @@ async def find(asked: Iterable[Access], secrets: Iterable[str]) -> Finding:
             frame = await probe.greeting(access)
         except Unreachable as error:
             came.append(str(error))
+            if error.status in _KEYS and any(hidden):
+                came.append(
+                    "if the key is right, this kind of server may want it in another "
+                    "way: --realtime-list=dialects names the profiles"
+                )
             continue
+        stood = True
         if frame is None:
             silent.add(where)
             came.append(f"{where}: it said nothing within {probe.GREETING:g} s")
@@ -61,10 +70,10 @@ async def find(asked: Iterable[Access], secrets: Iterable[str]) -> Finding:
             said = dialects.load(names[0]).parse(record).move
             return Finding(names[0], f"it said {said} first")
         meant = f"as {' and '.join(names)} do" if names else "as no dialect does"
-        shown = clean(str(frame), secrets)[:SHOWN]
+        shown = clean(str(frame), hidden)[:SHOWN]
         came.append(f"{where}: it said {shown!r} first, {meant}")
-    told = clean("; ".join(dict.fromkeys(came)), secrets)
-    return Finding(lost=f"{told}; {name_it()}")
+    told = clean("; ".join(dict.fromkeys(came)), hidden)
+    return Finding(lost=f"{told}; {name_it()}" if stood else told)
 
 
 def name_it() -> str:

@@ -4,13 +4,9 @@ Each function here makes a judge. Most look at the sessions of one ``role`` of a
 scenario; where there is none, or where the server cannot be told by them, the judge is
 undecided and says why.
 
-Fair judging of text: batching changes numerics and flips words on healthy servers, and
-a synthetic voice may be hard for a real model. So the yardstick is the server's own
-text of the clip, spoken alone; its own noise is how far its repeats lie from their
-middle; and a text is another one only if it differs by more than that noise and 5 % of
-the words (one word at least), in two of three repeats. A clip of which more than 20 %
-of the words are wrong even alone is of no use for text, nor is one that is shorter than
-what is tolerated.
+Fair judging of text: it goes by the server's own text of a clip, spoken alone
+(`pytest_realtime_asr.yardstick`). A clip of which more than 20 % of the words are wrong
+even alone is of no use for text, nor is one that is shorter than what is tolerated.
 
 Fair judging of time: what comes late because we were late, or because the audio was
 handed over faster than it is spoken, is held against nobody.
@@ -20,13 +16,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.evidence import Evidence, Gauges, Message, Observation, Part
 from pytest_realtime_asr.frames import Malformed, Unknown
-from pytest_realtime_asr.metrics.accuracy import Unit, words
+from pytest_realtime_asr.metrics.accuracy import repeated, words
 from pytest_realtime_asr.metrics.latency import longest_stall
 from pytest_realtime_asr.metrics.pacing import lateness, pacing_error
 from pytest_realtime_asr.rules import (
@@ -39,10 +35,10 @@ from pytest_realtime_asr.rules import (
 )
 from pytest_realtime_asr.timeline import Final, Heard, Partial, Timeline
 from pytest_realtime_asr.trace import REMOVED, Ending, Sender
+from pytest_realtime_asr.yardstick import Yardstick, level, measure, settled
 
 ALONE = "alone"  # the role of the sessions that give the yardsticks
 USABLE = 0.2  # of the words that may be wrong in a clip by which text is judged
-MARGIN = 0.05  # of the words by which a text may differ beyond the noise
 LATE = 2.5  # s of our own lateness with which it tells nothing that nothing came
 FASTER = 0.05  # by which the audio may come faster than it is spoken
 
@@ -384,52 +380,6 @@ def _by_hand(part: Part) -> bool:
 # Texts
 
 
-@dataclass(frozen=True, slots=True)
-class Yardstick:
-    """The server's own text of a clip, spoken alone, and how far its repeats lie off.
-
-    ``repeats`` are all texts that it had alone. ``noise`` and ``words`` count words
-    (characters, in scripts without spaces).
-    """
-
-    utterance: Utterance
-    text: str
-    repeats: tuple[str, ...]
-    noise: int
-
-    @property
-    def words(self) -> int:
-        """The words of the text."""
-        return len(self.heard(self.text))
-
-    def off(self, text: str) -> int:
-        """By how many words a text differs from this one."""
-        return _apart(self.text, text, self.utterance.language)
-
-    def another(self, text: str) -> bool:
-        """Whether a text differs beyond the noise."""
-        return self.tells(self.off(text))
-
-    def tells(self, count: int) -> bool:
-        """Whether so many words are more than the noise and the tolerance."""
-        return count - self.noise > max(1.0, MARGIN * self.words)
-
-    def heard(self, text: str) -> list[str]:
-        """The words of a text, made comparable to those of this one."""
-        pairs = words(self.text, text, language=self.utterance.language).pairs
-        return [pair.hypothesis for pair in pairs if pair.hypothesis is not None]
-
-    def kept(self, text: str) -> list[bool]:
-        """For each word of this text, whether there is one in its place in another."""
-        pairs = words(self.text, text, language=self.utterance.language).pairs
-        return [p.hypothesis is not None for p in pairs if p.reference is not None]
-
-
-def _apart(text: str, other: str, language: str) -> int:
-    errors = words(text, other, language=language).errors
-    return errors.wrong + errors.unspoken
-
-
 def yardsticks(evidence: Evidence) -> dict[str, Yardstick]:
     """A yardstick for each clip that was spoken alone and is of use for text.
 
@@ -442,21 +392,14 @@ def yardsticks(evidence: Evidence) -> dict[str, Yardstick]:
             clips[utterance.id] = utterance
             if (text := part.text(item)) is not None:
                 texts.setdefault(utterance.id, []).append(text)
-    found: dict[str, Yardstick] = {}
-    for name, said in texts.items():
-        utterance = clips[name]
-        distances = {
-            text: [_apart(text, other, utterance.language) for other in said]
-            for text in said
+    found = {name: measure(clips[name], said) for name, said in texts.items()}
+    return level(
+        {
+            name: each
+            for name, each in found.items()
+            if usable(each.utterance, each.text)
         }
-        text = min(said, key=lambda text: sum(distances[text]))
-        if usable(utterance, text):
-            noise = max(distances[text])
-            found[name] = Yardstick(utterance, text, tuple(said), noise)
-    most = max((each.noise for each in found.values()), default=0)
-    measured = {name: replace(each, noise=most) for name, each in found.items()}
-    # One of which even the loss of all words would be noise is of no use.
-    return {name: each for name, each in measured.items() if each.tells(each.words)}
+    )
 
 
 def usable(utterance: Utterance, text: str) -> bool:
@@ -514,7 +457,7 @@ def same_text(role: str) -> Trial:
             by_clip.setdefault(each.clip.utterance.id, []).append(each)
         for repeats in (told, *by_clip.values()):
             wrong = [each for each in repeats if each.clip.another(each.text)]
-            if len(wrong) < 2 or 3 * len(wrong) < 2 * len(repeats):
+            if not settled(len(wrong), len(repeats)):
                 continue
             text, clip = wrong[0].text, wrong[0].clip
             return Violated(
@@ -786,7 +729,8 @@ def unrepeated(role: str) -> Trial:
                 if (text := part.text(item)) is None:
                     continue
                 judged = True
-                if thrice := _thrice(text, utterance):
+                heard = words(utterance.text, text, language=utterance.language)
+                if thrice := repeated(heard):
                     return Violated(
                         f"{thrice!r} three times in a row in {text!r}",
                         (),
@@ -795,25 +739,6 @@ def unrepeated(role: str) -> Trial:
         return Satisfied() if judged else Undecided("no final came")
 
     return judge
-
-
-def _thrice(text: str, utterance: Utterance) -> str:
-    """What a text says three times in a row, where the reference does not."""
-    alignment = words(utterance.text, text, language=utterance.language)
-    said = [p.hypothesis for p in alignment.pairs if p.hypothesis is not None]
-    spoken = [p.reference for p in alignment.pairs if p.reference is not None]
-    # Of characters, three in a row may be a number or a long vowel.
-    shortest = 1 if alignment.unit is Unit.WORD else 2
-    for size in range(shortest, len(said) // 3 + 1):
-        for at in range(len(said) - 3 * size + 1):
-            thrice = said[at : at + size] * 3
-            if said[at : at + 3 * size] == thrice and not _holds(spoken, thrice):
-                return " ".join(said[at : at + size])
-    return ""
-
-
-def _holds(spoken: Sequence[str], run: Sequence[str]) -> bool:
-    return any(spoken[i : i + len(run)] == run for i in range(len(spoken)))
 
 
 # When text comes

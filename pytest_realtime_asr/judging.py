@@ -12,16 +12,23 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 
 from pytest_realtime_asr.budgets import Budget
-from pytest_realtime_asr.ledger import Report, Transcription, report
+from pytest_realtime_asr.comparison import Row, compare
+from pytest_realtime_asr.ledger import (
+    Against,
+    Purpose,
+    Report,
+    Transcription,
+    report,
+)
 from pytest_realtime_asr.options import OPTIONS, Option
-from pytest_realtime_asr.report import junit, terminal
+from pytest_realtime_asr.report import jsonl, junit, terminal
 from pytest_realtime_asr.run import Ledger, Run
 from pytest_realtime_asr.terms import Terms
 from pytest_realtime_asr.trace import Trace, clean
@@ -82,6 +89,11 @@ class Judged:
         return _lines(*failures, self.unkept, self.again) if failures else ""
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is undecided, and does not fail it."""
+        return self.report.warnings
+
+    @property
     def evidence(self) -> str:
         """Where the evidence of a test is that failed by itself."""
         paths = [f"trace: {path}" for path in self.report.paths]
@@ -93,7 +105,8 @@ class Judging:
 
     ``folder`` gives where the traces of those that fail are kept, ``None`` for
     nowhere; their paths are shown relative to ``origin``. ``given`` is what the
-    command line says of an option.
+    command line says of an option. ``baseline`` are the rows of an earlier report, with
+    which each test is compared.
     """
 
     def __init__(
@@ -103,8 +116,12 @@ class Judging:
         folder: Callable[[], Path | None],
         origin: Path,
         given: Callable[[Option], object],
+        baseline: Iterable[Row] = (),
     ) -> None:
         self.run = run
+        self._before: dict[str, list[Row]] = {}
+        for row in baseline:
+            self._before.setdefault(row.test, []).append(row)
         self._given = given
         self._said: Report | None = None
         self._folder = folder
@@ -145,7 +162,11 @@ class Judging:
         if ledger is None:
             return None
         test, terms = ledger.test, case.terms()
-        takes = tuple(take.transcription for take in ledger.takes)
+        spoken = [take.transcription for take in ledger.takes]
+        takes = tuple(take for take in spoken if take.purpose is Purpose.TEST)
+        others = tuple(take for take in spoken if take.purpose is Purpose.BASELINE)
+        aside = tuple(take for take in spoken if take.purpose is Purpose.DISTURBED)
+        against = tuple(self._against(test, takes, others))
         pools: dict[Budget, Takes] = {}
         for budget in terms.budgets:
             if budget.over is None:
@@ -160,10 +181,35 @@ class Judging:
             return None
 
         def judged(paths: Mapping[str, str]) -> Report:
-            return report(test, takes, ledger.parts, terms, pools=pools, paths=paths)
+            return report(
+                test,
+                takes,
+                ledger.parts,
+                terms,
+                pools=pools,
+                paths=paths,
+                order=ledger.order,
+                against=against,
+                parities=ledger.parities,
+            )
 
-        every = [takes, *pools.values()]
+        every = [takes, others, aside, *pools.values()]
         return self._kept(test, case.select, judged, every, failed=failed)
+
+    def _against(self, test: str, takes: Takes, others: Takes) -> Iterator[Against]:
+        """A test compared with what it was in the earlier report, and with a baseline.
+
+        Each is a family of comparisons of its own: those of one test with one other.
+        """
+        settings, now = self.run.settings, [jsonl.row(test, take) for take in takes]
+        if now and settings.baseline is not None:
+            before = self._before.get(test, ())
+            name = settings.baseline.name
+            yield Against(name, compare(before, now, settings.margins))
+        if now and others:
+            before = [jsonl.row(test, take) for take in others]
+            name = others[0].trace.target
+            yield Against(name, compare(before, now, settings.margins))
 
     def again(self, case: Case) -> str:
         """The command that runs a test again."""
@@ -210,16 +256,19 @@ class Judging:
         def judged(paths: Mapping[str, str]) -> Report:
             judgements = list(said.judgements)
             failures: list[str] = []
+            warnings: list[str] = []
             for (_, budget), pool in waiting.items():
                 pools = {budget: pool.all}
                 terms = replace(pool.terms, thresholds=(), rules=None)
                 found = report(test, (), (), terms, pools=pools, paths=paths)
                 judgements += found.judgements
                 failures += found.failures
+                warnings += found.warnings
             return replace(
                 said,
                 judgements=tuple(judgements),
                 failures=tuple(failures),
+                warnings=tuple(warnings),
                 paths=tuple(paths.values()),
             )
 
@@ -297,7 +346,7 @@ def again(
 def _shown(option: Option, text: str) -> str:
     if option.name == "session-options":
         return "..."
-    if option.name == "target":
+    if option.name in ("target", "baseline-target"):
         text = text.partition("?")[0]  # what follows may hold a key
         return re.sub("^([^/]*//)?[^/]*@", r"\1", text)
     if option.name == "proxy":  # its password may hold a slash

@@ -6,6 +6,7 @@ all its sessions are closed and judged, so that it is the test itself that fails
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from functools import cached_property
 from pytest_realtime_asr import dialects, metrics
 from pytest_realtime_asr.budgets import (
     Budget,
+    Effect,
     Finding,
     Judgement,
     Sample,
@@ -21,23 +23,32 @@ from pytest_realtime_asr.budgets import (
     WerFinding,
     WerRow,
     details,
+    effect,
     headline,
     judge,
+    judge_in_order,
     judge_wer,
+    shown,
+    standing,
     worst,
 )
+from pytest_realtime_asr.comparison import Comparison, Conditions
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.evidence import Part
+from pytest_realtime_asr.metrics import Better, accuracy
 from pytest_realtime_asr.metrics.accuracy import (
     Alignment,
     Errors,
     Unit,
     characters,
+    keywords,
     pooled,
+    unspoken_rate,
     words,
 )
-from pytest_realtime_asr.metrics.pacing import Counts, counts, lateness
+from pytest_realtime_asr.metrics.pacing import Counts, counts, instrument, lateness
+from pytest_realtime_asr.parity import Parity
 from pytest_realtime_asr.rules import Level, Requirement, Violation, observe
 from pytest_realtime_asr.stats import quantile
 from pytest_realtime_asr.terms import Terms
@@ -47,6 +58,20 @@ from pytest_realtime_asr.trace import Trace
 _SHOWN = 120  # characters of a text in a message
 
 
+class Purpose(enum.StrEnum):
+    """What an utterance was spoken for; only those of the test are judged by budgets.
+
+    Those of the ``baseline`` go to another server, those of ``parity`` are held under
+    conditions in which no time is meant to be kept. A session that the instrument
+    ``disturbed`` was run again, and is kept as evidence alone.
+    """
+
+    TEST = "test"
+    BASELINE = "baseline"
+    PARITY = "parity"
+    DISTURBED = "disturbed"
+
+
 @dataclass(frozen=True)
 class Transcription:
     """What became of one utterance.
@@ -54,8 +79,9 @@ class Transcription:
     ``lost`` and ``reason`` say in a word and in a sentence why there is no final, else
     they are empty; ``text`` is then what had been said by then. ``raised`` says that
     the test was told of it by an exception. ``timeline`` is that of the utterance
-    alone, ``trace`` that of its whole session. ``found`` says how the dialect was
-    found, empty where it was named.
+    alone, ``trace`` that of its whole session. ``conditions`` are how it was spoken,
+    ``again`` says that it was in the place of one that the instrument had disturbed,
+    ``found`` says how the dialect was found, empty where it was named.
     """
 
     utterance: Utterance
@@ -68,6 +94,9 @@ class Transcription:
     lost: str = ""
     reason: str = ""
     raised: bool = False
+    conditions: Conditions = field(default=Conditions(), repr=False)
+    purpose: Purpose = Purpose.TEST
+    again: bool = False
 
     @cached_property
     def text(self) -> str:
@@ -131,10 +160,50 @@ class Transcription:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """Clips that came by chance, with this seed, for a verdict in ``most`` sessions."""
+
+    seed: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """A test compared with what it was before, or with another server: its name."""
+
+    name: str
+    comparison: Comparison
+
+    @property
+    def failures(self) -> list[str]:
+        """Why the test fails by it."""
+        found = (why for each in self.comparison.failures.values() for why in each)
+        return [f"compared with {self.name}: {why}" for why in found]
+
+    @property
+    def warnings(self) -> list[str]:
+        """The limits by which the test cannot fail, for want of clips."""
+        changes = [c for test in self.comparison.tests for c in test.changes]
+        few = [c.few for c in changes if c.gated and c.few and not c.reason]
+        return [f"compared with {self.name}: {each}" for each in few]
+
+    @property
+    def lines(self) -> list[str]:
+        """What is to be said of it."""
+        compared = self.comparison
+        found = [line for test in compared.tests for line in test.lines]
+        if not found:
+            return [f"compared with {self.name}: this test is not in it"]
+        first = "; ".join([*compared.head, found[0]])
+        return [f"compared with {self.name}: {first}", *found[1:]]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What is to be said of one test, the same for every view.
 
-    ``failures`` says why it fails, ``paths`` are the trace files that were written.
+    ``failures`` says why it fails, ``warnings`` what is undecided and fails nothing,
+    ``paths`` are the trace files that were written.
     """
 
     test: str
@@ -144,6 +213,10 @@ class Report:
     violations: tuple[tuple[Violation, Trace], ...] = ()
     failures: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    against: tuple[Against, ...] = ()
+    parities: tuple[Parity, ...] = ()
+    order: Order | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def planned(self) -> int:
@@ -160,7 +233,27 @@ class Report:
         """The worst of all verdicts; ``None`` where there was nothing to judge."""
         found = [judgement.verdict for judgement in self.judgements]
         found += [finding.verdict for finding in self.wer]
+        found += [parity.verdict for parity in self.parities]
+        found += [Verdict.FAIL for each in self.against if each.failures]
         return worst(found) if found else None
+
+    @property
+    def findings(self) -> list[Finding | WerFinding]:
+        """Those of all budgets and thresholds."""
+        found = [f for judgement in self.judgements for f in judgement.findings]
+        return [*found, *self.wer]
+
+    @property
+    def lines(self) -> list[str]:
+        """Each verdict in one line, and what it was compared with."""
+        found = [_verdict(finding) for finding in self.findings]
+        if self.order is not None:
+            found.append(
+                f"the clips came by chance (seed {self.order.seed}), until decided or "
+                f"{self.order.most} sessions"
+            )
+        found += [parity.summary for parity in self.parities]
+        return found + [line for each in self.against for line in each.lines]
 
 
 def report(
@@ -171,12 +264,15 @@ def report(
     *,
     pools: Mapping[Budget, Sequence[Transcription]],
     paths: Mapping[str, str],
+    order: Order | None = None,
+    against: Sequence[Against] = (),
+    parities: Sequence[Parity] = (),
 ) -> Report:
     """Judge a test by its terms.
 
     ``sessions`` are all that it opened, each with its rules. ``pools`` are the budgets
     that are judged here, each with its takes. ``paths`` are the trace files that were
-    written, by label.
+    written, by label. With an ``order``, what can be proven in it is judged in it.
     """
     violated = tuple(
         (violation, part.trace)
@@ -184,23 +280,34 @@ def report(
         for violation in observe(rules, part)
     )
     failures: list[str] = []
+    warnings: list[str] = []
+
+    def tell(verdict: Verdict, line: str, explained: str) -> None:
+        match effect(verdict, terms.undecided):
+            case Effect.FAIL:
+                failures.append(explained)
+            case Effect.WARN:
+                warnings.append(line)
+
     judgements = []
     for budget, pool in pools.items():
-        counted = [take for take in pool if _counts(take, budget.metric)]
-        samples = [_sample(take, budget.metric, paths) for take in counted]
-        found = judge(budget, samples, pace=terms.pace, parallel=terms.parallel)
+        samples = _samples(pool, budget.metric, paths)
+        if order is not None and _in_order(budget):
+            found = _judge_in_order(budget, samples, terms, order)
+        else:
+            found = judge(budget, samples, pace=terms.pace, parallel=terms.parallel)
         judgements.append(found)
-        failures += [
-            _explain(finding, pool)
-            for finding in found.findings
-            if finding.verdict is not Verdict.PASS
-        ]
+        for finding in found.findings:
+            tell(finding.verdict, _verdict(finding), _explain(finding, pool))
     wer = tuple(judge_wer(t, [_row(take) for take in takes]) for t in terms.thresholds)
-    failures += [
-        "\n".join(filter(None, (headline(finding), details(finding))))
-        for finding in wer
-        if finding.verdict is not Verdict.PASS
-    ]
+    for threshold in wer:
+        both = filter(None, (headline(threshold), details(threshold)))
+        tell(threshold.verdict, _verdict(threshold), "\n".join(both))
+    for parity in parities:
+        tell(parity.verdict, parity.summary, parity.lines())
+    for each in against:
+        failures += each.failures
+        warnings += each.warnings
     failures += broken(violated, _levels(terms.rules))
     if terms.rules is not None and not pools and not wer:
         failures += _unjudged(takes)
@@ -212,11 +319,57 @@ def report(
         violations=violated,
         failures=tuple(failures),
         paths=tuple(paths.values()),
+        against=tuple(against),
+        parities=tuple(parities),
+        order=order,
+        warnings=tuple(warnings),
     )
+
+
+def decided(takes: Sequence[Transcription], terms: Terms, order: Order) -> bool:
+    """Whether more sessions can change no verdict that is found in order."""
+    for budget in in_order(terms):
+        samples = _samples(takes, budget.metric, {})
+        found = _judge_in_order(budget, samples, terms, order)
+        # A value that is missing stays so, and fails whatever comes.
+        hopeless = bool(samples) and found.verdict is Verdict.FAIL
+        if found.decided is None and not hopeless:
+            return False
+    return True
+
+
+def in_order(terms: Terms) -> list[Budget]:
+    """The budgets that a sequence of sessions can decide."""
+    return list(filter(_in_order, terms.budgets))
+
+
+def _in_order(budget: Budget) -> bool:
+    return budget.over is None and budget.provable
+
+
+def _judge_in_order(
+    budget: Budget, samples: Sequence[Sample], terms: Terms, order: Order
+) -> Judgement:
+    return judge_in_order(
+        budget, samples, most=order.most, pace=terms.pace, parallel=terms.parallel
+    )
+
+
+def _verdict(finding: Finding | WerFinding) -> str:
+    return f"{standing(finding)}: {headline(finding)}"
+
+
+def _samples(
+    takes: Iterable[Transcription], metric: str, paths: Mapping[str, str]
+) -> list[Sample]:
+    counted = (take for take in takes if _counts(take, metric))
+    return [_sample(take, metric, paths) for take in counted]
 
 
 def _counts(take: Transcription, metric: str) -> bool:
     """Whether a take counts for a metric: those of the connection count once."""
+    if metric in metrics.SILENT:
+        return not take.utterance.text.strip()
     return take.item == 0 or metric not in metrics.ONCE
 
 
@@ -227,6 +380,12 @@ def _sample(take: Transcription, metric: str, paths: Mapping[str, str]) -> Sampl
         lost=take.lost,
         late_ms=lateness(take.timeline) or 0.0,
         trace=paths.get(take.label, ""),
+        clip=take.utterance.id,
+        own=instrument(take.timeline),
+        blocked_ms=take.metrics["send_blocked"] or 0.0,
+        path_ms=take.metrics["path_round_trip"],
+        again=take.again,
+        beside=take.metrics.get(metrics.CATALOGUE[metric].beside),
     )
 
 
@@ -238,6 +397,8 @@ def _row(take: Transcription) -> WerRow:
         hypothesis=None if take.lost else take.text,
         language=take.utterance.language,
         lost=take.lost,
+        speaker=take.utterance.speaker,
+        synthetic=take.utterance.synthetic,
     )
 
 
@@ -247,9 +408,9 @@ def _explain(finding: Finding, takes: Sequence[Transcription]) -> str:
     by_label = {take.label: take for take in takes}
     for sample in finding.worst:
         take = by_label[sample.label]
-        value = sample.lost or (
-            "not measured" if sample.value is None else f"{sample.value:.0f} ms"
-        )
+        value = sample.lost or "not measured"
+        if sample.value is not None and not sample.lost:
+            value = shown(finding.metric, sample.value)
         when = f"{take.trace.started:%Y-%m-%d %H:%M:%S} UTC"
         lines.append(f"  {value:>12}  {take.utterance.id}  {sample.label}  {when}")
         if take.reason:
@@ -310,25 +471,57 @@ def character_errors(takes: Iterable[Transcription]) -> Errors:
     return pooled(take.characters.errors for take in takes)
 
 
-def statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:
-    """``p50``, ``p95``, ``max`` and ``n`` of each metric that some take has.
+def keyword_recall(
+    takes: Iterable[Transcription], entities: Iterable[str]
+) -> float | None:
+    """The share of these entities that was heard of what was said of them, pooled.
 
-    A lost take is infinite in every metric of the server. Metrics of the connection
-    count once for each session.
+    Each counts as often as it stands in a reference; in a lost take all are missed.
+    ``None`` where none was said. As `pytest_realtime_asr.metrics.accuracy`.
+    """
+    wanted = list(entities)
+    found = []
+    for take in takes:
+        spoken, language = take.utterance.text, take.utterance.language
+        # As often as the reference itself has it: what it misses was not said.
+        said = [
+            entity
+            for entity in wanted
+            for count in range(1, len(spoken.split()) + 1)
+            if not keywords([entity] * count, spoken, language=language).missed
+        ]
+        heard = None if take.lost else take.text
+        found.append(keywords(said, heard, language=language))
+    return accuracy.keyword_recall(found)
+
+
+def unspoken(takes: Iterable[Transcription]) -> float | None:
+    """Words a minute that were heard where nothing was said, pooled."""
+    return unspoken_rate((take.alignment, take.counts.seconds) for take in takes)
+
+
+def statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:
+    """``p50``, ``p95``, the worst and ``n`` of each metric that some take has.
+
+    The worst is ``max``, or ``min`` of what is better the more it is; there, ``p95`` is
+    what 95 % of the takes reach. A lost take is the worst there is in every metric of
+    the server. Metrics of the connection count once for each session.
     """
     found: dict[str, dict[str, float]] = {}
     for name, metric in metrics.CATALOGUE.items():
-        counted = (take for take in takes if _counts(take, name))
-        given = (
-            math.inf if take.lost and metric.gated else take.metrics[name]
-            for take in counted
-        )
-        values = [value for value in given if value is not None]
-        if any(map(math.isfinite, values)):
+        sign = 1 if metric.better is Better.DOWN else -1
+        turned = []
+        for take in takes:
+            value = take.metrics[name]
+            if take.lost and metric.gated and _counts(take, name):
+                turned.append(math.inf)
+            elif value is not None and _counts(take, name):
+                turned.append(sign * value)
+        if any(map(math.isfinite, turned)):
             found[name] = {
-                "p50": quantile(values, 0.5),
-                "p95": quantile(values, 0.95),
-                "max": max(values),
-                "n": len(values),
+                "p50": sign * quantile(turned, 0.5),
+                "p95": sign * quantile(turned, 0.95),
+                "max" if sign > 0 else "min": sign * max(turned),
+                "n": len(turned),
             }
     return found

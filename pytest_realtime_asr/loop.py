@@ -3,13 +3,16 @@
 A test may block its own event loop or burn the interpreter; the clocks that measure a
 session must not stand still with it. While a session is open, a ticker on the same
 loop notes how late each of its ticks comes: that is by how much a stamp taken then can
-be wrong.
+be wrong. It also notes what may be the reason: how much of a core the loop itself uses
+(beyond two thirds of one, being late feeds on itself), and how long the garbage
+collector held everybody up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import threading
 import time
 from collections import deque
@@ -20,7 +23,8 @@ from pytest_realtime_asr.trace import Lag
 
 TICK = 10_000_000  # ns between two ticks
 TOLERATED = 1_000_000  # ns; timers of an idle machine come about 1 ms late
-KEPT = 100_000  # late ticks that are remembered
+KEPT = 100_000  # late ticks that are remembered, and pauses
+LOOKED = 10  # ticks between two looks at the loop's own CPU time
 
 T = TypeVar("T")
 
@@ -37,6 +41,9 @@ class Loop:
         self._watchers = 0
         self._ticker: asyncio.Task[None] | None = None
         self._late: deque[tuple[int, int]] = deque(maxlen=KEPT)  # (due, lateness)
+        self._pauses: deque[tuple[int, int]] = deque(maxlen=KEPT)  # (begin, length)
+        self._spent: deque[tuple[int, int]] = deque(maxlen=KEPT)  # (when, CPU time)
+        self._collecting = 0
 
     def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Start ``work``; may be called from any thread."""
@@ -83,6 +90,7 @@ class Loop:
         """Tick from now on; called on the loop by each session that opens."""
         self._watchers += 1
         if self._ticker is None:
+            gc.callbacks.append(self._collected)
             self._ticker = self._loop.create_task(self._tick())
 
     def unwatch(self) -> None:
@@ -91,18 +99,43 @@ class Loop:
         if self._watchers == 0 and self._ticker is not None:
             self._ticker.cancel()
             self._ticker = None
+            gc.callbacks.remove(self._collected)
 
     def lag(self, since: int, until: int) -> Lag:
-        """The lateness of the ticks that were due in this time (monotonic ns)."""
-        late = [lateness for due, lateness in list(self._late) if since <= due <= until]
-        return Lag(max(0, until - since) // TICK, tuple(late))
+        """How late the loop was in this time (monotonic ns), and what held it up."""
+        late = _within(self._late, since, until)
+        paused = _within(self._pauses, since, until)
+        looks = [look for look in list(self._spent) if since <= look[0] <= until]
+        load = 0.0
+        if len(looks) > 1:
+            (begun, before), (ended, after) = looks[0], looks[-1]
+            load = (after - before) / (ended - begun)
+        ticks = max(0, until - since) // TICK
+        return Lag(ticks, tuple(late), max(paused, default=0), load)
+
+    def _collected(self, phase: str, info: dict[str, int]) -> None:
+        """What Python calls before and after it collects garbage, on any thread."""
+        now = time.monotonic_ns()
+        if phase == "start":
+            self._collecting = now
+        elif self._collecting:
+            self._pauses.append((self._collecting, now - self._collecting))
 
     async def _tick(self) -> None:
         due = time.monotonic_ns() + TICK
+        look = 0
         while True:
             await asyncio.sleep((due - time.monotonic_ns()) / 1e9)
             now = time.monotonic_ns()
+            if look == 0:
+                self._spent.append((now, time.thread_time_ns()))
+            look = (look + 1) % LOOKED
             while due <= now:  # a stall swallows ticks: each counts as it would have
                 if now - due > TOLERATED:
                     self._late.append((due, now - due))
                 due += TICK
+
+
+def _within(rows: deque[tuple[int, int]], since: int, until: int) -> list[int]:
+    """The second of each pair whose first lies in this time."""
+    return [value for at, value in list(rows) if since <= at <= until]

@@ -21,6 +21,11 @@ MARKERS = {
         "(metric, *, p50=, p90=, p95=, p99=, max=, mean=, confidence=None, "
         "over=None): the most that a latency may be, such as p95='800ms'; stackable"
     ),
+    "budget": (
+        "(metric, *, at_most=, at_least=, stat='mean', confidence=None, over=None): "
+        "the most or the least that what is no time may be, such as at_most=0.2; "
+        "stackable"
+    ),
     "wer_threshold": (
         "(limit, *, normalizer=None, confidence=None): the most that the word error "
         "rate, pooled over the sessions of the test, may be, such as 0.12"
@@ -139,6 +144,12 @@ OPTIONS = (
         flag=True,
     ),
     Option(
+        "calibrate",
+        "measure how far the times are off on this machine now, keep it in pytest's "
+        "cache for the header and the reports, and end",
+        flag=True,
+    ),
+    Option(
         "dialect",
         "its protocol (default auto: found by what the server says first)",
         AUTO,
@@ -212,6 +223,51 @@ OPTIONS = (
         "which broken rules fail a test: must, should or off (default must)",
         "must",
         "LEVEL",
+    ),
+    Option(
+        "confidence",
+        "judge every quantile and word error rate by proof at this confidence, such "
+        "as 0.95 (default: by what was observed)",
+        metavar="SHARE",
+    ),
+    Option(
+        "undecided",
+        "what becomes of a test that is INCONCLUSIVE or INVALID: fail, or warn "
+        "(default fail)",
+        "fail",
+        "fail|warn",
+    ),
+    Option(
+        "budgets",
+        'limits by name, in TOML; a marker takes one as "$name"',
+        metavar="FILE",
+    ),
+    Option(
+        "budget-profile",
+        "the table of that file whose limits hold here, such as l4",
+        metavar="NAME",
+    ),
+    Option(
+        "compare",
+        "compare each test with itself in this earlier report (PATH.jsonl)",
+        metavar="FILE",
+    ),
+    Option(
+        "compare-fail",
+        "by how much a metric may get worse before its test fails, such as "
+        "final_from_commit:20ms,wer:1pp",
+        metavar="METRIC:LIMIT[,...]",
+    ),
+    Option(
+        "baseline-target",
+        "speak each utterance to this server as well, by turns, and compare with it",
+        metavar="URL",
+    ),
+    Option(
+        "label",
+        "what only you know of this run, such as gpu=H100, for its report (repeatable)",
+        metavar="NAME=VALUE",
+        many=True,
     ),
     Option(
         "parallel",

@@ -7,7 +7,9 @@ is imported where a test first needs it.
 from __future__ import annotations
 
 import inspect
+import json
 import os
+import platform
 import shutil
 import sys
 import tempfile
@@ -21,7 +23,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +41,7 @@ from pytest_realtime_asr.options import (
 
 if TYPE_CHECKING:
     from pytest_realtime_asr.application import Application
+    from pytest_realtime_asr.comparison import Row
     from pytest_realtime_asr.corpus import Corpus, Utterance
     from pytest_realtime_asr.fake.fleet import Fleet
     from pytest_realtime_asr.fake.process import FakeServer
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
 
 SUITE = Path(__file__).parent / "conformance"
 SUITE_ID = "realtime_conformance"
+_CALIBRATION = "realtime/calibration"  # in pytest's cache
 FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"}
 
 _SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
@@ -62,6 +66,7 @@ _SHARED: pytest.StashKey[Path] = pytest.StashKey()
 _WRONG: pytest.StashKey[str] = pytest.StashKey()
 _ROW: pytest.StashKey[Mapping[str, object]] = pytest.StashKey()
 _POOL_FAILED: pytest.StashKey[bool] = pytest.StashKey()
+_BASELINE: pytest.StashKey[tuple[Row, ...]] = pytest.StashKey()
 
 
 # Options
@@ -126,6 +131,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _check(config: pytest.Config) -> None:
     """Refuse settings that cannot be held. Raises UsageError."""
     settings = _settings(config)
+    _baseline(config)
     if settings.dialect == AUTO:
         _refuse_unnamed(config, settings)
     else:
@@ -142,6 +148,27 @@ def _check(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
     except ValueError as error:
         raise pytest.UsageError(f"--realtime-known-failures: {error}") from None
+
+
+def _baseline(config: pytest.Config) -> tuple[Row, ...]:
+    """The earlier report with which the tests are compared, read once.
+
+    Raises UsageError.
+    """
+    settings = _settings(config)
+    if settings.baseline is None:
+        return ()
+    if _BASELINE not in config.stash:
+        from pytest_realtime_asr.report import jsonl
+
+        written = {path.resolve() for _, path in settings.reports}
+        try:
+            if settings.baseline.resolve() in written:
+                raise ValueError("--realtime-report would write over it")
+            config.stash[_BASELINE] = jsonl.read(settings.baseline)
+        except ValueError as error:
+            raise pytest.UsageError(f"--realtime-compare: {error}") from None
+    return config.stash[_BASELINE]
 
 
 def _refuse_unnamed(config: pytest.Config, settings: Settings) -> None:
@@ -206,9 +233,11 @@ def _conformance(config: pytest.Config) -> bool:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """List what was asked for, or test the suite itself, in place of a run."""
+    """List what was asked for, or test what tests, in place of a run."""
     if config.getoption("realtime_selftest"):
         return _selftest(_settings(config))
+    if config.getoption("realtime_calibrate"):
+        return _calibrate(config)
     asked = config.getoption("realtime_list")
     if asked is None:
         return None
@@ -286,22 +315,66 @@ def _selftest(settings: Settings) -> int:
     from pytest_realtime_asr import dialects
     from pytest_realtime_asr.conformance.selftest import selftest
 
-    def tell(text: str) -> None:
-        if sys.stderr.isatty():
-            print(f"\r{text:78.78}", end="", file=sys.stderr, flush=True)
-
     with warnings.catch_warnings():
         # Hypothesis complains of being used before pytest has begun.
         warnings.simplefilter("ignore")
         names = dialects.installed() if settings.dialect == AUTO else [settings.dialect]
         try:
-            scores = [selftest(name, tell=tell) for name in names]
+            scores = [selftest(name, tell=_tell) for name in names]
         except LookupError as error:
             raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
-    tell("")
+    _tell("")
     for score in scores:
         print(*score.unproven, str(score), sep="\n")
     return int(any(score.unproven for score in scores))
+
+
+def _calibrate(config: pytest.Config) -> int:
+    """Measure how far the times are off on this machine, print it and keep it."""
+    from pytest_realtime_asr import dialects
+    from pytest_realtime_asr.calibration import calibrate
+    from pytest_realtime_asr.loop import Loop
+
+    named = _settings(config).dialect
+    loop = Loop()
+    try:
+        dialect = dialects.load(FAKE_DIALECT if named == AUTO else named)
+        found = calibrate(loop, dialect, tell=_tell)
+    except LookupError as error:
+        raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
+    except RuntimeError as error:
+        raise pytest.UsageError(f"--realtime-calibrate: {error}") from None
+    finally:
+        loop.stop()
+        _tell("")
+    print(*found.lines, str(found), sep="\n")
+    config._do_configure()  # the cache is there from then on
+    if (cache := getattr(config, "cache", None)) is not None:
+        cache.set(_CALIBRATION, {"line": str(found), **json.loads(found.dumps())})
+    return 0
+
+
+def _calibrated(config: pytest.Config) -> str:
+    """The last calibration in one line; empty where there is none.
+
+    It is said where it is old, or of another machine, whose cache this was.
+    """
+    cache = getattr(config, "cache", None)
+    kept = None if cache is None else cache.get(_CALIBRATION, None)
+    if kept is None:
+        return ""
+    line = str(kept["line"])
+    days = (datetime.now(UTC) - datetime.fromisoformat(kept["made"])).days
+    line += f", {days} day{'s' * (days > 1)} ago" if days > 0 else ""
+    here = str(kept["machine"]).startswith(f"{platform.node()},")
+    return line if here else f"{line}, on another machine"
+
+
+def _tell(text: str) -> None:
+    """Tell whoever waits at a terminal what goes on; an empty text clears the line."""
+    if sys.stderr.isatty():
+        end = "" if text else "\r"
+        print(f"\r{text:78.78}", end=end, file=sys.stderr, flush=True)
 
 
 # xdist: the controller starts what the workers share
@@ -319,10 +392,11 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["realtime_shared"] = str(config.stash[_SHARED])
     node.workerinput["realtime_dist"] = str(config.getoption("dist"))
     target = _given(config, "target")
-    if target in FAKES:
-        url = _url(config, target, _settings(config).dialect)
-        node.workerinput["realtime_fakes"] = {target: url}
-    elif target and _asks(config):
+    ours = {target, _given(config, "baseline-target")} & FAKES.keys()
+    node.workerinput["realtime_fakes"] = {
+        each: _url(config, each, _settings(config).dialect) for each in ours
+    }
+    if target not in FAKES and target and _asks(config):
         _found(config)
         found = _judging(config).run.findings
         node.workerinput["realtime_findings"] = {
@@ -414,7 +488,10 @@ def _judging(config: pytest.Config) -> Judging:
         )
         for text, words in told.get("realtime_findings", {}).items():
             run.findings[text] = Finding(*words)
-        run.sinks.extend(map(jsonl.Appender, _reports(config, "jsonl")))
+        calibrated = _calibrated(config)
+        run.sinks.extend(
+            jsonl.Appender(path, calibrated) for path in _reports(config, "jsonl")
+        )
         reporter = config.pluginmanager.getplugin("terminalreporter")
         # `isatty` is a flag in some versions of pytest, and callable in others.
         seen = reporter is not None and reporter.isatty and reporter.verbosity >= 0
@@ -426,6 +503,7 @@ def _judging(config: pytest.Config) -> Judging:
             folder=lambda: cache.mkdir("realtime-traces") if cache else None,
             origin=config.invocation_params.dir,
             given=lambda option: config.getoption(option.ini),
+            baseline=_baseline(config),
         )
     return config.stash[_JUDGING]
 
@@ -566,6 +644,12 @@ def realtime(
         terms = _known(config, text, _terms(request.node))
         if not _uses(request.node):  # asked for by getfixturevalue
             judging.begin(request.node.nodeid)
+        other = _settings(config).baseline_target
+        baseline = None
+        if other:
+            where = _url(config, other, terms.dialect)
+            # It is compared with, and not judged.
+            baseline = replace(judging.run.plan(where, terms, options), rules=())
         plan = judging.run.plan(_url(config, text, terms.dialect), terms, options)
     except CorpusError as error:
         message = f"--realtime-corpus: {error}"
@@ -576,7 +660,7 @@ def realtime(
     except LookupError as error:
         message = f"realtime target: {error.args[0]}"
     else:
-        return Realtime(judging.run, plan)
+        return Realtime(judging.run, plan, terms, baseline=baseline)
     pytest.fail(message, pytrace=False)
 
 
@@ -784,6 +868,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             item.config.stash[_JUDGING].finish()
         raise
     judged = _judge(item, failed=False)
+    _warn(item, judged)
     if judged is not None and judged.failure:
         pytest.fail(judged.failure, pytrace=False)
     return result
@@ -820,10 +905,19 @@ def _rest(item: pytest.Item, *, over: bool) -> str:
         return ""
     judging = item.config.stash[_JUDGING]
     judged = _publish(item, judging.rest(item.nodeid, over=over))
+    _warn(item, judged)
     if judged is None or not judged.failure:
         return ""
     item.stash[_POOL_FAILED] = True
     return judged.failure
+
+
+def _warn(item: pytest.Item, judged: Judged | None) -> None:
+    """Warn of verdicts that are undecided, where they do not fail the test."""
+    for text in judged.warnings if judged is not None else ():
+        from pytest_realtime_asr.budgets import UndecidedWarning
+
+        item.warn(UndecidedWarning(text))
 
 
 def _case(item: pytest.Item) -> Case:
@@ -832,7 +926,7 @@ def _case(item: pytest.Item) -> Case:
     select: tuple[str, ...] = (item.nodeid,)
     if _is_suite(item):
         select = ("--realtime-conformance", "-k", item.name)
-    elif any("over" in mark.kwargs for mark in item.iter_markers("latency_budget")):
+    elif any("over" in mark.kwargs for mark in item.iter_markers()):
         select = (item.nodeid.partition("::")[0],)
     return Case(item.nodeid, lambda: _terms(item), select)
 
@@ -840,7 +934,9 @@ def _case(item: pytest.Item) -> Case:
 def _publish(item: pytest.Item, judged: Judged | None) -> Judged | None:
     """Hand what was judged to JUnit XML and to the controller's table."""
     if judged is not None:
-        _say(item, judged.properties)
+        calibrated = _calibrated(item.config)
+        more = [("realtime.calibration", calibrated)] if calibrated else []
+        _say(item, [*judged.properties, *more])
         item.stash[_ROW] = judged.row
     return judged
 
@@ -887,6 +983,7 @@ def _result(item: pytest.Item) -> Mapping[str, object] | None:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     lines = [f"realtime: {server}"] if (server := _server(config)) else []
+    lines += [f"realtime: {line}"] if (line := _calibrated(config)) else []
     if _conformance(config) and config.getoption("numprocesses", None):
         lines += _plan(config, None)  # what is collected, only the workers know
     return lines
@@ -982,7 +1079,10 @@ def _write(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> str:
     planned = len(selection.requirements(_found(config)))
     for path in _reports(config, "conformance"):
         try:
-            conformance.write(path, conformance.document(rows, planned=planned))
+            found = conformance.document(
+                rows, planned=planned, calibration=_calibrated(config)
+            )
+            conformance.write(path, found)
         except OSError as error:
             return f"--realtime-report={path}: {error}"
     return ""

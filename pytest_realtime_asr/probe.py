@@ -27,6 +27,8 @@ ANSWER = 10.0  # s for one answer
 PAUSE = 0.5  # s between two questions to a server that is loading
 GREETING = 5.0  # s in which a server that speaks first has spoken
 _LOADING = (502, 503)
+# What says that there is no such page: also by a server that knows WebSockets alone.
+_NO_ROUTE = (400, 404, 405, 426, 501)
 _MOST = 1 << 20  # bytes of an answer that are read
 _METRIC = re.compile(
     r"([a-z_:][\w:]*)(?:\s*\{.*\})?\s+"
@@ -61,7 +63,7 @@ def health(
     while True:
         try:
             status, _ = get(access, "/health")
-            if status < 400 or status == 404:
+            if status < 400 or status in _NO_ROUTE:
                 return
             trouble = Unreachable(_said(access, "/health", status), status=status)
         except Unreachable as error:
@@ -103,7 +105,7 @@ def first_model(access: Access) -> str:
     status, body = get(access, "/v1/models")
     where = f"{access.target.http}/v1/models"
     name = "name the model with --realtime-model"
-    if status == 404:
+    if status in _NO_ROUTE:
         raise Unreachable(f"{where}: no such route; {name}", status=status)
     if status >= 400:
         raise Unreachable(_said(access, "/v1/models", status), status=status)

@@ -7,20 +7,39 @@ lives on the loop of the run: the first blocks the test, the second is awaited b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+import hashlib
+import random
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
-from pytest_realtime_asr import dialects
+from pytest_realtime_asr import dialects, parity
+from pytest_realtime_asr.budgets import MOST_SESSIONS, tolerance, unprovable
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.evidence import Message
-from pytest_realtime_asr.ledger import Transcription
+from pytest_realtime_asr.ledger import (
+    Order,
+    Purpose,
+    Transcription,
+    decided,
+    in_order,
+)
+from pytest_realtime_asr.parity import REPEATS, Clip, Over, Parity
 from pytest_realtime_asr.rules import Violation, observe
 from pytest_realtime_asr.run import Ledger, Run, Take, hold, prepare
 from pytest_realtime_asr.session import Live, Lost, Plan
+from pytest_realtime_asr.terms import Terms
 from pytest_realtime_asr.timeline import Timeline
 from pytest_realtime_asr.trace import Trace
+
+CROWD = 8  # sessions at a time, over which parity is looked for
+AGAIN = 10  # of so many sessions of a call, one that was disturbed is run again
+_FASTER = 4.0  # times the pace, and
+_SHORTER = 0.2  # of the chunk, over which it is looked for as well
+
+_NO_SPARES: Iterator[int] = iter(())
 
 T = TypeVar("T")
 
@@ -41,7 +60,13 @@ class _Held:
 
     async def transcribe(self, utterance: Utterance) -> Take:
         audio = await prepare(self.live, utterance)
-        take = Take(self.live, self.live.items, utterance, raised=True)
+        take = Take(
+            self.live,
+            self.live.items,
+            utterance,
+            raised=True,
+            conditions=self.run.conditions(self.live.plan),
+        )
         place = self.run.begun(self._ledger, take)
         try:
             await self.live.transcribe(audio, utterance.id)
@@ -208,26 +233,52 @@ class AsyncRealtime:
 
     @overload
     async def transcribe(
-        self, what: Iterable[Utterance], *, concurrency: int = 1
+        self,
+        what: Iterable[Utterance],
+        *,
+        concurrency: int = 1,
+        until: Literal["decided"] | None = None,
+        max_sessions: int = MOST_SESSIONS,
     ) -> list[Transcription]: ...
 
     async def transcribe(
-        self, what: Utterance | Iterable[Utterance], *, concurrency: int = 1
+        self,
+        what: Utterance | Iterable[Utterance],
+        *,
+        concurrency: int = 1,
+        until: str | None = None,
+        max_sessions: int = MOST_SESSIONS,
     ) -> Transcription | list[Transcription]:
         """As `Realtime.transcribe`."""
         __tracebackhide__ = True
-        run = self._realtime._run
-        takes = await _await(run, self._realtime._hold(what, concurrency))
-        return _given(what, takes)
+        work = self._realtime._spoken(what, concurrency, until, max_sessions)
+        return _given(what, await _await(self._realtime._run, work))
+
+    async def parity(self, what: Iterable[Utterance], *, over: str) -> Parity:
+        """As `Realtime.parity`."""
+        __tracebackhide__ = True
+        work = self._realtime._parity(what, _over(over))
+        return await _await(self._realtime._run, work)
 
 
 class Realtime:
-    """The server under test: opens sessions with it and transcribes through it."""
+    """The server under test: opens sessions with it and transcribes through it.
 
-    def __init__(self, run: Run, plan: Plan) -> None:
+    ``terms`` are those of the running test. ``baseline`` is how sessions are held with
+    another server, to which each utterance that is transcribed is spoken as well.
+    """
+
+    def __init__(
+        self, run: Run, plan: Plan, terms: Terms, *, baseline: Plan | None = None
+    ) -> None:
         self._run = run
         self._ledger = run.ledger
         self._plan = plan
+        self._terms = terms
+        self._baseline = baseline
+        self._tolerance = tolerance(
+            terms.budgets, pace=terms.pace, parallel=terms.parallel
+        )
         self.aio = AsyncRealtime(self)
 
     @property
@@ -279,55 +330,310 @@ class Realtime:
 
     @overload
     def transcribe(
-        self, what: Iterable[Utterance], *, concurrency: int = 1
+        self,
+        what: Iterable[Utterance],
+        *,
+        concurrency: int = 1,
+        until: Literal["decided"] | None = None,
+        max_sessions: int = MOST_SESSIONS,
     ) -> list[Transcription]: ...
 
     def transcribe(
-        self, what: Utterance | Iterable[Utterance], *, concurrency: int = 1
+        self,
+        what: Utterance | Iterable[Utterance],
+        *,
+        concurrency: int = 1,
+        until: str | None = None,
+        max_sessions: int = MOST_SESSIONS,
     ) -> Transcription | list[Transcription]:
         """Speak one utterance, or each of several, in a session of its own.
 
         One gives a transcription and raises `Lost` where there is no final; several
         give a list in their order, in which a lost one says so. With ``concurrency``,
         so many sessions run at a time, begun evenly over the length of a chunk.
+
+        ``until="decided"`` goes on over the utterances, again and again in an order of
+        chance, till every quantile that the budgets of the test limit is decided by a
+        sequential test, or ``max_sessions`` were held; it gives a list of all. It is
+        the first in its test to speak. Raises ValueError before the first session where
+        so few could prove nothing.
         """
         __tracebackhide__ = True
-        takes = _block(self._run, self._hold(what, concurrency))
-        return _given(what, takes)
+        work = self._spoken(what, concurrency, until, max_sessions)
+        return _given(what, _block(self._run, work))
+
+    def parity(self, what: Iterable[Utterance], *, over: str) -> Parity:
+        """Whether utterances have the same text under another condition as alone.
+
+        Each is spoken three times alone and three times ``over`` the condition:
+        ``chunk`` is a fifth of the test's, ``pace`` four times its own (1 where it is
+        unpaced), ``crowd`` eight sessions at a time, and ``repeat`` is nothing but once
+        more. The test fails by it at its end, as by a budget; budgets, and what the
+        runs are compared by, do not count these sessions.
+        """
+        __tracebackhide__ = True
+        return _block(self._run, self._parity(what, _over(over)))
+
+    def _spoken(
+        self,
+        what: Utterance | Iterable[Utterance],
+        concurrency: int,
+        until: str | None,
+        most: int,
+    ) -> Coroutine[Any, Any, list[Take]]:
+        """The work of speaking. What is wrong with it is raised at once."""
+        __tracebackhide__ = True
+        if concurrency < 1:
+            raise ValueError(f"concurrency is {concurrency}; it should be 1 or more")
+        if until is None:
+            return self._hold(what, concurrency)
+        if until != "decided":
+            raise ValueError(f"until={until!r} is not known; there is 'decided'")
+        if isinstance(what, Utterance):
+            raise ValueError(
+                "until='decided' goes on over a list or a corpus; give one"
+            )
+        clips = list(what)
+        return self._decide(clips, concurrency, self._order(clips, most))
 
     async def _hold(
         self, what: Utterance | Iterable[Utterance], concurrency: int
     ) -> list[Take]:
-        if concurrency < 1:
-            raise ValueError(f"concurrency is {concurrency}; it should be 1 or more")
         await asyncio.to_thread(self._run.take_turn, self._ledger)
         alone = isinstance(what, Utterance)
         utterances = [what] if isinstance(what, Utterance) else list(what)
         free = asyncio.Semaphore(concurrency)
         takes: list[Take | None] = [None] * len(utterances)
+        spares = _spares(len(utterances))
 
         async def one(index: int, utterance: Utterance) -> None:
             async with free:
                 if index < concurrency:
                     await asyncio.sleep(index * self._plan.chunk / concurrency)
-                live = self._run.session(self._ledger, self._plan)
-                begun = Take(live, 0, utterance, raised=alone)
-                place = self._run.begun(self._ledger, begun)
-                take = replace(await hold(live, utterance), raised=alone)
-                takes[index] = take
-                await asyncio.to_thread(self._run.ended, self._ledger, place, take)
+                takes[index] = await self._by_turns(
+                    index, utterance, concurrency, spares, raised=alone
+                )
                 if not alone:
                     ended = sum(take is not None for take in takes)
                     self._run.tell(f"{ended}/{len(takes)} utterances")
 
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for index, utterance in enumerate(utterances):
-                    tasks.create_task(one(index, utterance))
-        except ExceptionGroup as group:  # such as audio that cannot be decoded
-            raise group.exceptions[0] from None
+        await _together(one(*each) for each in enumerate(utterances))
         self._run.tell("")
         return [take for take in takes if take is not None]
+
+    async def _decide(
+        self, clips: Sequence[Utterance], concurrency: int, order: Order
+    ) -> list[Take]:
+        """Clips by chance, till the budgets of the test are decided."""
+        await asyncio.to_thread(self._run.take_turn, self._ledger)
+        self._ledger.order = order
+        turns = enumerate(islice(_by_chance(clips, order.seed), order.most))
+        takes: dict[int, Take] = {}
+        known: dict[int, Transcription] = {}
+        spares = _spares(order.most)
+        over = False
+
+        def enough(ended: Mapping[int, Take]) -> bool:
+            for place in ended.keys() - known.keys():
+                known[place] = ended[place].transcription
+            held = [known[place] for place in ended]
+            return decided(held, self._terms, order)
+
+        async def some(index: int) -> None:
+            nonlocal over
+            await asyncio.sleep(index * self._plan.chunk / concurrency)
+            while not over and (each := next(turns, None)) is not None:
+                takes[each[0]] = await self._by_turns(*each, concurrency, spares)
+                self._run.tell(f"{len(takes)} of at most {order.most} utterances")
+                over = over or await asyncio.to_thread(enough, self._ended())
+
+        await _together(some(index) for index in range(concurrency))
+        self._run.tell("")
+        return [takes[turn] for turn in sorted(takes)]
+
+    def _ended(self) -> dict[int, Take]:
+        """What was spoken for the test, by its place, up to the first that goes on."""
+        ended: dict[int, Take] = {}
+        for place, take in enumerate(self._ledger.takes):
+            if take.purpose is Purpose.TEST:
+                if place in self._ledger.open:
+                    break
+                ended[place] = take
+        return ended
+
+    def _order(self, clips: Sequence[Utterance], most: int) -> Order:
+        """The order of chance of the test. Raises ValueError where it decides nothing.
+
+        It is the same whenever the test runs.
+        """
+        __tracebackhide__ = True
+        budgets = in_order(self._terms)
+        if not clips or not budgets:
+            wanted = "a budget with a quantile, such as p95=" if clips else "utterances"
+            raise ValueError(f"until='decided' has nothing to decide: give {wanted}")
+        if self._ledger.takes:
+            raise ValueError(
+                "until='decided' is the first in its test to speak: what was spoken "
+                "before did not come by chance"
+            )
+        if hopeless := [
+            why for each in budgets if (why := unprovable(each, most, in_order=True))
+        ]:
+            raise ValueError(f"{hopeless[0]}; give max_sessions=, or another budget")
+        digest = hashlib.sha256(self._ledger.test.encode()).hexdigest()
+        return Order(int(digest[:8], 16), most)
+
+    async def _by_turns(
+        self,
+        turn: int,
+        utterance: Utterance,
+        concurrency: int,
+        spares: Iterator[int],
+        *,
+        raised: bool = False,
+    ) -> Take:
+        """An utterance in a session of its own, and in one with the baseline.
+
+        Which of the two is first changes from turn to turn.
+        """
+
+        async def theirs() -> None:
+            if self._baseline is not None:
+                await self._session(
+                    utterance,
+                    self._baseline,
+                    concurrency,
+                    spares,
+                    purpose=Purpose.BASELINE,
+                )
+
+        if turn % 2:
+            await theirs()
+        take = await self._session(
+            utterance, self._plan, concurrency, spares, raised=raised
+        )
+        if not turn % 2:
+            await theirs()
+        return take
+
+    async def _session(
+        self,
+        utterance: Utterance,
+        plan: Plan,
+        concurrency: int,
+        spares: Iterator[int] = _NO_SPARES,
+        *,
+        raised: bool = False,
+        purpose: Purpose = Purpose.TEST,
+        again: bool = False,
+    ) -> Take:
+        """An utterance in a session of its own.
+
+        One that the instrument disturbed is run once more, with one of the ``spares``,
+        whatever it measured: a second try for slow ones alone would flatter the server.
+        """
+        live = self._run.session(self._ledger, plan)
+        begun = Take(
+            live,
+            0,
+            utterance,
+            raised=raised,
+            conditions=self._run.conditions(plan, concurrency=concurrency),
+            purpose=purpose,
+            again=again,
+        )
+        place = self._run.begun(self._ledger, begun)
+        held = await hold(live, utterance)
+        take = replace(begun, lost=held.lost, reason=held.reason)
+        aside = (
+            not again
+            and self._tolerance is not None
+            and await asyncio.to_thread(take.disturbed, self._tolerance)
+            and next(spares, None) is not None
+        )
+        if aside:
+            take = replace(take, purpose=Purpose.DISTURBED)
+        await asyncio.to_thread(self._run.ended, self._ledger, place, take)
+        if not aside:
+            return take
+        return await self._session(
+            utterance, plan, concurrency, raised=raised, purpose=purpose, again=True
+        )
+
+    async def _parity(self, what: Iterable[Utterance], over: Over) -> Parity:
+        await asyncio.to_thread(self._run.take_turn, self._ledger)
+        clips = {utterance.id: utterance for utterance in what}
+        alone = await self._texts(clips.values(), self._plan, 1)
+        plan, concurrency = self._plan, 1
+        match over:
+            case Over.CHUNK:
+                plan = replace(plan, chunk=max(0.001, _SHORTER * plan.chunk))
+            case Over.PACE:
+                plan = replace(plan, pace=_FASTER * plan.pace or 1.0)
+            case Over.CROWD:
+                concurrency = CROWD
+        then = await self._texts(clips.values(), plan, concurrency)
+        found = parity.judge(
+            over,
+            [Clip(clip, alone[id], then[id]) for id, clip in clips.items()],
+        )
+        self._ledger.parities.append(found)
+        return found
+
+    async def _texts(
+        self, clips: Iterable[Utterance], plan: Plan, concurrency: int
+    ) -> dict[str, tuple[str | None, ...]]:
+        """The texts that each clip had, spoken several times; of a lost one, none."""
+        free = asyncio.Semaphore(concurrency)
+        spoken = [clip for _ in range(REPEATS) for clip in clips]
+        ended = 0
+
+        async def one(clip: Utterance) -> tuple[str, str | None]:
+            nonlocal ended
+            async with free:
+                take = await self._session(
+                    clip, plan, concurrency, purpose=Purpose.PARITY
+                )
+            ended += 1
+            self._run.tell(f"{ended}/{len(spoken)} utterances")
+            text = await asyncio.to_thread(lambda: take.transcription.text)
+            return clip.id, None if take.lost else text
+
+        texts = await _together(map(one, spoken))
+        self._run.tell("")
+        return {
+            clip.id: tuple(text for id, text in texts if id == clip.id)
+            for clip in clips
+        }
+
+
+def _spares(sessions: int) -> Iterator[int]:
+    """One for each session of a call that may be run again; several may take of it."""
+    return iter(range(max(1, sessions // AGAIN)))
+
+
+def _over(name: str) -> Over:
+    __tracebackhide__ = True
+    if name not in list(Over):
+        raise ValueError(f"over={name!r} is not known; there are {', '.join(Over)}")
+    return Over(name)
+
+
+def _by_chance(clips: Sequence[Utterance], seed: int) -> Iterator[Utterance]:
+    """All clips again and again, each time in another order."""
+    chance = random.Random(seed)
+    while True:
+        yield from chance.sample(clips, len(clips))
+
+
+async def _together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What all of these give; the first that raises ends all, and is raised."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            made = [tasks.create_task(work) for work in works]
+    except ExceptionGroup as group:  # such as audio that cannot be decoded
+        raise group.exceptions[0] from None
+    return [task.result() for task in made]
 
 
 def _block(run: Run, work: Coroutine[Any, Any, T]) -> T:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -17,23 +18,26 @@ from filelock import FileLock
 
 from pytest_realtime_asr import dialects, probe, target
 from pytest_realtime_asr.audio import Audio
+from pytest_realtime_asr.comparison import Conditions
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.evidence import Part
 from pytest_realtime_asr.finding import Finding, find, ways
 from pytest_realtime_asr.known import softened
-from pytest_realtime_asr.ledger import Transcription
+from pytest_realtime_asr.ledger import Order, Purpose, Transcription
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.metrics.latency import (
     final_from_commit,
     final_from_speech_end,
 )
+from pytest_realtime_asr.metrics.pacing import instrument
 from pytest_realtime_asr.options import AUTO
+from pytest_realtime_asr.parity import Parity
 from pytest_realtime_asr.rules import Requirement
 from pytest_realtime_asr.session import Limits, Live, Lost, Plan, caller
 from pytest_realtime_asr.settings import Settings
 from pytest_realtime_asr.terms import Terms
-from pytest_realtime_asr.trace import Ending
+from pytest_realtime_asr.trace import Ending, clean
 from pytest_realtime_asr.transport import Access, Unreachable
 
 WARMUPS = 5  # sessions at most
@@ -67,6 +71,9 @@ class Take:
     lost: str = ""
     reason: str = ""
     raised: bool = False
+    conditions: Conditions = field(default=Conditions())
+    purpose: Purpose = Purpose.TEST
+    again: bool = False
 
     @property
     def transcription(self) -> Transcription:
@@ -85,20 +92,35 @@ class Take:
             lost=self.lost,
             reason=self.reason,
             raised=self.raised,
+            conditions=self.conditions,
+            purpose=self.purpose,
+            again=self.again,
         )
+
+    def disturbed(self, tolerance: float) -> bool:
+        """Whether the instrument was later in it than ``tolerance`` ms, or overloaded.
+
+        A lost session is not: lateness delays an answer, it does not take one away.
+        """
+        if self.lost:
+            return False
+        return instrument(self.transcription.timeline).disturbed(tolerance)
 
 
 @dataclass(slots=True)
 class Ledger:
     """The sessions of a test, and the utterances that were begun in them.
 
-    ``open`` are the places in ``takes`` of those that have not ended yet.
+    ``open`` are the places in ``takes`` of those that have not ended yet. ``order`` is
+    there where clips come by chance until the verdicts are decided.
     """
 
     test: str
     sessions: list[Live] = field(default_factory=list)
     takes: list[Take] = field(default_factory=list)
     open: set[int] = field(default_factory=set)
+    order: Order | None = None
+    parities: list[Parity] = field(default_factory=list)
     locked: bool = False
     closed: bool = False
 
@@ -249,6 +271,24 @@ class Run:
             found=found,
         )
 
+    def conditions(self, plan: Plan, *, concurrency: int = 1) -> Conditions:
+        """How an utterance of this plan is spoken, for who compares it later."""
+        return Conditions(
+            corpus=self._digest,
+            pace=plan.pace,
+            chunk=plan.chunk,
+            concurrency=concurrency,
+            model=clean(plan.model, plan.secrets),
+            labels={
+                name: clean(value, plan.secrets)
+                for name, value in self.settings.labels.items()
+            },
+        )
+
+    @cached_property
+    def _digest(self) -> str:
+        return self._warm().digest
+
     def rules(
         self, dialect: Dialect, version: str, model: str
     ) -> tuple[Requirement, ...]:
@@ -303,7 +343,7 @@ class Run:
     def session(self, ledger: Ledger, plan: Plan) -> Live:
         """A new session of a test. Raises RuntimeError once the test has ended."""
         _refuse_closed(ledger)
-        live = Live(self.loop, plan)
+        live = Live(self.loop, plan, pings=True)
         ledger.sessions.append(live)
         return live
 

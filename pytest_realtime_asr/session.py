@@ -42,6 +42,8 @@ from pytest_realtime_asr.transport import (
 MAX_EVENTS = 10_000
 MAX_TEXT = 2**20  # bytes of text that a session may bring
 REFUSED = "refused"  # the word for a session or an utterance that the server refused
+BEAT = 1.0  # s between two pings that measure the way to the server
+PONG = 5.0  # s after which a ping of these is given up, and none is sent any more
 _BREATH = 64  # frames read in a row before others on the loop get their turn
 
 
@@ -126,11 +128,13 @@ def caller(dialect: Dialect, model: str, options: Mapping[str, object]) -> Calle
 class Live:
     """A session while it is held. Its coroutines run on the loop of the plugin.
 
+    With ``pings`` it pings the server each second, to know how far away it is.
     ``misfit`` says that the server speaks another dialect, and which; else it is empty.
     """
 
-    def __init__(self, loop: Loop, plan: Plan) -> None:
+    def __init__(self, loop: Loop, plan: Plan, *, pings: bool = False) -> None:
         self.plan = plan
+        self._pings = pings
         self._loop = loop
         self._dialect = plan.dialect
         self._caller = plan.caller
@@ -147,6 +151,7 @@ class Live:
         self._until: int | None = None
         self._wire: Wire | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._beating: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._heard: list[Message] = []  # what the server said
         self._finals: dict[int, Final] = {}
@@ -179,8 +184,10 @@ class Live:
         self._recorder.open()
         self._loop.watch()
         self._reading = asyncio.create_task(self._read())
+        if self._pings:
+            self._beating = asyncio.create_task(self._beat(self._wire))
         await self._await(
-            lambda: self._reader.ready is not None,
+            lambda: self._reader.ready is not None and not self.misfit,
             "the server to be ready",
             silence=limits.ready,
             total=limits.ready,
@@ -343,6 +350,8 @@ class Live:
         if self._wire is None or self._reading is None:
             self._recorder.end(Ending.CLOSED_BY_US)
             return
+        if self._beating is not None:
+            self._beating.cancel()
         await self._wire.close()
         await asyncio.gather(self._reading, return_exceptions=True)
         if self._wire is not None:  # else another call has come here first
@@ -483,6 +492,25 @@ class Live:
             raise self._lost()
         return self._wire
 
+    async def _beat(self, wire: Wire) -> None:
+        """Ping each second for as long as the peer answers; nobody waits for this.
+
+        One ping is under way at a time: to a peer that is busy, they do not pile up.
+        """
+        while True:
+            sent = self._recorder.now()
+            try:
+                async with asyncio.timeout(PONG):
+                    await wire.ping()
+            except TimeoutError:
+                self._recorder.pinged(sent, None)
+                return
+            except Closed:  # whether it would have been answered, nobody knows
+                return
+            answered = self._recorder.now()
+            self._recorder.pinged(sent, answered)
+            await asyncio.sleep(max(0.0, BEAT - (answered - sent) / 1e9))
+
     async def _read(self) -> None:
         assert self._wire is not None
         try:
@@ -490,8 +518,9 @@ class Live:
                 frame = await self._wire.receive()
                 at = self._recorder.now()
                 record = self._recorder.received(Sender.SERVER, at, frame)
+                misfits = self._misfits(record)
                 self._fold(record)
-                if self._misfits(record) or not self._tolerable(frame):
+                if misfits or not self._tolerable(frame):
                     return
                 if len(self._heard) % _BREATH == 0:
                     await asyncio.sleep(0)
@@ -518,7 +547,7 @@ class Live:
 
     def _misfits(self, record: Record) -> bool:
         """Whether this is the greeting of another dialect, which ends the session."""
-        if len(self._heard) > 1 or self._reader.ready is not None:
+        if self._heard:
             return False
         mine = self._dialect
         names = () if mine.greets(record) else dialects.greeted(record)

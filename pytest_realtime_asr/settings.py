@@ -14,8 +14,9 @@ from typing import TypeVar
 
 from packaging.version import InvalidVersion, Version
 
-from pytest_realtime_asr import dialects, frozen, known
-from pytest_realtime_asr.budgets import parse_duration
+from pytest_realtime_asr import comparison, dialects, frozen, known, limits
+from pytest_realtime_asr.budgets import Undecided, parse_duration
+from pytest_realtime_asr.comparison import Margin
 from pytest_realtime_asr.frozen import Suite
 from pytest_realtime_asr.known import Known
 from pytest_realtime_asr.options import (
@@ -47,7 +48,9 @@ class Settings:
 
     ``warmup`` is the number of sessions, ``None`` for as many as it takes. ``rules`` is
     the weakest level that fails a test, ``None`` for none. ``key`` and the values of
-    ``headers`` are secret, and the query of ``target`` may be.
+    ``headers`` are secret, and the queries of the targets may be. ``limits`` are those
+    that a marker may name; ``baseline`` is an earlier report, and by ``margins`` a test
+    fails that got worse. ``confidence`` holds where a marker has none.
     """
 
     target: str
@@ -70,6 +73,13 @@ class Settings:
     pace: float
     chunk: float
     rules: Level | None
+    confidence: float | None
+    undecided: Undecided
+    limits: Mapping[str, limits.Value]
+    baseline: Path | None
+    margins: tuple[Margin, ...]
+    baseline_target: str
+    labels: Mapping[str, str]
     parallel: bool
     reports: tuple[tuple[str, Path], ...]
     fake: tuple[str, ...]
@@ -155,6 +165,13 @@ def settings(
         except ValueError as error:
             raise SettingError(f"{places[name]}: {error}") from error
 
+    def needs(name: str, *others: str) -> None:
+        if texts[name] and not any(texts[other] for other in others):
+            wanted = " or ".join(f"--realtime-{other}" for other in others)
+            raise SettingError(f"{places[name]}: it needs {wanted}")
+
+    needs("budget-profile", "budgets")
+    needs("compare-fail", "compare", "baseline-target")
     variable = str(texts["api-key-env"])
     return Settings(
         target=str(texts["target"]),
@@ -188,6 +205,20 @@ def settings(
         pace=read("pace", lambda text: pace(_number(text))),
         chunk=read("chunk", chunk),
         rules=read("rules", level),
+        confidence=read("confidence", _confidence),
+        undecided=read("undecided", _undecided),
+        limits=read(
+            "budgets",
+            lambda text: (
+                limits.read(origin / text, str(texts["budget-profile"])) if text else {}
+            ),
+        ),
+        baseline=path("compare"),
+        margins=read(
+            "compare-fail", lambda text: comparison.parse(text) if text else ()
+        ),
+        baseline_target=str(texts["baseline-target"]),
+        labels=dict(each("label", _label)),
         parallel=read("parallel", flag),
         reports=each("report", lambda text: _report(text, origin)),
         fake=tuple(read("fake", shlex.split)),
@@ -253,6 +284,29 @@ def _level(text: str) -> Level:
         return Level(text)
     except ValueError:
         raise ValueError(f"{text!r}; there are must, should and info") from None
+
+
+def _confidence(text: str) -> float | None:
+    if not text:
+        return None
+    value = _number(text)
+    if not isinstance(value, float) or not 0 < value < 1:
+        raise ValueError(f"{text!r} is not a share: write 0.95")
+    return value
+
+
+def _undecided(text: str) -> Undecided:
+    try:
+        return Undecided(text)
+    except ValueError:
+        raise ValueError(f"{text!r}; there are fail and warn") from None
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, _, value = (part.strip() for part in text.partition("="))
+    if not (name and value):
+        raise ValueError(f"{text!r} is no label; it should look like gpu=H100")
+    return name, value
 
 
 def _version(text: str) -> str:

@@ -10,8 +10,9 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from pytest_realtime_asr.trace import NO_LAG, End, Lag
+from pytest_realtime_asr.trace import NO_LAG, End, Lag, Ping
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class Refusal:
 Event = Heard | Commit | Partial | Endpoint | Final | Refusal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Timeline:
     """What happened in a session, in order.
 
@@ -106,13 +107,14 @@ class Timeline:
     end: End
     lag: Lag = NO_LAG
     session: str = ""
+    pings: tuple[Ping, ...] = ()
 
     def item(self, number: int) -> Timeline:
         """The same session with the events of one item alone."""
         kept = (event for event in self.events if event.item == number)
         return replace(self, events=tuple(kept))
 
-    @property
+    @cached_property
     def heard(self) -> tuple[Heard, ...]:
         """Audio that was handed over, in order."""
         return tuple(event for event in self.events if isinstance(event, Heard))

@@ -110,11 +110,15 @@ class Lag:
     """How late the recorder's own clock ticks came, in ns, every ``TICK`` ns.
 
     ``late`` holds the lateness of each tick that came more than 1 ms late; ticks that
-    were missed altogether count with the lateness that they would have had.
+    were missed altogether count with the lateness that they would have had. ``paused``
+    is the longest pause in ns for which Python collected garbage, ``load`` the share
+    of a core that the recorder's loop used.
     """
 
     ticks: int = 0
     late: tuple[int, ...] = ()
+    paused: int = 0
+    load: float = 0.0
 
 
 NO_LAG = Lag()
@@ -150,10 +154,15 @@ class Trace:
             "started": self.started,
             "opened": self.opened,
         }
-        tail: dict[str, object] = {"end": self.end, "lag": self.lag}
+        lag: dict[str, object] = {"ticks": self.lag.ticks, "late": self.lag.late}
+        tail: dict[str, object] = {"end": self.end, "lag": lag}
         # What may be left out is: a trace of before is written as it was read.
         if self.version:
             head["version"] = self.version
+        if self.lag.paused:
+            lag["paused"] = self.lag.paused
+        if self.lag.load:
+            lag["load"] = self.lag.load
         if self.pings:
             tail["pings"] = self.pings
         lines = [head, *map(_sparse, self.records), tail]

@@ -7,11 +7,12 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
@@ -192,6 +193,45 @@ def faking(
         yield f"{'http' if tls is None else 'https'}://127.0.0.1:{port}", fake
 
 
+@contextmanager
+def relay(url: str, delay: float) -> Iterator[str]:
+    """The way to a server with ``delay`` s more on it in each direction; its URL."""
+    where = urlsplit(url)
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        parcels: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+
+        async def deliver() -> None:
+            at, parcel = await parcels.get()
+            while parcel:
+                await asyncio.sleep(at - time.monotonic())
+                writer.write(parcel)
+                at, parcel = await parcels.get()
+
+        delivering = asyncio.create_task(deliver())
+        parcel = b"-"
+        while parcel:
+            try:
+                parcel = await reader.read(2**16)
+            except ConnectionError:
+                parcel = b""
+            parcels.put_nowait((time.monotonic() + delay, parcel))
+        await delivering
+        writer.close()
+
+    async def accept(near: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
+        far, there = await asyncio.open_connection(where.hostname, where.port)
+        await asyncio.gather(carry(near, there), carry(far, out))
+
+    @asynccontextmanager
+    async def listen() -> AsyncIterator[asyncio.Server]:
+        async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+            yield server
+
+    with _thread(listen) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
 async def _emptied() -> None:
     """Wait until the sockets of this loop are closed; else they would be complained of.
 
@@ -205,7 +245,7 @@ async def _emptied() -> None:
 
 @contextmanager
 def _thread(
-    listen: Callable[[], AbstractAsyncContextManager[Server]],
+    listen: Callable[[], AbstractAsyncContextManager[Server | asyncio.Server]],
 ) -> Iterator[int]:
     up: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 

@@ -133,10 +133,13 @@ def test_texts_are_those_that_were_spoken(run: Run, name: str) -> None:
     assert run.texts(name) == [[clip.text for clip in CLIPS]] * REPEATS
 
 
+# The lags leave words out by whether they came before the end of speech: a word that
+# comes near it may be there in one session and not in the next.
+LEFT_OUT = {"endpoint_delay", "lag_laal", "lag_yaal"}
 LATENCIES = [
     metric.name
     for metric in CATALOGUE.values()
-    if metric.unit is Unit.MS and metric.gated and metric.name != "endpoint_delay"
+    if metric.unit is Unit.MS and metric.gated and metric.name not in LEFT_OUT
 ]
 
 

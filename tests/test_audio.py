@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import shutil
+import statistics
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +24,10 @@ from pytest_realtime_asr.audio import (
     length,
     read,
     silence,
+    speech,
     write,
 )
+from pytest_realtime_asr.corpus import load
 
 ODD = Path(__file__).parent.parent / "fixtures" / "audio"
 EVERY_STEP = np.arange(-32768, 32768).astype("<i2")
@@ -404,3 +408,39 @@ def test_headless_file(tmp_path: Path) -> None:
     shutil.copy(ODD / "tone.flac", tmp_path / "x.raw")
     with pytest.raises(AudioError, match="cannot be read as audio"):
         read(tmp_path / "x.raw")
+
+
+# Where speech is
+
+
+def test_speech_is_found_where_the_words_are() -> None:
+    """The figures of the docstring, on the clips whose words are timed."""
+    timed = [u for name in ("english", "languages") for u in load(f"bundled:{name}")]
+    found = [(speech(u.audio), u.words) for u in timed if u.words]
+    onsets = [1000 * (it[0] - words[0].start) for it, words in found if it]
+    ends = [1000 * (it[1] - words[-1].end) for it, words in found if it]
+    assert len(onsets) == len(found) == 26
+    assert round(statistics.mean(onsets)) == 17
+    assert round(max(map(abs, onsets))) == 80
+    assert round(statistics.mean(ends)) == -6
+    assert round(max(map(abs, ends))) == 111
+
+
+def test_a_tone_between_silence_is_speech_to_the_frame() -> None:
+    tone = from_float(np.sin(np.arange(8000) / 8) / 2, 16000)
+    sound = join(silence(0.3), tone, silence(0.2))
+    assert speech(sound) == (0.3, 0.8)
+    assert speech(tone) == (0.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros(16000),
+        np.zeros(0),
+        np.full(16000, 2 / 32768),  # under the floor
+        np.eye(1, 16000).ravel() / 2,  # a click is no speech
+    ],
+)
+def test_where_nothing_is_said_there_is_no_speech(samples: Any) -> None:
+    assert speech(from_float(samples, 16000)) is None

@@ -14,21 +14,30 @@ from hypothesis import strategies as st
 from pytest_realtime_asr.budgets import (
     Budget,
     BudgetError,
+    Effect,
     Finding,
     Judgement,
     Limit,
     Over,
     Sample,
+    Side,
     Stat,
+    Undecided,
     Verdict,
     WerFinding,
     WerRow,
     budget,
     details,
+    effect,
     headline,
     judge,
+    judge_in_order,
     judge_wer,
+    latency_budget,
+    limits,
     parse_duration,
+    standing,
+    unprovable,
     wer_threshold,
     worst,
 )
@@ -109,14 +118,14 @@ def test_a_duration_is_neither_negative_nor_endless(written: str | timedelta) ->
 
 
 def test_a_budget_keeps_its_limits_in_one_order() -> None:
-    made = budget(METRIC, mean="1s", max="3s", p50="500ms", over="module")
+    made = latency_budget(METRIC, mean="1s", max="3s", p50="500ms", over="module")
     assert made == Budget(
         METRIC,
         (Limit(Stat.P50, 500), Limit(Stat.MAX, 3000), Limit(Stat.MEAN, 1000)),
         None,
         Over.MODULE,
     )
-    assert budget(METRIC, p95="1s", p99=None, confidence=0.9).confidence == 0.9
+    assert latency_budget(METRIC, p95="1s", p99=None, confidence=0.9).confidence == 0.9
 
 
 def refused(make: Callable[[], object], *parts: str) -> None:
@@ -129,49 +138,71 @@ def refused(make: Callable[[], object], *parts: str) -> None:
 
 def test_an_unknown_metric_is_told_the_valid_ones() -> None:
     refused(
-        lambda: budget("ttft", p95="1s"), "'ttft'", "connect, session_ready", METRIC
+        lambda: latency_budget("ttft", p95="1s"),
+        "'ttft'",
+        "connect, session_ready",
+        METRIC,
     )
 
 
-def test_a_metric_of_the_instrument_has_no_budget() -> None:
-    for name in ("sender_lateness", "loop_lag", "pacing_error"):
-        refused(lambda n=name: budget(n, p95="1s"), name, "not the server", METRIC)  # type: ignore[misc]
-    assert budget("send_blocked", max="1s").metric == "send_blocked"
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("sender_lateness", "the instrument, not the server"),
+        ("loop_lag", "the instrument, not the server"),
+        ("first_partial_from_audio", "silence before the speech"),
+        ("longest_stall", "pauses"),
+    ],
+)
+def test_what_is_not_for_judging_is_refused_with_its_reason(
+    name: str, reason: str
+) -> None:
+    refused(lambda: latency_budget(name, p95="1s"), name, reason, METRIC)
+
+
+def test_a_write_that_is_held_up_has_a_budget() -> None:
+    assert latency_budget("send_blocked", max="1s").metric == "send_blocked"
 
 
 def test_an_unknown_keyword_is_told_the_valid_ones() -> None:
     refused(
-        lambda: budget(METRIC, p94="1s", q="1s"),
+        lambda: latency_budget(METRIC, p94="1s", q="1s"),
         "p94, q",
         "p50, p90, p95, p99, max, mean, confidence, over",
     )
 
 
 def test_a_budget_needs_a_limit() -> None:
-    refused(lambda: budget(METRIC), "p50, p90, p95, p99, max, mean")
+    refused(lambda: latency_budget(METRIC), "p50, p90, p95, p99, max, mean")
 
 
 def test_what_cannot_be_proven_has_no_confidence() -> None:
     for stat in ("max", "mean"):
         refused(
-            lambda s=stat: budget(METRIC, p95="1s", confidence=0.95, **{s: "2s"}),  # type: ignore[misc]
+            lambda s=stat: latency_budget(
+                METRIC, p95="1s", confidence=0.95, **{s: "2s"}
+            ),  # type: ignore[misc]
             "no sample proves a maximum",
         )
 
 
 @pytest.mark.parametrize("confidence", [95, 0, 1, -0.1, math.nan, True, "0.95"])
 def test_a_confidence_is_a_share(confidence: float) -> None:
-    refused(lambda: budget(METRIC, p95="1s", confidence=confidence), "write 0.95")
+    refused(
+        lambda: latency_budget(METRIC, p95="1s", confidence=confidence), "write 0.95"
+    )
     refused(lambda: wer_threshold(0.1, confidence=confidence), "write 0.95")
 
 
 def test_a_budget_is_pooled_over_nothing_but_the_module() -> None:
-    refused(lambda: budget(METRIC, p95="1s", over="session"), "'session'", "module")
+    refused(
+        lambda: latency_budget(METRIC, p95="1s", over="session"), "'session'", "module"
+    )
 
 
 @pytest.mark.parametrize("value", [math.nan, -math.inf])
-def test_a_sample_has_a_real_latency(value: float) -> None:
-    with pytest.raises(ValueError, match="is not a latency"):
+def test_a_sample_has_a_real_value(value: float) -> None:
+    with pytest.raises(ValueError, match="is no measured value"):
         Sample("s", value)
 
 
@@ -179,6 +210,147 @@ def test_a_sample_has_a_real_latency(value: float) -> None:
 def test_a_sample_has_a_real_lateness(late: float) -> None:
     with pytest.raises(ValueError, match="is not a lateness"):
         Sample("s", 1, late_ms=late)
+
+
+# What is no time
+
+ERASURE, COVERAGE = "normalized_erasure", "word_coverage"
+
+
+def test_a_budget_of_what_is_no_time() -> None:
+    assert budget(ERASURE, at_most=0.2) == Budget(ERASURE, (Limit(Stat.MEAN, 0.2),))
+    made = budget("early_text", at_most=3, at_least=1, stat="p90", confidence=0.9)
+    assert made.limits == (
+        Limit(Stat.P90, 3),
+        Limit(Stat.P90, 1, Side.AT_LEAST),
+    )
+    assert budget(ERASURE, at_most=0, over="module").over is Over.MODULE
+
+
+def test_each_kind_of_metric_names_its_marker() -> None:
+    refused(
+        lambda: budget(METRIC, at_most=800),
+        "final_from_commit is a time: write latency_budget(",
+    )
+    refused(
+        lambda: latency_budget(ERASURE, p95="1s"),
+        "normalized_erasure is no time but a ratio: write budget(",
+        "at_most=",
+    )
+
+
+def test_a_wrong_budget_is_told_what_may_be_written() -> None:
+    refused(lambda: budget("wer", at_most=1), "'wer'", ERASURE, COVERAGE)
+    refused(lambda: budget("pacing_error", at_most=1), "not the server", ERASURE)
+    refused(lambda: budget(ERASURE), "at_most= or at_least=")
+    refused(lambda: budget(ERASURE, at_most=1, stat="p42"), "'p42'", "p95")
+    refused(lambda: budget(ERASURE, at_most=1, at_least=2), "at least 2 and at most 1")
+    refused(lambda: budget(ERASURE, at_most=1, over="session"), "module")
+    refused(lambda: budget(ERASURE, at_most=1, confidence=0.9), "a mean has no proof")
+    for limit in ("20%", True, math.nan, math.inf):
+        refused(lambda it=limit: budget(ERASURE, at_most=it), "write at_most=0.2")  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("given", "stat", "observed", "expected"),
+    [
+        ({"at_most": 0.5}, "mean", 0.5, PASS),  # at most the limit passes
+        ({"at_most": 0.49}, "mean", 0.5, FAIL),
+        ({"at_least": 0.5}, "mean", 0.5, PASS),
+        ({"at_least": 0.51}, "mean", 0.5, FAIL),
+        ({"at_most": 1}, "max", 1, PASS),
+        ({"at_least": 0.01}, "max", 0, FAIL),  # the worst is the smallest
+        ({"at_most": 0.75}, "p90", 1, FAIL),
+        ({"at_least": 0.25}, "p50", 0.5, PASS),
+        ({"at_least": 0.25}, "p90", 0, FAIL),
+    ],
+)
+def test_either_side_of_a_limit(
+    given: dict[str, float], stat: str, observed: float, expected: Verdict
+) -> None:
+    found = one(budget(COVERAGE, stat=stat, **given), samples(0, 0.25, 0.5, 0.75, 1))  # type: ignore[arg-type]
+    assert (found.observed, found.verdict) == (observed, expected)
+
+
+def test_a_lost_session_is_beyond_every_limit() -> None:
+    given = [*samples(1, 1, 1), Sample("x", None, lost="hung")]
+    low = one(budget(COVERAGE, at_least=0.1), given)
+    assert (low.verdict, low.observed, low.over) == (FAIL, -math.inf, 1)
+    assert headline(low) == ("word_coverage mean = -inf < 0.1 (n=4, 1 under, 1 hung)")
+    high = one(budget(COVERAGE, at_most=1), given)
+    assert (high.verdict, high.observed, high.over) == (FAIL, math.inf, 1)
+    assert one(budget(COVERAGE, at_least=1, stat="p50"), given).verdict is PASS
+
+
+def test_what_is_no_time_has_its_own_line() -> None:
+    found = one(budget(ERASURE, at_most=0.14), samples(*[0.2, 0.1] * 20))
+    assert found.interval is not None
+    low, high = found.interval
+    assert 0.13 < low < 0.15 < high < 0.17
+    shown = f"{low:.3f}".rstrip("0"), f"{high:.3f}".rstrip("0")
+    assert headline(found) == (
+        f"normalized_erasure mean = 0.15 > 0.14 (95% CI {'-'.join(shown)}; n=40, 20 "
+        "over)"
+    )
+    reached = one(
+        budget(COVERAGE, at_least=0.9, stat="p95", confidence=0.95),
+        samples(*[0.95] * 70),
+    )
+    assert (reached.verdict, reached.interval) == (PASS, (-math.inf, 0.95))
+    assert headline(reached) == (
+        "word_coverage p95 from above = 0.95 >= 0.9 (95% CI -inf to 0.95; n=70, 0 "
+        "under; proven)"
+    )
+    worst_of = one(budget(COVERAGE, at_least=0.9, stat="max"), samples(0.8, 1))
+    assert headline(worst_of) == (
+        "word_coverage min = 0.8 < 0.9 (n=2, 1 under; proven)"
+    )
+
+
+def test_no_instrument_takes_part_in_what_is_no_time() -> None:
+    made, given = budget(ERASURE, at_most=0.1), samples(0.2, late=500)
+    assert one(made, given).verdict is FAIL
+    assert judge(made, given, pace=8, parallel=True).verdict is FAIL
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=1, max_size=30),
+    st.floats(0, 1),
+    st.sampled_from(list(Stat)),
+)
+def test_the_least_is_the_most_upside_down(
+    values: list[float], limit: float, stat: Stat
+) -> None:
+    at_least = one(budget(COVERAGE, at_least=limit, stat=stat), samples(*values))
+    turned = [-value for value in values]
+    at_most = one(budget(COVERAGE, at_most=-limit, stat=stat), samples(*turned))
+    assert at_least.verdict is at_most.verdict
+    assert at_most.observed is not None
+    assert at_least.observed == -at_most.observed
+    assert at_least.over == at_most.over
+    assert "\n" not in headline(at_least)
+
+
+# Limits by name
+
+
+def test_a_limit_may_be_a_name() -> None:
+    table: dict[str, str | float] = {"final": "800ms", "wer": 0.12}
+    assert limits("$final", table) == "800ms"
+    assert limits("$wer", table) == 0.12
+    assert limits("1s", table) == "1s"
+    assert limits(0.3, table) == 0.3
+    assert latency_budget(METRIC, p95=limits("$final", {"final": "1s"})).limits == (
+        Limit(Stat.P95, 1000),
+    )
+
+
+def test_an_unknown_name_is_told_the_known_ones() -> None:
+    refused(
+        lambda: limits("$finl", {"final": "1s", "wer": "2"}), "'$finl'", "$final, $wer"
+    )
+    refused(lambda: limits("$", {"final": "1s"}), "'$'", "$final")
+    refused(lambda: limits("$final", {}), "none: see --realtime-budgets")
 
 
 # Judging
@@ -200,14 +372,14 @@ def test_a_sample_has_a_real_lateness(late: float) -> None:
 def test_the_observed_statistic_is_judged(
     limits: dict[str, str], expected: Verdict
 ) -> None:
-    judgement = judge(budget(METRIC, **limits), samples(10, 20, 30, 40, 50))  # type: ignore[arg-type]
+    judgement = judge(latency_budget(METRIC, **limits), samples(10, 20, 30, 40, 50))  # type: ignore[arg-type]
     assert judgement.verdict is expected
     assert len(judgement.findings) == len(limits)
 
 
 def test_the_fields_of_a_finding() -> None:
     given = [*samples(*range(100, 118), 1140), Sample("hung", None, lost="hung")]
-    found = one(budget(METRIC, p90="800ms"), given)
+    found = one(latency_budget(METRIC, p90="800ms"), given)
     assert found.verdict is PASS
     assert (found.n, found.over, found.lost) == (20, 2, (("hung", 1),))
     assert found.observed == 117
@@ -219,14 +391,14 @@ def test_the_fields_of_a_finding() -> None:
 
 def test_a_lost_session_is_over_every_limit() -> None:
     given = [*samples(1, 1, 1), Sample("x", 5, lost="no final")]
-    for limits in ({"max": "9s"}, {"p99": "9s"}, {"mean": "9s"}):
-        found = one(budget(METRIC, **limits), given)  # type: ignore[arg-type]
+    for most in ({"max": "9s"}, {"p99": "9s"}, {"mean": "9s"}):
+        found = one(latency_budget(METRIC, **most), given)  # type: ignore[arg-type]
         assert (found.verdict, found.observed) == (FAIL, math.inf)
-    assert one(budget(METRIC, p50="9s"), given).verdict is PASS
+    assert one(latency_budget(METRIC, p50="9s"), given).verdict is PASS
 
 
 def test_no_sample_is_no_pass() -> None:
-    found = one(budget(METRIC, p95="800ms"), [])
+    found = one(latency_budget(METRIC, p95="800ms"), [])
     assert found.verdict is FAIL
     assert headline(found) == (
         "final_from_commit p95 <= 800 ms: judged no session: nothing was measured"
@@ -235,7 +407,7 @@ def test_no_sample_is_no_pass() -> None:
 
 def test_what_cannot_be_measured_is_no_pass() -> None:
     given = [*samples(1, 2), Sample("a", None), Sample("b", None, lost="refused")]
-    found = one(budget("final_from_speech_end", max="1s"), given)
+    found = one(latency_budget("final_from_speech_end", max="1s"), given)
     assert found.verdict is FAIL
     assert found.worst == (given[2],)
     assert headline(found) == (
@@ -249,7 +421,7 @@ def test_the_worst_verdict_counts() -> None:
     assert worst([INVALID, INCONCLUSIVE]) is INVALID
     assert worst([INVALID, FAIL, PASS]) is FAIL
     assert worst([]) is FAIL
-    assert Judgement(budget(METRIC, p50="1s"), ()).verdict is FAIL
+    assert Judgement(latency_budget(METRIC, p50="1s"), ()).verdict is FAIL
 
 
 # Lateness
@@ -257,7 +429,7 @@ def test_the_worst_verdict_counts() -> None:
 
 def test_a_late_sample_that_decides_makes_the_verdict_invalid() -> None:
     given = [*samples(*[100] * 9), Sample("late", 840, late_ms=48)]
-    found = one(budget(METRIC, max="800ms"), given)
+    found = one(latency_budget(METRIC, max="800ms"), given)
     assert (found.verdict, found.proven, found.excused) == (INVALID, False, 1)
     assert headline(found) == (
         "final_from_commit max = 840 ms > 800 ms (n=10, 1 over); INVALID, the server "
@@ -268,7 +440,7 @@ def test_a_late_sample_that_decides_makes_the_verdict_invalid() -> None:
 
 def test_a_late_sample_that_decides_nothing_leaves_the_failure() -> None:
     given = [*samples(*[100] * 8, 900), Sample("late", 840, late_ms=48)]
-    found = one(budget(METRIC, max="800ms"), given)
+    found = one(latency_budget(METRIC, max="800ms"), given)
     assert (found.verdict, found.excused, found.late_ms) == (FAIL, 1, 0.8)
     assert headline(found) == (
         "final_from_commit max = 900 ms > 800 ms (n=10, 2 over; proven); server, not "
@@ -288,25 +460,29 @@ def test_a_late_sample_that_decides_nothing_leaves_the_failure() -> None:
 )
 def test_what_is_late(limit: str, value: float, late: float, expected: Verdict) -> None:
     given = samples(value, late=late)
-    assert one(budget(METRIC, max=limit), given).verdict is expected
-    assert one(budget(METRIC, mean=limit), given).verdict is expected
+    assert one(latency_budget(METRIC, max=limit), given).verdict is expected
+    assert one(latency_budget(METRIC, mean=limit), given).verdict is expected
 
 
 def test_lateness_does_not_excuse_a_lost_session() -> None:
     given = [*samples(1, 1), Sample("hung", None, lost="hung", late_ms=5000)]
-    found = one(budget(METRIC, max="1s"), given)
+    found = one(latency_budget(METRIC, max="1s"), given)
     assert (found.verdict, found.excused, found.late_ms) == (FAIL, 0, 5000)
 
 
 def test_lateness_is_taken_off_in_a_mean() -> None:
     late = Sample("late", 1150, late_ms=100)
-    assert one(budget(METRIC, mean="1s"), [*samples(900), late]).verdict is INVALID
-    assert one(budget(METRIC, mean="1s"), [*samples(1100), late]).verdict is FAIL
+    assert (
+        one(latency_budget(METRIC, mean="1s"), [*samples(900), late]).verdict is INVALID
+    )
+    assert (
+        one(latency_budget(METRIC, mean="1s"), [*samples(1100), late]).verdict is FAIL
+    )
 
 
 @pytest.mark.parametrize("value", [100, 900])
 def test_another_pace_is_not_real_time(value: float) -> None:
-    found = one(budget(METRIC, p95="800ms"), samples(value), pace=4)
+    found = one(latency_budget(METRIC, p95="800ms"), samples(value), pace=4)
     assert found.verdict is INVALID
     assert headline(found).endswith(
         "; INVALID, the server is not blamed: a latency at pace 4 is not real time"
@@ -314,7 +490,7 @@ def test_another_pace_is_not_real_time(value: float) -> None:
 
 
 def test_sessions_that_overlap_prove_nothing() -> None:
-    judgement = judge(budget(METRIC, p95="800ms"), samples(900), parallel=True)
+    judgement = judge(latency_budget(METRIC, p95="800ms"), samples(900), parallel=True)
     assert judgement.verdict is INVALID
     assert "other workers" in judgement.findings[0].reason
 
@@ -366,7 +542,7 @@ def test_a_slower_server_never_does_better(
 def test_what_a_finding_says_fits_together(made: Budget, given: list[Sample]) -> None:
     found = one(made, given)
     assert found.n == len(given)
-    assert found.over == sum(each.counted > found.limit.ms for each in given)
+    assert found.over == sum(each.counted > found.limit.value for each in given)
     assert sum(count for _, count in found.lost) <= found.over
     assert found.excused <= found.over
     if found.interval is not None and found.observed is not None:
@@ -379,7 +555,7 @@ def test_what_a_finding_says_fits_together(made: Budget, given: list[Sample]) ->
 
 
 def test_with_a_confidence_only_proof_passes() -> None:
-    made = budget(METRIC, p95="800ms", confidence=0.95)
+    made = latency_budget(METRIC, p95="800ms", confidence=0.95)
     short = one(made, samples(*[251] * 24))
     assert (short.verdict, short.needed) == (INCONCLUSIVE, 59)
     assert headline(short) == (
@@ -393,14 +569,14 @@ def test_with_a_confidence_only_proof_passes() -> None:
 
 
 def test_lateness_that_stands_between_a_sample_and_its_proof_is_said() -> None:
-    made = budget(METRIC, p95="800ms", confidence=0.95)
+    made = latency_budget(METRIC, p95="800ms", confidence=0.95)
     given = [*samples(*[251] * 58), Sample("late", 840, late_ms=50)]
     assert one(made, given).verdict is INVALID
     assert one(made, [*given, *samples(*[251] * 40)]).verdict is PASS
 
 
 def test_without_a_confidence_it_is_said_whether_the_sample_proves_it() -> None:
-    made = budget(METRIC, p95="800ms")
+    made = latency_budget(METRIC, p95="800ms")
     assert headline(one(made, samples(*[251] * 24))) == (
         "final_from_commit p95 = 251 ms <= 800 ms (95% CI 251-inf; n=24, 0 over; not "
         "proven: needs 59)"
@@ -416,11 +592,221 @@ def test_without_a_confidence_it_is_said_whether_the_sample_proves_it() -> None:
 
 
 def test_a_proof_does_not_rest_on_late_samples() -> None:
-    made = budget(METRIC, p50="800ms")
+    made = latency_budget(METRIC, p50="800ms")
     late = [Sample("late", 900, late_ms=100)] * 4
     assert one(made, samples(*[900] * 5)).proven
     found = one(made, [*samples(*[900] * 5), *late])
     assert (found.verdict, found.proven) == (FAIL, False)
+
+
+# In order
+
+CLAIM = latency_budget(METRIC, p95="800ms", confidence=0.95)
+
+
+def in_order(given: list[Sample], most: int = 400) -> Finding:
+    (finding,) = judge_in_order(CLAIM, given, most=most).findings
+    return finding
+
+
+def test_clean_sessions_in_order_pass_as_soon_as_they_may() -> None:
+    found = in_order(samples(*[251] * 80))
+    assert (found.verdict, found.n, found.decided) == (PASS, 73, 73)
+    assert (found.proven, found.interval) == (True, None)
+    assert headline(found) == (
+        "final_from_commit p95 = 251 ms <= 800 ms (n=73 in order, 0 over; proven)"
+    )
+    assert standing(found) == "PASS (proven: n=73)"
+
+
+def test_sessions_in_order_fail_as_soon_as_they_may() -> None:
+    found = in_order(samples(*[251] * 5, 900, 900, 251, *[900] * 9))
+    assert (found.verdict, found.n, found.over, found.decided) == (FAIL, 7, 2, 7)
+    assert headline(found) == (
+        "final_from_commit p95 = 900 ms > 800 ms (n=7 in order, 2 over; proven); "
+        "FAIL: a good server has at most 1 % over; server, not instrument (late 0.8 ms)"
+    )
+
+
+def test_in_order_a_server_may_fail_that_is_not_good_but_keeps_its_limit() -> None:
+    found = in_order(samples(*[*[251] * 20, 900] * 4))
+    assert (found.verdict, found.n, found.over) == (FAIL, 84, 4)
+    assert headline(found).startswith(
+        "final_from_commit p95 = 251 ms <= 800 ms (n=84 in order, 4 over; proven); "
+        "FAIL: a good server has at most 1 % over; "
+    )
+
+
+def test_a_lost_session_counts_in_order() -> None:
+    hung = Sample("x", None, lost="hung")
+    assert in_order([hung, hung]).verdict is FAIL
+
+
+def test_sessions_in_order_may_be_too_few() -> None:
+    found = in_order(samples(*[251] * 72))
+    assert (found.verdict, found.n, found.decided) == (INCONCLUSIVE, 72, None)
+    assert headline(found) == (
+        "final_from_commit p95 = 251 ms <= 800 ms (n=72, 0 over; not proven); "
+        "INCONCLUSIVE: not decided by 72 of at most 400 sessions"
+    )
+    # 2.5 % over, which is between what is good and what the claim allows
+    between = samples(*([*[251] * 39, 900] * 20))
+    found = in_order(between, most=400)
+    assert (found.verdict, found.n) == (INCONCLUSIVE, 400)
+    assert headline(found).endswith("INCONCLUSIVE: not decided within 400")
+    assert standing(found) == "INCONCLUSIVE (not proven: n=400)"
+    assert in_order(samples(*[251] * 80), most=60).reason == "not decided within 60"
+
+
+def test_lateness_that_decides_in_order_is_invalid() -> None:
+    late = Sample("late", 840, late_ms=100)
+    found = in_order([late, late, *samples(*[251] * 71)])
+    assert (found.verdict, found.decided) == (INVALID, 73)
+    assert "the instrument was late in 2 of 73 sessions" in headline(found)
+    open_yet = in_order([late, late])
+    assert (open_yet.verdict, open_yet.decided) == (INVALID, None)
+    # One late sample only delays the decision till both counts agree.
+    assert in_order([late, *samples(*[251] * 200)]).decided == 113
+
+
+def test_what_cannot_be_measured_in_order_is_no_pass() -> None:
+    found = in_order([*samples(251), Sample("a", None)])
+    assert (found.verdict, found.observed) == (FAIL, None)
+    assert "cannot be measured in 1 of 2 sessions" in headline(found)
+    assert in_order([]).verdict is FAIL
+    # After the decision nothing counts any more.
+    assert in_order([*samples(*[251] * 73), Sample("a", None)]).verdict is PASS
+
+
+def test_another_pace_is_known_before_the_first_session() -> None:
+    judgement = judge_in_order(CLAIM, samples(251), pace=8)
+    assert (judgement.verdict, judgement.decided) == (INVALID, 0)
+
+
+def test_all_limits_have_to_be_decided_or_one_missed() -> None:
+    made = latency_budget(METRIC, p50="300ms", p95="800ms")
+    assert judge_in_order(made, samples(*[251] * 50)).decided is None
+    both = judge_in_order(made, samples(*[251] * 90))
+    assert (both.verdict, both.decided) == (PASS, 73)
+    assert [finding.n for finding in both.findings] == [6, 73]
+    missed = judge_in_order(made, samples(*[500] * 90))
+    assert (missed.verdict, missed.decided) == (FAIL, 2)
+    assert judge(made, samples(251)).decided is None
+
+
+def test_no_maximum_and_no_mean_is_decided_in_order() -> None:
+    for made in (latency_budget(METRIC, max="1s"), budget(ERASURE, at_most=1)):
+        refused(lambda it=made: judge_in_order(it, []), "decide a quantile")  # type: ignore[misc]
+
+
+def test_a_claim_that_can_never_be_proven_is_known_before() -> None:
+    assert unprovable(CLAIM, 59) == unprovable(CLAIM, 73, in_order=True) == ""
+    assert unprovable(CLAIM, 58) == (
+        "final_from_commit p95 can never be proven at 95 % with 58 sessions: it needs "
+        "59, all within the limit"
+    )
+    assert "needs 73, all" in unprovable(CLAIM, 72, in_order=True)
+    rare = latency_budget(METRIC, p50="1s", p99="2s", confidence=0.99)
+    assert "p99 can never be proven at 99 % with 400" in unprovable(rare, 400)
+    assert "needs 573," in unprovable(rare, 400, in_order=True)
+    loose = latency_budget(METRIC, p99="2s", max="3s")
+    assert unprovable(loose, 1) == ""
+    assert "needs 373," in unprovable(loose, 372, in_order=True)
+
+
+@given(MANY, st.integers(1, 30))
+def test_later_sessions_do_not_change_what_was_decided(
+    given: list[Sample], most: int
+) -> None:
+    made = latency_budget(METRIC, p50="800ms", confidence=0.8)
+    whole = judge_in_order(made, given, most=most)
+    assert "\n" not in headline(whole.findings[0])
+    if whole.decided is not None:
+        assert whole == judge_in_order(made, given[: whole.decided], most=most)
+
+
+# Clips that repeat
+
+
+def test_clips_that_repeat_are_said() -> None:
+    given = [
+        Sample(f"s{n}", 200 + 10 * (n // 8) + n % 8, clip=f"c{n // 8}")
+        for n in range(96)
+    ]
+    made = latency_budget(METRIC, p50="800ms")
+    found = one(made, given)
+    alone = one(made, [replace(each, clip="") for each in given])
+    assert (found.clips, alone.clips) == (12, 0)
+    assert found.interval is not None
+    assert alone.interval is not None
+    assert found.interval[0] < alone.interval[0]
+    assert found.interval[1] > alone.interval[1]
+    assert headline(found) == (
+        f"final_from_commit p50 = 257 ms <= 800 ms (95% CI {found.interval[0]:.0f}-"
+        f"{found.interval[1]:.0f} by clip; n=96 of 12 clips, 0 over; proven for this "
+        "corpus)"
+    )
+    each_once = [replace(each, clip=each.label) for each in given]
+    assert replace(one(made, each_once), worst=()) == replace(alone, worst=())
+
+
+def test_a_proof_for_this_corpus_needs_no_bound_for_others() -> None:
+    given = [Sample(f"s{n}", 200 + n, clip=f"c{n % 10}") for n in range(80)]
+    assert headline(one(CLAIM, given)) == (
+        "final_from_commit p95 = 275 ms <= 800 ms (95% CI 271-inf by clip; n=80 of 10 "
+        "clips, 0 over; proven for this corpus)"
+    )
+    (ordered,) = judge_in_order(CLAIM, given).findings
+    assert headline(ordered).endswith(
+        "(n=73 in order of 10 clips, 0 over; proven for this corpus)"
+    )
+
+
+def test_what_is_over_its_maximum_is_so_for_every_corpus() -> None:
+    given = [Sample("a", 900, clip="c"), Sample("b", 1, clip="c")]
+    line = headline(one(latency_budget(METRIC, max="800ms"), given))
+    assert "n=2 of 1 clips, 1 over; proven)" in line
+
+
+# What a verdict does
+
+
+@pytest.mark.parametrize(
+    ("verdict", "fail", "warn"),
+    [
+        (PASS, Effect.NONE, Effect.NONE),
+        (INCONCLUSIVE, Effect.FAIL, Effect.WARN),
+        (INVALID, Effect.FAIL, Effect.WARN),
+        (FAIL, Effect.FAIL, Effect.FAIL),
+    ],
+)
+def test_the_effect_of_a_verdict(verdict: Verdict, fail: Effect, warn: Effect) -> None:
+    assert effect(verdict) is effect(verdict, Undecided.FAIL) is fail
+    assert effect(verdict, Undecided.WARN) is warn
+
+
+def test_a_verdict_says_whether_it_is_proven() -> None:
+    made = latency_budget(METRIC, p95="800ms")
+    said = [
+        standing(one(made, samples(*[251] * 24))),
+        standing(one(made, samples(*[251] * 60))),
+        standing(one(made, samples(900))),
+        standing(one(CLAIM, samples(*[251] * 24))),
+        standing(one(latency_budget(METRIC, max="1s"), samples(1))),
+        standing(one(made, samples(900), pace=2)),
+        standing(judge_wer(wer_threshold(0.12), rows(GOOD))),
+        standing(judge_wer(wer_threshold(0.12), rows(*[GOOD] * 40))),
+    ]
+    assert said == [
+        "PASS (not proven: n=24, needs 59)",
+        "PASS (proven: n=60)",
+        "FAIL (not proven: n=1)",
+        "INCONCLUSIVE (not proven: n=24, needs 59)",
+        "PASS (not proven: n=1)",
+        "INVALID (not proven: n=1)",
+        "PASS (not proven: n=1)",
+        "PASS (proven: n=40)",
+    ]
 
 
 # The line
@@ -429,7 +815,7 @@ def test_a_proof_does_not_rest_on_late_samples() -> None:
 def test_the_line_of_a_failure() -> None:
     given = samples(*[300] * 51, *[980] * 5, 1140, 1140, 1310)
     given.append(Sample("x", None, lost="hung"))
-    assert headline(one(budget(METRIC, p95="800ms"), given)) == (
+    assert headline(one(latency_budget(METRIC, p95="800ms"), given)) == (
         "final_from_commit p95 = 1140 ms > 800 ms (95% CI 980-inf; n=60, 9 over, 1 "
         "hung; proven); server, not instrument (late 0.8 ms)"
     )
@@ -437,7 +823,7 @@ def test_the_line_of_a_failure() -> None:
 
 def test_the_line_names_all_reasons_of_a_loss() -> None:
     lost = [Sample("x", None, lost=why) for why in ("hung", "refused", "hung\n")]
-    line = headline(one(budget(METRIC, p50="1s"), [*samples(1), *lost]))
+    line = headline(one(latency_budget(METRIC, p50="1s"), [*samples(1), *lost]))
     assert line == (
         "final_from_commit p50 = inf ms > 1000 ms (95% CI -inf to inf; n=4, 3 over, 2 "
         "hung, 1 refused; not proven); server, not instrument (late 0 ms)"
@@ -445,14 +831,14 @@ def test_the_line_names_all_reasons_of_a_loss() -> None:
 
 
 def test_the_line_of_a_maximum_and_of_a_mean() -> None:
-    assert headline(one(budget(METRIC, max="1s"), samples(12.34))) == (
+    assert headline(one(latency_budget(METRIC, max="1s"), samples(12.34))) == (
         "final_from_commit max = 12.3 ms <= 1000 ms (n=1, 0 over; not proven: no "
         "sample proves a maximum)"
     )
-    assert headline(one(budget(METRIC, mean="1s"), samples(12, 12.5))) == (
+    assert headline(one(latency_budget(METRIC, mean="1s"), samples(12, 12.5))) == (
         "final_from_commit mean = 12.2 ms <= 1000 ms (n=2, 0 over)"
     )
-    assert headline(one(budget(METRIC, mean="1s"), samples(1200))) == (
+    assert headline(one(latency_budget(METRIC, mean="1s"), samples(1200))) == (
         "final_from_commit mean = 1200 ms > 1000 ms (n=1, 1 over); server, not "
         "instrument (late 0.8 ms)"
     )
@@ -460,7 +846,7 @@ def test_the_line_of_a_maximum_and_of_a_mean() -> None:
 
 def test_numbers_that_differ_look_different() -> None:
     def compared(value: float) -> str:
-        return headline(one(budget(METRIC, max="800ms"), samples(value)))[18:45]
+        return headline(one(latency_budget(METRIC, max="800ms"), samples(value)))[18:45]
 
     assert compared(800).startswith("max = 800 ms <= 800 ms (")
     assert compared(800.4).startswith("max = 800.4 ms > 800 ms (")
@@ -470,7 +856,9 @@ def test_numbers_that_differ_look_different() -> None:
 
 
 def test_signed_latencies_have_a_readable_interval() -> None:
-    line = headline(one(budget(METRIC, p50="1s"), samples(*[-50] * 10, *[-20] * 10)))
+    line = headline(
+        one(latency_budget(METRIC, p50="1s"), samples(*[-50] * 10, *[-20] * 10))
+    )
     assert "p50 = -50 ms <= 1000 ms (95% CI -50 to -20; " in line
 
 
@@ -613,6 +1001,41 @@ def test_a_few_utterances_prove_nothing() -> None:
     assert judge_wer(proof, again).verdict is INCONCLUSIVE
     assert judge_wer(proof, again).interval == (0, math.inf)
     assert "95% CI 0.000-inf" in headline(judge_wer(proof, again))
+
+
+def test_speakers_are_drawn_together() -> None:
+    texts = [*[GOOD] * 60, *[BAD] * 12]
+    alone = rows(*texts)
+    named = [replace(row, speaker=f"p{n // 6}") for n, row in enumerate(alone)]
+    by_row = judge_wer(wer_threshold(0.2), alone)
+    by_speaker = judge_wer(wer_threshold(0.2), named)
+    assert (by_row.speakers, by_speaker.speakers) == (0, 12)
+    assert (by_row.proven, by_speaker.proven) == (True, False)
+    assert by_row.interval is not None
+    assert by_speaker.interval is not None
+    assert by_row.interval[1] < by_speaker.interval[1]
+    assert "n=72 of 12 speakers, 432 words" in headline(by_speaker)
+
+
+def test_a_few_speakers_prove_nothing() -> None:
+    proof, many = wer_threshold(0.12, confidence=0.95), rows(*[GOOD] * 40)
+
+    def by(speakers: int) -> WerFinding:
+        return judge_wer(
+            proof,
+            [replace(row, speaker=f"p{n % speakers}") for n, row in enumerate(many)],
+        )
+
+    assert by(10).verdict is PASS
+    assert by(9).verdict is INCONCLUSIVE
+    assert headline(by(9)).endswith("fewer than 10 speakers prove nothing")
+    one_named = [replace(many[0], speaker="p"), *many[1:]]
+    assert judge_wer(proof, one_named).verdict is PASS
+
+
+def test_a_speaker_is_no_utterance_of_that_name() -> None:
+    row = rows(GOOD)[0]
+    assert replace(row, speaker="u0").block != row.block
 
 
 TEXT = st.text("ab ", max_size=12)

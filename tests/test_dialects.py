@@ -202,7 +202,6 @@ def test_json_that_is_no_event_is_malformed(frame: str | bytes, reason: str) -> 
         '{"type":"session.update","model":5,"x":[',
         '{"type":"transcription.delta"',
         '{"type":null,"a":[}',
-        '"\\ud800"',
         "\ud800",
         '{"type":"\udfff"}',
         "[" * 100_000,
@@ -217,6 +216,14 @@ def test_what_is_no_json_is_malformed(frame: str, sender: Sender) -> None:
     assert isinstance(message, Malformed)
     assert not message.json
     assert message.reason.startswith("not JSON: ")
+
+
+def test_half_a_character_that_a_server_repeats_is_not_held_against_it() -> None:
+    echo = '{"type":"error","error":"no \\ud800 here","code":"unknown_event"}'
+    assert parsed(echo, SERVER) == Error("no ? here", "unknown_event")
+    ours = parsed('{"type":"\\ud800"}', CLIENT)
+    assert isinstance(ours, Malformed)
+    assert not ours.json
 
 
 TYPES = sorted({move for table in TABLE.values() for m in table.values() for move in m})

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from itertools import permutations
 
 import pytest
-from servers import CREATED, VLLM, Talk, faking, plain, quiet, serving
+from servers import CREATED, VLLM, Talk, faking, plain, plan, quiet, serving
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from pytest_realtime_asr import dialects, finding, probe, target
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.finding import Finding, find, ways
+from pytest_realtime_asr.loop import Loop
+from pytest_realtime_asr.session import Live, Lost
+from pytest_realtime_asr.trace import Record, Sender
 from pytest_realtime_asr.transport import Access
 
 NAME_IT = "name the dialect with --realtime-dialect=NAME"
@@ -112,7 +117,46 @@ def test_a_server_that_refuses_every_session() -> None:
     with serving(answer=lambda request: plain(401)) as url:
         lost = found(url).lost
     assert lost.count("HTTP 401: the key was refused") == 1
-    assert NAME_IT in lost
+    assert NAME_IT not in lost  # no name opens what a key does not
+
+
+FAMILY = {
+    "vllm": "vllm",
+    "openai": "openai",
+    "openai:localai": "openai",
+    "openai-beta": "openai-beta",
+    "openai-beta:riva": "openai-beta:riva",
+    "openai-beta:speaches": "openai-beta:speaches",
+}
+
+
+def opening(name: str) -> str:
+    """What a server of this dialect says first."""
+    (frame,) = dialects.load(name).server(["m"]).open("sess-abcdefghijkl", 0)
+    return frame
+
+
+@pytest.mark.parametrize(("name", "told"), FAMILY.items())
+def test_each_server_is_known_by_its_greeting(name: str, told: str) -> None:
+    record = Record(Sender.SERVER, 0, opening(name))
+    assert dialects.greeted(record) == (told,)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [(a, b) for a, b in permutations(FAMILY, 2) if FAMILY[a] != FAMILY[b]],
+)
+def test_whoever_speaks_another_dialect_is_told_which(mine: str, theirs: str) -> None:
+    loop = Loop()
+    try:
+        with serving(saying(opening(theirs))) as url:
+            live = Live(loop, replace(plan(url), dialect=dialects.load(mine)))
+            fits = f"--realtime-dialect={FAMILY[theirs]} would fit"
+            with pytest.raises(Lost, match=fits):
+                loop.run(live.open())
+            loop.run(live.close())
+    finally:
+        loop.stop()
 
 
 def test_a_server_that_closes_at_once() -> None:

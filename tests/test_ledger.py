@@ -10,8 +10,24 @@ import pytest
 from servers import CLIP, VLLM, sessions, took
 
 from pytest_realtime_asr import ledger
-from pytest_realtime_asr.budgets import Verdict, budget, wer_threshold
-from pytest_realtime_asr.ledger import Report, Transcription, report, statistics
+from pytest_realtime_asr.budgets import (
+    Undecided,
+    Verdict,
+    budget,
+    headline,
+    latency_budget,
+    wer_threshold,
+)
+from pytest_realtime_asr.ledger import (
+    Order,
+    Report,
+    Transcription,
+    decided,
+    in_order,
+    keyword_recall,
+    report,
+    statistics,
+)
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.rules import Level
 from pytest_realtime_asr.terms import Terms
@@ -91,8 +107,8 @@ def test_nothing_to_judge(good: Transcription) -> None:
 
 
 def test_budgets_pass_and_fail(good: Transcription, hung: Transcription) -> None:
-    wide = budget("final_from_commit", max="60s")
-    tight = budget("final_from_commit", max="1ms")
+    wide = latency_budget("final_from_commit", max="60s")
+    tight = latency_budget("final_from_commit", max="1ms")
     assert judged([good], terms(budgets=(wide,))).verdict is Verdict.PASS
     found = judged([good], terms(budgets=(tight,)), **{good.label: "a.jsonl"})
     assert found.verdict in (Verdict.FAIL, Verdict.INVALID)
@@ -206,9 +222,123 @@ def test_statistics(good: Transcription, hung: Transcription) -> None:
     assert statistics([]) == {}
 
 
+def test_a_lost_take_is_the_worst_in_the_direction_of_the_metric(
+    good: Transcription, hung: Transcription
+) -> None:
+    coverage = statistics([good, hung])["word_coverage"]
+    assert coverage == {"p50": 1.0, "p95": -math.inf, "min": -math.inf, "n": 2}
+    erasure = statistics([good, hung])["normalized_erasure"]
+    assert (erasure["p50"], erasure["max"]) == (0.0, math.inf)
+
+
+def test_values_have_the_unit_of_their_metric(good: Transcription) -> None:
+    held = terms(budgets=(budget("word_coverage", at_least=1.5),))
+    (text,) = judged([good], held).failures
+    assert text.splitlines()[1].split()[:2] == ["1", "turn-right"]
+    tight = terms(budgets=(latency_budget("final_from_commit", p50="1ms"),))
+    (text,) = judged([good] * 2, tight).failures
+    assert text.splitlines()[1].split()[1:3] == ["ms", "turn-right"]
+
+
+@pytest.mark.parametrize("policy", list(Undecided))
+def test_what_is_undecided_fails_or_warns(
+    good: Transcription, hung: Transcription, policy: Undecided
+) -> None:
+    proof = latency_budget("final_from_commit", p50="60s", confidence=0.95)
+    sure = terms(budgets=(proof,), undecided=policy, rules=None)
+    found = judged([good], sure)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    told, quiet = found.failures, found.warnings
+    if policy is Undecided.WARN:
+        told, quiet = quiet, told
+        assert told[0].startswith("INCONCLUSIVE (not proven: n=1, needs 5): final_from")
+    assert (len(told), quiet) == (1, ())
+    # What speaks of the server fails in any case.
+    assert judged([hung] * 5, sure).verdict is Verdict.FAIL
+    assert len(judged([hung] * 5, sure).failures) == 1
+
+
+def test_in_order_what_comes_after_the_decision_counts_no_more(
+    good: Transcription, hung: Transcription
+) -> None:
+    wide = latency_budget("final_from_commit", p50="60s")
+    most = latency_budget("final_from_commit", max="60s")
+    held = terms(budgets=(wide, most), rules=None)
+    order = Order(seed=1, most=40)
+    taken = [good]
+    while not decided(taken, held, order):
+        taken.append(good)
+    assert len(taken) < 10
+    assert in_order(held) == [wide]
+    found = report(
+        "test_it",
+        [*taken, hung, hung],
+        [],
+        held,
+        pools={each: [*taken, hung, hung] for each in held.budgets},
+        paths={},
+        order=order,
+    )
+    verdicts = [judgement.verdict for judgement in found.judgements]
+    assert verdicts == [Verdict.PASS, Verdict.FAIL]
+    assert found.judgements[0].findings[0].n == len(taken)
+    assert "by chance (seed 1), until decided or 40 sessions" in found.lines[2]
+
+
+def test_in_order_two_that_are_lost_decide(hung: Transcription) -> None:
+    held = terms(budgets=(latency_budget("final_from_commit", p50="60s"),))
+    assert decided([hung] * 2, held, Order(1, 40))
+
+
+def test_in_order_a_value_that_is_missing_ends_it(good: Transcription) -> None:
+    bare = replace(good, utterance=replace(CLIP, text="", words=()))
+    held = terms(budgets=(latency_budget("first_partial_from_speech", p50="60s"),))
+    assert decided([bare], held, Order(1, 40))
+    assert not decided([], held, Order(1, 40))
+
+
+def test_what_was_heard_in_silence(good: Transcription, hung: Transcription) -> None:
+    silent = replace(good, utterance=replace(CLIP, text="", words=()))
+    rate = 4 / (CLIP.audio.seconds / 60)
+    assert ledger.unspoken([silent, good]) == pytest.approx(rate)
+    assert ledger.unspoken([good]) is None
+    assert statistics([silent, good, hung])["unspoken_rate"]["n"] == 1
+    held = terms(budgets=(budget("unspoken_rate", at_most=0),))
+    (text,) = judged([silent, good], held).failures
+    assert text.startswith("unspoken_rate mean = ")
+    assert " per minute > 0 per minute (n=1, 1 over)" in text
+
+
 def test_error_rates(good: Transcription, hung: Transcription) -> None:
     words = ledger.word_errors([good, hung])
     letters = ledger.character_errors([good, hung])
     spoken = CLIP.text.replace(" ", "")
     assert (words.hits, words.deletions) == (4, 4)
     assert (letters.hits, letters.deletions) == (len(spoken), len(spoken))
+
+
+# What is to be read beside it, and keywords
+
+
+def test_a_latency_of_words_comes_with_their_coverage(good: Transcription) -> None:
+    held = terms(budgets=(latency_budget("word_settled", p95="10s"),))
+    (found,) = judged([good], held).judgements[0].findings
+    assert found.beside == good.metrics["word_coverage"] == 1.0
+    assert "; word_coverage 1" in headline(found)
+    alone = terms(budgets=(latency_budget("final_from_commit", p95="10s"),))
+    (other,) = judged([good], alone).judgements[0].findings
+    assert other.beside is None
+    assert "coverage" not in headline(other)
+
+
+def test_keywords_are_counted_as_often_as_they_were_said(
+    good: Transcription, hung: Transcription
+) -> None:
+    first, *_, last = CLIP.text.split()
+    nobody = "hippopotamus"
+    assert keyword_recall([good], [first, last, nobody]) == 1.0
+    assert keyword_recall([good, hung], [first, last]) == 0.5
+    assert keyword_recall([good], [nobody]) is None
+    assert keyword_recall([good], [CLIP.text]) == 1.0
+    other = replace(good, utterance=replace(CLIP, text=f"{first} {first} {last}"))
+    assert keyword_recall([other], [first, last]) == pytest.approx(2 / 3)

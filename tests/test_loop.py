@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import pytest
 import trio
 
 from pytest_realtime_asr.loop import TICK, TOLERATED, Loop
+from pytest_realtime_asr.trace import Lag
 
 MS = 1_000_000
 
@@ -229,3 +231,68 @@ def test_ticks_are_kept_by_their_time(loop: Loop) -> None:
     watched(loop, 0.02, disturb=0.1)
     now = time.monotonic_ns()
     assert loop.lag(now, now + 10**9).late == ()
+
+
+# What holds a loop up
+
+
+def spent(loop: Loop, work: Callable[[], object]) -> Lag:
+    """The lag of a while of 0.4 s or more in which the loop does this, in pieces."""
+
+    async def measure() -> tuple[int, int]:
+        loop.watch()
+        since = time.monotonic_ns()
+        while time.monotonic_ns() - since < 400 * MS:
+            work()
+            await asyncio.sleep(0)
+        until = time.monotonic_ns()
+        loop.unwatch()
+        return since, until
+
+    return loop.lag(*loop.run(measure()))
+
+
+def test_the_loop_knows_how_much_of_a_core_it_uses(loop: Loop) -> None:
+    before = time.process_time_ns(), time.monotonic_ns()
+    busy = spent(loop, lambda: sum(range(1000)))
+    core = (time.process_time_ns() - before[0]) / (time.monotonic_ns() - before[1])
+
+    async def sleep() -> tuple[int, int]:
+        loop.watch()
+        since = time.monotonic_ns()
+        await asyncio.sleep(0.4)
+        until = time.monotonic_ns()
+        loop.unwatch()
+        return since, until
+
+    idle = loop.lag(*loop.run(sleep()))
+    # All that the process did was the loop's work, as far as the machine let it.
+    assert busy.load == pytest.approx(core, rel=0.25)
+    assert idle.load < busy.load / 4
+
+
+def test_a_pause_of_the_collector_is_seen(loop: Loop) -> None:
+    rings: list[object] = []
+    for _ in range(200_000):
+        ring: list[object] = []
+        ring.append(ring)
+        rings.append(ring)
+    took: list[int] = []
+
+    def collect() -> None:
+        if not took:
+            begun = time.monotonic_ns()
+            gc.collect()
+            took.append(time.monotonic_ns() - begun)
+
+    lag = spent(loop, collect)
+    assert took[0] / 2 < lag.paused <= took[0]
+    now = time.monotonic_ns()
+    assert loop.lag(now, now + 1).paused == 0
+    del rings
+
+
+def test_nothing_is_left_in_the_collector(loop: Loop) -> None:
+    before = list(gc.callbacks)
+    spent(loop, lambda: None)
+    assert gc.callbacks == before

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_realtime_asr.corpus import Word
 from pytest_realtime_asr.metrics import CATALOGUE, Better, Unit, latency, measure
 from pytest_realtime_asr.metrics import accuracy as acc
 from pytest_realtime_asr.metrics.accuracy import (
@@ -27,7 +28,13 @@ from pytest_realtime_asr.metrics.accuracy import (
     unspaced,
     words,
 )
-from pytest_realtime_asr.metrics.pacing import Counts, counts, lateness
+from pytest_realtime_asr.metrics.pacing import (
+    Counts,
+    Instrument,
+    counts,
+    instrument,
+    lateness,
+)
 from pytest_realtime_asr.timeline import (
     Commit,
     Endpoint,
@@ -38,7 +45,7 @@ from pytest_realtime_asr.timeline import (
     Timeline,
     Usage,
 )
-from pytest_realtime_asr.trace import NO_LAG, End, Ending, Lag
+from pytest_realtime_asr.trace import NO_LAG, End, Ending, Lag, Ping
 
 MS = 1_000_000
 RATE = 16_000
@@ -51,6 +58,9 @@ class Speech:
 
     speech_start: float | None = 0.3
     speech_end: float | None = 0.8
+    text: str = "go forward"
+    words: tuple[Word, ...] = ()
+    language: str = "en"
 
 
 def frame(
@@ -111,33 +121,62 @@ def test_every_metric_has_what_the_catalogue_says_of_it() -> None:
     assert CATALOGUE["pacing_error"].unit is Unit.RATIO
 
 
-def test_only_what_a_server_can_change_is_gated() -> None:
-    assert {name for name, metric in CATALOGUE.items() if not metric.gated} == {
+def test_what_is_no_number_to_judge_a_server_by_is_not_gated() -> None:
+    ungated = {name: it.why for name, it in CATALOGUE.items() if not it.gated}
+    assert ungated.keys() == {
+        "first_partial_from_audio",
+        "longest_stall",
+        "partial_interval",
         "sender_lateness",
         "sender_lateness_max",
         "loop_lag",
+        "gc_pause",
+        "own_cpu",
         "pacing_error",
-        "false_endpoints",
+        "path_round_trip",
     }
+    assert all(ungated.values())
+    assert not any(it.why for it in CATALOGUE.values() if it.gated)
 
 
 def test_a_whole_session_has_every_metric() -> None:
-    lagged = replace(WHOLE, lag=Lag(100, (3 * MS, 2 * MS)))
+    pings = (Ping(20 * MS, 23 * MS), Ping(1020 * MS, 1021 * MS), Ping(2020 * MS))
+    lag = Lag(100, (3 * MS, 2 * MS), 7 * MS, 0.25)
+    lagged = replace(WHOLE, lag=lag, pings=pings)
     assert measure(lagged, Speech()) == {
         "connect": 20.0,
         "session_ready": 30.0,
         "first_partial_from_audio": 920.0,
         "first_partial_from_speech": 720.0,  # 0.3 s is in the third frame, due at 1200
+        "first_correct_word": None,  # no word is timed
+        "early_text": 0.0,
+        "word_first_emission": None,
+        "word_settled": None,
+        "word_coverage": 1.0,
+        # An even speaker says two words in 500 ms from 1200 on; both come after that.
+        "lag_laal": 720.0,
+        "lag_yaal": None,
+        "partial_wer": None,
+        "unspoken_rate": None,
+        "partial_interval": 330.0,
         "final_from_commit": 250.0,
         "final_from_speech_end": 550.0,
         "longest_stall": 500.0,
+        "text_complete_from_speech_end": 550.0,
+        "drain": 350.0,
+        "normalized_erasure": 0.0,
+        "revision_rate": 0.0,
+        "final_retractions": 0.0,
         "endpoint_delay": None,  # nobody detected a turn
         "false_endpoints": None,
         "send_blocked": 0.0,
         "sender_lateness": 0.0,
         "sender_lateness_max": 0.0,
         "loop_lag": 2.0,
+        "gc_pause": 7.0,
+        "own_cpu": 0.25,
         "pacing_error": 0.0,
+        "path_round_trip": 1.0,  # of 1 and 3 ms, the nearest rank
     }
 
 
@@ -318,6 +357,39 @@ def test_the_lateness_of_a_session_is_that_of_a_frame_and_of_a_tick() -> None:
     assert lateness(timeline(*AUDIO, lag=Lag(10, (8 * MS,)))) == 8
     assert lateness(timeline(*AUDIO, commit(late=40), lag=Lag(10, (8 * MS,)))) == 48
     assert lateness(timeline(frame(0, late=50), lag=Lag(900, (8 * MS,)))) == 58
+
+
+def test_what_is_not_known_of_the_instrument_is_not_measured() -> None:
+    unknown = replace(timeline(lag=Lag(1)), pings=(Ping(3),))
+    silent = measure(unknown, None)
+    assert (silent["gc_pause"], silent["own_cpu"]) == (0.0, None)
+    assert silent["path_round_trip"] is None
+    assert instrument(timeline()) == Instrument()
+
+
+@pytest.mark.parametrize(
+    ("given", "bound", "disturbed"),
+    [
+        (Instrument(), 5, False),
+        (Instrument(send=5, loop=5, pause=90), 5, False),
+        (Instrument(send=5.1), 5, True),
+        (Instrument(loop=5.1), 5, True),
+        (Instrument(send=39, loop=39, cpu=0.66), 40, False),
+        (Instrument(cpu=0.67), 40, True),
+    ],
+)
+def test_the_instrument_is_disturbed_by_lateness_and_by_load(
+    given: Instrument, bound: float, disturbed: bool
+) -> None:
+    assert given.disturbed(bound) is disturbed
+
+
+def test_the_state_of_the_instrument_is_told_in_one_line() -> None:
+    held = timeline(frame(0, late=50), lag=Lag(9, (8 * MS,), 7 * MS, 0.5))
+    assert str(instrument(held)) == (
+        "send lateness p99 50.0 ms, loop lag p99 8.0 ms, collector pause 7.0 ms, "
+        "own CPU 50% of a core"
+    )
 
 
 def test_counts_are_summed_over_items() -> None:

@@ -555,7 +555,7 @@ def test_what_a_profile_changes_is_read_back(name: str) -> None:
     [
         ("hamburg", "'hamburg'; there are: openai, azure, sglang, localai"),
         ("beta", "'beta'; there are: openai, azure, sglang, localai"),
-        ("sglang vad", "'vad' is no capability; there are: beta, rates, companded"),
+        ("sglang vad", "'vad' is no capability; there are: rates, companded"),
         ("speed=1", "'speed=1' is no capability"),
         ("name=x", "'name=x' is no capability"),
         ("vad=maybe", "'vad=maybe' cannot be read; now it is True"),

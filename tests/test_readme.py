@@ -16,6 +16,7 @@ from pytest_realtime_asr.trace import Sender
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 EXAMPLES: list[str] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+TABLES: list[str] = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
 DESELECTED = sum(r.blames is Sender.SERVER for r in dialects.load("vllm").requirements)
 LOOP = "asyncio_default_fixture_loop_scope = function"
 INI = f"[pytest]\n{LOOP}\nrealtime_dialect = vllm\n"
@@ -48,6 +49,26 @@ def test_the_examples_pass_on_the_server_that_the_conftest_starts(
     done.assert_outcomes(passed=3 + 3 + 1, deselected=23)
 
 
+@pytest.mark.slow
+def test_the_examples_of_verdicts_pass_as_well(project: pytest.Pytester) -> None:
+    project.makeconftest(example("subprocess"))
+    (table,) = (text for text in TABLES if "[l4]" in text)
+    project.path.joinpath("limits.toml").write_text(table)
+    project.makepyfile(
+        test_in_order=example("test_until_decided"),
+        test_limits=example("test_limits_of_this_machine"),
+        test_parity=example("test_parity"),
+    )
+    limits = ("--realtime-budgets=limits.toml", "--realtime-budget-profile=l4")
+    options = ("--realtime-warmup=0", "-W", "error", *limits)
+    done = project.runpytest_subprocess(*options, "test_in_order.py", "test_limits.py")
+    done.assert_outcomes(passed=2)
+    done.stdout.fnmatch_lines("*PASS (proven: n=*): final_from_commit p50 = *")
+    # Its texts are the same at any pace.
+    done = project.runpytest_subprocess(*options, "--realtime-pace=8", "test_parity.py")
+    done.assert_outcomes(passed=1)
+
+
 def test_an_application_of_the_project_is_judged(project: pytest.Pytester) -> None:
     project.makeconftest(example("my_server.app"))
     project.mkpydir("my_server").joinpath("app.py").write_text(
@@ -67,7 +88,8 @@ async def app(scope, receive, send):
 
 def test_every_example_is_run() -> None:
     run = ("subprocess", "my_server", "test_second_utterance", "test_my_client")
-    assert sorted(map(example, run)) == sorted(EXAMPLES)
+    verdicts = ("test_until_decided", "test_limits_of_this_machine", "test_parity")
+    assert sorted(map(example, [*run, *verdicts])) == sorted(EXAMPLES)
 
 
 def test_every_option_that_is_named_is_there() -> None:

@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import CLIP, sessions, took
 
-from pytest_realtime_asr.budgets import Verdict, budget, wer_threshold
-from pytest_realtime_asr.ledger import Report, Transcription, report
+from pytest_realtime_asr.budgets import Verdict, latency_budget, wer_threshold
+from pytest_realtime_asr.ledger import Purpose, Report, Transcription, report
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.report import jsonl, junit, terminal
@@ -72,8 +72,8 @@ def sloppy(loop: Loop) -> Transcription:
 
 def judged(*takes: Transcription, test: str = "test_it.py::test_it") -> Report:
     budgets = (
-        budget("final_from_commit", p50="10s", p95="60s"),
-        budget("first_partial_from_speech", max="60s"),
+        latency_budget("final_from_commit", p50="10s", p95="60s"),
+        latency_budget("first_partial_from_speech", max="60s"),
     )
     terms = Terms("vllm", "", 1.0, 0.1, budgets, (wer_threshold(0.5),))
     return report(
@@ -109,6 +109,8 @@ def test_properties(good: Transcription, hung: Transcription) -> None:
     assert rows["realtime.violations"] == "one-final"
     assert rows["realtime.trace"] == f"traces/{good.label}.jsonl"
     assert "realtime.pacing_error_ratio.p50" in rows
+    assert rows["realtime.word_coverage_ratio.min"] == "-inf"
+    assert rows["realtime.early_text_count.n"] == 2
 
 
 def test_properties_are_exact_builtins(
@@ -130,7 +132,11 @@ def test_proven(good: Transcription) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "number"), [(3, 3), (1.23456, 1.235), (math.inf, "inf"), (True, 1.0)]
+    ("value", "number"),
+    [
+        *((3, 3), (1.23456, 1.235), (True, 1.0)),
+        *((math.inf, "inf"), (-math.inf, "-inf")),
+    ],
 )
 def test_number(value: float, number: object) -> None:
     found = junit.number(value)
@@ -166,6 +172,21 @@ def test_line_holds_everything(good: Transcription, hung: Transcription) -> None
     assert row["violations"][0].startswith("one-final [MUST]: ")
 
 
+def test_what_was_spoken_for_no_test_is_not_read_again(
+    good: Transcription, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.jsonl"
+    append = jsonl.Appender(path)
+    for purpose in Purpose:
+        append(f"test_{purpose.value}", replace(good, purpose=purpose))
+    assert [row.test for row in jsonl.read(path)] == ["test_test"]
+    rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert [row["purpose"] for row in rows] == [each.value for each in Purpose]
+    path.write_bytes(jsonl.line("test_it", replace(good, purpose=Purpose.BASELINE)))
+    with pytest.raises(ValueError, match="no utterance has ended in it"):
+        jsonl.read(path)
+
+
 def test_line_is_one_line(good: Transcription) -> None:
     odd = replace(good, lost="hung", reason="two\nlines\u2028 and \U0001f600")
     found = jsonl.line("test[\n]", odd)
@@ -198,7 +219,8 @@ def test_processes_do_not_mix(tmp_path: Path) -> None:
         "import sys\n"
         "from pathlib import Path\n"
         "from pytest_realtime_asr.report import jsonl\n"
-        'jsonl.line = lambda test, take: f\'"{test}{"x" * 20000}"\\n\'.encode()\n'
+        "jsonl.line = lambda test, take, calibrated: "
+        'f\'"{test}{"x" * 20000}"\\n\'.encode()\n'
         "append = jsonl.Appender(Path(sys.argv[1]))\n"
         "for _ in range(50):\n"
         "    append(sys.argv[2], None)\n"

@@ -79,7 +79,7 @@ def terms(run: Run) -> Terms:
 
 
 def realtime(run: Run, url: str) -> Realtime:
-    return Realtime(run, run.plan(url, terms(run), {}))
+    return Realtime(run, run.plan(url, terms(run), {}), terms(run))
 
 
 class Site:

@@ -13,6 +13,7 @@ import pytest
 import trustme
 
 from pytest_realtime_asr import frozen
+from pytest_realtime_asr.budgets import Undecided
 from pytest_realtime_asr.frozen import Suite
 from pytest_realtime_asr.known import Expected, Known
 from pytest_realtime_asr.options import FAKE_KEY, FAKES, OPTIONS, Option
@@ -123,6 +124,18 @@ CASES = {
         Level.MUST,
         (("off", None), ("should", Level.SHOULD), ("must", Level.MUST)),
     ),
+    "confidence": Case("confidence", None, (("0.9", 0.9), (".5", 0.5), ("0.99", 0.99))),
+    "undecided": Case(
+        "undecided",
+        Undecided.FAIL,
+        (
+            ("warn", Undecided.WARN),
+            ("fail", Undecided.FAIL),
+            ("warn", Undecided.WARN),
+        ),
+    ),
+    "compare": paths("baseline"),
+    "baseline-target": texts("baseline_target", ""),
     "parallel": flags("parallel"),
     "level": Case(
         "level",
@@ -158,6 +171,15 @@ CASES = {
     ),
 }
 MANY = {
+    "label": Case(
+        "labels",
+        {},
+        (
+            ("gpu=H100", {"gpu": "H100"}),
+            (" gpu = L4 \n driver=5=5", {"gpu": "L4", "driver": "5=5"}),
+            ("a=b", {"a": "b"}),
+        ),
+    ),
     "header": Case(
         "headers",
         {},
@@ -186,8 +208,8 @@ MANY = {
         ),
     ),
 }
-FILES = {"suite", "known-failures"}
-ELSEWHERE = {"conformance", "api-key-env", "plan", "list", "selftest"}
+FILES = {"suite", "known-failures", "budgets", "budget-profile", "compare-fail"}
+ELSEWHERE = {"conformance", "api-key-env", "plan", "list", "selftest", "calibrate"}
 
 
 def test_no_option_is_left_without_its_case() -> None:
@@ -229,6 +251,30 @@ def test_known_failures_are_named_in_the_same_places(tmp_path: Path) -> None:
         entry = Known(name, Expected.KNOWN, "so it is", link, day)
         values.append((str(tmp_path / f"{name}.toml"), (entry,)))
     in_order("known-failures", Case("known", (), (values[0], values[1], values[2])))
+
+
+def test_limits_are_named_in_the_same_places(tmp_path: Path) -> None:
+    values = []
+    for name in ("a", "b", "c"):
+        path = tmp_path / f"{name}.toml"
+        path.write_text(f'final = "1s"\n[l4]\nname = "{name}"')
+        values.append((str(path), {"final": "1s"}))
+    in_order("budgets", Case("limits", {}, (values[0], values[1], values[2])))
+    line, environment = {"budgets": values[1][0]}, {"REALTIME_BUDGET_PROFILE": "l4"}
+    assert made(line, None, environment).limits == {"final": "1s", "name": "b"}
+    assert made(line, {"budget-profile": "l4"}).limits["name"] == "b"
+
+
+def test_margins_need_something_to_compare_with() -> None:
+    limit = {"compare-fail": "final_from_commit:5%"}
+    for other in ("compare", "baseline-target"):
+        found = made(limit, {other: "b"})
+        assert [margin.metric for margin in found.margins] == ["final_from_commit"]
+    said = "--realtime-compare-fail: it needs --realtime-compare or --realtime-baseline"
+    with pytest.raises(SettingError, match=said):
+        made(limit)
+    with pytest.raises(SettingError, match="budget-profile: it needs --realtime-bud"):
+        made({"budget-profile": "l4"})
 
 
 def in_order(name: str, case: Case) -> None:

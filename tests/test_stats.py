@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import math
 import random
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats as reference
 
 from pytest_realtime_asr.stats import (
+    Course,
+    Decision,
     bootstrap,
     count_interval,
+    decide,
+    holm,
+    least_clean,
+    log_ratios,
+    matched_pairs,
+    mean_interval,
+    paired,
     proven_at_most,
     proven_over,
     quantile,
     quantile_interval,
     samples_needed,
+    sequential,
 )
 
 VALUES = st.lists(st.floats(allow_nan=False, min_value=-1e9), min_size=1, max_size=80)
@@ -180,13 +196,28 @@ ROWS = st.lists(
 
 
 @given(ROWS, st.integers(0, 9))
-def test_the_bootstrap_stays_within_the_ratios_of_the_rows(
+def test_the_bootstrap_holds_the_pooled_ratio(
     rows: list[tuple[int, int]], seed: int
 ) -> None:
     parts, wholes = zip(*rows, strict=True)
     low, high = bootstrap(parts, wholes, seed=seed, resamples=50)
-    ratios = [part / whole for part, whole in rows]
-    assert min(ratios) - 1e-9 <= low <= high <= max(ratios) + 1e-9
+    assert 0 <= low <= sum(parts) / sum(wholes) * (1 + 1e-9)
+    assert high >= sum(parts) / sum(wholes) * (1 - 1e-9)
+
+
+def test_the_bootstrap_by_hand() -> None:
+    # Of two rows, half of what is drawn is one row twice, which bounds nothing.
+    assert bootstrap([1, 2], [10, 10]) == (0, math.inf)
+    # Rows that are alike leave no room, whatever they weigh.
+    assert bootstrap([1, 2, 3], [10, 20, 30]) == pytest.approx((0.1, 0.1))
+    assert bootstrap([0, 0], [10, 20]) == (0, 0)
+
+
+def test_the_interval_of_a_skewed_rate_reaches_further_up() -> None:
+    parts = [0] * 30 + [1] * 8 + [12] * 2
+    low, high = bootstrap(parts, [10] * 40)
+    rate = sum(parts) / 400
+    assert high - rate > 1.5 * (rate - low)
 
 
 def test_the_bootstrap_follows_its_seed() -> None:
@@ -215,7 +246,7 @@ def test_rows_of_one_block_are_drawn_together() -> None:
         parts, [1] * 100, blocks=[speakers[row // 25] for row in range(100)]
     )
     assert alone[1] - alone[0] < 0.25
-    assert together == (0, 1)
+    assert together == (0, math.inf)
 
 
 def test_one_block_bounds_nothing() -> None:
@@ -223,14 +254,316 @@ def test_one_block_bounds_nothing() -> None:
     assert bootstrap([1, 2], [10, 10], blocks=["a", "a"]) == (0, math.inf)
 
 
-def test_one_resample_is_a_bootstrap() -> None:
-    low, high = bootstrap([1, 2], [10, 10], resamples=1)
-    assert low == high
-
-
 def test_a_large_bootstrap_is_worked_off_in_pieces() -> None:
     low, high = bootstrap([1, 0] * 3000, [2] * 6000, resamples=1000)
     assert 0.24 < low < 0.25 < high < 0.26
+
+
+# Exact values
+
+
+@given(st.integers(1, 200), st.data(), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
+def test_the_share_test_is_the_binomial_test(
+    n: int, data: st.DataObject, q: float
+) -> None:
+    over = data.draw(st.integers(0, n))
+    fewer = reference.binomtest(over, n, 1 - q, "less").pvalue
+    more = reference.binomtest(over, n, 1 - q, "greater").pvalue
+    assert proven_at_most(over, n, q, 0.95) is bool(fewer <= 0.05)
+    assert proven_over(over, n, q, 0.95) is bool(more < 0.05)
+
+
+@pytest.mark.parametrize(("count", "size"), [(0, 10.0), (3, 2.0), (50, 1000.0)])
+def test_the_bounds_of_a_count_are_those_of_the_chi_square_law(
+    count: int, size: float
+) -> None:
+    low, high = count_interval(count, size)
+    least = reference.chi2.ppf(0.025, 2 * count) / 2 / size if count else 0
+    assert low == pytest.approx(least)
+    assert high == pytest.approx(reference.chi2.ppf(0.975, 2 * count + 2) / 2 / size)
+
+
+def test_scipy_stats_is_not_imported() -> None:
+    code = "import sys, pytest_realtime_asr.budgets; "
+    code += "sys.exit('scipy.stats' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# Clips that repeat
+
+
+def test_clips_that_repeat_make_the_interval_wider() -> None:
+    rng = np.random.default_rng(3)
+    clips = [clip for clip in range(20) for _ in range(20)]
+    values = (100 * rng.random(20)).repeat(20) + rng.random(400)
+    alone = quantile_interval(values, 0.5)
+    by_clip = quantile_interval(values, 0.5, blocks=clips)
+    assert by_clip[0] < alone[0] < quantile(values, 0.5) < alone[1] < by_clip[1]
+    assert by_clip == quantile_interval(values, 0.5, blocks=clips)
+    assert set(by_clip) <= set(values)
+
+
+def test_clips_of_which_none_repeats_change_nothing() -> None:
+    values = list(range(100))
+    assert quantile_interval(values, 0.95, blocks=values) == (89, 99)
+    assert quantile_interval(values, 0.95, blocks=["a"] * 100) == (89, 99)
+
+
+def test_what_a_sample_cannot_bound_no_clips_bound() -> None:
+    halves = [number // 2 for number in range(60)]
+    assert quantile_interval(range(60), 0.95, blocks=halves)[1] == math.inf
+
+
+def test_a_few_clips_bound_no_more_than_as_many_values() -> None:
+    # 0.9^35 = 0.025, and two of three are both over the median with 1/8.
+    for clips, bounded in ((34, False), (36, True)):
+        blocks = [number % clips for number in range(360)]
+        assert (quantile_interval(range(360), 0.9, blocks=blocks)[1] < 400) is bounded
+    thirds = [number % 3 for number in range(90)]
+    assert quantile_interval(range(90), 0.5, blocks=thirds) == (-math.inf, math.inf)
+
+
+@given(VALUES, Q, st.integers(1, 5))
+def test_an_interval_by_clips_holds_that_without(
+    values: list[float], q: float, clips: int
+) -> None:
+    blocks = [n % clips for n in range(len(values))]
+    low, high = quantile_interval(values, q, blocks=blocks, resamples=50)
+    inner = quantile_interval(values, q)
+    assert low <= inner[0] <= inner[1] <= high
+
+
+# In order
+
+
+CLEAN, OVER = False, True
+
+
+@pytest.mark.parametrize(
+    ("q", "confidence", "n"),
+    [(0.5, 0.95, 6), (0.9, 0.95, 36), (0.95, 0.95, 73), (0.95, 0.99, 112)],
+)
+def test_clean_outcomes_that_are_needed_in_order(
+    q: float, confidence: float, n: int
+) -> None:
+    # At p95: 73 ln(0.99 / 0.95) = 3.011 is more than ln 20 = 2.996, 72 times is not.
+    assert least_clean(q, confidence) == n
+    assert sequential([CLEAN] * n, q, confidence) == Course(Decision.PASS, n, 0)
+    short = sequential([CLEAN] * (n - 1), q, confidence)
+    assert short == Course(Decision.UNDECIDED, n - 1, 0)
+
+
+def test_an_outcome_that_is_over_costs_39_clean_ones() -> None:
+    # ln 5 / ln(0.99 / 0.95) = 39.02
+    found = sequential([OVER, *[CLEAN] * 400], 0.95, 0.95)
+    assert found == Course(Decision.PASS, 1 + 73 + 39, 1)
+
+
+def test_two_that_are_over_at_the_begin_fail() -> None:
+    # 2 ln 5 = 3.22 is more than ln 20 = 3.00, and less 6 times 0.0412 it is not.
+    assert sequential([OVER] * 9, 0.95, 0.95) == Course(Decision.FAIL, 2, 2)
+    found = sequential([*[CLEAN] * 6, *[OVER] * 9], 0.95, 0.95)
+    assert found == Course(Decision.FAIL, 9, 3)
+
+
+def test_it_reads_no_further_than_to_its_decision() -> None:
+    outcomes = iter([OVER] * 5)
+    sequential(outcomes, 0.95, 0.95)
+    assert len(list(outcomes)) == 3
+    assert sequential([], 0.95, 0.95) == Course(Decision.UNDECIDED, 0, 0)
+
+
+@given(st.lists(st.booleans(), max_size=60), INNER, INNER)
+def test_the_fold_over_counts_is_that_over_outcomes(
+    outcomes: list[bool], q: float, confidence: float
+) -> None:
+    found = sequential(outcomes, q, confidence)
+    n = over = 0
+    while n < len(outcomes) and decide(over, n, q, confidence) is Decision.UNDECIDED:
+        over += outcomes[n]
+        n += 1
+    assert found == Course(decide(over, n, q, confidence), n, over)
+
+
+def chances(share: float, q: float, confidence: float, most: int) -> dict[str, float]:
+    """The exact chance of each decision, step by step over the lattice."""
+    counts = np.zeros(most + 2)
+    counts[0] = 1
+    found = {"pass": 0.0, "fail": 0.0}
+    for n in range(1, most + 1):
+        counts[1:] = counts[1:] * (1 - share) + counts[:-1] * share
+        counts[0] *= 1 - share
+        for over in np.flatnonzero(counts):
+            decision = decide(int(over), n, q, confidence)
+            if decision is not Decision.UNDECIDED:
+                found[decision.value] += counts[over]
+                counts[over] = 0
+    return found
+
+
+@pytest.mark.parametrize(
+    ("q", "confidence"), [*product([0.5, 0.9, 0.95, 0.99], [0.8, 0.95]), (0.95, 0.99)]
+)
+def test_the_error_in_order_is_exactly_within_what_is_said(
+    q: float, confidence: float
+) -> None:
+    bad, allowed = 1 - q, 1 - confidence
+    assert chances(bad, q, confidence, 400)["pass"] <= allowed
+    assert chances(1.5 * bad, q, confidence, 400)["pass"] <= allowed
+    assert chances(bad / 5, q, confidence, 400)["fail"] <= allowed
+    assert chances(bad / 9, q, confidence, 400)["fail"] <= allowed
+
+
+def test_the_figures_of_p95_in_order() -> None:
+    found = {
+        share: chances(share, 0.95, 0.95, 400) for share in (0, 0.01, 0.05, 0.1, 0.25)
+    }
+    rounded = {
+        share: tuple(round(float(chance), 3) for chance in each.values())
+        for share, each in found.items()
+    }
+    assert rounded == {
+        0: (1, 0),
+        0.01: (0.969, 0.028),
+        0.05: (0.048, 0.95),
+        0.1: (0.001, 0.999),
+        0.25: (0, 1),
+    }
+
+
+# Several questions
+
+
+def test_holm_by_hand() -> None:
+    # 4 x 0.01, 3 x 0.02, 2 x 0.03, and 0.04 which may not be less than those before it
+    assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx((0.06, 0.04, 0.06, 0.06))
+    assert holm([0.5, 0.9]) == (1, 1)
+    assert holm([0.02]) == (0.02,)
+    assert holm([]) == ()
+
+
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_holm_calls_no_more_than_alone_and_no_fewer_than_bonferroni(
+    p_values: list[float],
+) -> None:
+    for p, adjusted in zip(p_values, holm(p_values), strict=True):
+        assert p <= adjusted <= min(1, len(p_values) * p)
+
+
+# Pairs
+
+
+def test_a_ratio_is_a_difference_of_logarithms() -> None:
+    assert log_ratios([100, 200], [105, 100]) == pytest.approx(
+        [math.log(1.05), -math.log(2)]
+    )
+
+
+def test_paired_by_hand() -> None:
+    # Of the 8 ways to turn three signs, 2 are as far from zero: p is 1/4.
+    found = paired([1, 2, 3], resamples=4000)
+    assert (found.value, found.n, found.blocks) == (2, 3, 3)
+    assert found.p == pytest.approx(0.25, abs=0.03)
+    # One draw in nine has one value three times: that bounds nothing.
+    assert (found.low, found.high) == (-math.inf, math.inf)
+    assert paired([1, 2, 9], median=True).value == 2
+    assert paired([1, 2, 9, 11], median=True).value == 5.5
+
+
+def test_equal_values_differ_by_nothing() -> None:
+    found = paired([0.0] * 10)
+    assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize("median", [False, True])
+def test_pairs_of_one_block_are_turned_together(median: bool) -> None:
+    values = [0.9, 1.0, 1.1] * 4
+    blocks = [clip for clip in range(4) for _ in range(3)]
+    alone = paired(values, median=median)
+    together = paired(values, median=median, blocks=blocks)
+    assert alone.value == together.value == pytest.approx(1)
+    assert alone.p < 0.09
+    # Four blocks of one sign: 2 of 16.
+    assert together.p == pytest.approx(1 / 8, abs=0.03)
+    assert together.blocks == 4
+    single = paired(values, median=median, blocks=["a"] * 12)
+    assert (single.low, single.high, single.p) == (-math.inf, math.inf, 1)
+
+
+def test_the_signs_of_a_mean_agree_with_scipy() -> None:
+    values = np.random.default_rng(4).normal(0.4, 1, 12)
+    exact = reference.permutation_test(
+        (values, np.zeros(12)),
+        lambda a, b, axis: (a - b).mean(axis=axis),
+        permutation_type="samples",
+        n_resamples=np.inf,
+    ).pvalue
+    assert paired(values.tolist(), resamples=20_000).p == pytest.approx(exact, abs=0.01)
+
+
+@pytest.mark.parametrize("median", [False, True])
+def test_the_interval_of_a_difference_has_the_width_of_students(median: bool) -> None:
+    values = np.random.default_rng(5).normal(0.2, 1, 400).tolist()
+    found = paired(values, median=median)
+    # The median of a normal law is pi / 2 times as uncertain as its mean.
+    half = 1.96 / 20 * (math.sqrt(math.pi / 2) if median else 1)
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.15)
+    assert found.low <= found.value <= found.high
+
+
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=20), st.booleans())
+def test_the_other_way_round_is_the_same(values: list[float], median: bool) -> None:
+    there = paired(values, median=median, resamples=60)
+    back = paired([-value for value in values], median=median, resamples=60)
+    assert there.value == -back.value
+    assert there.p == back.p
+    assert 0 < there.p <= 1
+
+
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=20), st.integers(0, 9))
+def test_a_mean_lies_in_its_interval(values: list[float], seed: int) -> None:
+    low, high = mean_interval(values, seed=seed, resamples=50)
+    assert low <= math.fsum(values) / len(values) + 1e-9
+    assert high >= math.fsum(values) / len(values) - 1e-9
+    assert mean_interval(values, seed=seed, resamples=50) == (low, high)
+
+
+def test_the_interval_of_a_few_values_is_that_of_student() -> None:
+    values = np.random.default_rng(6).normal(0, 1, 30)
+    low, high = mean_interval(values.tolist(), resamples=20_000)
+    student = reference.ttest_1samp(values, 0).confidence_interval()
+    assert high - low == pytest.approx(student.high - student.low, rel=0.1)
+
+
+def test_matched_pairs_by_hand() -> None:
+    # d = 1, 0, 2, 1: mean 1, sd sqrt(2/3), t = 1 / (0.8165 / 2) = 2.449, 3 degrees
+    found = matched_pairs([1, 2, 0, 1], [2, 2, 2, 2])
+    assert (found.value, found.n, found.blocks) == (1, 4, 4)
+    assert found.p == pytest.approx(0.0917, abs=1e-4)
+    assert (found.low, found.high) == pytest.approx((-0.2992, 2.2992), abs=1e-4)
+
+
+def test_matched_pairs_agree_with_scipy() -> None:
+    rng = np.random.default_rng(7)
+    before, after = rng.poisson(2, 60), rng.poisson(2.5, 60)
+    found = matched_pairs(before.tolist(), after.tolist(), confidence=0.9)
+    exact = reference.ttest_rel(after, before)
+    assert found.p == pytest.approx(exact.pvalue)
+    interval = exact.confidence_interval(0.9)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_matched_pairs_are_summed_by_speaker() -> None:
+    speakers = ["a", "a", "b", "b", "c", "c"]
+    found = matched_pairs([0] * 6, [1, 1, 2, 0, 3, 2], blocks=speakers)
+    assert found == replace(matched_pairs([0] * 3, [2, 2, 5]), n=6)
+
+
+def test_segments_that_all_differ_by_the_same_have_but_their_signs() -> None:
+    assert matched_pairs([0] * 5, [1] * 5).p == 1 / 16
+    assert matched_pairs([2] * 5, [2] * 5).p == 1
+    single = matched_pairs([0, 0], [5, 5], blocks=["a", "a"])
+    assert (single.value, single.p, single.high) == (10, 1, math.inf)
 
 
 @pytest.mark.parametrize(
@@ -267,6 +600,28 @@ def test_a_large_bootstrap_is_worked_off_in_pieces() -> None:
         lambda: bootstrap([1], [math.inf]),
         lambda: bootstrap([1, 2], [1, 2], resamples=0),
         lambda: bootstrap([1, 2], [1, 2], confidence=1),
+        lambda: quantile_interval([1, 2], 0.5, blocks=["a"]),
+        lambda: quantile_interval([1, 2], 0.5, resamples=0),
+        lambda: sequential([True], 1, 0.95),
+        lambda: sequential([True], 0.95, 1),
+        lambda: decide(2, 1, 0.95, 0.95),
+        lambda: decide(1, 0, 0.95, 0.95),
+        lambda: least_clean(0.95, 0),
+        lambda: holm([0.5, 1.1]),
+        lambda: holm([math.nan]),
+        lambda: log_ratios([1], [0]),
+        lambda: log_ratios([1], [math.inf]),
+        lambda: log_ratios([1], [1, 2]),
+        lambda: paired([]),
+        lambda: paired([math.inf, 1]),
+        lambda: paired([1, 2], blocks=["a"]),
+        lambda: paired([1, 2], resamples=0),
+        lambda: mean_interval([]),
+        lambda: mean_interval([math.nan]),
+        lambda: matched_pairs([], []),
+        lambda: matched_pairs([1], [1, 2]),
+        lambda: matched_pairs([1, math.inf], [1, 2]),
+        lambda: matched_pairs([1, 2], [1, 2], confidence=0),
     ],
 )
 def test_nonsense_is_refused(call: Callable[[], object]) -> None:

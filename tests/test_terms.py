@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from pytest_realtime_asr.budgets import BudgetError, Over, budget, wer_threshold
+from pytest_realtime_asr.budgets import (
+    BudgetError,
+    Over,
+    Undecided,
+    budget,
+    latency_budget,
+    wer_threshold,
+)
 from pytest_realtime_asr.metrics.accuracy import NONE
 from pytest_realtime_asr.options import MARKERS
 from pytest_realtime_asr.rules import Level
@@ -67,8 +74,8 @@ def test_budgets_and_thresholds_add_up_the_farthest_first() -> None:
     ]
     found = terms(*marks)
     assert found.budgets == (
-        budget(METRIC, max="2s", over="module"),
-        budget(METRIC, p95="800ms"),
+        latency_budget(METRIC, max="2s", over="module"),
+        latency_budget(METRIC, p95="800ms"),
     )
     assert found.budgets[0].over is Over.MODULE
     assert found.thresholds == (
@@ -167,9 +174,74 @@ def test_a_wrong_marker_is_refused_with_what_may_be_written(
         terms(wrong)
 
 
+def test_what_is_no_time_has_a_budget_as_well() -> None:
+    marks = [
+        mark("latency_budget", METRIC, p95="1s"),
+        mark("budget", "normalized_erasure", at_most=0.2),
+    ]
+    assert terms(*marks).budgets == (
+        budget("normalized_erasure", at_most=0.2),
+        latency_budget(METRIC, p95="1s"),
+    )
+    with pytest.raises(BudgetError, match="a time: write latency_budget"):
+        terms(mark("budget", METRIC, at_most=0.2))
+    with pytest.raises(BudgetError, match=r'should look like budget."normalized_eras'):
+        terms(mark("budget"))
+
+
+def test_what_can_be_proven_stands_apart() -> None:
+    found = terms(mark("latency_budget", METRIC, p50="1s", p95="2s", max="3s"))
+    assert found.budgets == (
+        latency_budget(METRIC, p50="1s", p95="2s"),
+        latency_budget(METRIC, max="3s"),
+    )
+
+
+def test_the_confidence_of_the_settings_is_that_of_all_that_can_be_proven() -> None:
+    given = replace(DEFAULT, confidence=0.9, undecided=Undecided.WARN)
+    marks = [
+        mark("wer_threshold", 0.1),
+        mark("wer_threshold", 0.2, confidence=0.8),
+        mark("budget", "normalized_erasure", at_most=0.2),
+        mark("latency_budget", METRIC, p95="2s", max="3s"),
+        mark("latency_budget", METRIC, p50="1s", confidence=0.8),
+    ]
+    found = terms(*marks, given=given)
+    assert found.budgets == (
+        latency_budget(METRIC, p50="1s", confidence=0.8),
+        latency_budget(METRIC, p95="2s", confidence=0.9),
+        latency_budget(METRIC, max="3s"),
+        budget("normalized_erasure", at_most=0.2),
+    )
+    assert [each.confidence for each in found.thresholds] == [0.8, 0.9]
+    assert found.undecided is Undecided.WARN
+
+
+def test_a_limit_is_named() -> None:
+    given = replace(DEFAULT, limits={"final": "2s", "few": 0.2})
+    named = [
+        mark("latency_budget", METRIC, p95="$final"),
+        mark("budget", "normalized_erasure", at_most="$few"),
+        mark("wer_threshold", "$few"),
+        mark("skip", reason="$nothing"),  # not ours
+    ]
+    assert terms(*named, given=given) == terms(
+        mark("latency_budget", METRIC, p95="2s"),
+        mark("budget", "normalized_erasure", at_most=0.2),
+        mark("wer_threshold", 0.2),
+    )
+    for wrong in (
+        mark("latency_budget", METRIC, p95="$last"),
+        mark("wer_threshold", "$last"),
+    ):
+        with pytest.raises(BudgetError, match=r"no limit '\$last'; there are \$final"):
+            terms(wrong, given=given)
+
+
 def test_the_names_of_the_markers() -> None:
     assert list(MARKERS) == [
         "latency_budget",
+        "budget",
         "wer_threshold",
         "realtime_requirement",
         "realtime",
@@ -180,6 +252,7 @@ def test_a_single_session_has_only_a_maximum() -> None:
     fine = [
         mark("latency_budget", METRIC, max="1s"),
         mark("latency_budget", METRIC, p95="1s", over="module"),
+        mark("budget", "normalized_erasure", at_most=0.1),
         mark("wer_threshold", 0.1),
     ]
     assert read(fine, DEFAULT, parallel=False, alone=True) == terms(*fine)
@@ -194,3 +267,10 @@ def test_a_single_session_has_only_a_maximum() -> None:
         'one session, so that only max= can be judged; over="module" pools the '
         "sessions of the module"
     )
+    with pytest.raises(BudgetError, match=r"budget: .* p90: .* only a mean can be"):
+        read(
+            [mark("budget", "normalized_erasure", at_most=0.1, stat="p90")],
+            DEFAULT,
+            parallel=False,
+            alone=True,
+        )

@@ -303,8 +303,17 @@ def with_profile(words: str, *, of: str = "") -> str:
 
 
 def greeted(record: Record) -> tuple[str, ...]:
-    """The names of the dialects whose servers say this first."""
-    return tuple(name for name in installed() if load(name).greets(record))
+    """The names of the dialects whose servers say this first.
+
+    Where those of a profile alone do, it is named with the profile.
+    """
+    found = []
+    for name in installed():
+        dialect = load(name)
+        profiles = (f"{name}:{profile}" for profile in dialect.profiles)
+        each = (name, *profiles)
+        found += [it for it in each if load(it).greets(record)][:1]
+    return tuple(found)
 
 
 def observe(dialect: Dialect, trace: Trace) -> Observation:
@@ -336,6 +345,7 @@ def read(dialect: Dialect, trace: Trace) -> Timeline:
         events=tuple(events),
         end=trace.end,
         lag=trace.lag,
+        pings=trace.pings,
         session=reader.session,
     )
 

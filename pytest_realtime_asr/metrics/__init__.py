@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from pytest_realtime_asr.metrics import endpoint, latency, pacing
-from pytest_realtime_asr.metrics.latency import Spoken
+from pytest_realtime_asr.metrics import endpoint, latency, pacing, stability, words
+from pytest_realtime_asr.metrics.emission import Emissions, Script, emissions
 from pytest_realtime_asr.timeline import Timeline
 
 
@@ -24,6 +24,7 @@ class Unit(enum.StrEnum):
     MS = "ms"
     RATIO = "ratio"
     COUNT = "count"
+    PER_MINUTE = "per_minute"
 
 
 class Better(enum.StrEnum):
@@ -33,26 +34,49 @@ class Better(enum.StrEnum):
     UP = "up"
 
 
+class Group(enum.StrEnum):
+    """What a metric is about."""
+
+    HEAD = "connection and first text"
+    WORDS = "words"
+    TAIL = "the end"
+    STABILITY = "stability"
+    INSTRUMENT = "the instrument"
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One entry of the catalogue.
 
-    ``gated`` says that a budget of time may be set on it, which a count is not; a
-    metric of the instrument alone says nothing about a server. ``needs`` is what must
-    be there for a value.
+    ``gated`` says that a budget may be set on it: it is the server's, and a number by
+    which a server can be judged; where it is not, ``why`` says why. ``needs`` is what
+    must be there for a value. ``beside`` is the metric without which it says little.
     """
 
     name: str
-    function: Callable[[Timeline, Spoken | None], float | None]
+    function: Callable[..., float | None]
+    group: Group
     unit: Unit
     gated: bool
     better: Better
     doc: str
     needs: str
+    why: str = ""
+    beside: str = ""
+
+    def of(self, it: Emissions) -> float | None:
+        """The value for one item; ``None`` where what it needs is not there."""
+        if self.function.__module__ == words.__name__:
+            return self.function(it)
+        return self.function(it.timeline, it.script)
 
 
 def _metric(
-    function: Callable[[Timeline, Spoken | None], float | None], *, gated: bool = True
+    function: Callable[..., float | None],
+    group: Group,
+    *,
+    ungated: str = "",
+    beside: str = "",
 ) -> Metric:
     doc = inspect.getdoc(function) or ""
     heads = [line.partition(": ") for line in doc.splitlines()]
@@ -60,46 +84,75 @@ def _metric(
     return Metric(
         name=function.__name__,
         function=function,
+        group=group,
         unit=Unit(fields.get("Unit", Unit.MS)),
-        gated=gated,
+        gated=not ungated,
         better=Better(fields.get("Better", Better.DOWN)),
         doc=doc.partition("\n")[0],
         needs=fields.get("Needs", ""),
+        why=ungated,
+        beside=beside,
     )
 
+
+_OURS = "it measures the instrument, not the server"
+_WAY = "it measures the way to the server, not the server"
+_EARLY = "it holds the silence before the speech, and early made-up text wins it"
+_PAUSES = "without word times the speaker's own pauses count, and so do finals only"
+_CADENCE = "it is the cadence of the server's deltas, not their lateness"
 
 CATALOGUE: Mapping[str, Metric] = MappingProxyType(
     {
         metric.name: metric
         for metric in (
-            _metric(latency.connect),
-            _metric(latency.session_ready),
-            _metric(latency.first_partial_from_audio),
-            _metric(latency.first_partial_from_speech),
-            _metric(latency.final_from_commit),
-            _metric(latency.final_from_speech_end),
-            _metric(latency.longest_stall),
-            _metric(endpoint.endpoint_delay),
-            _metric(endpoint.false_endpoints, gated=False),
-            _metric(pacing.send_blocked),
-            _metric(pacing.sender_lateness, gated=False),
-            _metric(pacing.sender_lateness_max, gated=False),
-            _metric(pacing.loop_lag, gated=False),
-            _metric(pacing.pacing_error, gated=False),
+            _metric(latency.connect, Group.HEAD),
+            _metric(latency.session_ready, Group.HEAD),
+            _metric(latency.first_partial_from_audio, Group.HEAD, ungated=_EARLY),
+            _metric(latency.first_partial_from_speech, Group.HEAD),
+            _metric(words.first_correct_word, Group.HEAD),
+            _metric(words.early_text, Group.HEAD),
+            _metric(words.word_first_emission, Group.WORDS, beside="word_coverage"),
+            _metric(words.word_settled, Group.WORDS, beside="word_coverage"),
+            _metric(words.word_coverage, Group.WORDS),
+            _metric(words.lag_laal, Group.WORDS),
+            _metric(words.lag_yaal, Group.WORDS),
+            _metric(words.partial_wer, Group.WORDS),
+            _metric(words.unspoken_rate, Group.WORDS),
+            _metric(words.partial_interval, Group.WORDS, ungated=_CADENCE),
+            _metric(latency.longest_stall, Group.WORDS, ungated=_PAUSES),
+            _metric(latency.final_from_commit, Group.TAIL),
+            _metric(latency.final_from_speech_end, Group.TAIL),
+            _metric(words.text_complete_from_speech_end, Group.TAIL),
+            _metric(endpoint.endpoint_delay, Group.TAIL),
+            _metric(endpoint.false_endpoints, Group.TAIL),
+            _metric(words.drain, Group.TAIL),
+            _metric(stability.normalized_erasure, Group.STABILITY),
+            _metric(stability.revision_rate, Group.STABILITY),
+            _metric(stability.final_retractions, Group.STABILITY),
+            _metric(pacing.send_blocked, Group.TAIL),
+            _metric(pacing.sender_lateness, Group.INSTRUMENT, ungated=_OURS),
+            _metric(pacing.sender_lateness_max, Group.INSTRUMENT, ungated=_OURS),
+            _metric(pacing.loop_lag, Group.INSTRUMENT, ungated=_OURS),
+            _metric(pacing.gc_pause, Group.INSTRUMENT, ungated=_OURS),
+            _metric(pacing.own_cpu, Group.INSTRUMENT, ungated=_OURS),
+            _metric(pacing.pacing_error, Group.INSTRUMENT, ungated=_OURS),
+            _metric(pacing.path_round_trip, Group.INSTRUMENT, ungated=_WAY),
         )
     }
 )
 
 
+SILENT = frozenset({"unspoken_rate"})
+"""Metrics of utterances without words: the others have no part in them."""
+
 ONCE = frozenset({"connect", "session_ready"})
 """Metrics of the connection: of several utterances in a session, the first has them."""
 
 
-def measure(timeline: Timeline, spoken: Spoken | None) -> dict[str, float | None]:
+def measure(timeline: Timeline, script: Script | None) -> dict[str, float | None]:
     """Every metric of the timeline of one item, ``None`` where its needs are not met.
 
-    ``spoken`` is the utterance of this item, ``None`` where it is not known.
+    ``script`` is the utterance of this item, ``None`` where it is not known.
     """
-    return {
-        name: metric.function(timeline, spoken) for name, metric in CATALOGUE.items()
-    }
+    it = emissions(timeline, script)
+    return {name: metric.of(it) for name, metric in CATALOGUE.items()}

@@ -24,7 +24,7 @@ Where none is named, ``whisper-english`` is used for English, and for a referenc
 unknown language that is not mainly in letters other than Latin ones; ``basic`` is used
 for everything else. The choice looks at the reference alone, so that what a server
 sends cannot change it. A corpus in another language with Latin letters should state
-its language.
+its language. One's own is found by its name as well (`normalizer_named`).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from __future__ import annotations
 import enum
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import EntryPoint, entry_points, version
 from types import MappingProxyType
 
 import jiwer
@@ -52,6 +52,9 @@ _UNSPACED_SCRIPTS = (
     *("THAI", "LAO", "KHMER", "MYANMAR"),
 )
 _MARGIN = 5  # columns of the name of a line in an alignment
+GROUP = "pytest_realtime_asr.normalizers"  # the entry points of one's own normalisers
+EDGE = 3  # words that are the head of a reference, or its tail
+SYNTHETIC = "synthetic speech: a smoke test, not accuracy"
 
 
 class Unit(enum.StrEnum):
@@ -144,6 +147,15 @@ class Alignment:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Keywords:
+    """Which of the entities that were said are in a text, each as often as it is."""
+
+    normalizer: str
+    found: tuple[str, ...]
+    missed: tuple[str, ...]
+
+
 def words(
     reference: str,
     hypothesis: str | None,
@@ -197,6 +209,149 @@ def error_rate(errors: Iterable[Errors]) -> float | None:
     return pooled(errors).rate
 
 
+def head_deletions(alignment: Alignment) -> int:
+    """How many of the first three words of the reference were not heard at all.
+
+    Formula: deletions among the first `EDGE` words (or characters) of the reference
+    Unit: count
+    Needs: a reference
+    Better: down
+    Source: a first chunk that is lost costs the first words and little of the WER
+    """
+    return _deleted(_spoken(alignment)[:EDGE])
+
+
+def tail_deletions(alignment: Alignment) -> int:
+    """How many of the last three words of the reference were not heard at all.
+
+    Formula: deletions among the last `EDGE` words (or characters) of the reference
+    Unit: count
+    Needs: a reference
+    Better: down
+    Source: as `head_deletions`, for a last chunk that is lost or a cut that is early
+    """
+    return _deleted(_spoken(alignment)[-EDGE:])
+
+
+def repeated(alignment: Alignment) -> str:
+    """What a text says three times in a row, where the reference does not.
+
+    It is empty where there is no such thing. Of characters, it is two of them at least:
+    three in a row may be a number or a long vowel.
+    """
+    said = [p.hypothesis for p in alignment.pairs if p.hypothesis is not None]
+    spoken = [p.reference for p in alignment.pairs if p.reference is not None]
+    shortest = 1 if alignment.unit is Unit.WORD else 2
+    for size in range(shortest, len(said) // 3 + 1):
+        for at in range(len(said) - 3 * size + 1):
+            thrice = said[at : at + size] * 3
+            if said[at : at + 3 * size] == thrice and not _count(thrice, spoken):
+                return " ".join(said[at : at + size])
+    return ""
+
+
+def unspoken_rate(takes: Iterable[tuple[Alignment, float]]) -> float | None:
+    """Words per minute that were heard where nothing was said.
+
+    Each take is an alignment and the seconds of its audio; those whose reference has a
+    word have no part in it. ``None`` where all have. (Of a language whose script puts
+    no spaces between words, characters are counted.)
+
+    Formula: words heard / minutes of audio, over utterances with an empty reference
+    Unit: words per minute
+    Needs: utterances with an empty reference: silence, noise, music
+    Better: down; 0 for silence
+    Source: the hallucination rate on clips without speech, as audiobench has it
+    """
+    heard, minutes = 0, 0.0
+    for alignment, seconds in takes:
+        errors = alignment.errors
+        if not errors.reference:
+            heard += errors.unspoken
+            minutes += seconds / 60
+    return heard / minutes if minutes else None
+
+
+def keywords(
+    entities: Sequence[str],
+    hypothesis: str | None,
+    *,
+    normalizer: Normalizer | None = None,
+    language: str = "",
+) -> Keywords:
+    """Which of the entities that were said are in a text, word for word.
+
+    An entity is a name, a number, a term, of one word or several; one that was said
+    twice is listed twice, and must be heard twice. Both sides are normalised alike.
+    ``hypothesis`` is ``None`` for a session that gave none. An entity of which the
+    normaliser leaves nothing is a ``ValueError``.
+    """
+    text = " ".join(entities)
+    chosen = normalizer or normalizer_for(text, language)
+    unit = Unit.CHARACTER if unspaced(text, language) else Unit.WORD
+    heard = _tokens(chosen.function(hypothesis or ""), unit)
+    said: Counter[tuple[str, ...]] = Counter()
+    found: list[str] = []
+    missed: list[str] = []
+    for entity in entities:
+        tokens = tuple(_tokens(chosen.function(entity), unit))
+        if not tokens:
+            raise ValueError(f"{chosen.id} leaves nothing of the entity {entity!r}")
+        said[tokens] += 1
+        there = _count(tokens, heard) >= said[tokens]
+        (found if there else missed).append(entity)
+    return Keywords(chosen.id, tuple(found), tuple(missed))
+
+
+def keyword_recall(takes: Iterable[Keywords]) -> float | None:
+    """The share of the entities that were heard, pooled; ``None`` where there are none.
+
+    Formula: entities found / entities said
+    Unit: ratio
+    Needs: the entities of each utterance
+    Better: up
+    Source: 1 - the Missed Entity Rate of AssemblyAI (entities that are not in the
+        text / entities of the reference), without its weights by kind
+    """
+    every = list(takes)
+    found = sum(len(take.found) for take in every)
+    said = found + sum(len(take.missed) for take in every)
+    return found / said if said else None
+
+
+def normalizer_named(name: str) -> Normalizer:
+    """The normaliser of this name: one of `NORMALIZERS`, or else one's own.
+
+    One's own is an entry point in the group `GROUP`, a function from text to text that
+    has its version as a text in its attribute ``version``. Raises LookupError, which
+    says what is wrong with it, or which there are.
+    """
+    if name in NORMALIZERS:
+        return NORMALIZERS[name]
+    own = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in own:
+        raise LookupError(
+            f"there is no normalizer {name!r}; "
+            f"there are {', '.join([*NORMALIZERS, *sorted(own)])} "
+            f"(one's own is an entry point in {GROUP})"
+        )
+    return _own(own[name])
+
+
+def _own(point: EntryPoint) -> Normalizer:
+    where = f"the normalizer {point.name} ({point.value})"
+    try:
+        function = point.load()
+    except (ImportError, AttributeError) as error:
+        raise LookupError(f"{where} cannot be loaded: {error}") from error
+    stated = getattr(function, "version", None)
+    if not (isinstance(stated, str) and stated):
+        raise LookupError(f"{where} has no version; set one: function.version = '1'")
+    if not (callable(function) and isinstance(function("a"), str)):
+        raise LookupError(f"{where} does not make a text of a text")
+    return Normalizer(point.name, stated, function)
+
+
 def normalizer_for(reference: str, language: str = "") -> Normalizer:
     """The normaliser that is used where none is named."""
     code = _code(language)
@@ -248,6 +403,14 @@ def _align(
     chosen = normalizer or normalizer_for(reference, language)
     said = _tokens(chosen.function(reference), unit)
     heard = _tokens(chosen.function(hypothesis or ""), unit)
+    return Alignment(unit, chosen.id, align(said, heard))
+
+
+def align(said: Sequence[str], heard: Sequence[str]) -> tuple[Pair, ...]:
+    """Words that were said and words that were heard, with the least edits.
+
+    No word is empty or has a blank in it.
+    """
     found = jiwer.process_words(" ".join(said), " ".join(heard))
     pairs: list[Pair] = []
     for chunk in found.alignments[0]:
@@ -259,7 +422,25 @@ def _align(
             pairs += [Pair(None, token) for token in right]
         else:
             pairs += map(Pair, left, right)
-    return Alignment(unit, chosen.id, tuple(pairs))
+    return tuple(pairs)
+
+
+def _spoken(alignment: Alignment) -> list[Pair]:
+    return [pair for pair in alignment.pairs if pair.reference is not None]
+
+
+def _deleted(pairs: Iterable[Pair]) -> int:
+    return sum(pair.hypothesis is None for pair in pairs)
+
+
+def _count(run: Sequence[str], tokens: Sequence[str]) -> int:
+    """How often a run stands among tokens, without overlap."""
+    count = at = 0
+    while at <= len(tokens) - len(run):
+        same = all(map(str.__eq__, run, tokens[at : at + len(run)]))
+        count += same
+        at += len(run) if same else 1
+    return count
 
 
 def _tokens(text: str, unit: Unit) -> list[str]:

@@ -18,7 +18,8 @@ from pytest_realtime_asr.stats import quantile
 from pytest_realtime_asr.timeline import Commit, Final, Heard, Timeline
 
 _NS_PER_MS = 1_000_000
-_TAIL = 0.99
+_HALF, _TAIL = 0.5, 0.99
+_MOST_CPU = 2 / 3  # of a core; beyond it, being late feeds on itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,46 @@ class Counts:
     prompt_tokens: int | None
     completion_tokens: int | None
     total_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """What the instrument knows of its own state in one session.
+
+    ``send`` and ``loop`` are the p99 of what frames and clock ticks came late, and
+    ``pause`` is the longest pause of the garbage collector, in ms; ``cpu`` is the share
+    of a core that the loop used. What is not known is 0.
+    """
+
+    send: float = 0.0
+    loop: float = 0.0
+    pause: float = 0.0
+    cpu: float = 0.0
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether the loop used so much of a core that no time of it is sound."""
+        return self.cpu > _MOST_CPU
+
+    def disturbed(self, bound: float) -> bool:
+        """Whether it was overloaded, or later than ``bound`` ms."""
+        return self.overloaded or max(self.send, self.loop) > bound
+
+    def __str__(self) -> str:
+        return (
+            f"send lateness p99 {self.send:.1f} ms, loop lag p99 {self.loop:.1f} ms, "
+            f"collector pause {self.pause:.1f} ms, own CPU {self.cpu:.0%} of a core"
+        )
+
+
+def instrument(timeline: Timeline) -> Instrument:
+    """The state of the instrument in this session."""
+    return Instrument(
+        send=sender_lateness(timeline) or 0.0,
+        loop=loop_lag(timeline) or 0.0,
+        pause=gc_pause(timeline) or 0.0,
+        cpu=own_cpu(timeline) or 0.0,
+    )
 
 
 def counts(timeline: Timeline) -> Counts:
@@ -138,6 +179,55 @@ def loop_lag(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
     if not (late or punctual):
         return None
     return quantile((*late, *(0,) * punctual), _TAIL) / _NS_PER_MS
+
+
+def gc_pause(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
+    """How long the garbage collector of the recorder's process held it up at most.
+
+    Formula: maximum over collections of ended - begun
+    Unit: ms
+    Zero: the begin of a collection
+    Needs: a recorder that ticked
+    Better: down
+    Source: what Python calls before and after each collection, which holds up every
+        thread of the process
+    """
+    return timeline.lag.paused / _NS_PER_MS if timeline.lag.ticks else None
+
+
+def own_cpu(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
+    """Which share of a core the recorder's loop used.
+
+    Formula: CPU time of the loop's thread / time
+    Unit: ratio
+    Zero: a loop that does nothing
+    Needs: a recorder that ticked for two looks at its CPU time
+    Better: down
+    Source: sweeps over the number of paced streams: from about two thirds of a core
+        on, the same load was punctual in one run and 100 ms late in the next
+    """
+    return timeline.lag.load or None  # who looked has used some
+
+
+def path_round_trip(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
+    """How long a ping took to the server and back, in half of the session's pings.
+
+    It is never taken off a latency. One ping is under way at a time, so that a server
+    that is busy for long has few of them.
+
+    Formula: p50 (nearest rank) over pings of answered - sent
+    Unit: ms
+    Zero: the instant at which a ping was sent
+    Needs: a server that answers pings
+    Better: down
+    Source: RFC 6455, section 5.5.2: a ping is answered as soon as is practical
+    """
+    trips = [
+        ping.answered - ping.sent
+        for ping in timeline.pings
+        if ping.answered is not None
+    ]
+    return quantile(trips, _HALF) / _NS_PER_MS if trips else None
 
 
 def pacing_error(timeline: Timeline, spoken: Spoken | None = None) -> float | None:

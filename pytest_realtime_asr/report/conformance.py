@@ -36,6 +36,7 @@ class Document(msgspec.Struct, frozen=True):
     """A conformance report: one server, and what came of each requirement.
 
     ``planned`` is how many requirements the suite has, of which a run may hold fewer.
+    ``calibration`` is the last one of the instrument, empty where there was none.
     """
 
     format: int
@@ -44,6 +45,7 @@ class Document(msgspec.Struct, frozen=True):
     server: Judged
     planned: int
     requirements: list[Result]
+    calibration: str = ""
 
     @property
     def counts(self) -> Counter[Status]:
@@ -80,7 +82,9 @@ def properties(found: Row) -> list[tuple[str, str]]:
     return [(f"realtime.{name}", text) for name, text in rows if text]
 
 
-def document(rows: Iterable[object], *, planned: int) -> Document:
+def document(
+    rows: Iterable[object], *, planned: int, calibration: str = ""
+) -> Document:
     """The report of rows that came as plain mappings from the workers."""
     found = msgspec.convert(list(rows), list[Row])
     return Document(
@@ -90,6 +94,7 @@ def document(rows: Iterable[object], *, planned: int) -> Document:
         server=next((r.server for r in found if r.server.target), found[0].server),
         planned=planned,
         requirements=[row.result for row in found],
+        calibration=calibration,
     )
 
 

@@ -76,13 +76,12 @@ def properties(report: Report) -> list[tuple[str, str | float | int]]:
 
 def proven(report: Report) -> bool:
     """Whether every verdict is a proven one."""
-    found = [f for judgement in report.judgements for f in judgement.findings]
-    every = [*(f.proven for f in found), *(f.proven for f in report.wer)]
-    return report.verdict is Verdict.PASS and all(every)
+    every = [finding.proven for finding in report.findings]
+    return report.verdict is Verdict.PASS and bool(every) and all(every)
 
 
 def number(value: float, digits: int = 3) -> float | int | str:
-    """A finite number rounded, as an exact builtin; ``inf`` as a text."""
+    """A finite number rounded, as an exact builtin; ``inf``, ``-inf`` as a text."""
     if math.isinf(value):
-        return "inf"
+        return "inf" if value > 0 else "-inf"
     return value if type(value) is int else round(float(value), digits)

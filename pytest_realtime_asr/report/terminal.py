@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from pytest_realtime_asr.budgets import headline
 from pytest_realtime_asr.ledger import (
     Report,
     broken,
     character_errors,
     statistics,
+    unspoken,
     word_errors,
 )
 from pytest_realtime_asr.metrics.accuracy import Errors
@@ -49,9 +49,9 @@ class Row(msgspec.Struct, frozen=True):
 def row(report: Report, *, model: str, cold: float | None, note: str) -> Row:
     """The row of one test; ``lines`` are its verdicts, one sentence each."""
     found = statistics(report.takes)
-    lines = [headline(f) for j in report.judgements for f in j.findings]
-    lines += [headline(finding) for finding in report.wer]
-    lines += broken(report.violations) + _endpoints(found)
+    lines = report.lines + broken(report.violations) + _endpoints(found)
+    if (rate := unspoken(report.takes)) is not None:
+        lines.append(f"heard where nothing was said: {rate:.1f} words a minute")
     return Row(
         test=report.test,
         planned=report.planned,

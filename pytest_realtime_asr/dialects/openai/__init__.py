@@ -57,7 +57,8 @@ class _OpenAI:
         if others and "=" not in others[0]:
             name = others.pop(0)
             if name not in self.profiles:
-                raise ValueError(f"{name!r}; there are: {', '.join(self.profiles)}")
+                there = ", ".join(self.profiles)
+                raise ValueError(f"there is no {name!r}; there are: {there}")
             base = PROFILES[name]
         own = self.name.partition(":")[0]
         return _OpenAI(f"{own}:{' '.join(words)}", changed(base, others))
@@ -79,12 +80,12 @@ class _OpenAI:
         return headers
 
     def greets(self, record: Record) -> bool:
-        match self.parse(record):
-            case SessionCreated(session=it):
-                return it.flat == self._profile.beta
-            case BetaCreated() | ConversationCreated():
-                return self._profile.beta
-        return False
+        message = self.parse(record)
+        if message.move != self._profile.greeting:
+            return False
+        if isinstance(message, SessionCreated):  # by which both shapes may begin
+            return message.session.flat == self._profile.beta
+        return isinstance(message, BetaCreated | ConversationCreated)
 
     def caller(self, model: str, options: Mapping[str, object]) -> Caller:
         return Caller(self._profile, model, options)

@@ -280,6 +280,16 @@ class Error(_Told, frozen=True, kw_only=True, tag="error"):
 
     error: Problem
 
+    @property
+    def code(self) -> str | None:
+        """That of the problem."""
+        return self.error.code
+
+    @property
+    def message(self) -> str | None:
+        """That of the problem."""
+        return self.error.message
+
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """How much of something is left, and when it is full again."""

@@ -297,8 +297,10 @@ def unshown(evidence: Evidence) -> Outcome:
         for index in _told(part.observation, SessionUpdated, BetaUpdated):
             judged = True
             if NO_FORMAT in (part.trace.records[index].text or ""):
+                refused = bool(part.timeline.refusals)
+                what = "was refused" if refused else "is no format"
                 return Violated(
-                    "what was refused is shown as what holds",
+                    f"what {what} is shown as what holds",
                     (index,),
                     evidence.index(part),
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -90,7 +91,7 @@ def changed(profile: Profile, words: Iterable[str]) -> Profile:
     ValueError names the word that cannot be read, and the capabilities there are.
     """
     readers = {each.name: _READERS[str(each.type)] for each in fields(Profile)}
-    del readers["name"]
+    del readers["name"], readers["beta"]  # which are another profile
     changes: dict[str, object] = {}
     for word in words:
         name, sign, text = word.partition("=")
@@ -125,9 +126,16 @@ def _flag(text: str) -> bool:
     return text.lower() == "yes"
 
 
+def _size(text: str) -> float:
+    size = float(text)
+    if not 0 <= size < math.inf:
+        raise ValueError(text)
+    return size
+
+
 def _rates(text: str) -> tuple[int, ...]:
     rates = tuple(int(each) for each in text.split(","))
-    if min(rates) <= 0:
+    if not all(8_000 <= rate <= 192_000 for rate in rates):
         raise ValueError(text)
     return rates
 
@@ -135,7 +143,7 @@ def _rates(text: str) -> tuple[int, ...]:
 _READERS: Mapping[str, Callable[[str], object]] = {
     "str": str,
     "bool": _flag,
-    "float": float,
+    "float": _size,
     "tuple[int, ...]": _rates,
 }
 _WRITERS: Mapping[str, Callable[[Any], str]] = {

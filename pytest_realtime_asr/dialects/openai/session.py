@@ -233,6 +233,13 @@ def written(
     user names is put on the highest level as it is.
     """
     rest = dict(options)
+    nested = sorted({"audio", "type", "input_audio_format"} & rest.keys())
+    if nested:
+        raise ValueError(
+            f"{', '.join(nested)}: name the fields themselves, such as "
+            '{"turn_detection": "server_vad", "language": "en"}; they are put where '
+            "the server wants them"
+        )
     transcription: dict[str, object] = {"model": model or None}
     for name in _TRANSCRIPTION:
         if name in rest:

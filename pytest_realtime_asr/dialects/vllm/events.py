@@ -83,6 +83,11 @@ class Error(Typed, frozen=True, tag="error"):
     error: str
     code: str | None = None
 
+    @property
+    def message(self) -> str:
+        """What it says."""
+        return self.error
+
 
 BEGIN = "input_audio_buffer.commit"
 FINISH = "input_audio_buffer.commit final"

@@ -1,0 +1,195 @@
+"""Runs that are compared: with an earlier one, and with another server by turns.
+
+A server that is slower by 230 ms is a regression of more than 100 ms, and an equal one
+is none.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from plugin.conftest import Project, Servers
+from pytest_realtime_asr import audio
+
+pytestmark = pytest.mark.slow
+
+SPEAKS = """
+def test_it(realtime, corpus):
+    realtime.transcribe(corpus, concurrency=8)
+"""
+GATE = "--realtime-compare-fail=final_from_commit:100ms"
+BEFORE = "--realtime-report=before.jsonl"
+COMPARE = "--realtime-compare=before.jsonl"
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A manifest of eight very short sounds, which are enough to show a change."""
+    path = tmp_path_factory.mktemp("many") / "many.jsonl"
+    audio.write(path.with_name("bit.wav"), audio.silence(0.1))
+    rows = [
+        {"id": f"bit-{n}", "audio_filepath": "bit.wav", "text": ""} for n in range(8)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)]
+)
+def test_a_slower_server_fails_the_tests_concerned(
+    project: Project, servers: Servers, many: str, workers: tuple[str, ...]
+) -> None:
+    project.write(SPEAKS)
+    corpus = f"--realtime-corpus={many}"
+    project.run(corpus, BEFORE, "--realtime-label=gpu=L4").assert_outcomes(passed=1)
+    project.write(SPEAKS + SPEAKS.replace("test_it", "test_new"))
+    given = (corpus, COMPARE, GATE, "--realtime-label=gpu=H100")
+    equal = project.run(*given)
+    equal.assert_outcomes(passed=2)
+    equal.stdout.fnmatch_lines(
+        [
+            "  compared with before.jsonl: model scripted; gpu L4 -> H100; 8 pairs",
+            "  final_from_commit *: * <= 100 ms (95% CI *",
+            "  compared with before.jsonl: *this test is not in it",
+        ]
+    )
+    slower = project.run(
+        *(*given, *workers, "--junitxml=out.xml"),
+        target=servers().url,
+        apart=bool(workers),
+    )
+    slower.assert_outcomes(passed=1, failed=1)
+    slower.stdout.fnmatch_lines(
+        [
+            "_* test_it _*",
+            "compared with before.jsonl: final_from_commit worse: +2?? ms > 100 ms "
+            "(95% CI *; p=0.0* of 1 comparisons; n=8 pairs; *); worst bit-?: *",
+            "again: pytest *--realtime-compare=before.jsonl*",
+            "test_it * FAIL",
+        ]
+    )
+    assert project.properties()["test_it"]["realtime.verdict"] == "FAIL"
+
+
+def test_without_a_limit_it_is_shown_and_fails_nothing(
+    project: Project, servers: Servers, many: str
+) -> None:
+    project.write(SPEAKS)
+    corpus = f"--realtime-corpus={many}"
+    project.run(corpus, BEFORE)
+    result = project.run(corpus, COMPARE, target=servers().url)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines("*final_from_commit worse: +* > 5.0% *")
+
+
+def test_runs_that_differ_are_not_compared(project: Project, many: str) -> None:
+    project.write(SPEAKS)
+    corpus = f"--realtime-corpus={many}"
+    project.run(corpus, BEFORE)
+    project.ini("realtime_chunk = 50ms")
+    said = "cannot be compared with the baseline: chunk 0.1 -> 0.05"
+    shown = project.run(corpus, COMPARE)
+    shown.assert_outcomes(passed=1)
+    assert said in " ".join(" ".join(shown.outlines).split())
+    gated = project.run(corpus, COMPARE, GATE)
+    gated.assert_outcomes(failed=1)
+    gated.stdout.fnmatch_lines(f"compared with before.jsonl: {said}")
+
+
+def test_too_few_clips_are_told(project: Project, bits: str) -> None:
+    project.write(SPEAKS)
+    corpus = f"--realtime-corpus={bits}"
+    project.run(corpus, BEFORE)
+    result = project.run(corpus, COMPARE, GATE, "-Walways")
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(
+        "*UndecidedWarning: compared with before.jsonl: final_from_commit can show no "
+        "change: it has 2 clips, and 1 comparisons need 6"
+    )
+
+
+def test_two_servers_by_turns(project: Project, servers: Servers, many: str) -> None:
+    project.write(
+        f"""
+@pytest.mark.realtime(pace=1)
+@pytest.mark.latency_budget("final_from_commit", max="200ms")
+{SPEAKS.strip()}
+"""
+    )
+    slow = servers().url
+    given = (f"--realtime-corpus={many}", GATE, "--realtime-report=out.jsonl")
+    equal = project.run(*given, f"--realtime-baseline-target={project.url}")
+    equal.assert_outcomes(passed=1)
+    equal.stdout.fnmatch_lines(
+        [
+            "test_it * 8    8    0 * PASS",
+            "  compared with ws://*: model scripted; 8 pairs",
+            "  final_from_commit *: * <= 100 ms *",
+        ]
+    )
+    # The slow one is no regression, and over no budget, where it is the baseline.
+    better = project.run(*given, f"--realtime-baseline-target={slow}")
+    better.assert_outcomes(passed=1)
+    better.stdout.fnmatch_lines("*final_from_commit better: *")
+    rows = [row for row in project.rows() if row["purpose"] != "disturbed"]
+    assert [row["purpose"] for row in rows].count("baseline") == 8
+    assert len(rows) == 16
+    ports = {row["purpose"]: row["target"] for row in rows}
+    assert ports["baseline"].split("/")[2] == slow.split("/")[2]
+    assert ports["test"].split("/")[2] == project.url.split("/")[2]
+    # Which of the two speaks first changes from turn to turn.
+    first: dict[str, str] = {}
+    spoken = [row for row in project.rows() if not row["again"]]
+    for row in sorted(spoken, key=lambda row: row["started"]):
+        first.setdefault(row["utterance"], row["target"])
+    assert sorted(first.values()) == sorted([*ports.values()] * 4)
+    # Read later, the rows of the baseline are not those of the run.
+    (project.path / "before.jsonl").write_text((project.path / "out.jsonl").read_text())
+    project.write(SPEAKS.replace("def", "@pytest.mark.realtime(pace=1)\ndef"))
+    later = project.run(f"--realtime-corpus={many}", COMPARE, GATE)
+    later.assert_outcomes(passed=1)
+    later.stdout.fnmatch_lines("*; 8 pairs")
+    worse = project.run(
+        f"--realtime-corpus={many}",
+        GATE,
+        f"--realtime-baseline-target={project.url}",
+        target=slow,
+    )
+    worse.assert_outcomes(failed=1)
+    worse.stdout.fnmatch_lines("compared with ws://*: final_from_commit worse: +2?? *")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            ["--realtime-compare=none.jsonl"],
+            "--realtime-compare: *none.jsonl: No *",
+        ),
+        (["--realtime-compare=pytest.ini"], "*pytest.ini:1: is no line of a report*"),
+        (
+            ["--realtime-compare=a.jsonl", "--realtime-report=a.jsonl"],
+            "--realtime-compare: --realtime-report would write over it",
+        ),
+        ([GATE], "*it needs --realtime-compare or --realtime-baseline-target"),
+        (
+            [COMPARE, "--realtime-compare-fail=wer:5%"],
+            "*'wer:5%': wer has a limit such as 1pp, in percentage points",
+        ),
+        (
+            ["--realtime-label=H100"],
+            "*'H100' is no label; it should look *",
+        ),
+    ],
+)
+def test_what_cannot_be_compared(project: Project, given: list[str], said: str) -> None:
+    project.write(SPEAKS)
+    (project.path / "a.jsonl").write_text("{}")
+    result = project.run(*given, target=None)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {said}"])
+    assert Path(project.path / "a.jsonl").read_text() == "{}"

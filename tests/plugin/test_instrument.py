@@ -1,0 +1,128 @@
+"""What a user sees of the instrument: its calibration, the path, and a second try."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+from servers import relay
+
+from plugin.conftest import Project
+from pytest_realtime_asr import calibration
+
+pytestmark = pytest.mark.slow
+
+CALIBRATED = "realtime: calibrated 20*: off by * ms at most (95 % within * ms of it, *)"
+SPEAKS = """
+@pytest.mark.realtime(pace=1)
+@pytest.mark.latency_budget("final_from_commit", p50="{limit}")
+def test_it(realtime, corpus):
+    {work}
+    realtime.transcribe(corpus["{clip}"])
+"""
+BLOCKS = """
+    import asyncio, time
+    async def block():
+        while True:
+            time.sleep(0.4)
+            await asyncio.sleep(0.01)
+    realtime.run.loop.submit(block())
+"""
+
+
+@pytest.fixture
+def calibrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A calibration takes a few sessions and no more."""
+    few = partial(calibration.calibrate, sessions=2)
+    monkeypatch.setattr(calibration, "calibrate", few)
+
+
+def cache(project: Project) -> Path:
+    """Where the calibration is kept."""
+    return project.path / ".pytest_cache" / "v" / "realtime" / "calibration"
+
+
+@pytest.mark.usefixtures("calibrated")
+def test_a_calibration_is_printed_and_kept(project: Project) -> None:
+    project.write(SPEAKS.format(clip="turn-right", limit="5s", work=""))
+    before = project.run("--collect-only")
+    before.stdout.no_fnmatch_line("*calibrated*")
+    made = project.run("--realtime-calibrate")
+    assert made.ret == 0
+    made.stdout.fnmatch_lines(
+        [
+            "the instrument's own error on *, in ms",
+            "*bias*spread",
+            "final_from_commit *",
+            CALIBRATED.removeprefix("realtime: "),
+        ]
+    )
+    made.stdout.no_fnmatch_line("*test session starts*")
+    after = project.run("--junitxml=out.xml", "--realtime-report=out.jsonl")
+    after.assert_outcomes(passed=1)
+    after.stdout.fnmatch_lines([CALIBRATED])
+    line = json.loads(cache(project).read_text())["line"]
+    assert project.properties()["test_it"]["realtime.calibration"] == line
+    assert [row["calibration"] for row in project.rows()] == [line]
+    project.run(
+        *("--realtime-conformance", "-k", "close-answered"),
+        "--realtime-report=conformance:out.json",
+    ).assert_outcomes(passed=1)
+    document = json.loads((project.path / "out.json").read_text())
+    assert document["calibration"] == line
+    # An old one says how old it is, and one of another machine that it is.
+    kept = json.loads(cache(project).read_text())
+    old = {**kept, "made": "2020-01-01T00:00:00Z", "machine": "elsewhere, x86_64"}
+    cache(project).write_text(json.dumps(old))
+    project.run("--collect-only").stdout.fnmatch_lines(
+        ["realtime: calibrated *, * days ago, on another machine"]
+    )
+
+
+def test_without_a_cache_a_calibration_is_printed_alone(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = calibration.Calibration(
+        datetime.now(UTC), "here, x86_64", {"drain": calibration.Error(2, 1.0, 2.0)}
+    )
+    monkeypatch.setattr(calibration, "calibrate", lambda loop, dialect, tell: known)
+    made = project.run("--realtime-calibrate", "-p", "no:cacheprovider")
+    assert made.ret == 0
+    made.stdout.fnmatch_lines(["calibrated *"])
+    assert not cache(project).exists()
+
+
+def test_what_cannot_be_calibrated_is_told(project: Project) -> None:
+    made = project.run("--realtime-calibrate", "--realtime-dialect=morse")
+    assert made.ret == pytest.ExitCode.USAGE_ERROR
+    made.stderr.fnmatch_lines(["ERROR: --realtime-dialect: *morse*"])
+
+
+def test_a_failure_behind_a_long_path_says_so(project: Project, bits: str) -> None:
+    # 600 ms for a ping, and the final takes more, are far beyond the limit.
+    project.write(SPEAKS.format(clip="bit", limit="100ms", work=""))
+    with relay(project.url, 0.3) as far:
+        arguments = ("--junitxml=out.xml", f"--realtime-corpus={bits}")
+        result = project.run(*arguments, target=far)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["* > 100 ms (*path * ms); server or path, not instrument (*a fifth of *"]
+    )
+    trip = project.properties()["test_it"]["realtime.path_round_trip_ms.p50"]
+    assert float(trip) >= 600
+
+
+def test_a_loop_that_a_test_blocks_is_invalid(project: Project, bits: str) -> None:
+    # The final comes when the loop is blocked, and is seen 400 ms later.
+    project.write(SPEAKS.format(clip="bit", limit="300ms", work=BLOCKS.strip()))
+    arguments = ("--realtime-report=out.jsonl", f"--realtime-corpus={bits}")
+    result = project.run(*arguments)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*; n=1, 1 run again, *; INVALID, the server is not blamed: the instrument *"]
+    )
+    marks = [(row["purpose"], row["again"]) for row in project.rows()]
+    assert marks == [("disturbed", False), ("test", True)]

@@ -1,0 +1,386 @@
+"""Verdicts as a user sees them: proof, order, limits by machine, parity, accuracy."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from plugin.conftest import Faking, Project, Servers
+from pytest_realtime_asr.metrics import accuracy
+
+LIMIT = """
+@pytest.mark.realtime(pace=1)
+@pytest.mark.latency_budget("final_from_commit", {limit})
+def test_it(realtime, corpus):
+    realtime.transcribe([corpus["bit"]] * {n}, concurrency=4)
+"""
+
+SHOWN = "-Walways"  # a run in this process makes no errors of warnings
+
+# With a confidence, and without
+
+
+def test_without_a_confidence_it_is_said_whether_n_proves_it(
+    project: Project, bits: str
+) -> None:
+    project.write(LIMIT.format(limit='p95="5s"', n=4))
+    result = project.run(f"--realtime-corpus={bits}")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["  PASS (not proven: n=4, needs 59): final_from_*"])
+
+
+UNDECIDED = """
+@pytest.mark.realtime(pace=1)
+@pytest.mark.latency_budget("final_from_commit", p95="5s", max="6s")
+def test_few(realtime, corpus):
+    realtime.transcribe([corpus["bit"]] * 4, concurrency=4)
+
+@pytest.mark.realtime(pace=8)
+@pytest.mark.latency_budget("final_from_commit", max="5s")
+def test_unreal(realtime, corpus):
+    realtime.transcribe(corpus["bit"])
+
+@pytest.mark.realtime(pace=1)
+@pytest.mark.latency_budget("final_from_commit", p50="50ms")
+def test_slow(realtime, corpus):
+    realtime.transcribe([corpus["bit"]] * 6, concurrency=4)
+"""
+
+
+@pytest.mark.parametrize("policy", ["fail", "warn"])
+def test_what_is_undecided(
+    project: Project, servers: Servers, bits: str, policy: str
+) -> None:
+    project.write(UNDECIDED)
+    project.ini("realtime_confidence = 0.9")
+    given = (f"--realtime-corpus={bits}", f"--realtime-undecided={policy}", SHOWN)
+    result = project.run(*given, target=servers().url)
+    few = "*(90% CI *-inf by clip; n=4 of 1 clips, *; INCONCLUSIVE: 41 more sessions *"
+    unreal = "*; INVALID, the server is not blamed: a latency at pace 8 is not real *"
+    if policy == "fail":
+        result.assert_outcomes(failed=3)
+        result.stdout.fnmatch_lines(["_* test_few _*", few, "_* test_unreal _*"])
+        result.stdout.fnmatch_lines(["_* test_unreal _*", unreal])
+    else:
+        result.assert_outcomes(failed=1, passed=2, warnings=2)
+        named = "*UndecidedWarning: "
+        result.stdout.fnmatch_lines(
+            [
+                f"{named}INCONCLUSIVE (not proven: n=4, needs 45): final_from_com*",
+                f"{named}INVALID (not proven: n=1): final_from_commit max*",
+            ]
+        )
+    result.stdout.fnmatch_lines(
+        [
+            "test_few * INCONCLUSIVE",
+            "test_unreal * INVALID",
+            "test_slow * FAIL",
+            "*PASS (not proven: n=4): final_from_commit max*",  # no sample proves it
+            "*FAIL (proven: n=6): final_from_commit p50*",
+        ]
+    )
+
+
+# In order
+
+
+IN_ORDER = """
+@pytest.mark.realtime(pace=1)
+@pytest.mark.latency_budget("final_from_commit", p50="{limit}", max="9s")
+def test_it(realtime, corpus):
+    takes = realtime.transcribe(corpus, until="decided", concurrency=2)
+    assert 1 < len(takes) < 40
+"""
+
+
+def test_sessions_go_on_until_it_is_decided(
+    project: Project, servers: Servers, bits: str
+) -> None:
+    given = (f"--realtime-corpus={bits}", "--realtime-report=out.jsonl")
+    orders = []
+    for limit, verdict, end in (
+        ("5s", "PASS", " of 2 clips.*?, 0 over; proven for this corpus"),
+        ("50ms", "FAIL", ".*?, 2 over; proven"),
+    ):
+        project.write(IN_ORDER.format(limit=limit))
+        result = project.run(*given, target=servers().url)
+        passed = verdict == "PASS"
+        result.assert_outcomes(passed=passed, failed=not passed)
+        text = " ".join(" ".join(result.outlines).split())
+        said = rf"{verdict} \(proven: n=(\d+)\): final_from_commit p50 = .*? \(n=\1 in "
+        assert re.search(f"{said}order{end}", text)
+        (seed,) = re.findall(r"by chance \(seed (\d+)\), until decided or 400", text)
+        spoken = [row for row in project.rows() if not row["again"]]
+        spoken.sort(key=lambda row: row["started"])
+        orders.append((seed, [row["utterance"] for row in spoken][:2]))
+    assert orders[0] == orders[1]
+
+
+@pytest.mark.parametrize(
+    ("markers", "call", "said"),
+    [
+        (
+            '@pytest.mark.latency_budget("final_from_commit", p95="5s")',
+            'corpus, until="decided", max_sessions=20',
+            "ValueError: final_from_commit p95 can never be proven at 95 % with 20 "
+            "sessions: it needs 7*, all within the limit; give max_sessions=, or an*",
+        ),
+        (
+            '@pytest.mark.latency_budget("final_from_commit", max="5s")',
+            'corpus, until="decided"',
+            "ValueError: until='decided' has nothing to decide: give a budget with a*",
+        ),
+        ("", 'corpus, until="bored"', "ValueError: until='bored' is not known; *"),
+        (
+            '@pytest.mark.latency_budget("final_from_commit", p95="5s")',
+            'corpus["bit"], until="decided"',
+            "ValueError: until='decided' goes on over a list or a corpus; give one",
+        ),
+    ],
+)
+def test_what_cannot_be_decided_is_told_before_a_session(
+    project: Project, bits: str, markers: str, call: str, said: str
+) -> None:
+    project.write(
+        f"{markers}\ndef test_it(realtime, corpus):\n    realtime.transcribe({call})"
+    )
+    arguments = (f"--realtime-corpus={bits}", "--realtime-report=out.jsonl")
+    result = project.run(*arguments)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"E * {said}"])
+    result.stdout.no_fnmatch_line("*realtime.py*")
+    assert project.rows() == []
+
+
+def test_the_awaited_one_decides_as_well(project: Project, bits: str) -> None:
+    project.write(
+        """
+@pytest.mark.asyncio
+@pytest.mark.realtime(pace=1)
+@pytest.mark.latency_budget("final_from_commit", p50="5s")
+async def test_it(realtime, corpus):
+    takes = await realtime.aio.transcribe(corpus, until="decided", concurrency=4)
+    assert len(takes) > 4
+    assert (await realtime.aio.parity(corpus, over="repeat")).judged == 0
+"""
+    )
+    given = (f"--realtime-corpus={bits}", "--realtime-undecided=warn", SHOWN)
+    result = project.run(*given)
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines("*parity over repeat: 0 of 0 *not judged: bit, bob*")
+
+
+# Limits by machine
+
+
+TABLE = """
+erasure = 0.2
+
+[l4]
+final = "5s"
+
+[h100]
+final = "50ms"
+"""
+NAMED = """
+@pytest.mark.realtime(pace=1)
+@pytest.mark.budget("normalized_erasure", at_most="$erasure")
+@pytest.mark.latency_budget("final_from_commit", p50="$final")
+def test_it(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+"""
+
+
+def test_limits_differ_by_machine(
+    project: Project, servers: Servers, clips: str
+) -> None:
+    project.write(NAMED)
+    (project.path / "limits.toml").write_text(TABLE)
+    project.ini("realtime_budgets = limits.toml")
+    for profile, passed in (("l4", 1), ("h100", 0)):
+        given = (f"--realtime-corpus={clips}", f"--realtime-budget-profile={profile}")
+        result = project.run(*given, target=servers().url)
+        result.assert_outcomes(passed=passed, failed=1 - passed)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "test_it.py::test_it: there is no limit '$final'; there are none: see *"),
+        (
+            ["--realtime-budgets=limits.toml"],
+            "test_it.py::test_it: there is no limit '$final'; there are $erasure",
+        ),
+        (
+            ["--realtime-budgets=limits.toml", "--realtime-budget-profile=a100"],
+            "*limits.toml: no profile 'a100'; there are l4, h100",
+        ),
+        (["--realtime-budgets=none.toml"], "*none.toml: No such file or directory"),
+        (["--realtime-budgets=bad.toml"], "*bad.toml: Invalid value (at line 1, *"),
+        (["--realtime-budget-profile=l4"], "*it needs --realtime-budgets"),
+    ],
+)
+def test_limits_that_cannot_be_found(
+    project: Project, given: list[str], said: str
+) -> None:
+    project.write(NAMED)
+    (project.path / "limits.toml").write_text(TABLE)
+    (project.path / "bad.toml").write_text("final = fast")
+    result = project.run(*given, target=None)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {said}"])
+
+
+# What is no time
+
+
+def test_what_is_no_time_has_its_own_unit(project: Project, clips: str) -> None:
+    project.write(
+        """
+@pytest.mark.budget("normalized_erasure", at_most=0.2)
+def test_kept(realtime, utterance):
+    realtime.transcribe(utterance)
+
+@pytest.mark.budget("word_coverage", at_least=1.5)
+def test_missed(realtime, corpus):
+    realtime.transcribe(corpus)
+"""
+    )
+    result = project.run(f"--realtime-corpus={clips}", "--junitxml=out.xml")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "word_coverage mean = 1 < 1.5 (95% CI *; n=2, 2 under)",
+            "             1  *",
+            "*PASS (not proven: n=1): normalized_erasure mean = 0 <= 0.2 (n=1, 0 over)",
+        ]
+    )
+    found = project.properties()["test_missed"]
+    assert found["realtime.word_coverage_ratio.min"] == "1.0"
+    assert found["realtime.normalized_erasure_ratio.max"] == "0.0"
+
+
+def test_a_lost_session_is_the_worst_of_all(project: Project, faulty: Faking) -> None:
+    project.write(
+        """
+@pytest.mark.budget("word_coverage", at_least=0.1, stat="max")
+def test_it(realtime, corpus):
+    realtime.transcribe([corpus["turn-right"]])
+"""
+    )
+    result = project.run(target=faulty("close"))
+    result.assert_outcomes(failed=1)
+    said = "word_coverage min = -inf < 0.1 (n=1, 1 under, 1 closed; proven)"
+    result.stdout.fnmatch_lines([said, "        closed  turn-right  *"])
+
+
+QUIET = """
+@pytest.mark.budget("unspoken_rate", at_most=0)
+@pytest.mark.wer_threshold(0.5)
+def test_it(realtime, corpus):
+    realtime.transcribe(corpus)
+"""
+
+
+@pytest.mark.parametrize("fault", ["", "babbles-in-silence"])
+def test_words_where_nothing_was_said(
+    project: Project, bits: str, clips: str, faulty: Faking, fault: str
+) -> None:
+    project.write(QUIET)
+    given = [f"--realtime-corpus={each}" for each in (bits, clips)]
+    result = project.run(*given, target=faulty(*filter(None, [fault])))
+    result.assert_outcomes(passed=not fault, failed=bool(fault))
+    sign = ">" if fault else "<="
+    result.stdout.fnmatch_lines(f"*unspoken_rate mean = * per minute {sign} 0 per min*")
+    result.stdout.fnmatch_lines("*heard where nothing was said: * words a minute")
+
+
+# Parity
+
+
+PARITY = """
+def test_it(realtime, corpus):
+    found = [realtime.parity(corpus, over=over) for over in {over}]
+    assert [each.texts for each in found] == [6] * len(found)
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "over"),
+    [("", "crowd"), ("crowd-loses", "crowd"), ("", "chunk"), ("", "pace")],
+)
+def test_parity(
+    project: Project, clips: str, faulty: Faking, fault: str, over: str
+) -> None:
+    project.write(PARITY.format(over=[over]))
+    arguments = (f"--realtime-corpus={clips}", "--realtime-report=out.jsonl")
+    result = project.run(*arguments, target=faulty(*filter(None, [fault])))
+    result.assert_outcomes(passed=not fault, failed=bool(fault))
+    assert {row["purpose"] for row in project.rows()} == {"parity"}
+    if fault:
+        result.stdout.fnmatch_lines(
+            [
+                "parity over crowd: 2 of 2 utterances have another text (own noise: *",
+                "turn-right: * of 4 words differ; in * of 3",
+                "ref: turn *right *and stop",
+                "hyp: *",
+            ]
+        )
+
+
+def test_a_condition_of_parity_that_is_not_known(project: Project) -> None:
+    project.write(PARITY.format(over=["noise"]))
+    result = project.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines("E *over='noise' is not known; there are chunk, *")
+
+
+# Accuracy
+
+
+@pytest.fixture
+def shouting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installs the normaliser ``shout`` for processes that are started from now on."""
+    (tmp_path / "shouting.py").write_text(
+        "def shout(text):\n    return text.upper()\n\nshout.version = '7'\n"
+    )
+    info = tmp_path / "shouting-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: shouting\nVersion: 1.0\n"
+    )
+    entry = f"[{accuracy.GROUP}]\nshout = shouting:shout\n"
+    (info / "entry_points.txt").write_text(entry)
+    before = os.environ.get("PYTHONPATH")
+    path = os.pathsep.join(filter(None, [str(tmp_path), before]))
+    monkeypatch.setenv("PYTHONPATH", path)
+
+
+@pytest.mark.usefixtures("shouting")
+def test_a_normaliser_of_somebody_else(project: Project) -> None:
+    project.write(
+        """
+@pytest.mark.wer_threshold(0.1, normalizer="shout")
+def test_it(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+"""
+    )
+    result = project.run(apart=True)
+    result.assert_outcomes(passed=1)
+    text = " ".join(" ".join(result.outlines).split())
+    assert f"; shout/7; not proven; {accuracy.SYNTHETIC})" in text
+
+
+def test_a_normaliser_that_nobody_has(project: Project, servers: Servers) -> None:
+    project.write(
+        """
+@pytest.mark.wer_threshold(0.1, normalizer="whisper")
+def test_it(realtime): pass
+"""
+    )
+    result = project.run(target=None)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines("*no normalizer 'whisper'; there are none, basic, *")

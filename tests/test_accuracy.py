@@ -1,0 +1,316 @@
+"""What the word error rate does not say, and that it is that of jiwer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import jiwer
+import pytest
+
+from pytest_realtime_asr import corpus
+from pytest_realtime_asr.metrics import accuracy
+from pytest_realtime_asr.metrics.accuracy import (
+    BASIC,
+    GROUP,
+    NONE,
+    WHISPER_ENGLISH,
+    Alignment,
+    error_rate,
+    head_deletions,
+    keyword_recall,
+    keywords,
+    normalizer_named,
+    repeated,
+    tail_deletions,
+    unspoken_rate,
+    words,
+)
+
+WORDS = ["a", "b", "c", "d", "e", "f", "g"]
+
+
+def plain(reference: str, hypothesis: str | None) -> Alignment:
+    return words(reference, hypothesis, normalizer=NONE, language="en")
+
+
+def random_pair(random: Random) -> tuple[str, str]:
+    """A text, and what was heard for it: edited, or another one."""
+    said = random.choices(WORDS, k=random.randint(1, 12))
+    if random.random() < 0.3:
+        return " ".join(said), " ".join(random.choices(WORDS, k=random.randint(0, 12)))
+    heard = [
+        edited
+        for word in said
+        for edited in random.choice(
+            [[word]] * 5 + [[], [random.choice(WORDS)], [word, random.choice(WORDS)]]
+        )
+    ]
+    return " ".join(said), " ".join(heard)
+
+
+def edits(said: list[str], heard: list[str]) -> int:
+    """The least number of edits, by the table of Wagner and Fischer."""
+    row = list(range(len(heard) + 1))
+    for i, word in enumerate(said, 1):
+        before, row[0] = row[0], i
+        for j, other in enumerate(heard, 1):
+            least = min(row[j] + 1, row[j - 1] + 1, before + (word != other))
+            before, row[j] = row[j], least
+    return row[-1]
+
+
+def test_ten_thousand_pairs_have_the_rate_of_jiwer() -> None:
+    random = Random(20260101)
+    pairs = [random_pair(random) for _ in range(10_000)]
+    found = [plain(*pair) for pair in pairs]
+    for (one, other), alignment in zip(pairs, found, strict=True):
+        theirs = jiwer.process_words(one, other)
+        errors = alignment.errors
+        assert (
+            errors.hits,
+            errors.substitutions,
+            errors.deletions,
+            errors.insertions,
+        ) == (
+            theirs.hits,
+            theirs.substitutions,
+            theirs.deletions,
+            theirs.insertions,
+        )
+        assert errors.rate == theirs.wer
+        assert errors.wrong == edits(one.split(), other.split())
+        left = [p.reference for p in alignment.pairs if p.reference is not None]
+        right = [p.hypothesis for p in alignment.pairs if p.hypothesis is not None]
+        assert (left, right) == (one.split(), other.split())
+    said, heard = map(list, zip(*pairs, strict=True))
+    assert error_rate(each.errors for each in found) == jiwer.wer(said, heard)
+
+
+# Head and tail
+
+
+@pytest.mark.parametrize(
+    ("heard", "head", "tail"),
+    [
+        ("a b c d e f g", 0, 0),
+        ("b c d e f g", 1, 0),
+        ("d e f g", 3, 0),
+        ("e f g", 3, 0),
+        ("a b c d e f", 0, 1),
+        ("a b c d", 0, 3),
+        ("a b c e f g", 0, 0),
+        ("x b c d e f y", 0, 0),
+        ("", 3, 3),
+        (None, 3, 3),
+    ],
+)
+def test_lost_edges_are_counted_apart(heard: str | None, head: int, tail: int) -> None:
+    alignment = plain("a b c d e f g", heard)
+    assert (head_deletions(alignment), tail_deletions(alignment)) == (head, tail)
+
+
+def test_the_edges_of_a_short_reference_overlap() -> None:
+    alignment = plain("a b", None)
+    assert (head_deletions(alignment), tail_deletions(alignment)) == (2, 2)
+    assert head_deletions(plain("", "x y")) == tail_deletions(plain("", "x y")) == 0
+
+
+# Repeats
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "what"),
+    [
+        ("go on", "go on", ""),
+        ("go on", "go go on", ""),
+        ("go on", "go go go on", "go"),
+        ("go on", "go on go on go on", "go on"),
+        ("go go go on", "go go go on", ""),
+        ("", "thank you thank you thank you", "thank you"),
+        ("", "", ""),
+    ],
+)
+def test_what_is_said_three_times_over_is_flagged(
+    said: str, heard: str, what: str
+) -> None:
+    assert repeated(plain(said, heard)) == what
+
+
+def test_three_equal_characters_are_no_repeat() -> None:
+    assert repeated(words("一", "一一一", language="zh")) == ""
+    assert repeated(words("一", "一二一二一二", language="zh")) == "一 二"
+
+
+# Where nothing was said
+
+
+def test_words_per_minute_where_nothing_was_said() -> None:
+    takes = [
+        (plain("", "thank you"), 15.0),
+        (plain("", ""), 45.0),
+        (plain("go on", "go on and on"), 600.0),
+    ]
+    assert unspoken_rate(takes) == 2.0
+    assert unspoken_rate(takes[1:]) == 0.0
+    assert unspoken_rate(takes[2:]) is None
+    assert error_rate(each.errors for each, _ in takes) == 1.0
+
+
+# Keywords
+
+
+def test_entities_are_found_or_missed() -> None:
+    found = keywords(
+        ["Doctor Smith", "twenty-three", "New York"],
+        "I saw Dr. Smith at 23 old york street",
+        language="en",
+    )
+    assert found.found == ("Doctor Smith", "twenty-three")
+    assert found.missed == ("New York",)
+    assert found.normalizer == WHISPER_ENGLISH.id
+    assert keyword_recall([found]) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("entities", "heard", "found"),
+    [
+        (["a b"], "x a b y", 1),
+        (["a b"], "x a y b", 0),
+        (["a b"], "a", 0),
+        (["a b"], "", 0),
+        (["a b"], None, 0),
+        (["a", "a"], "a", 1),
+        (["a", "a"], "a x a", 2),
+        (["a a"], "a a a", 1),
+        (["a a", "a a"], "a a a", 1),
+        (["cat"], "concatenate", 0),
+    ],
+)
+def test_an_entity_is_found_whole(
+    entities: list[str], heard: str | None, found: int
+) -> None:
+    assert len(keywords(entities, heard, normalizer=NONE).found) == found
+
+
+def test_entities_of_a_script_without_spaces_are_found() -> None:
+    found = keywords(["東京", "大阪"], "明日は東京へ行きます", language="ja")
+    assert (found.found, found.missed) == (("東京",), ("大阪",))
+
+
+def test_recall_is_pooled() -> None:
+    takes = [
+        keywords(["a"], "a", normalizer=NONE),
+        keywords(["a", "b", "c"], "x", normalizer=NONE),
+        keywords([], "x", normalizer=NONE),
+    ]
+    assert keyword_recall(takes) == 0.25
+    assert keyword_recall(takes[2:]) is None
+
+
+def test_an_entity_of_which_nothing_is_left_cannot_be_found() -> None:
+    with pytest.raises(ValueError, match="leaves nothing of the entity 'um'"):
+        keywords(["um"], "um", language="en")
+
+
+# Normalisers
+
+
+def points(monkeypatch: pytest.MonkeyPatch, **found: Any) -> None:
+    """Install these normalisers."""
+    module: Any = SimpleNamespace(**found)
+    monkeypatch.setitem(sys.modules, "their_texts", module)
+    installed = [
+        EntryPoint(name.replace("_", "-"), f"their_texts:{name}", GROUP)
+        for name in (*found, "gone")
+    ]
+
+    def entry_points(*, group: str) -> list[EntryPoint]:
+        assert group == GROUP
+        return installed
+
+    monkeypatch.setattr(accuracy, "entry_points", entry_points)
+
+
+def versioned(function: Callable[[Any], Any], version: object) -> Any:
+    """The function with a version."""
+    function.version = version  # type: ignore[attr-defined]
+    return function
+
+
+def test_ours_are_found_by_name() -> None:
+    assert normalizer_named("basic") is BASIC
+    assert normalizer_named("none") is NONE
+
+
+def test_ones_own_is_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    points(monkeypatch, no_vowels=versioned(lambda text: text.strip("aeiou"), "3"))
+    own = normalizer_named("no-vowels")
+    assert own.id == "no-vowels/3"
+    alignment = words("go", "g", normalizer=own, language="en")
+    assert (alignment.errors.wrong, alignment.normalizer) == (0, "no-vowels/3")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (
+            "basics",
+            "there is no normalizer 'basics'; there are none, basic, whisper-english, "
+            "bare, gone, numb, odd .*entry point in pytest_realtime_asr.normalizers",
+        ),
+        ("gone", r"the normalizer gone \(their_texts:gone\) cannot be loaded: .*gone"),
+        ("bare", r"the normalizer bare \(their_texts:bare\) has no version; set one"),
+        ("numb", "the normalizer numb .* has no version; set one: function.version"),
+        ("odd", "the normalizer odd .* does not make a text of a text"),
+    ],
+)
+def test_a_normalizer_that_cannot_be_used(
+    name: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points(
+        monkeypatch,
+        bare=lambda text: text,
+        numb=versioned(lambda text: text, 3),
+        odd=versioned(lambda text: None, "1"),
+    )
+    with pytest.raises(LookupError, match=why):
+        normalizer_named(name)
+
+
+# Synthetic speech
+
+
+def test_the_bundled_corpora_know_that_they_are_synthetic(tmp_path: Path) -> None:
+    for name in ("english", "languages", "odd"):
+        found = corpus.load(f"bundled:{name}")
+        assert found.synthetic
+        assert all(utterance.synthetic for utterance in found)
+        assert found.sample(2, seed=1).synthetic
+    (tmp_path / "go.txt").write_text("go on")
+    english = corpus.load("bundled:english")["turn-right"]
+    (tmp_path / "go.flac").write_bytes(Path(str(english.source)).read_bytes())
+    own = corpus.load(tmp_path)
+    assert not own.synthetic
+    assert corpus.load_all([tmp_path, "bundled:english"]).synthetic
+
+
+def test_a_corpus_is_known_by_its_digest() -> None:
+    english = corpus.load("bundled:english")
+    assert english.digest == corpus.load("bundled:english").digest
+    assert len(english.digest) == 16
+    others = [
+        corpus.load("bundled:languages"),
+        english.sample(25, seed=1),
+        english.map(lambda utterance: replace(utterance, text="x")),
+        english.map(lambda utterance: replace(utterance, language="de")),
+        english.map(lambda utterance: replace(utterance, id=f"{utterance.id}-2")),
+    ]
+    digests = {english.digest, *(each.digest for each in others)}
+    assert len(digests) == len(others) + 1

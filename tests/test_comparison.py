@@ -1,0 +1,595 @@
+"""Two runs are compared pair by pair, and only where they can be."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from servers import CLIP, took
+
+from pytest_realtime_asr.comparison import (
+    SHOWN,
+    Change,
+    Comparison,
+    Conditions,
+    Margin,
+    Outcome,
+    Row,
+    Scale,
+    compare,
+    parse,
+)
+from pytest_realtime_asr.ledger import Transcription
+from pytest_realtime_asr.loop import Loop
+from pytest_realtime_asr.metrics.accuracy import Errors, Unit, words
+from pytest_realtime_asr.report import jsonl
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+TEXT = "the road to the mountains is closed because of the snow"
+SPEED = parse("final_from_commit:5%")
+Way = Callable[[float, int], float]
+
+
+def row(number: int, final: float | None, **changes: Any) -> Row:
+    """The row of an utterance, with its final after so many milliseconds."""
+    text = changes.pop("text", TEXT)
+    metrics = {"final_from_commit": final, **changes.pop("metrics", {})}
+    conditions = Conditions("c0ffee", model="voxtral", labels={"gpu": "H100"})
+    given = Row(
+        test="test_it.py::test_it",
+        started=START + timedelta(seconds=number),
+        dialect="vllm",
+        utterance=f"clip-{number:02}",
+        audio=f"{number:016x}",
+        language="en",
+        synthetic=False,
+        lost="",
+        reference=TEXT,
+        text=text,
+        normalizer="whisper-english/1",
+        unit=Unit.WORD,
+        errors=words(TEXT, text, language="en").errors,
+        metrics=metrics,
+        conditions=replace(conditions, **changes.pop("conditions", {})),
+    )
+    return replace(given, **changes)
+
+
+def lost(number: int) -> Row:
+    """The row of an utterance that has no final."""
+    errors = words(TEXT, None, language="en").errors
+    return row(number, None, lost="hung", text="", errors=errors)
+
+
+def run(n: int = 24, *, seed: int = 1, way: Way = lambda ms, number: ms) -> list[Row]:
+    """A run whose finals take 300 to 900 ms by the clip, with a noise of 2 %."""
+    clips, noise = Random(0), Random(seed)
+    return [
+        row(number, way(clips.uniform(300, 900) * noise.gauss(1, 0.02), number))
+        for number in range(n)
+    ]
+
+
+def slower(share: float) -> Way:
+    """All finals take longer by a share."""
+    return lambda ms, number: ms * (1 + share)
+
+
+def only(found: Comparison, metric: str) -> Change:
+    """The change of a metric in the only test."""
+    (test,) = found.tests
+    (change,) = (each for each in test.changes if each.margin.metric == metric)
+    return change
+
+
+def outcome(before: list[Row], now: list[Row], limit: str) -> Outcome:
+    """What becomes of the only metric of a limit."""
+    (margin,) = parse(limit)
+    return only(compare(before, now, [margin]), margin.metric).outcome
+
+
+# Latency
+
+
+def test_a_run_is_the_same_as_itself() -> None:
+    found = compare(run(), run(), SPEED)
+    change = only(found, "final_from_commit")
+    assert (change.effect, change.interval, change.p) == (0, (0, 0), 1)
+    assert change.outcome is Outcome.SAME
+    assert change.before == change.now
+    assert "worst" not in change.line
+    assert found.failures == {}
+
+
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_an_equal_run_is_no_regression(seed: int) -> None:
+    found = compare(run(), run(seed=seed), SPEED)
+    assert only(found, "final_from_commit").outcome is Outcome.SAME
+    assert found.failures == {}
+
+
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_a_slower_run_is_a_regression(seed: int) -> None:
+    found = compare(run(), run(seed=seed, way=slower(0.1)), SPEED)
+    change = only(found, "final_from_commit")
+    assert change.outcome is Outcome.WORSE
+    assert change.effect == pytest.approx(0.1, abs=0.03)
+    assert change.interval[0] < change.effect < change.interval[1]
+    assert list(found.failures) == ["test_it.py::test_it"]
+
+
+def test_clips_that_are_too_few_are_told() -> None:
+    """Of n clips, all alike by chance is no rarer than 2 of 2^n."""
+    few = only(compare(run(4), run(4, way=slower(0.5)), SPEED), "final_from_commit")
+    assert few.outcome is Outcome.UNDECIDED
+    assert few.few == (
+        "final_from_commit can show no change: it has 4 clips, and 2 comparisons need 7"
+    )
+    assert few.line.endswith(few.few)
+    for n in (6, 7):
+        found = compare(run(n), run(n, way=slower(0.5)), SPEED)
+        change = only(found, "final_from_commit")
+        assert bool(change.few) is (n < 7)
+        assert (change.outcome is Outcome.WORSE) is (n >= 7)
+    again = compare(run(4) * 2, run(4, way=slower(0.5)) * 2, SPEED)
+    assert only(again, "final_from_commit").few  # pairs of the same clip are no proof
+
+
+def test_a_faster_run_is_better() -> None:
+    found = compare(run(), run(seed=2, way=slower(-0.1)), SPEED)
+    assert only(found, "final_from_commit").outcome is Outcome.BETTER
+    assert found.failures == {}
+
+
+@pytest.mark.parametrize(
+    ("share", "limit", "expected"),
+    [
+        (0.03, "5%", Outcome.SAME),
+        (0.03, "1%", Outcome.WORSE),
+        (0.05, "5%", Outcome.UNDECIDED),
+        (-0.03, "1%", Outcome.BETTER),
+        (0.0, "0%", Outcome.UNDECIDED),
+    ],
+)
+def test_an_effect_must_be_above_its_limit(
+    share: float, limit: str, expected: Outcome
+) -> None:
+    now = run(seed=3, way=slower(share))
+    assert outcome(run(), now, f"final_from_commit:{limit}") is expected
+
+
+def test_a_limit_in_ms_is_one_of_differences() -> None:
+    now = run(way=lambda ms, number: ms + 30)
+    change = only(compare(run(), now, parse("final_from_commit:20ms")), SPEED[0].metric)
+    assert change.effect == pytest.approx(30)
+    assert change.outcome is Outcome.WORSE
+    assert outcome(run(), now, "final_from_commit:0.04s") is Outcome.SAME
+
+
+def test_a_single_pair_proves_nothing() -> None:
+    assert outcome(run(1), run(1), "final_from_commit:5%") is Outcome.UNDECIDED
+    late = run(1, way=slower(9))
+    assert outcome(run(1), late, "final_from_commit:5%") is Outcome.UNDECIDED
+
+
+def test_repeats_of_a_clip_are_not_independent() -> None:
+    before = [row(0, 500.0 + n, started=START + timedelta(n)) for n in range(20)]
+    now = [row(0, 700.0 + n, started=START + timedelta(n)) for n in range(20)]
+    change = only(compare(before, now, SPEED), "final_from_commit")
+    assert (change.n, change.outcome) == (20, Outcome.UNDECIDED)
+    assert change.interval == (-1, math.inf)  # a ratio of 0 is the least
+    assert change.p == 1
+
+
+def test_of_many_tests_none_fails_by_chance() -> None:
+    """Twenty tests with nothing but noise, of 40 % of the value, and no tolerance."""
+    before, now = (
+        [
+            replace(each, test=f"test_{test}", metrics={"final_from_commit": value})
+            for test in range(20)
+            for each in run(12)
+            if (value := noise.lognormvariate(6, 0.4))
+        ]
+        for noise in (Random(5), Random(6))
+    )
+    found = compare(before, now, parse("final_from_commit:0%"))
+    changes = [
+        change
+        for test in found.tests
+        for change in test.changes
+        if change.margin.metric == "final_from_commit"
+    ]
+    assert {change.family for change in changes} == {40}
+    assert found.failures == {}
+    alone = compare(before[:12], now[:12], parse("final_from_commit:0%"))
+    assert alone.tests[0].changes[0].p < changes[0].p or changes[0].p == 1
+
+
+def test_one_slow_test_of_many_is_found() -> None:
+    before, now = (
+        [
+            replace(each, test=f"test_{test}")
+            for test in range(60)
+            for each in run(16, seed=seed + test, way=slower(share if test == 7 else 0))
+        ]
+        for seed, share in ((100, 0.0), (200, 0.2))
+    )
+    assert list(compare(before, now, SPEED).failures) == ["test_7"]
+
+
+# What is lost
+
+
+def test_lost_sessions_are_never_dropped() -> None:
+    now = [lost(n) if n % 6 else each for n, each in enumerate(run())]
+    change = only(compare(run(), now, SPEED), "final_from_commit")
+    assert (change.n, change.lost) == (24, (0, 20))
+    assert (change.effect, change.now) == (math.inf, math.inf)
+    assert change.outcome is Outcome.WORSE
+    assert "+inf% > 5.0%" in change.line
+    assert outcome(now, run(), "final_from_commit:5%") is Outcome.BETTER
+    again = only(compare(now, now, SPEED), "final_from_commit")
+    assert (again.n, again.lost, again.outcome) == (24, (20, 20), Outcome.SAME)
+    assert "worst" not in again.line
+
+
+def test_an_interval_that_holds_zero_decides_nothing() -> None:
+    now = [lost(n) if n % 3 else each for n, each in enumerate(run())]
+    change = only(compare(run(), now, SPEED), "final_from_commit")
+    assert (change.effect, change.interval) == (math.inf, (0, math.inf))
+    assert change.p < 0.05
+    assert change.outcome is Outcome.UNDECIDED
+
+
+def test_a_lost_session_has_all_its_words_deleted() -> None:
+    now = [lost(n) if n < 8 else each for n, each in enumerate(run())]
+    change = only(compare(run(), now, parse("wer:1pp")), "wer")
+    assert change.effect == pytest.approx(8 / 24)
+    assert (change.outcome, change.lost) == (Outcome.WORSE, (0, 8))
+    assert "worst clip-00: 0 -> 11 wrong of 11" in change.line
+
+
+def test_a_value_that_one_run_alone_has_is_infinite_in_the_other() -> None:
+    now = run(way=lambda ms, number: ms)
+    without = [replace(each, metrics={"final_from_commit": None}) for each in now]
+    assert outcome(now, without, "final_from_commit:5%") is Outcome.WORSE
+    assert outcome(without, now, "final_from_commit:5%") is Outcome.BETTER
+
+
+def test_a_metric_that_no_row_has_is_said_to_be_unmeasured() -> None:
+    found = compare(run(), run(), parse("connect:5%, wer:1pp"))
+    assert found.unmeasured == ("connect",)
+    assert "measured in no test: connect" in found.lines
+    assert [each.margin.metric for each in found.tests[0].changes] == [
+        "final_from_commit",
+        "wer",
+    ]
+
+
+def test_a_value_of_zero_has_no_ratio() -> None:
+    early = run(way=lambda ms, number: ms - 600)
+    found = compare(early, early, SPEED)
+    (why,) = found.failures["test_it.py::test_it"]
+    assert why == (
+        "final_from_commit undecided: values of zero and less have no ratio; "
+        "give its limit in ms"
+    )
+    assert outcome(early, early, "final_from_commit:5ms") is Outcome.SAME
+
+
+# Word errors
+
+
+def wrong(share: float, *, seed: int = 4) -> list[Row]:
+    """A run in which so many of the words are other words."""
+    chance = Random(seed)
+    said = [
+        " ".join("x" if chance.random() < share else w for w in TEXT.split())
+        for _ in range(40)
+    ]
+    return [row(number, 400.0, text=text) for number, text in enumerate(said)]
+
+
+def test_word_errors() -> None:
+    before, now = wrong(0.05), wrong(0.25, seed=7)
+    change = only(compare(before, now, parse("wer:1pp")), "wer")
+    rates = [
+        sum(each.errors.wrong for each in rows) / (40 * 11) for rows in (before, now)
+    ]
+    assert (change.before, change.now) == pytest.approx(tuple(rates))
+    assert change.effect == pytest.approx(rates[1] - rates[0])
+    assert change.outcome is Outcome.WORSE
+    assert outcome(now, before, "wer:1pp") is Outcome.BETTER
+    assert outcome(before, before, "wer:1pp") is Outcome.SAME
+    assert outcome(before, wrong(0.05, seed=8), "wer:1pp") is Outcome.UNDECIDED
+
+
+def test_the_worst_pair_is_shown_word_by_word() -> None:
+    now = wrong(0.25, seed=7)
+    found = compare(wrong(0.0), now, parse("wer:1pp"))
+    (why,) = found.failures["test_it.py::test_it"]
+    name = max(now, key=lambda each: each.errors.wrong).utterance
+    assert f"\n{name} before\nref: {TEXT}\nhyp: {TEXT}\n{name} now\n" in why
+    assert "S" in why.splitlines()[-1]
+
+
+def test_what_was_heard_where_nothing_was_said_is_no_word_error() -> None:
+    silent = [
+        replace(each, reference="", text="hm", errors=Errors(unspoken=1))
+        for each in run()
+    ]
+    assert [c.margin.metric for c in compare(silent, silent).tests[0].changes] == [
+        "final_from_commit"
+    ]
+
+
+def test_synthetic_speech_is_labelled() -> None:
+    rows = [replace(each, synthetic=True) for each in wrong(0.1)]
+    label = "synthetic speech: a smoke test, not accuracy"
+    assert label in only(compare(rows, rows), "wer").line
+    assert label not in only(compare(wrong(0.1), wrong(0.1)), "wer").line
+    assert label not in only(compare(rows, rows), "final_from_commit").line
+
+
+def test_characters_are_called_by_their_name() -> None:
+    rows = [replace(each, unit=Unit.CHARACTER) for each in wrong(0.1)]
+    assert only(compare(rows, rows), "wer").line.startswith("cer same: ")
+
+
+# What can be compared at all
+
+
+def changed(rows: list[Row], **changes: Any) -> list[Row]:
+    """The rows with other conditions."""
+    return [
+        replace(each, conditions=replace(each.conditions, **changes)) for each in rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (changed(run(), corpus="decaf"), "corpus c0ffee -> decaf"),
+        (changed(run(), pace=2.0), "pace 1.0 -> 2.0"),
+        (changed(run(), chunk=0.02), "chunk 0.1 -> 0.02"),
+        (changed(run(), concurrency=8), "sessions at a time 1 -> 8"),
+        ([replace(each, dialect="openai") for each in run()], "dialect vllm -> openai"),
+        (
+            [replace(each, normalizer="basic/1") for each in run()],
+            "normalizer whisper-english/1 -> basic/1",
+        ),
+        (
+            changed(run(), pace=2.0, concurrency=8),
+            "pace 1.0 -> 2.0; sessions at a time 1 -> 8",
+        ),
+    ],
+)
+def test_runs_under_other_conditions_are_not_compared(
+    now: list[Row], said: str
+) -> None:
+    found = compare(run(), now, SPEED)
+    (test,) = found.tests
+    why = f"cannot be compared with the baseline: {said}"
+    assert (test.pairs, test.changes) == (0, ())
+    assert found.failures == {test.name: (why,)}
+    assert compare(run(), now).failures == {}
+    assert f"  {why}" in compare(run(), now).lines
+
+
+def test_the_model_and_the_labels_are_shown_and_not_compared() -> None:
+    now = changed(run(), model="voxtral-2", labels={"gpu": "A100", "tp": "2"})
+    found = compare(run(), now, SPEED)
+    assert found.head == ("model voxtral -> voxtral-2", "gpu H100 -> A100", "tp - -> 2")
+    assert only(found, "final_from_commit").n == 24
+    assert compare(run(), run()).head == ("model voxtral", "gpu H100")
+
+
+def test_other_audio_is_another_utterance() -> None:
+    now = [
+        replace(each, audio="new") if n < 2 else each for n, each in enumerate(run())
+    ]
+    (test,) = compare(run(), now, SPEED).tests
+    assert test.pairs == 22
+    assert test.alone_before == test.alone_now == ("clip-00", "clip-01")
+    assert test.lines[:2] == (
+        "22 pairs",
+        "only before: 2 (clip-00, clip-01); only now: 2 (clip-00, clip-01)",
+    )
+    assert test.failures == ()
+
+
+def test_utterances_of_one_run_alone_are_counted_and_named() -> None:
+    found = compare(run()[:20], [*run()[:5], *run()[6:]], SPEED)
+    (test,) = found.tests
+    assert test.pairs == 19
+    assert test.lines[1] == (
+        "only before: 1 (clip-05); only now: 4 (clip-20, clip-21, clip-22 and 1 more)"
+    )
+
+
+def test_a_test_of_which_nothing_can_be_paired_is_a_failure() -> None:
+    found = compare(run()[:12], run()[12:], SPEED)
+    (why,) = found.failures["test_it.py::test_it"]
+    assert why.startswith(
+        "cannot be compared with the baseline: only before: 12 (clip-00, "
+    )
+
+
+def test_tests_of_one_run_alone_are_counted_and_named() -> None:
+    before = [*run(), replace(run()[0], test="test_old")]
+    now = [*run(), replace(run()[0], test="test_new")]
+    found = compare(before, now, SPEED)
+    assert [test.name for test in found.tests] == ["test_it.py::test_it"]
+    assert (found.only_before, found.only_now) == (("test_old",), ("test_new",))
+    assert found.lines[-2:] == (
+        "tests that ran only before: 1 (test_old)",
+        "tests that ran only now: 1 (test_new)",
+    )
+    assert found.failures == {}
+
+
+def test_a_test_may_have_its_clips_under_several_conditions() -> None:
+    crowd = changed(run(way=slower(1)), concurrency=8)
+    found = compare([*run(), *crowd], [*crowd, *run()], SPEED)
+    assert only(found, "final_from_commit").n == 48
+    assert only(found, "final_from_commit").outcome is Outcome.SAME
+    (test,) = compare([*run(), *crowd], run(), SPEED).tests
+    assert (test.pairs, len(test.alone_before)) == (24, 24)
+
+
+def test_the_first_of_several_goes_with_the_first() -> None:
+    first, second = row(0, 100.0), row(0, 200.0, started=START + timedelta(1))
+    change = only(compare([second, first], [first, second]), "final_from_commit")
+    assert (change.n, change.effect) == (2, 0)
+    assert "worst" not in change.line
+
+
+# What is said
+
+
+def test_the_line_holds_everything() -> None:
+    found = compare(run(), run(way=slower(0.25)), SPEED)
+    change = only(found, "final_from_commit")
+    assert change.line == (
+        "final_from_commit worse: +25.0% > 5.0% (95% CI +25.0% to +25.0%; "
+        f"p={change.p:.2g} of 2 comparisons; n=24 pairs; 652 ms -> 815 ms); "
+        "worst clip-17: 932 ms -> 1165 ms"
+    )
+    assert found.failures == {"test_it.py::test_it": (change.line,)}
+    assert change.line in "\n".join(found.lines)
+
+
+def test_without_a_limit_nothing_fails() -> None:
+    found = compare(run(), run(way=slower(1)))
+    assert only(found, "final_from_commit").outcome is Outcome.WORSE
+    assert found.failures == {}
+    assert compare(run(), run(way=slower(1)), parse("wer:1pp")).failures == {}
+
+
+def test_the_same_rows_give_the_same_comparison() -> None:
+    assert compare(run(), run(seed=2), SPEED) == compare(run(), run(seed=2), SPEED)
+
+
+# Limits
+
+
+def test_limits() -> None:
+    assert parse(" final_from_commit:5%, connect: 20 ms,wer:1.5pp,") == (
+        Margin("final_from_commit", 0.05, Scale.SHARE),
+        Margin("connect", 20.0, Scale.MS),
+        Margin("wer", 0.015, Scale.POINTS),
+    )
+    assert parse("connect:.5s") == (Margin("connect", 500.0, Scale.MS),)
+    assert {margin.metric for margin in SHOWN} >= {"final_from_commit", "wer"}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no limit; it should look like final_from_commit:5%"),
+        ("final_from_commit", "'final_from_commit' is no limit; it should look like"),
+        ("final_from_commit:5", "'final_from_commit:5' is no limit"),
+        ("final_from_commit:-5%", "is no limit"),
+        ("final_from_commit:5pp", "has a limit such as 5% or 20ms"),
+        ("wer:5%", "'wer:5%': wer has a limit such as 1pp, in percentage points"),
+        ("latency:5%", "'latency' is no time of the server .* wer, connect, session"),
+        ("loop_lag:5%", "'loop_lag' is no time of the server"),
+        ("word_coverage:5%", "'word_coverage' is no time of the server"),
+        ("wer:1pp,wer:2pp", "wer has two limits; give one"),
+    ],
+)
+def test_limits_that_cannot_be(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        parse(text)
+
+
+# The report of an earlier run
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[Loop]:
+    loop = Loop()
+    yield loop
+    loop.stop()
+
+
+@pytest.fixture(scope="module")
+def take(loop: Loop) -> Transcription:
+    conditions = Conditions("c0ffee", 8.0, 0.1, 2, "fake", {"gpu": "none"})
+    return replace(took(loop), conditions=conditions)
+
+
+def test_what_was_written_is_read(take: Transcription, tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    gone = replace(take, lost="hung", reason="no final came")
+    append = jsonl.Appender(path)
+    append("test_it", take)
+    append("test_it", gone)
+    found = jsonl.read(path)
+    assert found == (jsonl.row("test_it", take), jsonl.row("test_it", gone))
+    first, second = found
+    assert (first.utterance, first.audio) == ("turn-right", CLIP.audio.digest)
+    assert (first.conditions, first.synthetic) == (take.conditions, True)
+    assert (second.lost, second.errors.deletions) == ("hung", 4)
+    assert compare(found, found).tests[0].pairs == 2
+
+
+def test_both_rates_are_written(take: Transcription) -> None:
+    shouted = replace(take, utterance=replace(CLIP, text="Turn RIGHT, and stop!"))
+    written = json.loads(jsonl.line("test_it", shouted))
+    assert (written["wer"], written["raw_wer"]) == (0, 0.75)
+    assert written["raw_errors"]["substitutions"] == 3
+    gone = json.loads(jsonl.line("test_it", replace(take, lost="hung")))
+    assert (gone["raw_wer"], gone["head_deletions"], gone["tail_deletions"]) == (
+        1,
+        3,
+        3,
+    )
+    assert (gone["repeated"], gone["format"]) == ("", 2)
+
+
+def test_audio_that_cannot_be_decoded_has_no_digest(
+    take: Transcription, tmp_path: Path
+) -> None:
+    broken = replace(take, utterance=replace(CLIP, source=tmp_path / "none.wav"))
+    assert jsonl.row("test_it", broken).audio == ""
+
+
+def test_a_line_that_was_cut_off_is_left_out(
+    take: Transcription, tmp_path: Path
+) -> None:
+    path, line = tmp_path / "out.jsonl", jsonl.line("test_it", take)
+    for cut in (1, len(line) // 2, len(line) - 1):
+        path.write_bytes(line * 2 + line[:cut])
+        assert len(jsonl.read(path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", ": no utterance has ended in it"),
+        ('{"format": 2', ": no utterance has ended in it"),
+        ("\n\nnonsense\n", ":3: is no line of a report: JSON is malformed"),
+        ('{"test": "a"}\n', ":1: is no line of a report: .*`format`"),
+        ('{"format": 2}\n', ":1: is no line of a report: .*`test`"),
+        ('{"format": 1}\n', ":1: is of format 1, which does not say how .* again"),
+        ('{"format": 3}\n', ":1: is of format 3; format 2 can be read"),
+    ],
+)
+def test_a_report_that_cannot_be_read(text: str, why: str, tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"out.jsonl{why}"):
+        jsonl.read(path)
+
+
+def test_a_report_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="No such file"):
+        jsonl.read(tmp_path / "none.jsonl")

@@ -1,0 +1,67 @@
+"""Limits by machine: what is read, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_realtime_asr.limits import read
+
+TABLE = """
+erasure = 0.2
+final = "1s"
+
+[l4]
+final = "800ms"
+
+[h100]
+final = "300ms"
+wer = 0
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "limits.toml"
+    path.write_text(TABLE)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("profile", "limits"),
+    [
+        ("", {"erasure": 0.2, "final": "1s"}),
+        ("l4", {"erasure": 0.2, "final": "800ms"}),
+        ("h100", {"erasure": 0.2, "final": "300ms", "wer": 0}),
+    ],
+)
+def test_a_profile_stands_over_what_holds_everywhere(
+    path: Path, profile: str, limits: dict[str, object]
+) -> None:
+    assert read(path, profile) == limits
+
+
+@pytest.mark.parametrize(
+    ("text", "profile", "said"),
+    [
+        (TABLE, "a100", "no profile 'a100'; there are l4, h100"),
+        ("", "l4", "no profile 'l4'; there are none: a profile is a table such as"),
+        ("final = fast", "", "Invalid value"),
+        ("final = true", "", "final is no limit; write a time such as '800ms', or"),
+        ("[l4]\n[h100]\nx = [1]", "l4", r"\[h100\] x is no limit"),
+        ("final = 2026-01-01", "", "final is no limit"),
+    ],
+)
+def test_what_is_wrong_is_named(path: Path, text: str, profile: str, said: str) -> None:
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"limits.toml: ?{said}"):
+        read(path, profile)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"none\.toml: No such file"):
+        read(tmp_path / "none.toml")
+    (tmp_path / "latin.toml").write_bytes(b"a = '\xe9'")
+    with pytest.raises(ValueError, match=r"latin\.toml: 'utf-8'"):
+        read(tmp_path / "latin.toml")

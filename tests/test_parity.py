@@ -1,0 +1,164 @@
+"""The same clip must give the same text, beyond the server's own noise."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_realtime_asr.audio import silence
+from pytest_realtime_asr.budgets import Verdict
+from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.parity import Clip, Over, Parity, judge
+
+SOUND = silence(1.0)
+TEXT = "the road to the mountains is closed because of the snow"
+NEAR = TEXT.replace("closed", "close")  # one word differs, which is tolerated
+CUT = "the road to the mountains is closed"
+LONG = " ".join(f"word{number}" for number in range(100))
+
+
+def clip(
+    name: str = "one",
+    *,
+    alone: tuple[str | None, ...] = (TEXT,) * 3,
+    then: tuple[str | None, ...] = (TEXT,) * 3,
+    language: str = "en",
+) -> Clip:
+    """A clip without a reference, and its texts."""
+    return Clip(Utterance(name, "", SOUND, language=language), alone, then)
+
+
+def judged(*clips: Clip, over: Over = Over.CHUNK) -> Parity:
+    return judge(over, clips)
+
+
+def other(count: int, text: str = LONG) -> str:
+    """The text with so many other words."""
+    words = text.split()
+    return " ".join(["x"] * count + words[count:])
+
+
+def test_the_same_texts_pass() -> None:
+    found = judged(clip("one"), clip("two", alone=(LONG,) * 3, then=(LONG,)))
+    assert found.verdict is Verdict.PASS
+    assert (found.judged, found.texts, found.noise, found.differences) == (2, 4, 0, ())
+    assert found.lines() == found.summary
+    assert found.summary == (
+        "parity over chunk: 0 of 2 utterances have another text "
+        "(own noise: 0 words; beyond it 5% of a text pass; 4 texts); PASS"
+    )
+
+
+def test_case_and_punctuation_are_no_difference() -> None:
+    shouted = TEXT.upper().replace(" IS", ", IS") + "!"
+    assert judged(clip(then=(shouted,) * 3)).verdict is Verdict.PASS
+
+
+def test_another_text_fails_and_is_shown_word_by_word() -> None:
+    found = judged(clip("one"), clip("two", then=(CUT, TEXT, CUT)), over=Over.CROWD)
+    assert found.verdict is Verdict.FAIL
+    assert found.lines().splitlines() == [
+        "parity over crowd: 1 of 2 utterances have another text "
+        "(own noise: 0 words; beyond it 5% of a text pass; 6 texts); FAIL",
+        "two: 4 of 11 words differ; in 2 of 3",
+        "ref: the road to the mountains is closed because of the snow",
+        "hyp: the road to the mountains is closed ******* ** *** ****",
+        "                                         D       D  D   D",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("then", "verdict"),
+    [
+        ((CUT, CUT, CUT), Verdict.FAIL),
+        ((CUT, CUT, TEXT), Verdict.FAIL),
+        ((CUT, TEXT, TEXT), Verdict.PASS),
+        ((CUT, CUT, TEXT, TEXT), Verdict.PASS),
+        ((CUT, CUT), Verdict.FAIL),
+        ((CUT, TEXT), Verdict.INCONCLUSIVE),
+        ((NEAR, NEAR, NEAR), Verdict.PASS),
+        ((None, None, TEXT), Verdict.FAIL),
+        (("", "", TEXT), Verdict.FAIL),
+    ],
+)
+def test_two_of_three_repeats_decide(
+    then: tuple[str | None, ...], verdict: Verdict
+) -> None:
+    assert judged(clip("one", then=then), clip("two")).verdict is verdict
+
+
+def test_one_text_of_each_clip_decides_nothing_but_for_all_of_them() -> None:
+    clips = [clip(f"clip-{n}", then=(CUT if n < 4 else TEXT,)) for n in range(6)]
+    assert judged(*clips).verdict is Verdict.FAIL
+    found = judged(*clips[2:], clip("a"), clip("b"))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.reason == "it may be chance; speak clip-2, clip-3 3 times"
+    assert found.summary.endswith(f"INCONCLUSIVE: {found.reason}")
+    assert judged(*clips[4:]).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("words", "noise", "fails"),
+    [(5, 0, False), (6, 0, True), (8, 3, False), (9, 3, True)],
+)
+def test_noise_and_five_percent_are_tolerated(
+    words: int, noise: int, fails: bool
+) -> None:
+    alone = (LONG, LONG, other(noise))
+    found = judged(clip(alone=alone, then=(other(words),) * 3, language="de"))
+    assert found.noise == noise
+    assert found.verdict is (Verdict.FAIL if fails else Verdict.PASS)
+
+
+def test_the_noise_is_that_of_the_noisiest_clip() -> None:
+    quiet = clip("quiet", alone=(LONG,) * 3, then=(other(8),) * 3, language="de")
+    alone = (LONG, LONG, other(3))
+    noisy = clip("noisy", alone=alone, then=(LONG,) * 3, language="de")
+    assert judged(quiet).verdict is Verdict.FAIL
+    assert judged(quiet, noisy).verdict is Verdict.PASS
+
+
+def test_with_too_much_noise_nothing_is_told() -> None:
+    alone = (TEXT, "so many other words are heard each time it is spoken", TEXT)
+    found = judged(clip("one", alone=alone), clip("two"))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert (found.judged, found.noise) == (0, 11)
+    assert found.unused == ("one", "two")
+    assert "not judged: one, two" in found.summary
+    assert found.reason == "own noise leaves 0 of 2 clips to be judged"
+
+
+def test_a_clip_that_was_spoken_once_alone_tells_nothing() -> None:
+    for alone in [(TEXT,), (TEXT, None), ()]:
+        found = judged(clip(alone=alone, then=(CUT,) * 3))
+        assert (found.verdict, found.noise) == (Verdict.INCONCLUSIVE, None)
+        assert found.reason == "the noise is not known: speak a clip 2 times alone"
+
+
+def test_most_clips_must_tell_something() -> None:
+    useless = [clip(name, alone=(TEXT,)) for name in ("a", "b", "c", "d")]
+    found = judged(clip("one"), *useless)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.reason == "own noise leaves 1 of 5 clips to be judged"
+    assert "not judged: a, b, c and 1 more" in found.summary
+    broken = clip("one", then=(CUT,) * 3)
+    assert judged(broken, *useless).verdict is Verdict.FAIL
+
+
+def test_no_text_is_no_pass() -> None:
+    assert judged().verdict is Verdict.INCONCLUSIVE
+    assert judged(clip(then=())).verdict is Verdict.INCONCLUSIVE
+    assert judged(clip(then=(TEXT,))).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_session_without_a_final_differs_in_all_words() -> None:
+    found = judged(clip(then=(None, None, TEXT)), clip("two"))
+    assert found.lost == 2
+    assert "6 texts, 2 lost" in found.summary
+    assert "one: no final came; in 2 of 3" in found.lines()
+
+
+def test_scripts_without_spaces_go_by_characters() -> None:
+    text, cut = "今日の天気はとても良いです", "今日の天気は"
+    japanese = clip(alone=(text,) * 3, then=(cut,) * 3, language="ja")
+    assert judged(japanese).verdict is Verdict.FAIL
+    assert "one: 7 of 13 words differ" in judged(japanese).lines()
