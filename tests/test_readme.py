@@ -104,12 +104,16 @@ def test_the_first_lines_name_extras_that_are_there() -> None:
 
 
 def test_the_ini_lines_are_those_that_hold() -> None:
-    profile, loop = re.findall(r"```ini\n(.*?)\n```", README)
+    *held, loop = re.findall(r"```ini\n(.*?)\n```", README)
     assert loop == LOOP
-    name, _, words = profile.partition(" = ")
-    found = settings(lambda _: None, lambda o: words if o.ini == name else None, {})
-    assert found.dialect == f"openai:{words}"
-    assert dialects.load(found.dialect).rate == 16_000
+    given = dict(line.split(" = ", 1) for line in held)
+    found = settings(lambda _: None, lambda option: given.get(option.ini), {})
+    assert found.dialect == "openai:" + given["realtime_profile"]
+    dialect = dialects.load(found.dialect)
+    assert dialect.rate == 16_000
+    said = dialects.load("openai").caller("m", found.session_options).configure()
+    assert '"language":"en"' in said[0]
+    assert '"type":"server_vad"' in said[0]
 
 
 def test_the_ini_line_of_the_dialect_is_the_one_that_is_told() -> None:
