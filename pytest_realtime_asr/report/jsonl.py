@@ -70,6 +70,7 @@ def line(test: str, take: Transcription, calibration: str = "") -> bytes:
         "again": take.again,
         "dialect_found": take.found,
         "metrics": dict(take.metrics),
+        "speech_by": take.utterance.speech_by,
         "target": take.trace.target,
         "session": take.session,
         "reason": take.reason,
