@@ -84,7 +84,8 @@ def test_the_sound_fake_satisfies_all(name: str) -> None:
 @pytest.mark.parametrize("name", OTHERWISE)
 def test_so_it_is_where_a_shape_or_a_profile_is_otherwise(name: str) -> None:
     with Bench(name) as bench:
-        judge = bench.hold(bench.requirements, Proof((), pace=QUICK))
+        calm = [id for id in bench.requirements if not bench.floods([id])]
+        judge = bench.hold(calm, Proof((), pace=QUICK))
         broken = prove(bench, OTHERWISE[name])  # meanwhile
         sound = judge()
     assert [each.told for each in sound.values() if each.seen] == []
