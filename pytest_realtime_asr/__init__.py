@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_realtime_asr.audio import Audio as Audio
-    from pytest_realtime_asr.budgets import UndecidedWarning as UndecidedWarning
     from pytest_realtime_asr.corpus import Corpus as Corpus
     from pytest_realtime_asr.corpus import Utterance as Utterance
     from pytest_realtime_asr.corpus import Word as Word
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.session import Lost as Lost
     from pytest_realtime_asr.timeline import Timeline as Timeline
     from pytest_realtime_asr.trace import Trace as Trace
+    from pytest_realtime_asr.verdicts import UndecidedWarning as UndecidedWarning
 
 _HOMES = {
     "AsyncSession": "realtime.AsyncSession",
@@ -38,7 +38,7 @@ _HOMES = {
     "Timeline": "timeline.Timeline",
     "Trace": "trace.Trace",
     "Transcription": "ledger.Transcription",
-    "UndecidedWarning": "budgets.UndecidedWarning",
+    "UndecidedWarning": "verdicts.UndecidedWarning",
     "Utterance": "corpus.Utterance",
     "Word": "corpus.Word",
     "keyword_recall": "ledger.keyword_recall",

@@ -13,29 +13,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from pytest_realtime_asr import dialects, metrics
-from pytest_realtime_asr.budgets import (
-    Budget,
-    Effect,
-    Finding,
-    Judgement,
-    Sample,
-    Verdict,
-    WerFinding,
-    WerRow,
-    details,
-    effect,
-    headline,
-    judge,
-    judge_in_order,
-    judge_wer,
-    shown,
-    standing,
-    worst,
-)
+from pytest_realtime_asr.budgets import Budget
 from pytest_realtime_asr.comparison import Comparison, Conditions
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.evidence import Part
+from pytest_realtime_asr.headline import details, headline, shown, verdict
 from pytest_realtime_asr.metrics import Better, accuracy
 from pytest_realtime_asr.metrics.accuracy import (
     Alignment,
@@ -54,6 +37,18 @@ from pytest_realtime_asr.stats import quantile
 from pytest_realtime_asr.terms import Terms
 from pytest_realtime_asr.timeline import Timeline, Usage
 from pytest_realtime_asr.trace import Trace
+from pytest_realtime_asr.verdicts import (
+    Effect,
+    Finding,
+    Judgement,
+    Sample,
+    Verdict,
+    effect,
+    judge,
+    judge_in_order,
+    worst,
+)
+from pytest_realtime_asr.wer import WerFinding, WerRow, judge_wer
 
 _SHOWN = 120  # characters of a text in a message
 
@@ -246,7 +241,7 @@ class Report:
     @property
     def lines(self) -> list[str]:
         """Each verdict in one line, and what it was compared with."""
-        found = [_verdict(finding) for finding in self.findings]
+        found = [verdict(finding) for finding in self.findings]
         if self.order is not None:
             found.append(
                 f"the clips came by chance (seed {self.order.seed}), until decided or "
@@ -298,11 +293,11 @@ def report(
             found = judge(budget, samples, pace=terms.pace, parallel=terms.parallel)
         judgements.append(found)
         for finding in found.findings:
-            tell(finding.verdict, _verdict(finding), _explain(finding, pool))
+            tell(finding.verdict, verdict(finding), _explain(finding, pool))
     wer = tuple(judge_wer(t, [_row(take) for take in takes]) for t in terms.thresholds)
     for threshold in wer:
         both = filter(None, (headline(threshold), details(threshold)))
-        tell(threshold.verdict, _verdict(threshold), "\n".join(both))
+        tell(threshold.verdict, verdict(threshold), "\n".join(both))
     for parity in parities:
         tell(parity.verdict, parity.summary, parity.lines())
     for each in against:
@@ -353,10 +348,6 @@ def _judge_in_order(
     return judge_in_order(
         budget, samples, most=order.most, pace=terms.pace, parallel=terms.parallel
     )
-
-
-def _verdict(finding: Finding | WerFinding) -> str:
-    return f"{standing(finding)}: {headline(finding)}"
 
 
 def _samples(

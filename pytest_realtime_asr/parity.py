@@ -15,9 +15,9 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pytest_realtime_asr.budgets import Verdict
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.metrics.accuracy import lines
+from pytest_realtime_asr.verdicts import Verdict
 from pytest_realtime_asr.yardstick import (
     MARGIN,
     Yardstick,

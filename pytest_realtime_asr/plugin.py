@@ -915,7 +915,7 @@ def _rest(item: pytest.Item, *, over: bool) -> str:
 def _warn(item: pytest.Item, judged: Judged | None) -> None:
     """Warn of verdicts that are undecided, where they do not fail the test."""
     for text in judged.warnings if judged is not None else ():
-        from pytest_realtime_asr.budgets import UndecidedWarning
+        from pytest_realtime_asr.verdicts import UndecidedWarning
 
         item.warn(UndecidedWarning(text))
 

@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
 from pytest_realtime_asr import dialects, parity
-from pytest_realtime_asr.budgets import MOST_SESSIONS, tolerance, unprovable
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.evidence import Message
 from pytest_realtime_asr.ledger import (
@@ -33,6 +32,7 @@ from pytest_realtime_asr.session import Live, Lost, Plan
 from pytest_realtime_asr.terms import Terms
 from pytest_realtime_asr.timeline import Timeline
 from pytest_realtime_asr.trace import Trace
+from pytest_realtime_asr.verdicts import MOST_SESSIONS, tolerance, unprovable
 
 CROWD = 8  # sessions at a time, over which parity is looked for
 AGAIN = 10  # of so many sessions of a call, one that was disturbed is run again

@@ -15,7 +15,7 @@ from typing import TypeVar
 from packaging.version import InvalidVersion, Version
 
 from pytest_realtime_asr import comparison, dialects, frozen, known, limits
-from pytest_realtime_asr.budgets import Undecided, parse_duration
+from pytest_realtime_asr.budgets import parse_duration
 from pytest_realtime_asr.comparison import Margin
 from pytest_realtime_asr.frozen import Suite
 from pytest_realtime_asr.known import Known
@@ -29,6 +29,7 @@ from pytest_realtime_asr.options import (
     flag,
 )
 from pytest_realtime_asr.rules import Harm, Level
+from pytest_realtime_asr.verdicts import Undecided
 
 T = TypeVar("T")
 Lookup = Callable[[Option], object]

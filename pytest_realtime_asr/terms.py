@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypeVar
 from pytest_realtime_asr.budgets import (
     Budget,
     BudgetError,
-    Undecided,
     WerThreshold,
     budget,
     latency_budget,
@@ -18,6 +17,7 @@ from pytest_realtime_asr.budgets import (
 )
 from pytest_realtime_asr.rules import Level
 from pytest_realtime_asr.settings import Settings, chunk, level, pace
+from pytest_realtime_asr.verdicts import Undecided
 
 T = TypeVar("T")
 _BUDGETS: Mapping[str, Callable[..., Budget]] = {

@@ -14,34 +14,32 @@ from hypothesis import strategies as st
 from pytest_realtime_asr.budgets import (
     Budget,
     BudgetError,
-    Effect,
-    Finding,
-    Judgement,
     Limit,
     Over,
-    Sample,
     Side,
     Stat,
-    Undecided,
-    Verdict,
-    WerFinding,
-    WerRow,
     budget,
-    details,
-    effect,
-    headline,
-    judge,
-    judge_in_order,
-    judge_wer,
     latency_budget,
     limits,
     parse_duration,
-    standing,
-    unprovable,
     wer_threshold,
+)
+from pytest_realtime_asr.headline import details, headline, standing
+from pytest_realtime_asr.metrics.accuracy import NONE, Errors, Normalizer
+from pytest_realtime_asr.verdicts import (
+    Effect,
+    Finding,
+    Judgement,
+    Sample,
+    Undecided,
+    Verdict,
+    effect,
+    judge,
+    judge_in_order,
+    unprovable,
     worst,
 )
-from pytest_realtime_asr.metrics.accuracy import NONE, Errors, Normalizer
+from pytest_realtime_asr.wer import WerFinding, WerRow, judge_wer
 
 PASS, FAIL = Verdict.PASS, Verdict.FAIL
 INCONCLUSIVE, INVALID = Verdict.INCONCLUSIVE, Verdict.INVALID

@@ -18,19 +18,10 @@ from websockets.http11 import Request, Response
 
 from pytest_realtime_asr import corpus, session
 from pytest_realtime_asr.audio import silence
-from pytest_realtime_asr.budgets import (
-    Budget,
-    Sample,
-    Verdict,
-    budget,
-    headline,
-    judge,
-    judge_in_order,
-    latency_budget,
-    tolerance,
-)
+from pytest_realtime_asr.budgets import Budget, budget, latency_budget
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.fake.process import FakeServer
+from pytest_realtime_asr.headline import headline
 from pytest_realtime_asr.judging import Case, Judging
 from pytest_realtime_asr.ledger import Purpose, Report
 from pytest_realtime_asr.loop import Loop
@@ -41,6 +32,13 @@ from pytest_realtime_asr.session import Live
 from pytest_realtime_asr.settings import settings
 from pytest_realtime_asr.terms import Terms
 from pytest_realtime_asr.trace import Ending, Ping
+from pytest_realtime_asr.verdicts import (
+    Sample,
+    Verdict,
+    judge,
+    judge_in_order,
+    tolerance,
+)
 
 PASS, FAIL, INVALID = Verdict.PASS, Verdict.FAIL, Verdict.INVALID
 ENGLISH = corpus.load("bundled:english")

@@ -10,14 +10,8 @@ import pytest
 from servers import CLIP, VLLM, sessions, took
 
 from pytest_realtime_asr import ledger
-from pytest_realtime_asr.budgets import (
-    Undecided,
-    Verdict,
-    budget,
-    headline,
-    latency_budget,
-    wer_threshold,
-)
+from pytest_realtime_asr.budgets import budget, latency_budget, wer_threshold
+from pytest_realtime_asr.headline import headline
 from pytest_realtime_asr.ledger import (
     Order,
     Report,
@@ -31,6 +25,7 @@ from pytest_realtime_asr.ledger import (
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.rules import Level
 from pytest_realtime_asr.terms import Terms
+from pytest_realtime_asr.verdicts import Undecided, Verdict
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pytest_realtime_asr.audio import silence
-from pytest_realtime_asr.budgets import Verdict
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.parity import Clip, Over, Parity, judge
+from pytest_realtime_asr.verdicts import Verdict
 
 SOUND = silence(1.0)
 TEXT = "the road to the mountains is closed because of the snow"

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import CLIP, sessions, took
 
-from pytest_realtime_asr.budgets import Verdict, latency_budget, wer_threshold
+from pytest_realtime_asr.budgets import latency_budget, wer_threshold
 from pytest_realtime_asr.ledger import Purpose, Report, Transcription, report
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.metrics import CATALOGUE
@@ -43,6 +43,7 @@ from pytest_realtime_asr.trace import (
     loads,
     read,
 )
+from pytest_realtime_asr.verdicts import Verdict
 
 TRACES = Path(__file__).parents[1] / "fixtures" / "traces"
 MS = 1_000_000

@@ -13,12 +13,12 @@ import pytest
 import trustme
 
 from pytest_realtime_asr import frozen
-from pytest_realtime_asr.budgets import Undecided
 from pytest_realtime_asr.frozen import Suite
 from pytest_realtime_asr.known import Expected, Known
 from pytest_realtime_asr.options import FAKE_KEY, FAKES, OPTIONS, Option
 from pytest_realtime_asr.rules import Harm, Level
 from pytest_realtime_asr.settings import KINDS, SettingError, Settings, settings
+from pytest_realtime_asr.verdicts import Undecided
 
 BY_NAME = {option.name: option for option in OPTIONS}
 Given = Mapping[str, object]

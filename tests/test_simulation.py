@@ -14,16 +14,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from pytest_realtime_asr.budgets import (
-    Sample,
-    Verdict,
-    WerRow,
-    judge,
-    judge_in_order,
-    judge_wer,
-    latency_budget,
-    wer_threshold,
-)
+from pytest_realtime_asr.budgets import latency_budget, wer_threshold
 from pytest_realtime_asr.comparison import Conditions, Outcome, Row, compare, parse
 from pytest_realtime_asr.metrics.accuracy import Errors, Unit
 from pytest_realtime_asr.stats import (
@@ -34,6 +25,8 @@ from pytest_realtime_asr.stats import (
     paired,
     quantile_interval,
 )
+from pytest_realtime_asr.verdicts import Sample, Verdict, judge, judge_in_order
+from pytest_realtime_asr.wer import WerRow, judge_wer
 
 ALLOWED = 0.05  # what 95 % of confidence allow
 NOISE = 3.0

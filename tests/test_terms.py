@@ -13,7 +13,6 @@ import pytest
 from pytest_realtime_asr.budgets import (
     BudgetError,
     Over,
-    Undecided,
     budget,
     latency_budget,
     wer_threshold,
@@ -23,6 +22,7 @@ from pytest_realtime_asr.options import MARKERS
 from pytest_realtime_asr.rules import Level
 from pytest_realtime_asr.settings import Settings, settings
 from pytest_realtime_asr.terms import Terms, read
+from pytest_realtime_asr.verdicts import Undecided
 
 METRIC = "final_from_commit"
 NAMED = {"REALTIME_MODEL": "m", "REALTIME_DIALECT": "vllm"}

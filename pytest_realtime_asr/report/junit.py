@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 
-from pytest_realtime_asr.budgets import Verdict
 from pytest_realtime_asr.ledger import (
     Report,
     character_errors,
@@ -17,6 +16,7 @@ from pytest_realtime_asr.ledger import (
 )
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.rules import Level
+from pytest_realtime_asr.verdicts import Verdict
 
 PREFIX = "realtime."
 

@@ -79,7 +79,7 @@ def test_what_is_undecided(
             "test_unreal * INVALID",
             "test_slow * FAIL",
             "*PASS (not proven: n=4): final_from_commit max*",  # no sample proves it
-            "*FAIL (proven: n=6): final_from_commit p50*",
+            "*FAIL (proven for this corpus: n=6): final_from_commit p50*",
         ]
     )
 
@@ -102,15 +102,17 @@ def test_sessions_go_on_until_it_is_decided(
     given = (f"--realtime-corpus={bits}", "--realtime-report=out.jsonl")
     orders = []
     for limit, verdict, end in (
-        ("5s", "PASS", " of 2 clips.*?, 0 over; proven for this corpus"),
-        ("50ms", "FAIL", ".*?, 2 over; proven"),
+        ("5s", "PASS", " of 2 clips.*?, 0 over"),
+        ("50ms", "FAIL", ".*?, 2 over"),
     ):
         project.write(IN_ORDER.format(limit=limit))
         result = project.run(*given, target=servers().url)
         passed = verdict == "PASS"
         result.assert_outcomes(passed=passed, failed=not passed)
         text = " ".join(" ".join(result.outlines).split())
-        said = rf"{verdict} \(proven: n=(\d+)\): final_from_commit p50 = .*? \(n=\1 in "
+        said = (
+            rf"{verdict} \(proven.*?: n=(\d+)\): final_from_commit p50 = .*? \(n=\1 in "
+        )
         assert re.search(f"{said}order{end}", text)
         (seed,) = re.findall(r"by chance \(seed (\d+)\), until decided or 400", text)
         spoken = [row for row in project.rows() if not row["again"]]
@@ -371,7 +373,7 @@ def test_it(realtime, corpus):
     result = project.run(apart=True)
     result.assert_outcomes(passed=1)
     text = " ".join(" ".join(result.outlines).split())
-    assert f"; shout/7; not proven; {accuracy.SYNTHETIC})" in text
+    assert f"; shout/7; {accuracy.SYNTHETIC})" in text
 
 
 def test_a_normaliser_that_nobody_has(project: Project, servers: Servers) -> None:
