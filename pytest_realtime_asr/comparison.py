@@ -111,6 +111,9 @@ class Row:
         }
 
 
+_Pair = tuple[Row, Row]
+
+
 class Scale(enum.StrEnum):
     """In what a change is counted."""
 
@@ -139,7 +142,7 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A metric of a test in both runs.
+    """A metric of the test in both runs.
 
     ``before`` and ``now`` are medians in ms, of an error rate the pooled rates.
     ``effect`` and ``interval`` are on the scale of the margin; ``p`` is corrected for
@@ -150,7 +153,6 @@ class Change:
     empty.
     """
 
-    test: str
     margin: Margin
     n: int
     clips: int
@@ -190,9 +192,10 @@ class Change:
         least = math.ceil(1 + math.log2(self.family / (1 - LEVEL)) - 1e-9)
         if self.margin.metric == WER or self.clips >= least:
             return ""
+        needs = "comparison needs" if self.family == 1 else "comparisons need"
         return (
             f"{self.name} can show no change: it has {self.clips} clips, and "
-            f"{self.family} comparisons need {least}"
+            f"{self.family} {needs} {least}"
         )
 
     @property
@@ -215,7 +218,7 @@ class Change:
         sign = ">" if self.effect > self.margin.size else "<="
         parts = [
             f"{LEVEL:.0%} CI {_shown(low, scale, '+')} to {_shown(high, scale, '+')}",
-            f"p={self.p:.2g} of {self.family} comparisons",
+            f"p={self.p:.2g} of {self.family} comparison{'s' * (self.family > 1)}",
             f"n={self.n} pairs",
             f"{self._value(self.before)} -> {self._value(self.now)}",
         ]
@@ -272,95 +275,77 @@ class Mismatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """A test that both runs have.
+class Comparison:
+    """A test compared with what it was in another run, which is called ``other``.
 
-    ``alone_before`` and ``alone_now`` are the ids of utterances without a partner,
-    ``mismatches`` the conditions that differ, which may be why.
+    ``head`` says what was compared: the models and the labels. ``pairs`` is how many
+    utterances both have, ``alone_before`` and ``alone_now`` are the ids of those
+    without a partner, ``mismatches`` the conditions that differ, which may be why.
+    ``unmeasured`` are the limits for which no pair has a value. ``gated`` says that
+    there are limits at all, without which it fails nothing.
     """
 
-    name: str
+    other: str
+    head: tuple[str, ...]
     pairs: int
     changes: tuple[Change, ...]
     mismatches: tuple[Mismatch, ...]
     alone_before: tuple[str, ...]
     alone_now: tuple[str, ...]
-
-    @property
-    def refusal(self) -> str:
-        """Why nothing of it could be compared, else empty."""
-        if self.pairs:
-            return ""
-        why = "; ".join(map(str, self.mismatches)) or self._alone
-        return f"cannot be compared with the baseline: {why}"
-
-    @property
-    def failures(self) -> tuple[str, ...]:
-        """Why it fails by the limits that were set."""
-        return tuple(
-            "\n".join(filter(None, (change.line, change.details)))
-            for change in self.changes
-            if change.failed
-        )
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """What there is to be said of it."""
-        found = [self.refusal or f"{self.pairs} pairs"]
-        if self.pairs and self.mismatches:
-            found.append(f"rows not paired: {'; '.join(map(str, self.mismatches))}")
-        if self.pairs and self._alone:
-            found.append(self._alone)
-        return (*found, *(change.line for change in self.changes))
-
-    @property
-    def _alone(self) -> str:
-        sides = (("before", self.alone_before), ("now", self.alone_now))
-        return "; ".join(f"only {name}: {_named(ids)}" for name, ids in sides if ids)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two runs, compared test by test.
-
-    ``only_before`` and ``only_now`` are tests that one run alone has. ``head`` says
-    what was compared: the models and the labels. ``unmeasured`` are the limits that no
-    test could be judged by.
-    """
-
-    head: tuple[str, ...]
-    tests: tuple[Compared, ...]
-    only_before: tuple[str, ...]
-    only_now: tuple[str, ...]
     unmeasured: tuple[str, ...]
     gated: bool
 
     @property
-    def failures(self) -> dict[str, tuple[str, ...]]:
-        """Each test that fails, with why; one that cannot be compared does too.
+    def refusal(self) -> str:
+        """Why nothing of it could be compared, else empty.
 
-        Without a limit none fails.
+        A test that the other run does not have is new, and not refused.
         """
-        if not self.gated:
-            return {}
-        found = {
-            test.name: (test.refusal,) if test.refusal else test.failures
-            for test in self.tests
-        }
-        return {name: why for name, why in found.items() if why}
+        if self.pairs or not self.alone_before:
+            return ""
+        why = "; ".join(map(str, self.mismatches)) or self._alone
+        return f"no utterance could be paired: {why}"
 
     @property
-    def lines(self) -> tuple[str, ...]:
+    def failures(self) -> list[str]:
+        """Why the test fails by the limits; what cannot be compared does too."""
+        if not self.gated:
+            return []
+        found = [self.refusal] if self.refusal else []
+        for change in self.changes:
+            if change.failed:
+                found.append("\n".join(filter(None, (change.line, change.details))))
+        return self._named(found)
+
+    @property
+    def warnings(self) -> list[str]:
+        """The limits by which the test cannot fail, for want of clips or of values."""
+        found = [each.few for each in self.changes if each.gated and not each.reason]
+        if self.pairs and self.unmeasured:
+            none = ", ".join(self.unmeasured)
+            found.append(f"{none} can show no change: no pair has a value")
+        return self._named(filter(None, found))
+
+    @property
+    def lines(self) -> list[str]:
         """All of it, to be read."""
-        found = list(self.head)
-        for test in self.tests:
-            found += [test.name, *(f"  {line}" for line in test.lines)]
-        for name, tests in (("before", self.only_before), ("now", self.only_now)):
-            if tests:
-                found.append(f"tests that ran only {name}: {_named(tests)}")
-        if self.unmeasured:
-            found.append(f"measured in no test: {', '.join(self.unmeasured)}")
-        return tuple(found)
+        if not (self.pairs or self.alone_before):
+            return self._named(["this test is not in it"])
+        first = "; ".join([*self.head, self.refusal or f"{self.pairs} pairs"])
+        found = self._named([first])
+        if self.pairs and self.mismatches:
+            found.append(f"rows not paired: {'; '.join(map(str, self.mismatches))}")
+        if self.pairs and self._alone:
+            found.append(self._alone)
+        return [*found, *(change.line for change in self.changes)]
+
+    @property
+    def _alone(self) -> str:
+        sides = (("before", self.alone_before), ("now", self.alone_now))
+        return "; ".join(f"only {name}: {_some(ids)}" for name, ids in sides if ids)
+
+    def _named(self, lines: Iterable[str]) -> list[str]:
+        return [f"compared with {self.other}: {line}" for line in lines]
 
 
 def parse(text: str) -> tuple[Margin, ...]:
@@ -415,64 +400,81 @@ SHOWN = parse(
 """What is compared in any case; it fails no test."""
 
 
-def compare(
-    before: Iterable[Row], now: Iterable[Row], margins: Sequence[Margin] = ()
-) -> Comparison:
-    """The rows of one run against those of another, wherever they come from.
+def together(test: str, utterance: str) -> str:
+    """The name of the tests that differ in their utterance alone: they are compared
+    as one.
 
-    A test fails by the ``margins``; what is in `SHOWN` is compared beside them. The
-    same rows give the same comparison.
+    ``test_it.py::test_it[go-forward]`` is one of ``test_it.py::test_it[*]``; a test
+    whose id does not hold that of its utterance is alone, under its own name.
     """
-    limits = {margin.metric: margin for margin in (*SHOWN, *margins)}
+    escaped = utterance.encode("unicode_escape").decode("ascii")  # as pytest does
+    for id in (utterance, escaped):
+        name, found = re.subn(
+            rf"(?<=[\[-]){re.escape(id)}(?=[\]-])", "*", test, count=1
+        )
+        if found:
+            return name
+    return test
+
+
+def compare(
+    other: str,
+    before: Iterable[Row],
+    now: Iterable[Row],
+    margins: Sequence[Margin] = (),
+    *,
+    tests: int = 1,
+) -> Comparison:
+    """The rows of one test against those that it has in another run.
+
+    The test fails by the ``margins``; what is in `SHOWN` is compared beside them, as a
+    family of its own. ``tests`` is how many are compared in all: each has its equal
+    part of the chance to fail by chance (Bonferroni), and its metrics share that part
+    (Holm). The same rows give the same comparison.
+    """
     gated = {margin.metric for margin in margins}
-    was, new = _by_test(before), _by_test(now)
-    matched = {name: _pair(was[name], new[name]) for name in new if name in was}
-    measured = [
-        (name, margin, found)
-        for name, (pairs, _, _) in matched.items()
-        for margin in limits.values()
-        if (found := _measured(pairs, margin.metric))
-    ]
-    resamples = max(RESAMPLES, FINE * len(measured))
-    changes = [
-        _rate(name, margin, found)
-        if margin.metric == WER
-        else _time(name, margin, found, resamples)
-        for name, margin, found in measured
-    ]
-    corrected = [
-        replace(change, p=p, family=len(changes), gated=change.margin.metric in gated)
-        for change, p in zip(changes, holm([c.p for c in changes]), strict=True)
-    ]
-    names = {margin.metric for _, margin, _ in measured}
+    beside = [margin for margin in SHOWN if margin.metric not in gated]
+    pairs, left, right = _pair(_in_order(before), _in_order(now))
+    judged = _family(pairs, margins, tests)
+    measured = {change.margin.metric for change in judged}
+    old, new = zip(*pairs, strict=True) if pairs else ((), ())
     return Comparison(
-        head=_head(was, new),
-        tests=tuple(
-            Compared(
-                name=name,
-                pairs=len(pairs),
-                changes=tuple(each for each in corrected if each.test == name),
-                mismatches=_mismatches(left, right),
-                alone_before=tuple(row.utterance for row in left),
-                alone_now=tuple(row.utterance for row in right),
-            )
-            for name, (pairs, left, right) in matched.items()
+        other=other,
+        head=_head([*old, *left], [*new, *right]),
+        pairs=len(pairs),
+        changes=(
+            *(replace(change, gated=True) for change in judged),
+            *_family(pairs, beside, tests),
         ),
-        only_before=tuple(name for name in was if name not in new),
-        only_now=tuple(name for name in new if name not in was),
-        unmeasured=tuple(m.metric for m in margins if m.metric not in names),
+        mismatches=_mismatches(left, right),
+        alone_before=tuple(row.utterance for row in left),
+        alone_now=tuple(row.utterance for row in right),
+        unmeasured=tuple(m.metric for m in margins if m.metric not in measured),
         gated=bool(margins),
     )
 
 
-_Pair = tuple[Row, Row]
+def _family(
+    pairs: Sequence[_Pair], margins: Iterable[Margin], tests: int
+) -> list[Change]:
+    """What became of the metrics that have a value, corrected together."""
+    measured = [(each, _measured(pairs, each.metric)) for each in margins]
+    rows = [(margin, found) for margin, found in measured if found]
+    size = tests * len(rows)
+    changes = [
+        _rate(margin, found)
+        if margin.metric == WER
+        else _time(margin, found, max(RESAMPLES, FINE * size))
+        for margin, found in rows
+    ]
+    return [
+        replace(change, p=min(1.0, tests * p), family=size)
+        for change, p in zip(changes, holm([c.p for c in changes]), strict=True)
+    ]
 
 
-def _by_test(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row.started):
-        found.setdefault(row.test, []).append(row)
-    return found
+def _in_order(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: row.started)
 
 
 def _pair(
@@ -535,7 +537,7 @@ def _ms(row: Row, metric: str) -> float:
     return math.inf if row.lost or value is None else value
 
 
-def _time(test: str, margin: Margin, pairs: Sequence[_Pair], resamples: int) -> Change:
+def _time(margin: Margin, pairs: Sequence[_Pair], resamples: int) -> Change:
     """A time in both runs: the median of the differences, or of the ratios."""
     metric, share = margin.metric, margin.scale is Scale.SHARE
     before = [_ms(row, metric) for row, _ in pairs]
@@ -565,7 +567,6 @@ def _time(test: str, margin: Margin, pairs: Sequence[_Pair], resamples: int) -> 
             for value in (found.value, found.low, found.high)
         )
     return Change(
-        test=test,
         margin=margin,
         n=len(pairs),
         clips=_clips(pairs),
@@ -580,7 +581,7 @@ def _time(test: str, margin: Margin, pairs: Sequence[_Pair], resamples: int) -> 
     )
 
 
-def _rate(test: str, margin: Margin, pairs: Sequence[_Pair]) -> Change:
+def _rate(margin: Margin, pairs: Sequence[_Pair]) -> Change:
     """The pooled error rates of both runs, and the matched-pairs test of the errors."""
     before = pooled(row.errors for row, _ in pairs)
     now = pooled(row.errors for _, row in pairs)
@@ -592,7 +593,6 @@ def _rate(test: str, margin: Margin, pairs: Sequence[_Pair]) -> Change:
     )
     each = found.blocks / now.reference  # of a difference per segment, one of the rate
     return Change(
-        test=test,
         margin=margin,
         n=len(pairs),
         clips=_clips(pairs),
@@ -646,16 +646,14 @@ def _aligned(row: Row) -> Alignment:
     return words(row.reference, heard, language=row.language)
 
 
-def _head(*runs: Mapping[str, Sequence[Row]]) -> tuple[str, ...]:
+def _head(*runs: Iterable[Row]) -> tuple[str, ...]:
     """The models and the labels of both runs."""
     told: list[dict[str, set[str]]] = []
-    for run in runs:
+    for rows in runs:
         values: dict[str, set[str]] = {}
-        for row in (row for rows in run.values() for row in rows):
-            for name, value in {
-                "model": row.conditions.model,
-                **row.conditions.labels,
-            }.items():
+        for row in rows:
+            conditions = row.conditions
+            for name, value in {"model": conditions.model, **conditions.labels}.items():
                 values.setdefault(name, set()).add(value)
         told.append(values)
     names = dict.fromkeys(name for values in told for name in values)
@@ -674,7 +672,7 @@ def _shown(value: float, scale: Scale, sign: str = "") -> str:
     return f"{100 * value:{sign}.{1 if scale is Scale.SHARE else 2}f}{unit}"
 
 
-def _named(ids: Sequence[str]) -> str:
+def _some(ids: Sequence[str]) -> str:
     every = list(dict.fromkeys(ids))
     more = len(every) - _NAMED
     shown = ", ".join(every[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -2,7 +2,8 @@
 
 Most budgets are judged at the end of their test. One that is pooled over a module is
 judged at the end of the last test of the module that has it, whatever becomes of this
-one. Of a test, this knows its id and its terms.
+one. So are tests that are compared as one, since they differ in their utterance alone.
+Of a test, this knows its id and its terms.
 """
 
 from __future__ import annotations
@@ -12,16 +13,15 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 
 from pytest_realtime_asr.budgets import Budget
-from pytest_realtime_asr.comparison import Row, compare
+from pytest_realtime_asr.comparison import Comparison, Row, compare, together
 from pytest_realtime_asr.ledger import (
-    Against,
     Purpose,
     Report,
     Transcription,
@@ -33,13 +33,14 @@ from pytest_realtime_asr.run import Ledger, Run
 from pytest_realtime_asr.terms import Terms
 from pytest_realtime_asr.trace import Trace, clean
 
+_COMPARED = None  # stands for the budget of a pool that is one to be compared
 _NAMED = 60  # characters of an id in the name of a file
 Takes = Sequence[Transcription]
 
 
 @dataclass(slots=True)
 class Pool:
-    """The takes of a budget over a module, by test; the ``last`` test judges them.
+    """The takes of tests that are judged as one, by test; the ``last`` judges them.
 
     ``terms`` are those of one of its tests.
     """
@@ -121,25 +122,38 @@ class Judging:
         self.run = run
         self._before: dict[str, list[Row]] = {}
         for row in baseline:
-            self._before.setdefault(row.test, []).append(row)
+            for name in {row.test, together(row.test, row.utterance)}:
+                self._before.setdefault(name, []).append(row)
+        self._compared: dict[str, str] = {}  # the tests, and as what they are compared
         self._given = given
         self._said: Report | None = None
         self._folder = folder
         self._origin = origin
-        self._pools: dict[tuple[str, Budget], Pool] = {}
+        self._pools: dict[tuple[str, Budget | None], Pool] = {}
         self._asked: set[str] = set()  # the tests of which traces were to be kept
 
-    def expect(self, test: str, terms: Terms) -> None:
-        """Note a test that will run, in the order of the tests."""
-        for budget in terms.budgets:
-            if budget.over is not None:
-                key = module(test), budget
-                self._pools.setdefault(key, Pool(terms, test)).last = test
+    def expect(self, test: str, terms: Terms, *, compared: str = "") -> None:
+        """Note a test that will run, in the order of the tests.
+
+        ``compared`` is as what it is compared with another run: its own id, or the name
+        that it shares with others; empty where it is not.
+        """
+        shared: list[tuple[str, Budget | None]] = [
+            (module(test), budget)
+            for budget in terms.budgets
+            if budget.over is not None
+        ]
+        if compared:
+            self._compared[test] = compared
+        if compared not in ("", test):
+            shared.append((compared, _COMPARED))
+        for key in shared:
+            self._pools.setdefault(key, Pool(terms, test)).last = test
 
     def begin(self, test: str) -> None:
         """From now on, sessions belong to this test; it may be one that ran before."""
         for key, pool in list(self._pools.items()):
-            if key[0] == module(test):
+            if module(key[0]) == module(test):
                 if pool.takes.pop(test, None) is not None or pool.last == test:
                     pool.judged = False
             elif pool.judged:  # it was kept for a test that is run again
@@ -163,20 +177,27 @@ class Judging:
             return None
         test, terms = ledger.test, case.terms()
         spoken = [take.transcription for take in ledger.takes]
-        takes = tuple(take for take in spoken if take.purpose is Purpose.TEST)
-        others = tuple(take for take in spoken if take.purpose is Purpose.BASELINE)
-        aside = tuple(take for take in spoken if take.purpose is Purpose.DISTURBED)
-        against = tuple(self._against(test, takes, others))
+        takes = _of(Purpose.TEST, spoken)
+
+        def pool(where: str, budget: Budget | None, takes: Takes) -> Takes | None:
+            """The takes that are judged now, with those of the other tests."""
+            found = self._pools.setdefault((where, budget), Pool(terms, test))
+            found.takes[test] = tuple(takes)
+            if not pooled or found.last != test:
+                return None
+            found.judged = True
+            return found.all
+
         pools: dict[Budget, Takes] = {}
         for budget in terms.budgets:
             if budget.over is None:
                 pools[budget] = takes
-                continue
-            pool = self._pools.setdefault((module(test), budget), Pool(terms, test))
-            pool.takes[test] = takes
-            if pooled and pool.last == test:
-                pools[budget] = pool.all
-                pool.judged = True
+            elif (found := pool(module(test), budget, takes)) is not None:
+                pools[budget] = found
+        compared: Takes | None = spoken
+        if (name := self._compared.get(test, test)) != test:
+            compared = pool(name, _COMPARED, spoken)
+        against = self._against(name, compared or ())
         if not (ledger.sessions or terms.budgets or terms.thresholds):
             return None
 
@@ -193,23 +214,28 @@ class Judging:
                 parities=ledger.parities,
             )
 
-        every = [takes, others, aside, *pools.values()]
+        every = [spoken, compared or (), *pools.values()]
         return self._kept(test, case.select, judged, every, failed=failed)
 
-    def _against(self, test: str, takes: Takes, others: Takes) -> Iterator[Against]:
-        """A test compared with what it was in the earlier report, and with a baseline.
+    def _against(self, name: str, takes: Takes) -> list[Comparison]:
+        """Tests compared with what they were in the earlier report and at a baseline.
 
-        Each is a family of comparisons of its own: those of one test with one other.
+        Each is a family of comparisons of its own: those of this run with one other.
         """
-        settings, now = self.run.settings, [jsonl.row(test, take) for take in takes]
-        if now and settings.baseline is not None:
-            before = self._before.get(test, ())
-            name = settings.baseline.name
-            yield Against(name, compare(before, now, settings.margins))
-        if now and others:
-            before = [jsonl.row(test, take) for take in others]
-            name = others[0].trace.target
-            yield Against(name, compare(before, now, settings.margins))
+        settings, rows = self.run.settings, _rows(name, _of(Purpose.TEST, takes))
+        if not rows:
+            return []
+        names, found = set(self._compared.values()), []
+        if settings.baseline is not None:
+            before = self._before.get(name, [])
+            tests = len(names & self._before.keys())
+            found.append((settings.baseline.name, before, tests))
+        if others := _of(Purpose.BASELINE, takes):
+            found.append((others[0].trace.target, _rows(name, others), len(names)))
+        return [
+            compare(other, before, rows, settings.margins, tests=max(1, tests))
+            for other, before, tests in found
+        ]
 
     def again(self, case: Case) -> str:
         """The command that runs a test again."""
@@ -257,16 +283,25 @@ class Judging:
             judgements = list(said.judgements)
             failures: list[str] = []
             warnings: list[str] = []
-            for (_, budget), pool in waiting.items():
-                pools = {budget: pool.all}
-                terms = replace(pool.terms, thresholds=(), rules=None)
-                found = report(test, (), (), terms, pools=pools, paths=paths)
+            against = list(said.against)
+            for (where, budget), pool in waiting.items():
+                found = report(
+                    test,
+                    (),
+                    (),
+                    replace(pool.terms, thresholds=(), rules=None),
+                    pools={budget: pool.all} if budget else {},
+                    paths=paths,
+                    against=() if budget else self._against(where, pool.all),
+                )
                 judgements += found.judgements
+                against += found.against
                 failures += found.failures
                 warnings += found.warnings
             return replace(
                 said,
                 judgements=tuple(judgements),
+                against=tuple(against),
                 failures=tuple(failures),
                 warnings=tuple(warnings),
                 paths=tuple(paths.values()),
@@ -276,7 +311,7 @@ class Judging:
             pool.judged = True
         # What was written before is written again, under the same names.
         every = [said.takes, *(pool.all for pool in waiting.values())]
-        select = tuple(dict.fromkeys(where for where, _ in waiting))
+        select = tuple(dict.fromkeys(where.partition("[")[0] for where, _ in waiting))
         return self._kept(test, select, judged, every, failed=False)
 
     def _row(self, found: Report) -> Mapping[str, object]:
@@ -314,6 +349,14 @@ class Judging:
         secrets = self.run.settings.secrets
         command = again(self._given, select, secrets)
         return Judged(found, self._row(found), f"again: {command}", unkept)
+
+
+def _of(purpose: Purpose, takes: Iterable[Transcription]) -> Takes:
+    return tuple(take for take in takes if take.purpose is purpose)
+
+
+def _rows(test: str, takes: Iterable[Transcription]) -> list[Row]:
+    return [jsonl.row(test, take) for take in takes]
 
 
 def module(test: str) -> str:

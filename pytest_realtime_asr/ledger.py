@@ -163,37 +163,6 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Against:
-    """A test compared with what it was before, or with another server: its name."""
-
-    name: str
-    comparison: Comparison
-
-    @property
-    def failures(self) -> list[str]:
-        """Why the test fails by it."""
-        found = (why for each in self.comparison.failures.values() for why in each)
-        return [f"compared with {self.name}: {why}" for why in found]
-
-    @property
-    def warnings(self) -> list[str]:
-        """The limits by which the test cannot fail, for want of clips."""
-        changes = [c for test in self.comparison.tests for c in test.changes]
-        few = [c.few for c in changes if c.gated and c.few and not c.reason]
-        return [f"compared with {self.name}: {each}" for each in few]
-
-    @property
-    def lines(self) -> list[str]:
-        """What is to be said of it."""
-        compared = self.comparison
-        found = [line for test in compared.tests for line in test.lines]
-        if not found:
-            return [f"compared with {self.name}: this test is not in it"]
-        first = "; ".join([*compared.head, found[0]])
-        return [f"compared with {self.name}: {first}", *found[1:]]
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """What is to be said of one test, the same for every view.
 
@@ -208,7 +177,7 @@ class Report:
     violations: tuple[tuple[Violation, Trace], ...] = ()
     failures: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
-    against: tuple[Against, ...] = ()
+    against: tuple[Comparison, ...] = ()
     parities: tuple[Parity, ...] = ()
     order: Order | None = None
     warnings: tuple[str, ...] = ()
@@ -260,7 +229,7 @@ def report(
     pools: Mapping[Budget, Sequence[Transcription]],
     paths: Mapping[str, str],
     order: Order | None = None,
-    against: Sequence[Against] = (),
+    against: Sequence[Comparison] = (),
     parities: Sequence[Parity] = (),
 ) -> Report:
     """Judge a test by its terms.

@@ -779,11 +779,13 @@ def _is_suite(item: pytest.Item) -> bool:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse wrong markers, and find the last test of each pooled budget."""
+    """Refuse wrong markers, and find the last of the tests that are judged as one."""
     for item in filter(_uses, session.items):
         try:
-            if _is_marked(item):
-                _judging(session.config).expect(item.nodeid, _pooled(item))
+            compared = _compared(item)
+            if compared or _is_marked(item):
+                terms = _pooled(item)
+                _judging(session.config).expect(item.nodeid, terms, compared=compared)
             _refuse_unasked(item)
         except pytest.UsageError as error:
             if not _is_worker(session.config):
@@ -823,14 +825,28 @@ def _is_default(fixture: pytest.FixtureDef[Any]) -> bool:
 def _pooled(item: pytest.Item) -> Terms:
     """The terms of a test, whose takes may be pooled. Raises UsageError."""
     terms = _terms(item)
+    pools = ["over='module'" for budget in terms.budgets if budget.over is not None]
+    if _compared(item) not in ("", item.nodeid):
+        pools.append("a comparison over the fixture utterance")
     dist = getattr(item.config, "workerinput", {}).get("realtime_dist", "no")
-    apart = dist not in ("no", "loadfile", "each")
-    if apart and any(budget.over is not None for budget in terms.budgets):
+    if pools and dist not in ("no", "loadfile", "each"):
         raise pytest.UsageError(
-            f"{item.nodeid}: over='module' needs all tests of a module in one worker: "
+            f"{item.nodeid}: {pools[0]} needs all tests of a module in one worker: "
             "run xdist with --dist loadfile"
         )
     return terms
+
+
+def _compared(item: pytest.Item) -> str:
+    """As what a test is compared with another run; empty where it is not."""
+    given = (_given(item.config, name) for name in ("compare", "baseline-target"))
+    if "realtime" not in getattr(item, "fixturenames", ()) or not any(given):
+        return ""
+    from pytest_realtime_asr.comparison import together
+
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    utterance = str(getattr(params.get("utterance"), "id", ""))
+    return together(item.nodeid, utterance) if utterance else item.nodeid
 
 
 # The life of a test
@@ -928,6 +944,8 @@ def _case(item: pytest.Item) -> Case:
         select = ("--realtime-conformance", "-k", item.name)
     elif any("over" in mark.kwargs for mark in item.iter_markers()):
         select = (item.nodeid.partition("::")[0],)
+    elif _compared(item) not in ("", item.nodeid):
+        select = (item.nodeid.partition("[")[0],)
     return Case(item.nodeid, lambda: _terms(item), select)
 
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from servers import CLIP, took
 
+from pytest_realtime_asr import comparison
 from pytest_realtime_asr.comparison import (
     SHOWN,
     Change,
@@ -23,8 +25,8 @@ from pytest_realtime_asr.comparison import (
     Outcome,
     Row,
     Scale,
-    compare,
     parse,
+    together,
 )
 from pytest_realtime_asr.ledger import Transcription
 from pytest_realtime_asr.loop import Loop
@@ -82,10 +84,12 @@ def slower(share: float) -> Way:
     return lambda ms, number: ms * (1 + share)
 
 
+compare = partial(comparison.compare, "before.jsonl")
+
+
 def only(found: Comparison, metric: str) -> Change:
-    """The change of a metric in the only test."""
-    (test,) = found.tests
-    (change,) = (each for each in test.changes if each.margin.metric == metric)
+    """The change of a metric."""
+    (change,) = (each for each in found.changes if each.margin.metric == metric)
     return change
 
 
@@ -105,14 +109,14 @@ def test_a_run_is_the_same_as_itself() -> None:
     assert change.outcome is Outcome.SAME
     assert change.before == change.now
     assert "worst" not in change.line
-    assert found.failures == {}
+    assert found.failures == []
 
 
 @pytest.mark.parametrize("seed", range(2, 12))
 def test_an_equal_run_is_no_regression(seed: int) -> None:
     found = compare(run(), run(seed=seed), SPEED)
     assert only(found, "final_from_commit").outcome is Outcome.SAME
-    assert found.failures == {}
+    assert found.failures == []
 
 
 @pytest.mark.parametrize("seed", range(2, 12))
@@ -122,7 +126,7 @@ def test_a_slower_run_is_a_regression(seed: int) -> None:
     assert change.outcome is Outcome.WORSE
     assert change.effect == pytest.approx(0.1, abs=0.03)
     assert change.interval[0] < change.effect < change.interval[1]
-    assert list(found.failures) == ["test_it.py::test_it"]
+    assert found.failures == [f"compared with before.jsonl: {change.line}"]
 
 
 def test_clips_that_are_too_few_are_told() -> None:
@@ -130,14 +134,15 @@ def test_clips_that_are_too_few_are_told() -> None:
     few = only(compare(run(4), run(4, way=slower(0.5)), SPEED), "final_from_commit")
     assert few.outcome is Outcome.UNDECIDED
     assert few.few == (
-        "final_from_commit can show no change: it has 4 clips, and 2 comparisons need 7"
+        "final_from_commit can show no change: it has 4 clips, and 1 comparison needs 6"
     )
     assert few.line.endswith(few.few)
-    for n in (6, 7):
+    for n in (5, 6):
         found = compare(run(n), run(n, way=slower(0.5)), SPEED)
         change = only(found, "final_from_commit")
-        assert bool(change.few) is (n < 7)
-        assert (change.outcome is Outcome.WORSE) is (n >= 7)
+        assert bool(change.few) is (n < 6)
+        assert (change.outcome is Outcome.WORSE) is (n >= 6)
+        assert found.warnings == [f"compared with before.jsonl: {change.few}"] * (n < 6)
     again = compare(run(4) * 2, run(4, way=slower(0.5)) * 2, SPEED)
     assert only(again, "final_from_commit").few  # pairs of the same clip are no proof
 
@@ -145,7 +150,7 @@ def test_clips_that_are_too_few_are_told() -> None:
 def test_a_faster_run_is_better() -> None:
     found = compare(run(), run(seed=2, way=slower(-0.1)), SPEED)
     assert only(found, "final_from_commit").outcome is Outcome.BETTER
-    assert found.failures == {}
+    assert found.failures == []
 
 
 @pytest.mark.parametrize(
@@ -190,38 +195,55 @@ def test_repeats_of_a_clip_are_not_independent() -> None:
 
 def test_of_many_tests_none_fails_by_chance() -> None:
     """Twenty tests with nothing but noise, of 40 % of the value, and no tolerance."""
-    before, now = (
-        [
-            replace(each, test=f"test_{test}", metrics={"final_from_commit": value})
-            for test in range(20)
-            for each in run(12)
-            if (value := noise.lognormvariate(6, 0.4))
-        ]
-        for noise in (Random(5), Random(6))
-    )
-    found = compare(before, now, parse("final_from_commit:0%"))
-    changes = [
-        change
-        for test in found.tests
-        for change in test.changes
-        if change.margin.metric == "final_from_commit"
-    ]
-    assert {change.family for change in changes} == {40}
-    assert found.failures == {}
-    alone = compare(before[:12], now[:12], parse("final_from_commit:0%"))
-    assert alone.tests[0].changes[0].p < changes[0].p or changes[0].p == 1
+
+    def noisy(noise: Random) -> list[list[Row]]:
+        def value() -> float:
+            return noise.lognormvariate(6, 0.4)
+
+        return [[row(n, value()) for n in range(12)] for _ in range(20)]
+
+    limit = parse("final_from_commit:0%")
+    for before, now in zip(noisy(Random(5)), noisy(Random(6)), strict=True):
+        found = compare(before, now, limit, tests=20)
+        change = only(found, "final_from_commit")
+        assert (change.family, found.failures) == (20, [])
+        alone = only(compare(before, now, limit), "final_from_commit")
+        assert change.p == pytest.approx(min(1, 20 * alone.p), rel=0.1)
 
 
 def test_one_slow_test_of_many_is_found() -> None:
-    before, now = (
-        [
-            replace(each, test=f"test_{test}")
-            for test in range(60)
-            for each in run(16, seed=seed + test, way=slower(share if test == 7 else 0))
-        ]
-        for seed, share in ((100, 0.0), (200, 0.2))
-    )
-    assert list(compare(before, now, SPEED).failures) == ["test_7"]
+    for test in range(60):
+        late = slower(0.2 if test == 7 else 0.0)
+        now = run(16, seed=200 + test, way=late)
+        found = compare(run(16, seed=100 + test), now, SPEED, tests=60)
+        assert bool(found.failures) is (test == 7)
+
+
+def test_what_is_only_shown_takes_nothing_from_the_limits() -> None:
+    found = compare(run(), run(way=slower(0.25)), SPEED, tests=3)
+    families = {each.margin.metric: (each.gated, each.family) for each in found.changes}
+    assert families == {"final_from_commit": (True, 3), "wer": (False, 3)}
+    two = compare(run(), run(), parse("final_from_commit:5%,wer:1pp"), tests=3)
+    assert {each.family for each in two.changes} == {6}
+
+
+@pytest.mark.parametrize(
+    ("test", "utterance", "name"),
+    [
+        ("a.py::test_it[go-forward]", "go-forward", "a.py::test_it[*]"),
+        ("a.py::test_it[fast-go-forward]", "go-forward", "a.py::test_it[fast-*]"),
+        ("a.py::test_it[go-go-8]", "go", "a.py::test_it[*-go-8]"),
+        ("a.py::test_it[undergo]", "go", "a.py::test_it[undergo]"),
+        ("go.py::test_go", "go", "go.py::test_go"),
+        ("a.py::test_it[\\u8d70]", "\u8d70", "a.py::test_it[*]"),
+        ("a.py::test_it[a.b]", "a.b", "a.py::test_it[*]"),
+        ("a.py::test_it[a-b]", "a.b", "a.py::test_it[a-b]"),
+    ],
+)
+def test_tests_that_differ_in_their_utterance_alone(
+    test: str, utterance: str, name: str
+) -> None:
+    assert together(test, utterance) == name
 
 
 # What is lost
@@ -266,21 +288,21 @@ def test_a_value_that_one_run_alone_has_is_infinite_in_the_other() -> None:
 def test_a_metric_that_no_row_has_is_said_to_be_unmeasured() -> None:
     found = compare(run(), run(), parse("connect:5%, wer:1pp"))
     assert found.unmeasured == ("connect",)
-    assert "measured in no test: connect" in found.lines
-    assert [each.margin.metric for each in found.tests[0].changes] == [
-        "final_from_commit",
-        "wer",
+    assert found.warnings == [
+        "compared with before.jsonl: connect can show no change: no pair has a value"
     ]
+    measured = [each.margin.metric for each in found.changes]
+    assert measured == ["wer", "final_from_commit"]
 
 
 def test_a_value_of_zero_has_no_ratio() -> None:
     early = run(way=lambda ms, number: ms - 600)
     found = compare(early, early, SPEED)
-    (why,) = found.failures["test_it.py::test_it"]
-    assert why == (
+    assert found.failures == [
+        "compared with before.jsonl: "
         "final_from_commit undecided: values of zero and less have no ratio; "
         "give its limit in ms"
-    )
+    ]
     assert outcome(early, early, "final_from_commit:5ms") is Outcome.SAME
 
 
@@ -314,7 +336,7 @@ def test_word_errors() -> None:
 def test_the_worst_pair_is_shown_word_by_word() -> None:
     now = wrong(0.25, seed=7)
     found = compare(wrong(0.0), now, parse("wer:1pp"))
-    (why,) = found.failures["test_it.py::test_it"]
+    (why,) = found.failures
     name = max(now, key=lambda each: each.errors.wrong).utterance
     assert f"\n{name} before\nref: {TEXT}\nhyp: {TEXT}\n{name} now\n" in why
     assert "S" in why.splitlines()[-1]
@@ -325,7 +347,7 @@ def test_what_was_heard_where_nothing_was_said_is_no_word_error() -> None:
         replace(each, reference="", text="hm", errors=Errors(unspoken=1))
         for each in run()
     ]
-    assert [c.margin.metric for c in compare(silent, silent).tests[0].changes] == [
+    assert [c.margin.metric for c in compare(silent, silent).changes] == [
         "final_from_commit"
     ]
 
@@ -375,12 +397,12 @@ def test_runs_under_other_conditions_are_not_compared(
     now: list[Row], said: str
 ) -> None:
     found = compare(run(), now, SPEED)
-    (test,) = found.tests
-    why = f"cannot be compared with the baseline: {said}"
-    assert (test.pairs, test.changes) == (0, ())
-    assert found.failures == {test.name: (why,)}
-    assert compare(run(), now).failures == {}
-    assert f"  {why}" in compare(run(), now).lines
+    why = f"no utterance could be paired: {said}"
+    assert (found.pairs, found.changes) == (0, ())
+    assert found.failures == [f"compared with before.jsonl: {why}"]
+    shown = compare(run(), now)
+    assert shown.failures == []
+    assert shown.lines[0].endswith(why)
 
 
 def test_the_model_and_the_labels_are_shown_and_not_compared() -> None:
@@ -395,44 +417,37 @@ def test_other_audio_is_another_utterance() -> None:
     now = [
         replace(each, audio="new") if n < 2 else each for n, each in enumerate(run())
     ]
-    (test,) = compare(run(), now, SPEED).tests
-    assert test.pairs == 22
-    assert test.alone_before == test.alone_now == ("clip-00", "clip-01")
-    assert test.lines[:2] == (
-        "22 pairs",
+    found = compare(run(), now, SPEED)
+    assert found.pairs == 22
+    assert found.alone_before == found.alone_now == ("clip-00", "clip-01")
+    assert found.lines[:2] == [
+        "compared with before.jsonl: model voxtral; gpu H100; 22 pairs",
         "only before: 2 (clip-00, clip-01); only now: 2 (clip-00, clip-01)",
-    )
-    assert test.failures == ()
+    ]
+    assert found.failures == []
 
 
 def test_utterances_of_one_run_alone_are_counted_and_named() -> None:
     found = compare(run()[:20], [*run()[:5], *run()[6:]], SPEED)
-    (test,) = found.tests
-    assert test.pairs == 19
-    assert test.lines[1] == (
+    assert found.pairs == 19
+    assert found.lines[1] == (
         "only before: 1 (clip-05); only now: 4 (clip-20, clip-21, clip-22 and 1 more)"
     )
 
 
 def test_a_test_of_which_nothing_can_be_paired_is_a_failure() -> None:
     found = compare(run()[:12], run()[12:], SPEED)
-    (why,) = found.failures["test_it.py::test_it"]
+    (why,) = found.failures
     assert why.startswith(
-        "cannot be compared with the baseline: only before: 12 (clip-00, "
+        "compared with before.jsonl: no utterance could be paired: "
+        "only before: 12 (clip-00, "
     )
 
 
-def test_tests_of_one_run_alone_are_counted_and_named() -> None:
-    before = [*run(), replace(run()[0], test="test_old")]
-    now = [*run(), replace(run()[0], test="test_new")]
-    found = compare(before, now, SPEED)
-    assert [test.name for test in found.tests] == ["test_it.py::test_it"]
-    assert (found.only_before, found.only_now) == (("test_old",), ("test_new",))
-    assert found.lines[-2:] == (
-        "tests that ran only before: 1 (test_old)",
-        "tests that ran only now: 1 (test_new)",
-    )
-    assert found.failures == {}
+def test_a_test_that_the_earlier_run_does_not_have_is_new() -> None:
+    found = compare([], run(), SPEED)
+    assert found.lines == ["compared with before.jsonl: this test is not in it"]
+    assert (found.failures, found.warnings) == ([], [])
 
 
 def test_a_test_may_have_its_clips_under_several_conditions() -> None:
@@ -440,8 +455,8 @@ def test_a_test_may_have_its_clips_under_several_conditions() -> None:
     found = compare([*run(), *crowd], [*crowd, *run()], SPEED)
     assert only(found, "final_from_commit").n == 48
     assert only(found, "final_from_commit").outcome is Outcome.SAME
-    (test,) = compare([*run(), *crowd], run(), SPEED).tests
-    assert (test.pairs, len(test.alone_before)) == (24, 24)
+    fewer = compare([*run(), *crowd], run(), SPEED)
+    assert (fewer.pairs, len(fewer.alone_before)) == (24, 24)
 
 
 def test_the_first_of_several_goes_with_the_first() -> None:
@@ -459,18 +474,18 @@ def test_the_line_holds_everything() -> None:
     change = only(found, "final_from_commit")
     assert change.line == (
         "final_from_commit worse: +25.0% > 5.0% (95% CI +25.0% to +25.0%; "
-        f"p={change.p:.2g} of 2 comparisons; n=24 pairs; 652 ms -> 815 ms); "
+        f"p={change.p:.2g} of 1 comparison; n=24 pairs; 652 ms -> 815 ms); "
         "worst clip-17: 932 ms -> 1165 ms"
     )
-    assert found.failures == {"test_it.py::test_it": (change.line,)}
-    assert change.line in "\n".join(found.lines)
+    assert found.failures == [f"compared with before.jsonl: {change.line}"]
+    assert change.line in found.lines
 
 
 def test_without_a_limit_nothing_fails() -> None:
     found = compare(run(), run(way=slower(1)))
     assert only(found, "final_from_commit").outcome is Outcome.WORSE
-    assert found.failures == {}
-    assert compare(run(), run(way=slower(1)), parse("wer:1pp")).failures == {}
+    assert found.failures == []
+    assert compare(run(), run(way=slower(1)), parse("wer:1pp")).failures == []
 
 
 def test_the_same_rows_give_the_same_comparison() -> None:
@@ -538,7 +553,7 @@ def test_what_was_written_is_read(take: Transcription, tmp_path: Path) -> None:
     assert (first.utterance, first.audio) == ("turn-right", CLIP.audio.digest)
     assert (first.conditions, first.synthetic) == (take.conditions, True)
     assert (second.lost, second.errors.deletions) == ("hung", 4)
-    assert compare(found, found).tests[0].pairs == 2
+    assert compare(found, found).pairs == 2
 
 
 def test_both_rates_are_written(take: Transcription) -> None:

@@ -67,7 +67,7 @@ def test_a_slower_server_fails_the_tests_concerned(
         [
             "_* test_it _*",
             "compared with before.jsonl: final_from_commit worse: +2?? ms > 100 ms "
-            "(95% CI *; p=0.0* of 1 comparisons; n=8 pairs; *); worst bit-?: *",
+            "(95% CI *; p=0.0* of 1 comparison; n=8 pairs; *); worst bit-?: *",
             "again: pytest *--realtime-compare=before.jsonl*",
             "test_it * FAIL",
         ]
@@ -91,13 +91,48 @@ def test_runs_that_differ_are_not_compared(project: Project, many: str) -> None:
     corpus = f"--realtime-corpus={many}"
     project.run(corpus, BEFORE)
     project.ini("realtime_chunk = 50ms")
-    said = "cannot be compared with the baseline: chunk 0.1 -> 0.05"
+    said = "no utterance could be paired: chunk 0.1 -> 0.05"
     shown = project.run(corpus, COMPARE)
     shown.assert_outcomes(passed=1)
     assert said in " ".join(" ".join(shown.outlines).split())
     gated = project.run(corpus, COMPARE, GATE)
     gated.assert_outcomes(failed=1)
     gated.stdout.fnmatch_lines(f"compared with before.jsonl: {said}")
+
+
+EACH = """
+def test_it(realtime, utterance):
+    realtime.transcribe(utterance)
+"""
+
+
+def test_tests_of_one_utterance_each_are_compared_as_one(
+    project: Project, servers: Servers, many: str
+) -> None:
+    project.write(EACH)
+    corpus = f"--realtime-corpus={many}"
+    project.run(corpus, BEFORE).assert_outcomes(passed=8)
+    result = project.run(corpus, COMPARE, GATE, target=servers().url)
+    result.assert_outcomes(passed=7, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "_* test_it[[]bit-7[]] _*",
+            "compared with before.jsonl: final_from_commit worse: +2?? ms > 100 ms "
+            "(95% CI *; p=0.0* of 1 comparison; n=8 pairs; *); worst bit-?: *",
+            "again: pytest *--realtime-compare=before.jsonl* test_it.py::test_it",
+        ]
+    )
+    # The last test fails by itself, and the others are compared all the same.
+    project.write(EACH + "    assert utterance.id != 'bit-7'\n")
+    project.run(corpus, COMPARE, GATE, target=servers().url).assert_outcomes(
+        passed=7, failed=1, errors=1
+    )
+    split = project.run(corpus, COMPARE, GATE, "-n2", apart=True)
+    split.stdout.fnmatch_lines(
+        "*a comparison over the fixture utterance needs all tests of a module in one "
+        "worker: run xdist with --dist loadfile"
+    )
+    assert split.ret == pytest.ExitCode.TESTS_FAILED
 
 
 def test_too_few_clips_are_told(project: Project, bits: str) -> None:
@@ -108,7 +143,7 @@ def test_too_few_clips_are_told(project: Project, bits: str) -> None:
     result.assert_outcomes(passed=1, warnings=1)
     result.stdout.fnmatch_lines(
         "*UndecidedWarning: compared with before.jsonl: final_from_commit can show no "
-        "change: it has 2 clips, and 1 comparisons need 6"
+        "change: it has 2 clips, and 1 comparison needs 6"
     )
 
 
