@@ -36,6 +36,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from pytest_realtime_asr.figures import several
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.metrics import Unit as Measure
 from pytest_realtime_asr.metrics.accuracy import (
@@ -193,8 +194,9 @@ class Change:
         if self.margin.metric == WER or self.clips >= least:
             return ""
         needs = "comparison needs" if self.family == 1 else "comparisons need"
+        clips = several(self.clips, "clip")
         return (
-            f"{self.name} can show no change: it has {self.clips} clips, and "
+            f"{self.name} can show no change: it has {clips}, and "
             f"{self.family} {needs} {least}"
         )
 
@@ -218,8 +220,8 @@ class Change:
         sign = ">" if self.effect > self.margin.size else "<="
         parts = [
             f"{LEVEL:.0%} CI {_shown(low, scale, '+')} to {_shown(high, scale, '+')}",
-            f"p={self.p:.2g} of {self.family} comparison{'s' * (self.family > 1)}",
-            f"n={self.n} pairs",
+            f"p={self.p:.2g} of {several(self.family, 'comparison')}",
+            f"n={several(self.n, 'pair')}",
             f"{self._value(self.before)} -> {self._value(self.now)}",
         ]
         if any(self.lost):
@@ -331,7 +333,7 @@ class Comparison:
         """All of it, to be read."""
         if not (self.pairs or self.alone_before):
             return self._named(["this test is not in it"])
-        first = "; ".join([*self.head, self.refusal or f"{self.pairs} pairs"])
+        first = "; ".join([*self.head, self.refusal or several(self.pairs, "pair")])
         found = self._named([first])
         if self.pairs and self.mismatches:
             found.append(f"rows not paired: {'; '.join(map(str, self.mismatches))}")

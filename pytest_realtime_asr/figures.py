@@ -26,3 +26,8 @@ def ms(value: float, *, more: int = 0) -> str:
 def share(rate: float, *, more: int = 0) -> str:
     """A share of 1, always with three digits behind its point."""
     return "inf" if math.isinf(rate) else f"{rate:.{3 + more}f}"
+
+
+def several(count: int, noun: str) -> str:
+    """A number of things by their name, of which one is not called several."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

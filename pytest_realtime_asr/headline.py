@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pytest_realtime_asr.budgets import Side, Stat
-from pytest_realtime_asr.figures import ms, plain, share
+from pytest_realtime_asr.figures import ms, plain, several, share
 from pytest_realtime_asr.metrics import CATALOGUE, Metric
 from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.accuracy import SYNTHETIC, lines
@@ -59,7 +59,7 @@ def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
         return f"{name} {limit.side.value} {show(limit.value)}{unit}: {finding.reason}"
     compared = _compared(finding.observed, limit.value, show, unit, limit.side)
     n = f"n={finding.n}" + (" in order" if finding.decided else "")
-    n += f" of {finding.clips} clips" if finding.clips else ""
+    n += f" of {several(finding.clips, 'clip')}" if finding.clips else ""
     n += f", {finding.again} run again" if finding.again else ""
     beyond = "over" if limit.side is Side.AT_MOST else "under"
     parts = [_counted([n, f"{finding.over} {beyond}"], finding.lost)]
@@ -114,7 +114,7 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
     compared = _compared(finding.observed, finding.limit, share)
     errors = finding.errors
     n = f"n={finding.n}"
-    n += f" of {finding.speakers} speakers" if finding.speakers else ""
+    n += f" of {several(finding.speakers, 'speaker')}" if finding.speakers else ""
     counts = [n, f"{errors.reference} {_UNITS[finding.name]}"]
     wrong = f"S={errors.substitutions} D={errors.deletions} I={errors.insertions}"
     if errors.unspoken:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import warnings
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -32,7 +33,12 @@ from pytest_realtime_asr.session import Live, Lost, Plan
 from pytest_realtime_asr.terms import Terms
 from pytest_realtime_asr.timeline import Timeline
 from pytest_realtime_asr.trace import Trace
-from pytest_realtime_asr.verdicts import MOST_SESSIONS, tolerance, unprovable
+from pytest_realtime_asr.verdicts import (
+    MOST_SESSIONS,
+    UndecidedWarning,
+    tolerance,
+    unprovable,
+)
 
 CROWD = 8  # sessions at a time, over which parity is looked for
 AGAIN = 10  # of so many sessions of a call, one that was disturbed is run again
@@ -386,7 +392,11 @@ class Realtime:
         if concurrency < 1:
             raise ValueError(f"concurrency is {concurrency}; it should be 1 or more")
         if until is None:
-            return self._hold(what, concurrency)
+            if isinstance(what, Utterance):
+                return self._hold([what], concurrency, alone=True)
+            clips = list(what)
+            self._doubt(len(clips))
+            return self._hold(clips, concurrency)
         if until != "decided":
             raise ValueError(f"until={until!r} is not known; there is 'decided'")
         if isinstance(what, Utterance):
@@ -396,12 +406,22 @@ class Realtime:
         clips = list(what)
         return self._decide(clips, concurrency, self._order(clips, most))
 
+    def _doubt(self, sessions: int) -> None:
+        """Warn, before the first session, of what so many can never prove.
+
+        Those of a test that has spoken before are not all, and it may speak again.
+        """
+        if self._ledger.takes:
+            return
+        for budget in self._terms.budgets:
+            if budget.over is None and (why := unprovable(budget, sessions)):
+                text = f"{why}; give more utterances, or until='decided'"
+                warnings.warn(UndecidedWarning(text), stacklevel=4)
+
     async def _hold(
-        self, what: Utterance | Iterable[Utterance], concurrency: int
+        self, utterances: Sequence[Utterance], concurrency: int, *, alone: bool = False
     ) -> list[Take]:
         await asyncio.to_thread(self._run.take_turn, self._ledger)
-        alone = isinstance(what, Utterance)
-        utterances = [what] if isinstance(what, Utterance) else list(what)
         free = asyncio.Semaphore(concurrency)
         takes: list[Take | None] = [None] * len(utterances)
         spares = _spares(len(utterances))

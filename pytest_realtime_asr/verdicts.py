@@ -63,7 +63,8 @@ class UndecidedWarning(UserWarning):
     """What could not be decided of a test, and did not fail it.
 
     It is a verdict that is ``INCONCLUSIVE`` or ``INVALID``, with
-    ``--realtime-undecided=warn``, or a comparison of too few clips.
+    ``--realtime-undecided=warn``, a comparison of too few clips, or a claim that so
+    few sessions can never prove, which is told before the first of them.
     """
 
 

@@ -763,7 +763,7 @@ def test_a_proof_for_this_corpus_needs_no_bound_for_others() -> None:
 def test_what_is_over_its_maximum_is_so_for_every_corpus() -> None:
     given = [Sample("a", 900, clip="c"), Sample("b", 1, clip="c")]
     line = headline(one(latency_budget(METRIC, max="800ms"), given))
-    assert "n=2 of 1 clips, 1 over; proven)" in line
+    assert "n=2 of 1 clip, 1 over; proven)" in line
 
 
 # What a verdict does

@@ -181,7 +181,7 @@ LAW: dict[str, set[str]] = {
         "wer",
     },
     "parity": {"corpus", "metrics.accuracy", "verdicts", "yardstick"},
-    "comparison": {"metrics", "metrics.accuracy", "stats"},
+    "comparison": {"figures", "metrics", "metrics.accuracy", "stats"},
     "limits": set(),
     "settings": {
         "budgets",
@@ -314,7 +314,7 @@ LAW: dict[str, set[str]] = {
     # top
     "report": set(),
     "report.catalogue": {"metrics"},
-    "report.transcript": {"trace"},
+    "report.transcript": {"figures", "trace"},
     "report.junit": {"ledger", "metrics", "rules", "verdicts"},
     "report.jsonl": {"audio", "comparison", "corpus", "ledger", "metrics.accuracy"},
     "report.terminal": {"ledger", "metrics.accuracy"},

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from pytest_realtime_asr.figures import several
 from pytest_realtime_asr.trace import Ping, Record, Sender, Trace
 
 WIDTH = 98  # columns; whoever prints the lines may indent them by two
@@ -142,7 +143,7 @@ def _gap(hidden: Sequence[_Row]) -> list[str]:
     if not hidden:
         return []
     told = [
-        f"{count} {name}{'s' * (count > 1)}"
+        several(count, name)
         for name, count in (
             ("frame", sum(row.frames for row in hidden)),
             ("ping", sum(not row.frames for row in hidden)),

@@ -58,17 +58,20 @@ def test_what_is_undecided(
     project.ini("realtime_confidence = 0.9")
     given = (f"--realtime-corpus={bits}", f"--realtime-undecided={policy}", SHOWN)
     result = project.run(*given, target=servers().url)
-    few = "*(90% CI *-inf by clip; n=4 of 1 clips, *; INCONCLUSIVE: 41 more sessions *"
+    few = "*(90% CI *-inf by clip; n=4 of 1 clip, *; INCONCLUSIVE: 41 more sessions *"
     unreal = "*; INVALID, the server is not blamed: a latency at pace 8 is not real *"
     if policy == "fail":
         result.assert_outcomes(failed=3)
         result.stdout.fnmatch_lines(["_* test_few _*", few, "_* test_unreal _*"])
         result.stdout.fnmatch_lines(["_* test_unreal _*", unreal])
     else:
-        result.assert_outcomes(failed=1, passed=2, warnings=2)
+        result.assert_outcomes(failed=1, passed=2, warnings=3)
         named = "*UndecidedWarning: "
         result.stdout.fnmatch_lines(
             [
+                f"{named}final_from_commit p95 can never be proven at 90 % with 4 "
+                "sessions: it needs 45, all within the limit; give more utterances, or "
+                "until='decided'",
                 f"{named}INCONCLUSIVE (not proven: n=4, needs 45): final_from_com*",
                 f"{named}INVALID (not proven: n=1): final_from_commit max*",
             ]
@@ -82,6 +85,40 @@ def test_what_is_undecided(
             "*FAIL (proven for this corpus: n=6): final_from_commit p50*",
         ]
     )
+
+
+def test_what_so_few_can_never_prove_is_told_before_a_session(
+    project: Project, bits: str
+) -> None:
+    """Where warnings are errors, none is held. One by one, nobody knows how many."""
+    project.write(
+        """
+import pytest
+
+BUDGET = pytest.mark.latency_budget("final_from_commit", p50="5s", confidence=0.9)
+
+pytestmark = pytest.mark.realtime(pace=1)
+
+@BUDGET
+def test_at_once(realtime, corpus):
+    realtime.transcribe(corpus)
+
+@BUDGET
+def test_one_by_one(realtime, corpus):
+    for _ in range(4):
+        realtime.transcribe(corpus["bit"])
+    realtime.transcribe(corpus)
+"""
+    )
+    given = (f"--realtime-corpus={bits}", "--realtime-report=out.jsonl")
+    result = project.run(*given, "-Werror")
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        "E *UndecidedWarning: final_from_commit p50 can never be proven at 90 % with 2 "
+        "sessions: it needs 4, all within the limit; give more utterances, or *"
+    )
+    tests = [row["test"].partition("::")[2] for row in project.rows()]
+    assert tests == ["test_one_by_one"] * 6
 
 
 # In order
