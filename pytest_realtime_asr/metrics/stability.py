@@ -27,7 +27,9 @@ def normalized_erasure(
     Zero: none
     Needs: a hypothesis with words
     Better: down
-    Source: normalized erasure (Arivazhagan et al. 2020): no alignment, no reference
+    Source: normalized erasure (Arivazhagan et al. 2020): no alignment, no reference.
+        It is the unstable partial word ratio as well, where that counts the words of a
+        partial that the next one does not begin with; other readings of it are in use
     """
     shown = list(_words(timeline))
     if not shown or not shown[-1]:
