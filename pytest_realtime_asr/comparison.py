@@ -48,7 +48,7 @@ from pytest_realtime_asr.metrics.accuracy import (
     pooled,
     words,
 )
-from pytest_realtime_asr.stats import holm, matched_pairs, paired, quantile
+from pytest_realtime_asr.stats import by_chance, holm, matched_pairs, paired, quantile
 
 LEVEL = 0.95  # of the intervals; p is small enough at 1 - LEVEL
 RESAMPLES = 2000  # at least, and so many for each comparison:
@@ -563,7 +563,7 @@ def _time(margin: Margin, pairs: Sequence[_Pair], resamples: int) -> Change:
             confidence=LEVEL,
             resamples=resamples,
         )
-        p = paired(_ranks(steps), blocks=clips, resamples=resamples).p
+        p = by_chance(_ranks(steps), blocks=clips, resamples=resamples)
         effect, low, high = (
             _whole(value, far, share=share)
             for value in (found.value, found.low, found.high)

@@ -252,13 +252,7 @@ def paired(
 
     The interval is a bootstrap that draws whole blocks, studentised for a mean. ``p``
     is not read from it, since few blocks make a bootstrap too sure of itself: it is
-    that of a test that turns the signs of whole blocks at random. Where two servers are
-    equal, which of them a value came from is chance, and this test is exact for any
-    number of blocks.
-
-    Formula: p = (1 + resamples at least as far from zero) / (1 + resamples)
-
-    Source: Fisher's randomisation test; the 1 as in Phipson and Smyth (2010).
+    that of `by_chance`.
     """
     index, size = _numbered(blocks, len(differences))
     values = _finite(differences)
@@ -274,6 +268,33 @@ def paired(
             blocks=index.tolist(),
         )
     value = float(np.median(values) if median else np.mean(values))
+    p = by_chance(
+        differences, median=median, blocks=blocks, seed=seed, resamples=resamples
+    )
+    return Difference(value, low, high, p, len(values), size)
+
+
+def by_chance(
+    differences: Sequence[float],
+    *,
+    median: bool = False,
+    blocks: Sequence[Hashable] | None = None,
+    seed: int = 0,
+    resamples: int = 2000,
+) -> float:
+    """The chance of a mean, or median, of differences so far from zero either way.
+
+    It is that of a test that turns the signs of whole blocks at random. Where two
+    servers are equal, which of them a value came from is chance, and this test is exact
+    for any number of blocks.
+
+    Formula: p = (1 + resamples at least as far from zero) / (1 + resamples)
+
+    Source: Fisher's randomisation test; the 1 as in Phipson and Smyth (2010).
+    """
+    index, size = _numbered(blocks, len(differences))
+    values = _finite(differences)
+    value = float(np.median(values) if median else np.mean(values))
     rng = np.random.default_rng(seed)
     # A sum in another order differs in its last digits, and is still as far from zero.
     far = abs(value) - 1e-9 * float(np.mean(np.abs(values)))
@@ -283,8 +304,7 @@ def paired(
         signs = rng.integers(2, size=(rows, size)) * 2.0 - 1
         found = np.median(signs[:, index] * values, axis=1) if median else signs @ sums
         farther += int(np.count_nonzero(np.abs(found) >= far))
-    p = (1 + farther) / (1 + resamples)
-    return Difference(value, low, high, p, len(values), size)
+    return (1 + farther) / (1 + resamples)
 
 
 def matched_pairs(
