@@ -182,7 +182,7 @@ def _refuse_unnamed(config: pytest.Config, settings: Settings) -> None:
         )
     else:
         return
-    from pytest_realtime_asr.finding import name_it
+    from pytest_realtime_asr.discovery import name_it
 
     raise pytest.UsageError(f"{why}, {name_it()}")
 
@@ -215,14 +215,14 @@ def _found(config: pytest.Config) -> Settings:
     from pytest_realtime_asr.transport import Unreachable
 
     try:
-        finding = _judging(config).run.find(settings.target)
+        found = _judging(config).run.find(settings.target)
     except LookupError as error:
         raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
     except (Unreachable, ValueError):
         return settings
-    found = replace(settings, dialect=finding.dialect)
-    _check_options(found)
-    return found
+    known = replace(settings, dialect=found.dialect)
+    _check_options(known)
+    return known
 
 
 def _conformance(config: pytest.Config) -> bool:
@@ -398,8 +398,8 @@ def pytest_configure_node(node: Any) -> None:
     }
     if target not in FAKES and target and _asks(config):
         _found(config)
-        found = _judging(config).run.findings
-        node.workerinput["realtime_findings"] = {
+        found = _judging(config).run.discovered
+        node.workerinput["realtime_discovered"] = {
             text: [each.dialect, each.reason, each.lost] for text, each in found.items()
         }
 
@@ -473,7 +473,7 @@ def _application(config: pytest.Config, application: Callable[..., Any]) -> str:
 
 def _judging(config: pytest.Config) -> Judging:
     if _JUDGING not in config.stash:
-        from pytest_realtime_asr.finding import Finding
+        from pytest_realtime_asr.discovery import Discovery
         from pytest_realtime_asr.judging import Judging
         from pytest_realtime_asr.report import jsonl
         from pytest_realtime_asr.run import Run
@@ -486,8 +486,8 @@ def _judging(config: pytest.Config) -> Judging:
             lambda: _corpus(settings.corpus),
             shared=Path(shared) if shared else None,
         )
-        for text, words in told.get("realtime_findings", {}).items():
-            run.findings[text] = Finding(*words)
+        for text, words in told.get("realtime_discovered", {}).items():
+            run.discovered[text] = Discovery(*words)
         calibrated = _calibrated(config)
         run.sinks.extend(
             jsonl.Appender(path, calibrated) for path in _reports(config, "jsonl")
@@ -673,7 +673,7 @@ def _known(config: pytest.Config, target: object, terms: Terms) -> Terms:
         return terms
     if isinstance(target, str) and target in FAKES:
         return replace(terms, dialect=FAKE_DIALECT)
-    from pytest_realtime_asr.finding import name_it
+    from pytest_realtime_asr.discovery import name_it
 
     raise pytest.UsageError(f"the fixture realtime_target gives it; {name_it()}")
 
@@ -805,7 +805,7 @@ def _refuse_unasked(item: pytest.Item) -> None:
         return
     if _settings(config).target or _terms(item).dialect != AUTO:
         return
-    from pytest_realtime_asr.finding import name_it
+    from pytest_realtime_asr.discovery import name_it
 
     where = fixtures[-1].func.__module__
     if (code := getattr(fixtures[-1].func, "__code__", None)) is not None:

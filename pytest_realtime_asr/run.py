@@ -21,8 +21,8 @@ from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.comparison import Conditions
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.discovery import Discovery, find, ways
 from pytest_realtime_asr.evidence import Part
-from pytest_realtime_asr.finding import Finding, find, ways
 from pytest_realtime_asr.known import softened
 from pytest_realtime_asr.ledger import Order, Purpose, Transcription
 from pytest_realtime_asr.loop import Loop
@@ -150,7 +150,7 @@ class Run:
     the run see, or ``None`` where there is but one process; then the sessions of the
     workers take turns, unless the settings let them overlap. ``sinks`` are told of each
     utterance with its test as soon as it ended; ``tell`` says to a person who waits
-    what goes on, and is told an empty text when it is over. ``findings`` are those of
+    what goes on, and is told an empty text when it is over. ``discovered`` are those of
     targets whose dialect was to be found.
     """
 
@@ -165,7 +165,7 @@ class Run:
         self.tell: Callable[[str], None] = _whisper
         self._loop: Loop | None = None
         self._ledger: Ledger | None = None
-        self.findings: dict[str, Finding] = {}
+        self.discovered: dict[str, Discovery] = {}
         self._hosts: dict[str, Host | Unreachable] = {}
         self._suspect: tuple[str, datetime] | None = None
         self._taking = threading.Lock()
@@ -205,18 +205,18 @@ class Run:
             raise known
         return known
 
-    def find(self, text: str) -> Finding:
+    def find(self, text: str) -> Discovery:
         """The dialect of a target by what it says first; asked once in a run.
 
         Raises `Unreachable`, which says what came first and what to do.
         """
         with self._alone():
-            found = self.findings.get(text) or self._recall_finding(text)
+            found = self.discovered.get(text) or self._recall_discovery(text)
             if found is None:
                 self.tell("asking the server which protocol it speaks")
                 found = self._ask_first(text)
                 self.tell("")
-            self.findings[text] = found
+            self.discovered[text] = found
             if self._shared is not None:
                 path = self._shared / _key(text, AUTO)
                 path.write_bytes(msgspec.json.encode(found))
@@ -231,8 +231,8 @@ class Run:
         """
         if name != AUTO:
             return dialects.load(name), ""
-        finding = self.find(text)
-        return dialects.load(finding.dialect), f"auto: {finding.reason}"
+        found = self.find(text)
+        return dialects.load(found.dialect), f"auto: {found.reason}"
 
     def ask(self, text: str, dialect: Dialect) -> tuple[str, str]:
         """URL and model of a target, for those who only want to know them.
@@ -395,22 +395,22 @@ class Run:
             self._loop.stop()
             self._loop = None
 
-    def _ask_first(self, text: str) -> Finding:
+    def _ask_first(self, text: str) -> Discovery:
         settings = self.settings
         asked = ways(lambda dialect: self._access(text, dialect, settings.model))
         try:
             probe.health(asked[0], wait=settings.wait, tell=self.tell)
         except Unreachable as error:
-            return Finding(lost=str(error))
+            return Discovery(lost=str(error))
         return self.loop.run(find(asked, self._secrets(asked[0])))
 
-    def _recall_finding(self, text: str) -> Finding | None:
+    def _recall_discovery(self, text: str) -> Discovery | None:
         if self._shared is None:
             return None
         path = self._shared / _key(text, AUTO)
         if not path.exists():
             return None
-        return msgspec.json.decode(path.read_bytes(), type=Finding)
+        return msgspec.json.decode(path.read_bytes(), type=Discovery)
 
     def _secrets(self, access: Access) -> tuple[str, ...]:
         return (*self.settings.secrets, *access.target.secrets)

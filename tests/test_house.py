@@ -217,7 +217,7 @@ LAW: dict[str, set[str]] = {
     # second floor
     "transport": {"target"},
     "probe": {"transport"},
-    "finding": {"dialects", "probe", "trace", "transport"},
+    "discovery": {"dialects", "probe", "trace", "transport"},
     "loop": {"trace"},
     "application": set(),
     "session": {
@@ -236,7 +236,7 @@ LAW: dict[str, set[str]] = {
         "corpus",
         "dialects",
         "evidence",
-        "finding",
+        "discovery",
         "known",
         "ledger",
         "loop",

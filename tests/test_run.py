@@ -21,8 +21,8 @@ from pytest_realtime_asr import corpus, probe
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.dialects.vllm.events import Error
+from pytest_realtime_asr.discovery import Discovery
 from pytest_realtime_asr.evidence import Evidence
-from pytest_realtime_asr.finding import Finding
 from pytest_realtime_asr.frozen import Suite
 from pytest_realtime_asr.known import Expected, Known
 from pytest_realtime_asr.ledger import Transcription
@@ -778,7 +778,7 @@ def test_the_dialect_is_found_once_by_all_workers(start: Start, tmp_path: Path) 
 def test_a_finding_that_was_told_is_not_asked_for(start: Start) -> None:
     with serving(answer=Site()) as url:
         run = start(options(dialect="auto"))
-        run.findings[url] = Finding("openai", "so it was told")
+        run.discovered[url] = Discovery("openai", "so it was told")
         plan = finding(run, url)
     assert (plan.dialect.name, plan.found) == ("openai", "auto: so it was told")
 

@@ -11,9 +11,9 @@ from servers import CREATED, VLLM, Talk, faking, plain, plan, quiet, serving
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from pytest_realtime_asr import dialects, finding, probe, target
+from pytest_realtime_asr import dialects, discovery, probe, target
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.finding import Finding, find, ways
+from pytest_realtime_asr.discovery import Discovery, find, ways
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.session import Live, Lost
 from pytest_realtime_asr.trace import Record, Sender
@@ -32,7 +32,7 @@ def asked(url: str) -> list[Access]:
     return ways(access)
 
 
-def found(url: str) -> Finding:
+def found(url: str) -> Discovery:
     return asyncio.run(find(asked(url), ["hush-hush", "the-token"]))
 
 
@@ -68,7 +68,7 @@ def test_every_dialect_is_found_by_one_session(
 ) -> None:
     monkeypatch.setattr(probe, "GREETING", 10.0)
     with faking(dialect=dialects.load(name), key="hush-hush") as (url, fake):
-        assert found(url) == Finding(name, f"it said {said} first")
+        assert found(url) == Discovery(name, f"it said {said} first")
         assert len(fake.traces()) == 1
 
 
@@ -110,7 +110,7 @@ def test_what_came_first_is_told_without_secrets(frame: str | bytes) -> None:
 
 def test_a_long_first_word_is_cut() -> None:
     with serving(saying("x" * 200)) as url:
-        assert f"'{'x' * finding.SHOWN}' first" in found(url).lost
+        assert f"'{'x' * discovery.SHOWN}' first" in found(url).lost
 
 
 def test_a_server_that_refuses_every_session() -> None:
@@ -177,6 +177,6 @@ def test_several_dialects_that_would_fit(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_greeting_is_known_by_its_dialect_alone() -> None:
-    record = finding._first(CREATED)
+    record = discovery._first(CREATED)
     assert VLLM.greets(record)
     assert dialects.greeted(record) == ("vllm",)

@@ -15,7 +15,7 @@ _KEYS = (401, 403)  # what a server answers to a key that it does not take
 SHOWN = 80  # characters of what a server said that are shown
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Discovery(msgspec.Struct, frozen=True):
     """The dialect of a server and the ``reason``, or why there is none.
 
     ``lost`` is empty where there is a ``dialect``.
@@ -35,7 +35,7 @@ def ways(access: Callable[[Dialect], Access]) -> list[Access]:
     return list(found.values())
 
 
-async def find(asked: Iterable[Access], secrets: Iterable[str]) -> Finding:
+async def find(asked: Iterable[Access], secrets: Iterable[str]) -> Discovery:
     """Open a session in each of these ways until the server says something known.
 
     Mostly the first is enough. A server that takes a session and is silent is not asked
@@ -68,12 +68,12 @@ async def find(asked: Iterable[Access], secrets: Iterable[str]) -> Finding:
         names = dialects.greeted(record)
         if len(names) == 1:
             said = dialects.load(names[0]).parse(record).move
-            return Finding(names[0], f"it said {said} first")
+            return Discovery(names[0], f"it said {said} first")
         meant = f"as {' and '.join(names)} do" if names else "as no dialect does"
         shown = clean(str(frame), hidden)[:SHOWN]
         came.append(f"{where}: it said {shown!r} first, {meant}")
     told = clean("; ".join(dict.fromkeys(came)), hidden)
-    return Finding(lost=f"{told}; {name_it()}" if stood else told)
+    return Discovery(lost=f"{told}; {name_it()}" if stood else told)
 
 
 def name_it() -> str:
