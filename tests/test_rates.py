@@ -61,7 +61,7 @@ def test_the_scripted_recogniser_hears_the_same(
 
 @pytest.mark.slow
 def test_pocketsphinx_hears_hardly_worse(tmp_path: Path) -> None:
-    english = load("bundled:english")
+    half = list(load("bundled:english"))[::2]
 
     async def rate_of(rate: int, channels: int) -> float:
         recogniser = await Pocketsphinx.start(limit=2)
@@ -75,7 +75,7 @@ def test_pocketsphinx_hears_hardly_worse(tmp_path: Path) -> None:
             return words(clip.text, " ".join(word.text for word in heard)).errors
 
         try:
-            errors = await asyncio.gather(*map(wrong, english))
+            errors = await asyncio.gather(*map(wrong, half))
         finally:
             await recogniser.close()
         found = error_rate(errors)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
+import msgspec
 import pytest
 
 from pytest_realtime_asr import dialects
+from pytest_realtime_asr.conformance import selftest
 from pytest_realtime_asr.conformance.proofs import QUICK, Proof, proofs
-from pytest_realtime_asr.conformance.results import Result, Status
+from pytest_realtime_asr.conformance.results import Result, Status, result
 from pytest_realtime_asr.conformance.selftest import Bench, Score, prove
 from pytest_realtime_asr.fake.faults import FAULTS
-from pytest_realtime_asr.rules import Level
+from pytest_realtime_asr.rules import Level, Requirement
 from pytest_realtime_asr.trace import Sender
 
 WHOLE = ("vllm", "openai")
@@ -94,7 +97,7 @@ def test_so_it_is_where_a_shape_or_a_profile_is_otherwise(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "seed"), [("vllm", 0), ("vllm", 1), ("openai", 0)])
+@pytest.mark.parametrize(("name", "seed"), [("vllm", 0), ("openai", 1)])
 def test_no_requirement_trips_on_what_a_sound_server_may_do(
     name: str, seed: int
 ) -> None:
@@ -103,6 +106,26 @@ def test_no_requirement_trips_on_what_a_sound_server_may_do(
     # That it may do otherwise is told, and blames it not.
     blamed = [each for each in found.values() if each.level is not Level.INFO]
     assert [each.told for each in blamed if each.seen] == []
+
+
+@pytest.mark.slow
+def test_what_is_undecided_is_held_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is at most three times, each time alone."""
+    judged: list[str] = []
+
+    def undecided(requirement: Requirement, *given: Any, **named: Any) -> Result:
+        found = result(requirement, *given, **named)
+        judged.append(requirement.id)
+        late = requirement.id == "order" and judged.count("order") < 3
+        return (
+            msgspec.structs.replace(found, status=Status.UNDECIDED) if late else found
+        )
+
+    monkeypatch.setattr(selftest, "result", undecided)
+    with Bench("vllm") as bench:
+        found = bench.hold(["first-event", "order"], Proof(()))()
+    assert {each.status for each in found.values()} == {Status.SATISFIED}
+    assert sorted(judged) == ["first-event", "order", "order", "order"]
 
 
 @pytest.mark.slow
