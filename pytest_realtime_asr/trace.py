@@ -83,6 +83,12 @@ class Record:
     span: Span | None = None
     raw: bool = False
 
+    @property
+    def times(self) -> tuple[int, int]:
+        """``due`` and ``woke``; a frame that we only received has them where it came."""
+        due = self.at if self.due is None else self.due
+        return due, self.at if self.woke is None else self.woke
+
 
 @dataclass(frozen=True, slots=True)
 class End:

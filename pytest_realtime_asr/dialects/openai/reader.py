@@ -175,7 +175,7 @@ class Reader:
         self._handed += self._ms(samples)
         self._audio = True
         self._samples += samples
-        due, woke = _times(record)
+        due, woke = record.times
         yield Heard(self._number, self._samples, due, woke, record.at, 2 * samples)
 
     def _count(self, audio: str) -> int:
@@ -194,7 +194,7 @@ class Reader:
 
     def _committing(self, record: Record, name: str | None) -> Iterator[Event]:
         self._waiting.append((self._number, name))
-        due, woke = _times(record)
+        due, woke = record.times
         yield Committing(self._number, due, woke, record.at)
         yield from self._begin_next()
 
@@ -430,13 +430,6 @@ def _of_update(problem: Problem) -> bool:
 
 def _refusal(at: int, problem: Problem, item: int | None) -> Refusal:
     return Refusal(at, problem.code or "", problem.message or "", item)
-
-
-def _times(record: Record) -> tuple[int, int]:
-    """Due and woke; a frame that was only received has them where it arrived."""
-    due = record.at if record.due is None else record.due
-    woke = record.at if record.woke is None else record.woke
-    return due, woke
 
 
 def _usage(counted: Counted | None) -> Usage | None:

@@ -50,7 +50,7 @@ class Reader:
             case CommitEvent(final=True):
                 if not self._begun:
                     return ()  # it ends no utterance
-                due, woke = _times(record)
+                due, woke = record.times
                 commit = Commit(self._asked, due, woke, record.at)
                 self._asked += 1
                 self._samples = 0
@@ -90,15 +90,8 @@ class Reader:
             filler = message.audio[-2:].count("=")
             samples = (len(message.audio) * 3 // 4 - filler) // 2
         self._samples += samples
-        due, woke = _times(record)
+        due, woke = record.times
         return Heard(self._asked, self._samples, due, woke, record.at, 2 * samples)
-
-
-def _times(record: Record) -> tuple[int, int]:
-    """Due and woke; a frame that was only received has them where it arrived."""
-    due = record.at if record.due is None else record.due
-    woke = record.at if record.woke is None else record.woke
-    return due, woke
 
 
 def _usage(tokens: Tokens | None) -> Usage | None:
