@@ -85,7 +85,7 @@ class Record:
 
     @property
     def times(self) -> tuple[int, int]:
-        """``due`` and ``woke``; a frame that we only received has them where it came."""
+        """``due`` and ``woke``; one that we only received has them where it came."""
         due = self.at if self.due is None else self.due
         return due, self.at if self.woke is None else self.woke
 
