@@ -66,6 +66,7 @@ def edits(said: list[str], heard: list[str]) -> int:
     return row[-1]
 
 
+@pytest.mark.slow
 def test_ten_thousand_pairs_have_the_rate_of_jiwer() -> None:
     random = Random(20260101)
     pairs = [random_pair(random) for _ in range(10_000)]

@@ -169,6 +169,7 @@ PAUSED = Utterance(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [("openai", {}), ("openai", {"format": "pcmu"}), ("openai-beta:speaches", {})],

@@ -85,6 +85,7 @@ def test_the_error_is_what_was_seen_less_what_should_have_been() -> None:
     assert "endpoint_delay" not in found  # nobody detected a turn
 
 
+@pytest.mark.slow
 def test_this_machine_is_calibrated(loop: Loop) -> None:
     found = calibrate(loop, VLLM, sessions=4)
     assert loads(found.dumps()) == found

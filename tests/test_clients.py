@@ -201,6 +201,7 @@ async def test_what_a_client_does_wrong_is_found(
     assert broken(server) == {rule}
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_the_client_of_the_beta() -> None:
     settings: Any = {

@@ -286,6 +286,7 @@ def test_neither_reading_nor_judging_raises(
             requirement.judge(Evidence(parts))
 
 
+@pytest.mark.slow
 @given(st.lists(texts | st.binary(), max_size=9))
 def test_the_server_answers_whatever_it_hears(frames: list[str | bytes]) -> None:
     server = VLLM.server(["m"])

@@ -38,6 +38,7 @@ def test_the_page_of_the_requirements_is_current() -> None:
     assert (DOCS / "conformance.md").read_text() == "\n".join(sections)
 
 
+@pytest.mark.slow
 def test_the_tool_that_makes_it_says_so() -> None:
     command = [sys.executable, str(ROOT / "tools/make_docs.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

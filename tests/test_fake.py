@@ -298,6 +298,7 @@ def test_traces_have_no_key(loop: Loop) -> None:
 # Many at once
 
 
+@pytest.mark.slow
 def test_sessions_do_not_mix(loop: Loop, fake: FakeServer) -> None:
     clips = list(corpus.load("bundled:english"))[:8]
     random.Random(3).shuffle(clips)
@@ -456,6 +457,7 @@ def test_process(loop: Loop) -> None:
         fake.traces()
 
 
+@pytest.mark.slow
 def test_process_with_a_version_and_variety(loop: Loop) -> None:
     given = ["--server-version", "9.9", "--variety", "1", "--final-delay", "0s"]
     with FakeServer([*ENGLISH, *given]) as fake:
@@ -481,6 +483,7 @@ def test_process_that_does_not_start() -> None:
         FakeServer(["--corpus", "no-such.jsonl"])
 
 
+@pytest.mark.slow
 def test_process_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "STOPPING", 0.2)
     fake = FakeServer(ENGLISH)
@@ -490,6 +493,7 @@ def test_process_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
         os.kill(fake.pid, 0)
 
 
+@pytest.mark.slow
 def test_lifeline_ends_it_with_its_parent() -> None:
     parent = (
         "from pytest_realtime_asr.fake.process import FakeServer\n"
@@ -552,6 +556,7 @@ def test_command(number: signal.Signals) -> None:
         assert process.stderr.read() == ""
 
 
+@pytest.mark.slow
 def test_command_with_tls_and_key(
     loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,6 +154,7 @@ def pinged(loop: Loop, url: str, *, pace: float = 1.0) -> Take:
     return loop.run(hold(Live(loop, plan(url, pace=pace), pings=True), CLIP))
 
 
+@pytest.mark.slow
 def test_the_way_to_the_server_is_read_back(loop: Loop) -> None:
     with faking() as (url, _), relay(url, AWAY) as far:
         near, away = pinged(loop, url, pace=8), pinged(loop, far)
@@ -174,6 +175,7 @@ def test_nobody_is_pinged_who_should_not_be(loop: Loop) -> None:
     assert take.live.trace.pings == ()
 
 
+@pytest.mark.slow
 def test_a_server_that_answers_no_pings_is_not_harmed(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,6 +310,7 @@ def test_a_loop_that_stays_blocked_is_invalid_and_says_why(room: Judging) -> Non
     assert "loop lag p99" in line
 
 
+@pytest.mark.slow
 def test_a_tenth_of_a_call_is_run_again_at_most(room: Judging) -> None:
     takes: list[Purpose] = []
     room.run.sinks.append(lambda test, take: takes.append(take.purpose))
@@ -319,6 +322,7 @@ def test_a_tenth_of_a_call_is_run_again_at_most(room: Judging) -> None:
     assert ", 1 run again" in found.lines[0]
 
 
+@pytest.mark.slow
 def test_where_nothing_is_gained_no_session_is_run_again(room: Judging) -> None:
     with blocking(room, 1) as url:
         found = judged(room, url)
@@ -370,6 +374,7 @@ def blamed(room: Judging, url: str, repeats: int) -> list[Report]:
         ]
 
 
+@pytest.mark.slow
 def test_no_burner_makes_a_sound_server_fail(room: Judging, sound: str) -> None:
     for found in blamed(room, sound, 1):
         assert found.verdict in (PASS, INVALID), found.lines
@@ -381,6 +386,7 @@ def test_no_burner_ever_makes_a_sound_server_fail(room: Judging, sound: str) -> 
         assert found.verdict in (PASS, INVALID), found.lines
 
 
+@pytest.mark.slow
 def test_who_stops_reading_fails_and_is_never_excused(room: Judging) -> None:
     arguments = ["--corpus", "bundled:english", "--fault", "deaf"]
     with FakeServer(arguments) as fake, burning():

@@ -694,6 +694,7 @@ def mishear(clip: Utterance, changes: list[tuple[int, str]]) -> str:
     return " ".join(filter(None, said))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(st.tuples(*[st.lists(misheard, min_size=1, max_size=3)] * 2), st.data())
 def test_who_says_what_he_says_alone_is_never_blamed(
@@ -722,6 +723,7 @@ def test_who_says_what_he_says_alone_is_never_blamed(
     assert judges.joined("it")(held(*yardstick, whole)) == GOOD
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(st.lists(misheard, min_size=1, max_size=3))
 def test_who_takes_one_clip_for_another_is_always_blamed(

@@ -73,6 +73,7 @@ def with_recogniser(
     return asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_words_are_equal_whatever_the_chunks_and_whatever_came_before() -> None:
     async def test(recogniser: Pocketsphinx) -> None:
         audio = pcm("light-off")
@@ -110,6 +111,7 @@ def test_words_come_while_the_audio_comes_and_end_where_they_are_spoken() -> Non
     with_recogniser(test)
 
 
+@pytest.mark.slow
 def test_utterances_at_once_do_not_mix() -> None:
     async def test(recogniser: Pocketsphinx) -> None:
         ids = ("turn-left", "digits-seven", "go-forward")
@@ -126,6 +128,7 @@ def test_utterances_at_once_do_not_mix() -> None:
     with_recogniser(test)
 
 
+@pytest.mark.slow
 def test_the_loop_runs_on_while_a_worker_decodes() -> None:
     async def test(recogniser: Pocketsphinx) -> None:
         listener = await recogniser.listen()
@@ -158,6 +161,7 @@ def test_silence_has_no_words_and_a_snatch_of_speech_does_no_harm() -> None:
     with_recogniser(test)
 
 
+@pytest.mark.slow
 def test_closing_in_the_middle_frees_the_worker() -> None:
     async def test(recogniser: Pocketsphinx) -> None:
         pids = recogniser.pids
@@ -197,6 +201,7 @@ def test_more_utterances_than_the_limit_wait_for_one_to_end() -> None:
     with_recogniser(test, limit=1)
 
 
+@pytest.mark.slow
 def test_only_warm_workers_are_kept() -> None:
     async def test() -> None:
         recogniser = await Pocketsphinx.start(warm=1)
@@ -208,6 +213,7 @@ def test_only_warm_workers_are_kept() -> None:
     asyncio.run(test())
 
 
+@pytest.mark.slow
 def test_a_dead_worker_is_an_error_of_its_utterance_alone() -> None:
     async def test(recogniser: Pocketsphinx) -> None:
         listener = await recogniser.listen()

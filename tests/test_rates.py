@@ -40,6 +40,7 @@ def copy(clip: Utterance, rate: int, channels: int, folder: Path) -> Utterance:
     return Utterance(path.stem, clip.text, path, language=clip.language)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 2])
 def test_the_scripted_recogniser_hears_the_same(
     url: str, tmp_path: Path, channels: int

@@ -69,6 +69,7 @@ def test_the_examples_of_verdicts_pass_as_well(project: pytest.Pytester) -> None
     done.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_an_application_of_the_project_is_judged(project: pytest.Pytester) -> None:
     project.makeconftest(example("my_server.app"))
     project.mkpydir("my_server").joinpath("app.py").write_text(

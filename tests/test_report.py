@@ -213,6 +213,7 @@ def test_threads_do_not_mix(good: Transcription, tmp_path: Path) -> None:
     assert {row["reason"] for row in rows} == {take.reason for take in long}
 
 
+@pytest.mark.slow
 def test_processes_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     jsonl.create(path)

@@ -105,6 +105,7 @@ def hold(
 ENDS = (Ending.CLOSED_BY_US, Ending.DEADLINE, Ending.CLOSED_BY_PEER)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("waits", [True, False])
 def test_a_sound_server_is_never_blamed_however_the_frames_cross(waits: bool) -> None:
     binding = [each for each in PASSIVE if each.blames is SERVER]

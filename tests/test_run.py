@@ -355,6 +355,7 @@ def test_warm_up_ends_in_agreement(start: Start) -> None:
     assert cold >= 700  # the first is the cold one
 
 
+@pytest.mark.slow
 def test_warm_up_gives_up_on_agreement(start: Start) -> None:
     sessions, _, note = warmed(start, Talk(0.6, 0.0, 0.6, 0.0, 0.6), warmup="auto")
     assert sessions == WARMUPS

@@ -452,6 +452,7 @@ def test_blocked_loop_of_the_test(loop: Loop) -> None:
     assert (heard[-1].woke - heard[-1].due) / MS <= SLACK + late
 
 
+@pytest.mark.slow
 def test_burning_thread(loop: Loop) -> None:
     over = threading.Event()
 
@@ -631,6 +632,7 @@ def test_server_dies(loop: Loop) -> None:
     assert len(audio_of(live.trace)) >= 5
 
 
+@pytest.mark.slow
 def test_server_is_killed(loop: Loop) -> None:
     with FakeServer(["--corpus", "bundled:english"]) as fake:
         held = plan(fake.url, model="scripted", pace=1.0)
@@ -648,6 +650,7 @@ def test_server_is_killed(loop: Loop) -> None:
     assert caught.value.how == "broke"
 
 
+@pytest.mark.slow
 def test_server_that_takes_no_audio(loop: Loop) -> None:
     minutes = Audio(bytes(2 * 16000 * 600), 16000)
     limits = Limits(connect=5, ready=5, silence=5, beyond=0.5)
@@ -1139,6 +1142,7 @@ def test_a_refused_utterance_is_told_once(loop: Loop) -> None:
     assert live.trace.end.how is Ending.CLOSED_BY_US
 
 
+@pytest.mark.slow
 def test_a_server_that_reads_too_slowly_is_told_of_each_step(loop: Loop) -> None:
     minutes = Audio(bytes(2 * 16000 * 600), 16000)
     limits = Limits(connect=5, ready=5, silence=5, beyond=0.5)
@@ -1556,6 +1560,7 @@ def test_audio_is_decoded_off_the_loop(loop: Loop, sound: str) -> None:
     assert "realtime-asr" not in threads
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_a_server_that_does_not_read(loop: Loop) -> None:
     """Neither a frame that is sent, nor the close of the session, waits for ever."""
 

@@ -95,6 +95,7 @@ def test_it_passes_in_several_workers(project: Project) -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_is_collected(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.ini("testpaths = own")
     (project.path / "own").mkdir()
@@ -281,6 +282,7 @@ def known(path: Path, *ids: str, **fields: str) -> None:
     path.write_text("".join(f'[[known]]\nid = "{id}"\n{lines}\n' for id in ids))
 
 
+@pytest.mark.slow
 def test_a_known_failure_is_expected(project: Project, faulty: Faking) -> None:
     """And a run in which nothing else failed is green."""
     url = faulty(*BROKEN)

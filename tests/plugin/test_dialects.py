@@ -214,6 +214,7 @@ def realtime_target():
     project.run(AUTO, target=None).assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_an_own_server_of_a_fixture_speaks_its_default(project: Project) -> None:
     (project.path / "conftest.py").write_text(
         """
@@ -259,6 +260,7 @@ def test_a_server_of_another_dialect(project: Project, warmup: int) -> None:
 # Profiles
 
 
+@pytest.mark.slow
 def test_a_profile_in_the_ini_file(project: Project) -> None:
     project.write(
         """
@@ -310,6 +312,7 @@ def test_wrong_profiles(project: Project, words: str, dialect: str, said: str) -
     result.stderr.fnmatch_lines([f"ERROR: --realtime-profile: {said}"])
 
 
+@pytest.mark.slow
 def test_the_key_goes_as_the_profile_wants_it(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -426,6 +429,7 @@ def passes(project: Project, corpora: Iterable[str], turns: bool, *words: str) -
     project.run(*given, *words, target=None).assert_outcomes(passed=4 + turns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "turns"), KINDS)
 def test_the_same_tests_pass_in_every_dialect(
     project: Project, clips: str, bits: str, name: str, turns: bool
@@ -671,6 +675,7 @@ def parrot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("parrot")
 def test_a_dialect_of_somebody_else(project: Project, clips: str, bits: str) -> None:
     project.write(HEARD)
@@ -681,6 +686,7 @@ def test_a_dialect_of_somebody_else(project: Project, clips: str, bits: str) -> 
     assert project.properties()["test_one"]["realtime.dialect"] == "parrot"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("parrot")
 def test_a_broken_server_of_that_dialect(project: Project, clips: str) -> None:
     project.write(SPEAK)

@@ -199,6 +199,7 @@ def all_gone(group: int) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_cleanly(project: Project) -> None:
     process = start(project, "--realtime-report=out.jsonl")
     process.send_signal(signal.SIGINT)

@@ -138,11 +138,12 @@ def test_it(realtime, corpus):
     realtime.transcribe([corpus["bit"]] * 4, concurrency=4)
 """
     )
-    result = project.run(f"--realtime-corpus={bits}", target=servers().url)
-    result.assert_outcomes(failed=1)
+    given = (f"--realtime-corpus={bits}", "-Walways")  # so few could never prove it
+    result = project.run(*given, target=servers().url)
+    result.assert_outcomes(failed=1, warnings=1)
     text = result.stdout.str().partition("= realtime speech")[0]
-    assert re.search(r"p95 = \d+ ms > 50 ms \(95% CI .*; n=4.*, 4 over; \S*", text)
-    assert "INCONCLUSIVE" in text or "proven" in text
+    said = r"p95 = \d+ ms > 50 ms \(95% CI .*; n=4.*, 4 over; proven for this corpus"
+    assert len(re.findall(said, text)) == 2
     paths = set(re.findall("trace: (.*)$", text, re.M))
     assert len(paths) == 3
     sessions = {trace.read(project.path / path).started for path in paths}
@@ -211,6 +212,7 @@ def test_it(realtime, utterance):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "workers",
     [(), pytest.param(("-n2", "--dist=loadfile"), marks=pytest.mark.slow)],

@@ -133,6 +133,7 @@ def test_header(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     result.stdout.no_fnmatch_line("*hunter2*")
 
 
+@pytest.mark.slow
 def test_a_server_of_our_own_is_warm_at_once(project: Project) -> None:
     project.write(
         """

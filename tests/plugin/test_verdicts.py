@@ -133,6 +133,7 @@ def test_it(realtime, corpus):
 """
 
 
+@pytest.mark.slow
 def test_sessions_go_on_until_it_is_decided(
     project: Project, servers: Servers, bits: str
 ) -> None:
@@ -233,6 +234,7 @@ def test_it(realtime, corpus):
 """
 
 
+@pytest.mark.slow
 def test_limits_differ_by_machine(
     project: Project, servers: Servers, clips: str
 ) -> None:
@@ -398,6 +400,7 @@ def shouting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shouting")
 def test_a_normaliser_of_somebody_else(project: Project) -> None:
     project.write(
