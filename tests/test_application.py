@@ -307,6 +307,7 @@ def parent(rest: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rest",
     [

@@ -211,6 +211,7 @@ def test_of_many_tests_none_fails_by_chance() -> None:
         assert change.p == pytest.approx(min(1, 20 * alone.p), rel=0.1)
 
 
+@pytest.mark.slow
 def test_one_slow_test_of_many_is_found() -> None:
     for test in range(60):
         late = slower(0.2 if test == 7 else 0.0)

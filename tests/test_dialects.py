@@ -264,6 +264,7 @@ def test_a_binary_frame_is_always_malformed(data: bytes, sender: Sender) -> None
 frames = st.tuples(texts | st.binary(), st.sampled_from(Sender), st.booleans())
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(frames, max_size=9), st.sampled_from(Ending))
 def test_neither_reading_nor_judging_raises(

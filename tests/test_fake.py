@@ -334,11 +334,13 @@ def broken(loop: Loop, *frames: dict[str, object] | str | bytes) -> set[str]:
         return {violation.requirement.id for violation in fake.violations()}
 
 
+@pytest.mark.slow
 def test_commit_before_update_is_the_clients_fault(loop: Loop) -> None:
     found = broken(loop, {"type": "input_audio_buffer.commit"})
     assert found == {"client-order"}
 
 
+@pytest.mark.slow
 def test_unknown_and_malformed_are_the_clients_fault(loop: Loop) -> None:
     found = broken(loop, {"type": "novelty"}, "no JSON", b"binary")
     assert found == {"client-known-events", "client-well-formed"}
@@ -471,6 +473,7 @@ def test_process_with_a_version_and_variety(loop: Loop) -> None:
         assert get(f"{fake.url}/version")[0] == 404
 
 
+@pytest.mark.slow
 def test_process_is_killed() -> None:
     with FakeServer(ENGLISH) as fake:
         fake.kill()
@@ -478,6 +481,7 @@ def test_process_is_killed() -> None:
             os.kill(fake.pid, 0)
 
 
+@pytest.mark.slow
 def test_process_that_does_not_start() -> None:
     with pytest.raises(FakeError, match=r"did not start:\nerror: .*no-such\.jsonl"):
         FakeServer(["--corpus", "no-such.jsonl"])
@@ -542,6 +546,7 @@ def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_command(number: signal.Signals) -> None:
     with command("--port", "0", *ENGLISH) as process:

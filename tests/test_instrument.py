@@ -298,6 +298,7 @@ def test_a_disturbed_session_is_run_again_and_counted(room: Judging) -> None:
     assert "n=1, 1 run again, 0 over" in found.lines[0]
 
 
+@pytest.mark.slow
 def test_a_loop_that_stays_blocked_is_invalid_and_says_why(room: Judging) -> None:
     with blocking(room, 9) as url:
         found = judged(room, url, p50("300ms"))

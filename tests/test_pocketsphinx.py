@@ -88,6 +88,7 @@ def test_words_are_equal_whatever_the_chunks_and_whatever_came_before() -> None:
     with_recogniser(test)
 
 
+@pytest.mark.slow
 def test_words_come_while_the_audio_comes_and_end_where_they_are_spoken() -> None:
     async def test(recogniser: Pocketsphinx) -> None:
         line = LINES["prose-company"]
@@ -144,6 +145,7 @@ def test_the_loop_runs_on_while_a_worker_decodes() -> None:
     with_recogniser(test)
 
 
+@pytest.mark.slow
 def test_silence_has_no_words_and_a_snatch_of_speech_does_no_harm() -> None:
     async def test(recogniser: Recogniser) -> None:
         assert recogniser.rate == 16_000
@@ -268,6 +270,7 @@ asyncio.run(main())
     assert (done.returncode, done.stdout, done.stderr) == (3, "heard\n", "")
 
 
+@pytest.mark.slow
 def test_a_worker_answers_in_turns() -> None:
     def written(message: object) -> bytes:
         body = msgspec.msgpack.encode(message)

@@ -348,6 +348,7 @@ def test_number_of_warm_ups(start: Start) -> None:
     assert note == ""
 
 
+@pytest.mark.slow
 def test_warm_up_ends_in_agreement(start: Start) -> None:
     sessions, cold, _ = warmed(start, Talk(0.7, 0.3), warmup="auto")
     assert 3 <= sessions <= WARMUPS

@@ -111,10 +111,10 @@ CHUNKS = (320, 1009, 1600, 16000)
     [
         (8000, -20.0, 0.137, 1009),
         (16000, 0.0, 0.0, 320),
-        (24000, -20.0, 1.0, 16000),
-        (44100, 0.0, 0.137, 1600),
-        (48000, -30.0, 0.0, 1009),
-        (16000, 6.0, 0.005, 1600),
+        pytest.param(24000, -20.0, 1.0, 16000, marks=pytest.mark.slow),
+        pytest.param(44100, 0.0, 0.137, 1600, marks=pytest.mark.slow),
+        pytest.param(48000, -30.0, 0.0, 1009, marks=pytest.mark.slow),
+        pytest.param(16000, 6.0, 0.005, 1600, marks=pytest.mark.slow),
     ],
 )
 def test_every_clip_gives_its_words(

@@ -60,11 +60,17 @@ async def _left() -> set[str]:
 
 @pytest.fixture
 def loop() -> Iterator[Loop]:
-    """A loop on which nothing may be left, no task and no socket."""
+    """A loop on which no task may be left."""
     loop = Loop()
     yield loop
     assert loop.run(_left()) == set()
     loop.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_unclosed() -> Iterator[None]:
+    """A socket that was left open warns as it is collected, and warnings are errors."""
+    yield
     gc.collect()
 
 
@@ -623,6 +629,7 @@ def test_babble_is_not_lost_but_judged(loop: Loop) -> None:
     assert {v.requirement.id for v in take.violations} == {"well-formed"}
 
 
+@pytest.mark.slow
 def test_server_dies(loop: Loop) -> None:
     with FakeServer(["--fault", "die", "--corpus", "bundled:english"]) as fake:
         error, live = lost(loop, plan(fake.url, model="scripted"))

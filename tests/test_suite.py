@@ -248,6 +248,7 @@ def test_a_server_that_limits_us_is_asked_again_and_then_left_alone(
     assert asked == 3
 
 
+@pytest.mark.slow
 def test_a_server_that_limits_us_once_is_judged(loop: Loop) -> None:
     with faking("limits") as (url, _):
         (found,) = held(loop, url, "stray-final").values()

@@ -755,6 +755,7 @@ def test_a_fault_is_no_end_of_the_connection(monkeypatch: pytest.MonkeyPatch) ->
         asyncio.run(talk())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("secure", [False, True])
 def test_who_is_deaf_lets_frames_pile_up_at_the_peer(
     secure: bool, authority: trustme.CA, server_side: ssl.SSLContext

@@ -250,6 +250,7 @@ def test_ids_that_are_not_of_the_server_are_kept() -> None:
         assert form(ID) != ID
 
 
+@pytest.mark.slow
 def test_a_word_may_be_another_but_never_twice_in_the_same_place() -> None:
     world = World(VLLM, ["m"])
     words = ["alpha", "bravo", "charlie", "delta", "echo"] * 4

@@ -92,6 +92,7 @@ def test_the_dialect_is_found_once_and_told(project: Project) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_suite_of_the_dialect_is_found(project: Project, faulty: Faking) -> None:
     report = "--realtime-report=conformance:out.json"
     asked = ("--realtime-conformance", "-k", "first-event", report)

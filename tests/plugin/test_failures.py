@@ -130,6 +130,7 @@ def test_over(realtime, corpus):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)]
 )
@@ -220,6 +221,7 @@ def test_what_was_finished_outlives_a_kill(project: Project) -> None:
     assert all_gone(process.pid)
 
 
+@pytest.mark.slow
 def test_a_timeout_of_one_test(project: Project) -> None:
     project.write(LONG.replace("def test_long", f"{TIMEOUT}\ndef test_long"))
     result = project.run("--timeout-method=signal")

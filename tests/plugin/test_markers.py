@@ -260,6 +260,7 @@ LASTS = {
 }
 
 
+@pytest.mark.slow
 def test_a_pool_is_judged_whatever_becomes_of_its_last_test(
     project: Project, bits: str
 ) -> None:

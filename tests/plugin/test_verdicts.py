@@ -50,6 +50,7 @@ def test_slow(realtime, corpus):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["fail", "warn"])
 def test_what_is_undecided(
     project: Project, servers: Servers, bits: str, policy: str
@@ -195,6 +196,7 @@ def test_what_cannot_be_decided_is_told_before_a_session(
     assert project.rows() == []
 
 
+@pytest.mark.slow
 def test_the_awaited_one_decides_as_well(project: Project, bits: str) -> None:
     project.write(
         """
@@ -349,6 +351,7 @@ def test_it(realtime, corpus):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "over"),
     [("", "crowd"), ("crowd-loses", "crowd"), ("", "chunk"), ("", "pace")],
