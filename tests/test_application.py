@@ -244,6 +244,7 @@ def test_nothing_of_the_parent_is_used(capfd: pytest.CaptureFixture[str]) -> Non
     assert told == []
 
 
+@pytest.mark.slow
 def test_loops_of_the_parent_go_on() -> None:
     """From a coroutine, from a thread, and beside a loop that is at work."""
     loop = Loop()

@@ -268,6 +268,7 @@ def test_each_commit_gets_the_text_of_its_item(waits: bool) -> None:
     assert refused > 60
 
 
+@pytest.mark.slow
 def test_each_turn_gets_its_text() -> None:
     turns = 0
     for seed in range(300):

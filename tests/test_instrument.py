@@ -287,6 +287,7 @@ def blocking(room: Judging, times: int, *, closes: bool = False) -> Iterator[str
         yield url
 
 
+@pytest.mark.slow
 def test_a_disturbed_session_is_run_again_and_counted(room: Judging) -> None:
     rows: list[tuple[Purpose, bool]] = []
     room.run.sinks.append(lambda test, take: rows.append((take.purpose, take.again)))

@@ -271,6 +271,7 @@ def test_the_loop_knows_how_much_of_a_core_it_uses(loop: Loop) -> None:
     assert idle.load < busy.load / 4
 
 
+@pytest.mark.slow
 def test_a_pause_of_the_collector_is_seen(loop: Loop) -> None:
     rings: list[object] = []
     for _ in range(200_000):

@@ -483,6 +483,7 @@ def test_burning_thread(loop: Loop) -> None:
     assert final - 250 <= SLACK + 2 * max(late, lag)
 
 
+@pytest.mark.slow
 def test_held_interpreter_is_reported(loop: Loop, sound: str) -> None:
     slow = re.compile(r"(a+)+b")
     held = plan(sound, pace=2.0)
@@ -935,6 +936,7 @@ def test_closed_twice_at_a_time(loop: Loop, sound: str) -> None:
     assert loop.run(_left()) == set()  # its ticker has ended too
 
 
+@pytest.mark.slow
 def test_peer_that_does_not_answer_a_close(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

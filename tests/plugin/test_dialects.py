@@ -185,6 +185,7 @@ def test_what_sends_nothing_finds_nothing(project: Project) -> None:
 # Named
 
 
+@pytest.mark.slow
 def test_where_a_fixture_alone_names_the_server(
     project: Project, faulty: Faking
 ) -> None:
@@ -439,6 +440,7 @@ def test_the_same_tests_pass_in_every_dialect(
     passes(project, (clips, bits), turns, f"--realtime-dialect={name}", *fake)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROFILES)
 def test_the_same_tests_pass_with_every_profile(
     project: Project, clips: str, bits: str, name: str

@@ -245,6 +245,7 @@ def test_expected(realtime, corpus):
     result.stdout.no_fnmatch_line("Failed: *")
 
 
+@pytest.mark.slow
 def test_fake_server_for_the_users_own_clients(project: Project, clips: str) -> None:
     project.write(
         f"""

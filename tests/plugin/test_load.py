@@ -5,6 +5,7 @@ from __future__ import annotations
 from plugin.conftest import Project
 
 
+@pytest.mark.slow
 def test_concurrency(project: Project) -> None:
     project.write(
         """

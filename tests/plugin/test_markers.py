@@ -128,6 +128,7 @@ class TestNearest:
     assert found["test_it"]["realtime.verdict"] == "PASS"
 
 
+@pytest.mark.slow
 def test_the_three_worst(project: Project, servers: Servers, bits: str) -> None:
     project.write(
         """

@@ -88,6 +88,7 @@ def test_what_is_undecided(
     )
 
 
+@pytest.mark.slow
 def test_what_so_few_can_never_prove_is_told_before_a_session(
     project: Project, bits: str
 ) -> None:
