@@ -557,7 +557,7 @@ def _ordered(values: Iterable[float]) -> list[float]:
     ordered = sorted(values)
     if not ordered:
         raise ValueError("no values")
-    if any(math.isnan(value) for value in ordered):
+    if any(map(math.isnan, ordered)):
         raise ValueError("a value is not a number")
     return ordered
 

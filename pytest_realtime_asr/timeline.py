@@ -119,6 +119,10 @@ class Timeline:
         """Audio that was handed over, in order."""
         return tuple(event for event in self.events if isinstance(event, Heard))
 
+    @cached_property
+    def _ends(self) -> list[int]:
+        return [heard.samples for heard in self.heard]
+
     @property
     def commit(self) -> Commit | None:
         """The first commit, or ``None``."""
@@ -166,5 +170,5 @@ class Timeline:
         ``None`` where the session did not send so much audio.
         """
         heard = self.heard
-        index = bisect_left(heard, round(seconds * self.rate), key=lambda h: h.samples)
+        index = bisect_left(self._ends, round(seconds * self.rate))
         return heard[index].due if index < len(heard) else None

@@ -6,7 +6,7 @@ hypotheses of an item, word by word, and the words of the reference that they ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -150,19 +150,22 @@ def split(text: str, normalizer: Normalizer, unit: Unit) -> tuple[str, ...]:
     So a word is the same whatever comes after it, as it must be for one whose time is
     to be known: "thirty" is one, and goes on to be one before "six".
     """
-    words = [word for raw in text.split() for word in _normal(raw, normalizer)]
+    normal = normalizer.function
+    words = [word for raw in text.split() for word in _normal(raw, normal)]
     return tuple(words if unit is Unit.WORD else "".join(words))
 
 
 @lru_cache(maxsize=100_000)
-def _normal(raw: str, normalizer: Normalizer) -> tuple[str, ...]:
-    return tuple(normalizer.function(raw).split())
+def _normal(raw: str, normal: Callable[[str], str]) -> tuple[str, ...]:
+    return tuple(normal(raw).split())
 
 
-def same(one: Sequence[str], other: Sequence[str]) -> int:
+def same(one: tuple[str, ...], other: tuple[str, ...]) -> int:
     """How many words two texts have in common from the begin on."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+    length = min(len(one), len(other))
+    if one[:length] == other[:length]:  # mostly, and soon seen
+        return length
+    return next(place for place in range(length) if one[place] != other[place])
 
 
 def _shown(timeline: Timeline, normalizer: Normalizer, unit: Unit) -> list[Shown]:
@@ -185,10 +188,16 @@ def _times(shown: Sequence[Shown], last: tuple[str, ...]) -> list[tuple[int, int
     first: list[int | None] = [None] * len(last)
     settled = [0] * len(last)
     firm = 0  # words from the begin that are settled as of the hypothesis before
+    waiting = list(range(len(last)))  # those that were not shown yet
     for it in shown:
-        for place, (word, end) in enumerate(zip(it.words, last, strict=False)):
-            if first[place] is None and word == end:
+        words = it.words
+        late = []
+        for place in waiting:
+            if place < len(words) and words[place] == last[place]:
                 first[place] = it.at
+            else:
+                late.append(place)
+        waiting = late
         now = same(it.words, last)
         for place in range(firm, now):
             settled[place] = it.at

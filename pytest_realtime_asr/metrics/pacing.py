@@ -257,8 +257,8 @@ def _own(timeline: Timeline) -> Iterator[tuple[Heard | Commit, int]]:
     """Each frame of ours with its lateness against the perfect sender, in ns."""
     taken: int | None = None  # when the perfect sender's frame before had been taken
     for event in timeline.events:
-        if isinstance(event, Heard | Commit):
-            woke = event.due if taken is None else max(event.due, taken)
+        if isinstance(event, (Heard, Commit)):  # a union is made anew for each event
+            woke = event.due if taken is None or taken < event.due else taken
             taken = woke + (event.sent - event.woke)
             yield event, event.woke - woke
 
