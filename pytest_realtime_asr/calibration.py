@@ -80,8 +80,8 @@ class Calibration:
     def __str__(self) -> str:
         error = self.errors[self.worst]
         return (
-            f"calibrated {self.made:%Y-%m-%d %H:%M} UTC: off by {error.bias:+.1f} ms "
-            f"at most (95 % within {error.spread:.1f} ms of it, {self.worst})"
+            f"calibrated {self.made:%Y-%m-%d %H:%M} UTC: the worst, {self.worst}, is "
+            f"off by {error.bias:+.1f} ms, 95 % within {error.spread:.1f} ms of it"
         )
 
     @property

@@ -263,7 +263,7 @@ class AsyncRealtime:
     async def parity(self, what: Iterable[Utterance], *, over: str) -> Parity:
         """As `Realtime.parity`."""
         __tracebackhide__ = True
-        work = self._realtime._parity(what, _over(over))
+        work = self._realtime._alike(what, over)
         return await _await(self._realtime._run, work)
 
 
@@ -378,7 +378,7 @@ class Realtime:
         runs are compared by, do not count these sessions.
         """
         __tracebackhide__ = True
-        return _block(self._run, self._parity(what, _over(over)))
+        return _block(self._run, self._alike(what, over))
 
     def _spoken(
         self,
@@ -580,9 +580,20 @@ class Realtime:
             utterance, plan, concurrency, raised=raised, purpose=purpose, again=True
         )
 
-    async def _parity(self, what: Iterable[Utterance], over: Over) -> Parity:
-        await asyncio.to_thread(self._run.take_turn, self._ledger)
+    def _alike(
+        self, what: Iterable[Utterance], over: str
+    ) -> Coroutine[Any, Any, Parity]:
+        """The work of looking for parity. What is wrong with it is raised at once."""
+        __tracebackhide__ = True
+        if over not in list(Over):
+            raise ValueError(f"over={over!r} is not known; there are {', '.join(Over)}")
         clips = {utterance.id: utterance for utterance in what}
+        if not clips:
+            raise ValueError("parity of no utterances says nothing; give some")
+        return self._parity(clips, Over(over))
+
+    async def _parity(self, clips: Mapping[str, Utterance], over: Over) -> Parity:
+        await asyncio.to_thread(self._run.take_turn, self._ledger)
         alone = await self._texts(clips.values(), self._plan, 1)
         plan, concurrency = self._plan, 1
         match over:
@@ -630,13 +641,6 @@ class Realtime:
 def _spares(sessions: int) -> Iterator[int]:
     """One for each session of a call that may be run again; several may take of it."""
     return iter(range(max(1, sessions // AGAIN)))
-
-
-def _over(name: str) -> Over:
-    __tracebackhide__ = True
-    if name not in list(Over):
-        raise ValueError(f"over={name!r} is not known; there are {', '.join(Over)}")
-    return Over(name)
 
 
 def _by_chance(clips: Sequence[Utterance], seed: int) -> Iterator[Utterance]:

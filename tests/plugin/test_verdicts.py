@@ -376,11 +376,24 @@ def test_parity(
         )
 
 
-def test_a_condition_of_parity_that_is_not_known(project: Project) -> None:
-    project.write(PARITY.format(over=["noise"]))
-    result = project.run()
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines("E *over='noise' is not known; there are chunk, *")
+def test_what_can_show_no_parity(project: Project) -> None:
+    """Each is told before a session is held."""
+    project.write(
+        PARITY.format(over=["noise"])
+        + """
+def test_of_nothing(realtime):
+    realtime.parity([], over="crowd")
+"""
+    )
+    result = project.run("--realtime-report=out.jsonl")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "E *over='noise' is not known; there are chunk, *",
+            "E *ValueError: parity of no utterances says nothing; give some",
+        ]
+    )
+    assert project.rows() == []
 
 
 # Accuracy
