@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_realtime_asr import dialects, trace
 from pytest_realtime_asr.corpus import Word
 from pytest_realtime_asr.metrics import CATALOGUE, Better, Unit, latency, measure
 from pytest_realtime_asr.metrics import accuracy as acc
@@ -47,6 +49,7 @@ from pytest_realtime_asr.timeline import (
 )
 from pytest_realtime_asr.trace import NO_LAG, End, Ending, Lag, Ping
 
+GOLDEN = Path(__file__).parents[1] / "fixtures" / "traces"
 MS = 1_000_000
 RATE = 16_000
 CHUNK = RATE // 10
@@ -178,6 +181,45 @@ def test_a_whole_session_has_every_metric() -> None:
         "pacing_error": 0.0,
         "path_round_trip": 1.0,  # of 1 and 3 ms, the nearest rank
     }
+
+
+def test_the_golden_trace() -> None:
+    """Two frames, due at 130.36 and 230.36 ms; "go" came at 133.45 ms, its delta. The
+    commit was due with the last frame; " forward" came at 236.54, the final at 439.54.
+    """
+    held = trace.read(GOLDEN / "vllm-sound.jsonl")
+    said = (Word("go", 0.02, 0.08), Word("forward", 0.1, 0.18))  # one in each frame
+    first = dialects.read(dialects.load("vllm"), held).item(0)
+    found = measure(first, Speech(0.02, 0.18, "go forward", said))
+    by_hand = {
+        "connect": 12.0,  # open at 12
+        "session_ready": 15.0 - 12.0,
+        "first_partial_from_audio": 133.45 - 130.36,
+        "first_partial_from_speech": 133.45 - 130.36,
+        "first_correct_word": 133.45 - 130.36,
+        # Of 3.09 and 236.54 - 230.36 = 6.18 the nearest rank of a half is the first.
+        "word_first_emission": 3.09,
+        "word_settled": 3.09,
+        # In X = 100 ms an even speaker says the second of two words at 50; the second
+        # came at 106.18 after the start, which ends the sum: (3.09 + 106.18 - 50) / 2.
+        "lag_laal": 29.635,
+        "lag_yaal": 3.09,  # the second came after X
+        "partial_interval": 236.54 - 133.45,
+        "longest_stall": 230.36 - 133.45,  # speech was over then
+        "final_from_commit": 439.54 - 230.36,
+        "final_from_speech_end": 439.54 - 230.36,
+        "text_complete_from_speech_end": 236.54 - 230.36,
+        "drain": 439.54 - 230.36,
+        "send_blocked": 0.05,  # 130.45 - 130.40
+        "sender_lateness": 0.04,  # 130.40 - 130.36
+        "sender_lateness_max": 0.04,
+        "loop_lag": 1.4,
+        "gc_pause": 0.0,
+    }
+    known = {name: found[name] for name in by_hand}
+    assert known == pytest.approx(by_hand)
+    others = {name for name in CATALOGUE if CATALOGUE[name].unit is Unit.MS}
+    assert {n for n in others - known.keys() if found[n] is not None} == set()
 
 
 def ended(*at: int) -> Timeline:
