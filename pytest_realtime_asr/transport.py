@@ -236,7 +236,11 @@ async def connect(access: Access, *, timeout: float) -> Wire:
         raise Unreachable(f"{where}: {untrusted(error)}") from error
     except TimeoutError as error:
         raise Unreachable(f"{where}: no connection within {timeout:g} s") from error
-    except (InvalidProxy, InvalidURI, InvalidHandshake) as error:
+    except InvalidProxy as error:  # its text would show the proxy's password
+        raise Unreachable(f"{where}: no proxy to go by: {error.msg}") from None
+    except ImportError as error:  # for a proxy of another kind
+        raise Unreachable(f"{where}: {error}") from error
+    except (InvalidURI, InvalidHandshake) as error:
         if isinstance(error.__cause__, EOFError):
             raise Unreachable(f"{where}: {_HUNG_UP}") from error
         raise Unreachable(f"{where}: not a WebSocket server: {error}") from error

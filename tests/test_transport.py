@@ -240,6 +240,14 @@ def test_dead_proxy_is_named() -> None:
     )
 
 
+@pytest.mark.parametrize("scheme", ["ftp", "socks5"])
+def test_a_proxy_that_cannot_be_used_is_told_without_its_password(scheme: str) -> None:
+    with serving() as url:
+        found = refusal(access(url, proxy=f"{scheme}://me:hunter2@127.0.0.1:9"))
+    assert scheme == "socks5" or "no proxy to go by: scheme ftp" in str(found)
+    assert "hunter2" not in repr(found)
+
+
 def test_direct_way_asks_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
