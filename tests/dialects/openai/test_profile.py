@@ -1,0 +1,97 @@
+"""Profiles: servers that differ from OpenAI's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from sessions import CREATED_AT, SERVER
+
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.dialects.openai.profile import PROFILES, changed, changes
+from pytest_realtime_asr.trace import Record
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_each_profile_is_a_dialect(name: str) -> None:
+    profile = PROFILES[name]
+    dialect = dialects.load(f"openai{'-beta' if profile.beta else ''}:{name}")
+    assert dialect.rate == profile.rates[0]
+    assert name in dialect.profiles
+    server = dialect.server(["m"])
+    (greeting,) = server.open("sess-1", CREATED_AT)
+    record = Record(SERVER, 0, greeting)
+    assert dialect.greets(record)
+    assert dialect.parse(record).move == profile.greeting
+    for said in dialect.caller("m", {}).configure():
+        (reply,) = server.hear(said).replies
+        assert json.loads(reply)["type"] == profile.update.replace("update", "updated")
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "headers"),
+    [
+        ("openai", "intent=transcription", {"Authorization": "Bearer k"}),
+        ("openai:azure", "intent=transcription", {"api-key": "k"}),
+        (
+            "openai:localai",
+            "intent=transcription&model=a%2Fb",
+            {"Authorization": "Bearer k"},
+        ),
+        (
+            "openai-beta:speaches",
+            "model=a%2Fb&intent=transcription",
+            {"Authorization": "Bearer k", "OpenAI-Beta": "realtime=v1"},
+        ),
+    ],
+)
+def test_how_a_profile_is_asked(
+    name: str, query: str, headers: Mapping[str, str]
+) -> None:
+    dialect = dialects.load(name)
+    assert dialect.query("a/b") == query
+    assert dialect.headers("k") == headers
+
+
+def test_capabilities_of_ones_own() -> None:
+    dialect = dialects.load("openai:sglang rates=16000,8000 vad=yes least=0.2")
+    assert dialect.name == "openai:sglang rates=16000,8000 vad=yes least=0.2"
+    assert dialect.rate == 16_000
+    profile = changed(PROFILES["sglang"], ["rates=16000,8000", "vad=Yes", "least=0.2"])
+    assert profile.rates == (16_000, 8_000)
+    assert profile.vad
+    assert profile.least == 0.2
+    assert profile.empty == "invalid_state"
+    assert dialects.load("openai:rates=8000").rate == 8_000
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_what_a_profile_changes_is_read_back(name: str) -> None:
+    profile = PROFILES[name]
+    base = PROFILES["beta" if profile.beta else "openai"]
+    again = changed(base, changes(profile).split())
+    assert replace(again, name=name) == profile
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("hamburg", "'hamburg'; there are: openai, azure, sglang, localai"),
+        ("beta", "'beta'; there are: openai, azure, sglang, localai"),
+        ("sglang vad", "'vad' is no capability; there are: rates, companded"),
+        ("speed=1", "'speed=1' is no capability"),
+        ("name=x", "'name=x' is no capability"),
+        ("vad=maybe", "'vad=maybe' cannot be read; now it is True"),
+        ("rates=fast", r"'rates=fast' cannot be read; now it is \(24000,\)"),
+        ("rates=", "'rates=' cannot be read"),
+        ("rates=0", "'rates=0' cannot be read"),
+        ("least=much", "'least=much' cannot be read; now it is 0.1"),
+    ],
+)
+def test_an_unknown_profile_is_refused_with_what_there_is(
+    words: str, message: str
+) -> None:
+    with pytest.raises(LookupError, match=message):
+        dialects.load(f"openai:{words}")
