@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pytest_realtime_asr import judges
-from pytest_realtime_asr.dialects import Misuse
 from pytest_realtime_asr.evidence import Evidence
+from pytest_realtime_asr.exercise import Misuse
 from pytest_realtime_asr.rules import (
     Level,
     Outcome,

@@ -47,7 +47,7 @@ from sessions import (
 )
 
 from pytest_realtime_asr import dialects, trace
-from pytest_realtime_asr.dialects import Misuse, Reaction
+from pytest_realtime_asr.dialects import Reaction
 from pytest_realtime_asr.dialects.vllm import VLLM
 from pytest_realtime_asr.dialects.vllm.events import (
     TABLE,
@@ -69,6 +69,7 @@ from pytest_realtime_asr.evidence import (
     Message,
     Part,
 )
+from pytest_realtime_asr.exercise import Misuse
 from pytest_realtime_asr.frames import Malformed, Unknown
 from pytest_realtime_asr.rules import (
     Outcome,

@@ -19,9 +19,9 @@ from pytest_realtime_asr.conformance.play import ROLE
 from pytest_realtime_asr.conformance.search import search
 from pytest_realtime_asr.conformance.stage import FUZZ, NotRun, Stage
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.dialects import (
+from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.exercise import (
     Clip,
-    Dialect,
     Exercise,
     Misuse,
     Send,

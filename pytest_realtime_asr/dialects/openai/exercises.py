@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 from functools import cache
 
-from pytest_realtime_asr.dialects import Clip, Exercise, Send, Speak, Until, Wait
 from pytest_realtime_asr.dialects.openai.events import APPEND, CLEAR, COMMIT
 from pytest_realtime_asr.dialects.openai.misuses import NO_FORMAT, said, update
 from pytest_realtime_asr.dialects.openai.profile import Profile
 from pytest_realtime_asr.dialects.openai.session import LOGPROBS
+from pytest_realtime_asr.exercise import Clip, Exercise, Send, Speak, Until, Wait
 
 CLEARED = "input_audio_buffer.cleared"
 _ERROR = "error"

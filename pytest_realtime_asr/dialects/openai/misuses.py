@@ -11,9 +11,9 @@ from functools import cache
 import msgspec
 
 from pytest_realtime_asr import universal
-from pytest_realtime_asr.dialects import Misuse
 from pytest_realtime_asr.dialects.openai.events import APPEND, COMMIT
 from pytest_realtime_asr.dialects.openai.profile import Profile
+from pytest_realtime_asr.exercise import Misuse
 
 NO_FORMAT = "audio/no-such-format"
 NO_FIELD = "no_such_field"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from pytest_realtime_asr.dialects import Caller, Dialect, Exercise
+from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.dialects.vllm.events import (
     RATE,
     SHAPES,
@@ -22,6 +22,7 @@ from pytest_realtime_asr.dialects.vllm.reader import Reader
 from pytest_realtime_asr.dialects.vllm.requirements import REQUIREMENTS
 from pytest_realtime_asr.dialects.vllm.server import Server
 from pytest_realtime_asr.evidence import Message
+from pytest_realtime_asr.exercise import Exercise
 from pytest_realtime_asr.frames import encode
 from pytest_realtime_asr.trace import Record
 

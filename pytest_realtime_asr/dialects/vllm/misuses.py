@@ -6,8 +6,8 @@ Where a row holds several frames, each of them is one case of the same misuse.
 from __future__ import annotations
 
 from pytest_realtime_asr import universal
-from pytest_realtime_asr.dialects import Misuse
 from pytest_realtime_asr.dialects.vllm.events import APPEND, UPDATE
+from pytest_realtime_asr.exercise import Misuse
 
 _COMMIT = "input_audio_buffer.commit"
 PATH = "/home/somebody/secret/key.pem"  # of nobody
