@@ -39,6 +39,7 @@ from pytest_realtime_asr.verdicts import (
     tolerance,
     unprovable,
 )
+from pytest_realtime_asr.wer import too_few
 
 CROWD = 8  # sessions at a time, over which parity is looked for
 AGAIN = 10  # of so many sessions of a call, one that was disturbed is run again
@@ -395,7 +396,7 @@ class Realtime:
             if isinstance(what, Utterance):
                 return self._hold([what], concurrency, alone=True)
             clips = list(what)
-            self._doubt(len(clips))
+            self._doubt(clips)
             return self._hold(clips, concurrency)
         if until != "decided":
             raise ValueError(f"until={until!r} is not known; there is 'decided'")
@@ -406,17 +407,24 @@ class Realtime:
         clips = list(what)
         return self._decide(clips, concurrency, self._order(clips, most))
 
-    def _doubt(self, sessions: int) -> None:
-        """Warn, before the first session, of what so many can never prove.
+    def _doubt(self, clips: Sequence[Utterance]) -> None:
+        """Warn, before the first session, of what these can never prove.
 
         Those of a test that has spoken before are not all, and it may speak again.
         """
         if self._ledger.takes:
             return
-        for budget in self._terms.budgets:
-            if budget.over is None and (why := unprovable(budget, sessions)):
-                text = f"{why}; give more utterances, or until='decided'"
-                warnings.warn(UndecidedWarning(text), stacklevel=4)
+        found = [
+            f"{why}; give more utterances, or until='decided'"
+            for budget in self._terms.budgets
+            if budget.over is None and (why := unprovable(budget, len(clips)))
+        ]
+        few = too_few((clip.id, clip.speaker) for clip in clips if clip.text.strip())
+        claimed = (each.confidence for each in self._terms.thresholds)
+        if few and any(level is not None for level in claimed):
+            found.append(f"wer_threshold can never be proven: {few}")
+        for text in found:
+            warnings.warn(UndecidedWarning(text), stacklevel=4)
 
     async def _hold(
         self, utterances: Sequence[Utterance], concurrency: int, *, alone: bool = False

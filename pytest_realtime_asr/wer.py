@@ -6,7 +6,7 @@ and not words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pytest_realtime_asr.budgets import WerThreshold
@@ -47,11 +47,6 @@ class WerRow:
     speaker: str = ""
     synthetic: bool = False
 
-    @property
-    def block(self) -> tuple[str, str]:
-        """What it shares with the rows that resemble it."""
-        return self.speaker, "" if self.speaker else self.utterance
-
     def align(self, normalizer: Normalizer | None) -> Alignment:
         """The alignment as it is judged."""
         heard = None if self.lost else self.hypothesis
@@ -86,6 +81,27 @@ class WerFinding:
     synthetic: bool = False
 
 
+def too_few(said: Iterable[tuple[str, str]]) -> str:
+    """Why utterances can prove no error rate, whatever was heard; else empty.
+
+    Of each, its id and its speaker are given; the speaker is empty where it is unknown.
+    """
+    ids, voices = set(), set()
+    for utterance, speaker in said:
+        ids.add(utterance)
+        voices.add(_block(utterance, speaker))
+    if len(ids) < LEAST_UTTERANCES:
+        return f"fewer than {LEAST_UTTERANCES} utterances prove nothing"
+    if len(voices) < LEAST_SPEAKERS:
+        return f"fewer than {LEAST_SPEAKERS} speakers prove nothing"
+    return ""
+
+
+def _block(utterance: str, speaker: str) -> tuple[str, str]:
+    """What an utterance shares with those that resemble it."""
+    return speaker, "" if speaker else utterance
+
+
 def judge_wer(
     threshold: WerThreshold, rows: Sequence[WerRow], *, seed: int = 0
 ) -> WerFinding:
@@ -111,7 +127,7 @@ def judge_wer(
             name, limit, Verdict.FAIL, len(rows), level, errors=errors, reason=reason
         )
     spoken = [(row, each) for row, each in counted if each.reference]
-    blocks = [row.block for row, _ in spoken]
+    blocks = [_block(row.utterance, row.speaker) for row, _ in spoken]
     wide = bootstrap(
         [each.wrong for _, each in spoken],
         [each.reference for _, each in spoken],
@@ -121,11 +137,7 @@ def judge_wer(
     )
     exact = count_interval(errors.wrong, errors.reference, level)
     low, high = min(wide[0], exact[0]), max(wide[1], exact[1])
-    few = ""
-    if len({row.utterance for row, _ in spoken}) < LEAST_UTTERANCES:
-        few = f"fewer than {LEAST_UTTERANCES} utterances prove nothing"
-    elif len(set(blocks)) < LEAST_SPEAKERS:
-        few = f"fewer than {LEAST_SPEAKERS} speakers prove nothing"
+    few = too_few((row.utterance, row.speaker) for row, _ in spoken)
     within = observed <= limit
     proven = not few and (high <= limit if within else low > limit)
     verdict = Verdict.PASS if within else Verdict.FAIL

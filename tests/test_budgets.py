@@ -39,7 +39,7 @@ from pytest_realtime_asr.verdicts import (
     unprovable,
     worst,
 )
-from pytest_realtime_asr.wer import WerFinding, WerRow, judge_wer
+from pytest_realtime_asr.wer import WerFinding, WerRow, judge_wer, too_few
 
 PASS, FAIL = Verdict.PASS, Verdict.FAIL
 INCONCLUSIVE, INVALID = Verdict.INCONCLUSIVE, Verdict.INVALID
@@ -1032,8 +1032,17 @@ def test_a_few_speakers_prove_nothing() -> None:
 
 
 def test_a_speaker_is_no_utterance_of_that_name() -> None:
-    row = rows(GOOD)[0]
-    assert replace(row, speaker="u0").block != row.block
+    """Ten that say two utterances each, or one that is called like each utterance."""
+    said = [(f"u{n}", f"p{n % 10}") for n in range(20)]
+    assert too_few(said) == ""
+    assert too_few([*said[:9], *((f"v{n}", "p0") for n in range(11))]) == (
+        "fewer than 10 speakers prove nothing"
+    )
+    assert too_few([*said[:8], *((f"p{n}", "") for n in range(12))]) == ""
+    both = [("u0", ""), *((f"u{n}", "u0") for n in range(1, 20))]
+    assert too_few(both) == "fewer than 10 speakers prove nothing"
+    unnamed = [(f"p{n}", "") for n in range(8)]  # none of which is the speaker
+    assert too_few([*unnamed, *((f"v{n}", f"p{n % 2}") for n in range(12))]) == ""
 
 
 TEXT = st.text("ab ", max_size=12)

@@ -268,6 +268,7 @@ LAW: dict[str, set[str]] = {
         "timeline",
         "trace",
         "verdicts",
+        "wer",
     },
     "fake": set(),
     "fake.recogniser": set(),

@@ -105,6 +105,10 @@ pytestmark = pytest.mark.realtime(pace=1)
 def test_at_once(realtime, corpus):
     realtime.transcribe(corpus)
 
+@pytest.mark.wer_threshold(0.1, confidence=0.9)
+def test_error_rate(realtime, corpus):
+    realtime.transcribe(corpus)
+
 @BUDGET
 def test_one_by_one(realtime, corpus):
     for _ in range(4):
@@ -114,10 +118,13 @@ def test_one_by_one(realtime, corpus):
     )
     given = (f"--realtime-corpus={bits}", "--realtime-report=out.jsonl")
     result = project.run(*given, "-Werror")
-    result.assert_outcomes(failed=1, passed=1)
+    result.assert_outcomes(failed=2, passed=1)
     result.stdout.fnmatch_lines(
-        "E *UndecidedWarning: final_from_commit p50 can never be proven at 90 % with 2 "
-        "sessions: it needs 4, all within the limit; give more utterances, or *"
+        [
+            "E *UndecidedWarning: final_from_commit p50 can never be proven at 90 % "
+            "with 2 sessions: it needs 4, all within the limit; give more *",
+            "E *UndecidedWarning: wer_threshold can never be proven: fewer than 20 *",
+        ]
     )
     tests = [row["test"].partition("::")[2] for row in project.rows()]
     assert tests == ["test_one_by_one"] * 6
