@@ -232,8 +232,11 @@ class Judging:
             found.append((settings.baseline.name, before, tests))
         if others := _of(Purpose.BASELINE, takes):
             found.append((others[0].trace.target, _rows(name, others), len(names)))
+        # Several that are compared as one are called by the name that they share.
+        shared = name in names - self._compared.keys()
+        over = f" over {name.rpartition('::')[2]}" if shared else ""
         return [
-            compare(other, before, rows, settings.margins, tests=max(1, tests))
+            compare(other + over, before, rows, settings.margins, tests=max(1, tests))
             for other, before, tests in found
         ]
 

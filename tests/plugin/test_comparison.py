@@ -117,7 +117,8 @@ def test_tests_of_one_utterance_each_are_compared_as_one(
     result.stdout.fnmatch_lines(
         [
             "_* test_it[[]bit-7[]] _*",
-            "compared with before.jsonl: final_from_commit worse: +2?? ms > 100 ms "
+            "compared with before.jsonl over test_it[[]*[]]: final_from_commit worse: "
+            "+2?? ms > 100 ms "
             "(95% CI *; p=0.0* of 1 comparison; n=8 pairs; *); worst bit-?: *",
             "again: pytest *--realtime-compare=before.jsonl* test_it.py::test_it",
         ]
