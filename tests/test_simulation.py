@@ -171,9 +171,8 @@ def errors(
 
 
 @pytest.mark.parametrize(
-    ("speakers", "each"), [(10, 6), (20, 3), (40, 1)], ids=lambda n: f"{n}"
+    ("limit", "speakers", "each"), [(0.04, 10, 6), (0.04, 20, 3), (0.12, 40, 1)]
 )
-@pytest.mark.parametrize("limit", [0.04, 0.12])
 def test_a_rate_at_its_limit(
     limit: float, speakers: int, each: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
