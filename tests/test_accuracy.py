@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,6 +33,18 @@ from pytest_realtime_asr.metrics.accuracy import (
     unspoken_rate,
     words,
 )
+
+
+@pytest.mark.slow
+def test_a_library_that_is_not_compiled_yet_ends_no_run(tmp_path: Path) -> None:
+    """As one that uv has installed; where warnings are errors, Python's would."""
+    isolated = ("-W", "error", "-X", f"pycache_prefix={tmp_path}")
+    code = "import pytest_realtime_asr.metrics.accuracy"
+    done = subprocess.run(
+        [sys.executable, *isolated, "-c", code], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
 
 WORDS = ["a", "b", "c", "d", "e", "f", "g"]
 

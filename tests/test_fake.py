@@ -67,9 +67,14 @@ def get(url: str, **headers: str) -> tuple[int, bytes]:
 # Faults
 
 
-def two(loop: Loop, url: str, *, raw: Sequence[object] = ()) -> Live:
-    """A session with two utterances and frames by hand, as far as it comes."""
-    live = Live(loop, plan(url, limits=Limits(5, 0.3, 0.3, 10)))
+def two(
+    loop: Loop, url: str, *, raw: Sequence[object] = (), wait: float = 10.0
+) -> Live:
+    """A session with two utterances and frames by hand, as far as it comes.
+
+    The server may be silent for ``wait`` s.
+    """
+    live = Live(loop, plan(url, limits=Limits(5, wait, wait, 10)))
 
     async def talk() -> None:
         try:
@@ -154,7 +159,8 @@ BROKEN = {  # rules of a single session; some faults may break others as well
 def test_fault(loop: Loop, name: str) -> None:
     raw = [{"type": "novelty.ours"}] if name == "tolerant" else []
     with faking(name) as (url, fake):
-        live = two(loop, url, raw=raw)
+        wait = 0.3 if name in ("mute", "no-final", "tolerant") else 10.0
+        live = two(loop, url, raw=raw, wait=wait)
     (theirs,) = fake.traces()
     assert CHECKS[name](live)
     assert violations(live.trace) >= BROKEN[name]

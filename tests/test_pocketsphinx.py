@@ -18,12 +18,12 @@ import jiwer
 import msgspec
 import pytest
 import soundfile
-from whisper_normalizer.english import EnglishTextNormalizer
 
 import pytest_realtime_asr
 from pytest_realtime_asr.fake import pocketsphinx
 from pytest_realtime_asr.fake.pocketsphinx import Pocketsphinx, WorkerLost
 from pytest_realtime_asr.fake.recogniser import Listener, Recogniser, Spoken
+from pytest_realtime_asr.metrics.accuracy import WHISPER_ENGLISH
 
 CORPORA = Path(pytest_realtime_asr.__file__).parent / "corpora"
 MANIFEST = (CORPORA / "english.jsonl").read_text("utf-8").splitlines()
@@ -325,7 +325,7 @@ def test_most_of_english_is_right_and_some_of_it_wrong() -> None:
             zip(LINES, await asyncio.gather(*map(hypothesis, LINES)), strict=True)
         )
 
-    plain = EnglishTextNormalizer()
+    plain = WHISPER_ENGLISH.function
     hypotheses = {id: plain(said) for id, said in with_recogniser(test).items()}
     references = {id: plain(line["text"]) for id, line in LINES.items()}
     wrong = [id for id in LINES if hypotheses[id] != references[id]]

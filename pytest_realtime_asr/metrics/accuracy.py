@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import enum
 import unicodedata
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,12 @@ from importlib.metadata import EntryPoint, entry_points, version
 from types import MappingProxyType
 
 import jiwer
-from whisper_normalizer.english import EnglishTextNormalizer
+
+with warnings.catch_warnings():
+    # Python warns of an escape in it where it is not compiled yet; where warnings are
+    # errors, that would end the run.
+    warnings.simplefilter("ignore")
+    from whisper_normalizer.english import EnglishTextNormalizer
 
 _ENGLISH = frozenset({"en", "eng"})
 _UNSPACED_LANGUAGES = frozenset(
