@@ -214,7 +214,8 @@ class Judging:
                 parities=ledger.parities,
             )
 
-        every = [spoken, compared or (), *pools.values()]
+        # What was judged comes first: its traces are the ones to look at.
+        every = [takes, spoken, compared or (), *pools.values()]
         return self._kept(test, case.select, judged, every, failed=failed)
 
     def _against(self, name: str, takes: Takes) -> list[Comparison]:

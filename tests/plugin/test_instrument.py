@@ -11,7 +11,7 @@ import pytest
 from servers import relay
 
 from plugin.conftest import Project
-from pytest_realtime_asr import calibration
+from pytest_realtime_asr import calibration, trace
 
 pytestmark = pytest.mark.slow
 
@@ -118,11 +118,14 @@ def test_a_failure_behind_a_long_path_says_so(project: Project, bits: str) -> No
 def test_a_loop_that_a_test_blocks_is_invalid(project: Project, bits: str) -> None:
     # The final comes when the loop is blocked, and is seen 400 ms later.
     project.write(SPEAKS.format(clip="bit", limit="300ms", work=BLOCKS.strip()))
-    arguments = ("--realtime-report=out.jsonl", f"--realtime-corpus={bits}")
-    result = project.run(*arguments)
+    reports = ("--realtime-report=out.jsonl", "--junitxml=out.xml")
+    result = project.run(*reports, f"--realtime-corpus={bits}")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["*; n=1, 1 run again, *; INVALID, the server is not blamed: the instrument *"]
     )
     marks = [(row["purpose"], row["again"]) for row in project.rows()]
     assert marks == [("disturbed", False), ("test", True)]
+    # Its trace is that of the session that was judged.
+    kept = trace.read(project.path / project.properties()["test_it"]["realtime.trace"])
+    assert kept.started == datetime.fromisoformat(project.rows()[1]["started"])
