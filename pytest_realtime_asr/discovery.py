@@ -8,7 +8,8 @@ import msgspec
 
 from pytest_realtime_asr import dialects, probe
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.trace import Record, Sender, clean
+from pytest_realtime_asr.redaction import Redactor
+from pytest_realtime_asr.trace import Record, Sender
 from pytest_realtime_asr.transport import Access, Unreachable
 
 _KEYS = (401, 403)  # what a server answers to a key that it does not take
@@ -35,13 +36,12 @@ def ways(access: Callable[[Dialect], Access]) -> list[Access]:
     return list(found.values())
 
 
-async def find(asked: Iterable[Access], secrets: Iterable[str]) -> Discovery:
+async def find(asked: Iterable[Access], redactor: Redactor) -> Discovery:
     """Open a session in each of these ways until the server says something known.
 
     Mostly the first is enough. A server that takes a session and is silent is not asked
-    on the same path again. The ``secrets`` are in nothing that is found.
+    on the same path again. What is found is without the secrets of the ``redactor``.
     """
-    hidden = tuple(secrets)
     silent: set[str] = set()
     came: list[str] = []
     stood = False  # whether the server took a session, so that a name may help
@@ -53,7 +53,7 @@ async def find(asked: Iterable[Access], secrets: Iterable[str]) -> Discovery:
             frame = await probe.greeting(access)
         except Unreachable as error:
             came.append(str(error))
-            if error.status in _KEYS and any(hidden):
+            if error.status in _KEYS and redactor:
                 came.append(
                     "if the key is right, this kind of server may want it in another "
                     "way: --realtime-list=dialects names the profiles"
@@ -70,9 +70,9 @@ async def find(asked: Iterable[Access], secrets: Iterable[str]) -> Discovery:
             said = dialects.load(names[0]).parse(record).move
             return Discovery(names[0], f"it said {said} first")
         meant = f"as {' and '.join(names)} do" if names else "as no dialect does"
-        shown = clean(str(frame), hidden)[:SHOWN]
+        shown = redactor.clean(str(frame))[:SHOWN]
         came.append(f"{where}: it said {shown!r} first, {meant}")
-    told = clean("; ".join(dict.fromkeys(came)), hidden)
+    told = redactor.clean("; ".join(dict.fromkeys(came)))
     return Discovery(lost=f"{told}; {name_it()}" if stood else told)
 
 

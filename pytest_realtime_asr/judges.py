@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_realtime_asr.corpus import Utterance
@@ -25,6 +25,7 @@ from pytest_realtime_asr.frames import Malformed, Unknown
 from pytest_realtime_asr.metrics.accuracy import repeated, words
 from pytest_realtime_asr.metrics.latency import longest_stall
 from pytest_realtime_asr.metrics.pacing import lateness, pacing_error
+from pytest_realtime_asr.redaction import REMOVED, printable
 from pytest_realtime_asr.rules import (
     Judge,
     Outcome,
@@ -34,7 +35,7 @@ from pytest_realtime_asr.rules import (
     Violated,
 )
 from pytest_realtime_asr.timeline import Final, Heard, Partial, Timeline
-from pytest_realtime_asr.trace import REMOVED, Ending, Sender
+from pytest_realtime_asr.trace import HIDDEN, Ending, Sender, Trace
 from pytest_realtime_asr.yardstick import Yardstick, level, measure, settled
 
 ALONE = "alone"  # the role of the sessions that give the yardsticks
@@ -51,12 +52,13 @@ _ENDED_BY_US = (Ending.CLOSED_BY_US, Ending.CANCELLED)
 def why(part: Part) -> str:
     """Why a session ended."""
     end = part.trace.end
-    said = f": {end.reason}" if end.reason else ""
+    reason = printable(end.reason)
+    said = f": {reason}" if reason else ""
     if end.how is Ending.CLOSED_BY_PEER:
         return f"the server closed with code {end.code}{said}"
     if end.how is Ending.BROKEN:
         return f"the connection broke off{said}"
-    return end.reason or end.how.value
+    return reason or end.how.value
 
 
 def absent(evidence: Evidence, *roles: str) -> Undecided | None:
@@ -108,7 +110,7 @@ def _loss(evidence: Evidence, part: Part, what: str) -> Outcome:
         return Undecided(f"{what}: it was we who closed")
     refusal = refusals[-1]
     return Violated(
-        f"{what}: refused: {refusal.message} ({refusal.code})",
+        f"{what}: refused: {refusal}",
         _place(part, refusal.at),
         place,
     )
@@ -152,7 +154,7 @@ def cut(observation: Observation) -> bool:
 def ended(observation: Observation) -> str:
     """Why the session ended."""
     end = observation.trace.end
-    return end.reason or end.how.value
+    return printable(end.reason) or end.how.value
 
 
 def named(message: Message) -> str:
@@ -342,7 +344,8 @@ def refused(role: str, what: str, *codes: str) -> Trial:
         if not others:
             return ""
         wanted = " or ".join(codes)
-        return f"{what} was answered by {others[0] or 'no code'}, not by {wanted}"
+        known = printable(others[0]) or "no code"
+        return f"{what} was answered by {known}, not by {wanted}"
 
     return judge
 
@@ -364,7 +367,7 @@ def silent(role: str, what: str) -> Trial:
                 return Undecided(f"{what} was not sent: {why(part)}")
             if codes := _answers(part):
                 return Violated(
-                    f"{what} was answered by {codes[0] or 'an error'}",
+                    f"{what} was answered by {printable(codes[0]) or 'an error'}",
                     (),
                     evidence.index(part),
                 )
@@ -894,8 +897,44 @@ def no_trace(evidence: Evidence) -> Outcome:
 
 
 def no_secret(evidence: Evidence) -> Outcome:
-    """No frame, close reason or page shows the key that the client gave."""
-    return _unsaid(evidence, lambda text: REMOVED in text, "the client's key")
+    """No frame, close reason or page shows the key that the client gave.
+
+    Frames are decoded first: a key that is spelled otherwise is shown all the same. So
+    is one that runs over the same field of several frames.
+    """
+    what = "the client's key"
+    for answer in evidence.answers:  # from a page, it was removed when it came
+        if answer.status and REMOVED in answer.body:
+            return Violated(f"{answer.role}: the page shows {what}", ())
+    judged = any(answer.status for answer in evidence.answers)
+    for place, part in enumerate(evidence.parts):
+        said = list(_said(part))
+        judged |= bool(said)
+        if shown := _shown(part.trace, said):
+            return Violated(f"the server shows {what}", shown, place)
+        end = part.trace.end
+        if end.how is Ending.CLOSED_BY_PEER and _hidden(part.trace, end.reason):
+            return Violated(f"the reason of the close shows {what}", (), place)
+    return Satisfied() if judged else Undecided("the server said nothing")
+
+
+def _shown(trace: Trace, said: Sequence[tuple[int, str]]) -> tuple[int, ...]:
+    """Return the indexes of the frames that show a secret of the client."""
+    found = trace.redactor.shown_by([text for _, text in said])
+    shown = {said[place][0] for place in found}
+    for index, record in enumerate(trace.records):
+        if record.sender is Sender.SERVER:
+            text = record.text or (record.data or b"").decode("latin-1")
+            if _hidden(trace, text):
+                shown.add(index)
+    return tuple(sorted(shown))
+
+
+def _hidden(trace: Trace, text: str) -> bool:
+    """Return whether a secret is in a text, or was when the trace was written."""
+    if trace.redactor:
+        return trace.redactor.shows(text) or text.endswith(HIDDEN)
+    return REMOVED in text
 
 
 def unsaid(secret: str, what: str) -> Trial:
@@ -972,7 +1011,7 @@ def unique_ids(*roles: str) -> Trial:
             name = part.timeline.session
             if name and name in seen:
                 return Violated(
-                    f"two sessions have the id {name}", (), evidence.index(part)
+                    f"two sessions have the id {name!r}", (), evidence.index(part)
                 )
             seen[name] = evidence.index(part)
         if len([name for name in seen if name]) < 2:

@@ -28,10 +28,11 @@ from pytest_realtime_asr.ledger import (
     report,
 )
 from pytest_realtime_asr.options import OPTIONS, Option
+from pytest_realtime_asr.redaction import Redactor
 from pytest_realtime_asr.report import jsonl, junit, terminal
 from pytest_realtime_asr.run import Ledger, Run
 from pytest_realtime_asr.terms import Terms
-from pytest_realtime_asr.trace import Trace, clean
+from pytest_realtime_asr.trace import Trace
 
 _COMPARED = None  # stands for the budget of a pool that is one to be compared
 _NAMED = 60  # characters of an id in the name of a file
@@ -243,8 +244,7 @@ class Judging:
 
     def again(self, case: Case) -> str:
         """The command that runs a test again."""
-        secrets = self.run.settings.secrets
-        return f"again: {again(self._given, case.select, secrets)}"
+        return f"again: {again(self._given, case.select, self.run.redactor)}"
 
     def keep(self, test: str, trace: Trace) -> str:
         """Keep a trace of a test on the disk; gives its path, empty where it cannot.
@@ -350,8 +350,7 @@ class Judging:
             except OSError as error:
                 unkept = f"traces not kept: {error}"
         self._said = found
-        secrets = self.run.settings.secrets
-        command = again(self._given, select, secrets)
+        command = again(self._given, select, self.run.redactor)
         return Judged(found, self._row(found), f"again: {command}", unkept)
 
 
@@ -369,7 +368,7 @@ def module(test: str) -> str:
 
 
 def again(
-    given: Callable[[Option], object], where: Iterable[str], secrets: Iterable[str]
+    given: Callable[[Option], object], where: Iterable[str], redactor: Redactor
 ) -> str:
     """The command that runs a test again with the options that were given to it.
 
@@ -385,9 +384,9 @@ def again(
             words.append(option.cli)
             continue
         for each in value if isinstance(value, list) else [value]:
-            shown = clean(_shown(option, str(each)), secrets)
+            shown = redactor.clean(_shown(option, str(each)))
             words.append(f"{option.cli}={shlex.quote(shown)}")
-    return " ".join([*words, *(shlex.quote(clean(word, secrets)) for word in where)])
+    return " ".join([*words, *(shlex.quote(redactor.clean(word)) for word in where)])
 
 
 def _shown(option: Option, text: str) -> str:

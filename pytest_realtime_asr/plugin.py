@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.fake.process import FakeServer
     from pytest_realtime_asr.judging import Case, Judged, Judging
     from pytest_realtime_asr.realtime import AsyncSession, Realtime, Session
+    from pytest_realtime_asr.redaction import Redactor
     from pytest_realtime_asr.report.progress import Progress
     from pytest_realtime_asr.settings import Settings
     from pytest_realtime_asr.terms import Terms
@@ -258,7 +259,7 @@ def _watch(config: pytest.Config) -> None:
     suite = f"{SUITE_ID}/" if _conformance(config) else ""
     tally = Tally(
         "" if flag(_given(config, "plan")) else suite,
-        table=_table,
+        table=partial(_table, config),
         verdicts=partial(_verdicts, config),
         write=partial(_write, config),
         rest=_cut_off,
@@ -496,7 +497,13 @@ def _judging(config: pytest.Config) -> Judging:
         # `isatty` is a flag in some versions of pytest, and callable in others.
         seen = reporter is not None and reporter.isatty and reporter.verbosity >= 0
         if seen and _PROGRESS in config.stash:
-            run.tell = config.stash[_PROGRESS].tell
+            progress = config.stash[_PROGRESS]
+
+            def tell(text: str) -> None:
+                for line in _shown(config, [text]):
+                    progress.tell(line)
+
+            run.tell = tell
         cache = getattr(config, "cache", None)
         config.stash[_JUDGING] = Judging(
             run,
@@ -930,7 +937,7 @@ def _rest(item: pytest.Item, *, over: bool) -> str:
 
 def _warn(item: pytest.Item, judged: Judged | None) -> None:
     """Warn of verdicts that are undecided, where they do not fail the test."""
-    for text in judged.warnings if judged is not None else ():
+    for text in _shown(item.config, judged.warnings if judged is not None else ()):
         from pytest_realtime_asr.verdicts import UndecidedWarning
 
         item.warn(UndecidedWarning(text))
@@ -967,7 +974,7 @@ def _say(
     item.user_properties[:] = [*others, *properties]
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # others may add to the report as well
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -982,7 +989,43 @@ def pytest_runtest_makereport(
         del item.stash[_POOL_FAILED]
         report.outcome = "failed"  # an expected failure is that of the test alone
         report.__dict__.pop("wasxfail", None)
+    if _SETTINGS in item.config.stash:
+        from pytest_realtime_asr.report import pytest_report
+
+        pytest_report.clean(report, _redactor(item.config))
+        if _uses(item):
+            pytest_report.escape(report)
     return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if _SETTINGS in collector.config.stash and report.failed:
+        from pytest_realtime_asr.report import pytest_report
+
+        pytest_report.clean(report, _redactor(collector.config))
+    return report
+
+
+def _redactor(config: pytest.Config) -> Redactor:
+    """Return what knows the secrets of this run."""
+    if _JUDGING in config.stash:
+        return config.stash[_JUDGING].run.redactor
+    from pytest_realtime_asr.redaction import Redactor
+
+    known = _SETTINGS in config.stash
+    return Redactor(config.stash[_SETTINGS].secrets if known else ())
+
+
+def _shown(config: pytest.Config, lines: Iterable[str]) -> list[str]:
+    """Return lines as they may be printed: no secrets, no control characters."""
+    from pytest_realtime_asr.redaction import printable
+
+    redactor = _redactor(config)
+    return [printable(redactor.clean(line)) for line in lines]
 
 
 def _result(item: pytest.Item) -> Mapping[str, object] | None:
@@ -1004,7 +1047,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     lines += [f"realtime: {line}"] if (line := _calibrated(config)) else []
     if _conformance(config) and config.getoption("numprocesses", None):
         lines += _plan(config, None)  # what is collected, only the workers know
-    return lines
+    return _shown(config, lines) if lines else []
 
 
 def _server(config: pytest.Config) -> str:
@@ -1026,10 +1069,10 @@ def _server(config: pytest.Config) -> str:
         raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
 
 
-def _table(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def _table(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> list[str]:
     from pytest_realtime_asr.report import summary
 
-    return summary.table(rows)
+    return _shown(config, summary.table(rows))
 
 
 def pytest_report_collectionfinish(
@@ -1073,7 +1116,8 @@ def _verdicts(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> list[
     settings = _settings(config)
     advice = known.soon(settings.known, date.today())
     found = conformance.document(rows, planned=0)
-    return conformance.summary(found, strict=settings.strict, advice=advice)
+    lines = conformance.summary(found, strict=settings.strict, advice=advice)
+    return _shown(config, lines)
 
 
 def _cut_off(session: pytest.Session) -> Mapping[str, Mapping[str, object]]:
@@ -1086,7 +1130,11 @@ def _cut_off(session: pytest.Session) -> Mapping[str, Mapping[str, object]]:
 
     known = _settings(session.config).known
     found = results.cut_off(session.config, suite, known)
-    return {id: conformance.row(row) for id, row in found.items()}
+    rows = {id: conformance.row(row) for id, row in found.items()}
+    cleaned: Mapping[str, Mapping[str, object]] = _redactor(session.config).clean_value(
+        rows
+    )
+    return cleaned
 
 
 def _write(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> str:

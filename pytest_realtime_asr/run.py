@@ -33,11 +33,12 @@ from pytest_realtime_asr.metrics.latency import (
 from pytest_realtime_asr.metrics.pacing import instrument
 from pytest_realtime_asr.options import AUTO
 from pytest_realtime_asr.parity import Parity
+from pytest_realtime_asr.redaction import Redactor
 from pytest_realtime_asr.rules import Requirement
 from pytest_realtime_asr.session import Limits, Live, Lost, Plan, caller
 from pytest_realtime_asr.settings import Settings
 from pytest_realtime_asr.terms import Terms
-from pytest_realtime_asr.trace import Ending, clean
+from pytest_realtime_asr.trace import Ending
 from pytest_realtime_asr.transport import Access, Unreachable
 
 WARMUPS = 5  # sessions at most
@@ -158,6 +159,7 @@ class Run:
         self, settings: Settings, warm: Callable[[], Corpus], *, shared: Path | None
     ) -> None:
         self.settings = settings
+        self.redactor = Redactor(settings.secrets)
         self._warm = warm
         self._shared = shared
         self.sinks: list[Callable[[str, Transcription], None]] = []
@@ -265,7 +267,7 @@ class Run:
                 silence=self.settings.timeout,
                 beyond=max(60.0, 2 * self.settings.timeout),
             ),
-            secrets=self._secrets(host.access),
+            redactor=self.redactor,
             rules=self.rules(dialect, host.version, host.model),
             version=host.version,
             found=found,
@@ -278,11 +280,8 @@ class Run:
             pace=plan.pace,
             chunk=plan.chunk,
             concurrency=concurrency,
-            model=clean(plan.model, plan.secrets),
-            labels={
-                name: clean(value, plan.secrets)
-                for name, value in self.settings.labels.items()
-            },
+            model=plan.model,
+            labels=self.settings.labels,
         )
 
     @cached_property
@@ -402,7 +401,7 @@ class Run:
             probe.health(asked[0], wait=settings.wait, tell=self.tell)
         except Unreachable as error:
             return Discovery(lost=str(error))
-        return self.loop.run(find(asked, self._secrets(asked[0])))
+        return self.loop.run(find(asked, self.redactor))
 
     def _recall_discovery(self, text: str) -> Discovery | None:
         if self._shared is None:
@@ -411,9 +410,6 @@ class Run:
         if not path.exists():
             return None
         return msgspec.json.decode(path.read_bytes(), type=Discovery)
-
-    def _secrets(self, access: Access) -> tuple[str, ...]:
-        return (*self.settings.secrets, *access.target.secrets)
 
     def _condemn(self, live: Live) -> None:
         """Tell at once whoever asks again for a server that speaks another dialect."""
@@ -439,6 +435,7 @@ class Run:
     def _access(self, text: str, dialect: Dialect, model: str = "") -> Access:
         settings = self.settings
         where = target.parse(text, path=dialect.path, query=dialect.query(model))
+        self.redactor = self.redactor.also(where.secrets)
         headers = {**dialect.headers(settings.key), **settings.headers}
         return Access(
             where,
@@ -489,7 +486,7 @@ class Run:
                 pace=settings.pace,
                 chunk=settings.chunk,
                 limits=Limits(silence=left, beyond=left),
-                secrets=self._secrets(host.access),
+                redactor=self.redactor,
             )
             clip = min(spoken, key=lambda utterance: utterance.duration)
             take = self.loop.run(hold(Live(self.loop, plan), clip))

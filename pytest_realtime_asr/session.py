@@ -19,6 +19,7 @@ from pytest_realtime_asr.audio import Audio, silence
 from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.evidence import Message
 from pytest_realtime_asr.loop import Loop
+from pytest_realtime_asr.redaction import Redactor, printable
 from pytest_realtime_asr.rules import Requirement
 from pytest_realtime_asr.timeline import Commit, Final, Refusal, Timeline
 from pytest_realtime_asr.trace import (
@@ -58,7 +59,7 @@ class Lost(Exception):
     """
 
     def __init__(self, how: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         self.how = how
 
 
@@ -92,9 +93,9 @@ class Plan:
     """How sessions are held: with whom, and how the audio is handed over.
 
     ``pace`` is audio seconds per second, 0 as fast as the socket takes it; ``chunk``
-    is in seconds. ``secrets`` never get into a trace. ``rules`` are those by which the
-    server is judged, ``version`` is what it says of itself. ``found`` says how the
-    dialect was found, empty where it was named.
+    is in seconds. ``redactor`` knows what no file may hold. ``rules`` are those by
+    which the server is judged, ``version`` is what it says of itself. ``found`` says
+    how the dialect was found, empty where it was named.
     """
 
     dialect: Dialect
@@ -104,7 +105,7 @@ class Plan:
     pace: float = 1.0
     chunk: float = 0.1
     limits: Limits = Limits()
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    redactor: Redactor = field(default=Redactor(), repr=False)
     rules: tuple[Requirement, ...] = field(default=(), repr=False)
     version: str = ""
     found: str = ""
@@ -145,7 +146,7 @@ class Live:
             rate=self._caller.rate,
             target=plan.access.target.shown,
             version=plan.version,
-            secrets=plan.secrets,
+            redactor=plan.redactor,
         )
         self._began = time.monotonic_ns()
         self._until: int | None = None
@@ -291,7 +292,7 @@ class Live:
         )
         if item not in self._finals and (refusal := self._refused()):
             self._since = len(self._heard)  # what was told is not told again
-            raise Lost(REFUSED, f"refused: {refusal.message} ({refusal.code})")
+            raise self._loss(REFUSED, f"refused: {refusal}")
 
     async def answered(self, count: int, *, timeout: float) -> bool:
         """Whether the server has refused ``count`` things of this session by now.
@@ -639,8 +640,12 @@ class Live:
             code = f"broken off with code {end.code}: " if end.code else ""
             message = f"{code}{end.reason}"
         else:
-            return Lost(_HOW[end.how], end.reason or end.how.value)
-        return Lost(_HOW[end.how], f"{message}; {self._arrived()}")
+            return self._loss(_HOW[end.how], end.reason or end.how.value)
+        return self._loss(_HOW[end.how], f"{message}; {self._arrived()}")
+
+    def _loss(self, how: str, message: str) -> Lost:
+        """Return what a test gets; it may print or log the message by itself."""
+        return Lost(how, self.plan.redactor.clean(message))
 
     def _arrived(self) -> str:
         """What had arrived, for whoever waited in vain."""

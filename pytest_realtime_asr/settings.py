@@ -174,6 +174,12 @@ def settings(
     needs("budget-profile", "budgets")
     needs("compare-fail", "compare", "baseline-target")
     variable = str(texts["api-key-env"])
+    # The text is not shown: it may be the key itself.
+    if variable != "REALTIME_API_KEY" and not environment.get(variable):
+        raise SettingError(
+            f"{places['api-key-env']}: no environment variable of this name is set; "
+            "give the name of the variable that holds the key, and not the key"
+        )
     return Settings(
         target=str(texts["target"]),
         dialect=read(

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from pytest_realtime_asr.redaction import printable
 from pytest_realtime_asr.trace import NO_LAG, End, Lag, Ping
 
 
@@ -86,6 +87,9 @@ class Refusal:
     code: str
     message: str
     item: int | None = None
+
+    def __str__(self) -> str:
+        return printable(f"{self.message} ({self.code})")
 
 
 Event = Heard | Commit | Partial | Endpoint | Final | Refusal

@@ -9,22 +9,22 @@ as a span of a named asset and not as the bytes, which is thirty times smaller.
 from __future__ import annotations
 
 import enum
-import json
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from pytest_realtime_asr.redaction import REMOVED, Redactor
+
 FORMAT = 1
-REMOVED = "[removed]"  # stands where a secret stood
 LONGEST = 2**20  # characters or bytes of a frame that is kept whole
 TAIL = "tail"  # the asset of the silence by which an utterance is ended
 _BEGIN = 100  # characters or bytes that are kept of a longer one
-SHORTEST = 8  # characters of a secret that can be told from other text
+HIDDEN = f"... [more, and {REMOVED} in it]"  # the end of a longer one with a secret
 
 
 class Sender(enum.Enum):
@@ -134,7 +134,9 @@ NO_LAG = Lag()
 class Trace:
     """All frames of one session, in the order in which the recorder saw them.
 
-    ``version`` is what the server says of itself, empty where it says nothing.
+    ``version`` is what the server says of itself, empty where it says nothing. The
+    frames are as they came; ``redactor`` knows what must not leave the process, and
+    `redacted` is what is written or shown.
     """
 
     vantage: Vantage
@@ -148,34 +150,67 @@ class Trace:
     lag: Lag = NO_LAG
     pings: tuple[Ping, ...] = ()
     version: str = ""
+    redactor: Redactor = field(default=Redactor(), repr=False, compare=False)
+
+    def redacted(self) -> Trace:
+        """Return the trace without secrets, as it may be written or shown."""
+        redactor = self.redactor
+        if not redactor:
+            return self
+        records = list(self.records)
+        for sender in Sender:
+            places = [
+                index
+                for index, record in enumerate(records)
+                if record.sender is sender and record.text is not None
+            ]
+            texts = [str(records[index].text) for index in places]
+            for index, text in zip(places, redactor.clean_frames(texts), strict=True):
+                records[index] = replace(records[index], text=text)
+        for index, record in enumerate(records):
+            if record.data is not None:
+                data = redactor.clean_bytes(record.data)
+                records[index] = replace(record, data=data)
+        return replace(
+            self,
+            records=tuple(records),
+            target=redactor.clean(self.target),
+            version=redactor.clean(self.version),
+            end=replace(self.end, reason=redactor.clean(self.end.reason)),
+            redactor=Redactor(),
+        )
 
     def dumps(self) -> bytes:
-        """The trace as JSON Lines: a head, one line for each record, the end."""
+        """Return the trace as JSON Lines, without secrets.
+
+        There is a head, one line for each record, and the end.
+        """
+        trace = self.redacted()
         head: dict[str, object] = {
             "format": FORMAT,
-            "vantage": self.vantage,
-            "dialect": self.dialect,
-            "rate": self.rate,
-            "target": self.target,
-            "started": self.started,
-            "opened": self.opened,
+            "vantage": trace.vantage,
+            "dialect": trace.dialect,
+            "rate": trace.rate,
+            "target": trace.target,
+            "started": trace.started,
+            "opened": trace.opened,
         }
-        lag: dict[str, object] = {"ticks": self.lag.ticks, "late": self.lag.late}
-        tail: dict[str, object] = {"end": self.end, "lag": lag}
+        lag: dict[str, object] = {"ticks": trace.lag.ticks, "late": trace.lag.late}
+        tail: dict[str, object] = {"end": trace.end, "lag": lag}
         # What may be left out is: a trace of before is written as it was read.
-        if self.version:
-            head["version"] = self.version
-        if self.lag.paused:
-            lag["paused"] = self.lag.paused
-        if self.lag.load:
-            lag["load"] = self.lag.load
-        if self.pings:
-            tail["pings"] = self.pings
-        lines = [head, *map(_sparse, self.records), tail]
+        if trace.version:
+            head["version"] = trace.version
+        if trace.lag.paused:
+            lag["paused"] = trace.lag.paused
+        if trace.lag.load:
+            lag["load"] = trace.lag.load
+        if trace.pings:
+            tail["pings"] = trace.pings
+        lines = [head, *map(_sparse, trace.records), tail]
         return msgspec.json.Encoder().encode_lines(lines)
 
     def write(self, path: Path) -> None:
-        """Write the trace to ``path`` as JSON Lines."""
+        """Write the trace to ``path`` as JSON Lines, without secrets."""
         path.write_bytes(self.dumps())
 
 
@@ -257,10 +292,10 @@ def _decode(row: bytes, kind: type[_T], number: int) -> _T:
 class Recorder:
     """The one mutable thing of a session: it collects records and freezes a Trace.
 
-    ``secrets`` are removed from everything that is recorded, so that no report can
-    show them; those of fewer than `SHORTEST` characters are not, since they may be
-    words of a transcript, and what is judged must be what was said. ``clock`` gives
-    nanoseconds; the zero is the last `begin`, at first the construction.
+    What is recorded is kept as it came; ``redactor`` goes with the trace and takes the
+    secrets out of what is written. Of a frame of more than `LONGEST` the begin is kept,
+    and whether there was a secret in it. ``clock`` gives nanoseconds; the zero is the
+    last `begin`, at first the construction.
     """
 
     def __init__(
@@ -271,16 +306,16 @@ class Recorder:
         rate: int,
         target: str,
         version: str = "",
-        secrets: Iterable[str] = (),
+        redactor: Redactor | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self._secrets = _spellings(secrets)
+        self._redactor = Redactor() if redactor is None else redactor
         self._clock = clock
         self._vantage = vantage
         self._dialect = dialect
         self.rate = rate
-        self._target = self._clean(target)
-        self._version = self._clean(version)
+        self._target = target
+        self._version = version
         self._opened: int | None = None
         self._end: End | None = None
         self._pings: list[Ping] = []
@@ -327,7 +362,7 @@ class Recorder:
     def end(self, how: Ending, *, code: int | None = None, reason: str = "") -> None:
         """Note the end; the first one noted stands."""
         if self._end is None:
-            self._end = End(how, self.now(), code, self._clean(reason))
+            self._end = End(how, self.now(), code, reason)
 
     @property
     def ended(self) -> End | None:
@@ -348,63 +383,28 @@ class Recorder:
             lag=lag,
             pings=tuple(self._pings),
             version=self._version,
+            redactor=self._redactor,
         )
 
     def _add(self, record: Record, frame: str | bytes) -> Record:
-        # A cut through a secret would leave its first half, so that it comes last.
         if isinstance(frame, str):
-            record = replace(record, text=_shortened(self._clean(frame)))
+            record = replace(record, text=self._shortened(frame))
         else:
-            record = replace(record, data=_shortened(self._clean_bytes(frame)))
+            record = replace(record, data=self._shortened(frame))
         self.records.append(record)
         return record
 
-    def _clean(self, text: str) -> str:
-        return _without(text, self._secrets)
-
-    def _clean_bytes(self, data: bytes) -> bytes:
-        for secret in self._secrets:
-            data = data.replace(secret.encode(), REMOVED.encode())
-        return data
+    def _shortened(self, frame: _Frame) -> _Frame:
+        """Return a frame of at most `LONGEST`, and of a longer one the begin."""
+        if len(frame) <= LONGEST:
+            return frame
+        note = f"... [{len(frame) - _BEGIN} more]"
+        if isinstance(frame, str):
+            shown = self._redactor.shows(frame)
+            return self._redactor.clean(frame)[:_BEGIN] + (HIDDEN if shown else note)
+        shown = self._redactor.shows(frame.decode("latin-1"))
+        begin = self._redactor.clean_bytes(frame)[:_BEGIN]
+        return begin + (HIDDEN if shown else note).encode()
 
 
 _Frame = TypeVar("_Frame", str, bytes)
-
-
-def _shortened(frame: _Frame) -> _Frame:
-    """A frame of at most `LONGEST`; of a longer one its begin, and what is missing."""
-    if len(frame) <= LONGEST:
-        return frame
-    note = f"... [{len(frame) - _BEGIN} more]"
-    if isinstance(frame, str):
-        return frame[:_BEGIN] + note
-    return frame[:_BEGIN] + note.encode()
-
-
-def clean(text: str, secrets: Iterable[str]) -> str:
-    """The text without the secrets, but for those shorter than `SHORTEST`."""
-    return _without(text, _spellings(secrets))
-
-
-def _without(text: str, spellings: Iterable[str]) -> str:
-    for spelling in spellings:
-        text = text.replace(spelling, REMOVED)
-    return text
-
-
-def _spellings(secrets: Iterable[str]) -> tuple[str, ...]:
-    """Each secret as it is and as JSON may write it; the longest first.
-
-    A shorter one that were removed first could leave the rest of a longer one.
-    """
-    spelt = {
-        spelling
-        for secret in secrets
-        if len(secret) >= SHORTEST
-        for spelling in (
-            secret,
-            json.dumps(secret)[1:-1],
-            json.dumps(secret, ensure_ascii=False)[1:-1],
-        )
-    }
-    return tuple(sorted(spelt, key=lambda spelling: (-len(spelling), spelling)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import ssl
@@ -23,11 +24,14 @@ from websockets.exceptions import (
 )
 from websockets.protocol import State
 
+from pytest_realtime_asr.redaction import printable
 from pytest_realtime_asr.target import Target
 
 MAX_FRAME = 2**20  # bytes; the most text that a whole session may bring
 CLOSE_TIMEOUT = 2.0  # s; a peer that does not answer a close is cut off
 _NARROW = 4096  # bytes that the kernel takes in for a connection that is not read
+_QUIET = logging.getLogger(f"{__name__}.quiet")
+_QUIET.disabled = True  # at the level DEBUG, the library logs the headers with the key
 _HUNG_UP = (
     "closed during the handshake; does it speak TLS there (wss, https) or not (ws, "
     "http), and does it ask for a client certificate (--realtime-client-cert)?"
@@ -48,7 +52,7 @@ class Unreachable(Exception):
         status: int | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         self.status = status
         self.retry_after = retry_after
 
@@ -223,6 +227,7 @@ async def connect(access: Access, *, timeout: float) -> Wire:
             max_size=MAX_FRAME,
             max_queue=256,
             write_limit=1,  # at 0, asyncio's TLS waits for a buffer that is empty
+            logger=_QUIET,
             **kwargs,
         )
     except InvalidStatus as error:

@@ -71,6 +71,7 @@ from pytest_realtime_asr.evidence import (
 )
 from pytest_realtime_asr.exercise import Misuse
 from pytest_realtime_asr.frames import Malformed, Unknown
+from pytest_realtime_asr.redaction import REMOVED
 from pytest_realtime_asr.rules import (
     Outcome,
     Requirement,
@@ -89,7 +90,6 @@ from pytest_realtime_asr.timeline import (
     Usage,
 )
 from pytest_realtime_asr.trace import (
-    REMOVED,
     Ending,
     Ping,
     Record,
@@ -952,12 +952,12 @@ PROVOKED: Mapping[str, Proof] = {
     "unique-ids": proof(
         ALONE,
         [spoke("alone", FIRST.text, name="a"), spoke("utterances", "a", name="a")],
-        "two sessions have the id a",
+        "two sessions have the id 'a'",
     ),
     "crowd-has-unique-ids": proof(
         [spoke("crowd", FIRST.text, name="a"), spoke("crowd", FIRST.text, name="b")],
         [spoke("crowd", FIRST.text), spoke("crowd", FIRST.text)],
-        "two sessions have the id sess-crowd",
+        "two sessions have the id 'sess-crowd'",
     ),
     "update-is-silent": proof(
         [spoke("update-again", FIRST.text, before=(UPDATE, UPDATE))],

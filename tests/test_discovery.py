@@ -15,6 +15,7 @@ from pytest_realtime_asr import dialects, discovery, probe, target
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.discovery import Discovery, find, ways
 from pytest_realtime_asr.loop import Loop
+from pytest_realtime_asr.redaction import Redactor
 from pytest_realtime_asr.session import Live, Lost
 from pytest_realtime_asr.trace import Record, Sender
 from pytest_realtime_asr.transport import Access
@@ -33,7 +34,7 @@ def asked(url: str) -> list[Access]:
 
 
 def found(url: str) -> Discovery:
-    return asyncio.run(find(asked(url), ["hush-hush", "the-token"]))
+    return asyncio.run(find(asked(url), Redactor(["hush-hush", "the-token"])))
 
 
 def saying(frame: str | bytes) -> Talk:

@@ -40,8 +40,9 @@ from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.evidence import Answer, Evidence, Finding, Gauges, Part
 from pytest_realtime_asr.judges import yardsticks
+from pytest_realtime_asr.redaction import REMOVED
 from pytest_realtime_asr.rules import Outcome, Satisfied, Trial, Undecided, Violated
-from pytest_realtime_asr.trace import REMOVED, Ending, Lag, Ping
+from pytest_realtime_asr.trace import Ending, Lag, Ping
 
 US, PEER, BROKEN = Ending.CLOSED_BY_US, Ending.CLOSED_BY_PEER, Ending.BROKEN
 LATE = Lag(100, (3_000 * MS,))
@@ -943,7 +944,7 @@ def test_a_close_is_explained(evidence: Part, found: Found) -> None:
     ("names", "found"),
     [
         (("a", "b", "c"), GOOD),
-        (("a", "b", "a"), Bad("two sessions have the id a")),
+        (("a", "b", "a"), Bad("two sessions have the id 'a'")),
         (("a",), Open("fewer than two sessions have an id")),
         ((), Open("no session was held for it (it, other)")),
     ],

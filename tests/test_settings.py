@@ -318,7 +318,23 @@ def test_the_key_comes_from_the_environment_alone() -> None:
     assert made(None, other, environment).key == "hush-hush"
     named = {**environment, "REALTIME_API_KEY_ENV": "OTHER"}
     assert made(None, None, named).key == "hush-hush"
-    assert made({"api-key-env": "ABSENT"}, None, named).key == ""
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_variable_that_was_named_must_be_set(value: str | None) -> None:
+    key = "sk-this-is-the-key-itself"
+    environment = {} if value is None else {key: value}
+    for given, place in (
+        ((({"api-key-env": key}), None, environment), "--realtime-api-key-env"),
+        ((None, {"api-key-env": key}, environment), "realtime_api_key_env in the ini"),
+        (
+            (None, None, {**environment, "REALTIME_API_KEY_ENV": key}),
+            "the environment variable REALTIME_API_KEY_ENV",
+        ),
+    ):
+        with pytest.raises(SettingError, match=place) as caught:
+            made(*given)
+        assert key not in str(caught.value)
 
 
 @pytest.mark.parametrize("target", FAKES)

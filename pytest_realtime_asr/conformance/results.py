@@ -12,6 +12,7 @@ from pytest_realtime_asr.conformance.suite import Kind, Suite, misspoken
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.evidence import Evidence
 from pytest_realtime_asr.known import Expected, Known
+from pytest_realtime_asr.redaction import printable
 from pytest_realtime_asr.report.transcript import transcript
 from pytest_realtime_asr.rules import (
     Level,
@@ -204,8 +205,8 @@ def _judged(
             if not evidence.parts:
                 return _made(requirement, Status.VIOLATED, message)
             part = evidence.parts[place]
-            role = f"session {part.timeline.session or '?'} ({part.role})"
-            lines = [role, *transcript(part.trace, records)]
+            role = f"session {printable(part.timeline.session) or '?'} ({part.role})"
+            lines = [role, *transcript(part.trace.redacted(), records)]
             made = _made(requirement, Status.VIOLATED, message, lines)
             return msgspec.structs.replace(made, trace=keep(part.trace))
 

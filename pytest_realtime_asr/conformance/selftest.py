@@ -23,6 +23,7 @@ from pytest_realtime_asr.conformance.stage import Venue
 from pytest_realtime_asr.conformance.suite import Bounds, Suite
 from pytest_realtime_asr.fake.nursery import MODEL, Nursery, Order
 from pytest_realtime_asr.loop import Loop
+from pytest_realtime_asr.redaction import Redactor
 from pytest_realtime_asr.rules import Harm, Requirement
 from pytest_realtime_asr.session import Limits, Plan
 from pytest_realtime_asr.trace import Sender
@@ -146,7 +147,7 @@ class Bench:
             pace=proof.pace,
             chunk=proof.chunk,
             limits=_LIMITS,
-            secrets=(_KEY,),
+            redactor=Redactor([_KEY]),
             rules=self.dialect.requirements,
             version=VERSION,
         )

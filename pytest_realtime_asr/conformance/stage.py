@@ -16,7 +16,6 @@ from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.evidence import Answer, Evidence, Gauges, Part
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.session import Live, Lost, Plan
-from pytest_realtime_asr.trace import clean
 from pytest_realtime_asr.transport import Unreachable
 
 FUZZ = 8  # random sessions, which take about 4 s with a server on this machine
@@ -202,7 +201,7 @@ class Stage:
         except Unreachable as error:
             self._answers.append(Answer(role, 0, str(error)))
             return
-        page = clean(body.decode(errors="replace"), self.venue.plan.secrets)
+        page = self.venue.plan.redactor.clean(body.decode(errors="replace"))
         self._answers.append(Answer(role, status, page))
 
     async def look(self) -> Mapping[str, float]:

@@ -37,6 +37,7 @@ from pytest_realtime_asr.fake.connection import connection
 from pytest_realtime_asr.fake.machine import World
 from pytest_realtime_asr.fake.recogniser import Listener, Recogniser, Spoken
 from pytest_realtime_asr.fake.variety import Varied
+from pytest_realtime_asr.redaction import Redactor
 from pytest_realtime_asr.timeline import Usage
 from pytest_realtime_asr.trace import (
     Ending,
@@ -196,7 +197,7 @@ class Fake:
             dialect=behaviour.dialect.name,
             rate=behaviour.dialect.rate,
             target="",
-            secrets=(behaviour.key,),
+            redactor=Redactor([behaviour.key]),
         )
         self._recorders.append(recorder)
         recorder.open()

@@ -86,7 +86,8 @@ def line(test: str, take: Transcription, calibration: str = "") -> bytes:
         "violations": [str(violation) for violation in take.violations],
         "end": take.trace.end,
     }
-    return msgspec.json.encode(written) + b"\n"
+    cleaned = take.trace.redactor.clean_value(msgspec.to_builtins(written))
+    return msgspec.json.encode(cleaned) + b"\n"
 
 
 def read(path: Path) -> tuple[Row, ...]:

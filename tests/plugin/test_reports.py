@@ -9,6 +9,7 @@ import pytest
 
 from plugin.conftest import Faking, Project, Servers
 from pytest_realtime_asr.judging import again
+from pytest_realtime_asr.redaction import Redactor
 
 TESTS = """
 @pytest.mark.realtime(pace=1)
@@ -190,7 +191,7 @@ def test_what_runs_again_is_the_test_alone() -> None:
         "known-failures": "known.toml",
         "allow": "heavy,disruptive",
     }
-    found = again(lambda option: given.get(option.name), ["a.py::test"], [])
+    found = again(lambda option: given.get(option.name), ["a.py::test"], Redactor())
     assert found == (
         "pytest --realtime-target=fake --realtime-level=must --realtime-strict "
         "--realtime-known-failures=known.toml --realtime-allow=heavy,disruptive "
@@ -209,7 +210,9 @@ def test_the_command_that_runs_it_again_tells_no_secret() -> None:
         "report": ["out.jsonl"],
     }
     words = ["test_it.py::test_it[correct-horse]"]
-    found = again(lambda option: given.get(option.name), words, ["correct-horse"])
+    found = again(
+        lambda option: given.get(option.name), words, Redactor(["correct-horse"])
+    )
     assert found == (
         "pytest --realtime-target=http://host:1 --realtime-session-options=... "
         "--realtime-header=X-A=TOKEN '--realtime-header=X-B=[removed]' "

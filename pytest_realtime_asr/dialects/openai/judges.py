@@ -38,6 +38,7 @@ from pytest_realtime_asr.dialects.openai.events import (
 from pytest_realtime_asr.dialects.openai.misuses import NO_FORMAT
 from pytest_realtime_asr.dialects.openai.profile import Profile
 from pytest_realtime_asr.evidence import Evidence, Message, Observation, Part
+from pytest_realtime_asr.redaction import printable
 from pytest_realtime_asr.rules import (
     Judge,
     Outcome,
@@ -675,7 +676,8 @@ def commit_refused(role: str, what: str, *codes: str) -> Trial:
                 return Violated(seen, tuple(commits), evidence.index(part))
             code = errors[0].error.code
             if codes and code not in codes:
-                seen = f"{what} was refused by {code or 'no code'}, not by {codes[0]}"
+                known = printable(code) if code else "no code"
+                seen = f"{what} was refused by {known}, not by {codes[0]}"
                 return Violated(seen, tuple(commits), evidence.index(part))
         return judges.finishes(role)(evidence)
 
