@@ -636,6 +636,7 @@ class Realtime:
             ended += 1
             self._run.tell(f"{ended}/{len(spoken)} utterances")
             text = await asyncio.to_thread(lambda: take.transcription.text)
+            text = plan.redactor.clean(text)  # before a normaliser spells it anew
             return clip.id, None if take.lost else text
 
         texts = await _together(map(one, spoken))

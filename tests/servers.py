@@ -164,7 +164,7 @@ def serving(
         given = {"close_timeout": 1, "compression": None, **options}
         return serve(talk, "127.0.0.1", 0, process_request=asked, ssl=tls, **given)
 
-    with _thread(listen) as port:
+    with thread(listen) as port:
         yield f"{'http' if tls is None else 'https'}://127.0.0.1:{port}"
 
 
@@ -189,7 +189,7 @@ def faking(
         ),
         recogniser or script(),
     )
-    with _thread(lambda: fake.listen(port=0, tls=tls)) as port:
+    with thread(lambda: fake.listen(port=0, tls=tls)) as port:
         yield f"{'http' if tls is None else 'https'}://127.0.0.1:{port}", fake
 
 
@@ -228,7 +228,7 @@ def relay(url: str, delay: float) -> Iterator[str]:
         async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
             yield server
 
-    with _thread(listen) as port:
+    with thread(listen) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -244,7 +244,7 @@ async def _emptied() -> None:
 
 
 @contextmanager
-def _thread(
+def thread(
     listen: Callable[[], AbstractAsyncContextManager[Server | asyncio.Server]],
 ) -> Iterator[int]:
     up: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = Future()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -34,15 +35,25 @@ from sessions import (
     spoke,
     unopened,
 )
+from spellings import KEY, SPELLINGS
 
-from pytest_realtime_asr import judges
+from pytest_realtime_asr import dialects, judges
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.evidence import Answer, Evidence, Finding, Gauges, Part
 from pytest_realtime_asr.judges import yardsticks
-from pytest_realtime_asr.redaction import REMOVED
+from pytest_realtime_asr.redaction import REMOVED, Redactor
 from pytest_realtime_asr.rules import Outcome, Satisfied, Trial, Undecided, Violated
-from pytest_realtime_asr.trace import Ending, Lag, Ping
+from pytest_realtime_asr.trace import (
+    LONGEST,
+    Ending,
+    Lag,
+    Ping,
+    Recorder,
+    Sender,
+    Vantage,
+    loads,
+)
 
 US, PEER, BROKEN = Ending.CLOSED_BY_US, Ending.CLOSED_BY_PEER, Ending.BROKEN
 LATE = Lag(100, (3_000 * MS,))
@@ -1184,3 +1195,76 @@ def test_the_begin_of_what_is_long() -> None:
     assert isinstance(of(None, *ALONE), Undecided)
     assert isinstance(of(FIRST.text), Undecided)
     assert isinstance(judge(Evidence(ALONE)), Undecided)
+
+
+# The key of the client, as it may be spelled
+
+
+def heard(name: str, *frames: str | bytes, key: str = KEY) -> Evidence:
+    """A session of this dialect in which the server sent these frames."""
+    dialect = dialects.load(name)
+    recorder = Recorder(
+        vantage=Vantage.CLIENT,
+        dialect=name,
+        rate=dialect.rate,
+        target="ws://host/",
+        redactor=Redactor([key]),
+    )
+    recorder.open()
+    for frame in frames:
+        recorder.received(Sender.SERVER, recorder.now(), frame)
+    return Evidence((dialects.part(dialect, recorder.freeze()),))
+
+
+def said(text: str) -> str:
+    """An error of each dialect with this text, as JSON may have it."""
+    try:
+        json.loads(f'"{text}"')
+    except ValueError:
+        text = json.dumps(text)[1:-1]
+    return (
+        '{"type":"error","event_id":"e","error":{"type":"invalid_request_error",'
+        f'"code":"x","message":"the key {text} is wrong"}}}}'
+    )
+
+
+@pytest.mark.parametrize("name", dialects.installed())
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_key_is_seen_and_removed_in_each_spelling(name: str, spelling: str) -> None:
+    spell = SPELLINGS[spelling]
+    evidence = heard(name, said(spell(KEY)))
+    check(judges.no_secret, evidence, Bad("the server shows the client's key"))
+    check(judges.no_secret, heard(name, said(spell(KEY[::-1]))), GOOD)
+    written = loads(evidence.parts[0].trace.dumps())
+    (text,) = [record.text or "" for record in written.records]
+    assert not Redactor([KEY]).shows(text)
+    assert "the key " in json.loads(text)["error"]["message"]
+    # From the file, it is seen that there was one.
+    again = Evidence((dialects.part(dialects.load(name), written),))
+    check(judges.no_secret, again, Bad("the server shows the client's key"))
+
+
+@pytest.mark.parametrize("name", dialects.installed())
+@pytest.mark.parametrize("size", [3, 10, 25])
+def test_a_key_is_seen_over_several_deltas(name: str, size: int) -> None:
+    deltas = [
+        json.dumps({"type": "transcription.delta", "delta": KEY[at : at + size]})
+        for at in range(0, len(KEY), size)
+    ]
+    evidence = heard(name, '{"type":"x"}', *deltas, '{"type":"y"}')
+    check(judges.no_secret, evidence, Bad("the server shows the client's key"))
+    outcome = judges.no_secret(evidence)
+    assert isinstance(outcome, Violated)
+    assert outcome.records == tuple(range(1, 1 + len(deltas)))
+    check(judges.no_secret, heard(name, *deltas[:-1]), GOOD)
+
+
+def test_a_key_is_seen_in_binary_frames_and_in_what_is_too_long_to_keep() -> None:
+    found = Bad("the server shows the client's key")
+    check(judges.no_secret, heard("vllm", b"\0" + KEY.encode()), found)
+    check(judges.no_secret, heard("vllm", "x" * LONGEST + KEY), found)
+    check(judges.no_secret, heard("vllm", "x" * LONGEST + KEY[::-1]), GOOD)
+
+
+def test_a_server_may_say_the_word_that_stands_for_a_secret() -> None:
+    check(judges.no_secret, heard("vllm", f'{{"delta":"{REMOVED}"}}'), GOOD)

@@ -7,7 +7,7 @@ plugin take it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ def clean(report: pytest.TestReport | pytest.CollectReport, redactor: Redactor) 
     """
     if not redactor:
         return
-    report.longrepr = _clean(report.longrepr, redactor)
+    report.longrepr = _each_text(report.longrepr, redactor.clean)
     report.sections = redactor.clean_value(list(report.sections))
     for name in ("user_properties", "realtime", "realtime_result"):
         if hasattr(report, name):
@@ -31,23 +31,27 @@ def clean(report: pytest.TestReport | pytest.CollectReport, redactor: Redactor) 
 
 
 def escape(report: pytest.TestReport) -> None:
-    """Write out control characters in a failure that is a plain text.
+    """Write out control characters in what failed or skipped a test.
 
-    The report is changed in place. A failure of pytest's own form has them written out.
+    The report is changed in place. What the test itself has printed stays as it is.
     """
-    if isinstance(report.longrepr, str):
-        lines = report.longrepr.split("\n")
-        report.longrepr = "\n".join(map(printable, lines))
+    report.longrepr = _each_text(report.longrepr, _escaped)
 
 
-def _clean(value: Any, redactor: Redactor) -> Any:
-    """Return a text, or a part of a traceback, without secrets."""
+def _escaped(text: str) -> str:
+    """Return a text of several lines with its control characters written out."""
+    lines = text.split("\n")
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in lines)
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a failure, in pytest's own form, with each text in it changed."""
     if isinstance(value, str):
-        return redactor.clean(value)
-    if isinstance(value, Sequence):
-        return type(value)(_clean(each, redactor) for each in value)  # type: ignore[call-arg]
+        return change(value)
+    if isinstance(value, list | tuple):
+        return type(value)(_each_text(each, change) for each in value)
     if is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):
-            cleaned = _clean(getattr(value, field.name), redactor)
-            object.__setattr__(value, field.name, cleaned)
+            changed = _each_text(getattr(value, field.name), change)
+            object.__setattr__(value, field.name, changed)
     return value
