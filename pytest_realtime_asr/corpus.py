@@ -189,6 +189,17 @@ class Corpus:
                 f"no utterance {id!r} in {self.name}; nearest: {', '.join(near)}"
             ) from None
 
+    def anonymous(self) -> Corpus:
+        """Return the same utterances under numbers in place of their ids."""
+        width = len(str(len(self)))
+        return Corpus(
+            self.name,
+            tuple(
+                replace(each, id=f"clip-{number:0{width}}")
+                for number, each in enumerate(self, 1)
+            ),
+        )
+
     @property
     def synthetic(self) -> bool:
         """Whether a machine made any of it, so that it does not measure accuracy."""

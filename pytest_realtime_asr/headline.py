@@ -97,14 +97,17 @@ def _blame(finding: Finding) -> str:
     return f"; {who}, not instrument ({'; '.join(told)})"
 
 
-def details(finding: WerFinding, *, width: int = 80) -> str:
-    """The worst rows of a threshold with their aligned texts; empty without errors."""
+def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
+    """The worst rows of a threshold with their aligned texts; empty without errors.
+
+    Without ``texts``, there are only the counts of each row.
+    """
     blocks = []
     for row, alignment in finding.worst:
         errors = alignment.errors
         head = f"{row.label} {row.utterance}: {mistakes(alignment)} wrong of"
         head += f" {errors.reference}" + (f", {row.lost}" if row.lost else "")
-        blocks.append(f"{head}\n{lines(alignment, width=width)}")
+        blocks.append(f"{head}\n{lines(alignment, width=width)}" if texts else head)
     return "\n".join(blocks)
 
 

@@ -266,10 +266,12 @@ def report(
             tell(finding.verdict, verdict(finding), _explain(finding, pool))
     wer = tuple(judge_wer(t, [_row(take) for take in takes]) for t in terms.thresholds)
     for threshold in wer:
-        both = filter(None, (headline(threshold), details(threshold)))
+        below = details(threshold, texts=not terms.private)
+        both = filter(None, (headline(threshold), below))
         tell(threshold.verdict, verdict(threshold), "\n".join(both))
     for parity in parities:
-        tell(parity.verdict, parity.summary, parity.lines())
+        explained = parity.summary if terms.private else parity.lines()
+        tell(parity.verdict, parity.summary, explained)
     for each in against:
         failures += each.failures
         warnings += each.warnings
@@ -379,6 +381,8 @@ def _explain(finding: Finding, takes: Sequence[Transcription]) -> str:
             lines.append(f"{'':14}{take.reason}")
         if sample.trace:
             lines.append(f"{'':14}trace: {sample.trace}")
+        if take.trace.redactor.private:
+            continue
         text = take.text if len(take.text) <= _SHOWN else f"{take.text[:_SHOWN]}..."
         lines.append(f"{'':14}text: {text!r}")
     return "\n".join(lines)

@@ -194,6 +194,12 @@ OPTIONS = (
         "VARIABLE",
     ),
     Option(
+        "private",
+        "keep the texts, the audio and the names of audio files out of reports, traces "
+        "and messages; numbers and counts of errors stay",
+        flag=True,
+    ),
+    Option(
         "header",
         "one more header, its value from the environment (repeatable)",
         metavar="NAME=VARIABLE",

@@ -484,7 +484,7 @@ def _judging(config: pytest.Config) -> Judging:
         shared = told.get("realtime_shared")
         run = Run(
             settings,
-            lambda: _corpus(settings.corpus),
+            lambda: _corpus(settings.corpus, settings.private),
             shared=Path(shared) if shared else None,
         )
         for text, words in told.get("realtime_discovered", {}).items():
@@ -519,19 +519,24 @@ def _judging(config: pytest.Config) -> Judging:
 
 
 @lru_cache(maxsize=8)
-def _corpus(specs: tuple[str, ...]) -> Corpus:
+def _corpus(specs: tuple[str, ...], private: bool) -> Corpus:
     from pytest_realtime_asr.corpus import load_all
 
-    return load_all(specs)
+    found = load_all(specs)
+    return found.anonymous() if private else found
 
 
 def _loaded(config: pytest.Config) -> Corpus:
     from pytest_realtime_asr.corpus import CorpusError
 
+    settings = _settings(config)
     try:
-        return _corpus(_settings(config).corpus)
+        return _corpus(settings.corpus, settings.private)
     except CorpusError as error:
-        raise pytest.UsageError(f"--realtime-corpus: {error}") from None
+        told = str(error)
+        if settings.private:
+            told = "it cannot be used; without --realtime-private, a run says why"
+        raise pytest.UsageError(f"--realtime-corpus: {told}") from None
 
 
 @pytest.fixture(scope="session")
@@ -992,9 +997,12 @@ def pytest_runtest_makereport(
     if _SETTINGS in item.config.stash:
         from pytest_realtime_asr.report import pytest_report
 
-        pytest_report.clean(report, _redactor(item.config))
+        redactor = _redactor(item.config)
         if _uses(item):
             pytest_report.escape(report)
+            if redactor.private:
+                pytest_report.withhold(report, call.excinfo)
+        pytest_report.clean(report, redactor)
     return report
 
 
@@ -1016,8 +1024,9 @@ def _redactor(config: pytest.Config) -> Redactor:
         return config.stash[_JUDGING].run.redactor
     from pytest_realtime_asr.redaction import Redactor
 
-    known = _SETTINGS in config.stash
-    return Redactor(config.stash[_SETTINGS].secrets if known else ())
+    if _SETTINGS in config.stash:
+        return config.stash[_SETTINGS].redactor
+    return Redactor()
 
 
 def _shown(config: pytest.Config, lines: Iterable[str]) -> list[str]:

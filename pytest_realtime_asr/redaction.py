@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 REMOVED = "[removed]"  # stands where a secret stood
+PRIVATE = "[private]"  # stands where a text stood, in a run that keeps texts private
 SHORTEST = 8  # characters of a secret that can be told from other text
 PART = 16  # characters in a row of a secret that are removed like the whole
 _BLOCK = PART // 2  # each part of a secret holds one of its blocks of this length
@@ -39,10 +40,13 @@ Span = tuple[int, int]
 class Redactor:
     """Finds and removes secrets; those of fewer than `SHORTEST` characters are kept.
 
-    A shorter one may be a word of a transcript, and would take it away.
+    A shorter one may be a word of a transcript, and would take it away. ``private``
+    says that texts, audio and names of files must not leave the process either; those
+    who write or show a text ask for it.
     """
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str] = (), *, private: bool = False) -> None:
+        self.private = private
         plain = (each.strip(_QUOTE) for each in secrets)
         self._secrets = frozenset(each for each in plain if len(each) >= SHORTEST)
         self._needles = _spellings(self._secrets)
@@ -53,7 +57,7 @@ class Redactor:
 
     def also(self, secrets: Iterable[str]) -> Redactor:
         """Return a redactor that knows these secrets as well."""
-        return Redactor((*self._secrets, *secrets))
+        return Redactor((*self._secrets, *secrets), private=self.private)
 
     def shows(self, text: str) -> bool:
         """Return whether a whole secret is in the text, in some spelling."""
@@ -62,6 +66,10 @@ class Redactor:
     def clean(self, text: str) -> str:
         """Return the text with `REMOVED` in place of each secret, or part of one."""
         return _without(text, self._found(text))
+
+    def message(self, text: str) -> str:
+        """Return a message that may quote a text, or `PRIVATE` in its place."""
+        return PRIVATE if self.private else text
 
     def clean_bytes(self, data: bytes) -> bytes:
         """Return the bytes with `REMOVED` in place of each secret, or part of one."""
@@ -221,6 +229,42 @@ class _Step:
             return self._spans[index]
         moved = at - self._ends[index] + self._spans[index][1]
         return moved, moved + 1
+
+
+def without_texts(frame: str) -> str:
+    """Return a text frame that keeps its form, and no text but ids, types and codes.
+
+    Of each other text, and of a frame that is no JSON object, the length is left.
+    """
+    value = _decoded(frame)
+    if not isinstance(value, Mapping | list):
+        return _length(len(frame), "character")
+    return msgspec.json.encode(_bare(value, "")).decode()
+
+
+def without_bytes(frame: bytes) -> bytes:
+    """Return what stands for a binary frame whose content is private."""
+    return _length(len(frame), "byte").encode()
+
+
+def _bare(value: Any, name: str) -> Any:
+    if isinstance(value, Mapping):
+        return {each: _bare(inner, each) for each, inner in value.items()}
+    if isinstance(value, list):
+        return [_bare(each, name) for each in value]
+    if not isinstance(value, str) or name in _PUBLIC or name.endswith("_id"):
+        return value
+    return _length(len(value), "character") if value else value
+
+
+def _length(count: int, unit: str) -> str:
+    return f"[private: {count} {unit}{'s' * (count != 1)}]"
+
+
+# The fields of a frame whose texts are those of the protocol, and of no speaker.
+_PUBLIC = frozenset(
+    {"type", "id", "object", "model", "code", "param", "status", "role", "format"}
+)
 
 
 def printable(text: str) -> str:

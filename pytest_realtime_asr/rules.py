@@ -150,7 +150,8 @@ def each(judge: Judge) -> Trial:
 def observe(requirements: Iterable[Requirement], part: Part) -> tuple[Violation, ...]:
     """What the peer of whoever recorded the session broke, in the given order.
 
-    Only requirements that are passive are put to it.
+    Only requirements that are passive are put to it. The message of a violation may
+    quote a text: where texts are private, it is left out.
     """
     peer = _peer(part.trace)
     evidence = Evidence((part,))
@@ -162,7 +163,8 @@ def observe(requirements: Iterable[Requirement], part: Part) -> tuple[Violation,
         if isinstance(outcome, Violated):
             first = outcome.records[0] if outcome.records else None
             count = max(1, len(outcome.records))
-            violations.append(Violation(requirement, outcome.message, count, first))
+            message = part.trace.redactor.message(outcome.message)
+            violations.append(Violation(requirement, message, count, first))
     return tuple(violations)
 
 

@@ -33,7 +33,6 @@ from pytest_realtime_asr.metrics.latency import (
 from pytest_realtime_asr.metrics.pacing import instrument
 from pytest_realtime_asr.options import AUTO
 from pytest_realtime_asr.parity import Parity
-from pytest_realtime_asr.redaction import Redactor
 from pytest_realtime_asr.rules import Requirement
 from pytest_realtime_asr.session import Limits, Live, Lost, Plan, caller
 from pytest_realtime_asr.settings import Settings
@@ -159,7 +158,7 @@ class Run:
         self, settings: Settings, warm: Callable[[], Corpus], *, shared: Path | None
     ) -> None:
         self.settings = settings
-        self.redactor = Redactor(settings.secrets)
+        self.redactor = settings.redactor
         self._warm = warm
         self._shared = shared
         self.sinks: list[Callable[[str, Transcription], None]] = []

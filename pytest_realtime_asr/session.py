@@ -292,7 +292,8 @@ class Live:
         )
         if item not in self._finals and (refusal := self._refused()):
             self._since = len(self._heard)  # what was told is not told again
-            raise self._loss(REFUSED, f"refused: {refusal}")
+            told = f"({refusal.code})" if self.plan.redactor.private else f"{refusal}"
+            raise self._loss(REFUSED, f"refused: {told}")
 
     async def answered(self, count: int, *, timeout: float) -> bool:
         """Whether the server has refused ``count`` things of this session by now.
@@ -634,7 +635,7 @@ class Live:
         if end is None:
             return Lost("closed", "the session is not open")
         if end.how is Ending.CLOSED_BY_PEER:
-            said = f": {end.reason}" if end.reason else ""
+            said = f": {self.plan.redactor.message(end.reason)}" if end.reason else ""
             message = f"the server closed with code {end.code}{said}"
         elif end.how is Ending.BROKEN:
             code = f"broken off with code {end.code}: " if end.code else ""

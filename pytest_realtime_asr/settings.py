@@ -28,6 +28,7 @@ from pytest_realtime_asr.options import (
     Option,
     flag,
 )
+from pytest_realtime_asr.redaction import Redactor
 from pytest_realtime_asr.rules import Harm, Level
 from pytest_realtime_asr.verdicts import Undecided
 
@@ -63,6 +64,7 @@ class Settings:
     timeout: float
     warmup: int | None
     key: str
+    private: bool
     headers: Mapping[str, str]
     ca: Path | None
     client_cert: Path | None
@@ -96,6 +98,11 @@ class Settings:
 
     def __repr__(self) -> str:
         return f"Settings(dialect={self.dialect!r}, model={self.model!r}, ...)"
+
+    @property
+    def redactor(self) -> Redactor:
+        """What knows the secrets of these settings, and whether texts are private."""
+        return Redactor(self.secrets, private=self.private)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -200,6 +207,7 @@ def settings(
         ),
         key=_secret(variable, environment.get(variable, ""))
         or (FAKE_KEY if texts["target"] in FAKES else ""),
+        private=read("private", flag),
         headers=dict(each("header", lambda text: _header(text, environment))),
         ca=path("ca"),
         client_cert=path("client-cert"),

@@ -51,7 +51,8 @@ class Terms:
     ``dialect`` is ``auto`` where it is the one that the server shows. ``rules`` is the
     weakest level that fails it, ``None`` for none; ``chunk`` is in seconds;
     ``parallel`` says that other workers measure at the same time. Of ``budgets``, each
-    has limits that a sample can prove, or such that it cannot, and never both.
+    has limits that a sample can prove, or such that it cannot, and never both. With
+    ``private``, no message quotes a text.
     """
 
     dialect: str
@@ -63,6 +64,7 @@ class Terms:
     rules: Level | None = Level.MUST
     parallel: bool = False
     undecided: Undecided = Undecided.FAIL
+    private: bool = False
 
 
 def read(
@@ -115,6 +117,7 @@ def read(
         rules=_held(held, "rules", level, settings.rules),
         parallel=parallel and settings.parallel,
         undecided=settings.undecided,
+        private=settings.private,
     )
 
 

@@ -18,7 +18,12 @@ from typing import TypeVar
 
 import msgspec
 
-from pytest_realtime_asr.redaction import REMOVED, Redactor
+from pytest_realtime_asr.redaction import (
+    REMOVED,
+    Redactor,
+    without_bytes,
+    without_texts,
+)
 
 FORMAT = 1
 LONGEST = 2**20  # characters or bytes of a frame that is kept whole
@@ -153,9 +158,12 @@ class Trace:
     redactor: Redactor = field(default=Redactor(), repr=False, compare=False)
 
     def redacted(self) -> Trace:
-        """Return the trace without secrets, as it may be written or shown."""
+        """Return the trace as it may be written or shown: without secrets.
+
+        Where texts are private, the frames keep their types, ids, codes and lengths.
+        """
         redactor = self.redactor
-        if not redactor:
+        if not redactor and not redactor.private:
             return self
         records = list(self.records)
         for sender in Sender:
@@ -166,17 +174,24 @@ class Trace:
             ]
             texts = [str(records[index].text) for index in places]
             for index, text in zip(places, redactor.clean_frames(texts), strict=True):
+                if redactor.private and not records[index].span:
+                    text = without_texts(text)
                 records[index] = replace(records[index], text=text)
         for index, record in enumerate(records):
             if record.data is not None:
                 data = redactor.clean_bytes(record.data)
+                if redactor.private:
+                    data = without_bytes(record.data)
                 records[index] = replace(record, data=data)
+        reason = redactor.clean(self.end.reason)
+        if self.end.how is Ending.CLOSED_BY_PEER:
+            reason = redactor.message(reason)
         return replace(
             self,
             records=tuple(records),
             target=redactor.clean(self.target),
             version=redactor.clean(self.version),
-            end=replace(self.end, reason=redactor.clean(self.end.reason)),
+            end=replace(self.end, reason=reason),
             redactor=Redactor(),
         )
 

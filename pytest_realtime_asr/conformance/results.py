@@ -12,7 +12,7 @@ from pytest_realtime_asr.conformance.suite import Kind, Suite, misspoken
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.evidence import Evidence
 from pytest_realtime_asr.known import Expected, Known
-from pytest_realtime_asr.redaction import printable
+from pytest_realtime_asr.redaction import Redactor, printable
 from pytest_realtime_asr.report.transcript import transcript
 from pytest_realtime_asr.rules import (
     Level,
@@ -196,14 +196,16 @@ def _judged(
     evidence: Evidence,
     keep: Callable[[Trace], str],
 ) -> Result:
+    redactor = evidence.parts[0].trace.redactor if evidence.parts else Redactor()
     match outcome:
         case Satisfied():
             return _made(requirement, Status.SATISFIED)
         case Undecided(reason=reason):
-            return _made(requirement, Status.UNDECIDED, reason)
+            return _made(requirement, Status.UNDECIDED, redactor.message(reason))
         case Violated(message=message, records=records, part=place):
             if not evidence.parts:
                 return _made(requirement, Status.VIOLATED, message)
+            message = redactor.message(message)
             part = evidence.parts[place]
             role = f"session {printable(part.timeline.session) or '?'} ({part.role})"
             lines = [role, *transcript(part.trace.redacted(), records)]

@@ -24,8 +24,10 @@ from pytest_realtime_asr.metrics.accuracy import (
     tail_deletions,
     words,
 )
+from pytest_realtime_asr.redaction import PRIVATE
 
 FORMAT = 2
+_TEXTS = ("reference", "text")  # what a run that keeps texts private leaves out
 
 
 def row(test: str, take: Transcription) -> Row:
@@ -86,7 +88,10 @@ def line(test: str, take: Transcription, calibration: str = "") -> bytes:
         "violations": [str(violation) for violation in take.violations],
         "end": take.trace.end,
     }
-    cleaned = take.trace.redactor.clean_value(msgspec.to_builtins(written))
+    redactor = take.trace.redactor
+    if redactor.private:
+        written |= {name: PRIVATE for name in _TEXTS if written[name]}
+    cleaned = redactor.clean_value(msgspec.to_builtins(written))
     return msgspec.json.encode(cleaned) + b"\n"
 
 

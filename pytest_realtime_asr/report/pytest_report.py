@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_realtime_asr.redaction import Redactor, printable
+from pytest_realtime_asr.redaction import PRIVATE, Redactor, printable
+
+_PACKAGE = "pytest_realtime_asr"
+_FOLDER = Path(__file__).parents[1]
 
 
 def clean(report: pytest.TestReport | pytest.CollectReport, redactor: Redactor) -> None:
@@ -36,6 +40,38 @@ def escape(report: pytest.TestReport) -> None:
     The report is changed in place. What the test itself has printed stays as it is.
     """
     report.longrepr = _each_text(report.longrepr, _escaped)
+
+
+def withhold(
+    report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException] | None
+) -> None:
+    """Leave out what a test itself has printed or raised, which may quote a text.
+
+    The report is changed in place. What this package says of a test stays.
+    """
+    report.sections = [
+        (name, text if "realtime" in name else PRIVATE)
+        for name, text in report.sections
+    ]
+    if raised is None:
+        return
+    last = raised.traceback[-1]
+    place = f"{last.path}:{last.lineno + 1}"
+    if type(raised.value).__module__.startswith(f"{_PACKAGE}.session"):
+        report.longrepr = f"{place}: {raised.typename}: {raised.value}"
+    elif not _is_ours(raised):
+        told = f"{raised.typename}: {PRIVATE}"
+        if isinstance(report.longrepr, tuple):  # of a test that is skipped
+            report.longrepr = (*report.longrepr[:2], told)
+        else:
+            report.longrepr = f"{place}: {told}"
+
+
+def _is_ours(raised: pytest.ExceptionInfo[BaseException]) -> bool:
+    """Return whether this package has failed, skipped or xfailed the test."""
+    kinds = (pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception)
+    callers = [entry.path for entry in raised.traceback]
+    return isinstance(raised.value, kinds) and _FOLDER in Path(callers[-2]).parents
 
 
 def _escaped(text: str) -> str:

@@ -27,7 +27,7 @@ def introduce(run: Run, text: str) -> str:
     Raises LookupError where the dialect is unknown.
     """
     settings = run.settings
-    corpus = f"corpus {' '.join(settings.corpus)}"
+    corpus = f"corpus {settings.redactor.message(' '.join(settings.corpus))}"
     try:
         dialect, reason = run.dialect(text, settings.dialect)
         where, model = run.ask(text, dialect)

@@ -1,0 +1,134 @@
+"""With --realtime-private, no text, audio or name of a file leaves a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from plugin.conftest import Faking, Project
+from pytest_realtime_asr import audio, corpus
+from pytest_realtime_asr.trace import read
+
+NAMES = {"turn-right": "smith-anna-1970", "open-door": "doe-john-1981"}
+TESTS = """
+import logging
+
+@pytest.mark.latency_budget("final_from_commit", max="0.1ms")
+@pytest.mark.budget("normalized_erasure", at_most=-1)
+@pytest.mark.wer_threshold(0.0)
+def test_limits(realtime, corpus):
+    realtime.transcribe(corpus)
+
+def test_asserts(realtime, utterance):
+    take = realtime.transcribe(utterance)
+    print(take.text)
+    logging.getLogger("mine").error(take.text)
+    assert take.text == "nothing", utterance
+
+def test_prints(realtime, corpus):
+    for clip in corpus:
+        print(realtime.transcribe(clip).text)
+
+def test_skips(realtime, corpus):
+    pytest.skip(realtime.transcribe(next(iter(corpus))).text)
+
+def test_lost(realtime, corpus):
+    with realtime.connect(configure=False) as session:
+        session.transcribe(next(iter(corpus)))
+
+def test_parity(realtime, corpus):
+    realtime.parity(list(corpus), over="repeat")
+
+def test_fails(realtime, corpus):
+    pytest.fail(realtime.transcribe(next(iter(corpus))).text, pytrace=False)
+"""
+ARGUMENTS = (
+    *("-vv", "-l", "-rA", "--junitxml=out.xml", "-o", "junit_logging=all"),
+    *("--realtime-report=out.jsonl", "--realtime-report=conformance:suite.json"),
+    *("--realtime-corpus=clips", "--realtime-timeout=3s"),
+)
+SECRET = (
+    *NAMES.values(),
+    *("turn right", "open the", "right and", "the front", "front door", "and stop"),
+)
+
+
+Run = Callable[..., tuple[pytest.RunResult, str]]
+
+
+@pytest.fixture
+def run(project: Project, faulty: Faking) -> Run:
+    """Runs the tests on a corpus of two files; gives all that is left of it."""
+    english = corpus.load("bundled:english")
+    folder = project.path / "clips"
+    folder.mkdir()
+    for id, name in NAMES.items():
+        audio.write(folder / f"{name}.wav", english[id].audio)
+        (folder / f"{name}.txt").write_text(f"{english[id].text} now")
+    project.write(TESTS)
+    url = faulty("lost-delta")
+
+    def go(*more: str) -> tuple[pytest.RunResult, str]:
+        result = project.run(
+            *ARGUMENTS,
+            *("--realtime-conformance", "test_it.py"),
+            *("-k", "test_it or deltas-add-up or first-event"),
+            *more,
+            target=url,
+        )
+        files = [
+            *project.path.glob("*.xml"),
+            *project.path.glob("*.json*"),
+            *project.path.glob(".pytest_cache/**/*.jsonl"),
+            *project.path.glob(".pytest_cache/**/lastfailed"),
+        ]
+        texts = [path.read_text() for path in files] + [str(path) for path in files]
+        return result, "\n".join([*texts, result.stdout.str(), result.stderr.str()])
+
+    return go
+
+
+def test_no_text_and_no_name_is_left(project: Project, run: Run) -> None:
+    open_result, told = run()
+    assert all(each in told for each in SECRET)  # what is looked for is there else
+    result, told = run("--realtime-private", "--cache-clear")
+    assert [each for each in SECRET if each in told] == []
+    assert result.parseoutcomes() == open_result.parseoutcomes()
+    for line in (
+        "final_from_commit max = ",
+        "AssertionError: [private]",
+        "Lost: refused: (model_not_validated)",
+        "wer = ",
+        "clip-1: 1 wrong of 5",
+        "corpus [private]",
+        "--realtime-corpus='[private]'",
+        "test_asserts[clip-1]",
+        "rule deltas-add-up [MUST]: [private]",
+    ):
+        assert line in told, line
+    rows = project.rows()
+    assert {row["utterance"] for row in rows} == {"clip-1", "clip-2"}
+    assert {row["reference"] for row in rows} == {"[private]"}
+    assert rows[0]["errors"]["hits"] == 4
+    (path, *_) = project.path.glob(".pytest_cache/**/realtime-traces/**/*.jsonl")
+    texts = [record.text or "" for record in read(path).records if not record.span]
+    deltas = [json.loads(text).get("delta", "") for text in texts]
+    assert any(delta.startswith("[private: ") for delta in deltas)
+
+
+def test_a_broken_file_is_not_named(project: Project) -> None:
+    folder = project.path / "clips"
+    folder.mkdir()
+    (folder / "smith-anna.wav").write_bytes(b"no audio")
+    (folder / "smith-anna.txt").write_text("turn right")
+    project.write("def test_it(realtime, corpus): realtime.transcribe(corpus)")
+    arguments = ("--realtime-corpus=clips", "--junitxml=out.xml", "-vv", "-l")
+    for private in ((), ("--realtime-private",)):
+        result = project.run(*arguments, *private)
+        told = result.stdout.str() + result.stderr.str()
+        told += (project.path / "out.xml").read_text()
+        assert result.ret != 0
+        assert ("smith" in told) is not bool(private)
+        assert ("--realtime-private" in told) is bool(private)
