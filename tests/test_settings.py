@@ -116,6 +116,7 @@ CASES = {
     "client-key": paths("client_key"),
     "server-name": texts("server_name", None),
     "insecure": flags("insecure"),
+    "private": flags("private"),
     "proxy": texts("proxy", None),
     "pace": Case("pace", 1.0, (("0", 0.0), ("2", 2.0), ("0.5", 0.5))),
     "chunk": Case("chunk", 0.1, (("1ms", 0.001), ("60s", 60.0), ("20ms", 0.02))),
