@@ -148,14 +148,21 @@ class Application:
         deadline = time.monotonic() + patience
         while not _reaped(self.pid):
             if time.monotonic() >= deadline:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self.pid, signal.SIGKILL)
+                _kill(self.pid)
             time.sleep(0.01)
         end = self._printed.seek(0, os.SEEK_END)
         self._printed.seek(max(self._seen, end - SHOWN))
         printed = self._printed.read().decode(errors="replace")
         self._printed.close()
         return printed
+
+
+def _kill(pid: int) -> None:
+    """Kill a child that is not reaped yet, and what it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # it has no group at its very start
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _reaped(pid: int) -> bool:
@@ -185,8 +192,18 @@ def _be(
     except BaseException:
         traceback.print_exc()
     finally:
-        # No clean-up of the parent's: that would end its tests here a second time.
-        os._exit(status)
+        _leave(status)
+
+
+def _leave(status: int) -> None:
+    """End this process and all that it has started, such as the workers of an engine.
+
+    They hold what the parent has open, and a pipe behind it would wait for them. There
+    is no clean-up of the parent's: that would end its tests here a second time.
+    """
+    if os.getpgid(0) == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(status)
 
 
 def _part(printed: IO[bytes], *, keep: set[int]) -> None:
@@ -293,7 +310,7 @@ def _hang(lifeline: int, parent: int, server: uvicorn.Server) -> None:
             break
     server.should_exit = True
     time.sleep(STOPPING)
-    os._exit(1)
+    _leave(1)
 
 
 class _Watched:
@@ -330,7 +347,9 @@ class _Watched:
 
         try:
             await self._application(scope, hear, say)
-        except Exception:
+        except asyncio.CancelledError:
+            raise
+        except BaseException:  # sys.exit() is a failure too
             if self._up:
                 traceback.print_exc()  # of its shutdown, which nobody else would tell
             elif asked and not self.failure:

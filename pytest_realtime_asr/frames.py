@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Union
+from typing import Annotated, Union
 
 import msgspec
 
 from pytest_realtime_asr.evidence import Message
 from pytest_realtime_asr.trace import Record, Sender
+
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""An integer in an event. One that no program counts so far makes a frame malformed."""
 
 
 class Typed(msgspec.Struct, frozen=True, tag_field="type"):

@@ -13,10 +13,13 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import gc
+import os
 import threading
-import time
 from collections import deque
 from collections.abc import Coroutine
+
+# Taken now, so that a test that replaces the clock of its own code keeps ours as it is.
+from time import monotonic_ns, thread_time_ns
 from typing import Any, TypeVar
 
 from pytest_realtime_asr.trace import Lag
@@ -38,6 +41,7 @@ class Loop:
             target=self._loop.run_forever, name="realtime-asr", daemon=True
         )
         self._thread.start()
+        self._process = os.getpid()
         self._watchers = 0
         self._ticker: asyncio.Task[None] | None = None
         self._late: deque[tuple[int, int]] = deque(maxlen=KEPT)  # (due, lateness)
@@ -46,7 +50,16 @@ class Loop:
         self._collecting = 0
 
     def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Start ``work``; may be called from any thread."""
+        """Start ``work``; may be called from any thread.
+
+        Raises RuntimeError in a process that was forked, where the thread is missing.
+        """
+        if os.getpid() != self._process:
+            work.close()
+            raise RuntimeError(
+                "a realtime session cannot be used in a forked process; use it in the "
+                "process of the test, or start the other one with the method spawn"
+            )
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -80,7 +93,7 @@ class Loop:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-        if self._thread.is_alive():
+        if self._thread.is_alive() and os.getpid() == self._process:
             self.run(cancel())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
@@ -109,27 +122,29 @@ class Loop:
         load = 0.0
         if len(looks) > 1:
             (begun, before), (ended, after) = looks[0], looks[-1]
-            load = (after - before) / (ended - begun)
+            load = (after - before) / max(1, ended - begun)
         ticks = max(0, until - since) // TICK
         return Lag(ticks, tuple(late), max(paused, default=0), load)
 
     def _collected(self, phase: str, info: dict[str, int]) -> None:
         """What Python calls before and after it collects garbage, on any thread."""
-        now = time.monotonic_ns()
+        now = monotonic_ns()
         if phase == "start":
             self._collecting = now
         elif self._collecting:
             self._pauses.append((self._collecting, now - self._collecting))
 
     async def _tick(self) -> None:
-        due = time.monotonic_ns() + TICK
+        due = monotonic_ns() + TICK
         look = 0
         while True:
-            await asyncio.sleep((due - time.monotonic_ns()) / 1e9)
-            now = time.monotonic_ns()
+            await asyncio.sleep((due - monotonic_ns()) / 1e9)
+            now = monotonic_ns()
             if look == 0:
-                self._spent.append((now, time.thread_time_ns()))
+                self._spent.append((now, thread_time_ns()))
             look = (look + 1) % LOOKED
+            # After a suspend of the machine there are more than can be remembered.
+            due += max(0, (now - due) // TICK - KEPT) * TICK
             while due <= now:  # a stall swallows ticks: each counts as it would have
                 if now - due > TOLERATED:
                     self._late.append((due, now - due))

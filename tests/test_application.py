@@ -70,6 +70,8 @@ class Living:
             if self._fails == f"hangs at {event}":
                 print("this takes time", flush=True)
                 await asyncio.sleep(60)
+            if self._fails == f"leaves at {event}":
+                sys.exit(7)
             if self._fails == f"dies at {event}":
                 print("this ends here", flush=True)
                 os._exit(3)
@@ -130,6 +132,7 @@ def test_lifespan(tmp_path: Path) -> None:
     [
         ("startup", "ArithmeticError: no startup today"),
         ("says startup", "ArithmeticError: it is said"),
+        ("leaves at startup", "SystemExit: 7"),
         ("dies at startup", "its process ended\nthis ends here"),
     ],
 )
@@ -167,6 +170,22 @@ def test_stopped_process_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     os.kill(app.pid, signal.SIGSTOP)
     app.stop()
     assert gone(app.pid, within=1)
+
+
+def test_what_it_has_started_ends_with_it(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+
+    async def forking(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            worker = subprocess.Popen(["sleep", "60"])
+            note.write_text(str(worker.pid))
+        await speaking(scope, receive, send)
+
+    with Application(forking) as app:
+        assert get(f"{app.url}/x") == "/x"
+        worker = int(note.read_text())
+        os.kill(worker, 0)  # it is there
+    assert gone(worker)
 
 
 def test_end_does_not_wait_for_sessions() -> None:

@@ -15,7 +15,7 @@ from itertools import pairwise
 import pytest
 import trio
 
-from pytest_realtime_asr.loop import TICK, TOLERATED, Loop
+from pytest_realtime_asr.loop import KEPT, TICK, TOLERATED, Loop
 from pytest_realtime_asr.trace import Lag
 
 MS = 1_000_000
@@ -118,6 +118,62 @@ def test_interrupt_cancels_the_work(loop: Loop) -> None:
         loop.run(work())
     thread.join()
     assert work.cancelled.wait(5)
+
+
+def test_a_forked_process_is_refused(loop: Loop) -> None:
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            loop.run(double(21))
+        except RuntimeError as error:
+            os.write(write, str(error).encode())
+        finally:
+            loop.stop()  # does nothing, and does not wait
+            os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert b"cannot be used in a forked process; use it in" in os.read(read, 500)
+    assert loop.run(double(21)) == 42
+
+
+def test_a_clock_that_jumps_holds_nothing_up(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    year = 365 * 86_400 * 10**9
+    begun = time.monotonic_ns()
+
+    async def watch() -> None:
+        loop.watch()
+        await asyncio.sleep(0.03)
+        monkeypatch.setattr(
+            "pytest_realtime_asr.loop.monotonic_ns",
+            lambda: time.monotonic_ns() + year,
+        )
+        await asyncio.sleep(0.03)
+
+    loop.run(watch())  # 3e9 ticks were missed
+    lag = loop.lag(begun, time.monotonic_ns() + year)
+    loop.run(ended(loop))
+    assert KEPT / 2 < len(lag.late) <= KEPT
+
+
+async def ended(loop: Loop) -> None:
+    loop.unwatch()
+
+
+def test_a_clock_that_stands_still_gives_a_load(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic_ns()
+    monkeypatch.setattr("pytest_realtime_asr.loop.monotonic_ns", lambda: now + TICK)
+
+    async def watch() -> None:
+        loop.watch()
+        await asyncio.sleep(0.25)  # more than two looks
+        loop.unwatch()
+
+    loop.run(watch())
+    assert loop.lag(now, now + 2 * TICK).load >= 0
 
 
 def test_trio_is_told_what_to_do(loop: Loop) -> None:

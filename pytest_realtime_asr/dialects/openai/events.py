@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from pytest_realtime_asr.frames import Shapes, Typed
+from pytest_realtime_asr.frames import Shapes, Typed, Whole
 from pytest_realtime_asr.rules import Table
 from pytest_realtime_asr.trace import Sender
 
@@ -158,7 +158,7 @@ class SpeechStarted(
     """Server: speech began there, counted in ms from the first audio of the session."""
 
     item_id: str
-    audio_start_ms: int
+    audio_start_ms: Whole
 
 
 class SpeechStopped(
@@ -167,7 +167,7 @@ class SpeechStopped(
     """Server: speech ended, and the silence after it was long enough there."""
 
     item_id: str
-    audio_end_ms: int
+    audio_end_ms: Whole
 
 
 class TimeoutTriggered(
@@ -176,8 +176,8 @@ class TimeoutTriggered(
     """Server: nothing was said for the time that the session allows."""
 
     item_id: str
-    audio_start_ms: int
-    audio_end_ms: int
+    audio_start_ms: Whole
+    audio_end_ms: Whole
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,7 +217,7 @@ class Logprob(msgspec.Struct, frozen=True, kw_only=True):
 
 class _OfItem(_Told, frozen=True, kw_only=True):
     item_id: str
-    content_index: int | None = None
+    content_index: Whole | None = None
 
 
 _TRANSCRIPTION = "conversation.item.input_audio_transcription"
@@ -234,9 +234,9 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
     """What the server counted for an item: tokens, or the seconds of its audio."""
 
     type: str
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    total_tokens: int | None = None
+    input_tokens: Whole | None = None
+    output_tokens: Whole | None = None
+    total_tokens: Whole | None = None
     seconds: float | None = None
 
 
@@ -295,8 +295,8 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """How much of something is left, and when it is full again."""
 
     name: str | None = None
-    limit: int | None = None
-    remaining: int | None = None
+    limit: Whole | None = None
+    remaining: Whole | None = None
     reset_seconds: float | None = None
 
 

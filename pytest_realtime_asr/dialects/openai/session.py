@@ -26,7 +26,7 @@ class Format(Strict, frozen=True):
     """How audio is written; ``rate`` is in Hz, and of PCM alone."""
 
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
-    rate: Annotated[int, Meta(gt=0)] | None = None
+    rate: Annotated[int, Meta(gt=0, le=2**31)] | None = None
 
 
 class Transcription(Strict, frozen=True):
@@ -40,7 +40,7 @@ class Transcription(Strict, frozen=True):
     delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
 
 
-_Time = Annotated[int, Meta(ge=0)]
+_Time = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class ServerVad(Strict, frozen=True, tag_field="type", tag="server_vad"):

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pytest_realtime_asr.frames import Shapes, Typed
+from pytest_realtime_asr.frames import Shapes, Typed, Whole
 from pytest_realtime_asr.rules import Table
 from pytest_realtime_asr.trace import Sender
 
@@ -49,7 +49,7 @@ class SessionCreated(Typed, frozen=True, tag="session.created"):
     """Server: the session may begin."""
 
     id: str
-    created: int
+    created: Whole
 
 
 class SessionUpdated(Typed, frozen=True, tag="session.updated"):
@@ -65,9 +65,9 @@ class Delta(Typed, frozen=True, tag="transcription.delta"):
 class Tokens(msgspec.Struct, frozen=True):
     """What the server counted for one utterance."""
 
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
+    prompt_tokens: Whole
+    completion_tokens: Whole
+    total_tokens: Whole
 
 
 class Done(Typed, frozen=True, tag="transcription.done"):

@@ -18,6 +18,7 @@ from pytest_realtime_asr.dialects.openai.session import (
     SemanticVad,
     ServerVad,
     Setup,
+    longest,
 )
 
 
@@ -194,3 +195,12 @@ def test_what_is_not_named_stays() -> None:
     assert before.changed({"input_audio_format": "g711_ulaw"}) == Setup(
         ServerVad(), Format("audio/pcmu")
     )
+
+
+@pytest.mark.parametrize("silence", [-1, 2**63, 10**400])
+def test_a_silence_that_no_clock_counts_is_no_setting(silence: int) -> None:
+    given = {"type": "server_vad", "silence_duration_ms": silence}
+    with pytest.raises(msgspec.ValidationError, match="silence_duration_ms"):
+        msgspec.convert(given, ServerVad)
+    most = msgspec.convert({**given, "silence_duration_ms": 2**63 - 1}, ServerVad)
+    assert longest(most) > 0

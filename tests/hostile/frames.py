@@ -1,0 +1,50 @@
+"""Frames whose fields no server can mean."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from hostile import Case
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.frames import Malformed
+from pytest_realtime_asr.trace import Record, Sender
+
+_HUGE = "9" * 400
+
+
+def told(name: str, frame: str, folder: Path) -> str:
+    """Return what is said of a frame of a server of this dialect."""
+    found = dialects.load(name).parse(Record(Sender.SERVER, 0, frame))
+    assert isinstance(found, Malformed), found
+    return found.reason
+
+
+_ROWS = (
+    (
+        "created-of-400-digits",
+        "vllm",
+        f'{{"type":"session.created","id":"a","created":{_HUGE}}}',
+        ("session.created", "`int` <= 9223372036854775807", "created"),
+    ),
+    (
+        "usage-beyond-64-bits",
+        "vllm",
+        '{"type":"transcription.done","text":"a","usage":{"prompt_tokens":1,'
+        f'"completion_tokens":1,"total_tokens":{2**63}}}}}',
+        ("transcription.done", "`int` <= 9223372036854775807", "total_tokens"),
+    ),
+    (
+        "speech-that-starts-at-nan",
+        "openai",
+        '{"type":"input_audio_buffer.speech_started","event_id":"e","item_id":"i",'
+        '"audio_start_ms":NaN}',
+        ("not JSON", "invalid character"),
+    ),
+)
+CASES = tuple(
+    Case(
+        id, f"the server sends {id.replace('-', ' ')}", says, 5, partial(told, name, it)
+    )
+    for id, name, it, says in _ROWS
+)
