@@ -225,7 +225,10 @@ class Judging:
 
         Each is a family of comparisons of its own: those of this run with one other.
         """
-        settings, rows = self.run.settings, _rows(name, _of(Purpose.TEST, takes))
+        settings, others = self.run.settings, _of(Purpose.BASELINE, takes)
+        if settings.baseline is None and not others:
+            return []
+        rows = _rows(name, _of(Purpose.TEST, takes))
         if not rows:
             return []
         names, found = set(self._compared.values()), []
@@ -233,7 +236,7 @@ class Judging:
             before = self._before.get(name, [])
             tests = len(names & self._before.keys())
             found.append((settings.baseline.name, before, tests))
-        if others := _of(Purpose.BASELINE, takes):
+        if others:
             found.append((others[0].trace.target, _rows(name, others), len(names)))
         # Several that are compared as one are called by the name that they share.
         shared = name in names - self._compared.keys()
