@@ -71,6 +71,7 @@ _POOL_FAILED: pytest.StashKey[bool] = pytest.StashKey()
 _BASELINE: pytest.StashKey[tuple[Row, ...]] = pytest.StashKey()
 _FILES: pytest.StashKey[dict[str, list[ReportFile]]] = pytest.StashKey()
 _NOTES: pytest.StashKey[dict[str, None]] = pytest.StashKey()
+_USED: pytest.StashKey[bool] = pytest.StashKey()
 _RESTORE: pytest.StashKey[Callable[[], None]] = pytest.StashKey()
 
 
@@ -729,6 +730,10 @@ def realtime(
     text = config.getoption("realtime_target") or realtime_target
     options = realtime_session_options
     try:
+        _hold(config)  # where it is asked for by getfixturevalue alone
+    except pytest.UsageError as error:
+        pytest.fail(str(error), pytrace=False)
+    try:
         if config.getoption("realtime_session_options"):
             options = _settings(config).session_options
         judging = _judging(config)
@@ -873,6 +878,7 @@ def _is_suite(item: pytest.Item) -> bool:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse wrong markers, and find the last of the tests that are judged as one."""
     for item in filter(_uses, session.items):
+        session.config.stash[_USED] = True
         if (shared := _shared(session.config)) is not None:
             (shared / _MEASURES).touch()
         try:
@@ -1163,7 +1169,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if flag(_given(config, "plan")):
         return True
     idle = config.getoption("collectonly") or config.getoption("setupplan")
-    if not idle and any(map(_uses, session.items)):
+    if not idle and _USED in config.stash:
         _hold(config)
     return None
 

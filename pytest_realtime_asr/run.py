@@ -374,7 +374,7 @@ class Run:
             try:
                 sink(ledger.test, take.transcription)
             except Exception as error:
-                self.warn(f"{sink}: {reason(error)}; what it should hold is incomplete")
+                self.warn(f"{sink}: {reason(error)}; utterances are missing in it")
 
     def finish(self) -> Ledger | None:
         """Close what the running test has open, and give its ledger, once."""

@@ -42,6 +42,7 @@ def reason(error: Exception) -> str:
     """Say in one short line what an exception says, and where a mistake was made."""
     told = getattr(error, "strerror", None) or error
     text = " ".join(str(told).split())
+    text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
     text = f"{text[:_SHOWN]}..." if len(text) > _SHOWN else text
     if isinstance(error, OSError) and text:
         return text

@@ -221,7 +221,9 @@ def test_one_run_at_a_time_holds_it(path: Path) -> None:
     one.lock()
     with pytest.raises(BlockingIOError, match="another run is writing it"):
         other.lock()
-    ReportFile(path.with_name("other.jsonl")).lock()
+    third = ReportFile(path.with_name("other.jsonl"))
+    third.lock()
+    third.release()
     one.append(b"1\n")  # what is held is the name, whatever is moved
     with pytest.raises(BlockingIOError):
         other.lock()
@@ -245,3 +247,39 @@ def test_a_run_that_was_killed_holds_nothing(path: Path) -> None:
     file.lock()
     file.release()
     assert names(path.parent) == {"out.jsonl"}
+
+
+def test_a_child_of_a_run_that_was_killed_holds_nothing(path: Path) -> None:
+    """A server that the user's tests have forked may outlive them."""
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from pytest_realtime_asr.report.files import ReportFile\n"
+        "file = ReportFile(Path(sys.argv[1]))\n"
+        "file.lock()\n"
+        "if not os.fork():\n"
+        "    file.release()\n"
+        "    os.write(1, b'.')\n"
+        "    os.read(0, 1)\n"
+        "    os._exit(0)\n"
+        "os.read(0, 1)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.read(1) == b"."  # the child is there
+    file = ReportFile(path)
+    with pytest.raises(BlockingIOError):  # and let nobody in
+        file.lock()
+    process.kill()
+    process.wait(60)
+    file.lock()
+    file.release()
+    process.stdin.close()
+    assert process.stdout.read() == b""  # it was there until now
+    process.stdout.close()

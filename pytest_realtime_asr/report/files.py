@@ -11,6 +11,7 @@ which takes it back from a run that was killed.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import stat
@@ -19,10 +20,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 WAIT = 30.0  # s at most until the other processes of a run have appended
 _TRIES = 3  # a lock file may be removed by the run that held it
+_held: set[int] = set()  # the open files of the locks of this process
 
 
 class ReportFile:
@@ -53,7 +55,8 @@ class ReportFile:
             self._between = FileLock(shared / f"{key}.lock", timeout=WAIT)
         self._open = False
         self._threads = threading.Lock()
-        self._lock: FileLock | None = None
+        self._beside = _name(self._path, ".lock")
+        self._lock: int | None = None
 
     def __str__(self) -> str:
         return f"--realtime-report={self.name}"
@@ -94,19 +97,21 @@ class ReportFile:
         if self._device or self._lock is not None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        place = _name(self._path, ".lock")
         for _ in range(_TRIES):
-            lock = FileLock(place, timeout=0)
+            file = os.open(self._beside, os.O_RDWR | os.O_CREAT, 0o644)
             try:
-                lock.acquire()
-            except Timeout:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(file)
                 break
-            except NotImplementedError:  # the file system knows no locks
+            except OSError:  # the file system knows no locks
+                os.close(file)
                 return
-            if place.exists():
-                self._lock = lock
+            if _is(file, self._beside):
+                self._lock = file
+                _held.add(file)
                 return
-            lock.release()
+            os.close(file)
         raise BlockingIOError(
             "another run is writing it; wait for the end of that run, or name "
             "another file"
@@ -115,18 +120,18 @@ class ReportFile:
     def release(self) -> None:
         """Let other runs write it."""
         lock, self._lock = self._lock, None
-        if lock is None:
+        if lock not in _held:  # or this process was forked
             return
-        with suppress(OSError):  # Windows removes no file that is open
-            os.unlink(lock.lock_file)
-        lock.release()
+        _held.remove(lock)
+        with suppress(OSError):
+            os.unlink(self._beside)
+        os.close(lock)
 
     def append(self, line: bytes) -> None:
         """Append a whole line, or nothing. Raises OSError."""
         with self._alone():
             self._begin()
             _append(self._path, line)
-            self._open = True
 
     def replace(self, content: bytes) -> None:
         """Make this its whole content, or leave it as it was. Raises OSError."""
@@ -152,11 +157,16 @@ class ReportFile:
         if self._device or self._open or (self._begun and self._begun.exists()):
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        if self._path.exists() and self._path.stat().st_size:
-            os.replace(self._path, self.kept)
-            self._tell(f"{self}: the earlier report was moved to {self.kept}")
         if self._begun:
             self._begun.touch()
+        try:
+            if self._path.exists() and self._path.stat().st_size:
+                os.replace(self._path, self.kept)
+                self._tell(f"{self}: the earlier report was moved to {self.kept}")
+        except OSError:
+            if self._begun:
+                self._begun.unlink()
+            raise
         self._open = True
 
     @contextmanager
@@ -177,6 +187,16 @@ def distinct(files: Iterable[ReportFile]) -> None:
         if not seen.isdisjoint(file.places):
             raise FileExistsError("two reports would go into this file; name another")
         seen.update(file.places)
+
+
+def _let_go() -> None:
+    """Close the locks in a forked child, which may outlive the run."""
+    for file in _held:
+        os.close(file)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _append(path: Path, line: bytes) -> None:
@@ -216,6 +236,14 @@ def _kind(path: Path) -> int | None:
         return stat.S_IFMT(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _is(file: int, path: Path) -> bool:
+    """Whether an open file is the one that has this name now."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _name(path: Path, ending: str) -> Path:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,10 @@ MEASURES = """
 def test_it(realtime, corpus):
     realtime.transcribe(corpus["turn-right"])
 """
+LATE = """
+def test_late(request):
+    request.getfixturevalue("realtime").connect().open()
+"""
 # Nobody hears any of these; each is a kind of run that measures nothing.
 IDLE = {
     "plan": (ASKED, "--realtime-plan"),
@@ -34,11 +39,11 @@ IDLE = {
     "wrong-corpus": ("--realtime-corpus=nowhere", "test_it.py"),
     "dead-server": ("test_it.py",),
     "suite-on-a-dead-server": (ASKED, "-k", "created-now"),
-    "suite-without-a-test": (ASKED, "-k", "nothing"),
+    "suite-without-a-test": (ASKED, "-k", "no_such_rule"),
     "another-test": ("test_other.py",),
     "broken-test-file": ("test_broken.py",),
     "wrong-option": ("--realtime-pace=fast",),
-    "wrong-session-options": ('--realtime-session-options={"nonsense": 1}',),
+    "wrong-session-options": ("--realtime-session-options=nonsense",),
 }
 
 
@@ -49,6 +54,14 @@ def earlier(folder: Path) -> None:
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if path.name.startswith("out.")}
+
+
+@pytest.fixture(autouse=True)
+def _default_handler() -> Iterator[None]:
+    """SIGTERM as it is in a run of a user, which this run may have changed."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture
@@ -108,8 +121,12 @@ def test_a_second_run_on_a_report_is_refused(reporting: Project) -> None:
     refused.stderr.fnmatch_lines([told])
     reporting.write("def test_other(): pass", name="test_other")
     reporting.run("test_other.py").assert_outcomes(passed=1)  # it writes none
+    reporting.write(LATE, name="test_late")
+    late = reporting.run("test_late.py")
+    late.assert_outcomes(failed=1)
+    late.stdout.fnmatch_lines(["--realtime-report=*: another run is writing it; *"])
     first.release()
-    reporting.run().assert_outcomes(passed=2)
+    reporting.run().assert_outcomes(passed=3)
     assert not list(reporting.path.glob("*.lock"))
 
 
@@ -289,6 +306,7 @@ def test_two_runs_of_several_workers(project: Project) -> None:
     project.write(
         """
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 @pytest.mark.parametrize("number", range(4))
