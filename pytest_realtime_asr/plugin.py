@@ -341,7 +341,9 @@ def _written(config: pytest.Config) -> list[ReportFile]:
 def _unwritable(file: object, error: OSError) -> pytest.UsageError:
     from pytest_realtime_asr.salvage import reason
 
-    return pytest.UsageError(f"{file}: {reason(error)}")
+    # What the system says is no advice; what we say ourselves has no number.
+    advice = "" if error.errno is None else "; name another file"
+    return pytest.UsageError(f"{file}: {reason(error)}{advice}")
 
 
 def _note(config: pytest.Config, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -230,6 +231,22 @@ def test_one_run_at_a_time_holds_it(path: Path) -> None:
     one.release()
     other.lock()
     other.release()
+
+
+def test_a_file_system_without_locks_refuses_nobody(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(file: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    one, other = ReportFile(path), ReportFile(path)
+    for file in (one, other):
+        file.lock()
+    for file in (one, other):
+        file.append(b"1\n")
+        file.release()
+    assert names(path.parent) == {"out.jsonl", "out.jsonl.1"}
 
 
 def test_a_run_that_was_killed_holds_nothing(path: Path) -> None:

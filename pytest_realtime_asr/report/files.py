@@ -106,6 +106,7 @@ class ReportFile:
                 break
             except OSError:  # the file system knows no locks
                 os.close(file)
+                self._beside.unlink(missing_ok=True)
                 return
             if _is(file, self._beside):
                 self._lock = file

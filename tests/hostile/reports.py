@@ -18,7 +18,7 @@ from unittest import mock
 import msgspec
 
 from hostile import Case, message
-from pytest_realtime_asr import corpus, dialects, termination, trace
+from pytest_realtime_asr import corpus, dialects, plugin, termination, trace
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.judging import Case as Judge
 from pytest_realtime_asr.judging import Judging
@@ -27,7 +27,6 @@ from pytest_realtime_asr.metrics.accuracy import Alignment
 from pytest_realtime_asr.report import conformance, jsonl, junit, terminal
 from pytest_realtime_asr.report.files import ReportFile, distinct
 from pytest_realtime_asr.run import Ledger, Run, Take
-from pytest_realtime_asr.salvage import reason
 from pytest_realtime_asr.settings import settings
 
 TRACES = Path(__file__).parents[2] / "fixtures" / "traces"
@@ -39,7 +38,7 @@ def refused(call: Callable[[], object], path: Path) -> str:
     try:
         call()
     except OSError as error:
-        return f"--realtime-report={path}: {reason(error)}"
+        return str(plugin._unwritable(f"--realtime-report={path}", error))
     raise AssertionError("nothing was refused")
 
 
@@ -271,6 +270,20 @@ def unreadable(content: bytes) -> Callable[[Path], str]:
     return ask
 
 
+def circular(folder: Path) -> str:
+    path = folder / "out.jsonl"
+    path.symlink_to(path)
+    return refused(lambda: ReportFile(path), path)
+
+
+def unmakeable(folder: Path) -> str:
+    """Nothing but trying tells that the superuser makes no folder there."""
+    path = folder / "deep" / "out.jsonl"
+    forbidden = PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+    with mock.patch.object(Path, "mkdir", side_effect=forbidden):
+        return refused(ReportFile(path).lock, path)
+
+
 def unkept(folder: Path) -> str:
     """The traces that the suite asks for cannot be kept."""
     (folder / "cache").touch()
@@ -350,7 +363,7 @@ CASES = (
     Case(
         "report-with-a-long-name",
         "the name of the report is longer than a file's name can be",
-        ("--realtime-report=", "File name too long"),
+        ("--realtime-report=", "File name too long; name another file"),
         5,
         lambda folder: checked(folder / ("x" * 254)),  # with .1 it is too long
     ),
@@ -360,6 +373,20 @@ CASES = (
         ("nothing can be written into the folder", "name another one"),
         5,
         protected,
+    ),
+    Case(
+        "report-is-a-link-to-itself",
+        "the report is a symbolic link to itself",
+        ("out.jsonl: Too many levels of symbolic links; name another file",),
+        5,
+        circular,
+    ),
+    Case(
+        "folder-of-the-report-cannot-be-made",
+        "the system makes no folder there",
+        ("deep/out.jsonl: Operation not permitted; name another file",),
+        5,
+        unmakeable,
     ),
     Case(
         "two-reports-in-one-file",

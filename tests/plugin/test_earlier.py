@@ -327,7 +327,7 @@ def test_it(realtime, corpus, number):
         while not (project.path / "out.jsonl.1").exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        second = project.run(*words, apart=True)
+        second = project.run("--realtime-report=out.jsonl")
         assert second.ret == pytest.ExitCode.USAGE_ERROR
         second.stderr.fnmatch_lines(["ERROR: *out.jsonl: another run is writing it*"])
     finally:
