@@ -15,6 +15,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -31,6 +32,7 @@ from pytest_realtime_asr.options import OPTIONS, Option
 from pytest_realtime_asr.redaction import Redactor
 from pytest_realtime_asr.report import jsonl, junit, terminal
 from pytest_realtime_asr.run import Ledger, Run
+from pytest_realtime_asr.salvage import reason
 from pytest_realtime_asr.terms import Terms
 from pytest_realtime_asr.trace import Trace
 
@@ -198,7 +200,7 @@ class Judging:
         compared: Takes | None = spoken
         if (name := self._compared.get(test, test)) != test:
             compared = pool(name, _COMPARED, spoken)
-        against = self._against(name, compared or ())
+        against = cache(lambda: self._against(name, compared or ()))
         if not (ledger.sessions or terms.budgets or terms.thresholds):
             return None
 
@@ -211,7 +213,7 @@ class Judging:
                 pools=pools,
                 paths=paths,
                 order=ledger.order,
-                against=against,
+                against=against(),
                 parities=ledger.parities,
             )
 
@@ -224,7 +226,10 @@ class Judging:
 
         Each is a family of comparisons of its own: those of this run with one other.
         """
-        settings, rows = self.run.settings, _rows(name, _of(Purpose.TEST, takes))
+        settings, others = self.run.settings, _of(Purpose.BASELINE, takes)
+        if settings.baseline is None and not others:
+            return []
+        rows = _rows(name, _of(Purpose.TEST, takes))
         if not rows:
             return []
         names, found = set(self._compared.values()), []
@@ -232,7 +237,7 @@ class Judging:
             before = self._before.get(name, [])
             tests = len(names & self._before.keys())
             found.append((settings.baseline.name, before, tests))
-        if others := _of(Purpose.BASELINE, takes):
+        if others:
             found.append((others[0].trace.target, _rows(name, others), len(names)))
         # Several that are compared as one are called by the name that they share.
         shared = name in names - self._compared.keys()
@@ -262,7 +267,8 @@ class Judging:
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / f"{trace.started:%H-%M-%S.%f}.jsonl"
             trace.write(path)
-        except OSError:
+        except Exception as error:
+            self.run.warn(_unkept(error))
             return ""
         return os.path.relpath(path, self._origin)
 
@@ -335,23 +341,49 @@ class Judging:
         test: str,
         select: Iterable[str],
         judge: Callable[[Mapping[str, str]], Report],
-        takes: Iterable[Takes],
+        takes: Sequence[Takes],
         *,
         failed: bool,
     ) -> Judged:
-        """Judge a test; the traces of one that fails are kept on the disk."""
-        found, unkept = judge({}), ""
+        """Judge a test; the traces of one that fails are kept on the disk.
+
+        The first of ``takes`` are its own.
+        """
+        found, unkept = _judged(test, takes[0], judge, {}), ""
         every = {(t.label, t.trace.started): t for each in takes for t in each}
         if found.failures or failed:
             try:
                 if (folder := self._folder()) is not None:
                     folder /= _name(test, told_apart=True)
-                    found = judge(_write(folder, every.values(), self._origin))
-            except OSError as error:
-                unkept = f"traces not kept: {error}"
+                    paths = _write(folder, every.values(), self._origin)
+                    found = _judged(test, takes[0], judge, paths)
+            except Exception as error:
+                unkept = _unkept(error)
         self._said = found
         command = again(self._given, select, self.run.redactor)
         return Judged(found, self._row(found), f"again: {command}", unkept)
+
+
+def _judged(
+    test: str,
+    takes: Takes,
+    judge: Callable[[Mapping[str, str]], Report],
+    paths: Mapping[str, str],
+) -> Report:
+    """The report of a test; where a part of it raises, the test fails and says why."""
+    try:
+        return judge(paths)
+    except Exception as error:
+        why = f"no verdict could be made: {reason(error)}"
+        kept = tuple(paths.values())
+        return Report(test, tuple(takes), failures=(why,), paths=kept)
+
+
+def _unkept(error: Exception) -> str:
+    return (
+        f"traces not kept: {reason(error)}; they go into pytest's cache, which "
+        "-o cache_dir=FOLDER puts elsewhere"
+    )
 
 
 def _of(purpose: Purpose, takes: Iterable[Transcription]) -> Takes:

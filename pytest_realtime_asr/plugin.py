@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.judging import Case, Judged, Judging
     from pytest_realtime_asr.realtime import AsyncSession, Realtime, Session
     from pytest_realtime_asr.redaction import Redactor
+    from pytest_realtime_asr.report.files import ReportFile
     from pytest_realtime_asr.report.progress import Progress
     from pytest_realtime_asr.settings import Settings
     from pytest_realtime_asr.terms import Terms
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 SUITE = Path(__file__).parent / "conformance"
 SUITE_ID = "realtime_conformance"
 _CALIBRATION = "realtime/calibration"  # in pytest's cache
+_MEASURES = "measures"  # in the folder of all workers: some test of the run measures
 FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"}
 
 _SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
@@ -68,6 +70,10 @@ _WRONG: pytest.StashKey[str] = pytest.StashKey()
 _ROW: pytest.StashKey[Mapping[str, object]] = pytest.StashKey()
 _POOL_FAILED: pytest.StashKey[bool] = pytest.StashKey()
 _BASELINE: pytest.StashKey[tuple[Row, ...]] = pytest.StashKey()
+_FILES: pytest.StashKey[dict[str, list[ReportFile]]] = pytest.StashKey()
+_NOTES: pytest.StashKey[dict[str, None]] = pytest.StashKey()
+_USED: pytest.StashKey[bool] = pytest.StashKey()
+_RESTORE: pytest.StashKey[Callable[[], None]] = pytest.StashKey()
 
 
 # Options
@@ -162,14 +168,21 @@ def _baseline(config: pytest.Config) -> tuple[Row, ...]:
     if _BASELINE not in config.stash:
         from pytest_realtime_asr.report import jsonl
 
-        written = {path.resolve() for _, path in settings.reports}
         try:
-            if settings.baseline.resolve() in written:
-                raise ValueError("--realtime-report would write over it")
-            config.stash[_BASELINE] = jsonl.read(settings.baseline)
+            _refuse_overwritten(config, settings.baseline)
+            config.stash[_BASELINE] = jsonl.read(
+                settings.baseline,
+                tell=lambda text: _note(config, f"--realtime-compare: {text}"),
+            )
         except ValueError as error:
             raise pytest.UsageError(f"--realtime-compare: {error}") from None
     return config.stash[_BASELINE]
+
+
+def _refuse_overwritten(config: pytest.Config, path: Path) -> None:
+    """Refuse to read what this run writes or moves. Raises ValueError."""
+    if any(path.resolve() in file.places for file in _written(config)):
+        raise ValueError("--realtime-report would write over it")
 
 
 def _refuse_unnamed(config: pytest.Config, settings: Settings) -> None:
@@ -263,6 +276,7 @@ def _watch(config: pytest.Config) -> None:
         verdicts=partial(_verdicts, config),
         write=partial(_write, config),
         rest=_cut_off,
+        notes=lambda: _drain(config),
     )
     config.pluginmanager.register(tally, "realtime-tally")
     out = sys.__stdout__
@@ -289,23 +303,85 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     if _is_worker(config) or config.getoption("collectonly"):
         return
+    for file in _written(config):
+        try:
+            file.check()
+        except OSError as error:
+            raise _unwritable(file, error) from None
     if _asks(config):
         _found(config)  # before anything is collected, and workers are started
-    made, later = _reports(config, "jsonl"), _reports(config, "conformance")
-    for path in (*made, *later):
-        from pytest_realtime_asr.report import jsonl
-
-        try:
-            jsonl.create(path)
-        except OSError as error:
-            raise pytest.UsageError(f"--realtime-report={path}: {error}") from None
 
 
-def _reports(config: pytest.Config, kind: str) -> list[Path]:
-    """Where the reports of this kind go."""
+def _files(config: pytest.Config) -> dict[str, list[ReportFile]]:
+    """The reports that were asked for, by their kind. Raises UsageError."""
     if _SETTINGS not in config.stash:
-        return []
-    return [path for name, path in config.stash[_SETTINGS].reports if name == kind]
+        return {}
+    if _FILES not in config.stash:
+        from pytest_realtime_asr.report.files import ReportFile, distinct
+
+        found: dict[str, list[ReportFile]] = {}
+        for kind, path in config.stash[_SETTINGS].reports:
+            try:
+                file = ReportFile(
+                    path,
+                    shared=_shared(config),
+                    tell=partial(_note, config),
+                )
+                distinct([file, *(f for files in found.values() for f in files)])
+            except OSError as error:
+                raise _unwritable(f"--realtime-report={path}", error) from None
+            found.setdefault(kind, []).append(file)
+        config.stash[_FILES] = found
+    return config.stash[_FILES]
+
+
+def _written(config: pytest.Config) -> list[ReportFile]:
+    return [file for files in _files(config).values() for file in files]
+
+
+def _unwritable(file: object, error: OSError) -> pytest.UsageError:
+    from pytest_realtime_asr.salvage import reason
+
+    # What the system says is no advice; what we say ourselves has no number.
+    advice = "" if error.errno is None else "; name another file"
+    return pytest.UsageError(f"{file}: {reason(error)}{advice}")
+
+
+def _note(config: pytest.Config, text: str) -> None:
+    """Say this at the end of the run, once."""
+    config.stash.setdefault(_NOTES, {})[text] = None
+
+
+def _drain(config: pytest.Config) -> list[str]:
+    """What is to be said and was not handed on yet."""
+    notes = config.stash.get(_NOTES, {})
+    found = _shown(config, notes)
+    notes.clear()
+    return found
+
+
+def _hold(config: pytest.Config) -> None:
+    """Hold the reports for a run that is about to measure, and let SIGTERM end it.
+
+    Raises UsageError where another run writes one of them.
+    """
+    if _RESTORE in config.stash:
+        return
+    if not _is_worker(config):  # the controller holds them for its workers
+        for file in _written(config):
+            try:
+                file.lock()
+            except OSError as error:
+                raise _unwritable(file, error) from None
+    from pytest_realtime_asr.termination import catch
+
+    config.stash[_RESTORE] = catch()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _RESTORE in session.config.stash:
+        session.config.stash[_RESTORE]()
 
 
 def _selftest(settings: Settings) -> int:
@@ -385,6 +461,12 @@ def _is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def _shared(config: pytest.Config) -> Path | None:
+    """The folder that all workers of the run see; ``None`` outside of a worker."""
+    shared = getattr(config, "workerinput", {}).get("realtime_shared")
+    return Path(shared) if shared else None
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     config = node.config
@@ -405,9 +487,21 @@ def pytest_configure_node(node: Any) -> None:
         }
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any) -> None:
+    """Hold the reports where the tests of the workers measure."""
+    if (node.config.stash[_SHARED] / _MEASURES).exists():
+        _hold(node.config)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _JUDGING in config.stash:
         config.stash[_JUDGING].run.stop()
+    if _RESTORE in config.stash:
+        config.stash[_RESTORE]()
+    if _FILES in config.stash:
+        for file in _written(config):
+            file.release()
     if _PROGRESS in config.stash:
         config.stash[_PROGRESS].close()
     if _FLEET in config.stash:
@@ -481,17 +575,17 @@ def _judging(config: pytest.Config) -> Judging:
 
         settings = _settings(config)
         told = getattr(config, "workerinput", {})
-        shared = told.get("realtime_shared")
         run = Run(
             settings,
             lambda: _corpus(settings.corpus, settings.private),
-            shared=Path(shared) if shared else None,
+            shared=_shared(config),
         )
         for text, words in told.get("realtime_discovered", {}).items():
             run.discovered[text] = Discovery(*words)
         calibrated = _calibrated(config)
+        run.warn = partial(_note, config)
         run.sinks.extend(
-            jsonl.Appender(path, calibrated) for path in _reports(config, "jsonl")
+            jsonl.Appender(file, calibrated) for file in _files(config).get("jsonl", ())
         )
         reporter = config.pluginmanager.getplugin("terminalreporter")
         # `isatty` is a flag in some versions of pytest, and callable in others.
@@ -650,6 +744,10 @@ def realtime(
     text = config.getoption("realtime_target") or realtime_target
     options = realtime_session_options
     try:
+        _hold(config)  # where it is asked for by getfixturevalue alone
+    except pytest.UsageError as error:
+        pytest.fail(str(error), pytrace=False)
+    try:
         if config.getoption("realtime_session_options"):
             options = _settings(config).session_options
         judging = _judging(config)
@@ -790,9 +888,13 @@ def _is_suite(item: pytest.Item) -> bool:
     return item.nodeid.startswith(f"{SUITE_ID}/")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist tells the controller
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse wrong markers, and find the last of the tests that are judged as one."""
     for item in filter(_uses, session.items):
+        session.config.stash[_USED] = True
+        if (shared := _shared(session.config)) is not None:
+            (shared / _MEASURES).touch()
         try:
             compared = _compared(item)
             if compared or _is_marked(item):
@@ -987,6 +1089,8 @@ def pytest_runtest_makereport(
     report = yield
     if row is not None:
         report.realtime_result = row  # type: ignore[attr-defined]
+    if notes := _drain(item.config) if _JUDGING in item.config.stash else []:
+        report.realtime_notes = notes  # type: ignore[attr-defined]
     if _ROW in item.stash:
         report.realtime = item.stash[_ROW]  # type: ignore[attr-defined]
         del item.stash[_ROW]
@@ -1114,8 +1218,14 @@ def _plan(config: pytest.Config, scenarios: list[list[str]] | None) -> list[str]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """With ``--realtime-plan``, run nothing."""
-    return True if flag(_given(session.config, "plan")) else None
+    """With ``--realtime-plan``, run nothing; else hold the reports of the tests."""
+    config = session.config
+    if flag(_given(config, "plan")):
+        return True
+    idle = config.getoption("collectonly") or config.getoption("setupplan")
+    if not idle and _USED in config.stash:
+        _hold(config)
+    return None
 
 
 def _verdicts(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -1146,18 +1256,19 @@ def _cut_off(session: pytest.Session) -> Mapping[str, Mapping[str, object]]:
     return cleaned
 
 
-def _write(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> str:
-    """Write the conformance reports; gives why one could not be, else nothing."""
+def _write(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write the conformance reports, and note why one could not be."""
     from pytest_realtime_asr.conformance import selection
     from pytest_realtime_asr.report import conformance
+    from pytest_realtime_asr.salvage import reason
 
-    planned = len(selection.requirements(_found(config)))
-    for path in _reports(config, "conformance"):
+    for file in _files(config).get("conformance", ()):
         try:
+            planned = len(selection.requirements(_found(config)))
             found = conformance.document(
                 rows, planned=planned, calibration=_calibrated(config)
             )
-            conformance.write(path, found)
-        except OSError as error:
-            return f"--realtime-report={path}: {error}"
-    return ""
+            if not conformance.write(file, found):
+                _note(config, f"{file}: not written, since nothing was judged")
+        except Exception as error:
+            _note(config, f"{file}: not written: {reason(error)}")

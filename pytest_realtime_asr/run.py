@@ -34,6 +34,7 @@ from pytest_realtime_asr.metrics.pacing import instrument
 from pytest_realtime_asr.options import AUTO
 from pytest_realtime_asr.parity import Parity
 from pytest_realtime_asr.rules import Requirement
+from pytest_realtime_asr.salvage import reason
 from pytest_realtime_asr.session import Limits, Live, Lost, Plan, caller
 from pytest_realtime_asr.settings import Settings
 from pytest_realtime_asr.terms import Terms
@@ -150,7 +151,8 @@ class Run:
     the run see, or ``None`` where there is but one process; then the sessions of the
     workers take turns, unless the settings let them overlap. ``sinks`` are told of each
     utterance with its test as soon as it ended; ``tell`` says to a person who waits
-    what goes on, and is told an empty text when it is over. ``discovered`` are those of
+    what goes on, and is told an empty text when it is over. ``warn`` is called with
+    what the user should know at the end, in one line. ``discovered`` are those of
     targets whose dialect was to be found.
     """
 
@@ -164,6 +166,7 @@ class Run:
         self.sinks: list[Callable[[str, Transcription], None]] = []
         self.last_host: Host | None = None
         self.tell: Callable[[str], None] = _whisper
+        self.warn: Callable[[str], None] = _whisper
         self._loop: Loop | None = None
         self._ledger: Ledger | None = None
         self.discovered: dict[str, Discovery] = {}
@@ -359,11 +362,17 @@ class Run:
         return place
 
     def ended(self, ledger: Ledger, place: int, take: Take) -> None:
-        """Note what became of an utterance; it is reported at once."""
+        """Note what became of an utterance; it is reported at once.
+
+        A report that cannot be written takes nothing from the others, or from the test.
+        """
         ledger.takes[place] = take
         ledger.open.discard(place)
         for sink in self.sinks:
-            sink(ledger.test, take.transcription)
+            try:
+                sink(ledger.test, take.transcription)
+            except Exception as error:
+                self.warn(f"{sink}: {reason(error)}; utterances are missing in it")
 
     def finish(self) -> Ledger | None:
         """Close what the running test has open, and give its ledger, once."""

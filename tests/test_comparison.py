@@ -32,6 +32,7 @@ from pytest_realtime_asr.ledger import Transcription
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.metrics.accuracy import Errors, Unit, words
 from pytest_realtime_asr.report import jsonl
+from pytest_realtime_asr.report.files import ReportFile
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TEXT = "the road to the mountains is closed because of the snow"
@@ -545,7 +546,7 @@ def take(loop: Loop) -> Transcription:
 def test_what_was_written_is_read(take: Transcription, tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     gone = replace(take, lost="hung", reason="no final came")
-    append = jsonl.Appender(path)
+    append = jsonl.Appender(ReportFile(path))
     append("test_it", take)
     append("test_it", gone)
     found = jsonl.read(path)

@@ -21,6 +21,8 @@ DOORS = {"__init__", "plugin"}  # what they import, they import lazily
 ORDER = (
     "redaction",
     "options",
+    "salvage",
+    "termination",
     "audio",
     "trace",
     "stats",
@@ -100,6 +102,7 @@ ORDER = (
     "fake.fleet",
     "calibration",
     "report",
+    "report.files",
     "report.catalogue",
     "report.transcript",
     "report.junit",

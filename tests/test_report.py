@@ -26,6 +26,7 @@ from pytest_realtime_asr.ledger import Purpose, Report, Transcription, report
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.report import jsonl, junit, terminal
+from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.progress import Progress
 from pytest_realtime_asr.report.terminal import WIDTH, Row
 from pytest_realtime_asr.report.transcript import FULL, transcript
@@ -177,7 +178,7 @@ def test_what_was_spoken_for_no_test_is_not_read_again(
     good: Transcription, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.jsonl"
-    append = jsonl.Appender(path)
+    append = jsonl.Appender(ReportFile(path))
     for purpose in Purpose:
         append(f"test_{purpose.value}", replace(good, purpose=purpose))
     assert [row.test for row in jsonl.read(path)] == ["test_test"]
@@ -197,10 +198,8 @@ def test_line_is_one_line(good: Transcription) -> None:
 
 def test_threads_do_not_mix(good: Transcription, tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "out.jsonl"
-    jsonl.create(path)
-    assert path.read_bytes() == b""
     long = [replace(good, reason=f"{n} " + "x" * 20_000) for n in range(8)]
-    append = jsonl.Appender(path)
+    append = jsonl.Appender(ReportFile(path))
 
     def write(take: Transcription) -> None:
         for number in range(10):
@@ -216,14 +215,18 @@ def test_threads_do_not_mix(good: Transcription, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_processes_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
-    jsonl.create(path)
+    path.write_bytes(b"earlier\n")
+    (tmp_path / "shared").mkdir()
     program = (
         "import sys\n"
         "from pathlib import Path\n"
         "from pytest_realtime_asr.report import jsonl\n"
+        "from pytest_realtime_asr.report.files import ReportFile\n"
         "jsonl.line = lambda test, take, calibrated: "
         'f\'"{test}{"x" * 20000}"\\n\'.encode()\n'
-        "append = jsonl.Appender(Path(sys.argv[1]))\n"
+        "path = Path(sys.argv[1])\n"
+        "file = ReportFile(path, shared=path.with_name('shared'))\n"
+        "append = jsonl.Appender(file)\n"
         "for _ in range(50):\n"
         "    append(sys.argv[2], None)\n"
     )
@@ -235,12 +238,7 @@ def test_processes_do_not_mix(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert sorted(row[0] for row in rows) == sorted("012" * 50)
     assert {row[1:] for row in rows} == {"x" * 20000}
-
-
-def test_report_that_cannot_be(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file"):
-        jsonl.create(tmp_path / "file" / "out.jsonl")
+    assert path.with_name("out.jsonl.1").read_bytes() == b"earlier\n"
 
 
 # The table

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from pytest_realtime_asr.conformance.results import Judged, Result, Row, Status
+from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.rules import Level
 
 FORMAT = 1
@@ -98,11 +99,20 @@ def document(
     )
 
 
-def write(path: Path, found: Document) -> None:
-    """Write a report as JSON; folders on the way are made. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = msgspec.json.format(msgspec.json.encode(found), indent=1)
-    path.write_bytes(text + b"\n")
+def dumps(found: Document) -> bytes:
+    """The report as JSON."""
+    return msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
+
+
+def write(file: ReportFile, found: Document) -> bool:
+    """Write a report, and say whether it was; one without a verdict is not.
+
+    Raises OSError.
+    """
+    if not any(found.counts[status] for status in _TRIED):
+        return False
+    file.replace(dumps(found))
+    return True
 
 
 def read(path: Path) -> Document:

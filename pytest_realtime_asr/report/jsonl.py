@@ -7,9 +7,10 @@ measured, so that a later run can be compared with what there is.
 
 from __future__ import annotations
 
-import os
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -19,37 +20,46 @@ from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.ledger import Purpose, Transcription
 from pytest_realtime_asr.metrics.accuracy import (
     NONE,
+    Errors,
     head_deletions,
     repeated,
     tail_deletions,
     words,
 )
-from pytest_realtime_asr.redaction import PRIVATE
+from pytest_realtime_asr.report.files import ReportFile
+from pytest_realtime_asr.salvage import Salvage
 
 FORMAT = 2
+_NAMED = 5  # damaged lines that are named
 _TEXTS = ("reference", "text")  # what a run that keeps texts private leaves out
+Rows = tuple[Row, ...]
 
 
 def row(test: str, take: Transcription) -> Row:
     """What became of one utterance, as two runs are compared by it."""
-    alignment = take.alignment
-    return Row(
-        test=test,
-        started=take.trace.started,
-        dialect=take.trace.dialect,
-        utterance=take.utterance.id,
-        audio=_digest(take.utterance),
-        language=take.utterance.language,
-        synthetic=take.utterance.synthetic,
-        lost=take.lost,
-        reference=take.utterance.text,
-        text=take.text,
-        normalizer=alignment.normalizer,
-        unit=alignment.unit,
-        errors=alignment.errors,
-        metrics=take.metrics,
-        conditions=take.conditions,
-    )
+    made: dict[str, Any] = {n: make() for n, make in _compared(test, take).items()}
+    return Row(**made)
+
+
+def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]:
+    """What makes each field of a row, by its name."""
+    return {
+        "test": lambda: test,
+        "started": lambda: take.trace.started,
+        "dialect": lambda: take.trace.dialect,
+        "utterance": lambda: take.utterance.id,
+        "audio": lambda: _digest(take.utterance),
+        "language": lambda: take.utterance.language,
+        "synthetic": lambda: take.utterance.synthetic,
+        "lost": lambda: take.lost,
+        "reference": lambda: take.utterance.text,
+        "text": lambda: take.text,
+        "normalizer": lambda: take.alignment.normalizer,
+        "unit": lambda: take.alignment.unit,
+        "errors": lambda: take.alignment.errors,
+        "metrics": lambda: dict(take.metrics),
+        "conditions": lambda: take.conditions,
+    }
 
 
 def line(test: str, take: Transcription, calibration: str = "") -> bytes:
@@ -57,64 +67,110 @@ def line(test: str, take: Transcription, calibration: str = "") -> bytes:
 
     ``calibration`` is the last one of the instrument, empty where there was none.
     ``errors`` and ``wer`` are of the normalised texts, ``raw_errors`` and ``raw_wer``
-    of the texts as they are.
+    of the texts as they are. A field that cannot be made is null, and ``failed`` says
+    why.
     """
-    found, alignment = row(test, take), take.alignment
-    heard = None if take.lost else take.text
-    raw = words(
-        take.utterance.text, heard, normalizer=NONE, language=take.utterance.language
-    ).errors
-    written = {
-        "format": FORMAT,
-        **{each.name: getattr(found, each.name) for each in fields(found)},
-        **({"calibration": calibration} if calibration else {}),
-        "purpose": take.purpose,
-        "again": take.again,
-        "dialect_found": take.found,
-        "metrics": dict(take.metrics),
-        "speech_by": take.utterance.speech_by,
-        "target": take.trace.target,
-        "session": take.session,
-        "reason": take.reason,
-        "wer": alignment.errors.rate,
-        "cer": take.characters.errors.rate,
-        "raw_errors": raw,
-        "raw_wer": raw.rate,
-        "head_deletions": head_deletions(alignment),
-        "tail_deletions": tail_deletions(alignment),
-        "repeated": repeated(alignment),
-        "counts": take.counts,
-        "usage": take.usage,
-        "violations": [str(violation) for violation in take.violations],
-        "end": take.trace.end,
-    }
+    salvage = Salvage()
+    parts = _parts(test, take, calibration)
+
     redactor = take.trace.redactor
-    if redactor.private:
-        written |= {name: PRIVATE for name in _TEXTS if written[name]}
-    cleaned = redactor.clean_value(msgspec.to_builtins(written))
-    return msgspec.json.encode(cleaned) + b"\n"
+
+    def encoded(name: str, make: Callable[[], object]) -> msgspec.Raw:
+        value = redactor.clean_value(msgspec.to_builtins(make()))
+        if name in _TEXTS and value:
+            value = redactor.message(value)
+        return msgspec.Raw(msgspec.json.encode(value))
+
+    missing = msgspec.Raw(b"null")
+    written = {
+        name: salvage(name, partial(encoded, name, make), missing)
+        for name, make in parts.items()
+    }
+    if salvage.failed:
+        why = {n: redactor.message(text) for n, text in salvage.failed.items()}
+        written["failed"] = encoded("failed", lambda: why)
+    return msgspec.json.encode(written) + b"\n"
 
 
-def read(path: Path) -> tuple[Row, ...]:
+def _parts(
+    test: str, take: Transcription, calibration: str
+) -> dict[str, Callable[[], object]]:
+    """What makes each field of a line, in the order of the fields."""
+
+    @cache
+    def raw() -> Errors:
+        heard = None if take.lost else take.text
+        spoken = take.utterance
+        return words(
+            spoken.text, heard, normalizer=NONE, language=spoken.language
+        ).errors
+
+    return {
+        "format": lambda: FORMAT,
+        **_compared(test, take),
+        **({"calibration": lambda: calibration} if calibration else {}),
+        "purpose": lambda: take.purpose,
+        "again": lambda: take.again,
+        "dialect_found": lambda: take.found,
+        "speech_by": lambda: take.utterance.speech_by,
+        "target": lambda: take.trace.target,
+        "session": lambda: take.session,
+        "reason": lambda: take.reason,
+        "wer": lambda: take.alignment.errors.rate,
+        "cer": lambda: take.characters.errors.rate,
+        "raw_errors": raw,
+        "raw_wer": lambda: raw().rate,
+        "head_deletions": lambda: head_deletions(take.alignment),
+        "tail_deletions": lambda: tail_deletions(take.alignment),
+        "repeated": lambda: repeated(take.alignment),
+        "counts": lambda: take.counts,
+        "usage": lambda: take.usage,
+        "violations": lambda: [str(violation) for violation in take.violations],
+        "end": lambda: take.trace.end,
+    }
+
+
+def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows:
     """The rows of an earlier report that were spoken for its tests, in its order.
 
-    A last line that was cut off is left out. Raises ValueError, which names the file,
-    the line and what is wrong with it.
+    A last line that was cut off is left out, and so is a line that cannot be read;
+    ``tell`` is called with one line that counts and names these. Raises ValueError,
+    which names the file, the line and what is wrong with it.
     """
     try:
         text = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
     whole = text[: text.rfind(b"\n") + 1]  # each line was written with its end
-    rows = [
-        _read(each, f"{path}:{number}")
-        for number, each in enumerate(whole.split(b"\n"), 1)
-        if each.strip()
-    ]
-    found = tuple(row for row in rows if row is not None)
+    found: list[Row] = []
+    damaged: dict[int, str] = {}
+    for number, each in enumerate(whole.split(b"\n"), 1):
+        if not each.strip():
+            continue
+        try:
+            row = _read(each, f"{path}:{number}")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            damaged[number] = f"is no line of a report: {error}"
+        else:
+            found += [] if row is None else [row]
     if not found:
+        for number, why in damaged.items():
+            raise ValueError(f"{path}:{number}: {why}")
         raise ValueError(f"{path}: no utterance has ended in it")
-    return found
+    if damaged:
+        tell(f"{path}: {_skipped(damaged)}")
+    return tuple(found)
+
+
+def _skipped(damaged: Mapping[int, str]) -> str:
+    """Say how many lines were skipped, where they stand, and what is wrong."""
+    shown = ", ".join(map(str, list(damaged)[:_NAMED]))
+    more = len(damaged) - _NAMED
+    where = f"{shown} and {more} more" if more > 0 else shown
+    what = next(iter(damaged.values()))
+    if len(damaged) == 1:
+        return f"line {where} is skipped: it {what}"
+    return f"{len(damaged)} lines are skipped ({where}): the first {what}"
 
 
 class _Format(msgspec.Struct):
@@ -123,16 +179,16 @@ class _Format(msgspec.Struct):
 
 
 def _read(text: bytes, place: str) -> Row | None:
-    """The row of a line, ``None`` where it was spoken for no test."""
-    try:
-        head = msgspec.json.decode(text, type=_Format)
-        found = head.format
-        if found == FORMAT and head.purpose is not Purpose.TEST:
-            return None
-        if found == FORMAT:
-            return msgspec.json.decode(text, type=Row)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{place}: is no line of a report: {error}") from error
+    """The row of a line, ``None`` where it was spoken for no test.
+
+    Raises ValueError where it is of another format, and what the decoder raises.
+    """
+    head = msgspec.json.decode(text, type=_Format)
+    found = head.format
+    if found == FORMAT and head.purpose is not Purpose.TEST:
+        return None
+    if found == FORMAT:
+        return msgspec.json.decode(text, type=Row)
     older = ", which does not say how its utterances were spoken; write it again"
     raise ValueError(
         f"{place}: is of format {found}{older if found < FORMAT else ''}; "
@@ -148,23 +204,16 @@ def _digest(utterance: Utterance) -> str:
         return ""
 
 
-def create(path: Path) -> None:
-    """Begin an empty report, and its folder. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"")
-
-
 class Appender:
-    """Appends a line for each utterance to the report at ``path``."""
+    """Appends a line for each utterance to a report."""
 
-    def __init__(self, path: Path, calibration: str = "") -> None:
-        self._path = path
+    def __init__(self, file: ReportFile, calibration: str = "") -> None:
+        self._file = file
         self._calibration = calibration
 
+    def __str__(self) -> str:
+        return str(self._file)
+
     def __call__(self, test: str, take: Transcription) -> None:
-        """Append in one write, so that lines of several processes do not mix."""
-        file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            os.write(file, line(test, take, self._calibration))
-        finally:
-            os.close(file)
+        """Append the line of this utterance. Raises OSError."""
+        self._file.append(line(test, take, self._calibration))

@@ -7,6 +7,8 @@ strings among them, ends a worker of pytest-xdist.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 from pytest_realtime_asr.ledger import (
     Report,
@@ -15,51 +17,82 @@ from pytest_realtime_asr.ledger import (
     word_errors,
 )
 from pytest_realtime_asr.metrics import CATALOGUE
+from pytest_realtime_asr.metrics.accuracy import Errors
 from pytest_realtime_asr.rules import Level
+from pytest_realtime_asr.salvage import Salvage
 from pytest_realtime_asr.verdicts import Verdict
 
 PREFIX = "realtime."
+Properties = list[tuple[str, str | float | int]]
 
 
-def properties(report: Report) -> list[tuple[str, str | float | int]]:
-    """Name and value of each property, in a fixed order; numbers are rounded."""
-    rows: list[tuple[str, str | float | int]] = []
-    if report.takes:
-        first = report.takes[0]
-        rows += [
-            ("target", first.trace.target),
-            ("dialect", first.trace.dialect),
-            *([("dialect_found", first.found)] if first.found else []),
-            ("planned", report.planned),
-            ("lost", report.lost),
-        ]
-    for name, values in statistics(report.takes).items():
-        unit = f"_{CATALOGUE[name].unit.value}"
-        for key, value in values.items():
-            rows.append((f"{name}{unit}.{key}", number(value)))
-    for name, errors in (
-        ("wer", word_errors(report.takes)),
-        ("cer", character_errors(report.takes)),
-    ):
-        if errors.rate is not None:
-            rows += [
-                (name, number(errors.rate, 4)),
-                (f"{name}.n", errors.reference),
-                (f"{name}.substitutions", errors.substitutions),
-                (f"{name}.deletions", errors.deletions),
-                (f"{name}.insertions", errors.insertions),
-            ]
-    if report.takes:
-        used = {take.alignment.normalizer for take in report.takes}
-        spent = [take.counts for take in report.takes]
-        tokens = [each.total_tokens for each in spent if each.total_tokens is not None]
-        rows += [
-            ("normalizer", " ".join(sorted(used))),
-            ("audio_seconds", number(math.fsum(each.seconds for each in spent))),
-            ("audio_samples", sum(each.samples for each in spent)),
-            ("audio_bytes", sum(each.bytes for each in spent)),
-        ]
-        rows += [("tokens", sum(tokens))] if tokens else []
+def properties(report: Report) -> Properties:
+    """Name and value of each property, in a fixed order; numbers are rounded.
+
+    What cannot be made is left out, and ``failed`` says why.
+    """
+    salvage = Salvage()
+    rows: Properties = []
+    for name, make in _PARTS.items():
+        rows += salvage(name, partial(make, report), [])
+    if salvage.failed:
+        rows.append(("failed", "; ".join(salvage.lines)))
+    return [(PREFIX + name, value) for name, value in rows]
+
+
+def _server(report: Report) -> Properties:
+    if not report.takes:
+        return []
+    first = report.takes[0]
+    return [
+        ("target", first.trace.target),
+        ("dialect", first.trace.dialect),
+        *([("dialect_found", first.found)] if first.found else []),
+        ("planned", report.planned),
+        ("lost", report.lost),
+    ]
+
+
+def _statistics(report: Report) -> Properties:
+    return [
+        (f"{name}_{CATALOGUE[name].unit.value}.{key}", number(value))
+        for name, values in statistics(report.takes).items()
+        for key, value in values.items()
+    ]
+
+
+def _rate(name: str, errors: Errors) -> Properties:
+    if errors.rate is None:
+        return []
+    return [
+        (name, number(errors.rate, 4)),
+        (f"{name}.n", errors.reference),
+        (f"{name}.substitutions", errors.substitutions),
+        (f"{name}.deletions", errors.deletions),
+        (f"{name}.insertions", errors.insertions),
+    ]
+
+
+def _normalizer(report: Report) -> Properties:
+    used = {take.alignment.normalizer for take in report.takes}
+    return [("normalizer", " ".join(sorted(used)))] if used else []
+
+
+def _spent(report: Report) -> Properties:
+    if not report.takes:
+        return []
+    spent = [take.counts for take in report.takes]
+    tokens = [each.total_tokens for each in spent if each.total_tokens is not None]
+    return [
+        ("audio_seconds", number(math.fsum(each.seconds for each in spent))),
+        ("audio_samples", sum(each.samples for each in spent)),
+        ("audio_bytes", sum(each.bytes for each in spent)),
+        *([("tokens", sum(tokens))] if tokens else []),
+    ]
+
+
+def _verdict(report: Report) -> Properties:
+    rows: Properties = []
     if report.verdict is not None:
         rows += [
             ("verdict", str(report.verdict.value)),
@@ -71,7 +104,18 @@ def properties(report: Report) -> list[tuple[str, str | float | int]]:
         rows += [("violations", " ".join(ids))] if ids else []
     if report.paths:
         rows.append(("trace", str(report.paths[0])))
-    return [(PREFIX + name, value) for name, value in rows]
+    return rows
+
+
+_PARTS: dict[str, Callable[[Report], Properties]] = {
+    "server": _server,
+    "metrics": _statistics,
+    "wer": lambda report: _rate("wer", word_errors(report.takes)),
+    "cer": lambda report: _rate("cer", character_errors(report.takes)),
+    "normalizer": _normalizer,
+    "audio": _spent,
+    "verdict": _verdict,
+}
 
 
 def proven(report: Report) -> bool:

@@ -19,9 +19,10 @@ class Tally:
     """Collects the rows of all tests and prints them, as a plugin of pytest.
 
     ``table`` makes the lines of the rows, ``verdicts`` those of the packaged suite,
-    whose results ``write`` writes where that was asked for, or says why not. ``rest``
-    gives the results of tests that an interrupt has cut off, by id. ``suite`` is how
-    the ids of the suite begin where it was asked for, else it is empty.
+    whose results ``write`` writes where that was asked for. ``rest`` gives the results
+    of tests that an interrupt has cut off, by id. ``notes`` gives what this process
+    has to say at the end, a line each. ``suite`` is how the ids of the suite begin
+    where it was asked for, else it is empty.
     """
 
     def __init__(
@@ -30,18 +31,20 @@ class Tally:
         *,
         table: Callable[[Iterable[Row]], list[str]],
         verdicts: Callable[[Iterable[Row]], list[str]],
-        write: Callable[[Iterable[Row]], str],
+        write: Callable[[Iterable[Row]], None],
         rest: Callable[[pytest.Session], Mapping[str, Row]],
+        notes: Callable[[], Iterable[str]],
     ) -> None:
         self._suite = suite
         self._table = table
         self._verdicts = verdicts
         self._write = write
         self._rest = rest
+        self._notes = notes
         self._rows: dict[tuple[str, str], Row] = {}
         self._results: dict[str, Row] = {}
         self._judged = 0
-        self._unwritten = ""
+        self._noted: dict[str, None] = {}  # in the order in which they came
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the last row of each test, which may be run again."""
@@ -50,6 +53,7 @@ class Tally:
             self._rows[report.nodeid, getattr(report, "worker_id", "")] = row
         if (result := getattr(report, "realtime_result", None)) is not None:
             self._results[report.nodeid] = result
+        self._noted |= dict.fromkeys(getattr(report, "realtime_notes", ()))
         if self._suite and report.nodeid.startswith(self._suite):
             expected = hasattr(report, "wasxfail")
             self._judged += report.when == "call" and (expected or not report.skipped)
@@ -61,9 +65,7 @@ class Tally:
             self._judged += len(rest)
             self._results = {**rest, **self._results}
         if self._results:
-            self._unwritten = self._write(self._results.values())
-        if self._unwritten:
-            session.exitstatus = 1
+            self._write(self._results.values())
         if self._proves_nothing(session.config) and exitstatus in (0, 5):
             session.exitstatus = 1
 
@@ -79,8 +81,8 @@ class Tally:
             terminalreporter.section("realtime conformance")
             for line in self._verdicts(self._results.values()):
                 terminalreporter.write_line(line)
-        if self._unwritten:
-            terminalreporter.write_line(self._unwritten, red=True)
+        for note in self._noted | dict.fromkeys(self._notes()):
+            terminalreporter.write_line(f"realtime: {note}", yellow=True)
         if self._proves_nothing(config):
             terminalreporter.section("realtime conformance", red=True)
             terminalreporter.write_line(

@@ -17,6 +17,7 @@ from pytest_realtime_asr.ledger import (
     word_errors,
 )
 from pytest_realtime_asr.metrics.accuracy import Errors
+from pytest_realtime_asr.salvage import Salvage
 
 WIDTH = 80
 _NAME = 24
@@ -47,11 +48,25 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def row(report: Report, *, model: str, cold: float | None, note: str) -> Row:
-    """The row of one test; ``lines`` are its verdicts, one sentence each."""
-    found = statistics(report.takes)
-    lines = report.lines + broken(report.violations) + _endpoints(found)
-    if (rate := unspoken(report.takes)) is not None:
-        lines.append(f"heard where nothing was said: {rate:.1f} words a minute")
+    """The row of one test; ``lines`` are its verdicts, one sentence each.
+
+    They end with the reasons for what cannot be made.
+    """
+    salvage = Salvage()
+    nothing: dict[str, dict[str, float]] = {}
+    found = salvage("metrics", lambda: statistics(report.takes), nothing)
+    rate = salvage(
+        "WER",
+        lambda: _rate(word_errors(report.takes), character_errors(report.takes)),
+        None,
+    )
+    silence = salvage("what was heard in silence", lambda: unspoken(report.takes), None)
+    lines: list[str] = []
+    lines += salvage("verdicts", lambda: report.lines, lines)
+    lines += broken(report.violations) + _endpoints(found)
+    if silence is not None:
+        lines.append(f"heard where nothing was said: {silence:.1f} words a minute")
+    lines += salvage.lines
     return Row(
         test=report.test,
         planned=report.planned,
@@ -59,7 +74,7 @@ def row(report: Report, *, model: str, cold: float | None, note: str) -> Row:
         first=_value(found, "first_partial_from_speech", "p50"),
         final=_value(found, "final_from_commit", "p50"),
         tail=_value(found, "final_from_commit", "p95"),
-        wer=_rate(word_errors(report.takes), character_errors(report.takes)),
+        wer=rate,
         verdict="" if report.verdict is None else report.verdict.value,
         lines=lines,
         target=report.takes[0].trace.target if report.takes else "",

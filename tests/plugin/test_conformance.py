@@ -358,8 +358,9 @@ def test_a_report_that_cannot_be_written_is_told_at_once(project: Project) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_keeps_what_was_measured(
-    project: Project, server: FakeServer
+    project: Project, server: FakeServer, number: signal.Signals
 ) -> None:
     before = len(server.traces())
     words = [sys.executable, "-m", "pytest", f"--realtime-target={project.url}", ASKED]
@@ -370,7 +371,7 @@ def test_an_interrupt_keeps_what_was_measured(
     while len(server.traces()) < before + 40:  # of about a hundred and forty
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     told = process.communicate(timeout=60)[0].decode()
     assert process.returncode == pytest.ExitCode.INTERRUPTED
     rows = json.loads((project.path / "out.json").read_text())["requirements"]
