@@ -46,6 +46,7 @@ def row(test: str, take: Transcription) -> Row:
         unit=alignment.unit,
         errors=alignment.errors,
         metrics=take.metrics,
+        premature=take.premature,
         conditions=take.conditions,
     )
 
