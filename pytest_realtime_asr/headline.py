@@ -82,8 +82,8 @@ def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
     n += f" of {several(finding.clips, 'clip')}" if finding.clips else ""
     n += f", {finding.again} run again" if finding.again else ""
     beyond = "over" if limit.side is Side.AT_MOST else "under"
-    early = [f"{many} with {PREMATURE[why]}" for why, many in finding.premature]
-    parts = [_counted([n, f"{finding.over} {beyond}", *early], finding.lost)]
+    early = [(f"with {PREMATURE[why]}", count) for why, count in finding.premature]
+    parts = [_counted([n, f"{finding.over} {beyond}"], (*finding.lost, *early))]
     if finding.interval is not None:
         shown = _interval(finding.interval, finding.level, show)
         parts.insert(0, f"{shown} by clip" if finding.clips else shown)

@@ -66,6 +66,7 @@ SET_UP = {  # the set-up was answered, or refused, and might have been otherwise
     *("update-answered", "update-shows-what-holds", "update-keeps-the-rest"),
     *("refused-update-unconfirmed", "refused-fields-unshown"),
     *("errors-name-their-cause", "errors-name-the-field"),
+    "big-audio-accepted",  # what is taken is not answered, and an error might have come
 }
 REFUSED = {  # an error is the answer that is wanted, and might have been another one
     *("errors-have-codes", "errors-have-types", "paths-removed"),

@@ -274,7 +274,7 @@ SPOKEN = (audio("one", 0, 1000), audio(TAIL, 0, 1000))
         (
             "big-audio-accepted",
             "big-audio",
-            (by_hand(audio("x", 0, 9)), UPDATE, updated()),
+            (UPDATE, updated(), by_hand(audio("x", 0, 9))),
             YES,
         ),
         ("turn-order", "turns", (*SPOKEN, *TURN), YES),

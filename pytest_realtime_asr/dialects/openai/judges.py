@@ -689,7 +689,11 @@ def commit_refused(role: str, what: str, *codes: str) -> Trial:
 
 
 def no_error(role: str, what: str) -> Trial:
-    """What is sent by hand is answered by no error, nor by the end of the session."""
+    """What is sent by hand is answered by no error, nor by the end of the session.
+
+    What is taken may be answered by nothing. So the server must have answered the
+    set-up: one that says nothing at all has taken nothing.
+    """
 
     def judge(evidence: Evidence) -> Outcome:
         if missing := judges.absent(evidence, role):
@@ -705,8 +709,8 @@ def no_error(role: str, what: str) -> Trial:
             if not judges.cut(part.observation):
                 seen = f"{what}: {judges.why(part)}"
                 return Violated(seen, (), evidence.index(part))
-            if not judges.spoke_after_hand(part.observation):
-                return Undecided(f"the server said nothing at all after {what}")
+            if not _told(part.observation, SessionUpdated, BetaUpdated):
+                return Undecided(f"the session of {what} was never set up")
         return Satisfied()
 
     return judge
