@@ -22,7 +22,7 @@ from pytest_realtime_asr.rules import Satisfied, Undecided
 from pytest_realtime_asr.timeline import Usage
 from pytest_realtime_asr.trace import Ending, Record, Sender, Span
 
-NAMES = ("vllm", "openai", "openai-beta", "openai:sglang")
+NAMES = dialects.installed()
 UNKNOWN = '{"type":"no.such.event"}'  # which every dialect refuses
 SESSIONS = 2  # in each role
 Said = tuple[str | bytes, bool]  # a frame of the client, and whether by hand
@@ -153,7 +153,7 @@ def by_hand(dialect: Dialect, role: str) -> Iterator[str | bytes]:
 def ours(dialect: Dialect, role: str, says: str) -> Iterator[Record]:
     """The frames of a client: a set-up, what it does by hand, and an utterance."""
     caller = dialect.caller("m", {})
-    sound = caller.append(bytes(2 * caller.rate)).decode()
+    sound = caller.append(bytes(2 * caller.rate // 10)).decode()
     if says == "nothing":
         return
     for frame in caller.configure():
@@ -167,7 +167,7 @@ def ours(dialect: Dialect, role: str, says: str) -> Iterator[Record]:
             yield Record(Sender.CLIENT, 0, raw, woke=0, raw=True)
     for frame in caller.begin():
         yield Record(Sender.CLIENT, 0, frame, woke=0)
-    span = Span("clip", 0, caller.rate)
+    span = Span("clip", 0, caller.rate // 10)
     yield Record(Sender.CLIENT, 0, sound, woke=0, due=0, span=span)
     for frame in caller.finish():
         yield Record(Sender.CLIENT, 0, frame, woke=0)
