@@ -14,8 +14,9 @@ and the chance p that it is chance:
   needs no shape and takes what is infinite.
 - Of the word error rate, it is the difference of the pooled rates; interval and p are
   those of matched pairs.
-- A session without a final is infinitely late and has all its words deleted. A value
-  that one run alone has is infinite in the other. Two that are infinite are equal.
+- A session without a final is infinitely late and has all its words deleted. A latency
+  whose event came before what it answers is infinite. A value that one run alone has is
+  infinite in the other. Two that are infinite are equal.
 
 Source: Wilcoxon (1945) for the ranks, Gillick and Cox (1989) for the matched pairs,
 Holm (1979).
@@ -32,11 +33,13 @@ import enum
 import math
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pytest_realtime_asr.figures import several
+from pytest_realtime_asr.headline import PREMATURE
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.metrics import Unit as Measure
 from pytest_realtime_asr.metrics.accuracy import (
@@ -48,6 +51,7 @@ from pytest_realtime_asr.metrics.accuracy import (
     pooled,
     words,
 )
+from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.stats import by_chance, holm, matched_pairs, paired, quantile
 
 LEVEL = 0.95  # of the intervals; p is small enough at 1 - LEVEL
@@ -81,6 +85,7 @@ class Row:
     """What became of one utterance, as far as two runs are compared by it.
 
     ``audio`` is the digest of its sound. ``lost`` is empty where there is a final.
+    ``premature`` are the metrics that are not measurements, and why.
     """
 
     test: str
@@ -98,6 +103,7 @@ class Row:
     errors: Errors
     metrics: Mapping[str, float | None]
     conditions: Conditions
+    premature: Mapping[str, Premature] = field(default_factory=dict)
 
     @property
     def fixed(self) -> dict[str, str | float]:
@@ -148,7 +154,8 @@ class Change:
     ``before`` and ``now`` are medians in ms, of an error rate the pooled rates.
     ``effect`` and ``interval`` are on the scale of the margin; ``p`` is corrected for
     ``family`` comparisons. ``clips`` are different utterances: pairs of the same one
-    are no proof. ``lost`` counts the sessions without a final in either run.
+    are no proof. ``lost`` counts the sessions without a final in either run,
+    ``premature`` those whose value is not a measurement, by reason.
     ``worst`` is the pair that got worse the most. ``gated`` says that a limit was set,
     so that the test fails by it. ``reason`` says why it cannot be judged, else it is
     empty.
@@ -167,6 +174,7 @@ class Change:
     reason: str = ""
     family: int = 1
     gated: bool = False
+    premature: tuple[tuple[Premature, tuple[int, int]], ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -226,6 +234,8 @@ class Change:
         ]
         if any(self.lost):
             parts.append(f"lost {self.lost[0]} -> {self.lost[1]}")
+        for why, (before, now) in self.premature:
+            parts.append(f"{PREMATURE[why]} {before} -> {now}")
         if self.margin.metric == WER and self.worst[1].synthetic:
             parts.append(SYNTHETIC)
         compared = f"{_shown(self.effect, scale, '+')} {sign} "
@@ -534,9 +544,10 @@ def _measured(pairs: Sequence[_Pair], metric: str) -> list[_Pair]:
 
 
 def _ms(row: Row, metric: str) -> float:
-    """The value as it is compared: infinite where there is no final, or no value."""
+    """The value as it is compared: infinite where it is over every limit."""
     value = row.metrics.get(metric)
-    return math.inf if row.lost or value is None else value
+    unmeasured = row.lost or metric in row.premature
+    return math.inf if unmeasured or value is None else value
 
 
 def _time(margin: Margin, pairs: Sequence[_Pair], resamples: int) -> Change:
@@ -580,6 +591,7 @@ def _time(margin: Margin, pairs: Sequence[_Pair], resamples: int) -> Change:
         lost=_lost(pairs),
         worst=pairs[max(range(len(both)), key=lambda i: _step(*both[i], share=False))],
         reason=reason,
+        premature=_premature(pairs, metric),
     )
 
 
@@ -640,6 +652,21 @@ def _whole(value: float, far: float, *, share: bool) -> float:
 def _lost(pairs: Iterable[_Pair]) -> tuple[int, int]:
     before, now = zip(*pairs, strict=True)
     return sum(bool(row.lost) for row in before), sum(bool(row.lost) for row in now)
+
+
+def _premature(
+    pairs: Iterable[_Pair], metric: str
+) -> tuple[tuple[Premature, tuple[int, int]], ...]:
+    """The sessions of either run that are not lost, and yet not measurements."""
+    before, now = (
+        Counter(row.premature[metric] for row in rows if _is_premature(row, metric))
+        for rows in zip(*pairs, strict=True)
+    )
+    return tuple((why, (before[why], now[why])) for why in before | now)
+
+
+def _is_premature(row: Row, metric: str) -> bool:
+    return metric in row.premature and not row.lost
 
 
 def _aligned(row: Row) -> Alignment:

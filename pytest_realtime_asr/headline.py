@@ -5,16 +5,24 @@ The first line of a failure is all that most dashboards keep, so it holds everyt
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pytest_realtime_asr.budgets import Side, Stat
 from pytest_realtime_asr.figures import ms, plain, several, share
 from pytest_realtime_asr.metrics import CATALOGUE, Metric
 from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.accuracy import SYNTHETIC, lines
-from pytest_realtime_asr.verdicts import Finding, Verdict, allowed_lateness
+from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.verdicts import Finding, Sample, Verdict, allowed_lateness
 from pytest_realtime_asr.wer import WerFinding, mistakes
 
+PREMATURE: Mapping[Premature, str] = {
+    Premature.TEXT_BEFORE_AUDIO: "text from before the audio",
+    Premature.TEXT_BEFORE_SPEECH: "text from before the speech",
+    Premature.FINAL_BEFORE_COMMIT: "final from before its commit",
+    Premature.FINAL_BEFORE_SPEECH_END: "final from before the end of speech",
+    Premature.ENDPOINT_BEFORE_SPEECH_END: "endpoint from before the end of speech",
+}
 PATH_SHARE = 0.2  # a way to the server that takes more than this of the limit is told
 
 
@@ -37,6 +45,18 @@ def shown(metric: str, value: float) -> str:
     if CATALOGUE[metric].unit is Measured.MS:
         return f"{ms(value)} ms"
     return f"{plain(value)}{_unit(CATALOGUE[metric])}"
+
+
+def outcome(metric: str, sample: Sample) -> str:
+    """What one session gave: its value, or why that is over every limit."""
+    if sample.lost:
+        return sample.lost
+    if sample.value is None:
+        return "not measured"
+    value = shown(metric, sample.value)
+    if sample.premature is None:
+        return value
+    return f"{value}, {PREMATURE[sample.premature]}"
 
 
 def verdict(finding: Finding | WerFinding) -> str:
@@ -62,7 +82,8 @@ def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
     n += f" of {several(finding.clips, 'clip')}" if finding.clips else ""
     n += f", {finding.again} run again" if finding.again else ""
     beyond = "over" if limit.side is Side.AT_MOST else "under"
-    parts = [_counted([n, f"{finding.over} {beyond}"], finding.lost)]
+    early = [(f"with {PREMATURE[why]}", count) for why, count in finding.premature]
+    parts = [_counted([n, f"{finding.over} {beyond}"], (*finding.lost, *early))]
     if finding.interval is not None:
         shown = _interval(finding.interval, finding.level, show)
         parts.insert(0, f"{shown} by clip" if finding.clips else shown)

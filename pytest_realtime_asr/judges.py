@@ -8,6 +8,9 @@ Fair judging of text: it goes by the server's own text of a clip, spoken alone
 (`pytest_realtime_asr.yardstick`). A clip of which more than 20 % of the words are wrong
 even alone is of no use for text, nor is one that is shorter than what is tolerated.
 
+No judging of nothing: a judge is satisfied only where something could have broken the
+requirement. A server that says nothing, or takes nobody, breaks few, and meets none.
+
 Fair judging of time: what comes late because we were late, or because the audio was
 handed over faster than it is spoken, is held against nobody.
 """
@@ -23,7 +26,7 @@ from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.evidence import Evidence, Gauges, Message, Observation, Part
 from pytest_realtime_asr.frames import Malformed, Unknown
 from pytest_realtime_asr.metrics.accuracy import repeated, words
-from pytest_realtime_asr.metrics.latency import longest_stall
+from pytest_realtime_asr.metrics.latency import has_words, longest_stall
 from pytest_realtime_asr.metrics.pacing import lateness, pacing_error
 from pytest_realtime_asr.redaction import REMOVED, printable
 from pytest_realtime_asr.rules import (
@@ -371,6 +374,8 @@ def silent(role: str, what: str) -> Trial:
                     (),
                     evidence.index(part),
                 )
+            if not spoke_after_hand(part.observation):
+                return Undecided(f"the server said nothing at all after {what}")
         return Satisfied()
 
     return judge
@@ -378,6 +383,13 @@ def silent(role: str, what: str) -> Trial:
 
 def _by_hand(part: Part) -> bool:
     return any(record.raw for record in part.trace.records)
+
+
+def spoke_after_hand(observation: Observation) -> bool:
+    """Whether the server said anything after the first frame that was sent by hand."""
+    records = observation.trace.records
+    first = next((i for i, record in enumerate(records) if record.raw), len(records))
+    return any(record.sender is Sender.SERVER for record in records[first:])
 
 
 # Texts
@@ -687,6 +699,8 @@ def unheard(role: str) -> Trial:
         for part in evidence.role(role):
             if not part.timeline.refusals:
                 return Undecided("nothing was refused")
+            if not part.timeline.heard:
+                return Undecided("no audio was sent after the refusal")
             for event in part.timeline.events:
                 if isinstance(event, Partial | Final):
                     return Violated(
@@ -713,7 +727,7 @@ def spoken_text(role: str) -> Trial:
         ]
         if not texts:
             return Undecided("no final came")
-        if not any(text.strip() for text in texts):
+        if not any(map(has_words, texts)):
             return Violated(f"no text at all in {len(texts)} finals", ())
         return Satisfied()
 
@@ -731,7 +745,7 @@ def unrepeated(role: str) -> Trial:
             for item, utterance in part.spoken.items():
                 if (text := part.text(item)) is None:
                     continue
-                judged = True
+                judged |= has_words(text)
                 heard = words(utterance.text, text, language=utterance.language)
                 if thrice := repeated(heard):
                     return Violated(
@@ -739,7 +753,7 @@ def unrepeated(role: str) -> Trial:
                         (),
                         evidence.index(part),
                     )
-        return Satisfied() if judged else Undecided("no final came")
+        return Satisfied() if judged else Undecided("no final with a word came")
 
     return judge
 
@@ -755,7 +769,7 @@ def meanwhile(role: str) -> Trial:
             return missing
         for part in evidence.role(role):
             timeline = part.timeline.item(0)
-            said = (at for at, text in timeline.hypotheses() if text.strip())
+            said = (at for at, text in timeline.hypotheses() if has_words(text))
             first = next(said, None)
             if timeline.commit is None or first is None:
                 return Undecided(f"no text came at all: {why(part)}")
@@ -856,7 +870,7 @@ def _in_texts(pattern: Callable[[str], str], what: str) -> Trial:
         judged = False
         for place, part in enumerate(evidence.parts):
             for at, text in _pieces(part.timeline):
-                judged = True
+                judged |= bool(text)
                 if found := pattern(text):
                     return Violated(
                         f"{what} {found!r} in {text[:120]!r}", _place(part, at), place
@@ -941,8 +955,11 @@ def unsaid(secret: str, what: str) -> Trial:
     """What was given to the server by hand does not come back from it."""
 
     def judge(evidence: Evidence) -> Outcome:
-        if not any(map(_by_hand, evidence.parts)):
+        given = [part for part in evidence.parts if _by_hand(part)]
+        if not given:
             return Undecided(f"{what} was not given to it")
+        if not any(map(_answers, given)):
+            return Undecided(f"no error came after {what} was given to it")
         return _unsaid(evidence, lambda text: secret in text, what)
 
     return judge
@@ -1085,9 +1102,15 @@ def closed_with(role: str, codes: Collection[int]) -> Trial:
             return missing
         for part in evidence.role(role):
             end = part.trace.end
-            # A close may come while the frame is still on its way out.
-            if end.how is Ending.CLOSED_BY_PEER and end.code in codes:
+            # A close may come while the frame is still on its way out. That it is for
+            # the frame is known of a server that spoke before, by what was sent, or by
+            # the code for what is too big.
+            caused = _by_hand(part) or end.code == 1009
+            closed = end.how is Ending.CLOSED_BY_PEER and end.code in codes
+            if closed and caused and any(_said(part)):
                 continue
+            if closed:
+                return Undecided(f"it may be for another reason that {why(part)}")
             if not _by_hand(part):
                 return Undecided(f"the frame was not taken to its end: {why(part)}")
             if _answers(part):
@@ -1104,7 +1127,8 @@ def closed_with(role: str, codes: Collection[int]) -> Trial:
 def turned_away(role: str, statuses: Collection[int], *, without: str) -> Trial:
     """The handshake is refused with one of these statuses.
 
-    ``without`` says why none was tried, where there is no session of the role.
+    ``without`` says why none was tried, where there is no session of the role. A server
+    that opens no session at all shows nothing.
     """
 
     def judge(evidence: Evidence) -> Outcome:
@@ -1124,20 +1148,30 @@ def turned_away(role: str, statuses: Collection[int], *, without: str) -> Trial:
                     (),
                     evidence.index(part),
                 )
-        return Satisfied()
+        return Satisfied() if _opened(evidence) else _ALL_REFUSED
 
     return judge
 
 
+_ALL_REFUSED = Undecided("the server opened no session at all")
+
+
+def _opened(evidence: Evidence) -> bool:
+    return any(part.trace.opened is not None for part in evidence.parts)
+
+
 def answered_plainly(role: str) -> Trial:
-    """A plain HTTP request is answered, by a status of the client's mistake (4xx)."""
+    """A plain HTTP request is answered, by a status of the client's mistake (4xx).
+
+    A server that opens no session at all shows nothing: what is not there is a 404.
+    """
 
     def judge(evidence: Evidence) -> Outcome:
         for answer in evidence.answers:
             if answer.role != role:
                 continue
             if 400 <= answer.status < 500:
-                return Satisfied()
+                return Satisfied() if _opened(evidence) else _ALL_REFUSED
             said = f"HTTP {answer.status}" if answer.status else answer.body
             return Violated(f"it was answered by {said}", ())
         return Undecided("no plain HTTP request was sent")

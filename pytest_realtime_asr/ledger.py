@@ -18,8 +18,8 @@ from pytest_realtime_asr.comparison import Comparison, Conditions
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.evidence import Part
-from pytest_realtime_asr.headline import details, headline, shown, verdict
-from pytest_realtime_asr.metrics import Better, accuracy
+from pytest_realtime_asr.headline import details, headline, outcome, verdict
+from pytest_realtime_asr.metrics import Better, Measures, accuracy
 from pytest_realtime_asr.metrics.accuracy import (
     Alignment,
     Errors,
@@ -30,6 +30,7 @@ from pytest_realtime_asr.metrics.accuracy import (
     unspoken_rate,
     words,
 )
+from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.metrics.pacing import Counts, counts, instrument, lateness
 from pytest_realtime_asr.parity import Parity
 from pytest_realtime_asr.redaction import printable
@@ -110,9 +111,18 @@ class Transcription:
         return self.timeline.final.usage if self.timeline.final else None
 
     @cached_property
+    def _measures(self) -> Measures:
+        return metrics.measures(self.timeline, self.utterance)
+
+    @property
     def metrics(self) -> Mapping[str, float | None]:
         """Every metric by name, ``None`` where what it needs is not there."""
-        return metrics.measure(self.timeline, self.utterance)
+        return self._measures.values
+
+    @property
+    def premature(self) -> Mapping[str, Premature]:
+        """The metrics whose event came before what it answers: no measurements."""
+        return self._measures.premature
 
     @cached_property
     def counts(self) -> Counts:
@@ -349,6 +359,7 @@ def _sample(take: Transcription, metric: str, paths: Mapping[str, str]) -> Sampl
         path_ms=take.metrics["path_round_trip"],
         again=take.again,
         beside=take.metrics.get(metrics.CATALOGUE[metric].beside),
+        premature=take.premature.get(metric),
     )
 
 
@@ -372,9 +383,7 @@ def _explain(finding: Finding, takes: Sequence[Transcription]) -> str:
     by_label = {take.label: take for take in takes}
     for sample in finding.worst:
         take = by_label[sample.label]
-        value = sample.lost or "not measured"
-        if sample.value is not None and not sample.lost:
-            value = shown(finding.metric, sample.value)
+        value = outcome(finding.metric, sample)
         when = f"{take.trace.started:%Y-%m-%d %H:%M:%S} UTC"
         lines.append(f"  {value:>12}  {take.utterance.id}  {sample.label}  {when}")
         if take.reason:
@@ -471,19 +480,23 @@ def statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:
 
     The worst is ``max``, or ``min`` of what is better the more it is; there, ``p95`` is
     what 95 % of the takes reach. A lost take is the worst there is in every metric of
-    the server. Metrics of the connection count once for each session.
+    the server, and so is a value that is premature, and not a measurement. Metrics of
+    the connection count once for each session.
     """
     found: dict[str, dict[str, float]] = {}
     for name, metric in metrics.CATALOGUE.items():
         sign = 1 if metric.better is Better.DOWN else -1
-        turned = []
+        turned, measured = [], False
         for take in takes:
             value = take.metrics[name]
-            if take.lost and metric.gated and _counts(take, name):
+            if not _counts(take, name):
+                continue
+            if take.lost and metric.gated:
                 turned.append(math.inf)
-            elif value is not None and _counts(take, name):
-                turned.append(sign * value)
-        if any(map(math.isfinite, turned)):
+            elif value is not None:
+                turned.append(math.inf if name in take.premature else sign * value)
+                measured = True
+        if measured:
             found[name] = {
                 "p50": sign * quantile(turned, 0.5),
                 "p95": sign * quantile(turned, 0.95),

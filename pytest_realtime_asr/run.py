@@ -23,13 +23,10 @@ from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.discovery import Discovery, find, ways
 from pytest_realtime_asr.evidence import Part
+from pytest_realtime_asr.headline import PREMATURE
 from pytest_realtime_asr.known import softened
 from pytest_realtime_asr.ledger import Order, Purpose, Transcription
 from pytest_realtime_asr.loop import Loop
-from pytest_realtime_asr.metrics.latency import (
-    final_from_commit,
-    final_from_speech_end,
-)
 from pytest_realtime_asr.metrics.pacing import instrument
 from pytest_realtime_asr.options import AUTO
 from pytest_realtime_asr.parity import Parity
@@ -503,12 +500,15 @@ class Run:
                 raise Unreachable(end.reason, status=end.code)
             if take.live.misfit:
                 raise Unreachable(take.live.misfit)
-            timeline = take.transcription.timeline
-            took = final_from_commit(timeline, clip)
-            if took is None:  # as it is where the server detects turns
-                took = final_from_speech_end(timeline, clip)
-            if took is None:
-                return replace(host, note=f"the warm-up failed: {take.reason}")
+            said = take.transcription
+            # Where the server detects turns, there is no commit.
+            for name in ("final_from_commit", "final_from_speech_end"):
+                if (took := said.metrics[name]) is not None:
+                    break
+            if took is None or name in said.premature:
+                early = said.premature.get(name)
+                why = take.reason if early is None else PREMATURE[early]
+                return replace(host, note=f"the warm-up failed: {why}")
             finals.append(took)
             if settings.warmup is None and len(finals) > 1 and _agree(*finals[-2:]):
                 break

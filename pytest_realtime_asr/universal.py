@@ -439,7 +439,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "RFC 6455, section 4.2.2: the server MUST answer an unavailable resource by "
         "an HTTP status such as 404",
         judges.turned_away("wrong-path", (403, 404), without="it was not tried"),
-        scenarios=("wrong-path",),
+        scenarios=("close", "wrong-path"),
     ),
     Requirement(
         "plain-http-refused",
@@ -447,7 +447,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         SHOULD,
         "RFC 9110, section 15.5: 4xx where the client seems to have erred",
         judges.answered_plainly("plain-http"),
-        scenarios=("plain-http",),
+        scenarios=("close", "plain-http"),
     ),
     Requirement(
         "one-process",
@@ -651,7 +651,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         MUST,
         "",
         judges.turned_away("wrong-key", (401, 403), without="no key was given to us"),
-        scenarios=("wrong-key",),
+        scenarios=("close", "wrong-key"),
     ),
     Requirement(
         "crowd-has-unique-ids",

@@ -5,7 +5,8 @@ says that proof was asked for and the sample is too small for it; ``INVALID`` sa
 the instrument, not the server, decided the number.
 
 - A lost session (refused, hung, broken, no final) is over every limit: it counts as
-  ``+inf`` and is never left out.
+  ``+inf`` and is never left out. So is one whose event came before what it answers: its
+  latency is not a measurement.
 - Our own lateness can only make a latency larger, never smaller. So a statistic that
   is within its limit is within it however late we were. One that is over is judged
   again with the lateness of each late sample taken off its value; if that changes the
@@ -36,6 +37,7 @@ from pytest_realtime_asr.budgets import Budget, BudgetError, Limit, Side, Stat
 from pytest_realtime_asr.figures import ms
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.metrics import Unit as Measured
+from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.metrics.pacing import Instrument
 from pytest_realtime_asr.stats import (
     GOOD_SHARE,
@@ -104,7 +106,8 @@ class Sample:
     the socket would not take a frame, ``path_ms`` how long a ping took there and back,
     ``None`` where none was answered. ``again`` says that it was run in the place of one
     that the instrument had disturbed. ``beside`` is the value of the metric beside
-    which this one is to be read, where there is such a one.
+    which this one is to be read, where there is such a one. ``premature`` says why the
+    value is not a measurement; then it, too, is beyond every limit.
     """
 
     label: str
@@ -118,6 +121,7 @@ class Sample:
     path_ms: float | None = None
     again: bool = False
     beside: float | None = None
+    premature: Premature | None = None
 
     def __post_init__(self) -> None:
         if self.value is not None and not self.value > -math.inf:
@@ -126,9 +130,14 @@ class Sample:
             raise ValueError(f"{self.label}: {self.late_ms} is not a lateness")
 
     @property
+    def measured(self) -> float | None:
+        """The value, or ``None`` where it counts as over every limit."""
+        return None if self.lost or self.premature is not None else self.value
+
+    @property
     def counted(self) -> float:
-        """The value against a limit from above: infinite where the session is lost."""
-        return math.inf if self.lost or self.value is None else self.value
+        """The value against a limit from above."""
+        return math.inf if self.measured is None else self.measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +148,9 @@ class Finding:
     why; it also says why a verdict is ``INVALID``. ``interval`` (of confidence
     ``level``) is there for quantiles, and for a mean without lost sessions; in order,
     there is none, since a number of sessions that hangs on their values bends it.
-    ``over`` counts samples beyond the limit, the lost ones among them, ``lost`` those
-    by reason. ``needed`` is the least number of sessions with so many over that would
+    ``over`` counts samples beyond the limit, among them the lost and the premature
+    ones, which ``lost`` and ``premature`` count by reason.
+    ``needed`` is the least number of sessions with so many over that would
     prove the limit. ``late_ms`` is the largest lateness of the samples that the verdict
     rests on, ``blocked_ms`` the longest time for which the socket took no frame in
     them, and ``path_ms`` what a ping took there and back in half of them. ``excused``
@@ -161,6 +171,7 @@ class Finding:
     interval: tuple[float, float] | None = None
     over: int = 0
     lost: tuple[tuple[str, int], ...] = ()
+    premature: tuple[tuple[Premature, int], ...] = ()
     proven: bool = False
     needed: int | None = None
     late_ms: float = 0.0
@@ -404,7 +415,7 @@ def _prompt(sample: Sample, value: float, bound: float) -> float:
 
 
 def _fallen(sample: Sample) -> float:
-    return math.inf if sample.lost or sample.value is None else -sample.value
+    return math.inf if sample.measured is None else -sample.measured
 
 
 def _judge(
@@ -499,6 +510,7 @@ def _finding(
         observed=_back(limit, _statistic(turned.values, limit.stat)),
         over=sum(over),
         lost=tally(sample.lost for sample in samples if sample.lost),
+        premature=_premature(samples),
         late_ms=max(sample.late_ms for sample in rests),
         blocked_ms=max(sample.blocked_ms for sample in rests),
         path_ms=quantile(paths, 0.5) if paths else None,
@@ -521,9 +533,16 @@ def _unmeasured(budget: Budget, limit: Limit, samples: Sequence[Sample]) -> Find
         len(samples),
         budget.confidence or SHOWN,
         lost=tally(sample.lost for sample in samples if sample.lost),
+        premature=_premature(samples),
         reason=f"{reason}needs {needs}" if samples else NOTHING,
         worst=tuple(missing[:WORST]),
     )
+
+
+def _premature(samples: Iterable[Sample]) -> tuple[tuple[Premature, int], ...]:
+    """The samples that are not lost, and yet not measurements, by reason."""
+    kept = (sample.premature for sample in samples if not sample.lost)
+    return tuple(Counter(filter(None, kept)).most_common())
 
 
 def _missing(sample: Sample) -> bool:

@@ -900,7 +900,8 @@ def wordless(role: str) -> Proof:
 
 def silent(role: str) -> Proof:
     stray = (CREATED, UPDATE, Hand(FINISH))
-    return proof([part(role, *stray)], [part(role, *stray, error("x"))], "a")
+    sound = part(role, *stray, *SPEAK, done("a"))
+    return proof([sound], [part(role, *stray, error("x"))], "a")
 
 
 def pongs(role: str) -> Proof:
@@ -913,8 +914,8 @@ def pongs(role: str) -> Proof:
 
 def turned_away(role: str) -> Proof:
     return proof(
-        [unopened(role, code=403)],
-        [unopened(role, code=500)],
+        [part("close", CREATED), unopened(role, code=403)],
+        [part("close", CREATED), unopened(role, code=500)],
         "it was refused by HTTP 500, not by one of HTTP 40",
     )
 
@@ -932,7 +933,8 @@ def left(*active: float) -> Evidence:
 
 
 def answered(status: int) -> Evidence:
-    return Evidence((), answers=(Answer("plain-http", status, "a page"),))
+    page = Answer("plain-http", status, "a page")
+    return Evidence((part("close", CREATED),), answers=(page,))
 
 
 def early_final(*answers: str) -> Part:

@@ -352,6 +352,18 @@ async def speaks_early(place: Place) -> bool:
     return early
 
 
+async def says_a_dot(place: Place) -> bool:
+    talk = await place.open()
+    final = await talk.utter("a b")
+    assert final == "".join(talk.deltas)
+    return talk.deltas[0] == "."
+
+
+async def sends_its_final_first(place: Place) -> bool:
+    talk = await place.raw(COMMIT, append(sound("a")), append(sound("b")))
+    return [frame["type"] for frame in talk.frames[1:]] == ["transcription.done"]
+
+
 def said(text: str, *, of: str) -> Callable[[Place], Awaitable[bool]]:
     """Whether this text is said, in partials and final, where that one was heard."""
 
@@ -648,6 +660,8 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "old-clock": is_of_1970,
     "acknowledges": acknowledges,
     "early-text": speaks_early,
+    "dot-first": says_a_dot,
+    "final-first": sends_its_final_first,
     "tokens-shown": said("language English<asr_text>a b", of="a b"),
     "broken-characters": said("\ufffd b", of="a b"),
     "no-usage": does_not_count,

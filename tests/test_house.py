@@ -43,6 +43,7 @@ ORDER = (
     "metrics.endpoint",
     "metrics.emission",
     "metrics.words",
+    "metrics.causality",
     "metrics.stability",
     "metrics",
     "yardstick",

@@ -326,6 +326,10 @@ def test_where_no_code_is_asked_for_any_error_will_do() -> None:
     ("evidence", "found"),
     [
         (mistaken(Hand(FINISH)), GOOD),
+        (
+            part("it", CREATED, UPDATE, Hand(FINISH), *SPEAK),
+            Open("the server said nothing at all after it"),
+        ),
         (mistaken(error("x"), Hand(FINISH)), GOOD),
         (mistaken(Hand(FINISH), error("x")), Bad("it was answered by x")),
         (mistaken(Hand(FINISH), error(None)), Bad("it was answered by an error")),
@@ -680,7 +684,8 @@ LOUD = Utterance("loud", "好好好", silence(1.0), language="zh")
         (LOUD, "好好好", GOOD),
         (CHINESE, "10000", GOOD),  # a number
         (CHINESE, "天气天气天气", Bad("'天 气' three times")),
-        (FIRST, None, Open("no final came")),
+        (FIRST, None, Open("no final with a word came")),
+        (FIRST, "...", Open("no final with a word came")),
     ],
 )
 def test_unrepeated(clip: Utterance, text: str | None, found: Found) -> None:
@@ -856,8 +861,11 @@ def test_what_is_in_no_text(text: str, character: bool, token: bool, kind: str) 
 STACK = 'Traceback (most recent call last):\n  File "/srv/a.py", line 12, in hear'
 
 
-def page(status: int, body: str) -> Evidence:
-    return Evidence((), (Answer("plain-http", status, body),))
+OPENED = part("other", CREATED)
+
+
+def page(status: int, body: str, *parts: Part) -> Evidence:
+    return Evidence(parts, (Answer("plain-http", status, body),))
 
 
 def closed(reason: str, how: Ending = PEER) -> Evidence:
@@ -1033,7 +1041,13 @@ WRITTEN = (CREATED, UPDATE, Hand(b"\0"))
         (part("it", *WRITTEN, error("x"), how=BROKEN), GOOD),
         (part("it", *WRITTEN, how=PEER, code=1003), GOOD),
         # The close came before the frame was taken to its end.
-        (part("it", CREATED, how=PEER, code=1003), GOOD),
+        (part("it", CREATED, how=PEER, code=1009), GOOD),
+        (
+            part("it", CREATED, how=PEER, code=1003),
+            Open("it may be for another reason that the server closed with code 1003"),
+        ),
+        # The server closes on everything.
+        (part("it", UPDATE, Hand(b"\0"), how=PEER, code=1003), Open("it may be for")),
         (
             part("it", CREATED, how=BROKEN),
             Open("the frame was not taken to its end: the connection broke off"),
@@ -1050,13 +1064,20 @@ WRITTEN = (CREATED, UPDATE, Hand(b"\0"))
     ],
 )
 def test_closed_with(evidence: Part, found: Found) -> None:
-    check(judges.closed_with("it", (1003, 1008)), evidence, found)
+    check(judges.closed_with("it", (1003, 1009)), evidence, found)
 
 
 @pytest.mark.parametrize(
     ("evidence", "found"),
     [
-        (held(unopened("it", code=403), unopened("it", code=401)), GOOD),
+        (
+            held(OPENED, unopened("it", code=403), unopened("it", code=401)),
+            GOOD,
+        ),
+        (
+            held(unopened("other", code=403), unopened("it", code=403)),
+            Open("the server opened no session at all"),
+        ),
         (
             held(unopened("it", code=500)),
             Bad("it was refused by HTTP 500, not by one o"),
@@ -1075,8 +1096,9 @@ def test_turned_away(evidence: Evidence, found: Found) -> None:
 @pytest.mark.parametrize(
     ("evidence", "found"),
     [
-        (page(400, ""), GOOD),
-        (page(426, "Upgrade Required"), GOOD),
+        (page(400, "", OPENED), GOOD),
+        (page(426, "Upgrade Required", OPENED), GOOD),
+        (page(404, ""), Open("the server opened no session at all")),
         (page(200, "hello"), Bad("it was answered by HTTP 200")),
         (page(500, ""), Bad("it was answered by HTTP 500")),
         (page(0, "no answer within 10 s"), Bad("it was answered by no answer within")),

@@ -23,6 +23,7 @@ from pytest_realtime_asr.ledger import (
     statistics,
 )
 from pytest_realtime_asr.loop import Loop
+from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.rules import Level
 from pytest_realtime_asr.terms import Terms
 from pytest_realtime_asr.verdicts import Undecided, Verdict
@@ -43,6 +44,11 @@ def good(loop: Loop) -> Transcription:
 @pytest.fixture(scope="module")
 def hung(loop: Loop) -> Transcription:
     return took(loop, "no-final")
+
+
+@pytest.fixture(scope="module")
+def hasty(loop: Loop) -> Transcription:
+    return took(loop, "final-first")
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +221,36 @@ def test_statistics(good: Transcription, hung: Transcription) -> None:
     assert math.isfinite(found["sender_lateness"]["max"])
     assert "final_from_commit" not in statistics([hung])
     assert statistics([]) == {}
+
+
+def test_what_is_premature_is_the_worst_there_is(
+    good: Transcription, hasty: Transcription
+) -> None:
+    early = hasty.premature["final_from_commit"]
+    assert early is Premature.FINAL_BEFORE_COMMIT
+    value = hasty.metrics["final_from_commit"]
+    assert value is not None  # it is kept to be looked at
+    assert value < 0
+    final = statistics([good, hasty])["final_from_commit"]
+    assert (final["n"], final["max"]) == (2, math.inf)
+    assert final["p50"] == good.metrics["final_from_commit"]
+    assert statistics([hasty])["final_from_commit"]["p50"] == math.inf
+
+
+@pytest.mark.parametrize("rules", [None, Level.MUST])
+def test_what_is_premature_is_over_every_limit(
+    good: Transcription, hasty: Transcription, rules: Level | None
+) -> None:
+    wide = latency_budget("final_from_commit", max="60s")
+    other = latency_budget("send_blocked", max="60s")
+    found = judged([good, hasty], terms(budgets=(wide, other), rules=rules))
+    (over,), (kept,) = (each.findings for each in found.judgements)
+    assert (over.verdict, over.over, over.observed) == (Verdict.FAIL, 1, math.inf)
+    assert over.premature == ((Premature.FINAL_BEFORE_COMMIT, 1),)
+    assert over.worst[0].label == hasty.label
+    assert (kept.verdict, kept.premature) == (Verdict.PASS, ())  # it is none of these
+    assert "1 with final from before its commit" in found.failures[0]
+    assert "ms, final from before its commit  turn-right" in found.failures[0]
 
 
 def test_a_lost_take_is_the_worst_in_the_direction_of_the_metric(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,14 @@ from hypothesis import strategies as st
 
 from pytest_realtime_asr import dialects, trace
 from pytest_realtime_asr.corpus import Word
-from pytest_realtime_asr.metrics import CATALOGUE, Better, Unit, latency, measure
+from pytest_realtime_asr.metrics import (
+    CATALOGUE,
+    Better,
+    Unit,
+    latency,
+    measure,
+    measures,
+)
 from pytest_realtime_asr.metrics import accuracy as acc
 from pytest_realtime_asr.metrics.accuracy import (
     BASIC,
@@ -30,6 +38,7 @@ from pytest_realtime_asr.metrics.accuracy import (
     unspaced,
     words,
 )
+from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.metrics.pacing import (
     Counts,
     Instrument,
@@ -64,6 +73,7 @@ class Speech:
     text: str = "go forward"
     words: tuple[Word, ...] = ()
     language: str = "en"
+    speech_by: str = "words"
 
 
 def frame(
@@ -233,15 +243,20 @@ def ended(*at: int) -> Timeline:
     [
         ((2200,), 500.0, 0.0),  # 0.8 s is in the eighth frame, due at 1700
         ((1700,), 0.0, 0.0),
-        ((1699,), None, 1.0),
+        ((1600,), -100.0, 0.0),  # the word times may be 100 ms off
+        ((1599,), -101.0, 1.0),
         ((1300, 1500, 2000, 2400), 300.0, 2.0),
+        ((1300, 1500), -200.0, 2.0),
     ],
 )
 def test_an_endpoint_is_late_or_false(
-    at: tuple[int, ...], delay: float | None, cut: float
+    at: tuple[int, ...], delay: float, cut: float
 ) -> None:
-    measured = measure(ended(*at), Speech())
-    assert (measured["endpoint_delay"], measured["false_endpoints"]) == (delay, cut)
+    measured = measures(ended(*at), Speech())
+    found = [measured.values[name] for name in ("endpoint_delay", "false_endpoints")]
+    assert found == [delay, cut]
+    early = Premature.ENDPOINT_BEFORE_SPEECH_END if delay < -100 else None
+    assert measured.premature.get("endpoint_delay") == early
 
 
 def test_where_the_speech_ends_must_be_known_to_judge_an_endpoint() -> None:
@@ -295,6 +310,120 @@ def test_an_early_final_is_negative_and_not_clamped() -> None:
     early = timeline(*AUDIO[:7], final(1650, "go"), *AUDIO[7:], commit())
     assert latency.final_from_speech_end(early, Speech()) == -50
     assert latency.final_from_commit(early) == -350
+
+
+def test_punctuation_is_no_first_text() -> None:
+    for added, first in ((".", 1250), ("\u2026 -", 1250), ("7", 0), ("\u0939", 0)):
+        told = timeline(*AUDIO, partial(1000, added), commit(), final(2250, "go"))
+        assert latency.first_partial_from_audio(told) == first
+
+
+# Events from before what they answer. The audio is due from 1000 to 1900 ms, the start
+# of speech at 1200, its end at 1700, the commit at 2000.
+
+TEXTS = ("first_partial_from_audio", "first_partial_from_speech")
+FINALS = ("final_from_commit", "final_from_speech_end", "drain")
+FOUND = Speech(speech_by="energy")
+EARLY_TEXT = dict.fromkeys(TEXTS, Premature.TEXT_BEFORE_SPEECH)
+UNASKED = dict.fromkeys(FINALS, Premature.FINAL_BEFORE_COMMIT)
+CUT_OFF = dict.fromkeys(FINALS, Premature.FINAL_BEFORE_SPEECH_END)
+WHOLE_TEXT = "text_complete_from_speech_end"
+
+
+def told(*events: Event) -> Timeline:
+    """A session with these events of the server, in the order of their times."""
+
+    def at(event: Event) -> int:
+        return event.due if isinstance(event, Heard | Commit) else event.at
+
+    return timeline(*sorted((*AUDIO, commit(), *events), key=at))
+
+
+def endpoint(at: int) -> Endpoint:
+    return Endpoint(0, at * MS)
+
+
+@pytest.mark.parametrize(
+    ("events", "spoken", "found"),
+    [
+        # A text answers the speech.
+        ([partial(1200, "go")], Speech(), {}),
+        ([partial(1100, "go")], Speech(), {}),
+        ([partial(1099, "go")], Speech(), EARLY_TEXT),
+        ([partial(1001, ".")], Speech(), {}),
+        ([partial(1099, "go")], Speech(0.5, 0.8, speech_by="energy"), EARLY_TEXT),
+        ([partial(1100, "go")], Speech(0.5, 0.8, speech_by="energy"), {}),
+        ([partial(1099, "go")], Speech(None, None), {}),
+        (
+            [partial(999, "go")],
+            Speech(None, None),
+            {"first_partial_from_audio": Premature.TEXT_BEFORE_AUDIO},
+        ),
+        # A final answers the commit.
+        ([final(2000, "go")], Speech(), {}),
+        ([final(1999, "go")], Speech(), {**UNASKED, WHOLE_TEXT: UNASKED["drain"]}),
+        ([final(1999, "go")], None, {n: UNASKED[n] for n in FINALS if "sp" not in n}),
+        # Or the end of speech, where the server ends the turn by itself.
+        ([endpoint(1750), final(1800, "go")], Speech(), {}),
+        ([endpoint(1500), final(1600, "go")], Speech(), {}),
+        ([endpoint(1400), final(1400, "go")], FOUND, {}),
+        ([endpoint(1750), final(1800, "go")], Speech(None, None), {}),
+        (
+            [endpoint(1500), final(1599, "go")],
+            Speech(),
+            {**CUT_OFF, WHOLE_TEXT: CUT_OFF["drain"]},
+        ),
+        (
+            [final(1800, "go"), endpoint(1801)],
+            Speech(),
+            {**UNASKED, WHOLE_TEXT: UNASKED["drain"]},
+        ),
+        # The last word may be known before it ends, but not before the speech.
+        ([partial(1300, "go"), final(2250, "go")], Speech(), {}),
+        (
+            [partial(1050, "go"), final(2250, "go")],
+            Speech(),
+            {**EARLY_TEXT, WHOLE_TEXT: Premature.TEXT_BEFORE_SPEECH},
+        ),
+    ],
+)
+def test_what_came_before_what_it_answers_is_no_measurement(
+    events: list[Event], spoken: Speech | None, found: Mapping[str, Premature]
+) -> None:
+    measured = measures(told(*events), spoken)
+    premature = {n: w for n, w in measured.premature.items() if n != "endpoint_delay"}
+    assert premature == found
+    for name in found:
+        assert measured.values[name] is not None  # it is kept to be looked at
+
+
+def test_a_final_from_before_the_late_commit_had_left_does_not_answer_it() -> None:
+    late = timeline(*AUDIO, final(2020, "go"), commit(late=30))
+    assert measure(late, None)["final_from_commit"] == 20
+    assert measures(late, None).premature["final_from_commit"] == UNASKED["drain"]
+
+
+def test_a_final_without_commit_and_endpoint_is_judged_by_the_speech() -> None:
+    for at, why in ((1700, None), (1500, Premature.FINAL_BEFORE_SPEECH_END)):
+        found = measures(timeline(*AUDIO, final(at, "go")), Speech())
+        assert found.premature.get("final_from_speech_end") == why
+
+
+def test_the_first_word_may_be_known_before_its_end_and_not_before_the_speech() -> None:
+    spoken = Speech(words=(Word("go", 0.3, 0.6), Word("forward", 0.6, 0.8)))
+    for at, why in ((1150, None), (1050, Premature.TEXT_BEFORE_SPEECH)):
+        found = measures(told(partial(at, "go")), spoken)
+        assert found.values["first_correct_word"] == at - 1500
+        assert found.premature.get("first_correct_word") == why
+        assert not found.premature.keys() & {"word_settled", "lag_laal"}
+
+
+def test_a_made_up_text_takes_nothing_from_the_first_correct_word() -> None:
+    spoken = Speech(words=(Word("go", 0.3, 0.6),))
+    made_up = told(partial(1001, "uh"), partial(1600, " go"))
+    found = measures(made_up, spoken)
+    assert found.values["first_correct_word"] == 100
+    assert found.premature == EARLY_TEXT
 
 
 def test_back_pressure_shows_as_latency() -> None:

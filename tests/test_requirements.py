@@ -270,7 +270,13 @@ SPOKEN = (audio("one", 0, 1000), audio(TAIL, 0, 1000))
         ("clear-empties", "clear-commit", (CLEAR, NAMED, committed("a")), NO),
         ("clear-of-nothing", "clear-nothing", (by_hand(CLEAR), error()), NO),
         ("big-audio-accepted", "big-audio", (by_hand(audio("x", 0, 9)), error()), NO),
-        ("big-audio-accepted", "big-audio", (by_hand(audio("x", 0, 9)),), YES),
+        ("big-audio-accepted", "big-audio", (by_hand(audio("x", 0, 9)),), UNKNOWN),
+        (
+            "big-audio-accepted",
+            "big-audio",
+            (UPDATE, updated(), by_hand(audio("x", 0, 9))),
+            YES,
+        ),
         ("turn-order", "turns", (*SPOKEN, *TURN), YES),
         ("turn-order", "turns", (*SPOKEN, TURN[0], TURN[2], TURN[1]), NO),
         ("turn-order", "turns", (*SPOKEN, *TURN[:2], committed("b")), NO),
@@ -298,6 +304,8 @@ SPOKEN = (audio("one", 0, 1000), audio(TAIL, 0, 1000))
             (audio("s", 0, 9), audio("c", 0, 9), *TURN),
             YES,
         ),
+        ("no-turn-in-silence", "hush", (audio("s", 0, 9), audio("c", 0, 9)), UNKNOWN),
+        ("commit-after-turn-is-wordless", "turn-commit", (*TURN, NAMED), UNKNOWN),
         (
             "commit-after-turn-is-wordless",
             "turn-commit",
@@ -329,11 +337,19 @@ SPOKEN = (audio("one", 0, 1000), audio(TAIL, 0, 1000))
             YES,
         ),
         (
+            "refused-update-unconfirmed",
+            "refused-update",
+            (UPDATE, error(), by_hand(UPDATE), error(), error()),
+            UNKNOWN,
+        ),
+        ("refused-fields-unshown", "refused-update", (UPDATE, updated()), UNKNOWN),
+        (
             "update-keeps-the-rest",
             "partial-update",
             (updated(audio={"input": {"a": 1}}), updated(audio=None)),
             NO,
         ),
+        ("update-keeps-the-rest", "partial-update", (updated(), updated()), UNKNOWN),
     ],
 )
 def test_a_session_of_a_scenario(

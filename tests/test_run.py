@@ -369,6 +369,13 @@ def test_warm_up_that_fails_is_noted(start: Start) -> None:
     assert note.startswith("the warm-up failed: the server closed with code 1011: no ")
 
 
+def test_warm_up_with_a_final_from_before_its_commit_is_noted(start: Start) -> None:
+    with faking("final-first") as (url, _):
+        host = start(options(None, pace="8", warmup="auto")).host(url, VLLM, "")
+    assert host.cold is None
+    assert host.note == "the warm-up failed: final from before its commit"
+
+
 def test_warm_up_that_is_refused(start: Start) -> None:
     def answer(request: Request) -> Response | None:
         known = {"/health": plain(200), "/v1/models": plain(200, MODELS)}

@@ -27,6 +27,7 @@ class Said:
     words: tuple[Word, ...]
     text: str
     language: str = "en"
+    speech_by: str = "words"
 
     @property
     def speech_start(self) -> float | None:

@@ -346,6 +346,35 @@ class _Early(Reworded):
         )
 
 
+class _DotFirst(Reworded):
+    """Says a dot at the first audio of each utterance, which nobody has spoken."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = super().hear(frame)
+        if self.said or not (reaction.audio and self.begun):
+            return reaction
+        return replace(
+            reaction, replies=[*reaction.replies, *self.say(".", self.number - 1)]
+        )
+
+
+class _FinalFirst(Attentive):
+    """Sends a final at the first audio of each utterance, and nothing after it."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = super().hear(frame)
+        if not (reaction.audio and self.begun):
+            return reaction
+        final = super().final("so", Usage(1, 1, seconds=0.1), self.number - 1)
+        return replace(reaction, replies=[*reaction.replies, *final])
+
+    def partial(self, added: str, item: int) -> Iterable[str]:
+        return self._server.partial(added, item) if self.begun else ()
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        return super().final(text, usage, item) if self.begun else ()
+
+
 class _TokensShown(Reworded):
     def words(self, word: str) -> Iterable[str]:
         return (word if self.said else f"{_MARKER}{word}",)
@@ -766,6 +795,8 @@ FAULTS: Mapping[str, Fault] = {
         Fault("acknowledges", "answers a set-up that it accepts", _Acknowledging),
         # What it says of an utterance
         Fault("early-text", "speaks before it has heard anything", _Early),
+        Fault("dot-first", "says a dot at the first audio", _DotFirst),
+        Fault("final-first", "sends the final at the first audio", _FinalFirst),
         Fault("tokens-shown", "shows control tokens in its text", _TokensShown),
         Fault("broken-characters", "breaks a character of each text", _Broken),
         Fault("no-usage", "does not say what it counted", _NoUsage),

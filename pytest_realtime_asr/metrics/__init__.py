@@ -13,7 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from pytest_realtime_asr.metrics import endpoint, latency, pacing, stability, words
+from pytest_realtime_asr.metrics import (
+    causality,
+    endpoint,
+    latency,
+    pacing,
+    stability,
+    words,
+)
+from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.metrics.emission import Emissions, Script, emissions
 from pytest_realtime_asr.timeline import Timeline
 
@@ -44,6 +52,9 @@ class Group(enum.StrEnum):
     INSTRUMENT = "the instrument"
 
 
+_Rule = Callable[[Emissions, float], Premature | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One entry of the catalogue.
@@ -51,6 +62,7 @@ class Metric:
     ``gated`` says that a budget may be set on it: it is the server's, and a number by
     which a server can be judged; where it is not, ``why`` says why. ``needs`` is what
     must be there for a value. ``beside`` is the metric without which it says little.
+    ``causality`` is the rule that finds events which came before what they answer.
     """
 
     name: str
@@ -63,12 +75,17 @@ class Metric:
     needs: str
     why: str = ""
     beside: str = ""
+    causality: _Rule | None = None
 
     def of(self, it: Emissions) -> float | None:
         """The value for one item; ``None`` where what it needs is not there."""
         if self.function.__module__ == words.__name__:
             return self.function(it)
         return self.function(it.timeline, it.script)
+
+    def premature(self, it: Emissions, value: float) -> Premature | None:
+        """Why this value of one item is not a measurement; ``None`` where it is one."""
+        return None if self.causality is None else self.causality(it, value)
 
 
 def _metric(
@@ -77,6 +94,7 @@ def _metric(
     *,
     ungated: str = "",
     beside: str = "",
+    causality: _Rule | None = None,
 ) -> Metric:
     doc = inspect.getdoc(function) or ""
     heads = [line.partition(": ") for line in doc.splitlines()]
@@ -92,6 +110,7 @@ def _metric(
         needs=fields.get("Needs", ""),
         why=ungated,
         beside=beside,
+        causality=causality,
     )
 
 
@@ -107,9 +126,22 @@ CATALOGUE: Mapping[str, Metric] = MappingProxyType(
         for metric in (
             _metric(latency.connect, Group.HEAD),
             _metric(latency.session_ready, Group.HEAD),
-            _metric(latency.first_partial_from_audio, Group.HEAD, ungated=_EARLY),
-            _metric(latency.first_partial_from_speech, Group.HEAD),
-            _metric(words.first_correct_word, Group.HEAD),
+            _metric(
+                latency.first_partial_from_audio,
+                Group.HEAD,
+                ungated=_EARLY,
+                causality=causality.text_after_audio,
+            ),
+            _metric(
+                latency.first_partial_from_speech,
+                Group.HEAD,
+                causality=causality.text_after_speech,
+            ),
+            _metric(
+                words.first_correct_word,
+                Group.HEAD,
+                causality=causality.text_of_first_word,
+            ),
             _metric(words.early_text, Group.HEAD),
             _metric(words.word_first_emission, Group.WORDS, beside="word_coverage"),
             _metric(words.word_settled, Group.WORDS, beside="word_coverage"),
@@ -120,12 +152,18 @@ CATALOGUE: Mapping[str, Metric] = MappingProxyType(
             _metric(words.unspoken_rate, Group.WORDS),
             _metric(words.partial_interval, Group.WORDS, ungated=_CADENCE),
             _metric(latency.longest_stall, Group.WORDS, ungated=_PAUSES),
-            _metric(latency.final_from_commit, Group.TAIL),
-            _metric(latency.final_from_speech_end, Group.TAIL),
-            _metric(words.text_complete_from_speech_end, Group.TAIL),
-            _metric(endpoint.endpoint_delay, Group.TAIL),
+            _metric(latency.final_from_commit, Group.TAIL, causality=causality.final),
+            _metric(
+                latency.final_from_speech_end, Group.TAIL, causality=causality.final
+            ),
+            _metric(
+                words.text_complete_from_speech_end,
+                Group.TAIL,
+                causality=causality.whole_text,
+            ),
+            _metric(endpoint.endpoint_delay, Group.TAIL, causality=causality.endpoint),
             _metric(endpoint.false_endpoints, Group.TAIL),
-            _metric(words.drain, Group.TAIL),
+            _metric(words.drain, Group.TAIL, causality=causality.final),
             _metric(stability.normalized_erasure, Group.STABILITY),
             _metric(stability.revision_rate, Group.STABILITY),
             _metric(stability.final_retractions, Group.STABILITY),
@@ -149,10 +187,33 @@ ONCE = frozenset({"connect", "session_ready"})
 """Metrics of the connection: of several utterances in a session, the first has them."""
 
 
-def measure(timeline: Timeline, script: Script | None) -> dict[str, float | None]:
-    """Every metric of the timeline of one item, ``None`` where its needs are not met.
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What was measured of one item.
+
+    ``values`` holds every metric, ``None`` where its needs are not met. ``premature``
+    names the metrics whose value is not a measurement, and why: the value is kept to be
+    shown, and counts as over every limit.
+    """
+
+    values: Mapping[str, float | None]
+    premature: Mapping[str, Premature]
+
+
+def measures(timeline: Timeline, script: Script | None) -> Measures:
+    """Measure the timeline of one item.
 
     ``script`` is the utterance of this item, ``None`` where it is not known.
     """
     it = emissions(timeline, script)
-    return {name: metric.of(it) for name, metric in CATALOGUE.items()}
+    values = {name: metric.of(it) for name, metric in CATALOGUE.items()}
+    known = ((name, value) for name, value in values.items() if value is not None)
+    why = {name: CATALOGUE[name].premature(it, value) for name, value in known}
+    return Measures(
+        values, {name: each for name, each in why.items() if each is not None}
+    )
+
+
+def measure(timeline: Timeline, script: Script | None) -> Mapping[str, float | None]:
+    """Return the values of `measures` alone."""
+    return measures(timeline, script).values

@@ -53,6 +53,9 @@ class Script(Protocol):
     @property
     def speech_end(self) -> float | None: ...
 
+    @property
+    def speech_by(self) -> str: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:

@@ -6,7 +6,7 @@ is only to be read beside the other.
 
 from __future__ import annotations
 
-from pytest_realtime_asr.metrics.latency import Spoken
+from pytest_realtime_asr.metrics.latency import Spoken, uncertainty
 from pytest_realtime_asr.timeline import Timeline
 
 _NS_PER_MS = 1_000_000
@@ -15,10 +15,12 @@ _NS_PER_MS = 1_000_000
 def endpoint_delay(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
     """How long after the end of speech the server took it for over.
 
-    An endpoint from before the end of speech cut the speaker off; it is counted by
-    `false_endpoints`, and the delay is that of the first one after it.
+    An endpoint from before the end of speech, beyond its uncertainty, cut the speaker
+    off; it is counted by `false_endpoints`, and the delay is that of the first one
+    after it. Where there is none after it, the delay of the last one is negative: it is
+    not a measurement, and is over every limit.
 
-    Formula: first endpoint at or after due(end of speech) - due(end of speech)
+    Formula: first endpoint that is not false, else the last one - due(end of speech)
     Unit: ms
     Zero: the instant at which the audio of the end of speech was due
     Needs: the end of speech (word times) and a server that detects turns
@@ -29,15 +31,15 @@ def endpoint_delay(timeline: Timeline, spoken: Spoken | None = None) -> float | 
     zero = _end(timeline, spoken)
     if zero is None:
         return None
-    after = (it.at - zero for it in timeline.endpoints if it.at >= zero)
-    first = next(after, None)
-    return None if first is None else first / _NS_PER_MS
+    delays = [it.at - zero for it in timeline.endpoints]
+    least = -uncertainty(spoken)
+    return next((it for it in delays if it >= least), delays[-1]) / _NS_PER_MS
 
 
 def false_endpoints(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
     """How often the server took the speech for over while it went on.
 
-    Formula: number of endpoints before due(end of speech)
+    Formula: number of endpoints before due(end of speech), by more than its uncertainty
     Unit: count
     Zero: none
     Needs: the end of speech (word times) and a server that detects turns
@@ -48,7 +50,8 @@ def false_endpoints(timeline: Timeline, spoken: Spoken | None = None) -> float |
     zero = _end(timeline, spoken)
     if zero is None:
         return None
-    return float(sum(it.at < zero for it in timeline.endpoints))
+    least = zero - uncertainty(spoken)
+    return float(sum(it.at < least for it in timeline.endpoints))
 
 
 def _end(timeline: Timeline, spoken: Spoken | None) -> int | None:

@@ -7,6 +7,9 @@ time at which its frame was *due*, never the time at which it was sent: where th
 server does not take our audio, that shows as latency and is not hidden by the late
 start of the count.
 
+Values are signed. A negative one is shown as it is, and counts as no good one where the
+event came before what it answers (`pytest_realtime_asr.metrics.causality`).
+
 Each metric takes the timeline of one item and what is known of the speech in it, and
 gives milliseconds, or ``None`` where what it needs is not there; never zero for that.
 """
@@ -29,6 +32,24 @@ class Spoken(Protocol):
 
     @property
     def speech_end(self) -> float | None: ...
+
+    @property
+    def speech_by(self) -> str: ...
+
+
+_UNCERTAIN = {"words": 100 * _NS_PER_MS}
+_DETECTED = 300 * _NS_PER_MS  # of speech that was found by its energy
+
+
+def uncertainty(spoken: Spoken | None) -> int:
+    """How far in ns the start and the end of speech may be off."""
+    by = "" if spoken is None else spoken.speech_by
+    return _UNCERTAIN.get(by, _DETECTED)
+
+
+def has_words(text: str) -> bool:
+    """Whether a text holds a letter or a digit, of any script."""
+    return any(map(str.isalnum, text))
 
 
 def connect(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
@@ -67,10 +88,10 @@ def first_partial_from_audio(
     text before anything was said wins it. A server that sends nothing but the final
     has its first text there.
 
-    Formula: first hypothesis that is not blank - due time of the first audio frame
+    Formula: first hypothesis with a letter or digit - due time of the first audio frame
     Unit: ms
     Zero: the instant at which the first audio frame was due
-    Needs: audio and a hypothesis that is not blank
+    Needs: audio and a hypothesis with a letter or digit
     Better: down
     Source: Coval's benchmark counts so, from the first chunk of a paced session that
         is already set up
@@ -83,12 +104,13 @@ def first_partial_from_speech(
 ) -> float | None:
     """How long after the onset of speech the first text came.
 
-    Signed: text from before the speech is negative, and is made up.
+    Signed. Text from before the speech, beyond the uncertainty of its start, is made
+    up: it is not a measurement, and is over every limit.
 
-    Formula: first hypothesis that is not blank - due(start of speech)
+    Formula: first hypothesis with a letter or digit - due(start of speech)
     Unit: ms
     Zero: the instant at which the audio of the start of speech was due
-    Needs: the start of speech (word times) and a hypothesis that is not blank
+    Needs: the start of speech (word times) and a hypothesis with a letter or digit
     Better: down
     Source: the zero that LiveKit's users ask for, the onset of speech, and with it
         the rule that the first text must not be empty
@@ -102,7 +124,9 @@ def final_from_commit(timeline: Timeline, spoken: Spoken | None = None) -> float
     """How long after the commit the final came.
 
     The least ambiguous of all, and so the first choice for a budget: its zero needs no
-    word times. Signed: a server that ends the item by itself may be before the commit.
+    word times. Signed: a server that ends the turn by itself may be before the commit.
+    Any other final from before its commit is not a measurement, and is over every
+    limit; so is a final with which the server ended the turn before the end of speech.
 
     Formula: final - due time of the commit
     Unit: ms
@@ -124,7 +148,8 @@ def final_from_speech_end(
     """How long after the end of speech the final came.
 
     It holds the server's wait for more speech, or ours before the commit. Signed and
-    not clamped: a final from before the end of speech cut the speaker off.
+    not clamped. A final that nothing asked for, as for `final_from_commit`, is not a
+    measurement, and is over every limit.
 
     Formula: final - due(end of speech)
     Unit: ms
@@ -183,7 +208,7 @@ def _first_due(timeline: Timeline) -> int | None:
 
 
 def _first_text(timeline: Timeline) -> int | None:
-    return next((at for at, text in timeline.hypotheses() if text.strip()), None)
+    return next((at for at, text in timeline.hypotheses() if has_words(text)), None)
 
 
 def _first_of(known: int | None, otherwise: int | None) -> int | None:

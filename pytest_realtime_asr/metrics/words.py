@@ -24,7 +24,7 @@ _WITHIN = 3  # words among which the first correct one is looked for
 def first_correct_word(it: Emissions) -> float | None:
     """How long after its end the first word that was said was shown, and right.
 
-    A text from before the speech cannot win it.
+    A text from before the speech cannot win it: it is over every limit.
 
     Formula: first hypothesis with the first word of the reference among its first
         three words - due(end of that word)
@@ -223,6 +223,9 @@ def partial_interval(it: Emissions) -> float | None:
 def text_complete_from_speech_end(it: Emissions) -> float | None:
     """How long after the end of speech the text was all there, final or not.
 
+    It may be negative, since the last word may be known before it ends. A text from
+    before the speech, and one that a premature final completed, is over every limit.
+
     Formula: first hypothesis from which on the words are those of the last one -
         due(end of speech)
     Unit: ms
@@ -240,6 +243,9 @@ def text_complete_from_speech_end(it: Emissions) -> float | None:
 
 def drain(it: Emissions) -> float | None:
     """How long after the last audio the last text came.
+
+    It may be negative where silence was sent last. A premature final, as for
+    `final_from_commit`, is over every limit.
 
     Formula: last hypothesis - due time of the last audio frame
     Unit: ms

@@ -58,6 +58,7 @@ def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]
         "unit": lambda: take.alignment.unit,
         "errors": lambda: take.alignment.errors,
         "metrics": lambda: dict(take.metrics),
+        "premature": lambda: take.premature,
         "conditions": lambda: take.conditions,
     }
 

@@ -24,8 +24,8 @@ _NAME = 24
 _HEAD = f"{'':{_NAME}} plan judg lost  first  final    p95    WER verdict"
 _LEGEND = (
     "first, final: p50 of first_partial_from_speech and final_from_commit in ms; "
-    "p95: of final_from_commit; WER: pooled over words, or over characters where no "
-    "script of the test has spaces"
+    "p95: of final_from_commit; inf: lost, or premature; WER: pooled over words, or "
+    "over characters where no script of the test has spaces"
 )
 
 
@@ -152,7 +152,7 @@ def _short(test: str, width: int = _NAME) -> str:
 def _ms(value: float | None) -> str:
     if value is None:
         return "-"
-    return "lost" if math.isinf(value) else f"{value:.0f}"
+    return "inf" if math.isinf(value) else f"{value:.0f}"
 
 
 def _share(value: float | None) -> str:

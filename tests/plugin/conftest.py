@@ -76,7 +76,9 @@ class Project:
         return self.pytester.runpytest_inprocess("-p", "no:xdist", *words, *args)
 
     def rows(self, name: str = "out.jsonl") -> list[dict[str, Any]]:
-        """The lines of a report."""
+        """The lines of a report; none where nothing was measured, and no file made."""
+        if not (self.path / name).exists():
+            return []
         return list(map(json.loads, (self.path / name).read_text().splitlines()))
 
     def properties(self, name: str = "out.xml") -> dict[str, dict[str, str]]:

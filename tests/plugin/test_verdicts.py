@@ -32,6 +32,29 @@ def test_without_a_confidence_it_is_said_whether_n_proves_it(
     result.stdout.fnmatch_lines(["  PASS (not proven: n=4, needs 59): final_from_*"])
 
 
+def test_a_final_from_before_its_commit_passes_no_budget(
+    project: Project, clips: str, faulty: Faking
+) -> None:
+    code = LIMIT.replace('[corpus["bit"]] * {n}', 'corpus["turn-right"]')
+    project.write(code.format(limit='max="60s"'))
+    given = (f"--realtime-corpus={clips}", "--realtime-rules=off")
+    reports = ("--realtime-report=out.jsonl", "--junitxml=out.xml")
+    result = project.run(*given, *reports, target=faulty("final-first"))
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*final_from_commit max = inf ms > 60000 ms (n=1, 1 over, 1 with final "
+            "from before its commit; *",
+            "* -*ms, final from before its commit  turn-right  *",
+        ]
+    )
+    (row,) = project.rows()
+    assert row["metrics"]["final_from_commit"] < 0
+    assert row["premature"]["final_from_commit"] == "final-before-commit"
+    found = project.properties()["test_it"]
+    assert found["realtime.final_from_commit_ms.max"] == "inf"
+
+
 UNDECIDED = """
 @pytest.mark.realtime(pace=1)
 @pytest.mark.latency_budget("final_from_commit", p95="5s", max="6s")

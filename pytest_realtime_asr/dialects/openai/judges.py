@@ -259,6 +259,8 @@ def keeps_the_rest(role: str) -> Trial:
                 return Undecided("the session was not shown twice")
             before, after = (_shown(it.messages[i]) for i in (answers[0], answers[-1]))
             kept = {k: v for k, v in before.items() if k in _SET_UP}
+            if not kept:
+                return Undecided("the session shows nothing of what was set up")
             if changed := next(_missing(kept, after, "session"), ""):
                 what = changed.replace(" was set to ", " was ")
                 return Violated(what, (answers[-1],), evidence.index(part))
@@ -281,6 +283,8 @@ def unconfirmed(evidence: Evidence) -> Outcome:
         accepted = _told(it, SessionUpdated, BetaUpdated)
         if not refused:
             return Undecided("the update was not refused")
+        if not accepted:
+            return Undecided("no update was accepted")
         if len(refused) + len(accepted) > asked:
             return Violated(
                 f"of {asked} updates {len(refused)} were refused and {len(accepted)} "
@@ -295,6 +299,8 @@ def unshown(evidence: Evidence) -> Outcome:
     """What is refused is not shown as what holds."""
     judged = False
     for part in evidence.role("refused-update"):
+        if not judges.spoke_after_hand(part.observation):
+            continue
         for index in _told(part.observation, SessionUpdated, BetaUpdated):
             judged = True
             if NO_FORMAT in (part.trace.records[index].text or ""):
@@ -305,7 +311,7 @@ def unshown(evidence: Evidence) -> Outcome:
                     (index,),
                     evidence.index(part),
                 )
-    return Satisfied() if judged else Undecided("no session was shown")
+    return Satisfied() if judged else Undecided("no update was refused and shown")
 
 
 # Ids, items and their order
@@ -685,7 +691,11 @@ def commit_refused(role: str, what: str, *codes: str) -> Trial:
 
 
 def no_error(role: str, what: str) -> Trial:
-    """What is sent by hand is answered by no error, nor by the end of the session."""
+    """What is sent by hand is answered by no error, nor by the end of the session.
+
+    What is taken may be answered by nothing. So the server must have answered the
+    set-up: one that says nothing at all has taken nothing.
+    """
 
     def judge(evidence: Evidence) -> Outcome:
         if missing := judges.absent(evidence, role):
@@ -701,6 +711,8 @@ def no_error(role: str, what: str) -> Trial:
             if not judges.cut(part.observation):
                 seen = f"{what}: {judges.why(part)}"
                 return Violated(seen, (), evidence.index(part))
+            if not _told(part.observation, SessionUpdated, BetaUpdated):
+                return Undecided(f"the session of {what} was never set up")
         return Satisfied()
 
     return judge
@@ -713,7 +725,9 @@ def stays_open(role: str) -> Trial:
         if missing := judges.absent(evidence, role):
             return missing
         for part in evidence.role(role):
-            if _by_hand(part.observation) and not judges.cut(part.observation):
+            if not _by_hand(part.observation):
+                return Undecided(f"nothing was sent by hand: {judges.why(part)}")
+            if not judges.cut(part.observation):
                 return Violated(judges.why(part), (), evidence.index(part))
         return Satisfied()
 
@@ -838,11 +852,12 @@ def hushed(observation: Observation) -> Outcome:
     if len(assets) < 2:
         return Undecided("silence and speech were not sent")
     spoken = next(i for i, span in spans if span.asset == assets[1])
-    for index in _told(observation, SpeechStarted, Committed, Completed):
+    told = _told(observation, SpeechStarted, Committed, Completed)
+    for index in told:
         if index < spoken:
             move = observation.messages[index].move
             return Violated(f"{move} came while silence was sent", (index,))
-    return Satisfied()
+    return Satisfied() if told else Undecided("no turn was detected in speech either")
 
 
 def wordless_commit(observation: Observation) -> Outcome:
@@ -855,11 +870,13 @@ def wordless_commit(observation: Observation) -> Outcome:
     records = observation.trace.records
     later = [i for i, r in enumerate(records) if r.span and i > commits[0]]
     until = later[0] if later else len(records)
+    judged = any(index > commits[0] for index in _told(observation, Error))
     for name, item in _items(observation).items():
         if item.started or not any(commits[0] < i < until for i in item.committed):
             continue
         for index in item.ends:
+            judged = True
             text = getattr(observation.messages[index], "transcript", "")
             if text.strip():
                 return Violated(f"{name!r} has the text {text!r}", (index,))
-    return Satisfied()
+    return Satisfied() if judged else Undecided("the commit was not answered")

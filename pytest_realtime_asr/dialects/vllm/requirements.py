@@ -80,7 +80,8 @@ def _one_final(observation: Observation) -> Outcome:
 
     An error while an utterance is open may have ended it, or may refuse but one frame
     and let the utterance go on; a done that comes yet shows the latter. What a commit
-    written by hand may have ended is not known.
+    written by hand may have ended is not known. Where errors ended all utterances, no
+    final shows anything.
     """
     course = Course(TABLE, start=START, peer=Sender.SERVER)
     begun, finals = False, 0
@@ -106,6 +107,8 @@ def _one_final(observation: Observation) -> Outcome:
     if not asked:
         return Undecided("no audio was completed")
     if course.settled != {OWING}:
+        if not finals:
+            return Undecided("every utterance was ended by an error")
         return Satisfied()
     if judges.cut(observation):
         return Undecided("we closed before the transcription was done")

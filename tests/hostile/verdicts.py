@@ -1,0 +1,391 @@
+"""Servers that win a budget by an event from before what it answers, or by nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from sessions import (
+    APPEND,
+    CREATED,
+    FINISH,
+    FIRST,
+    SPEAK,
+    STARTED,
+    UPDATE,
+    Hand,
+    error,
+    part,
+    unopened,
+)
+
+from hostile import Case
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.audio import silence
+from pytest_realtime_asr.budgets import Budget, latency_budget
+from pytest_realtime_asr.comparison import compare, parse
+from pytest_realtime_asr.corpus import Utterance, Word
+from pytest_realtime_asr.evidence import Answer, Evidence, Part
+from pytest_realtime_asr.ledger import Order, Report, Transcription, report
+from pytest_realtime_asr.report import jsonl, junit, terminal
+from pytest_realtime_asr.rules import Undecided
+from pytest_realtime_asr.terms import Terms
+from pytest_realtime_asr.timeline import (
+    Commit,
+    Endpoint,
+    Event,
+    Final,
+    Heard,
+    Partial,
+    Timeline,
+)
+from pytest_realtime_asr.trace import Ending
+
+MS, RATE = 1_000_000, 16_000
+VLLM = dialects.load("vllm")
+# One second of audio: each 100 ms of it is due when it has been spoken, the commit is
+# due at 1000 ms. The speech begins at 500 ms and ends at 900 ms.
+WORDS = (Word("go", 0.5, 0.7), Word("forward", 0.7, 0.9))
+CLIP = Utterance("go-forward", "go forward", silence(1.0), WORDS)
+FRAMES = tuple(
+    Heard(0, RATE * at // 1000, at * MS, at * MS, at * MS, 3200)
+    for at in range(100, 1100, 100)
+)
+COMMIT = Commit(0, 1000 * MS, 1000 * MS, 1000 * MS)
+SESSION = part("it", CREATED, UPDATE).trace
+
+
+def text(at: int, added: str, kept: int = 0) -> Partial:
+    return Partial(0, at * MS, kept, added)
+
+
+def final(at: int, said: str = "go forward") -> Final:
+    return Final(0, at * MS, said)
+
+
+def endpoint(at: int) -> Endpoint:
+    return Endpoint(0, at * MS)
+
+
+def take(*events: Event, clip: Utterance = CLIP, number: int = 0) -> Transcription:
+    """The utterance of a session in which the server did this, at these times."""
+
+    def at(event: Event) -> int:
+        return event.due if isinstance(event, Heard | Commit) else event.at
+
+    ordered = tuple(sorted((*FRAMES, COMMIT, *events), key=at))
+    return Transcription(
+        clip,
+        Timeline(RATE, 1, 2, ordered, SESSION.end, session=f"sess-{number}"),
+        replace(SESSION, started=STARTED + timedelta(seconds=number)),
+        VLLM,
+    )
+
+
+def many(count: int, *events: Event) -> list[Transcription]:
+    clips = (replace(CLIP, id=f"clip-{number}") for number in range(count))
+    return [
+        take(*events, clip=clip, number=number) for number, clip in enumerate(clips)
+    ]
+
+
+def judged(
+    takes: Sequence[Transcription], budget: Budget, order: Order | None = None
+) -> Report:
+    """The report of a test with this budget, without rules."""
+    terms = Terms("vllm", "", 1.0, 0.1, budgets=(budget,), rules=None)
+    return report(
+        "test_it", takes, (), terms, pools={budget: takes}, paths={}, order=order
+    )
+
+
+def verdict(metric: str, *takes: Transcription, **limits: str) -> str:
+    """The line of a budget on this metric, of at most 10 s where no limit is given."""
+    budget = latency_budget(metric, **(limits or {"max": "10s"}))  # type: ignore[arg-type]
+    (line,) = judged(takes, budget).lines
+    return line
+
+
+def in_order() -> str:
+    takes = many(8, final(300))
+    budget = latency_budget("final_from_commit", p50="10s")
+    return judged(takes, budget, Order(seed=1, most=40)).lines[0]
+
+
+def pooled() -> str:
+    takes = [*many(2, final(1200)), take(final(300), number=9)]
+    budget = latency_budget("final_from_commit", max="10s", over="module")
+    return judged(takes, budget).lines[0]
+
+
+def worst_session() -> str:
+    found = judged([take(final(300))], latency_budget("final_from_commit", p50="10s"))
+    return found.failures[0].splitlines()[1]
+
+
+def with_one_lost() -> str:
+    hung = replace(take(), lost="hung")
+    return verdict("final_from_commit", hung, take(final(300)), p50="10s")
+
+
+def compared() -> str:
+    before = [jsonl.row("test_it", it) for it in many(8, final(1200))]
+    now = [jsonl.row("test_it", it) for it in many(8, final(300))]
+    (change,) = compare("it", before, now, parse("final_from_commit:20ms")).changes[:1]
+    return f"{change.line} ({'fails' if change.failed else 'does not fail'})"
+
+
+def json_line() -> str:
+    row = json.loads(jsonl.line("test_it", take(final(300))))
+    return f"{row['metrics']['final_from_commit']} {row['premature']}"
+
+
+def read_again(folder: Path) -> str:
+    path = folder / "report.jsonl"
+    path.write_bytes(jsonl.line("test_it", take(final(300))))
+    (row,) = jsonl.read(path)
+    return f"{row.premature['final_from_commit'].value}"
+
+
+def junit_property() -> str:
+    budget = latency_budget("final_from_commit", max="10s")
+    found = dict(junit.properties(judged([take(final(300))], budget)))
+    return f"p50 {found['realtime.final_from_commit_ms.p50']}"
+
+
+def table() -> str:
+    budget = latency_budget("final_from_commit", max="10s")
+    row = terminal.row(
+        judged([take(final(300))], budget), model="m", cold=None, note=""
+    )
+    return next(line for line in terminal.table([row]) if line.startswith("test_it"))
+
+
+def outcome(
+    id: str,
+    *parts: Part,
+    answers: Iterable[Answer] = (),
+) -> str:
+    """Why a requirement is undecided."""
+    requirement = next(each for each in VLLM.requirements if each.id == id)
+    found = requirement.judge(Evidence(parts, tuple(answers)))
+    return found.reason if isinstance(found, Undecided) else repr(found)
+
+
+EARLY = "with final from before its commit"
+
+
+CASES = (
+    Case(
+        "final-before-commit",
+        "the server sends the final at the third frame",
+        ("FAIL", "final_from_commit max = inf ms > 10000 ms", f"1 over, 1 {EARLY}"),
+        1,
+        lambda _: verdict("final_from_commit", take(final(300))),
+    ),
+    Case(
+        "final-before-commit-from-the-speech",
+        "the server sends the final after the speech, and yet before the commit",
+        ("FAIL", "final_from_speech_end max = inf ms > 10000 ms", EARLY),
+        1,
+        lambda _: verdict("final_from_speech_end", take(final(950))),
+    ),
+    Case(
+        "text-complete-by-an-early-final",
+        "the server sends a final in mid-speech, so that its text is soon complete",
+        ("FAIL", "text_complete_from_speech_end max = inf ms", EARLY),
+        1,
+        lambda _: verdict("text_complete_from_speech_end", take(final(700, "go"))),
+    ),
+    Case(
+        "drained-before-the-commit",
+        "the server sends a final in mid-speech, and nothing more",
+        ("FAIL", "drain max = inf ms > 10000 ms", EARLY),
+        1,
+        lambda _: verdict("drain", take(final(700, "go"))),
+    ),
+    Case(
+        "final-before-the-end-of-speech",
+        "the server ends the turn in mid-speech, and sends the final at once",
+        ("FAIL", "= inf ms", "1 with final from before the end of speech"),
+        1,
+        lambda _: verdict("final_from_commit", take(endpoint(600), final(610))),
+    ),
+    Case(
+        "final-before-its-endpoint",
+        "the server sends the final, and says only then that the turn was over",
+        ("FAIL", "= inf ms", EARLY),
+        1,
+        lambda _: verdict("final_from_commit", take(final(920), endpoint(930))),
+    ),
+    Case(
+        "text-before-the-speech",
+        "the server has a word at the first frame",
+        (
+            "FAIL",
+            "first_partial_from_speech max = inf ms > 10000 ms",
+            "1 with text from before the speech",
+        ),
+        1,
+        lambda _: verdict(
+            "first_partial_from_speech", take(text(101, "so"), final(1200))
+        ),
+    ),
+    Case(
+        "a-dot-at-the-first-frame",
+        "the server sends a dot at the first frame, and a word 900 ms after the onset",
+        ("FAIL", "first_partial_from_speech max = 900 ms > 800 ms"),
+        1,
+        lambda _: verdict(
+            "first_partial_from_speech",
+            take(text(101, "."), text(1400, " go"), final(1500)),
+            max="800ms",
+        ),
+    ),
+    Case(
+        "right-word-before-the-speech",
+        "the server guesses the first word of a known corpus",
+        ("FAIL", "first_correct_word max = inf ms", "text from before the speech"),
+        1,
+        lambda _: verdict("first_correct_word", take(text(101, "go"), final(1200))),
+    ),
+    Case(
+        "endpoint-before-the-end-of-speech",
+        "the server cuts the speaker off, and then says no more of turns",
+        (
+            "FAIL",
+            "endpoint_delay max = inf ms > 10000 ms",
+            "1 with endpoint from before the end of speech",
+        ),
+        1,
+        lambda _: verdict("endpoint_delay", take(endpoint(700), final(1200))),
+    ),
+    Case(
+        "premature-beside-lost",
+        "one session hangs, and one has its final before the commit",
+        ("FAIL", f"2 over, 1 hung, 1 {EARLY}"),
+        1,
+        lambda _: with_one_lost(),
+    ),
+    Case(
+        "premature-until-decided",
+        "each final comes before its commit, and the sessions are judged in order",
+        ("FAIL (proven: n=2)", "in order", f"2 {EARLY}", "a good server has at most"),
+        1,
+        lambda _: in_order(),
+    ),
+    Case(
+        "premature-in-a-pool",
+        "one session of a module has its final before the commit",
+        ("FAIL", "n=3, 1 over", f"1 {EARLY}"),
+        1,
+        lambda _: pooled(),
+    ),
+    Case(
+        "premature-among-the-worst",
+        "the worst session has its final before the commit",
+        ("-700 ms, final from before its commit", "go-forward  sess-0"),
+        1,
+        lambda _: worst_session(),
+    ),
+    Case(
+        "premature-compared",
+        "the new server sends each final before its commit",
+        ("worse: +inf ms > 20.0 ms", "final from before its commit 0 -> 8", "(fails)"),
+        5,
+        lambda _: compared(),
+    ),
+    Case(
+        "premature-in-json-lines",
+        "the final comes before the commit, and the number is looked at later",
+        ("-700.0 ", "'final_from_commit': 'final-before-commit'"),
+        1,
+        lambda _: json_line(),
+    ),
+    Case(
+        "premature-read-again",
+        "an earlier run whose final came before the commit is compared with",
+        ("final-before-commit",),
+        1,
+        read_again,
+    ),
+    Case(
+        "premature-in-junit",
+        "the final comes before the commit, and a dashboard shows the median",
+        ("p50 inf",),
+        1,
+        lambda _: junit_property(),
+    ),
+    Case(
+        "premature-in-the-table",
+        "the final comes before the commit, and the table shows the median",
+        ("inf    inf", "FAIL"),
+        1,
+        lambda _: table(),
+    ),
+    Case(
+        "silent-as-it-should-be-and-dead",
+        "the server says nothing at all, and so not to a final out of turn",
+        ("the server said nothing at all after a final commit",),
+        1,
+        lambda _: outcome(
+            "stray-final-is-silent", part("stray-final", UPDATE, Hand(FINISH))
+        ),
+    ),
+    Case(
+        "every-utterance-refused",
+        "the server refuses every utterance, so that none has two finals",
+        ("every utterance was ended by an error",),
+        1,
+        lambda _: outcome(
+            "one-final",
+            part(
+                "utterances", CREATED, UPDATE, *SPEAK, error("busy"), spoken={0: FIRST}
+            ),
+        ),
+    ),
+    Case(
+        "every-key-refused",
+        "the server refuses the right key like the wrong one",
+        ("the server opened no session at all",),
+        1,
+        lambda _: outcome(
+            "wrong-key-refused",
+            unopened("close", code=401),
+            unopened("wrong-key", code=401),
+        ),
+    ),
+    Case(
+        "nothing-on-the-path",
+        "the server has no WebSocket, and refuses plain HTTP like everything",
+        ("the server opened no session at all",),
+        1,
+        lambda _: outcome(
+            "plain-http-refused",
+            unopened("close", code=404),
+            answers=[Answer("plain-http", 404, "")],
+        ),
+    ),
+    Case(
+        "closed-before-the-frame",
+        "the server closes each session before the frame that it should refuse",
+        ("it may be for another reason that the server closed with code 1008",),
+        1,
+        lambda _: outcome(
+            "binary-answered",
+            part("binary", CREATED, how=Ending.CLOSED_BY_PEER, code=1008),
+        ),
+    ),
+    Case(
+        "mute-about-a-path",
+        "the server says nothing to a frame with a path in it",
+        ("no error came after a path was given to it",),
+        1,
+        lambda _: outcome(
+            "paths-removed", part("path-in-audio", CREATED, UPDATE, Hand(APPEND))
+        ),
+    ),
+)
