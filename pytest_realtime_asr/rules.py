@@ -115,17 +115,21 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A requirement that a session broke: how often, and one example."""
+    """A requirement that a session broke: how often, and one example.
+
+    With ``ours``, its check failed on this session, which is no fault of the server.
+    """
 
     requirement: Requirement
     message: str
     count: int
     record: int | None
+    ours: bool = False
 
     def __str__(self) -> str:
         times = f" ({self.count} times)" if self.count > 1 else ""
-        level = self.requirement.level.name
-        return f"{self.requirement.id} [{level}]: {self.message}{times}"
+        kind = "harness error" if self.ours else self.requirement.level.name
+        return f"{self.requirement.id} [{kind}]: {self.message}{times}"
 
 
 def each(judge: Judge) -> Trial:
@@ -159,7 +163,13 @@ def observe(requirements: Iterable[Requirement], part: Part) -> tuple[Violation,
     for requirement in requirements:
         if requirement.blames is not peer or not requirement.passive:
             continue
-        outcome = requirement.judge(evidence)
+        try:
+            outcome = requirement.judge(evidence)
+        except Exception as error:  # it takes neither the session nor the other rules
+            message = f"the check itself failed, not the server: {error!r}"
+            message = part.trace.redactor.message(message)
+            violations.append(Violation(requirement, message, 1, None, ours=True))
+            continue
         if isinstance(outcome, Violated):
             first = outcome.records[0] if outcome.records else None
             count = max(1, len(outcome.records))

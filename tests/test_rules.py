@@ -384,6 +384,23 @@ def test_observe_gives_the_violations_of_the_peer_in_order() -> None:
     assert str(found[1]) == "many [SHOULD]: bad (2 times)"
 
 
+def test_a_check_that_fails_takes_no_other_with_it() -> None:
+    def judge(evidence: Evidence) -> Outcome:
+        raise OverflowError("int too large")
+
+    failing = replace(requirement("failing", GOOD), judge=judge)
+    many = requirement("many", Violated("bad", (3, 5)))
+    found = observed(failing, many, trace=trace_of([]))
+    assert [(each.requirement.id, each.ours) for each in found] == [
+        ("failing", True),
+        ("many", False),
+    ]
+    assert str(found[0]) == (
+        "failing [harness error]: the check itself failed, not the server: "
+        "OverflowError('int too large')"
+    )
+
+
 def test_from_the_vantage_of_the_server_the_client_is_the_peer() -> None:
     ours = requirement("ours", Violated("bad", (0,)), blames=CLIENT)
     theirs = requirement("theirs", Violated("bad", (0,)))

@@ -99,7 +99,7 @@ def _verdict(report: Report) -> Properties:
             ("proven", "yes" if proven(report) else "no"),
         ]
     if report.violations:
-        broken = [violation.requirement for violation, _ in report.violations]
+        broken = [each.requirement for each, _ in report.violations if not each.ours]
         ids = sorted({each.id for each in broken if each.level is not Level.INFO})
         rows += [("violations", " ".join(ids))] if ids else []
     if report.paths:
