@@ -439,7 +439,11 @@ class Run:
     def _access(self, text: str, dialect: Dialect, model: str = "") -> Access:
         settings = self.settings
         where = target.parse(text, path=dialect.path, query=dialect.query(model))
-        headers = {**dialect.headers(settings.key), **settings.headers}
+        headers = dict(settings.headers)
+        own = {name.lower() for name in headers}
+        for name, value in dialect.headers(settings.key).items():
+            if name.lower() not in own:
+                headers[name] = value
         return Access(
             where,
             headers=headers,

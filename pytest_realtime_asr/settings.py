@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shlex
 import ssl
 from collections.abc import Callable, Mapping
@@ -30,6 +31,14 @@ from pytest_realtime_asr.options import (
 )
 from pytest_realtime_asr.rules import Harm, Level
 from pytest_realtime_asr.verdicts import Undecided
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+# What the handshake and the HTTP client set themselves: a second one breaks them.
+_OURS = re.compile(
+    "sec-websocket-.*|host|connection|upgrade|content-length|transfer-encoding|te|"
+    "trailer|expect|keep-alive|proxy-connection",
+    re.IGNORECASE,
+)
 
 T = TypeVar("T")
 Lookup = Callable[[Option], object]
@@ -184,7 +193,7 @@ def settings(
         session_options=read("session-options", _object),
         wait=read("wait", _seconds),
         recover=read("recover", _seconds),
-        timeout=read("timeout", _seconds),
+        timeout=read("timeout", _timeout),
         # The scripted recogniser has nothing that could warm up.
         warmup=read(
             "warmup",
@@ -346,6 +355,13 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _timeout(text: str) -> float:
+    seconds = _seconds(text)
+    if seconds < 0.01:
+        raise ValueError(f"a timeout of {text}; it should be at least 10ms")
+    return seconds
+
+
 def _number(text: str) -> float | str:
     """The number that a text is, or the text."""
     try:
@@ -377,6 +393,15 @@ def _header(text: str, environment: Mapping[str, str]) -> tuple[str, str]:
     # Neither text is shown: whoever errs here may have written the secret itself.
     if not (name and variable):
         raise ValueError("a header should look like X-Token=MY_VARIABLE")
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(
+            "the name of a header holds a character that cannot be sent; it should "
+            "look like X-Token=MY_VARIABLE"
+        )
+    if _OURS.fullmatch(name):
+        raise ValueError(
+            f"the header {name} is set by the connection itself; leave it out"
+        )
     if variable not in environment:
         raise ValueError(
             f"the header {name} names an environment variable that is not set; "

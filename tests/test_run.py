@@ -394,6 +394,20 @@ def test_no_warm_up_without_words(start: Start) -> None:
     )
 
 
+def test_an_own_header_takes_the_place_of_the_dialects(start: Start) -> None:
+    seen: list[list[str]] = []
+
+    def answer(request: Request) -> Response:
+        seen.append(request.headers.get_all("Authorization"))
+        return plain(200)
+
+    given = {"REALTIME_API_KEY": "of-the-dialect", "TOKEN": "of-the-user"}
+    with serving(answer=answer) as url:
+        run = start(options(given, header=["authorization=TOKEN"], model="m"))
+        run.host(url, VLLM, "m")
+    assert seen == [["of-the-user"]] * 2
+
+
 # Losing a server
 
 

@@ -399,7 +399,12 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("nan", "nan is not a time"),
     ),
     "recover": (("-1s", "'-1s' is not a duration"),),
-    "timeout": (("1 fortnight", "'1 fortnight' is not a duration"),),
+    "timeout": (
+        ("1 fortnight", "'1 fortnight' is not a duration"),
+        ("0", "a timeout of 0; it should be at least 10ms"),
+        ("9ms", "a timeout of 9ms; it should be at least 10ms"),
+        ("1e-320", "a timeout of 1e-320; it should be at least 10ms"),
+    ),
     "warmup": (
         ("some", "'some' is neither auto nor a number of sessions"),
         ("-1", "'-1' is neither auto nor a number"),
@@ -458,6 +463,12 @@ WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("X-A=", "a header should look like X-Token=MY_VARIABLE"),
         ("=TOKEN_A", "a header should look like X-Token=MY_VARIABLE"),
         ("X-A=ABSENT", "the header X-A names an environment variable that is not set"),
+        ("X A=ABSENT", "the name of a header holds a character that cannot be sent"),
+        ("X:=ABSENT", "the name of a header holds a character that cannot be sent"),
+        ("\u00dcber=ABSENT", "the name of a header holds a character that cannot be"),
+        ("Host=ABSENT", "the header Host is set by the connection itself; leave it "),
+        ("upgrade=ABSENT", "the header upgrade is set by the connection itself"),
+        ("Sec-WebSocket-Key=ABSENT", "the header Sec-WebSocket-Key is set by the con"),
     ),
     "report": (
         ("out.pdf", "'out.pdf' is of no known kind; there is: jsonl, conformance"),
