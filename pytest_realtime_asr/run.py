@@ -450,6 +450,7 @@ class Run:
             tls=settings.tls() if where.secure else None,
             server_name=settings.server_name,
             proxy=None if where.loopback else settings.proxy or True,
+            max_message=settings.max_message,
         )
 
     def _recover(self, host: Host) -> Host | Unreachable:

@@ -32,6 +32,11 @@ from pytest_realtime_asr.options import (
 from pytest_realtime_asr.rules import Harm, Level
 from pytest_realtime_asr.verdicts import Undecided
 
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
+_UNITS = {
+    **{"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9},
+    **{"KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
+}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 # What the handshake and the HTTP client set themselves: a second one breaks them.
 _OURS = re.compile(
@@ -70,6 +75,7 @@ class Settings:
     wait: float
     recover: float
     timeout: float
+    max_message: int
     warmup: int | None
     key: str
     headers: Mapping[str, str]
@@ -194,6 +200,7 @@ def settings(
         wait=read("wait", _seconds),
         recover=read("recover", _seconds),
         timeout=read("timeout", _timeout),
+        max_message=read("max-message", size),
         # The scripted recogniser has nothing that could warm up.
         warmup=read(
             "warmup",
@@ -278,6 +285,17 @@ def pace(value: object) -> float:
         if 0 <= found < math.inf:
             return found
     raise ValueError(f"a pace of {value!r}; 1.0 is real time, 0 is unpaced")
+
+
+def size(text: str) -> int:
+    """The bytes of a message, such as ``4MiB``. Raises ValueError."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is not a size; it should look like 4MiB or 500kB")
+    count = round(float(found[1]) * _UNITS[found[2] or "B"])
+    if not 2**10 <= count <= 2**30:
+        raise ValueError(f"a size of {text}; it should be between 1KiB and 1GiB")
+    return count
 
 
 def level(value: object) -> Level | None:

@@ -110,6 +110,11 @@ CASES = {
     "wait": times("wait", 0.0),
     "recover": times("recover", 60.0),
     "timeout": times("timeout", 30.0),
+    "max-message": Case(
+        "max_message",
+        2**20,
+        (("2048", 2048), ("4MiB", 4 * 2**20), (" 1.5 kB", 1500)),
+    ),
     "warmup": Case("warmup", None, (("3", 3), ("auto", None), ("0", 0))),
     "ca": paths("ca"),
     "client-cert": paths("client_cert"),
@@ -404,6 +409,15 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("0", "a timeout of 0; it should be at least 10ms"),
         ("9ms", "a timeout of 9ms; it should be at least 10ms"),
         ("1e-320", "a timeout of 1e-320; it should be at least 10ms"),
+    ),
+    "max-message": (
+        ("much", "'much' is not a size; it should look like 4MiB or 500kB"),
+        ("-1MiB", "'-1MiB' is not a size"),
+        ("4 mib", "'4 mib' is not a size"),
+        ("1e9", "'1e9' is not a size"),
+        ("0", "a size of 0; it should be between 1KiB and 1GiB"),
+        ("1023B", "a size of 1023B; it should be between 1KiB and 1GiB"),
+        ("1025MiB", "a size of 1025MiB; it should be between 1KiB and 1GiB"),
     ),
     "warmup": (
         ("some", "'some' is neither auto nor a number of sessions"),
