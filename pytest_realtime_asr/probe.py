@@ -102,6 +102,11 @@ async def greeting(access: Access) -> str | bytes | None:
     except TimeoutError:
         return None
     except Closed as error:
+        if error.by_us:
+            broke = "" if error.limit else "it broke the WebSocket protocol: "
+            raise Unreachable(
+                f"{access.target.shown}: {broke}{error.reason}"
+            ) from error
         code = "without a code" if error.code is None else f"with code {error.code}"
         said = f": {error.reason}" if error.reason else ""
         raise Unreachable(

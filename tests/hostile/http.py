@@ -6,12 +6,14 @@ fraction of a second.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
 from unittest.mock import patch
@@ -214,6 +216,13 @@ def warm_up(answer: Answer, clip: Utterance) -> str:
             return run.host(url, VLLM, "m").note
     finally:
         run.stop()
+
+
+def greeting(answer: Answer) -> str:
+    """Return what is said where the dialect is to be found by a first frame."""
+    with serving(answer) as url:
+        ask = partial(asyncio.run, probe.greeting(access(url)))
+        return message(Unreachable, ask)
 
 
 def parsed(text: str) -> str:
@@ -514,6 +523,20 @@ CASES = (
         ("for the server to be ready", "bytes had arrived, but no whole event"),
         3,
         lambda _: session(lambda request: drip(agree(request) + b"\x81\x7e\xff\xff")),
+    ),
+    Case(
+        "greeting-of-2-mib",
+        "the first frame of a server of an unknown dialect has 2 MiB",
+        ("/v1/realtime: an event of the server is larger", *OUR_LIMIT),
+        3,
+        lambda _: greeting(frames(fragment(2**21, first=True, last=True))),
+    ),
+    Case(
+        "greeting-that-breaks-the-protocol",
+        "the first frame of a server of an unknown dialect cannot be",
+        ("/v1/realtime: it broke the WebSocket protocol: invalid opcode",),
+        3,
+        lambda _: greeting(frames(b"\x83\0")),
     ),
     # The warm-up
     Case(
