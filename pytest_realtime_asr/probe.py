@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from contextlib import closing, suppress
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -207,7 +208,7 @@ def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(_proxies(access)),
-        _Connections(deadline, access.tls),
+        _Connections(deadline, access),
         _Redirects(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
@@ -252,7 +253,7 @@ class _Deadline:
         self._connected: list[socket.socket] = []
         self._over = False
 
-    def connect(self, address: tuple[str, int], *rest: object) -> socket.socket:
+    def connect(self, address: tuple[str, int], *_: object) -> socket.socket:
         """Connect in the time that is left. Raises OSError."""
         left = self._end - time.monotonic()
         if left <= 0:
@@ -294,23 +295,27 @@ class _Deadline:
 class _Connections(urllib.request.AbstractHTTPHandler):
     """Makes the connections of a request within its deadline."""
 
-    def __init__(self, deadline: _Deadline, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, deadline: _Deadline, access: Access) -> None:
         super().__init__()
         self._deadline = deadline
-        self._tls = tls
+        self._access = access
 
     def http_open(self, request: urllib.request.Request) -> Any:
         return self.do_open(partial(self._made, http.client.HTTPConnection), request)
 
     def https_open(self, request: urllib.request.Request) -> Any:
-        secure = partial(http.client.HTTPSConnection, context=self._tls)
+        secure = partial(http.client.HTTPSConnection, context=self._access.tls)
         return self.do_open(partial(self._made, secure), request)
 
     http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
 
     def _made(self, kind: Callable[..., Any], host: str, **options: Any) -> Any:
         connection = kind(host, **options)
-        connection._create_connection = self._deadline.connect
+        place = connection.host, connection.port
+        connection._create_connection = partial(self._deadline.connect, place)
+        if host == urlsplit(self._access.target.http).netloc:
+            # Whose certificate it has to show; also where we go by its address.
+            connection.host = self._access.server_name or connection.host
         return connection
 
 

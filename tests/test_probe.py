@@ -217,6 +217,29 @@ def test_certificates() -> None:
             probe.health(access(url, tls=ssl.create_default_context()))
 
 
+@pytest.mark.parametrize("name", [None, "asr.example"])
+def test_the_server_may_have_a_certificate_for_another_name(name: str | None) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("asr.example").configure_cert(context)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    hosts: list[str] = []
+
+    def answer(request: Request) -> Response:
+        hosts.append(request.headers["Host"])
+        return plain(200)
+
+    with serving(answer=answer, tls=context) as url:
+        asked = access(url, tls=trusting, server_name=name)
+        if name is None:
+            with pytest.raises(Unreachable, match="--realtime-server-name"):
+                probe.health(asked)
+        else:
+            probe.health(asked)
+            assert hosts == [url.removeprefix("https://")]
+
+
 # Models
 
 
