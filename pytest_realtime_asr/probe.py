@@ -38,6 +38,7 @@ _LOADING = (502, 503)
 # What says that there is no such page: also by a server that knows WebSockets alone.
 _NO_ROUTE = (400, 404, 405, 426, 501)
 _LONGEST_VERSION = 200  # characters
+_LONGEST_MODEL = 4096  # characters; a path is a lawful name
 _LONGEST_LINE = 1 << 16  # bytes of a line of metrics
 _NAME = re.compile(rb"[a-z_:][\w:]*", re.IGNORECASE)
 # Each alternative begins in its own way, so that no text is read twice.
@@ -135,7 +136,12 @@ def first_model(access: Access) -> str:
         raise Unreachable(f"{where}: not a list of models ({error}); {name}") from error
     if not models:
         raise Unreachable(f"{where}: the server has no model; {name}")
-    return models[0].id
+    found = models[0].id
+    if len(found) > _LONGEST_MODEL:
+        raise Unreachable(
+            f"{where}: the name of its first model has {len(found)} characters; {name}"
+        )
+    return found
 
 
 def version(access: Access) -> str:
