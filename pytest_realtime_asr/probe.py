@@ -242,6 +242,10 @@ def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes
         raise Unreachable(f"{where}: {_reason(error.reason)}") from error
     except OSError as error:
         raise Unreachable(f"{where}: {_reason(error)}") from error
+    except http.client.BadStatusLine as error:  # its text is that of the server
+        raise Unreachable(
+            f"{where}: no HTTP server: its answer begins with no HTTP status line"
+        ) from error
     except (http.client.HTTPException, ValueError) as error:
         raise Unreachable(f"{where}: no HTTP server: {error!r}") from error
 

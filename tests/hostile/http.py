@@ -261,6 +261,13 @@ CASES = (
         lambda _: health(lambda request: drip(b"HTTP/1.1 200 "), limit=BRIEF),
     ),
     Case(
+        "status-line-of-another-protocol",
+        "the server sends 60 kB that are no HTTP",
+        ("/health: no HTTP server: its answer begins with no HTTP status line",),
+        10,
+        lambda _: health(lambda request: [60_000 * b"x" + b"\r\n"]),
+    ),
+    Case(
         "head-dripped",
         "the server sends a header byte by byte",
         ("/health: ", TOO_LATE),
