@@ -110,7 +110,10 @@ def _loss(evidence: Evidence, part: Part, what: str) -> Outcome:
         return Violated(f"{what}: {why(part)}", last, place)
     refusals = part.timeline.refusals
     if not refusals or _by_hand(part):  # what is sent by hand may be refused
-        return Undecided(f"{what}: it was we who closed")
+        ours = "it was we who closed"
+        if part.trace.end.how is Ending.CANCELLED:
+            ours = why(part)
+        return Undecided(f"{what}: {ours}")
     refusal = refusals[-1]
     return Violated(
         f"{what}: refused: {refusal}",
@@ -331,6 +334,8 @@ def refused(role: str, what: str, *codes: str) -> Trial:
         misuses = tuple(i for i, r in enumerate(part.trace.records) if r.raw)
         if not misuses:
             return Undecided(f"{what} was not sent: {why(part)}")
+        if part.trace.end.how is Ending.CANCELLED:
+            return Undecided(why(part))
         if wrong := _wrong(part, len(misuses)):
             return Violated(wrong, misuses, evidence.index(part))
         return _finals(evidence, part)
@@ -1116,7 +1121,9 @@ def closed_with(role: str, codes: Collection[int]) -> Trial:
             if _answers(part):
                 continue
             known = why(part)
-            if end.how in _ENDED_BY_US:
+            if end.how is Ending.CANCELLED:
+                return Undecided(known)
+            if end.how is Ending.CLOSED_BY_US:
                 known = "it was answered by nothing"
             return Violated(known, (), evidence.index(part))
         return Satisfied()

@@ -182,6 +182,13 @@ OPTIONS = (
         "TIME",
     ),
     Option(
+        "max-message",
+        "the largest event, and the largest body of an HTTP answer, that is read "
+        "(default 1MiB)",
+        "1MiB",
+        "SIZE",
+    ),
+    Option(
         "warmup",
         "sessions before the first test: auto, or a number (default auto)",
         "auto",

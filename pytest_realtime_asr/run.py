@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,9 +18,9 @@ import msgspec
 from filelock import FileLock
 
 from pytest_realtime_asr import dialects, probe, target
-from pytest_realtime_asr.audio import Audio
+from pytest_realtime_asr.audio import Audio, AudioError
 from pytest_realtime_asr.comparison import Conditions
-from pytest_realtime_asr.corpus import Corpus, Utterance
+from pytest_realtime_asr.corpus import Corpus, CorpusError, Utterance
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.discovery import Discovery, find, ways
 from pytest_realtime_asr.evidence import Part
@@ -40,6 +41,7 @@ from pytest_realtime_asr.transport import Access, Unreachable
 
 WARMUPS = 5  # sessions at most
 WARMUP_TIME = 300.0  # s in all
+LONG_WARMUP = 5.0  # s after which it is noted
 AGREEMENT = 0.25  # two finals that differ by less are warm
 SAME_MS = 20.0  # and so are two that differ by less than this
 _TROUBLE = (Ending.REFUSED, Ending.BROKEN, Ending.CLOSED_BY_PEER, Ending.DEADLINE)
@@ -262,10 +264,7 @@ class Run:
             options=options,
             pace=terms.pace,
             chunk=terms.chunk,
-            limits=Limits(
-                silence=self.settings.timeout,
-                beyond=max(60.0, 2 * self.settings.timeout),
-            ),
+            limits=self._limits(),
             redactor=self.redactor,
             rules=self.rules(dialect, host.version, host.model),
             version=host.version,
@@ -441,13 +440,18 @@ class Run:
         settings = self.settings
         where = target.parse(text, path=dialect.path, query=dialect.query(model))
         self.redactor = self.redactor.also(where.secrets)
-        headers = {**dialect.headers(settings.key), **settings.headers}
+        headers = dict(settings.headers)
+        own = {name.lower() for name in headers}
+        for name, value in dialect.headers(settings.key).items():
+            if name.lower() not in own:
+                headers[name] = value
         return Access(
             where,
             headers=headers,
             tls=settings.tls() if where.secure else None,
             server_name=settings.server_name,
             proxy=None if where.loopback else settings.proxy or True,
+            max_message=settings.max_message,
         )
 
     def _recover(self, host: Host) -> Host | Unreachable:
@@ -471,16 +475,17 @@ class Run:
         """
         settings = self.settings
         most = WARMUPS if settings.warmup is None else settings.warmup
-        deadline = time.monotonic() + WARMUP_TIME
+        if not most:
+            return host
+        try:
+            clip = self._shortest()
+        except (AudioError, CorpusError) as error:
+            return replace(host, note=f"no warm-up: {error}")
+        begun = time.monotonic()
         finals: list[float] = []
-        spoken = [utterance for utterance in self._warm() if utterance.text]
-        if most and not spoken:
-            return replace(
-                host, note="no warm-up: no utterance of the corpus has a text"
-            )
         for number in range(1, most + 1):
-            self.tell(f"warming the server up, session {number}")
-            left = deadline - time.monotonic()
+            self.tell(f"warming the server up, session {number} with {clip.id}")
+            left = WARMUP_TIME - (time.monotonic() - begun)
             if left <= 0:
                 break
             plan = Plan(
@@ -490,10 +495,9 @@ class Run:
                 options=settings.session_options,
                 pace=settings.pace,
                 chunk=settings.chunk,
-                limits=Limits(silence=left, beyond=left),
+                limits=self._limits(most=left),
                 redactor=self.redactor,
             )
-            clip = min(spoken, key=lambda utterance: utterance.duration)
             take = self.loop.run(hold(Live(self.loop, plan), clip))
             end = take.live.trace.end
             if end.how is Ending.REFUSED:
@@ -503,16 +507,38 @@ class Run:
             said = take.transcription
             # Where the server detects turns, there is no commit.
             for name in ("final_from_commit", "final_from_speech_end"):
-                if (took := said.metrics[name]) is not None:
+                if (final := said.metrics[name]) is not None:
                     break
-            if took is None or name in said.premature:
+            if final is None or name in said.premature:
                 early = said.premature.get(name)
                 why = take.reason if early is None else PREMATURE[early]
                 return replace(host, note=f"the warm-up failed: {why}")
-            finals.append(took)
+            finals.append(final)
             if settings.warmup is None and len(finals) > 1 and _agree(*finals[-2:]):
                 break
-        return replace(host, cold=finals[0] if finals else None)
+        took = time.monotonic() - begun
+        note = ""
+        if took > LONG_WARMUP:
+            note = (
+                f"the warm-up took {took:.0f} s: {len(finals)} sessions with {clip.id}"
+            )
+        return replace(host, cold=finals[0] if finals else None, note=note)
+
+    def _shortest(self) -> Utterance:
+        """The shortest utterance with a text. Raises AudioError and CorpusError."""
+        spoken = [utterance for utterance in self._warm() if utterance.text]
+        if not spoken:
+            raise CorpusError("no utterance of the corpus has a text")
+        found = min(spoken, key=lambda utterance: utterance.duration)
+        return replace(found, source=found.audio)
+
+    def _limits(self, *, most: float = math.inf) -> Limits:
+        """The time limits of a session, each of which is at most ``most`` s."""
+        timeout = self.settings.timeout
+        return Limits(
+            silence=min(timeout, most),
+            beyond=min(max(60.0, 2 * timeout), most),
+        )
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -620,6 +620,8 @@ class Live:
     def _closed(self, error: Closed) -> None:
         if self._deaf:
             how = Ending.CLOSED_BY_US
+        elif error.limit:
+            how = Ending.CANCELLED
         elif error.failed:
             how = Ending.BROKEN
         elif error.by_us:
@@ -628,7 +630,10 @@ class Live:
             how = Ending.BROKEN
         else:
             how = Ending.CLOSED_BY_PEER
-        self._recorder.end(how, code=error.code, reason=error.reason)
+        reason = error.reason
+        if error.limit:
+            reason = f"{reason}; {self._arrived()}"
+        self._recorder.end(how, code=error.code, reason=reason)
 
     def _lost(self) -> Lost:
         end = self._recorder.ended
@@ -649,7 +654,10 @@ class Live:
         return Lost(how, self.plan.redactor.clean(message))
 
     def _arrived(self) -> str:
-        """What had arrived, for whoever waited in vain."""
+        """What had arrived, for a message that says what was awaited in vain."""
+        received = 0 if self._wire is None else self._wire.received
+        if received and not self._heard:
+            return f"{received} bytes had arrived, but no whole event"
         return arrived(self._heard)
 
 

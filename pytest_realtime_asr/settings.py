@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shlex
 import ssl
 from collections.abc import Callable, Mapping
@@ -31,6 +32,19 @@ from pytest_realtime_asr.options import (
 from pytest_realtime_asr.redaction import Redactor
 from pytest_realtime_asr.rules import Harm, Level
 from pytest_realtime_asr.verdicts import Undecided
+
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
+_UNITS = {
+    **{"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9},
+    **{"KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
+}
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+# What the handshake and the HTTP client set themselves: a second one breaks them.
+_OURS = re.compile(
+    "sec-websocket-.*|host|connection|upgrade|content-length|transfer-encoding|te|"
+    "trailer|expect|keep-alive|proxy-connection",
+    re.IGNORECASE,
+)
 
 T = TypeVar("T")
 Lookup = Callable[[Option], object]
@@ -62,6 +76,7 @@ class Settings:
     wait: float
     recover: float
     timeout: float
+    max_message: int
     warmup: int | None
     key: str
     private: bool
@@ -197,7 +212,8 @@ def settings(
         session_options=read("session-options", _object),
         wait=read("wait", _seconds),
         recover=read("recover", _seconds),
-        timeout=read("timeout", _seconds),
+        timeout=read("timeout", _timeout),
+        max_message=read("max-message", size),
         # The scripted recogniser has nothing that could warm up.
         warmup=read(
             "warmup",
@@ -285,6 +301,17 @@ def pace(value: object) -> float:
     raise ValueError(f"a pace of {value!r}; 1.0 is real time, 0 is unpaced")
 
 
+def size(text: str) -> int:
+    """The bytes of a message, such as ``4MiB``. Raises ValueError."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is not a size; it should look like 4MiB or 500kB")
+    count = round(float(found[1]) * _UNITS[found[2] or "B"])
+    if not 2**10 <= count <= 2**30:
+        raise ValueError(f"a size of {text}; it should be between 1KiB and 1GiB")
+    return count
+
+
 def level(value: object) -> Level | None:
     """The weakest level that fails a test, or none. Raises ValueError."""
     if value == "off":
@@ -360,6 +387,13 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _timeout(text: str) -> float:
+    seconds = _seconds(text)
+    if seconds < 0.01:
+        raise ValueError(f"a timeout of {text}; it should be at least 10ms")
+    return seconds
+
+
 def _number(text: str) -> float | str:
     """The number that a text is, or the text."""
     try:
@@ -391,6 +425,15 @@ def _header(text: str, environment: Mapping[str, str]) -> tuple[str, str]:
     # Neither text is shown: whoever errs here may have written the secret itself.
     if not (name and variable):
         raise ValueError("a header should look like X-Token=MY_VARIABLE")
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(
+            "the name of a header holds a character that cannot be sent; it should "
+            "look like X-Token=MY_VARIABLE"
+        )
+    if _OURS.fullmatch(name):
+        raise ValueError(
+            f"the header {name} is set by the connection itself; leave it out"
+        )
     if variable not in environment:
         raise ValueError(
             f"the header {name} names an environment variable that is not set; "

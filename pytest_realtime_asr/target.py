@@ -72,13 +72,26 @@ def parse(text: str, *, path: str, query: str = "") -> Target:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise _wrong(text, str(error)) from error
+        why = str(error)
+        if "://" not in text and text.count(":") > 1 and "[" not in text:
+            why = "an IPv6 address stands in brackets, [::1]:8000"
+        raise _wrong(text, why) from error
     if parts.scheme not in _SCHEMES:
         raise _wrong(text, f"unknown scheme {parts.scheme}://")
     if not parts.hostname:
         raise _wrong(text, "it names no host")
     if "://" not in text and port is None:
         raise _wrong(text, "it names no port")
+    if port == 0:
+        raise _wrong(text, "there is no port 0")
+    if not all("!" <= sign <= "~" for sign in url):
+        raise _wrong(
+            text,
+            "it holds a character that no URL can have; write it as %XX, and in a "
+            "host name by its xn-- form",
+        )
+    if not all(0 < len(label) < 64 for label in _labels(parts.hostname)):
+        raise _wrong(text, "no host has such a name")
     if "@" in parts.netloc:
         raise _wrong(text, "it carries a user or a password")
     scheme = _SCHEMES[parts.scheme]
@@ -95,6 +108,11 @@ def parse(text: str, *, path: str, query: str = "") -> Target:
         websocket=f"{scheme}://{parts.netloc}{route}{asked and '?'}{asked}",
         http=f"{_http(parts)}://{parts.netloc}{prefix}",
     )
+
+
+def _labels(host: str) -> list[str]:
+    """The labels of a host name; a dot at its end is lawful."""
+    return host.removesuffix(".").split(".")
 
 
 def _http(parts: SplitResult) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import socket
 import ssl
 import struct
@@ -27,11 +28,17 @@ from websockets.protocol import State
 from pytest_realtime_asr.redaction import printable
 from pytest_realtime_asr.target import Target
 
-MAX_FRAME = 2**20  # bytes; the most text that a whole session may bring
+MAX_MESSAGE = 2**20  # bytes of an event, or of the body of an HTTP answer
 CLOSE_TIMEOUT = 2.0  # s; a peer that does not answer a close is cut off
 _NARROW = 4096  # bytes that the kernel takes in for a connection that is not read
 _QUIET = logging.getLogger(f"{__name__}.quiet")
 _QUIET.disabled = True  # at the level DEBUG, the library logs the headers with the key
+_HEAD_END = b"\r\n\r\n"
+_STATUS = len("HTTP/1.1 101 ")
+_LONGEST_HEAD = 2**16  # bytes of the head of a refusal
+_REFUSAL = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)[ \r]")
+_RETRY_AFTER = re.compile(rb"(?im)^(Retry-After:[ \t]*\d{1,9})[ \t]*\r?$")
+_TOO_BIG = 1009  # the close code for a message that is over the limit
 _HUNG_UP = (
     "closed during the handshake; does it speak TLS there (wss, https) or not (ws, "
     "http), and does it ask for a client certificate (--realtime-client-cert)?"
@@ -62,17 +69,25 @@ class Closed(Exception):
 
     ``code`` is ``None`` where the peer vanished without a close frame, or did not
     answer ours. ``failed`` is ours of a connection on which the peer sent what cannot
-    be; the code is then our own.
+    be; the code is then our own. ``limit`` is ours of one on which a message was over
+    our own limit, so that the peer is not at fault.
     """
 
     def __init__(
-        self, code: int | None, reason: str, *, by_us: bool, failed: bool = False
+        self,
+        code: int | None,
+        reason: str,
+        *,
+        by_us: bool,
+        failed: bool = False,
+        limit: bool = False,
     ) -> None:
         super().__init__(code, reason)
         self.code = code
         self.reason = reason
         self.by_us = by_us
         self.failed = failed
+        self.limit = limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +95,8 @@ class Access:
     """How a target is reached: what to send, whom to trust, which way to go.
 
     ``headers`` hold the key, so they are never printed. ``proxy`` is a URL, ``None``
-    for a direct way, or ``True`` for what the environment says.
+    for a direct way, or ``True`` for what the environment says. ``max_message`` is our
+    limit in bytes for an event and for the body of an HTTP answer.
     """
 
     target: Target
@@ -88,14 +104,79 @@ class Access:
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
     proxy: str | Literal[True] | None = None
+    max_message: int = MAX_MESSAGE
+
+
+class _Connection(ClientConnection):
+    """A connection whose end is not left to the peer.
+
+    The library reads the whole body of a refusal. After a close frame or an error of
+    the protocol, it waits for as long as the peer leaves the TCP connection open.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.received = 0  # bytes after the handshake
+        self._head: bytearray | None = bytearray()  # until it is known what it is
+        self._cut: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._head is not None:
+            self._head += data
+            opening = _opening(bytes(self._head))
+            if opening is None:
+                return
+            self._head, data = None, opening
+        opened = self.response is not None
+        super().data_received(data)
+        if opened:
+            self.received += len(data)
+        elif self.response is not None:
+            self.received = len(data.partition(_HEAD_END)[2])
+        if self.protocol.handshake_exc or self.protocol.parser_exc:
+            self.transport.close()  # once our close frame is sent
+        if self._cut is None and self.protocol.close_expected():
+            self._cut = self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)
+
+    def eof_received(self) -> None:
+        if self._head:
+            super().data_received(_opening(bytes(self._head), whole=True) or b"")
+        super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._cut is not None:
+            self._cut.cancel()
+        super().connection_lost(exc)
+
+
+def _opening(head: bytes, *, whole: bool = False) -> bytes | None:
+    """What the library gets of an answer that begins so; ``None`` until that is known.
+
+    Of a refusal it gets the status and when to ask again, and nothing to wait for.
+    """
+    refusal = _REFUSAL.match(head)
+    if refusal is None:
+        known = whole or len(head) >= _STATUS or b"\n" in head
+        return head if known else None
+    fields, end, _ = head.partition(_HEAD_END)
+    if not (whole or end or len(head) >= _LONGEST_HEAD):
+        return None
+    lines = [b"HTTP/1.1 %s " % refusal[1], *_RETRY_AFTER.findall(fields)]
+    return b"\r\n".join([*lines, b"Content-Length: 0", b"", b""])
 
 
 class Wire:
     """One open connection."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: _Connection, *, max_message: int) -> None:
         self._connection = connection
+        self._max_message = max_message
         self._deaf = False
+
+    @property
+    def received(self) -> int:
+        """How many bytes have come since the handshake."""
+        return self._connection.received
 
     async def send(self, frame: str | bytes) -> None:
         """Send a text frame (``bytes`` are its UTF-8) until the socket has taken it.
@@ -174,13 +255,16 @@ class Wire:
         try:
             yield
         except ConnectionClosed as error:
-            raise _closed(error) from error
+            raise self._closed(error) from error
         except AttributeError:
             # A connection that was lost with data still unsent has no loop any more,
             # and the library aborts it all the same (seen with Python 3.11).
             if self._stands:
                 raise
-            raise _closed(self._connection.protocol.close_exc) from None
+            raise self._closed(self._connection.protocol.close_exc) from None
+
+    def _closed(self, error: ConnectionClosed) -> Closed:
+        return _closed(error, self._max_message)
 
     @property
     def _stands(self) -> bool:
@@ -206,8 +290,8 @@ async def connect(access: Access, *, timeout: float) -> Wire:
     What `websockets` presets is set on purpose: no compression (it costs more than
     everything else together and bends the stamps), no keepalive of our own (a server
     that is too busy to answer a ping shows as latency, and our deadlines end it), no
-    buffer on the way out (``sent`` is when the socket took the frame), and a frame no
-    larger than the text that a whole session may bring.
+    buffer on the way out (``sent`` is when the socket took the frame), and no message
+    over the limit of the access.
     """
     where = access.target.shown
     kwargs: dict[str, Any] = {}
@@ -224,8 +308,9 @@ async def connect(access: Access, *, timeout: float) -> Wire:
             open_timeout=timeout,
             close_timeout=CLOSE_TIMEOUT,
             ping_interval=None,
-            max_size=MAX_FRAME,
+            max_size=access.max_message,
             max_queue=256,
+            create_connection=_Connection,
             write_limit=1,  # at 0, asyncio's TLS waits for a buffer that is empty
             logger=_QUIET,
             **kwargs,
@@ -248,12 +333,13 @@ async def connect(access: Access, *, timeout: float) -> Wire:
     except (InvalidURI, InvalidHandshake) as error:
         if isinstance(error.__cause__, EOFError):
             raise Unreachable(f"{where}: {_HUNG_UP}") from error
-        raise Unreachable(f"{where}: not a WebSocket server: {error}") from error
+        raise Unreachable(f"{where}: not a WebSocket server: {_why(error)}") from error
     except (EOFError, ConnectionResetError) as error:
         raise Unreachable(f"{where}: {_HUNG_UP}") from error
     except OSError as error:
         raise Unreachable(f"{where}: {unreachable(error)}") from error
-    return Wire(connection)
+    assert isinstance(connection, _Connection)
+    return Wire(connection, max_message=access.max_message)
 
 
 def explain(status: int) -> str:
@@ -291,18 +377,42 @@ def untrusted(error: ssl.SSLCertVerificationError) -> str:
     )
 
 
+def _why(error: Exception) -> str:
+    """What was wrong with a handshake, without the text of the server in it."""
+    cause = re.split(": |; got", str(error.__cause__ or ""))[0]
+    return f"{error} ({cause})" if cause else str(error)
+
+
+def over_limit(size: int) -> str:
+    """What is wrong with a message of more than ``size`` bytes, and what to do."""
+    unit, name = next(
+        (unit, name)
+        for unit, name in ((2**20, "MiB"), (2**10, "KiB"), (1, "bytes"))
+        if size % unit == 0
+    )
+    return (
+        f"larger than our own limit of {size // unit} {name}; raise it with "
+        "--realtime-max-message=SIZE"
+    )
+
+
 def unreachable(error: OSError) -> str:
     """Why no connection could be made."""
+    if isinstance(error, socket.gaierror):
+        return f"cannot find the host: {error.strerror}; is its name right?"
     reason = error.strerror or str(error)
-    if error.errno and not isinstance(error, socket.gaierror | ssl.SSLError):
+    if error.errno and not isinstance(error, ssl.SSLError):
         reason = os.strerror(error.errno)  # asyncio says less: "Connect call failed"
     return f"cannot connect: {reason}; is the server running there?"
 
 
-def _closed(error: ConnectionClosed) -> Closed:
+def _closed(error: ConnectionClosed, max_message: int) -> Closed:
     told, sent = error.rcvd, error.sent
     if told is not None and error.rcvd_then_sent is not False:
         return Closed(told.code, told.reason, by_us=False)
+    if sent is not None and sent.code == _TOO_BIG:
+        reason = f"an event of the server is {over_limit(max_message)}"
+        return Closed(sent.code, reason, by_us=True, limit=True)
     if sent is not None and sent.code != 1000:  # whatever the peer said to that
         return Closed(sent.code, sent.reason, by_us=True, failed=True)
     if told is not None:

@@ -345,6 +345,7 @@ MUTE = part(
             "broke off: frame",
         ),
         (played(how=Ending.LIMIT, reason="flooded"), Kind.LEFT, "flooded"),
+        (played(how=Ending.CANCELLED, reason="our own limit"), None, ""),
         (played(how=Ending.DEADLINE, reason="no frame"), Kind.SILENT, "no frame"),
         (
             played(opened=None, how=Ending.REFUSED, code=500, reason="HTTP 500"),

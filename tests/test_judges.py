@@ -136,7 +136,10 @@ def begun(*frames: Frame, **changes: object) -> Part:
         ),
         (held(begun(how=Ending.LIMIT)), Bad("no final of turn-right came: limit")),
         (held(begun()), Open("no final of turn-right came: it was we who closed")),
-        (held(begun(how=Ending.CANCELLED)), Open("no final of turn-right came: it")),
+        (
+            held(begun(how=Ending.CANCELLED, code=1009, reason="our own limit")),
+            Open("no final of turn-right came: our own limit"),
+        ),
         (
             held(begun(error("no_model", "why"))),
             Bad("no final of turn-right came: refused: why (no_model)"),
@@ -301,6 +304,10 @@ TWICE = (Hand(UNKNOWN), Hand(UNKNOWN))
         (
             part("it", CREATED, Hand(UNKNOWN), how=PEER, code=1011),
             Bad("it was answered by no error: the server closed with code 1011"),
+        ),
+        (
+            part("it", Hand(UNKNOWN), how=Ending.CANCELLED, reason="our own limit"),
+            Open("our own limit"),
         ),
         # It is to be outlived, too.
         (
@@ -1059,6 +1066,7 @@ WRITTEN = (CREATED, UPDATE, Hand(b"\0"))
             Bad("the server closed with code 1011"),
         ),
         (part("it", *WRITTEN, how=BROKEN), Bad("the connection broke off")),
+        (part("it", *WRITTEN, how=Ending.CANCELLED, reason="our own"), Open("our own")),
         (part("it", *WRITTEN, how=Ending.DEADLINE, reason=WAITED), Bad("waited 30")),
         (unopened("it"), Open("no session could be opened")),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import socket
 import ssl
 import threading
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 import trustme
+from hypothesis import given, settings, strategies
 from servers import closed, plain, serving
 from websockets.http11 import Request, Response
 
@@ -146,7 +148,7 @@ def test_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "ANSWER", 0.2)
     with (
         socket.create_server(("127.0.0.1", 0)) as mute,
-        pytest.raises(Unreachable, match=r"/health: no answer within 0.2 s"),
+        pytest.raises(Unreachable, match=r"/health: no complete answer within 0\.2 s"),
     ):
         probe.health(access(f"http://127.0.0.1:{mute.getsockname()[1]}"))
 
@@ -213,6 +215,29 @@ def test_certificates() -> None:
         probe.health(access(url, tls=trusting))
         with pytest.raises(Unreachable, match="--realtime-ca=FILE"):
             probe.health(access(url, tls=ssl.create_default_context()))
+
+
+@pytest.mark.parametrize("name", [None, "asr.example"])
+def test_the_server_may_have_a_certificate_for_another_name(name: str | None) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("asr.example").configure_cert(context)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    hosts: list[str] = []
+
+    def answer(request: Request) -> Response:
+        hosts.append(request.headers["Host"])
+        return plain(200)
+
+    with serving(answer=answer, tls=context) as url:
+        asked = access(url, tls=trusting, server_name=name)
+        if name is None:
+            with pytest.raises(Unreachable, match="--realtime-server-name"):
+                probe.health(asked)
+        else:
+            probe.health(asked)
+            assert hosts == [url.removeprefix("https://")]
 
 
 # Models
@@ -375,6 +400,57 @@ def test_no_number_is_read_that_was_cut() -> None:
     assert found == {"one": 1234567.0 * whole}
 
 
+# What the page was read by before, which takes the square of the length of a number.
+OF_OLD = re.compile(
+    r"([a-z_:][\w:]*)(?:\s*\{.*\})?\s+"
+    r"([-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf|nan))(?:\s+-?\d+)?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+@given(
+    strategies.text('a1.e+-{}"= \t_:#', max_size=12)
+    | strategies.from_regex(OF_OLD, fullmatch=True, alphabet='a1.e+-{}=" in_f')
+)
+@settings(max_examples=100, deadline=None)
+def test_lines_of_metrics_are_read_as_before(line: str) -> None:
+    match = OF_OLD.fullmatch(line.strip())
+    found = probe.sums(line.encode())
+    if match is None:
+        assert found == {}
+    else:
+        assert repr(found) == repr({match[1]: 0.0 + float(match[2])})
+
+
+@pytest.mark.parametrize(
+    ("page", "size"),
+    [
+        (lambda size: 64 * (b"a " + size // 64 * b"1" + b"x\n"), 2**20),
+        (lambda size: 64 * (b"a{" + size // 128 * b"} " + b"x\n"), 2**20),
+        (lambda size: 64 * (b"a" + size // 64 * b" " + b"1x\n"), 2**20),
+        (lambda size: b"a" + size * b" " + b"1x", 2**20),
+        (lambda size: size // 12 * b'b{c="d"} 22\n', 2**16),
+    ],
+    ids=["digits", "braces", "blanks", "line", "samples"],
+)
+def test_the_cost_of_metrics_is_linear(page: Callable[[int], bytes], size: int) -> None:
+    def cost(size: int) -> float:
+        found = page(size)
+        begun = time.process_time()
+        probe.sums(found)
+        return time.process_time() - begun
+
+    small = min(cost(size) for _ in range(3))
+    large = min(cost(4 * size - 2**10) for _ in range(3))
+    assert large < 6 * small + 0.01  # s, as the clock has its steps
+
+
+def test_a_line_that_is_too_long_is_left_out() -> None:
+    name = b"a" * (2**16 - 2)
+    assert probe.sums(name + b" 1\ntwo 2") == {name.decode(): 1.0, "two": 2.0}
+    assert probe.sums(name + b"a 1\ntwo 2") == {"two": 2.0}
+
+
 def test_metrics_of_a_server_that_is_down() -> None:
     with closed() as port, pytest.raises(Unreachable, match="cannot connect"):
         probe.metrics(access(f"http://127.0.0.1:{port}"))
@@ -406,6 +482,75 @@ def test_of_a_body_the_begin_is_read() -> None:
         with serving(answer=saying(status, long)) as url:
             found = probe.get(access(url), "/long", errors=True)
         assert found == (status, long[: 2**20])
+
+
+@pytest.mark.parametrize("most", [2**10, 2**21])
+def test_of_a_body_no_more_is_read_than_the_limit_says(most: int) -> None:
+    with serving(answer=saying(200, b"x" * (2**21 + 7))) as url:
+        found = probe.get(access(url, max_message=most), "/long")
+    assert found == (200, b"x" * most)
+
+
+@pytest.mark.parametrize(
+    ("most", "said"), [(2**10, "our own limit of 1 KiB; raise it with "), (2**12, "")]
+)
+def test_a_list_of_models_over_the_limit(most: int, said: str) -> None:
+    body = b'{"data":[{"id":"one"}],"more":"%s"}' % (b"x" * 2000)
+    with serving(answer=saying(200, body)) as url:
+        asked = access(url, max_message=most)
+        if said:
+            with pytest.raises(Unreachable, match=said):
+                probe.first_model(asked)
+        else:
+            assert probe.first_model(asked) == "one"
+
+
+def test_nothing_is_left_of_a_request_that_was_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither its thread nor its connection, also where TLS has taken the socket."""
+    monkeypatch.setattr(probe, "ANSWER", 0.2)
+    gone: list[bytes] = []
+
+    parts = iter([b"\x16\x03\x03\x40\x00"])  # a long record of the handshake
+
+    def drip() -> None:
+        taken, _ = listening.accept()
+        with taken:
+            taken.settimeout(0.02)
+            while not gone:
+                try:
+                    if not taken.recv(4096):
+                        gone.append(b"")
+                except TimeoutError:
+                    taken.sendall(next(parts, b"\0"))
+                except OSError:
+                    gone.append(b"")
+
+    before = set(threading.enumerate())
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        where = access(f"https://127.0.0.1:{listening.getsockname()[1]}")
+        with pytest.raises(Unreachable, match="no complete answer within"):
+            probe.health(where)
+        dripping.join(10)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert gone
+
+
+def test_a_redirect_is_followed_no_more_than_ten_times() -> None:
+    asked: list[str] = []
+
+    def on(request: Request) -> Response:
+        asked.append(request.path)
+        return plain(302, Location=f"/{len(asked)}")
+
+    with serving(answer=on) as url:
+        assert probe.get(access(url), "/0", errors=True) == (302, b"")
+    assert asked == [f"/{number}" for number in range(11)]
 
 
 @contextmanager
@@ -443,7 +588,7 @@ def test_a_body_without_end_is_given_up(
     begun = time.monotonic()
     with (
         talking(head, b": beat\n\n", pause=0.05, again=True) as url,
-        pytest.raises(Unreachable, match=r"/events: no answer within 0\.3 s"),
+        pytest.raises(Unreachable, match=r"/events: no complete answer within 0\.3 s"),
     ):
         probe.get(access(url), "/events", errors=True)
     assert 0.3 <= time.monotonic() - begun < 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from pytest_realtime_asr import corpus, probe
+from pytest_realtime_asr import run as run_module
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.dialects.vllm.events import Error
@@ -37,6 +39,7 @@ from pytest_realtime_asr.transport import Unreachable
 
 ENGLISH = corpus.load("bundled:english")
 WARM = Corpus("warm", (CLIP,))
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 MODELS = b'{"data":[{"id":"fake"}]}'
 
 
@@ -399,6 +402,57 @@ def test_no_warm_up_without_words(start: Start) -> None:
         None,
         "no warm-up: no utterance of the corpus has a text",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("cut-short.flac", "no warm-up: .*cut-short.flac: "), ("tone.flac", "^$")],
+)
+def test_a_warm_up_with_broken_audio_is_noted(name: str, said: str) -> None:
+    clip = replace(CLIP, source=FIXTURES / "audio" / name, words=())
+    with serving(Talk(0.0), answer=Site()) as url:
+        run = Run(options(warmup="1"), lambda: Corpus("own", (clip,)), shared=None)
+        note = run.host(url, VLLM, "").note
+        run.stop()
+    assert re.search(said, note)
+    assert len(note.splitlines()) < 2
+
+
+def test_a_warm_up_keeps_the_timeout(start: Start) -> None:
+    """The answer that it does not wait for comes five times as late."""
+    sessions, cold, note = warmed(start, Talk(1.5), warmup="auto", timeout="300ms")
+    assert (sessions, cold) == (1, None)
+    assert re.search(r"the warm-up failed: waited 0\.\d s for the final of utt", note)
+    assert "turn-right" in note
+
+
+@pytest.mark.parametrize(("long", "noted"), [(0.0, True), (60.0, False)])
+def test_a_long_warm_up_says_what_it_waited_for(
+    start: Start, monkeypatch: pytest.MonkeyPatch, long: float, noted: bool
+) -> None:
+    monkeypatch.setattr(run_module, "LONG_WARMUP", long)
+    _, cold, note = warmed(start, Talk(0.0), warmup="2")
+    assert cold is not None
+    assert (
+        bool(re.fullmatch(r"the warm-up took \d s: 2 sessions with turn-right", note))
+        is noted
+    )
+    said = r"the warm-up took \d s: 2 sessions with turn-right" if noted else ""
+    assert re.fullmatch(said, note)
+
+
+def test_an_own_header_takes_the_place_of_the_dialects(start: Start) -> None:
+    seen: list[list[str]] = []
+
+    def answer(request: Request) -> Response:
+        seen.append(request.headers.get_all("Authorization"))
+        return plain(200)
+
+    given = {"REALTIME_API_KEY": "of-the-dialect", "TOKEN": "of-the-user"}
+    with serving(answer=answer) as url:
+        run = start(options(given, header=["authorization=TOKEN"], model="m"))
+        run.host(url, VLLM, "m")
+    assert seen == [["of-the-user"]] * 2
 
 
 # Losing a server

@@ -698,17 +698,41 @@ def sends(*frames: str | bytes, text: bool | None = None) -> Talk:
     return talk
 
 
-@pytest.mark.parametrize(
-    ("frame", "code"), [(b"\xff\xfe", 1007), (b"x" * (2**20 + 1), 1009)]
-)
-def test_frame_that_cannot_be(loop: Loop, frame: bytes, code: int) -> None:
-    with serving(sends(frame, text=True)) as url:
+def test_frame_that_cannot_be(loop: Loop) -> None:
+    with serving(sends(b"\xff\xfe", text=True)) as url:
         error, live = lost(loop, plan(url))
     assert error.how == "broke"
     end = live.trace.end
-    assert (end.how, end.code) == (Ending.BROKEN, code)
-    assert f"code {code}" in str(error)
+    assert (end.how, end.code) == (Ending.BROKEN, 1007)
+    assert "code 1007" in str(error)
     assert "had arrived: 1 session.created" in str(error)
+
+
+def test_an_event_over_our_limit_is_no_fault_of_the_server(loop: Loop) -> None:
+    with serving(sends(b"x" * (2**20 + 1), text=True)) as url:
+        error, live = lost(loop, plan(url))
+    end = live.trace.end
+    assert (error.how, end.how, end.code) == ("cancelled", Ending.CANCELLED, 1009)
+    assert str(error) == end.reason
+    assert end.reason == (
+        "an event of the server is larger than our own limit of 1 MiB; raise it with "
+        "--realtime-max-message=SIZE; had arrived: 1 session.created"
+    )
+    assert {v.requirement.id for v in broken(live.trace)} == {"created-now"}
+
+
+def test_bytes_that_make_no_event_have_arrived_all_the_same(loop: Loop) -> None:
+    begun = b"\x01\x7e" + (60_000).to_bytes(2)  # a fragment that does not end
+
+    def then(taken: socket.socket) -> None:
+        taken.sendall(begun + b"x" * 60_000)
+        while taken.recv(4096):
+            pass
+
+    with bare(then) as url:
+        error, live = lost(loop, plan(url, limits=HASTY))
+    assert live.trace.end.how is Ending.DEADLINE
+    assert str(error).endswith("; 60004 bytes had arrived, but no whole event")
 
 
 def test_frame_that_cannot_be_is_no_close_of_ours(loop: Loop) -> None:

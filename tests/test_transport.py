@@ -22,7 +22,7 @@ from websockets.http11 import Request, Response
 
 from pytest_realtime_asr import target, transport
 from pytest_realtime_asr.transport import (
-    MAX_FRAME,
+    MAX_MESSAGE,
     Access,
     Closed,
     Unreachable,
@@ -84,7 +84,6 @@ def test_no_such_host_says_so() -> None:
     ("error", "reason"),
     [
         (OSError(errno.ECONNREFUSED, "Connect call failed ('::1', 1)"), "refused"),
-        (socket.gaierror(socket.EAI_NONAME, "Name not known"), "Name not known"),
         (OSError("Multiple exceptions: one, two"), "Multiple exceptions: one, two"),
         (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong"), "WRONG_VERSION"),
     ],
@@ -92,6 +91,11 @@ def test_no_such_host_says_so() -> None:
 def test_reason_of_an_error(error: OSError, reason: str) -> None:
     assert reason in unreachable(error)
     assert unreachable(error).endswith("is the server running there?")
+
+
+def test_a_name_that_is_not_found_is_no_server_that_is_down() -> None:
+    said = unreachable(socket.gaierror(socket.EAI_NONAME, "Name not known"))
+    assert said == "cannot find the host: Name not known; is its name right?"
 
 
 @pytest.mark.parametrize(
@@ -144,6 +148,45 @@ def test_when_to_ask_again(told: list[str], seconds: float | None) -> None:
     with serving(answer=answer) as url:
         found = refusal(access(url))
     assert (found.status, found.retry_after) == (429, seconds)
+
+
+@pytest.mark.parametrize(
+    ("head", "passed"),
+    [
+        (b"", None),
+        (b"HTTP/1.1 40", None),
+        (b"HTTP/1.1 101", None),
+        (b"HTTP/1.1 101 ", b"HTTP/1.1 101 "),
+        (b"HTTP/1.1 100 C", b"HTTP/1.1 100 C"),
+        (b"+OK\r\n", b"+OK\r\n"),
+        (b"HTTP/1.1 429 No\r\nRetry-After: 7\r\n", None),
+        (
+            b"HTTP/1.0 429 No\r\nx: y\r\nretry-after:7 \r\nRetry-After: x\r\n\r\nRetr",
+            b"HTTP/1.1 429 \r\nretry-after:7\r\nContent-Length: 0\r\n\r\n",
+        ),
+        (
+            b"HTTP/1.1 401 No\r\n" + b"x: y\r\n" * 2**14,
+            b"HTTP/1.1 401 \r\nContent-Length: 0\r\n\r\n",
+        ),
+    ],
+    ids=range(9),
+)
+def test_of_a_refusal_the_library_gets_no_more_than_it_needs(
+    head: bytes, passed: bytes | None
+) -> None:
+    assert transport._opening(head) == passed
+
+
+def test_a_refusal_is_understood_in_whatever_pieces_it_comes() -> None:
+    def then(taken: socket.socket) -> None:
+        taken.recv(4096)
+        for byte in b"HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Length: 9\r\n\r\n":
+            taken.sendall(bytes([byte]))
+        while taken.recv(4096):
+            pass
+
+    found = deaf(then)(5)
+    assert (found.status, found.retry_after) == (503, 7.0)
 
 
 def test_who_gives_no_answer_asks_for_no_time() -> None:
@@ -420,28 +463,64 @@ def test_peer_vanishes() -> None:
 
 
 def test_too_large_a_frame() -> None:
-    end = ending(lambda connection: connection.send("x" * (MAX_FRAME + 1)))
-    assert (end.code, end.by_us) == (1009, True)
+    end = ending(lambda connection: connection.send("x" * (MAX_MESSAGE + 1)))
+    assert (end.code, end.by_us, end.failed, end.limit) == (1009, True, False, True)
+    assert end.reason == (
+        "an event of the server is larger than our own limit of 1 MiB; raise it with "
+        "--realtime-max-message=SIZE"
+    )
 
 
-def test_largest_frame() -> None:
+@pytest.mark.parametrize("size", [2**10, MAX_MESSAGE, 2**21])
+def test_largest_frame(size: int) -> None:
     async def talk() -> int:
-        wire = await connect(access(url), timeout=5)
+        wire = await connect(access(url, max_message=size), timeout=5)
         frame = await wire.receive()
         await wire.close()
         return len(frame)
 
     async def large(connection: ServerConnection) -> None:
-        await connection.send("x" * MAX_FRAME)
+        await connection.send("x" * size)
         await quiet(connection)
 
     with serving(large) as url:
-        assert asyncio.run(talk()) == MAX_FRAME
+        assert asyncio.run(talk()) == size
 
 
 def test_text_that_is_no_utf8() -> None:
     end = ending(lambda connection: connection.send(b"\xff\xfe", text=True))
     assert (end.code, end.by_us) == (1007, True)
+
+
+@pytest.mark.parametrize(
+    ("sent", "end"),
+    [
+        (b"\x83\x00", (1002, True, True)),
+        (b"\x88\x02\x03\xf3", (1011, False, False)),
+    ],
+)
+def test_a_peer_that_stays_keeps_no_connection_open(
+    sent: bytes, end: tuple[int, bool, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an error and after a close frame, which the library waits for."""
+    monkeypatch.setattr(transport, "CLOSE_TIMEOUT", 0.1)
+    over = threading.Event()
+
+    def then(taken: socket.socket) -> None:
+        taken.sendall(sent)
+        assert over.wait(20)
+
+    async def talk() -> Closed:
+        async with wired(url) as wire:
+            with pytest.raises(Closed) as caught:
+                await wire.receive()
+            assert wire.received == len(sent)
+            over.set()
+            return caught.value
+
+    with bare(then) as url:
+        found = asyncio.run(talk())
+    assert (found.code, found.by_us, found.failed) == end
 
 
 def test_we_close() -> None:
@@ -511,7 +590,7 @@ def test_a_close_of_ours_is_ours_whatever_is_answered(
     [
         (b"\x81\x02\xff\xfe", 1007),
         (b"\x83\x00", 1002),
-        (b"\x81\x7f" + (2**40).to_bytes(8), 1009),
+        (b"\x88\x01\x00", 1002),
     ],
 )
 def test_what_cannot_be_fails_the_connection_whatever_is_answered(
@@ -785,7 +864,7 @@ def test_who_is_deaf_lets_frames_pile_up_at_the_peer(
             sent.append(number)
             try:
                 async with asyncio.timeout(0.5):
-                    await connection.send("x" * MAX_FRAME)
+                    await connection.send("x" * MAX_MESSAGE)
             except TimeoutError:
                 break
         stuck.set()

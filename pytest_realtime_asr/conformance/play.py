@@ -303,7 +303,7 @@ def _left(part: Part, taken: Script) -> Wrong | None:
     What foreign frames lead to in their own session is judged by other requirements.
     """
     end, why = part.trace.end, judges.why(part)
-    if end.how is Ending.CLOSED_BY_US:
+    if end.how in (Ending.CLOSED_BY_US, Ending.CANCELLED):
         return None
     if part.trace.opened is None:
         return Wrong(Kind.NEXT, f"no session could be opened: {why}")
