@@ -179,7 +179,8 @@ class Live:
         try:
             self._wire = await connect(self.plan.access, timeout=limits.connect)
         except Unreachable as error:
-            self._recorder.end(Ending.REFUSED, code=error.status, reason=str(error))
+            how = Ending.CANCELLED if error.ours else Ending.REFUSED
+            self._recorder.end(how, code=error.status, reason=str(error))
             self._until = time.monotonic_ns()
             raise self._lost() from error
         self._recorder.open()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import re
@@ -23,12 +24,14 @@ from websockets.exceptions import (
     InvalidStatus,
     InvalidURI,
 )
+from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from pytest_realtime_asr.redaction import printable
 from pytest_realtime_asr.target import Target
 
 MAX_MESSAGE = 2**20  # bytes of an event, or of the body of an HTTP answer
+MAX_PINGS = 10_000  # of the peer in a session; each of them has to be answered
 CLOSE_TIMEOUT = 2.0  # s; a peer that does not answer a close is cut off
 _NARROW = 4096  # bytes that the kernel takes in for a connection that is not read
 _QUIET = logging.getLogger(f"{__name__}.quiet")
@@ -39,6 +42,10 @@ _LONGEST_HEAD = 2**16  # bytes of the head of a refusal
 _REFUSAL = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)[ \r]")
 _RETRY_AFTER = re.compile(rb"(?im)^(Retry-After:[ \t]*\d{1,9})[ \t]*\r?$")
 _TOO_BIG = 1009  # the close code for a message that is over the limit
+_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL)
+_OUT_OF_TIME = (9, 10)  # OpenSSL: the certificate is not yet, or no longer, valid
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
+_NO_CERTIFICATE = ("SSLV3_ALERT_HANDSHAKE_FAILURE", "TLSV1_ALERT_UNKNOWN_CA")
 _HUNG_UP = (
     "closed during the handshake; does it speak TLS there (wss, https) or not (ws, "
     "http), and does it ask for a client certificate (--realtime-client-cert)?"
@@ -49,7 +56,8 @@ class Unreachable(Exception):
     """No connection could be made; the message says why and what to do.
 
     ``status`` is the HTTP status, where the server answered with one, ``retry_after``
-    the seconds after which it asks to be asked again.
+    the seconds after which it asks to be asked again. ``ours`` says that this machine
+    is the reason, and not the server.
     """
 
     def __init__(
@@ -58,10 +66,12 @@ class Unreachable(Exception):
         *,
         status: int | None = None,
         retry_after: float | None = None,
+        ours: bool = False,
     ) -> None:
         super().__init__(printable(message))
         self.status = status
         self.retry_after = retry_after
+        self.ours = ours
 
 
 class Closed(Exception):
@@ -117,6 +127,7 @@ class _Connection(ClientConnection):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.received = 0  # bytes after the handshake
+        self._pings = 0  # and pongs, of the peer
         self._head: bytearray | None = bytearray()  # until it is known what it is
         self._cut: asyncio.TimerHandle | None = None
 
@@ -137,6 +148,17 @@ class _Connection(ClientConnection):
             self.transport.close()  # once our close frame is sent
         if self._cut is None and self.protocol.close_expected():
             self._cut = self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)
+
+    def process_event(self, event: Any) -> None:
+        if isinstance(event, Frame) and event.opcode in (Opcode.PING, Opcode.PONG):
+            self._pings += 1
+            if self._pings > MAX_PINGS and self.protocol.state is State.OPEN:
+                self.protocol.fail(
+                    1008, f"the server flooded us: more than {MAX_PINGS} pings or pongs"
+                )
+                self.transport.abort()  # it need not read the answers to them
+                return
+        super().process_event(event)
 
     def eof_received(self) -> None:
         if self._head:
@@ -337,7 +359,8 @@ async def connect(access: Access, *, timeout: float) -> Wire:
     except (EOFError, ConnectionResetError) as error:
         raise Unreachable(f"{where}: {_HUNG_UP}") from error
     except OSError as error:
-        raise Unreachable(f"{where}: {unreachable(error)}") from error
+        ours = error.errno in _OURS
+        raise Unreachable(f"{where}: {unreachable(error)}", ours=ours) from error
     assert isinstance(connection, _Connection)
     return Wire(connection, max_message=access.max_message)
 
@@ -370,6 +393,11 @@ def _seconds(texts: Iterable[str]) -> float | None:
 
 def untrusted(error: ssl.SSLCertVerificationError) -> str:
     """A certificate that does not verify, and what to do about it."""
+    if error.verify_code in _OUT_OF_TIME:
+        return (
+            f"the certificate does not verify: {error.verify_message}; renew it, or "
+            "check the clock of this machine, or (unsafe) --realtime-insecure"
+        )
     return (
         f"the certificate does not verify: {error.verify_message}; give its authority "
         "with --realtime-ca=FILE, its name with --realtime-server-name, or (unsafe) "
@@ -400,10 +428,33 @@ def unreachable(error: OSError) -> str:
     """Why no connection could be made."""
     if isinstance(error, socket.gaierror):
         return f"cannot find the host: {error.strerror}; is its name right?"
+    if isinstance(error, ssl.SSLError):
+        return _untied(error)
+    if isinstance(error, ConnectionResetError):
+        return _HUNG_UP
     reason = error.strerror or str(error)
-    if error.errno and not isinstance(error, ssl.SSLError):
+    if error.errno:
         reason = os.strerror(error.errno)  # asyncio says less: "Connect call failed"
+    if error.errno in _OURS:
+        return (
+            f"cannot connect: {reason}: this is a limit of this machine, and not of "
+            "the server; close what is open, or raise the limit (ulimit -n)"
+        )
     return f"cannot connect: {reason}; is the server running there?"
+
+
+def _untied(error: ssl.SSLError) -> str:
+    """Why a TLS handshake failed."""
+    name = getattr(error, "reason", None) or str(error)
+    what = f"the TLS handshake failed ({name})"
+    if any(each in name for each in _NO_TLS):
+        return f"{what}; the server does not speak TLS there: name it with http or ws"
+    if "CERTIFICATE" in name or name in _NO_CERTIFICATE:
+        return (
+            f"{what}; the server may ask for a client certificate that it trusts: "
+            "--realtime-client-cert=FILE"
+        )
+    return f"{what}; the server and this machine may share no TLS version or cipher"
 
 
 def _closed(error: ConnectionClosed, max_message: int) -> Closed:

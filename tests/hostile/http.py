@@ -7,6 +7,7 @@ fraction of a second.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 import threading
@@ -29,7 +30,13 @@ from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.run import Run
 from pytest_realtime_asr.session import Limits, Live, Lost
 from pytest_realtime_asr.settings import settings
-from pytest_realtime_asr.transport import Access, Unreachable
+from pytest_realtime_asr.trace import Ending
+from pytest_realtime_asr.transport import (
+    Access,
+    Unreachable,
+    unreachable,
+    untrusted,
+)
 
 BRIEF = 0.2  # s, for what is to exceed its limit
 AMPLE = 5.0  # s, for what is not, also on a machine that is busy
@@ -251,7 +258,79 @@ def resolver_that_hangs(folder: Path) -> str:
     return said
 
 
+def no_descriptors(folder: Path) -> str:
+    """Return what is said where this process may open no more files."""
+    loop = Loop()
+    try:
+        with serving(frames()) as url:
+            live = Live(loop, plan(url))
+            failure = OSError(errno.EMFILE, "Too many open files")
+            with patch.object(transport, "_Direct", side_effect=failure):
+                said = message(Lost, lambda: loop.run(live.open()))
+        assert live.trace.end.how is Ending.CANCELLED
+        return said
+    finally:
+        loop.stop()
+
+
+def tls_failure(name: str) -> Callable[[Path], str]:
+    """Say why a TLS handshake failed for this reason of OpenSSL."""
+    error = ssl.SSLError(1, f"[SSL: {name}] failed (_ssl.c:1006)")
+    error.reason = name
+    return lambda folder: unreachable(error)
+
+
+def expired(folder: Path) -> str:
+    """Say why a certificate does not verify that has expired."""
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code, error.verify_message = 10, "certificate has expired"
+    return untrusted(error)
+
+
 CASES = (
+    # TLS, and limits of this machine
+    Case(
+        "no-more-descriptors",
+        "the user runs it where no more files may be opened",
+        ("Too many open files", "a limit of this machine, and not of the server"),
+        10,
+        no_descriptors,
+    ),
+    Case(
+        "no-tls-there",
+        "the user names a server by https that speaks plain HTTP",
+        ("does not speak TLS there: name it with http or ws",),
+        5,
+        tls_failure("WRONG_VERSION_NUMBER"),
+    ),
+    Case(
+        "client-certificate-wanted",
+        "the server asks for a client certificate",
+        ("client certificate that it trusts: --realtime-client-cert=FILE",),
+        5,
+        tls_failure("TLSV13_ALERT_CERTIFICATE_REQUIRED"),
+    ),
+    Case(
+        "certificate-expired",
+        "the server has a certificate that has expired",
+        ("certificate has expired; renew it", "the clock of this machine"),
+        5,
+        expired,
+    ),
+    Case(
+        "ping-flood",
+        "the server pings without end and reads no answer",
+        ("the server flooded us: more than 10000 pings or pongs", "code 1008"),
+        20,
+        lambda _: session(lambda request: pour(agree(request), 500 * b"\x89\0")),
+    ),
+    Case(
+        "pong-flood",
+        "the server sends pongs without end that answer nothing",
+        ("the server flooded us: more than 10000 pings or pongs",),
+        20,
+        lambda _: session(lambda request: pour(agree(request), 500 * b"\x8a\0")),
+    ),
     # Plain HTTP
     Case(
         "status-line-dripped",
