@@ -36,6 +36,9 @@ from pytest_realtime_asr.options import (
     FAKES,
     MARKERS,
     OPTIONS,
+    Given,
+    Option,
+    first_given,
     flag,
 )
 
@@ -89,10 +92,44 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _given(config: pytest.Config, name: str) -> str:
-    """What the first place that names an option says, as it stands there."""
+    """What the first place that names an option says, as it stands there.
+
+    A flag that the environment gives a wrong text is not set: a run that has nothing
+    to do with this plugin must not end by it. The header says so, and a test that uses
+    the plugin fails by it. Raises UsageError where another place does.
+    """
     (option,) = (each for each in OPTIONS if each.name == name)
-    raw = config.getoption(option.ini) or config.getini(option.ini)
-    return str(raw or os.environ.get(option.env, ""))
+    found = _stated(config, option)
+    if not found.stated:
+        return ""
+    if wrong := _wrong_flag(option, found):
+        if found.always:
+            return ""
+        raise pytest.UsageError(wrong)
+    return str(found.value or "")
+
+
+def _stated(config: pytest.Config, option: Option) -> Given:
+    line, ini = config.getoption(option.ini), _ini(config, option)
+    return first_given(option, line, ini, os.environ)
+
+
+def _ini(config: pytest.Config, option: Option) -> object:
+    """What the ini file says of an option. Raises UsageError."""
+    try:
+        return config.getini(option.ini)
+    except (TypeError, ValueError) as error:  # a number where a text is due, in TOML
+        raise pytest.UsageError(f"{option.ini} in the ini file: {error}") from None
+
+
+def _wrong_flag(option: Option, found: Given) -> str:
+    """What is wrong with a flag, else nothing."""
+    try:
+        if option.flag:
+            flag(str(found.value))
+    except ValueError as error:
+        return f"{found.place}: {error}"
+    return ""
 
 
 def _settings(config: pytest.Config) -> Settings:
@@ -102,12 +139,14 @@ def _settings(config: pytest.Config) -> Settings:
         try:
             config.stash[_SETTINGS] = settings(
                 lambda option: config.getoption(option.ini),
-                lambda option: config.getini(option.ini),
+                lambda option: _ini(config, option),
                 os.environ,
                 origin=config.invocation_params.dir,
             )
         except SettingError as error:
-            raise pytest.UsageError(str(error)) from None
+            wrong = pytest.UsageError(str(error))
+            wrong.always = error.always  # type: ignore[attr-defined]
+            raise wrong from None
     return config.stash[_SETTINGS]
 
 
@@ -120,10 +159,19 @@ def pytest_configure(config: pytest.Config) -> None:
     plan = flag(_given(config, "plan"))
     if plan and config.getoption("numprocesses", None):
         raise pytest.UsageError("--realtime-plan runs nothing: leave out -n")
-    # What is always there, in the environment, is read by the first test that needs it.
-    given = any(config.getoption(o.ini) or config.getini(o.ini) for o in OPTIONS)
-    if given or conformance or plan or _given(config, "report"):
-        _check(config)  # a wrong option is told before anything runs
+    told = any(config.getoption(option.ini) is not None for option in OPTIONS)
+    told = told or conformance or plan
+    if (
+        told
+        or _given(config, "report")
+        or any(_ini(config, option) is not None for option in OPTIONS)
+    ):
+        try:
+            _check(config)  # a wrong option is told before anything runs
+        except pytest.UsageError as error:
+            # What is wrong in the environment ends no run that may not need it.
+            if told or not getattr(error, "always", False):
+                raise
     if conformance:
         _add_suite(config)
 
@@ -226,10 +274,7 @@ def _found(config: pytest.Config) -> Settings:
 
 
 def _conformance(config: pytest.Config) -> bool:
-    try:
-        return flag(_given(config, "conformance"))
-    except ValueError as error:
-        raise pytest.UsageError(f"--realtime-conformance: {error}") from None
+    return flag(_given(config, "conformance"))
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
@@ -578,7 +623,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             names = names.replace(" ", "").split(",")
         if "utterance" in names:
             return
-    found = _loaded(metafunc.config)
+    try:
+        found = _loaded(metafunc.config)
+    except pytest.UsageError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
     ids = [each.id for each in found]
     metafunc.parametrize("utterance", list(found), ids=ids, indirect=True)
 
@@ -780,8 +828,13 @@ def _is_suite(item: pytest.Item) -> bool:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse wrong markers, and find the last of the tests that are judged as one."""
-    for item in filter(_uses, session.items):
+    for item in session.items:
         try:
+            if not _uses(item):
+                if "realtime_target" in getattr(item, "fixturenames", ()):
+                    _settings(session.config)
+                continue
+            _settings(session.config)
             compared = _compared(item)
             if compared or _is_marked(item):
                 terms = _pooled(item)
@@ -1002,6 +1055,9 @@ def _result(item: pytest.Item) -> Mapping[str, object] | None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     lines = [f"realtime: {server}"] if (server := _server(config)) else []
     lines += [f"realtime: {line}"] if (line := _calibrated(config)) else []
+    flags = ((option, _stated(config, option)) for option in OPTIONS if option.flag)
+    wrong = filter(None, (_wrong_flag(*each) for each in flags))
+    lines += [f"realtime: {line}; it is not set" for line in wrong]
     if _conformance(config) and config.getoption("numprocesses", None):
         lines += _plan(config, None)  # what is collected, only the workers know
     return lines

@@ -7,11 +7,13 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote_plus, urlsplit
 
+from pytest_realtime_asr.inputs import InputError
+
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _KEY = re.compile("(key|token|secret|password|sig|signature)$|auth", re.IGNORECASE)
 
 
-class TargetError(ValueError):
+class TargetError(InputError):
     """A target that cannot be read; the message says what a target looks like."""
 
 
