@@ -8,6 +8,7 @@ file therefore comes back bit for bit, and so does whatever is written here.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -296,7 +297,7 @@ def _opened(path: Path) -> Iterator[Any]:
     """The file, open for reading, once its head was found to be sound."""
     try:
         regular(path)
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(os.fsencode(path))  # it may not be UTF-8
     except InputError as error:
         raise AudioError(str(error)) from error
     except (soundfile.SoundFileError, TypeError) as error:  # .raw is a TypeError

@@ -14,7 +14,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -137,6 +137,17 @@ def json_object(text: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise InputError('not a JSON object, such as {"language": "en"}')
     return value
+
+
+def sendable(value: object) -> None:
+    """Refuse what is no JSON object that can be sent. Raises `InputError`."""
+    if not isinstance(value, Mapping):
+        raise InputError(f"{shown(value)} is not a mapping of names to JSON values")
+    try:
+        with reading("not JSON"):
+            msgspec.json.encode(value)
+    except TypeError as error:
+        raise InputError(f"not JSON: {error}") from None
 
 
 def plain(text: str) -> str:

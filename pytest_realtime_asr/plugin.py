@@ -675,6 +675,7 @@ def realtime(
     realtime_session_options: Mapping[str, object],
 ) -> Realtime:
     """The server under test, asked for its health and warmed up once in a run."""
+    from pytest_realtime_asr.audio import AudioError
     from pytest_realtime_asr.corpus import CorpusError
     from pytest_realtime_asr.realtime import Realtime
     from pytest_realtime_asr.session import OptionsError
@@ -699,7 +700,7 @@ def realtime(
             # It is compared with, and not judged.
             baseline = replace(judging.run.plan(where, terms, options), rules=())
         plan = judging.run.plan(_url(config, text, terms.dialect), terms, options)
-    except CorpusError as error:
+    except (AudioError, CorpusError) as error:
         message = f"--realtime-corpus: {error}"
     except OptionsError as error:
         message = f"realtime: {error}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 import shlex
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -326,16 +324,7 @@ def _proxy(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    """The name, or the address, that a certificate has."""
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        labels = text.removesuffix(".").split(".")
-    try:
-        written = [label.encode("idna").decode() for label in labels]
-    except UnicodeError:
-        written = [""]
-    if not all(map(_LABEL.fullmatch, written)):
+    if not target.is_host(text):
         raise ValueError(f"{text!r} is no host name; it should look like gpu-7.local")
     return text
 
@@ -519,7 +508,6 @@ def _report(text: str, origin: Path) -> tuple[str, Path]:
     return kind, origin / path
 
 
-_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # of a host name
 _PACES = (0.001, 1000.0)
 _LONGEST = 7 * 24 * 3600.0  # s
 KINDS = ("jsonl", "conformance")

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote_plus, urlsplit
 from pytest_realtime_asr.inputs import InputError
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # of a host's name
 _KEY = re.compile("(key|token|secret|password|sig|signature)$|auth", re.IGNORECASE)
 
 
@@ -59,6 +60,18 @@ class Target:
             return host == "localhost" or host.endswith(".localhost")
 
 
+def is_host(text: str) -> bool:
+    """Whether a text is the name of a host, or its address."""
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        labels = text.removesuffix(".").split(".")
+    try:
+        return all(_LABEL.fullmatch(each.encode("idna").decode()) for each in labels)
+    except UnicodeError:  # such as a label that is too long
+        return False
+
+
 def parse(text: str, *, path: str, query: str = "") -> Target:
     """The target that a text names.
 
@@ -79,10 +92,14 @@ def parse(text: str, *, path: str, query: str = "") -> Target:
         raise _wrong(text, f"unknown scheme {parts.scheme}://")
     if not parts.hostname:
         raise _wrong(text, "it names no host")
+    if not url.isprintable() or " " in url:
+        raise _wrong(text, "it holds a blank or a control character")
     if "://" not in text and port is None:
         raise _wrong(text, "it names no port")
     if "@" in parts.netloc:
         raise _wrong(text, "it carries a user or a password")
+    if not is_host(parts.hostname):
+        raise _wrong(text, f"{parts.hostname} is no host name")
     scheme = _SCHEMES[parts.scheme]
     given = parts.path.rstrip("/")
     if parts.scheme in ("ws", "wss"):
