@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plugin.conftest import Project
-from pytest_realtime_asr import dialects
+from pytest_realtime_asr import audio, dialects
 from pytest_realtime_asr.trace import Sender
 
 TARGET = """
@@ -197,3 +197,62 @@ def test_plain(): pass
     result.stdout.fnmatch_lines([said, said])
     result.stdout.no_fnmatch_line("*Traceback*")
     result.stdout.no_fnmatch_line("*plugin.py:*")  # nor one in pytest's own form
+
+
+def test_a_wrong_flag_in_the_environment_ends_no_run_without_the_plugin(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("def test_plain(): pass")
+    monkeypatch.setenv("REALTIME_PLAN", "maybe")
+    said = "the environment variable REALTIME_PLAN: 'maybe' is neither true nor false"
+    result = project.run(target=None)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines([f"realtime: {said}; it is not set"])
+    project.write("def test_it(realtime_target): pass")
+    result = project.run(target=None)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {said}"])
+    project.ini("realtime_conformance = x")
+    result = project.run(target=None)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = "realtime_conformance in the ini file: 'x' is neither true nor false"
+    result.stderr.fnmatch_lines([f"ERROR: {said}"])
+
+
+def test_a_target_of_a_wrong_type_is_one_line(project: Project) -> None:
+    for name, value in (("none", "None"), ("bytes", "b'a:1'"), ("list", "['a:1']")):
+        project.write(
+            f"""
+import pytest
+
+@pytest.fixture(scope="module")
+def realtime_target():
+    return {value}
+
+def test_it(realtime): pass
+""",
+            name=f"test_{name}",
+        )
+    result = project.run("test_none.py", "test_bytes.py", "test_list.py", target=None)
+    result.assert_outcomes(errors=3)
+    form = (
+        "realtime target: the fixture realtime_target gave {}; it should give a URL, *"
+    )
+    result.stdout.fnmatch_lines(
+        [form.format(each) for each in ("None", "b'a:1'", "[[]'a:1']")]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*plugin.py:*")
+
+
+def test_a_broken_sound_in_the_warm_up_is_one_line(project: Project) -> None:
+    audio.write(project.path / "a.flac", audio.silence(2.0))
+    content = (project.path / "a.flac").read_bytes()
+    (project.path / "a.flac").write_bytes(content[:-20])
+    (project.path / "a.txt").write_text("go on")
+    project.write("def test_it(realtime): pass")
+    result = project.run("--realtime-corpus=.", "--realtime-warmup=1")
+    result.assert_outcomes(errors=1)
+    said = "--realtime-corpus: *a.flac: its body is broken or cut short (*); fetch *"
+    result.stdout.fnmatch_lines([said])
+    result.stdout.no_fnmatch_line("*plugin.py:*")
