@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(given)
     try:
-        for text in given:
-            inputs.plain(text)
+        with inputs.reading("an argument"):
+            list(map(inputs.plain, given))
         return int(options.run(options))
     except (LookupError, ValueError, OSError, ImportError) as error:
         message = error.args[0] if isinstance(error, LookupError) else error

@@ -259,7 +259,8 @@ def check(spec: str) -> None:
         return
     path = Path(spec)
     try:
-        inputs.plain(spec)
+        with inputs.reading(spec):
+            inputs.plain(spec)
         mode = inputs.status(path).st_mode
     except InputError as error:
         raise CorpusError(f"{error}, or {_forms()}") from None

@@ -151,15 +151,16 @@ def sendable(value: object) -> None:
 
 
 def plain(text: str) -> str:
-    """The text, which UTF-8 can write and a path can hold. Raises `InputError`."""
+    """The text, which UTF-8 can write and a path can hold. Raises `InputError`.
+
+    The message does not show the text, which may be a secret.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InputError(
-            f"{text!r} is not UTF-8; write the text, or name the file, in UTF-8"
-        ) from None
+        raise InputError("it is not UTF-8; write it, or name the file, so") from None
     if "\0" in text:
-        raise InputError(f"{text!r} holds a NUL character; leave it out")
+        raise InputError("it holds a NUL character; leave it out")
     return text
 
 

@@ -63,7 +63,9 @@ FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"
 _SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 _JUDGING: pytest.StashKey[Judging] = pytest.StashKey()
 _FLEET: pytest.StashKey[Fleet] = pytest.StashKey()
-_SERVED: pytest.StashKey[dict[Any, Application | str]] = pytest.StashKey()
+_SERVED: pytest.StashKey[dict[int, tuple[object, Application | str]]] = (
+    pytest.StashKey()
+)
 _PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
 _SHARED: pytest.StashKey[Path] = pytest.StashKey()
 _WRONG: pytest.StashKey[str] = pytest.StashKey()
@@ -456,7 +458,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_PROGRESS].close()
     if _FLEET in config.stash:
         config.stash[_FLEET].stop()
-    for application in config.stash.get(_SERVED, {}).values():
+    for _, application in config.stash.get(_SERVED, {}).values():
         if not isinstance(application, str):
             application.stop()
     if _SHARED in config.stash:
@@ -501,16 +503,18 @@ def _url(config: pytest.Config, target: object, dialect: str) -> str:
 def _application(config: pytest.Config, application: Callable[..., Any]) -> str:
     """The URL of an ASGI application, served in a child process."""
     served = config.stash.setdefault(_SERVED, {})
-    if application not in served:
+    # Not every application has a hash. The reference to it keeps its id unique.
+    key = id(application)
+    if key not in served:
         try:
             from pytest_realtime_asr.application import Application, ApplicationError
         except ImportError as error:
             raise pytest.UsageError(str(error)) from None
         try:
-            served[application] = Application(application)
+            served[key] = application, Application(application)
         except ApplicationError as error:
-            served[application] = str(error)  # it is not started again for each test
-    started = served[application]
+            served[key] = application, str(error)  # not started again for each test
+    _, started = served[key]
     if isinstance(started, str):
         raise pytest.UsageError(started)
     return started.url
