@@ -201,7 +201,7 @@ def budget(
     """
     _metric(metric, timed=False)
     if stat not in set(Stat):
-        raise BudgetError(f"there is no stat={stat!r}; there are {_names(Stat)}")
+        raise BudgetError(f"there is no stat={shown(stat)}; there are {_names(Stat)}")
     given = {Side.AT_MOST: at_most, Side.AT_LEAST: at_least}
     made = []
     for side, value in given.items():
@@ -257,7 +257,7 @@ def _metric(name: str, *, timed: bool) -> None:
     ]
     entry = CATALOGUE.get(name)
     if entry is None:
-        raise BudgetError(f"there is no metric {name!r}; there are {_names(fit)}")
+        raise BudgetError(f"there is no metric {shown(name)}; there are {_names(fit)}")
     if not entry.gated:
         raise BudgetError(
             f"{name} has no budget: {entry.why}; set one on one of {_names(fit)}"
@@ -282,7 +282,7 @@ def _budget(
             "with confidence=, give quantiles, or leave confidence= out"
         )
     if over not in (None, *Over):
-        raise BudgetError(f"over={over!r} is not known; there is {_names(Over)}")
+        raise BudgetError(f"over={shown(over)} is not known; there is {_names(Over)}")
     pooled_over = None if over is None else Over(over)
     return Budget(metric, tuple(limits), confidence, pooled_over)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 _MIB = 2**20
+_DOTS = 100  # of a line of TOML
 _LINE = 1000  # characters of a message that are shown
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _WHOLE = re.compile(r"0*(\d{1,18})", re.ASCII)
@@ -123,6 +124,12 @@ def utf8(data: bytes, place: object) -> str:
 def toml(path: Path) -> dict[str, object]:
     """The tables of a TOML file. Raises `InputError`."""
     found = text(path)
+    # tomllib needs memory that is quadratic in the parts of a dotted key.
+    for number, row in enumerate(found.split("\n"), 1):
+        if row.count(".") > _DOTS:
+            raise InputError(
+                f"{path}:{number}: has more than {_DOTS} dots; nest keys less deeply"
+            )
     with reading(path):
         return tomllib.loads(found)
 

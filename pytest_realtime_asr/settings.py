@@ -287,6 +287,8 @@ def _check(given: Given) -> None:
     value = given.value
     found = value if isinstance(value, list | tuple) else [value]
     texts = [inputs.plain(str(each)) for each in found]
+    if any(len(text) > _LARGEST for text in texts):
+        raise ValueError(f"it is longer than {_LARGEST} characters; shorten it")
     if given.stated and not (texts and all(text.strip() for text in texts)):
         raise ValueError("it is empty; give a value, or leave it out")
 
@@ -386,7 +388,7 @@ def level(value: object) -> Level | None:
     if value == "off":
         return None
     if value not in ("must", "should"):
-        raise ValueError(f"{value!r}; there are must, should and off")
+        raise ValueError(f"{inputs.shown(value)}; there are must, should and off")
     return Level(value)
 
 
@@ -508,6 +510,7 @@ def _report(text: str, origin: Path) -> tuple[str, Path]:
     return kind, origin / path
 
 
+_LARGEST = 2**16  # characters of an option
 _PACES = (0.001, 1000.0)
 _LONGEST = 7 * 24 * 3600.0  # s
 KINDS = ("jsonl", "conformance")

@@ -292,6 +292,13 @@ SOUNDS = (
 )
 TABLES = (
     toml("budgets-too-deep", limits.read, "is too deep", b"a = " + DEEP, "too deeply"),
+    toml(
+        "budgets-dotted",
+        limits.read,
+        "has a key of 100,000 parts",
+        b"a = 1\n" + b"a." * 100_000 + b"a = 1",
+        "x.toml:2: has more than 100 dots",
+    ),
     toml("budgets-digits", limits.read, "has 5,000 digits", b"a = " + DIGITS, "digits"),
     toml(
         "budgets-latin1", limits.read, "is Latin-1", b"\na = '\xe9'", ":2: is not UTF-8"

@@ -17,7 +17,7 @@ from pytest_realtime_asr.known import Expected, Known
 from pytest_realtime_asr.session import OptionsError, caller
 from pytest_realtime_asr.settings import SettingError, Settings, settings
 
-DEEP = "[" * 100_000
+DEEP = "[" * 50_000
 DIGITS = "9" * 5000
 BYTES = os.fsdecode(b"\xff")  # as Python holds a byte that is not UTF-8
 
@@ -143,6 +143,7 @@ TEXTS = (
     option(
         "options-of-5000-digits", "session-options", f'{{"a":{DIGITS}}}', "not JSON"
     ),
+    option("fake-without-end", "fake", "'a " * 100_000, "longer than 65536 characters"),
     option("label-not-utf8", "label", [f"gpu={BYTES}"], "is not UTF-8"),
     option("label-with-an-escape", "label", ["gpu=\x1b[2J"], "is no label"),
     option("corpus-not-utf8", "corpus", [f"/{BYTES}"], "is not UTF-8"),
@@ -278,6 +279,7 @@ MARKERS = (
     marker("pace-of-400-digits", pytest.mark.realtime(pace=10**400), "from 0.001"),
     marker("pace-of-9000-digits", pytest.mark.realtime(pace=10**9000), "from 0.001"),
     marker("budget-bare", pytest.mark.latency_budget(), "it should look like"),
+    marker("budget-of-9000-digits", pytest.mark.budget(10**9000), "there is no metric"),
     marker(
         "budget-exponent",
         pytest.mark.latency_budget(FINAL, p95="1e400ms"),
