@@ -111,6 +111,12 @@ def _given(config: pytest.Config, name: str) -> str:
     return str(found.value or "")
 
 
+def _at(config: pytest.Config, name: str, error: Exception) -> str:
+    """What is wrong with an option, with the place that names it."""
+    (option,) = (each for each in OPTIONS if each.name == name)
+    return f"{_stated(config, option).place}: {error}"
+
+
 def _stated(config: pytest.Config, option: Option) -> Given:
     line, ini = config.getoption(option.ini), _ini(config, option)
     return first_given(option, line, ini, os.environ)
@@ -197,7 +203,7 @@ def _check(config: pytest.Config) -> None:
     except LookupError as error:
         raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
     except ValueError as error:
-        raise pytest.UsageError(f"--realtime-known-failures: {error}") from None
+        raise pytest.UsageError(_at(config, "known-failures", error)) from None
 
 
 def _baseline(config: pytest.Config) -> tuple[Row, ...]:
@@ -217,7 +223,7 @@ def _baseline(config: pytest.Config) -> tuple[Row, ...]:
                 raise ValueError("--realtime-report would write over it")
             config.stash[_BASELINE] = jsonl.read(settings.baseline)
         except ValueError as error:
-            raise pytest.UsageError(f"--realtime-compare: {error}") from None
+            raise pytest.UsageError(_at(config, "compare", error)) from None
     return config.stash[_BASELINE]
 
 
@@ -573,7 +579,7 @@ def _loaded(config: pytest.Config) -> Corpus:
     try:
         return _corpus(_settings(config).corpus)
     except CorpusError as error:
-        raise pytest.UsageError(f"--realtime-corpus: {error}") from None
+        raise pytest.UsageError(_at(config, "corpus", error)) from None
 
 
 @pytest.fixture(scope="session")
@@ -705,7 +711,7 @@ def realtime(
             baseline = replace(judging.run.plan(where, terms, options), rules=())
         plan = judging.run.plan(_url(config, text, terms.dialect), terms, options)
     except (AudioError, CorpusError) as error:
-        message = f"--realtime-corpus: {error}"
+        message = _at(config, "corpus", error)
     except OptionsError as error:
         message = f"realtime: {error}"
     except (Unreachable, TargetError, SettingError, pytest.UsageError) as error:

@@ -197,6 +197,9 @@ def test_plain(): pass
     result.stdout.fnmatch_lines([said, said])
     result.stdout.no_fnmatch_line("*Traceback*")
     result.stdout.no_fnmatch_line("*plugin.py:*")  # nor one in pytest's own form
+    project.ini("realtime_corpus = wrong.jsonl")
+    said = "realtime_corpus in the ini file: *wrong.jsonl:1: *"
+    project.run("test_each.py").stdout.fnmatch_lines([said])
 
 
 def test_a_wrong_flag_in_the_environment_ends_no_run_without_the_plugin(
