@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_realtime_asr import corpus, dialects
+from pytest_realtime_asr import corpus, dialects, inputs
 from pytest_realtime_asr.budgets import parse_duration
 from pytest_realtime_asr.fake import faults
 from pytest_realtime_asr.fake.recogniser import Recogniser
@@ -23,12 +23,15 @@ from pytest_realtime_asr.report import conformance
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives the exit code."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(given)
     try:
+        with inputs.reading("an argument"):
+            list(map(inputs.plain, given))
         return int(options.run(options))
     except (LookupError, ValueError, OSError, ImportError) as error:
         message = error.args[0] if isinstance(error, LookupError) else error
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {inputs.line(str(message))}", file=sys.stderr)
         return 2
 
 
@@ -130,9 +133,10 @@ def _badge(options: argparse.Namespace) -> int:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
-    return int(text)
+    try:
+        return inputs.whole(text, 0, 65535)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"a port: {error}") from error
 
 
 def _seconds(text: str) -> float:
@@ -164,6 +168,8 @@ async def _fake(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, over.set)
     if options.lifeline:
+        if sys.stdin is None:
+            raise ValueError("--lifeline: standard input is closed; leave it out")
         loop.add_reader(sys.stdin.fileno(), _hang_up, over)
     try:
         async with fake.listen(port=options.port, tls=tls) as server:

@@ -8,6 +8,7 @@ file therefore comes back bit for bit, and so does whatever is written here.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,17 +20,21 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
+from pytest_realtime_asr.inputs import InputError, regular
+
 _FULL_SCALE = 32768
 _WIDTH = 2  # bytes of one sample
 _FRAME = 0.01  # s of sound whose energy is taken together
 _RUN = 3  # loud frames in a row that are speech
 _RANGE = 35.0  # dB below the loudest twentieth that are speech
 _FLOOR = -60.0  # dB of full scale below which nothing is
+_RATES = (1_000, 768_000)  # Hz that a file may have
+_LONGEST = 24 * 3600  # s; of a longer sound the head is wrong
 _UNKNOWN_FRAMES = 2**62  # libsndfile counts to 2**63 - 1 where no length is stated
 _UNKNOWN_BYTES = 0x7FFF_0000  # writers to a pipe put such a size into a WAV head
 
 
-class AudioError(ValueError):
+class AudioError(InputError):
     """An audio file that cannot be used: its path, what is wrong and what to do."""
 
 
@@ -290,12 +295,11 @@ def _broken(path: Path, what: str) -> AudioError:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """The file, open for reading, once its head was found to be sound."""
-    if path.is_dir():
-        raise AudioError(f"{path}: is a folder; give an audio file")
-    if not path.is_file():
-        raise AudioError(f"{path}: there is no such file; check the path")
     try:
-        file = soundfile.SoundFile(path)
+        regular(path)
+        file = soundfile.SoundFile(os.fsencode(path))  # it may not be UTF-8
+    except InputError as error:
+        raise AudioError(str(error)) from error
     except (soundfile.SoundFileError, TypeError) as error:  # .raw is a TypeError
         reason = getattr(error, "error_string", error)
         raise AudioError(
@@ -309,6 +313,16 @@ def _opened(path: Path) -> Iterator[Any]:
             raise AudioError(
                 f"{path}: does not state its length, as if it came from a pipe; "
                 "write it again to a file"
+            )
+        if not _RATES[0] <= file.samplerate <= _RATES[1]:
+            raise AudioError(
+                f"{path}: states a rate of {file.samplerate} Hz, which is not from "
+                f"{_RATES[0]} to {_RATES[1]} Hz; make it again"
+            )
+        if file.frames > _LONGEST * file.samplerate:
+            raise AudioError(
+                f"{path}: states {file.frames} frames, which is more than a day; make "
+                "it again, or cut it into pieces"
             )
         if missing := _missing(path):
             raise _broken(path, f"{missing} bytes that its head promises are missing")

@@ -7,24 +7,27 @@ also ask for at least so much; an error rate has a `wer_threshold`.
 from __future__ import annotations
 
 import enum
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
+from pytest_realtime_asr.inputs import InputError, shown, within
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.accuracy import Normalizer, normalizer_named
 
 _MS = {"ms": 1.0, "s": 1000.0, "min": 60_000.0}
 _DURATION = re.compile(r"(\d+\.?\d*|\.\d+)\s*(ms|s|min)", re.ASCII)
+_LONGEST = 7 * 24 * 60 * 60_000.0  # ms
+_MOST = 1e12  # more than any metric can be
 _LIMIT = "$"  # begins the name of a limit
+CONFIDENCE = (0.01, 0.999999)  # outside of it a proof says nothing, or needs millions
 L = TypeVar("L")
 
 
-class BudgetError(ValueError):
+class BudgetError(InputError):
     """A budget that cannot be: what is wrong with it and what may be written."""
 
 
@@ -119,12 +122,14 @@ def parse_duration(value: str | timedelta) -> float:
         found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
         if found is None:
             raise BudgetError(
-                f"{value!r} is not a duration: write a number with its unit, "
+                f"{shown(value)} is not a duration: write a number with its unit, "
                 "such as '800ms', '1.2s' or '10min', or give a timedelta"
             )
         ms = float(found[1]) * _MS[found[2]]
-    if not 0 <= ms < math.inf:
-        raise BudgetError(f"{value!r} is not a duration: it is negative or too long")
+    if not 0 <= ms <= _LONGEST:
+        raise BudgetError(
+            f"{value!r} is not a duration: it is negative, or longer than a week"
+        )
     return ms
 
 
@@ -196,15 +201,16 @@ def budget(
     """
     _metric(metric, timed=False)
     if stat not in set(Stat):
-        raise BudgetError(f"there is no stat={stat!r}; there are {_names(Stat)}")
+        raise BudgetError(f"there is no stat={shown(stat)}; there are {_names(Stat)}")
     given = {Side.AT_MOST: at_most, Side.AT_LEAST: at_least}
     made = []
     for side, value in given.items():
         if value is None:
             continue
-        if not _is_number(value) or not math.isfinite(value):
+        if not within(value, -_MOST, _MOST):
             raise BudgetError(
-                f"the limit {value!r} of {metric} is no number: write at_most=0.2"
+                f"the limit {shown(value)} of {metric} is no number from {-_MOST:g} to "
+                f"{_MOST:g}: write at_most=0.2"
             )
         made.append(Limit(Stat(stat), float(value), side))
     if not made:
@@ -224,14 +230,21 @@ def wer_threshold(
 
     ``normalizer`` is a name (`normalizer_named`), or one's own.
     """
-    if not _is_number(limit) or not 0 <= limit <= 1:
-        raise BudgetError(f"the limit {limit!r} is not a share: write 0.12 for 12 %")
+    if not within(limit, 0, 1):
+        raise BudgetError(
+            f"the limit {shown(limit)} is not a share: write 0.12 for 12 %"
+        )
     _check_confidence(confidence)
     if isinstance(normalizer, str):
         try:
             normalizer = normalizer_named(normalizer)
         except LookupError as error:
             raise BudgetError(error.args[0]) from None
+    elif normalizer is not None and not isinstance(normalizer, Normalizer):
+        raise BudgetError(
+            f"normalizer={shown(normalizer)} is neither the name of a normalizer nor a "
+            "Normalizer"
+        )
     return WerThreshold(float(limit), normalizer, confidence)
 
 
@@ -244,7 +257,7 @@ def _metric(name: str, *, timed: bool) -> None:
     ]
     entry = CATALOGUE.get(name)
     if entry is None:
-        raise BudgetError(f"there is no metric {name!r}; there are {_names(fit)}")
+        raise BudgetError(f"there is no metric {shown(name)}; there are {_names(fit)}")
     if not entry.gated:
         raise BudgetError(
             f"{name} has no budget: {entry.why}; set one on one of {_names(fit)}"
@@ -269,20 +282,18 @@ def _budget(
             "with confidence=, give quantiles, or leave confidence= out"
         )
     if over not in (None, *Over):
-        raise BudgetError(f"over={over!r} is not known; there is {_names(Over)}")
+        raise BudgetError(f"over={shown(over)} is not known; there is {_names(Over)}")
     pooled_over = None if over is None else Over(over)
     return Budget(metric, tuple(limits), confidence, pooled_over)
 
 
 def _check_confidence(confidence: float | None) -> None:
-    if confidence is None:
-        return
-    if not _is_number(confidence) or not 0 < confidence < 1:
-        raise BudgetError(f"confidence={confidence!r} is not a share: write 0.95")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if confidence is not None and not within(confidence, *CONFIDENCE):
+        low, high = CONFIDENCE
+        raise BudgetError(
+            f"confidence={shown(confidence)} is not a share from {low} to {high}: "
+            "write 0.95"
+        )
 
 
 def _names(names: Iterable[str]) -> str:

@@ -60,6 +60,7 @@ FINE = 50  # else no p would be small enough for Holm's correction
 WER = "wer"
 _NAMED = 3  # utterances that are named in a line
 _MARGIN = re.compile(r"(\d+\.?\d*|\.\d+)\s*(%|ms|s|pp)", re.ASCII)
+_LARGEST = 1_000_000
 _FORMS = "final_from_commit:5%, final_from_commit:20ms or wer:1pp"
 
 
@@ -394,6 +395,8 @@ def _margin(part: str) -> Margin:
             f"there are {', '.join([WER, *times])}"
         )
     number, unit = float(read[1]), read[2]
+    if number > _LARGEST:
+        raise ValueError(f"{part!r}: a limit is {_LARGEST} at most")
     match unit:
         case "pp" if name == WER:
             return Margin(name, number / 100, Scale.POINTS)

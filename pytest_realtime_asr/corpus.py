@@ -14,18 +14,21 @@ import difflib
 import hashlib
 import itertools
 import math
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import numpy as np
 
+from pytest_realtime_asr import inputs
 from pytest_realtime_asr.audio import (
     Audio,
-    AudioError,
     from_float,
     join,
     length,
@@ -33,6 +36,7 @@ from pytest_realtime_asr.audio import (
     silence,
     speech,
 )
+from pytest_realtime_asr.inputs import InputError
 
 BUNDLED = ("english", "languages", "odd")
 _PREFIX = "bundled:"
@@ -42,12 +46,13 @@ _TRANSCRIPT = ".trans.txt"
 _SOUNDS = frozenset(
     {".aif", ".aiff", ".au", ".flac", ".mp3", ".ogg", ".opus", ".sph", ".w64", ".wav"}
 )
+_LARGEST = 2**30  # bytes of a manifest
 _DURATION_SLACK = 0.1  # s that a stated duration may be off
 _WORD_SLACK = 0.02  # s that rounding may put the end of a word behind the audio
 _ODD_RATE = 16000
 
 
-class CorpusError(ValueError):
+class CorpusError(InputError):
     """A corpus that cannot be used: where, what is wrong and what to do."""
 
 
@@ -245,20 +250,34 @@ def load(spec: str | Path) -> Corpus:
     audio files with a ``.txt`` beside each. Raises ``CorpusError``.
     """
     name = str(spec)
+    check(name)
     if name.startswith(_PREFIX):
         return _bundled(name)
     path = Path(spec).absolute()  # audio is decoded later, maybe from another folder
-    if path.is_dir():
+    with _at():
+        if not path.is_dir():
+            return _collect(name, _manifest(path))
         files = _visible(path)
         tree = any(file.name.endswith(_TRANSCRIPT) for file in files)
-        found = _librispeech(files) if tree else _folder(path, files)
-    elif not path.exists():
-        raise CorpusError(f"{path}: there is no such file or folder; {_forms()}")
-    elif path.suffix.lower() in _MANIFESTS:
-        found = _manifest(path)
-    else:
+        return _collect(name, _librispeech(files) if tree else _folder(path, files))
+
+
+def check(spec: str) -> None:
+    """Refuse a spec that names no corpus, without reading it. Raises `CorpusError`."""
+    if spec.startswith(_PREFIX):
+        if spec.removeprefix(_PREFIX) not in BUNDLED:
+            raise CorpusError(f"{spec}: there is no such corpus; give {_names()}")
+        return
+    path = Path(spec)
+    try:
+        with inputs.reading(spec):
+            inputs.plain(spec)
+        mode = inputs.status(path).st_mode
+    except InputError as error:
+        raise CorpusError(f"{error}, or {_forms()}") from None
+    manifest = stat.S_ISREG(mode) and path.suffix.lower() in _MANIFESTS
+    if not (manifest or stat.S_ISDIR(mode)):
         raise CorpusError(f"{path}: is no corpus; {_forms()}")
-    return _collect(name, found)
 
 
 def load_all(specs: Iterable[str | Path]) -> Corpus:
@@ -294,12 +313,12 @@ def _collect(name: str, found: _Found) -> Corpus:
 
 
 @contextmanager
-def _at(place: Path | str) -> Iterator[None]:
-    """Put the place in front of what is found wrong there."""
+def _at(place: Path | str = "") -> Iterator[None]:
+    """Raise what is found wrong as a ``CorpusError``, which begins with the place."""
     try:
         yield
-    except (AudioError, CorpusError) as error:
-        raise CorpusError(f"{place}: {error}") from error
+    except InputError as error:
+        raise CorpusError(f"{place}: {error}" if place else str(error)) from error
 
 
 def _forms() -> str:
@@ -333,11 +352,8 @@ class _Line(msgspec.Struct):
 
 
 def _manifest(path: Path) -> _Found:
-    try:
-        rows = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
-    except OSError as error:
-        raise CorpusError(f"{path}: {error.strerror}; check the path") from error
-    for number, row in enumerate(rows, 1):
+    whole = inputs.utf8(inputs.content(path, most=_LARGEST), path)
+    for number, row in enumerate(whole.encode().splitlines(), 1):
         if row.strip():
             place = f"{path}:{number}"
             with _at(place):
@@ -347,8 +363,9 @@ def _manifest(path: Path) -> _Found:
 
 def _decode(row: bytes) -> _Line:
     try:
-        return msgspec.json.decode(row, type=_Line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        with inputs.reading():
+            return msgspec.json.decode(row, type=_Line)
+    except InputError as error:
         raise CorpusError(
             f"{error}; give one JSON object on each line, with audio_filepath, text "
             "and duration"
@@ -408,30 +425,33 @@ def _inside(words: tuple[Word, ...], seconds: float) -> tuple[Word, ...]:
 
 
 def _visible(folder: Path) -> list[Path]:
-    """All files below a folder, in the order of their names; hidden ones left out."""
-    paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
-    seen = [path for path in paths if not any(p.startswith(".") for p in path.parts)]
-    return [folder / path for path in sorted(seen, key=Path.as_posix)]
+    """All files below a folder, in the order of their names; hidden ones left out.
+
+    A folder that cannot be read is a ``CorpusError``.
+    """
+
+    def refuse(error: OSError) -> NoReturn:
+        raise CorpusError(
+            f"{error.filename}: {error.strerror}; make it readable, or take it away"
+        ) from error
+
+    found: list[Path] = []
+    for root, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(root, name) for name in names if not name.startswith(".")]
+    return sorted(found, key=Path.as_posix)
 
 
 def _sounds(files: list[Path]) -> list[Path]:
     return [path for path in files if path.suffix.lower() in _SOUNDS]
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(
-            f"{path}: cannot be read as UTF-8 text ({error}); write it again"
-        ) from error
-
-
 def _librispeech(files: list[Path]) -> _Found:
     described: set[Path] = set()
     for transcript in files:
         if transcript.name.endswith(_TRANSCRIPT):
-            for number, line in enumerate(_text(transcript).split("\n"), 1):
+            lines = inputs.text(transcript).split("\n")
+            for number, line in enumerate(lines, 1):
                 if line.strip():
                     place = f"{transcript}:{number}"
                     with _at(place):
@@ -466,7 +486,7 @@ def _folder(folder: Path, files: list[Path]) -> _Found:
                 f"{path}: there is no {beside.name} beside it; add its reference text "
                 "(it may be empty), or load the manifest, if there is one, by its path"
             )
-        text = " ".join(_text(beside).split())
+        text = " ".join(inputs.text(beside).split())
         with _at(folder):
             length(path)
             id = path.relative_to(folder).with_suffix("").as_posix()
@@ -489,8 +509,6 @@ def _names() -> str:
 
 def _bundled(name: str) -> Corpus:
     which = name.removeprefix(_PREFIX)
-    if which not in BUNDLED:
-        raise CorpusError(f"{name}: there is no such corpus; give {_names()}")
     if which == "odd":
         found = Corpus(name, _odd())
     else:

@@ -15,15 +15,15 @@ model = "voxtral"        # optional
 from __future__ import annotations
 
 import enum
-import tomllib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
+from pytest_realtime_asr.inputs import InputError, toml
 from pytest_realtime_asr.rules import Level, Requirement
 
 SOON = 14  # days before its end that an entry is announced
@@ -58,7 +58,7 @@ class Known:
             return not self.versions or SpecifierSet(self.versions).contains(
                 Version(version), prereleases=True
             )
-        except InvalidVersion:
+        except ValueError:  # not a version, or one of too many digits
             return True
 
     def __str__(self) -> str:
@@ -68,51 +68,48 @@ class Known:
 def read(path: Path) -> tuple[Known, ...]:
     """The entries of a file, in its order.
 
-    Raises ValueError, which names the file, the entry and what is wrong with it.
+    Raises `InputError`, which names the file, the entry and what is wrong with it.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{path}: {error}") from error
+    tables = toml(path)
     kinds = {kind.value: kind for kind in Expected}
     if unknown := sorted(set(tables) - set(kinds)):
-        raise ValueError(
+        raise InputError(
             f"{path}: no [[{unknown[0]}]]; there are [[known]] and [[flaky]]"
         )
     found: dict[tuple[str, str, str], Known] = {}
     for name, rows in tables.items():
         if not isinstance(rows, list):
-            raise ValueError(f"{path}: {name} should be a list: write [[{name}]]")
+            raise InputError(f"{path}: {name} should be a list: write [[{name}]]")
         for number, row in enumerate(rows, 1):
             where = f"{path}: [[{name}]] {number}"
             entry = _entry(row, kinds[name], where)
             key = entry.id, entry.versions, entry.model
             if key in found:
-                raise ValueError(f"{where}: {entry.id} is listed twice")
+                raise InputError(f"{where}: {entry.id} is listed twice")
             found[key] = entry
     return tuple(found.values())
 
 
 def _entry(row: object, kind: Expected, where: str) -> Known:
     if not isinstance(row, dict):
-        raise ValueError(f"{where}: not a table; write [[{kind.value}]]")
+        raise InputError(f"{where}: not a table; write [[{kind.value}]]")
     if missing := [name for name in _NEEDED if name not in row]:
-        raise ValueError(f"{where}: it has no {', '.join(missing)}")
+        raise InputError(f"{where}: it has no {', '.join(missing)}")
     if unknown := [name for name in row if name not in _FIELDS]:
-        raise ValueError(
+        raise InputError(
             f"{where}: no field {unknown[0]}; there are {', '.join(_FIELDS)}"
         )
     until = row["until"]
     if not isinstance(until, date) or isinstance(until, datetime):
-        raise ValueError(f"{where}: until should be a date such as 2027-01-31")
+        raise InputError(f"{where}: until should be a date such as 2027-01-31")
     texts = {name: row.get(name, "") for name in _FIELDS if name != "until"}
     for name, text in texts.items():
         if not isinstance(text, str) or (name in _NEEDED and not text.strip()):
-            raise ValueError(f"{where}: {name} should be a text")
+            raise InputError(f"{where}: {name} should be a text")
     try:
-        SpecifierSet(texts["version"])
-    except InvalidSpecifier:
-        raise ValueError(
+        SpecifierSet(texts["version"]).contains("0")  # reads its numbers too
+    except ValueError:
+        raise InputError(
             f"{where}: version should look like '<0.34' or '>=0.22,<0.34'"
         ) from None
     return Known(
@@ -129,16 +126,16 @@ def _entry(row: object, kind: Expected, where: str) -> Known:
 def check(entries: Sequence[Known], ids: Collection[str], today: date) -> None:
     """Refuse entries whose id no requirement has, and those past their date.
 
-    Raises ValueError.
+    Raises `InputError`.
     """
     for entry in entries:
         if entry.id not in ids:
-            raise ValueError(
+            raise InputError(
                 f"{entry.id}: there is no such requirement; "
                 "--realtime-list=requirements lists them"
             )
         if entry.until < today:
-            raise ValueError(
+            raise InputError(
                 f"{entry.id}: its time is over since {entry.until} ({entry.issue}); "
                 "take it out, or give it a later date"
             )

@@ -9,6 +9,7 @@ the environment is one value. What the texts mean is read by
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 # The targets that the plugin starts itself, each with its recogniser.
@@ -65,6 +66,43 @@ class Option(NamedTuple):
     def env(self) -> str:
         """Its name in the environment."""
         return self.ini.upper()
+
+
+class Given(NamedTuple):
+    """What a place says of an option, and how a message names the place.
+
+    ``value`` is a text, or true for a flag on the command line; of an option that may
+    be repeated it is a list of texts. ``stated`` is false for the default, and
+    ``always`` is true for the environment, which all runs on a machine may share.
+    """
+
+    value: object
+    place: str
+    stated: bool = True
+    always: bool = False
+
+
+def first_given(
+    option: Option, line: object, ini: object, environment: Mapping[str, str]
+) -> Given:
+    """What the first place that names the option says, else its default.
+
+    ``line`` and ``ini`` are ``None`` where the command line and the ini file do not
+    name it. An environment variable that is empty counts as not set.
+    """
+    if line is not None:
+        return Given(line, option.cli)
+    if ini is not None:
+        return Given(ini, f"{option.ini} in the ini file")
+    place = f"the environment variable {option.env}"
+    text = environment.get(option.env, "")
+    stated = bool(text.strip())
+    if not stated:
+        place, text = option.cli, option.default
+    value: object = text
+    if option.many:
+        value = [line.strip() for line in text.splitlines() if line.strip()]
+    return Given(value, place, stated, always=stated)
 
 
 def flag(text: str) -> bool:

@@ -36,6 +36,9 @@ from pytest_realtime_asr.options import (
     FAKES,
     MARKERS,
     OPTIONS,
+    Given,
+    Option,
+    first_given,
     flag,
 )
 
@@ -63,7 +66,9 @@ FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"
 _SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 _JUDGING: pytest.StashKey[Judging] = pytest.StashKey()
 _FLEET: pytest.StashKey[Fleet] = pytest.StashKey()
-_SERVED: pytest.StashKey[dict[Any, Application | str]] = pytest.StashKey()
+_SERVED: pytest.StashKey[dict[int, tuple[object, Application | str]]] = (
+    pytest.StashKey()
+)
 _PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
 _SHARED: pytest.StashKey[Path] = pytest.StashKey()
 _WRONG: pytest.StashKey[str] = pytest.StashKey()
@@ -96,10 +101,50 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _given(config: pytest.Config, name: str) -> str:
-    """What the first place that names an option says, as it stands there."""
+    """What the first place that names an option says, as it stands there.
+
+    A flag that the environment gives a wrong text is not set: a run that has nothing
+    to do with this plugin must not end by it. The header says so, and a test that uses
+    the plugin fails by it. Raises UsageError where another place does.
+    """
     (option,) = (each for each in OPTIONS if each.name == name)
-    raw = config.getoption(option.ini) or config.getini(option.ini)
-    return str(raw or os.environ.get(option.env, ""))
+    found = _stated(config, option)
+    if not found.stated:
+        return ""
+    if wrong := _wrong_flag(option, found):
+        if found.always:
+            return ""
+        raise pytest.UsageError(wrong)
+    return str(found.value or "")
+
+
+def _at(config: pytest.Config, name: str, error: Exception) -> str:
+    """What is wrong with an option, with the place that names it."""
+    (option,) = (each for each in OPTIONS if each.name == name)
+    return f"{_stated(config, option).place}: {error}"
+
+
+def _stated(config: pytest.Config, option: Option) -> Given:
+    line, ini = config.getoption(option.ini), _ini(config, option)
+    return first_given(option, line, ini, os.environ)
+
+
+def _ini(config: pytest.Config, option: Option) -> object:
+    """What the ini file says of an option. Raises UsageError."""
+    try:
+        return config.getini(option.ini)
+    except (TypeError, ValueError) as error:  # a number where a text is due, in TOML
+        raise pytest.UsageError(f"{option.ini} in the ini file: {error}") from None
+
+
+def _wrong_flag(option: Option, found: Given) -> str:
+    """What is wrong with a flag, else nothing."""
+    try:
+        if option.flag:
+            flag(str(found.value))
+    except ValueError as error:
+        return f"{found.place}: {error}"
+    return ""
 
 
 def _settings(config: pytest.Config) -> Settings:
@@ -109,12 +154,14 @@ def _settings(config: pytest.Config) -> Settings:
         try:
             config.stash[_SETTINGS] = settings(
                 lambda option: config.getoption(option.ini),
-                lambda option: config.getini(option.ini),
+                lambda option: _ini(config, option),
                 os.environ,
                 origin=config.invocation_params.dir,
             )
         except SettingError as error:
-            raise pytest.UsageError(str(error)) from None
+            wrong = pytest.UsageError(str(error))
+            wrong.always = error.always  # type: ignore[attr-defined]
+            raise wrong from None
     return config.stash[_SETTINGS]
 
 
@@ -127,10 +174,19 @@ def pytest_configure(config: pytest.Config) -> None:
     plan = flag(_given(config, "plan"))
     if plan and config.getoption("numprocesses", None):
         raise pytest.UsageError("--realtime-plan runs nothing: leave out -n")
-    # What is always there, in the environment, is read by the first test that needs it.
-    given = any(config.getoption(o.ini) or config.getini(o.ini) for o in OPTIONS)
-    if given or conformance or plan or _given(config, "report"):
-        _check(config)  # a wrong option is told before anything runs
+    told = any(config.getoption(option.ini) is not None for option in OPTIONS)
+    told = told or conformance or plan
+    if (
+        told
+        or _given(config, "report")
+        or any(_ini(config, option) is not None for option in OPTIONS)
+    ):
+        try:
+            _check(config)  # a wrong option is told before anything runs
+        except pytest.UsageError as error:
+            # What is wrong in the environment ends no run that may not need it.
+            if told or not getattr(error, "always", False):
+                raise
     if conformance:
         _add_suite(config)
 
@@ -154,7 +210,7 @@ def _check(config: pytest.Config) -> None:
     except LookupError as error:
         raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
     except ValueError as error:
-        raise pytest.UsageError(f"--realtime-known-failures: {error}") from None
+        raise pytest.UsageError(_at(config, "known-failures", error)) from None
 
 
 def _baseline(config: pytest.Config) -> tuple[Row, ...]:
@@ -175,7 +231,7 @@ def _baseline(config: pytest.Config) -> tuple[Row, ...]:
                 tell=lambda text: _note(config, f"--realtime-compare: {text}"),
             )
         except ValueError as error:
-            raise pytest.UsageError(f"--realtime-compare: {error}") from None
+            raise pytest.UsageError(_at(config, "compare", error)) from None
     return config.stash[_BASELINE]
 
 
@@ -240,10 +296,7 @@ def _found(config: pytest.Config) -> Settings:
 
 
 def _conformance(config: pytest.Config) -> bool:
-    try:
-        return flag(_given(config, "conformance"))
-    except ValueError as error:
-        raise pytest.UsageError(f"--realtime-conformance: {error}") from None
+    return flag(_given(config, "conformance"))
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
@@ -506,7 +559,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_PROGRESS].close()
     if _FLEET in config.stash:
         config.stash[_FLEET].stop()
-    for application in config.stash.get(_SERVED, {}).values():
+    for _, application in config.stash.get(_SERVED, {}).values():
         if not isinstance(application, str):
             application.stop()
     if _SHARED in config.stash:
@@ -551,16 +604,18 @@ def _url(config: pytest.Config, target: object, dialect: str) -> str:
 def _application(config: pytest.Config, application: Callable[..., Any]) -> str:
     """The URL of an ASGI application, served in a child process."""
     served = config.stash.setdefault(_SERVED, {})
-    if application not in served:
+    # Not every application has a hash. The reference to it keeps its id unique.
+    key = id(application)
+    if key not in served:
         try:
             from pytest_realtime_asr.application import Application, ApplicationError
         except ImportError as error:
             raise pytest.UsageError(str(error)) from None
         try:
-            served[application] = Application(application)
+            served[key] = application, Application(application)
         except ApplicationError as error:
-            served[application] = str(error)  # it is not started again for each test
-    started = served[application]
+            served[key] = application, str(error)  # not started again for each test
+    _, started = served[key]
     if isinstance(started, str):
         raise pytest.UsageError(started)
     return started.url
@@ -627,10 +682,9 @@ def _loaded(config: pytest.Config) -> Corpus:
     try:
         return _corpus(settings.corpus, settings.private)
     except CorpusError as error:
-        told = str(error)
-        if settings.private:
-            told = "it cannot be used; without --realtime-private, a run says why"
-        raise pytest.UsageError(f"--realtime-corpus: {told}") from None
+        hidden = "it cannot be used; without --realtime-private, a run says why"
+        told = CorpusError(hidden) if settings.private else error
+        raise pytest.UsageError(_at(config, "corpus", told)) from None
 
 
 @pytest.fixture(scope="session")
@@ -684,7 +738,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             names = names.replace(" ", "").split(",")
         if "utterance" in names:
             return
-    found = _loaded(metafunc.config)
+    try:
+        found = _loaded(metafunc.config)
+    except pytest.UsageError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
     ids = [each.id for each in found]
     metafunc.parametrize("utterance", list(found), ids=ids, indirect=True)
 
@@ -733,6 +790,7 @@ def realtime(
     realtime_session_options: Mapping[str, object],
 ) -> Realtime:
     """The server under test, asked for its health and warmed up once in a run."""
+    from pytest_realtime_asr.audio import AudioError
     from pytest_realtime_asr.corpus import CorpusError
     from pytest_realtime_asr.realtime import Realtime
     from pytest_realtime_asr.session import OptionsError
@@ -761,8 +819,8 @@ def realtime(
             # It is compared with, and not judged.
             baseline = replace(judging.run.plan(where, terms, options), rules=())
         plan = judging.run.plan(_url(config, text, terms.dialect), terms, options)
-    except CorpusError as error:
-        message = f"--realtime-corpus: {error}"
+    except (AudioError, CorpusError) as error:
+        message = _at(config, "corpus", error)
     except OptionsError as error:
         message = f"realtime: {error}"
     except (Unreachable, TargetError, SettingError, pytest.UsageError) as error:
@@ -891,11 +949,16 @@ def _is_suite(item: pytest.Item) -> bool:
 @pytest.hookimpl(tryfirst=True)  # before xdist tells the controller
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse wrong markers, and find the last of the tests that are judged as one."""
-    for item in filter(_uses, session.items):
-        session.config.stash[_USED] = True
-        if (shared := _shared(session.config)) is not None:
-            (shared / _MEASURES).touch()
+    for item in session.items:
         try:
+            if not _uses(item):
+                if "realtime_target" in getattr(item, "fixturenames", ()):
+                    _settings(session.config)
+                continue
+            session.config.stash[_USED] = True
+            if (shared := _shared(session.config)) is not None:
+                (shared / _MEASURES).touch()
+            _settings(session.config)
             compared = _compared(item)
             if compared or _is_marked(item):
                 terms = _pooled(item)
@@ -1158,6 +1221,9 @@ def _result(item: pytest.Item) -> Mapping[str, object] | None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     lines = [f"realtime: {server}"] if (server := _server(config)) else []
     lines += [f"realtime: {line}"] if (line := _calibrated(config)) else []
+    flags = ((option, _stated(config, option)) for option in OPTIONS if option.flag)
+    wrong = filter(None, (_wrong_flag(*each) for each in flags))
+    lines += [f"realtime: {line}; it is not set" for line in wrong]
     if _conformance(config) and config.getoption("numprocesses", None):
         lines += _plan(config, None)  # what is collected, only the workers know
     return _shown(config, lines) if lines else []

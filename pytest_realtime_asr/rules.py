@@ -16,7 +16,7 @@ import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from pytest_realtime_asr.evidence import Evidence, Observation, Part
 from pytest_realtime_asr.trace import Sender, Trace, Vantage
@@ -99,7 +99,7 @@ class Requirement:
         """
         try:
             given = Version(version)
-        except InvalidVersion:
+        except ValueError:  # not a version, or one of too many digits
             return not self.until
         if self.since and given < Version(self.since):
             return False

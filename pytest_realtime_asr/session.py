@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from pytest_realtime_asr import dialects
+from pytest_realtime_asr import dialects, inputs
 from pytest_realtime_asr.audio import Audio, silence
 from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.evidence import Message
@@ -119,6 +119,7 @@ class Plan:
 def caller(dialect: Dialect, model: str, options: Mapping[str, object]) -> Caller:
     """The client's side of a new session. Raises `OptionsError`."""
     try:
+        inputs.sendable(options)
         return dialect.caller(model, options)
     except ValueError as error:
         raise OptionsError(

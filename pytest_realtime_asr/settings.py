@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 import shlex
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
-from pytest_realtime_asr import comparison, dialects, frozen, known, limits
-from pytest_realtime_asr.budgets import parse_duration
+from pytest_realtime_asr import (
+    comparison,
+    corpus,
+    dialects,
+    frozen,
+    inputs,
+    known,
+    limits,
+    options,
+    target,
+)
+from pytest_realtime_asr.budgets import CONFIDENCE, parse_duration
 from pytest_realtime_asr.comparison import Margin
 from pytest_realtime_asr.frozen import Suite
+from pytest_realtime_asr.inputs import InputError
 from pytest_realtime_asr.known import Known
 from pytest_realtime_asr.options import (
     AUTO,
@@ -26,6 +37,7 @@ from pytest_realtime_asr.options import (
     FAKE_KEY,
     FAKES,
     OPTIONS,
+    Given,
     Option,
     flag,
 )
@@ -50,8 +62,15 @@ T = TypeVar("T")
 Lookup = Callable[[Option], object]
 
 
-class SettingError(ValueError):
-    """An option that cannot be read: where it stands, what is wrong, what would do."""
+class SettingError(InputError):
+    """An option that cannot be read: where it stands, what is wrong, what would do.
+
+    ``always`` says that it stands in the environment, which all runs may share.
+    """
+
+    def __init__(self, message: str, *, always: bool = False) -> None:
+        super().__init__(message)
+        self.always = always
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +150,7 @@ class Settings:
             context = ssl.create_default_context(cafile=self.ca)
             if self.client_cert is not None:
                 named = self.client_cert
-                context.load_cert_chain(self.client_cert, self.client_key)
+                _show(context, self.client_cert, self.client_key)
         except (OSError, ssl.SSLError) as error:
             raise SettingError(
                 f"cannot load the certificate {named}: {error}"
@@ -151,68 +170,70 @@ def settings(
 ) -> Settings:
     """Read every option by its precedence. Raises `SettingError`.
 
-    ``command_line`` and ``ini`` give the raw value of an option, or a false one where
-    it was not given. Paths are taken from ``origin``.
+    ``command_line`` and ``ini`` give the raw value of an option, ``None`` where it was
+    not given. Paths are taken from ``origin``.
     """
     texts: dict[str, object] = {}
-    places: dict[str, str] = {}
+    places: dict[str, Given] = {}
     for option in OPTIONS:
-        given = environment.get(option.env, "")
-        for place, value in (
-            (option.cli, command_line(option)),
-            (f"{option.ini} in the ini file", ini(option)),
-            (f"the environment variable {option.env}", _split(option, given)),
-            (option.cli, _split(option, option.default)),
-        ):
-            places[option.name], texts[option.name] = place, value
-            if value:
-                break
+        found = options.first_given(
+            option, command_line(option), ini(option), environment
+        )
+        places[option.name], texts[option.name] = found, found.value
+        with _from(found):
+            _check(found)
 
     def read(name: str, parse: Callable[[str], T]) -> T:
-        try:
+        with _from(places[name]):
             return parse(str(texts[name]))
-        except ValueError as error:
-            raise SettingError(f"{places[name]}: {error}") from error
 
-    def many(name: str) -> tuple[str, ...]:
-        values = texts[name]
-        assert isinstance(values, list | tuple)
-        return tuple(map(str, values))
+    def maybe(name: str, parse: Callable[[str], T]) -> T | None:
+        return read(name, parse) if texts[name] else None
 
-    def path(name: str) -> Path | None:
-        return origin / str(texts[name]) if texts[name] else None
+    def file(name: str, check: Callable[[Path], object]) -> Path | None:
+        def parse(text: str) -> Path:
+            check(origin / text)
+            return origin / text
+
+        return maybe(name, parse)
 
     def each(name: str, parse: Callable[[str], T]) -> tuple[T, ...]:
-        try:
-            return tuple(map(parse, many(name)))
-        except ValueError as error:
-            raise SettingError(f"{places[name]}: {error}") from error
+        values = texts[name]
+        assert isinstance(values, list | tuple)
+        with _from(places[name]):
+            return tuple(parse(str(value)) for value in values)
 
     def needs(name: str, *others: str) -> None:
         if texts[name] and not any(texts[other] for other in others):
             wanted = " or ".join(f"--realtime-{other}" for other in others)
-            raise SettingError(f"{places[name]}: it needs {wanted}")
+            with _from(places[name]):
+                raise ValueError(f"it needs {wanted}")
 
     needs("budget-profile", "budgets")
     needs("compare-fail", "compare", "baseline-target")
+    needs("client-key", "client-cert")
+    for option in OPTIONS:
+        if option.flag:
+            read(option.name, flag)
+    client_key = file("client-key", inputs.regular)
     variable = str(texts["api-key-env"])
     # The text is not shown: it may be the key itself.
     if variable != "REALTIME_API_KEY" and not environment.get(variable):
         raise SettingError(
-            f"{places['api-key-env']}: no environment variable of this name is set; "
-            "give the name of the variable that holds the key, and not the key"
+            f"{places['api-key-env'].place}: no environment variable of this name is "
+            "set; give the name of the variable that holds the key, and not the key"
         )
     return Settings(
-        target=str(texts["target"]),
+        target=read("target", _target),
         dialect=read(
             "profile",
             lambda words: _dialect(str(texts["dialect"]), words, str(texts["target"])),
         ),
         model=str(texts["model"]),
-        session_options=read("session-options", _object),
+        session_options=read("session-options", inputs.json_object),
         wait=read("wait", _seconds),
         recover=read("recover", _seconds),
-        timeout=read("timeout", _timeout),
+        timeout=read("timeout", lambda text: _seconds(text, least=0.001)),
         max_message=read("max-message", size),
         # The scripted recogniser has nothing that could warm up.
         warmup=read(
@@ -225,13 +246,13 @@ def settings(
         or (FAKE_KEY if texts["target"] in FAKES else ""),
         private=read("private", flag),
         headers=dict(each("header", lambda text: _header(text, environment))),
-        ca=path("ca"),
-        client_cert=path("client-cert"),
-        client_key=path("client-key"),
-        server_name=str(texts["server-name"]) or None,
+        ca=file("ca", _authorities),
+        client_cert=file("client-cert", lambda path: _own(path, client_key)),
+        client_key=client_key,
+        server_name=maybe("server-name", _host),
         insecure=read("insecure", flag),
-        proxy=str(texts["proxy"]) or None,
-        corpus=tuple(_place(spec, origin) for spec in many("corpus"))
+        proxy=maybe("proxy", _proxy),
+        corpus=each("corpus", lambda spec: _place(spec, origin))
         or ("bundled:english",),
         pace=read("pace", lambda text: pace(_number(text))),
         chunk=read("chunk", chunk),
@@ -244,11 +265,13 @@ def settings(
                 limits.read(origin / text, str(texts["budget-profile"])) if text else {}
             ),
         ),
-        baseline=path("compare"),
+        baseline=file("compare", inputs.regular),
         margins=read(
             "compare-fail", lambda text: comparison.parse(text) if text else ()
         ),
-        baseline_target=str(texts["baseline-target"]),
+        baseline_target=read(
+            "baseline-target", lambda text: _baseline(text, str(texts["target"]))
+        ),
         labels=dict(each("label", _label)),
         parallel=read("parallel", flag),
         reports=each("report", lambda text: _report(text, origin)),
@@ -263,8 +286,8 @@ def settings(
         server_version=read("server-version", _version),
         allow=read("allow", _harms),
         max_audio=read("max-audio", _seconds),
-        max_streams=read("max-streams", lambda text: _count(text, 1)),
-        fuzz=read("fuzz", lambda text: _count(text, 0)),
+        max_streams=maybe("max-streams", lambda text: inputs.whole(text, 1, 10_000)),
+        fuzz=maybe("fuzz", lambda text: inputs.whole(text, 0, 100_000)),
     )
 
 
@@ -278,10 +301,97 @@ def _dialect(name: str, profile: str, target: str) -> str:
     return FAKE_DIALECT if name == AUTO and target in FAKES else name
 
 
-def _split(option: Option, text: str) -> object:
-    if not option.many:
-        return text
-    return tuple(line.strip() for line in text.splitlines() if line.strip())
+@contextmanager
+def _from(given: Given) -> Iterator[None]:
+    """Raise what is found wrong as a `SettingError`, which begins with the place."""
+    try:
+        yield
+    except SettingError:
+        raise
+    except ValueError as error:
+        raise SettingError(f"{given.place}: {error}", always=given.always) from error
+
+
+def _check(given: Given) -> None:
+    """Refuse texts that are empty on purpose, or that nothing can carry."""
+    value = given.value
+    found = value if isinstance(value, list | tuple) else [value]
+    texts = [inputs.plain(str(each)) for each in found]
+    if any(len(text) > _LARGEST for text in texts):
+        raise ValueError(f"it is longer than {_LARGEST} characters; shorten it")
+    if given.stated and not (texts and all(text.strip() for text in texts)):
+        raise ValueError("it is empty; give a value, or leave it out")
+
+
+def _target(text: str) -> str:
+    if text and text not in FAKES:
+        target.parse(text, path="")
+    return text
+
+
+def _baseline(text: str, other: str) -> str:
+    """The baseline, which is another server than the target."""
+
+    def named(text: str) -> str:
+        return text if text in FAKES else target.parse(text, path="").websocket
+
+    if text and other and named(text) == named(other):
+        raise ValueError("it is the target itself; name another server")
+    return _target(text)
+
+
+def _proxy(text: str) -> str:
+    """A proxy; the message does not show it, because it may hold a password."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        usable = usable and parts.port != 0
+    except ValueError:  # of a port, or of brackets
+        usable = False
+    if not usable:
+        raise ValueError(
+            "it is no URL of a proxy; it should look like http://HOST:PORT"
+        )
+    return text
+
+
+def _host(text: str) -> str:
+    if not target.is_host(text):
+        raise ValueError(f"{text!r} is no host name; it should look like gpu-7.local")
+    return text
+
+
+def _authorities(path: Path) -> None:
+    """Refuse a file that holds no certificate."""
+    inputs.regular(path)
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise ValueError(
+            f"cannot load the certificate {path}: {_told(error)}; give a file in PEM"
+        ) from error
+
+
+def _own(certificate: Path, key: Path | None) -> None:
+    """Refuse a client's certificate that does not go with its key."""
+    inputs.regular(certificate)
+    try:
+        _show(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), certificate, key)
+    except OSError as error:
+        raise ValueError(
+            f"cannot load the certificate {certificate} with its key "
+            f"{key or certificate}: {_told(error)}; give both in PEM, the key without "
+            "a password"
+        ) from error
+
+
+def _show(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+    # An empty password, since OpenSSL would ask for one at the terminal.
+    context.load_cert_chain(certificate, key, password="")
+
+
+def _told(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def chunk(value: str | timedelta) -> float:
@@ -294,11 +404,13 @@ def chunk(value: str | timedelta) -> float:
 
 def pace(value: object) -> float:
     """A number as a pace. Raises ValueError."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        found = float(value)
-        if 0 <= found < math.inf:
-            return found
-    raise ValueError(f"a pace of {value!r}; 1.0 is real time, 0 is unpaced")
+    if value == 0 or inputs.within(value, *_PACES):
+        assert isinstance(value, int | float)
+        return float(value)
+    raise ValueError(
+        f"a pace of {inputs.shown(value)}; 1.0 is real time, 0 is unpaced, and else it "
+        f"is from {_PACES[0]} to {_PACES[1]}"
+    )
 
 
 def size(text: str) -> int:
@@ -317,7 +429,7 @@ def level(value: object) -> Level | None:
     if value == "off":
         return None
     if value not in ("must", "should"):
-        raise ValueError(f"{value!r}; there are must, should and off")
+        raise ValueError(f"{inputs.shown(value)}; there are must, should and off")
     return Level(value)
 
 
@@ -332,8 +444,9 @@ def _confidence(text: str) -> float | None:
     if not text:
         return None
     value = _number(text)
-    if not isinstance(value, float) or not 0 < value < 1:
-        raise ValueError(f"{text!r} is not a share: write 0.95")
+    if not isinstance(value, float) or not inputs.within(value, *CONFIDENCE):
+        low, high = CONFIDENCE
+        raise ValueError(f"{text!r} is not a share from {low} to {high}: write 0.95")
     return value
 
 
@@ -346,7 +459,7 @@ def _undecided(text: str) -> Undecided:
 
 def _label(text: str) -> tuple[str, str]:
     name, _, value = (part.strip() for part in text.partition("="))
-    if not (name and value):
+    if not (name and value and text.isprintable()):
         raise ValueError(f"{text!r} is no label; it should look like gpu=H100")
     return name, value
 
@@ -354,7 +467,7 @@ def _label(text: str) -> tuple[str, str]:
 def _version(text: str) -> str:
     try:
         return str(Version(text)) if text else ""
-    except InvalidVersion:
+    except ValueError:  # not a version, or one of too many digits
         raise ValueError(f"{text!r} is no version; it looks like 0.33.0") from None
 
 
@@ -368,56 +481,35 @@ def _harms(text: str) -> frozenset[Harm]:
         ) from None
 
 
-def _count(text: str, least: int) -> int | None:
-    if not text:
-        return None
-    if not text.isdecimal() or int(text) < least:
-        raise ValueError(f"{text!r} is not a number from {least}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
+def _seconds(text: str, *, least: float = 0.0) -> float:
     """A time; a bare number is in seconds, as these options have it."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        return parse_duration(text) / 1e3
-    if not 0 <= seconds < math.inf:
-        raise ValueError(f"{text} is not a time; it should look like 30s, 500ms or 30")
-    return seconds
-
-
-def _timeout(text: str) -> float:
-    seconds = _seconds(text)
-    if seconds < 0.01:
-        raise ValueError(f"a timeout of {text}; it should be at least 10ms")
+    bare = not text.strip()[-1:].isalpha()
+    seconds = inputs.number(text) if bare else parse_duration(text) / 1e3
+    if not least <= seconds <= _LONGEST:
+        raise ValueError(
+            f"{text} is not a time; it should look like 30s, 500ms or 30, and be from "
+            f"{least:g}s to a week"
+        )
     return seconds
 
 
 def _number(text: str) -> float | str:
     """The number that a text is, or the text."""
     try:
-        return float(text)
-    except ValueError:
+        return inputs.number(text)
+    except InputError:
         return text
 
 
 def _warmup(text: str) -> int | None:
     if text == "auto":
         return None
-    if not text.isdecimal():
-        raise ValueError(f"{text!r} is neither auto nor a number of sessions")
-    return int(text)
-
-
-def _object(text: str) -> dict[str, object]:
     try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise ValueError('not a JSON object, such as {"language": "en"}')
-    return value
+        return inputs.whole(text, 0, 1000)
+    except InputError:
+        raise ValueError(
+            f"{text!r} is neither auto nor a number of sessions from 0 to 1000"
+        ) from None
 
 
 def _header(text: str, environment: Mapping[str, str]) -> tuple[str, str]:
@@ -454,7 +546,9 @@ def _secret(variable: str, value: str) -> str:
 
 
 def _place(spec: str, origin: Path) -> str:
-    return spec if spec.startswith("bundled:") else str(origin / spec)
+    found = spec if spec.startswith("bundled:") else str(origin / spec)
+    corpus.check(found)
+    return found
 
 
 def _report(text: str, origin: Path) -> tuple[str, Path]:
@@ -466,4 +560,7 @@ def _report(text: str, origin: Path) -> tuple[str, Path]:
     return kind, origin / path
 
 
+_LARGEST = 2**16  # characters of an option
+_PACES = (0.001, 1000.0)
+_LONGEST = 7 * 24 * 3600.0  # s
 KINDS = ("jsonl", "conformance")

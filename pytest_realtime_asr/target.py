@@ -7,11 +7,14 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote_plus, urlsplit
 
+from pytest_realtime_asr.inputs import InputError
+
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # of a host's name
 _KEY = re.compile("(key|token|secret|password|sig|signature)$|auth", re.IGNORECASE)
 
 
-class TargetError(ValueError):
+class TargetError(InputError):
     """A target that cannot be read; the message says what a target looks like."""
 
 
@@ -57,6 +60,18 @@ class Target:
             return host == "localhost" or host.endswith(".localhost")
 
 
+def is_host(text: str) -> bool:
+    """Whether a text is the name of a host, or its address."""
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        labels = text.removesuffix(".").split(".")
+    try:
+        return all(_LABEL.fullmatch(each.encode("idna").decode()) for each in labels)
+    except UnicodeError:  # such as a label that is too long
+        return False
+
+
 def parse(text: str, *, path: str, query: str = "") -> Target:
     """The target that a text names.
 
@@ -90,10 +105,10 @@ def parse(text: str, *, path: str, query: str = "") -> Target:
             "it holds a character that no URL can have; write it as %XX, and in a "
             "host name by its xn-- form",
         )
-    if not all(0 < len(label) < 64 for label in _labels(parts.hostname)):
-        raise _wrong(text, "no host has such a name")
     if "@" in parts.netloc:
         raise _wrong(text, "it carries a user or a password")
+    if not is_host(parts.hostname):
+        raise _wrong(text, f"{parts.hostname} is no host name")
     scheme = _SCHEMES[parts.scheme]
     given = parts.path.rstrip("/")
     if parts.scheme in ("ws", "wss"):
@@ -108,11 +123,6 @@ def parse(text: str, *, path: str, query: str = "") -> Target:
         websocket=f"{scheme}://{parts.netloc}{route}{asked and '?'}{asked}",
         http=f"{_http(parts)}://{parts.netloc}{prefix}",
     )
-
-
-def _labels(host: str) -> list[str]:
-    """The labels of a host name; a dot at its end is lawful."""
-    return host.removesuffix(".").split(".")
 
 
 def _http(parts: SplitResult) -> str:

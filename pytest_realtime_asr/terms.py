@@ -15,6 +15,7 @@ from pytest_realtime_asr.budgets import (
     limits,
     wer_threshold,
 )
+from pytest_realtime_asr.inputs import shown
 from pytest_realtime_asr.rules import Level
 from pytest_realtime_asr.settings import Settings, chunk, level, pace
 from pytest_realtime_asr.verdicts import Undecided
@@ -108,8 +109,8 @@ def read(
             ) from None
     held = {name: value for name, value in held.items() if name not in fixed}
     return Terms(
-        dialect=str(held.get("dialect", settings.dialect)),
-        model=str(held.get("model", settings.model)),
+        dialect=_held(held, "dialect", _name, settings.dialect),
+        model=_held(held, "model", _name, settings.model),
         pace=_held(held, "pace", pace, settings.pace),
         chunk=_held(held, "chunk", chunk, settings.chunk),
         budgets=tuple(reversed(budgets)),
@@ -157,6 +158,12 @@ def _keywords(mark: Mark) -> Mapping[str, object]:
         wrong = ", ".join(unknown) or "positional argument"
         raise BudgetError(f"realtime: no {wrong}; there are {', '.join(_KEYWORDS)}")
     return mark.kwargs
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise BudgetError(f"{shown(value)} is not a name")
+    return value
 
 
 def _held(

@@ -372,8 +372,8 @@ def test_stretch_of_a_file() -> None:
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        ("nowhere.wav", "there is no such file; check the path"),
-        ("", "is a folder; give an audio file"),
+        ("nowhere.wav", "there is no such file or folder; check the path"),
+        ("", "is a folder; give a file"),
         ("empty.wav", "holds no sound (0 frames)"),
         ("text.wav", "cannot be read as audio (Format not recognised.)"),
         ("cut-short.wav", "its body is broken or cut short (1044 bytes"),

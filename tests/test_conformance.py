@@ -92,7 +92,7 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
     [
         ("", "not a conformance report: "),
         ("{}", "not a conformance report: "),
-        (None, "not a conformance report: "),
+        (None, "x.json: there is no such file"),
     ],
 )
 def test_what_is_no_report_is_told(

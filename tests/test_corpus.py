@@ -282,7 +282,10 @@ def test_offset_of_0_makes_a_stretch(tmp_path: Path) -> None:
         ({"duration": "1.0"}, "Expected `float | null`, got `str`"),
         ({"words": [{"word": "one", "start": 0.1}]}, "missing required field `end`"),
         ("one two", "JSON is malformed"),
-        (b'{"audio_filepath": "tone.flac", "text": "\xff"}', "can't decode byte"),
+        (
+            b'{"audio_filepath": "tone.flac", "text": "\xff"}',
+            "is not UTF-8 (byte 0xff); ",
+        ),
         ({"audio_filepath": "x.wav"}, "x.wav: there is no such file"),
         ({"audio_filepath": "."}, ": is a folder"),
         ({"audio_filepath": str(ODD / "text.wav")}, "text.wav: cannot be read as"),
@@ -355,11 +358,11 @@ def test_manifest_that_cannot_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = manifest(tmp_path, {})
-    monkeypatch.setattr(Path, "read_bytes", denied)
-    assert refusal(path) == f"{path}: Permission denied; check the path"
+    monkeypatch.setattr(Path, "open", denied)
+    assert refusal(path) == f"{path}: Permission denied; make it readable"
 
 
-def denied(path: Path, **_: str) -> str:
+def denied(path: Path, *_: str) -> str:
     raise PermissionError(13, "Permission denied", str(path))
 
 
@@ -422,7 +425,7 @@ def test_librispeech_id_that_comes_twice(tmp_path: Path) -> None:
 def test_transcript_that_is_not_utf_8(tmp_path: Path) -> None:
     path = librispeech(tmp_path) / "84-121.trans.txt"
     path.write_bytes(b"84-121-0000 \xe9\n")
-    assert refusal(tmp_path).startswith(f"{path}: cannot be read as UTF-8 text ('utf")
+    assert refusal(tmp_path).startswith(f"{path}:1: is not UTF-8 (byte 0xe9); ")
 
 
 def folder(path: Path) -> Path:
@@ -480,7 +483,7 @@ def test_folder_that_cannot_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder(tmp_path)
-    monkeypatch.setattr(Path, "read_text", denied)
+    monkeypatch.setattr(Path, "open", denied)
     assert "Permission denied" in refusal(tmp_path)
 
 

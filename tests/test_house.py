@@ -21,6 +21,7 @@ DOORS = {"__init__", "plugin"}  # what they import, they import lazily
 ORDER = (
     "redaction",
     "options",
+    "inputs",
     "salvage",
     "termination",
     "audio",

@@ -61,7 +61,6 @@ def test_a_list_may_be_empty(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[[known]\n", "Expected ']]' at the end of an array declaration"),
-        (b"\xff", "'utf-8' codec can't decode"),
         ('title = "a"', "no [[title]]; there are [[known]] and [[flaky]]"),
         ("[[unknown]]", "no [[unknown]]; there are [[known]] and [[flaky]]"),
         ("[known]", "known should be a list: write [[known]]"),
@@ -111,7 +110,7 @@ def test_a_list_that_is_wrong_is_refused(
 
 
 def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"none\.toml: .*No such file"):
+    with pytest.raises(ValueError, match=r"none\.toml: .*no such file"):
         read(tmp_path / "none.toml")
 
 

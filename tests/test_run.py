@@ -532,7 +532,7 @@ def test_nothing_secret_is_shared(start: Start, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("parallel", [False, True])
 def test_turns(start: Start, url: str, tmp_path: Path, parallel: bool) -> None:
-    given = options(parallel="true" if parallel else "")
+    given = options(parallel="true" if parallel else "false")
     one, two = (start(given, shared=tmp_path) for _ in range(2))
     events: list[str] = []
     taken = threading.Event()

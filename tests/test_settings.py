@@ -71,14 +71,12 @@ class Case(NamedTuple):
     values: tuple[tuple[str, object], tuple[str, object], tuple[str, object]]
 
 
-def paths(field: str) -> Case:
-    return Case(
-        field, None, (("/a", Path("/a")), ("b", Path("b")), ("c d", Path("c d")))
-    )
-
-
 def texts(field: str, default: str | None) -> Case:
     return Case(field, default, (("one", "one"), ("two", "two"), ("a: b", "a: b")))
+
+
+def servers(field: str) -> Case:
+    return Case(field, "", (("a:1", "a:1"), ("fake", "fake"), ("ws://b", "ws://b")))
 
 
 def times(field: str, default: float) -> Case:
@@ -90,7 +88,7 @@ def flags(field: str) -> Case:
 
 
 CASES = {
-    "target": texts("target", ""),
+    "target": servers("target"),
     "dialect": texts("dialect", "auto"),
     "profile": Case(
         "dialect",
@@ -116,13 +114,22 @@ CASES = {
         (("2048", 2048), ("4MiB", 4 * 2**20), (" 1.5 kB", 1500)),
     ),
     "warmup": Case("warmup", None, (("3", 3), ("auto", None), ("0", 0))),
-    "ca": paths("ca"),
-    "client-cert": paths("client_cert"),
-    "client-key": paths("client_key"),
-    "server-name": texts("server_name", None),
+    "server-name": Case(
+        "server_name",
+        None,
+        (("gpu-7", "gpu-7"), ("a.b.", "a.b."), ("10.0.0.1", "10.0.0.1")),
+    ),
     "insecure": flags("insecure"),
     "private": flags("private"),
-    "proxy": texts("proxy", None),
+    "proxy": Case(
+        "proxy",
+        None,
+        (
+            ("http://a:1", "http://a:1"),
+            ("https://me:pass@b", "https://me:pass@b"),
+            ("http://[::1]:2", "http://[::1]:2"),
+        ),
+    ),
     "pace": Case("pace", 1.0, (("0", 0.0), ("2", 2.0), ("0.5", 0.5))),
     "chunk": Case("chunk", 0.1, (("1ms", 0.001), ("60s", 60.0), ("20ms", 0.02))),
     "rules": Case(
@@ -140,8 +147,7 @@ CASES = {
             ("warn", Undecided.WARN),
         ),
     ),
-    "compare": paths("baseline"),
-    "baseline-target": texts("baseline_target", ""),
+    "baseline-target": servers("baseline_target"),
     "parallel": flags("parallel"),
     "level": Case(
         "level",
@@ -200,8 +206,8 @@ MANY = {
         ("bundled:english",),
         (
             ("bundled:odd", ("bundled:odd",)),
-            ("/a folder/b", ("/a folder/b",)),
-            ("\nbundled:odd\n  c", ("bundled:odd", "c")),
+            ("/", ("/",)),
+            ("\nbundled:odd\n  .", ("bundled:odd", ".")),
         ),
     ),
     "report": Case(
@@ -214,7 +220,17 @@ MANY = {
         ),
     ),
 }
-FILES = {"suite", "known-failures", "budgets", "budget-profile", "compare-fail"}
+FILES = {
+    "budget-profile",
+    "budgets",
+    "ca",
+    "client-cert",
+    "client-key",
+    "compare",
+    "compare-fail",
+    "known-failures",
+    "suite",
+}
 ELSEWHERE = {"conformance", "api-key-env", "plan", "list", "selftest", "calibrate"}
 
 
@@ -273,8 +289,8 @@ def test_limits_are_named_in_the_same_places(tmp_path: Path) -> None:
 
 def test_margins_need_something_to_compare_with() -> None:
     limit = {"compare-fail": "final_from_commit:5%"}
-    for other in ("compare", "baseline-target"):
-        found = made(limit, {other: "b"})
+    for other, value in (("compare", __file__), ("baseline-target", "b:1")):
+        found = made(limit, {other: value})
         assert [margin.metric for margin in found.margins] == ["final_from_commit"]
     said = "--realtime-compare-fail: it needs --realtime-compare or --realtime-baseline"
     with pytest.raises(SettingError, match=said):
@@ -284,7 +300,7 @@ def test_margins_need_something_to_compare_with() -> None:
 
 
 def in_order(name: str, case: Case) -> None:
-    """What the first place says counts; what says nothing is passed over."""
+    """What the first place says counts; a variable that is empty is not set."""
     (first, one), (second, two), (third, three) = case.values
 
     def raw(text: str) -> object:
@@ -293,14 +309,17 @@ def in_order(name: str, case: Case) -> None:
         return lines if name in MANY else text
 
     environment = {BY_NAME[name].env: third, **SECRETS}
-    line, ini = {name: raw(first)}, {name: raw(second)}
-    assert getattr(made(line, ini, environment), case.field) == one
-    assert getattr(made(None, ini, environment), case.field) == two
+    above, below = {name: raw(first)}, {name: raw(second)}
+    assert getattr(made(above, below, environment), case.field) == one
+    assert getattr(made(None, below, environment), case.field) == two
     assert getattr(made(None, None, environment), case.field) == three
     assert getattr(made(), case.field) == case.default
-    nothing: Given = {name: [] if name in MANY else ""}
-    empty = {BY_NAME[name].env: ""}
-    assert getattr(made(nothing, nothing, empty), case.field) == case.default
+    empty = {BY_NAME[name].env: " "}
+    assert getattr(made(None, None, empty), case.field) == case.default
+    nothing: Given = {name: [" "] if name in MANY else ""}
+    for line, ini in ((nothing, None), (None, nothing), (None, {name: []})):
+        with pytest.raises(SettingError, match="it is empty"):
+            made(line, ini)
 
 
 @pytest.mark.parametrize("name", ["insecure", "parallel", "strict"])
@@ -357,8 +376,9 @@ def test_the_scripted_server_needs_no_warm_up() -> None:
     assert made({"target": "fake", "warmup": "auto"}).warmup == 0
     assert made({"target": "fake", "warmup": "3"}).warmup == 3
     assert made(None, {"target": "fake"}, {"REALTIME_WARMUP": "2"}).warmup == 2
-    for target in ("reference", "http://fake", ""):
+    for target in ("reference", "http://fake"):
         assert made({"target": target}).warmup is None
+    assert made().warmup is None
 
 
 def test_the_secrets_are_the_key_and_the_values_of_the_headers() -> None:
@@ -387,7 +407,6 @@ def test_our_own_servers_have_a_dialect() -> None:
 def test_a_profile_of_a_dialect_that_is_named() -> None:
     found = made({"dialect": "openai", "profile": "rates=16000"})
     assert found.dialect == "openai:rates=16000"
-    assert made({"dialect": "openai", "profile": " "}).dialect == "openai"
 
 
 @pytest.mark.parametrize(
@@ -417,15 +436,14 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     "wait": (
         ("soon", "'soon' is not a duration: .*'800ms'"),
         ("-1", "-1 is not a time; it should look like 30s, 500ms or 30"),
-        ("inf", "inf is not a time"),
-        ("nan", "nan is not a time"),
+        ("inf", "'inf' is not a duration"),
+        ("nan", "'nan' is not a duration"),
+        ("604801", "604801 is not a time; .* from 0s to a week"),
     ),
     "recover": (("-1s", "'-1s' is not a duration"),),
     "timeout": (
         ("1 fortnight", "'1 fortnight' is not a duration"),
-        ("0", "a timeout of 0; it should be at least 10ms"),
-        ("9ms", "a timeout of 9ms; it should be at least 10ms"),
-        ("1e-320", "a timeout of 1e-320; it should be at least 10ms"),
+        ("0", "0 is not a time; .* from 0.001s to a week"),
     ),
     "max-message": (
         ("much", "'much' is not a size; it should look like 4MiB or 500kB"),
@@ -446,8 +464,8 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     "pace": (
         ("fast", "a pace of 'fast'; 1.0 is real time, 0 is unpaced"),
         ("-1", "a pace of -1.0; 1.0 is real time"),
-        ("nan", "a pace of nan; 1.0 is real time"),
-        ("inf", "a pace of inf; 1.0 is real time"),
+        ("nan", "a pace of 'nan'; 1.0 is real time"),
+        ("inf", "a pace of 'inf'; 1.0 is real time"),
     ),
     "chunk": (
         ("100", "'100' is not a duration: .*'800ms'"),
@@ -465,7 +483,7 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("vllm", "'vllm' is no suite; there is: openai-2026.11, vllm-2026.11"),
         ("../x", "'../x' is no suite; there is: "),
     ),
-    "known-failures": (("absent.toml", "absent.toml: .*No such file"),),
+    "known-failures": (("absent.toml", "absent.toml: there is no such file"),),
     "server-version": (
         ("newest", "'newest' is no version; it looks like 0.33.0"),
         ("<0.33", "'<0.33' is no version"),
@@ -477,7 +495,7 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     "max-audio": (
         ("much", "'much' is not a duration: .*'10min'"),
         ("-1", "-1 is not a time; it should look like 30s, 500ms or 30"),
-        ("inf", "inf is not a time"),
+        ("inf", "'inf' is not a duration"),
     ),
     "max-streams": (
         ("0", "'0' is not a number from 1"),
@@ -566,10 +584,11 @@ def test_paths_are_taken_from_the_origin(tmp_path: Path) -> None:
     given = {
         "report": ["jsonl:out", "/a/b.jsonl"],
         "corpus": ["bundled:odd", "own"],
-        "ca": "ca.pem",
+        "compare": "own.toml",
         "known-failures": "own.toml",
     }
     (tmp_path / "own.toml").write_text(KNOWN % "one")
+    (tmp_path / "own").mkdir()
     found = settings(
         lambda option: given.get(option.name), lambda _: None, {}, origin=tmp_path
     )
@@ -578,7 +597,7 @@ def test_paths_are_taken_from_the_origin(tmp_path: Path) -> None:
         ("jsonl", Path("/a/b.jsonl")),
     )
     assert found.corpus == ("bundled:odd", str(tmp_path / "own"))
-    assert found.ca == tmp_path / "ca.pem"
+    assert found.baseline == tmp_path / "own.toml"
     assert [entry.id for entry in found.known] == ["one"]
 
 
@@ -633,17 +652,40 @@ def test_certificates_of_ones_own(files: Files) -> None:
     assert context.verify_mode is ssl.CERT_REQUIRED
 
 
-def test_a_certificate_that_cannot_be_loaded_is_named(
-    files: Files, tmp_path: Path
-) -> None:
-    absent = tmp_path / "absent.pem"
-    for line in (
-        {"ca": absent},
-        {"client-cert": absent},
-        {"ca": files.ca, "client-cert": absent},
-        {"ca": absent, "client-cert": files.cert, "client-key": files.key},
+def test_files_of_tls_are_named_in_the_same_places(files: Files) -> None:
+    ca, cert, key = str(files.ca), str(files.cert), str(files.key)
+    for found in (
+        made({"ca": ca, "client-cert": cert}, None, {"REALTIME_CLIENT_KEY": key}),
+        made(None, {"ca": ca, "client-key": key}, {"REALTIME_CLIENT_CERT": cert}),
+        made({"client-cert": cert}, {"client-key": key}, {"REALTIME_CA": ca}),
     ):
-        with pytest.raises(SettingError, match=r"the certificate .*absent\.pem: "):
-            made(line).tls()
+        assert (found.ca, found.client_cert, found.client_key) == files
+    with pytest.raises(SettingError, match="client-key: it needs --realtime-client-c"):
+        made({"client-key": key})
+
+
+def test_a_certificate_that_cannot_be_loaded_is_named(files: Files) -> None:
+    absent = str(files.ca.with_name("absent.pem"))
+    given: Given
+    for given, said in (
+        ({"ca": absent}, r"^--realtime-ca: .*absent\.pem: there is no such file"),
+        ({"ca": files.key}, r"^--realtime-ca: .* the certificate .*key\.pem: "),
+        ({"client-cert": absent}, r"^--realtime-client-cert: .*absent\.pem: "),
+        ({"client-cert": files.cert}, r"^--realtime-client-cert: .*cert\.pem with "),
+        ({"client-cert": files.ca}, r"^--realtime-client-cert: .*ca\.pem with "),
+        (
+            {"client-cert": files.cert, "client-key": absent},
+            r"^--realtime-client-key: .*absent\.pem: ",
+        ),
+    ):
+        with pytest.raises(SettingError, match=said):
+            made(given)
+
+
+def test_a_certificate_that_has_gone_since_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(path)
+    found = made({"ca": path})
+    path.unlink()
     with pytest.raises(SettingError, match=r"the certificate .*ca\.pem: "):
-        made({"ca": files.ca, "client-cert": files.ca}).tls()
+        found.tls()

@@ -148,7 +148,7 @@ WRONG = {
         mark("wer_threshold", 12),
         mark("wer_threshold", "0.12"),
     ],
-    "confidence=95 is not a share: write 0.95": [
+    "confidence=95 is not a share from .*: write 0.95": [
         mark("wer_threshold", 0.1, confidence=95),
         mark("latency_budget", METRIC, p95="1s", confidence=95),
     ],

@@ -85,7 +85,6 @@ def test_no_such_host_says_so() -> None:
     [
         (OSError(errno.ECONNREFUSED, "Connect call failed ('::1', 1)"), "refused"),
         (OSError("Multiple exceptions: one, two"), "Multiple exceptions: one, two"),
-        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong"), "WRONG_VERSION"),
     ],
 )
 def test_reason_of_an_error(error: OSError, reason: str) -> None:

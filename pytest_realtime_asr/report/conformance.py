@@ -12,11 +12,13 @@ from pathlib import Path
 
 import msgspec
 
+from pytest_realtime_asr import inputs
 from pytest_realtime_asr.conformance.results import Judged, Result, Row, Status
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.rules import Level
 
 FORMAT = 1
+_LARGEST = 2**28  # bytes of a report
 WIDTH = 80
 _DISTRIBUTION = "pytest-realtime-asr"
 _MARKS = {
@@ -117,10 +119,9 @@ def write(file: ReportFile, found: Document) -> bool:
 
 def read(path: Path) -> Document:
     """Read a report; ValueError names the file and what is wrong with it."""
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=Document)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a conformance report: {error}") from error
+    data = inputs.content(path, most=_LARGEST)
+    with inputs.reading(f"{path}: not a conformance report"):
+        found = msgspec.json.decode(data, type=Document)
     if found.format != FORMAT:
         raise ValueError(
             f"{path}: report format {found.format}; this version reads {FORMAT}"

@@ -1,12 +1,41 @@
-"""Options, ini keys and environment variables that cannot work."""
+"""Options, ini keys, environment variables and markers that cannot work."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
+import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization
+
 from hostile import Case, message
-from pytest_realtime_asr.settings import SettingError, settings
+from pytest_realtime_asr import comparison, dialects, terms
+from pytest_realtime_asr.known import Expected, Known
+from pytest_realtime_asr.session import OptionsError, caller
+from pytest_realtime_asr.settings import SettingError, Settings, settings
+
+DEEP = "[" * 50_000
+DIGITS = "9" * 5000
+BYTES = os.fsdecode(b"\xff")  # as Python holds a byte that is not UTF-8
+
+
+def made(
+    given: Mapping[str, object],
+    *,
+    ini: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: Path = Path(),
+) -> Settings:
+    """Return the settings of these options."""
+    return settings(
+        lambda option: given.get(option.name),
+        lambda option: (ini or {}).get(option.name),
+        environment or {},
+        origin=folder,
+    )
 
 
 def told(
@@ -19,21 +48,275 @@ def told(
     """Return the message that refuses these options."""
     return message(
         SettingError,
-        lambda: settings(
-            lambda option: given.get(option.name),
-            lambda option: (ini or {}).get(option.name),
-            environment or {},
-            origin=folder,
+        lambda: made(given, ini=ini, environment=environment, folder=folder),
+    )
+
+
+def option(id: str, name: str, value: object, *says: str, within: float = 5) -> Case:
+    """Return the row of a value on the command line."""
+    return Case(
+        id,
+        f"the user gives {value!r:.60} as --realtime-{name}",
+        (f"--realtime-{name}: ", *says),
+        within,
+        lambda folder: told({name: value}, folder=folder),
+    )
+
+
+def marker(id: str, mark: pytest.MarkDecorator, *says: str) -> Case:
+    """Return the row of a marker."""
+    return Case(
+        id,
+        f"the user gives the marker {mark.mark.name} what it cannot take",
+        says,
+        5,
+        lambda folder: message(
+            ValueError, lambda: terms.read([mark.mark], made({}), parallel=False)
         ),
     )
 
 
-CASES = (
+def fifo(folder: Path) -> Path:
+    """Make a named pipe."""
+    path = folder / "pipe.jsonl"
+    os.mkfifo(path)
+    return path
+
+
+def locked(folder: Path) -> str:
+    """Return what is said of a client's certificate whose key has a password."""
+    issued = trustme.CA().issue_cert("host")
+    key = serialization.load_pem_private_key(issued.private_key_pem.bytes(), None)
+    written = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"hush"),
+    )
+    (folder / "key.pem").write_bytes(written)
+    issued.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    return told({"client-cert": "cert.pem", "client-key": "key.pem"}, folder=folder)
+
+
+def session(dialect: str, options: object) -> str:
+    """Return the message that refuses these session options."""
+    return message(
+        OptionsError,
+        lambda: caller(dialects.load(dialect), "model", options),  # type: ignore[arg-type]
+    )
+
+
+FINAL = "final_from_commit"
+NUMBERS = (
+    option("pace-without-a-number", "pace", "fast", "'fast'", "1.0 is real time"),
+    option("pace-denormal", "pace", "1e-320", "from 0.001 to 1000"),
+    option("pace-huge", "pace", "1e300", "from 0.001 to 1000"),
+    option("pace-in-other-digits", "pace", "٣", "'٣'", "1.0 is real time"),
+    option("pace-of-5000-digits", "pace", DIGITS, "from 0.001 to 1000"),
+    option("timeout-zero", "timeout", "0", "0 is not a time", "from 0.001s"),
+    option("timeout-huge", "timeout", "1e300", "is not a time", "to a week"),
+    option("timeout-in-other-digits", "timeout", "٣", "'٣' is not a number"),
+    option("wait-for-ever", "wait", "1e9", "is not a time", "to a week"),
+    option("recover-for-ever", "recover", "99999999min", "longer than a week"),
+    option("warmup-superscript", "warmup", "²", "'²' is neither auto nor a number"),
+    option("warmup-in-other-digits", "warmup", "٣", "'٣' is neither auto nor"),
+    option("warmup-a-billion", "warmup", "1000000000", "from 0 to 1000"),
+    option("warmup-of-5000-digits", "warmup", DIGITS, "from 0 to 1000"),
+    option("fuzz-of-5000-digits", "fuzz", DIGITS, "from 0 to 100000"),
+    option("streams-in-other-digits", "max-streams", "٣", "'٣' is not a number"),
+    option("audio-without-end", "max-audio", "1e300", "is not a time"),
+    option("confidence-denormal", "confidence", "1e-320", "is not a share"),
+    option("version-of-5000-digits", "server-version", DIGITS, "is no version"),
     Case(
-        "pace-without-a-number",
-        "the user gives a word as the pace",
-        ("--realtime-pace", "'fast'", "1.0 is real time"),
+        "margin-of-5000-digits",
+        "the user gives 5,000 digits as a margin",
+        ("is 1000000 at most",),
         5,
-        lambda folder: told({"pace": "fast"}),
+        lambda folder: message(
+            ValueError, lambda: comparison.parse(f"{FINAL}:{DIGITS}ms")
+        ),
     ),
 )
+TEXTS = (
+    option("options-too-deep", "session-options", DEEP, "nested too deeply"),
+    option("options-not-a-number", "session-options", '{"a": NaN}', "not JSON"),
+    option("options-half-a-sign", "session-options", r'{"a": "\ud800"}', "not JSON"),
+    option(
+        "options-of-5000-digits", "session-options", f'{{"a":{DIGITS}}}', "not JSON"
+    ),
+    option("fake-without-end", "fake", "'a " * 100_000, "longer than 65536 characters"),
+    option("label-not-utf8", "label", [f"gpu={BYTES}"], "is not UTF-8"),
+    option("label-with-an-escape", "label", ["gpu=\x1b[2J"], "is no label"),
+    option("corpus-not-utf8", "corpus", [f"/{BYTES}"], "is not UTF-8"),
+    option("corpus-with-a-nul", "corpus", ["a\0b"], "NUL"),
+    option("compare-with-a-nul", "compare", "a\0b", "NUL"),
+    option("empty-target", "target", "", "it is empty; give a value"),
+    option("empty-model", "model", " ", "it is empty"),
+    option("empty-ca", "ca", "", "it is empty"),
+    option("empty-corpus", "corpus", [""], "it is empty"),
+    Case(
+        "empty-target-in-the-ini-file",
+        "the ini file names no target",
+        ("realtime_target in the ini file: it is empty",),
+        5,
+        lambda folder: told({}, ini={"target": ""}),
+    ),
+    Case(
+        "flag-that-is-no-flag",
+        "the environment gives a flag a word",
+        ("the environment variable REALTIME_PLAN: 'maybe' is neither true nor false",),
+        5,
+        lambda folder: told({}, environment={"REALTIME_PLAN": "maybe"}),
+    ),
+    Case(
+        "flag-in-the-ini-file",
+        "the ini file gives a flag a word",
+        ("realtime_conformance in the ini file: 'x' is neither",),
+        5,
+        lambda folder: told({}, ini={"conformance": "x"}),
+    ),
+)
+REFUSED = (
+    option("ca-absent", "ca", "/nope", "/nope: there is no such file"),
+    option("ca-a-folder", "ca", "/", "is a folder"),
+    option("client-cert-absent", "client-cert", "/nope", "there is no such file"),
+    option(
+        "client-key-alone", "client-key", __file__, "it needs --realtime-client-cert"
+    ),
+    Case(
+        "ca-in-the-environment",
+        "the environment names a certificate that is not there",
+        ("the environment variable REALTIME_CA: /nope: there is no such file",),
+        5,
+        lambda folder: told({}, environment={"REALTIME_CA": "/nope"}),
+    ),
+    Case(
+        "client-key-with-a-password",
+        "the key of the client's certificate has a password",
+        ("--realtime-client-cert: cannot load", "the key without a password"),
+        10,
+        locked,
+    ),
+    option("proxy-of-another-kind", "proxy", "gopher://a:1", "http://HOST:PORT"),
+    option("proxy-without-a-host", "proxy", "http://", "http://HOST:PORT"),
+    option("proxy-without-a-scheme", "proxy", "a:1", "http://HOST:PORT"),
+    option("server-name-with-a-blank", "server-name", "a b", "is no host name"),
+    option("server-name-a-url", "server-name", "https://a", "is no host name"),
+    option("server-name-too-long", "server-name", "a" * 64, "is no host name"),
+    option("target-without-a-port", "target", "gpu-7", "names no port"),
+    option(
+        "target-with-a-blank",
+        "target",
+        "http://a b:1",
+        "a character that no URL can have",
+    ),
+    option(
+        "target-with-a-line-break", "target", "http://a\n:1", "that no URL can have"
+    ),
+    option("target-of-dots", "target", "http://a..b:1", "a..b is no host name"),
+    option("baseline-unreadable", "baseline-target", "ftp://a", "unknown scheme ftp"),
+    Case(
+        "baseline-is-the-target",
+        "the user compares a server with itself",
+        ("--realtime-baseline-target: it is the target itself",),
+        5,
+        lambda folder: told({"target": "http://a:1", "baseline-target": "a:1"}),
+    ),
+    option("corpus-absent", "corpus", ["nowhere.jsonl"], "there is no such file"),
+    option("corpus-too-long", "corpus", ["/" + "a" * 5000], "File name too long"),
+    option("compare-absent", "compare", "nowhere.jsonl", "there is no such file"),
+    Case(
+        "compare-a-pipe",
+        "the report to compare with is a named pipe",
+        ("--realtime-compare: ", "is a named pipe"),
+        5,
+        lambda folder: told({"compare": str(fifo(folder))}),
+    ),
+    Case(
+        "type-of-the-update-vllm",
+        "session options overwrite the type of the event",
+        ("do not fit the dialect vllm", "type"),
+        5,
+        lambda folder: session("vllm", {"type": "x"}),
+    ),
+    Case(
+        "type-of-the-session-openai",
+        "session options overwrite the type of the session",
+        ("do not fit the dialect openai", "type"),
+        5,
+        lambda folder: session("openai", {"type": "x"}),
+    ),
+    Case(
+        "type-of-the-session-beta",
+        "session options name a type in the beta shape",
+        ("do not fit the dialect openai-beta", "type"),
+        5,
+        lambda folder: session("openai-beta", {"type": "x"}),
+    ),
+    Case(
+        "session-options-a-list",
+        "the fixture realtime_session_options returns a list",
+        ("is not a mapping",),
+        5,
+        lambda folder: session("vllm", ["language"]),
+    ),
+    Case(
+        "session-options-an-object",
+        "the fixture realtime_session_options returns what JSON cannot hold",
+        ("not JSON", "object"),
+        5,
+        lambda folder: session("vllm", {"language": object()}),
+    ),
+    Case(
+        "version-huge",
+        "the server states a version of 5,000 digits",
+        ("True",),
+        5,
+        lambda folder: str(
+            Known("a", Expected.KNOWN, "", "", timedelta, "<1").holds(DIGITS, "")  # type: ignore[arg-type]
+        ),
+    ),
+)
+MARKERS = (
+    marker("realtime-positional", pytest.mark.realtime(1), "no positional argument"),
+    marker("realtime-unknown", pytest.mark.realtime(speed=1), "realtime: no speed"),
+    marker("realtime-model-none", pytest.mark.realtime(model=None), "not a name"),
+    marker(
+        "pace-not-a-number", pytest.mark.realtime(pace=float("nan")), "a pace of nan"
+    ),
+    marker("pace-of-400-digits", pytest.mark.realtime(pace=10**400), "from 0.001"),
+    marker("pace-of-9000-digits", pytest.mark.realtime(pace=10**9000), "from 0.001"),
+    marker("budget-bare", pytest.mark.latency_budget(), "it should look like"),
+    marker("budget-of-9000-digits", pytest.mark.budget(10**9000), "there is no metric"),
+    marker(
+        "budget-exponent",
+        pytest.mark.latency_budget(FINAL, p95="1e400ms"),
+        "is not a duration",
+    ),
+    marker(
+        "budget-of-5000-digits",
+        pytest.mark.latency_budget(FINAL, p95=f"{DIGITS}ms"),
+        "longer than a week",
+    ),
+    marker(
+        "budget-endless",
+        pytest.mark.latency_budget(FINAL, p95=timedelta.max),
+        "longer than a week",
+    ),
+    marker(
+        "budget-infinite",
+        pytest.mark.budget("normalized_erasure", at_most=float("inf")),
+        "the limit inf of normalized_erasure",
+    ),
+    marker(
+        "budget-of-400-digits",
+        pytest.mark.budget("normalized_erasure", at_most=10**400),
+        "is no number",
+    ),
+    marker("wer-nan", pytest.mark.wer_threshold(float("nan")), "nan is not a share"),
+    marker(
+        "wer-normaliser",
+        pytest.mark.wer_threshold(0.1, normalizer=3),
+        "normalizer=3 is neither",
+    ),
+)
+CASES = (*NUMBERS, *TEXTS, *REFUSED, *MARKERS)

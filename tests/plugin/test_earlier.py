@@ -134,6 +134,7 @@ def test_a_second_run_on_a_report_is_refused(reporting: Project) -> None:
 def test_a_report_that_is_compared_with_is_not_moved(
     reporting: Project, compared: str
 ) -> None:
+    (reporting.path / compared).touch()
     result = reporting.run(f"--realtime-compare={compared}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--realtime-compare: --realtime-report would write*"])

@@ -61,9 +61,9 @@ def test_the_path_is_wrong(project: Project) -> None:
 def test_the_target_cannot_be_read(project: Project, target: str) -> None:
     project.write(BESIDE)
     result = project.run(target=target)
-    result.assert_outcomes(passed=2, errors=2)
-    result.stdout.fnmatch_lines(["realtime target: *"])
-    result.stdout.no_fnmatch_line("*u:p@*realtime target*")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --realtime-target: *"])
+    result.stderr.no_fnmatch_line("*u:p@*")
 
 
 def test_the_key_is_wrong(

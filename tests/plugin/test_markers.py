@@ -40,7 +40,7 @@ def told(result: pytest.RunResult) -> str:
         ("realtime(speed=2)", "*no speed; there are dialect, model, pace, *"),
         ("realtime('vllm')", "*no positional argument; there are dialect, *"),
         ("realtime(rules='all')", "*there are must, should and off"),
-        ("realtime(pace='2')", "*1.0 is real time, 0 is unpaced"),
+        ("realtime(pace='2')", "*1.0 is real time, 0 is unpaced*"),
         ("realtime(chunk='1h')", "*'1h'*"),
     ],
 )

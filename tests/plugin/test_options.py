@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plugin.conftest import Project
-from pytest_realtime_asr import dialects
+from pytest_realtime_asr import audio, dialects
 from pytest_realtime_asr.trace import Sender
 
 TARGET = """
@@ -73,8 +73,10 @@ def test_it(realtime, corpus):
         ("server-version=new", "*--realtime-server-version: 'new' is no version*"),
         ("allow=all", "*--realtime-allow: 'all'; there are heavy and disruptive*"),
         ("max-audio=much", "*--realtime-max-audio: 'much' is not a duration*"),
-        ("max-streams=0", "*--realtime-max-streams: '0' is not a number from 1"),
-        ("fuzz=-1", "*--realtime-fuzz: '-1' is not a number from 0"),
+        ("max-streams=0", "*--realtime-max-streams: '0' is not a number from 1 to *"),
+        ("fuzz=-1", "*--realtime-fuzz: '-1' is not a number from 0 to *"),
+        ("corpus=x.jsonl", "*--realtime-corpus: *x.jsonl: there is no such file*"),
+        ("corpus=bundled:no", "*--realtime-corpus: bundled:no: *bundled:english*"),
         ("dialect=klingon", "*--realtime-dialect: *klingon*vllm*"),
     ],
 )
@@ -178,15 +180,7 @@ def test_it(realtime, corpus):
     result.stdout.fnmatch_lines(["*Lost: refused: *`whisper-none` does not exist*"])
 
 
-@pytest.mark.parametrize(
-    ("corpus", "said"),
-    [
-        ("nowhere.jsonl", "*--realtime-corpus: *nowhere.jsonl: there is no such*"),
-        ("bundled:none", "*--realtime-corpus: *bundled:none*bundled:english*"),
-        ("wrong.jsonl", "*--realtime-corpus: *wrong.jsonl*"),
-    ],
-)
-def test_wrong_corpus(project: Project, corpus: str, said: str) -> None:
+def test_wrong_corpus(project: Project) -> None:
     (project.path / "wrong.jsonl").write_text('{"audio": 3}\n')
     project.write(
         """
@@ -196,8 +190,80 @@ def test_plain(): pass
     )
     project.write("def test_each(realtime, utterance): pass", name="test_each")
     result = project.run(
-        f"--realtime-corpus={corpus}", "--continue-on-collection-errors"
+        "--realtime-corpus=wrong.jsonl", "--continue-on-collection-errors"
     )
     result.assert_outcomes(passed=1, errors=2)
+    said = "*--realtime-corpus: *wrong.jsonl:1: *"
     result.stdout.fnmatch_lines([said, said])
     result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*plugin.py:*")  # nor one in pytest's own form
+    project.ini("realtime_corpus = wrong.jsonl")
+    said = "realtime_corpus in the ini file: *wrong.jsonl:1: *"
+    project.run("test_each.py").stdout.fnmatch_lines([said])
+
+
+def test_a_wrong_flag_in_the_environment_ends_no_run_without_the_plugin(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("def test_plain(): pass")
+    monkeypatch.setenv("REALTIME_PLAN", "maybe")
+    said = "the environment variable REALTIME_PLAN: 'maybe' is neither true nor false"
+    result = project.run(target=None)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines([f"realtime: {said}; it is not set"])
+    project.write("def test_it(realtime_target): pass")
+    result = project.run(target=None)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {said}"])
+    project.ini("realtime_conformance = x")
+    result = project.run(target=None)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = "realtime_conformance in the ini file: 'x' is neither true nor false"
+    result.stderr.fnmatch_lines([f"ERROR: {said}"])
+
+
+def test_a_target_of_a_wrong_type_is_one_line(project: Project) -> None:
+    for name, value in (("none", "None"), ("bytes", "b'a:1'"), ("list", "['a:1']")):
+        project.write(
+            f"""
+import pytest
+
+@pytest.fixture(scope="module")
+def realtime_target():
+    return {value}
+
+def test_it(realtime): pass
+""",
+            name=f"test_{name}",
+        )
+    result = project.run("test_none.py", "test_bytes.py", "test_list.py", target=None)
+    result.assert_outcomes(errors=3)
+    form = (
+        "realtime target: the fixture realtime_target gave {}; it should give a URL, *"
+    )
+    result.stdout.fnmatch_lines(
+        [form.format(each) for each in ("None", "b'a:1'", "[[]'a:1']")]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*plugin.py:*")
+
+
+def test_a_broken_sound_in_the_warm_up_is_one_line(project: Project) -> None:
+    audio.write(project.path / "a.flac", audio.silence(2.0))
+    content = (project.path / "a.flac").read_bytes()
+    (project.path / "a.flac").write_bytes(content[:-20])
+    (project.path / "a.txt").write_text("go on")
+    project.write(
+        """
+def test_it(realtime, corpus):
+    with pytest.raises(ValueError, match="its body is broken or cut short"):
+        realtime.transcribe(corpus["a"])
+    with realtime.connect():
+        pass
+"""
+    )
+    result = project.run("--realtime-corpus=.", "--realtime-warmup=1")
+    result.assert_outcomes(passed=1)
+    # Only a test that speaks the clip fails.
+    assert any("no warm-up: " in line for line in result.outlines)
+    result.stdout.no_fnmatch_line("*plugin.py:*")

@@ -292,7 +292,10 @@ def test_limits_differ_by_machine(
             ["--realtime-budgets=limits.toml", "--realtime-budget-profile=a100"],
             "*limits.toml: no profile 'a100'; there are l4, h100",
         ),
-        (["--realtime-budgets=none.toml"], "*none.toml: No such file or directory"),
+        (
+            ["--realtime-budgets=none.toml"],
+            "*none.toml: there is no such file or folder; *",
+        ),
         (["--realtime-budgets=bad.toml"], "*bad.toml: Invalid value (at line 1, *"),
         (["--realtime-budget-profile=l4"], "*it needs --realtime-budgets"),
     ],

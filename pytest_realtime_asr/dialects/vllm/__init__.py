@@ -69,6 +69,8 @@ class _Caller:
     tail = 0.0
 
     def __init__(self, model: str, options: Mapping[str, object]) -> None:
+        if "type" in options:
+            raise ValueError("type: it is the kind of the event; leave it out")
         self._update = {"type": UPDATE, "model": model, **options}
 
     def configure(self) -> Sequence[str]:
