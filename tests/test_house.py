@@ -41,9 +41,10 @@ LAW: dict[str, set[str]] = {
     "metrics.pacing": {"timeline", "stats", "metrics.latency"},
     "metrics.accuracy": set(),
     "metrics.endpoint": {"metrics.latency", "timeline"},
-    "metrics.emission": {"metrics.accuracy", "timeline"},
+    "metrics.tokens": {"timeline"},
+    "metrics.emission": {"metrics.accuracy", "metrics.tokens", "timeline"},
     "metrics.words": {"metrics.emission", "stats"},
-    "metrics.stability": {"metrics.emission", "metrics.latency", "timeline"},
+    "metrics.stability": {"metrics.latency", "metrics.tokens", "timeline"},
     "metrics": {
         "metrics.emission",
         "metrics.endpoint",
