@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from packaging.version import InvalidVersion, Version
 
 from pytest_realtime_asr.evidence import Evidence, Observation, Part
+from pytest_realtime_asr.figures import shortened
 from pytest_realtime_asr.trace import Sender, Trace, Vantage
 
 
@@ -51,12 +52,17 @@ class Satisfied:
 class Violated:
     """The requirement was broken by the records with these indexes.
 
-    They are records of the session at the place ``part`` of the evidence.
+    They are records of the session at the place ``part`` of the evidence. The first
+    paragraph of the message is shortened: what a server said in it may be long.
     """
 
     message: str
     records: tuple[int, ...]
     part: int = 0
+
+    def __post_init__(self) -> None:
+        said, gap, rest = self.message.partition("\n\n")
+        object.__setattr__(self, "message", f"{shortened(said)}{gap}{rest}")
 
 
 @dataclass(frozen=True, slots=True)

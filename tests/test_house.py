@@ -30,7 +30,7 @@ LAW: dict[str, set[str]] = {
     # first floor
     "corpus": {"audio"},
     "evidence": {"corpus", "timeline", "trace"},
-    "rules": {"evidence", "trace"},
+    "rules": {"evidence", "figures", "trace"},
     "frames": {"evidence", "trace"},
     "known": {"rules"},
     "frozen": {"rules", "trace"},
@@ -227,6 +227,7 @@ LAW: dict[str, set[str]] = {
         "audio",
         "dialects",
         "evidence",
+        "figures",
         "loop",
         "rules",
         "timeline",
