@@ -18,6 +18,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from io import StringIO
 
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.evidence import Evidence, Gauges, Message, Observation, Part
@@ -752,7 +753,7 @@ def meanwhile(role: str) -> Trial:
             return missing
         for part in evidence.role(role):
             timeline = part.timeline.item(0)
-            said = (at for at, text in timeline.hypotheses() if text.strip())
+            said = (edit.at for edit in timeline.edits if not edit.blank)
             first = next(said, None)
             if timeline.commit is None or first is None:
                 return Undecided(f"no text came at all: {why(part)}")
@@ -865,11 +866,16 @@ def _in_texts(pattern: Callable[[str], str], what: str) -> Trial:
 
 def _pieces(timeline: Timeline) -> Iterator[tuple[int, str]]:
     """The time and what is new of each text, with the end of what was there before."""
-    text = ""
+    text, length = StringIO(), 0
     for event in timeline.events:
         if isinstance(event, Partial):
-            text = text[: event.kept] + event.added
-            yield event.at, text[max(0, event.kept - _OVERLAP) :]
+            kept = min(event.kept, length)
+            text.seek(kept)
+            text.truncate()
+            text.write(event.added)
+            length = kept + len(event.added)
+            text.seek(max(0, kept - _OVERLAP))
+            yield event.at, text.read()
         elif isinstance(event, Final):
             yield event.at, event.text
 
