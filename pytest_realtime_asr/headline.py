@@ -104,6 +104,7 @@ def details(finding: WerFinding, *, width: int = 80) -> str:
         errors = alignment.errors
         head = f"{row.label} {row.utterance}: {mistakes(alignment)} wrong of"
         head += f" {errors.reference}" + (f", {row.lost}" if row.lost else "")
+        head += f"; {alignment.reason}" if alignment.reason else ""
         blocks.append(f"{head}\n{lines(alignment, width=width)}")
     return "\n".join(blocks)
 

@@ -705,7 +705,12 @@ def _mainly(text: str, scripts: tuple[str, ...]) -> bool:
     return 2 * sum(name.startswith(scripts) for name in names) >= len(names)
 
 
+_PLAIN = {code: " " for code in range(128) if _category(chr(code))[0] in "PS"}
+
+
 def _basic(text: str) -> str:
+    if text.isascii():  # the same, and soon done
+        return text.lower().translate(_PLAIN)
     seen = "".join(char for char in text if _category(char) != "Cf")
     folded = unicodedata.normalize("NFKC", _fewer_marks(seen)).casefold()
     plain = unicodedata.normalize("NFKC", folded)

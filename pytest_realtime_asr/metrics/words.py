@@ -217,6 +217,7 @@ class _Growing:
         self._codes: dict[str, str] = {}  # a sign for each word, as jiwer does it
         self._reference = "".join(map(self._code, reference))
         self._words: list[str] = []
+        self._near = 0
         self._cuts = [(0, 0, 0)]  # words of the reference, of the text, and edits
 
     def change(self, shown: Shown) -> None:
@@ -234,7 +235,9 @@ class _Growing:
             left = self._reference[said:count]
             right = "".join(self._words[heard:])
             if len(right) <= MOST:
-                return edits + int(Levenshtein.distance(left, right))
+                hint = self._near + 8  # near the last one, which makes it fast
+                self._near = Levenshtein.distance(left, right, score_hint=hint)
+                return edits + self._near
             one, other = _cut(left[:MOST], right[:MOST])
             edits += Levenshtein.distance(left[:one], right[:other])
             self._cuts.append((said + one, heard + other, edits))

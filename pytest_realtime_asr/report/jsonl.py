@@ -66,6 +66,7 @@ def line(test: str, take: Transcription, calibration: str = "") -> bytes:
         "format": FORMAT,
         **{each.name: getattr(found, each.name) for each in fields(found)},
         **({"calibration": calibration} if calibration else {}),
+        **({"normalizer_reason": alignment.reason} if alignment.reason else {}),
         "purpose": take.purpose,
         "again": take.again,
         "dialect_found": take.found,
