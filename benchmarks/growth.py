@@ -124,10 +124,9 @@ def session(
 ) -> tuple[Trace, Utterance]:
     """A paced session with five partials a second, and what was said in it."""
     rng = random.Random(partials)
-    said = []
-    while sum(map(len, said)) + len(said) < length:
-        said.append(rng.choice(VOCABULARY))
-    text = " ".join(said)[:length]
+    said = rng.choices(VOCABULARY, k=length // 3 + 1)
+    text = " ".join(said)[:length].strip()
+    said = text.split()
     if way == ENDLESS:
         text = text.replace(" ", "")
     heard = " ".join(word if rng.random() < 0.9 else "uh" for word in text.split())

@@ -129,10 +129,10 @@ CASES = (
     ),
     Case(
         "many-deltas",
-        "the server sends 3,000 deltas of 6 characters",
-        ("3000 texts, the last of 18000 characters, erasure 0",),
+        "the server sends 12,000 deltas of 6 characters",
+        ("12000 texts, the last of 72000 characters, erasure 0",),
         20,
-        lambda folder: grown(*["words "] * 3_000),
+        lambda folder: grown(*["words "] * 12_000),
     ),
     Case(
         "deltas-without-a-blank",
@@ -143,17 +143,17 @@ CASES = (
     ),
     Case(
         "deltas-of-blanks",
-        "the server sends 3,000 deltas of blanks after a word",
-        ("3001 texts, the last of 300004 characters, erasure 0",),
+        "the server sends 12,000 deltas of blanks after a word",
+        ("12001 texts, the last of 1200004 characters, erasure 0",),
         20,
-        lambda folder: grown("word", *[" " * 100] * 3_000),
+        lambda folder: grown("word", *[" " * 100] * 12_000),
     ),
     Case(
         "long-report",
-        "the server sends 1,000 deltas of 100 characters, and no final",
-        ("a report of 10",),
-        60,
-        lambda folder: reported(created(), *[delta("words " * 16 + "and ")] * 1_000),
+        "the server sends 2,000 deltas of 100 characters, and no final",
+        ("a report of 20",),
+        20,
+        lambda folder: reported(created(), *[delta("words " * 16 + "and ")] * 2_000),
     ),
     Case(
         "loops-of-its-own",
