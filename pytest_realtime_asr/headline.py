@@ -128,6 +128,7 @@ def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
         errors = alignment.errors
         head = f"{row.label} {row.utterance}: {mistakes(alignment)} wrong of"
         head += f" {errors.reference}" + (f", {row.lost}" if row.lost else "")
+        head += f"; {alignment.reason}" if alignment.reason else ""
         blocks.append(f"{head}\n{lines(alignment, width=width)}" if texts else head)
     return "\n".join(blocks)
 

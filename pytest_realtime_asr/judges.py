@@ -21,6 +21,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import StringIO
 
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.evidence import Evidence, Gauges, Message, Observation, Part
@@ -774,7 +775,8 @@ def meanwhile(role: str) -> Trial:
             return missing
         for part in evidence.role(role):
             timeline = part.timeline.item(0)
-            said = (at for at, text in timeline.hypotheses() if has_words(text))
+            # Before the first text with words, no edit has left any.
+            said = (edit.at for edit in timeline.edits if has_words(edit.added))
             first = next(said, None)
             if timeline.commit is None or first is None:
                 return Undecided(f"no text came at all: {why(part)}")
@@ -887,11 +889,16 @@ def _in_texts(pattern: Callable[[str], str], what: str) -> Trial:
 
 def _pieces(timeline: Timeline) -> Iterator[tuple[int, str]]:
     """The time and what is new of each text, with the end of what was there before."""
-    text = ""
+    text, length = StringIO(), 0
     for event in timeline.events:
         if isinstance(event, Partial):
-            text = text[: event.kept] + event.added
-            yield event.at, text[max(0, event.kept - _OVERLAP) :]
+            kept = min(event.kept, length)
+            text.seek(kept)
+            text.truncate()
+            text.write(event.added)
+            length = kept + len(event.added)
+            text.seek(max(0, kept - _OVERLAP))
+            yield event.at, text.read()
         elif isinstance(event, Final):
             yield event.at, event.text
 

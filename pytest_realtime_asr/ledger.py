@@ -37,7 +37,7 @@ from pytest_realtime_asr.redaction import printable
 from pytest_realtime_asr.rules import Level, Requirement, Violation, observe
 from pytest_realtime_asr.stats import quantile
 from pytest_realtime_asr.terms import Terms
-from pytest_realtime_asr.timeline import Timeline, Usage
+from pytest_realtime_asr.timeline import Texts, Timeline, Usage
 from pytest_realtime_asr.trace import Trace
 from pytest_realtime_asr.verdicts import (
     Effect,
@@ -101,9 +101,9 @@ class Transcription:
         return self.timeline.text
 
     @property
-    def partials(self) -> tuple[str, ...]:
-        """Each text that was shown, the final one last."""
-        return tuple(text for _, text in self.timeline.hypotheses())
+    def partials(self) -> Texts:
+        """Each text that was shown, the final one last; built when it is asked for."""
+        return self.timeline.texts
 
     @property
     def usage(self) -> Usage | None:

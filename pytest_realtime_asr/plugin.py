@@ -16,6 +16,7 @@ import tempfile
 import warnings
 from collections.abc import (
     Callable,
+    Collection,
     Generator,
     Iterable,
     Iterator,
@@ -1196,8 +1197,10 @@ def _redactor(config: pytest.Config) -> Redactor:
     return Redactor()
 
 
-def _shown(config: pytest.Config, lines: Iterable[str]) -> list[str]:
+def _shown(config: pytest.Config, lines: Collection[str]) -> list[str]:
     """Return lines as they may be printed: no secrets, no control characters."""
+    if not lines:
+        return []  # a run that has nothing to say imports nothing
     from pytest_realtime_asr.redaction import printable
 
     redactor = _redactor(config)
@@ -1226,7 +1229,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     lines += [f"realtime: {line}; it is not set" for line in wrong]
     if _conformance(config) and config.getoption("numprocesses", None):
         lines += _plan(config, None)  # what is collected, only the workers know
-    return _shown(config, lines) if lines else []
+    return _shown(config, lines)
 
 
 def _server(config: pytest.Config) -> str:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from packaging.version import Version
 
 from pytest_realtime_asr.evidence import Evidence, Observation, Part
+from pytest_realtime_asr.figures import shortened
 from pytest_realtime_asr.trace import Sender, Trace, Vantage
 
 
@@ -51,12 +52,17 @@ class Satisfied:
 class Violated:
     """The requirement was broken by the records with these indexes.
 
-    They are records of the session at the place ``part`` of the evidence.
+    They are records of the session at the place ``part`` of the evidence. The first
+    paragraph of the message is shortened: what a server said in it may be long.
     """
 
     message: str
     records: tuple[int, ...]
     part: int = 0
+
+    def __post_init__(self) -> None:
+        said, gap, rest = self.message.partition("\n\n")
+        object.__setattr__(self, "message", f"{shortened(said)}{gap}{rest}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +234,15 @@ def order(table: Table, *, start: str) -> Judge:
     return judge
 
 
+_IN_A_ROW = 4
+
+
 class Course:
     """The states in which a peer may be, as a fold over what was said and heard.
 
     Each goes with the number of our moves that the peer had heard when it came to it.
+    Of a move that we make many times in a row, as with each piece of audio, only the
+    first `_IN_A_ROW` are counted: who has heard so many may hear any number of it.
     """
 
     def __init__(self, table: Table, *, start: str, peer: Sender) -> None:
@@ -246,12 +257,18 @@ class Course:
             if followers != (state,)
         }
         self._said: list[str] = []  # our telling moves, which the peer hears in order
+        self._row = 0  # how often the last of them was said in a row
+        self._endless: set[int] = set()  # where the move before may be heard again
         self._possible = {(start, 0)}
 
     def say(self, move: str) -> bool:
         """Add a move of ours; gives whether it is legal in a state that may hold."""
         if move in self._telling:
-            self._said.append(move)
+            self._row = self._row + 1 if self._said[-1:] == [move] else 1
+            if self._row > _IN_A_ROW:
+                self._endless.add(len(self._said))
+            else:
+                self._said.append(move)
         return any(move in self._ours.get(state, {}) for state, _ in self._reach())
 
     def hear(self, move: str) -> bool:
@@ -280,11 +297,15 @@ class Course:
         fresh = list(self._possible)
         while fresh:
             state, heard = fresh.pop()
-            if heard == len(self._said):
-                continue
-            followers = self._ours.get(state, {}).get(self._said[heard], (state,))
-            for follower in followers:
-                pair = (follower, heard + 1)
+            moves = self._ours.get(state, {})
+            after: list[tuple[str, int]] = []
+            if heard < len(self._said):
+                followers = moves.get(self._said[heard], (state,))
+                after += [(follower, heard + 1) for follower in followers]
+            if heard in self._endless:
+                followers = moves.get(self._said[heard - 1], (state,))
+                after += [(follower, heard) for follower in followers]
+            for pair in after:
                 if pair not in reach:
                     reach.add(pair)
                     fresh.append(pair)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from pytest_realtime_asr import dialects, inputs
 from pytest_realtime_asr.audio import Audio, silence
 from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.evidence import Message
+from pytest_realtime_asr.figures import shortened
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.redaction import Redactor, printable
 from pytest_realtime_asr.rules import Requirement
@@ -33,6 +35,7 @@ from pytest_realtime_asr.trace import (
     Vantage,
 )
 from pytest_realtime_asr.transport import (
+    MAX_MESSAGE,
     Access,
     Closed,
     Unreachable,
@@ -40,8 +43,10 @@ from pytest_realtime_asr.transport import (
     connect,
 )
 
-MAX_EVENTS = 10_000
-MAX_TEXT = 2**20  # bytes of text that a session may bring
+# What a session may bring: so much, and so much more for each second of audio that was
+# sent. It is enough for 5 partials a second that each repeat the whole text of an hour.
+MAX_EVENTS, EVENTS_A_SECOND = 10_000, 100
+TEXT_A_SECOND = 2**18  # bytes; the text at the start is that of the largest event
 REFUSED = "refused"  # the word for a session or an utterance that the server refused
 BEAT = 1.0  # s between two pings that measure the way to the server
 PONG = 5.0  # s after which a ping of these is given up, and none is sent any more
@@ -163,7 +168,8 @@ class Live:
         self._deaf = False  # whether we read no more
         self._raw = False  # whether a frame was written by hand, which may be refused
         self._failure: Exception | None = None  # of our own, while reading
-        self._text = 0
+        self._text = 0  # bytes that the server sent
+        self._handed = 0.0  # s of audio that were sent to it
         self._due: int | None = None  # when the last audio was due
         self.items = 0  # utterances that were completed; the next one has this number
         self.misfit = ""
@@ -295,7 +301,7 @@ class Live:
         if item not in self._finals and (refusal := self._refused()):
             self._since = len(self._heard)  # what was told is not told again
             told = f"({refusal.code})" if self.plan.redactor.private else f"{refusal}"
-            raise self._loss(REFUSED, f"refused: {told}")
+            raise self._loss(REFUSED, f"refused: {shortened(told)}")
 
     async def answered(self, count: int, *, timeout: float) -> bool:
         """Whether the server has refused ``count`` things of this session by now.
@@ -438,6 +444,7 @@ class Live:
                 span=Span(asset, start, stop),
                 raw=raw,
             )
+            self._handed += (stop - start) / rate
             self._fold(record)
             if until():
                 return
@@ -569,13 +576,11 @@ class Live:
 
     def _tolerable(self, frame: str | bytes) -> bool:
         self._text += len(frame)
-        if len(self._heard) <= MAX_EVENTS and self._text <= MAX_TEXT:
+        most = self.plan.access.max_message
+        flood = flooded(len(self._heard), self._text, self._handed, most=most)
+        if not flood:
             return True
-        self._recorder.end(
-            Ending.LIMIT,
-            reason=f"the server flooded the session: more than {MAX_EVENTS} events or "
-            f"{MAX_TEXT // 2**20} MiB of text; {self._arrived()}",
-        )
+        self._recorder.end(Ending.LIMIT, reason=f"{flood}; {self._arrived()}")
         self._abort()
         return False
 
@@ -587,7 +592,8 @@ class Live:
         if self._raw:
             return None
         since = max(self._consumed, self._since)
-        return next((it for index, it in self._refusals if index >= since), None)
+        place = bisect_left(self._refusals, since, key=lambda each: each[0])
+        return self._refusals[place][1] if place < len(self._refusals) else None
 
     async def _await(
         self, come: Callable[[], bool], what: str, *, silence: float, total: float
@@ -667,6 +673,26 @@ def _cut(frame: str, parts: int) -> list[str]:
     """A text in so many parts of about the same length."""
     cuts = [len(frame) * n // parts for n in range(parts + 1)]
     return [frame[start:stop] for start, stop in pairwise(cuts)]
+
+
+def flooded(events: int, text: int, seconds: float, *, most: int = MAX_MESSAGE) -> str:
+    """Say why a session is flooded, with so much text in bytes; empty if it is not.
+
+    ``seconds`` is the audio that was sent, ``most`` our limit in bytes for one event.
+    A session may bring `MAX_EVENTS` and `EVENTS_A_SECOND` for each second of audio, and
+    ``most`` and `TEXT_A_SECOND` for each second.
+    """
+    limit = MAX_EVENTS + int(EVENTS_A_SECOND * seconds)
+    longest = most + int(TEXT_A_SECOND * seconds)
+    if events <= limit and text <= longest:
+        return ""
+    return (
+        f"the server flooded the session: more than {limit:,} events or "
+        f"{longest / 2**20:.1f} MiB of text (our limit is {MAX_EVENTS:,} events and "
+        f"{most / 2**20:g} MiB, which --realtime-max-message raises, and for each of "
+        f"the {seconds:.1f} s of audio sent {EVENTS_A_SECOND} events and "
+        f"{TEXT_A_SECOND // 2**10} KiB more)"
+    )
 
 
 def arrived(messages: Iterable[Message]) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from random import Random
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,6 +35,10 @@ from pytest_realtime_asr.metrics.accuracy import (
     unspoken_rate,
     words,
 )
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of an escape in it
+    from whisper_normalizer.english import EnglishTextNormalizer
 
 
 @pytest.mark.slow
@@ -328,3 +334,164 @@ def test_a_corpus_is_known_by_its_digest() -> None:
     ]
     digests = {english.digest, *(each.digest for each in others)}
     assert len(digests) == len(others) + 1
+
+
+# What a text can cost
+
+EVIL = (
+    *("<", "[", "]", ">", "(", ")", " ", "  ", "\t", "\n", "\u00a0", " '", "'", "um"),
+    *("uh", "hmm", "he'd", " been", "'s got", "and a half", "one", "two", "twenty"),
+    *(
+        "million",
+        "hundred",
+        "9",
+        "0",
+        ".",
+        ",",
+        "$",
+        "\u20ac",
+        "\u00a2",
+        "%",
+        "a",
+        "b1",
+    ),
+    *(
+        "\u03a3",
+        "\u0391\u03a3",
+        "\u0130",
+        "\u0301",
+        "\u0316",
+        "\ufb01",
+        "*",
+        "st",
+        "1st",
+    ),
+    *("point", "double", "\u00e9", "\u0153", "\u2028", "\x1c", "won't", "mr", "\u00a8"),
+)
+
+
+def test_whispers_normaliser_is_made_linear_without_another_result() -> None:
+    whisper = EnglishTextNormalizer()
+    random = Random(7)
+    changed = 0
+    for number in range(2_000):
+        text = (" " if number % 3 else "").join(random.choices(EVIL, k=number % 14))
+        text = text.upper() if number % 7 == 0 else text
+        expected = whisper(text)
+        assert WHISPER_ENGLISH.function(text) == expected, repr(text)
+        changed += expected != text
+    assert changed > 1_000
+
+
+def test_the_basic_normaliser_is_the_same_in_ascii() -> None:
+    random = Random(8)
+    for _ in range(300):
+        text = "".join(map(chr, random.choices(range(128), k=20)))
+        assert BASIC.function(f"{text}\u5f80") == f"{BASIC.function(text)}\u5f80"
+
+
+def test_a_text_that_is_too_long_for_a_normaliser_is_scored_by_another() -> None:
+    most = accuracy.MOST_CHARACTERS
+    long = ("ten " * most)[:most]
+    assert words("ten", long, language="en").normalizer == WHISPER_ENGLISH.id
+    found = words("Ten.", f"{long}.", language="en")
+    assert (found.normalizer, found.errors.hits) == (BASIC.id, 1)
+    assert found.reason == (
+        f"{WHISPER_ENGLISH.id} was not used: ValueError: the text has 200,001 "
+        "characters, and it takes 200,000"
+    )
+
+
+def test_a_normaliser_of_ones_own_that_fails_loses_no_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hung = Event()
+    calls: list[str] = []
+
+    def slow(text: str) -> str:
+        calls.append(text)
+        if text == "hang":
+            hung.wait(20)
+        return text
+
+    def picky(text: str) -> Any:
+        return 3 if text == "three" else text
+
+    points(monkeypatch, slow=versioned(slow, "1"), picky=versioned(picky, "2"))
+    monkeypatch.setattr(accuracy, "PATIENCE", 0.2)
+    own = normalizer_named("picky")
+    found = words("Three", "three", normalizer=own)
+    assert (found.normalizer, found.errors.wrong) == (BASIC.id, 0)
+    assert found.reason == "picky/2 was not used: TypeError: it gave int, not a text"
+    assert words("a", "a", normalizer=own).reason == ""
+    assert keywords(["three"], "THREE three", normalizer=own).normalizer == BASIC.id
+    own = normalizer_named("slow")
+    for text in ("hang", "go"):
+        found = words("Go", text, normalizer=own)
+        assert found.normalizer == BASIC.id
+        assert (
+            "slow/1 was not used: TimeoutError: it took more than 0.2 s" in found.reason
+        )
+    assert calls == ["a", "Go", "hang"]  # it is not called again
+    hung.set()
+
+
+def slowly_repeated(said: list[str], spoken: list[str]) -> str:
+    for size in range(1, len(said) // 3 + 1):
+        for at in range(len(said) - 3 * size + 1):
+            thrice = said[at : at + size] * 3
+            there = any(
+                spoken[n : n + 3 * size] == thrice for n in range(len(spoken) + 1)
+            )
+            if said[at : at + 3 * size] == thrice and not there:
+                return " ".join(said[at : at + size])
+    return ""
+
+
+def test_repeats_are_found_as_by_looking_everywhere() -> None:
+    random = Random(9)
+    found = 0
+    for _ in range(600):
+        letters = "ab" if random.random() < 0.5 else "abc"
+        said = random.choices(letters, k=random.randrange(30))
+        spoken = random.choices(letters, k=random.randrange(20))
+        if random.random() < 0.5:
+            said += random.choices(letters, k=random.randrange(1, 6)) * 3
+        expected = slowly_repeated(said, spoken)
+        assert repeated(plain(" ".join(spoken), " ".join(said))) == expected
+        found += bool(expected)
+    assert 100 < found < 590
+
+
+@pytest.mark.parametrize("unlike", [0.0, 0.05, 1.0])
+def test_a_text_that_is_too_long_for_one_alignment_is_cut(
+    unlike: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = Random(10)
+    names = [a + b for a in "bcdfghjklm" for b in "aeiou"]
+    said = random.choices(names, k=3_000)
+    heard = [
+        word if random.random() >= unlike else f"not-{word}"
+        for word in said
+        if random.random() >= unlike / 2
+    ]
+    heard[1_500:1_500] = ["more"] * 200
+    least = plain(" ".join(said), " ".join(heard)).errors
+    monkeypatch.setattr(accuracy, "MOST_CELLS", 10**6)
+    monkeypatch.setattr(accuracy, "_PART", 100)
+    found = plain(" ".join(said), " ".join(heard))
+    left = [p.reference for p in found.pairs if p.reference is not None]
+    right = [p.hypothesis for p in found.pairs if p.hypothesis is not None]
+    assert (left, right) == (said, heard)
+    assert least.wrong <= found.errors.wrong <= 1.02 * least.wrong
+
+
+def test_of_a_long_alignment_a_few_lines_are_shown() -> None:
+    said = ["go"] * 2_000
+    heard = ["stop" if n % 100 == 50 else "go" for n in range(2_000)]
+    shown = accuracy.lines(plain(" ".join(said), " ".join(heard))).splitlines()
+    assert len(shown) == 8 * 3 + 1
+    assert shown[-1] == "... 8 of 81 lines, 20 with errors"
+    assert all("stop" in line for line in shown[1:-1:3])
+    whole = accuracy.lines(plain("a b", "a c")).splitlines()
+    assert len(whole) == 3

@@ -626,9 +626,9 @@ def test_command_that_cannot_be(
     [
         (["--fault", "ill"], "invalid choice: 'ill'"),
         (["--word-delay", "3"], "'3' is not a duration"),
-        (["--port", "many"], "'many' is not a port"),
-        (["--port", "65536"], "'65536' is not a port from 0 to 65535"),
-        (["--port=-1"], "'-1' is not a port"),
+        (["--port", "many"], "a port: 'many' is not a number from 0"),
+        (["--port", "65536"], "'65536' is not a number from 0 to 65535"),
+        (["--port=-1"], "'-1' is not a number from 0"),
         (["--recogniser", "ear"], "invalid choice"),
     ],
 )

@@ -38,6 +38,7 @@ ORDER = (
     "target",
     "exercise",
     "dialects",
+    "metrics.tokens",
     "metrics.latency",
     "metrics.pacing",
     "metrics.accuracy",

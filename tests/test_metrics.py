@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+import tracemalloc
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_realtime_asr import dialects, trace
-from pytest_realtime_asr.corpus import Word
+from pytest_realtime_asr.audio import silence
+from pytest_realtime_asr.corpus import Utterance, Word
 from pytest_realtime_asr.metrics import (
     CATALOGUE,
     Better,
@@ -803,3 +807,58 @@ def test_a_long_word_is_cut_and_controls_are_not_shown() -> None:
 def test_an_alignment_needs_room() -> None:
     with pytest.raises(ValueError, match="20 columns"):
         lines(words("a", "a"), width=19)
+
+
+# What a long session costs
+
+
+def long(count: int, *, again: int) -> tuple[Timeline, Utterance]:
+    """A session of so many partials, each of which says some characters again."""
+    names = ("go", "forward", "ten", "meters", "turn", "left")
+    said = [names[n * n % 6] for n in range(count)]
+    spoken = tuple(Word(name, n / 5, n / 5 + 0.1) for n, name in enumerate(said))
+    events: list[Event] = []
+    text = ""
+    for n, name in enumerate(said, 1):
+        due = 200 * n * MS
+        events.append(Heard(0, RATE // 5 * n, due, due, due, RATE // 5 * 2))
+        before = max(0, len(text) - again)
+        text = f"{text[before:]} {name}" if n % 10 else f"{text[before:]} uh"
+        events.append(Partial(0, due + 50 * MS, before, text))
+        text = " " * before + text  # only its length counts, and its end
+    events.append(Final(0, 200 * (count + 9) * MS, " ".join(said)))
+    end = End(Ending.CLOSED_BY_US, 200 * (count + 9) * MS)
+    clip = Utterance("long", " ".join(said), silence(0.1), spoken, "en")
+    return Timeline(RATE, 0, 0, tuple(events), end), clip
+
+
+@pytest.mark.parametrize("again", [0, 12])
+def test_four_times_the_partials_cost_four_times_as_much(again: int) -> None:
+    few, many = long(300, again=again), long(1_200, again=again)
+
+    def calls(session: Timeline, clip: Utterance) -> int:
+        """Calls of functions, which are the same in each run, unlike times."""
+        count = 0
+
+        def called(frame: FrameType, event: str, argument: object) -> None:
+            nonlocal count
+            count += event in ("call", "c_call")
+
+        before = sys.getprofile()
+        sys.setprofile(called)
+        try:
+            measure(replace(session), clip)  # without what is known of it already
+        finally:
+            sys.setprofile(before)
+        return count
+
+    def peak(session: Timeline, clip: Utterance) -> int:
+        tracemalloc.start()
+        measure(replace(session), clip)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    measure(*long(50, again=again))  # what is done once in a run
+    assert calls(*many) < 5 * calls(*few)
+    assert peak(*many) < 6 * peak(*few)

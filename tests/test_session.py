@@ -44,9 +44,18 @@ from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.metrics.pacing import lateness
 from pytest_realtime_asr.redaction import Redactor
 from pytest_realtime_asr.run import Take, hold
-from pytest_realtime_asr.session import MAX_EVENTS, Limits, Live, Lost, Plan
+from pytest_realtime_asr.session import (
+    EVENTS_A_SECOND,
+    MAX_EVENTS,
+    TEXT_A_SECOND,
+    Limits,
+    Live,
+    Lost,
+    Plan,
+    flooded,
+)
 from pytest_realtime_asr.trace import Ending, Ping, Record, Sender, Span, Trace
-from pytest_realtime_asr.transport import Unreachable
+from pytest_realtime_asr.transport import MAX_MESSAGE, Unreachable
 
 MS = 1_000_000
 HUSH = Redactor(["hush-hush"])
@@ -588,7 +597,10 @@ HASTY = Limits(connect=5, ready=0.2, silence=0.3, beyond=3)
             "flood",
             "flooded",
             Ending.LIMIT,
-            r"the server flooded the session: more than 10000 events or 1 MiB of text; "
+            r"the server flooded the session: more than 10,\d+ events or 1\.\d MiB of "
+            r"text \(our limit is 10,000 events and 1 MiB, which "
+            r"--realtime-max-message raises, and for each of the \d\.\d "
+            r"s of audio sent 100 events and 256 KiB more\); "
             r"had arrived: 1 session.created, \d+ transcription.delta",
         ),
     ],
@@ -609,7 +621,8 @@ def test_fault_is_told_apart(
     ours = [r.text for r in trace.records if r.sender is Sender.SERVER]
     sent = [r.text for r in theirs.records if r.sender is Sender.SERVER]
     if fault == "flood":
-        assert MAX_EVENTS < len(ours) <= MAX_EVENTS + 100
+        heard = sum(each.size for each in live.timeline.heard) / 2 / trace.rate
+        assert 0 < len(ours) - MAX_EVENTS <= EVENTS_A_SECOND * heard + 100
     else:
         assert ours == sent
     with pytest.raises(Lost) as again:
@@ -1616,3 +1629,25 @@ def test_nobody_waits_for_a_server_that_does_not_read(loop: Loop) -> None:
         with pytest.raises(Lost, match=r"did not take a frame within 0\.5 s"):
             loop.run(live.send_fragments("x" * 50_000_000, parts=3))
         loop.run(live.close())
+
+
+# What is a flood
+
+
+def test_an_hour_with_five_partials_a_second_is_no_flood() -> None:
+    repeated = 0  # bytes of text of a server that repeats all of it in each partial
+    for partials in range(18_001):
+        seconds = partials / 5
+        text = round(15 * seconds)  # characters that are spoken by then
+        repeated += text + 100
+        assert not flooded(partials, repeated, seconds), partials
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.5, 3600.0])
+def test_beyond_its_limit_a_session_is_flooded(seconds: float) -> None:
+    most = MAX_EVENTS + int(EVENTS_A_SECOND * seconds)
+    longest = MAX_MESSAGE + int(TEXT_A_SECOND * seconds)
+    assert flooded(most, longest, seconds) == ""
+    for said in (flooded(most + 1, 0, seconds), flooded(0, longest + 1, seconds)):
+        assert f"more than {most:,} events or {longest / 2**20:.1f} MiB of text" in said
+        assert f"for each of the {seconds:.1f} s of audio sent" in said

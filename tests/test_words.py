@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import oracles
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_realtime_asr.corpus import Word
-from pytest_realtime_asr.metrics import measure
+from pytest_realtime_asr.metrics import measure, words
+from pytest_realtime_asr.metrics.accuracy import BASIC, Unit, normalizer_for
 from pytest_realtime_asr.metrics.emission import Script, emissions
 from pytest_realtime_asr.timeline import Commit, Event, Final, Heard, Partial, Timeline
 from pytest_realtime_asr.trace import End, Ending
@@ -220,3 +223,128 @@ def test_no_word_settles_before_it_is_shown(
     places = [word.said for word in it.words if word.said is not None]
     assert places == sorted(places)
     assert all(it.reference[w.said] == w.word for w in it.words if w.said is not None)
+
+
+# The same numbers as from every text as a whole
+
+PIECES = (
+    *("go", "for", "ward", "ten", "Ten", "twenty-one", "zehn.", "e\u0301", "\u0301"),
+    *(" ", "  ", "\t", "\n", "\u00a0", "\u2028", "\u3000", "\x1c", "", ".", "-", "ﾞ"),
+    *("\u5f80\u524d", "\u8d70", "\uff76", "\u304b\u3099", "um", "\ud83d", "\U0001f600"),
+)
+SCRIPTS = (
+    THREE,
+    Said(THREE.words, "go forward ten", "de"),
+    Said((), "", "en"),
+    Said((Word("\u5f80", 0.2, 0.4), Word("\u524d", 0.4, 0.7)), "\u5f80\u524d", "zh"),
+)
+
+
+def edited(seed: int, pieces: Sequence[str] = PIECES) -> Timeline:
+    """A session of random edits: appended, in the middle, of nothing, and finals."""
+    rng = random.Random(seed)
+    events: list[Event] = list(AUDIO)
+    text = ""
+    for number in range(rng.randrange(12)):
+        at = (1000 + 97 * number) * MS
+        added = "".join(rng.choices(pieces, k=rng.randrange(6)))
+        if rng.random() < 0.2:
+            known = text if rng.random() < 0.3 else text[: rng.randrange(9)] + added
+            text = known
+            events.append(Final(0, at, text))
+            continue
+        kept = len(text)
+        if rng.random() < 0.5:
+            kept = rng.randrange(len(text) + 3)  # beyond its end too
+        if rng.random() < 0.2:
+            kept, added = 0, text + added  # a server that repeats all of it
+        events.append(Partial(0, at, kept, added))
+        text = text[:kept] + added
+    return Timeline(RATE, 0, 0, tuple(events), End(Ending.CLOSED_BY_US, 0))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.text or "none")
+def test_the_numbers_are_those_of_every_text_as_a_whole(script: Said) -> None:
+    normalizer = normalizer_for(script.text, script.language)
+    unit = Unit.CHARACTER if script.language == "zh" else Unit.WORD
+    reference = oracles.split(script.text, normalizer, unit)
+    changed = 0
+    for seed in range(500):
+        session = edited(seed)
+        it = emissions(session, script)
+        seen = oracles.shown(session, normalizer, unit)
+        assert [(w.word, w.first, w.settled) for w in it.words] == oracles.times(seen)
+        assert [each.count for each in it.shown] == [len(words) for _, words, _ in seen]
+        found = measure(session, script)
+        expected = {
+            "normalized_erasure": oracles.normalized_erasure(session),
+            "revision_rate": oracles.revision_rate(session),
+            "final_retractions": oracles.final_retractions(session),
+            "partial_interval": oracles.partial_interval(seen),
+        }
+        if script.words:
+            dues = [session.due(word.end) or 0 for word in script.words]
+            start, stop = session.due(script.words[0].start) or 0, dues[-1]
+            expected |= {
+                "partial_wer": oracles.partial_wer(seen, reference, dues),
+                "early_text": oracles.early_text(seen, start),
+                "first_correct_word": oracles.first_correct_word(
+                    seen, reference[0], dues[0]
+                ),
+                "longest_stall": oracles.longest_stall(session, start, stop),
+            }
+        assert {name: found[name] for name in expected} == expected, seed
+        assert session.texts == [text for _, text, _ in oracles.texts(session)]
+        changed += bool(found["revision_rate"])
+    assert changed > 200  # they were no sessions in which nothing happens
+
+
+LONG = ("ab" * 150, "c" * 256, "\u5f80" * 200, "\uff76\uff9e" * 128, " ", "d")
+
+
+def test_words_of_any_length_are_counted_as_they_are() -> None:
+    for seed in range(100):
+        session = edited(seed, LONG)
+        found = measure(session, SCRIPTS[-1])
+        assert found["normalized_erasure"] == oracles.normalized_erasure(session)
+        assert found["revision_rate"] == oracles.revision_rate(session)
+        seen = oracles.shown(session, BASIC, Unit.CHARACTER)
+        it = emissions(session, SCRIPTS[-1])
+        assert [each.count for each in it.shown] == [len(signs) for _, signs, _ in seen]
+        assert tuple(w.word for w in it.words) == (seen[-1][1] if seen else ())
+
+
+@pytest.mark.parametrize("most", [40, 400])
+def test_the_error_rate_of_a_long_text_that_grows(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words, "MOST", most)
+    rng = random.Random(most)
+    names = [a + b + c for a in "bcd" for b in "fgh" for c in "jklmn"]
+    spoken = [rng.choice(names) for _ in range(400)]
+    script = Said(
+        tuple(Word(name, n / 10, n / 10 + 0.1) for n, name in enumerate(spoken)),
+        " ".join(spoken),
+        "de",
+    )
+    due = [100 * n * MS for n in range(402)]
+    events: list[Event] = [
+        Heard(0, CHUNK * n, due[n], due[n], due[n], 2 * CHUNK) for n in range(1, 402)
+    ]
+    text = ""
+    for n, name in enumerate(spoken):
+        kept = text.rfind(" ", 0, -9) if rng.random() < 0.1 else len(text)
+        said = "" if rng.random() < 0.1 else name if rng.random() < 0.9 else "uh"
+        added = f"{text[kept:]} {said}"
+        events.append(Partial(0, due[n + 1] + 300 * MS, kept, added))
+        text = text[:kept] + added
+    session = Timeline(RATE, 0, 0, tuple(events), End(Ending.CLOSED_BY_US, 0))
+    seen = oracles.shown(session, BASIC, Unit.WORD)
+    dues = [session.due(word.end) or 0 for word in script.words]
+    expected = oracles.partial_wer(seen, tuple(spoken), dues)
+    found = measure(session, script)["partial_wer"]
+    assert found is not None
+    assert expected is not None
+    assert expected <= found <= 1.02 * expected  # from MOST words on, not the least
+    if most == len(spoken):
+        assert found == expected

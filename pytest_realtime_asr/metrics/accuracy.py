@@ -25,20 +25,36 @@ unknown language that is not mainly in letters other than Latin ones; ``basic`` 
 for everything else. The choice looks at the reference alone, so that what a server
 sends cannot change it. A corpus in another language with Latin letters should state
 its language. One's own is found by its name as well (`normalizer_named`).
+
+What a server sends can be long, and made to hurt. So every cost here is linear:
+
+- A normaliser that cannot take a text, or takes longer than `PATIENCE`, is replaced by
+  ``basic`` for both texts of the pair; the alignment names the one that was used, and
+  the reason. ``whisper-english`` takes texts of up to `MOST_CHARACTERS`.
+- Two texts whose numbers of words, multiplied, are over `MOST_CELLS` are cut where both
+  have the same run of words, and aligned part by part. The edits are then not the
+  least that there are, but mostly the same. Parts of this size that have no run in
+  common are aligned word by word, in order.
 """
 
 from __future__ import annotations
 
 import enum
+import re
 import unicodedata
 import warnings
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points, version
+from threading import Thread
 from types import MappingProxyType
+from typing import Any
 
 import jiwer
+import numpy as np
+import numpy.typing as npt
 
 with warnings.catch_warnings():
     # Python warns of an escape in it where it is not compiled yet; where warnings are
@@ -59,6 +75,15 @@ _UNSPACED_SCRIPTS = (
 )
 _MARGIN = 5  # columns of the name of a line in an alignment
 GROUP = "pytest_realtime_asr.normalizers"  # the entry points of one's own normalisers
+PATIENCE = 10.0  # s that one's own normaliser may take for a text
+MOST_CHARACTERS = 200_000  # of a text for whisper-english; about four hours of speech
+MOST_CELLS = 4 * 10**9  # words of one text times words of the other
+LONGEST_PHRASE = 250  # words of a phrase that is looked for three times in a row
+_MARKS = 30  # marks in a row (UAX #15: no language has so many); others are left out
+_RUN = 12  # words in a row that both texts have, where they are cut
+_PART = 1_000  # words between two cuts, at least
+_SHOWN = 120  # characters of an error in a line
+_LINES = 8  # blocks of an alignment that are shown
 EDGE = 3  # words that are the head of a reference, or its tail
 SYNTHETIC = "synthetic speech: a smoke test, not accuracy"
 
@@ -133,11 +158,16 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """A reference and a hypothesis, normalised, word by word or by characters."""
+    """A reference and a hypothesis, normalised, word by word or by characters.
+
+    ``normalizer`` is the id of the one that was used. ``reason`` says why it is another
+    one than was asked for, else it is empty.
+    """
 
     unit: Unit
     normalizer: str
     pairs: tuple[Pair, ...]
+    reason: str = ""
 
     @property
     def errors(self) -> Errors:
@@ -243,17 +273,39 @@ def repeated(alignment: Alignment) -> str:
     """What a text says three times in a row, where the reference does not.
 
     It is empty where there is no such thing. Of characters, it is two of them at least:
-    three in a row may be a number or a long vowel.
+    three in a row may be a number or a long vowel. Phrases of up to `LONGEST_PHRASE`
+    words (or characters) are looked for.
     """
     said = [p.hypothesis for p in alignment.pairs if p.hypothesis is not None]
     spoken = [p.reference for p in alignment.pairs if p.reference is not None]
+    numbers: dict[str, int] = {}
+    heard, known = _numbered(said, numbers), _numbered(spoken, numbers)
     shortest = 1 if alignment.unit is Unit.WORD else 2
-    for size in range(shortest, len(said) // 3 + 1):
-        for at in range(len(said) - 3 * size + 1):
-            thrice = said[at : at + size] * 3
-            if said[at : at + 3 * size] == thrice and not _count(thrice, spoken):
-                return " ".join(said[at : at + size])
+    for size in range(shortest, min(len(said) // 3, LONGEST_PHRASE) + 1):
+        phrases = (said[at : at + size] for at in _thrice(heard, size))
+        if first := next(phrases, None):
+            theirs = [spoken[at : at + size] for at in _thrice(known, size)]
+            others = (each for each in (first, *phrases) if each not in theirs)
+            if found := next(others, None):
+                return " ".join(found)
     return ""
+
+
+def _numbered(words: Sequence[str], numbers: dict[str, int]) -> npt.NDArray[np.int64]:
+    """A number for each word, the same for the same word."""
+    return np.array([numbers.setdefault(w, len(numbers)) for w in words], np.int64)
+
+
+def _thrice(words: npt.NDArray[np.int64], size: int) -> Iterator[int]:
+    """Where something of this size stands three times in a row, each phrase once."""
+    if len(words) < 3 * size:
+        return
+    alike = np.zeros(len(words) - size + 2, bool)
+    alike[1:-1] = words[size:] == words[:-size]
+    starts, stops = np.flatnonzero(np.diff(alike)).reshape(-1, 2).T
+    for start, stop in zip(starts, stops, strict=True):
+        # What begins later in the same run has been there before.
+        yield from range(start, min(stop - 2 * size + 1, start + size))
 
 
 def unspoken_rate(takes: Iterable[tuple[Alignment, float]]) -> float | None:
@@ -295,12 +347,13 @@ def keywords(
     text = " ".join(entities)
     chosen = normalizer or normalizer_for(text, language)
     unit = Unit.CHARACTER if unspaced(text, language) else Unit.WORD
-    heard = _tokens(chosen.function(hypothesis or ""), unit)
+    chosen, normal, _ = _normalised(chosen, [hypothesis or "", *entities])
+    heard = _tokens(normal[0], unit)
     said: Counter[tuple[str, ...]] = Counter()
     found: list[str] = []
     missed: list[str] = []
-    for entity in entities:
-        tokens = tuple(_tokens(chosen.function(entity), unit))
+    for entity, plain in zip(entities, normal[1:], strict=True):
+        tokens = tuple(_tokens(plain, unit))
         if not tokens:
             raise ValueError(f"{chosen.id} leaves nothing of the entity {entity!r}")
         said[tokens] += 1
@@ -329,8 +382,12 @@ def normalizer_named(name: str) -> Normalizer:
     """The normaliser of this name: one of `NORMALIZERS`, or else one's own.
 
     One's own is an entry point in the group `GROUP`, a function from text to text that
-    has its version as a text in its attribute ``version``. Raises LookupError, which
-    says what is wrong with it, or which there are.
+    has its version as a text in its attribute ``version``. It is called in a thread of
+    its own. It may raise any exception, and take up to `PATIENCE` for a text: then that
+    text is scored with ``basic``, and one that took too long is not called again. A
+    regular expression cannot be interrupted: one that takes the square of a text's
+    length holds up the run for as long as it takes. Raises LookupError, which says what
+    is wrong with it, or which there are.
     """
     if name in NORMALIZERS:
         return NORMALIZERS[name]
@@ -353,9 +410,70 @@ def _own(point: EntryPoint) -> Normalizer:
     stated = getattr(function, "version", None)
     if not (isinstance(stated, str) and stated):
         raise LookupError(f"{where} has no version; set one: function.version = '1'")
-    if not (callable(function) and isinstance(function("a"), str)):
-        raise LookupError(f"{where} does not make a text of a text")
-    return Normalizer(point.name, stated, function)
+    own = _Own(function)
+    try:
+        own("a")
+    except Exception as error:
+        said = f"{where} does not make a text of a text: {_told(error)}"
+        raise LookupError(said) from error
+    return Normalizer(point.name, stated, own)
+
+
+class _Own:
+    """One's own normaliser, given `PATIENCE` for each text.
+
+    Raises what it raises, TypeError where it gives no text, and TimeoutError.
+    """
+
+    def __init__(self, function: Callable[[str], Any]) -> None:
+        self._function = function
+        self._late = ""
+
+    def __call__(self, text: str) -> str:
+        if self._late:
+            raise TimeoutError(self._late)
+        found: list[Any] = []
+
+        def call() -> None:
+            try:
+                found.append(self._function(text))
+            except BaseException as error:
+                found.append(error)
+
+        thread = Thread(target=call, name="normalizer", daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+        if not found:
+            self._late = (
+                f"it took more than {PATIENCE:g} s for a text of {len(text):,} "
+                "characters, and is not called again"
+            )
+            raise TimeoutError(self._late)
+        if isinstance(found[0], BaseException):
+            raise found[0]
+        if not isinstance(found[0], str):
+            raise TypeError(f"it gave {type(found[0]).__name__}, not a text")
+        return found[0]
+
+
+def _normalised(
+    chosen: Normalizer, texts: Sequence[str]
+) -> tuple[Normalizer, list[str], str]:
+    """The normaliser that was used, the texts by it, and why it is not the chosen one.
+
+    It is the same one for all texts, since they are compared.
+    """
+    try:
+        return chosen, [chosen.function(text) for text in texts], ""
+    except Exception as error:
+        reason = f"{chosen.id} was not used: {_told(error)}"
+    return BASIC, [BASIC.function(text) for text in texts], reason
+
+
+def _told(error: Exception) -> str:
+    """An error in a line."""
+    said = ": ".join(filter(None, (type(error).__name__, str(error))))[:_SHOWN]
+    return "".join(sign if sign.isprintable() else " " for sign in said)
 
 
 def normalizer_for(reference: str, language: str = "") -> Normalizer:
@@ -377,7 +495,9 @@ def unspaced(reference: str, language: str = "") -> bool:
 def lines(alignment: Alignment, *, width: int = 80) -> str:
     """The alignment to be read: reference, hypothesis and errors under each other.
 
-    Lines are at most ``width`` columns, at least 20; a longer word is cut.
+    Lines are at most ``width`` columns, at least 20; a longer word is cut. Of a long
+    alignment the first `_LINES` blocks with an error are shown, and it is said how much
+    there is.
     """
     if width < 20:
         raise ValueError(f"an alignment needs 20 columns, not {width}")
@@ -392,11 +512,16 @@ def lines(alignment: Alignment, *, width: int = 80) -> str:
             used = -len(gap)
         blocks[-1].append(cells)
         used += len(gap) + columns
+    shown, hidden = blocks, ""
+    if len(blocks) > _LINES:
+        wrong = [block for block in blocks if any(kind.strip() for *_, kind in block)]
+        shown = wrong[:_LINES]
+        hidden = f"... {len(shown)} of {len(blocks)} lines, {len(wrong)} with errors"
     texts = []
-    for block in blocks:
+    for block in shown:
         rows = zip(("ref: ", "hyp: ", "     "), zip(*block, strict=True), strict=True)
         texts += [(name + gap.join(row)).rstrip() for name, row in rows]
-    return "\n".join(text for text in texts if text)
+    return "\n".join(text for text in (*texts, hidden) if text)
 
 
 def _align(
@@ -407,16 +532,81 @@ def _align(
     language: str,
 ) -> Alignment:
     chosen = normalizer or normalizer_for(reference, language)
-    said = _tokens(chosen.function(reference), unit)
-    heard = _tokens(chosen.function(hypothesis or ""), unit)
-    return Alignment(unit, chosen.id, align(said, heard))
+    used, normal, reason = _normalised(chosen, (reference, hypothesis or ""))
+    said, heard = (_tokens(text, unit) for text in normal)
+    return Alignment(unit, used.id, align(said, heard), reason)
 
 
 def align(said: Sequence[str], heard: Sequence[str]) -> tuple[Pair, ...]:
     """Words that were said and words that were heard, with the least edits.
 
-    No word is empty or has a blank in it.
+    No word is empty or has a blank in it. Over `MOST_CELLS`, there may be more edits.
     """
+    if len(said) * len(heard) <= MOST_CELLS:
+        return _least(said, heard)
+    pairs: list[Pair] = []
+    for left, right in _parts(said, heard):
+        if len(left) * len(right) <= MOST_CELLS:
+            pairs += _least(left, right)
+        else:
+            pairs += map(Pair, left, right)
+            pairs += [Pair(word, None) for word in left[len(right) :]]
+            pairs += [Pair(None, word) for word in right[len(left) :]]
+    return tuple(pairs)
+
+
+def _parts(
+    said: Sequence[str], heard: Sequence[str]
+) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
+    """Both texts, cut where the same run of words stands in both, and once in each.
+
+    Of these runs, as many are taken as stand in the same order in both (the patience
+    diff of Bram Cohen).
+    """
+    numbers: dict[str, int] = {}
+    left, lefts = _once(_numbered(said, numbers))
+    right, rights = _once(_numbered(heard, numbers))
+    _, one, other = np.intersect1d(left, right, True, return_indices=True)
+    places = sorted(zip(lefts[one].tolist(), rights[other].tolist(), strict=True))
+    start, begin = 0, 0
+    for at, place in _rising(places):
+        if at - start >= _PART and place > begin:
+            yield said[start:at], heard[begin:place]
+            start, begin = at, place
+    yield said[start:], heard[begin:]
+
+
+def _once(
+    words: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """The runs of `_RUN` words that stand once in a text, as hashes, and where."""
+    hashes = np.zeros(max(0, len(words) - _RUN + 1), np.uint64)
+    for number in range(_RUN):
+        following = words[number : number + len(hashes)].astype(np.uint64)
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + following + np.uint64(1)
+    values, places, counts = np.unique(hashes, return_index=True, return_counts=True)
+    return values[counts == 1], places[counts == 1]
+
+
+def _rising(places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """As many of these pairs as rise on both sides; they rise on the left."""
+    ends: list[int] = []  # the least end on the right of a chain of each length
+    tops: list[int] = []  # and its index
+    before: list[int] = []
+    for index, (_, place) in enumerate(places):
+        length = bisect_left(ends, place)
+        ends[length : length + 1] = [place]
+        tops[length : length + 1] = [index]
+        before.append(tops[length - 1] if length else -1)
+    chain = []
+    index = tops[-1] if tops else -1
+    while index >= 0:
+        chain.append(places[index])
+        index = before[index]
+    return chain[::-1]
+
+
+def _least(said: Sequence[str], heard: Sequence[str]) -> tuple[Pair, ...]:
     found = jiwer.process_words(" ".join(said), " ".join(heard))
     pairs: list[Pair] = []
     for chunk in found.alignments[0]:
@@ -515,18 +705,65 @@ def _mainly(text: str, scripts: tuple[str, ...]) -> bool:
     return 2 * sum(name.startswith(scripts) for name in names) >= len(names)
 
 
+_PLAIN = {code: " " for code in range(128) if _category(chr(code))[0] in "PS"}
+
+
 def _basic(text: str) -> str:
+    if text.isascii():  # the same, and soon done
+        return text.lower().translate(_PLAIN)
     seen = "".join(char for char in text if _category(char) != "Cf")
-    folded = unicodedata.normalize("NFKC", seen).casefold()
+    folded = unicodedata.normalize("NFKC", _fewer_marks(seen)).casefold()
     plain = unicodedata.normalize("NFKC", folded)
     return "".join(" " if _category(char)[0] in "PS" else char for char in plain)
 
 
+def _fewer_marks(text: str) -> str:
+    """The text with no more than `_MARKS` marks in a row.
+
+    Unicode puts marks in order, and Python takes the square of their number for it.
+    """
+    if text.isascii():
+        return text
+    kept, row = [], 0
+    for char in text:
+        row = row + 1 if unicodedata.combining(char) else 0
+        if row <= _MARKS:
+            kept.append(char)
+    return "".join(kept)
+
+
+_BRACKETS = re.compile(r"[<\[][^>\]]*[>\]]")
+_PARENTHESES = re.compile(r"\([^)]+?\)")
+_FILLERS = re.compile(r"\b(?:hmm|mm|mhm|mmm|uh|um)\b")
+_BLANKS = re.compile(r"\s{2,}")
+_STARS = str.maketrans(dict.fromkeys("<[", "*"))
+_whisper = EnglishTextNormalizer()
+
+
+def _english(text: str) -> str:
+    """Whisper's English normaliser, on a text that makes nothing in it quadratic.
+
+    Its first steps are done here, on the part of the text in which each of their
+    patterns finds an end: what is in brackets is left out, a bracket that is never
+    closed is a sign like any other, fillers are left out, and two blanks or more are
+    two. None of it changes the result.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(
+            f"the text has {len(text):,} characters, and it takes {MOST_CHARACTERS:,}"
+        )
+    text = text.lower()
+    end = max(map(text.rfind, ">]")) + 1
+    text = _BRACKETS.sub("", text[:end]) + text[end:].translate(_STARS)
+    end = text.rfind(")") + 1
+    text = _PARENTHESES.sub("", text[:end]) + text[end:].replace("(", "*")
+    text = _BLANKS.sub("  ", _FILLERS.sub("", text))
+    return str(_whisper(_fewer_marks(text)))
+
+
 NONE = Normalizer("none", "1", str)
 BASIC = Normalizer("basic", "1", _basic)
-WHISPER_ENGLISH = Normalizer(
-    "whisper-english", version("whisper-normalizer"), EnglishTextNormalizer()
-)
+WHISPER_ENGLISH = Normalizer("whisper-english", version("whisper-normalizer"), _english)
 NORMALIZERS: Mapping[str, Normalizer] = MappingProxyType(
     {each.name: each for each in (NONE, BASIC, WHISPER_ENGLISH)}
 )

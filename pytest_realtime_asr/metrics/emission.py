@@ -6,12 +6,13 @@ hypotheses of an item, word by word, and the words of the reference that they ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
 from pytest_realtime_asr.metrics.accuracy import (
+    BASIC,
     Normalizer,
     Pair,
     Unit,
@@ -19,7 +20,10 @@ from pytest_realtime_asr.metrics.accuracy import (
     normalizer_for,
     unspaced,
 )
-from pytest_realtime_asr.timeline import Final, Partial, Timeline
+from pytest_realtime_asr.metrics.tokens import Token, alike, tokens, updates
+from pytest_realtime_asr.timeline import Timeline
+
+_KNOWN = 2**15  # words whose normal forms are kept
 
 
 class Timed(Protocol):
@@ -59,11 +63,27 @@ class Script(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One hypothesis as its words, at a time in ns; ``final`` says that it is one."""
+    """What one hypothesis changes in the words before it, at a time in ns.
+
+    It keeps the first ``kept`` words, loses ``lost`` words after them, and goes on with
+    ``added``. ``final`` says that it is a final.
+    """
 
     at: int
-    words: tuple[str, ...]
+    kept: int
+    lost: int
+    added: tuple[str, ...]
     final: bool
+
+    @property
+    def count(self) -> int:
+        """The words that it has."""
+        return self.kept + len(self.added)
+
+    @property
+    def changed(self) -> bool:
+        """Whether it has other words than the hypothesis before it."""
+        return bool(self.lost or self.added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +139,7 @@ def emissions(timeline: Timeline, script: Script | None) -> Emissions:
     language = "" if script is None else script.language
     normalizer = normalizer_for(text, language)
     unit = Unit.CHARACTER if unspaced(text, language) else Unit.WORD
-    shown = tuple(_shown(timeline, normalizer, unit))
-    last = shown[-1].words if shown else ()
+    shown, last = _shown(timeline, normalizer, unit)
     times = _times(shown, last)
     reference, ends = _reference(script, normalizer, unit)
     pairs = align(reference, last)
@@ -134,7 +153,7 @@ def emissions(timeline: Timeline, script: Script | None) -> Emissions:
     return Emissions(
         timeline=timeline,
         script=script,
-        shown=shown,
+        shown=tuple(shown),
         words=tuple(
             Emission(word, first, settled, said.get(number))
             for number, (word, (first, settled)) in enumerate(
@@ -151,64 +170,75 @@ def split(text: str, normalizer: Normalizer, unit: Unit) -> tuple[str, ...]:
     """The words of a text, or its characters, each normalised by itself.
 
     So a word is the same whatever comes after it, as it must be for one whose time is
-    to be known: "thirty" is one, and goes on to be one before "six".
+    to be known: "thirty" is one, and goes on to be one before "six". What has more than
+    `tokens.LONGEST` characters without a blank is taken in pieces.
     """
+    return _split(tokens(text), normalizer, unit)
+
+
+def _split(
+    found: Iterable[Token], normalizer: Normalizer, unit: Unit
+) -> tuple[str, ...]:
     normal = normalizer.function
-    words = [word for raw in text.split() for word in _normal(raw, normal)]
+    words = [word for token in found for word in _normal(token.text, normal)]
     return tuple(words if unit is Unit.WORD else "".join(words))
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=_KNOWN)
 def _normal(raw: str, normal: Callable[[str], str]) -> tuple[str, ...]:
-    return tuple(normal(raw).split())
+    try:
+        return tuple(normal(raw).split())
+    except Exception:  # it cannot take this word
+        return tuple(BASIC.function(raw).split())
 
 
-def same(one: tuple[str, ...], other: tuple[str, ...]) -> int:
-    """How many words two texts have in common from the begin on."""
-    length = min(len(one), len(other))
-    if one[:length] == other[:length]:  # mostly, and soon seen
-        return length
-    return next(place for place in range(length) if one[place] != other[place])
-
-
-def _shown(timeline: Timeline, normalizer: Normalizer, unit: Unit) -> list[Shown]:
-    text, found = "", []
-    for event in timeline.events:
-        match event:
-            case Partial(at=at, kept=kept, added=added):
-                text = text[:kept] + added
-            case Final(at=at, text=said):
-                text = said
-            case _:
-                continue
-        final = isinstance(event, Final)
-        found.append(Shown(at, split(text, normalizer, unit), final))
-    return found
+def _shown(
+    timeline: Timeline, normalizer: Normalizer, unit: Unit
+) -> tuple[list[Shown], tuple[str, ...]]:
+    """What each hypothesis changes, and the words of the last one."""
+    shown: list[Shown] = []
+    words: list[str] = []
+    ends = [0]  # how many words there are after so many tokens
+    for update in updates(timeline.edits):
+        del ends[update.kept + 1 :]
+        kept = ends[-1]
+        lost = words[kept:]
+        del words[kept:]
+        for token in update.added:
+            words += _split((token,), normalizer, unit)
+            ends.append(len(words))
+        added = words[kept:]
+        same = alike(lost, added)
+        shown.append(
+            Shown(
+                at=update.at,
+                kept=kept + same,
+                lost=len(lost) - same,
+                added=tuple(added[same:]),
+                final=update.final,
+            )
+        )
+    return shown, tuple(words)
 
 
 def _times(shown: Sequence[Shown], last: tuple[str, ...]) -> list[tuple[int, int]]:
     """When each word of the last hypothesis was first shown, and when it settled."""
-    first: list[int | None] = [None] * len(last)
+    first: dict[int, int] = {}
     settled = [0] * len(last)
     firm = 0  # words from the begin that are settled as of the hypothesis before
-    waiting = list(range(len(last)))  # those that were not shown yet
     for it in shown:
-        words = it.words
-        late = []
-        for place in waiting:
-            if place < len(words) and words[place] == last[place]:
-                first[place] = it.at
-            else:
-                late.append(place)
-        waiting = late
-        now = same(it.words, last)
+        wanted = last[it.kept : it.count]
+        for place, (word, other) in enumerate(
+            zip(it.added, wanted, strict=False), it.kept
+        ):
+            if word == other:
+                first.setdefault(place, it.at)
+        # Where an earlier word is another one, nothing behind it settles.
+        now = firm if it.kept > firm else it.kept + alike(it.added, wanted)
         for place in range(firm, now):
             settled[place] = it.at
         firm = now
-    return [
-        (settled[place] if at is None else at, settled[place])
-        for place, at in enumerate(first)
-    ]
+    return [(first.get(place, at), at) for place, at in enumerate(settled)]
 
 
 def _reference(

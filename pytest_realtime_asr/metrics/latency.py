@@ -192,11 +192,11 @@ def longest_stall(timeline: Timeline, spoken: Spoken | None = None) -> float | N
         stop = _first_of(timeline.due(spoken.speech_end), stop)
     if start is None or stop is None or start >= stop:
         return None
-    marks, shown = [start], ""
-    for at, text in timeline.hypotheses():
-        if text.strip() and text != shown and start < at < stop:
-            marks.append(at)
-        shown = text
+    marks = [start]
+    for edit in timeline.edits:
+        new = (edit.removed or edit.added) and not edit.blank
+        if new and start < edit.at < stop:
+            marks.append(edit.at)
     marks.append(stop)
     gaps = (after - before for before, after in pairwise(marks))
     return max(gaps) / _NS_PER_MS
@@ -208,7 +208,8 @@ def _first_due(timeline: Timeline) -> int | None:
 
 
 def _first_text(timeline: Timeline) -> int | None:
-    return next((at for at, text in timeline.hypotheses() if has_words(text)), None)
+    # Before the first text with words, no edit has left any.
+    return next((it.at for it in timeline.edits if has_words(it.added)), None)
 
 
 def _first_of(known: int | None, otherwise: int | None) -> int | None:

@@ -9,11 +9,10 @@ change that the reader sees.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
-from pytest_realtime_asr.metrics.emission import same
 from pytest_realtime_asr.metrics.latency import Spoken
-from pytest_realtime_asr.timeline import Final, Partial, Timeline
+from pytest_realtime_asr.metrics.tokens import updates
+from pytest_realtime_asr.timeline import Timeline
 
 
 def normalized_erasure(
@@ -31,11 +30,11 @@ def normalized_erasure(
         It is the unstable partial word ratio as well, where that counts the words of a
         partial that the next one does not begin with; other readings of it are in use
     """
-    shown = list(_words(timeline))
-    if not shown or not shown[-1]:
-        return None
-    erased = sum(len(a) - same(a, b) for a, b in pairwise(shown))
-    return erased / len(shown[-1])
+    erased = words = 0
+    for lost, added in _changes(timeline):
+        erased += lost
+        words += added - lost
+    return erased / words if words else None
 
 
 def revision_rate(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
@@ -49,10 +48,8 @@ def revision_rate(timeline: Timeline, spoken: Spoken | None = None) -> float | N
     Source: like the unstable segments of Shangguan et al. (arXiv 2006.01416), for
         which several readings are in use; this one is of updates
     """
-    changes = [(a, b) for a, b in pairwise([(), *_words(timeline)]) if a != b]
-    if not changes:
-        return None
-    return sum(same(a, b) < len(a) for a, b in changes) / len(changes)
+    changes = [lost for lost, added in _changes(timeline) if lost or added]
+    return sum(map(bool, changes)) / len(changes) if changes else None
 
 
 def final_retractions(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
@@ -65,20 +62,20 @@ def final_retractions(timeline: Timeline, spoken: Spoken | None = None) -> float
     Better: down
     Source: the only churn that harms whoever acts on a final
     """
-    text, changed, final = "", 0, False
-    for event in timeline.events:
-        match event:
-            case Partial(kept=kept, added=added):
-                new = text[:kept] + added
-            case Final(text=new):
-                pass
-            case _:
-                continue
-        changed += final and new != text
-        text = new
-        final |= isinstance(event, Final)
+    changed, final = 0, False
+    for edit in timeline.edits:
+        changed += final and bool(edit.removed or edit.added)
+        final |= edit.final
     return float(changed) if final else None
 
 
-def _words(timeline: Timeline) -> Iterator[tuple[str, ...]]:
-    return (tuple(text.split()) for _, text in timeline.hypotheses())
+def _changes(timeline: Timeline) -> Iterator[tuple[int, int]]:
+    """How many words each hypothesis takes back, and how many it adds.
+
+    Words count as the same from the begin on, up to the first that differs.
+    """
+    for update in updates(timeline.edits):
+        yield (
+            sum(token.closed for token in update.lost),
+            sum(token.closed for token in update.added),
+        )

@@ -8,16 +8,19 @@ through the time at which its frame was due, as for every latency.
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from rapidfuzz.distance import Levenshtein
 
-from pytest_realtime_asr.metrics.emission import Emission, Emissions
+from pytest_realtime_asr.metrics.emission import Emission, Emissions, Shown
 from pytest_realtime_asr.stats import quantile
 
 _NS_PER_MS = 1_000_000
 _HALF = 0.5
+MOST = 2_000  # words of a partial that are aligned anew
 _WITHIN = 3  # words among which the first correct one is looked for
 
 
@@ -39,9 +42,12 @@ def first_correct_word(it: Emissions) -> float | None:
         return None
     zero = it.timeline.due(it.ends[0])
     wanted = it.reference[0]
-    right = (each.at for each in it.shown if wanted in each.words[:_WITHIN])
-    at = next(right, None)
-    return None if zero is None or at is None else (at - zero) / _NS_PER_MS
+    head: tuple[str, ...] = ()
+    for each in it.shown:
+        head = (head[: each.kept] + each.added[:_WITHIN])[:_WITHIN]
+        if wanted in head:
+            return None if zero is None else (each.at - zero) / _NS_PER_MS
+    return None
 
 
 def early_text(it: Emissions) -> float | None:
@@ -57,7 +63,7 @@ def early_text(it: Emissions) -> float | None:
     zero = it.speech_start
     if zero is None:
         return None
-    return float(sum(bool(each.words) and each.at < zero for each in it.shown))
+    return float(sum(bool(each.count) and each.at < zero for each in it.shown))
 
 
 def unspoken_rate(it: Emissions) -> float | None:
@@ -187,16 +193,72 @@ def partial_wer(it: Emissions) -> float | None:
     Source: partial word error rate (Bruguier et al. 2023): the quality of partials can
         move without that of the finals
     """
-    said = [None if end is None else it.timeline.due(end) for end in it.ends]
+    dues = (it.timeline.due(end) for end in it.ends if end is not None)
+    said = sorted(due for due in dues if due is not None)
+    growing = _Growing(it.reference)
     wrong = words = 0
     for each in it.shown:
-        if each.final:
-            continue
-        count = sum(end is not None and end <= each.at for end in said)
+        growing.change(each)
+        count = 0 if each.final else bisect_right(said, each.at)
         if count:
-            wrong += Levenshtein.distance(it.reference[:count], each.words)
+            wrong += growing.wrong(count)
             words += count
     return wrong / words if words else None
+
+
+class _Growing:
+    """The edits between a text that grows and what was said of a reference by then.
+
+    What is aligned anew for each partial is its end alone: a text of more than `MOST`
+    words is cut at words that both sides have, and before the cut the alignment stays.
+    """
+
+    def __init__(self, reference: Sequence[str]) -> None:
+        self._codes: dict[str, str] = {}  # a sign for each word, as jiwer does it
+        self._reference = "".join(map(self._code, reference))
+        self._words: list[str] = []
+        self._near = 0
+        self._cuts = [(0, 0, 0)]  # words of the reference, of the text, and edits
+
+    def change(self, shown: Shown) -> None:
+        """Change the text."""
+        self._words[shown.kept :] = map(self._code, shown.added)
+        while self._cuts[-1][1] > shown.kept:
+            self._cuts.pop()
+
+    def wrong(self, count: int) -> int:
+        """The edits against the first ``count`` words of the reference."""
+        while self._cuts[-1][0] > count:
+            self._cuts.pop()
+        while True:
+            said, heard, edits = self._cuts[-1]
+            left = self._reference[said:count]
+            right = "".join(self._words[heard:])
+            if len(right) <= MOST:
+                hint = self._near + 8  # near the last one, which makes it fast
+                self._near = Levenshtein.distance(left, right, score_hint=hint)
+                return edits + self._near
+            one, other = _cut(left[:MOST], right[:MOST])
+            edits += Levenshtein.distance(left[:one], right[:other])
+            self._cuts.append((said + one, heard + other, edits))
+
+    def _code(self, word: str) -> str:
+        return self._codes.setdefault(word, chr(min(len(self._codes), sys.maxunicode)))
+
+
+def _cut(left: str, right: str) -> tuple[int, int]:
+    """Where to cut two texts: behind a word of both, before the middle of ``right``.
+
+    Without such a word, it is the middle itself.
+    """
+    half = len(right) // 2
+    found = (min(half, len(left)), half)
+    for op in Levenshtein.opcodes(left, right):
+        if op.tag == "equal" and op.dest_start < half:
+            size = min(op.dest_end, half) - op.dest_start
+            if op.dest_start + size >= half // 2:
+                found = (op.src_start + size, op.dest_start + size)
+    return found
 
 
 def partial_interval(it: Emissions) -> float | None:
@@ -210,12 +272,7 @@ def partial_interval(it: Emissions) -> float | None:
     Better: down
     Source: the cadence of a server: a first text can be no faster than its tick
     """
-    marks = []
-    before: tuple[str, ...] = ()
-    for each in it.shown:
-        if each.words != before:
-            marks.append(each.at)
-            before = each.words
+    marks = [each.at for each in it.shown if each.changed]
     gaps = [later - earlier for earlier, later in pairwise(marks)]
     return quantile(gaps, _HALF) / _NS_PER_MS if gaps else None
 

@@ -110,6 +110,7 @@ def _parts(
         "format": lambda: FORMAT,
         **_compared(test, take),
         **({"calibration": lambda: calibration} if calibration else {}),
+        "normalizer_reason": lambda: take.alignment.reason,
         "purpose": lambda: take.purpose,
         "again": lambda: take.again,
         "dialect_found": lambda: take.found,

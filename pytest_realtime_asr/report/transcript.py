@@ -17,6 +17,7 @@ FULL = 6  # lines that an offence may take; any other frame takes one
 _BYTES = 200  # of a binary frame that are shown at most
 _MARGIN = 29  # columns before the text
 _ROOM = WIDTH - _MARGIN
+_SIGNS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +196,14 @@ def _break(text: str) -> int:
 
 
 def _fit(text: str, width: int) -> int:
-    """How many signs of a text fit into so many columns."""
+    """How many signs of a text fit into so many columns, marks of no width among them.
+
+    They are at most `_SIGNS` a column: a text may be nothing but marks.
+    """
     columns = 0
     for index, sign in enumerate(text):
         if not unicodedata.combining(sign):
             columns += 2 if unicodedata.east_asian_width(sign) in "WF" else 1
-        if columns > width:
+        if columns > width or index >= _SIGNS * width:
             return index
     return len(text)

@@ -6,6 +6,7 @@ text as soon as they have heard it. Items may be completed in any order.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -68,11 +69,13 @@ class _Item:
     parts: list[int] = field(default_factory=list)  # completed, and yet to go on
     ends: list[int] = field(default_factory=list)
     announced: list[int] = field(default_factory=list)
+    set_up: bool = False  # whether the session was, when it was committed first
 
 
 def _items(observation: Observation) -> dict[str, _Item]:
     """The items of a session by their ids, in the order in which they are named."""
     found: dict[str, _Item] = {}
+    set_up = False
 
     def at(name: str) -> _Item:
         return found.setdefault(name, _Item())
@@ -83,8 +86,12 @@ def _items(observation: Observation) -> dict[str, _Item]:
                 at(name).started.append(index)
             case SpeechStopped(item_id=name):
                 at(name).stopped.append(index)
+            case SessionUpdate() | BetaUpdate():
+                set_up |= not observation.trace.records[index].raw
             case Committed(item_id=name):
-                at(name).committed.append(index)
+                item = at(name)
+                item.set_up |= set_up and not item.committed
+                item.committed.append(index)
             case Delta(item_id=name):
                 at(name).deltas.append(index)
             case Completed(item_id=name, is_last_result=False):
@@ -227,7 +234,7 @@ def shows_what_was_asked(observation: Observation) -> Outcome:
     errors = _told(observation, Error)
     judged = False
     for index, answer in zip(asked, answers, strict=False):
-        if observation.trace.records[index].raw or any(e < answer for e in errors):
+        if observation.trace.records[index].raw or (errors and errors[0] < answer):
             break
         judged = True
         wanted, shown = (_shown(observation.messages[i]) for i in (index, answer))
@@ -389,12 +396,7 @@ def ends(observation: Observation, name: str, item: _Item) -> str | None:
     """An item that is committed is completed, or fails."""
     if not item.committed:
         return None
-    set_up = [
-        index
-        for index in _said(observation, SessionUpdate, BetaUpdate)
-        if index < item.committed[0] and not observation.trace.records[index].raw
-    ]
-    if not set_up:
+    if not item.set_up:
         return None  # by default nothing may be transcribed
     if item.ends:
         return ""
@@ -625,9 +627,13 @@ def name_their_cause(*roles: str) -> Trial:
         if missing := judges.absent(evidence, *roles):
             return missing
         judged = False
+        names = {
+            id(part): {_id(r.text) for r in part.trace.records if r.raw}
+            for part in evidence.role(*roles)
+        }
         for part, index, message in _problems(evidence, *roles):
             judged = True
-            ours = {_id(r.text) for r in part.trace.records if r.raw}
+            ours = names[id(part)]
             if message.error.event_id not in ours:
                 return Violated(
                     f"the error names {message.error.event_id!r}, and not "
@@ -837,8 +843,11 @@ def timely(observation: Observation) -> Outcome:
         turns.append((start, end))
     if not turns:
         return Undecided("no turn was detected")
+    ends = [end for _, end in turns]
     for first, last in sent.clips[: len(turns)]:
-        if not any(a + _HOLDS < last and first + _HOLDS < b for a, b in turns):
+        # Turns rise, so that it is the first that ends late enough, or none.
+        place = bisect_right(ends, first + _HOLDS)
+        if place == len(turns) or turns[place][0] + _HOLDS >= last:
             told = ", ".join(f"{a:g} to {b:g}" for a, b in turns)
             clip = f"{first:.0f} to {last:.0f} ms"
             return Violated(f"no turn lies in the clip from {clip}: {told}", ())

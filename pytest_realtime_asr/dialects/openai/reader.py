@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import TypeVar
 
 import msgspec
@@ -54,6 +55,7 @@ from pytest_realtime_asr.timeline import (
     Partial,
     Refusal,
     Usage,
+    common,
 )
 from pytest_realtime_asr.trace import TAIL, Record, Sender
 
@@ -65,40 +67,138 @@ class _Turn:
     """An item of the server, and the number of the utterance that it is of."""
 
     number: int
-    text: str = ""
+    pieces: list[str] = field(default_factory=list)  # of its text
+    start: int = 0  # where it begins in what is shown of the utterance
     usage: Usage | None = None
     committed: str = ""  # the name by which it was
     ended: bool = False  # the server took its speech for over by itself
-    end: int = 0  # where that was, in ms from the first audio of the session
     over: bool = False  # nothing more comes of it
     failed: bool = False
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
 
 
 @dataclass(slots=True)
 class _Utterance:
-    """What was said of an utterance so far."""
+    """What was said of an utterance so far.
+
+    ``shown`` is its text: of several turns without the blanks around each. It is kept
+    up to date from the first turn on that has changed, so that a session costs what was
+    received.
+    """
 
     turns: list[_Turn] = field(default_factory=list)
-    shown: str = ""
+    shown: StringIO = field(default_factory=StringIO)
+    length: int = 0  # of what is shown
+    right: int = 0  # characters of it that are as they should be
+    known: int = 0  # turns that are shown as they are
+    alone: bool = True  # whether there was a single turn when it was shown
+    blanks: list[str] = field(default_factory=list)  # after it, not shown yet
+    end: int = 0  # up to where the server has looked for turns, in ms of the session
     at: int = 0  # when the latest of its turns was over
     told: bool = False  # its final was
-
-    @property
-    def end(self) -> int:
-        """Up to where the server has looked for turns, in ms of the session."""
-        return max(turn.end for turn in self.turns)
+    _over: int = 0  # turns from the first on that are over
+    _failed: int = 0  # and that failed
 
     @property
     def over(self) -> bool:
         """Whether it has a text, and nothing more comes of its turns."""
-        over = all(turn.over for turn in self.turns)
-        return over and any(not turn.failed for turn in self.turns)
+        for turn in self.turns[self._over :]:
+            if not turn.over:
+                return False
+            self._over += 1
+            self._failed += turn.failed
+        return self._failed < len(self.turns)
+
+    def fail(self, turn: _Turn) -> None:
+        """Nothing comes of a turn."""
+        if turn.over:  # it may have been counted
+            self._over = self._failed = 0
+        turn.over = turn.failed = True
+
+    def drop(self, turn: _Turn) -> None:
+        """A turn is not of this utterance."""
+        place = self.turns.index(turn)
+        del self.turns[place]
+        if place < self.known:  # the one before it is shown again, for its blanks
+            self.known = max(0, place - 1)
+            self.right = self.turns[self.known].start if place else 0
+        self._over = self._failed = 0
 
     @property
     def text(self) -> str:
         if len(self.turns) == 1:
             return self.turns[0].text
         return " ".join(filter(None, (turn.text.strip() for turn in self.turns)))
+
+    def add(self, turn: _Turn, added: str) -> tuple[int, str] | None:
+        """Add text to a turn.
+
+        Gives what is kept of the text that was shown, and what is new; ``None`` where
+        it is the same.
+        """
+        turn.pieces.append(added)
+        known = self.known == len(self.turns) and self.right == self.length
+        if not known or turn is not self.turns[-1] or self.alone != self._single:
+            return self.show(self._place(turn))
+        if self.alone:
+            return self._put(self.length, added)
+        words = added.rstrip()
+        if not words:
+            self.blanks.append(added)
+            return None
+        if turn.start == self.length:  # its first words
+            return self.show(self.known - 1)
+        new = "".join((*self.blanks, words))
+        self.blanks = [added[len(words) :]]
+        return self._put(self.length, new)
+
+    def say(self, turn: _Turn, text: str) -> tuple[int, str] | None:
+        """Give a turn its text; as `add`."""
+        if turn.text == text:
+            return self.show(self.known)
+        turn.pieces = [text]
+        return self.show(self._place(turn))
+
+    def show(self, place: int) -> tuple[int, str] | None:
+        """Show what has changed, from the turn at this place on; as `add`."""
+        place = min(self.known, place)
+        if self.alone != self._single:
+            place, self.alone = 0, self._single
+        begin = self.turns[place].start if place < self.known else self.right
+        at, parts, text = begin, [], ""
+        for turn in self.turns[place:]:
+            turn.start = at
+            text = turn.text
+            part = text if self.alone else text.strip()
+            if part:
+                parts.append(f" {part}" if at else part)
+                at += len(parts[-1])
+        if self.turns[place:]:
+            self.blanks = [text[len(text.rstrip()) :]]
+        self.known = len(self.turns)
+        self.shown.seek(begin)
+        new, old = "".join(parts), self.shown.read()
+        same = common(old, new)
+        return self._put(begin + same, new[same:])
+
+    @property
+    def _single(self) -> bool:
+        return len(self.turns) == 1
+
+    def _place(self, turn: _Turn) -> int:
+        last = turn is self.turns[-1]
+        return len(self.turns) - 1 if last else self.turns.index(turn)
+
+    def _put(self, kept: int, added: str) -> tuple[int, str] | None:
+        same = kept == self.length and not added
+        self.shown.seek(kept)
+        self.shown.truncate()
+        self.shown.write(added)
+        self.length = self.right = kept + len(added)
+        return None if same else (kept, added)
 
     @property
     def usage(self) -> Usage | None:
@@ -225,19 +325,21 @@ class Reader:
                 self._turn(name)
             case SpeechStopped(item_id=name, audio_end_ms=end):
                 turn = self._turn(name)
-                turn.end = end
+                utterance = self._utterances[turn.number]
+                utterance.end = max(utterance.end, end)
                 yield from self._endpoint(at, turn)
             case Delta(item_id=name, delta=str(added)) if added:
                 turn = self._speaking(name)
                 if not turn.over:
-                    turn.text += added
-                    yield from self._shown(at, turn.number)
+                    utterance = self._utterances[turn.number]
+                    yield from self._shown(at, turn.number, utterance.add(turn, added))
             case Completed():
                 yield from self._completed(at, message)
             case Failed(item_id=name, error=problem):
                 turn = self._ending(name)
-                turn.over = turn.failed = True
-                self._utterances[turn.number].at = at
+                utterance = self._utterances[turn.number]
+                utterance.fail(turn)
+                utterance.at = at
                 yield _refusal(at, problem, turn.number)
                 yield from self._final(turn.number)  # that of its other turns
             case Error(error=problem):
@@ -267,8 +369,9 @@ class Reader:
             elif turn.number != number:  # its first commit was refused, the audio kept
                 self._drop(turn)
                 turn.number = number
-                self._utterances[number].turns.append(turn)
-                yield from self._shown(at, number)
+                utterance = self._utterances[number]
+                utterance.turns.append(turn)
+                yield from self._shown(at, number, utterance.show(utterance.known))
             turn.committed = name
             return
         turn = self._turn(name)
@@ -295,14 +398,15 @@ class Reader:
         turn = self._ending(message.item_id)
         if turn.over:
             return
-        turn.text, turn.usage = message.transcript, _usage(message.usage)
-        turn.over = True
+        utterance = self._utterances[turn.number]
+        turn.usage, turn.over = _usage(message.usage), True
         if not message.is_last_result:
             more = self._turns[message.item_id] = self._begin(turn.number)
             more.committed = turn.committed
-        self._utterances[turn.number].at = at
+        utterance.at = at
+        changed = utterance.say(turn, message.transcript)
         yield from self._final(turn.number)
-        yield from self._shown(at, turn.number)
+        yield from self._shown(at, turn.number, changed)
 
     def _blamed(self, problem: Problem) -> int | None:
         """The utterance whose commit an error refuses, if it does.
@@ -376,19 +480,17 @@ class Reader:
         return turn
 
     def _drop(self, turn: _Turn) -> None:
-        self._utterances[turn.number].turns.remove(turn)
+        self._utterances[turn.number].drop(turn)
         self._free = min(self._free, turn.number)
 
     # What comes of it
 
-    def _shown(self, at: int, number: int) -> Iterator[Event]:
-        utterance = self._utterances[number]
-        before, text = utterance.shown, utterance.text
-        if utterance.told or text == before:
-            return
-        utterance.shown = text
-        kept = _same(before, text)
-        yield Partial(number, at, kept, text[kept:])
+    def _shown(
+        self, at: int, number: int, changed: tuple[int, str] | None
+    ) -> Iterator[Event]:
+        if changed is not None and not self._utterances[number].told:
+            kept, added = changed
+            yield Partial(number, at, kept, added)
 
     def _final(self, number: int) -> Iterator[Event]:
         """The final, once nothing more can come of an utterance."""
@@ -409,14 +511,6 @@ class Reader:
         heard_all = utterance.end + 1 > self._handed  # it is told in whole ms
         limit = session.silence if heard_all else session.longest
         return self._ms(self._tail) + 1 < 1000 * limit(detection)
-
-
-def _same(one: str, other: str) -> int:
-    """How many characters are the same from the begin on."""
-    if other.startswith(one):
-        return len(one)
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _of_commit(problem: Problem) -> bool:

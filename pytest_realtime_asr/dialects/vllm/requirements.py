@@ -56,20 +56,21 @@ def _deltas_add_up(observation: Observation) -> Outcome:
     """
     wrong, example, judged = [], "", 0
     pieces: list[str] = []
-    starts = [0]
+    length, starts = 0, {0}  # in characters
     for index, message in enumerate(observation.messages):
         match message:
             case Delta(delta=delta):
                 pieces.append(delta)
+                length += len(delta)
             case Error():
-                starts.append(len(pieces))
+                starts.add(length)
             case Done(text=said):
                 judged += 1
-                if all("".join(pieces[start:]) != said for start in starts):
-                    text = "".join(pieces)
+                text = "".join(pieces)
+                if not (text.endswith(said) and length - len(said) in starts):
                     example = example or f"{text!r}, but done says {said!r}"
                     wrong.append(index)
-                pieces, starts = [], [0]
+                pieces, length, starts = [], 0, {0}
     if wrong:
         return Violated(f"the deltas add up to {example}", tuple(wrong))
     return Satisfied() if judged else Undecided("no transcription.done came")

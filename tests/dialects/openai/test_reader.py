@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+from io import StringIO
 
 import pytest
 from hypothesis import given, settings
@@ -45,6 +47,7 @@ from dialects.openai.talks import (
     update,
     updated,
 )
+from pytest_realtime_asr.dialects.openai.reader import _Turn, _Utterance
 from pytest_realtime_asr.timeline import (
     Endpoint,
     Final,
@@ -831,3 +834,44 @@ def test_however_a_session_goes_its_meaning_is_sound(
 def test_the_server_answers_whatever_it_hears(frames: list[str | bytes]) -> None:
     for name in ("openai", "openai-beta"):
         Talk(name).hear(*frames)
+
+
+def test_the_text_of_an_utterance_is_that_of_its_turns_joined() -> None:
+    for seed in range(2_000):
+        rng = random.Random(seed)
+        utterance = _Utterance()
+        text = ""
+        for _ in range(rng.randrange(1, 25)):
+            said = "".join(rng.choices(("a", "b c", " ", "\u00a0", ""), k=3))
+            move = rng.randrange(8)
+            if move == 0 or not utterance.turns:
+                utterance.turns.append(_Turn(0))
+            turn = rng.choice([*utterance.turns, utterance.turns[-1]])
+            if move == 1:
+                utterance.drop(turn)
+                continue
+            changed = (
+                utterance.say(turn, said) if move == 2 else utterance.add(turn, said)
+            )
+            if changed is not None:
+                kept, added = changed
+                text = text[:kept] + added
+            assert text == utterance.text, seed
+
+
+def test_a_delta_costs_what_it_brings() -> None:
+    """What is written of a text in 5,000 deltas, over several turns."""
+
+    class Counted(StringIO):
+        written = 0
+
+        def write(self, text: str) -> int:
+            Counted.written += len(text)
+            return super().write(text)
+
+    utterance = _Utterance(shown=Counted())
+    for number in range(5_000):
+        if number % 50 == 0:
+            utterance.turns.append(_Turn(0))
+        utterance.add(utterance.turns[-1], f"word{number} ")
+    assert Counted.written <= len(utterance.text) + 5_000
