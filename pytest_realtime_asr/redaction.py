@@ -12,13 +12,13 @@ from __future__ import annotations
 import base64
 import html
 import re
+import sys
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -26,14 +26,16 @@ REMOVED = "[removed]"  # stands where a secret stood
 PRIVATE = "[private]"  # stands where a text stood, in a run that keeps texts private
 SHORTEST = 8  # characters of a secret that can be told from other text
 PART = 16  # characters in a row of a secret that are removed like the whole
-_BLOCK = PART // 2  # each part of a secret holds one of its blocks of this length
-_LAYERS = 6  # escapes of escapes that are undone
+_DEPTH = 6  # escapes of escapes that are undone
 _QUOTE = '"'
-_ESCAPE = re.compile(
-    r"\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\[\"'\\/]"
-    r"|(?:%[0-9a-fA-F]{2})+"
-    r"|&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});"
+_JSON = (
+    r"\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\}|\\U[0-9a-fA-F]{8}"
+    r"|\\x[0-9a-fA-F]{2}|\\[\"'\\/]"
 )
+_PERCENT = r"(?:%[0-9a-fA-F]{2})+|%u[0-9a-fA-F]{4}"
+_HTML = r"&\#[0-9]{1,9};?|&\#[xX][0-9a-fA-F]{1,8};?|&[a-zA-Z]{2,8};"
+_KINDS = tuple(re.compile(each) for each in (_JSON, _PERCENT, _HTML))
+_ESCAPE = re.compile("|".join((_JSON, _PERCENT, _HTML)))
 Span = tuple[int, int]
 
 
@@ -156,15 +158,27 @@ class Redactor:
         """Yield where secrets are in a text as it is written, in any order."""
         if not self:
             return
-        layer = _Layer(text)
-        for _ in range(_LAYERS):
+        for layer in _layers(text):
             for needle in self._needles:
                 for span in _occurrences(needle, layer.text, whole=whole):
                     yield layer.source(span)
-            inner = layer.unescaped()
-            if inner is None:
-                return
-            layer = inner
+
+
+def _layers(text: str) -> Iterator[_Layer]:
+    """Yield a text as it is written, and with ever more escapes undone.
+
+    A secret that looks escaped itself is seen where one kind of escape is undone alone.
+    """
+    written = layer = _Layer(text)
+    yield layer
+    for _ in range(_DEPTH):
+        inner = layer.unescaped()
+        if inner is None:
+            return
+        if layer is written:
+            yield from filter(None, map(written.unescaped, _KINDS))
+        layer = inner
+        yield layer
 
 
 class _Layer:
@@ -174,14 +188,14 @@ class _Layer:
         self.text = text
         self._steps = steps
 
-    def unescaped(self) -> _Layer | None:
+    def unescaped(self, escape: re.Pattern[str] = _ESCAPE) -> _Layer | None:
         """Return the next layer; ``None`` where nothing is escaped."""
         if not any(sign in self.text for sign in "\\%&"):
             return None
         parts: list[str] = []
         step = _Step()
         at = length = 0
-        for match in _ESCAPE.finditer(self.text):
+        for match in escape.finditer(self.text):
             plain = _plain(match.group())
             if plain == match.group():
                 continue
@@ -247,20 +261,33 @@ def without_bytes(frame: bytes) -> bytes:
     return _length(len(frame), "byte").encode()
 
 
-def _bare(value: Any, name: str) -> Any:
+def public(text: str) -> str:
+    """Return an id or a code of a server, or `PRIVATE` where it may be a text."""
+    return text if _TOKEN.fullmatch(text) else PRIVATE
+
+
+def _bare(value: Any, name: str, depth: int = 0) -> Any:
+    if depth > _DEEPEST:
+        return PRIVATE
     if isinstance(value, Mapping):
-        return {each: _bare(inner, each) for each, inner in value.items()}
-    if isinstance(value, list):
-        return [_bare(each, name) for each in value]
-    if not isinstance(value, str) or name in _PUBLIC or name.endswith("_id"):
+        return {
+            public(each): _bare(inner, each, depth + 1) for each, inner in value.items()
+        }
+    if isinstance(value, list):  # numbers in a row may be the codes of characters
+        kept = [each for each in value if not isinstance(each, int | float)]
+        return [_bare(each, name, depth + 1) for each in kept]
+    if not isinstance(value, str) or not value:
         return value
-    return _length(len(value), "character") if value else value
+    if name in _PUBLIC or name.endswith("_id"):
+        return public(value)
+    return _length(len(value), "character")
 
 
 def _length(count: int, unit: str) -> str:
     return f"[private: {count} {unit}{'s' * (count != 1)}]"
 
 
+_TOKEN = re.compile(r"[\w.:/-]{1,200}", re.ASCII)
 # The fields of a frame whose texts are those of the protocol, and of no speaker.
 _PUBLIC = frozenset(
     {"type", "id", "object", "model", "code", "param", "status", "role", "format"}
@@ -287,69 +314,83 @@ def printable(text: str) -> str:
 _COMMAND = re.compile(r"(?:(?<=\s)|^):(?=:\w)|#(?=#(?:\[|vso\[|teamcity\[))")
 
 
-def _spellings(secrets: Iterable[str]) -> tuple[str, ...]:
+class _Needle(NamedTuple):
+    """A spelling to look for; a part of ``part`` characters is removed like it."""
+
+    text: str
+    part: int
+
+
+def _spellings(secrets: Iterable[str]) -> tuple[_Needle, ...]:
     """Return each secret as a server may hold it once nothing is escaped any more.
 
     Its bytes may have been read in another encoding; of base64, what stands before and
     after the secret decides on its first and last characters, which are left out.
     """
-    found: dict[str, None] = {}
+    found: dict[str, int] = {}  # the characters that stand for `PART` of the secret
     for secret in sorted(secrets, key=len, reverse=True):
-        data = secret.encode("utf-8", "surrogateescape")
-        codes = {data}
+        wide = secret.encode("utf-16-le", "surrogatepass")
+        codes = [secret.encode("utf-8", "surrogateescape")]
         with suppress(UnicodeEncodeError):  # not each can stand in a header so
-            codes.add(secret.encode("latin-1"))
-        found[secret] = None
-        for code in sorted(codes, key=len):
-            found[code.decode("latin-1")] = None
+            codes.append(secret.encode("latin-1"))
+        found |= dict.fromkeys((secret, secret.lower(), secret.upper()), PART)
+        found[wide.decode("latin-1")] = 2 * PART
+        for code in codes:
+            found[code.decode("latin-1")] = PART
+            found |= dict.fromkeys((code.hex(), code.hex().upper()), 2 * PART)
             for lossy in (
                 code.decode("utf-8", "replace"),
                 code.decode("ascii", "replace"),
                 code.decode("ascii", "replace").replace("\ufffd", "?"),
             ):
                 if 4 * sum(sign in "\ufffd?" for sign in lossy) <= len(lossy):
-                    found[lossy] = None
-            for before in range(3):
-                text = base64.b64encode(bytes(before) + code).decode().rstrip("=")
-                # The last character of an unfinished group depends on what follows.
-                last = len(text) - ((before + len(code)) % 3 > 0)
-                core = text[(before * 8 + 5) // 6 : last]
-                for each in (core, core.translate(_URL)):
-                    if len(each) >= SHORTEST:
-                        found[each] = None
-    return tuple(found)
+                    found[lossy] = PART
+        for code, part in ((wide, 2 * PART), *((code, PART) for code in codes)):
+            for core in _cores(code):
+                found[core] = part * 4 // 3
+    return tuple(_Needle(text, part) for text, part in found.items())
+
+
+def _cores(code: bytes) -> Iterator[str]:
+    """Yield the base64 of these bytes wherever they stand in what is encoded."""
+    for before in range(3):
+        text = base64.b64encode(bytes(before) + code).decode().rstrip("=")
+        # The last character of an unfinished group depends on what follows.
+        last = len(text) - ((before + len(code)) % 3 > 0)
+        core = text[(before * 8 + 5) // 6 : last]
+        if len(core) >= SHORTEST:
+            yield from (core, core.translate(_URL))
 
 
 _URL = str.maketrans("+/", "-_")
 
 
-@lru_cache(maxsize=256)
-def _blocks(needle: str) -> tuple[int, ...]:
-    """Return the places of the blocks of a secret by which a part of it is found."""
-    return tuple(range(0, len(needle) - _BLOCK + 1, _BLOCK))
-
-
-def _occurrences(needle: str, text: str, *, whole: bool) -> Iterator[Span]:
+def _occurrences(needle: _Needle, text: str, *, whole: bool) -> Iterator[Span]:
     """Yield where a secret is in a text, or a part of it that is long enough."""
-    if whole or len(needle) < PART:
-        at = text.find(needle)
+    wanted, part = needle.text, needle.part
+    if whole or len(wanted) < part:
+        at = text.find(wanted)
         while at >= 0:
-            yield at, at + len(needle)
-            at = text.find(needle, at + len(needle))
+            yield at, at + len(wanted)
+            at = text.find(wanted, at + len(wanted))
         return
-    for place in _blocks(needle):
-        block = needle[place : place + _BLOCK]
+    # Each part that is long enough holds a whole one of these blocks.
+    length = part // 2
+    for place in range(0, len(wanted) - length + 1, length):
+        block = wanted[place : place + length]
         at = text.find(block)
         while at >= 0:
-            first, last = at, at + _BLOCK
-            left, right = place, place + _BLOCK
-            while left and first and text[first - 1] == needle[left - 1]:
+            first, last = at, at + length
+            left, right = place, place + length
+            while left and first and text[first - 1] == wanted[left - 1]:
                 left, first = left - 1, first - 1
             while (
-                right < len(needle) and last < len(text) and text[last] == needle[right]
+                right < len(wanted) and last < len(text) and text[last] == wanted[right]
             ):
                 right, last = right + 1, last + 1
-            if last - first >= PART:
+            if last - first >= part:
+                if first and text[first - 1] == "\\":
+                    first += 1  # it is the letter of an escape
                 # A quote at its edge may be one of the JSON around it.
                 left = first + (text[first] == _QUOTE)
                 yield left, last - (text[last - 1] == _QUOTE)
@@ -380,13 +421,18 @@ def _plain(escape: str) -> str:
     """Return what an escape stands for."""
     if escape[0] == "&":
         return html.unescape(escape)
+    if escape[:2] == "%u":
+        return chr(int(escape[2:], 16))
     if escape[0] == "%":
         data = bytes.fromhex(escape.replace("%", ""))
         try:
             return data.decode()
         except UnicodeDecodeError:
             return data.decode("latin-1")
-    return chr(int(escape[2:], 16)) if escape[1] in "ux" else escape[1:]
+    if escape[1] not in "uUx":
+        return escape[1:]
+    number = int(escape[2:].strip("{}"), 16)
+    return chr(number) if number <= sys.maxunicode else escape
 
 
 # The fields of JSON frames, to see a secret that runs over several frames

@@ -21,7 +21,7 @@ from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.evidence import Message
 from pytest_realtime_asr.figures import shortened
 from pytest_realtime_asr.loop import Loop
-from pytest_realtime_asr.redaction import Redactor, printable
+from pytest_realtime_asr.redaction import Redactor, printable, public
 from pytest_realtime_asr.rules import Requirement
 from pytest_realtime_asr.timeline import Commit, Final, Refusal, Timeline
 from pytest_realtime_asr.trace import (
@@ -300,7 +300,9 @@ class Live:
         )
         if item not in self._finals and (refusal := self._refused()):
             self._since = len(self._heard)  # what was told is not told again
-            told = f"({refusal.code})" if self.plan.redactor.private else f"{refusal}"
+            told = f"{refusal}"
+            if self.plan.redactor.private:
+                told = f"({public(refusal.code)})"
             raise self._loss(REFUSED, f"refused: {shortened(told)}")
 
     async def answered(self, count: int, *, timeout: float) -> bool:

@@ -19,6 +19,12 @@ def _units(text: str, spell: Callable[[int], str]) -> str:
     return "".join(spell(ord(sign)) for sign in text)
 
 
+def _times(count: int, spell: Callable[[str], str], text: str) -> str:
+    for _ in range(count):
+        text = spell(text)
+    return text
+
+
 SPELLINGS: Mapping[str, Callable[[str], str]] = {
     "json": _escaped,
     "json-utf8": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
@@ -51,6 +57,20 @@ SPELLINGS: Mapping[str, Callable[[str], str]] = {
     "base64-url": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
     "base64-after": lambda text: base64.b64encode(f"Bearer {text}".encode()).decode(),
     "base64-pair": lambda text: base64.b64encode(f"ab:{text}:c".encode()).decode(),
+    "base64-utf16": lambda text: base64.b64encode(text.encode("utf-16-le")).decode(),
+    "hex": lambda text: text.encode().hex(),
+    "hex-upper": lambda text: text.encode().hex().upper(),
+    "utf16": lambda text: text.encode("utf-16-le").decode("latin-1"),
+    "upper": str.upper,
+    "lower": str.lower,
+    "json-braces": lambda text: _units(text, "\\u{{{:x}}}".format),
+    "json-long": lambda text: _units(text, "\\U{:08x}".format),
+    "percent-u": lambda text: _units(text, "%u{:04X}".format),
+    "percent-six-times": lambda text: _times(
+        6, lambda each: quote(each, safe=""), text
+    ),
+    "html-bare": lambda text: _units(text, "&#{}".format),
+    "html-padded": lambda text: _units(text, "&#x{:08x};".format),
     "utf8-as-latin1": lambda text: text.encode().decode("latin-1"),
     "python": lambda text: repr(f"'{text}")[2:-1],
 }

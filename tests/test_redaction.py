@@ -72,7 +72,7 @@ def test_random_keys_in_random_texts_leave_all_else_as_it_was() -> None:
     signs = string.ascii_letters + string.digits + '/+="%&\\.-_é'
     for _ in range(300):
         key = "".join(chance.choices(signs, k=chance.randint(8, 60)))
-        left = "".join(chance.choices(" .,:;()[]", k=9))
+        left = "".join(chance.choices(" .,:()[]", k=9))
         spell = chance.choice(list(SPELLINGS.values()))
         cleaned = Redactor([key]).clean(f"{left}{spell(key)}{left}")
         assert cleaned.startswith(left)
@@ -147,8 +147,8 @@ def test_the_cost_grows_with_the_text(sign: str) -> None:
         Redactor([KEY]).clean(text)
         return time.perf_counter() - begun
 
-    few = min(spent(100_000) for _ in range(2))
-    assert min(spent(400_000) for _ in range(2)) < 4 * 4 * few
+    few = min(spent(50_000) for _ in range(2))
+    assert spent(200_000) < 4 * 4 * few
 
 
 # Control characters
