@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import os
 import platform
 import shutil
@@ -599,7 +600,10 @@ def _url(config: pytest.Config, target: object, dialect: str) -> str:
     try:
         return config.stash[_FLEET].target(target, dialect, _settings(config))
     except FakeError as error:
-        raise pytest.UsageError(str(error)) from None
+        hidden = "it did not start; without --realtime-private, a run says why"
+        private = _settings(config).private  # it may name the files of the corpus
+        told = f"--realtime-target={target}: {hidden}" if private else str(error)
+        raise pytest.UsageError(told) from None
 
 
 def _application(config: pytest.Config, application: Callable[..., Any]) -> str:
@@ -654,6 +658,7 @@ def _judging(config: pytest.Config) -> Judging:
                     progress.tell(line)
 
             run.tell = tell
+        _guard(config)
         cache = getattr(config, "cache", None)
         config.stash[_JUDGING] = Judging(
             run,
@@ -1167,11 +1172,40 @@ def pytest_runtest_makereport(
 
         redactor = _redactor(item.config)
         if _uses(item):
-            pytest_report.escape(report)
-            if redactor.private:
-                pytest_report.withhold(report, call.excinfo)
+            writer = item.config.get_terminal_writer()
+            pytest_report.escape(report, coloured=writer.hasmarkup)
+        if redactor.private:
+            pytest_report.withhold(report, call.excinfo)
         pytest_report.clean(report, redactor)
     return report
+
+
+def _guard(config: pytest.Config) -> None:
+    """Take the secrets out of what pytest writes besides the reports of tests."""
+    from pytest_realtime_asr.report import pytest_report
+
+    class Guard:
+        """Hears of subtests and of warnings before those who print them."""
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+            pytest_report.shield(report, _redactor(config))
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_warning_recorded(
+            self, warning_message: warnings.WarningMessage
+        ) -> None:
+            warning_message.message = pytest_report.rephrase(
+                warning_message.message, _redactor(config)
+            )
+
+    config.pluginmanager.register(Guard(), "realtime-guard")
+    logs = config.pluginmanager.get_plugin("logging-plugin")
+    for name in ("log_cli_handler", "log_file_handler"):
+        if (handler := getattr(logs, name, None)) is not None:
+            inner = handler.formatter or logging.Formatter()
+            clean = pytest_report.Formatter(inner, partial(_redactor, config))
+            handler.setFormatter(clean)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -7,8 +7,11 @@ plugin take it.
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ import pytest
 
 from pytest_realtime_asr.redaction import PRIVATE, Redactor, printable
 
+_LAYOUT = re.compile("([\n\t])")
+_COLOUR = re.compile("([\n\t]|\x1b\\[[0-9;]*m)")
 _PACKAGE = "pytest_realtime_asr"
 _FOLDER = Path(__file__).parents[1]
 
@@ -29,17 +34,67 @@ def clean(report: pytest.TestReport | pytest.CollectReport, redactor: Redactor) 
         return
     report.longrepr = _each_text(report.longrepr, redactor.clean)
     report.sections = redactor.clean_value(list(report.sections))
-    for name in ("user_properties", "realtime", "realtime_result"):
+    for name in ("user_properties", "wasxfail", "realtime", "realtime_result"):
         if hasattr(report, name):
             setattr(report, name, redactor.clean_value(getattr(report, name)))
 
 
-def escape(report: pytest.TestReport) -> None:
+def escape(report: pytest.TestReport, *, coloured: bool = False) -> None:
     """Write out control characters in what failed or skipped a test.
 
-    The report is changed in place. What the test itself has printed stays as it is.
+    The report is changed in place. What the test itself has printed stays as it is, and
+    so do the colours of pytest, where the output is ``coloured``.
     """
-    report.longrepr = _each_text(report.longrepr, _escaped)
+    kept = _COLOUR if coloured else _LAYOUT
+    report.longrepr = _each_text(report.longrepr, partial(_escaped, kept=kept))
+    if hasattr(report, "wasxfail"):
+        report.wasxfail = _escaped(report.wasxfail)
+    report.user_properties = [
+        (name, _escaped(value) if isinstance(value, str) else value)
+        for name, value in report.user_properties
+    ]
+
+
+def shield(report: pytest.TestReport, redactor: Redactor) -> None:
+    """Remove the secrets from what a subtest adds to its report, in place."""
+    if (context := getattr(report, "context", None)) is not None:
+        _each_text(context, lambda text: _escaped(redactor.clean(text)))
+        if redactor.private:
+            _each_text(context, redactor.message)
+
+
+def rephrase(message: Warning | str, redactor: Redactor) -> Warning | str:
+    """Return a warning without secrets; in a private run, without its text.
+
+    A warning of this package quotes no text.
+    """
+    text = _escaped(redactor.clean(str(message)))
+    if not type(message).__module__.startswith(_PACKAGE):
+        text = redactor.message(text)
+    if text == str(message):
+        return message
+    try:
+        return type(message)(text)
+    except Exception:  # its class takes other arguments
+        return UserWarning(f"{type(message).__name__}: {text}")
+
+
+class Formatter(logging.Formatter):
+    """Formats the records of a log like another formatter, without secrets.
+
+    ``redactor`` gives what knows them by now.
+    """
+
+    def __init__(
+        self, inner: logging.Formatter, redactor: Callable[[], Redactor]
+    ) -> None:
+        super().__init__()
+        self._inner = inner
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        redactor = self._redactor()
+        return redactor.message(redactor.clean(self._inner.format(record)))
 
 
 def withhold(
@@ -53,8 +108,14 @@ def withhold(
         (name, text if "realtime" in name else PRIVATE)
         for name, text in report.sections
     ]
+    report.user_properties = [
+        (name, value if name.startswith("realtime.") else PRIVATE)
+        for name, value in report.user_properties
+    ]
     if raised is None:
         return
+    if isinstance(raised.value, pytest.xfail.Exception) and not _is_ours(raised):
+        report.wasxfail = PRIVATE
     last = raised.traceback[-1]
     place = f"{last.path}:{last.lineno + 1}"
     if type(raised.value).__module__.startswith(f"{_PACKAGE}.session"):
@@ -74,10 +135,12 @@ def _is_ours(raised: pytest.ExceptionInfo[BaseException]) -> bool:
     return isinstance(raised.value, kinds) and _FOLDER in Path(callers[-2]).parents
 
 
-def _escaped(text: str) -> str:
-    """Return a text of several lines with its control characters written out."""
-    lines = text.split("\n")
-    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in lines)
+def _escaped(text: str, *, kept: re.Pattern[str] = _LAYOUT) -> str:
+    """Return a text whose control characters are written out, but for some."""
+    parts = kept.split(text)  # what is kept stands at the odd places
+    return "".join(
+        part if place % 2 else printable(part) for place, part in enumerate(parts)
+    )
 
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:
@@ -86,6 +149,8 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
         return change(value)
     if isinstance(value, list | tuple):
         return type(value)(_each_text(each, change) for each in value)
+    if isinstance(value, dict):
+        return {name: _each_text(each, change) for name, each in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):
             changed = _each_text(getattr(value, field.name), change)

@@ -14,6 +14,7 @@ from pytest_realtime_asr.trace import read
 NAMES = {"turn-right": "smith-anna-1970", "open-door": "doe-john-1981"}
 TESTS = """
 import logging
+import warnings
 
 @pytest.mark.latency_budget("final_from_commit", max="0.1ms")
 @pytest.mark.budget("normalized_erasure", at_most=-1)
@@ -41,10 +42,21 @@ def test_lost(realtime, corpus):
 def test_parity(realtime, corpus):
     realtime.parity(list(corpus), over="repeat")
 
+def test_warns(realtime, corpus):
+    warnings.warn(realtime.transcribe(next(iter(corpus))).text)
+
+def test_xfails(realtime, corpus):
+    pytest.xfail(realtime.transcribe(next(iter(corpus))).text)
+
+def test_property(realtime, corpus, request):
+    text = realtime.transcribe(next(iter(corpus))).text
+    request.node.user_properties.append(("mine", text))
+
 def test_fails(realtime, corpus):
     pytest.fail(realtime.transcribe(next(iter(corpus))).text, pytrace=False)
 """
 ARGUMENTS = (
+    *("--log-cli-level=WARNING", "--log-file=all.log", "-Wdefault"),
     *("-vv", "-l", "-rA", "--junitxml=out.xml", "-o", "junit_logging=all"),
     *("--realtime-report=out.jsonl", "--realtime-report=conformance:suite.json"),
     *("--realtime-corpus=clips", "--realtime-timeout=3s"),
@@ -80,6 +92,7 @@ def run(project: Project, faulty: Faking) -> Run:
         )
         files = [
             *project.path.glob("*.xml"),
+            *project.path.glob("*.log"),
             *project.path.glob("*.json*"),
             *project.path.glob(".pytest_cache/**/*.jsonl"),
             *project.path.glob(".pytest_cache/**/lastfailed"),
