@@ -1172,8 +1172,9 @@ def pytest_runtest_makereport(
 
         redactor = _redactor(item.config)
         if _uses(item):
-            writer = item.config.get_terminal_writer()
-            pytest_report.escape(report, coloured=writer.hasmarkup)
+            terminal = item.config.pluginmanager.getplugin("terminalreporter")
+            coloured = terminal is not None and terminal.hasmarkup
+            pytest_report.escape(report, coloured=coloured)
         if redactor.private:
             pytest_report.withhold(report, call.excinfo)
         pytest_report.clean(report, redactor)

@@ -334,3 +334,24 @@ def test_other(realtime, corpus):
         return [(row["utterance"], row["text"]) for row in project.rows()]
 
     assert outcomes("fake") == outcomes(servers().url)
+
+
+def test_the_colours_of_pytest_stay_as_they_are(project: Project) -> None:
+    project.write(
+        """
+def test_it(realtime_session):
+    assert "one two" == "one three"
+
+def test_own(realtime_session):
+    raise ValueError("\\x1b[2Jgone\\x1b[31m")
+"""
+    )
+    result = project.run("--color=yes")
+    result.assert_outcomes(failed=2)
+    told = result.stdout.str()
+    assert "\x1b[" in told
+    assert "\\x1b[0m" not in told
+    assert "\\x1b[2Jgone" in told  # what moves the cursor is written out
+    assert "\x1b[2J" not in told
+    result = project.run("--color=no")
+    assert "\x1b" not in result.stdout.str()

@@ -188,12 +188,8 @@ ARGUMENTS = (
 )
 
 
-SLOW = [
-    pytest.param(name, marks=pytest.mark.slow) for name in ("openai", "openai-beta")
-]
-
-
-@pytest.mark.parametrize("name", ["vllm", *SLOW])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["vllm", "openai", "openai-beta"])
 def test_no_output_holds_the_key(
     project: Project, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
