@@ -128,6 +128,7 @@ class _Connection(ClientConnection):
         super().__init__(*args, **options)
         self.received = 0  # bytes after the handshake
         self._pings = 0  # and pongs, of the peer
+        self.controls = 0  # bytes of these
         self._head: bytearray | None = bytearray()  # until it is known what it is
         self._cut: asyncio.TimerHandle | None = None
 
@@ -152,6 +153,7 @@ class _Connection(ClientConnection):
     def process_event(self, event: Any) -> None:
         if isinstance(event, Frame) and event.opcode in (Opcode.PING, Opcode.PONG):
             self._pings += 1
+            self.controls += 2 + len(event.data)  # the head is of two bytes
             if self._pings > MAX_PINGS and self.protocol.state is State.OPEN:
                 self.protocol.fail(
                     1008, f"the server flooded us: more than {MAX_PINGS} pings or pongs"
@@ -197,8 +199,8 @@ class Wire:
 
     @property
     def received(self) -> int:
-        """How many bytes have come since the handshake."""
-        return self._connection.received
+        """How many bytes have come since the handshake, but for pings and pongs."""
+        return self._connection.received - self._connection.controls
 
     async def send(self, frame: str | bytes) -> None:
         """Send a text frame (``bytes`` are its UTF-8) until the socket has taken it.
