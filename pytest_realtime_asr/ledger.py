@@ -209,7 +209,11 @@ class Report:
         found = [judgement.verdict for judgement in self.judgements]
         found += [finding.verdict for finding in self.wer]
         found += [parity.verdict for parity in self.parities]
-        found += [Verdict.FAIL for each in self.against if each.failures]
+        found += [
+            Verdict.INVALID if each.invalid else Verdict.FAIL
+            for each in self.against
+            if each.failures
+        ]
         return worst(found) if found else None
 
     @property
