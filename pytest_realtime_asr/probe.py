@@ -83,7 +83,8 @@ def health(
             trouble = error
         loading = trouble.status is None or trouble.status in _LOADING
         if not loading or time.monotonic() >= deadline:
-            spent = f" (waited {wait:g} s)" if wait and loading else ""
+            waited = time.monotonic() - begun
+            spent = f" (waited {waited:.1f} s)" if wait and loading else ""
             raise Unreachable(f"{trouble}{spent}", status=trouble.status)
         if tell is not None:
             waited = time.monotonic() - begun
