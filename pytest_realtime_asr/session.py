@@ -18,6 +18,7 @@ from pytest_realtime_asr import dialects, inputs
 from pytest_realtime_asr.audio import Audio, silence
 from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.evidence import Message
+from pytest_realtime_asr.figures import shortened
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.redaction import Redactor, printable
 from pytest_realtime_asr.rules import Requirement
@@ -33,6 +34,7 @@ from pytest_realtime_asr.trace import (
     Vantage,
 )
 from pytest_realtime_asr.transport import (
+    LONGEST,
     Access,
     Closed,
     Unreachable,
@@ -60,7 +62,7 @@ class Lost(Exception):
     """
 
     def __init__(self, how: str, message: str) -> None:
-        super().__init__(printable(message))
+        super().__init__(shortened(printable(message), LONGEST))
         self.how = how
 
 

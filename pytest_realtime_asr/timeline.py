@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from pytest_realtime_asr.figures import shortened
 from pytest_realtime_asr.redaction import printable
 from pytest_realtime_asr.trace import NO_LAG, End, Lag, Ping
+
+_SAID = 500  # characters of an error that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class Refusal:
     item: int | None = None
 
     def __str__(self) -> str:
-        return printable(f"{self.message} ({self.code})")
+        return shortened(printable(f"{self.message} ({self.code})"), _SAID)
 
 
 Event = Heard | Commit | Partial | Endpoint | Final | Refusal

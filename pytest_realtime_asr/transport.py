@@ -27,9 +27,11 @@ from websockets.exceptions import (
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
+from pytest_realtime_asr.figures import shortened
 from pytest_realtime_asr.redaction import printable
 from pytest_realtime_asr.target import Target
 
+LONGEST = 2000  # characters of a message that may quote the server
 MAX_MESSAGE = 2**20  # bytes of an event, or of the body of an HTTP answer
 MAX_PINGS = 10_000  # of the peer in a session; each of them has to be answered
 CLOSE_TIMEOUT = 2.0  # s; a peer that does not answer a close is cut off
@@ -68,7 +70,7 @@ class Unreachable(Exception):
         retry_after: float | None = None,
         ours: bool = False,
     ) -> None:
-        super().__init__(printable(message))
+        super().__init__(shortened(printable(message), LONGEST))
         self.status = status
         self.retry_after = retry_after
         self.ours = ours

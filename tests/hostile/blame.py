@@ -10,6 +10,9 @@ from pytest_realtime_asr import parity
 from pytest_realtime_asr.comparison import compare, parse
 from pytest_realtime_asr.parity import Gone
 from pytest_realtime_asr.report import jsonl
+from pytest_realtime_asr.session import Lost
+from pytest_realtime_asr.timeline import Refusal
+from pytest_realtime_asr.transport import Unreachable
 
 
 def dead_baseline(limit: str) -> str:
@@ -27,7 +30,57 @@ def dead_in_the_crowd() -> str:
     return parity.judge(parity.Over.CROWD, [clip]).lines()
 
 
+def bounded(text: str) -> str:
+    """The text, which must fit on a screen."""
+    assert len(text) < 3000, len(text)
+    return text
+
+
+def long_id() -> str:
+    """How a session is called whose id is very long."""
+    it = many(1)[0]
+    timeline = replace(it.timeline, session="sess-" + "7" * 900_000 + "-end")
+    return replace(it, timeline=timeline).label
+
+
 CASES = [
+    Case(
+        "long-error",
+        "the message of an error has 900,000 characters",
+        ("too much: xxx", "characters left out", "(no-memory)"),
+        1,
+        lambda _: bounded(str(Refusal(0, "no-memory", "too much: " + "x" * 900_000))),
+    ),
+    Case(
+        "long-code",
+        "the code of an error has 400 digits, and its message 300,000 characters",
+        ("characters left out", "9)"),
+        1,
+        lambda _: bounded(str(Refusal(0, "9" * 400, "x" * 300_000))),
+    ),
+    Case(
+        "long-loss",
+        "the reason for which a session was lost is very long",
+        ("closed: xx", "characters left out", "; had arrived: nothing"),
+        1,
+        lambda _: bounded(
+            str(Lost("closed", f"closed: {'x' * 900_000}; had arrived: nothing"))
+        ),
+    ),
+    Case(
+        "long-session-id",
+        "the id of a session has 900,000 characters",
+        ("sess-777", "characters left out", "-end"),
+        1,
+        lambda _: bounded(long_id()),
+    ),
+    Case(
+        "long-unreachable",
+        "whatever is said of an unreachable server is very long",
+        ("ws://h/: no: xx", "characters left out"),
+        1,
+        lambda _: bounded(str(Unreachable("ws://h/: no: " + "x" * 900_000))),
+    ),
     Case(
         "baseline-answers-nothing",
         "the baseline closes every session at once",
