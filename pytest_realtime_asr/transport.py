@@ -52,6 +52,10 @@ _HUNG_UP = (
     "closed during the handshake; does it speak TLS there (wss, https) or not (ws, "
     "http), and does it ask for a client certificate (--realtime-client-cert)?"
 )
+_UNANSWERED = (
+    "the server closed the connection in place of an answer to the WebSocket "
+    "handshake; is the path right, and does each proxy on the way know WebSockets?"
+)
 
 
 class Unreachable(Exception):
@@ -318,6 +322,8 @@ async def connect(access: Access, *, timeout: float) -> Wire:
     over the limit of the access.
     """
     where = access.target.shown
+    # The same port was asked for its health before, so that it does not speak TLS.
+    hung_up = _HUNG_UP if access.target.secure else _UNANSWERED
     kwargs: dict[str, Any] = {}
     if access.target.secure:
         kwargs["ssl"] = access.tls or ssl.create_default_context()
@@ -356,10 +362,10 @@ async def connect(access: Access, *, timeout: float) -> Wire:
         raise Unreachable(f"{where}: {error}") from error
     except (InvalidURI, InvalidHandshake) as error:
         if isinstance(error.__cause__, EOFError):
-            raise Unreachable(f"{where}: {_HUNG_UP}") from error
+            raise Unreachable(f"{where}: {hung_up}") from error
         raise Unreachable(f"{where}: not a WebSocket server: {_why(error)}") from error
     except (EOFError, ConnectionResetError) as error:
-        raise Unreachable(f"{where}: {_HUNG_UP}") from error
+        raise Unreachable(f"{where}: {hung_up}") from error
     except OSError as error:
         ours = error.errno in _OURS
         raise Unreachable(f"{where}: {unreachable(error)}", ours=ours) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hostile import Case
+from hostile.http import session
 from hostile.verdicts import CLIP, final, many
 from pytest_realtime_asr import parity
 from pytest_realtime_asr.comparison import compare, parse
@@ -44,6 +45,16 @@ def long_id() -> str:
 
 
 CASES = [
+    Case(
+        "upgrade-hung-up",
+        "the server closes the connection when it is asked for a WebSocket",
+        (
+            "the server closed the connection in place of an answer to the WebSocket",
+            "does each proxy on the way know WebSockets?",
+        ),
+        10,
+        lambda _: session(lambda request: []),
+    ),
     Case(
         "long-error",
         "the message of an error has 900,000 characters",
