@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from pytest_realtime_asr.trace import NO_CODE
 from pytest_realtime_asr.transport import (
     Access,
     Closed,
@@ -110,7 +111,8 @@ async def greeting(access: Access) -> str | bytes | None:
             raise Unreachable(
                 f"{access.target.shown}: {broke}{error.reason}"
             ) from error
-        code = "without a code" if error.code is None else f"with code {error.code}"
+        bare = error.code in (None, NO_CODE)
+        code = "without a code" if bare else f"with code {error.code}"
         said = f": {error.reason}" if error.reason else ""
         raise Unreachable(
             f"{access.target.shown}: it closed {code} before it said anything{said}"

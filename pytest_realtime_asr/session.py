@@ -660,7 +660,7 @@ class Live:
             return Lost("closed", "the session is not open")
         if end.how is Ending.CLOSED_BY_PEER:
             said = f": {self.plan.redactor.message(end.reason)}" if end.reason else ""
-            message = f"the server closed with code {end.code}{said}"
+            message = f"the server closed {end.coded}{said}"
         elif end.how is Ending.BROKEN:
             code = f"broken off with code {end.code}: " if end.code else ""
             message = f"{code}{end.reason}"

@@ -43,6 +43,7 @@ _STATUS = len("HTTP/1.1 101 ")
 _LONGEST_HEAD = 2**16  # bytes of the head of a refusal
 _REFUSAL = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)[ \r]")
 _RETRY_AFTER = re.compile(rb"(?im)^(Retry-After:[ \t]*\d{1,9})[ \t]*\r?$")
+_NO_UTF8 = 1007  # the close code for a text that cannot be decoded
 _TOO_BIG = 1009  # the close code for a message that is over the limit
 _OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL)
 _OUT_OF_TIME = (9, 10)  # OpenSSL: the certificate is not yet, or no longer, valid
@@ -473,7 +474,10 @@ def _closed(error: ConnectionClosed, max_message: int) -> Closed:
         reason = f"an event of the server is {over_limit(max_message)}"
         return Closed(sent.code, reason, by_us=True, limit=True)
     if sent is not None and sent.code != 1000:  # whatever the peer said to that
-        return Closed(sent.code, sent.reason, by_us=True, failed=True)
+        reason = sent.reason
+        if sent.code == _NO_UTF8:  # the library says only where
+            reason = f"the server sent what is not UTF-8: {reason}"
+        return Closed(sent.code, reason, by_us=True, failed=True)
     if told is not None:
         return Closed(told.code, told.reason, by_us=True)
     if sent is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hostile import Case
-from hostile.http import session
+from hostile.http import frames, greeting, session
 from hostile.verdicts import CLIP, final, many
 from pytest_realtime_asr import parity
 from pytest_realtime_asr.comparison import compare, parse
@@ -54,6 +54,27 @@ CASES = [
         ),
         10,
         lambda _: session(lambda request: []),
+    ),
+    Case(
+        "closed-without-a-code",
+        "the server closes the session with a close frame that holds no code",
+        ("the server closed without a code; 2 bytes had arrived",),
+        10,
+        lambda _: session(frames(b"\x88\0")),
+    ),
+    Case(
+        "greeting-closed-without-a-code",
+        "a server of an unknown dialect closes with a close frame that holds no code",
+        ("it closed without a code before it said anything",),
+        10,
+        lambda _: greeting(frames(b"\x88\0")),
+    ),
+    Case(
+        "text-that-is-no-utf8",
+        "the server sends a text that is not UTF-8",
+        ("code 1007: the server sent what is not UTF-8: invalid start byte",),
+        10,
+        lambda _: session(frames(b"\x81\1\xff")),
     ),
     Case(
         "long-error",
