@@ -391,7 +391,7 @@ def explain(status: int) -> str:
         case 502 | 503:
             what = "still loading, or overloaded; --realtime-wait=SECONDS waits for it"
         case _:
-            what = "the handshake was refused"
+            what = "the server failed" if status >= 500 else "the server refused it"
     return f"HTTP {status}: {what}"
 
 

@@ -106,7 +106,8 @@ def test_a_name_that_is_not_found_is_no_server_that_is_down() -> None:
         (429, "limits its clients"),
         (502, "--realtime-wait"),
         (503, "still loading"),
-        (500, "the handshake was refused"),
+        (500, "the server failed"),
+        (418, "the server refused it"),
     ],
 )
 def test_http_status_is_explained(status: int, advice: str) -> None:
