@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from servers import closed
+
 from hostile import Case
-from hostile.http import frames, greeting, session
+from hostile.http import OK, frames, greeting, health, model, session
 from hostile.verdicts import CLIP, final, many
 from pytest_realtime_asr import parity
 from pytest_realtime_asr.comparison import compare, parse
@@ -44,6 +46,14 @@ def long_id() -> str:
     return replace(it, timeline=timeline).label
 
 
+def redirected_to_nobody() -> str:
+    """What is said where ``/health`` redirects to a port that nobody listens at."""
+    with closed() as port:
+        to = f"HTTP/1.1 302 X\r\nLocation: http://127.0.0.1:{port}/up?k=1\r\n\r\n"
+        return health(lambda request: [to.encode()])
+
+
+MODELS = b'{"data":[{"id":"fake-one"}]}'
 CASES = [
     Case(
         "upgrade-hung-up",
@@ -75,6 +85,45 @@ CASES = [
         ("code 1007: the server sent what is not UTF-8: invalid start byte",),
         10,
         lambda _: session(frames(b"\x81\1\xff")),
+    ),
+    Case(
+        "list-of-models-cut-off",
+        "the server sends less of its list of models than its head says",
+        ("/v1/models: its answer was cut off after 28 of 4000 bytes",),
+        10,
+        lambda _: model(
+            lambda request: [OK + b"Content-Length: 4000\r\n\r\n" + MODELS]
+        ),
+    ),
+    Case(
+        "model-without-a-name",
+        "the name of the first model is empty",
+        ("the name of its first model is empty", "--realtime-model"),
+        10,
+        lambda _: model(lambda request: [OK, b'\r\n{"data":[{"id":""}]}']),
+    ),
+    Case(
+        "health-redirects-for-ever",
+        "the server redirects /health to itself",
+        ("/health: HTTP 302", "name the server where it really is"),
+        10,
+        lambda _: health(
+            lambda request: [b"HTTP/1.1 302 X\r\nLocation: /health\r\n\r\n"]
+        ),
+    ),
+    Case(
+        "redirect-to-a-dead-server",
+        "the server redirects /health to a port at which nobody listens",
+        ("/health (redirected to http://127.0.0.1:", "/up): cannot connect"),
+        10,
+        lambda _: redirected_to_nobody(),
+    ),
+    Case(
+        "health-fails",
+        "the server answers /health with HTTP 500",
+        ("/health: HTTP 500: the server failed",),
+        10,
+        lambda _: health(lambda request: [b"HTTP/1.1 500 X\r\n\r\n"]),
     ),
     Case(
         "long-error",
