@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from servers import closed
 
-from hostile import Case
+from hostile import Case, message
 from hostile.http import OK, frames, greeting, health, model, session
 from hostile.verdicts import CLIP, final, many
 from pytest_realtime_asr import parity
+from pytest_realtime_asr.application import Application, ApplicationError
 from pytest_realtime_asr.comparison import compare, parse
 from pytest_realtime_asr.parity import Gone
 from pytest_realtime_asr.report import jsonl
@@ -51,6 +52,16 @@ def redirected_to_nobody() -> str:
     with closed() as port:
         to = f"HTTP/1.1 302 X\r\nLocation: http://127.0.0.1:{port}/up?k=1\r\n\r\n"
         return health(lambda request: [to.encode()])
+
+
+def wsgi(environ: object, start_response: object) -> list[bytes]:
+    """Answer as a WSGI application."""
+    return []
+
+
+def asgi2(scope: object) -> object:
+    """Answer as an ASGI 2 application."""
+    return wsgi
 
 
 MODELS = b'{"data":[{"id":"fake-one"}]}'
@@ -124,6 +135,20 @@ CASES = [
         ("/health: HTTP 500: the server failed",),
         10,
         lambda _: health(lambda request: [b"HTTP/1.1 500 X\r\n\r\n"]),
+    ),
+    Case(
+        "wsgi-application",
+        "the user gives a WSGI application as the target",
+        ("the application wsgi is not an ASGI 3 application", "(scope, receive, send)"),
+        5,
+        lambda _: message(ApplicationError, lambda: Application(wsgi)),  # type: ignore[arg-type]
+    ),
+    Case(
+        "asgi-2-application",
+        "the user gives an ASGI 2 application as the target",
+        ("the application asgi2 is not an ASGI 3 application", "asgiref has adapters"),
+        5,
+        lambda _: message(ApplicationError, lambda: Application(asgi2)),  # type: ignore[arg-type]
     ),
     Case(
         "long-error",
