@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import inspect
 import json
 import logging
 import os
@@ -53,7 +54,7 @@ ASGI = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class ApplicationError(RuntimeError):
-    """The application did not start; the message holds its traceback."""
+    """The application did not start, or is none; the message holds its traceback."""
 
 
 class Application:
@@ -67,6 +68,13 @@ class Application:
     def __init__(self, application: ASGI, *, starting: float = STARTING) -> None:
         if not callable(application):
             raise TypeError(f"{application!r} is no ASGI application: it is not called")
+        if not _takes_three(application):
+            name = getattr(application, "__name__", type(application).__name__)
+            raise ApplicationError(
+                f"the application {name} is not an ASGI 3 application: it cannot be "
+                "called with (scope, receive, send); wrap a WSGI or an ASGI 2 "
+                "application (asgiref has adapters)"
+            )
         listening = socket.socket()
         # A port in TIME_WAIT is as good as any.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -155,6 +163,16 @@ class Application:
         printed = self._printed.read().decode(errors="replace")
         self._printed.close()
         return printed
+
+
+def _takes_three(application: Callable[..., object]) -> bool:
+    try:
+        inspect.signature(application).bind({}, None, None)
+    except TypeError:
+        return False
+    except ValueError:  # it is written in C, and has no signature to look at
+        return True
+    return True
 
 
 def _kill(pid: int) -> None:

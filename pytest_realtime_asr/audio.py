@@ -24,6 +24,7 @@ from pytest_realtime_asr.inputs import InputError, regular
 
 _FULL_SCALE = 32768
 _WIDTH = 2  # bytes of one sample
+_BLOCK = 2**18  # samples that are computed at a time: floats take 4 times the memory
 _FRAME = 0.01  # s of sound whose energy is taken together
 _RUN = 3  # loud frames in a row that are speech
 _RANGE = 35.0  # dB below the loudest twentieth that are speech
@@ -75,7 +76,9 @@ class Audio:
     @property
     def digest(self) -> str:
         """16 hex digits that are the same for the same samples at the same rate."""
-        return hashlib.sha256(b"%d\n" % self.rate + self.pcm).hexdigest()[:16]
+        found = hashlib.sha256(b"%d\n" % self.rate)
+        found.update(self.pcm)
+        return found.hexdigest()[:16]
 
     def resample(self, rate: int) -> Audio:
         """The same sound at ``rate`` Hz; itself where that is its rate already.
@@ -86,7 +89,8 @@ class Audio:
         _check_rate(rate)
         if rate == self.rate:
             return self
-        floats = self.array.astype(np.float32) / _FULL_SCALE
+        floats = self.array.astype(np.float32)
+        floats /= _FULL_SCALE  # in place, since the sound may be long
         return from_float(soxr.resample(floats, self.rate, rate, quality="HQ"), rate)
 
     def cut(self, start: float, stop: float) -> Audio:
@@ -128,13 +132,19 @@ def from_float(samples: npt.NDArray[np.floating[Any]], rate: int) -> Audio:
         raise ValueError(
             f"samples of shape {samples.shape}; give one dimension or frames x channels"
         )
+    starts = range(0, len(samples), _BLOCK)
+    pcm = b"".join(_pcm(samples[start : start + _BLOCK]) for start in starts)
+    return Audio(pcm, rate)
+
+
+def _pcm(samples: npt.NDArray[np.floating[Any]]) -> bytes:
     if not np.isfinite(samples).all():
         raise ValueError("a sample is not a finite number; full scale is -1 to 1")
     if samples.ndim == 2:
         with np.errstate(over="ignore"):  # a sum over the float range is clipped below
             samples = samples.mean(axis=1)
     steps = np.rint(np.clip(samples, -1, 1) * _FULL_SCALE)
-    return Audio(np.minimum(steps, _FULL_SCALE - 1).astype("<i2").tobytes(), rate)
+    return bytes(np.minimum(steps, _FULL_SCALE - 1).astype("<i2"))
 
 
 def silence(seconds: float, *, rate: int = 16000) -> Audio:
@@ -164,8 +174,11 @@ def speech(audio: Audio) -> tuple[float, float] | None:
     count = audio.samples // size
     if count < _RUN:
         return None
-    frames = audio.array[: count * size].reshape(count, size) / _FULL_SCALE
-    level = 20 * np.log10(np.sqrt(np.mean(frames**2, axis=1)) + 1e-9)
+    frames = audio.array[: count * size].reshape(count, size)
+    step = max(1, _BLOCK // size)
+    blocks = (frames[at : at + step] / _FULL_SCALE for at in range(0, count, step))
+    power = np.concatenate([np.mean(block**2, axis=1) for block in blocks])
+    level = 20 * np.log10(np.sqrt(power) + 1e-9)
     loud = level > max(float(np.percentile(level, 95)) - _RANGE, _FLOOR)
     runs = np.flatnonzero(np.convolve(loud, np.ones(_RUN), "valid") == _RUN)
     if not runs.size:
@@ -196,17 +209,20 @@ def read(path: Path, *, start: float = 0.0, stop: float | None = None) -> Audio:
             first, last = _span(start, end, file.frames, file.samplerate)
         except ValueError as error:
             raise AudioError(f"{path}: {error}") from error
+        found, rate = [], file.samplerate
         try:
             file.seek(first)
-            samples = file.read(last - first, dtype="float32")
+            for at in range(first, last, _BLOCK):
+                samples = file.read(min(_BLOCK, last - at), dtype="float32")
+                found.append(from_float(samples, rate).pcm)
         except soundfile.SoundFileError as error:
             raise _broken(path, str(error)) from error
-        if len(samples) != last - first:
-            raise _broken(path, f"{len(samples)} of {last - first} frames are there")
-        try:
-            return from_float(samples, file.samplerate)
         except ValueError as error:
             raise AudioError(f"{path}: {error}; write the file again") from error
+    sound = Audio(b"".join(found), rate)
+    if sound.samples != last - first:
+        raise _broken(path, f"{sound.samples} of {last - first} frames are there")
+    return sound
 
 
 def write(path: Path, audio: Audio) -> None:

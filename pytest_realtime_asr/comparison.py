@@ -14,9 +14,13 @@ and the chance p that it is chance:
   needs no shape and takes what is infinite.
 - Of the word error rate, it is the difference of the pooled rates; interval and p are
   those of matched pairs.
-- A session without a final is infinitely late and has all its words deleted. A latency
-  whose event came before what it answers is infinite. A value that one run alone has is
-  infinite in the other. Two that are infinite are equal.
+- A session of this run without a final is infinitely late and has all its words
+  deleted. A latency whose event came before what it answers is infinite. So is a value
+  that this run does not have and the other has.
+- What the other run lost, or did not measure, says nothing of this server. Each metric
+  is then compared twice: as if those sessions of the other run had been the worst, and
+  as if they had been the best. Only what both agree on stands, else the change is
+  INVALID; and so it is where half of the other run's sessions were not measured.
 
 Source: Wilcoxon (1945) for the ranks, Gillick and Cox (1989) for the matched pairs,
 Holm (1979).
@@ -145,6 +149,7 @@ class Outcome(enum.Enum):
     SAME = "same"
     BETTER = "better"
     UNDECIDED = "undecided"
+    INVALID = "INVALID"
     WORSE = "worse"
 
 
@@ -156,7 +161,8 @@ class Change:
     ``effect`` and ``interval`` are on the scale of the margin; ``p`` is corrected for
     ``family`` comparisons. ``clips`` are different utterances: pairs of the same one
     are no proof. ``lost`` counts the sessions without a final in either run,
-    ``premature`` those whose value is not a measurement, by reason.
+    ``premature`` those whose value is not a measurement, by reason. ``unmeasured``
+    counts why sessions of the other run are no measurements.
     ``worst`` is the pair that got worse the most. ``gated`` says that a limit was set,
     so that the test fails by it. ``reason`` says why it cannot be judged, else it is
     empty.
@@ -176,6 +182,7 @@ class Change:
     family: int = 1
     gated: bool = False
     premature: tuple[tuple[Premature, tuple[int, int]], ...] = ()
+    unmeasured: tuple[tuple[str, int], ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -183,7 +190,7 @@ class Change:
         low, high = self.interval
         size = self.margin.size
         if self.reason:
-            return Outcome.UNDECIDED
+            return Outcome.INVALID
         if -size <= low and high <= size:
             return Outcome.SAME
         if self.p <= 1 - LEVEL:
@@ -318,6 +325,12 @@ class Comparison:
             return ""
         why = "; ".join(map(str, self.mismatches)) or self._alone
         return f"no utterance could be paired: {why}"
+
+    @property
+    def invalid(self) -> bool:
+        """Whether it fails its test, and nothing of that speaks of the server."""
+        worse = any(c.gated and c.outcome is Outcome.WORSE for c in self.changes)
+        return bool(self.failures) and not worse
 
     @property
     def failures(self) -> list[str]:
@@ -475,11 +488,44 @@ def _family(
     """What became of the metrics that have a value, corrected together."""
     measured = [(each, _measured(pairs, each.metric)) for each in margins]
     rows = [(margin, found) for margin, found in measured if found]
+    changes = _corrected(rows, tests, best=False)
+    if not any(change.unmeasured for change in changes):
+        return changes
+    strict = _corrected(rows, tests, best=True)
+    return list(map(_certain, changes, strict))
+
+
+def _certain(lenient: Change, strict: Change) -> Change:
+    """What stands whatever the other run would have measured where it did not.
+
+    It was compared as if that had been the worst (``lenient``) and the best.
+    """
+    none = sum(count for _, count in lenient.unmeasured)
+    if not none:
+        return lenient
+    if 2 * none < lenient.n:
+        if lenient.outcome is Outcome.WORSE:
+            return lenient
+        if strict.outcome in (Outcome.SAME, Outcome.BETTER):
+            return strict
+    counts = ", ".join(f"{count} {why}" for why, count in lenient.unmeasured)
+    reason = (
+        f"the baseline was measured in {lenient.n - none} of "
+        f"{several(lenient.n, 'session')} ({counts}), and the outcome depends on "
+        "the rest; mend the baseline, or record it again"
+    )
+    return replace(lenient, reason=reason)
+
+
+def _corrected(
+    rows: Sequence[tuple[Margin, Sequence[_Pair]]], tests: int, *, best: bool
+) -> list[Change]:
+    """The changes of these metrics; ``best`` as in `_time`."""
     size = tests * len(rows)
     changes = [
-        _rate(margin, found)
+        _rate(margin, found, best=best)
         if margin.metric == WER
-        else _time(margin, found, max(RESAMPLES, FINE * size))
+        else _time(margin, found, max(RESAMPLES, FINE * size), best=best)
         for margin, found in rows
     ]
     return [
@@ -546,15 +592,34 @@ def _measured(pairs: Sequence[_Pair], metric: str) -> list[_Pair]:
     return [pair for pair in pairs if there(pair) or all(row.lost for row in pair)]
 
 
+def _no_value(row: Row, metric: str) -> str:
+    """Why a metric of a row is not a measurement, in a few words; else empty."""
+    if row.lost or metric == WER:
+        return row.lost
+    if metric in row.premature:
+        return PREMATURE[row.premature[metric]]
+    return "without a value" if row.metrics.get(metric) is None else ""
+
+
+def _unmeasured(pairs: Iterable[_Pair], metric: str) -> tuple[tuple[str, int], ...]:
+    """Why sessions of the other run are no measurements, each with its count."""
+    found = Counter(filter(None, (_no_value(row, metric) for row, _ in pairs)))
+    return tuple(found.most_common())
+
+
 def _ms(row: Row, metric: str) -> float:
     """The value as it is compared: infinite where it is over every limit."""
     value = row.metrics.get(metric)
-    unmeasured = row.lost or metric in row.premature
-    return math.inf if unmeasured or value is None else value
+    return math.inf if value is None or _no_value(row, metric) else value
 
 
-def _time(margin: Margin, pairs: Sequence[_Pair], resamples: int) -> Change:
-    """A time in both runs: the median of the differences, or of the ratios."""
+def _time(
+    margin: Margin, pairs: Sequence[_Pair], resamples: int, *, best: bool
+) -> Change:
+    """A time in both runs: the median of the differences, or of the ratios.
+
+    What the other run did not measure counts as the worst, or as the ``best``.
+    """
     metric, share = margin.metric, margin.scale is Scale.SHARE
     before = [_ms(row, metric) for row, _ in pairs]
     now = [_ms(row, metric) for _, row in pairs]
@@ -564,7 +629,10 @@ def _time(margin: Margin, pairs: Sequence[_Pair], resamples: int) -> Change:
     if share and min(*before, *now) <= 0:
         reason = "values of zero and less have no ratio; give its limit in ms"
     else:
-        steps = [_step(*each, share=share) for each in both]
+        steps = [
+            math.inf if best and math.isinf(old) else _step(old, new, share=share)
+            for old, new in both
+        ]
         finite = [abs(step) for step in steps if math.isfinite(step)]
         # Only its place among the others matters to a median, so that any number will
         # do for infinity that is larger than all of them.
@@ -595,15 +663,23 @@ def _time(margin: Margin, pairs: Sequence[_Pair], resamples: int) -> Change:
         worst=pairs[max(range(len(both)), key=lambda i: _step(*both[i], share=False))],
         reason=reason,
         premature=_premature(pairs, metric),
+        unmeasured=_unmeasured(pairs, metric),
     )
 
 
-def _rate(margin: Margin, pairs: Sequence[_Pair]) -> Change:
-    """The pooled error rates of both runs, and the matched-pairs test of the errors."""
-    before = pooled(row.errors for row, _ in pairs)
+def _rate(margin: Margin, pairs: Sequence[_Pair], *, best: bool) -> Change:
+    """The pooled error rates of both runs, and the matched-pairs test of the errors.
+
+    A text that the other run lost counts as all wrong, or as the ``best``: as right.
+    """
+    errors = [
+        Errors(hits=row.errors.reference) if best and row.lost else row.errors
+        for row, _ in pairs
+    ]
+    before = pooled(errors)
     now = pooled(row.errors for _, row in pairs)
     found = matched_pairs(
-        [row.errors.wrong for row, _ in pairs],
+        [each.wrong for each in errors],
         [row.errors.wrong for _, row in pairs],
         blocks=[row.utterance for _, row in pairs],
         confidence=LEVEL,
@@ -619,6 +695,7 @@ def _rate(margin: Margin, pairs: Sequence[_Pair]) -> Change:
         interval=(found.low * each, found.high * each),
         p=found.p,
         lost=_lost(pairs),
+        unmeasured=_unmeasured(pairs, WER),
         worst=max(pairs, key=lambda pair: pair[1].errors.wrong - pair[0].errors.wrong),
     )
 

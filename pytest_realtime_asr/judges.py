@@ -59,7 +59,7 @@ def why(part: Part) -> str:
     reason = printable(end.reason)
     said = f": {reason}" if reason else ""
     if end.how is Ending.CLOSED_BY_PEER:
-        return f"the server closed with code {end.code}{said}"
+        return f"the server closed {end.coded}{said}"
     if end.how is Ending.BROKEN:
         return f"the connection broke off{said}"
     return reason or end.how.value

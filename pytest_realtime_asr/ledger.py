@@ -18,6 +18,7 @@ from pytest_realtime_asr.comparison import Comparison, Conditions
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.evidence import Part
+from pytest_realtime_asr.figures import shortened
 from pytest_realtime_asr.headline import details, headline, outcome, verdict
 from pytest_realtime_asr.metrics import Better, Measures, accuracy
 from pytest_realtime_asr.metrics.accuracy import (
@@ -161,7 +162,8 @@ class Transcription:
         A session without an id is told by its utterance and its begin.
         """
         begun = f"{self.trace.started:%H:%M:%S.%f}"
-        name = printable(self.session) or f"{self.utterance.id}@{begun}"
+        known = shortened(printable(self.session), _SHOWN)
+        name = known or f"{self.utterance.id}@{begun}"
         return f"{name}#{self.item + 1}" if self.item else name
 
 
@@ -209,7 +211,11 @@ class Report:
         found = [judgement.verdict for judgement in self.judgements]
         found += [finding.verdict for finding in self.wer]
         found += [parity.verdict for parity in self.parities]
-        found += [Verdict.FAIL for each in self.against if each.failures]
+        found += [
+            Verdict.INVALID if each.invalid else Verdict.FAIL
+            for each in self.against
+            if each.failures
+        ]
         return worst(found) if found else None
 
     @property

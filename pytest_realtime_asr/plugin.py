@@ -819,20 +819,22 @@ def realtime(
         if not _uses(request.node):  # asked for by getfixturevalue
             judging.begin(request.node.nodeid)
         other = _settings(config).baseline_target
-        baseline = None
+        baseline, asked = None, "target"
         if other:
+            asked = "baseline target"
             where = _url(config, other, terms.dialect)
             # It is compared with, and not judged.
-            baseline = replace(judging.run.plan(where, terms, options), rules=())
+            found = judging.run.plan(where, terms, options, baseline=True)
+            baseline, asked = replace(found, rules=()), "target"
         plan = judging.run.plan(_url(config, text, terms.dialect), terms, options)
     except (AudioError, CorpusError) as error:
         message = _at(config, "corpus", error)
     except OptionsError as error:
         message = f"realtime: {error}"
     except (Unreachable, TargetError, SettingError, pytest.UsageError) as error:
-        message = f"realtime target: {error}"
+        message = f"realtime {asked}: {error}"
     except LookupError as error:
-        message = f"realtime target: {error.args[0]}"
+        message = f"realtime {asked}: {error.args[0]}"
     else:
         return Realtime(judging.run, plan, terms, baseline=baseline)
     pytest.fail(message, pytrace=False)

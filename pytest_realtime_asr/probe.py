@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from pytest_realtime_asr.trace import NO_CODE
 from pytest_realtime_asr.transport import (
     Access,
     Closed,
@@ -46,7 +47,7 @@ _NUMBER = re.compile(
     rb"[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?|inf|nan)", re.IGNORECASE
 )
 _TIMESTAMP = re.compile(rb"-?\d+")
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_UNREADABLE = (ValueError, RecursionError)  # also of a number that is too long
 
 T = TypeVar("T")
 
@@ -76,14 +77,15 @@ def health(
     while True:
         try:
             status, _ = get(access, "/health")
-            if status < 400 or status in _NO_ROUTE:
+            if status < 300 or status in _NO_ROUTE:
                 return
             trouble = Unreachable(_said(access, "/health", status), status=status)
         except Unreachable as error:
             trouble = error
         loading = trouble.status is None or trouble.status in _LOADING
         if not loading or time.monotonic() >= deadline:
-            spent = f" (waited {wait:g} s)" if wait and loading else ""
+            waited = time.monotonic() - begun
+            spent = f" (waited {waited:.1f} s)" if wait and loading else ""
             raise Unreachable(f"{trouble}{spent}", status=trouble.status)
         if tell is not None:
             waited = time.monotonic() - begun
@@ -109,7 +111,8 @@ async def greeting(access: Access) -> str | bytes | None:
             raise Unreachable(
                 f"{access.target.shown}: {broke}{error.reason}"
             ) from error
-        code = "without a code" if error.code is None else f"with code {error.code}"
+        bare = error.code in (None, NO_CODE)
+        code = "without a code" if bare else f"with code {error.code}"
         said = f": {error.reason}" if error.reason else ""
         raise Unreachable(
             f"{access.target.shown}: it closed {code} before it said anything{said}"
@@ -137,6 +140,8 @@ def first_model(access: Access) -> str:
     if not models:
         raise Unreachable(f"{where}: the server has no model; {name}")
     found = models[0].id
+    if not found.strip():
+        raise Unreachable(f"{where}: the name of its first model is empty; {name}")
     if len(found) > _LONGEST_MODEL:
         raise Unreachable(
             f"{where}: the name of its first model has {len(found)} characters; {name}"
@@ -210,12 +215,12 @@ def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes
     Raises `Unreachable`.
     """
     where = access.target.http + route
-    deadline = _Deadline(ANSWER)
+    deadline, redirects = _Deadline(ANSWER), _Redirects()
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(_proxies(access)),
         _Connections(deadline, access),
-        _Redirects(),
+        redirects,
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
         urllib.request.UnknownHandler(),
@@ -238,16 +243,12 @@ def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes
 
     try:
         return deadline.within(ask)
-    except urllib.error.URLError as error:
-        raise Unreachable(f"{where}: {_reason(error.reason)}") from error
-    except OSError as error:
-        raise Unreachable(f"{where}: {_reason(error)}") from error
-    except http.client.BadStatusLine as error:  # its text is that of the server
-        raise Unreachable(
-            f"{where}: no HTTP server: its answer begins with no HTTP status line"
-        ) from error
-    except (http.client.HTTPException, ValueError) as error:
-        raise Unreachable(f"{where}: no HTTP server: {error!r}") from error
+    except (_CutOff, OSError, http.client.HTTPException, ValueError) as error:
+        raise Unreachable(f"{where}{redirects.shown}: {_reason(error)}") from error
+
+
+class _CutOff(Exception):
+    """The body of an answer is shorter than its head says."""
 
 
 class _Deadline:
@@ -330,13 +331,22 @@ class _Connections(urllib.request.AbstractHTTPHandler):
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect without reading its body, which may have no end."""
+    """Follows a redirect without reading its body, which may have no end.
+
+    ``shown`` says where the last one went; it is empty where there was none.
+    """
+
+    def __init__(self) -> None:
+        self.shown = ""
 
     def redirect_request(
         self, request: Any, response: Any, *rest: Any
     ) -> urllib.request.Request | None:
         response.close()
-        return super().redirect_request(request, response, *rest)
+        made = super().redirect_request(request, response, *rest)
+        if made is not None:
+            self.shown = f" (redirected to {made.full_url.partition('?')[0]})"
+        return made
 
 
 def _proxies(access: Access) -> dict[str, str] | None:
@@ -351,19 +361,30 @@ def _proxies(access: Access) -> dict[str, str] | None:
 
 
 def _body(response: http.client.HTTPResponse, most: int) -> bytes:
-    """At most so many bytes of a body."""
-    body = bytearray()
+    """At most so many bytes of a body. Raises `_CutOff`."""
+    promised, body = response.length, bytearray()
     while len(body) < most and (part := response.read1(most - len(body))):
         body += part
+    if promised is not None and len(body) < min(promised, most):
+        raise _CutOff(f"its answer was cut off after {len(body)} of {promised} bytes")
     return bytes(body)
 
 
 def _reason(error: str | BaseException) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return untrusted(error)
-    if isinstance(error, TimeoutError):
-        return f"no complete answer within {ANSWER:g} s"
-    return unreachable(error) if isinstance(error, OSError) else str(error)
+    match error:
+        case urllib.error.URLError():
+            return _reason(error.reason)
+        case ssl.SSLCertVerificationError():
+            return untrusted(error)
+        case TimeoutError():
+            return f"no complete answer within {ANSWER:g} s"
+        case OSError():
+            return unreachable(error)
+        case http.client.BadStatusLine():  # its text is that of the server
+            return "no HTTP server: its answer begins with no HTTP status line"
+        case str() | _CutOff():
+            return str(error)
+    return f"no HTTP server: {error!r}"
 
 
 def _said(access: Access, route: str, status: int) -> str:

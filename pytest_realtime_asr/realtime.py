@@ -26,7 +26,7 @@ from pytest_realtime_asr.ledger import (
     decided,
     in_order,
 )
-from pytest_realtime_asr.parity import REPEATS, Clip, Over, Parity
+from pytest_realtime_asr.parity import REPEATS, Clip, Gone, Over, Parity
 from pytest_realtime_asr.rules import Violation, observe
 from pytest_realtime_asr.run import Ledger, Run, Take, hold, prepare
 from pytest_realtime_asr.session import Live, Lost, Plan
@@ -621,13 +621,13 @@ class Realtime:
 
     async def _texts(
         self, clips: Iterable[Utterance], plan: Plan, concurrency: int
-    ) -> dict[str, tuple[str | None, ...]]:
-        """The texts that each clip had, spoken several times; of a lost one, none."""
+    ) -> dict[str, tuple[str | Gone, ...]]:
+        """The texts that each clip had, spoken several times."""
         free = asyncio.Semaphore(concurrency)
         spoken = [clip for _ in range(REPEATS) for clip in clips]
         ended = 0
 
-        async def one(clip: Utterance) -> tuple[str, str | None]:
+        async def one(clip: Utterance) -> tuple[str, str | Gone]:
             nonlocal ended
             async with free:
                 take = await self._session(
@@ -637,7 +637,7 @@ class Realtime:
             self._run.tell(f"{ended}/{len(spoken)} utterances")
             text = await asyncio.to_thread(lambda: take.transcription.text)
             text = plan.redactor.clean(text)  # before a normaliser spells it anew
-            return clip.id, None if take.lost else text
+            return clip.id, Gone(take.lost, take.reason) if take.lost else text
 
         texts = await _together(map(one, spoken))
         self._run.tell("")

@@ -170,7 +170,9 @@ class Run:
         self._ledger: Ledger | None = None
         self.discovered: dict[str, Discovery] = {}
         self._hosts: dict[str, Host | Unreachable] = {}
-        self._suspect: tuple[str, datetime] | None = None
+        # By URL: in which test and when a session with this server met with trouble.
+        self._suspects: dict[str, tuple[str, datetime]] = {}
+        self._abandoned: set[str] = set()  # baselines that are not waited for again
         self._taking = threading.Lock()
         self._occupied = threading.Lock()
         self._turn: FileLock | None = None
@@ -189,18 +191,27 @@ class Run:
             self._loop = Loop()
         return self._loop
 
-    def host(self, text: str, dialect: Dialect, model: str) -> Host:
+    def host(
+        self, text: str, dialect: Dialect, model: str, *, baseline: bool = False
+    ) -> Host:
         """The server that a target names, asked and warmed up once in a run.
 
-        Raises `Unreachable`; a server that was found dead is not asked again.
+        Raises `Unreachable`; a server that was found dead is not asked again. A
+        ``baseline`` that is lost later is warned of and kept: the tests of the target
+        go on, and its sessions are lost ones.
         """
         name = _key(text, dialect.name, model)
         with self._alone():
             known = self._recall(name, text, dialect) or self._hosts.get(name)
             if known is None:
                 known = self._find(text, dialect, model)
-            elif isinstance(known, Host) and self._suspect is not None:
-                known = self._recover(known)
+            elif isinstance(known, Host) and name not in self._abandoned:
+                recovered = self._recover(known)
+                if baseline and isinstance(recovered, Unreachable):
+                    self.warn(f"realtime baseline target: {recovered}")
+                    self._abandoned.add(name)
+                else:
+                    known = recovered
             self.tell("")
             self._hosts[name] = known
             self._remember(name, known)
@@ -247,8 +258,15 @@ class Run:
         model = self.settings.model or probe.first_model(access)
         return access.target.shown, model
 
-    def plan(self, text: str, terms: Terms, options: Mapping[str, object]) -> Plan:
-        """How the sessions of a test with this target are held.
+    def plan(
+        self,
+        text: str,
+        terms: Terms,
+        options: Mapping[str, object],
+        *,
+        baseline: bool = False,
+    ) -> Plan:
+        """How the sessions of a test with this target are held; ``baseline`` as `host`.
 
         Raises `Unreachable`, `OptionsError`, and LookupError where the dialect is
         unknown.
@@ -256,7 +274,7 @@ class Run:
         dialect, found = self.dialect(text, terms.dialect)
         for each in (options, self.settings.session_options):
             caller(dialect, terms.model, each)
-        self.last_host = host = self.host(text, dialect, terms.model)
+        self.last_host = host = self.host(text, dialect, terms.model, baseline=baseline)
         return Plan(
             dialect=dialect,
             access=host.access,
@@ -381,9 +399,10 @@ class Run:
                 self.loop.run(_close(ledger.sessions))
             for place in sorted(ledger.open):
                 self.ended(ledger, place, ledger.takes[place])
-            if any(live.trace.end.how in _TROUBLE for live in ledger.sessions):
-                self._suspect = ledger.test, datetime.now(UTC)
             for live in ledger.sessions:
+                if live.trace.end.how in _TROUBLE:
+                    url = live.plan.access.target.websocket
+                    self._suspects[url] = ledger.test, datetime.now(UTC)
                 if live.misfit:
                     self._condemn(live)
         finally:
@@ -456,9 +475,10 @@ class Run:
 
     def _recover(self, host: Host) -> Host | Unreachable:
         """Ask a server that failed a test whether it is still there."""
-        assert self._suspect is not None
-        test, when = self._suspect
-        self._suspect = None
+        suspect = self._suspects.pop(host.access.target.websocket, None)
+        if suspect is None:
+            return host
+        test, when = suspect
         try:
             probe.health(host.access, wait=self.settings.recover, tell=self.tell)
         except Unreachable as error:

@@ -35,6 +35,7 @@ from pytest_realtime_asr.trace import (
     Vantage,
 )
 from pytest_realtime_asr.transport import (
+    LONGEST,
     MAX_MESSAGE,
     Access,
     Closed,
@@ -50,6 +51,7 @@ TEXT_A_SECOND = 2**18  # bytes; the text at the start is that of the largest eve
 REFUSED = "refused"  # the word for a session or an utterance that the server refused
 BEAT = 1.0  # s between two pings that measure the way to the server
 PONG = 5.0  # s after which a ping of these is given up, and none is sent any more
+_MORE = "--realtime-timeout=SECONDS gives more"
 _BREATH = 64  # frames read in a row before others on the loop get their turn
 
 
@@ -64,7 +66,7 @@ class Lost(Exception):
     """
 
     def __init__(self, how: str, message: str) -> None:
-        super().__init__(printable(message))
+        super().__init__(shortened(printable(message), LONGEST))
         self.how = how
 
 
@@ -84,7 +86,8 @@ class Limits:
     """Time limits in seconds.
 
     ``silence`` is the time without any event once all audio has left; ``beyond`` is
-    what an utterance may take beyond the length of its audio.
+    what an utterance may take beyond the length of its audio, and what the server may
+    take for a single frame of it.
     """
 
     connect: float = 10.0
@@ -273,8 +276,9 @@ class Live:
                 await self._stream(audio, asset, raw=raw)
         except TimeoutError:
             self._give_up(
-                f"the server took the audio of {audio.seconds:.1f} s too slowly; "
-                f"gave up after {total:g} s; {self._arrived()}"
+                f"the server took the audio of {audio.seconds:.1f} s too slowly; gave "
+                f"up after {total:g} s, {self.plan.limits.beyond:g} s beyond its length"
+                f" ({_MORE}); {self._arrived()}"
             )
             raise self._lost() from None
 
@@ -395,9 +399,12 @@ class Live:
         return item
 
     def _patience(self, audio: Audio) -> float:
-        """The seconds that an utterance may take."""
-        pace = self.plan.pace
-        return self.plan.limits.beyond + (audio.seconds / pace if pace else 0.0)
+        """The seconds that an utterance may take: ``beyond`` and its length.
+
+        That is its length at the pace. As fast as the socket takes it, it may still
+        take as long as it was spoken, by a server that just keeps up with speech.
+        """
+        return self.plan.limits.beyond + audio.seconds / (self.plan.pace or 1.0)
 
     async def _trail(self, item: int) -> None:
         """Hand silence over until the server has ended the utterance.
@@ -437,7 +444,16 @@ class Live:
             else:
                 self._due = self._recorder.now()
             woke = self._recorder.now()
-            await self._put(append(bytes(pcm[2 * start : 2 * stop])), binary=binary)
+            frame = append(bytes(pcm[2 * start : 2 * stop]))
+            try:
+                async with asyncio.timeout(self.plan.limits.beyond):
+                    await self._put(frame, binary=binary)
+            except TimeoutError:
+                self._give_up(
+                    f"the server took none of the audio for {self.plan.limits.beyond:g}"
+                    f" s ({_MORE}); {self._arrived()}"
+                )
+                raise self._lost() from None
             record = self._recorder.sent(
                 Sender.CLIENT,
                 self._carrier,
@@ -651,7 +667,7 @@ class Live:
             return Lost("closed", "the session is not open")
         if end.how is Ending.CLOSED_BY_PEER:
             said = f": {self.plan.redactor.message(end.reason)}" if end.reason else ""
-            message = f"the server closed with code {end.code}{said}"
+            message = f"the server closed {end.coded}{said}"
         elif end.how is Ending.BROKEN:
             code = f"broken off with code {end.code}: " if end.code else ""
             message = f"{code}{end.reason}"

@@ -15,8 +15,11 @@ from io import StringIO
 from reprlib import Repr
 from typing import overload
 
+from pytest_realtime_asr.figures import shortened
 from pytest_realtime_asr.redaction import printable
 from pytest_realtime_asr.trace import NO_LAG, End, Lag, Ping
+
+_SAID = 500  # characters of an error that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class Refusal:
     item: int | None = None
 
     def __str__(self) -> str:
-        return printable(f"{self.message} ({self.code})")
+        return shortened(printable(f"{self.message} ({self.code})"), _SAID)
 
 
 Event = Heard | Commit | Partial | Endpoint | Final | Refusal

@@ -27,6 +27,7 @@ from pytest_realtime_asr.redaction import (
 
 FORMAT = 1
 LONGEST = 2**20  # characters or bytes of a frame that is kept whole
+NO_CODE = 1005  # stands for a close frame without a code
 TAIL = "tail"  # the asset of the silence by which an utterance is ended
 _BEGIN = 100  # characters or bytes that are kept of a longer one
 HIDDEN = f"... [more, and {REMOVED} in it]"  # the end of a longer one with a secret
@@ -106,6 +107,11 @@ class End:
     at: int
     code: int | None = None
     reason: str = ""
+
+    @property
+    def coded(self) -> str:
+        """With which close code, in words."""
+        return "without a code" if self.code == NO_CODE else f"with code {self.code}"
 
 
 @dataclass(frozen=True, slots=True)

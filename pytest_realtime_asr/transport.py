@@ -27,9 +27,11 @@ from websockets.exceptions import (
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
+from pytest_realtime_asr.figures import shortened
 from pytest_realtime_asr.redaction import printable
 from pytest_realtime_asr.target import Target
 
+LONGEST = 2000  # characters of a message that may quote the server
 MAX_MESSAGE = 2**20  # bytes of an event, or of the body of an HTTP answer
 MAX_PINGS = 10_000  # of the peer in a session; each of them has to be answered
 CLOSE_TIMEOUT = 2.0  # s; a peer that does not answer a close is cut off
@@ -41,6 +43,7 @@ _STATUS = len("HTTP/1.1 101 ")
 _LONGEST_HEAD = 2**16  # bytes of the head of a refusal
 _REFUSAL = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)[ \r]")
 _RETRY_AFTER = re.compile(rb"(?im)^(Retry-After:[ \t]*\d{1,9})[ \t]*\r?$")
+_NO_UTF8 = 1007  # the close code for a text that cannot be decoded
 _TOO_BIG = 1009  # the close code for a message that is over the limit
 _OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL)
 _OUT_OF_TIME = (9, 10)  # OpenSSL: the certificate is not yet, or no longer, valid
@@ -49,6 +52,10 @@ _NO_CERTIFICATE = ("SSLV3_ALERT_HANDSHAKE_FAILURE", "TLSV1_ALERT_UNKNOWN_CA")
 _HUNG_UP = (
     "closed during the handshake; does it speak TLS there (wss, https) or not (ws, "
     "http), and does it ask for a client certificate (--realtime-client-cert)?"
+)
+_UNANSWERED = (
+    "the server closed the connection in place of an answer to the WebSocket "
+    "handshake; is the path right, and does each proxy on the way know WebSockets?"
 )
 
 
@@ -68,7 +75,7 @@ class Unreachable(Exception):
         retry_after: float | None = None,
         ours: bool = False,
     ) -> None:
-        super().__init__(printable(message))
+        super().__init__(shortened(printable(message), LONGEST))
         self.status = status
         self.retry_after = retry_after
         self.ours = ours
@@ -318,6 +325,8 @@ async def connect(access: Access, *, timeout: float) -> Wire:
     over the limit of the access.
     """
     where = access.target.shown
+    # The same port was asked for its health before, so that it does not speak TLS.
+    hung_up = _HUNG_UP if access.target.secure else _UNANSWERED
     kwargs: dict[str, Any] = {}
     if access.target.secure:
         kwargs["ssl"] = access.tls or ssl.create_default_context()
@@ -356,10 +365,10 @@ async def connect(access: Access, *, timeout: float) -> Wire:
         raise Unreachable(f"{where}: {error}") from error
     except (InvalidURI, InvalidHandshake) as error:
         if isinstance(error.__cause__, EOFError):
-            raise Unreachable(f"{where}: {_HUNG_UP}") from error
+            raise Unreachable(f"{where}: {hung_up}") from error
         raise Unreachable(f"{where}: not a WebSocket server: {_why(error)}") from error
     except (EOFError, ConnectionResetError) as error:
-        raise Unreachable(f"{where}: {_HUNG_UP}") from error
+        raise Unreachable(f"{where}: {hung_up}") from error
     except OSError as error:
         ours = error.errno in _OURS
         raise Unreachable(f"{where}: {unreachable(error)}", ours=ours) from error
@@ -384,7 +393,7 @@ def explain(status: int) -> str:
         case 502 | 503:
             what = "still loading, or overloaded; --realtime-wait=SECONDS waits for it"
         case _:
-            what = "the handshake was refused"
+            what = "the server failed" if status >= 500 else "the server refused it"
     return f"HTTP {status}: {what}"
 
 
@@ -467,7 +476,10 @@ def _closed(error: ConnectionClosed, max_message: int) -> Closed:
         reason = f"an event of the server is {over_limit(max_message)}"
         return Closed(sent.code, reason, by_us=True, limit=True)
     if sent is not None and sent.code != 1000:  # whatever the peer said to that
-        return Closed(sent.code, sent.reason, by_us=True, failed=True)
+        reason = sent.reason
+        if sent.code == _NO_UTF8:  # the library says only where
+            reason = f"the server sent what is not UTF-8: {reason}"
+        return Closed(sent.code, reason, by_us=True, failed=True)
     if told is not None:
         return Closed(told.code, told.reason, by_us=True)
     if sent is not None:

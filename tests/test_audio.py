@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import statistics
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,26 @@ def test_resampling_keeps_the_sound() -> None:
 def test_resampling_does_not_alias() -> None:
     # 12 kHz is above what 16 kHz can hold; it must not come back as 4 kHz.
     assert abs(sine(12000, 0.5, 48000).resample(16000).array[800:-800]).max() <= 1
+
+
+def test_a_long_sound_takes_little_more_memory_than_it_is(tmp_path: Path) -> None:
+    """What is computed of it in floats would take 4 times as much, or 8 times."""
+    noise = np.random.default_rng(0).integers(-3000, 3000, 3_000_000).astype("<i2")
+    sound, path = Audio(noise.tobytes(), 16000), tmp_path / "long.wav"
+    write(path, sound)
+    work: list[tuple[Callable[[], object], float]] = [
+        (lambda: read(path), 3),
+        (lambda: speech(sound), 1.5),
+        (lambda: sound.digest, 1),
+        (lambda: sound.resample(24000), 10),
+    ]
+    for call, most in work:
+        tracemalloc.start()
+        call()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < most * len(sound.pcm), (call, peak / len(sound.pcm))
+    assert read(path) == sound
 
 
 def test_resampling_clips_and_never_wraps() -> None:

@@ -31,12 +31,14 @@ from pytest_realtime_asr.comparison import (
 from pytest_realtime_asr.ledger import Transcription
 from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.metrics.accuracy import Errors, Unit, words
+from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.report import jsonl
 from pytest_realtime_asr.report.files import ReportFile
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TEXT = "the road to the mountains is closed because of the snow"
-SPEED = parse("final_from_commit:5%")
+SLOW = "final_from_commit:5%"
+SPEED = parse(SLOW)
 Way = Callable[[float, int], float]
 
 
@@ -258,10 +260,60 @@ def test_lost_sessions_are_never_dropped() -> None:
     assert (change.effect, change.now) == (math.inf, math.inf)
     assert change.outcome is Outcome.WORSE
     assert "+inf% > 5.0%" in change.line
-    assert outcome(now, run(), "final_from_commit:5%") is Outcome.BETTER
-    again = only(compare(now, now, SPEED), "final_from_commit")
-    assert (again.n, again.lost, again.outcome) == (24, (20, 20), Outcome.SAME)
-    assert "worst" not in again.line
+
+
+@pytest.mark.parametrize("limit", ["final_from_commit:5%", "wer:1pp"])
+@pytest.mark.parametrize("now", [run(), run(way=slower(-0.5)), run(way=slower(0.5))])
+@pytest.mark.parametrize("kept", [0, 4, 12])
+def test_a_baseline_that_was_lost_is_no_comparison(
+    limit: str, now: list[Row], kept: int
+) -> None:
+    before = [each if n < kept else lost(n) for n, each in enumerate(run())]
+    found = compare(before, now, parse(limit))
+    change = found.changes[0]
+    assert (change.outcome, found.invalid) == (Outcome.INVALID, True)
+    assert found.failures[0].splitlines()[0] == (
+        f"compared with before.jsonl: {change.name} INVALID: the baseline was measured "
+        f"in {kept} of 24 sessions ({24 - kept} hung), and the outcome depends on "
+        "the rest; mend the baseline, or record it again"
+    )
+    assert compare(before, now).failures == []  # where no limit was set
+
+
+def test_two_dead_servers_are_not_the_same() -> None:
+    dead = [lost(n) if n % 6 else each for n, each in enumerate(run())]
+    for limit in ("final_from_commit:5%", "wer:1pp"):
+        assert outcome(dead, dead, limit) is Outcome.INVALID
+
+
+def test_a_baseline_with_early_answers_is_no_comparison() -> None:
+    early = {"final_from_commit": Premature.FINAL_BEFORE_COMMIT}
+    before = [replace(each, premature=early) for each in run()]
+    change = only(compare(before, run(), SPEED), "final_from_commit")
+    assert change.outcome is Outcome.INVALID
+    assert "in 0 of 24 sessions (24 final from before its commit)" in change.line
+    assert outcome(run(), before, "final_from_commit:5%") is Outcome.WORSE
+
+
+def test_a_few_lost_sessions_of_the_baseline_change_nothing_for_the_better() -> None:
+    before = [lost(n) if n < 2 else each for n, each in enumerate(run())]
+    for limit in ("final_from_commit:5%", "wer:1pp"):
+        assert outcome(before, run(), limit) is Outcome.SAME
+    assert outcome(before, run(way=slower(-0.5)), SLOW) is Outcome.BETTER
+    assert outcome(before, run(way=slower(0.5)), SLOW) is Outcome.WORSE
+    # All that it was measured in is the same, and yet the rest could have been faster.
+    few = [lost(n) if n < 10 else each for n, each in enumerate(run())]
+    assert outcome(few, run(), SLOW) is Outcome.INVALID
+
+
+def test_the_text_of_a_lost_baseline_may_have_been_right() -> None:
+    before = [lost(n) if n < 8 else each for n, each in enumerate(run())]
+    wrong = [
+        row(n, 500.0, text=TEXT.replace("snow", "rain") if n < 8 else TEXT)
+        for n in range(24)
+    ]
+    assert outcome(before, wrong, "wer:1pp") is Outcome.INVALID
+    assert outcome(before, run(), "wer:1pp") is Outcome.SAME
 
 
 def test_an_interval_that_holds_zero_decides_nothing() -> None:
@@ -280,11 +332,11 @@ def test_a_lost_session_has_all_its_words_deleted() -> None:
     assert "worst clip-00: 0 -> 11 wrong of 11" in change.line
 
 
-def test_a_value_that_one_run_alone_has_is_infinite_in_the_other() -> None:
+def test_a_value_that_is_missing_now_is_infinite_and_before_shows_nothing() -> None:
     now = run(way=lambda ms, number: ms)
     without = [replace(each, metrics={"final_from_commit": None}) for each in now]
     assert outcome(now, without, "final_from_commit:5%") is Outcome.WORSE
-    assert outcome(without, now, "final_from_commit:5%") is Outcome.BETTER
+    assert outcome(without, now, "final_from_commit:5%") is Outcome.INVALID
 
 
 def test_a_metric_that_no_row_has_is_said_to_be_unmeasured() -> None:
@@ -302,7 +354,7 @@ def test_a_value_of_zero_has_no_ratio() -> None:
     found = compare(early, early, SPEED)
     assert found.failures == [
         "compared with before.jsonl: "
-        "final_from_commit undecided: values of zero and less have no ratio; "
+        "final_from_commit INVALID: values of zero and less have no ratio; "
         "give its limit in ms"
     ]
     assert outcome(early, early, "final_from_commit:5ms") is Outcome.SAME

@@ -6,21 +6,22 @@ import pytest
 
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.parity import Clip, Over, Parity, judge
+from pytest_realtime_asr.parity import Clip, Gone, Over, Parity, judge
 from pytest_realtime_asr.verdicts import Verdict
 
 SOUND = silence(1.0)
 TEXT = "the road to the mountains is closed because of the snow"
 NEAR = TEXT.replace("closed", "close")  # one word differs, which is tolerated
 CUT = "the road to the mountains is closed"
+GONE = Gone("refused", "ws://h/: cannot connect")
 LONG = " ".join(f"word{number}" for number in range(100))
 
 
 def clip(
     name: str = "one",
     *,
-    alone: tuple[str | None, ...] = (TEXT,) * 3,
-    then: tuple[str | None, ...] = (TEXT,) * 3,
+    alone: tuple[str | Gone, ...] = (TEXT,) * 3,
+    then: tuple[str | Gone, ...] = (TEXT,) * 3,
     language: str = "en",
 ) -> Clip:
     """A clip without a reference, and its texts."""
@@ -76,12 +77,16 @@ def test_another_text_fails_and_is_shown_word_by_word() -> None:
         ((CUT, CUT), Verdict.FAIL),
         ((CUT, TEXT), Verdict.INCONCLUSIVE),
         ((NEAR, NEAR, NEAR), Verdict.PASS),
-        ((None, None, TEXT), Verdict.FAIL),
         (("", "", TEXT), Verdict.FAIL),
+        ((GONE, GONE, TEXT), Verdict.FAIL),
+        ((GONE, CUT, TEXT), Verdict.INCONCLUSIVE),
+        ((GONE, TEXT, TEXT), Verdict.PASS),
+        ((GONE, TEXT), Verdict.INCONCLUSIVE),
+        ((GONE,), Verdict.INCONCLUSIVE),
     ],
 )
 def test_two_of_three_repeats_decide(
-    then: tuple[str | None, ...], verdict: Verdict
+    then: tuple[str | Gone, ...], verdict: Verdict
 ) -> None:
     assert judged(clip("one", then=then), clip("two")).verdict is verdict
 
@@ -128,7 +133,7 @@ def test_with_too_much_noise_nothing_is_told() -> None:
 
 
 def test_a_clip_that_was_spoken_once_alone_tells_nothing() -> None:
-    for alone in [(TEXT,), (TEXT, None), ()]:
+    for alone in [(TEXT,), ()]:
         found = judged(clip(alone=alone, then=(CUT,) * 3))
         assert (found.verdict, found.noise) == (Verdict.INCONCLUSIVE, None)
         assert found.reason == "the noise is not known: speak a clip 2 times alone"
@@ -150,11 +155,23 @@ def test_no_text_is_no_pass() -> None:
     assert judged(clip(then=(TEXT,))).verdict is Verdict.INCONCLUSIVE
 
 
-def test_a_session_without_a_final_differs_in_all_words() -> None:
-    found = judged(clip(then=(None, None, TEXT)), clip("two"))
-    assert found.lost == 2
-    assert "6 texts, 2 lost" in found.summary
-    assert "one: no final came; in 2 of 3" in found.lines()
+def test_a_lost_session_is_no_other_text() -> None:
+    found = judged(clip(then=(GONE, GONE, TEXT)), clip("two"))
+    assert (found.texts, found.lost, found.differences) == (4, 2, ())
+    assert found.lines() == (
+        "parity over chunk: 0 of 2 utterances have another text (own noise: 0 words; "
+        "beyond it 5% of a text pass; 4 texts, 2 lost); FAIL: 2 of 6 sessions were "
+        "lost; one refused: ws://h/: cannot connect"
+    )
+
+
+def test_lost_sessions_alone_are_named() -> None:
+    found = judged(clip(alone=(GONE, TEXT, GONE), then=(CUT,) * 3))
+    assert (found.verdict, found.noise) == (Verdict.INCONCLUSIVE, None)
+    assert found.reason == (
+        "the noise is not known: 2 of 3 sessions alone were lost; one refused: "
+        "ws://h/: cannot connect"
+    )
 
 
 def test_scripts_without_spaces_go_by_characters() -> None:

@@ -50,7 +50,8 @@ def test_healthy(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "advice"), [(401, "REALTIME_API_KEY"), (500, "refused"), (503, "load")]
+    ("status", "advice"),
+    [(401, "REALTIME_API_KEY"), (500, "server fail"), (503, "load")],
 )
 def test_ill(status: int, advice: str) -> None:
     def answer(request: Request) -> Response:
@@ -123,8 +124,14 @@ def test_waits_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
     begun = time.monotonic()
     with closed() as port, pytest.raises(Unreachable) as caught:
         probe.health(access(f"http://127.0.0.1:{port}"), wait=0.3)
-    assert time.monotonic() - begun >= 0.3
-    assert "is the server running there? (waited 0.3 s)" in str(caught.value)
+    took = time.monotonic() - begun
+    assert took >= 0.3
+    # What is said is what it took, and not what was allowed.
+    said = re.search(
+        r"is the server running there\? \(waited (.*) s\)", f"{caught.value}"
+    )
+    assert said is not None
+    assert 0.3 <= float(said[1]) <= took + 0.05
 
 
 def test_tells_how_long_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -598,25 +605,23 @@ def test_a_body_without_end_is_given_up(
     ("body", "said"),
     [
         (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "no HTTP server"),
-        (b"Content-Length: 9\r\n\r\nhalf", ""),
+        (b"Content-Length: 9\r\n\r\nhalf", "cut off after 4 of 9 bytes"),
     ],
 )
 @pytest.mark.parametrize("status", [b"200 OK", b"500 Oh"])
 def test_a_body_that_is_broken(status: bytes, body: bytes, said: str) -> None:
-    with talking(b"HTTP/1.1 " + status + b"\r\n" + body) as url:
-        if said:
-            with pytest.raises(Unreachable, match=said):
-                probe.get(access(url), "/broken", errors=True)
-        else:
-            code = int(status.split()[0])
-            assert probe.get(access(url), "/broken", errors=True) == (code, b"half")
+    with (
+        talking(b"HTTP/1.1 " + status + b"\r\n" + body) as url,
+        pytest.raises(Unreachable, match=f"/broken: .*{said}"),
+    ):
+        probe.get(access(url), "/broken", errors=True)
 
 
 @pytest.mark.parametrize("place", ["http://[", "http://host:port/"])
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_redirect_to_no_place(place: str) -> None:
     with serving(answer=saying(302, Location=place)) as url:
-        with pytest.raises(Unreachable, match=f"^{url}/x: "):
+        with pytest.raises(Unreachable, match=f"^{url}/x.*: "):
             probe.get(access(url), "/x")
         gc.collect()  # the library leaves its socket behind
 

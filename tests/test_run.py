@@ -27,7 +27,7 @@ from pytest_realtime_asr.discovery import Discovery
 from pytest_realtime_asr.evidence import Evidence
 from pytest_realtime_asr.frozen import Suite
 from pytest_realtime_asr.known import Expected, Known
-from pytest_realtime_asr.ledger import Transcription
+from pytest_realtime_asr.ledger import Purpose, Transcription
 from pytest_realtime_asr.realtime import Realtime
 from pytest_realtime_asr.rules import Level, Requirement, Violated, observe
 from pytest_realtime_asr.run import WARMUPS, Run
@@ -492,6 +492,35 @@ def test_server_recovers(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
         asked = len(site.asked)
         run.host(url, VLLM, "")
         assert not any("health" in path for path in site.asked[asked:])
+
+
+def test_the_target_goes_on_where_its_baseline_is_lost(start: Start) -> None:
+    warned: list[str] = []
+    site = Site(200, 503)
+    with (
+        serving(Talk(0.0), answer=Site()) as url,
+        serving(Talk(-1.0, 0.0), answer=site) as other,
+    ):
+        run = start()
+        run.warn = warned.append
+
+        def spoken(test: str) -> list[str]:
+            run.begin(test)
+            baseline = run.plan(other, terms(run), {}, baseline=True)
+            plan = run.plan(url, terms(run), {})
+            assert plan.access.target.http == url
+            both = Realtime(run, plan, terms(run), baseline=baseline)
+            assert both.transcribe(CLIP).text == "x"
+            ledger = run.finish()
+            assert ledger is not None
+            return [t.lost for t in ledger.takes if t.purpose is Purpose.BASELINE]
+
+        assert spoken("test_one") == ["closed"]
+        assert spoken("test_two") == [""]  # it is asked although its health failed
+        assert len(warned) == 1
+        assert warned[0].startswith("realtime baseline target: the server was lost at ")
+        assert f" in test_one: {other}/health: HTTP 503" in warned[0]
+        assert site.health == []
 
 
 # Several workers

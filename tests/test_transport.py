@@ -106,7 +106,8 @@ def test_a_name_that_is_not_found_is_no_server_that_is_down() -> None:
         (429, "limits its clients"),
         (502, "--realtime-wait"),
         (503, "still loading"),
-        (500, "the handshake was refused"),
+        (500, "the server failed"),
+        (418, "the server refused it"),
     ],
 )
 def test_http_status_is_explained(status: int, advice: str) -> None:
@@ -254,7 +255,8 @@ def test_server_that_does_not_answer() -> None:
 
 def test_server_that_hangs_up() -> None:
     found = deaf(lambda taken: None)(5)
-    assert "/v1/realtime: closed during the handshake" in str(found)
+    assert "/v1/realtime: the server closed the connection in place of an" in str(found)
+    assert "TLS" not in str(found)  # on this port, it was asked over HTTP before
 
 
 def test_server_that_is_none() -> None:

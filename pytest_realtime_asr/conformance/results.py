@@ -11,6 +11,7 @@ import pytest
 from pytest_realtime_asr.conformance.suite import Kind, Suite, misspoken
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.evidence import Evidence
+from pytest_realtime_asr.figures import shortened
 from pytest_realtime_asr.known import Expected, Known
 from pytest_realtime_asr.redaction import Redactor, printable
 from pytest_realtime_asr.report.transcript import transcript
@@ -207,7 +208,8 @@ def _judged(
                 return _made(requirement, Status.VIOLATED, message)
             message = redactor.message(message)
             part = evidence.parts[place]
-            role = f"session {printable(part.timeline.session) or '?'} ({part.role})"
+            session = shortened(printable(part.timeline.session), 120)
+            role = f"session {session or '?'} ({part.role})"
             lines = [role, *transcript(part.trace.redacted(), records)]
             made = _made(requirement, Status.VIOLATED, message, lines)
             return msgspec.structs.replace(made, trace=keep(part.trace))

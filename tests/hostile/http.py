@@ -425,7 +425,7 @@ CASES = (
     Case(
         "redirect-to-ftp",
         "the server redirects to another protocol",
-        ("/health: ", "unknown url type: ftp"),
+        ("/health (redirected to ftp://127.0.0.1:9/): unknown url type: ftp",),
         10,
         lambda _: health(
             lambda request: [b"HTTP/1.1 302 X\r\nLocation: ftp://127.0.0.1:9/\r\n\r\n"]

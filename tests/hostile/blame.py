@@ -1,0 +1,220 @@
+"""Faults of one side that must not be blamed on the other, or called another name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from servers import closed
+
+from hostile import Case, message
+from hostile.http import OK, frames, greeting, health, model, session
+from hostile.verdicts import CLIP, final, many
+from pytest_realtime_asr import parity
+from pytest_realtime_asr.application import Application, ApplicationError
+from pytest_realtime_asr.comparison import compare, parse
+from pytest_realtime_asr.parity import Gone
+from pytest_realtime_asr.report import jsonl
+from pytest_realtime_asr.session import Lost
+from pytest_realtime_asr.timeline import Refusal
+from pytest_realtime_asr.transport import Unreachable
+
+
+def dead_baseline(limit: str) -> str:
+    """What is said of a baseline whose sessions were all closed at once."""
+    now = [jsonl.row("test_it", it) for it in many(8, final(1030))]
+    gone = [jsonl.row("test_it", replace(it, lost="closed")) for it in many(8)]
+    found = compare("http://base:1", gone, now, parse(limit))
+    return found.failures[0] if found.failures else found.lines[-1]
+
+
+def dead_in_the_crowd() -> str:
+    """What parity says of a server that dies once the clips were spoken alone."""
+    gone = Gone("refused", "ws://127.0.0.1:1/: cannot connect: Connection refused")
+    clip = parity.Clip(CLIP, ("go forward",) * 3, (gone,) * 3)
+    return parity.judge(parity.Over.CROWD, [clip]).lines()
+
+
+def bounded(text: str) -> str:
+    """The text, which must fit on a screen."""
+    assert len(text) < 3000, len(text)
+    return text
+
+
+def long_id() -> str:
+    """How a session is called whose id is very long."""
+    it = many(1)[0]
+    timeline = replace(it.timeline, session="sess-" + "7" * 900_000 + "-end")
+    return replace(it, timeline=timeline).label
+
+
+def redirected_to_nobody() -> str:
+    """What is said where ``/health`` redirects to a port that nobody listens at."""
+    with closed() as port:
+        to = f"HTTP/1.1 302 X\r\nLocation: http://127.0.0.1:{port}/up?k=1\r\n\r\n"
+        return health(lambda request: [to.encode()])
+
+
+def wsgi(environ: object, start_response: object) -> list[bytes]:
+    """Answer as a WSGI application."""
+    return []
+
+
+def asgi2(scope: object) -> object:
+    """Answer as an ASGI 2 application."""
+    return wsgi
+
+
+MODELS = b'{"data":[{"id":"fake-one"}]}'
+CASES = [
+    Case(
+        "upgrade-hung-up",
+        "the server closes the connection when it is asked for a WebSocket",
+        (
+            "the server closed the connection in place of an answer to the WebSocket",
+            "does each proxy on the way know WebSockets?",
+        ),
+        10,
+        lambda _: session(lambda request: []),
+    ),
+    Case(
+        "closed-without-a-code",
+        "the server closes the session with a close frame that holds no code",
+        ("the server closed without a code; 2 bytes had arrived",),
+        10,
+        lambda _: session(frames(b"\x88\0")),
+    ),
+    Case(
+        "greeting-closed-without-a-code",
+        "a server of an unknown dialect closes with a close frame that holds no code",
+        ("it closed without a code before it said anything",),
+        10,
+        lambda _: greeting(frames(b"\x88\0")),
+    ),
+    Case(
+        "text-that-is-no-utf8",
+        "the server sends a text that is not UTF-8",
+        ("code 1007: the server sent what is not UTF-8: invalid start byte",),
+        10,
+        lambda _: session(frames(b"\x81\1\xff")),
+    ),
+    Case(
+        "list-of-models-cut-off",
+        "the server sends less of its list of models than its head says",
+        ("/v1/models: its answer was cut off after 28 of 4000 bytes",),
+        10,
+        lambda _: model(
+            lambda request: [OK + b"Content-Length: 4000\r\n\r\n" + MODELS]
+        ),
+    ),
+    Case(
+        "model-without-a-name",
+        "the name of the first model is empty",
+        ("the name of its first model is empty", "--realtime-model"),
+        10,
+        lambda _: model(lambda request: [OK, b'\r\n{"data":[{"id":""}]}']),
+    ),
+    Case(
+        "health-redirects-for-ever",
+        "the server redirects /health to itself",
+        ("/health: HTTP 302", "name the server where it really is"),
+        10,
+        lambda _: health(
+            lambda request: [b"HTTP/1.1 302 X\r\nLocation: /health\r\n\r\n"]
+        ),
+    ),
+    Case(
+        "redirect-to-a-dead-server",
+        "the server redirects /health to a port at which nobody listens",
+        ("/health (redirected to http://127.0.0.1:", "/up): cannot connect"),
+        10,
+        lambda _: redirected_to_nobody(),
+    ),
+    Case(
+        "health-fails",
+        "the server answers /health with HTTP 500",
+        ("/health: HTTP 500: the server failed",),
+        10,
+        lambda _: health(lambda request: [b"HTTP/1.1 500 X\r\n\r\n"]),
+    ),
+    Case(
+        "wsgi-application",
+        "the user gives a WSGI application as the target",
+        ("the application wsgi is not an ASGI 3 application", "(scope, receive, send)"),
+        5,
+        lambda _: message(ApplicationError, lambda: Application(wsgi)),  # type: ignore[arg-type]
+    ),
+    Case(
+        "asgi-2-application",
+        "the user gives an ASGI 2 application as the target",
+        ("the application asgi2 is not an ASGI 3 application", "asgiref has adapters"),
+        5,
+        lambda _: message(ApplicationError, lambda: Application(asgi2)),  # type: ignore[arg-type]
+    ),
+    Case(
+        "long-error",
+        "the message of an error has 900,000 characters",
+        ("too much: xxx", "characters left out", "(no-memory)"),
+        1,
+        lambda _: bounded(str(Refusal(0, "no-memory", "too much: " + "x" * 900_000))),
+    ),
+    Case(
+        "long-code",
+        "the code of an error has 400 digits, and its message 300,000 characters",
+        ("characters left out", "9)"),
+        1,
+        lambda _: bounded(str(Refusal(0, "9" * 400, "x" * 300_000))),
+    ),
+    Case(
+        "long-loss",
+        "the reason for which a session was lost is very long",
+        ("closed: xx", "characters left out", "; had arrived: nothing"),
+        1,
+        lambda _: bounded(
+            str(Lost("closed", f"closed: {'x' * 900_000}; had arrived: nothing"))
+        ),
+    ),
+    Case(
+        "long-session-id",
+        "the id of a session has 900,000 characters",
+        ("sess-777", "characters left out", "-end"),
+        1,
+        lambda _: bounded(long_id()),
+    ),
+    Case(
+        "long-unreachable",
+        "whatever is said of an unreachable server is very long",
+        ("ws://h/: no: xx", "characters left out"),
+        1,
+        lambda _: bounded(str(Unreachable("ws://h/: no: " + "x" * 900_000))),
+    ),
+    Case(
+        "baseline-answers-nothing",
+        "the baseline closes every session at once",
+        (
+            "compared with http://base:1: final_from_commit INVALID",
+            "the baseline was measured in 0 of 8 sessions (8 closed)",
+            "mend the baseline",
+        ),
+        5,
+        lambda _: dead_baseline("final_from_commit:5%"),
+    ),
+    Case(
+        "baseline-says-nothing",
+        "the baseline gives no text, and the server is right",
+        ("wer INVALID", "0 of 8 sessions (8 closed)"),
+        5,
+        lambda _: dead_baseline("wer:1pp").splitlines()[0],
+    ),
+    Case(
+        "parity-of-a-dead-server",
+        "the server dies before the sessions in the crowd",
+        (
+            "0 of 1 utterances have another text",
+            "0 texts, 3 lost",
+            "FAIL: 3 of 3 sessions were lost; go-forward refused: ws",
+            "Connection refused",
+        ),
+        1,
+        lambda _: dead_in_the_crowd(),
+    ),
+]
