@@ -29,7 +29,7 @@ from pytest_realtime_asr.frames import Malformed, Unknown
 from pytest_realtime_asr.metrics.accuracy import repeated, words
 from pytest_realtime_asr.metrics.latency import has_words, longest_stall
 from pytest_realtime_asr.metrics.pacing import lateness, pacing_error
-from pytest_realtime_asr.redaction import REMOVED, printable
+from pytest_realtime_asr.redaction import REMOVED, WRITTEN, printable
 from pytest_realtime_asr.rules import (
     Judge,
     Outcome,
@@ -929,8 +929,9 @@ def no_secret(evidence: Evidence) -> Outcome:
     is one that runs over the same field of several frames.
     """
     what = "the client's key"
-    for answer in evidence.answers:  # from a page, it was removed when it came
-        if answer.status and REMOVED in answer.body:
+    for answer in evidence.answers:
+        known = (part.trace.redactor for part in evidence.parts)
+        if answer.status and any(each.shows(answer.body) for each in known):
             return Violated(f"{answer.role}: the page shows {what}", ())
     judged = any(answer.status for answer in evidence.answers)
     for place, part in enumerate(evidence.parts):
@@ -958,9 +959,9 @@ def _shown(trace: Trace, said: Sequence[tuple[int, str]]) -> tuple[int, ...]:
 
 def _hidden(trace: Trace, text: str) -> bool:
     """Return whether a secret is in a text, or was when the trace was written."""
-    if trace.redactor:
-        return trace.redactor.shows(text) or text.endswith(HIDDEN)
-    return REMOVED in text
+    if trace.redactor is WRITTEN:
+        return REMOVED in text
+    return trace.redactor.shows(text) or text.endswith(HIDDEN)
 
 
 def unsaid(secret: str, what: str) -> Trial:

@@ -101,13 +101,15 @@ class Redactor:
         """
         if not self:
             return list(frames)
-        changed: dict[int, Any] = {}  # the values of frames that hold a part of one
+        cuts: defaultdict[tuple[int, _Path], list[Span]] = defaultdict(list)
         for field in _fields(frames):
-            # From the end, so that what is cut out moves no stretch that comes later.
-            for parts in reversed(list(self._crossing(field, whole=False))):
+            for parts in self._crossing(field, whole=False):
                 for frame, path, cut in parts:
-                    value = changed.setdefault(frame, _decoded(frames[frame]))
-                    changed[frame] = _cut_out(value, path, cut)
+                    cuts[frame, path].append(cut)
+        changed: dict[int, Any] = {}  # the values of frames that hold a part of one
+        for (frame, path), spans in cuts.items():
+            value = changed.setdefault(frame, _decoded(frames[frame]))
+            changed[frame] = _cut_out(value, path, spans)
         cleaned = [
             _encoded(changed[index], frame) if index in changed else frame
             for index, frame in enumerate(frames)
@@ -442,17 +444,22 @@ _Field = list[tuple[int, _Path, str]]  # frame, place in it, text
 
 
 def _fields(frames: Sequence[str]) -> list[_Field]:
-    """Return the texts of the same field of the same kind of frame, in their order."""
+    """Return the texts of the same field of the same kind of frame, in their order.
+
+    They are put together twice: those about the same items, and those of all items.
+    """
     found: defaultdict[object, _Field] = defaultdict(list)
     for index, frame in enumerate(frames):
         value = _decoded(frame)
-        kind: object = None
+        kinds: list[object] = [None]
         if isinstance(value, Mapping):
+            kinds = [str(value.get("type"))]
             about = (n for n in value if n.endswith("_id") and n != "event_id")
-            names = ["type", *sorted(about)]
-            kind = tuple(str(value.get(name)) for name in names)
+            if ids := [str(value[name]) for name in sorted(about)]:
+                kinds.append((*kinds, *ids))
         for path, text in _leaves(value):
-            found[kind, path].append((index, path, text))
+            for kind in kinds:
+                found[kind, path].append((index, path, text))
     return [field for field in found.values() if len(field) > 1]
 
 
@@ -487,10 +494,14 @@ def _encoded(value: Any, frame: str) -> str:
     return value if plain else msgspec.json.encode(value).decode()
 
 
-def _cut_out(value: Any, path: _Path, cut: Span) -> Any:
-    """Return the value with a stretch of the text at this place removed."""
+def _cut_out(value: Any, path: _Path, cuts: Iterable[Span]) -> Any:
+    """Return the value with stretches of the text at this place removed."""
     if not path:
-        return value[: cut[0]] + REMOVED + value[cut[1] :]
+        return _without(value, cuts)
     name, *rest = path
-    value[name] = _cut_out(value[name], tuple(rest), cut)
+    value[name] = _cut_out(value[name], tuple(rest), cuts)
     return value
+
+
+WRITTEN = Redactor()
+"""Goes with what was written before: its secrets are removed, and no longer known."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shlex
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -140,8 +141,17 @@ class Settings:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no record and no report may hold."""
-        return (self.key, *self.headers.values())
+        """What no record and no report may hold.
+
+        Of a header that tells who asks, each part by itself is one as well.
+        """
+        parts = [
+            part
+            for name, value in self.headers.items()
+            if _TELLING.search(name)
+            for part in _parts(value)
+        ]
+        return (self.key, *self.headers.values(), *parts)
 
     def tls(self) -> ssl.SSLContext:
         """The TLS context of the client side. Raises `SettingError`."""
@@ -159,6 +169,23 @@ class Settings:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+_TELLING = re.compile("auth|cookie|key|token|secret", re.IGNORECASE)
+
+
+def _parts(value: str) -> list[str]:
+    """Return the parts of a header's value, such as a token behind its scheme.
+
+    What ``Basic`` encodes is one, and so is its password.
+    """
+    found = re.split(r"[\s;,]+|(?<==)(?!=)", value)
+    scheme, _, code = value.partition(" ")
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            pair = base64.b64decode(code, validate=True).decode("latin-1")
+            found += [pair, pair.partition(":")[2]]
+    return found
 
 
 def settings(

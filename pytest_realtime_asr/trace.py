@@ -20,6 +20,7 @@ import msgspec
 
 from pytest_realtime_asr.redaction import (
     REMOVED,
+    WRITTEN,
     Redactor,
     without_bytes,
     without_texts,
@@ -198,7 +199,7 @@ class Trace:
             target=redactor.clean(self.target),
             version=redactor.clean(self.version),
             end=replace(self.end, reason=reason),
-            redactor=Redactor(),
+            redactor=WRITTEN,
         )
 
     def dumps(self) -> bytes:
@@ -289,6 +290,7 @@ def loads(lines: bytes) -> Trace:
         lag=tail.lag,
         pings=tail.pings,
         version=head.version,
+        redactor=WRITTEN,
     )
 
 

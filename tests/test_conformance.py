@@ -135,6 +135,13 @@ def test_the_summary_tells_causes_and_what_was_not_judged() -> None:
     assert lines[-1] == "soon"
 
 
+def test_what_a_server_says_is_written_out_in_the_matrix() -> None:
+    found = report(came("a"))
+    server = msgspec.structs.replace(found.server, model="m|\x1b[2J\n::error::evil")
+    told = conformance.matrix([msgspec.structs.replace(found, server=server)])
+    assert "m\\|\\x1b[2J\\n::error::evil" in told.splitlines()[0]
+
+
 def test_the_matrix_has_a_row_for_each_requirement_and_a_column_for_each_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,7 @@ from sessions import (
     trace_of,
     unopened,
 )
+from spellings import KEY
 
 from pytest_realtime_asr import dialects, trace
 from pytest_realtime_asr.dialects import Reaction
@@ -71,7 +72,7 @@ from pytest_realtime_asr.evidence import (
 )
 from pytest_realtime_asr.exercise import Misuse
 from pytest_realtime_asr.frames import Malformed, Unknown
-from pytest_realtime_asr.redaction import REMOVED
+from pytest_realtime_asr.redaction import Redactor
 from pytest_realtime_asr.rules import (
     Outcome,
     Requirement,
@@ -786,7 +787,10 @@ BROKEN = (
     ),
     Broken(
         "no-secret",
-        at_deadline(CREATED, error("x", f"the key {REMOVED} is wrong")),
+        replace(
+            at_deadline(CREATED, error("x", f"the key {KEY} is wrong")),
+            redactor=Redactor([KEY]),
+        ),
         "the server shows the client's key",
     ),
     Broken(

@@ -127,6 +127,14 @@ def test_a_link_stays_and_its_target_is_moved(path: Path) -> None:
     assert path.with_name("out.jsonl.1").read_bytes() == b"earlier\n"
 
 
+def test_an_earlier_one_of_two_names_is_moved_all_the_same(path: Path) -> None:
+    kept = path.with_name("out.jsonl.1")
+    kept.hardlink_to(path)
+    ReportFile(path).append(b"1\n")
+    assert kept.read_bytes() == b"earlier\n"
+    assert path.read_bytes() == b"1\n"
+
+
 def test_the_processes_of_a_run_move_it_once(path: Path, tmp_path: Path) -> None:
     """Each has a file of its own, as the workers have; they share a folder."""
     shared = tmp_path / "shared"
@@ -195,7 +203,8 @@ def test_a_whole_report_that_cannot_be_written_leaves_the_earlier_one(
             ReportFile(path).replace(b"{}")
     assert path.read_bytes() == b"earlier\n"
     assert names(path.parent) == {"out.jsonl"}
-    path.with_name("out.jsonl.part").write_bytes(b"of a run that was killed")
+    part = path.with_name(".out.jsonl.pytest-realtime-part")
+    part.write_bytes(b"of a run that was killed")
     ReportFile(path).replace(b"{}")
     assert path.read_bytes() == b"{}"
     assert names(path.parent) == {"out.jsonl", "out.jsonl.1"}
@@ -210,7 +219,7 @@ def test_a_device_is_neither_moved_nor_held() -> None:
         with pytest.raises(OSError, match="No space left"):
             write(b"1\n")
     ReportFile(Path("/dev/null")).append(b"1\n")
-    assert not Path("/dev/null.lock").exists()
+    assert not Path("/dev/.null.pytest-realtime-lock").exists()
 
 
 # Two runs
@@ -259,7 +268,7 @@ def test_a_run_that_was_killed_holds_nothing(path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=60)
     assert done.returncode < 0
-    assert names(path.parent) == {"out.jsonl", "out.jsonl.lock"}
+    assert names(path.parent) == {"out.jsonl", ".out.jsonl.pytest-realtime-lock"}
     file = ReportFile(path)
     file.lock()
     file.release()

@@ -116,8 +116,20 @@ def test_a_secret_that_runs_over_frames_is_removed_from_each(size: int) -> None:
     assert shown == {i for i, f in enumerate(frames) if i != 2 and f != cleaned[i]}
 
 
-def test_deltas_of_other_items_are_not_joined() -> None:
+def test_a_secret_is_seen_whatever_the_ids_of_its_frames() -> None:
     frames = [delta(KEY[:14], "a"), delta(KEY[14:28], "b"), delta(KEY[28:], "c")]
+    assert Redactor([KEY]).shown_by(frames) == (0, 1, 2)
+    assert "".join(Redactor([KEY]).clean_frames(frames)).count(REMOVED) == 3
+
+
+def test_a_secret_is_seen_among_the_deltas_of_another_item() -> None:
+    frames = [delta(KEY[:14], "a"), delta("so it is", "b"), delta(KEY[14:], "a")]
+    assert Redactor([KEY]).shown_by(frames) == (0, 2)
+
+
+def test_texts_of_other_events_are_not_joined() -> None:
+    frames = [delta(KEY[:14]), delta(KEY[14:28]).replace('"delta",', '"other",')]
+    frames.append(delta(KEY[28:]).replace('"delta",', '"third",'))
     assert Redactor([KEY]).shown_by(frames) == ()
     assert Redactor([KEY]).clean_frames(frames) == frames
 

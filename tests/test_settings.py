@@ -388,6 +388,26 @@ def test_the_secrets_are_the_key_and_the_values_of_the_headers() -> None:
     assert found.secrets == ("hush", "hush-a")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "shown", "stays"),
+    [
+        ("Authorization", "Bearer abcd1234efgh", "abcd1234efgh", "Bearer"),
+        ("X-Api-Key", "id=7; value=abcd1234efgh", "abcd1234efgh", "id=7"),
+        ("Cookie", "session=abcd1234==, theme=dark", "abcd1234==", "theme"),
+        # The user bob, and the password hush-hush.
+        ("Proxy-Authorization", "Basic Ym9iOmh1c2gtaHVzaA==", "hush-hush", "bob"),
+        ("X-Tenant", "acme corporation", "acme corporation", "corporation"),
+    ],
+)
+def test_each_part_of_a_header_that_tells_who_asks_is_a_secret(
+    name: str, value: str, shown: str, stays: str
+) -> None:
+    found = made({"header": [f"{name}=OWN"]}, None, {"OWN": value}).redactor
+    assert found.clean(f"<{shown}>") == "<[removed]>"
+    assert found.clean(f"<{stays}>") == f"<{stays}>"
+    assert found.clean(value) == "[removed]"
+
+
 def test_no_secret_is_in_the_repr() -> None:
     line = {"header": ["X-A=TOKEN_A"], "target": "ws://host?key=hush", "model": "m"}
     found = made(line, None, {"REALTIME_API_KEY": "hush", **SECRETS})

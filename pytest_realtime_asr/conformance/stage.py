@@ -201,8 +201,7 @@ class Stage:
         except Unreachable as error:
             self._answers.append(Answer(role, 0, str(error)))
             return
-        page = self.venue.plan.redactor.clean(body.decode(errors="replace"))
-        self._answers.append(Answer(role, status, page))
+        self._answers.append(Answer(role, status, body.decode(errors="replace")))
 
     async def look(self) -> Mapping[str, float]:
         """Note what the server counts now, and whether it is there."""

@@ -14,6 +14,7 @@ import msgspec
 
 from pytest_realtime_asr import inputs
 from pytest_realtime_asr.conformance.results import Judged, Result, Row, Status
+from pytest_realtime_asr.redaction import printable
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.rules import Level
 
@@ -252,7 +253,8 @@ def matrix(documents: Sequence[Document]) -> str:
 def _column(found: Document) -> str:
     server = found.server
     name = f"{server.dialect} {server.version}" if server.version else server.target
-    return f"{name} {server.model} ({found.made:%Y-%m-%d})".replace("|", "\\|")
+    shown = f"{name} {server.model} ({found.made:%Y-%m-%d})"
+    return printable(shown).replace("|", "\\|")
 
 
 def _cell(found: Document, id: str) -> str:

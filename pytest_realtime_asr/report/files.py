@@ -55,7 +55,7 @@ class ReportFile:
             self._between = FileLock(shared / f"{key}.lock", timeout=WAIT)
         self._open = False
         self._threads = threading.Lock()
-        self._beside = _name(self._path, ".lock")
+        self._beside = _hidden(self._path, "lock")
         self._lock: int | None = None
 
     def __str__(self) -> str:
@@ -141,7 +141,7 @@ class ReportFile:
             return
         with self._alone():
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            beside = _name(self._path, ".part")
+            beside = _hidden(self._path, "part")
             try:
                 beside.unlink(missing_ok=True)  # a run was killed while it wrote
                 with beside.open("xb") as file:
@@ -162,6 +162,8 @@ class ReportFile:
             self._begun.touch()
         try:
             if self._path.exists() and self._path.stat().st_size:
+                if self.kept.exists() and self.kept.samefile(self._path):
+                    self.kept.unlink()  # else two names of one file stay both
                 os.replace(self._path, self.kept)
                 self._tell(f"{self}: the earlier report was moved to {self.kept}")
         except OSError:
@@ -249,3 +251,8 @@ def _is(file: int, path: Path) -> bool:
 
 def _name(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
+
+
+def _hidden(path: Path, what: str) -> Path:
+    """The name of a file of ours beside a report, which no user gives to one."""
+    return path.with_name(f".{path.name}.pytest-realtime-{what}")

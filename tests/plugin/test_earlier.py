@@ -127,7 +127,7 @@ def test_a_second_run_on_a_report_is_refused(reporting: Project) -> None:
     late.stdout.fnmatch_lines(["--realtime-report=*: another run is writing it; *"])
     first.release()
     reporting.run().assert_outcomes(passed=3)
-    assert not list(reporting.path.glob("*.lock"))
+    assert not list(reporting.path.glob(".*-lock"))
 
 
 @pytest.mark.parametrize("compared", ["out.jsonl", "out.jsonl.1"])
@@ -250,7 +250,7 @@ def test_a_termination_keeps_what_was_judged(project: Project, report: str) -> N
     if report:
         lost = [row["lost"] for row in project.rows()]
         assert lost[:2] == ["", ""]
-        assert not list(project.path.glob("*.lock"))
+        assert not list(project.path.glob(".*-lock"))
 
 
 def test_a_run_that_does_not_measure_is_terminated_as_ever(project: Project) -> None:
@@ -297,7 +297,7 @@ def test_a_termination_of_several_workers(project: Project, whom: str) -> None:
     kept = project.path / "out.jsonl.1"
     assert kept.read_bytes() == EARLIER["out.jsonl"]
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
-    assert not list(project.path.glob("*.lock"))
+    assert not list(project.path.glob(".*-lock"))
 
 
 @pytest.mark.slow
