@@ -141,16 +141,9 @@ class Judging:
         ``compared`` is as what it is compared with another run: its own id, or the name
         that it shares with others; empty where it is not.
         """
-        shared: list[tuple[str, Budget | None]] = [
-            (module(test), budget)
-            for budget in terms.budgets
-            if budget.over is not None
-        ]
         if compared:
             self._compared[test] = compared
-        if compared not in ("", test):
-            shared.append((compared, _COMPARED))
-        for key in shared:
+        for key in self._shared(test, terms):
             self._pools.setdefault(key, Pool(terms, test)).last = test
 
     def begin(self, test: str) -> None:
@@ -181,25 +174,22 @@ class Judging:
         test, terms = ledger.test, case.terms()
         spoken = [take.transcription for take in ledger.takes]
         takes = _of(Purpose.TEST, spoken)
-
-        def pool(where: str, budget: Budget | None, takes: Takes) -> Takes | None:
-            """The takes that are judged now, with those of the other tests."""
-            found = self._pools.setdefault((where, budget), Pool(terms, test))
-            found.takes[test] = tuple(takes)
-            if not pooled or found.last != test:
-                return None
-            found.judged = True
-            return found.all
-
+        shared = self._share(test, terms, spoken)
+        due = {
+            key: pool for key, pool in shared.items() if pooled and pool.last == test
+        }
+        for pool in due.values():
+            pool.judged = True
         pools: dict[Budget, Takes] = {}
         for budget in terms.budgets:
             if budget.over is None:
                 pools[budget] = takes
-            elif (found := pool(module(test), budget, takes)) is not None:
-                pools[budget] = found
+            elif (found := due.get((module(test), budget))) is not None:
+                pools[budget] = found.all
         compared: Takes | None = spoken
         if (name := self._compared.get(test, test)) != test:
-            compared = pool(name, _COMPARED, spoken)
+            found = due.get((name, _COMPARED))
+            compared = found.all if found is not None else None
         against = cache(lambda: self._against(name, compared or ()))
         if not (ledger.sessions or terms.budgets or terms.thresholds):
             return None
@@ -220,6 +210,40 @@ class Judging:
         # What was judged comes first: its traces are the ones to look at.
         every = [takes, spoken, compared or (), *pools.values()]
         return self._kept(test, case.select, judged, every, failed=failed)
+
+    def skip(self, case: Case) -> None:
+        """Close a test that skips itself, or fails in its set-up, after it measured.
+
+        Its own budgets, rules and comparisons are not judged. Its takes stay in the
+        pools that it shares with other tests: a test that skips what went wrong must
+        not take lost sessions out of their denominators.
+        """
+        ledger = self.finish()
+        if ledger is not None and ledger.takes:
+            spoken = [take.transcription for take in ledger.takes]
+            self._share(ledger.test, case.terms(), spoken)
+
+    def _share(
+        self, test: str, terms: Terms, spoken: Takes
+    ) -> dict[tuple[str, Budget | None], Pool]:
+        """Put the takes of a test into the pools that it shares, and give these."""
+        found = {}
+        for key in self._shared(test, terms):
+            pool = found[key] = self._pools.setdefault(key, Pool(terms, test))
+            takes = spoken if key[1] is _COMPARED else _of(Purpose.TEST, spoken)
+            pool.takes[test] = tuple(takes)
+        return found
+
+    def _shared(self, test: str, terms: Terms) -> list[tuple[str, Budget | None]]:
+        """The keys of the pools that a test shares with others."""
+        found: list[tuple[str, Budget | None]] = [
+            (module(test), budget)
+            for budget in terms.budgets
+            if budget.over is not None
+        ]
+        if (name := self._compared.get(test, test)) != test:
+            found.append((name, _COMPARED))
+        return found
 
     def _against(self, name: str, takes: Takes) -> list[Comparison]:
         """Tests compared with what they were in the earlier report and at a baseline.
@@ -272,12 +296,13 @@ class Judging:
             return ""
         return os.path.relpath(path, self._origin)
 
-    def rest(self, test: str, *, over: bool) -> Judged | None:
+    def rest(self, case: Case, *, over: bool) -> Judged | None:
         """Judge the pools that wait at the end of a test, and add them to its report.
 
         ``over`` says that it is the last test. ``failure`` is that of the pools.
         """
-        self.finish()  # a set-up that failed left it open
+        self.skip(case)  # a set-up that failed or skipped left it open
+        test = case.test
         waiting = {
             key: pool
             for key, pool in self._pools.items()

@@ -1049,22 +1049,43 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Close and judge what the test opened, so that it is the test that fails."""
     try:
         result = yield
-    except (Exception, pytest.fail.Exception):
-        if (judged := _judge(item, failed=True)) is not None:
-            item.add_report_section("call", "realtime", judged.evidence)
-        elif _is_suite(item):
-            again = _judging(item.config).again(_case(item))
-            item.add_report_section("call", "realtime", again)
+    except BaseException as error:
+        _judge_raised(item, error)
         raise
-    except BaseException:  # skipped or interrupted
-        if _JUDGING in item.config.stash:
-            item.config.stash[_JUDGING].finish()
-        raise
+    # pytest keeps what a method of unittest.TestCase raised, and reports it later.
+    if kept := getattr(item, "_excinfo", None):
+        _judge_raised(item, kept[0].value)
+        return result
     judged = _judge(item, failed=False)
     _warn(item, judged)
     if judged is not None and judged.failure:
         pytest.fail(judged.failure, pytrace=False)
     return result
+
+
+def _judge_raised(item: pytest.Item, error: BaseException) -> None:
+    """Judge a test that ended by an exception; a skip keeps its takes in the pools.
+
+    An interrupt, by Ctrl-C or pytest.exit, ends the run: nothing is judged any more.
+    """
+    if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
+        if _JUDGING in item.config.stash:
+            item.config.stash[_JUDGING].finish()
+    elif _is_skip(error):
+        if _JUDGING in item.config.stash:
+            item.config.stash[_JUDGING].skip(_case(item))
+    elif (judged := _judge(item, failed=True)) is not None:
+        item.add_report_section("call", "realtime", judged.evidence)
+    elif _is_suite(item):
+        again = _judging(item.config).again(_case(item))
+        item.add_report_section("call", "realtime", again)
+
+
+def _is_skip(error: BaseException) -> bool:
+    """Whether pytest reports a test that raised this as skipped."""
+    unittest = sys.modules.get("unittest")  # where it is not imported, nobody raises it
+    kinds = (pytest.skip.Exception, *((unittest.SkipTest,) if unittest else ()))
+    return isinstance(error, kinds)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -1097,7 +1118,7 @@ def _rest(item: pytest.Item, *, over: bool) -> str:
     if _JUDGING not in item.config.stash:
         return ""
     judging = item.config.stash[_JUDGING]
-    judged = _publish(item, judging.rest(item.nodeid, over=over))
+    judged = _publish(item, judging.rest(_case(item), over=over))
     _warn(item, judged)
     if judged is None or not judged.failure:
         return ""
