@@ -110,7 +110,8 @@ class Judging:
     ``folder`` gives where the traces of those that fail are kept, ``None`` for
     nowhere; their paths are shown relative to ``origin``. ``given`` is what the
     command line says of an option. ``baseline`` are the rows of an earlier report, with
-    which each test is compared.
+    which each test is compared. ``command`` are the first words of the command that
+    runs a test again; ``located`` gives an id as it is named in that command.
     """
 
     def __init__(
@@ -121,8 +122,12 @@ class Judging:
         origin: Path,
         given: Callable[[Option], object],
         baseline: Iterable[Row] = (),
+        command: Sequence[str] = ("pytest",),
+        located: Callable[[str], str] = str,
     ) -> None:
         self.run = run
+        self._command = command
+        self._located = located
         self._before: dict[str, list[Row]] = {}
         for row in baseline:
             for name in {row.test, together(row.test, row.utterance)}:
@@ -273,7 +278,11 @@ class Judging:
 
     def again(self, case: Case) -> str:
         """The command that runs a test again."""
-        return f"again: {again(self._given, case.select, self.run.redactor)}"
+        return self._again(case.select)
+
+    def _again(self, select: Iterable[str]) -> str:
+        words = again(self._command, self._given, select, self.run.redactor)
+        return f"again: {words}"
 
     def keep(self, test: str, trace: Trace) -> str:
         """Keep a trace of a test on the disk; gives its path, empty where it cannot.
@@ -346,7 +355,8 @@ class Judging:
             pool.judged = True
         # What was written before is written again, under the same names.
         every = [said.takes, *(pool.all for pool in waiting.values())]
-        select = tuple(dict.fromkeys(where.partition("[")[0] for where, _ in waiting))
+        names = dict.fromkeys(where.partition("[")[0] for where, _ in waiting)
+        select = list(map(self._located, names))
         return self._kept(test, select, judged, every, failed=False)
 
     def _row(self, found: Report) -> Mapping[str, object]:
@@ -385,8 +395,7 @@ class Judging:
             except Exception as error:
                 unkept = _unkept(error)
         self._said = found
-        command = again(self._given, select, self.run.redactor)
-        return Judged(found, self._row(found), f"again: {command}", unkept)
+        return Judged(found, self._row(found), self._again(select), unkept)
 
 
 def _judged(
@@ -425,14 +434,17 @@ def module(test: str) -> str:
 
 
 def again(
-    given: Callable[[Option], object], where: Iterable[str], redactor: Redactor
+    command: Iterable[str],
+    given: Callable[[Option], object],
+    where: Iterable[str],
+    redactor: Redactor,
 ) -> str:
     """The command that runs a test again with the options that were given to it.
 
-    ``where`` are the words that select the test. No user, password, key or session
-    option is shown.
+    It begins with ``command``; ``where`` are the words that select the test. No user,
+    password, key or session option is shown.
     """
-    words = ["pytest"]
+    words = [shlex.quote(redactor.clean(word)) for word in command]
     for option in OPTIONS:
         value = given(option)
         if not value or option.name in ("conformance", "report", "plan", "list"):

@@ -660,8 +660,24 @@ def _judging(config: pytest.Config) -> Judging:
             origin=config.invocation_params.dir,
             given=lambda option: config.getoption(option.ini),
             baseline=_baseline(config),
+            command=_command(config),
+            located=partial(_located, config),
         )
     return config.stash[_JUDGING]
+
+
+def _command(config: pytest.Config) -> list[str]:
+    """The command that starts pytest with the same ini file and rootdir."""
+    ini, root = config.getoption("inifilename"), config.getoption("rootdir")
+    words = ["pytest", *(["-c", str(ini)] if ini else [])]
+    return [*words, f"--rootdir={root}"] if root else words
+
+
+def _located(config: pytest.Config, id: str) -> str:
+    """An id as it is named where pytest was started; as it is, it suits the rootdir."""
+    path, *names = id.split("::")
+    found = os.path.relpath(config.rootpath / path, config.invocation_params.dir)
+    return "::".join([found, *names])
 
 
 # Fixtures
@@ -1137,13 +1153,15 @@ def _warn(item: pytest.Item, judged: Judged | None) -> None:
 def _case(item: pytest.Item) -> Case:
     from pytest_realtime_asr.judging import Case
 
-    select: tuple[str, ...] = (item.nodeid,)
+    id = item.nodeid
     if _is_suite(item):
-        select = ("--realtime-conformance", "-k", item.name)
-    elif any("over" in mark.kwargs for mark in item.iter_markers()):
-        select = (item.nodeid.partition("::")[0],)
-    elif _compared(item) not in ("", item.nodeid):
-        select = (item.nodeid.partition("[")[0],)
+        select: tuple[str, ...] = ("--realtime-conformance", "-k", item.name)
+    else:
+        if any("over" in mark.kwargs for mark in item.iter_markers()):
+            id = id.partition("::")[0]
+        elif _compared(item) not in ("", id):
+            id = id.partition("[")[0]
+        select = (_located(item.config, id),)
     return Case(item.nodeid, lambda: _terms(item), select)
 
 
