@@ -414,9 +414,10 @@ def _drain(config: pytest.Config) -> list[str]:
 
 
 def _hold(config: pytest.Config) -> None:
-    """Hold the reports for a run that is about to measure, and let SIGTERM end it.
+    """Hold the reports for a run that is about to measure.
 
-    Raises UsageError where another run writes one of them.
+    From now on SIGTERM and SIGHUP end it as Ctrl-C does. Raises UsageError where
+    another run writes one of them.
     """
     if _RESTORE in config.stash:
         return
@@ -520,11 +521,23 @@ def _shared(config: pytest.Config) -> Path | None:
     return Path(shared) if shared else None
 
 
+def _temporary(config: pytest.Config) -> Path:
+    """A new folder, which pytest removes later where a signal ends this run.
+
+    There is no such place with ``-p no:tmpdir``.
+    """
+    factory = getattr(config, "_tmp_path_factory", None)
+    if factory is None:
+        return Path(tempfile.mkdtemp(prefix="pytest-realtime-"))
+    made: Path = factory.mktemp("realtime", numbered=False)
+    return made
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     config = node.config
     if _SHARED not in config.stash:
-        config.stash[_SHARED] = Path(tempfile.mkdtemp(prefix="pytest-realtime-"))
+        config.stash[_SHARED] = _temporary(config)
     node.workerinput["realtime_shared"] = str(config.stash[_SHARED])
     node.workerinput["realtime_dist"] = str(config.getoption("dist"))
     target = _given(config, "target")
