@@ -1085,10 +1085,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     if kept := getattr(item, "_excinfo", None):
         _judge_raised(item, kept[0].value)
         return result
-    judged = _judge(item, failed=False)
-    _warn(item, judged)
-    if judged is not None and judged.failure:
-        pytest.fail(judged.failure, pytrace=False)
+    if failure := _failure(item, _judge(item, failed=False)):
+        pytest.fail(failure, pytrace=False)
     return result
 
 
@@ -1147,20 +1145,31 @@ def _rest(item: pytest.Item, *, over: bool) -> str:
     if _JUDGING not in item.config.stash:
         return ""
     judging = item.config.stash[_JUDGING]
-    judged = _publish(item, judging.rest(_case(item), over=over))
-    _warn(item, judged)
-    if judged is None or not judged.failure:
+    failure = _failure(item, _publish(item, judging.rest(_case(item), over=over)))
+    if failure:
+        item.stash[_POOL_FAILED] = True
+    return failure
+
+
+def _failure(item: pytest.Item, judged: Judged | None) -> str:
+    """Why a test fails that was judged, and what to do then; empty where it does not.
+
+    Warn of verdicts that are undecided. Those of which ``-W error`` makes errors stand
+    below what failed.
+    """
+    if judged is None:
         return ""
-    item.stash[_POOL_FAILED] = True
-    return judged.failure
+    from pytest_realtime_asr.verdicts import UndecidedWarning
 
-
-def _warn(item: pytest.Item, judged: Judged | None) -> None:
-    """Warn of verdicts that are undecided, where they do not fail the test."""
-    for text in _shown(item.config, judged.warnings if judged is not None else ()):
-        from pytest_realtime_asr.verdicts import UndecidedWarning
-
-        item.warn(UndecidedWarning(text))
+    errors = []
+    for text in _shown(item.config, judged.warnings):
+        try:
+            item.warn(UndecidedWarning(text))
+        except UndecidedWarning:
+            errors.append(text)
+    if errors and not judged.failure:
+        errors.append(judged.again)
+    return "\n".join(filter(None, [judged.failure, *errors]))
 
 
 def _case(item: pytest.Item) -> Case:
