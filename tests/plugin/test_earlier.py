@@ -260,6 +260,16 @@ def test_a_termination_keeps_what_was_judged(
         assert not list(project.path.glob("*.lock"))
 
 
+def test_an_interrupt_leaves_no_line_between_title_and_table(project: Project) -> None:
+    project.write(TERM.format(pid="os.getpid", signal="SIGTERM"))
+    words = [f"--realtime-target={project.url}", "-p", "no:xdist"]
+    words += ["-o", "console_output_style=classic"]
+    result = project.pytester.runpytest_inprocess(*words, no_reraise_ctrlc=True)
+    (title,) = (n for n, line in enumerate(result.outlines) if "= realtime" in line)
+    before, after = result.outlines[title - 1], result.outlines[title + 1]
+    assert (before, after[:5]) == ("", "ws://")
+
+
 def test_what_the_workers_share_lies_where_pytest_clears_up(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
