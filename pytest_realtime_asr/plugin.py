@@ -301,6 +301,8 @@ def _conformance(config: pytest.Config) -> bool:
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """List what was asked for, or test what tests, in place of a run."""
+    if config.getoption("help") or config.getoption("version"):
+        return None
     if config.getoption("realtime_selftest"):
         return _selftest(_settings(config))
     if config.getoption("realtime_calibrate"):
@@ -482,6 +484,8 @@ def _calibrate(config: pytest.Config) -> int:
     config._do_configure()  # the cache is there from then on
     if (cache := getattr(config, "cache", None)) is not None:
         cache.set(_CALIBRATION, {"line": str(found), **json.loads(found.dumps())})
+    else:
+        print("not kept: pytest's cache is off; leave out -p no:cacheprovider")
     return 0
 
 
