@@ -24,6 +24,7 @@ from pytest_realtime_asr.corpus import Corpus, CorpusError, Utterance
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.discovery import Discovery, find, ways
 from pytest_realtime_asr.evidence import Part
+from pytest_realtime_asr.figures import several
 from pytest_realtime_asr.headline import PREMATURE
 from pytest_realtime_asr.known import softened
 from pytest_realtime_asr.ledger import Order, Purpose, Transcription
@@ -519,9 +520,8 @@ class Run:
         took = time.monotonic() - begun
         note = ""
         if took > LONG_WARMUP:
-            note = (
-                f"the warm-up took {took:.0f} s: {len(finals)} sessions with {clip.id}"
-            )
+            sessions = several(len(finals), "session")
+            note = f"the warm-up took {took:.0f} s: {sessions} with {clip.id}"
         return replace(host, cold=finals[0] if finals else None, note=note)
 
     def _shortest(self) -> Utterance:
