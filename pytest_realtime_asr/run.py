@@ -48,6 +48,10 @@ SAME_MS = 20.0  # and so are two that differ by less than this
 _TROUBLE = (Ending.REFUSED, Ending.BROKEN, Ending.CLOSED_BY_PEER, Ending.DEADLINE)
 
 
+class Ended(RuntimeError):
+    """A fixture, or a session of it, was used after its test."""
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """A server that was asked and warmed up; ``cold`` is its first final in ms.
@@ -339,7 +343,8 @@ class Run:
         self._occupied.release()
 
     def session(self, ledger: Ledger, plan: Plan) -> Live:
-        """A new session of a test. Raises RuntimeError once the test has ended."""
+        """A new session of a test. Raises `Ended` once the test has ended."""
+        __tracebackhide__ = True
         _refuse_closed(ledger)
         live = Live(self.loop, plan, pings=True)
         ledger.sessions.append(live)
@@ -349,7 +354,7 @@ class Run:
         """Note an utterance that begins, and give its place.
 
         Until `ended` it counts as cut off, whatever becomes of whoever waits for it.
-        Raises RuntimeError once the test has ended.
+        Raises `Ended` once the test has ended.
         """
         _refuse_closed(ledger)
         place = len(ledger.takes)
@@ -580,8 +585,12 @@ class Run:
 
 
 def _refuse_closed(ledger: Ledger) -> None:
+    __tracebackhide__ = True
     if ledger.closed:
-        raise RuntimeError(f"{ledger.test} has ended: its sessions are closed")
+        raise Ended(
+            f"{ledger.test} has ended, and its sessions are closed: ask for the "
+            "fixture in each test that uses it"
+        )
 
 
 async def hold(live: Live, utterance: Utterance) -> Take:
