@@ -856,6 +856,9 @@ def realtime(
         message = _at(config, "corpus", error)
     except OptionsError as error:
         message = f"realtime: {error}"
+        where = _redefined(request.node, "realtime_session_options")
+        if where and not config.getoption("realtime_session_options"):
+            message += f"; the fixture realtime_session_options ({where}) gives them"
     except (Unreachable, TargetError, SettingError, pytest.UsageError) as error:
         message = f"realtime target: {error}"
     except LookupError as error:
@@ -1009,23 +1012,30 @@ def _refuse_unasked(item: pytest.Item) -> None:
     Raises UsageError.
     """
     config = item.config
-    info = getattr(item, "_fixtureinfo", None)
-    fixtures = info.name2fixturedefs.get("realtime_target", ()) if info else ()
-    if not fixtures or _is_default(fixtures[-1]) or config.getoption("collectonly"):
+    where = _redefined(item, "realtime_target")
+    if not where or config.getoption("collectonly"):
         return
     if _settings(config).target or _terms(item).dialect != AUTO:
         return
     from pytest_realtime_asr.discovery import name_it
 
-    where = fixtures[-1].func.__module__
-    if (code := getattr(fixtures[-1].func, "__code__", None)) is not None:
-        where = os.path.relpath(code.co_filename, config.rootpath)
-        where += f":{code.co_firstlineno}"
     raise pytest.UsageError(
         f"{item.nodeid}: its server comes from the fixture realtime_target ({where}), "
         f"and is not asked for its dialect; {name_it()}; of a single test, "
         "@pytest.mark.realtime(dialect=NAME) names it"
     )
+
+
+def _redefined(item: pytest.Item, name: str) -> str:
+    """Where a fixture of ours is redefined for a test, as file:line; empty if not."""
+    info = getattr(item, "_fixtureinfo", None)
+    fixtures = info.name2fixturedefs.get(name, ()) if info else ()
+    if not fixtures or _is_default(fixtures[-1]):
+        return ""
+    if (code := getattr(fixtures[-1].func, "__code__", None)) is None:
+        return str(fixtures[-1].func.__module__)
+    path = os.path.relpath(code.co_filename, item.config.rootpath)
+    return f"{path}:{code.co_firstlineno}"
 
 
 def _is_default(fixture: pytest.FixtureDef[Any]) -> bool:
