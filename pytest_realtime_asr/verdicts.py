@@ -307,7 +307,8 @@ def unprovable(budget: Budget, most: int, *, in_order: bool = False) -> str:
             held = several(most, "session")
             return (
                 f"{budget.metric} {limit.name} can never be proven at "
-                f"{level * 100:g} % with {held}: it needs {needed}, all within the limit"
+                f"{level * 100:g} % with {held}: it needs {needed}, all within the "
+                "limit"
             )
     return ""
 
