@@ -166,8 +166,8 @@ def test_the_plan_sends_nothing(project: Project) -> None:
     assert result.ret == 0
     result.stdout.fnmatch_lines(
         [
-            "realtime conformance: vllm, newest: 3 requirements, 1 scenarios (2 held "
-            "back), * min of audio, 1 connections, *",
+            "realtime conformance: vllm, newest: 3 requirements, 1 scenario (2 held "
+            "back), * min of audio, 1 connection, *",
             "  scenario * harm *",
             "  utterances *",
             "  crowd * NOT RUN: it is heavy; --realtime-allow=heavy runs it",
