@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import difflib
 import os
 import signal
 import ssl
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from pytest_realtime_asr import corpus, dialects, inputs
 from pytest_realtime_asr.budgets import parse_duration
@@ -35,8 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with a command, and shows no usage then."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {inputs.line(message)}; --help shows what there is\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pytest_realtime_asr")
+    parser = _Parser(prog="python -m pytest_realtime_asr")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_reports(commands.add_parser("report", help="show conformance reports"))
     fake = commands.add_parser(
@@ -73,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--session-limit",
-        type=_seconds,
+        type=_lasting,
         default=3600.0,
         metavar="TIME",
         help="how long a session may last (default 60min)",
@@ -82,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         "--fault",
         action="append",
         default=[],
-        choices=list(faults.FAULTS),
+        type=_fault,
         metavar="NAME",
         help=f"what is wrong with it (repeatable): {', '.join(faults.FAULTS)}",
     )
@@ -146,8 +155,27 @@ def _seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _lasting(text: str) -> float:
+    found = _seconds(text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; give a longer one")
+    return found
+
+
+def _fault(text: str) -> str:
+    if text not in faults.FAULTS:
+        near = difflib.get_close_matches(text, faults.FAULTS, n=3, cutoff=0.0)
+        raise argparse.ArgumentTypeError(
+            f"there is no fault {text!r}; closest are {', '.join(near)}"
+        )
+    return text
+
+
 async def _fake(options: argparse.Namespace) -> int:
-    recogniser = await _recogniser(options)
+    if sys.stdout is None and options.port == 0:
+        raise ValueError(
+            "--port 0: the port is printed, and standard output is closed; name a port"
+        )
     real = options.recogniser == "pocketsphinx"
     behaviour = Behaviour(
         dialect=dialects.load(options.dialect),
@@ -161,7 +189,6 @@ async def _fake(options: argparse.Namespace) -> int:
         variety=options.variety,
         limit=options.session_limit,
     )
-    fake = Fake(behaviour, recogniser)
     tls = _tls(options.tls_cert, options.tls_key)
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -170,7 +197,15 @@ async def _fake(options: argparse.Namespace) -> int:
     if options.lifeline:
         if sys.stdin is None:
             raise ValueError("--lifeline: standard input is closed; leave it out")
-        loop.add_reader(sys.stdin.fileno(), _hang_up, over)
+        try:
+            loop.add_reader(sys.stdin.fileno(), _hang_up, over)
+        except OSError as error:
+            raise ValueError(
+                f"--lifeline: standard input cannot be watched ({error.strerror}); "
+                "give a pipe or a terminal, not a file"
+            ) from error
+    recogniser = await _recogniser(options)
+    fake = Fake(behaviour, recogniser)
     try:
         async with fake.listen(port=options.port, tls=tls) as server:
             port = next(iter(server.sockets)).getsockname()[1]

@@ -110,7 +110,8 @@ class Judging:
     ``folder`` gives where the traces of those that fail are kept, ``None`` for
     nowhere; their paths are shown relative to ``origin``. ``given`` is what the
     command line says of an option. ``baseline`` are the rows of an earlier report, with
-    which each test is compared.
+    which each test is compared. ``command`` are the first words of the command that
+    runs a test again; ``located`` gives an id as it is named in that command.
     """
 
     def __init__(
@@ -121,8 +122,12 @@ class Judging:
         origin: Path,
         given: Callable[[Option], object],
         baseline: Iterable[Row] = (),
+        command: Sequence[str] = ("pytest",),
+        located: Callable[[str], str] = str,
     ) -> None:
         self.run = run
+        self._command = command
+        self._located = located
         self._before: dict[str, list[Row]] = {}
         for row in baseline:
             for name in {row.test, together(row.test, row.utterance)}:
@@ -141,16 +146,9 @@ class Judging:
         ``compared`` is as what it is compared with another run: its own id, or the name
         that it shares with others; empty where it is not.
         """
-        shared: list[tuple[str, Budget | None]] = [
-            (module(test), budget)
-            for budget in terms.budgets
-            if budget.over is not None
-        ]
         if compared:
             self._compared[test] = compared
-        if compared not in ("", test):
-            shared.append((compared, _COMPARED))
-        for key in shared:
+        for key in self._shared(test, terms):
             self._pools.setdefault(key, Pool(terms, test)).last = test
 
     def begin(self, test: str) -> None:
@@ -181,25 +179,22 @@ class Judging:
         test, terms = ledger.test, case.terms()
         spoken = [take.transcription for take in ledger.takes]
         takes = _of(Purpose.TEST, spoken)
-
-        def pool(where: str, budget: Budget | None, takes: Takes) -> Takes | None:
-            """The takes that are judged now, with those of the other tests."""
-            found = self._pools.setdefault((where, budget), Pool(terms, test))
-            found.takes[test] = tuple(takes)
-            if not pooled or found.last != test:
-                return None
-            found.judged = True
-            return found.all
-
+        shared = self._share(test, terms, spoken)
+        due = {
+            key: pool for key, pool in shared.items() if pooled and pool.last == test
+        }
+        for pool in due.values():
+            pool.judged = True
         pools: dict[Budget, Takes] = {}
         for budget in terms.budgets:
             if budget.over is None:
                 pools[budget] = takes
-            elif (found := pool(module(test), budget, takes)) is not None:
-                pools[budget] = found
+            elif (found := due.get((module(test), budget))) is not None:
+                pools[budget] = found.all
         compared: Takes | None = spoken
         if (name := self._compared.get(test, test)) != test:
-            compared = pool(name, _COMPARED, spoken)
+            found = due.get((name, _COMPARED))
+            compared = found.all if found is not None else None
         against = cache(lambda: self._against(name, compared or ()))
         if not (ledger.sessions or terms.budgets or terms.thresholds):
             return None
@@ -220,6 +215,40 @@ class Judging:
         # What was judged comes first: its traces are the ones to look at.
         every = [takes, spoken, compared or (), *pools.values()]
         return self._kept(test, case.select, judged, every, failed=failed)
+
+    def skip(self, case: Case) -> None:
+        """Close a test that skips itself, or fails in its set-up, after it measured.
+
+        Its own budgets, rules and comparisons are not judged. Its takes stay in the
+        pools that it shares with other tests: a test that skips what went wrong must
+        not take lost sessions out of their denominators.
+        """
+        ledger = self.finish()
+        if ledger is not None and ledger.takes:
+            spoken = [take.transcription for take in ledger.takes]
+            self._share(ledger.test, case.terms(), spoken)
+
+    def _share(
+        self, test: str, terms: Terms, spoken: Takes
+    ) -> dict[tuple[str, Budget | None], Pool]:
+        """Put the takes of a test into the pools that it shares, and give these."""
+        found = {}
+        for key in self._shared(test, terms):
+            pool = found[key] = self._pools.setdefault(key, Pool(terms, test))
+            takes = spoken if key[1] is _COMPARED else _of(Purpose.TEST, spoken)
+            pool.takes[test] = tuple(takes)
+        return found
+
+    def _shared(self, test: str, terms: Terms) -> list[tuple[str, Budget | None]]:
+        """The keys of the pools that a test shares with others."""
+        found: list[tuple[str, Budget | None]] = [
+            (module(test), budget)
+            for budget in terms.budgets
+            if budget.over is not None
+        ]
+        if (name := self._compared.get(test, test)) != test:
+            found.append((name, _COMPARED))
+        return found
 
     def _against(self, name: str, takes: Takes) -> list[Comparison]:
         """Tests compared with what they were in the earlier report and at a baseline.
@@ -249,7 +278,11 @@ class Judging:
 
     def again(self, case: Case) -> str:
         """The command that runs a test again."""
-        return f"again: {again(self._given, case.select, self.run.redactor)}"
+        return self._again(case.select)
+
+    def _again(self, select: Iterable[str]) -> str:
+        words = again(self._command, self._given, select, self.run.redactor)
+        return f"again: {words}"
 
     def keep(self, test: str, trace: Trace) -> str:
         """Keep a trace of a test on the disk; gives its path, empty where it cannot.
@@ -272,12 +305,13 @@ class Judging:
             return ""
         return os.path.relpath(path, self._origin)
 
-    def rest(self, test: str, *, over: bool) -> Judged | None:
+    def rest(self, case: Case, *, over: bool) -> Judged | None:
         """Judge the pools that wait at the end of a test, and add them to its report.
 
         ``over`` says that it is the last test. ``failure`` is that of the pools.
         """
-        self.finish()  # a set-up that failed left it open
+        self.skip(case)  # a set-up that failed or skipped left it open
+        test = case.test
         waiting = {
             key: pool
             for key, pool in self._pools.items()
@@ -321,7 +355,8 @@ class Judging:
             pool.judged = True
         # What was written before is written again, under the same names.
         every = [said.takes, *(pool.all for pool in waiting.values())]
-        select = tuple(dict.fromkeys(where.partition("[")[0] for where, _ in waiting))
+        names = dict.fromkeys(where.partition("[")[0] for where, _ in waiting)
+        select = list(map(self._located, names))
         return self._kept(test, select, judged, every, failed=False)
 
     def _row(self, found: Report) -> Mapping[str, object]:
@@ -360,8 +395,7 @@ class Judging:
             except Exception as error:
                 unkept = _unkept(error)
         self._said = found
-        command = again(self._given, select, self.run.redactor)
-        return Judged(found, self._row(found), f"again: {command}", unkept)
+        return Judged(found, self._row(found), self._again(select), unkept)
 
 
 def _judged(
@@ -374,9 +408,10 @@ def _judged(
     try:
         return judge(paths)
     except Exception as error:
-        why = f"no verdict could be made: {reason(error)}"
         kept = tuple(paths.values())
-        return Report(test, tuple(takes), failures=(why,), paths=kept)
+        found = Report(test, tuple(takes), paths=kept)
+        why = f"no verdict could be made: {reason(error, private=found.private)}"
+        return replace(found, failures=(why,))
 
 
 def _unkept(error: Exception) -> str:
@@ -400,14 +435,17 @@ def module(test: str) -> str:
 
 
 def again(
-    given: Callable[[Option], object], where: Iterable[str], redactor: Redactor
+    command: Iterable[str],
+    given: Callable[[Option], object],
+    where: Iterable[str],
+    redactor: Redactor,
 ) -> str:
     """The command that runs a test again with the options that were given to it.
 
-    ``where`` are the words that select the test. No user, password, key or session
-    option is shown.
+    It begins with ``command``; ``where`` are the words that select the test. No user,
+    password, key or session option is shown.
     """
-    words = ["pytest"]
+    words = [shlex.quote(redactor.clean(word)) for word in command]
     for option in OPTIONS:
         value = given(option)
         if not value or option.name in ("conformance", "report", "plan", "list"):

@@ -18,7 +18,7 @@ from pytest_realtime_asr.comparison import Comparison, Conditions
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.evidence import Part
-from pytest_realtime_asr.figures import shortened
+from pytest_realtime_asr.figures import several, shortened
 from pytest_realtime_asr.headline import details, headline, outcome, verdict
 from pytest_realtime_asr.metrics import Better, Measures, accuracy
 from pytest_realtime_asr.metrics.accuracy import (
@@ -196,6 +196,11 @@ class Report:
     warnings: tuple[str, ...] = ()
 
     @property
+    def private(self) -> bool:
+        """Whether no text may be quoted."""
+        return any(take.trace.redactor.private for take in self.takes)
+
+    @property
     def planned(self) -> int:
         """Utterances that were begun."""
         return len(self.takes)
@@ -231,7 +236,7 @@ class Report:
         if self.order is not None:
             found.append(
                 f"the clips came by chance (seed {self.order.seed}), until decided or "
-                f"{self.order.most} sessions"
+                f"{several(self.order.most, 'session')}"
             )
         found += [parity.summary for parity in self.parities]
         return found + [line for each in self.against for line in each.lines]

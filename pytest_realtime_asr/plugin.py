@@ -303,6 +303,8 @@ def _conformance(config: pytest.Config) -> bool:
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """List what was asked for, or test what tests, in place of a run."""
+    if config.getoption("help") or config.getoption("version"):
+        return None
     if config.getoption("realtime_selftest"):
         return _selftest(_settings(config))
     if config.getoption("realtime_calibrate"):
@@ -416,9 +418,10 @@ def _drain(config: pytest.Config) -> list[str]:
 
 
 def _hold(config: pytest.Config) -> None:
-    """Hold the reports for a run that is about to measure, and let SIGTERM end it.
+    """Hold the reports for a run that is about to measure.
 
-    Raises UsageError where another run writes one of them.
+    From now on SIGTERM and SIGHUP end it as Ctrl-C does. Raises UsageError where
+    another run writes one of them.
     """
     if _RESTORE in config.stash:
         return
@@ -483,6 +486,8 @@ def _calibrate(config: pytest.Config) -> int:
     config._do_configure()  # the cache is there from then on
     if (cache := getattr(config, "cache", None)) is not None:
         cache.set(_CALIBRATION, {"line": str(found), **json.loads(found.dumps())})
+    else:
+        print("not kept: pytest's cache is off; leave out -p no:cacheprovider")
     return 0
 
 
@@ -522,11 +527,23 @@ def _shared(config: pytest.Config) -> Path | None:
     return Path(shared) if shared else None
 
 
+def _temporary(config: pytest.Config) -> Path:
+    """A new folder, which pytest removes later where a signal ends this run.
+
+    There is no such place with ``-p no:tmpdir``.
+    """
+    factory = getattr(config, "_tmp_path_factory", None)
+    if factory is None:
+        return Path(tempfile.mkdtemp(prefix="pytest-realtime-"))
+    made: Path = factory.mktemp("realtime", numbered=False)
+    return made
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     config = node.config
     if _SHARED not in config.stash:
-        config.stash[_SHARED] = Path(tempfile.mkdtemp(prefix="pytest-realtime-"))
+        config.stash[_SHARED] = _temporary(config)
     node.workerinput["realtime_shared"] = str(config.stash[_SHARED])
     node.workerinput["realtime_dist"] = str(config.getoption("dist"))
     target = _given(config, "target")
@@ -666,8 +683,24 @@ def _judging(config: pytest.Config) -> Judging:
             origin=config.invocation_params.dir,
             given=lambda option: config.getoption(option.ini),
             baseline=_baseline(config),
+            command=_command(config),
+            located=partial(_located, config),
         )
     return config.stash[_JUDGING]
+
+
+def _command(config: pytest.Config) -> list[str]:
+    """The command that starts pytest with the same ini file and rootdir."""
+    ini, root = config.getoption("inifilename"), config.getoption("rootdir")
+    words = ["pytest", *(["-c", str(ini)] if ini else [])]
+    return [*words, f"--rootdir={root}"] if root else words
+
+
+def _located(config: pytest.Config, id: str) -> str:
+    """An id as it is named where pytest was started; as it is, it suits the rootdir."""
+    path, *names = id.split("::")
+    found = os.path.relpath(config.rootpath / path, config.invocation_params.dir)
+    return "::".join([found, *names])
 
 
 # Fixtures
@@ -831,6 +864,9 @@ def realtime(
         message = _at(config, "corpus", error)
     except OptionsError as error:
         message = f"realtime: {error}"
+        where = _redefined(request.node, "realtime_session_options")
+        if where and not config.getoption("realtime_session_options"):
+            message += f"; the fixture realtime_session_options ({where}) gives them"
     except (Unreachable, TargetError, SettingError, pytest.UsageError) as error:
         message = f"realtime {asked}: {error}"
     except LookupError as error:
@@ -984,23 +1020,30 @@ def _refuse_unasked(item: pytest.Item) -> None:
     Raises UsageError.
     """
     config = item.config
-    info = getattr(item, "_fixtureinfo", None)
-    fixtures = info.name2fixturedefs.get("realtime_target", ()) if info else ()
-    if not fixtures or _is_default(fixtures[-1]) or config.getoption("collectonly"):
+    where = _redefined(item, "realtime_target")
+    if not where or config.getoption("collectonly"):
         return
     if _settings(config).target or _terms(item).dialect != AUTO:
         return
     from pytest_realtime_asr.discovery import name_it
 
-    where = fixtures[-1].func.__module__
-    if (code := getattr(fixtures[-1].func, "__code__", None)) is not None:
-        where = os.path.relpath(code.co_filename, config.rootpath)
-        where += f":{code.co_firstlineno}"
     raise pytest.UsageError(
         f"{item.nodeid}: its server comes from the fixture realtime_target ({where}), "
         f"and is not asked for its dialect; {name_it()}; of a single test, "
         "@pytest.mark.realtime(dialect=NAME) names it"
     )
+
+
+def _redefined(item: pytest.Item, name: str) -> str:
+    """Where a fixture of ours is redefined for a test, as file:line; empty if not."""
+    info = getattr(item, "_fixtureinfo", None)
+    fixtures = info.name2fixturedefs.get(name, ()) if info else ()
+    if not fixtures or _is_default(fixtures[-1]):
+        return ""
+    if (code := getattr(fixtures[-1].func, "__code__", None)) is None:
+        return str(fixtures[-1].func.__module__)
+    path = os.path.relpath(code.co_filename, item.config.rootpath)
+    return f"{path}:{code.co_firstlineno}"
 
 
 def _is_default(fixture: pytest.FixtureDef[Any]) -> bool:
@@ -1057,22 +1100,41 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Close and judge what the test opened, so that it is the test that fails."""
     try:
         result = yield
-    except (Exception, pytest.fail.Exception):
-        if (judged := _judge(item, failed=True)) is not None:
-            item.add_report_section("call", "realtime", judged.evidence)
-        elif _is_suite(item):
-            again = _judging(item.config).again(_case(item))
-            item.add_report_section("call", "realtime", again)
+    except BaseException as error:
+        _judge_raised(item, error)
         raise
-    except BaseException:  # skipped or interrupted
+    # pytest keeps what a method of unittest.TestCase raised, and reports it later.
+    if kept := getattr(item, "_excinfo", None):
+        _judge_raised(item, kept[0].value)
+        return result
+    if failure := _failure(item, _judge(item, failed=False)):
+        pytest.fail(failure, pytrace=False)
+    return result
+
+
+def _judge_raised(item: pytest.Item, error: BaseException) -> None:
+    """Judge a test that ended by an exception; a skip keeps its takes in the pools.
+
+    An interrupt, by Ctrl-C or pytest.exit, ends the run: nothing is judged any more.
+    """
+    if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
         if _JUDGING in item.config.stash:
             item.config.stash[_JUDGING].finish()
-        raise
-    judged = _judge(item, failed=False)
-    _warn(item, judged)
-    if judged is not None and judged.failure:
-        pytest.fail(judged.failure, pytrace=False)
-    return result
+    elif _is_skip(error):
+        if _JUDGING in item.config.stash:
+            item.config.stash[_JUDGING].skip(_case(item))
+    elif (judged := _judge(item, failed=True)) is not None:
+        item.add_report_section("call", "realtime", judged.evidence)
+    elif _is_suite(item):
+        again = _judging(item.config).again(_case(item))
+        item.add_report_section("call", "realtime", again)
+
+
+def _is_skip(error: BaseException) -> bool:
+    """Whether pytest reports a test that raised this as skipped."""
+    unittest = sys.modules.get("unittest")  # where it is not imported, nobody raises it
+    kinds = (pytest.skip.Exception, *((unittest.SkipTest,) if unittest else ()))
+    return isinstance(error, kinds)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -1105,32 +1167,45 @@ def _rest(item: pytest.Item, *, over: bool) -> str:
     if _JUDGING not in item.config.stash:
         return ""
     judging = item.config.stash[_JUDGING]
-    judged = _publish(item, judging.rest(item.nodeid, over=over))
-    _warn(item, judged)
-    if judged is None or not judged.failure:
+    failure = _failure(item, _publish(item, judging.rest(_case(item), over=over)))
+    if failure:
+        item.stash[_POOL_FAILED] = True
+    return failure
+
+
+def _failure(item: pytest.Item, judged: Judged | None) -> str:
+    """Why a test fails that was judged, and what to do then; empty where it does not.
+
+    Warn of verdicts that are undecided. Those of which ``-W error`` makes errors stand
+    below what failed.
+    """
+    if judged is None:
         return ""
-    item.stash[_POOL_FAILED] = True
-    return judged.failure
+    from pytest_realtime_asr.verdicts import UndecidedWarning
 
-
-def _warn(item: pytest.Item, judged: Judged | None) -> None:
-    """Warn of verdicts that are undecided, where they do not fail the test."""
-    for text in _shown(item.config, judged.warnings if judged is not None else ()):
-        from pytest_realtime_asr.verdicts import UndecidedWarning
-
-        item.warn(UndecidedWarning(text))
+    errors = []
+    for text in _shown(item.config, judged.warnings):
+        try:
+            item.warn(UndecidedWarning(text))
+        except UndecidedWarning:
+            errors.append(text)
+    if errors and not judged.failure:
+        errors.append(judged.again)
+    return "\n".join(filter(None, [judged.failure, *errors]))
 
 
 def _case(item: pytest.Item) -> Case:
     from pytest_realtime_asr.judging import Case
 
-    select: tuple[str, ...] = (item.nodeid,)
+    id = item.nodeid
     if _is_suite(item):
-        select = ("--realtime-conformance", "-k", item.name)
-    elif any("over" in mark.kwargs for mark in item.iter_markers()):
-        select = (item.nodeid.partition("::")[0],)
-    elif _compared(item) not in ("", item.nodeid):
-        select = (item.nodeid.partition("[")[0],)
+        select: tuple[str, ...] = ("--realtime-conformance", "-k", item.name)
+    else:
+        if any("over" in mark.kwargs for mark in item.iter_markers()):
+            id = id.partition("::")[0]
+        elif _compared(item) not in ("", id):
+            id = id.partition("[")[0]
+        select = (_located(item.config, id),)
     return Case(item.nodeid, lambda: _terms(item), select)
 
 

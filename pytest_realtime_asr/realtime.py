@@ -28,7 +28,7 @@ from pytest_realtime_asr.ledger import (
 )
 from pytest_realtime_asr.parity import REPEATS, Clip, Gone, Over, Parity
 from pytest_realtime_asr.rules import Violation, observe
-from pytest_realtime_asr.run import Ledger, Run, Take, hold, prepare
+from pytest_realtime_asr.run import Ended, Ledger, Run, Take, hold, prepare
 from pytest_realtime_asr.session import Live, Lost, Plan
 from pytest_realtime_asr.terms import Terms
 from pytest_realtime_asr.timeline import Timeline
@@ -55,6 +55,7 @@ class _Held:
     """A session of a test; its coroutines run on the loop of the run."""
 
     def __init__(self, run: Run, ledger: Ledger, plan: Plan) -> None:
+        __tracebackhide__ = True
         self.run = run
         self.live = run.session(ledger, plan)
         self._ledger = ledger
@@ -196,11 +197,13 @@ class Connect:
 
     def open(self) -> Session:
         """Open the session; the end of the test closes it. Raises `Lost`."""
+        __tracebackhide__ = True
         self._held = _Held(self._run, self._ledger, self._plan)
         _block(self._run, self._held.open(configure=self._configure))
         return Session(self._held)
 
     def __enter__(self) -> Session:
+        __tracebackhide__ = True
         return self.open()
 
     def __exit__(
@@ -213,6 +216,7 @@ class Connect:
         _block(self._run, self._held.live.close())
 
     async def __aenter__(self) -> AsyncSession:
+        __tracebackhide__ = True
         self._held = _Held(self._run, self._ledger, self._plan)
         await _await(self._run, self._held.open(configure=self._configure))
         return AsyncSession(self._held)
@@ -670,11 +674,11 @@ async def _together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 def _block(run: Run, work: Coroutine[Any, Any, T]) -> T:
-    """Run on the loop; what the server did wrong is told without our inner frames."""
+    """Run on the loop; what a server or a test did wrong is told without our frames."""
     __tracebackhide__ = True
     try:
         return run.loop.run(work)
-    except Lost as error:
+    except (Lost, Ended) as error:
         raise error.with_traceback(None) from None
 
 
@@ -683,7 +687,7 @@ async def _await(run: Run, work: Coroutine[Any, Any, T]) -> T:
     __tracebackhide__ = True
     try:
         return await run.loop.wait(work)
-    except Lost as error:
+    except (Lost, Ended) as error:
         raise error.with_traceback(None) from None
 
 

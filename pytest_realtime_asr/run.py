@@ -24,6 +24,7 @@ from pytest_realtime_asr.corpus import Corpus, CorpusError, Utterance
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.discovery import Discovery, find, ways
 from pytest_realtime_asr.evidence import Part
+from pytest_realtime_asr.figures import several
 from pytest_realtime_asr.headline import PREMATURE
 from pytest_realtime_asr.known import softened
 from pytest_realtime_asr.ledger import Order, Purpose, Transcription
@@ -45,6 +46,10 @@ LONG_WARMUP = 5.0  # s after which it is noted
 AGREEMENT = 0.25  # two finals that differ by less are warm
 SAME_MS = 20.0  # and so are two that differ by less than this
 _TROUBLE = (Ending.REFUSED, Ending.BROKEN, Ending.CLOSED_BY_PEER, Ending.DEADLINE)
+
+
+class Ended(RuntimeError):
+    """A fixture, or a session of it, was used after its test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +361,8 @@ class Run:
         self._occupied.release()
 
     def session(self, ledger: Ledger, plan: Plan) -> Live:
-        """A new session of a test. Raises RuntimeError once the test has ended."""
+        """A new session of a test. Raises `Ended` once the test has ended."""
+        __tracebackhide__ = True
         _refuse_closed(ledger)
         live = Live(self.loop, plan, pings=True)
         ledger.sessions.append(live)
@@ -366,7 +372,7 @@ class Run:
         """Note an utterance that begins, and give its place.
 
         Until `ended` it counts as cut off, whatever becomes of whoever waits for it.
-        Raises RuntimeError once the test has ended.
+        Raises `Ended` once the test has ended.
         """
         _refuse_closed(ledger)
         place = len(ledger.takes)
@@ -539,9 +545,8 @@ class Run:
         took = time.monotonic() - begun
         note = ""
         if took > LONG_WARMUP:
-            note = (
-                f"the warm-up took {took:.0f} s: {len(finals)} sessions with {clip.id}"
-            )
+            sessions = several(len(finals), "session")
+            note = f"the warm-up took {took:.0f} s: {sessions} with {clip.id}"
         return replace(host, cold=finals[0] if finals else None, note=note)
 
     def _shortest(self) -> Utterance:
@@ -600,8 +605,12 @@ class Run:
 
 
 def _refuse_closed(ledger: Ledger) -> None:
+    __tracebackhide__ = True
     if ledger.closed:
-        raise RuntimeError(f"{ledger.test} has ended: its sessions are closed")
+        raise Ended(
+            f"{ledger.test} has ended, and its sessions are closed: ask for the "
+            "fixture in each test that uses it"
+        )
 
 
 async def hold(live: Live, utterance: Utterance) -> Take:

@@ -18,17 +18,22 @@ T = TypeVar("T")
 
 
 class Salvage:
-    """Makes parts by name; ``failed`` holds the reason for each that raised."""
+    """Makes parts by name; ``failed`` holds the reason for each that raised.
 
-    def __init__(self) -> None:
+    In a ``private`` run a reason is the kind of the exception, since what it says may
+    quote a text.
+    """
+
+    def __init__(self, *, private: bool = False) -> None:
         self.failed: dict[str, str] = {}
+        self._private = private
 
     def __call__(self, name: str, make: Callable[[], T], otherwise: T) -> T:
         """Return what ``make`` gives, or ``otherwise`` where it raises."""
         try:
             return make()
         except Exception as error:
-            self.failed[name] = reason(error)
+            self.failed[name] = reason(error, private=self._private)
             return otherwise
 
     @property
@@ -40,8 +45,13 @@ class Salvage:
         return [f"{', '.join(names)} not known: {why}" for why, names in parts.items()]
 
 
-def reason(error: Exception) -> str:
-    """Say in one short line what an exception says, and where a mistake was made."""
+def reason(error: Exception, *, private: bool = False) -> str:
+    """Say in one short line what an exception says, and where a mistake was made.
+
+    In a ``private`` run, say its kind alone.
+    """
+    if private:
+        return type(error).__name__
     told = getattr(error, "strerror", None) or error
     text = " ".join(str(told).split())
     text = printable(text)

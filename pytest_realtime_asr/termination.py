@@ -1,4 +1,4 @@
-"""SIGTERM ends a run that measures as Ctrl-C does, so that what was judged is kept."""
+"""SIGTERM and SIGHUP end a run that measures as Ctrl-C does: what is judged is kept."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
 
 def catch() -> Callable[[], None]:
-    """Let SIGTERM interrupt the main thread; gives what puts the default back.
+    """Let these signals interrupt the main thread; gives what restores the defaults.
 
-    Nothing changes in another thread, or where a handler is installed already. A
-    second signal ends the process at once, and so does one to a forked child.
+    Nothing changes in another thread, and for a signal that has a handler or is ignored
+    already, as nohup does. A second signal of the same kind ends the process at once,
+    and so does one to a forked child.
     """
     owner = os.getpid()
 
@@ -21,14 +24,15 @@ def catch() -> Callable[[], None]:
         signal.signal(number, signal.SIG_DFL)
         if os.getpid() != owner:
             os.kill(os.getpid(), number)
-        raise KeyboardInterrupt("SIGTERM")
+        raise KeyboardInterrupt(signal.Signals(number).name)
 
     def restore() -> None:
-        if signal.getsignal(signal.SIGTERM) is interrupt:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in _SIGNALS:
+            if signal.getsignal(number) is interrupt:
+                signal.signal(number, signal.SIG_DFL)
 
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        return lambda: None
-    signal.signal(signal.SIGTERM, interrupt)
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, interrupt)
     return restore

@@ -34,7 +34,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_realtime_asr.budgets import Budget, BudgetError, Limit, Side, Stat
-from pytest_realtime_asr.figures import ms
+from pytest_realtime_asr.figures import ms, several
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.causality import Premature
@@ -304,10 +304,11 @@ def unprovable(budget: Budget, most: int, *, in_order: bool = False) -> str:
     for limit in budget.limits:
         q = limit.stat.provable
         if q is not None and (needed := least(q, level)) > most:
+            held = several(most, "session")
             return (
                 f"{budget.metric} {limit.name} can never be proven at "
-                f"{level * 100:g} % with {most} sessions: it needs {needed}, all "
-                "within the limit"
+                f"{level * 100:g} % with {held}: it needs {needed}, all within the "
+                "limit"
             )
     return ""
 

@@ -232,6 +232,11 @@ def test_the_cost_is_what_is_not_held_back() -> None:
     assert cost.peak == 2
     here = selection.bounds(given(), here=True)
     whole = selection.cost(EVERYTHING, 7, SPOKEN, here, pace=1.0)
+    assert str(whole).startswith(f"7 requirements, {len(EVERYTHING)} scenarios, ")
+    one = [each for each in EVERYTHING if each.sessions == 1][:1]
+    told = str(selection.cost(one, 1, SPOKEN, here, pace=1.0))
+    assert told.startswith("1 requirement, 1 scenario, ")
+    assert " 1 connection, 1 at a time" in told
     assert whole.seconds < cost.seconds  # more at a time
     assert whole.audio > cost.audio
     assert selection.cost(EVERYTHING, 7, SPOKEN, here, pace=8.0).seconds < 20

@@ -27,6 +27,7 @@ from pytest_realtime_asr.__main__ import main
 from pytest_realtime_asr.dialects.vllm.events import Done, Error
 from pytest_realtime_asr.fake import process
 from pytest_realtime_asr.fake.faults import wrap
+from pytest_realtime_asr.fake.fleet import Fleet
 from pytest_realtime_asr.fake.process import FakeError, FakeServer
 from pytest_realtime_asr.fake.recogniser import Spoken
 from pytest_realtime_asr.ledger import Transcription
@@ -461,7 +462,7 @@ def test_process(loop: Loop) -> None:
     fake.stop()
     with pytest.raises(ProcessLookupError):
         os.kill(fake.pid, 0)
-    with pytest.raises(OSError, match="refused"):
+    with pytest.raises(FakeError, match=r"no traces: it has ended with exit code 0$"):
         fake.traces()
 
 
@@ -485,12 +486,26 @@ def test_process_is_killed() -> None:
         fake.kill()
         with pytest.raises(ProcessLookupError):
             os.kill(fake.pid, 0)
+        with pytest.raises(FakeError, match=r"no traces: it has ended with signal 9$"):
+            fake.violations()
 
 
 @pytest.mark.slow
-def test_process_that_does_not_start() -> None:
-    with pytest.raises(FakeError, match=r"did not start:\nerror: .*no-such\.jsonl"):
-        FakeServer(["--corpus", "no-such.jsonl"])
+def test_process_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "ANSWERING", 0.1)
+    with FakeServer(ENGLISH) as fake:
+        os.kill(fake.pid, signal.SIGSTOP)
+        with pytest.raises(FakeError, match=r"^the fake server gives no .*time"):
+            fake.traces()
+        os.kill(fake.pid, signal.SIGCONT)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", ["no-such.jsonl", Path("no-such.jsonl")])
+def test_process_that_does_not_start(given: str | Path) -> None:
+    fleet = Fleet()
+    with pytest.raises(FakeError, match=r"^the fake server did not start: no-such\.js"):
+        fleet.start(corpus=given)
 
 
 @pytest.mark.slow
@@ -624,11 +639,12 @@ def test_command_that_cannot_be(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--fault", "ill"], "invalid choice: 'ill'"),
+        (["--fault", "mut"], "--fault: there is no fault 'mut'; closest are mute, "),
+        (["--session-limit", "0s"], "--session-limit: '0s' is no time"),
         (["--word-delay", "3"], "'3' is not a duration"),
         (["--port", "many"], "a port: 'many' is not a number from 0"),
-        (["--port", "65536"], "'65536' is not a number from 0 to 65535"),
-        (["--port=-1"], "'-1' is not a number from 0"),
+        (["--port", "65536"], "a port: '65536' is not a number from 0 to 65535"),
+        (["--port=-1"], "a port: '-1' is not a number from 0"),
         (["--recogniser", "ear"], "invalid choice"),
     ],
 )
@@ -638,7 +654,9 @@ def test_option_that_cannot_be(
     with pytest.raises(SystemExit) as caught:
         main(["fake", *arguments])
     assert caught.value.code == 2
-    assert said in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert said in line
 
 
 def test_port_that_is_taken(

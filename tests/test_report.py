@@ -268,6 +268,22 @@ def test_table(good: Transcription, hung: Transcription, sloppy: Transcription) 
     assert terminal.table([]) == []
 
 
+def test_table_tells_tests_apart(good: Transcription) -> None:
+    names = {
+        "test_it.py::test_own[a::b]": "test_own[a::b]",
+        "test_it.py::TestA::test_m[a::b]": "TestA::test_m[a::b]",
+        "test_it.py::TestU::test_m[a::b]": "TestU::test_m[a::b]",
+        "a.py::TestB::test_n": "a.py::TestB::test_n",
+        "b.py::TestB::test_n": "b.py::TestB::test_n",
+        "test_bare": "test_bare",
+        "test_it.py::TestC::test_" + "y" * 20: "..t_" + "y" * 20,
+    }
+    lines = terminal.table([row(judged(good, test=test)) for test in names])
+    (head,) = (n for n, line in enumerate(lines) if line.endswith("WER verdict"))
+    found = [line.split()[0] for line in lines[head + 1 : head + 1 + len(names)]]
+    assert found == list(names.values())
+
+
 def test_table_is_narrow(
     good: Transcription, hung: Transcription, sloppy: Transcription
 ) -> None:

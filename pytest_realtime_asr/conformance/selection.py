@@ -10,6 +10,7 @@ from pytest_realtime_asr.conformance.clips import Clips
 from pytest_realtime_asr.conformance.scenarios import REPEATS, Company, Scenario
 from pytest_realtime_asr.conformance.stage import BRISK, FUZZ
 from pytest_realtime_asr.conformance.suite import Bounds
+from pytest_realtime_asr.figures import several
 from pytest_realtime_asr.options import AUTO
 from pytest_realtime_asr.rules import Harm, Level, Requirement, Undecided
 from pytest_realtime_asr.settings import Settings
@@ -86,8 +87,10 @@ class Cost:
     def __str__(self) -> str:
         back = f" ({len(self.held_back)} held back)" if self.held_back else ""
         return (
-            f"{self.requirements} requirements, {self.scenarios} scenarios{back}, "
-            f"at most {self.audio / 60:.1f} min of audio, {self.sessions} connections, "
+            f"{several(self.requirements, 'requirement')}, "
+            f"{several(self.scenarios, 'scenario')}{back}, "
+            f"at most {self.audio / 60:.1f} min of audio, "
+            f"{several(self.sessions, 'connection')}, "
             f"{self.peak} at a time, about {self.seconds:.0f} s"
         )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.options import FAKE_DIALECT, FAKES
 from pytest_realtime_asr.settings import Settings
 
+Texts = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 _BUNDLED = ("bundled:english", "bundled:languages", "bundled:odd")
 
 
@@ -42,21 +44,26 @@ class Fleet:
         *,
         dialect: str = FAKE_DIALECT,
         recogniser: str = "scripted",
-        faults: Sequence[str] = (),
+        faults: Texts = (),
         word_delay: str | None = None,
         final_delay: str | None = None,
-        corpus: Sequence[str] = (),
+        corpus: Texts = (),
         arguments: Sequence[str] = (),
         key: str = "",
     ) -> FakeServer:
-        """One more server; delays are texts such as "300ms". Raises `FakeError`."""
-        words = ["--recogniser", recogniser]
-        words += [word for name in faults for word in ("--fault", name)]
-        words += [word for name in corpus for word in ("--corpus", name)]
-        if word_delay is not None:
-            words += ["--word-delay", word_delay]
-        if final_delay is not None:
-            words += ["--final-delay", final_delay]
+        """One more server; delays are texts such as "300ms".
+
+        One fault, or one corpus, may be given as a text of its own. Raises `FakeError`,
+        and TypeError for what is no text.
+        """
+        given: dict[str, Texts | None] = {
+            "recogniser": recogniser,
+            "faults": faults,
+            "corpus": corpus,
+            "word_delay": word_delay,
+            "final_delay": final_delay,
+        }
+        words = [word for name, value in given.items() for word in _words(name, value)]
         server = FakeServer([*words, *arguments], dialect=dialect, key=key)
         self._started.append(server)
         return server
@@ -65,3 +72,20 @@ class Fleet:
         """End all of them."""
         while self._started:
             self._started.pop().stop()
+
+
+def _words(name: str, value: Texts | None) -> list[str]:
+    """The words of the command for one argument. Raises TypeError for no text."""
+    texts: list[object] = [value]
+    if value is None:
+        return []
+    if isinstance(value, Iterable) and not isinstance(value, str | os.PathLike):
+        texts = list(value)
+    option = f"--{name.removesuffix('s').replace('_', '-')}"
+    words = []
+    for text in texts:
+        if not isinstance(text, str | os.PathLike):
+            such = ", such as '300ms'" if name.endswith("_delay") else ""
+            raise TypeError(f"{name}={value!r}: {text!r} is not a text; give one{such}")
+        words += [option, os.fspath(text)]
+    return words

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import queue
+import shlex
 import subprocess
 import sys
 import tempfile
 import threading
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -19,16 +21,18 @@ from pytest_realtime_asr import dialects, rules, trace
 from pytest_realtime_asr.fake.server import TRACES
 from pytest_realtime_asr.options import FAKE_DIALECT
 from pytest_realtime_asr.rules import Violation
+from pytest_realtime_asr.salvage import reason
 from pytest_realtime_asr.trace import Trace
 
 STARTING = 60.0  # s that a server may take until it listens
 STOPPING = 5.0  # s that it may take to end by itself
+ANSWERING = 10.0  # s that it may take to send its traces
 _KEY = "PYTEST_REALTIME_ASR_FAKE_KEY"  # the variable by which the child learns it
 SHOWN = 4096  # bytes at most of what it printed on its standard error
 
 
 class FakeError(RuntimeError):
-    """The fake server did not start; the message holds what it printed."""
+    """The fake server did not start, or ended; the message says why."""
 
 
 class FakeServer:
@@ -58,22 +62,29 @@ class FakeServer:
             env={**os.environ, _KEY: key},
             start_new_session=True,  # Ctrl-C is for the parent, which then ends this
         )
-        self._dialect, self._key = dialect, key
+        self._dialect, self._key, self._arguments = dialect, key, arguments
         self.pid = self._process.pid
         self.url = self._first_line()
         self._seen = os.fstat(self._errors.fileno()).st_size
 
     def traces(self) -> tuple[Trace, ...]:
-        """What the server recorded of each session, the latest last."""
+        """What the server recorded of each session, the latest last.
+
+        Raises `FakeError` where it has ended, or does not answer.
+        """
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         headers = dialects.load(self._dialect).headers(self._key)
         direct.addheaders = list(headers.items())
-        with direct.open(self.url + TRACES, timeout=10) as response:
-            rows = msgspec.json.decode(response.read(), type=list[str])
+        try:
+            with direct.open(self.url + TRACES, timeout=ANSWERING) as response:
+                rows = msgspec.json.decode(response.read(), type=list[str])
+        except OSError as error:
+            why = self._ended() or reason(error)
+            raise FakeError(f"the fake server gives no traces: {why}") from None
         return tuple(trace.loads(row.encode()) for row in rows)
 
     def violations(self) -> tuple[Violation, ...]:
-        """The rules that the clients broke."""
+        """The rules that the clients broke. Raises `FakeError` as `traces` does."""
         found: list[Violation] = []
         for recorded in self.traces():
             dialect = dialects.load(recorded.dialect)
@@ -113,6 +124,14 @@ class FakeServer:
     ) -> None:
         self.stop()
 
+    def _ended(self) -> str:
+        """How the process has ended; empty where it runs."""
+        code = self._process.poll()
+        if code is None:
+            return ""
+        how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+        return f"it has ended with {how}"
+
     def _first_line(self) -> str:
         stdout = self._process.stdout
         assert stdout is not None
@@ -121,16 +140,25 @@ class FakeServer:
             target=lambda: lines.put(stdout.readline()), daemon=True
         )
         reader.start()
+        late = ""
         try:
             line = lines.get(timeout=STARTING).decode().strip()
         except queue.Empty:
             line = ""
+            late = (
+                f"it did not listen within {STARTING:g} s, in which it reads its "
+                f"corpus ({shlex.join(self._arguments)}); give a smaller one"
+            )
         if not line:
-            self._process.kill()
-            self._process.wait()
+            if not late:  # its standard output is closed: it is about to end
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(STOPPING)
+            why = late or self._ended()
+            self.kill()
             self._errors.seek(0)
             printed = self._errors.read().decode(errors="replace").strip()
             self._errors.close()
             self.stop()
-            raise FakeError(f"the fake server did not start:\n{printed}")
+            why = late or printed.removeprefix("error: ") or why
+            raise FakeError(f"the fake server did not start: {why}")
         return line

@@ -14,6 +14,7 @@ import msgspec
 
 from pytest_realtime_asr import inputs
 from pytest_realtime_asr.conformance.results import Judged, Result, Row, Status
+from pytest_realtime_asr.figures import several
 from pytest_realtime_asr.redaction import printable
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.rules import Level
@@ -172,7 +173,7 @@ def _server(server: Judged) -> str:
 def _tally(found: Document) -> str:
     counts = found.counts
     told = [f"{counts[status]} {status.value}" for status in Status if counts[status]]
-    return f"{len(found.requirements)} requirements: {', '.join(told)}"
+    return f"{several(len(found.requirements), 'requirement')}: {', '.join(told)}"
 
 
 def _listed(head: str, results: Sequence[Result]) -> list[str]:

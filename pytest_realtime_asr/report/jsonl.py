@@ -71,7 +71,7 @@ def line(test: str, take: Transcription, calibration: str = "") -> bytes:
     of the texts as they are. A field that cannot be made is null, and ``failed`` says
     why.
     """
-    salvage = Salvage()
+    salvage = Salvage(private=take.trace.redactor.private)
     parts = _parts(test, take, calibration)
 
     redactor = take.trace.redactor
@@ -88,8 +88,7 @@ def line(test: str, take: Transcription, calibration: str = "") -> bytes:
         for name, make in parts.items()
     }
     if salvage.failed:
-        why = {n: redactor.message(text) for n, text in salvage.failed.items()}
-        written["failed"] = encoded("failed", lambda: why)
+        written["failed"] = encoded("failed", lambda: salvage.failed)
     return msgspec.json.encode(written) + b"\n"
 
 

@@ -31,7 +31,7 @@ def properties(report: Report) -> Properties:
 
     What cannot be made is left out, and ``failed`` says why.
     """
-    salvage = Salvage()
+    salvage = Salvage(private=report.private)
     rows: Properties = []
     for name, make in _PARTS.items():
         rows += salvage(name, partial(make, report), [])

@@ -73,6 +73,7 @@ class Tally:
         self, terminalreporter: pytest.TerminalReporter, config: pytest.Config
     ) -> None:
         """Print the table."""
+        terminalreporter.ensure_newline()  # the line of an interrupted test is open
         if self._rows:
             terminalreporter.section("realtime speech recognition")
             for line in self._table(self._rows.values()):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -52,7 +53,7 @@ def row(report: Report, *, model: str, cold: float | None, note: str) -> Row:
 
     They end with the reasons for what cannot be made.
     """
-    salvage = Salvage()
+    salvage = Salvage(private=report.private)
     nothing: dict[str, dict[str, float]] = {}
     found = salvage("metrics", lambda: statistics(report.takes), nothing)
     rate = salvage(
@@ -92,9 +93,10 @@ def table(rows: Sequence[Row]) -> list[str]:
     for server in dict.fromkeys(_server(each) for each in rows if each.target):
         lines += textwrap.wrap(server, WIDTH, break_on_hyphens=False)
     lines.append(_HEAD)
+    names = _names({each.test for each in rows})
     for each in rows:
         lines.append(
-            f"{_short(each.test):{_NAME}} {each.planned:4} "
+            f"{_short(names[each.test]):{_NAME}} {each.planned:4} "
             f"{each.planned - each.lost:4} {each.lost:4} {_ms(each.first):>6} "
             f"{_ms(each.final):>6} {_ms(each.tail):>6} {_share(each.wer):>6} "
             f"{each.verdict}".rstrip()
@@ -143,10 +145,32 @@ def _value(
     return found.get(metric, {}).get(key)
 
 
-def _short(test: str, width: int = _NAME) -> str:
-    """The end of a test's name, which tells more than its begin."""
-    name = test.rpartition("::")[2]
-    return name if len(name) <= width else ".." + name[-(width - 2) :]
+def _names(tests: Iterable[str]) -> dict[str, str]:
+    """What each test is called: its name, with the class or file that tells it apart.
+
+    Where two have the same class as well, it is the whole id.
+    """
+    found: dict[str, str] = {}
+    left = list(tests)
+    for parts in (1, 2, 3):
+        names = {test: _end(test, parts) for test in left}
+        count = Counter(names.values())
+        found |= {test: name for test, name in names.items() if count[name] == 1}
+        left = [test for test in left if test not in found]
+    return found | {test: test for test in left}
+
+
+def _end(test: str, parts: int) -> str:
+    """The last parts of an id; a parameter may hold ``::`` as well."""
+    path, colons, names = test.partition("::")
+    names, bracket, parameters = names.partition("[")
+    whole = f"{path}{colons}{names}".split("::")
+    return "::".join(whole[-parts:]) + bracket + parameters
+
+
+def _short(name: str) -> str:
+    """The end of a name, which tells more than its begin."""
+    return name if len(name) <= _NAME else ".." + name[-(_NAME - 2) :]
 
 
 def _ms(value: float | None) -> str:

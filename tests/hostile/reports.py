@@ -313,22 +313,26 @@ def whole(folder: Path) -> str:
     return told
 
 
-def terminated(folder: Path) -> str:
+def terminated(number: signal.Signals) -> Callable[[Path], str]:
     """The run is told to end while it measures; what stood before is put back."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    restore = termination.catch()
-    try:
-        told = ""
+
+    def ask(folder: Path) -> str:
+        before = signal.signal(number, signal.SIG_DFL)
+        restore = termination.catch()
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(5)  # until the handler raises
-        except KeyboardInterrupt as error:
-            told = f"{type(error).__name__}: {error}"
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    finally:
-        restore()
-        signal.signal(signal.SIGTERM, before)
-    return told
+            told = ""
+            try:
+                os.kill(os.getpid(), number)
+                time.sleep(5)  # until the handler raises
+            except KeyboardInterrupt as error:
+                told = f"{type(error).__name__}: {error}"
+            assert signal.getsignal(number) is signal.SIG_DFL
+        finally:
+            restore()
+            signal.signal(number, before)
+        return told
+
+    return ask
 
 
 CASES = (
@@ -523,6 +527,13 @@ CASES = (
         "SIGTERM comes during a test",
         ("KeyboardInterrupt: SIGTERM",),
         5,
-        terminated,
+        terminated(signal.SIGTERM),
+    ),
+    Case(
+        "hung-up-while-it-measures",
+        "the terminal of a run closes during a test",
+        ("KeyboardInterrupt: SIGHUP",),
+        5,
+        terminated(signal.SIGHUP),
     ),
 )

@@ -46,6 +46,18 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 # How it is asked for
 
 
+def test_a_lost_corpus_is_told_without_its_texts(
+    project: Project, faulty: Faking, clips: str
+) -> None:
+    words = (ASKED, "-k", "spoken_corpus", f"--realtime-corpus={clips}")
+    result = project.run(*words, target=faulty("close"))
+    result.assert_outcomes(failed=1, deselected=TESTS - 1)
+    said = "2 of 2 have no final; the first: *code 1011*"
+    result.stdout.fnmatch_lines(["*_ test_spoken_corpus _*", said])
+    result.stdout.no_fnmatch_line("*Utterance(*")
+    result.stdout.no_fnmatch_line("*turn right*")
+
+
 @pytest.mark.slow
 def test_a_sound_server_passes_under_strict_settings(project: Project) -> None:
     project.ini("testpaths = own")
@@ -154,8 +166,8 @@ def test_the_plan_sends_nothing(project: Project) -> None:
     assert result.ret == 0
     result.stdout.fnmatch_lines(
         [
-            "realtime conformance: vllm, newest: 3 requirements, 1 scenarios (2 held "
-            "back), * min of audio, 1 connections, *",
+            "realtime conformance: vllm, newest: 3 requirements, 1 scenario (2 held "
+            "back), * min of audio, 1 connection, *",
             "  scenario * harm *",
             "  utterances *",
             "  crowd * NOT RUN: it is heavy; --realtime-allow=heavy runs it",

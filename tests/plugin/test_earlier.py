@@ -14,6 +14,7 @@ import pytest
 from servers import closed
 
 from plugin.conftest import Project
+from pytest_realtime_asr import plugin
 from pytest_realtime_asr.report.files import ReportFile
 
 ASKED = "--realtime-conformance"
@@ -58,10 +59,12 @@ def names(folder: Path) -> set[str]:
 
 @pytest.fixture(autouse=True)
 def _default_handler() -> Iterator[None]:
-    """SIGTERM as it is in a run of a user, which this run may have changed."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Set the signals as in a run of a user, which this run may have changed."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -232,25 +235,48 @@ def test_it(realtime, corpus, number):
     realtime.transcribe(corpus["turn-right"])
     if number == 1:
         with realtime.connect() as session:
-            os.kill({pid}(), signal.SIGTERM)
+            os.kill({pid}(), signal.{signal})
             session.transcribe(corpus["turn-right"])
 """
 
 
-@pytest.mark.parametrize("report", ["out.jsonl", ""])
-def test_a_termination_keeps_what_was_judged(project: Project, report: str) -> None:
-    project.write(TERM.format(pid="os.getpid"))
+@pytest.mark.parametrize(
+    ("name", "report"), [("SIGTERM", "out.jsonl"), ("SIGTERM", ""), ("SIGHUP", "")]
+)
+def test_a_termination_keeps_what_was_judged(
+    project: Project, name: str, report: str
+) -> None:
+    project.write(TERM.format(pid="os.getpid", signal=name))
     words = [f"--realtime-target={project.url}", "-p", "no:xdist"]
     words += [f"--realtime-report={report}"] if report else []
     result = project.pytester.runpytest_inprocess(*words, no_reraise_ctrlc=True)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["test_it[[]0[]] * 1    1    0 *", "*SIGTERM*"])
+    result.stdout.fnmatch_lines(["test_it[[]0[]] * 1    1    0 *", f"*{name}*"])
     if report:
         lost = [row["lost"] for row in project.rows()]
         assert lost[:2] == ["", ""]
         assert not list(project.path.glob(".*-lock"))
+
+
+def test_an_interrupt_leaves_no_line_between_title_and_table(project: Project) -> None:
+    project.write(TERM.format(pid="os.getpid", signal="SIGTERM"))
+    words = [f"--realtime-target={project.url}", "-p", "no:xdist"]
+    words += ["-o", "console_output_style=classic"]
+    result = project.pytester.runpytest_inprocess(*words, no_reraise_ctrlc=True)
+    (title,) = (n for n, line in enumerate(result.outlines) if "= realtime" in line)
+    before, after = result.outlines[title - 1], result.outlines[title + 1]
+    assert (before, after[:5]) == ("", "ws://")
+
+
+def test_what_the_workers_share_lies_where_pytest_clears_up(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Nothing else removes it where a signal ends the run before its first test."""
+    folder = plugin._temporary(pytestconfig)
+    assert folder.is_dir()
+    assert folder.parent == tmp_path_factory.getbasetemp()
 
 
 def test_a_run_that_does_not_measure_is_terminated_as_ever(project: Project) -> None:
@@ -278,7 +304,7 @@ def pytest_unconfigure():
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 """
     )
-    project.write(TERM.format(pid="os.getpid"))
+    project.write(TERM.format(pid="os.getpid", signal="SIGTERM"))
     project.run().assert_outcomes(passed=3)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
@@ -288,7 +314,7 @@ def pytest_unconfigure():
 def test_a_termination_of_several_workers(project: Project, whom: str) -> None:
     """Of one worker, and of the controller."""
     earlier(project.path)
-    project.write(TERM.format(pid=whom))
+    project.write(TERM.format(pid=whom, signal="SIGTERM"))
     words = ("-n2", "--realtime-report=out.jsonl")
     result = project.run(*words, apart=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED

@@ -220,9 +220,31 @@ def test_it(late):
     pass
 """
     )
+    project.write(
+        """
+kept = []
+
+def test_first(realtime):
+    kept[:] = [realtime, realtime.connect().open()]
+
+def test_fixture(corpus):
+    kept[0].transcribe(corpus["turn-right"])
+
+def test_session(corpus):
+    kept[1].transcribe(corpus["turn-right"])
+
+def test_connect():
+    with kept[0].connect(): pass
+""",
+        name="test_kept",
+    )
     result = project.run()
-    result.assert_outcomes(passed=1, errors=1)
+    result.assert_outcomes(passed=2, failed=3, errors=1)
     result.stdout.fnmatch_lines("*test_it has ended*")
+    said = "E  *test_kept.py::test_first has ended, * ask for the fixture in each *"
+    for name in ("test_fixture", "test_session", "test_connect"):
+        result.stdout.fnmatch_lines([f"*_ {name} _*", said])
+    result.stdout.no_fnmatch_line("*pytest_realtime_asr/*.py*")  # none of our frames
 
 
 def test_a_failing_body_keeps_its_own_failure(project: Project, faulty: Faking) -> None:

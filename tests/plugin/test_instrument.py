@@ -91,8 +91,15 @@ def test_without_a_cache_a_calibration_is_printed_alone(
     monkeypatch.setattr(calibration, "calibrate", lambda loop, dialect, tell: known)
     made = project.run("--realtime-calibrate", "-p", "no:cacheprovider")
     assert made.ret == 0
-    made.stdout.fnmatch_lines(["calibrated *"])
+    made.stdout.fnmatch_lines(["calibrated *", "not kept: *-p no:cacheprovider"])
     assert not cache(project).exists()
+
+
+@pytest.mark.parametrize("instead", ["selftest", "calibrate", "list=metrics"])
+def test_the_help_comes_before_what_takes_long(project: Project, instead: str) -> None:
+    result = project.run(f"--realtime-{instead}", "--help")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["usage: *", "*--realtime-selftest*"])
 
 
 def test_what_cannot_be_calibrated_is_told(project: Project) -> None:

@@ -287,6 +287,78 @@ def test_a_pool_is_judged_whatever_becomes_of_its_last_test(
         )
 
 
+ENDINGS = """
+import asyncio
+import unittest
+
+import pytest
+
+pooled = pytest.mark.budget("normalized_erasure", at_least=1, over="module")
+@pooled
+def test_first(realtime, corpus):
+    realtime.transcribe(corpus["bit"])
+
+{ending}
+"""
+RAISED = {
+    "sysexit": "SystemExit(1)",
+    "genexit": "GeneratorExit",
+    "cancelled": "asyncio.CancelledError",
+}
+SKIPPED = {"skip": "pytest.skip.Exception('x')", "unittest": "unittest.SkipTest('x')"}
+RAISES = """
+@pooled
+def test_last(realtime, corpus):
+    realtime.transcribe(corpus["bit"])
+    raise {error}
+"""
+SKIPPED_ELSEWHERE = {
+    "set_up": """
+@pytest.fixture
+def heard(realtime, corpus):
+    realtime.transcribe(corpus["bit"])
+    pytest.skip("x")
+
+@pooled
+def test_last(heard): pass
+""",
+    "method": """
+class TestLast(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def _given(self, realtime, corpus):
+        self.speak = lambda: realtime.transcribe(corpus["bit"])
+
+    @pooled
+    def test_last(self):
+        self.speak()
+        self.skipTest("x")
+""",
+}
+
+
+def test_the_pool_keeps_what_a_test_measured_however_it_ended(
+    project: Project, bits: str
+) -> None:
+    endings = {
+        name: RAISES.format(error=error)
+        for name, error in {**RAISED, **SKIPPED}.items()
+    }
+    for name, ending in {**endings, **SKIPPED_ELSEWHERE}.items():
+        project.write(ENDINGS.format(ending=ending), name=f"test_{name}")
+    result = project.run(f"--realtime-corpus={bits}")
+    skipped = [*SKIPPED, *SKIPPED_ELSEWHERE]
+    modules = len(RAISED) + len(skipped)
+    result.assert_outcomes(
+        passed=modules, failed=len(RAISED), skipped=len(skipped), errors=modules
+    )
+    pools = [line for line in result.outlines if line.startswith("normalized_erasure")]
+    assert len(pools) == modules
+    assert all("in 2 of 2 sessions" in line for line in pools), pools
+    for name in RAISED:
+        said = ["*- Captured realtime call -*", f"trace: *test_{name}.py-test_last-*"]
+        result.stdout.fnmatch_lines(said)
+
+
 RERUN = """
 from _pytest.runner import runtestprotocol
 

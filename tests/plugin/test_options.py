@@ -54,6 +54,25 @@ def test_it(realtime, corpus):
     project.run("--realtime-pace=8", options).assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize("value", ["['language']", "{'language': object()}", "None"])
+def test_options_that_are_wrong_name_their_fixture(
+    project: Project, value: str
+) -> None:
+    (project.path / "conftest.py").write_text(
+        f"""
+import pytest
+
+@pytest.fixture
+def realtime_session_options(): return {value}
+"""
+    )
+    project.write("def test_it(realtime): pass")
+    result = project.run()
+    result.assert_outcomes(errors=1)
+    place = "; the fixture realtime_session_options (conftest.py:4) gives them"
+    result.stdout.fnmatch_lines([f"realtime: the session options do not fit *{place}"])
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 
 import pytest
@@ -191,7 +192,9 @@ def test_what_runs_again_is_the_test_alone() -> None:
         "known-failures": "known.toml",
         "allow": "heavy,disruptive",
     }
-    found = again(lambda option: given.get(option.name), ["a.py::test"], Redactor())
+    found = again(
+        ["pytest"], lambda option: given.get(option.name), ["a.py::test"], Redactor()
+    )
     assert found == (
         "pytest --realtime-target=fake --realtime-level=must --realtime-strict "
         "--realtime-known-failures=known.toml --realtime-allow=heavy,disruptive "
@@ -211,7 +214,10 @@ def test_the_command_that_runs_it_again_tells_no_secret() -> None:
     }
     words = ["test_it.py::test_it[correct-horse]"]
     found = again(
-        lambda option: given.get(option.name), words, Redactor(["correct-horse"])
+        ["pytest"],
+        lambda option: given.get(option.name),
+        words,
+        Redactor(["correct-horse"]),
     )
     assert found == (
         "pytest --realtime-target=http://host:1 --realtime-session-options=... "
@@ -220,6 +226,47 @@ def test_the_command_that_runs_it_again_tells_no_secret() -> None:
         "--realtime-baseline-target=http://other:1 "
         "'test_it.py::test_it[[removed]]'"
     ).replace("'--realtime-header=X-B=[removed]'", "--realtime-header='X-B=[removed]'")
+
+
+BELOW = """
+import pytest
+
+pooled = pytest.mark.budget("normalized_erasure", at_least=5, over="module")
+
+@pytest.mark.parametrize("name", ["a::b"])
+def test_own(realtime, corpus, name):
+    realtime.transcribe(corpus["turn-right"])
+    assert not name
+
+@pooled
+def test_pooled(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+
+@pooled
+def test_last(realtime): pytest.skip("x")
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-c", "below/other.ini"), ("--rootdir=.",)])
+def test_the_command_runs_the_test_again_where_pytest_was_started(
+    project: Project, clips: str, options: tuple[str, ...]
+) -> None:
+    folder = project.path / "below"
+    folder.mkdir()
+    for name in ("pytest.ini", "other.ini"):
+        text = (project.path / "pytest.ini").read_text()
+        (folder / name).write_text(text)
+    (project.path / "pytest.ini").unlink()
+    (folder / "test_it.py").write_text(BELOW)
+    result = project.run(f"--realtime-corpus={clips}", *options, "below")
+    result.assert_outcomes(passed=1, failed=1, errors=1, skipped=1)
+    commands = [each for each in result.outlines if each.startswith("again: ")]
+    assert len(commands) == 2
+    for command, name in zip(commands, ("test_it.py", "test_own[a::b]"), strict=True):
+        _, _, *words = shlex.split(command)
+        assert words[-1].endswith(name)
+        repeated = project.run(*words, target=None)
+        assert command in repeated.outlines
 
 
 @pytest.mark.parametrize("args", [("-p", "no:terminal"), ("-k", "plain or session")])

@@ -111,6 +111,49 @@ def test_what_is_undecided(
     )
 
 
+BOTH = """
+INVALID = pytest.mark.latency_budget("final_from_commit", max="5s")
+pytestmark = pytest.mark.latency_budget("final_from_commit", p50="5s", over="module")
+
+@INVALID
+def test_undecided(realtime, corpus):
+    realtime.transcribe(corpus["bit"])
+
+@INVALID
+@pytest.mark.budget("normalized_erasure", at_least=1)
+def test_fails_too(realtime, corpus):
+    realtime.transcribe(corpus["bit"])
+
+def test_last(realtime):
+    pytest.skip("x")
+"""
+
+
+def test_a_warning_that_is_an_error_is_the_line_of_its_verdict(
+    project: Project, bits: str
+) -> None:
+    project.write(BOTH)
+    undecided = "INVALID (not proven: n=1): final_from_commit max = *"
+    given = (f"--realtime-corpus={bits}", "--realtime-undecided=warn")
+    result = project.run(*given, "-Werror::pytest_realtime_asr.UndecidedWarning")
+    result.assert_outcomes(failed=2, errors=1, skipped=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*_ ERROR at teardown of test_last _*",
+            "INVALID (not proven: n=2): final_from_commit p50 = *",
+            "again: pytest * test_it.py",
+            "*_ test_undecided _*",
+            undecided,
+            "again: pytest * test_it.py",
+            "*_ test_fails_too _*",
+            "normalized_erasure mean >= 1: cannot be measured in 1 of 1 sessions: *",
+            "again: pytest * test_it.py",
+            undecided,
+        ]
+    )
+    result.stdout.no_fnmatch_line("*plugin.py*")
+
+
 @pytest.mark.slow
 def test_what_so_few_can_never_prove_is_told_before_a_session(
     project: Project, bits: str
