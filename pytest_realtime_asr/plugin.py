@@ -1294,7 +1294,10 @@ def pytest_make_collect_report(
     if _SETTINGS in collector.config.stash and report.failed:
         from pytest_realtime_asr.report import pytest_report
 
-        pytest_report.clean(report, _redactor(collector.config))
+        redactor = _redactor(collector.config)
+        if redactor.private:
+            pytest_report.withhold_collected(report)
+        pytest_report.clean(report, redactor)
     return report
 
 

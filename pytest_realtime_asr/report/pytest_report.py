@@ -128,6 +128,16 @@ def withhold(
             report.longrepr = f"{place}: {told}"
 
 
+def withhold_collected(report: pytest.CollectReport) -> None:
+    """Leave out what a module has raised while it was collected.
+
+    The report is changed in place. A message without a traceback is one of this
+    package, or of pytest.
+    """
+    if hasattr(report.longrepr, "reprtraceback"):
+        report.longrepr = f"{report.nodeid}: {PRIVATE}"
+
+
 def _is_ours(raised: pytest.ExceptionInfo[BaseException]) -> bool:
     """Return whether this package has failed, skipped or xfailed the test."""
     kinds = (pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception)

@@ -133,6 +133,37 @@ def test_no_text_and_no_name_is_left(project: Project, run: Run) -> None:
     assert any(delta.startswith("[private: ") for delta in deltas)
 
 
+def test_what_a_module_raises_is_left_out(project: Project) -> None:
+    project.write('assert "turn right" == "open the door"')
+    result = project.run("--realtime-private", "-vv")
+    told = result.stdout.str()
+    assert "turn right" not in told
+    assert "test_it.py: [private]" in told
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+
+
+def test_what_hinders_a_verdict_is_named_by_its_kind(project: Project) -> None:
+    project.write(
+        """
+import pytest
+from pytest_realtime_asr import ledger
+
+def judge(*args, **kwargs):
+    raise ValueError("turn right and stop")
+
+@pytest.mark.latency_budget("final_from_commit", max="5s")
+def test_it(realtime, corpus, monkeypatch):
+    monkeypatch.setattr(ledger, "judge", judge)
+    realtime.transcribe(corpus["clip-01"])
+"""
+    )
+    result = project.run("--realtime-private", "-vv")
+    result.assert_outcomes(failed=1)
+    told = result.stdout.str()
+    assert "turn right" not in told
+    assert "no verdict could be made: ValueError\n" in told
+
+
 def test_a_broken_file_is_not_named(project: Project) -> None:
     folder = project.path / "clips"
     folder.mkdir()
