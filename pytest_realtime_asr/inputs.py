@@ -146,7 +146,7 @@ def json_object(text: str) -> dict[str, object]:
 
 
 def sendable(value: object) -> None:
-    """Refuse what is no JSON object that can be sent. Raises `InputError`."""
+    """Refuse a value that cannot be sent as a JSON object. Raises `InputError`."""
     if not isinstance(value, Mapping):
         raise InputError(f"{shown(value)} is not a mapping of names to JSON values")
     try:

@@ -9,7 +9,7 @@ Fair judging of text: it goes by the server's own text of a clip, spoken alone
 even alone is of no use for text, nor is one that is shorter than what is tolerated.
 
 No judging of nothing: a judge is satisfied only where something could have broken the
-requirement. A server that says nothing, or takes nobody, breaks few, and meets none.
+requirement. A server that says nothing, or refuses everything, satisfies hardly any.
 
 Fair judging of time: what comes late because we were late, or because the audio was
 handed over faster than it is spoken, is held against nobody.

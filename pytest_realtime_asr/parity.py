@@ -87,7 +87,7 @@ class Parity:
     """What parity found over a condition.
 
     ``judged`` is the number of clips, ``texts`` that of their texts under the
-    condition, ``lost`` that of the sessions that gave none. ``noise`` is in words,
+    condition, ``lost`` the number of sessions without a text. ``noise`` is in words,
     ``None`` where it is not known. ``unused`` are the ids of clips that tell nothing.
     ``reason`` says why a verdict is ``INCONCLUSIVE``, or which sessions were lost.
     """

@@ -184,7 +184,7 @@ def pytest_configure(config: pytest.Config) -> None:
         or any(_ini(config, option) is not None for option in OPTIONS)
     ):
         try:
-            _check(config)  # a wrong option is told before anything runs
+            _check(config)  # a wrong option is refused before anything runs
         except pytest.UsageError as error:
             # What is wrong in the environment ends no run that may not need it.
             if told or not getattr(error, "always", False):
@@ -697,7 +697,7 @@ def _command(config: pytest.Config) -> list[str]:
 
 
 def _located(config: pytest.Config, id: str) -> str:
-    """An id as it is named where pytest was started; as it is, it suits the rootdir."""
+    """Return a test id that is relative to the folder where pytest was started."""
     path, *names = id.split("::")
     found = os.path.relpath(config.rootpath / path, config.invocation_params.dir)
     return "::".join([found, *names])
@@ -1132,7 +1132,7 @@ def _judge_raised(item: pytest.Item, error: BaseException) -> None:
 
 def _is_skip(error: BaseException) -> bool:
     """Whether pytest reports a test that raised this as skipped."""
-    unittest = sys.modules.get("unittest")  # where it is not imported, nobody raises it
+    unittest = sys.modules.get("unittest")  # it cannot have been raised if it is absent
     kinds = (pytest.skip.Exception, *((unittest.SkipTest,) if unittest else ()))
     return isinstance(error, kinds)
 
@@ -1276,6 +1276,10 @@ def _guard(config: pytest.Config) -> None:
             warning_message.message = pytest_report.rephrase(
                 warning_message.message, _redactor(config)
             )
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_sessionfinish(self) -> None:
+            pytest_report.shield_suite(config, _redactor(config))
 
     config.pluginmanager.register(Guard(), "realtime-guard")
     logs = config.pluginmanager.get_plugin("logging-plugin")

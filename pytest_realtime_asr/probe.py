@@ -254,7 +254,7 @@ class _CutOff(Exception):
 class _Deadline:
     """The time limit of one request: at its end, its connections are cut.
 
-    The timeout of a socket is that of a single read. A server that sends a byte now and
+    The timeout of a socket bounds a single read. A server that sends a byte now and
     then, in whatever part of its answer, never exceeds it.
     """
 
@@ -380,7 +380,7 @@ def _reason(error: str | BaseException) -> str:
             return f"no complete answer within {ANSWER:g} s"
         case OSError():
             return unreachable(error)
-        case http.client.BadStatusLine():  # its text is that of the server
+        case http.client.BadStatusLine():  # its text comes from the server
             return "no HTTP server: its answer begins with no HTTP status line"
         case str() | _CutOff():
             return str(error)

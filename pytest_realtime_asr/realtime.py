@@ -674,7 +674,7 @@ async def _together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 def _block(run: Run, work: Coroutine[Any, Any, T]) -> T:
-    """Run on the loop; what a server or a test did wrong is told without our frames."""
+    """Run on the loop; errors of a server or a test are raised without our frames."""
     __tracebackhide__ = True
     try:
         return run.loop.run(work)

@@ -47,7 +47,7 @@ from pytest_realtime_asr.transport import (
 # What a session may bring: so much, and so much more for each second of audio that was
 # sent. It is enough for 5 partials a second that each repeat the whole text of an hour.
 MAX_EVENTS, EVENTS_A_SECOND = 10_000, 100
-TEXT_A_SECOND = 2**18  # bytes; the text at the start is that of the largest event
+TEXT_A_SECOND = 2**18  # bytes, beside the largest event that we read
 REFUSED = "refused"  # the word for a session or an utterance that the server refused
 BEAT = 1.0  # s between two pings that measure the way to the server
 PONG = 5.0  # s after which a ping of these is given up, and none is sent any more

@@ -347,7 +347,7 @@ class _Early(Reworded):
 
 
 class _DotFirst(Reworded):
-    """Says a dot at the first audio of each utterance, which nobody has spoken."""
+    """Sends a dot as text at the first audio of each utterance."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = super().hear(frame)

@@ -54,7 +54,7 @@ class Fleet:
         """One more server; delays are texts such as "300ms".
 
         One fault, or one corpus, may be given as a text of its own. Raises `FakeError`,
-        and TypeError for what is no text.
+        and TypeError for an argument that is not a text.
         """
         given: dict[str, Texts | None] = {
             "recogniser": recogniser,

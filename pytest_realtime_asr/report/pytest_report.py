@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.junitxml import xml_key
 
 from pytest_realtime_asr.redaction import PRIVATE, Redactor, printable
 
@@ -61,6 +62,18 @@ def shield(report: pytest.TestReport, redactor: Redactor) -> None:
         _each_text(context, lambda text: _escaped(redactor.clean(text)))
         if redactor.private:
             _each_text(context, redactor.message)
+
+
+def shield_suite(config: pytest.Config, redactor: Redactor) -> None:
+    """Remove the secrets from the properties of the whole run in JUnit XML, in place.
+
+    In a private run, their values are left out.
+    """
+    if (xml := config.stash.get(xml_key, None)) is not None:
+        xml.global_properties[:] = [
+            (name, redactor.message(_escaped(redactor.clean(str(value)))))
+            for name, value in xml.global_properties
+        ]
 
 
 def rephrase(message: Warning | str, redactor: Redactor) -> Warning | str:

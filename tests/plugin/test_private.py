@@ -48,6 +48,10 @@ def test_warns(realtime, corpus):
 def test_xfails(realtime, corpus):
     pytest.xfail(realtime.transcribe(next(iter(corpus))).text)
 
+def test_suite(realtime, corpus, record_testsuite_property):
+    text = realtime.transcribe(next(iter(corpus))).text
+    record_testsuite_property("suite", text)
+
 def test_property(realtime, corpus, request):
     text = realtime.transcribe(next(iter(corpus))).text
     request.node.user_properties.append(("mine", text))

@@ -137,6 +137,9 @@ def test_thread(realtime_session):
     thread.start()
     thread.join()
 
+def test_suite(realtime_session, record_testsuite_property):
+    record_testsuite_property("suite", realtime_session.id)
+
 def test_xfails(realtime_session):
     pytest.xfail(realtime_session.id)
 
