@@ -151,6 +151,7 @@ def _wrong_flag(option: Option, found: Given) -> str:
 
 def _settings(config: pytest.Config) -> Settings:
     if _SETTINGS not in config.stash:
+        from pytest_realtime_asr.redaction import Redactor
         from pytest_realtime_asr.settings import SettingError, settings
 
         try:
@@ -161,7 +162,9 @@ def _settings(config: pytest.Config) -> Settings:
                 origin=config.invocation_params.dir,
             )
         except SettingError as error:
-            wrong = pytest.UsageError(str(error))
+            # The key may stand in place of another option, and be quoted.
+            key = os.environ.get(_given(config, "api-key-env"), "")
+            wrong = pytest.UsageError(Redactor([key]).clean(str(error)))
             wrong.always = error.always  # type: ignore[attr-defined]
             raise wrong from None
     return config.stash[_SETTINGS]
@@ -197,6 +200,11 @@ def _check(config: pytest.Config) -> None:
     """Refuse settings that cannot be held. Raises UsageError."""
     settings = _settings(config)
     _baseline(config)
+    for spec in settings.corpus:
+        try:
+            _refuse_overwritten(config, Path(spec))
+        except ValueError as error:
+            raise pytest.UsageError(_at(config, "corpus", error)) from None
     if settings.dialect == AUTO:
         _refuse_unnamed(config, settings)
     else:

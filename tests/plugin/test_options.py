@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from plugin.conftest import Project
@@ -286,3 +288,32 @@ def test_it(realtime, corpus):
     # Only a test that speaks the clip fails.
     assert any("no warm-up: " in line for line in result.outlines)
     result.stdout.no_fnmatch_line("*plugin.py:*")
+
+
+def test_a_key_in_place_of_another_option_is_not_shown(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OWN_KEY", "sk-correct-horse-battery")
+    project.write("def test_it(realtime): pass")
+    asked = (
+        "--realtime-api-key-env=OWN_KEY",
+        "--realtime-pace=sk-correct-horse-battery",
+    )
+    result = project.run(*asked)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    told = result.stderr.str() + result.stdout.str()
+    assert "--realtime-pace: a pace of '[removed]'" in told
+    assert "correct-horse" not in told
+
+
+def test_a_report_in_place_of_the_corpus_is_refused(
+    project: Project, clips: str
+) -> None:
+    before = Path(clips).read_bytes()
+    project.write("def test_it(realtime, corpus): realtime.transcribe(corpus)")
+    named = (f"--realtime-corpus={clips}", f"--realtime-report={clips}")
+    result = project.run(*named)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = "*--realtime-corpus: --realtime-report would write over it"
+    result.stderr.fnmatch_lines([said])
+    assert Path(clips).read_bytes() == before
