@@ -128,7 +128,9 @@ def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
         errors = alignment.errors
         head = f"{row.label} {row.utterance}: {mistakes(alignment)} wrong of"
         head += f" {errors.reference}" + (f", {row.lost}" if row.lost else "")
-        head += f"; {alignment.reason}" if alignment.reason else ""
+        if alignment.reason:  # what a normaliser says may quote a text
+            reason = alignment.reason if texts else alignment.reason.partition(":")[0]
+            head += f"; {reason}"
         blocks.append(f"{head}\n{lines(alignment, width=width)}" if texts else head)
     return "\n".join(blocks)
 

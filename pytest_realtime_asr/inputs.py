@@ -125,9 +125,10 @@ def toml(path: Path) -> dict[str, object]:
     found = text(path)
     # tomllib needs memory that is quadratic in the parts of a dotted key.
     for number, row in enumerate(found.split("\n"), 1):
-        if row.count(".") > _DOTS:
+        key = row.partition("#")[0].partition("=")[0]
+        if key.count(".") > _DOTS:
             raise InputError(
-                f"{path}:{number}: has more than {_DOTS} dots; nest keys less deeply"
+                f"{path}:{number}: a key has more than {_DOTS} dots; nest less deeply"
             )
     with reading(path):
         return tomllib.loads(found)

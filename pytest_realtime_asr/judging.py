@@ -456,7 +456,7 @@ def again(
         for each in value if isinstance(value, list) else [value]:
             shown = redactor.clean(_shown(option, str(each)))
             if option.name == "corpus":
-                shown = redactor.message(shown)
+                shown = "PATH" if redactor.private else shown
             words.append(f"{option.cli}={shlex.quote(shown)}")
     return " ".join([*words, *(shlex.quote(redactor.clean(word)) for word in where)])
 

@@ -75,6 +75,7 @@ _PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
 _SHARED: pytest.StashKey[Path] = pytest.StashKey()
 _WRONG: pytest.StashKey[str] = pytest.StashKey()
 _ROW: pytest.StashKey[Mapping[str, object]] = pytest.StashKey()
+_REFUSED: pytest.StashKey[set[str]] = pytest.StashKey()  # messages of a collection
 _POOL_FAILED: pytest.StashKey[bool] = pytest.StashKey()
 _BASELINE: pytest.StashKey[tuple[Row, ...]] = pytest.StashKey()
 _FILES: pytest.StashKey[dict[str, list[ReportFile]]] = pytest.StashKey()
@@ -208,7 +209,7 @@ def _check(config: pytest.Config) -> None:
     if settings.dialect == AUTO:
         _refuse_unnamed(config, settings)
     else:
-        _check_options(settings)
+        _check_options(config, settings)
     if not settings.known:
         return
     from pytest_realtime_asr import dialects, known
@@ -218,7 +219,7 @@ def _check(config: pytest.Config) -> None:
         found = [each for name in names for each in dialects.load(name).requirements]
         known.check(settings.known, {each.id for each in found}, date.today())
     except LookupError as error:
-        raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
+        raise pytest.UsageError(_at(config, "dialect", error)) from None
     except ValueError as error:
         raise pytest.UsageError(_at(config, "known-failures", error)) from None
 
@@ -267,7 +268,7 @@ def _refuse_unnamed(config: pytest.Config, settings: Settings) -> None:
     raise pytest.UsageError(f"{why}, {name_it()}")
 
 
-def _check_options(settings: Settings) -> None:
+def _check_options(config: pytest.Config, settings: Settings) -> None:
     """Refuse session options that do not fit the dialect. Raises UsageError."""
     if not settings.session_options:
         return
@@ -278,9 +279,9 @@ def _check_options(settings: Settings) -> None:
         dialect = dialects.load(settings.dialect)
         caller(dialect, settings.model, settings.session_options)
     except LookupError as error:
-        raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
+        raise pytest.UsageError(_at(config, "dialect", error)) from None
     except OptionsError as error:
-        raise pytest.UsageError(f"--realtime-session-options: {error}") from None
+        raise pytest.UsageError(_at(config, "session-options", error)) from None
 
 
 def _found(config: pytest.Config) -> Settings:
@@ -297,11 +298,11 @@ def _found(config: pytest.Config) -> Settings:
     try:
         found = _judging(config).run.find(settings.target)
     except LookupError as error:
-        raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
+        raise pytest.UsageError(_at(config, "dialect", error)) from None
     except (Unreachable, ValueError):
         return settings
     known = replace(settings, dialect=found.dialect)
-    _check_options(known)
+    _check_options(config, known)
     return known
 
 
@@ -314,7 +315,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if config.getoption("help") or config.getoption("version"):
         return None
     if config.getoption("realtime_selftest"):
-        return _selftest(_settings(config))
+        return _selftest(config)
     if config.getoption("realtime_calibrate"):
         return _calibrate(config)
     asked = config.getoption("realtime_list")
@@ -450,7 +451,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.config.stash[_RESTORE]()
 
 
-def _selftest(settings: Settings) -> int:
+def _selftest(config: pytest.Config) -> int:
     """Prove each requirement both ways on this machine, and print the scores.
 
     It is that of the dialect that is named, else of all. Raises UsageError.
@@ -458,6 +459,7 @@ def _selftest(settings: Settings) -> int:
     from pytest_realtime_asr import dialects
     from pytest_realtime_asr.conformance.selftest import selftest
 
+    settings = _settings(config)
     with warnings.catch_warnings():
         # Hypothesis complains of being used before pytest has begun.
         warnings.simplefilter("ignore")
@@ -465,7 +467,7 @@ def _selftest(settings: Settings) -> int:
         try:
             scores = [selftest(name, tell=_tell) for name in names]
         except LookupError as error:
-            raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
+            raise pytest.UsageError(_at(config, "dialect", error)) from None
     _tell("")
     for score in scores:
         print(*score.unproven, str(score), sep="\n")
@@ -484,7 +486,7 @@ def _calibrate(config: pytest.Config) -> int:
         dialect = dialects.load(FAKE_DIALECT if named == AUTO else named)
         found = calibrate(loop, dialect, tell=_tell)
     except LookupError as error:
-        raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
+        raise pytest.UsageError(_at(config, "dialect", error)) from None
     except RuntimeError as error:
         raise pytest.UsageError(f"--realtime-calibrate: {error}") from None
     finally:
@@ -620,6 +622,7 @@ def _url(config: pytest.Config, target: object, dialect: str) -> str:
     from pytest_realtime_asr.fake.fleet import Fleet
     from pytest_realtime_asr.fake.process import FakeError
 
+    _loaded(config)  # else the fake server would be what cannot start
     if _FLEET not in config.stash:
         config.stash[_FLEET] = Fleet()
     try:
@@ -788,6 +791,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         found = _loaded(metafunc.config)
     except pytest.UsageError as error:
+        metafunc.config.stash.setdefault(_REFUSED, set()).add(str(error))
         raise pytest.Collector.CollectError(str(error)) from None
     ids = [each.id for each in found]
     metafunc.parametrize("utterance", list(found), ids=ids, indirect=True)
@@ -1308,7 +1312,8 @@ def pytest_make_collect_report(
 
         redactor = _redactor(collector.config)
         if redactor.private:
-            pytest_report.withhold_collected(report)
+            ours = collector.config.stash.get(_REFUSED, ())
+            pytest_report.withhold_collected(report, ours)
         pytest_report.clean(report, redactor)
     return report
 
@@ -1375,7 +1380,7 @@ def _server(config: pytest.Config) -> str:
     try:
         return summary.introduce(_judging(config).run, url)
     except LookupError as error:
-        raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
+        raise pytest.UsageError(_at(config, "dialect", error)) from None
 
 
 def _table(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -1407,7 +1412,7 @@ def _plan(config: pytest.Config, scenarios: list[list[str]] | None) -> list[str]
     try:
         return planning.lines(settings, _loaded(config), scenarios, target, whole=whole)
     except LookupError as error:
-        raise pytest.UsageError(f"--realtime-dialect: {error.args[0]}") from None
+        raise pytest.UsageError(_at(config, "dialect", error)) from None
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
 

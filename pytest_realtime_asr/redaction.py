@@ -90,8 +90,10 @@ class Redactor:
                     self.clean_value(name): self.clean_value(each)
                     for name, each in value.items()
                 }
-            case list() | tuple():
-                return type(value)(self.clean_value(each) for each in value)
+            case list():
+                return [self.clean_value(each) for each in value]
+            case tuple():  # also one with names
+                return tuple(self.clean_value(each) for each in value)
         return value
 
     def clean_frames(self, frames: Sequence[str]) -> list[str]:
@@ -504,4 +506,4 @@ def _cut_out(value: Any, path: _Path, cuts: Iterable[Span]) -> Any:
 
 
 WRITTEN = Redactor()
-"""Goes with what was written before: its secrets are removed, and no longer known."""
+"""Marks a trace that was read from a file: its secrets are removed, and not known."""

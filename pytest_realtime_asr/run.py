@@ -392,7 +392,8 @@ class Run:
             try:
                 sink(ledger.test, take.transcription)
             except Exception as error:
-                self.warn(f"{sink}: {reason(error)}; utterances are missing in it")
+                why = reason(error, private=self.redactor.private)
+                self.warn(f"{sink}: {why}; utterances are missing in it")
 
     def finish(self) -> Ledger | None:
         """Close what the running test has open, and give its ledger, once."""

@@ -134,6 +134,7 @@ class _Connection(ClientConnection):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.received = 0  # bytes after the handshake
+        self._answer = bytearray()  # to the handshake, until it is whole
         self._pings = 0  # and pongs, of the peer
         self.controls = 0  # bytes of these
         self._head: bytearray | None = bytearray()  # until it is known what it is
@@ -147,11 +148,14 @@ class _Connection(ClientConnection):
                 return
             self._head, data = None, opening
         opened = self.response is not None
+        if not opened:
+            self._answer += data
         super().data_received(data)
         if opened:
             self.received += len(data)
         elif self.response is not None:
-            self.received = len(data.partition(_HEAD_END)[2])
+            self.received = len(self._answer.partition(_HEAD_END)[2])
+            self._answer.clear()
         if self.protocol.handshake_exc or self.protocol.parser_exc:
             self.transport.close()  # once our close frame is sent
         if self._cut is None and self.protocol.close_expected():
@@ -442,7 +446,11 @@ def unreachable(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return _untied(error)
     if isinstance(error, ConnectionResetError):
-        return _HUNG_UP
+        return (
+            "the server reset the connection; is it overloaded, does it speak TLS "
+            "there (wss, https) or not (ws, http), and does it ask for a client "
+            "certificate (--realtime-client-cert)?"
+        )
     reason = error.strerror or str(error)
     if error.errno:
         reason = os.strerror(error.errno)  # asyncio says less: "Connect call failed"

@@ -31,7 +31,8 @@ from pytest_realtime_asr.salvage import Salvage
 
 FORMAT = 2
 _NAMED = 5  # damaged lines that are named
-_TEXTS = ("reference", "text")  # what a run that keeps texts private leaves out
+# What a run that keeps texts private leaves out.
+_TEXTS = ("reference", "text", "normalizer_reason")
 Rows = tuple[Row, ...]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -141,13 +141,12 @@ def withhold(
             report.longrepr = f"{place}: {told}"
 
 
-def withhold_collected(report: pytest.CollectReport) -> None:
+def withhold_collected(report: pytest.CollectReport, ours: Collection[str]) -> None:
     """Leave out what a module has raised while it was collected.
 
-    The report is changed in place. A message without a traceback is one of this
-    package, or of pytest.
+    The report is changed in place. ``ours`` are the messages of this package.
     """
-    if hasattr(report.longrepr, "reprtraceback"):
+    if str(report.longrepr) not in ours:
         report.longrepr = f"{report.nodeid}: {PRIVATE}"
 
 
@@ -170,8 +169,10 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
     """Return a failure, in pytest's own form, with each text in it changed."""
     if isinstance(value, str):
         return change(value)
-    if isinstance(value, list | tuple):
-        return type(value)(_each_text(each, change) for each in value)
+    if isinstance(value, list):
+        return [_each_text(each, change) for each in value]
+    if isinstance(value, tuple):
+        return tuple(_each_text(each, change) for each in value)
     if isinstance(value, dict):
         return {name: _each_text(each, change) for name, each in value.items()}
     if is_dataclass(value) and not isinstance(value, type):

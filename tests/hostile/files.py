@@ -297,7 +297,7 @@ TABLES = (
         limits.read,
         "has a key of 100,000 parts",
         b"a = 1\n" + b"a." * 100_000 + b"a = 1",
-        "x.toml:2: has more than 100 dots",
+        "x.toml:2: a key has more than 100 dots",
     ),
     toml("budgets-digits", limits.read, "has 5,000 digits", b"a = " + DIGITS, "digits"),
     toml(

@@ -176,18 +176,20 @@ TEXTS = (
     ),
 )
 REFUSED = (
-    option("ca-absent", "ca", "/nope", "/nope: there is no such file"),
+    option("ca-absent", "ca", "absent/ca.pem", "absent/ca.pem: there is no such file"),
     option("ca-a-folder", "ca", "/", "is a folder"),
-    option("client-cert-absent", "client-cert", "/nope", "there is no such file"),
+    option(
+        "client-cert-absent", "client-cert", "absent/a.pem", "there is no such file"
+    ),
     option(
         "client-key-alone", "client-key", __file__, "it needs --realtime-client-cert"
     ),
     Case(
         "ca-in-the-environment",
         "the environment names a certificate that is not there",
-        ("the environment variable REALTIME_CA: /nope: there is no such file",),
+        ("the environment variable REALTIME_CA: absent/ca.pem: there is no such file",),
         5,
-        lambda folder: told({}, environment={"REALTIME_CA": "/nope"}),
+        lambda folder: told({}, environment={"REALTIME_CA": "absent/ca.pem"}),
     ),
     Case(
         "client-key-with-a-password",

@@ -170,7 +170,7 @@ def test_it(realtime, corpus, number):
     asked = () if kind == "jsonl" else (ASKED, "-k", "created-now")
     report = f"--realtime-report={kind}:/dev/full"
     result = project.run(report, "-Werror", "--realtime-report=out.jsonl", *asked)
-    assert result.parseoutcomes()["passed"] == 3 if kind == "jsonl" else 1
+    assert result.parseoutcomes()["passed"] == (3 if kind == "jsonl" else 1)
     told = [line for line in result.outlines if "/dev/full" in line]
     assert len(told) == 1, told
     assert "--realtime-report=/dev/full" in told[0]

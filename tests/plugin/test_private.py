@@ -122,7 +122,7 @@ def test_no_text_and_no_name_is_left(project: Project, run: Run) -> None:
         "wer = ",
         "clip-1: 1 wrong of 5",
         "corpus [private]",
-        "--realtime-corpus='[private]'",
+        "--realtime-corpus=PATH",
         "test_asserts[clip-1]",
         "rule deltas-add-up [MUST]: [private]",
     ):
