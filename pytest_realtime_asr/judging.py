@@ -22,6 +22,7 @@ import msgspec
 
 from pytest_realtime_asr.budgets import Budget
 from pytest_realtime_asr.comparison import Comparison, Row, compare, together
+from pytest_realtime_asr.figures import several
 from pytest_realtime_asr.ledger import (
     Purpose,
     Report,
@@ -304,6 +305,16 @@ class Judging:
             self.run.warn(_unkept(error))
             return ""
         return os.path.relpath(path, self._origin)
+
+    @property
+    def unjudged(self) -> list[str]:
+        """One line for each pool with sessions that the end of the run cut off."""
+        return [
+            f"{budget.metric if budget else 'the comparison'} over {where} was not "
+            f"judged: the run ended after {several(len(pool.takes), 'test')} of it"
+            for (where, budget), pool in self._pools.items()
+            if pool.all and not pool.judged
+        ]
 
     def rest(self, case: Case, *, over: bool) -> Judged | None:
         """Judge the pools that wait at the end of a test, and add them to its report.

@@ -1291,6 +1291,9 @@ def _guard(config: pytest.Config) -> None:
 
         @pytest.hookimpl(tryfirst=True)
         def pytest_sessionfinish(self) -> None:
+            if _JUDGING in config.stash:
+                for line in config.stash[_JUDGING].unjudged:
+                    _note(config, line)
             pytest_report.shield_suite(config, _redactor(config))
 
     config.pluginmanager.register(Guard(), "realtime-guard")
