@@ -264,7 +264,7 @@ LASTS = {
 def test_a_pool_that_an_interrupt_cut_off_is_named(project: Project, bits: str) -> None:
     code = POOLED.format(limit="5s")
     more = code.replace("test_it", "test_more")
-    project.write(f"{code}\ndef test_end(): raise KeyboardInterrupt\n{more}")
+    project.write(f"{code}\ndef test_end(): pytest.exit('enough')\n{more}")
     result = project.run(f"--realtime-corpus={bits}")
     said = "final_from_commit over test_it.py was not judged: the run ended after 2"
     assert any(said in line for line in result.outlines), result.stdout.str()
