@@ -159,7 +159,10 @@ HEAD, LINE, TAIL = trace_of(RECORDS["text"]).dumps().splitlines()
         ([b'{"format":2,"new":0}', TAIL], "trace format 2; this version reads 1"),
         ([HEAD, LINE, b"no JSON", TAIL], "line 3: "),
         ([HEAD, b'{"sender":"client"}', TAIL], "line 2: .*`at`"),
-        ([HEAD, b'{"sender":"server","at":1,"text":"\xff"}', TAIL], "line 2: .*(?i:utf-8)"),
+        (
+            [HEAD, b'{"sender":"server","at":1,"text":"\xff"}', TAIL],
+            "line 2: .*(?i:utf-8)",
+        ),
         (
             [HEAD, b'{"sender":"server","at":1,"x":' + b"[" * 99_999, TAIL],
             "line 2: .*recursion",
