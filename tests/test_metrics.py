@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_realtime_asr import dialects, trace
@@ -788,6 +788,7 @@ def test_an_alignment_by_characters_has_no_blanks() -> None:
     st.integers(20, 90),
     st.sampled_from(acc.Unit),
 )
+@example([("a" * 14, False)] * 20, 20, acc.Unit.WORD)  # with lines that are left out
 def test_no_line_is_wider_than_asked_for(
     tokens: list[tuple[str, bool]], width: int, unit: acc.Unit
 ) -> None:

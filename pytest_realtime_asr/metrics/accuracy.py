@@ -41,6 +41,7 @@ from __future__ import annotations
 
 import enum
 import re
+import textwrap
 import unicodedata
 import warnings
 from bisect import bisect_left
@@ -512,16 +513,17 @@ def lines(alignment: Alignment, *, width: int = 80) -> str:
             used = -len(gap)
         blocks[-1].append(cells)
         used += len(gap) + columns
-    shown, hidden = blocks, ""
+    shown, hidden = blocks, list[str]()
     if len(blocks) > _LINES:
         wrong = [block for block in blocks if any(kind.strip() for *_, kind in block)]
         shown = wrong[:_LINES]
-        hidden = f"... {len(shown)} of {len(blocks)} lines, {len(wrong)} with errors"
+        note = f"... {len(shown)} of {len(blocks)} lines, {len(wrong)} with errors"
+        hidden = textwrap.wrap(note, width)
     texts = []
     for block in shown:
         rows = zip(("ref: ", "hyp: ", "     "), zip(*block, strict=True), strict=True)
         texts += [(name + gap.join(row)).rstrip() for name, row in rows]
-    return "\n".join(text for text in (*texts, hidden) if text)
+    return "\n".join(text for text in (*texts, *hidden) if text)
 
 
 def _align(
