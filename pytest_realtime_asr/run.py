@@ -153,10 +153,10 @@ class Run:
 
     ``warm`` gives the corpus of the warm-up. ``shared`` is a folder that all workers of
     the run see, or ``None`` where there is but one process; then the sessions of the
-    workers take turns, unless the settings let them overlap. ``sinks`` are told of each
-    utterance with its test as soon as it ended; ``tell`` says to a person who waits
-    what goes on, and is told an empty text when it is over. ``warn`` is called with
-    what the user should know at the end, in one line. ``discovered`` are those of
+    workers take turns, unless the settings let them overlap. ``sinks`` are called with
+    the test and the utterance as soon as it ended; ``tell`` shows progress to a person
+    who waits, and clears it when it is called with an empty text. ``warn`` is called
+    with what the user should know at the end, in one line. ``discovered`` are those of
     targets whose dialect was to be found.
     """
 

@@ -16,8 +16,8 @@ def endpoint_delay(timeline: Timeline, spoken: Spoken | None = None) -> float | 
     """How long after the end of speech the server took it for over.
 
     An endpoint from before the end of speech, beyond its uncertainty, cut the speaker
-    off; it is counted by `false_endpoints`, and the delay is that of the first one
-    after it. Where there is none after it, the delay of the last one is negative: it is
+    off; it is counted by `false_endpoints`, and the first endpoint after it gives the
+    delay. Where there is none after it, the delay of the last one is negative: it is
     not a measurement, and is over every limit.
 
     Formula: first endpoint that is not false, else the last one - due(end of speech)

@@ -48,7 +48,7 @@ def long_id() -> str:
 
 
 def redirected_to_nobody() -> str:
-    """What is said where ``/health`` redirects to a port that nobody listens at."""
+    """What is said where ``/health`` redirects to a closed port."""
     with closed() as port:
         to = f"HTTP/1.1 302 X\r\nLocation: http://127.0.0.1:{port}/up?k=1\r\n\r\n"
         return health(lambda request: [to.encode()])
@@ -124,7 +124,7 @@ CASES = [
     ),
     Case(
         "redirect-to-a-dead-server",
-        "the server redirects /health to a port at which nobody listens",
+        "the server redirects /health to a closed port",
         ("/health (redirected to http://127.0.0.1:", "/up): cannot connect"),
         10,
         lambda _: redirected_to_nobody(),

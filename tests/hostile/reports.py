@@ -352,7 +352,7 @@ CASES = (
     ),
     Case(
         "report-is-a-fifo",
-        "the report is a pipe that nobody reads",
+        "the report is a named pipe without a reader",
         ("out.jsonl is neither a file nor a device", "name a file"),
         5,
         fifo,
