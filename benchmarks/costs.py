@@ -21,14 +21,14 @@ from websockets.asyncio.client import connect as plain_connect
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import Audio, silence
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.session import Live, Plan
+from pytest_realtime_asr.client.target import parse
+from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.corpus import load
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.metrics.pacing import sender_lateness
-from pytest_realtime_asr.run import hold
-from pytest_realtime_asr.session import Live, Plan
-from pytest_realtime_asr.target import parse
-from pytest_realtime_asr.transport import Access
+from pytest_realtime_asr.run.servers import hold
 
 ROUNDS = 7
 DIALECT = dialects.load("vllm")

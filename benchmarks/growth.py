@@ -23,11 +23,19 @@ from math import log2
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance, Word
-from pytest_realtime_asr.ledger import Transcription, report
 from pytest_realtime_asr.report import jsonl
-from pytest_realtime_asr.terms import Terms
-from pytest_realtime_asr.timeline import Event, Partial
-from pytest_realtime_asr.trace import End, Ending, Record, Sender, Span, Trace, Vantage
+from pytest_realtime_asr.run.ledger import Transcription, report
+from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.trace.records import (
+    End,
+    Ending,
+    Record,
+    Sender,
+    Span,
+    Trace,
+    Vantage,
+)
+from pytest_realtime_asr.trace.timeline import Event, Partial
 
 RATE, MS = 16_000, 1_000_000
 PARTIALS = (1_000, 2_250, 4_500, 9_000, 18_000)  # 18,000: an hour, 5 a second

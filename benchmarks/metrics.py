@@ -12,8 +12,15 @@ import time
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance, Word
 from pytest_realtime_asr.metrics import measure
-from pytest_realtime_asr.timeline import Commit, Event, Final, Heard, Partial, Timeline
-from pytest_realtime_asr.trace import End, Ending
+from pytest_realtime_asr.trace.records import End, Ending
+from pytest_realtime_asr.trace.timeline import (
+    Commit,
+    Event,
+    Final,
+    Heard,
+    Partial,
+    Timeline,
+)
 
 RATE, CHUNK = 16_000, 1_600
 SECONDS, WORD = 10, 0.4

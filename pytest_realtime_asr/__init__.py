@@ -11,37 +11,39 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_realtime_asr.audio import Audio as Audio
+    from pytest_realtime_asr.client.session import Lost as Lost
     from pytest_realtime_asr.corpus import Corpus as Corpus
     from pytest_realtime_asr.corpus import Utterance as Utterance
     from pytest_realtime_asr.corpus import Word as Word
     from pytest_realtime_asr.fake.process import FakeServer as FakeServer
-    from pytest_realtime_asr.ledger import Transcription as Transcription
-    from pytest_realtime_asr.ledger import keyword_recall as keyword_recall
-    from pytest_realtime_asr.parity import Parity as Parity
-    from pytest_realtime_asr.realtime import AsyncSession as AsyncSession
-    from pytest_realtime_asr.realtime import Realtime as Realtime
-    from pytest_realtime_asr.realtime import Session as Session
-    from pytest_realtime_asr.session import Lost as Lost
-    from pytest_realtime_asr.timeline import Timeline as Timeline
-    from pytest_realtime_asr.trace import Trace as Trace
-    from pytest_realtime_asr.verdicts import UndecidedWarning as UndecidedWarning
+    from pytest_realtime_asr.run.ledger import Transcription as Transcription
+    from pytest_realtime_asr.run.ledger import keyword_recall as keyword_recall
+    from pytest_realtime_asr.run.realtime import AsyncSession as AsyncSession
+    from pytest_realtime_asr.run.realtime import Realtime as Realtime
+    from pytest_realtime_asr.run.realtime import Session as Session
+    from pytest_realtime_asr.trace.records import Trace as Trace
+    from pytest_realtime_asr.trace.timeline import Timeline as Timeline
+    from pytest_realtime_asr.verdicts.parity import Parity as Parity
+    from pytest_realtime_asr.verdicts.verdict import (
+        UndecidedWarning as UndecidedWarning,
+    )
 
 _HOMES = {
-    "AsyncSession": "realtime.AsyncSession",
+    "AsyncSession": "run.realtime.AsyncSession",
     "Audio": "audio.Audio",
     "Corpus": "corpus.Corpus",
     "FakeServer": "fake.process.FakeServer",
-    "Lost": "session.Lost",
-    "Parity": "parity.Parity",
-    "Realtime": "realtime.Realtime",
-    "Session": "realtime.Session",
-    "Timeline": "timeline.Timeline",
-    "Trace": "trace.Trace",
-    "Transcription": "ledger.Transcription",
-    "UndecidedWarning": "verdicts.UndecidedWarning",
+    "Lost": "client.session.Lost",
+    "Parity": "verdicts.parity.Parity",
+    "Realtime": "run.realtime.Realtime",
+    "Session": "run.realtime.Session",
+    "Timeline": "trace.timeline.Timeline",
+    "Trace": "trace.records.Trace",
+    "Transcription": "run.ledger.Transcription",
+    "UndecidedWarning": "verdicts.verdict.UndecidedWarning",
     "Utterance": "corpus.Utterance",
     "Word": "corpus.Word",
-    "keyword_recall": "ledger.keyword_recall",
+    "keyword_recall": "run.ledger.keyword_recall",
 }
 
 __all__ = sorted(_HOMES)

@@ -13,14 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from pytest_realtime_asr import corpus, dialects, inputs
-from pytest_realtime_asr.budgets import parse_duration
-from pytest_realtime_asr.fake import faults
-from pytest_realtime_asr.fake.recogniser import Recogniser
-from pytest_realtime_asr.fake.scripted import Scripted
+from pytest_realtime_asr import corpus, dialects
+from pytest_realtime_asr.fake.faults import session
+from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
+from pytest_realtime_asr.fake.recognisers.scripted import Scripted
 from pytest_realtime_asr.fake.server import Behaviour, Fake
-from pytest_realtime_asr.options import FAKE_DIALECT
+from pytest_realtime_asr.plugin.options import FAKE_DIALECT
 from pytest_realtime_asr.report import conformance
+from pytest_realtime_asr.text import inputs
+from pytest_realtime_asr.verdicts.budgets import parse_duration
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         type=_fault,
         metavar="NAME",
-        help=f"what is wrong with it (repeatable): {', '.join(faults.FAULTS)}",
+        help=f"what is wrong with it (repeatable): {', '.join(session.FAULTS)}",
     )
     add("--seed", type=int, help="of the ids that it gives to sessions")
     add(
@@ -163,8 +164,8 @@ def _lasting(text: str) -> float:
 
 
 def _fault(text: str) -> str:
-    if text not in faults.FAULTS:
-        near = difflib.get_close_matches(text, faults.FAULTS, n=3, cutoff=0.0)
+    if text not in session.FAULTS:
+        near = difflib.get_close_matches(text, session.FAULTS, n=3, cutoff=0.0)
         raise argparse.ArgumentTypeError(
             f"there is no fault {text!r}; closest are {', '.join(near)}"
         )
@@ -220,7 +221,7 @@ async def _fake(options: argparse.Namespace) -> int:
 async def _recogniser(options: argparse.Namespace) -> Recogniser:
     if options.recogniser == "pocketsphinx":
         # The extra is optional, and so is this import.
-        from pytest_realtime_asr.fake.pocketsphinx import Pocketsphinx
+        from pytest_realtime_asr.fake.recognisers.pocketsphinx import Pocketsphinx
 
         return await Pocketsphinx.start()
     names = options.corpus or [f"bundled:{name}" for name in corpus.BUNDLED]

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from pytest_realtime_asr.inputs import InputError, regular
+from pytest_realtime_asr.text.inputs import InputError, regular
 
 _FULL_SCALE = 32768
 _WIDTH = 2  # bytes of one sample

@@ -9,8 +9,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pytest_realtime_asr.dialects import Dialect, Server
-from pytest_realtime_asr.timeline import Usage
-from pytest_realtime_asr.trace import End, Ending, Record, Sender, Trace, Vantage
+from pytest_realtime_asr.trace.records import (
+    End,
+    Ending,
+    Record,
+    Sender,
+    Trace,
+    Vantage,
+)
+from pytest_realtime_asr.trace.timeline import Usage
 
 CLIENT, SERVER = Sender.CLIENT, Sender.SERVER
 MS = 1_000_000

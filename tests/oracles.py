@@ -13,7 +13,7 @@ from rapidfuzz.distance import Levenshtein
 
 from pytest_realtime_asr.metrics.accuracy import Normalizer, Unit
 from pytest_realtime_asr.stats import quantile
-from pytest_realtime_asr.timeline import Final, Partial, Timeline
+from pytest_realtime_asr.trace.timeline import Final, Partial, Timeline
 
 MS = 1_000_000
 Words = tuple[str, ...]

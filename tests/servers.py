@@ -19,18 +19,19 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.utils import accept_key
 
-from pytest_realtime_asr import corpus, dialects, target
+from pytest_realtime_asr import corpus, dialects
+from pytest_realtime_asr.client import target
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.session import Limits, Live, Plan
+from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.evidence import Part
-from pytest_realtime_asr.fake.scripted import Scripted
+from pytest_realtime_asr.fake.recognisers.scripted import Scripted
 from pytest_realtime_asr.fake.server import Behaviour, Fake
-from pytest_realtime_asr.ledger import Transcription
-from pytest_realtime_asr.loop import Loop
-from pytest_realtime_asr.rules import Requirement, Violation, observe
-from pytest_realtime_asr.run import hold
-from pytest_realtime_asr.session import Limits, Live, Plan
-from pytest_realtime_asr.trace import Trace
-from pytest_realtime_asr.transport import Access
+from pytest_realtime_asr.requirements.evidence import Part
+from pytest_realtime_asr.requirements.requirement import Requirement, Violation, observe
+from pytest_realtime_asr.run.ledger import Transcription
+from pytest_realtime_asr.run.servers import hold
+from pytest_realtime_asr.trace.records import Trace
 
 Talk = Callable[[ServerConnection], Awaitable[None]]
 Answer = Callable[[Request], Response | None]

@@ -12,10 +12,9 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects.vllm import VLLM
-from pytest_realtime_asr.evidence import Part
-from pytest_realtime_asr.fake.faults import wrap
-from pytest_realtime_asr.timeline import Usage
-from pytest_realtime_asr.trace import (
+from pytest_realtime_asr.fake.faults.session import wrap
+from pytest_realtime_asr.requirements.evidence import Part
+from pytest_realtime_asr.trace.records import (
     End,
     Ending,
     Lag,
@@ -25,6 +24,7 @@ from pytest_realtime_asr.trace import (
     Trace,
     Vantage,
 )
+from pytest_realtime_asr.trace.timeline import Usage
 
 CLIENT, SERVER = Sender.CLIENT, Sender.SERVER
 MS, S = 1_000_000, 1_000_000_000

@@ -14,15 +14,15 @@ from servers import plan, serving
 from websockets.asyncio.server import ServerConnection
 
 from pytest_realtime_asr import audio, corpus, dialects, metrics
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.session import Live, Lost, Plan
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.fake.nursery import MODEL, Nursery, Order
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.loop import Loop
+from pytest_realtime_asr.fake.server_pool import MODEL, Nursery, Order
 from pytest_realtime_asr.metrics import CATALOGUE, Unit
 from pytest_realtime_asr.metrics.pacing import lateness
-from pytest_realtime_asr.run import prepare
-from pytest_realtime_asr.session import Live, Lost, Plan
-from pytest_realtime_asr.timeline import Timeline
+from pytest_realtime_asr.run.servers import prepare
+from pytest_realtime_asr.trace.timeline import Timeline
 
 SPOKEN = "bundled:english"
 CORPUS = corpus.load(SPOKEN)

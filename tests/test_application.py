@@ -21,15 +21,15 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from pytest_realtime_asr import application
-from pytest_realtime_asr.application import (
+from pytest_realtime_asr.client import asgi
+from pytest_realtime_asr.client.asgi import (
     Application,
     ApplicationError,
     Message,
     Receive,
     Send,
 )
-from pytest_realtime_asr.loop import Loop
+from pytest_realtime_asr.client.loop import Loop
 
 
 async def speaking(scope: Message, receive: Receive, send: Send) -> None:
@@ -158,14 +158,14 @@ def test_shutdown_that_fails_is_shown(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_end_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(application, "STOPPING", 0.3)
+    monkeypatch.setattr(asgi, "STOPPING", 0.3)
     app = Application(Living(fails="hangs at shutdown"))
     app.stop()
     assert gone(app.pid, within=1)
 
 
 def test_stopped_process_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(application, "STOPPING", 0.2)
+    monkeypatch.setattr(asgi, "STOPPING", 0.2)
     app = Application(speaking)
     os.kill(app.pid, signal.SIGSTOP)
     app.stop()
@@ -305,7 +305,7 @@ def test_two_at_once() -> None:
 PARENT = """
 import os, sys, threading, time, warnings
 sys.path.insert(0, {tests!r})
-from pytest_realtime_asr.application import Application
+from pytest_realtime_asr.client.asgi import Application
 from test_application import Living
 
 threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
@@ -358,9 +358,11 @@ def test_interrupt_is_for_the_parent() -> None:
 
 
 def test_without_uvicorn() -> None:
-    code = "import sys; sys.modules['uvicorn'] = None; import pytest_realtime_asr."
+    code = (
+        "import sys; sys.modules['uvicorn'] = None; import pytest_realtime_asr.client."
+    )
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}application"], capture_output=True, text=True
+        [sys.executable, "-c", f"{code}asgi"], capture_output=True, text=True
     )
     assert done.returncode == 1
     said: Any = done.stderr.strip().splitlines()[-1]

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_realtime_asr.budgets import (
+from pytest_realtime_asr.metrics.accuracy import NONE, Errors, Normalizer
+from pytest_realtime_asr.verdicts.budgets import (
     Budget,
     BudgetError,
     Limit,
@@ -24,9 +25,8 @@ from pytest_realtime_asr.budgets import (
     parse_duration,
     wer_threshold,
 )
-from pytest_realtime_asr.headline import details, headline, standing
-from pytest_realtime_asr.metrics.accuracy import NONE, Errors, Normalizer
-from pytest_realtime_asr.verdicts import (
+from pytest_realtime_asr.verdicts.headline import details, headline, standing
+from pytest_realtime_asr.verdicts.verdict import (
     Effect,
     Finding,
     Judgement,
@@ -39,7 +39,7 @@ from pytest_realtime_asr.verdicts import (
     unprovable,
     worst,
 )
-from pytest_realtime_asr.wer import WerFinding, WerRow, judge_wer, too_few
+from pytest_realtime_asr.verdicts.wer import WerFinding, WerRow, judge_wer, too_few
 
 PASS, FAIL = Verdict.PASS, Verdict.FAIL
 INCONCLUSIVE, INVALID = Verdict.INCONCLUSIVE, Verdict.INVALID

@@ -12,7 +12,10 @@ import pytest
 from servers import VLLM
 
 from pytest_realtime_asr.audio import join, silence, write
-from pytest_realtime_asr.calibration import (
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.corpus import Utterance, Word, load
+from pytest_realtime_asr.metrics import measure
+from pytest_realtime_asr.run.calibration import (
     FINAL_DELAY,
     WORD_DELAY,
     calibrate,
@@ -21,11 +24,15 @@ from pytest_realtime_asr.calibration import (
     ideal,
     loads,
 )
-from pytest_realtime_asr.corpus import Utterance, Word, load
-from pytest_realtime_asr.loop import Loop
-from pytest_realtime_asr.metrics import measure
-from pytest_realtime_asr.timeline import Commit, Event, Final, Heard, Partial, Timeline
-from pytest_realtime_asr.trace import End, Ending
+from pytest_realtime_asr.trace.records import End, Ending
+from pytest_realtime_asr.trace.timeline import (
+    Commit,
+    Event,
+    Final,
+    Heard,
+    Partial,
+    Timeline,
+)
 
 MS = 1_000_000
 RATE, CHUNK = 16_000, 1_600

@@ -15,8 +15,14 @@ from typing import Any
 import pytest
 from servers import CLIP, took
 
-from pytest_realtime_asr import comparison
-from pytest_realtime_asr.comparison import (
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.metrics.accuracy import Errors, Unit, words
+from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.report import jsonl
+from pytest_realtime_asr.report.files import ReportFile
+from pytest_realtime_asr.run.ledger import Transcription
+from pytest_realtime_asr.verdicts import comparison
+from pytest_realtime_asr.verdicts.comparison import (
     SHOWN,
     Change,
     Comparison,
@@ -28,12 +34,6 @@ from pytest_realtime_asr.comparison import (
     parse,
     together,
 )
-from pytest_realtime_asr.ledger import Transcription
-from pytest_realtime_asr.loop import Loop
-from pytest_realtime_asr.metrics.accuracy import Errors, Unit, words
-from pytest_realtime_asr.metrics.causality import Premature
-from pytest_realtime_asr.report import jsonl
-from pytest_realtime_asr.report.files import ReportFile
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TEXT = "the road to the mountains is closed because of the snow"

@@ -15,13 +15,13 @@ from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.__main__ import main
 from pytest_realtime_asr.conformance import clips, selection
 from pytest_realtime_asr.conformance.results import Judged, Result, Row, Status
+from pytest_realtime_asr.conformance.scenario_run import FUZZ
 from pytest_realtime_asr.conformance.scenarios import CROWD, scenarios
-from pytest_realtime_asr.conformance.stage import FUZZ
+from pytest_realtime_asr.plugin.settings import Settings, settings
 from pytest_realtime_asr.report import conformance
 from pytest_realtime_asr.report.files import ReportFile
-from pytest_realtime_asr.rules import Harm, Level
-from pytest_realtime_asr.settings import Settings, settings
-from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr.requirements.requirement import Harm, Level
+from pytest_realtime_asr.trace.records import Sender
 
 VLLM = dialects.load("vllm")
 SERVER = Judged("ws://gpu-7/v1/realtime", "vllm", "voxtral", "0.33.0", "")

@@ -18,7 +18,7 @@ import soundfile
 
 import pytest_realtime_asr
 
-CORPORA = Path(pytest_realtime_asr.__file__).parent / "corpora"
+CORPORA = Path(pytest_realtime_asr.__file__).parent / "corpus" / "bundled"
 RECIPE = Path(__file__).parent.parent / "tools" / "make_corpora.py"
 NAMES = ("english", "languages")
 PAD = 0.3

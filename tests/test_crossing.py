@@ -18,11 +18,11 @@ from crossing import CLIENT, MS, SERVER, WAIT, Held, Joined, Side
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects import Dialect, Reaction, Server
-from pytest_realtime_asr.dialects.openai.session import LOGPROBS
-from pytest_realtime_asr.evidence import Evidence, Part
-from pytest_realtime_asr.rules import Satisfied, Violated, order
-from pytest_realtime_asr.timeline import Endpoint, Usage
-from pytest_realtime_asr.trace import TAIL, Ending, Record, Span, Trace
+from pytest_realtime_asr.dialects.openai.session_setup import LOGPROBS
+from pytest_realtime_asr.requirements.evidence import Evidence, Part
+from pytest_realtime_asr.requirements.requirement import Satisfied, Violated, order
+from pytest_realtime_asr.trace.records import TAIL, Ending, Record, Span, Trace
+from pytest_realtime_asr.trace.timeline import Endpoint, Usage
 
 RATE = 8_000
 NAMES = (

@@ -47,7 +47,7 @@ from sessions import (
 )
 from spellings import KEY
 
-from pytest_realtime_asr import dialects, trace
+from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects import Reaction
 from pytest_realtime_asr.dialects.vllm import VLLM
 from pytest_realtime_asr.dialects.vllm.events import (
@@ -62,18 +62,14 @@ from pytest_realtime_asr.dialects.vllm.events import (
     SessionUpdated,
     Tokens,
 )
-from pytest_realtime_asr.evidence import (
+from pytest_realtime_asr.requirements.evidence import (
     Answer,
     Evidence,
     Finding,
     Gauges,
-    Message,
     Part,
 )
-from pytest_realtime_asr.exercise import Misuse
-from pytest_realtime_asr.frames import Malformed, Unknown
-from pytest_realtime_asr.redaction import Redactor
-from pytest_realtime_asr.rules import (
+from pytest_realtime_asr.requirements.requirement import (
     Outcome,
     Requirement,
     Satisfied,
@@ -81,16 +77,11 @@ from pytest_realtime_asr.rules import (
     Violated,
     observe,
 )
-from pytest_realtime_asr.timeline import (
-    Commit,
-    Final,
-    Heard,
-    Partial,
-    Refusal,
-    Timeline,
-    Usage,
-)
-from pytest_realtime_asr.trace import (
+from pytest_realtime_asr.requirements.scenario_steps import Misuse
+from pytest_realtime_asr.text.redaction import Redactor
+from pytest_realtime_asr.trace.json_events import Malformed, Unknown
+from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.records import (
     Ending,
     Ping,
     Record,
@@ -98,6 +89,16 @@ from pytest_realtime_asr.trace import (
     Span,
     Trace,
     Vantage,
+)
+from pytest_realtime_asr.trace.records import read as read_trace
+from pytest_realtime_asr.trace.timeline import (
+    Commit,
+    Final,
+    Heard,
+    Partial,
+    Refusal,
+    Timeline,
+    Usage,
 )
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "traces"
@@ -1284,7 +1285,7 @@ def test_an_error_may_end_an_utterance_and_need_not(when: str, code: str) -> Non
 
 
 def test_the_golden_trace_of_a_sound_session() -> None:
-    held = trace.read(GOLDEN / "vllm-sound.jsonl")
+    held = read_trace(GOLDEN / "vllm-sound.jsonl")
     timeline = dialects.read(VLLM, held)
     assert timeline.session == "sess-golden"
     assert [timeline.item(n).text for n in (0, 1)] == ["go forward", "turn left"]
@@ -1294,7 +1295,7 @@ def test_the_golden_trace_of_a_sound_session() -> None:
 
 
 def test_the_golden_trace_of_a_broken_session() -> None:
-    held = trace.read(GOLDEN / "vllm-broken.jsonl")
+    held = read_trace(GOLDEN / "vllm-broken.jsonl")
     assert broken_by(held) == [
         ("created-now", 1),
         ("order", 3),

@@ -11,14 +11,15 @@ from servers import CREATED, VLLM, Talk, faking, plain, plan, quiet, serving
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from pytest_realtime_asr import dialects, discovery, probe, target
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.client import dialect_detection, probe, target
+from pytest_realtime_asr.client.dialect_detection import Discovery, find, ways
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.session import Live, Lost
+from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.discovery import Discovery, find, ways
-from pytest_realtime_asr.loop import Loop
-from pytest_realtime_asr.redaction import Redactor
-from pytest_realtime_asr.session import Live, Lost
-from pytest_realtime_asr.trace import Record, Sender
-from pytest_realtime_asr.transport import Access
+from pytest_realtime_asr.text.redaction import Redactor
+from pytest_realtime_asr.trace.records import Record, Sender
 
 NAME_IT = "name the dialect with --realtime-dialect=NAME"
 
@@ -111,7 +112,7 @@ def test_what_came_first_is_told_without_secrets(frame: str | bytes) -> None:
 
 def test_a_long_first_word_is_cut() -> None:
     with serving(saying("x" * 200)) as url:
-        assert f"'{'x' * discovery.SHOWN}' first" in found(url).lost
+        assert f"'{'x' * dialect_detection.SHOWN}' first" in found(url).lost
 
 
 def test_a_server_that_refuses_every_session() -> None:
@@ -178,6 +179,6 @@ def test_several_dialects_that_would_fit(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_greeting_is_known_by_its_dialect_alone() -> None:
-    record = discovery._first(CREATED)
+    record = dialect_detection._first(CREATED)
     assert VLLM.greets(record)
     assert dialects.greeted(record) == ("vllm",)

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from pytest_realtime_asr import dialects, frozen
-from pytest_realtime_asr.conformance.proofs import proofs
-from pytest_realtime_asr.fake.faults import FAULTS
-from pytest_realtime_asr.report import markdown
-from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.conformance.fault_table import proofs
+from pytest_realtime_asr.fake.faults.session import FAULTS
+from pytest_realtime_asr.report import reference_pages
+from pytest_realtime_asr.requirements import pinned_suites
+from pytest_realtime_asr.trace.records import Sender
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-SUITES = Path(frozen.__file__).parent / "suites"
+SUITES = Path(pinned_suites.__file__).parent / "suites"
 DIALECTS = {name: dialects.load(name) for name in ("vllm", "openai")}
 IDS = {
     name: {each.id for each in dialect.requirements if each.blames is Sender.SERVER}
@@ -34,7 +35,7 @@ FROZEN = {
 
 
 def test_the_page_of_the_requirements_is_current() -> None:
-    sections = map(markdown.conformance, DIALECTS.values())
+    sections = map(reference_pages.conformance, DIALECTS.values())
     assert (DOCS / "conformance.md").read_text() == "\n".join(sections)
 
 
@@ -78,13 +79,13 @@ def test_what_the_pages_name_is_there(page: str) -> None:
 def test_a_suite_that_was_released_never_changes() -> None:
     found = {
         name: hashlib.sha256((SUITES / f"{name}.json").read_bytes()).hexdigest()
-        for name in frozen.names()
+        for name in pinned_suites.names()
     }
     assert found == FROZEN
 
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_the_newest_suite_has_all_requirements_that_there_are(name: str) -> None:
-    suites = [frozen.load(each) for each in frozen.names()]
+    suites = [pinned_suites.load(each) for each in pinned_suites.names()]
     newest = [suite for suite in suites if suite.dialect == name][-1]
     assert set(newest.levels) == IDS[name]

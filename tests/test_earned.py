@@ -16,11 +16,11 @@ from sessions import CREATED_AT, FIRST, MS, SECOND, trace_of
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects import Dialect, Server
-from pytest_realtime_asr.evidence import Answer, Evidence, Part
-from pytest_realtime_asr.exercise import Send
-from pytest_realtime_asr.rules import Satisfied, Undecided
-from pytest_realtime_asr.timeline import Usage
-from pytest_realtime_asr.trace import Ending, Record, Sender, Span
+from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Part
+from pytest_realtime_asr.requirements.requirement import Satisfied, Undecided
+from pytest_realtime_asr.requirements.scenario_steps import Send
+from pytest_realtime_asr.trace.records import Ending, Record, Sender, Span
+from pytest_realtime_asr.trace.timeline import Usage
 
 NAMES = dialects.installed()
 UNKNOWN = '{"type":"no.such.event"}'  # which every dialect refuses

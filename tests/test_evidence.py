@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sessions import FIRST, SECOND, part, spoke
 
-from pytest_realtime_asr.evidence import Answer, Evidence, Finding, Gauges
+from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Finding, Gauges
 
 ANSWER = Answer("plain-http", 404, "")
 GAUGES = Gauges("the start", {"open": 1.0})

@@ -22,20 +22,21 @@ import pytest
 import trustme
 from servers import BRIEF, CLIP, SOUND, VLLM, faking, plan
 
-from pytest_realtime_asr import corpus, dialects, rules
+from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.__main__ import main
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.session import Limits, Live, Lost
 from pytest_realtime_asr.dialects.vllm.events import Done, Error
 from pytest_realtime_asr.fake import process
-from pytest_realtime_asr.fake.faults import wrap
-from pytest_realtime_asr.fake.fleet import Fleet
+from pytest_realtime_asr.fake.faults.session import wrap
 from pytest_realtime_asr.fake.process import FakeError, FakeServer
-from pytest_realtime_asr.fake.recogniser import Spoken
-from pytest_realtime_asr.ledger import Transcription
-from pytest_realtime_asr.loop import Loop
-from pytest_realtime_asr.run import Take, hold
-from pytest_realtime_asr.session import Limits, Live, Lost
-from pytest_realtime_asr.timeline import Usage
-from pytest_realtime_asr.trace import Ending, Sender, Trace, Vantage
+from pytest_realtime_asr.fake.recognisers.recogniser import Spoken
+from pytest_realtime_asr.requirements import requirement
+from pytest_realtime_asr.run.fakes import Fleet
+from pytest_realtime_asr.run.ledger import Transcription
+from pytest_realtime_asr.run.servers import Take, hold
+from pytest_realtime_asr.trace.records import Ending, Sender, Trace, Vantage
+from pytest_realtime_asr.trace.timeline import Usage
 
 ENGLISH = ("--corpus", "bundled:english")
 TURN = corpus.load("bundled:english")["turn-right"]
@@ -100,7 +101,7 @@ def two(
 def violations(trace: Trace) -> set[str]:
     """The rules that the peer of whoever recorded this broke."""
     part = dialects.part(VLLM, trace)
-    found = rules.observe(VLLM.requirements, part)
+    found = requirement.observe(VLLM.requirements, part)
     return {violation.requirement.id for violation in found}
 
 

@@ -25,13 +25,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.conformance.proofs import proofs
-from pytest_realtime_asr.fake import connection, server
-from pytest_realtime_asr.fake.faults import FAULTS, wrap
-from pytest_realtime_asr.fake.machine import Heard, World
+from pytest_realtime_asr.conformance.fault_table import proofs
+from pytest_realtime_asr.fake import server
+from pytest_realtime_asr.fake.faults import network
+from pytest_realtime_asr.fake.faults.session import FAULTS, wrap
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.fake.recogniser import Spoken
+from pytest_realtime_asr.fake.recognisers.recogniser import Spoken
 from pytest_realtime_asr.fake.server import Behaviour, Fake
+from pytest_realtime_asr.fake.server_wrappers import Heard, World
 
 RATE = 16_000
 WORD = RATE // 10  # samples
@@ -806,7 +807,7 @@ def test_every_fault_is_shown() -> None:
 
 
 def test_close_is_answered_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "ANSWERED", 0.1)
+    monkeypatch.setattr(network, "ANSWERED", 0.1)
 
     async def close() -> tuple[float, int | None]:
         async with place("no-close-answer") as it:

@@ -8,11 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from pytest_realtime_asr import dialects, frozen
-from pytest_realtime_asr.evidence import Evidence
-from pytest_realtime_asr.frozen import Suite, load, names
-from pytest_realtime_asr.rules import Level, Outcome, Requirement, Satisfied
-from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.requirements import pinned_suites
+from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.pinned_suites import Suite, load, names
+from pytest_realtime_asr.requirements.requirement import (
+    Level,
+    Outcome,
+    Requirement,
+    Satisfied,
+)
+from pytest_realtime_asr.trace.records import Sender
 
 
 def requirement(id: str, **changes: object) -> Requirement:
@@ -26,7 +32,7 @@ def requirement(id: str, **changes: object) -> Requirement:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder of suites."""
-    monkeypatch.setattr(frozen, "_FOLDER", tmp_path)
+    monkeypatch.setattr(pinned_suites, "_FOLDER", tmp_path)
     return tmp_path
 
 

@@ -22,9 +22,19 @@ from sessions import trace_of as traced
 from websockets.http11 import Request, Response
 
 from pytest_realtime_asr import corpus, dialects
+from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.conformance import clips, fuzz
-from pytest_realtime_asr.conformance.mutation import mutations
-from pytest_realtime_asr.conformance.play import (
+from pytest_realtime_asr.conformance.frame_mutations import mutations
+from pytest_realtime_asr.conformance.random_script import (
+    REFUSED,
+    Await,
+    Pause,
+    Script,
+    Send,
+    frames,
+    program,
+)
+from pytest_realtime_asr.conformance.random_session import (
     FRESH,
     ROLE,
     Grammar,
@@ -35,29 +45,19 @@ from pytest_realtime_asr.conformance.play import (
     play,
 )
 from pytest_realtime_asr.conformance.results import Status, result
+from pytest_realtime_asr.conformance.scenario_run import FUZZ, Limited, Venue
 from pytest_realtime_asr.conformance.scenarios import scenarios
-from pytest_realtime_asr.conformance.script import (
-    REFUSED,
-    Await,
-    Pause,
-    Script,
-    Send,
-    frames,
-    program,
-)
-from pytest_realtime_asr.conformance.search import search
-from pytest_realtime_asr.conformance.stage import FUZZ, Limited, Venue
-from pytest_realtime_asr.conformance.suite import Bounds, Suite
+from pytest_realtime_asr.conformance.scheduler import Bounds, Suite
+from pytest_realtime_asr.conformance.shrinking import search
 from pytest_realtime_asr.dialects import Dialect, Reaction
-from pytest_realtime_asr.evidence import Evidence, Gauges
-from pytest_realtime_asr.fake import faults
-from pytest_realtime_asr.fake.faults import FAULTS, Fault
-from pytest_realtime_asr.fake.machine import Wrapped
+from pytest_realtime_asr.fake.faults import session
+from pytest_realtime_asr.fake.faults.session import FAULTS, Fault
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.loop import Loop
-from pytest_realtime_asr.rules import Harm
-from pytest_realtime_asr.timeline import Usage
-from pytest_realtime_asr.trace import Ending, Record, Sender, Trace
+from pytest_realtime_asr.fake.server_wrappers import Wrapped
+from pytest_realtime_asr.requirements.evidence import Evidence, Gauges
+from pytest_realtime_asr.requirements.requirement import Harm
+from pytest_realtime_asr.trace.records import Ending, Record, Sender, Trace
+from pytest_realtime_asr.trace.timeline import Usage
 
 BRIEF = 0.5  # s that is waited for what does not come
 SPOKEN = clips.choose(corpus.load("bundled:english"))
@@ -461,7 +461,7 @@ class Lenient(Wrapped):
 def more(monkeypatch: pytest.MonkeyPatch) -> Iterable[dict[str, Fault]]:
     """Faults to which a test can add some."""
     known = dict(FAULTS)
-    monkeypatch.setattr(faults, "FAULTS", known)
+    monkeypatch.setattr(session, "FAULTS", known)
     return known  # type: ignore[return-value]
 
 

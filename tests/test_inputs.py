@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_realtime_asr.inputs import (
+from pytest_realtime_asr.text.inputs import (
     InputError,
     content,
     json_object,

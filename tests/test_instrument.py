@@ -16,23 +16,24 @@ from servers import CLIP, CREATED, faking, plain, plan, relay, serving
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from pytest_realtime_asr import corpus, session
+from pytest_realtime_asr import corpus
 from pytest_realtime_asr.audio import silence
-from pytest_realtime_asr.budgets import Budget, budget, latency_budget
+from pytest_realtime_asr.client import session
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.headline import headline
-from pytest_realtime_asr.judging import Case, Judging
-from pytest_realtime_asr.ledger import Purpose, Report
-from pytest_realtime_asr.loop import Loop
 from pytest_realtime_asr.metrics.pacing import Instrument
-from pytest_realtime_asr.realtime import Realtime
-from pytest_realtime_asr.run import Run, Take, hold
-from pytest_realtime_asr.session import Live
-from pytest_realtime_asr.settings import settings
-from pytest_realtime_asr.terms import Terms
-from pytest_realtime_asr.trace import Ending, Ping
-from pytest_realtime_asr.verdicts import (
+from pytest_realtime_asr.plugin.judging import Case, Judging
+from pytest_realtime_asr.plugin.settings import settings
+from pytest_realtime_asr.run.ledger import Purpose, Report
+from pytest_realtime_asr.run.realtime import Realtime
+from pytest_realtime_asr.run.servers import Run, Take, hold
+from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.trace.records import Ending, Ping
+from pytest_realtime_asr.verdicts.budgets import Budget, budget, latency_budget
+from pytest_realtime_asr.verdicts.headline import headline
+from pytest_realtime_asr.verdicts.verdict import (
     Sample,
     Verdict,
     judge,

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.dialects.openai.session import LOGPROBS
-from pytest_realtime_asr.fake.faults import FAULTS, wrap
-from pytest_realtime_asr.fake.items import Retold
-from pytest_realtime_asr.fake.machine import World
-from pytest_realtime_asr.timeline import Usage
+from pytest_realtime_asr.dialects.openai.session_setup import LOGPROBS
+from pytest_realtime_asr.fake.faults.items import Retold
+from pytest_realtime_asr.fake.faults.session import FAULTS, wrap
+from pytest_realtime_asr.fake.server_wrappers import World
+from pytest_realtime_asr.trace.timeline import Usage
 
 OPENAI = dialects.load("openai")
 Event = dict[str, Any]

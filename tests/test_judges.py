@@ -37,14 +37,27 @@ from sessions import (
 )
 from spellings import KEY, SPELLINGS
 
-from pytest_realtime_asr import dialects, judges
+from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.evidence import Answer, Evidence, Finding, Gauges, Part
-from pytest_realtime_asr.judges import yardsticks
-from pytest_realtime_asr.redaction import REMOVED, Redactor
-from pytest_realtime_asr.rules import Outcome, Satisfied, Trial, Undecided, Violated
-from pytest_realtime_asr.trace import (
+from pytest_realtime_asr.requirements import checks
+from pytest_realtime_asr.requirements.checks import yardsticks
+from pytest_realtime_asr.requirements.evidence import (
+    Answer,
+    Evidence,
+    Finding,
+    Gauges,
+    Part,
+)
+from pytest_realtime_asr.requirements.requirement import (
+    Outcome,
+    Satisfied,
+    Trial,
+    Undecided,
+    Violated,
+)
+from pytest_realtime_asr.text.redaction import REMOVED, Redactor
+from pytest_realtime_asr.trace.records import (
     LONGEST,
     Ending,
     Lag,
@@ -157,26 +170,26 @@ def begun(*frames: Frame, **changes: object) -> Part:
     ],
 )
 def test_finishes(evidence: Evidence, found: Found) -> None:
-    check(judges.finishes("it"), evidence, found)
+    check(checks.finishes("it"), evidence, found)
 
 
 def test_a_violation_shows_where_it_is() -> None:
     lost, refused = spoke("it", None), begun(error("x"))
-    outcome = judges.finishes("it")(held(spoke("it", "a"), lost))
+    outcome = checks.finishes("it")(held(spoke("it", "a"), lost))
     assert outcome == Violated(
         f"no final of turn-right came: {WAITED}", (len(lost.trace.records) - 1,), 1
     )
-    outcome = judges.finishes("it")(held(spoke("it", "a"), refused))
+    outcome = checks.finishes("it")(held(spoke("it", "a"), refused))
     assert isinstance(outcome, Violated)
     assert (outcome.records, outcome.part) == ((4,), 1)
 
 
 def test_all_of_several_have_to_hold() -> None:
-    good, bad = judges.finishes("a"), judges.finishes("b")
+    good, bad = checks.finishes("a"), checks.finishes("b")
     evidence = held(spoke("a", "text"), spoke("b", None))
-    check(judges.both(good, good), evidence, GOOD)
-    check(judges.both(good, bad), evidence, Bad("no final of turn-right"))
-    check(judges.both(good, judges.finishes("c")), evidence, Open("no session was"))
+    check(checks.both(good, good), evidence, GOOD)
+    check(checks.both(good, bad), evidence, Bad("no final of turn-right"))
+    check(checks.both(good, checks.finishes("c")), evidence, Open("no session was"))
 
 
 def empty(*frames: Frame, more: bool = False, **changes: object) -> Part:
@@ -205,7 +218,7 @@ def empty(*frames: Frame, more: bool = False, **changes: object) -> Part:
     ],
 )
 def test_an_utterance_without_audio_is_answered(evidence: Part, found: Found) -> None:
-    check(judges.answers("empty"), evidence, found)
+    check(checks.answers("empty"), evidence, found)
 
 
 # Others who are there
@@ -253,17 +266,17 @@ SURVIVED = [
 
 @pytest.mark.parametrize(("evidence", "found"), SURVIVED)
 def test_survives(evidence: Evidence, found: Found) -> None:
-    check(judges.survives("it"), evidence, found)
-    check(judges.unharmed("it"), evidence, found)  # nothing was found in it
+    check(checks.survives("it"), evidence, found)
+    check(checks.unharmed("it"), evidence, found)  # nothing was found in it
 
 
 def test_what_was_found_in_a_random_session_is_told() -> None:
     finding = Finding("it", "no final came", "a script")
     evidence = replace(there(FRESH, DONE_TO, DONE_TO), findings=(finding,))
-    outcome = judges.unharmed("it")(evidence)
+    outcome = checks.unharmed("it")(evidence)
     assert outcome == Violated("no final came\n\na script", (0,), 1)
     other = replace(evidence, findings=(replace(finding, role="other"),))
-    check(judges.unharmed("it"), other, GOOD)
+    check(checks.unharmed("it"), other, GOOD)
 
 
 # Refusals
@@ -321,12 +334,12 @@ TWICE = (Hand(UNKNOWN), Hand(UNKNOWN))
     ],
 )
 def test_refused(evidence: Part, found: Found) -> None:
-    check(judges.refused("it", "it", "x", "y"), evidence, found)
+    check(checks.refused("it", "it", "x", "y"), evidence, found)
 
 
 def test_where_no_code_is_asked_for_any_error_will_do() -> None:
     evidence = mistaken(Hand(UNKNOWN), error(None))
-    check(judges.refused("it", "it"), evidence, GOOD)
+    check(checks.refused("it", "it"), evidence, GOOD)
 
 
 @pytest.mark.parametrize(
@@ -345,7 +358,7 @@ def test_where_no_code_is_asked_for_any_error_will_do() -> None:
     ],
 )
 def test_silent(evidence: Part, found: Found) -> None:
-    check(judges.silent("it", "it"), evidence, found)
+    check(checks.silent("it", "it"), evidence, found)
 
 
 REFUSED = (Hand(BEGIN), error("x"), Hand(APPEND), Hand(FINISH), error("x"))
@@ -362,7 +375,7 @@ REFUSED = (Hand(BEGIN), error("x"), Hand(APPEND), Hand(FINISH), error("x"))
     ],
 )
 def test_unheard(evidence: Part, found: Found) -> None:
-    check(judges.unheard("it"), evidence, found)
+    check(checks.unheard("it"), evidence, found)
 
 
 # Texts: the yardstick
@@ -407,15 +420,15 @@ def test_the_noise_is_that_of_the_noisiest_clip_of_use() -> None:
     ],
 )
 def test_a_clip_that_is_not_recognised_is_of_no_use(text: str, useful: bool) -> None:
-    assert judges.usable(LONG, text) is useful
+    assert checks.usable(LONG, text) is useful
     assert bool(yardsticks(held(*alone(LONG, text)))) is useful
-    assert not judges.usable(SILENCE, text)
+    assert not checks.usable(SILENCE, text)
 
 
 def test_a_clip_of_which_the_words_are_one_number_is_of_no_use() -> None:
     digits = replace(FIRST, text="four two seven one")
-    assert not judges.usable(digits, digits.text)
-    assert judges.usable(FIRST, FIRST.text)
+    assert not checks.usable(digits, digits.text)
+    assert checks.usable(FIRST, FIRST.text)
 
 
 @pytest.mark.parametrize(
@@ -484,7 +497,7 @@ ONE_CLIP = alone(FIRST, *[FIRST.text] * 5)
 )
 def test_same_text(texts: list[str | None], found: Found) -> None:
     parts = [spoke("it", text, clips=(FIRST,)) for text in texts]
-    check(judges.same_text("it"), held(*ALONE, *parts), found)
+    check(checks.same_text("it"), held(*ALONE, *parts), found)
 
 
 def test_the_repeats_of_one_clip_may_be_wrong_while_those_of_another_are_right() -> (
@@ -493,7 +506,7 @@ def test_the_repeats_of_one_clip_may_be_wrong_while_those_of_another_are_right()
     right = [spoke("it", FIRST.text)] * 4
     wrong = [spoke("it", "open it", clips=(SECOND,))] * 3
     check(
-        judges.same_text("it"),
+        checks.same_text("it"),
         held(*ALONE, *right, *wrong),
         Bad("'open it' in 3 of 3 repeats, but alone 'open the front door' (3 of 4"),
     )
@@ -502,12 +515,12 @@ def test_the_repeats_of_one_clip_may_be_wrong_while_those_of_another_are_right()
 @pytest.mark.parametrize(
     "trial",
     [
-        judges.same_text("it"),
-        judges.kept_apart("it"),
-        judges.begins("it"),
-        judges.ends("it"),
-        judges.present("it"),
-        judges.joined("it"),
+        checks.same_text("it"),
+        checks.kept_apart("it"),
+        checks.begins("it"),
+        checks.ends("it"),
+        checks.present("it"),
+        checks.joined("it"),
     ],
 )
 def test_no_text_is_judged_without_a_yardstick(trial: Trial) -> None:
@@ -516,7 +529,7 @@ def test_no_text_is_judged_without_a_yardstick(trial: Trial) -> None:
     check(trial, held(*ALONE), Open("no session was held for it (it)"))
 
 
-@pytest.mark.parametrize("trial", [judges.kept_apart("it"), judges.joined("it")])
+@pytest.mark.parametrize("trial", [checks.kept_apart("it"), checks.joined("it")])
 def test_two_clips_are_needed_to_tell_them_apart(trial: Trial) -> None:
     check(trial, held(*ONE_CLIP, spoke("it", FIRST.text)), NO_USE)
 
@@ -542,13 +555,13 @@ LEAK = "'{}' was heard for 'open the front door', which another utterance, 'turn
 )
 def test_an_utterance_has_nothing_of_another(text: str, leaks: bool) -> None:
     evidence = held(*ALONE, spoke("it", FIRST.text, text))
-    check(judges.kept_apart("it"), evidence, Bad(LEAK.format(text)) if leaks else GOOD)
+    check(checks.kept_apart("it"), evidence, Bad(LEAK.format(text)) if leaks else GOOD)
 
 
 def test_a_clip_may_have_what_it_has_alone_now_and_then() -> None:
     noisy = alone(SECOND, SECOND.text, SECOND.text, "open the front door and stop")
     check(
-        judges.kept_apart("it"),
+        checks.kept_apart("it"),
         held(
             *noisy, *ONE_CLIP, spoke("it", FIRST.text, "open the front door and stop")
         ),
@@ -559,14 +572,14 @@ def test_a_clip_may_have_what_it_has_alone_now_and_then() -> None:
 def test_clips_that_are_too_much_alike_are_not_told_apart() -> None:
     alike = Utterance("alike", "turn left and stop", silence(1.0))
     check(
-        judges.kept_apart("it"),
+        checks.kept_apart("it"),
         held(*ONE_CLIP, *alone(alike, alike.text), spoke("it", alike.text)),
         Open("no text came of a clip that differs enough from another"),
     )
 
 
 def test_only_what_comes_later_is_kept_apart_where_the_first_may_hear_it() -> None:
-    trial = judges.kept_apart("it", later=True)
+    trial = checks.kept_apart("it", later=True)
     clips = (FIRST, FIRST)
     check(trial, held(*ALONE, spoke("it", BOTH.text, FIRST.text, clips=clips)), GOOD)
     check(
@@ -601,22 +614,22 @@ def test_the_first_and_the_last_word_are_there(
     texts: tuple[str, ...], first: Found, last: Found
 ) -> None:
     evidence = held(*ALONE, spoke("it", *texts))
-    check(judges.begins("it"), evidence, first)
-    check(judges.ends("it"), evidence, last)
+    check(checks.begins("it"), evidence, first)
+    check(checks.ends("it"), evidence, last)
 
 
 def test_a_word_that_is_not_even_there_alone_is_not_missed() -> None:
     noisy = alone(FIRST, FIRST.text, FIRST.text, "right and stop")
     evidence = held(*noisy, *[spoke("it", "right and stop")] * 3)
-    check(judges.begins("it"), evidence, Open("fewer than two texts came (it)"))
-    check(judges.ends("it"), evidence, GOOD)
+    check(checks.begins("it"), evidence, Open("fewer than two texts came (it)"))
+    check(checks.ends("it"), evidence, GOOD)
 
 
 def test_the_first_character_of_a_script_without_spaces_is_there() -> None:
     parts = [spoke("it", CHINESE.text[1:], clips=(CHINESE,))] * 2
     evidence = held(*alone(CHINESE, CHINESE.text), *parts)
-    check(judges.begins("it"), evidence, Bad("the first word is lost in 2 of 2"))
-    check(judges.ends("it"), evidence, GOOD)
+    check(checks.begins("it"), evidence, Bad("the first word is lost in 2 of 2"))
+    check(checks.ends("it"), evidence, GOOD)
 
 
 @pytest.mark.parametrize(
@@ -629,7 +642,7 @@ def test_the_first_character_of_a_script_without_spaces_is_there() -> None:
     ],
 )
 def test_half_of_a_clip_is_present(text: str | None, found: Found) -> None:
-    check(judges.present("it"), held(*ALONE, spoke("it", text)), found)
+    check(checks.present("it"), held(*ALONE, spoke("it", text)), found)
 
 
 @pytest.mark.parametrize(
@@ -644,7 +657,7 @@ def test_half_of_a_clip_is_present(text: str | None, found: Found) -> None:
 )
 def test_two_clips_are_joined(text: str | None, found: Found) -> None:
     evidence = held(*ALONE, spoke("it", text, clips=(BOTH,)))
-    check(judges.joined("it"), evidence, found)
+    check(checks.joined("it"), evidence, found)
 
 
 @pytest.mark.parametrize(
@@ -657,8 +670,8 @@ def test_two_clips_are_joined(text: str | None, found: Found) -> None:
     ],
 )
 def test_wordless(texts: tuple[str | None, ...], found: Found) -> None:
-    check(judges.wordless("it", 0), spoke("it", *texts), found)
-    check(judges.wordless("it", 0), spoke("other", ""), Open("no session was held"))
+    check(checks.wordless("it", 0), spoke("it", *texts), found)
+    check(checks.wordless("it", 0), spoke("other", ""), Open("no session was held"))
 
 
 @pytest.mark.parametrize(
@@ -671,7 +684,7 @@ def test_wordless(texts: tuple[str | None, ...], found: Found) -> None:
     ],
 )
 def test_spoken_text(parts: list[Part], found: Found) -> None:
-    check(judges.spoken_text("it"), held(*parts), found)
+    check(checks.spoken_text("it"), held(*parts), found)
 
 
 THRICE = Utterance("thrice", "No, no, no! Go on, go on, go on.", silence(1.0))
@@ -696,8 +709,8 @@ LOUD = Utterance("loud", "好好好", silence(1.0), language="zh")
     ],
 )
 def test_unrepeated(clip: Utterance, text: str | None, found: Found) -> None:
-    check(judges.unrepeated("it"), spoke("it", text, clips=(clip,)), found)
-    check(judges.unrepeated("it"), spoke("other", ""), Open("no session was held"))
+    check(checks.unrepeated("it"), spoke("it", text, clips=(clip,)), found)
+    check(checks.unrepeated("it"), spoke("other", ""), Open("no session was held"))
 
 
 TEN = (
@@ -736,15 +749,15 @@ def test_who_says_what_he_says_alone_is_never_blamed(
     texts = [data.draw(st.sampled_from(repeats[TEN.index(clip)])) for clip in clips]
     evidence = held(*yardstick, spoke("it", *texts, clips=clips))
     for trial in (
-        judges.same_text("it"),
-        judges.kept_apart("it"),
-        judges.begins("it"),
-        judges.ends("it"),
-        judges.present("it"),
+        checks.same_text("it"),
+        checks.kept_apart("it"),
+        checks.begins("it"),
+        checks.ends("it"),
+        checks.present("it"),
     ):
         assert not isinstance(trial(evidence), Violated)
     whole = spoke("it", f"{texts[0]} {texts[1]}", clips=(BOTH,))
-    assert judges.joined("it")(held(*yardstick, whole)) == GOOD
+    assert checks.joined("it")(held(*yardstick, whole)) == GOOD
 
 
 @pytest.mark.slow
@@ -759,7 +772,7 @@ def test_who_takes_one_clip_for_another_is_always_blamed(
     evidence = held(
         *yardstick, spoke("it", second.text, second.text, clips=(first,) * 2)
     )
-    for trial in (judges.same_text("it"), judges.kept_apart("it")):
+    for trial in (checks.same_text("it"), checks.kept_apart("it")):
         assert isinstance(trial(evidence), Violated)
 
 
@@ -783,7 +796,7 @@ def test_who_takes_one_clip_for_another_is_always_blamed(
     ],
 )
 def test_text_comes_meanwhile(evidence: Part, found: Found) -> None:
-    check(judges.meanwhile("it"), evidence, found)
+    check(checks.meanwhile("it"), evidence, found)
 
 
 @pytest.mark.parametrize(
@@ -809,7 +822,7 @@ def test_text_comes_meanwhile(evidence: Part, found: Found) -> None:
     ],
 )
 def test_text_goes_on_coming(evidence: Part, found: Found) -> None:
-    check(judges.unstalled("it", most=7.0), evidence, found)
+    check(checks.unstalled("it", most=7.0), evidence, found)
 
 
 @pytest.mark.parametrize(
@@ -832,7 +845,7 @@ def test_text_goes_on_coming(evidence: Part, found: Found) -> None:
     ],
 )
 def test_no_text_comes_early(frames: tuple[str, ...], found: Found) -> None:
-    check(judges.not_early, part("it", CREATED, UPDATE, *frames), found)
+    check(checks.not_early, part("it", CREATED, UPDATE, *frames), found)
 
 
 # What must never be shown
@@ -861,8 +874,8 @@ def test_what_is_in_no_text(text: str, character: bool, token: bool, kind: str) 
     }[kind]
     evidence = part("it", CREATED, UPDATE, *frames)
     broken, shown = Bad("a broken character "), Bad("a token of the model ")
-    check(judges.whole_characters, evidence, broken if character else GOOD)
-    check(judges.no_control_tokens, evidence, shown if token else GOOD)
+    check(checks.whole_characters, evidence, broken if character else GOOD)
+    check(checks.no_control_tokens, evidence, shown if token else GOOD)
 
 
 STACK = 'Traceback (most recent call last):\n  File "/srv/a.py", line 12, in hear'
@@ -895,7 +908,7 @@ def closed(reason: str, how: Ending = PEER) -> Evidence:
     ],
 )
 def test_no_stack_trace_is_shown(evidence: Evidence, found: Found) -> None:
-    check(judges.no_trace, evidence, found)
+    check(checks.no_trace, evidence, found)
 
 
 def keyed(evidence: Evidence) -> Evidence:
@@ -921,11 +934,11 @@ def keyed(evidence: Evidence) -> Evidence:
 )
 def test_no_secret_is_shown(evidence: Evidence | Part, found: Found) -> None:
     whole = held(evidence) if isinstance(evidence, Part) else evidence
-    check(judges.no_secret, keyed(whole), found)
+    check(checks.no_secret, keyed(whole), found)
 
 
 def test_what_was_written_by_hand_does_not_come_back() -> None:
-    trial = judges.unsaid("secret", "a path")
+    trial = checks.unsaid("secret", "a path")
     check(trial, mistaken(Hand(UNKNOWN), error("x", "no")), GOOD)
     check(trial, mistaken(Hand(UNKNOWN), error("x", "the secret")), Bad("the server s"))
     check(trial, mistaken(error("x", "the secret")), Open("a path was not given to it"))
@@ -941,7 +954,7 @@ def test_what_was_written_by_hand_does_not_come_back() -> None:
     ],
 )
 def test_errors_are_coded(frames: tuple[str, ...], found: Found) -> None:
-    check(judges.coded, part("it", CREATED, *frames), found)
+    check(checks.coded, part("it", CREATED, *frames), found)
 
 
 @pytest.mark.parametrize(
@@ -966,7 +979,7 @@ def test_errors_are_coded(frames: tuple[str, ...], found: Found) -> None:
     ],
 )
 def test_a_close_is_explained(evidence: Part, found: Found) -> None:
-    check(judges.explained_close, evidence, found)
+    check(checks.explained_close, evidence, found)
 
 
 # The life of a connection
@@ -983,12 +996,12 @@ def test_a_close_is_explained(evidence: Part, found: Found) -> None:
 )
 def test_unique_ids(names: tuple[str, ...], found: Found) -> None:
     parts = [spoke("it", "a", name=name) for name in names]
-    check(judges.unique_ids("it", "other"), held(*parts), found)
+    check(checks.unique_ids("it", "other"), held(*parts), found)
 
 
 def test_sessions_without_an_id_are_not_told_apart() -> None:
     evidence = held(*[part("it", UPDATE)] * 3, spoke("it", "a"))
-    check(judges.unique_ids("it"), evidence, Open("fewer than two sessions have an id"))
+    check(checks.unique_ids("it"), evidence, Open("fewer than two sessions have an id"))
 
 
 IN_VAIN = (Ping(MS, 2 * MS), Ping(2 * MS, None))
@@ -1025,7 +1038,7 @@ IN_VAIN = (Ping(MS, 2 * MS), Ping(2 * MS, None))
     ],
 )
 def test_pongs(evidence: Part, found: Found) -> None:
-    check(judges.pongs("it"), evidence, found)
+    check(checks.pongs("it"), evidence, found)
 
 
 @pytest.mark.parametrize(
@@ -1041,7 +1054,7 @@ def test_pongs(evidence: Part, found: Found) -> None:
     ],
 )
 def test_closes(evidence: Part, found: Found) -> None:
-    check(judges.closes("it"), evidence, found)
+    check(checks.closes("it"), evidence, found)
 
 
 WRITTEN = (CREATED, UPDATE, Hand(b"\0"))
@@ -1078,7 +1091,7 @@ WRITTEN = (CREATED, UPDATE, Hand(b"\0"))
     ],
 )
 def test_closed_with(evidence: Part, found: Found) -> None:
-    check(judges.closed_with("it", (1003, 1009)), evidence, found)
+    check(checks.closed_with("it", (1003, 1009)), evidence, found)
 
 
 @pytest.mark.parametrize(
@@ -1103,7 +1116,7 @@ def test_closed_with(evidence: Part, found: Found) -> None:
     ],
 )
 def test_turned_away(evidence: Evidence, found: Found) -> None:
-    trial = judges.turned_away("it", (401, 403), without="no key was given")
+    trial = checks.turned_away("it", (401, 403), without="no key was given")
     check(trial, evidence, found)
 
 
@@ -1120,7 +1133,7 @@ def test_turned_away(evidence: Evidence, found: Found) -> None:
     ],
 )
 def test_answered_plainly(evidence: Evidence, found: Found) -> None:
-    check(judges.answered_plainly("plain-http"), evidence, found)
+    check(checks.answered_plainly("plain-http"), evidence, found)
 
 
 LEFT = [part("it", CREATED)] * 3
@@ -1150,7 +1163,7 @@ LEFT = [part("it", CREATED)] * 3
 )
 def test_freed(parts: list[Part], counts: list[float | None], found: Found) -> None:
     gauges = [Gauges("it", {} if n is None else {"open": n}) for n in counts]
-    check(judges.freed("it", "open"), there(*parts, gauges=gauges), found)
+    check(checks.freed("it", "open"), there(*parts, gauges=gauges), found)
 
 
 def since(*started: float | None) -> list[Gauges]:
@@ -1197,7 +1210,7 @@ LAST = spoke("last", "a")
     ],
 )
 def test_unbroken(part: Part, gauges: list[Gauges], found: Found) -> None:
-    check(judges.unbroken, there(part, gauges=gauges), found)
+    check(checks.unbroken, there(part, gauges=gauges), found)
 
 
 # What was heard in time, and the begin of what is long
@@ -1207,7 +1220,7 @@ def test_what_came_too_late_is_not_judged() -> None:
     refused = (UPDATE, Hand(UNKNOWN), error("unknown_event"))
     late = spoke("late", FIRST.text, BOTH.text)
     early = spoke("late", FIRST.text, BOTH.text, before=refused)
-    judge = judges.in_time("late", judges.kept_apart("late"))
+    judge = checks.in_time("late", checks.kept_apart("late"))
     assert judge(Evidence((*ALONE, late))) == Undecided(
         "the final came before the rest was heard"
     )
@@ -1220,7 +1233,7 @@ def test_what_came_too_late_is_not_judged() -> None:
 
 
 def test_the_begin_of_what_is_long() -> None:
-    judge = judges.keeps_begin("35s")
+    judge = checks.keeps_begin("35s")
 
     def of(text: str | None, *others: Part) -> Outcome:
         return judge(Evidence((*others, spoke("35s", text))))
@@ -1269,15 +1282,15 @@ def said(text: str) -> str:
 def test_a_key_is_seen_and_removed_in_each_spelling(name: str, spelling: str) -> None:
     spell = SPELLINGS[spelling]
     evidence = heard(name, said(spell(KEY)))
-    check(judges.no_secret, evidence, Bad("the server shows the client's key"))
-    check(judges.no_secret, heard(name, said(spell(KEY[::-1]))), GOOD)
+    check(checks.no_secret, evidence, Bad("the server shows the client's key"))
+    check(checks.no_secret, heard(name, said(spell(KEY[::-1]))), GOOD)
     written = loads(evidence.parts[0].trace.dumps())
     (text,) = [record.text or "" for record in written.records]
     assert not Redactor([KEY]).shows(text)
     assert "the key " in json.loads(text)["error"]["message"]
     # From the file, it is seen that there was one.
     again = Evidence((dialects.part(dialects.load(name), written),))
-    check(judges.no_secret, again, Bad("the server shows the client's key"))
+    check(checks.no_secret, again, Bad("the server shows the client's key"))
 
 
 @pytest.mark.parametrize("name", dialects.installed())
@@ -1288,19 +1301,19 @@ def test_a_key_is_seen_over_several_deltas(name: str, size: int) -> None:
         for at in range(0, len(KEY), size)
     ]
     evidence = heard(name, '{"type":"x"}', *deltas, '{"type":"y"}')
-    check(judges.no_secret, evidence, Bad("the server shows the client's key"))
-    outcome = judges.no_secret(evidence)
+    check(checks.no_secret, evidence, Bad("the server shows the client's key"))
+    outcome = checks.no_secret(evidence)
     assert isinstance(outcome, Violated)
     assert outcome.records == tuple(range(1, 1 + len(deltas)))
-    check(judges.no_secret, heard(name, *deltas[:-1]), GOOD)
+    check(checks.no_secret, heard(name, *deltas[:-1]), GOOD)
 
 
 def test_a_key_is_seen_in_binary_frames_and_in_what_is_too_long_to_keep() -> None:
     found = Bad("the server shows the client's key")
-    check(judges.no_secret, heard("vllm", b"\0" + KEY.encode()), found)
-    check(judges.no_secret, heard("vllm", "x" * LONGEST + KEY), found)
-    check(judges.no_secret, heard("vllm", "x" * LONGEST + KEY[::-1]), GOOD)
+    check(checks.no_secret, heard("vllm", b"\0" + KEY.encode()), found)
+    check(checks.no_secret, heard("vllm", "x" * LONGEST + KEY), found)
+    check(checks.no_secret, heard("vllm", "x" * LONGEST + KEY[::-1]), GOOD)
 
 
 def test_a_server_may_say_the_word_that_stands_for_a_secret() -> None:
-    check(judges.no_secret, heard("vllm", f'{{"delta":"{REMOVED}"}}'), GOOD)
+    check(checks.no_secret, heard("vllm", f'{{"delta":"{REMOVED}"}}'), GOOD)

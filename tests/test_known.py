@@ -9,9 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from pytest_realtime_asr.evidence import Evidence
-from pytest_realtime_asr.known import Expected, Known, check, read, softened, soon
-from pytest_realtime_asr.rules import Level, Outcome, Requirement, Satisfied
+from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.known_failures import (
+    Expected,
+    Known,
+    check,
+    read,
+    softened,
+    soon,
+)
+from pytest_realtime_asr.requirements.requirement import (
+    Level,
+    Outcome,
+    Requirement,
+    Satisfied,
+)
 
 TODAY = date(2026, 11, 24)
 ENTRY = Known(

@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 from servers import CLIP, VLLM, sessions, took
 
-from pytest_realtime_asr import ledger
-from pytest_realtime_asr.budgets import budget, latency_budget, wer_threshold
-from pytest_realtime_asr.headline import headline
-from pytest_realtime_asr.ledger import (
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.requirements.requirement import Level
+from pytest_realtime_asr.run import ledger
+from pytest_realtime_asr.run.ledger import (
     Order,
     Report,
     Transcription,
@@ -22,11 +23,10 @@ from pytest_realtime_asr.ledger import (
     report,
     statistics,
 )
-from pytest_realtime_asr.loop import Loop
-from pytest_realtime_asr.metrics.causality import Premature
-from pytest_realtime_asr.rules import Level
-from pytest_realtime_asr.terms import Terms
-from pytest_realtime_asr.verdicts import Undecided, Verdict
+from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.verdicts.budgets import budget, latency_budget, wer_threshold
+from pytest_realtime_asr.verdicts.headline import headline
+from pytest_realtime_asr.verdicts.verdict import Undecided, Verdict
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_realtime_asr.limits import read
+from pytest_realtime_asr.verdicts.budget_file import read
 
 TABLE = """
 erasure = 0.2

@@ -15,8 +15,8 @@ from itertools import pairwise
 import pytest
 import trio
 
-from pytest_realtime_asr.loop import KEPT, TICK, TOLERATED, Loop
-from pytest_realtime_asr.trace import Lag
+from pytest_realtime_asr.client.loop import KEPT, TICK, TOLERATED, Loop
+from pytest_realtime_asr.trace.records import Lag
 
 MS = 1_000_000
 
@@ -146,7 +146,7 @@ def test_a_clock_that_jumps_holds_nothing_up(
         loop.watch()
         await asyncio.sleep(0.03)
         monkeypatch.setattr(
-            "pytest_realtime_asr.loop.monotonic_ns",
+            "pytest_realtime_asr.client.loop.monotonic_ns",
             lambda: time.monotonic_ns() + year,
         )
         await asyncio.sleep(0.03)
@@ -165,7 +165,9 @@ def test_a_clock_that_stands_still_gives_a_load(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.monotonic_ns()
-    monkeypatch.setattr("pytest_realtime_asr.loop.monotonic_ns", lambda: now + TICK)
+    monkeypatch.setattr(
+        "pytest_realtime_asr.client.loop.monotonic_ns", lambda: now + TICK
+    )
 
     async def watch() -> None:
         loop.watch()

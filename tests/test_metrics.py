@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_realtime_asr import dialects, trace
+from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance, Word
 from pytest_realtime_asr.metrics import (
@@ -50,7 +50,9 @@ from pytest_realtime_asr.metrics.pacing import (
     instrument,
     lateness,
 )
-from pytest_realtime_asr.timeline import (
+from pytest_realtime_asr.trace import records
+from pytest_realtime_asr.trace.records import NO_LAG, End, Ending, Lag, Ping
+from pytest_realtime_asr.trace.timeline import (
     Commit,
     Endpoint,
     Event,
@@ -60,7 +62,6 @@ from pytest_realtime_asr.timeline import (
     Timeline,
     Usage,
 )
-from pytest_realtime_asr.trace import NO_LAG, End, Ending, Lag, Ping
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "traces"
 MS = 1_000_000
@@ -201,7 +202,7 @@ def test_the_golden_trace() -> None:
     """Two frames, due at 130.36 and 230.36 ms; "go" came at 133.45 ms, its delta. The
     commit was due with the last frame; " forward" came at 236.54, the final at 439.54.
     """
-    held = trace.read(GOLDEN / "vllm-sound.jsonl")
+    held = records.read(GOLDEN / "vllm-sound.jsonl")
     said = (Word("go", 0.02, 0.08), Word("forward", 0.1, 0.18))  # one in each frame
     first = dialects.read(dialects.load("vllm"), held).item(0)
     found = measure(first, Speech(0.02, 0.18, "go forward", said))

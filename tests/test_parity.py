@@ -6,8 +6,8 @@ import pytest
 
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.parity import Clip, Gone, Over, Parity, judge
-from pytest_realtime_asr.verdicts import Verdict
+from pytest_realtime_asr.verdicts.parity import Clip, Gone, Over, Parity, judge
+from pytest_realtime_asr.verdicts.verdict import Verdict
 
 SOUND = silence(1.0)
 TEXT = "the road to the mountains is closed because of the snow"

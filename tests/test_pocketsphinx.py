@@ -20,12 +20,12 @@ import pytest
 import soundfile
 
 import pytest_realtime_asr
-from pytest_realtime_asr.fake import pocketsphinx
-from pytest_realtime_asr.fake.pocketsphinx import Pocketsphinx, WorkerLost
-from pytest_realtime_asr.fake.recogniser import Listener, Recogniser, Spoken
+from pytest_realtime_asr.fake.recognisers import pocketsphinx
+from pytest_realtime_asr.fake.recognisers.pocketsphinx import Pocketsphinx, WorkerLost
+from pytest_realtime_asr.fake.recognisers.recogniser import Listener, Recogniser, Spoken
 from pytest_realtime_asr.metrics.accuracy import WHISPER_ENGLISH
 
-CORPORA = Path(pytest_realtime_asr.__file__).parent / "corpora"
+CORPORA = Path(pytest_realtime_asr.__file__).parent / "corpus" / "bundled"
 MANIFEST = (CORPORA / "english.jsonl").read_text("utf-8").splitlines()
 LINES: dict[str, dict[str, Any]] = {
     line["id"]: line for line in map(json.loads, MANIFEST)
@@ -254,7 +254,7 @@ def test_closing_the_recogniser_ends_what_is_heard() -> None:
 def test_workers_end_with_the_server_however_it_ends() -> None:
     server = """
 import asyncio, os
-from pytest_realtime_asr.fake.pocketsphinx import Pocketsphinx
+from pytest_realtime_asr.fake.recognisers.pocketsphinx import Pocketsphinx
 
 async def main():
     recogniser = await Pocketsphinx.start()

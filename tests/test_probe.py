@@ -17,8 +17,8 @@ from hypothesis import given, settings, strategies
 from servers import closed, plain, serving
 from websockets.http11 import Request, Response
 
-from pytest_realtime_asr import probe, target
-from pytest_realtime_asr.transport import Access, Unreachable
+from pytest_realtime_asr.client import probe, target
+from pytest_realtime_asr.client.transport import Access, Unreachable
 
 
 def access(url: str, **options: object) -> Access:

@@ -14,12 +14,12 @@ from servers import plan
 
 from pytest_realtime_asr import FakeServer, Utterance
 from pytest_realtime_asr.audio import read
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import load
-from pytest_realtime_asr.fake.pocketsphinx import Pocketsphinx
-from pytest_realtime_asr.loop import Loop
+from pytest_realtime_asr.fake.recognisers.pocketsphinx import Pocketsphinx
 from pytest_realtime_asr.metrics.accuracy import Errors, error_rate, words
-from pytest_realtime_asr.run import hold
-from pytest_realtime_asr.session import Live
+from pytest_realtime_asr.run.servers import hold
 
 CLIPS = ("turn-right", "go-forward", "digits-five")
 RATES = (8_000, 16_000, 24_000, 44_100, 48_000)

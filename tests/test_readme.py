@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.options import OPTIONS
-from pytest_realtime_asr.settings import settings
-from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr.plugin.options import OPTIONS
+from pytest_realtime_asr.plugin.settings import settings
+from pytest_realtime_asr.trace.records import Sender
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 from spellings import KEY, SPELLINGS
 
-from pytest_realtime_asr.redaction import PART, REMOVED, Redactor, printable
+from pytest_realtime_asr.text.redaction import PART, REMOVED, Redactor, printable
 
 SPELT = pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
 

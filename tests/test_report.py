@@ -21,18 +21,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import CLIP, sessions, took
 
-from pytest_realtime_asr.budgets import latency_budget, wer_threshold
-from pytest_realtime_asr.ledger import Purpose, Report, Transcription, report
-from pytest_realtime_asr.loop import Loop
+from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.report import jsonl, junit, terminal
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.progress import Progress
 from pytest_realtime_asr.report.terminal import WIDTH, Row
-from pytest_realtime_asr.report.transcript import FULL, transcript
-from pytest_realtime_asr.report.transcript import WIDTH as WIDTH_OF_TRANSCRIPT
-from pytest_realtime_asr.terms import Terms
-from pytest_realtime_asr.trace import (
+from pytest_realtime_asr.run.ledger import Purpose, Report, Transcription, report
+from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.trace.records import (
     End,
     Ending,
     Ping,
@@ -44,7 +41,10 @@ from pytest_realtime_asr.trace import (
     loads,
     read,
 )
-from pytest_realtime_asr.verdicts import Verdict
+from pytest_realtime_asr.trace.transcript import FULL, transcript
+from pytest_realtime_asr.trace.transcript import WIDTH as WIDTH_OF_TRANSCRIPT
+from pytest_realtime_asr.verdicts.budgets import latency_budget, wer_threshold
+from pytest_realtime_asr.verdicts.verdict import Verdict
 
 TRACES = Path(__file__).parents[1] / "fixtures" / "traces"
 MS = 1_000_000

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from sessions import MS, STARTED
 
-from pytest_realtime_asr import dialects, universal
+from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.dialects.openai.profile import PROFILES
-from pytest_realtime_asr.evidence import Evidence, Part
-from pytest_realtime_asr.rules import Satisfied, Undecided, Violated
-from pytest_realtime_asr.trace import (
+from pytest_realtime_asr.requirements import shared
+from pytest_realtime_asr.requirements.evidence import Evidence, Part
+from pytest_realtime_asr.requirements.requirement import Satisfied, Undecided, Violated
+from pytest_realtime_asr.trace.records import (
     NO_LAG,
     TAIL,
     End,
@@ -397,7 +398,7 @@ def test_the_lists_are_made_once() -> None:
 
 
 def test_what_holds_for_all_is_taken_by_each() -> None:
-    every = {each.id: each for each in universal.REQUIREMENTS}
+    every = {each.id: each for each in shared.REQUIREMENTS}
     for name, but in (
         ("vllm", set()),
         # It may send no text before the commit, and has no utterance without audio.

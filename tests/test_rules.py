@@ -13,9 +13,9 @@ from crossing import CLIENT, SERVER, STARTED, WAIT, Held, Joined, Side
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects.vllm import VLLM
-from pytest_realtime_asr.evidence import Evidence, Observation
-from pytest_realtime_asr.fake.faults import wrap
-from pytest_realtime_asr.rules import (
+from pytest_realtime_asr.fake.faults.session import wrap
+from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.requirement import (
     Course,
     Judge,
     Level,
@@ -29,7 +29,15 @@ from pytest_realtime_asr.rules import (
     observe,
     order,
 )
-from pytest_realtime_asr.trace import End, Ending, Record, Sender, Trace, Vantage
+from pytest_realtime_asr.trace.observation import Observation
+from pytest_realtime_asr.trace.records import (
+    End,
+    Ending,
+    Record,
+    Sender,
+    Trace,
+    Vantage,
+)
 
 JUDGE = order(VLLM.table, start=VLLM.start)
 PASSIVE = [requirement for requirement in VLLM.requirements if requirement.passive]

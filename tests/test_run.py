@@ -18,24 +18,30 @@ from servers import CLIP, CREATED, VLLM, closed, faking, plain, serving
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from pytest_realtime_asr import corpus, probe
-from pytest_realtime_asr import run as run_module
+from pytest_realtime_asr import corpus
+from pytest_realtime_asr.client import probe
+from pytest_realtime_asr.client.dialect_detection import Discovery
+from pytest_realtime_asr.client.session import Lost, OptionsError, Plan
+from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.dialects.vllm.events import Error
-from pytest_realtime_asr.discovery import Discovery
-from pytest_realtime_asr.evidence import Evidence
-from pytest_realtime_asr.frozen import Suite
-from pytest_realtime_asr.known import Expected, Known
-from pytest_realtime_asr.ledger import Purpose, Transcription
-from pytest_realtime_asr.realtime import Realtime
-from pytest_realtime_asr.rules import Level, Requirement, Violated, observe
-from pytest_realtime_asr.run import WARMUPS, Run
-from pytest_realtime_asr.session import Lost, OptionsError, Plan
-from pytest_realtime_asr.settings import Settings, settings
-from pytest_realtime_asr.terms import Terms, read
-from pytest_realtime_asr.trace import Ending, Sender
-from pytest_realtime_asr.transport import Unreachable
+from pytest_realtime_asr.plugin.settings import Settings, settings
+from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.known_failures import Expected, Known
+from pytest_realtime_asr.requirements.pinned_suites import Suite
+from pytest_realtime_asr.requirements.requirement import (
+    Level,
+    Requirement,
+    Violated,
+    observe,
+)
+from pytest_realtime_asr.run import servers as run_module
+from pytest_realtime_asr.run.ledger import Purpose, Transcription
+from pytest_realtime_asr.run.realtime import Realtime
+from pytest_realtime_asr.run.servers import WARMUPS, Run
+from pytest_realtime_asr.run.terms import Terms, read
+from pytest_realtime_asr.trace.records import Ending, Sender
 
 ENGLISH = corpus.load("bundled:english")
 WARM = Corpus("warm", (CLIP,))

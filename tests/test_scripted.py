@@ -11,8 +11,8 @@ import pytest
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.audio import Audio, from_float
 from pytest_realtime_asr.corpus import Corpus, Utterance, Word
-from pytest_realtime_asr.fake.recogniser import Listener, Recogniser, Spoken
-from pytest_realtime_asr.fake.scripted import Scripted
+from pytest_realtime_asr.fake.recognisers.recogniser import Listener, Recogniser, Spoken
+from pytest_realtime_asr.fake.recognisers.scripted import Scripted
 
 RATE = 16000
 Samples = npt.NDArray[np.int16]

@@ -11,12 +11,12 @@ import pytest
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance import selftest
-from pytest_realtime_asr.conformance.proofs import QUICK, Proof, proofs
+from pytest_realtime_asr.conformance.fault_table import QUICK, Proof, proofs
 from pytest_realtime_asr.conformance.results import Result, Status, result
 from pytest_realtime_asr.conformance.selftest import Bench, Score, prove
-from pytest_realtime_asr.fake.faults import FAULTS
-from pytest_realtime_asr.rules import Level, Requirement
-from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr.fake.faults.session import FAULTS
+from pytest_realtime_asr.requirements.requirement import Level, Requirement
+from pytest_realtime_asr.trace.records import Sender
 
 WHOLE = ("vllm", "openai")
 BINDING = {

@@ -35,16 +35,11 @@ from servers import (
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from pytest_realtime_asr import corpus, dialects, transport
+from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.audio import Audio
-from pytest_realtime_asr.dialects.vllm.events import Delta, Done, Error
-from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.ledger import Transcription
-from pytest_realtime_asr.loop import Loop
-from pytest_realtime_asr.metrics.pacing import lateness
-from pytest_realtime_asr.redaction import Redactor
-from pytest_realtime_asr.run import Take, hold
-from pytest_realtime_asr.session import (
+from pytest_realtime_asr.client import transport
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.session import (
     EVENTS_A_SECOND,
     MAX_EVENTS,
     TEXT_A_SECOND,
@@ -54,8 +49,14 @@ from pytest_realtime_asr.session import (
     Plan,
     flooded,
 )
-from pytest_realtime_asr.trace import Ending, Ping, Record, Sender, Span, Trace
-from pytest_realtime_asr.transport import MAX_MESSAGE, Unreachable
+from pytest_realtime_asr.client.transport import MAX_MESSAGE, Unreachable
+from pytest_realtime_asr.dialects.vllm.events import Delta, Done, Error
+from pytest_realtime_asr.fake.process import FakeServer
+from pytest_realtime_asr.metrics.pacing import lateness
+from pytest_realtime_asr.run.ledger import Transcription
+from pytest_realtime_asr.run.servers import Take, hold
+from pytest_realtime_asr.text.redaction import Redactor
+from pytest_realtime_asr.trace.records import Ending, Ping, Record, Sender, Span, Trace
 
 MS = 1_000_000
 HUSH = Redactor(["hush-hush"])

@@ -12,13 +12,13 @@ from typing import NamedTuple
 import pytest
 import trustme
 
-from pytest_realtime_asr import frozen
-from pytest_realtime_asr.frozen import Suite
-from pytest_realtime_asr.known import Expected, Known
-from pytest_realtime_asr.options import FAKE_KEY, FAKES, OPTIONS, Option
-from pytest_realtime_asr.rules import Harm, Level
-from pytest_realtime_asr.settings import KINDS, SettingError, Settings, settings
-from pytest_realtime_asr.verdicts import Undecided
+from pytest_realtime_asr.plugin.options import FAKE_KEY, FAKES, OPTIONS, Option
+from pytest_realtime_asr.plugin.settings import KINDS, SettingError, Settings, settings
+from pytest_realtime_asr.requirements import pinned_suites
+from pytest_realtime_asr.requirements.known_failures import Expected, Known
+from pytest_realtime_asr.requirements.pinned_suites import Suite
+from pytest_realtime_asr.requirements.requirement import Harm, Level
+from pytest_realtime_asr.verdicts.verdict import Undecided
 
 BY_NAME = {option.name: option for option in OPTIONS}
 Given = Mapping[str, object]
@@ -246,7 +246,7 @@ def test_command_line_over_ini_over_environment_over_default(name: str) -> None:
 def test_a_suite_is_named_in_the_same_places(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frozen, "_FOLDER", tmp_path)
+    monkeypatch.setattr(pinned_suites, "_FOLDER", tmp_path)
     values = []
     for name, level in (("a", Level.MUST), ("b", Level.SHOULD), ("c", Level.INFO)):
         text = f'{{"dialect":"vllm","requirements":{{"one":"{level.value}"}}}}'

@@ -15,9 +15,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-from pytest_realtime_asr import comparison
-from pytest_realtime_asr.budgets import latency_budget, wer_threshold
-from pytest_realtime_asr.comparison import Conditions, Outcome, Row, compare, parse
 from pytest_realtime_asr.metrics.accuracy import Errors, Unit, words
 from pytest_realtime_asr.stats import (
     Difference,
@@ -27,8 +24,17 @@ from pytest_realtime_asr.stats import (
     paired,
     quantile_interval,
 )
-from pytest_realtime_asr.verdicts import Sample, Verdict, judge, judge_in_order
-from pytest_realtime_asr.wer import WerRow, judge_wer
+from pytest_realtime_asr.verdicts import comparison
+from pytest_realtime_asr.verdicts.budgets import latency_budget, wer_threshold
+from pytest_realtime_asr.verdicts.comparison import (
+    Conditions,
+    Outcome,
+    Row,
+    compare,
+    parse,
+)
+from pytest_realtime_asr.verdicts.verdict import Sample, Verdict, judge, judge_in_order
+from pytest_realtime_asr.verdicts.wer import WerRow, judge_wer
 
 ALLOWED = 0.05  # what 95 % of confidence allow
 NOISE = 3.0
@@ -177,7 +183,7 @@ def test_a_rate_at_its_limit(
     limit: float, speakers: int, each: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # There are few texts, and they come again and again.
-    monkeypatch.setattr("pytest_realtime_asr.wer.words", cache(words))
+    monkeypatch.setattr("pytest_realtime_asr.verdicts.wer.words", cache(words))
     threshold = wer_threshold(limit, normalizer="none", confidence=0.95)
     rng = np.random.default_rng(9)
 

@@ -284,7 +284,7 @@ def test_the_bounds_of_a_count_are_those_of_the_chi_square_law(
 
 
 def test_scipy_stats_is_not_imported() -> None:
-    code = "import sys, pytest_realtime_asr.budgets; "
+    code = "import sys, pytest_realtime_asr.verdicts.budgets; "
     code += "sys.exit('scipy.stats' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -14,15 +14,15 @@ import pytest
 from servers import BRIEF, VLLM, closed, faking, plain, plan, script, serving
 
 from pytest_realtime_asr import corpus
-from pytest_realtime_asr.conformance import clips, suite
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.conformance import clips, scheduler
 from pytest_realtime_asr.conformance.results import Result, Status, result
+from pytest_realtime_asr.conformance.scenario_run import Stage, Venue
 from pytest_realtime_asr.conformance.scenarios import Company, Scenario, scenarios
-from pytest_realtime_asr.conformance.stage import Stage, Venue
-from pytest_realtime_asr.conformance.suite import Bounds, Held, Kind, Suite
+from pytest_realtime_asr.conformance.scheduler import Bounds, Held, Kind, Suite
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.loop import Loop
-from pytest_realtime_asr.rules import Harm, Requirement
-from pytest_realtime_asr.trace import Span
+from pytest_realtime_asr.requirements.requirement import Harm, Requirement
+from pytest_realtime_asr.trace.records import Span
 
 ALL = Bounds(frozenset(Harm), 16, math.inf)
 KNOWN = scenarios(VLLM)
@@ -213,7 +213,7 @@ def test_so_is_a_scenario_that_fails_or_does_not_end(
     async def endless(stage: Stage) -> None:
         await asyncio.sleep(3600)
 
-    monkeypatch.setattr(suite, "_OVERHEAD", 0.1)
+    monkeypatch.setattr(scheduler, "_OVERHEAD", 0.1)
     limits = replace(BRIEF, beyond=0.1)
     with faking() as (url, _):
         found = held(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_realtime_asr.target import Target, TargetError, parse
+from pytest_realtime_asr.client.target import Target, TargetError, parse
 
 PATH = "/v1/realtime"
 

@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from pytest_realtime_asr.budgets import (
+from pytest_realtime_asr.metrics.accuracy import NONE
+from pytest_realtime_asr.plugin.options import MARKERS
+from pytest_realtime_asr.plugin.settings import Settings, settings
+from pytest_realtime_asr.requirements.requirement import Level
+from pytest_realtime_asr.run.terms import Terms, read
+from pytest_realtime_asr.verdicts.budgets import (
     BudgetError,
     Over,
     budget,
     latency_budget,
     wer_threshold,
 )
-from pytest_realtime_asr.metrics.accuracy import NONE
-from pytest_realtime_asr.options import MARKERS
-from pytest_realtime_asr.rules import Level
-from pytest_realtime_asr.settings import Settings, settings
-from pytest_realtime_asr.terms import Terms, read
-from pytest_realtime_asr.verdicts import Undecided
+from pytest_realtime_asr.verdicts.verdict import Undecided
 
 METRIC = "final_from_commit"
 NAMED = {"REALTIME_MODEL": "m", "REALTIME_DIALECT": "vllm"}

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_realtime_asr.timeline import (
+from pytest_realtime_asr.trace.records import NO_LAG, End, Ending
+from pytest_realtime_asr.trace.timeline import (
     Commit,
     Edit,
     Event,
@@ -19,7 +20,6 @@ from pytest_realtime_asr.timeline import (
     Timeline,
     Usage,
 )
-from pytest_realtime_asr.trace import NO_LAG, End, Ending
 
 END = End(Ending.CLOSED_BY_US, 99)
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_realtime_asr.redaction import REMOVED, Redactor
-from pytest_realtime_asr.trace import (
+from pytest_realtime_asr.text.redaction import REMOVED, Redactor
+from pytest_realtime_asr.trace.records import (
     FORMAT,
     HIDDEN,
     LONGEST,

@@ -20,8 +20,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from pytest_realtime_asr import target, transport
-from pytest_realtime_asr.transport import (
+from pytest_realtime_asr.client import target, transport
+from pytest_realtime_asr.client.transport import (
     MAX_MESSAGE,
     Access,
     Closed,

@@ -13,9 +13,10 @@ import pytest
 from servers import CLIP, SOUND, VLLM, faking, plan
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.fake.faults import wrap
-from pytest_realtime_asr.fake.machine import World
-from pytest_realtime_asr.fake.variety import (
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.fake.faults.session import wrap
+from pytest_realtime_asr.fake.legal_variation import (
     CHANGED,
     LATER,
     Varied,
@@ -24,11 +25,10 @@ from pytest_realtime_asr.fake.variety import (
     _prefixed,
     _ulid,
 )
-from pytest_realtime_asr.loop import Loop
-from pytest_realtime_asr.run import hold
-from pytest_realtime_asr.session import Live
-from pytest_realtime_asr.timeline import Usage
-from pytest_realtime_asr.trace import Record, Sender
+from pytest_realtime_asr.fake.server_wrappers import World
+from pytest_realtime_asr.run.servers import hold
+from pytest_realtime_asr.trace.records import Record, Sender
+from pytest_realtime_asr.trace.timeline import Usage
 
 UPDATE = '{"type":"session.update","model":"m"}'
 BEGIN = '{"type":"input_audio_buffer.commit"}'

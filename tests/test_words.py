@@ -15,8 +15,15 @@ from pytest_realtime_asr.corpus import Word
 from pytest_realtime_asr.metrics import measure, words
 from pytest_realtime_asr.metrics.accuracy import BASIC, Unit, normalizer_for
 from pytest_realtime_asr.metrics.emission import Script, emissions
-from pytest_realtime_asr.timeline import Commit, Event, Final, Heard, Partial, Timeline
-from pytest_realtime_asr.trace import End, Ending
+from pytest_realtime_asr.trace.records import End, Ending
+from pytest_realtime_asr.trace.timeline import (
+    Commit,
+    Event,
+    Final,
+    Heard,
+    Partial,
+    Timeline,
+)
 
 MS = 1_000_000
 RATE = 16_000

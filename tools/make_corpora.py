@@ -1,6 +1,6 @@
 """Speaks the bundled corpora from ``sentences.toml``: FLAC files and their manifests.
 
-    python tools/make_corpora.py            # write pytest_realtime_asr/corpora
+    python tools/make_corpora.py            # write pytest_realtime_asr/corpus/bundled
     python tools/make_corpora.py --check    # say which of them would now differ
 
 English is spoken by flite, the other languages by espeak-ng. With the versions named
@@ -38,7 +38,7 @@ import soxr
 
 HERE = Path(__file__).resolve().parent
 SENTENCES = HERE / "sentences.toml"
-CORPORA = HERE.parent / "pytest_realtime_asr" / "corpora"
+CORPORA = HERE.parent / "pytest_realtime_asr" / "corpus" / "bundled"
 
 RATE = 16_000
 PAD = 0.3

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.report import catalogue, markdown
+from pytest_realtime_asr.report import metrics_page, reference_pages
 
 DOCS = Path(__file__).parents[1] / "docs"
 DIALECTS = ("vllm", "openai")  # each has a section of its own
@@ -15,10 +15,10 @@ DIALECTS = ("vllm", "openai")  # each has a section of its own
 
 def pages() -> dict[Path, str]:
     """Each page that is made, by its file."""
-    sections = [markdown.conformance(dialects.load(name)) for name in DIALECTS]
+    sections = [reference_pages.conformance(dialects.load(name)) for name in DIALECTS]
     return {
         DOCS / "conformance.md": "\n".join(sections),
-        DOCS / "metrics.md": catalogue.page(),
+        DOCS / "metrics.md": metrics_page.page(),
     }
 
 

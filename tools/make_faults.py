@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.conformance.proofs import QUICK, Proof, proofs
+from pytest_realtime_asr.conformance.fault_table import QUICK, Proof, proofs
 from pytest_realtime_asr.conformance.results import Status
 from pytest_realtime_asr.conformance.selftest import Bench
-from pytest_realtime_asr.fake import items
-from pytest_realtime_asr.fake.faults import FAULTS
+from pytest_realtime_asr.fake.faults import items
+from pytest_realtime_asr.fake.faults.session import FAULTS
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
 AT_ONCE = 3

@@ -28,10 +28,16 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from pytest_realtime_asr.conformance.mutation import mutations
-from pytest_realtime_asr.conformance.play import Grammar
-from pytest_realtime_asr.conformance.script import Await, Pause, Script, Send, Step
-from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr.conformance.frame_mutations import mutations
+from pytest_realtime_asr.conformance.random_script import (
+    Await,
+    Pause,
+    Script,
+    Send,
+    Step,
+)
+from pytest_realtime_asr.conformance.random_session import Grammar
+from pytest_realtime_asr.trace.records import Sender
 
 STEPS = 12  # of a script, which then ends with a whole utterance
 

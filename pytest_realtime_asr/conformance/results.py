@@ -8,14 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 import pytest
 
-from pytest_realtime_asr.conformance.suite import Kind, Suite, misspoken
+from pytest_realtime_asr.conformance.scheduler import Kind, Suite, misspoken
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.evidence import Evidence
-from pytest_realtime_asr.figures import shortened
-from pytest_realtime_asr.known import Expected, Known
-from pytest_realtime_asr.redaction import Redactor, printable
-from pytest_realtime_asr.report.transcript import transcript
-from pytest_realtime_asr.rules import (
+from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.known_failures import Expected, Known
+from pytest_realtime_asr.requirements.requirement import (
     Level,
     Outcome,
     Requirement,
@@ -23,7 +20,10 @@ from pytest_realtime_asr.rules import (
     Undecided,
     Violated,
 )
-from pytest_realtime_asr.trace import Trace
+from pytest_realtime_asr.text.number_format import shortened
+from pytest_realtime_asr.text.redaction import Redactor, printable
+from pytest_realtime_asr.trace.records import Trace
+from pytest_realtime_asr.trace.transcript import transcript
 
 
 class Status(enum.Enum):

@@ -13,14 +13,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from pytest_realtime_asr.client.session import REFUSED, Live, Lost
+from pytest_realtime_asr.client.target import Target
+from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.conformance import clips
 from pytest_realtime_asr.conformance.clips import Clips
-from pytest_realtime_asr.conformance.play import ROLE
-from pytest_realtime_asr.conformance.search import search
-from pytest_realtime_asr.conformance.stage import FUZZ, NotRun, Stage
+from pytest_realtime_asr.conformance.random_session import ROLE
+from pytest_realtime_asr.conformance.scenario_run import FUZZ, NotRun, Stage
+from pytest_realtime_asr.conformance.shrinking import search
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.exercise import (
+from pytest_realtime_asr.requirements.checks import ALONE, usable
+from pytest_realtime_asr.requirements.requirement import Harm
+from pytest_realtime_asr.requirements.scenario_steps import (
     Clip,
     Exercise,
     Misuse,
@@ -29,12 +34,7 @@ from pytest_realtime_asr.exercise import (
     Until,
     Wait,
 )
-from pytest_realtime_asr.judges import ALONE, usable
-from pytest_realtime_asr.rules import Harm
-from pytest_realtime_asr.session import REFUSED, Live, Lost
-from pytest_realtime_asr.target import Target
-from pytest_realtime_asr.trace import Sender
-from pytest_realtime_asr.transport import Access, Unreachable
+from pytest_realtime_asr.trace.records import Sender
 
 REPEATS = 5  # of one clip alone, by which the server's own noise is known
 CROWD = 8

@@ -7,14 +7,19 @@ from dataclasses import dataclass
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance.clips import Clips
+from pytest_realtime_asr.conformance.scenario_run import BRISK, FUZZ
 from pytest_realtime_asr.conformance.scenarios import REPEATS, Company, Scenario
-from pytest_realtime_asr.conformance.stage import BRISK, FUZZ
-from pytest_realtime_asr.conformance.suite import Bounds
-from pytest_realtime_asr.figures import several
-from pytest_realtime_asr.options import AUTO
-from pytest_realtime_asr.rules import Harm, Level, Requirement, Undecided
-from pytest_realtime_asr.settings import Settings
-from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr.conformance.scheduler import Bounds
+from pytest_realtime_asr.plugin.options import AUTO
+from pytest_realtime_asr.plugin.settings import Settings
+from pytest_realtime_asr.requirements.requirement import (
+    Harm,
+    Level,
+    Requirement,
+    Undecided,
+)
+from pytest_realtime_asr.text.number_format import several
+from pytest_realtime_asr.trace.records import Sender
 
 STREAMS_HERE, STREAMS_ELSEWHERE = 16, 2
 _STRENGTH = list(Level)  # the strongest first

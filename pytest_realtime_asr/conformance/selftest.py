@@ -14,20 +14,21 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
-from pytest_realtime_asr import corpus, dialects, target
+from pytest_realtime_asr import corpus, dialects
+from pytest_realtime_asr.client import target
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.session import Limits, Plan
+from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.conformance import clips
-from pytest_realtime_asr.conformance.proofs import QUICK, Proof, proofs
+from pytest_realtime_asr.conformance.fault_table import QUICK, Proof, proofs
 from pytest_realtime_asr.conformance.results import Result, Status, result
+from pytest_realtime_asr.conformance.scenario_run import Venue
 from pytest_realtime_asr.conformance.scenarios import FLOODS, scenarios
-from pytest_realtime_asr.conformance.stage import Venue
-from pytest_realtime_asr.conformance.suite import Bounds, Suite
-from pytest_realtime_asr.fake.nursery import MODEL, Nursery, Order
-from pytest_realtime_asr.loop import Loop
-from pytest_realtime_asr.redaction import Redactor
-from pytest_realtime_asr.rules import Harm, Requirement
-from pytest_realtime_asr.session import Limits, Plan
-from pytest_realtime_asr.trace import Sender
-from pytest_realtime_asr.transport import Access
+from pytest_realtime_asr.conformance.scheduler import Bounds, Suite
+from pytest_realtime_asr.fake.server_pool import MODEL, Nursery, Order
+from pytest_realtime_asr.requirements.requirement import Harm, Requirement
+from pytest_realtime_asr.text.redaction import Redactor
+from pytest_realtime_asr.trace.records import Sender
 
 VERSION = "0.33.0"
 _KEY = "the-key-of-the-selftest"

@@ -17,13 +17,13 @@ from pytest_realtime_asr.conformance.results import (
     missing,
     result,
 )
+from pytest_realtime_asr.conformance.scenario_run import Venue
 from pytest_realtime_asr.conformance.scenarios import scenarios
-from pytest_realtime_asr.conformance.stage import Venue
-from pytest_realtime_asr.conformance.suite import Suite
+from pytest_realtime_asr.conformance.scheduler import Suite
 from pytest_realtime_asr.corpus import Corpus
-from pytest_realtime_asr.realtime import Realtime
-from pytest_realtime_asr.rules import Requirement
-from pytest_realtime_asr.trace import Trace
+from pytest_realtime_asr.requirements.requirement import Requirement
+from pytest_realtime_asr.run.realtime import Realtime
+from pytest_realtime_asr.trace.records import Trace
 
 pytestmark = pytest.mark.realtime(rules="off")
 _ANSWER = 10.0  # s at most in which a refusal has to come

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_realtime_asr.corpus import Corpus
-from pytest_realtime_asr.realtime import Realtime
+from pytest_realtime_asr.run.realtime import Realtime
 
 WER = 0.12
 FINAL = "3s"  # the recogniser is a real one and takes what the machine gives it

@@ -14,11 +14,12 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.evidence import Message, Observation, Part
-from pytest_realtime_asr.exercise import Exercise, Misuse
-from pytest_realtime_asr.rules import Requirement, Table
-from pytest_realtime_asr.timeline import Event, Timeline, Usage
-from pytest_realtime_asr.trace import Record, Trace
+from pytest_realtime_asr.requirements.evidence import Part
+from pytest_realtime_asr.requirements.requirement import Requirement, Table
+from pytest_realtime_asr.requirements.scenario_steps import Exercise, Misuse
+from pytest_realtime_asr.trace.observation import Message, Observation
+from pytest_realtime_asr.trace.records import Record, Trace
+from pytest_realtime_asr.trace.timeline import Event, Timeline, Usage
 
 GROUP = "pytest_realtime_asr.dialects"
 

@@ -17,12 +17,14 @@ from typing import Self
 
 import msgspec
 
-from pytest_realtime_asr import dialects, rules, trace
+from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.server import TRACES
-from pytest_realtime_asr.options import FAKE_DIALECT
-from pytest_realtime_asr.rules import Violation
-from pytest_realtime_asr.salvage import reason
-from pytest_realtime_asr.trace import Trace
+from pytest_realtime_asr.plugin.options import FAKE_DIALECT
+from pytest_realtime_asr.requirements import requirement
+from pytest_realtime_asr.requirements.requirement import Violation
+from pytest_realtime_asr.text.salvage import reason
+from pytest_realtime_asr.trace import records
+from pytest_realtime_asr.trace.records import Trace
 
 STARTING = 60.0  # s that a server may take until it listens
 STOPPING = 5.0  # s that it may take to end by itself
@@ -81,7 +83,7 @@ class FakeServer:
         except OSError as error:
             why = self._ended() or reason(error)
             raise FakeError(f"the fake server gives no traces: {why}") from None
-        return tuple(trace.loads(row.encode()) for row in rows)
+        return tuple(records.loads(row.encode()) for row in rows)
 
     def violations(self) -> tuple[Violation, ...]:
         """The rules that the clients broke. Raises `FakeError` as `traces` does."""
@@ -89,7 +91,7 @@ class FakeServer:
         for recorded in self.traces():
             dialect = dialects.load(recorded.dialect)
             part = dialects.part(dialect, recorded)
-            found.extend(rules.observe(dialect.requirements, part))
+            found.extend(requirement.observe(dialect.requirements, part))
         return tuple(found)
 
     def kill(self) -> None:

@@ -32,14 +32,13 @@ from websockets.http11 import Request, Response
 
 from pytest_realtime_asr.audio import Resampler
 from pytest_realtime_asr.dialects import Dialect, Reaction, Server
-from pytest_realtime_asr.fake import faults
-from pytest_realtime_asr.fake.connection import connection
-from pytest_realtime_asr.fake.machine import World
-from pytest_realtime_asr.fake.recogniser import Listener, Recogniser, Spoken
-from pytest_realtime_asr.fake.variety import Varied
-from pytest_realtime_asr.redaction import Redactor
-from pytest_realtime_asr.timeline import Usage
-from pytest_realtime_asr.trace import (
+from pytest_realtime_asr.fake.faults.network import connection
+from pytest_realtime_asr.fake.faults.session import TRACEBACK, wrap
+from pytest_realtime_asr.fake.legal_variation import Varied
+from pytest_realtime_asr.fake.recognisers.recogniser import Listener, Recogniser, Spoken
+from pytest_realtime_asr.fake.server_wrappers import World
+from pytest_realtime_asr.text.redaction import Redactor
+from pytest_realtime_asr.trace.records import (
     Ending,
     Recorder,
     Sender,
@@ -47,6 +46,7 @@ from pytest_realtime_asr.trace import (
     Trace,
     Vantage,
 )
+from pytest_realtime_asr.trace.timeline import Usage
 
 TRACES = "/fake/traces"
 KEPT = 1000  # traces that are remembered
@@ -138,9 +138,7 @@ class Fake:
         if path != behaviour.dialect.path and not (upgrade and self._has("any-path")):
             return connection.respond(HTTPStatus.NOT_FOUND, '{"detail":"Not Found"}')
         if not upgrade and self._has("crash-page"):
-            return connection.respond(
-                HTTPStatus.INTERNAL_SERVER_ERROR, faults.TRACEBACK
-            )
+            return connection.respond(HTTPStatus.INTERNAL_SERVER_ERROR, TRACEBACK)
         self._world.handshakes += upgrade
         if upgrade and self._has("limits") and self._world.handshakes % 2 == 0:
             response = connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "")
@@ -225,10 +223,10 @@ class Fake:
         behaviour, world = self._behaviour, self._world
         sound = behaviour.dialect.server(behaviour.models, limit=behaviour.limit)
         if behaviour.variety is None:
-            machine = faults.wrap(sound, behaviour.faults, world)
+            machine = wrap(sound, behaviour.faults, world)
             return machine, lambda: behaviour.word_delay
         varied = Varied(sound, world, behaviour.variety)
-        machine = faults.wrap(varied, behaviour.faults, world)
+        machine = wrap(varied, behaviour.faults, world)
         return machine, lambda: varied.delay(behaviour.word_delay)
 
     def _vanished(self, session: _Session) -> None:

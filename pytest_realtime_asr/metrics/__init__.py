@@ -23,7 +23,7 @@ from pytest_realtime_asr.metrics import (
 )
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.metrics.emission import Emissions, Script, emissions
-from pytest_realtime_asr.timeline import Timeline
+from pytest_realtime_asr.trace.timeline import Timeline
 
 
 class Unit(enum.StrEnum):

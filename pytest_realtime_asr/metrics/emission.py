@@ -21,7 +21,7 @@ from pytest_realtime_asr.metrics.accuracy import (
     unspaced,
 )
 from pytest_realtime_asr.metrics.tokens import Token, alike, tokens, updates
-from pytest_realtime_asr.timeline import Timeline
+from pytest_realtime_asr.trace.timeline import Timeline
 
 _KNOWN = 2**15  # words whose normal forms are kept
 

@@ -7,7 +7,7 @@ is only to be read beside the other.
 from __future__ import annotations
 
 from pytest_realtime_asr.metrics.latency import Spoken, uncertainty
-from pytest_realtime_asr.timeline import Timeline
+from pytest_realtime_asr.trace.timeline import Timeline
 
 _NS_PER_MS = 1_000_000
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Protocol
 
-from pytest_realtime_asr.timeline import Timeline
+from pytest_realtime_asr.trace.timeline import Timeline
 
 _NS_PER_MS = 1_000_000
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from pytest_realtime_asr.metrics.latency import Spoken
 from pytest_realtime_asr.stats import quantile
-from pytest_realtime_asr.timeline import Commit, Final, Heard, Timeline
+from pytest_realtime_asr.trace.timeline import Commit, Final, Heard, Timeline
 
 _NS_PER_MS = 1_000_000
 _HALF, _TAIL = 0.5, 0.99

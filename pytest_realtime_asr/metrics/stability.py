@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from pytest_realtime_asr.metrics.latency import Spoken
 from pytest_realtime_asr.metrics.tokens import updates
-from pytest_realtime_asr.timeline import Timeline
+from pytest_realtime_asr.trace.timeline import Timeline
 
 
 def normalized_erasure(

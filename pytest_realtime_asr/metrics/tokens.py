@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from typing import NamedTuple, TypeVar
 
-from pytest_realtime_asr.timeline import Edit
+from pytest_realtime_asr.trace.timeline import Edit
 
 LONGEST = 256  # characters of a token
 # No mark is parted from its letter, unless there are very many.

@@ -15,9 +15,7 @@ from typing import Any
 import msgspec
 
 from pytest_realtime_asr.audio import AudioError
-from pytest_realtime_asr.comparison import Row
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.ledger import Purpose, Transcription
 from pytest_realtime_asr.metrics.accuracy import (
     NONE,
     Errors,
@@ -27,7 +25,9 @@ from pytest_realtime_asr.metrics.accuracy import (
     words,
 )
 from pytest_realtime_asr.report.files import ReportFile
-from pytest_realtime_asr.salvage import Salvage
+from pytest_realtime_asr.run.ledger import Purpose, Transcription
+from pytest_realtime_asr.text.salvage import Salvage
+from pytest_realtime_asr.verdicts.comparison import Row
 
 FORMAT = 2
 _NAMED = 5  # damaged lines that are named

@@ -10,17 +10,17 @@ import math
 from collections.abc import Callable
 from functools import partial
 
-from pytest_realtime_asr.ledger import (
+from pytest_realtime_asr.metrics import CATALOGUE
+from pytest_realtime_asr.metrics.accuracy import Errors
+from pytest_realtime_asr.requirements.requirement import Level
+from pytest_realtime_asr.run.ledger import (
     Report,
     character_errors,
     statistics,
     word_errors,
 )
-from pytest_realtime_asr.metrics import CATALOGUE
-from pytest_realtime_asr.metrics.accuracy import Errors
-from pytest_realtime_asr.rules import Level
-from pytest_realtime_asr.salvage import Salvage
-from pytest_realtime_asr.verdicts import Verdict
+from pytest_realtime_asr.text.salvage import Salvage
+from pytest_realtime_asr.verdicts.verdict import Verdict
 
 PREFIX = "realtime."
 Properties = list[tuple[str, str | float | int]]

@@ -6,10 +6,11 @@ import inspect
 import textwrap
 from dataclasses import replace
 
-from pytest_realtime_asr import dialects, frozen, metrics
+from pytest_realtime_asr import dialects, metrics
 from pytest_realtime_asr.conformance import selection
-from pytest_realtime_asr.options import AUTO, OPTIONS
-from pytest_realtime_asr.settings import Settings
+from pytest_realtime_asr.plugin.options import AUTO, OPTIONS
+from pytest_realtime_asr.plugin.settings import Settings
+from pytest_realtime_asr.requirements import pinned_suites
 
 WIDTH = 80
 
@@ -37,7 +38,7 @@ def _requirements(settings: Settings) -> list[str]:
     lines = []
     for name in names:
         lines += _of(replace(settings, dialect=name))
-    return [*lines, f"frozen suites: {', '.join(frozen.names())}"]
+    return [*lines, f"frozen suites: {', '.join(pinned_suites.names())}"]
 
 
 def _of(settings: Settings) -> list[str]:

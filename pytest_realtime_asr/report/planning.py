@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_realtime_asr import dialects, target
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.client import target
 from pytest_realtime_asr.conformance import clips, selection
 from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.corpus import Corpus
-from pytest_realtime_asr.options import FAKES
-from pytest_realtime_asr.settings import Settings
+from pytest_realtime_asr.plugin.options import FAKES
+from pytest_realtime_asr.plugin.settings import Settings
 
 _HEAD = f"  {'scenario':26} {'harm':10} {'company':9} {'conn':>4} {'audio':>7}  what"
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from _pytest.junitxml import xml_key
 
-from pytest_realtime_asr.redaction import PRIVATE, Redactor, printable
+from pytest_realtime_asr.text.redaction import PRIVATE, Redactor, printable
 
 _LAYOUT = re.compile("([\n\t])")
 _COLOUR = re.compile("([\n\t]|\x1b\\[[0-9;]*m)")
@@ -131,7 +131,7 @@ def withhold(
         report.wasxfail = PRIVATE
     last = raised.traceback[-1]
     place = f"{last.path}:{last.lineno + 1}"
-    if type(raised.value).__module__.startswith(f"{_PACKAGE}.session"):
+    if type(raised.value).__module__.startswith(f"{_PACKAGE}.client.session"):
         report.longrepr = f"{place}: {raised.typename}: {raised.value}"
     elif not _is_ours(raised):
         told = f"{raised.typename}: {PRIVATE}"

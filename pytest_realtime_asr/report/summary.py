@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from pytest_realtime_asr import target
+from pytest_realtime_asr.client import target
+from pytest_realtime_asr.client.target import TargetError
+from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.report import terminal
-from pytest_realtime_asr.run import Run
-from pytest_realtime_asr.target import TargetError
-from pytest_realtime_asr.transport import Unreachable
+from pytest_realtime_asr.run.servers import Run
 
 
 def shown(text: str) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from pytest_realtime_asr.ledger import (
+from pytest_realtime_asr.metrics.accuracy import Errors
+from pytest_realtime_asr.run.ledger import (
     Report,
     broken,
     character_errors,
@@ -17,8 +18,7 @@ from pytest_realtime_asr.ledger import (
     unspoken,
     word_errors,
 )
-from pytest_realtime_asr.metrics.accuracy import Errors
-from pytest_realtime_asr.salvage import Salvage
+from pytest_realtime_asr.text.salvage import Salvage
 
 WIDTH = 80
 _NAME = 24

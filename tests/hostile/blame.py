@@ -9,14 +9,14 @@ from servers import closed
 from hostile import Case, message
 from hostile.http import OK, frames, greeting, health, model, session
 from hostile.verdicts import CLIP, final, many
-from pytest_realtime_asr import parity
-from pytest_realtime_asr.application import Application, ApplicationError
-from pytest_realtime_asr.comparison import compare, parse
-from pytest_realtime_asr.parity import Gone
+from pytest_realtime_asr.client.asgi import Application, ApplicationError
+from pytest_realtime_asr.client.session import Lost
+from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.report import jsonl
-from pytest_realtime_asr.session import Lost
-from pytest_realtime_asr.timeline import Refusal
-from pytest_realtime_asr.transport import Unreachable
+from pytest_realtime_asr.trace.timeline import Refusal
+from pytest_realtime_asr.verdicts import parity
+from pytest_realtime_asr.verdicts.comparison import compare, parse
+from pytest_realtime_asr.verdicts.parity import Gone
 
 
 def dead_baseline(limit: str) -> str:

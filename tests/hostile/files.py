@@ -13,10 +13,12 @@ from pathlib import Path
 from unittest import mock
 
 from hostile import Case, message
-from pytest_realtime_asr import audio, corpus, known, limits
+from pytest_realtime_asr import audio, corpus
 from pytest_realtime_asr.__main__ import main
 from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.corpus import CorpusError
+from pytest_realtime_asr.requirements import known_failures
+from pytest_realtime_asr.verdicts import budget_file
 
 DEEP = b"[" * 100_000
 DIGITS = b"9" * 5000
@@ -291,39 +293,87 @@ SOUNDS = (
     ),
 )
 TABLES = (
-    toml("budgets-too-deep", limits.read, "is too deep", b"a = " + DEEP, "too deeply"),
+    toml(
+        "budgets-too-deep",
+        budget_file.read,
+        "is too deep",
+        b"a = " + DEEP,
+        "too deeply",
+    ),
     toml(
         "budgets-dotted",
-        limits.read,
+        budget_file.read,
         "has a key of 100,000 parts",
         b"a = 1\n" + b"a." * 100_000 + b"a = 1",
         "x.toml:2: a key has more than 100 dots",
     ),
-    toml("budgets-digits", limits.read, "has 5,000 digits", b"a = " + DIGITS, "digits"),
     toml(
-        "budgets-latin1", limits.read, "is Latin-1", b"\na = '\xe9'", ":2: is not UTF-8"
+        "budgets-digits",
+        budget_file.read,
+        "has 5,000 digits",
+        b"a = " + DIGITS,
+        "digits",
     ),
-    toml("budgets-nan", limits.read, "has no number", b"a = nan", "a is no limit"),
-    toml("known-too-deep", known.read, "is too deep", b"a = " + DEEP, "too deeply"),
-    toml("known-a-number", known.read, "has a number", b"known = 3", "write [[known]]"),
-    toml("known-of-numbers", known.read, "has numbers", b"known = [3]", "not a table"),
+    toml(
+        "budgets-latin1",
+        budget_file.read,
+        "is Latin-1",
+        b"\na = '\xe9'",
+        ":2: is not UTF-8",
+    ),
+    toml("budgets-nan", budget_file.read, "has no number", b"a = nan", "a is no limit"),
+    toml(
+        "known-too-deep",
+        known_failures.read,
+        "is too deep",
+        b"a = " + DEEP,
+        "too deeply",
+    ),
+    toml(
+        "known-a-number",
+        known_failures.read,
+        "has a number",
+        b"known = 3",
+        "write [[known]]",
+    ),
+    toml(
+        "known-of-numbers",
+        known_failures.read,
+        "has numbers",
+        b"known = [3]",
+        "not a table",
+    ),
     toml(
         "known-version",
-        known.read,
+        known_failures.read,
         "has a version of 5,000 digits",
         b'[[known]]\nid="a"\nreason="b"\nissue="c"\nuntil=2027-01-31\nversion="<'
         + DIGITS
         + b'"',
         "version should look like",
     ),
-    Case("budgets-a-pipe", "budgets: a pipe", ("a named pipe",), 5, piped(limits.read)),
-    Case("known-a-pipe", "known: a pipe", ("a named pipe",), 5, piped(known.read)),
+    Case(
+        "budgets-a-pipe",
+        "budgets: a pipe",
+        ("a named pipe",),
+        5,
+        piped(budget_file.read),
+    ),
+    Case(
+        "known-a-pipe",
+        "known: a pipe",
+        ("a named pipe",),
+        5,
+        piped(known_failures.read),
+    ),
     Case(
         "known-a-device",
         "the list of known failures has no end",
         ("/dev/zero: is a device",),
         5,
-        lambda folder: message(ValueError, lambda: known.read(Path("/dev/zero"))),
+        lambda folder: message(
+            ValueError, lambda: known_failures.read(Path("/dev/zero"))
+        ),
     ),
 )
 COMMANDS = (

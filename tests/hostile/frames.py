@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hostile import Case
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.frames import Malformed
-from pytest_realtime_asr.trace import Record, Sender
+from pytest_realtime_asr.trace.json_events import Malformed
+from pytest_realtime_asr.trace.records import Record, Sender
 
 _HUGE = "9" * 400
 

@@ -24,19 +24,19 @@ from websockets.utils import accept_key
 
 from hostile import Case, message
 from hostile.options import told
-from pytest_realtime_asr import probe, target, transport
-from pytest_realtime_asr.corpus import Corpus, Utterance
-from pytest_realtime_asr.loop import Loop
-from pytest_realtime_asr.run import Run
-from pytest_realtime_asr.session import Limits, Live, Lost
-from pytest_realtime_asr.settings import settings
-from pytest_realtime_asr.trace import Ending
-from pytest_realtime_asr.transport import (
+from pytest_realtime_asr.client import probe, target, transport
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.session import Limits, Live, Lost
+from pytest_realtime_asr.client.transport import (
     Access,
     Unreachable,
     unreachable,
     untrusted,
 )
+from pytest_realtime_asr.corpus import Corpus, Utterance
+from pytest_realtime_asr.plugin.settings import settings
+from pytest_realtime_asr.run.servers import Run
+from pytest_realtime_asr.trace.records import Ending
 
 BRIEF = 0.2  # s, for what is to exceed its limit
 AMPLE = 5.0  # s, for what is not, also on a machine that is busy

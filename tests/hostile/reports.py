@@ -18,16 +18,18 @@ from unittest import mock
 import msgspec
 
 from hostile import Case, message
-from pytest_realtime_asr import corpus, dialects, plugin, termination, trace
+from pytest_realtime_asr import corpus, dialects, plugin
 from pytest_realtime_asr.corpus import Corpus
-from pytest_realtime_asr.judging import Case as Judge
-from pytest_realtime_asr.judging import Judging
-from pytest_realtime_asr.ledger import Report, Transcription
 from pytest_realtime_asr.metrics.accuracy import Alignment
+from pytest_realtime_asr.plugin import termination
+from pytest_realtime_asr.plugin.judging import Case as Judge
+from pytest_realtime_asr.plugin.judging import Judging
+from pytest_realtime_asr.plugin.settings import settings
 from pytest_realtime_asr.report import conformance, jsonl, junit, terminal
 from pytest_realtime_asr.report.files import ReportFile, distinct
-from pytest_realtime_asr.run import Ledger, Run, Take
-from pytest_realtime_asr.settings import settings
+from pytest_realtime_asr.run.ledger import Report, Transcription
+from pytest_realtime_asr.run.servers import Ledger, Run, Take
+from pytest_realtime_asr.trace import records
 
 TRACES = Path(__file__).parents[2] / "fixtures" / "traces"
 EARLIER = b"earlier\n"
@@ -116,7 +118,7 @@ class Raising(Transcription):
 @cache
 def taken(kind: type[Transcription] = Transcription) -> Transcription:
     """An utterance that was spoken to a sound server."""
-    found = trace.read(TRACES / "vllm-sound.jsonl")
+    found = records.read(TRACES / "vllm-sound.jsonl")
     dialect = dialects.load("vllm")
     timeline = dialects.read(dialect, found).item(0)
     clip = corpus.load("bundled:english")["turn-right"]
@@ -242,7 +244,7 @@ def unjudged(folder: Path) -> str:
     found.ledger.takes.append(object.__new__(Done))
     terms = mock.Mock(budgets=(), thresholds=("one",))
     case = Judge("test_it", lambda: terms, ("test_it",))
-    with mock.patch("pytest_realtime_asr.judging.report", wrong):
+    with mock.patch("pytest_realtime_asr.plugin.judging.report", wrong):
         judged = judging.judge(case, failed=False, pooled=False)
     assert judged is not None
     assert ("realtime.planned", 1) in judged.properties

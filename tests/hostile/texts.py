@@ -7,18 +7,18 @@ from sessions import created, delta, done, mixed, part, trace_of
 from hostile import Case
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
+from pytest_realtime_asr.client.session import flooded
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects.vllm import VLLM
-from pytest_realtime_asr.evidence import Evidence
-from pytest_realtime_asr.judges import wordless
-from pytest_realtime_asr.ledger import Transcription
 from pytest_realtime_asr.metrics import accuracy, measure
 from pytest_realtime_asr.metrics.accuracy import Normalizer, repeated, words
 from pytest_realtime_asr.report import jsonl
-from pytest_realtime_asr.rules import Violated
-from pytest_realtime_asr.session import flooded
-from pytest_realtime_asr.timeline import Final, Heard, Partial, Timeline
-from pytest_realtime_asr.trace import End, Ending
+from pytest_realtime_asr.requirements.checks import wordless
+from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.requirement import Violated
+from pytest_realtime_asr.run.ledger import Transcription
+from pytest_realtime_asr.trace.records import End, Ending
+from pytest_realtime_asr.trace.timeline import Final, Heard, Partial, Timeline
 
 CLIP = Utterance("clip", "go forward ten meters", silence(1.0), language="en")
 

@@ -12,8 +12,8 @@ from unittest import mock
 from hostile import Case, message
 from pytest_realtime_asr.__main__ import main
 from pytest_realtime_asr.fake import process
-from pytest_realtime_asr.fake.fleet import Fleet
 from pytest_realtime_asr.fake.process import FakeError, FakeServer
+from pytest_realtime_asr.run.fakes import Fleet
 
 
 def misused(**given: object) -> Callable[[Path], str]:

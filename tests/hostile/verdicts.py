@@ -25,15 +25,14 @@ from sessions import (
 from hostile import Case
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
-from pytest_realtime_asr.budgets import Budget, latency_budget
-from pytest_realtime_asr.comparison import compare, parse
 from pytest_realtime_asr.corpus import Utterance, Word
-from pytest_realtime_asr.evidence import Answer, Evidence, Part
-from pytest_realtime_asr.ledger import Order, Report, Transcription, report
 from pytest_realtime_asr.report import jsonl, junit, terminal
-from pytest_realtime_asr.rules import Undecided
-from pytest_realtime_asr.terms import Terms
-from pytest_realtime_asr.timeline import (
+from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Part
+from pytest_realtime_asr.requirements.requirement import Undecided
+from pytest_realtime_asr.run.ledger import Order, Report, Transcription, report
+from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.trace.records import Ending
+from pytest_realtime_asr.trace.timeline import (
     Commit,
     Endpoint,
     Event,
@@ -42,7 +41,8 @@ from pytest_realtime_asr.timeline import (
     Partial,
     Timeline,
 )
-from pytest_realtime_asr.trace import Ending
+from pytest_realtime_asr.verdicts.budgets import Budget, latency_budget
+from pytest_realtime_asr.verdicts.comparison import compare, parse
 
 MS, RATE = 1_000_000, 16_000
 VLLM = dialects.load("vllm")

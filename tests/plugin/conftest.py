@@ -15,18 +15,19 @@ from xml.etree import ElementTree
 import pytest
 from servers import faking
 
-from pytest_realtime_asr import audio, corpus, judging, realtime
-from pytest_realtime_asr.conformance import selection, suite
-from pytest_realtime_asr.fake import fleet
+from pytest_realtime_asr import audio, corpus
+from pytest_realtime_asr.conformance import scheduler, selection
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.options import OPTIONS
+from pytest_realtime_asr.plugin import judging
+from pytest_realtime_asr.plugin.options import OPTIONS
 from pytest_realtime_asr.report import conformance, jsonl, listing, planning, summary
+from pytest_realtime_asr.run import fakes, realtime
 
 # A run in this process drops what it imported. Numpy cannot be imported twice, and of
 # the rest the time is saved.
 KEPT = (
     *(realtime, judging, jsonl, summary),
-    *(suite, selection, conformance, listing, planning, fleet),
+    *(scheduler, selection, conformance, listing, planning, fakes),
 )
 
 INI = """\

@@ -16,10 +16,10 @@ from servers import closed
 
 from plugin.conftest import Faking, Project
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.conformance.stage import Stage
+from pytest_realtime_asr.conformance.scenario_run import Stage
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.rules import Level
-from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr.requirements.requirement import Level
+from pytest_realtime_asr.trace.records import Sender
 
 SUITE = "realtime_conformance"
 ASKED = "--realtime-conformance"

@@ -16,7 +16,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from plugin.conftest import SOON, Faking, Project
-from pytest_realtime_asr import dialects, probe
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.client import probe
 from pytest_realtime_asr.fake.process import FakeServer
 
 FOUND = "vllm (auto: it said session.created first)"
@@ -469,9 +470,9 @@ import json
 from dataclasses import dataclass
 
 from pytest_realtime_asr.dialects import Reaction
-from pytest_realtime_asr.rules import Level, Requirement, each, order
-from pytest_realtime_asr.timeline import Commit, Final, Heard, Partial, Refusal
-from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr.requirements.requirement import Level, Requirement, each, order
+from pytest_realtime_asr.trace.timeline import Commit, Final, Heard, Partial, Refusal
+from pytest_realtime_asr.trace.records import Sender
 
 TABLE = {
     Sender.CLIENT: {

@@ -11,7 +11,8 @@ import pytest
 from servers import relay
 
 from plugin.conftest import Project
-from pytest_realtime_asr import calibration, trace
+from pytest_realtime_asr.run import calibration
+from pytest_realtime_asr.trace import records
 
 pytestmark = pytest.mark.slow
 
@@ -134,5 +135,7 @@ def test_a_loop_that_a_test_blocks_is_invalid(project: Project, bits: str) -> No
     marks = [(row["purpose"], row["again"]) for row in project.rows()]
     assert marks == [("disturbed", False), ("test", True)]
     # Its trace is that of the session that was judged.
-    kept = trace.read(project.path / project.properties()["test_it"]["realtime.trace"])
+    kept = records.read(
+        project.path / project.properties()["test_it"]["realtime.trace"]
+    )
     assert kept.started == datetime.fromisoformat(project.rows()[1]["started"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plugin.conftest import Project, Servers
-from pytest_realtime_asr import trace
+from pytest_realtime_asr.trace import records
 
 NAMES = "first_partial_from_speech, *final_from_commit*"
 
@@ -117,7 +117,7 @@ class TestNearest:
         ]
     )
     (path,) = re.findall("trace: (.*)$", text.partition("test_unreal _")[0], re.M)
-    kept = trace.read(project.path / path)
+    kept = records.read(project.path / path)
     assert "turn" in (kept.records[-1].text or "")
     assert "INVALID, the server is not blamed: a latency at pace 8 is not real" in text
     assert "cold final" in text
@@ -147,7 +147,7 @@ def test_it(realtime, corpus):
     assert len(re.findall(said, text)) == 2
     paths = set(re.findall("trace: (.*)$", text, re.M))
     assert len(paths) == 3
-    sessions = {trace.read(project.path / path).started for path in paths}
+    sessions = {records.read(project.path / path).started for path in paths}
     assert len(sessions) == 3
 
 

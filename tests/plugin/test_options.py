@@ -8,7 +8,7 @@ import pytest
 
 from plugin.conftest import Project
 from pytest_realtime_asr import audio, dialects
-from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr.trace.records import Sender
 
 TARGET = """
 def test_it(realtime_target):

@@ -9,7 +9,7 @@ import pytest
 
 from plugin.conftest import Faking, Project
 from pytest_realtime_asr import audio, corpus
-from pytest_realtime_asr.trace import read
+from pytest_realtime_asr.trace.records import read
 
 NAMES = {"turn-right": "smith-anna-1970", "open-door": "doe-john-1981"}
 TESTS = """
@@ -150,7 +150,7 @@ def test_what_hinders_a_verdict_is_named_by_its_kind(project: Project) -> None:
     project.write(
         """
 import pytest
-from pytest_realtime_asr import ledger
+from pytest_realtime_asr.run import ledger
 
 def judge(*args, **kwargs):
     raise ValueError("turn right and stop")

@@ -9,8 +9,8 @@ import shutil
 import pytest
 
 from plugin.conftest import Faking, Project, Servers
-from pytest_realtime_asr.judging import again
-from pytest_realtime_asr.redaction import Redactor
+from pytest_realtime_asr.plugin.judging import again
+from pytest_realtime_asr.text.redaction import Redactor
 
 TESTS = """
 @pytest.mark.realtime(pace=1)
@@ -141,7 +141,7 @@ def test_traces_that_cannot_be_kept(project: Project, bits: str) -> None:
 KEEPS = """
 import os
 from pathlib import Path
-from pytest_realtime_asr.trace import read
+from pytest_realtime_asr.trace.records import read
 
 def test_it(realtime, corpus, realtime_trace_file):
     takes = realtime.transcribe([corpus["bit"], corpus["bit"]])

@@ -22,10 +22,10 @@ from websockets.asyncio.server import ServerConnection
 from plugin.conftest import Project
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects import Reaction, Server
-from pytest_realtime_asr.fake.machine import Wrapped
 from pytest_realtime_asr.fake.server import Behaviour, Fake
-from pytest_realtime_asr.redaction import PART
-from pytest_realtime_asr.timeline import Usage
+from pytest_realtime_asr.fake.server_wrappers import Wrapped
+from pytest_realtime_asr.text.redaction import PART
+from pytest_realtime_asr.trace.timeline import Usage
 
 MARK = "PLANTED"
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.dialects.openai.caller import Caller
+from pytest_realtime_asr.dialects.openai.client import Caller
 from pytest_realtime_asr.dialects.openai.events import (
     SHAPES,
     START,
@@ -19,8 +19,7 @@ from pytest_realtime_asr.dialects.openai.events import (
     ConversationCreated,
     SessionCreated,
 )
-from pytest_realtime_asr.dialects.openai.exercises import exercises
-from pytest_realtime_asr.dialects.openai.misuses import misuses
+from pytest_realtime_asr.dialects.openai.invalid_frames import misuses
 from pytest_realtime_asr.dialects.openai.profile import (
     PROFILES,
     Profile,
@@ -29,9 +28,10 @@ from pytest_realtime_asr.dialects.openai.profile import (
 )
 from pytest_realtime_asr.dialects.openai.reader import Reader
 from pytest_realtime_asr.dialects.openai.requirements import requirements
+from pytest_realtime_asr.dialects.openai.scenario_steps import exercises
 from pytest_realtime_asr.dialects.openai.server import Server
-from pytest_realtime_asr.evidence import Message
-from pytest_realtime_asr.trace import Record
+from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.records import Record
 
 
 class _OpenAI:

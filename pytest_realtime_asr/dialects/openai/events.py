@@ -22,9 +22,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from pytest_realtime_asr.frames import Shapes, Typed, Whole
-from pytest_realtime_asr.rules import Table
-from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr.requirements.requirement import Table
+from pytest_realtime_asr.trace.json_events import Shapes, Typed, Whole
+from pytest_realtime_asr.trace.records import Sender
 
 # What a client says
 

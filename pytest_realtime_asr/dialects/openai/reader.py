@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import msgspec
 
-from pytest_realtime_asr.dialects.openai import session
+from pytest_realtime_asr.dialects.openai import session_setup
 from pytest_realtime_asr.dialects.openai.events import (
     Append,
     BetaCreated,
@@ -44,10 +44,11 @@ from pytest_realtime_asr.dialects.openai.events import (
     SpeechStarted,
     SpeechStopped,
 )
-from pytest_realtime_asr.dialects.openai.session import Setup
-from pytest_realtime_asr.evidence import Message
-from pytest_realtime_asr.timeline import Commit as Committing
-from pytest_realtime_asr.timeline import (
+from pytest_realtime_asr.dialects.openai.session_setup import Setup
+from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.records import TAIL, Record, Sender
+from pytest_realtime_asr.trace.timeline import Commit as Committing
+from pytest_realtime_asr.trace.timeline import (
     Endpoint,
     Event,
     Final,
@@ -57,7 +58,6 @@ from pytest_realtime_asr.timeline import (
     Usage,
     common,
 )
-from pytest_realtime_asr.trace import TAIL, Record, Sender
 
 _N = TypeVar("_N", int, float)
 
@@ -509,7 +509,7 @@ class Reader:
         """
         detection = self._setup.detection
         heard_all = utterance.end + 1 > self._handed  # it is told in whole ms
-        limit = session.silence if heard_all else session.longest
+        limit = session_setup.silence if heard_all else session_setup.longest
         return self._ms(self._tail) + 1 < 1000 * limit(detection)
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from pytest_realtime_asr import judges, universal
-from pytest_realtime_asr.dialects.openai import judges as own
+from pytest_realtime_asr.dialects.openai import checks as own
 from pytest_realtime_asr.dialects.openai.events import START, TABLE
-from pytest_realtime_asr.dialects.openai.exercises import CLEARED, exercises
-from pytest_realtime_asr.dialects.openai.misuses import NO_FIELD
+from pytest_realtime_asr.dialects.openai.invalid_frames import NO_FIELD
 from pytest_realtime_asr.dialects.openai.profile import Profile
-from pytest_realtime_asr.rules import Level, Requirement, each, order
-from pytest_realtime_asr.trace import Sender
-from pytest_realtime_asr.universal import HARM
+from pytest_realtime_asr.dialects.openai.scenario_steps import CLEARED, exercises
+from pytest_realtime_asr.requirements import checks, shared
+from pytest_realtime_asr.requirements.requirement import Level, Requirement, each, order
+from pytest_realtime_asr.requirements.shared import HARM
+from pytest_realtime_asr.trace.records import Sender
 
 READ = "read 2026-11-24"
 _TYPES = "openai-python 3.57.0, types/realtime"
@@ -40,7 +40,7 @@ def _clause(event: str, sentence: str) -> str:
 
 
 def _bug(*threads: str) -> str:
-    return universal.bug(*threads, read=READ)
+    return shared.bug(*threads, read=READ)
 
 
 @cache
@@ -62,7 +62,7 @@ def _of_turns() -> Iterable[Requirement]:
             "input_audio_buffer_commit_event",
             "in server VAD mode the server commits the audio buffer automatically",
         ),
-        judges.finishes("turns"),
+        checks.finishes("turns"),
         scenarios=("turns",),
     )
     yield Requirement(
@@ -93,7 +93,7 @@ def _of_turns() -> Iterable[Requirement]:
         "a clip has the same text where the server ends it as where we do",
         SHOULD,
         _bug("FunASR#556", "FunASR#630"),
-        judges.both(judges.finishes("turns"), judges.same_text("turns")),
+        checks.both(checks.finishes("turns"), checks.same_text("turns")),
         scenarios=("alone", "turns"),
     )
     yield Requirement(
@@ -109,7 +109,7 @@ def _of_turns() -> Iterable[Requirement]:
         "an utterance after silence gets its final where the server ends it",
         MUST,
         HARM + "; " + _bug("WhisperLiveKit#129", "pipecat#4124"),
-        judges.finishes("hush"),
+        checks.finishes("hush"),
         scenarios=("hush",),
     )
     yield Requirement(
@@ -125,7 +125,7 @@ def _of_turns() -> Iterable[Requirement]:
         "a commit of the silence after a turn spoils no later turn",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
-        judges.both(judges.finishes("turn-commit"), judges.begins("turn-commit")),
+        checks.both(checks.finishes("turn-commit"), checks.begins("turn-commit")),
         scenarios=("alone", "turn-commit"),
     )
 
@@ -151,7 +151,7 @@ def _of_formats(profile: Profile) -> Iterable[Requirement]:
             f"a clip has the same text as {how}",
             SHOULD,
             clause,
-            judges.both(judges.finishes(role), judges.same_text(role)),
+            checks.both(checks.finishes(role), checks.same_text(role)),
             scenarios=("alone", role),
         )
 
@@ -160,13 +160,13 @@ def _all(profile: Profile) -> Iterable[Requirement]:
     """All requirements, whatever the servers of a profile can do."""
     code = (profile.empty,) if profile.empty else ()
     # The session and its identity
-    yield universal.stated(
+    yield shared.stated(
         "first-event",
         _clause(
             "session_created_event",
             "emitted when a new connection is established, as the first server event",
         ),
-        each(judges.first_event(own.identity(profile))),
+        each(checks.first_event(own.identity(profile))),
     )
     if not profile.beta:
         yield Requirement(
@@ -182,7 +182,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
             scenarios=("utterances",),
             passive=True,
         )
-    yield universal.stated(
+    yield shared.stated(
         "unique-ids",
         _clause(
             "realtime_transcription_session_create_response",
@@ -215,7 +215,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         scenarios=("utterances",),
         passive=True,
     )
-    yield universal.stated(
+    yield shared.stated(
         "update-again",
         _clause("session_update_event", "the client may send this event at any time"),
     )
@@ -270,26 +270,24 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         "an update that is refused leaves the session as it was",
         MUST,
         HARM,
-        judges.both(
+        checks.both(
             own.stays_open("refused-update"),
-            judges.finishes("refused-update"),
-            judges.same_text("refused-update"),
+            checks.finishes("refused-update"),
+            checks.same_text("refused-update"),
         ),
         scenarios=("alone", "refused-update"),
     )
     # The shapes and the order of what is said
-    yield universal.stated(
+    yield shared.stated(
         "order",
         f"{_GUIDE}: the order of events ({READ})",
         each(order(TABLE, start=START)),
     )
-    yield universal.stated(
-        "well-formed", f"{_TYPES}: the fields of each event ({READ})"
-    )
-    yield universal.stated(
+    yield shared.stated("well-formed", f"{_TYPES}: the fields of each event ({READ})")
+    yield shared.stated(
         "known-events",
         f"{_TYPES}: the types of events ({READ}); mastra-ai/mastra#16759",
-        each(judges.known_events(Sender.SERVER, _OWN)),
+        each(checks.known_events(Sender.SERVER, _OWN)),
     )
     yield Requirement(
         "event-ids-are-unique",
@@ -432,13 +430,13 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         scenarios=("utterances",),
         passive=True,
     )
-    yield universal.stated(
+    yield shared.stated(
         "deltas-add-up",
         _bug("huggingface/speech-to-speech#474", "vllm-omni#3907"),
         own.each_item(own.adds_up, "no item had a delta and was completed"),
         level=SHOULD,
     )
-    yield universal.stated(
+    yield shared.stated(
         "usage-adds-up",
         _clause(
             "conversation_item_input_audio_transcription_completed_event",
@@ -446,7 +444,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         ),
         each(own.usage),
     )
-    yield universal.stated(
+    yield shared.stated(
         "usage-counts",
         _clause(
             "conversation_item_input_audio_transcription_completed_event",
@@ -486,9 +484,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         scenarios=("unknown-event",),
         passive=True,
     )
-    yield universal.stated(
-        "errors-have-codes", _clause("realtime_error", "code, if any")
-    )
+    yield shared.stated("errors-have-codes", _clause("realtime_error", "code, if any"))
     yield Requirement(
         "errors-name-their-cause",
         "an error names the event that led to it, where that has an id",
@@ -510,7 +506,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         own.name_the_field("unknown-parameter", NO_FIELD),
         scenarios=("unknown-parameter",),
     )
-    yield from universal.taken(
+    yield from shared.taken(
         "closes-are-explained",
         "no-stack-trace",
         "no-secret",
@@ -523,8 +519,8 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         "realtime_error_event", "most errors are recoverable and the session stays open"
     )
     for name in ("bad-json", "no-object"):
-        yield universal.refused(name, recoverable, level=SHOULD)
-    yield from universal.taken(
+        yield shared.refused(name, recoverable, level=SHOULD)
+    yield from shared.taken(
         "deep-json-outlived",
         "huge-json-outlived",
         "duplicate-keys-refused",
@@ -532,21 +528,19 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         "lone-surrogates-outlived",
     )
     for name in ("no-type", "unknown-event"):
-        yield universal.refused(
-            name, recoverable + "; LocalAI ignores it", level=SHOULD
-        )
+        yield shared.refused(name, recoverable + "; LocalAI ignores it", level=SHOULD)
     for name in ("append-without-audio", "append-wrong-type"):
-        yield universal.refused(
+        yield shared.refused(
             name,
             _clause("input_audio_buffer_append_event", "audio is a text"),
             level=SHOULD,
         )
-    yield universal.refused(
+    yield shared.refused(
         "bad-base64",
         _clause("input_audio_buffer_append_event", "audio is Base64-encoded"),
         level=SHOULD,
     )
-    yield universal.refused(
+    yield shared.refused(
         "foreign-characters",
         "RFC 4648, section 3.3: MUST reject characters outside the alphabet; "
         "sglang-omni drops them",
@@ -585,10 +579,10 @@ def _all(profile: Profile) -> Iterable[Requirement]:
             title,
             SHOULD,
             _clause("session_update_event", sentence) + "; langchain_dart#624",
-            judges.refused(name, what),
+            checks.refused(name, what),
             scenarios=(name,),
         )
-    yield universal.refused(
+    yield shared.refused(
         "unknown-model",
         "accepted, the session has no text and nobody knows why",
         level=SHOULD,
@@ -602,7 +596,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
             "it will produce an error if the input audio buffer is empty",
         )
         + "; LocalAI acknowledges it, and is silent then",
-        judges.refused("empty-commit", "a commit of no audio"),
+        checks.refused("empty-commit", "a commit of no audio"),
         scenarios=("empty-commit",),
     )
     if code:
@@ -611,7 +605,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
             f"a commit of no audio is refused as {profile.empty}",
             SHOULD,
             _bug("openai/openai-agents-js#748", "goodroot/hyprwhspr#63"),
-            judges.refused("empty-commit", "a commit of no audio", *code),
+            checks.refused("empty-commit", "a commit of no audio", *code),
             scenarios=("empty-commit",),
         )
     yield Requirement(
@@ -619,7 +613,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         "a commit of no audio spoils no later utterance",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
-        judges.both(judges.finishes("stray-final"), judges.same_text("stray-final")),
+        checks.both(checks.finishes("stray-final"), checks.same_text("stray-final")),
         scenarios=("alone", "stray-final"),
     )
     yield Requirement(
@@ -627,7 +621,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         "a second commit spoils no later utterance",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
-        judges.both(judges.finishes("second-final"), judges.same_text("second-final")),
+        checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
         scenarios=("alone", "second-final"),
     )
     yield Requirement(
@@ -647,11 +641,11 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         + _bug(
             "huggingface/speech-to-speech#410", "OHF-Voice/wyoming-faster-whisper#98"
         ),
-        judges.both(judges.finishes("odd-audio"), judges.same_text("odd-audio")),
+        checks.both(checks.finishes("odd-audio"), checks.same_text("odd-audio")),
         scenarios=("alone", "odd-audio"),
     )
-    yield universal.stated("unknown-event-amid-speech", recoverable)
-    yield universal.stated(
+    yield shared.stated("unknown-event-amid-speech", recoverable)
+    yield shared.stated(
         "binary-answered",
         "RFC 6455, section 7.4.1: 1003 for data that cannot be accepted",
     )
@@ -666,7 +660,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         own.no_error("big-audio", f"an event of {_MOST} MiB"),
         scenarios=("big-audio",),
     )
-    yield from universal.taken(
+    yield from shared.taken(
         "big-audio-outlived",
         "oversized-frame-closed",
         "oversized-frame-outlived",
@@ -691,7 +685,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         _clause(
             "input_audio_buffer_clear_event", "clears the audio bytes in the buffer"
         ),
-        judges.both(judges.finishes("clear"), judges.kept_apart("clear")),
+        checks.both(checks.finishes("clear"), checks.kept_apart("clear")),
         scenarios=("alone", "clear"),
     )
     yield Requirement(
@@ -711,21 +705,21 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         _clause(
             "input_audio_buffer_clear_event", f"the server will respond with {CLEARED}"
         ),
-        judges.both(
+        checks.both(
             own.no_error("clear-nothing", "a clear of no audio"),
-            judges.finishes("clear-nothing"),
+            checks.finishes("clear-nothing"),
         ),
         scenarios=("clear-nothing",),
     )
     # Texts and ends
-    yield from universal.taken("text-of-speech")
+    yield from shared.taken("text-of-speech")
     if profile.early:
-        yield universal.stated(
+        yield shared.stated(
             "text-while-speaking",
             f"{_GUIDE}: some models send text before the commit ({READ})",
             level=INFO,
         )
-    yield from universal.taken(
+    yield from shared.taken(
         "no-repetition",
         "finishes-0.1s",
         "finishes-0.5s",
@@ -741,20 +735,20 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         "long-keeps-its-begin",
     )
     # Several utterances
-    yield universal.stated(
+    yield shared.stated(
         "utterances-finish",
         _clause(
             "input_audio_buffer_append_event",
             "a commit creates an item from the buffer, and clears the buffer",
         ),
     )
-    yield from universal.taken("utterances-kept-apart", "head-present", "tail-present")
+    yield from shared.taken("utterances-kept-apart", "head-present", "tail-present")
     yield Requirement(
         "in-flight-finish",
         "each of several utterances in transcription gets its final",
         MUST,
         HARM + "; " + _bug("sgl-project/sglang-omni#385"),
-        judges.finishes("in-flight"),
+        checks.finishes("in-flight"),
         scenarios=("in-flight",),
     )
     yield Requirement(
@@ -763,12 +757,12 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         MUST,
         f"{_GUIDE}: items are told by item_id, and completed in any order ({READ}); "
         "openclaw#113723",
-        judges.both(judges.finishes("in-flight"), judges.kept_apart("in-flight")),
+        checks.both(checks.finishes("in-flight"), checks.kept_apart("in-flight")),
         scenarios=("alone", "in-flight"),
     )
     yield from _of_turns()
     # The life of a connection
-    yield from universal.taken(
+    yield from shared.taken(
         "pong",
         "pong-under-load",
         "idle-outlived",
@@ -781,25 +775,25 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         "abandoned-outlived",
         "wrong-path-refused",
     )
-    yield universal.stated(
+    yield shared.stated(
         "wrong-key-refused",
         "RFC 9110, section 15.5.2: 401 where credentials are not valid",
     )
-    yield from universal.taken("plain-http-refused", "one-process")
+    yield from shared.taken("plain-http-refused", "one-process")
     # Many connections
-    yield from universal.taken("crowd-finishes")
-    yield universal.stated(
+    yield from shared.taken("crowd-finishes")
+    yield shared.stated(
         "crowd-has-unique-ids",
         _clause(
             "realtime_transcription_session_create_response",
             "id is the unique identifier of the session",
         ),
     )
-    yield from universal.taken(
+    yield from shared.taken(
         "crowd-kept-apart", "slow-reader-harms-nobody", "random-sessions"
     )
     # Relations, which need no reference text
-    yield from universal.taken(
+    yield from shared.taken(
         "same-text-20ms-chunks",
         "same-text-100ms-chunks",
         "same-text-1s-chunks",
@@ -811,7 +805,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
     )
     yield from _of_formats(profile)
     # What binds the client
-    yield from universal.binding_clients(
+    yield from shared.binding_clients(
         TABLE,
         start=START,
         clauses=(

@@ -12,8 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from pytest_realtime_asr.dialects import Reaction
-from pytest_realtime_asr.dialects.openai import session as sessions
-from pytest_realtime_asr.dialects.openai.detection import Detector
+from pytest_realtime_asr.dialects.openai import session_setup as sessions
 from pytest_realtime_asr.dialects.openai.events import (
     BETA_UPDATE,
     COMPLETED,
@@ -29,7 +28,7 @@ from pytest_realtime_asr.dialects.openai.events import (
     SessionUpdate,
 )
 from pytest_realtime_asr.dialects.openai.profile import Profile
-from pytest_realtime_asr.dialects.openai.session import (
+from pytest_realtime_asr.dialects.openai.session_setup import (
     LOGPROBS,
     PCM,
     Detection,
@@ -40,9 +39,10 @@ from pytest_realtime_asr.dialects.openai.session import (
     ServerVad,
     Transcription,
 )
-from pytest_realtime_asr.frames import Malformed, Unknown
-from pytest_realtime_asr.timeline import Usage
-from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr.dialects.openai.voice_activity import Detector
+from pytest_realtime_asr.trace.json_events import Malformed, Unknown
+from pytest_realtime_asr.trace.records import Sender
+from pytest_realtime_asr.trace.timeline import Usage
 
 _MOST = 15 * 2**20  # characters of audio in one append
 _INVALID = "invalid_request_error"

@@ -17,14 +17,14 @@ from pytest_realtime_asr.dialects.vllm.events import (
     CommitEvent,
     SessionCreated,
 )
-from pytest_realtime_asr.dialects.vllm.misuses import MISUSES
+from pytest_realtime_asr.dialects.vllm.invalid_frames import MISUSES
 from pytest_realtime_asr.dialects.vllm.reader import Reader
 from pytest_realtime_asr.dialects.vllm.requirements import REQUIREMENTS
 from pytest_realtime_asr.dialects.vllm.server import Server
-from pytest_realtime_asr.evidence import Message
-from pytest_realtime_asr.exercise import Exercise
-from pytest_realtime_asr.frames import encode
-from pytest_realtime_asr.trace import Record
+from pytest_realtime_asr.requirements.scenario_steps import Exercise
+from pytest_realtime_asr.trace.json_events import encode
+from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.records import Record
 
 
 class _VLLM:

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import msgspec
 
-from pytest_realtime_asr.frames import Shapes, Typed, Whole
-from pytest_realtime_asr.rules import Table
-from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr.requirements.requirement import Table
+from pytest_realtime_asr.trace.json_events import Shapes, Typed, Whole
+from pytest_realtime_asr.trace.records import Sender
 
 
 class SessionUpdate(Typed, frozen=True, tag="session.update"):

@@ -13,8 +13,9 @@ from pytest_realtime_asr.dialects.vllm.events import (
     SessionCreated,
     Tokens,
 )
-from pytest_realtime_asr.evidence import Message
-from pytest_realtime_asr.timeline import (
+from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.records import Record
+from pytest_realtime_asr.trace.timeline import (
     Commit,
     Event,
     Final,
@@ -23,7 +24,6 @@ from pytest_realtime_asr.timeline import (
     Refusal,
     Usage,
 )
-from pytest_realtime_asr.trace import Record
 
 
 class Reader:

@@ -8,7 +8,6 @@ clients rely on. INFO tells an oddity that is documented.
 
 from __future__ import annotations
 
-from pytest_realtime_asr import judges, universal
 from pytest_realtime_asr.dialects.vllm.events import (
     OWING,
     START,
@@ -20,9 +19,10 @@ from pytest_realtime_asr.dialects.vllm.events import (
     SessionCreated,
     SessionUpdated,
 )
-from pytest_realtime_asr.dialects.vllm.misuses import PATH
-from pytest_realtime_asr.evidence import Evidence, Message, Observation
-from pytest_realtime_asr.rules import (
+from pytest_realtime_asr.dialects.vllm.invalid_frames import PATH
+from pytest_realtime_asr.requirements import checks, shared
+from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.requirement import (
     Course,
     Level,
     Outcome,
@@ -33,8 +33,9 @@ from pytest_realtime_asr.rules import (
     each,
     order,
 )
-from pytest_realtime_asr.trace import Sender
-from pytest_realtime_asr.universal import HARM, READ, bug
+from pytest_realtime_asr.requirements.shared import HARM, READ, bug
+from pytest_realtime_asr.trace.observation import Message, Observation
+from pytest_realtime_asr.trace.records import Sender
 
 DOCUMENTED = "vLLM 0.33.0, speech_to_text/realtime/api_router.py"
 CODES = "vLLM 0.33.0, speech_to_text/realtime/connection.py"
@@ -111,16 +112,16 @@ def _one_final(observation: Observation) -> Outcome:
         if not finals:
             return Undecided("every utterance was ended by an error")
         return Satisfied()
-    if judges.cut(observation):
+    if checks.cut(observation):
         return Undecided("we closed before the transcription was done")
     return Violated(
-        f"no transcription.done came: {judges.ended(observation)}", (asked[-1],)
+        f"no transcription.done came: {checks.ended(observation)}", (asked[-1],)
     )
 
 
 def _usage_adds_up(observation: Observation) -> Outcome:
     """The usage of each done is there, not negative, and its parts give its total."""
-    done = judges.records(observation, Done, Sender.SERVER)
+    done = checks.records(observation, Done, Sender.SERVER)
     if not done:
         return Undecided("no transcription.done came")
     for index in done:
@@ -150,7 +151,7 @@ def _created_now(observation: Observation) -> Outcome:
 def _tokens_for_text(observation: Observation) -> Outcome:
     """A final with text counts tokens of the text, and of its audio."""
     judged = False
-    for index in judges.records(observation, Done, Sender.SERVER):
+    for index in checks.records(observation, Done, Sender.SERVER):
         message = observation.messages[index]
         assert isinstance(message, Done)
         if not message.text.strip() or message.usage is None:
@@ -165,7 +166,7 @@ def _unacknowledged(evidence: Evidence) -> Outcome:
     """An accepted session.update is answered by nothing."""
     judged = False
     for place, part in enumerate(evidence.parts):
-        acks = judges.records(part.observation, SessionUpdated, Sender.SERVER)
+        acks = checks.records(part.observation, SessionUpdated, Sender.SERVER)
         if acks:
             return Violated("session.updated came", tuple(acks), place)
         judged = judged or part.text(0) is not None
@@ -177,10 +178,10 @@ def _clause(where: str, sentence: str) -> str:
 
 
 REQUIREMENTS: tuple[Requirement, ...] = (
-    universal.stated(
+    shared.stated(
         "first-event",
         _clause(DOCUMENTED, "the server sends session.created on connection"),
-        each(judges.first_event(_identity)),
+        each(checks.first_event(_identity)),
     ),
     Requirement(
         "created-now",
@@ -191,7 +192,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         scenarios=("utterances",),
         passive=True,
     ),
-    universal.stated(
+    shared.stated(
         "unique-ids",
         _clause(SHAPES, "each id is a random one"),
     ),
@@ -203,7 +204,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _unacknowledged,
         scenarios=("update-again",),
     ),
-    universal.stated(
+    shared.stated(
         "update-again",
         _clause(CODES, "session.update is accepted at any time"),
     ),
@@ -212,7 +213,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a field that the server does not know does no harm",
         SHOULD,
         _clause(SHAPES, "events allow fields beyond their own"),
-        judges.finishes("extra-field"),
+        checks.finishes("extra-field"),
         scenarios=("extra-field",),
     ),
     Requirement(
@@ -220,25 +221,25 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "audio may come before the set-up",
         SHOULD,
         _clause(CODES, "audio is queued whether the model is validated or not"),
-        judges.both(judges.finishes("early-audio"), judges.present("early-audio")),
+        checks.both(checks.finishes("early-audio"), checks.present("early-audio")),
         scenarios=("alone", "early-audio"),
     ),
     # The shapes and the order of what is said
-    universal.stated(
+    shared.stated(
         "order",
         _clause(DOCUMENTED, "the order of events"),
         each(order(TABLE, start=START)),
     ),
-    universal.stated(
+    shared.stated(
         "well-formed",
         _clause(SHAPES, "the fields of each event"),
     ),
-    universal.stated(
+    shared.stated(
         "known-events",
         _clause(SHAPES, "the types of events") + "; mastra-ai/mastra#16759",
-        each(judges.known_events(Sender.SERVER, _OWN)),
+        each(checks.known_events(Sender.SERVER, _OWN)),
     ),
-    universal.stated(
+    shared.stated(
         "deltas-add-up",
         _clause(CODES, "done.text is the concatenation of the deltas")
         + "; huggingface/speech-to-speech#474, vllm-omni#3907",
@@ -253,21 +254,21 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         scenarios=("utterances",),
         passive=True,
     ),
-    universal.stated(
+    shared.stated(
         "usage-adds-up",
         _clause(CODES, "total_tokens is the sum of its parts"),
         each(_usage_adds_up),
     ),
-    universal.stated(
+    shared.stated(
         "usage-counts",
         _clause(CODES, "usage counts the prompt and all tokens of the text"),
         each(_tokens_for_text),
     ),
-    universal.stated(
+    shared.stated(
         "errors-have-codes",
         _clause(CODES, "each error is sent with a code"),
     ),
-    *universal.taken(
+    *shared.taken(
         "closes-are-explained",
         "no-stack-trace",
         "no-secret",
@@ -276,28 +277,28 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "no-early-text",
     ),
     # Refusals, each of which the session and the server outlive
-    universal.refused(
+    shared.refused(
         "bad-json",
         _clause(CODES, "code invalid_json"),
         "invalid_json",
     ),
-    universal.refused(
+    shared.refused(
         "no-object",
         _clause(CODES, "code processing_error"),
     ),
-    *universal.taken(
+    *shared.taken(
         "deep-json-outlived",
         "huge-json-outlived",
         "duplicate-keys-refused",
         "not-a-number-outlived",
         "lone-surrogates-outlived",
     ),
-    universal.refused(
+    shared.refused(
         "no-type",
         _clause(CODES, "code unknown_event"),
         "unknown_event",
     ),
-    universal.refused(
+    shared.refused(
         "unknown-event",
         _clause(CODES, "code unknown_event"),
         "unknown_event",
@@ -307,14 +308,14 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "events of OpenAI's protocol are refused",
         MUST,
         _clause(CODES, "code unknown_event") + "; huggingface/speech-to-speech#536",
-        judges.refused("foreign-events", "an event of OpenAI's", "unknown_event"),
+        checks.refused("foreign-events", "an event of OpenAI's", "unknown_event"),
         scenarios=("foreign-events",),
     ),
-    universal.refused(
+    shared.refused(
         "append-without-audio",
         _clause(CODES, "what its schema refuses is answered by processing_error"),
     ),
-    universal.refused(
+    shared.refused(
         "append-wrong-type",
         _clause(CODES, "what its schema refuses is answered by processing_error"),
     ),
@@ -323,7 +324,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a commit whose `final` is neither true nor false is refused",
         MUST,
         _clause(CODES, "what its schema refuses is answered by processing_error"),
-        judges.refused("commit-wrong-type", "a commit of a wrong type"),
+        checks.refused("commit-wrong-type", "a commit of a wrong type"),
         scenarios=("commit-wrong-type",),
     ),
     Requirement(
@@ -331,7 +332,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a set-up without a model is refused",
         MUST,
         _clause(CODES, "model is required"),
-        judges.refused("update-without-model", "a set-up without a model"),
+        checks.refused("update-without-model", "a set-up without a model"),
         scenarios=("update-without-model",),
     ),
     Requirement(
@@ -339,7 +340,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a set-up without a model is refused as invalid_event",
         MUST,
         _clause(CODES, "code invalid_event"),
-        judges.refused(
+        checks.refused(
             "update-without-model", "a set-up without a model", "invalid_event"
         ),
         scenarios=("update-without-model",),
@@ -350,10 +351,10 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a set-up with a model that is no text is refused",
         SHOULD,
         _clause(SHAPES, "model is a text"),
-        judges.refused("update-wrong-type", "a model that is no text"),
+        checks.refused("update-wrong-type", "a model that is no text"),
         scenarios=("update-wrong-type",),
     ),
-    universal.refused(
+    shared.refused(
         "unknown-model",
         "accepted by vLLM 0.16.0, which checks it and forgets the result",
         level=SHOULD,
@@ -363,7 +364,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a model that is not there is refused as model_not_found",
         MUST,
         _clause(CODES, "code model_not_found"),
-        judges.refused("unknown-model", "an unknown model", "model_not_found"),
+        checks.refused("unknown-model", "an unknown model", "model_not_found"),
         scenarios=("unknown-model",),
         since="0.22",
     ),
@@ -372,7 +373,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a commit before session.update is refused",
         MUST,
         _clause(CODES, "code model_not_validated"),
-        judges.refused(
+        checks.refused(
             "early-commit", "a commit before session.update", "model_not_validated"
         ),
         scenarios=("early-commit",),
@@ -382,7 +383,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a commit that was refused starts nothing",
         SHOULD,
         "vLLM 0.16.0 refuses it and starts all the same",
-        judges.unheard("refused-begin"),
+        checks.unheard("refused-begin"),
         scenarios=("refused-begin",),
     ),
     Requirement(
@@ -390,7 +391,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a final commit before session.update is refused",
         MUST,
         _clause(CODES, "code model_not_validated"),
-        judges.refused(
+        checks.refused(
             "early-final", "a final commit before the set-up", "model_not_validated"
         ),
         scenarios=("early-final",),
@@ -400,7 +401,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a final commit that was refused spoils no later utterance",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
-        judges.both(judges.finishes("early-final"), judges.same_text("early-final")),
+        checks.both(checks.finishes("early-final"), checks.same_text("early-final")),
         scenarios=("alone", "early-final"),
     ),
     Requirement(
@@ -411,15 +412,15 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             "vLLM 0.33.0, serve/exception_handling/utils.py",
             "paths are removed from messages",
         ),
-        judges.unsaid(PATH, "a path"),
+        checks.unsaid(PATH, "a path"),
         scenarios=("path-in-audio",),
     ),
-    universal.refused(
+    shared.refused(
         "bad-base64",
         _clause(CODES, "code invalid_audio"),
         "invalid_audio",
     ),
-    universal.refused(
+    shared.refused(
         "foreign-characters",
         "RFC 4648, section 3.3: MUST reject characters outside the alphabet; "
         "vLLM and sglang-omni drop them",
@@ -432,7 +433,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         MUST,
         _clause(CODES, "code invalid_audio")
         + "; huggingface/speech-to-speech#410, wyoming-faster-whisper#98",
-        judges.refused("odd-bytes", "half a sample", "invalid_audio"),
+        checks.refused("odd-bytes", "half a sample", "invalid_audio"),
         scenarios=("odd-bytes",),
     ),
     Requirement(
@@ -440,7 +441,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "audio of no samples is refused",
         MUST,
         _clause(CODES, "code invalid_audio"),
-        judges.refused("empty-audio", "audio of no samples", "invalid_audio"),
+        checks.refused("empty-audio", "audio of no samples", "invalid_audio"),
         scenarios=("empty-audio",),
     ),
     Requirement(
@@ -448,38 +449,38 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "audio that is refused in mid-utterance leaves the utterance alone",
         SHOULD,
         _clause(CODES, "an error leaves the connection and the utterance open"),
-        judges.refused("odd-bytes-amid-speech", "half a sample", "invalid_audio"),
+        checks.refused("odd-bytes-amid-speech", "half a sample", "invalid_audio"),
         scenarios=("odd-bytes-amid-speech",),
     ),
-    universal.stated(
+    shared.stated(
         "unknown-event-amid-speech",
         _clause(CODES, "an error leaves the connection and the utterance open"),
     ),
-    universal.stated(
+    shared.stated(
         "binary-answered",
         "RFC 6455, section 7.4.1: 1003 for data that cannot be accepted; "
         "vLLM 0.33.0 ends the session without a word",
     ),
-    *universal.taken(
+    *shared.taken(
         "big-audio-outlived",
         "oversized-frame-closed",
         "oversized-frame-outlived",
         "flood-outlived",
     ),
     # Transcription
-    *universal.taken(
+    *shared.taken(
         "text-of-speech",
     ),
-    universal.stated(
+    shared.stated(
         "text-while-speaking",
         _clause(DOCUMENTED, "deltas come while audio is appended"),
     ),
-    *universal.taken(
+    *shared.taken(
         "no-stall",
         "no-repetition",
     ),
     # Ends
-    *universal.taken(
+    *shared.taken(
         "finishes-0.1s",
         "finishes-0.5s",
         "finishes-1s",
@@ -494,7 +495,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a final commit with nothing begun is not answered",
         INFO,
         _clause(CODES, "a final commit only ends the audio that is queued"),
-        judges.silent("stray-final", "a final commit with nothing begun"),
+        checks.silent("stray-final", "a final commit with nothing begun"),
         scenarios=("stray-final",),
     ),
     Requirement(
@@ -502,7 +503,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a final commit with nothing begun spoils no later utterance",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
-        judges.both(judges.finishes("stray-final"), judges.same_text("stray-final")),
+        checks.both(checks.finishes("stray-final"), checks.same_text("stray-final")),
         scenarios=("alone", "stray-final"),
     ),
     Requirement(
@@ -510,7 +511,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a second final commit spoils no later utterance",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
-        judges.both(judges.finishes("second-final"), judges.same_text("second-final")),
+        checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
         scenarios=("alone", "second-final"),
     ),
     Requirement(
@@ -518,9 +519,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "audio between the final commit and the final gets into no later utterance",
         MUST,
         HARM + "; " + bug("FunASR#630"),
-        judges.both(
-            judges.finishes("late-audio"),
-            judges.in_time("late-audio", judges.kept_apart("late-audio", later=True)),
+        checks.both(
+            checks.finishes("late-audio"),
+            checks.in_time("late-audio", checks.kept_apart("late-audio", later=True)),
         ),
         scenarios=("alone", "late-audio"),
     ),
@@ -529,7 +530,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a second commit in mid-utterance is not answered",
         INFO,
         _clause(CODES, "a commit while an utterance is open is ignored"),
-        judges.silent("second-begin", "a second commit"),
+        checks.silent("second-begin", "a second commit"),
         scenarios=("second-begin",),
     ),
     Requirement(
@@ -537,10 +538,10 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a second commit in mid-utterance loses nothing of it",
         SHOULD,
         _clause(CODES, "a commit while an utterance is open is ignored"),
-        judges.both(judges.finishes("second-begin"), judges.begins("second-begin")),
+        checks.both(checks.finishes("second-begin"), checks.begins("second-begin")),
         scenarios=("alone", "second-begin"),
     ),
-    *universal.taken(
+    *shared.taken(
         "silence-finishes",
         "silence-is-wordless",
         "pause-finishes",
@@ -548,17 +549,17 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "long-keeps-its-begin",
     ),
     # Several utterances
-    universal.stated(
+    shared.stated(
         "utterances-finish",
         _clause(DOCUMENTED, "the next utterance begins with the next commit"),
     ),
-    *universal.taken(
+    *shared.taken(
         "utterances-kept-apart",
         "head-present",
         "tail-present",
     ),
     # The life of a connection
-    *universal.taken(
+    *shared.taken(
         "pong",
         "pong-under-load",
         "idle-outlived",
@@ -578,37 +579,37 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             "vLLM 0.33.0, speech_to_text/realtime/metrics.py",
             "the gauge of open connections",
         ),
-        judges.freed("abandoned", "vllm:websocket_connections_active"),
+        checks.freed("abandoned", "vllm:websocket_connections_active"),
         scenarios=("abandoned",),
     ),
-    *universal.taken(
+    *shared.taken(
         "wrong-path-refused",
     ),
-    universal.stated(
+    shared.stated(
         "wrong-key-refused",
         _clause(
             "vLLM 0.33.0, serve/middleware/authenticate.py", "HTTP 401 without the key"
         ),
     ),
-    *universal.taken(
+    *shared.taken(
         "plain-http-refused",
         "one-process",
     ),
     # Many connections
-    *universal.taken(
+    *shared.taken(
         "crowd-finishes",
     ),
-    universal.stated(
+    shared.stated(
         "crowd-has-unique-ids",
         _clause(SHAPES, "each id is a random one"),
     ),
-    *universal.taken(
+    *shared.taken(
         "crowd-kept-apart",
         "slow-reader-harms-nobody",
         "random-sessions",
     ),
     # Relations, which need no reference text
-    *universal.taken(
+    *shared.taken(
         "same-text-20ms-chunks",
         "same-text-100ms-chunks",
         "same-text-1s-chunks",
@@ -618,7 +619,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "same-text-after-silence",
         "same-text-half-gain",
     ),
-    *universal.binding_clients(
+    *shared.binding_clients(
         TABLE,
         start=START,
         clauses=(

@@ -22,9 +22,9 @@ from pytest_realtime_asr.dialects.vllm.events import (
     SessionUpdate,
     Tokens,
 )
-from pytest_realtime_asr.frames import Malformed, Unknown, encode
-from pytest_realtime_asr.timeline import Usage
-from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr.trace.json_events import Malformed, Unknown, encode
+from pytest_realtime_asr.trace.records import Sender
+from pytest_realtime_asr.trace.timeline import Usage
 
 
 class Server:

@@ -13,19 +13,11 @@ from sessions import CLIENT, CREATED_AT, MS, SERVER, trace_of
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects import Reaction
-from pytest_realtime_asr.dialects.openai.events import (
-    TABLE,
-)
-from pytest_realtime_asr.frames import Malformed, Unknown
-from pytest_realtime_asr.timeline import Commit as Committing
-from pytest_realtime_asr.timeline import (
-    Final,
-    Heard,
-    Partial,
-    Timeline,
-    Usage,
-)
-from pytest_realtime_asr.trace import TAIL, Record, Sender, Span, Vantage
+from pytest_realtime_asr.dialects.openai.events import TABLE
+from pytest_realtime_asr.trace.json_events import Malformed, Unknown
+from pytest_realtime_asr.trace.records import TAIL, Record, Sender, Span, Vantage
+from pytest_realtime_asr.trace.timeline import Commit as Committing
+from pytest_realtime_asr.trace.timeline import Final, Heard, Partial, Timeline, Usage
 
 BUFFER = "input_audio_buffer"
 TRANSCRIPTION = "conversation.item.input_audio_transcription"

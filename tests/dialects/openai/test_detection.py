@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialects.openai.talks import SOUND, cut, loud, pcm, quiet
-from pytest_realtime_asr.dialects.openai.detection import Detector
+from pytest_realtime_asr.dialects.openai.voice_activity import Detector
 
 
 def detector(begin: int = 0) -> Detector:

@@ -44,9 +44,9 @@ from pytest_realtime_asr.dialects.openai.events import (
     SpeechStopped,
     TimeoutTriggered,
 )
-from pytest_realtime_asr.evidence import Message
-from pytest_realtime_asr.frames import Malformed, Typed, Unknown
-from pytest_realtime_asr.trace import Sender
+from pytest_realtime_asr.trace.json_events import Malformed, Typed, Unknown
+from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.records import Sender
 
 TOKENS = {
     "type": "tokens",

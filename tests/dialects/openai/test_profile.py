@@ -11,7 +11,7 @@ from sessions import CREATED_AT, SERVER
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects.openai.profile import PROFILES, changed, changes
-from pytest_realtime_asr.trace import Record
+from pytest_realtime_asr.trace.records import Record
 
 
 @pytest.mark.parametrize("name", PROFILES)

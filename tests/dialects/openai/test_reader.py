@@ -48,7 +48,8 @@ from dialects.openai.talks import (
     updated,
 )
 from pytest_realtime_asr.dialects.openai.reader import _Turn, _Utterance
-from pytest_realtime_asr.timeline import (
+from pytest_realtime_asr.trace.records import Vantage
+from pytest_realtime_asr.trace.timeline import (
     Endpoint,
     Final,
     Heard,
@@ -56,7 +57,6 @@ from pytest_realtime_asr.timeline import (
     Refusal,
     Usage,
 )
-from pytest_realtime_asr.trace import Vantage
 
 
 def test_an_utterance_that_is_committed_by_us() -> None:

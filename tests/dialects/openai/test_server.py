@@ -27,10 +27,8 @@ from dialects.openai.talks import (
     update,
 )
 from pytest_realtime_asr.dialects import Reaction
-from pytest_realtime_asr.dialects.openai import g711, session
-from pytest_realtime_asr.timeline import (
-    Usage,
-)
+from pytest_realtime_asr.dialects.openai import g711, session_setup
+from pytest_realtime_asr.trace.timeline import Usage
 
 AUDIO = append(quiet(0.1))
 
@@ -140,9 +138,9 @@ def test_an_update_changes_what_is_there_and_nothing_else() -> None:
     (second,), _ = talk.hear(update(format={"type": "audio/pcm"}, turn_detection=None))
     held = first["session"]["audio"]["input"] | {"turn_detection": None}
     assert second["session"]["audio"]["input"] == held
-    include = {"type": "transcription", "include": [session.LOGPROBS]}
+    include = {"type": "transcription", "include": [session_setup.LOGPROBS]}
     (third,), _ = talk.hear(frame("session.update", session=include))
-    assert third["session"]["include"] == [session.LOGPROBS]
+    assert third["session"]["include"] == [session_setup.LOGPROBS]
     assert third["session"]["audio"]["input"] == held
 
 
@@ -457,7 +455,7 @@ def test_text_waits_for_the_commit_where_it_is_not_early() -> None:
 
 def test_logprobs_are_told_where_they_were_asked_for() -> None:
     talk = Talk()
-    asked = {**SESSION, "include": [session.LOGPROBS]}
+    asked = {**SESSION, "include": [session_setup.LOGPROBS]}
     talk.hear(MANUAL, frame("session.update", session=asked), AUDIO)
     (delta,) = talk.tell(talk.server.partial(" ja so", 0))
     assert [each["token"] for each in delta["logprobs"]] == [" ja", " so"]

@@ -11,9 +11,9 @@ import pytest
 
 from dialects.openai.talks import VAD
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.dialects.openai import BETA, session
+from pytest_realtime_asr.dialects.openai import BETA, session_setup
 from pytest_realtime_asr.dialects.openai.profile import PROFILES
-from pytest_realtime_asr.dialects.openai.session import (
+from pytest_realtime_asr.dialects.openai.session_setup import (
     Format,
     SemanticVad,
     ServerVad,
@@ -48,7 +48,7 @@ def test_the_general_shape() -> None:
         delay="low",
         turn_detection=VAD,
         noise_reduction="near_field",
-        include=[session.LOGPROBS],
+        include=[session_setup.LOGPROBS],
     ) == {
         "type": "transcription",
         "audio": {
@@ -65,7 +65,7 @@ def test_the_general_shape() -> None:
                 "noise_reduction": {"type": "near_field"},
             }
         },
-        "include": [session.LOGPROBS],
+        "include": [session_setup.LOGPROBS],
     }
 
 
@@ -104,19 +104,19 @@ def test_both_shapes_are_read_as_they_were_written(
     name: str, options: Mapping[str, object]
 ) -> None:
     profile = PROFILES["beta" if name == "openai-beta" else "openai"]
-    content = session.written("m", options, profile)
-    it, include = session.read(content, beta=profile.beta)
+    content = session_setup.written("m", options, profile)
+    it, include = session_setup.read(content, beta=profile.beta)
     assert include is msgspec.UNSET
-    assert isinstance(it.transcription, session.Transcription)
+    assert isinstance(it.transcription, session_setup.Transcription)
     assert it.transcription.model == "m"
     assert it.transcription.language == options.get("language")
     assert it.transcription.prompt == options.get("prompt")
-    assert it.turn_detection == session.detection(options.get("turn_detection"))
+    assert it.turn_detection == session_setup.detection(options.get("turn_detection"))
     setup = Setup().changed(content)
     assert setup.detection == it.turn_detection
-    wanted = session.audio_format(options.get("format"), profile)
-    assert setup.rate(24_000) == session.rate(wanted, 24_000)
-    assert setup.law is session.LAWS.get(wanted.type)
+    wanted = session_setup.audio_format(options.get("format"), profile)
+    assert setup.rate(24_000) == session_setup.rate(wanted, 24_000)
+    assert setup.law is session_setup.LAWS.get(wanted.type)
 
 
 @pytest.mark.parametrize(
@@ -166,9 +166,9 @@ def test_the_beta_shape_cannot_say_a_rate() -> None:
 def test_how_much_silence_ends_a_turn(
     detection: object, silence: float, longest: float
 ) -> None:
-    found = session.detection(detection)
-    assert session.silence(found) == pytest.approx(silence)
-    assert session.longest(found) == pytest.approx(longest)
+    found = session_setup.detection(detection)
+    assert session_setup.silence(found) == pytest.approx(silence)
+    assert session_setup.longest(found) == pytest.approx(longest)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from environments import CLIENTS, NODE, missing, place, program, wanted
 from pytest_realtime_asr import audio, corpus, dialects
 from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.trace import Record, Sender, Trace
+from pytest_realtime_asr.trace.records import Record, Sender, Trace
 
 ASKED = "CLIENTS_INTEROP"
 COMMAND = (

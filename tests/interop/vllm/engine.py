@@ -19,7 +19,7 @@ from types import SimpleNamespace
 import numpy as np
 import numpy.typing as npt
 
-from pytest_realtime_asr.fake.recogniser import Listener, Recogniser, Spoken
+from pytest_realtime_asr.fake.recognisers.recogniser import Listener, Recogniser, Spoken
 
 Floats = npt.NDArray[np.float32]
 

@@ -28,8 +28,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pytest_realtime_asr import corpus
-from pytest_realtime_asr.fake.recogniser import Recogniser
-from pytest_realtime_asr.fake.scripted import Scripted
+from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
+from pytest_realtime_asr.fake.recognisers.scripted import Scripted
 
 STOPPING = 3  # s that open sessions may take to end
 
@@ -100,7 +100,7 @@ async def _serve(options: argparse.Namespace, release: Release) -> None:
 async def _recogniser(options: argparse.Namespace) -> Recogniser:
     if options.recogniser == "pocketsphinx":
         # The extra is optional, and so is this import.
-        from pytest_realtime_asr.fake.pocketsphinx import Pocketsphinx
+        from pytest_realtime_asr.fake.recognisers.pocketsphinx import Pocketsphinx
 
         return await Pocketsphinx.start()
     names = options.corpus or [f"bundled:{name}" for name in corpus.BUNDLED]

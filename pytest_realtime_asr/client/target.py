@@ -1,0 +1,141 @@
+"""Where a server is: its WebSocket URL and its HTTP base, derived from each other."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, parse_qsl, unquote_plus, urlsplit
+
+from pytest_realtime_asr.text.inputs import InputError
+
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # of a host's name
+_KEY = re.compile("(key|token|secret|password|sig|signature)$|auth", re.IGNORECASE)
+
+
+class TargetError(InputError):
+    """A target that cannot be read; the message says what a target looks like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``websocket`` is the URL of the sessions, ``http`` the base of the other routes.
+
+    ``shown`` is the URL without its query, which may hold a key.
+    """
+
+    websocket: str = field(repr=False)
+    http: str
+
+    @property
+    def shown(self) -> str:
+        """The WebSocket URL as a report may print it."""
+        return self.websocket.partition("?")[0]
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values in its query that are keys by their names, quoted and not."""
+        query = self.websocket.partition("?")[2]
+        pairs = (each.partition("=") for each in query.split("&"))
+        return tuple(
+            text
+            for name, _, value in pairs
+            if value and _KEY.search(unquote_plus(name))
+            for text in dict.fromkeys((value, unquote_plus(value)))
+        )
+
+    @property
+    def secure(self) -> bool:
+        """Whether it is reached over TLS."""
+        return self.websocket.startswith("wss://")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the server is on this machine."""
+        host = urlsplit(self.websocket).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost" or host.endswith(".localhost")
+
+
+def is_host(text: str) -> bool:
+    """Whether a text is the name of a host, or its address."""
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        labels = text.removesuffix(".").split(".")
+    try:
+        return all(_LABEL.fullmatch(each.encode("idna").decode()) for each in labels)
+    except UnicodeError:  # such as a label that is too long
+        return False
+
+
+def parse(text: str, *, path: str, query: str = "") -> Target:
+    """The target that a text names.
+
+    It reads ``http(s)://host[:port][/v1]``, ``ws(s)://host[:port][/path]``,
+    ``host:port``.
+
+    ``path`` is that of the dialect's WebSocket, such as ``/v1/realtime``; it is used
+    where the target names none, and what is in its ``query`` where the target's own
+    has it not. Raises `TargetError`.
+    """
+    url = text.strip() if "://" in text else f"http://{text.strip()}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        why = str(error)
+        if "://" not in text and text.count(":") > 1 and "[" not in text:
+            why = "an IPv6 address stands in brackets, [::1]:8000"
+        raise _wrong(text, why) from error
+    if parts.scheme not in _SCHEMES:
+        raise _wrong(text, f"unknown scheme {parts.scheme}://")
+    if not parts.hostname:
+        raise _wrong(text, "it names no host")
+    if "://" not in text and port is None:
+        raise _wrong(text, "it names no port")
+    if port == 0:
+        raise _wrong(text, "there is no port 0")
+    if not all("!" <= sign <= "~" for sign in url):
+        raise _wrong(
+            text,
+            "it holds a character that no URL can have; write it as %XX, and in a "
+            "host name by its xn-- form",
+        )
+    if "@" in parts.netloc:
+        raise _wrong(text, "it carries a user or a password")
+    if not is_host(parts.hostname):
+        raise _wrong(text, f"{parts.hostname} is no host name")
+    scheme = _SCHEMES[parts.scheme]
+    given = parts.path.rstrip("/")
+    if parts.scheme in ("ws", "wss"):
+        route = given or path
+    else:
+        route = given if given.endswith(path) else given.removesuffix("/v1") + path
+    prefix = route.removesuffix(path) if route.endswith(path) else ""
+    named = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    more = [each for each in query.split("&") if each.partition("=")[0] not in named]
+    asked = "&".join(filter(None, [parts.query, *more]))
+    return Target(
+        websocket=f"{scheme}://{parts.netloc}{route}{asked and '?'}{asked}",
+        http=f"{_http(parts)}://{parts.netloc}{prefix}",
+    )
+
+
+def _http(parts: SplitResult) -> str:
+    return "https" if parts.scheme in ("https", "wss") else "http"
+
+
+def _wrong(text: str, why: str) -> TargetError:
+    if "@" in text:  # what stands before it may be a password, and is not shown
+        return TargetError(
+            "a target carries no user or password; put the key into the environment "
+            "variable REALTIME_API_KEY or name another with --realtime-api-key-env"
+        )
+    return TargetError(
+        f"cannot read the target {text.partition('?')[0]!r}: {why}; it looks like "
+        "http://gpu-7:8000, ws://gpu-7:8000/v1/realtime, gpu-7:8000, fake or reference"
+    )

@@ -1,0 +1,53 @@
+"""The client's half of OpenAI's protocol."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Mapping, Sequence
+from itertools import count
+
+import msgspec
+
+from pytest_realtime_asr.dialects.openai import session_setup
+from pytest_realtime_asr.dialects.openai.events import COMMIT, DONE
+from pytest_realtime_asr.dialects.openai.profile import Profile
+
+
+class Caller:
+    """It names each of its events but the audio, so that an error can name it too."""
+
+    binary = False
+
+    def __init__(
+        self, profile: Profile, model: str, options: Mapping[str, object]
+    ) -> None:
+        self._profile = profile
+        self._session = session_setup.written(model, options, profile)
+        it = session_setup.audio_format(options.get("format"), profile)
+        self.rate = session_setup.rate(it, profile.rates[0])
+        self._law = session_setup.LAWS.get(it.type)
+        turns = session_setup.detection(options.get("turn_detection"))
+        self._detects = turns is not None
+        self.tail = session_setup.longest(turns)
+        self._numbers = count(1)
+
+    def configure(self) -> Sequence[str]:
+        return (self._event(self._profile.update, session=self._session),)
+
+    def begin(self) -> Sequence[str]:
+        return ()
+
+    def append(self, pcm: bytes) -> bytes:
+        data = pcm if self._law is None else self._law.encode(pcm)
+        audio = binascii.b2a_base64(data, newline=False)
+        return b'{"type":"input_audio_buffer.append","audio":"' + audio + b'"}'
+
+    def finish(self) -> Sequence[str]:
+        if self._detects:
+            return ()
+        kinds = (COMMIT, DONE) if self._profile.done else (COMMIT,)
+        return tuple(self._event(kind) for kind in kinds)
+
+    def _event(self, kind: str, **content: object) -> str:
+        named = {"type": kind, "event_id": f"client_{next(self._numbers)}", **content}
+        return msgspec.json.encode(named).decode()

@@ -1,0 +1,1 @@
+"""Faults of the fake server, grouped by what they act on."""

@@ -1,0 +1,372 @@
+"""A sound server is not one fixed behaviour: wherever it may differ, this one does.
+
+Each session has a style of its own, drawn from the seed and the number of the session,
+so that runs repeat: where the text is cut into partials and when they come, what its
+ids look like, which fields and events it has beyond the protocol, how it words its
+errors, what it counts, whether it answers a set-up that need not be answered. Where
+several utterances may be open, it may also send all of a text with its final, tell no
+more of an item than its commit, and end one before another that was begun before it.
+Whoever takes one of these for a fault is too strict.
+
+Now and then a word of the text is another one. Servers compute sessions in batches, and
+how a batch rounds may decide between two words that are about as likely; so a healthy
+server differs from itself. It does so by chance: the same place, heard again, has its
+word, and never are two changes in the same place one after the other.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+import re
+import unicodedata
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import msgspec
+
+from pytest_realtime_asr.dialects import Reaction, Server
+from pytest_realtime_asr.fake.server_wrappers import (
+    Event,
+    World,
+    Wrapped,
+    edited,
+    error_edited,
+    event,
+    is_error,
+)
+from pytest_realtime_asr.trace.timeline import Usage
+
+CHANGED = 1 / 200  # of the words
+LATER = 0.2  # s at most by which a word is later than it was to be
+
+_OTHERS = ("the", "a", "and", "one", "there", "that", "it")
+_NOVELTIES = ("server.heartbeat", "queue.position", "debug.trace", "ping")
+_EXTRAS: Mapping[str, Callable[[int], object]] = {
+    "event_id": lambda number: f"event_{number:06d}",
+    "sequence": lambda number: number,
+    "object": lambda number: "realtime.event",
+    "language": lambda number: "en",
+    "logprobs": lambda number: None,
+    "segment": lambda number: {"speaker": None, "channel": 0},
+}
+_WORDINGS: Mapping[str, Sequence[str]] = {
+    "invalid_json": ("The message is not valid JSON.", "could not parse the message"),
+    "unknown_event": ("This type of event is not supported.", "unsupported event"),
+    "invalid_event": ("A required field is missing.", "field required: model"),
+    "model_not_found": ("There is no such model.", "model not served here"),
+    "model_not_validated": (
+        "Model not validated. Make sure to validate the model by sending a "
+        "session.update event.",
+        "set the session up first",
+    ),
+    "invalid_audio": ("The audio cannot be decoded.", "expected base64 of PCM16"),
+    "invalid_frame": ("Only text frames are accepted.", "unexpected binary frame"),
+    "processing_error": ("The event cannot be processed.", "bad request"),
+}
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_JOINER = "\u200d"
+_SHORT = 10_000  # characters; longer frames carry audio
+
+
+class _Cut(enum.Enum):
+    """Where the text is cut into partials."""
+
+    WORDS = "as it comes, word by word"
+    SEVERAL = "after a few words"
+    INSIDE = "within words, the rest of which comes with the next"
+    FINE = "after every few characters"
+
+
+class _Pace(enum.Enum):
+    """When a word is said."""
+
+    EARLY = "as soon as it was heard"
+    EVEN = "after the delay of the server"
+    LATE = "somewhat later, by a different time each"
+
+
+@dataclass(slots=True)
+class _Utterance:
+    """What was made of an utterance; ``few`` are the words after which it is cut."""
+
+    few: int
+    told: str = ""  # what was given
+    said: str = ""  # what is said for it
+    waiting: str = ""  # the part of it that is yet to be sent
+    place: int = 0
+    whole: bool = False  # whether all of it is sent at once
+    complete: bool = False  # whether its audio is
+
+
+class Varied(Wrapped):
+    """A sound machine with a style of its own."""
+
+    def __init__(self, server: Server, world: World, seed: int) -> None:
+        super().__init__(server, world)
+        # One source for each cause: which frame comes first is a matter of time.
+        style, self._text, self._frames, self._times = (
+            random.Random(f"{seed} {self.session} {cause}")
+            for cause in ("style", "text", "frames", "times")
+        )
+        self._cut = style.choice(list(_Cut))
+        self._pace = style.choice(list(_Pace))
+        self._id = style.choice((_as_given, _hex, _ulid, _prefixed))
+        self._acknowledges = style.random() < 0.5
+        self._empty = style.choice((0.0, 0.2, 0.6))  # share of partials, and of audio
+        self._novel = style.choice((0.0, 0.05, 0.3))  # share of frames
+        self._novelty = style.choice(_NOVELTIES)
+        self._extras = style.sample(sorted(_EXTRAS), style.randint(0, 3))
+        self._wording = style.randint(0, 2)
+        self._prompt = style.choice((None, 1, 2, 4))  # times what was given; None: same
+        self._completion = style.randint(1, 3)
+        self._sent = 0
+        self._begun = 0
+        self._open: dict[int, _Utterance] = {}
+        self._name = style.choice((None, "msg", "itm"))
+        self._adds = style.random() < 0.7  # items to the conversation
+        self._whole = style.choice((0.0, 0.0, 0.5, 1.0))  # share of texts
+        self._reorders = style.random() < 0.5
+        self._late: dict[int, list[str]] = {}  # finals, by whose final they wait for
+
+    def delay(self, seconds: float) -> float:
+        """How long after its audio the next word is said, where it is to be this."""
+        match self._pace:
+            case _Pace.EARLY:
+                return 0.0
+            case _Pace.EVEN:
+                return seconds
+            case _Pace.LATE:
+                return seconds + self._times.uniform(0, LATER)
+
+    def open(self, session: str, created: int) -> Iterable[str]:
+        return self._dressed(self._server.open(self._id(session), created))
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = self._server.hear(frame)
+        replies = [self._worded(reply) for reply in reaction.replies]
+        if self._acknowledges and _sets_up(frame) and not replies:
+            replies.append('{"type":"session.updated"}')
+        if reaction.begin:
+            # Where audio begins an utterance, its text may wait for the commit.
+            whole = bool(reaction.audio) and self._chance(self._whole)
+            few = self._text.randint(2, 4)
+            self._open[self._begun] = _Utterance(few, whole=whole)
+            self._begun += 1
+        last = self._begun - 1
+        hearing = last in self._open and not self._open[last].complete
+        if reaction.drop and hearing:
+            del self._open[last]
+        elif hearing and reaction.finish:
+            self._open[last].complete = True
+        elif hearing and reaction.audio and self._chance(self._empty):
+            replies.extend(self._server.partial("", last))
+        replies = list(self._dressed(replies))
+        if self._chance(self._novel):
+            replies.append(self._novel_event())
+        return replace(reaction, replies=replies)
+
+    def partial(self, added: str, item: int) -> Iterable[str]:
+        it = self._open.get(item)
+        if it is None:
+            return self._server.partial(added, item)
+        it.told += added
+        changed = re.sub(r"\S+", lambda match: self._word(match[0], it), added)
+        it.said += changed
+        it.waiting += changed
+        return self._partials(self._ripe(it), item)
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        it = self._open.pop(item, None)
+        pieces: list[str] = []
+        if it is not None:
+            pieces = [it.waiting] if it.whole else self._pieces(it.waiting)
+            # What does not add up was not meant to.
+            text = it.said if it.told == text else text
+        frames = self._partials(filter(None, pieces), item)
+        frames.extend(
+            self._dressed(self._server.final(text, self._counted(usage), item))
+        )
+        frames += self._late.pop(item, [])
+        # One whose audio is complete has its final soon, and this one may wait for it.
+        later = [number for number, other in self._open.items() if other.complete]
+        if self._reorders and later and self._chance(0.5):
+            self._late.setdefault(self._frames.choice(later), []).extend(frames)
+            return ()
+        return frames
+
+    # Text
+
+    def _word(self, word: str, it: _Utterance) -> str:
+        it.place += 1
+        place = (it.place, word)
+        others = [other for other in _OTHERS if other != word]
+        other = self._text.choice(others)
+        changes = self._text.random() < CHANGED
+        if place in self._world.changed:
+            self._world.changed.remove(place)
+            return word
+        # In other scripts a word may be a whole sentence.
+        if not changes or not (word.isascii() and word.isalpha()):
+            return word
+        self._world.changed.add(place)
+        return other
+
+    def _ripe(self, it: _Utterance) -> list[str]:
+        """What is sent now of what waits."""
+        text = it.waiting
+        if it.whole:
+            return []
+        match self._cut:
+            case _Cut.SEVERAL if len(text.split()) < it.few:
+                return []
+            case _Cut.INSIDE:
+                places = [place for place in _places(text) if place > 1]
+                end = self._text.choice([*places, len(text)])
+            case _:
+                end = len(text)
+        it.few = self._text.randint(2, 4)
+        it.waiting = text[end:]
+        return self._pieces(text[:end])
+
+    def _pieces(self, text: str) -> list[str]:
+        if not text:
+            return []
+        if self._cut is not _Cut.FINE:
+            return [text]
+        chosen = [place for place in _places(text) if self._text.random() < 0.4]
+        ends = [*chosen, len(text)]
+        return [text[a:b] for a, b in zip([0, *chosen], ends, strict=True)]
+
+    def _partials(self, pieces: Iterable[str], item: int) -> list[str]:
+        frames: list[str] = []
+        for piece in pieces:
+            told = list(self._server.partial(piece, item))
+            if self._text.random() < self._empty:
+                empty = list(self._server.partial("", item)) or map(_emptied, told)
+                frames.extend(self._dressed(empty))
+            frames.extend(self._dressed(told))
+            if self._text.random() < self._novel:
+                frames.append(self._novel_event())
+        return frames
+
+    # Frames
+
+    def _counted(self, usage: Usage) -> Usage:
+        prompt, completion = usage.prompt, usage.completion
+        if prompt is not None and prompt >= 0:
+            # One that counts only the first of its prompts has the same each time.
+            prompt = 39 if self._prompt is None else prompt * self._prompt
+        if completion is not None:
+            completion *= self._completion
+        return Usage(prompt, completion, None, usage.seconds)
+
+    def _worded(self, frame: str) -> str:
+        if not is_error(frame) or not self._wording:
+            return frame
+        content = event(frame)
+        inner = content.get("error")
+        code = (inner if isinstance(inner, dict) else content).get("code")
+        wordings = _WORDINGS.get(str(code))
+        if wordings is None:
+            return frame
+        return error_edited(frame, message=wordings[self._wording - 1])
+
+    def _dressed(self, frames: Iterable[str]) -> Iterator[str]:
+        """The frames with other ids, and fields that the protocol does not know."""
+        for frame in frames:
+            self._sent += 1
+            if not self._adds and "item" in event(frame):
+                continue
+            yield edited(frame, self._add)
+
+    def _add(self, content: Event) -> None:
+        for name in ("event_id", "item_id", "previous_item_id"):
+            self._rename(content, name)
+        if isinstance(content.get("item"), dict):
+            self._rename(content["item"], "id")
+        for name in self._extras:
+            content.setdefault(name, _EXTRAS[name](self._sent))
+        counted = content.get("usage")
+        if isinstance(counted, dict):
+            counted.setdefault("prompt_tokens_details", None)
+
+    def _rename(self, content: Event, name: str) -> None:
+        """Another id in the place of this one, the same each time."""
+        before = content.get(name)
+        if self._name is not None and isinstance(before, str):
+            content[name] = (
+                f"{self._name}_{zlib.crc32(before.encode()):08x}{before[-1]}"
+            )
+
+    def _novel_event(self) -> str:
+        self._sent += 1
+        content = {"type": self._novelty, "number": self._sent}
+        return msgspec.json.encode(content).decode()
+
+    def _chance(self, share: float) -> bool:
+        return self._frames.random() < share
+
+
+def _emptied(frame: str) -> str:
+    """The frame of a piece of text, with none in it, as an event of its own."""
+
+    def change(content: Event) -> None:
+        content["delta"] = ""
+        content["event_id"] = f"{content.get('event_id', '')}_empty"
+        content.pop("logprobs", None)
+
+    return edited(frame, change)
+
+
+def _sets_up(frame: str | bytes) -> bool:
+    """Whether the client sets the session up with this; it may be refused."""
+    return len(frame) < _SHORT and event(frame).get("type") == "session.update"
+
+
+def _places(text: str) -> list[int]:
+    """Where text may be cut: never between a character and what belongs to it."""
+    return [place for place in range(1, len(text)) if not _joined(text, place)]
+
+
+def _joined(text: str, place: int) -> bool:
+    before, after = text[place - 1], text[place]
+    return (
+        unicodedata.category(after).startswith("M")
+        or unicodedata.combining(before) == 9  # a virama joins two consonants
+        or _JOINER in (before, after)
+        or "\U0001f3fb" <= after <= "\U0001f3ff"  # the skin of an emoji
+        or all("\U0001f1e6" <= letter <= "\U0001f1ff" for letter in (before, after))
+        or all("\u1100" <= letter <= "\u11ff" for letter in (before, after))
+    )
+
+
+def _as_given(session: str) -> str:
+    return session
+
+
+def _hex(session: str) -> str:
+    number = _number(session)
+    return session if number is None else f"{number:032x}"
+
+
+def _ulid(session: str) -> str:
+    number = _number(session)
+    if number is None:
+        return session
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def _prefixed(session: str) -> str:
+    number = _number(session)
+    return session if number is None else f"rt_{number % 2**96:024x}"
+
+
+def _number(session: str) -> int | None:
+    """The number of the UUID in an id; ``None`` where it holds none."""
+    try:
+        return UUID(session.removeprefix("sess-")).int
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""Recognisers that turn the audio of the fake server into words."""

@@ -1,0 +1,554 @@
+"""The scripted recogniser: it knows a corpus by its sound, and says its words.
+
+A listener looks at the stream every 20 ms, on a grid of its own, so that the cut into
+chunks changes nothing. The search of ``fingerprint`` proposes alignments of known clips
+with the stream. All proposals are held together and go on being compared, look by look:
+one that is unlike the stream over 100 ms, or clearly less like it than the best of
+them, is dropped. A word is said when the audio has passed its end and all that are left
+agree on it; so sentences with the same beginning say it at once, and go silent where
+they part until one is left. Where the last one is dropped, the sound was cut or
+something else began: the words that were mostly heard by then are said, and the search
+goes on. Sound that belongs to no clip gives one made-up word for each burst.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.fake.recognisers.fingerprint import (
+    ENOUGH,
+    HOP,
+    LOOKS,
+    RATE,
+    SILENT,
+    STEP,
+    STRIDE,
+    WINDOW,
+    Floats,
+    Index,
+    Looks,
+    Rows,
+    Search,
+)
+from pytest_realtime_asr.fake.recognisers.recogniser import Spoken
+
+_SPAN = 5  # looks that are judged together
+_FEWEST = 3  # of them that must say something
+_UNLIKE = 0.85
+_LESS_LIKE = 0.1
+_LIKE = 0.92  # over all that was heard, to begin with
+_LIKE_SHORT = 0.95  # over a short word, or the end of a clip
+_PART = 8  # looks at the end of a clip that are enough if nothing follows, and that
+# may pass in a burst before them: a clip that was cut may go on softly at first
+_TOGETHER = 3  # looks by which equal beginnings may differ
+_SAME_END = RATE // 50  # samples by which the ends of a word may differ
+_PASSED = RATE // 100  # samples behind a word's end: the alignment is good to 5 ms
+_TAIL = 6  # rows behind the last loud one after which a clip is over
+_FORGET = 15  # silent looks after which the search begins anew
+_PADDING = 16 * HOP  # what is heard after the end: silence, so that all settles
+
+_AUDIBLE = 32768 * 10 ** (-48 / 20)  # RMS of unknown sound that gives a word
+_BURST_GAP = 10  # looks
+_BURST_LEAST = 2  # looks
+_BURST_MOST = 5 * RATE // HOP  # looks
+_CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A word of a script, in samples of its clip."""
+
+    text: str
+    start: int
+    end: int
+
+    @property
+    def middle(self) -> float:
+        return (self.start + self.end) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    rows: Rows
+    words: tuple[_Word, ...]
+    samples: int
+
+
+class _Known:
+    """The clips that have a sound, and their index."""
+
+    def __init__(self, utterances: Sequence[Utterance]) -> None:
+        arrays = [utterance.audio.resample(RATE).array for utterance in utterances]
+        self.index = Index(arrays)
+        self._clips = tuple(
+            _Clip(rows, _script(utterance, rows), len(array))
+            for utterance, array, rows in zip(
+                utterances, arrays, self.index.rows, strict=True
+            )
+            if rows is not None
+        )
+        self._starts = np.array([clip.rows.start for clip in self._clips], np.intp)
+
+    def clip(self, row: int) -> _Clip:
+        """The clip that a row of the index belongs to."""
+        return self._clips[int(np.searchsorted(self._starts, row, side="right")) - 1]
+
+
+class Scripted:
+    """A recogniser of the sound of ``utterances``.
+
+    It says ``text.split()`` of an utterance at the times of its ``words``; where it has
+    none, evenly over its sound. Other sound gives made-up words, silence none.
+    """
+
+    rate = RATE
+
+    def __init__(self, utterances: Iterable[Utterance]) -> None:
+        self._known = _Known(tuple(utterances))
+
+    async def listen(self) -> ScriptedListener:
+        """A listener for one utterance."""
+        return ScriptedListener(self._known)
+
+    async def close(self) -> None:
+        """There is nothing to free."""
+
+
+class ScriptedListener:
+    """One utterance: PCM16 at 16 kHz in, words out; equal audio gives equal words."""
+
+    def __init__(self, known: _Known) -> None:
+        self._hearing = _Hearing(known)
+
+    async def hear(self, pcm: bytes) -> Sequence[Spoken]:
+        """The words that have settled with this audio, in order."""
+        return self._hearing.hear(np.frombuffer(pcm, "<i2"))
+
+    async def finish(self) -> Sequence[Spoken]:
+        """The words that were still open when the audio ended, in order."""
+        return self._hearing.finish()
+
+    async def close(self) -> None:
+        """There is nothing to give up."""
+
+
+class _Alignment:
+    """A clip that the stream may be playing.
+
+    ``shift`` is the row at look 0, ``gain`` that of the stream in dB. ``begin`` is the
+    look from which on they are alike, the clip's first loud one where it is ``whole``;
+    ``likes`` says how like they are from then on.
+    """
+
+    def __init__(
+        self,
+        clip: _Clip,
+        shift: int,
+        *,
+        gain: float,
+        begin: int,
+        whole: bool,
+        likes: Floats,
+    ) -> None:
+        self.clip = clip
+        self.shift = shift
+        self.zero = (clip.rows.zero - shift) * STEP  # the clip's start in the stream
+        self.gain = gain
+        self.begin = begin
+        self.whole = whole
+        self.likes = deque((float(like) for like in likes[-_SPAN:]), _SPAN)
+        said = likes[~np.isnan(likes)]
+        self._sum, self.count = float(said.sum()), len(said)
+        self._at = 0
+
+    @property
+    def begun(self) -> float:
+        """The sample of the stream from which on the clip was heard."""
+        return -math.inf if self.whole else self.begin * HOP + WINDOW / 2
+
+    def certain(self, short: bool) -> bool:
+        """Whether enough was heard; a ``short`` word is enough if it was whole."""
+        if self.count >= ENOUGH:
+            return True
+        return short and self.whole and self.mean >= _LIKE_SHORT
+
+    def add(self, like: float) -> None:
+        """Take the likeness of the next look."""
+        self.likes.append(like)
+        if not math.isnan(like):
+            self._sum += like
+            self.count += 1
+
+    @property
+    def mean(self) -> float:
+        """Likeness over all that was heard."""
+        return self._sum / self.count if self.count else 0.0
+
+    @property
+    def recent(self) -> float:
+        """Likeness over the latest looks; NaN where they say too little."""
+        said = [like for like in self.likes if not math.isnan(like)]
+        return sum(said) / len(said) if len(said) >= _FEWEST else math.nan
+
+    def row(self, at: int) -> int:
+        """The row at look ``at``; it may lie behind the clip."""
+        return self.shift + STRIDE * at
+
+    def skip(self, until: float) -> None:
+        """Pass over the words whose middle is before sample ``until``."""
+        words = self.clip.words
+        while self._at < len(words) and self.zero + words[self._at].middle < until:
+            self._at += 1
+
+    def passed(self) -> None:
+        """The next word was said."""
+        self._at += 1
+
+    @property
+    def word(self) -> _Word | None:
+        """The next word, in samples of the stream."""
+        if self._at == len(self.clip.words):
+            return None
+        word = self.clip.words[self._at]
+        return _Word(word.text, self.zero + word.start, self.zero + word.end)
+
+
+class _Hearing:
+    """What a listener has heard, and what it made of it."""
+
+    def __init__(self, known: _Known) -> None:
+        self._known = known
+        self._index = known.index
+        self._search = Search(known.index)
+        self._pending = np.zeros(0, np.int16)
+        self._total = 0  # samples heard
+        self._at = -1  # the latest look
+        self._looks = Looks()
+        self._silent = 0  # looks since there was sound
+        self._alive: list[_Alignment] = []
+        self._said = 0  # sample at which the last word ended
+        self._explained = 0  # sample up to which clips account for the sound
+        self._burst = _Burst()
+        self._out: list[Spoken] = []
+
+    def hear(self, samples: npt.NDArray[np.int16]) -> list[Spoken]:
+        self._total += len(samples)
+        self._take(samples)
+        return self._drain(self._total)
+
+    def finish(self) -> list[Spoken]:
+        if not self._total:
+            return []
+        self._take(np.zeros(_PADDING, np.int16))
+        if self._burst.looks and not self._alive:
+            self._begin(ended=True)
+        if self._alive:
+            self._settle(self._total)
+        self._made_up()
+        return self._drain(self._total)
+
+    def _drain(self, limit: int) -> list[Spoken]:
+        out = [Spoken(word.text, min(word.end, limit)) for word in self._out]
+        self._out = []
+        return out
+
+    def _take(self, samples: npt.NDArray[np.int16]) -> None:
+        pending = np.concatenate([self._pending, samples])
+        start = 0
+        while start + WINDOW <= len(pending):
+            self._look(pending[start : start + WINDOW])
+            start += HOP
+        self._pending = pending[start:]
+
+    def _look(self, window: npt.NDArray[np.int16]) -> None:
+        self._at += 1
+        looks = self._looks
+        looks.add(window)
+        shape, loud = looks.shapes[-1], bool(looks.loud[-1])
+        self._silent = 0 if looks.levels[-1] > SILENT else self._silent + 1
+        if self._silent <= _FORGET:
+            self._search.hear(shape, loud)
+            if self._silent == _FORGET:
+                self._search.reset()
+        if self._alive:
+            self._follow()
+        else:
+            self._begin()
+        self._unknown(window[:HOP], shape)
+
+    def _now(self) -> int:
+        return self._at * HOP + WINDOW
+
+    # Known sound
+
+    def _begin(self, *, ended: bool = False) -> None:
+        """Hold the proposals of the search that bear a comparison look by look.
+
+        ``ended`` sound is all that there will be, so less of it is enough.
+        """
+        rows = self._search.remains() if ended else self._search.proposals()
+        found = self._compared(rows) if rows else []
+        if not found:
+            return
+        earliest = min(one.begin for one in found)
+        found = [one for one in found if one.begin <= earliest + _TOGETHER]
+        best = max(found, key=lambda one: one.mean)
+        if ended:
+            enough = best.count >= _PART and best.mean >= _LIKE_SHORT
+            if not enough or best.begin > self._burst.begin + _PART:
+                return
+        elif not best.certain(self._index.short[best.row(self._at)]):
+            return
+        self._alive = [one for one in found if one.mean >= best.mean - _LESS_LIKE]
+        for one in self._alive:
+            one.skip(max(one.begun, self._said))
+        self._burst = _Burst()
+        self._speak()
+
+    def _compared(self, rows: list[int]) -> list[_Alignment]:
+        """The alignments of which all was alike since they began."""
+        clips = [self._known.clip(row) for row in rows]
+        back = STRIDE * np.arange(1 - LOOKS, 1)
+        diagonals = np.array(rows)[:, None] + back
+        inside = _inside(clips, diagonals)
+        diagonals[~inside] = 0  # any row: what it gives is left out
+        gains = np.array(
+            [
+                self._index.gain(diagonal, self._looks, kept)
+                for diagonal, kept in zip(diagonals, inside, strict=True)
+            ],
+            np.float32,
+        )
+        likes = self._index.likeness(diagonals, self._looks, gains)
+        likes[~inside] = np.nan
+        recent = _spans(likes)
+        best = np.fmax.reduce(recent, axis=0)
+        unlike = (recent < _UNLIKE) | (recent < best - _LESS_LIKE)
+        found = []
+        for clip, row, gain, like, bad in zip(
+            clips, rows, gains, likes, unlike, strict=True
+        ):
+            begin = _first_alike(like, bad)
+            one = _Alignment(
+                clip,
+                row - STRIDE * self._at,
+                gain=gain,
+                begin=self._at + 1 - LOOKS + begin,
+                whole=not bad.any(),
+                likes=like[begin:],
+            )
+            if one.mean >= _LIKE:
+                found.append(one)
+        return found
+
+    def _follow(self) -> None:
+        """Compare what is held with the next look, and say what is certain."""
+        rows = np.array([[one.row(self._at)] for one in self._alive])
+        inside = _inside([one.clip for one in self._alive], rows)
+        rows[~inside] = 0  # any row: what it gives is left out
+        gains = np.array([one.gain for one in self._alive], np.float32)
+        likes = self._index.likeness(rows, self._looks.last(1), gains)
+        likes[~inside] = np.nan
+        for one, like in zip(self._alive, likes[:, 0].tolist(), strict=True):
+            one.add(like)
+        recent = [one.recent for one in self._alive]
+        best = max((like for like in recent if not math.isnan(like)), default=0.0)
+        limit = max(_UNLIKE, best - _LESS_LIKE)
+        left = [
+            one
+            for one, like in zip(self._alive, recent, strict=True)
+            if not like < limit
+        ]
+        if left:
+            self._alive = left
+            self._speak()
+        else:
+            self._settle(self._now())
+
+    def _speak(self) -> None:
+        """Say the words that all agree on and whose end has passed."""
+        while self._alive:
+            over = [one for one in self._alive if self._over(one)]
+            if over:
+                self._alive = [one for one in self._alive if one not in over]
+                if not self._alive:
+                    last = over[0]
+                    self._explained = last.zero + last.clip.samples
+                    self._search.reset()
+                    return
+            words = [one.word for one in self._alive]
+            word = max(self._alive, key=lambda one: one.mean).word
+            if word is None or not all(_agree(word, other) for other in words):
+                break
+            ends = [other.end for other in words if other is not None]
+            if max(ends) + _PASSED > self._now():
+                break
+            for one in self._alive:
+                one.passed()
+            self._say(word.text, word.end)
+        behind = all(one.row(self._at) >= one.clip.rows.stop for one in self._alive)
+        if self._alive and behind:
+            self._settle(self._now())
+
+    def _over(self, one: _Alignment) -> bool:
+        return one.word is None and one.row(self._at) > one.clip.rows.last + _TAIL
+
+    def _settle(self, now: int) -> None:
+        """The likeness ended: say what was mostly heard of the likeliest clip."""
+        one = max(self._alive, key=lambda one: one.mean)
+        unlike = 0
+        for like in reversed(one.likes):
+            if not like < _UNLIKE:
+                break
+            unlike += 1
+        heard = min(self._at * HOP + WINDOW // 2 - unlike * HOP, self._total)
+        while (word := one.word) is not None and word.middle <= heard:
+            one.passed()
+            self._say(word.text, min(word.end, now))
+        self._alive = []
+        self._explained = heard + HOP
+
+    def _say(self, text: str, end: int) -> None:
+        self._said = max(self._said, end)
+        self._out.append(Spoken(text, self._said))
+
+    # Unknown sound
+
+    def _unknown(self, samples: npt.NDArray[np.int16], shape: Floats) -> None:
+        """Gather what no clip accounts for into bursts."""
+        at = self._at * HOP
+        if self._alive or at < self._explained:
+            return
+        heard = samples.astype(np.float32)
+        if np.sqrt(np.mean(heard * heard)) >= _AUDIBLE:
+            self._burst.add(shape, at + HOP)
+        elif self._burst.looks:
+            self._burst.gap += 1
+        over = self._burst.gap >= _BURST_GAP and not self._search.suspects
+        if over:
+            self._begin(ended=True)
+        if over or self._burst.looks >= _BURST_MOST:
+            self._made_up()
+
+    def _made_up(self) -> None:
+        if self._burst.looks >= _BURST_LEAST:
+            self._say(self._burst.word(), min(self._burst.end, self._total))
+        self._burst = _Burst()
+
+
+class _Burst:
+    """Unknown sound between silences."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.begin = 0  # the look
+        self.gap = 0
+        self.end = 0
+        self._sum: npt.NDArray[np.float64] = np.zeros(1)
+
+    def add(self, shape: Floats, end: int) -> None:
+        """Take the next audible look, whose part of the stream ends at ``end``."""
+        if not self.looks:
+            self.begin = end // HOP - 1
+        self.looks += 1
+        self.gap = 0
+        self.end = end
+        self._sum = self._sum + shape
+
+    def word(self) -> str:
+        """A word of two or three syllables for this sound."""
+        mean = np.rint(8 * self._sum / self.looks).astype(np.int8)
+        number = zlib.crc32(mean.tobytes() + self.looks.to_bytes(4, "little"))
+        number, more = divmod(number, 2)
+        word = ""
+        for _ in range(2 + more):
+            number, consonant = divmod(number, len(_CONSONANTS))
+            number, vowel = divmod(number, len(_VOWELS))
+            word += _CONSONANTS[consonant] + _VOWELS[vowel]
+        return word
+
+
+def _agree(one: _Word, other: _Word | None) -> bool:
+    return (
+        other is not None
+        and one.text == other.text
+        and abs(one.end - other.end) <= _SAME_END
+    )
+
+
+def _inside(clips: list[_Clip], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """Which of the rows, clips x looks, belong to the sound of their clip."""
+    first = np.array([[clip.rows.first] for clip in clips])
+    stop = np.array([[clip.rows.stop] for clip in clips])
+    return (rows >= first) & (rows < stop)
+
+
+def _spans(likes: Floats) -> Floats:
+    """Mean likeness of the looks up to each look; NaN where they say too little."""
+    known = ~np.isnan(likes)
+    sums = np.cumsum(np.where(known, likes, 0), axis=1)
+    counts = np.cumsum(known, axis=1)
+    sums[:, _SPAN:] -= sums[:, :-_SPAN].copy()
+    counts[:, _SPAN:] -= counts[:, :-_SPAN].copy()
+    spans = np.full(likes.shape, np.nan, np.float32)
+    np.divide(sums, counts, out=spans, where=counts >= _FEWEST)
+    return spans
+
+
+def _first_alike(likes: Floats, unlike: npt.NDArray[np.bool_]) -> int:
+    """The first look of the likeness that lasts to the end; their number if none."""
+    bad = np.flatnonzero(unlike)
+    first = max(0, int(bad[-1]) - _SPAN + 2) if bad.size else 0
+    like = np.flatnonzero(likes[first:] >= _UNLIKE)
+    return first + int(like[0]) if like.size else len(likes)
+
+
+def _script(utterance: Utterance, rows: Rows) -> tuple[_Word, ...]:
+    """The words of the text, each with its time."""
+    texts = utterance.text.split()
+    timed = [
+        _Word(word.text, round(word.start * RATE), round(word.end * RATE))
+        for word in utterance.words
+    ]
+    if len(timed) == len(texts):
+        times = [(word.start, word.end) for word in timed]
+    elif [c for word in timed for c in "".join(word.text.split())] == list(
+        "".join(texts)
+    ):
+        times = _by_characters(texts, timed)
+    else:
+        start, end = _sound(rows)
+        if timed:
+            start, end = timed[0].start, timed[-1].end
+        edges = [round(edge) for edge in np.linspace(start, end, len(texts) + 1)]
+        times = list(pairwise(edges))
+    return tuple(_Word(text, *time) for text, time in zip(texts, times, strict=True))
+
+
+def _sound(rows: Rows) -> tuple[int, int]:
+    """First and last sample of the sound of a clip."""
+    half = (WINDOW - STEP) // 2
+    start = (rows.first - rows.zero) * STEP + half
+    return max(0, start), (rows.last - rows.zero) * STEP + half + STEP
+
+
+def _by_characters(texts: list[str], timed: list[_Word]) -> list[tuple[int, int]]:
+    """Times for texts that cut the same characters in another way."""
+    spans = [
+        (word.start, word.end) for word in timed for _ in "".join(word.text.split())
+    ]
+    times = []
+    at = 0
+    for text in texts:
+        times.append((spans[at][0], spans[at + len(text) - 1][1]))
+        at += len(text)
+    return times

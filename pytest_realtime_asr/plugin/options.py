@@ -1,0 +1,341 @@
+"""The options of the plugin, as data: imported by every pytest run, so it is light.
+
+Each is ``--realtime-NAME`` on the command line, ``realtime_NAME`` in the ini file and
+``REALTIME_NAME`` in the environment (dashes become underscores), in this order of
+precedence. Where an option may be repeated, each line of the text in the ini file or
+the environment is one value. What the texts mean is read by
+`pytest_realtime_asr.plugin.settings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+# The targets that the plugin starts itself, each with its recogniser.
+FAKES = {"fake": "scripted", "reference": "pocketsphinx"}
+FAKE_KEY = "the-key-of-the-fake-server"  # theirs where the user has none: no secret
+FAKE_DIALECT = "vllm"  # theirs where the user names none
+AUTO = "auto"  # the dialect is found by what the server says first
+MARKERS = {
+    "latency_budget": (
+        "(metric, *, p50=, p90=, p95=, p99=, max=, mean=, confidence=None, "
+        "over=None): the most that a latency may be, such as p95='800ms'; stackable"
+    ),
+    "budget": (
+        "(metric, *, at_most=, at_least=, stat='mean', confidence=None, over=None): "
+        "the most or the least that what is no time may be, such as at_most=0.2; "
+        "stackable"
+    ),
+    "wer_threshold": (
+        "(limit, *, normalizer=None, confidence=None): the most that the word error "
+        "rate, pooled over the sessions of the test, may be, such as 0.12"
+    ),
+    "realtime_requirement": (
+        "(*, id=, level=, scenario=): which requirement a test of the packaged suite "
+        "is about; the suite sets it itself, for -m"
+    ),
+    "realtime": (
+        "(*, dialect=, model=, pace=, chunk=, rules=): how the sessions of the test "
+        "are held, and which broken rules fail it (must, should or off)"
+    ),
+}
+
+
+class Option(NamedTuple):
+    """One option; ``default`` is a text like any that a user may give."""
+
+    name: str
+    help: str
+    default: str = ""
+    metavar: str = ""
+    many: bool = False
+    flag: bool = False
+
+    @property
+    def cli(self) -> str:
+        """Its name on the command line."""
+        return f"--realtime-{self.name}"
+
+    @property
+    def ini(self) -> str:
+        """Its name in the ini file, and its key in pytest's options."""
+        return f"realtime_{self.name}".replace("-", "_")
+
+    @property
+    def env(self) -> str:
+        """Its name in the environment."""
+        return self.ini.upper()
+
+
+class Given(NamedTuple):
+    """What a place says of an option, and how a message names the place.
+
+    ``value`` is a text, or true for a flag on the command line; of an option that may
+    be repeated it is a list of texts. ``stated`` is false for the default, and
+    ``always`` is true for the environment, which all runs on a machine may share.
+    """
+
+    value: object
+    place: str
+    stated: bool = True
+    always: bool = False
+
+
+def first_given(
+    option: Option, line: object, ini: object, environment: Mapping[str, str]
+) -> Given:
+    """What the first place that names the option says, else its default.
+
+    ``line`` and ``ini`` are ``None`` where the command line and the ini file do not
+    name it. An environment variable that is empty counts as not set.
+    """
+    if line is not None:
+        return Given(line, option.cli)
+    if ini is not None:
+        return Given(ini, f"{option.ini} in the ini file")
+    place = f"the environment variable {option.env}"
+    text = environment.get(option.env, "")
+    stated = bool(text.strip())
+    if not stated:
+        place, text = option.cli, option.default
+    value: object = text
+    if option.many:
+        value = [line.strip() for line in text.splitlines() if line.strip()]
+    return Given(value, place, stated, always=stated)
+
+
+def flag(text: str) -> bool:
+    """What the text of a flag says; empty is no. Raises ValueError."""
+    if text.lower() in ("", "0", "false", "no", "off"):
+        return False
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    raise ValueError(f"{text!r} is neither true nor false")
+
+
+OPTIONS = (
+    Option(
+        "target",
+        "the server: http(s)://HOST:PORT, ws(s)://HOST:PORT/PATH, HOST:PORT, "
+        "fake (scripted) or reference (a real recogniser)",
+        metavar="URL",
+    ),
+    Option("conformance", "run the packaged suite against the target", flag=True),
+    Option(
+        "level",
+        "the weakest requirements of the suite to run: must, should or info (default "
+        "info: all)",
+        "info",
+        "LEVEL",
+    ),
+    Option("strict", "let a broken SHOULD of the suite fail its test", flag=True),
+    Option(
+        "suite",
+        "judge by this frozen set of requirements (default: by the newest)",
+        metavar="NAME",
+    ),
+    Option(
+        "known-failures",
+        "what the server is expected to break, in TOML: id, reason, issue, until",
+        metavar="FILE",
+    ),
+    Option(
+        "server-version",
+        "the version by which the server is judged (default: what GET /version says)",
+        metavar="VERSION",
+    ),
+    Option(
+        "allow",
+        "harm that the suite may do to a server that is not on this machine: heavy, "
+        "disruptive or both",
+        metavar="HARM[,HARM]",
+    ),
+    Option(
+        "max-audio",
+        "the most audio that the suite may speak to a server that is not on this "
+        "machine (default 10min)",
+        "10min",
+        "TIME",
+    ),
+    Option(
+        "max-streams",
+        "how many streams the suite may open at a time (default 16 on this machine, "
+        "else 2)",
+        metavar="N",
+    ),
+    Option(
+        "fuzz",
+        "how many random sessions the suite plays (default 8 on this machine, else 0)",
+        metavar="N",
+    ),
+    Option("plan", "say what the suite would do and cost, and send nothing", flag=True),
+    Option(
+        "list",
+        "list the requirements, the dialects with their profiles, the metrics or the "
+        "options, and end",
+        metavar="requirements|dialects|metrics|options",
+    ),
+    Option(
+        "selftest",
+        "run the suite's own proof on this machine: every fault against its scenarios",
+        flag=True,
+    ),
+    Option(
+        "calibrate",
+        "measure how far the times are off on this machine now, keep it in pytest's "
+        "cache for the header and the reports, and end",
+        flag=True,
+    ),
+    Option(
+        "dialect",
+        "its protocol (default auto: found by what the server says first)",
+        AUTO,
+        "auto|NAME",
+    ),
+    Option(
+        "profile",
+        "the kind of server, such as sglang; words behind it change what it can do, "
+        'such as "sglang rates=16000"',
+        metavar="NAME",
+    ),
+    Option("model", "its model (default: the first of GET /v1/models)", "", "NAME"),
+    Option(
+        "session-options",
+        "fields of your own for the session's set-up",
+        "{}",
+        "JSON",
+    ),
+    Option("wait", "wait for a server that is still loading (default 0)", "0", "TIME"),
+    Option(
+        "recover",
+        "wait once for a server that was lost in mid-run (default 60s)",
+        "60s",
+        "TIME",
+    ),
+    Option(
+        "timeout",
+        "give a session up after this time without any event (default 30s)",
+        "30s",
+        "TIME",
+    ),
+    Option(
+        "max-message",
+        "the largest event, and the largest body of an HTTP answer, that is read "
+        "(default 1MiB)",
+        "1MiB",
+        "SIZE",
+    ),
+    Option(
+        "warmup",
+        "sessions before the first test: auto, or a number (default auto)",
+        "auto",
+        "auto|N",
+    ),
+    Option(
+        "api-key-env",
+        "the environment variable with the key (default REALTIME_API_KEY)",
+        "REALTIME_API_KEY",
+        "VARIABLE",
+    ),
+    Option(
+        "private",
+        "keep the texts, the audio and the names of audio files out of reports, traces "
+        "and messages; numbers and counts of errors stay",
+        flag=True,
+    ),
+    Option(
+        "header",
+        "one more header, its value from the environment (repeatable)",
+        metavar="NAME=VARIABLE",
+        many=True,
+    ),
+    Option("ca", "trust the certificates in this file", metavar="FILE"),
+    Option("client-cert", "show this certificate to the server", metavar="FILE"),
+    Option("client-key", "the private key of the certificate", metavar="FILE"),
+    Option("server-name", "the name that its certificate has", metavar="HOST"),
+    Option("insecure", "do not verify its certificate", flag=True),
+    Option(
+        "proxy",
+        "go through this proxy (default: as the environment says; never on loopback)",
+        metavar="URL",
+    ),
+    Option(
+        "corpus",
+        "what is spoken: bundled:english, bundled:languages, bundled:odd, a manifest, "
+        "a LibriSpeech tree or a folder with a .txt beside each file (repeatable)",
+        metavar="NAME|PATH",
+        many=True,
+    ),
+    Option("pace", "audio seconds per second; 0 is unpaced (default 1.0)", "1", "X"),
+    Option("chunk", "the length of each piece of audio (default 100ms)", "100ms", "T"),
+    Option(
+        "rules",
+        "which broken rules fail a test: must, should or off (default must)",
+        "must",
+        "LEVEL",
+    ),
+    Option(
+        "confidence",
+        "judge every quantile and word error rate by proof at this confidence, such "
+        "as 0.95 (default: by what was observed)",
+        metavar="SHARE",
+    ),
+    Option(
+        "undecided",
+        "what becomes of a test that is INCONCLUSIVE or INVALID: fail, or warn "
+        "(default fail)",
+        "fail",
+        "fail|warn",
+    ),
+    Option(
+        "budgets",
+        'limits by name, in TOML; a marker takes one as "$name"',
+        metavar="FILE",
+    ),
+    Option(
+        "budget-profile",
+        "the table of that file whose limits hold here, such as l4",
+        metavar="NAME",
+    ),
+    Option(
+        "compare",
+        "compare each test with itself in this earlier report (PATH.jsonl)",
+        metavar="FILE",
+    ),
+    Option(
+        "compare-fail",
+        "by how much a metric may get worse before its test fails, such as "
+        "final_from_commit:20ms,wer:1pp",
+        metavar="METRIC:LIMIT[,...]",
+    ),
+    Option(
+        "baseline-target",
+        "speak each utterance to this server as well, by turns, and compare with it",
+        metavar="URL",
+    ),
+    Option(
+        "label",
+        "what only you know of this run, such as gpu=H100, for its report (repeatable)",
+        metavar="NAME=VALUE",
+        many=True,
+    ),
+    Option(
+        "parallel",
+        "let the workers of xdist overlap; no latency budget can be judged then",
+        flag=True,
+    ),
+    Option(
+        "report",
+        "write a report: PATH.jsonl of the utterances, or conformance:PATH.json "
+        "(repeatable)",
+        metavar="[KIND:]PATH",
+        many=True,
+    ),
+    Option(
+        "fake",
+        "options for the fake and the reference server, such as "
+        '"--word-delay 300ms --final-delay 250ms"',
+        metavar="OPTIONS",
+    ),
+)

@@ -1,0 +1,1 @@
+"""What a server has to do: requirements, their checks and the evidence."""

@@ -1,0 +1,1 @@
+"""One test run in one process: its servers, sessions and results."""

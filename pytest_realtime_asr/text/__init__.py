@@ -1,0 +1,1 @@
+"""Text that enters or leaves the process: parsing, number formats, secrets."""

@@ -1,0 +1,203 @@
+"""What a user gives, read in one way: files, TOML, JSON, numbers and texts.
+
+Whatever is wrong with it is one `InputError`, whose message is one printable line. A
+file is opened only where it is a regular one, because a named pipe or a device may
+block for ever. The errors that Python raises for odd content (too deep, too many
+digits, not UTF-8, a path too long or with a NUL) become an `InputError` here, and
+nowhere else.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from pytest_realtime_asr.text.redaction import printable
+
+_MIB = 2**20
+_DOTS = 100  # of a line of TOML
+_LINE = 1000  # characters of a message that are shown
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_WHOLE = re.compile(r"0*(\d{1,18})", re.ASCII)
+_KINDS = (
+    (stat.S_ISDIR, "folder"),
+    (stat.S_ISFIFO, "named pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
+
+
+class InputError(ValueError):
+    """What a user gave cannot be used; the message is one printable line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(line(message))
+
+
+def line(text: str) -> str:
+    """The text as one printable line; of a long one the middle is left out."""
+    if len(text) > _LINE:
+        half = _LINE // 2
+        text = f"{text[:half]} ... {text[-half:]}"
+    return printable(text)
+
+
+@contextmanager
+def reading(place: object = "") -> Iterator[None]:
+    """Turn what Python raises for odd content into an `InputError` about ``place``."""
+    at = f"{place}: " if str(place) else ""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{at}{error}") from error
+    except RecursionError as error:
+        raise InputError(f"{at}it is nested too deeply") from error
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{at}{error}") from error
+
+
+# Files
+
+
+def status(path: Path) -> os.stat_result:
+    """The status of a file or a folder. Raises `InputError` where there is none."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        why = "there is no such file or folder"
+    except OSError as error:  # too long, a loop of links, not allowed
+        why = error.strerror or str(error)
+    except ValueError as error:  # a NUL in it
+        why = str(error)
+    raise InputError(f"{path}: {why}; check the path")
+
+
+def regular(path: Path) -> os.stat_result:
+    """The status of a regular file. Raises `InputError` for anything else."""
+    found = status(path)
+    for holds, name in _KINDS:
+        if holds(found.st_mode):
+            raise InputError(f"{path}: is a {name}; give a file")
+    return found
+
+
+def content(path: Path, *, most: int = _MIB) -> bytes:
+    """The bytes of a regular file of at most ``most`` bytes. Raises `InputError`."""
+    if regular(path).st_size > most:
+        raise InputError(
+            f"{path}: is larger than {most // _MIB} MiB, which is the most that is "
+            "read; is it the right file?"
+        )
+    try:
+        with path.open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; make it readable") from error
+
+
+def text(path: Path) -> str:
+    """The text of a file in UTF-8, with or without a BOM. Raises `InputError`."""
+    return utf8(content(path), path)
+
+
+def utf8(data: bytes, place: object) -> str:
+    """The text of these bytes. Raises `InputError`, which names the line."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+        is_what = "is UTF-16" if wide else f"is not UTF-8 (byte {data[error.start]:#x})"
+        raise InputError(f"{place}:{number}: {is_what}; save it as UTF-8") from None
+
+
+def toml(path: Path) -> dict[str, object]:
+    """The tables of a TOML file. Raises `InputError`."""
+    found = text(path)
+    # tomllib needs memory that is quadratic in the parts of a dotted key.
+    for number, row in enumerate(found.split("\n"), 1):
+        key = row.partition("#")[0].partition("=")[0]
+        if key.count(".") > _DOTS:
+            raise InputError(
+                f"{path}:{number}: a key has more than {_DOTS} dots; nest less deeply"
+            )
+    with reading(path):
+        return tomllib.loads(found)
+
+
+# Values
+
+
+def json_object(text: str) -> dict[str, object]:
+    """The object that a JSON text is. Raises `InputError`."""
+    with reading("not JSON"):
+        value = msgspec.json.decode(text)
+    if not isinstance(value, dict):
+        raise InputError('not a JSON object, such as {"language": "en"}')
+    return value
+
+
+def sendable(value: object) -> None:
+    """Refuse a value that cannot be sent as a JSON object. Raises `InputError`."""
+    if not isinstance(value, Mapping):
+        raise InputError(f"{shown(value)} is not a mapping of names to JSON values")
+    try:
+        with reading("not JSON"):
+            msgspec.json.encode(value)
+    except TypeError as error:
+        raise InputError(f"not JSON: {error}") from None
+
+
+def plain(text: str) -> str:
+    """The text, which UTF-8 can write and a path can hold. Raises `InputError`.
+
+    The message does not show the text, which may be a secret.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError("it is not UTF-8; write it, or name the file, so") from None
+    if "\0" in text:
+        raise InputError("it holds a NUL character; leave it out")
+    return text
+
+
+def shown(value: object) -> str:
+    """The value as a message shows it, whatever its ``repr`` does."""
+    try:
+        return repr(value)
+    except Exception:  # such as that of an integer of 5,000 digits
+        return f"a value of type {type(value).__name__}"
+
+
+def within(value: object, low: float, high: float) -> bool:
+    """Whether the value is a number, and from ``low`` to ``high``."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return low <= value <= high
+
+
+def number(text: str, low: float = -math.inf, high: float = math.inf) -> float:
+    """The number that a text is. Raises `InputError`."""
+    written = _NUMBER.fullmatch(text.strip())
+    found = float(text) if written else math.nan
+    if not low <= found <= high:
+        raise InputError(f"{text!r} is not a number from {low:g} to {high:g}")
+    return found
+
+
+def whole(text: str, low: int, high: int) -> int:
+    """The whole number that a text is. Raises `InputError`."""
+    written = _WHOLE.fullmatch(text.strip())
+    if written is None or not low <= int(written[1]) <= high:
+        raise InputError(f"{text!r} is not a number from {low} to {high}")
+    return int(written[1])

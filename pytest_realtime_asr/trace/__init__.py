@@ -1,0 +1,1 @@
+"""The recorded evidence of a session, and its meaning: frames and timelines."""

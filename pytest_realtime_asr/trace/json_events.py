@@ -1,0 +1,108 @@
+"""JSON frames as typed events: one struct for each type that a protocol knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Union
+
+import msgspec
+
+from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.records import Record, Sender
+
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""An integer in an event. One that no program counts so far makes a frame malformed."""
+
+
+class Typed(msgspec.Struct, frozen=True, tag_field="type"):
+    """An event that the protocol knows; fields beyond its own are allowed."""
+
+    @property
+    def move(self) -> str:
+        """The event's type."""
+        return str(self.__struct_config__.tag)
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """A JSON object whose type the protocol does not know (``None``: it has none)."""
+
+    type: str | None
+    move: str = "unknown"
+
+
+class Malformed(msgspec.Struct, frozen=True):
+    """A frame that is no event: what is wrong, and whether it is JSON at all."""
+
+    reason: str
+    json: bool
+    move: str = "malformed"
+
+
+class Shapes:
+    """The types of event that each side may send."""
+
+    def __init__(self, kinds: Mapping[Sender, tuple[type[Typed], ...]]) -> None:
+        self._decoders = {
+            sender: msgspec.json.Decoder(Union[each])  # noqa: UP007
+            for sender, each in kinds.items()
+        }
+        self._types = {
+            sender: {str(kind.__struct_config__.tag) for kind in each}
+            for sender, each in kinds.items()
+        }
+
+    def parse(self, record: Record) -> Message:
+        """The event of a frame; `Unknown` or `Malformed` for any other frame."""
+        if record.text is None:
+            return Malformed("a binary frame", json=True)
+        return self.read(record.text, record.sender)
+
+    def read(self, text: str, sender: Sender) -> Message:
+        """The event of a text frame of this side.
+
+        A server that repeats half a character, as JSON may write it, is not to blame
+        for it: that half is read as a question mark.
+        """
+        try:
+            return self._event(text, sender)
+        except msgspec.ValidationError as error:
+            return Malformed(f"a JSON value that cannot be held: {error}", json=True)
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+            if sender is Sender.SERVER and (whole := _whole(text)) is not None:
+                return self.read(whole, sender)
+            return Malformed(f"not JSON: {error}", json=False)
+
+    def _event(self, text: str, sender: Sender) -> Message:
+        try:
+            event: Message = self._decoders[sender].decode(text)
+            return event
+        except msgspec.ValidationError as error:
+            reason = str(error)
+        # It may yet be no JSON: the decoder stops at the first thing that is wrong.
+        value = msgspec.json.decode(text)
+        if not isinstance(value, dict):
+            return Malformed(f"a JSON {type(value).__name__}, not an object", json=True)
+        kind = value.get("type")
+        if not isinstance(kind, str):
+            return Unknown(None)
+        if kind not in self._types[sender]:
+            return Unknown(kind)
+        return Malformed(f"{kind}: {reason}", json=True)
+
+
+def _whole(text: str) -> str | None:
+    """The same JSON with no half of a character; ``None`` where that is not it."""
+    if "\\ud" not in text.lower():
+        return None
+    try:
+        plain = json.dumps(json.loads(text), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None
+    whole = plain.encode(errors="replace").decode()
+    return None if whole == plain else whole
+
+
+def encode(event: Typed) -> str:
+    """The frame of an event."""
+    return msgspec.json.encode(event).decode()

@@ -1,0 +1,433 @@
+"""The evidence of one session: every frame with its times, as it crossed the wire.
+
+All times are integer nanoseconds of one monotonic clock, counted from the instant at
+which the connection was begun. A trace knows no dialect: it stores frames and never
+what they mean, so that a better reader can judge an old trace again. Audio is stored
+as a span of a named asset and not as the bytes, which is thirty times smaller.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from pytest_realtime_asr.text.redaction import (
+    REMOVED,
+    WRITTEN,
+    Redactor,
+    without_bytes,
+    without_texts,
+)
+
+FORMAT = 1
+LONGEST = 2**20  # characters or bytes of a frame that is kept whole
+NO_CODE = 1005  # stands for a close frame without a code
+TAIL = "tail"  # the asset of the silence by which an utterance is ended
+_BEGIN = 100  # characters or bytes that are kept of a longer one
+HIDDEN = f"... [more, and {REMOVED} in it]"  # the end of a longer one with a secret
+
+
+class Sender(enum.Enum):
+    """Who sent a frame."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class Vantage(enum.Enum):
+    """Who recorded the trace."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class Ending(enum.Enum):
+    """How a session came to its end."""
+
+    CLOSED_BY_US = "closed by us"
+    CLOSED_BY_PEER = "closed by peer"
+    REFUSED = "refused"
+    DEADLINE = "deadline"
+    LIMIT = "limit"
+    BROKEN = "broken"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of audio: samples ``start`` to ``stop`` (exclusive) of an asset."""
+
+    asset: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One frame on the wire.
+
+    ``at`` is when we had received the peer's frame, or when the socket had taken ours.
+    Our own frames also carry ``due`` (when the audio clock says it should leave) and
+    ``woke`` (when we came to send it): ``woke - due`` is our lateness, ``at - woke``
+    is a peer or a path that does not read. ``text`` is a text frame, ``data`` a binary
+    one; where ``span`` is set, the audio itself was left out of ``text``. ``raw`` marks
+    a frame that the test wrote by hand.
+    """
+
+    sender: Sender
+    at: int
+    text: str | None = None
+    data: bytes | None = None
+    due: int | None = None
+    woke: int | None = None
+    span: Span | None = None
+    raw: bool = False
+
+    @property
+    def times(self) -> tuple[int, int]:
+        """``due`` and ``woke``; one that we only received has them where it came."""
+        due = self.at if self.due is None else self.due
+        return due, self.at if self.woke is None else self.woke
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How and when a session ended.
+
+    ``code`` is the WebSocket close code or, for a refused handshake, the HTTP status.
+    """
+
+    how: Ending
+    at: int
+    code: int | None = None
+    reason: str = ""
+
+    @property
+    def coded(self) -> str:
+        """With which close code, in words."""
+        return "without a code" if self.code == NO_CODE else f"with code {self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """When a ping left, and when its pong came; ``None``: it never did."""
+
+    sent: int
+    answered: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How late the recorder's own clock ticks came, in ns, every ``TICK`` ns.
+
+    ``late`` holds the lateness of each tick that came more than 1 ms late; ticks that
+    were missed altogether count with the lateness that they would have had. ``paused``
+    is the longest pause in ns for which Python collected garbage, ``load`` the share
+    of a core that the recorder's loop used.
+    """
+
+    ticks: int = 0
+    late: tuple[int, ...] = ()
+    paused: int = 0
+    load: float = 0.0
+
+
+NO_LAG = Lag()
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """All frames of one session, in the order in which the recorder saw them.
+
+    ``version`` is what the server says of itself, empty where it says nothing. The
+    frames are as they came; ``redactor`` knows what must not leave the process, and
+    `redacted` is what is written or shown.
+    """
+
+    vantage: Vantage
+    dialect: str
+    rate: int
+    target: str
+    started: datetime
+    opened: int | None
+    records: tuple[Record, ...]
+    end: End
+    lag: Lag = NO_LAG
+    pings: tuple[Ping, ...] = ()
+    version: str = ""
+    redactor: Redactor = field(default=Redactor(), repr=False, compare=False)
+
+    def redacted(self) -> Trace:
+        """Return the trace as it may be written or shown: without secrets.
+
+        Where texts are private, the frames keep their types, ids, codes and lengths.
+        """
+        redactor = self.redactor
+        if not redactor and not redactor.private:
+            return self
+        records = list(self.records)
+        for sender in Sender:
+            places = [
+                index
+                for index, record in enumerate(records)
+                if record.sender is sender and record.text is not None
+            ]
+            texts = [str(records[index].text) for index in places]
+            for index, text in zip(places, redactor.clean_frames(texts), strict=True):
+                if redactor.private and not records[index].span:
+                    text = without_texts(text)
+                records[index] = replace(records[index], text=text)
+        for index, record in enumerate(records):
+            if record.data is not None:
+                data = redactor.clean_bytes(record.data)
+                if redactor.private:
+                    data = without_bytes(record.data)
+                records[index] = replace(record, data=data)
+        reason = redactor.clean(self.end.reason)
+        if self.end.how is Ending.CLOSED_BY_PEER:
+            reason = redactor.message(reason)
+        return replace(
+            self,
+            records=tuple(records),
+            target=redactor.clean(self.target),
+            version=redactor.clean(self.version),
+            end=replace(self.end, reason=reason),
+            redactor=WRITTEN,
+        )
+
+    def dumps(self) -> bytes:
+        """Return the trace as JSON Lines, without secrets.
+
+        There is a head, one line for each record, and the end.
+        """
+        trace = self.redacted()
+        head: dict[str, object] = {
+            "format": FORMAT,
+            "vantage": trace.vantage,
+            "dialect": trace.dialect,
+            "rate": trace.rate,
+            "target": trace.target,
+            "started": trace.started,
+            "opened": trace.opened,
+        }
+        lag: dict[str, object] = {"ticks": trace.lag.ticks, "late": trace.lag.late}
+        tail: dict[str, object] = {"end": trace.end, "lag": lag}
+        # What may be left out is: a trace of before is written as it was read.
+        if trace.version:
+            head["version"] = trace.version
+        if trace.lag.paused:
+            lag["paused"] = trace.lag.paused
+        if trace.lag.load:
+            lag["load"] = trace.lag.load
+        if trace.pings:
+            tail["pings"] = trace.pings
+        lines = [head, *map(_sparse, trace.records), tail]
+        return msgspec.json.Encoder().encode_lines(lines)
+
+    def write(self, path: Path) -> None:
+        """Write the trace to ``path`` as JSON Lines, without secrets."""
+        path.write_bytes(self.dumps())
+
+
+class _Format(msgspec.Struct):
+    format: int
+
+
+class _Head(msgspec.Struct):
+    vantage: Vantage
+    dialect: str
+    rate: int
+    target: str
+    started: datetime
+    opened: int | None
+    version: str = ""
+
+
+class _Tail(msgspec.Struct):
+    end: End
+    lag: Lag
+    pings: tuple[Ping, ...] = ()
+
+
+def _sparse(record: Record) -> dict[str, object]:
+    """The record without the fields that are at their default."""
+    fields = msgspec.to_builtins(record)
+    # By identity: a time of 0 equals False and has to stay.
+    return {
+        name: value
+        for name, value in fields.items()
+        if value is not None and value is not False
+    }
+
+
+def loads(lines: bytes) -> Trace:
+    """Read a trace from JSON Lines; ``ValueError`` names the line that is wrong."""
+    rows = lines.splitlines()
+    if len(rows) < 2:
+        raise ValueError("not a trace: it needs a head line and an end line")
+    number = _decode(rows[0], _Format, 1).format
+    if number != FORMAT:
+        raise ValueError(f"trace format {number}; this version reads {FORMAT}")
+    head = _decode(rows[0], _Head, 1)
+    records = [_decode(row, Record, n) for n, row in enumerate(rows[1:-1], 2)]
+    tail = _decode(rows[-1], _Tail, len(rows))
+    return Trace(
+        vantage=head.vantage,
+        dialect=head.dialect,
+        rate=head.rate,
+        target=head.target,
+        started=head.started,
+        opened=head.opened,
+        records=tuple(records),
+        end=tail.end,
+        lag=tail.lag,
+        pings=tail.pings,
+        version=head.version,
+        redactor=WRITTEN,
+    )
+
+
+def read(path: Path) -> Trace:
+    """Read a trace file; ``ValueError`` names the file and the line that is wrong."""
+    try:
+        return loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+_T = TypeVar("_T")
+
+
+def _decode(row: bytes, kind: type[_T], number: int) -> _T:
+    try:
+        return msgspec.json.decode(row, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"line {number}: {error}") from error
+
+
+class Recorder:
+    """The one mutable thing of a session: it collects records and freezes a Trace.
+
+    What is recorded is kept as it came; ``redactor`` goes with the trace and takes the
+    secrets out of what is written. Of a frame of more than `LONGEST` the begin is kept,
+    and whether there was a secret in it. ``clock`` gives nanoseconds; the zero is the
+    last `begin`, at first the construction.
+    """
+
+    def __init__(
+        self,
+        *,
+        vantage: Vantage,
+        dialect: str,
+        rate: int,
+        target: str,
+        version: str = "",
+        redactor: Redactor | None = None,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._redactor = Redactor() if redactor is None else redactor
+        self._clock = clock
+        self._vantage = vantage
+        self._dialect = dialect
+        self.rate = rate
+        self._target = target
+        self._version = version
+        self._opened: int | None = None
+        self._end: End | None = None
+        self._pings: list[Ping] = []
+        self.records: list[Record] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """Count the time from now on: the connection is begun."""
+        self._zero = self._clock()
+        self._started = datetime.now(UTC)
+
+    def now(self) -> int:
+        """Nanoseconds since the recorder's zero."""
+        return self._clock() - self._zero
+
+    def open(self) -> None:
+        """Note that the connection stands."""
+        self._opened = self.now()
+
+    def received(
+        self, sender: Sender, at: int, frame: str | bytes, *, span: Span | None = None
+    ) -> Record:
+        """Record the peer's frame, stamped ``at`` by whoever read the socket."""
+        return self._add(Record(sender, at, span=span), frame)
+
+    def sent(
+        self,
+        sender: Sender,
+        frame: str | bytes,
+        *,
+        due: int,
+        woke: int,
+        span: Span | None = None,
+        raw: bool = False,
+    ) -> Record:
+        """Record our own frame at the instant at which the socket had taken it."""
+        record = Record(sender, self.now(), due=due, woke=woke, span=span, raw=raw)
+        return self._add(record, frame)
+
+    def pinged(self, sent: int, answered: int | None) -> None:
+        """Record a ping of ours, once its pong has come or is given up."""
+        self._pings.append(Ping(sent, answered))
+
+    def end(self, how: Ending, *, code: int | None = None, reason: str = "") -> None:
+        """Note the end; the first one noted stands."""
+        if self._end is None:
+            self._end = End(how, self.now(), code, reason)
+
+    @property
+    def ended(self) -> End | None:
+        """The end, once it was noted."""
+        return self._end
+
+    def freeze(self, *, lag: Lag = NO_LAG) -> Trace:
+        """The trace so far; where no end was noted yet, it ends now by our hand."""
+        return Trace(
+            vantage=self._vantage,
+            dialect=self._dialect,
+            rate=self.rate,
+            target=self._target,
+            started=self._started,
+            opened=self._opened,
+            records=tuple(self.records),
+            end=self._end or End(Ending.CLOSED_BY_US, self.now()),
+            lag=lag,
+            pings=tuple(self._pings),
+            version=self._version,
+            redactor=self._redactor,
+        )
+
+    def _add(self, record: Record, frame: str | bytes) -> Record:
+        if isinstance(frame, str):
+            record = replace(record, text=self._shortened(frame))
+        else:
+            record = replace(record, data=self._shortened(frame))
+        self.records.append(record)
+        return record
+
+    def _shortened(self, frame: _Frame) -> _Frame:
+        """Return a frame of at most `LONGEST`, and of a longer one the begin."""
+        if len(frame) <= LONGEST:
+            return frame
+        note = f"... [{len(frame) - _BEGIN} more]"
+        if isinstance(frame, str):
+            shown = self._redactor.shows(frame)
+            return self._redactor.clean(frame)[:_BEGIN] + (HIDDEN if shown else note)
+        shown = self._redactor.shows(frame.decode("latin-1"))
+        begin = self._redactor.clean_bytes(frame)[:_BEGIN]
+        return begin + (HIDDEN if shown else note).encode()
+
+
+_Frame = TypeVar("_Frame", str, bytes)

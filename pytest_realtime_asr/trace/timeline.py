@@ -1,0 +1,320 @@
+"""The meaning of a session, the same for every dialect.
+
+All times are integer nanoseconds on the clock of the trace. An *item* is one
+utterance of the session, numbered from 0 in the order in which it was begun.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from io import StringIO
+from reprlib import Repr
+from typing import overload
+
+from pytest_realtime_asr.text.number_format import shortened
+from pytest_realtime_asr.text.redaction import printable
+from pytest_realtime_asr.trace.records import NO_LAG, End, Lag, Ping
+
+_SAID = 500  # characters of an error that are shown
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Audio of an item was handed over up to sample ``samples`` of the item."""
+
+    item: int
+    samples: int
+    due: int
+    woke: int
+    sent: int
+    size: int  # bytes of PCM in this frame
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The server was told that the audio of an item is complete."""
+
+    item: int
+    due: int
+    woke: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The hypothesis keeps its first ``kept`` characters and goes on with ``added``."""
+
+    item: int
+    at: int
+    kept: int
+    added: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the server says it counted; ``None`` where it does not say.
+
+    The first three are tokens, ``seconds`` are of audio.
+    """
+
+    prompt: int | None = None
+    completion: int | None = None
+    total: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The whole text of an item, which the server will not change again."""
+
+    item: int
+    at: int
+    text: str
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The server took the speech of an item, or a part of it, for over by itself."""
+
+    item: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The server refused something or failed; ``item`` is the one it belongs to."""
+
+    at: int
+    code: str
+    message: str
+    item: int | None = None
+
+    def __str__(self) -> str:
+        return shortened(printable(f"{self.message} ({self.code})"), _SAID)
+
+
+Event = Heard | Commit | Partial | Endpoint | Final | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What a partial or a final changes in the hypothesis before it.
+
+    The hypothesis keeps its first ``kept`` characters, loses ``removed``, which stood
+    behind them, and goes on with ``added``. ``removed`` and ``added`` begin with
+    different characters, so that an update that changes nothing has neither. ``blank``
+    says that the whole new text is blank.
+    """
+
+    at: int
+    kept: int
+    removed: str
+    added: str
+    blank: bool
+    final: bool
+
+
+class Texts(Sequence[str]):
+    """The full text after each edit, built when it is asked for.
+
+    All of them together would take memory in the square of the length of the text. One
+    text takes time in its own length, and in the number of edits between it and the
+    text that was asked for before. A slice is of the same kind.
+    """
+
+    __hash__ = None  # type: ignore[assignment]  # it equals a list
+
+    def __init__(self, edits: Sequence[Edit], places: range | None = None) -> None:
+        self._edits = edits
+        self._places = range(len(edits)) if places is None else places
+        self._near = (-1, "")  # the text that was asked for last, and its place
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Texts: ...
+
+    def __getitem__(self, index: int | slice) -> str | Texts:
+        if isinstance(index, slice):
+            return Texts(self._edits, self._places[index])
+        return self._text(self._places[index])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Texts | tuple | list):
+            return NotImplemented
+        if len(self) != len(other):
+            return False
+        return all(one == another for one, another in zip(self, other, strict=True))
+
+    def __repr__(self) -> str:
+        last = f", the last one {_SHORT.repr(self[-1])}" if self else ""
+        return f"<{len(self)} texts{last}>"
+
+    def _text(self, place: int) -> str:
+        """The text after this edit, put together from its end to its begin."""
+        near, known = self._near
+        parts: list[str] = []
+        kept = None  # characters that later edits keep, ``None`` for all
+        for at in range(place, -1, -1):
+            if at == near:
+                parts.append(known[:kept])
+                break
+            edit = self._edits[at]
+            if kept is None or kept > edit.kept:
+                parts.append(edit.added[: None if kept is None else kept - edit.kept])
+                kept = edit.kept
+            if not kept:
+                break
+        text = "".join(reversed(parts))
+        self._near = (place, text)
+        return text
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What happened in a session, in order.
+
+    ``opened`` is when the connection stood, ``ready`` when the server said that the
+    session may begin; ``None`` where it did not come to that. ``rate`` is in Hz,
+    ``session`` the id under which the server knows the session, empty without one.
+    """
+
+    rate: int
+    opened: int | None
+    ready: int | None
+    events: tuple[Event, ...]
+    end: End
+    lag: Lag = NO_LAG
+    session: str = ""
+    pings: tuple[Ping, ...] = ()
+
+    def item(self, number: int) -> Timeline:
+        """The same session with the events of one item alone."""
+        return replace(self, events=tuple(self._items.get(number, ())))
+
+    @cached_property
+    def _items(self) -> dict[int | None, list[Event]]:
+        items: dict[int | None, list[Event]] = defaultdict(list)
+        for event in self.events:
+            items[event.item].append(event)
+        return items
+
+    @cached_property
+    def heard(self) -> tuple[Heard, ...]:
+        """Audio that was handed over, in order."""
+        return tuple(event for event in self.events if isinstance(event, Heard))
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return [heard.samples for heard in self.heard]
+
+    @property
+    def commit(self) -> Commit | None:
+        """The first commit, or ``None``."""
+        return next((e for e in self.events if isinstance(e, Commit)), None)
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Where the server took the speech for over by itself, in order."""
+        return tuple(event for event in self.events if isinstance(event, Endpoint))
+
+    @property
+    def final(self) -> Final | None:
+        """The first final, or ``None``."""
+        return next((e for e in self.events if isinstance(e, Final)), None)
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What the server refused, in order."""
+        return tuple(event for event in self.events if isinstance(event, Refusal))
+
+    @cached_property
+    def edits(self) -> tuple[Edit, ...]:
+        """What each hypothesis of one item changes, the final included, in order.
+
+        Meant for the timeline of one item; texts of several would run together. It
+        costs what was received, however long the text is.
+        """
+        return tuple(_edits(self.events))
+
+    @property
+    def texts(self) -> Texts:
+        """The full text of each hypothesis of one item, in order, with the final."""
+        return Texts(self.edits)
+
+    def hypotheses(self) -> Iterator[tuple[int, str]]:
+        """Time and full text of each hypothesis of one item, the final included.
+
+        Each text is as long as all that came before it: what has to be linear in a
+        session reads `edits`.
+        """
+        times = (edit.at for edit in self.edits)
+        return zip(times, self.texts, strict=True)
+
+    @property
+    def text(self) -> str:
+        """The final text; without a final, the last hypothesis of one item."""
+        return self.texts[-1] if self.edits else ""
+
+    def due(self, seconds: float) -> int | None:
+        """When the audio of one item was due to be handed over up to ``seconds``.
+
+        That is the due time of the first frame that ends at or after this position;
+        ``None`` where the session did not send so much audio.
+        """
+        heard = self.heard
+        index = bisect_left(self._ends, round(seconds * self.rate))
+        return heard[index].due if index < len(heard) else None
+
+
+_SHORT = Repr()
+_SHORT.maxstring = 40
+
+
+def _edits(events: Iterable[Event]) -> Iterator[Edit]:
+    text, length = StringIO(), 0
+    visible = 0  # characters of the text that are not blank
+    for event in events:
+        match event:
+            case Partial(at=at, kept=kept, added=added):
+                kept = min(kept, length)
+            case Final(at=at, text=added):
+                kept = 0
+            case _:
+                continue
+        text.seek(kept)
+        removed = text.read()
+        same = common(removed, added)
+        kept, removed, added = kept + same, removed[same:], added[same:]
+        text.seek(kept)
+        text.truncate()
+        text.write(added)
+        length = kept + len(added)
+        visible += _visible(added) - _visible(removed)
+        yield Edit(at, kept, removed, added, not visible, type(event) is Final)
+
+
+def common(one: str, other: str) -> int:
+    """How many characters two texts have in common from the begin on."""
+    length = min(len(one), len(other))
+    same, step = 0, length
+    while step:  # halves are compared at once, and signs one by one never
+        if one[same : same + step] == other[same : same + step]:
+            same += step
+            step = min(step, length - same)
+        else:
+            step //= 2
+    return same
+
+
+def _visible(text: str) -> int:
+    return sum(map(len, text.split()))

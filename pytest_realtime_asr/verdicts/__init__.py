@@ -1,0 +1,1 @@
+"""Whether measurements keep to their limits, and how two runs compare."""
