@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from sessions import FIRST, SECOND, part, spoke
 
-from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Finding, Gauges
+from pytest_realtime_asr.requirements.evidence import (
+    Answer,
+    Evidence,
+    Gauges,
+    SessionFinding,
+)
 
 ANSWER = Answer("plain-http", 404, "")
 GAUGES = Gauges("the start", {"open": 1.0})
-FINDING = Finding("random", "no final came", "a script")
+FINDING = SessionFinding("random", "no final came", "a script")
 
 
 def test_the_sessions_of_some_roles_are_found_in_their_order() -> None:
