@@ -25,9 +25,9 @@ from pytest_realtime_asr.metrics.accuracy import lines
 from pytest_realtime_asr.requirements.pseudo_reference import (
     MARGIN,
     SoloTranscript,
-    level,
-    measure,
-    settled,
+    at_equal_noise,
+    not_random,
+    solo_transcript,
 )
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
@@ -77,8 +77,8 @@ class Difference:
     def lines(self, *, width: int = 80) -> str:
         """How far the worst of them is off, word by word (``ref`` is alone)."""
         clip = self.yardstick
-        worst = max(self.texts, key=clip.off)
-        said = f"{clip.off(worst)} of {clip.words} words differ"
+        worst = max(self.texts, key=clip.distance)
+        said = f"{clip.distance(worst)} of {clip.words} words differ"
         head = f"{clip.utterance.id}: {said}; in {len(self.texts)} of {self.of}"
         return f"{head}\n{lines(clip.aligned(worst), width=width)}"
 
@@ -140,11 +140,11 @@ def judge(over: Over, clips: Iterable[Clip]) -> Parity:
         for clip in every
     }
     alone = {
-        clip.utterance.id: measure(clip.utterance, said[clip.utterance.id])
+        clip.utterance.id: solo_transcript(clip.utterance, said[clip.utterance.id])
         for clip in every
         if len(said[clip.utterance.id]) >= LEAST_ALONE
     }
-    known = level(alone)
+    known = at_equal_noise(alone)
     used = [clip for clip in every if clip.utterance.id in known and clip.then]
     judged = {clip.utterance.id for clip in used}
     differences, few = [], []
@@ -152,7 +152,7 @@ def judge(over: Over, clips: Iterable[Clip]) -> Parity:
     for clip in used:
         yardstick = known[clip.utterance.id]
         texts = [text for text in clip.then if isinstance(text, str)]
-        others = tuple(filter(yardstick.another, texts))
+        others = tuple(filter(yardstick.differs, texts))
         if others:
             differences.append(Difference(yardstick, others, len(clip.then)))
         counts.append((len(others), len(clip.then) - len(texts), len(clip.then)))
@@ -162,11 +162,11 @@ def judge(over: Over, clips: Iterable[Clip]) -> Parity:
     counts.append((wrong, lost, sessions))
     noise = max((each.noise for each in alone.values()), default=None)
     reason = ""
-    if any(settled(others, of) for others, _, of in counts):
+    if any(not_random(others, of) for others, _, of in counts):
         verdict = Verdict.FAIL
-    elif any(settled(gone, of) for _, gone, of in counts):
+    elif any(not_random(gone, of) for _, gone, of in counts):
         verdict, reason = Verdict.FAIL, _lost(used, "then")
-    elif any(settled(others + gone, of) for others, gone, of in counts):
+    elif any(not_random(others + gone, of) for others, gone, of in counts):
         verdict, reason = Verdict.INCONCLUSIVE, _lost(used, "then")
     elif sessions < LEAST_TEXTS or 2 * len(used) < len(every):
         verdict = Verdict.INCONCLUSIVE
