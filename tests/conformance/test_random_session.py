@@ -50,7 +50,7 @@ from pytest_realtime_asr.dialects import Dialect, Reaction
 from pytest_realtime_asr.fake.faults import session
 from pytest_realtime_asr.fake.faults.session import FAULTS, Fault
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.fake.server_wrappers import Wrapped
+from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges
 from pytest_realtime_asr.requirements.requirement import Harm
 from pytest_realtime_asr.trace.records import Ending, Record, Sender, Trace
@@ -439,7 +439,7 @@ def test_a_dialect_without_misuses_is_written_for_too() -> None:
 # A sound server
 
 
-class Lenient(Wrapped):
+class Lenient(ServerWrapper):
     """Takes what it can for something that it knows, and refuses nothing."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -593,7 +593,7 @@ def test_it_is_shortened_only_as_long_as_there_is_time(
 def test_what_does_not_fail_again_is_flaky(loop: Loop, more: dict[str, Fault]) -> None:
     finals = iter(range(1000))
 
-    class Once(Wrapped):
+    class Once(ServerWrapper):
         def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
             frames = self._server.final(text, usage, item)
             return () if next(finals) == 9 else frames
