@@ -28,7 +28,8 @@ from pytest_realtime_asr.conformance.scenario_run import Stage, Venue
 from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.requirements import checks
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
-from pytest_realtime_asr.requirements.requirement import Course, Table, Violated
+from pytest_realtime_asr.requirements.order import PossibleStates, Table
+from pytest_realtime_asr.requirements.requirement import Violated
 from pytest_realtime_asr.trace.records import Ending, Record, Sender, Trace
 
 ROLE = "random"
@@ -264,17 +265,17 @@ def owes(words: Grammar, taken: Iterable[Step], trace: Trace) -> bool:
 
     ``taken`` are the steps by which the frames of ours came to be sent.
     """
-    course = Course(words.table, start=words.dialect.start, peer=Sender.SERVER)
+    states = PossibleStates(words.table, start=words.dialect.start, of=Sender.SERVER)
     foreign = [step.foreign for step in frames(taken)]
     sent = 0
     for record in trace.records:
         move = words.dialect.parse(record).move
         if record.sender is Sender.SERVER:
-            course.hear(move)
+            states.send(move)
             continue
-        course.say(_FOREIGN if sent < len(foreign) and foreign[sent] else move)
+        states.receive(_FOREIGN if sent < len(foreign) and foreign[sent] else move)
         sent += 1
-    return course.settled <= words.owing
+    return states.final <= words.owing
 
 
 def judged(

@@ -134,8 +134,8 @@ def result(
     judge, is a harness error and never the server's.
     """
     listed = (e for e in known if e.id == requirement.id)
-    entry = next((e for e in listed if e.holds(version, model)), None)
-    if not requirement.holds(version):
+    entry = next((e for e in listed if e.applies_to(version, model)), None)
+    if not requirement.applies_to(version):
         seen = f"it holds {requirement.interval}, and the server is {version}"
         return _made(requirement, Status.OTHER_VERSION, seen)
     held = suite.evidence(requirement.scenarios)
@@ -146,7 +146,7 @@ def result(
         return _made(requirement, Status.HARNESS, f"we misspoke: {ours[0]}")
     evidence = suite.everything if requirement.passive else held.evidence
     try:
-        outcome = requirement.judge(evidence)
+        outcome = requirement.check(evidence)
     except Exception as error:
         return _made(requirement, Status.HARNESS, f"the judge failed: {error!r}")
     found = _judged(requirement, outcome, evidence, keep)

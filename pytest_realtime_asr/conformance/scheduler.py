@@ -19,10 +19,11 @@ from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.conformance.scenario_run import Limited, NotRun, Stage, Venue
 from pytest_realtime_asr.conformance.scenarios import Company, Scenario
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.requirements import requirement
-from pytest_realtime_asr.requirements.checks import yardsticks
+from pytest_realtime_asr.requirements import violations
+from pytest_realtime_asr.requirements.checks import solo_transcripts
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges, Part
-from pytest_realtime_asr.requirements.requirement import Harm, Violation
+from pytest_realtime_asr.requirements.requirement import Harm
+from pytest_realtime_asr.requirements.violations import Violation
 from pytest_realtime_asr.trace.observation import Observation
 from pytest_realtime_asr.trace.records import Sender, Vantage
 
@@ -217,7 +218,7 @@ class Suite:
 
         for each in by_company[Company.ALONE]:
             await hold(each)
-            names = yardsticks(self._held[each.name].result().evidence)
+            names = solo_transcripts(self._held[each.name].result().evidence)
             if names:
                 clips = self._venue.clips.prefer(names)
                 self._venue = replace(self._venue, clips=clips)
@@ -330,7 +331,7 @@ def _broken(held: Held) -> bool:
 def misspoken(dialect: Dialect, evidence: Evidence) -> tuple[Violation, ...]:
     """What we ourselves sent against the protocol, by frames not written by hand."""
     found: list[Violation] = []
-    binding = [r for r in dialect.requirements if r.blames is Sender.CLIENT]
+    binding = [r for r in dialect.requirements if r.binds is Sender.CLIENT]
     for part in evidence.parts:
         kept = [i for i, record in enumerate(part.trace.records) if not record.raw]
         trace = replace(
@@ -340,5 +341,5 @@ def misspoken(dialect: Dialect, evidence: Evidence) -> tuple[Violation, ...]:
         )
         messages = tuple(part.observation.messages[i] for i in kept)
         seen = Part(part.role, Observation(trace, messages), part.timeline)
-        found.extend(requirement.observe(binding, seen))
+        found.extend(violations.observe(binding, seen))
     return tuple(found)

@@ -106,7 +106,7 @@ class Bench:
         return {
             each.id: each
             for each in self.dialect.requirements
-            if each.blames is Sender.SERVER
+            if each.binds is Sender.SERVER
         }
 
     def floods(self, ids: Iterable[str]) -> bool:

@@ -32,7 +32,7 @@ from pytest_realtime_asr.conformance.random_session import (
 )
 from pytest_realtime_asr.conformance.scenario_run import Limited, Venue
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.requirements.evidence import Evidence, Finding
+from pytest_realtime_asr.requirements.evidence import Evidence, SessionFinding
 
 LIMIT = 5.0  # s that anything may take
 SHORTENING = 20.0  # s after a failure in which a shorter script is looked for
@@ -171,7 +171,7 @@ def _parts(played: Played | None) -> Evidence:
 
 async def _told(
     found: _Found, speech: Utterance, shortening: float, seed: str
-) -> Finding:
+) -> SessionFinding:
     """What was found, in words and as a script, once it was shortened."""
     flaky, limited = False, ""
     try:
@@ -196,7 +196,7 @@ async def _told(
         limit=found.limit,
         then=_then(wrong.kind, speech),
     )
-    return Finding(ROLE, what, text, flaky)
+    return SessionFinding(ROLE, what, text, flaky)
 
 
 def _then(kind: Kind, speech: Utterance) -> Sequence[str]:

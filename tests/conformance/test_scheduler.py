@@ -199,7 +199,7 @@ def test_so_is_a_judge_that_fails(loop: Loop) -> None:
     def failing(_: object) -> Any:
         raise ZeroDivisionError
 
-    requirement = replace(REQUIREMENTS["one-final"], judge=failing)
+    requirement = replace(REQUIREMENTS["one-final"], check=failing)
     with faking() as (url, _):
         found = judged(loop, url, requirement)
     assert found.status is Status.HARNESS

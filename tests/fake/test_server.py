@@ -30,7 +30,7 @@ from pytest_realtime_asr.fake import process
 from pytest_realtime_asr.fake.faults.session import wrap
 from pytest_realtime_asr.fake.process import FakeError, FakeServer
 from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
-from pytest_realtime_asr.requirements import requirement
+from pytest_realtime_asr.requirements.violations import observe
 from pytest_realtime_asr.run.fakes import FakeServers
 from pytest_realtime_asr.run.ledger import Transcription
 from pytest_realtime_asr.run.servers import Take, hold
@@ -94,7 +94,7 @@ def two(
 def violations(trace: Trace) -> set[str]:
     """The rules that the peer of whoever recorded this broke."""
     part = dialects.part(VLLM, trace)
-    found = requirement.observe(VLLM.requirements, part)
+    found = observe(VLLM.requirements, part)
     return {violation.requirement.id for violation in found}
 
 

@@ -24,7 +24,7 @@ from tests.support.servers import closed
 SUITE = "realtime_conformance"
 ASKED = "--realtime-conformance"
 BINDING = [
-    each for each in dialects.load("vllm").requirements if each.blames is Sender.SERVER
+    each for each in dialects.load("vllm").requirements if each.binds is Sender.SERVER
 ]
 TESTS = len(BINDING) + 1
 BUSY = 5  # requirements at most that a busy machine leaves undecided

@@ -28,7 +28,8 @@ from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
 from pytest_realtime_asr.fake.server import Fake, FakeConfig
 from pytest_realtime_asr.requirements.evidence import Part
-from pytest_realtime_asr.requirements.requirement import Requirement, Violation, observe
+from pytest_realtime_asr.requirements.requirement import Requirement
+from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.ledger import Transcription
 from pytest_realtime_asr.run.servers import hold
 from pytest_realtime_asr.trace.records import Trace
