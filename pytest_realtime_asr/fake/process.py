@@ -20,8 +20,8 @@ import msgspec
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.server import TRACES
 from pytest_realtime_asr.plugin.options import FAKE_DIALECT
-from pytest_realtime_asr.requirements import requirement
-from pytest_realtime_asr.requirements.requirement import Violation
+from pytest_realtime_asr.requirements import violations
+from pytest_realtime_asr.requirements.violations import Violation
 from pytest_realtime_asr.text.salvage import reason
 from pytest_realtime_asr.trace import records
 from pytest_realtime_asr.trace.records import Trace
@@ -91,7 +91,7 @@ class FakeServer:
         for recorded in self.traces():
             dialect = dialects.load(recorded.dialect)
             part = dialects.part(dialect, recorded)
-            found.extend(requirement.observe(dialect.requirements, part))
+            found.extend(violations.observe(dialect.requirements, part))
         return tuple(found)
 
     def kill(self) -> None:
