@@ -52,7 +52,6 @@ from pytest_realtime_asr.metrics.pacing import (
     counts,
     scheduling_delay,
 )
-from pytest_realtime_asr.report import metrics_page
 from pytest_realtime_asr.trace import records
 from pytest_realtime_asr.trace.records import NO_LAG, End, Ending, Lag, Ping
 from pytest_realtime_asr.trace.timeline import (
@@ -896,18 +895,3 @@ def test_four_times_the_partials_cost_four_times_as_much(again: int) -> None:
     measure(*long(50, again=again))  # what is done once in a run
     assert calls(*many) < 5 * calls(*few)
     assert peak(*many) < 6 * peak(*few)
-
-
-def test_the_page_of_the_metrics_agrees_with_the_declarations() -> None:
-    text = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
-    assert text == metrics_page.page()
-    entries = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", text, re.M | re.S))
-    assert sorted(entries) == sorted(CATALOGUE)
-    for name, entry in entries.items():
-        metric = CATALOGUE[name]
-        fields = dict(re.findall(r"^- \*\*([\w ]+)\*\*: (.+)$", entry, re.M))
-        assert fields["Unit"].endswith(f"; {metric.better} is better")
-        assert fields["Unit"].startswith("milliseconds") is metric.timed
-        assert fields["Needs"] == metric.needs
-        assert fields.get("No budget") == metric.no_budget
-        assert fields.get("Read beside", "").strip("`") == (metric.beside or "")

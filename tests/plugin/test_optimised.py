@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from plugin.conftest import Project
+from tests.support.project import Project
 
 SUITE = """
 from pytest_realtime_asr.metrics import CATALOGUE
