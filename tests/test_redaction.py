@@ -12,7 +12,9 @@ from typing import NamedTuple
 import pytest
 from spellings import KEY, SPELLINGS
 
-from pytest_realtime_asr.text.redaction import PART, REMOVED, Redactor, printable
+from pytest_realtime_asr.text.messages import printable
+from pytest_realtime_asr.text.redaction import REMOVED, Redactor
+from pytest_realtime_asr.text.secret_spellings import PART
 
 SPELT = pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
 

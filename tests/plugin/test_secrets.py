@@ -24,7 +24,7 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.server import Behaviour, Fake
 from pytest_realtime_asr.fake.server_wrappers import Wrapped
-from pytest_realtime_asr.text.redaction import PART
+from pytest_realtime_asr.text.secret_spellings import PART
 from pytest_realtime_asr.trace.timeline import Usage
 
 MARK = "PLANTED"
