@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from pytest_realtime_asr.metrics.accuracy import Errors
+from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.run.ledger import (
     Report,
     broken,
@@ -18,7 +19,6 @@ from pytest_realtime_asr.run.ledger import (
     unspoken,
     word_errors,
 )
-from pytest_realtime_asr.text.salvage import Salvage
 
 WIDTH = 80
 _NAME = 24
@@ -53,21 +53,21 @@ def row(report: Report, *, model: str, cold: float | None, note: str) -> Row:
 
     They end with the reasons for what cannot be made.
     """
-    salvage = Salvage(private=report.private)
+    parts = Parts(private=report.private)
     nothing: dict[str, dict[str, float]] = {}
-    found = salvage("metrics", lambda: statistics(report.takes), nothing)
-    rate = salvage(
+    found = parts("metrics", lambda: statistics(report.takes), nothing)
+    rate = parts(
         "WER",
         lambda: _rate(word_errors(report.takes), character_errors(report.takes)),
         None,
     )
-    silence = salvage("what was heard in silence", lambda: unspoken(report.takes), None)
+    silence = parts("what was heard in silence", lambda: unspoken(report.takes), None)
     lines: list[str] = []
-    lines += salvage("verdicts", lambda: report.lines, lines)
+    lines += parts("verdicts", lambda: report.lines, lines)
     lines += broken(report.violations) + _endpoints(found)
     if silence is not None:
         lines.append(f"heard where nothing was said: {silence:.1f} words a minute")
-    lines += salvage.lines
+    lines += parts.lines
     return Row(
         test=report.test,
         planned=report.planned,
