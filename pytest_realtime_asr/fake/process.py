@@ -21,7 +21,6 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.server import TRACES
 from pytest_realtime_asr.plugin.options import FAKE_DIALECT
 from pytest_realtime_asr.requirements import violations
-from pytest_realtime_asr.requirements.requirement import Violation
 from pytest_realtime_asr.requirements.violations import Violation
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.trace import records
