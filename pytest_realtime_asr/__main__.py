@@ -21,6 +21,7 @@ from pytest_realtime_asr.fake.server import Fake, FakeConfig
 from pytest_realtime_asr.plugin.options import FAKE_DIALECT
 from pytest_realtime_asr.report import conformance
 from pytest_realtime_asr.text import inputs
+from pytest_realtime_asr.text.messages import one_line
 from pytest_realtime_asr.verdicts.budgets import parse_duration
 
 
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except (LookupError, ValueError, OSError, ImportError) as error:
         message = error.args[0] if isinstance(error, LookupError) else error
-        print(f"error: {inputs.line(str(message))}", file=sys.stderr)
+        print(f"error: {one_line(str(message))}", file=sys.stderr)
         return 2
 
 
@@ -42,7 +43,7 @@ class _Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with a command, and shows no usage then."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {inputs.line(message)}; --help shows what there is\n")
+        self.exit(2, f"error: {one_line(message)}; --help shows what there is\n")
 
 
 def _parser() -> argparse.ArgumentParser:

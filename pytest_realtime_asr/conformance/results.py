@@ -20,8 +20,8 @@ from pytest_realtime_asr.requirements.requirement import (
     Undecided,
     Violated,
 )
-from pytest_realtime_asr.text.number_format import shortened
-from pytest_realtime_asr.text.redaction import Redactor, printable
+from pytest_realtime_asr.text.messages import printable, shortened
+from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.transcript import transcript
 

@@ -22,7 +22,7 @@ from pytest_realtime_asr.fake.server import TRACES
 from pytest_realtime_asr.plugin.options import FAKE_DIALECT
 from pytest_realtime_asr.requirements import violations
 from pytest_realtime_asr.requirements.violations import Violation
-from pytest_realtime_asr.text.salvage import reason
+from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.trace import records
 from pytest_realtime_asr.trace.records import Trace
 
@@ -81,7 +81,7 @@ class FakeServer:
             with direct.open(self.url + TRACES, timeout=ANSWERING) as response:
                 rows = msgspec.json.decode(response.read(), type=list[str])
         except OSError as error:
-            why = self._ended() or reason(error)
+            why = self._ended() or error_text(error)
             raise FakeError(f"the fake server gives no traces: {why}") from None
         return tuple(records.loads(row.encode()) for row in rows)
 

@@ -34,8 +34,8 @@ from pytest_realtime_asr.requirements.known_failures import softened
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.run.ledger import Order, Purpose, Transcription
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.number_format import several
-from pytest_realtime_asr.text.salvage import reason
 from pytest_realtime_asr.trace.records import Ending
 from pytest_realtime_asr.verdicts.comparison import Conditions
 from pytest_realtime_asr.verdicts.headline import PREMATURE
@@ -393,7 +393,7 @@ class Run:
             try:
                 sink(ledger.test, take.transcription)
             except Exception as error:
-                why = reason(error, private=self.redactor.private)
+                why = error_text(error, private=self.redactor.private)
                 self.warn(f"{sink}: {why}; utterances are missing in it")
 
     def finish(self) -> Ledger | None:

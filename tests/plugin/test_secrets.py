@@ -20,7 +20,7 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.server import Fake, FakeConfig
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
-from pytest_realtime_asr.text.redaction import PART
+from pytest_realtime_asr.text.secret_spellings import PART
 from pytest_realtime_asr.trace.timeline import Usage
 from tests.support.project import Project
 from tests.support.servers import plain, script, serving
