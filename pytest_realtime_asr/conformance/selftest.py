@@ -25,7 +25,7 @@ from pytest_realtime_asr.conformance.results import Result, Status, result
 from pytest_realtime_asr.conformance.scenario_run import Venue
 from pytest_realtime_asr.conformance.scenarios import FLOODS, scenarios
 from pytest_realtime_asr.conformance.scheduler import Bounds, Suite
-from pytest_realtime_asr.fake.server_pool import MODEL, Nursery, Order
+from pytest_realtime_asr.fake.server_pool import MODEL, Order, ServerPool
 from pytest_realtime_asr.requirements.requirement import Harm, Requirement
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Sender
@@ -92,7 +92,7 @@ class Bench:
         self._sessions = Loop()
         self._stack = ExitStack()
         self._stack.callback(self._sessions.stop)
-        self._nursery = self._stack.enter_context(Nursery(_CORPUS))
+        self._pool = self._stack.enter_context(ServerPool(_CORPUS))
 
     def __enter__(self) -> Self:
         return self
@@ -133,10 +133,10 @@ class Bench:
             _KEY,
             final_delay=proof.final,
         )
-        nursery = self._nursery
+        pool = self._pool
         if proof.apart:
-            nursery = self._stack.enter_context(Nursery(_CORPUS))
-        url = nursery.start(order)
+            pool = self._stack.enter_context(ServerPool(_CORPUS))
+        url = pool.start(order)
         where = target.parse(
             url, path=self.dialect.path, query=self.dialect.query(MODEL)
         )
