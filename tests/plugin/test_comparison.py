@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from plugin.conftest import SOON, Project, Servers
 from pytest_realtime_asr import audio
+from tests.support.project import SOON, Project, Servers
 
 pytestmark = pytest.mark.slow
 

@@ -12,14 +12,14 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from servers import closed
 
-from plugin.conftest import Faking, Project
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance.scenario_run import Stage
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.trace.records import Sender
+from tests.support.project import Faking, Project
+from tests.support.servers import closed
 
 SUITE = "realtime_conformance"
 ASKED = "--realtime-conformance"

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from servers import closed, faking, plain, serving
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from plugin.conftest import SOON, Faking, Project
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client import probe
 from pytest_realtime_asr.fake.process import FakeServer
+from tests.support.project import SOON, Faking, Project
+from tests.support.servers import closed, faking, plain, serving
 
 FOUND = "vllm (auto: it said session.created first)"
 AUTO = "-orealtime_dialect=auto"

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers import closed
 
-from plugin.conftest import Project
 from pytest_realtime_asr import plugin
 from pytest_realtime_asr.report.files import ReportFile
+from tests.support.project import Project
+from tests.support.servers import closed
 
 ASKED = "--realtime-conformance"
 EARLIER = {"out.jsonl": b'{"precious":1}\n', "out.json": b'{"precious": 2}'}

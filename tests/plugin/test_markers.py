@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from plugin.conftest import Project, Servers
 from pytest_realtime_asr.trace import records
+from tests.support.project import Project, Servers
 
 NAMES = "first_partial_from_speech, *final_from_commit*"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from plugin.conftest import Project
 from pytest_realtime_asr import audio, dialects
 from pytest_realtime_asr.trace.records import Sender
+from tests.support.project import Project
 
 TARGET = """
 def test_it(realtime_target):

@@ -8,9 +8,9 @@ import shutil
 
 import pytest
 
-from plugin.conftest import Faking, Project, Servers
 from pytest_realtime_asr.plugin.judging import again
 from pytest_realtime_asr.text.redaction import Redactor
+from tests.support.project import Faking, Project, Servers
 
 TESTS = """
 @pytest.mark.realtime(pace=1)
