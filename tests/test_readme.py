@@ -16,7 +16,7 @@ from tests.support.paths import ROOT
 README = (ROOT / "README.md").read_text()
 EXAMPLES: list[str] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 TABLES: list[str] = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-DESELECTED = sum(r.blames is Sender.SERVER for r in dialects.load("vllm").requirements)
+DESELECTED = sum(r.binds is Sender.SERVER for r in dialects.load("vllm").requirements)
 LOOP = "asyncio_default_fixture_loop_scope = function"
 INI = f"[pytest]\n{LOOP}\nrealtime_dialect = vllm\n"
 

@@ -12,8 +12,8 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.child_server import ProgramServer
 from pytest_realtime_asr.fake.server import TRACES
 from pytest_realtime_asr.plugin.options import FAKE_DIALECT
-from pytest_realtime_asr.requirements import requirement
-from pytest_realtime_asr.requirements.requirement import Violation
+from pytest_realtime_asr.requirements import violations
+from pytest_realtime_asr.requirements.violations import Violation
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.trace import records
 from pytest_realtime_asr.trace.records import Trace
@@ -82,7 +82,7 @@ class FakeServer(ProgramServer):
         for recorded in self.traces():
             dialect = dialects.load(recorded.dialect)
             part = dialects.part(dialect, recorded)
-            found.extend(requirement.observe(dialect.requirements, part))
+            found.extend(violations.observe(dialect.requirements, part))
         return tuple(found)
 
     def _started(self) -> str:

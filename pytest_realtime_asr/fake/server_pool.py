@@ -1,8 +1,9 @@
 """Many fake servers in one child process, each on its own port, with its own faults.
 
 ``python -m pytest_realtime_asr.fake.server_pool`` reads JSON lines on its standard
-input, each an `Order`, and answers each with a line that holds the URL of a new server.
-It ends when its input does. The servers share a recogniser, since loading one is slow.
+input, each a `FakeSpec`, and answers each with a line that holds the URL of a new
+server. It ends when its input does. The servers share a recogniser, since loading one
+is slow.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ import msgspec
 
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.client.child_server import ProgramServer
-from pytest_realtime_asr.fake.recognisers.scripted import Scripted
-from pytest_realtime_asr.fake.server import Behaviour, Fake
+from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
+from pytest_realtime_asr.fake.server import Fake, FakeConfig
 
 MODEL = "scripted"
 _STARTING = 60.0  # s that a server may take, the first one to load the corpus
 _ENDING = 10.0  # s that the process may take to end
 
 
-class Order(msgspec.Struct, frozen=True):
+class FakeSpec(msgspec.Struct, frozen=True):
     """A server to start; delays are in s."""
 
     dialect: str
@@ -46,11 +47,11 @@ class ServerPool(ProgramServer):
         super().__init__(["-m", __name__, corpus], patience=_ENDING)
         self._lock = threading.Lock()
 
-    def start(self, order: Order) -> str:
+    def start(self, spec: FakeSpec) -> str:
         """Return the URL of a new server. RuntimeError if the process has ended."""
         with self._lock:
             try:
-                self._write(msgspec.json.encode(order))
+                self._write(msgspec.json.encode(spec))
                 url = self._line(_STARTING)
             except (BrokenPipeError, TimeoutError) as error:
                 raise RuntimeError(f"no new fake server: {error!r}") from error
@@ -60,21 +61,21 @@ class ServerPool(ProgramServer):
 
 
 async def _serve(spoken: str) -> None:
-    recogniser = Scripted(corpus.load(spoken))
+    recogniser = ScriptedRecogniser(corpus.load(spoken))
     async with AsyncExitStack() as stack:
         while line := await asyncio.to_thread(sys.stdin.buffer.readline):
-            order = msgspec.json.decode(line, type=Order)
-            behaviour = Behaviour(
-                dialects.load(order.dialect),
+            spec = msgspec.json.decode(line, type=FakeSpec)
+            config = FakeConfig(
+                dialects.load(spec.dialect),
                 models=(MODEL,),
-                word_delay=order.word_delay,
-                final_delay=order.final_delay,
-                faults=order.faults,
-                key=order.key,
+                word_delay=spec.word_delay,
+                final_delay=spec.final_delay,
+                faults=spec.faults,
+                key=spec.key,
                 seed=1,
-                variety=order.variety,
+                variety=spec.variety,
             )
-            listening = Fake(behaviour, recogniser).listen(port=0)
+            listening = Fake(config, recogniser).listen(port=0)
             server = await stack.enter_async_context(listening)
             port = next(iter(server.sockets)).getsockname()[1]
             print(f"http://127.0.0.1:{port}", flush=True)

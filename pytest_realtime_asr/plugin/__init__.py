@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.plugin.settings import Settings
     from pytest_realtime_asr.report.files import ReportFile
     from pytest_realtime_asr.report.progress import Progress
-    from pytest_realtime_asr.run.fakes import Fleet
+    from pytest_realtime_asr.run.fakes import FakeServers
     from pytest_realtime_asr.run.realtime import AsyncSession, Realtime, Session
     from pytest_realtime_asr.run.terms import Terms
     from pytest_realtime_asr.text.redaction import Redactor
@@ -67,7 +67,7 @@ FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"
 
 _SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 _JUDGING: pytest.StashKey[Judging] = pytest.StashKey()
-_FLEET: pytest.StashKey[Fleet] = pytest.StashKey()
+_FLEET: pytest.StashKey[FakeServers] = pytest.StashKey()
 _SERVED: pytest.StashKey[dict[int, tuple[object, Application | str]]] = (
     pytest.StashKey()
 )
@@ -621,11 +621,11 @@ def _url(config: pytest.Config, target: object, dialect: str) -> str:
     if target in shared and dialect == _settings(config).dialect:
         return str(shared[target])
     from pytest_realtime_asr.fake.process import FakeError
-    from pytest_realtime_asr.run.fakes import Fleet
+    from pytest_realtime_asr.run.fakes import FakeServers
 
     _loaded(config)  # else the fake server would be what cannot start
     if _FLEET not in config.stash:
-        config.stash[_FLEET] = Fleet()
+        config.stash[_FLEET] = FakeServers()
     try:
         return config.stash[_FLEET].target(target, dialect, _settings(config))
     except FakeError as error:
@@ -942,9 +942,9 @@ def fake_server() -> Iterator[Callable[..., FakeServer]]:
     gives one with ``.url``, ``.traces()`` and ``.violations()``; delays are texts such
     as "300ms". All are stopped at the end of the test.
     """
-    from pytest_realtime_asr.run.fakes import Fleet
+    from pytest_realtime_asr.run.fakes import FakeServers
 
-    fleet = Fleet()
+    fleet = FakeServers()
     yield fleet.start
     fleet.stop()
 

@@ -321,7 +321,7 @@ class Run:
         found = dialect.requirements
         if settings.suite is not None:
             found = settings.suite.select(found)
-        held = [requirement for requirement in found if requirement.holds(version)]
+        held = [requirement for requirement in found if requirement.applies_to(version)]
         return softened(held, settings.known, version=version, model=model)
 
     def begin(self, test: str) -> None:

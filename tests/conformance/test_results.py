@@ -190,7 +190,7 @@ def test_the_badge(found: conformance.Document, message: str, colour: str) -> No
 def test_the_passive_ones_come_last_and_those_of_the_client_not_at_all() -> None:
     found = selection.requirements(given())
     assert [each.passive for each in found] == sorted(each.passive for each in found)
-    assert all(each.blames is Sender.SERVER for each in found)
+    assert all(each.binds is Sender.SERVER for each in found)
     must = selection.requirements(given(realtime_level="must"))
     assert {each.level for each in must} == {Level.MUST}
 

@@ -23,7 +23,7 @@ BINDING = {
     name: [
         each.id
         for each in dialects.load(name).requirements
-        if each.blames is Sender.SERVER
+        if each.binds is Sender.SERVER
     ]
     for name in (*WHOLE, "openai-beta", "openai:sglang")
 }

@@ -17,7 +17,7 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live, Lost, Plan
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.fake.server_pool import MODEL, Order, ServerPool
+from pytest_realtime_asr.fake.server_pool import MODEL, FakeSpec, ServerPool
 from pytest_realtime_asr.metrics import CATALOGUE, Unit
 from pytest_realtime_asr.metrics.pacing import lateness
 from pytest_realtime_asr.run.servers import prepare
@@ -103,7 +103,7 @@ def run() -> Run:
     with ServerPool(SPOKEN) as pool:
         plans = {}
         for name in NAMES:
-            order = Order(name, word_delay=WORD_DELAY, final_delay=FINAL_DELAY)
+            order = FakeSpec(name, word_delay=WORD_DELAY, final_delay=FINAL_DELAY)
             url = pool.start(order)
             plans[name] = planned(name, url, model=MODEL, chunk=CHUNK, pace=4.0)
 
@@ -178,7 +178,7 @@ def test_a_pause_may_end_a_turn_and_not_the_utterance(
     loop: Loop, pool: ServerPool, name: str, options: Mapping[str, object]
 ) -> None:
     detecting = {**options, "turn_detection": "server_vad"}
-    url = pool.start(Order(name))
+    url = pool.start(FakeSpec(name))
     held = planned(name, url, model=MODEL, options=detecting, pace=4.0)
     live = loop.run(talk(loop, held, [PAUSED, FIRST]))
     paused, first = live.timeline.item(0), live.timeline.item(1)

@@ -29,9 +29,9 @@ from pytest_realtime_asr.dialects.vllm.events import (
 from pytest_realtime_asr.requirements.evidence import (
     Answer,
     Evidence,
-    Finding,
     Gauges,
     Part,
+    SessionFinding,
 )
 from pytest_realtime_asr.requirements.requirement import (
     Outcome,
@@ -39,9 +39,9 @@ from pytest_realtime_asr.requirements.requirement import (
     Satisfied,
     Undecided,
     Violated,
-    observe,
 )
 from pytest_realtime_asr.requirements.scenario_steps import Misuse
+from pytest_realtime_asr.requirements.violations import observe
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.json_events import Malformed, Unknown
 from pytest_realtime_asr.trace.observation import Message
@@ -113,7 +113,7 @@ def whole(held: Trace) -> Evidence:
 
 
 def judged(name: str, held: Trace) -> Outcome:
-    return BY_ID[name].judge(whole(held))
+    return BY_ID[name].check(whole(held))
 
 
 def broken_by(held: Trace) -> list[tuple[str, int]]:
@@ -287,7 +287,7 @@ def test_neither_reading_nor_judging_raises(
         for requirement in REQUIREMENTS:
             roles = (*requirement.scenarios, "bystander", "fresh")
             parts = tuple(replace(found, role=role) for role in roles)
-            requirement.judge(Evidence(parts))
+            requirement.check(Evidence(parts))
 
 
 @pytest.mark.slow
@@ -614,7 +614,7 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
         "the session was over before the server could speak",
     ),
     "created-now": (SOUND_SESSION, SILENT, "no session.created came"),
-    "order": (SOUND_SESSION, SILENT, "the server said nothing that has an order"),
+    "order": (SOUND_SESSION, SILENT, "the server sent no event that the order covers"),
     "well-formed": (SOUND_SESSION, SILENT, "the server said nothing"),
     "known-events": (SOUND_SESSION, SILENT, "the server said nothing"),
     "deltas-add-up": (
@@ -647,7 +647,7 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
     "client-order": (
         SOUND_CLIENT,
         SILENT_CLIENT,
-        "the client said nothing that has an order",
+        "the client sent no event that the order covers",
     ),
     "client-well-formed": (SOUND_CLIENT, SILENT_CLIENT, "the client said nothing"),
     "client-known-events": (SOUND_CLIENT, SILENT_CLIENT, "the client said nothing"),
@@ -952,7 +952,7 @@ def refused_begin(*more: str) -> Part:
     return part("refused-begin", *frames, *more)
 
 
-FINDING = Finding("random", "no final came", "a script")
+FINDING = SessionFinding("random", "no final came", "a script")
 THREE = "turn right turn right turn right and stop"
 PATH = json.loads(str(misused("path-in-audio").trace.records[2].text))["audio"]["file"]
 PROVOKED: Mapping[str, Proof] = {
@@ -1168,13 +1168,13 @@ def test_no_requirement_is_left_without_its_proofs() -> None:
 def test_a_requirement_says_whence_it_comes(requirement: Requirement) -> None:
     assert requirement.clause
     assert requirement.title
-    assert (requirement.blames is CLIENT) == requirement.id.startswith("client-")
-    assert requirement.scenarios or requirement.blames is CLIENT
+    assert (requirement.binds is CLIENT) == requirement.id.startswith("client-")
+    assert requirement.scenarios or requirement.binds is CLIENT
 
 
 @pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda each: each.id)
 def test_undecided_where_nothing_was_held(requirement: Requirement) -> None:
-    assert isinstance(requirement.judge(Evidence(())), Undecided)
+    assert isinstance(requirement.check(Evidence(())), Undecided)
 
 
 @pytest.mark.parametrize("name", PASSIVE)
@@ -1199,13 +1199,13 @@ def test_undecided_by_a_session_that_tells_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", PROVOKED)
 def test_satisfied_by_sound_evidence(name: str) -> None:
-    assert BY_ID[name].judge(PROVOKED[name].sound) == Satisfied()
+    assert BY_ID[name].check(PROVOKED[name].sound) == Satisfied()
 
 
 @pytest.mark.parametrize("name", PROVOKED)
 def test_violated_by_broken_evidence(name: str) -> None:
     held = PROVOKED[name].broken
-    outcome = BY_ID[name].judge(held)
+    outcome = BY_ID[name].check(held)
     assert isinstance(outcome, Violated)
     assert outcome.message.startswith(PROVOKED[name].message)
     if held.parts:
@@ -1226,7 +1226,7 @@ def test_a_commit_by_hand_may_have_ended_any_utterance() -> None:
 
 def test_an_update_is_unacknowledged_only_where_it_was_accepted() -> None:
     held = Evidence((spoke("update-again", None),))
-    outcome = BY_ID["update-is-silent"].judge(held)
+    outcome = BY_ID["update-is-silent"].check(held)
     assert outcome == Undecided("no session came to a final")
 
 

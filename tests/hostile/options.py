@@ -276,7 +276,7 @@ REFUSED = (
         ("True",),
         5,
         lambda folder: str(
-            Known("a", Expected.KNOWN, "", "", timedelta, "<1").holds(DIGITS, "")  # type: ignore[arg-type]
+            Known("a", Expected.KNOWN, "", "", timedelta, "<1").applies_to(DIGITS, "")  # type: ignore[arg-type]
         ),
     ),
 )

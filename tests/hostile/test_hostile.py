@@ -14,7 +14,7 @@ from tests.hostile import Case
 MODULES = sorted(
     path.stem
     for path in Path(hostile.__file__).parent.glob("*.py")
-    if path.stem != "__init__"
+    if path.stem not in {"__init__", "test_hostile"}
 )
 CASES: list[Case] = [
     case for name in MODULES for case in import_module(f"tests.hostile.{name}").CASES

@@ -170,7 +170,7 @@ def outcome(
 ) -> str:
     """Why a requirement is undecided."""
     requirement = next(each for each in VLLM.requirements if each.id == id)
-    found = requirement.judge(Evidence(parts, tuple(answers)))
+    found = requirement.check(Evidence(parts, tuple(answers)))
     return found.reason if isinstance(found, Undecided) else repr(found)
 
 

@@ -18,7 +18,7 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from pytest_realtime_asr import audio, corpus, dialects
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.requirements.requirement import observe
+from pytest_realtime_asr.requirements.violations import observe
 
 KEY = "clients-key-1234"
 RATE = 24000

@@ -470,7 +470,8 @@ import json
 from dataclasses import dataclass
 
 from pytest_realtime_asr.dialects import Reaction
-from pytest_realtime_asr.requirements.requirement import Level, Requirement, each, order
+from pytest_realtime_asr.requirements.requirement import Level, Requirement, each
+from pytest_realtime_asr.requirements.order import order
 from pytest_realtime_asr.trace.timeline import Commit, Final, Heard, Partial, Refusal
 from pytest_realtime_asr.trace.records import Sender
 
@@ -595,11 +596,11 @@ class Parrot:
             title="Each event comes in its turn.",
             level=Level.MUST,
             clause="the table",
-            judge=each(order(TABLE, start="fresh")),
-            blames=blames,
+            check=each(order(TABLE, start="fresh")),
+            binds=side,
             passive=True,
         )
-        for id, blames in (("turns", Sender.SERVER), ("our-turns", Sender.CLIENT))
+        for id, side in (("turns", Sender.SERVER), ("our-turns", Sender.CLIENT))
     )
 
     parse = staticmethod(parse)

@@ -16,7 +16,7 @@ from pytest_realtime_asr.plugin.options import FAKE_KEY, FAKES, OPTIONS, Option
 from pytest_realtime_asr.plugin.settings import KINDS, SettingError, Settings, settings
 from pytest_realtime_asr.requirements import pinned_suites
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
-from pytest_realtime_asr.requirements.pinned_suites import Suite
+from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.requirements.requirement import Harm, Level
 from pytest_realtime_asr.verdicts.verdict import Undecided
 
@@ -251,7 +251,7 @@ def test_a_suite_is_named_in_the_same_places(
     for name, level in (("a", Level.MUST), ("b", Level.SHOULD), ("c", Level.INFO)):
         text = f'{{"dialect":"vllm","requirements":{{"one":"{level.value}"}}}}'
         (tmp_path / f"{name}.json").write_text(text)
-        values.append((name, Suite(name, "vllm", {"one": level})))
+        values.append((name, PinnedSuite(name, "vllm", {"one": level})))
     in_order("suite", Case("suite", None, (values[0], values[1], values[2])))
 
 

@@ -22,7 +22,7 @@ DOCS = ROOT / "docs"
 SUITES = Path(pinned_suites.__file__).parent / "suites"
 DIALECTS = {name: dialects.load(name) for name in ("vllm", "openai")}
 IDS = {
-    name: {each.id for each in dialect.requirements if each.blames is Sender.SERVER}
+    name: {each.id for each in dialect.requirements if each.binds is Sender.SERVER}
     for name, dialect in DIALECTS.items()
 }
 # Of each suite that was released, the SHA-256 of its file.

@@ -14,18 +14,18 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements import checks
-from pytest_realtime_asr.requirements.checks import yardsticks
+from pytest_realtime_asr.requirements.checks import solo_transcripts
 from pytest_realtime_asr.requirements.evidence import (
     Answer,
     Evidence,
-    Finding,
     Gauges,
     Part,
+    SessionFinding,
 )
 from pytest_realtime_asr.requirements.requirement import (
+    Check,
     Outcome,
     Satisfied,
-    Trial,
     Undecided,
     Violated,
 )
@@ -94,7 +94,7 @@ def held(*parts: Part) -> Evidence:
     return Evidence(parts)
 
 
-def check(trial: Trial, evidence: Evidence | Part, found: Found) -> None:
+def check(trial: Check, evidence: Evidence | Part, found: Found) -> None:
     if isinstance(evidence, Part):
         evidence = held(evidence)
     outcome: Outcome = trial(evidence)
@@ -271,7 +271,7 @@ def test_survives(evidence: Evidence, found: Found) -> None:
 
 
 def test_what_was_found_in_a_random_session_is_told() -> None:
-    finding = Finding("it", "no final came", "a script")
+    finding = SessionFinding("it", "no final came", "a script")
     evidence = replace(there(FRESH, DONE_TO, DONE_TO), findings=(finding,))
     outcome = checks.unharmed("it")(evidence)
     assert outcome == Violated("no final came\n\na script", (0,), 1)
@@ -395,7 +395,7 @@ def changed(clip: Utterance, words: int) -> str:
 
 def test_the_yardstick_is_the_text_in_the_middle_and_the_noise_is_measured() -> None:
     texts = ("turn right and", "turn right and stop", "turn right and stop it")
-    (found,) = yardsticks(held(*alone(FIRST, *texts, None))).values()
+    (found,) = solo_transcripts(held(*alone(FIRST, *texts, None))).values()
     assert found.text == "turn right and stop"
     assert found.repeats == texts
     assert (found.words, found.noise) == (4, 1)
@@ -404,7 +404,7 @@ def test_the_yardstick_is_the_text_in_the_middle_and_the_noise_is_measured() -> 
 def test_the_noise_is_that_of_the_noisiest_clip_of_use() -> None:
     noisy = alone(FIRST, FIRST.text, "turn left and stop")
     useless = alone(BOTH, "nothing of it", "nothing at all")
-    found = yardsticks(held(*noisy, *useless, *alone(SECOND, SECOND.text)))
+    found = solo_transcripts(held(*noisy, *useless, *alone(SECOND, SECOND.text)))
     assert {name: each.noise for name, each in found.items()} == {
         FIRST.id: 1,
         SECOND.id: 1,
@@ -421,7 +421,7 @@ def test_the_noise_is_that_of_the_noisiest_clip_of_use() -> None:
 )
 def test_a_clip_that_is_not_recognised_is_of_no_use(text: str, useful: bool) -> None:
     assert checks.usable(LONG, text) is useful
-    assert bool(yardsticks(held(*alone(LONG, text)))) is useful
+    assert bool(solo_transcripts(held(*alone(LONG, text)))) is useful
     assert not checks.usable(SILENCE, text)
 
 
@@ -444,7 +444,7 @@ def test_a_clip_that_is_shorter_than_what_is_tolerated_is_of_no_use(
     text: str, repeats: list[str], useful: bool
 ) -> None:
     clip = Utterance("short", text, silence(1.0))
-    assert bool(yardsticks(held(*alone(clip, *repeats)))) is useful
+    assert bool(solo_transcripts(held(*alone(clip, *repeats)))) is useful
 
 
 @pytest.mark.parametrize(
@@ -468,7 +468,7 @@ def test_a_clip_that_is_shorter_than_what_is_tolerated_is_of_no_use(
 def test_a_text_is_another_one_beyond_noise_and_tolerance(
     clip: Utterance, repeats: list[str], text: str, another: bool
 ) -> None:
-    found = yardsticks(held(*alone(clip, *repeats)))[clip.id]
+    found = solo_transcripts(held(*alone(clip, *repeats)))[clip.id]
     assert found.another(text) is another
 
 
@@ -523,14 +523,14 @@ def test_the_repeats_of_one_clip_may_be_wrong_while_those_of_another_are_right()
         checks.joined("it"),
     ],
 )
-def test_no_text_is_judged_without_a_yardstick(trial: Trial) -> None:
+def test_no_text_is_judged_without_a_yardstick(trial: Check) -> None:
     check(trial, held(*USELESS, spoke("it", OTHER, OTHER)), NO_USE)
     check(trial, held(spoke("it", OTHER, OTHER)), NO_USE)
     check(trial, held(*ALONE), Open("no session was held for it (it)"))
 
 
 @pytest.mark.parametrize("trial", [checks.kept_apart("it"), checks.joined("it")])
-def test_two_clips_are_needed_to_tell_them_apart(trial: Trial) -> None:
+def test_two_clips_are_needed_to_tell_them_apart(trial: Check) -> None:
     check(trial, held(*ONE_CLIP, spoke("it", FIRST.text)), NO_USE)
 
 
@@ -744,7 +744,7 @@ def test_who_says_what_he_says_alone_is_never_blamed(
     yardstick = [
         part for c, said in zip(TEN, repeats, strict=True) for part in alone(c, *said)
     ]
-    assert len(yardsticks(held(*yardstick))) == 2
+    assert len(solo_transcripts(held(*yardstick))) == 2
     clips = [TEN[n] for n in (0, 1, 0)]
     texts = [data.draw(st.sampled_from(repeats[TEN.index(clip)])) for clip in clips]
     evidence = held(*yardstick, spoke("it", *texts, clips=clips))

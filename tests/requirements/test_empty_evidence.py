@@ -205,7 +205,7 @@ def satisfied(name: str, kind: Kind) -> set[str]:
     """The requirements of servers that such a one satisfies, by their ids."""
     dialect = dialects.load(name)
     # Requirements of clients are judged by what the client has said.
-    binding = [it for it in dialect.requirements if it.blames is Sender.SERVER]
+    binding = [it for it in dialect.requirements if it.binds is Sender.SERVER]
     roles = {role for each in binding for role in each.scenarios}
     held = {
         role: [session(dialect, kind, role, number) for number in range(SESSIONS)]
@@ -216,7 +216,7 @@ def satisfied(name: str, kind: Kind) -> set[str]:
     for each in binding:
         seen = dict.fromkeys((*each.scenarios, "bystander", "fresh"))
         parts = tuple(part for role in seen for part in held[role])
-        outcome = each.judge(Evidence(parts, pages))
+        outcome = each.check(Evidence(parts, pages))
         if isinstance(outcome, Undecided):
             assert outcome.reason
         if isinstance(outcome, Satisfied):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Finding, Gauges
+from pytest_realtime_asr.requirements.evidence import (
+    Answer,
+    Evidence,
+    Gauges,
+    SessionFinding,
+)
 from tests.support.sessions import FIRST, SECOND, part, spoke
 
 ANSWER = Answer("plain-http", 404, "")
 GAUGES = Gauges("the start", {"open": 1.0})
-FINDING = Finding("random", "no final came", "a script")
+FINDING = SessionFinding("random", "no final came", "a script")
 
 
 def test_the_sessions_of_some_roles_are_found_in_their_order() -> None:

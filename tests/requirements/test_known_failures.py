@@ -143,13 +143,13 @@ def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_an_entry_holds_for_its_versions(
     versions: str, version: str, holds: bool
 ) -> None:
-    assert replace(ENTRY, versions=versions).holds(version, "any") is holds
+    assert replace(ENTRY, versions=versions).applies_to(version, "any") is holds
 
 
 def test_an_entry_holds_for_its_model() -> None:
-    assert replace(ENTRY, model="voxtral").holds("0.33", "voxtral")
-    assert not replace(ENTRY, model="voxtral").holds("0.33", "whisper")
-    assert ENTRY.holds("0.33", "whisper")
+    assert replace(ENTRY, model="voxtral").applies_to("0.33", "voxtral")
+    assert not replace(ENTRY, model="voxtral").applies_to("0.33", "whisper")
+    assert ENTRY.applies_to("0.33", "whisper")
 
 
 def test_an_entry_says_why_and_until_when() -> None:

@@ -11,7 +11,7 @@ import pytest
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.requirements import pinned_suites
 from pytest_realtime_asr.requirements.evidence import Evidence
-from pytest_realtime_asr.requirements.pinned_suites import Suite, load, names
+from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite, load, names
 from pytest_realtime_asr.requirements.requirement import (
     Level,
     Outcome,
@@ -44,7 +44,7 @@ def freeze(folder: Path, name: str, **levels: str) -> None:
 def test_a_suite_is_its_file(folder: Path) -> None:
     freeze(folder, "vllm-2026.11", order="must", other="info")
     levels = {"order": Level.MUST, "other": Level.INFO}
-    assert load("vllm-2026.11") == Suite("vllm-2026.11", "vllm", levels)
+    assert load("vllm-2026.11") == PinnedSuite("vllm-2026.11", "vllm", levels)
 
 
 def test_the_suites_are_named_from_the_oldest_on(folder: Path) -> None:
@@ -69,9 +69,9 @@ def test_an_unknown_suite_is_refused_with_the_names_of_those_there_are(
 
 
 def test_a_suite_selects_what_is_in_it_at_the_level_that_it_had() -> None:
-    suite = Suite("s", "vllm", {"old": Level.MUST, "gone": Level.MUST})
+    suite = PinnedSuite("s", "vllm", {"old": Level.MUST, "gone": Level.MUST})
     old, new = requirement("old", scenarios=("a",)), requirement("new", passive=True)
-    ours = requirement("ours", blames=Sender.CLIENT)
+    ours = requirement("ours", binds=Sender.CLIENT)
     assert suite.select([new, old, ours]) == (replace(old, level=Level.MUST), ours)
 
 
@@ -79,9 +79,9 @@ def test_a_suite_selects_what_is_in_it_at_the_level_that_it_had() -> None:
 def test_nothing_of_a_released_suite_is_lost(name: str) -> None:
     suite = load(name)
     dialect = dialects.load(suite.dialect)
-    binding = [each for each in dialect.requirements if each.blames is Sender.SERVER]
+    binding = [each for each in dialect.requirements if each.binds is Sender.SERVER]
     assert set(suite.levels) <= {each.id for each in binding}
-    found = [each for each in suite.select(binding) if each.blames is Sender.SERVER]
+    found = [each for each in suite.select(binding) if each.binds is Sender.SERVER]
     assert {each.id: each.level for each in found} == suite.levels
 
 

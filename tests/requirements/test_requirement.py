@@ -14,20 +14,18 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects.vllm import VLLM
 from pytest_realtime_asr.fake.faults.session import wrap
 from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.order import PossibleStates, order
 from pytest_realtime_asr.requirements.requirement import (
-    Course,
-    Judge,
     Level,
     Outcome,
     Requirement,
     Satisfied,
+    SessionCheck,
     Undecided,
     Violated,
-    Violation,
     each,
-    observe,
-    order,
 )
+from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.trace.observation import Observation
 from pytest_realtime_asr.trace.records import (
     End,
@@ -73,7 +71,7 @@ def spoken(*frames: str, raw: frozenset[int] = frozenset()) -> list[Record]:
     ]
 
 
-def judged(trace: Trace, judge: Judge = JUDGE) -> Outcome:
+def judged(trace: Trace, judge: SessionCheck = JUDGE) -> Outcome:
     return judge(dialects.observe(VLLM, trace))
 
 
@@ -116,7 +114,7 @@ ENDS = (Ending.CLOSED_BY_US, Ending.DEADLINE, Ending.CLOSED_BY_PEER)
 @pytest.mark.slow
 @pytest.mark.parametrize("waits", [True, False])
 def test_a_sound_server_is_never_blamed_however_the_frames_cross(waits: bool) -> None:
-    binding = [each for each in PASSIVE if each.blames is SERVER]
+    binding = [each for each in PASSIVE if each.binds is SERVER]
     satisfied: Counter[str] = Counter()
     for seed in range(1000):
         trace = hold(seed, waits=waits).client
@@ -125,7 +123,7 @@ def test_a_sound_server_is_never_blamed_however_the_frames_cross(waits: bool) ->
             ended = replace(trace, end=replace(trace.end, how=how))
             evidence = Evidence((dialects.part(VLLM, ended),))
             for requirement in binding:
-                outcome = requirement.judge(evidence)
+                outcome = requirement.check(evidence)
                 assert not isinstance(outcome, Violated), (seed, how, requirement.id)
                 satisfied[requirement.id] += isinstance(outcome, Satisfied)
     # They were judged, too; only a client that waits is refused nothing.
@@ -234,7 +232,7 @@ def test_of_a_server_that_said_nothing_no_order_is_known(
     frames: tuple[str, ...],
 ) -> None:
     assert judged(trace_of(spoken(*frames))) == Undecided(
-        "the server said nothing that has an order"
+        "the server sent no event that the order covers"
     )
 
 
@@ -277,31 +275,31 @@ def test_a_long_session_is_judged_in_linear_time() -> None:
 
 
 def test_the_states_in_which_a_peer_may_be() -> None:
-    course = Course(VLLM.table, start=VLLM.start, peer=SERVER)
+    states = PossibleStates(VLLM.table, start=VLLM.start, of=SERVER)
     created, begin, error = "session.created", "input_audio_buffer.commit", "error"
-    assert course.settled == {"opening"}
-    assert not course.hear("transcription.done")  # legal nowhere: it changes nothing
-    assert course.hear(created)
-    assert course.settled == {"fresh"}
-    assert not course.say(begin)  # illegal by now, and heard yet
-    assert course.say("session.update")
-    assert course.say(begin)
-    assert course.settled == {"hearing"}
-    assert course.hear(error)  # whichever of the three it refused
-    assert course.settled == {"fresh", "idle", "hearing"}
+    assert states.final == {"opening"}
+    assert not states.send("transcription.done")  # legal nowhere: it changes nothing
+    assert states.send(created)
+    assert states.final == {"fresh"}
+    assert not states.receive(begin)  # illegal by now, and heard yet
+    assert states.receive("session.update")
+    assert states.receive(begin)
+    assert states.final == {"hearing"}
+    assert states.send(error)  # whichever of the three it refused
+    assert states.final == {"fresh", "idle", "hearing"}
 
 
 # What a requirement makes of evidence
 
 
 def requirement(
-    name: str, outcome: Outcome, *, blames: Sender = SERVER, passive: bool = True
+    name: str, outcome: Outcome, *, binds: Sender = SERVER, passive: bool = True
 ) -> Requirement:
     def judge(_: Evidence) -> Outcome:
         return outcome
 
     return Requirement(
-        name, "a title", Level.SHOULD, "a clause", judge, blames, passive=passive
+        name, "a title", Level.SHOULD, "a clause", judge, binds, passive=passive
     )
 
 
@@ -326,20 +324,20 @@ def test_a_requirement_holds_from_a_version_to_before_another(
     since: str, until: str, version: str, bound: bool
 ) -> None:
     found = replace(requirement("one", Satisfied()), since=since, until=until)
-    assert found.holds(version) is bound
+    assert found.applies_to(version) is bound
 
 
 @pytest.mark.parametrize(
     ("since", "until", "shown"),
     [
-        ("", "", ""),
-        ("0.22", "", "since 0.22"),
-        ("", "0.33", "before 0.33"),
+        (None, None, None),
+        ("0.22", None, "since 0.22"),
+        (None, "0.33", "before 0.33"),
         ("0.22", "0.33", "since 0.22 and before 0.33"),
     ],
 )
 def test_the_versions_of_a_requirement_are_shown(
-    since: str, until: str, shown: str
+    since: str | None, until: str | None, shown: str | None
 ) -> None:
     found = replace(requirement("one", Satisfied()), since=since, until=until)
     assert found.interval == shown
@@ -351,7 +349,7 @@ BAD, GOOD, OPEN = Violated("bad", (3,)), Satisfied(), Undecided("cut")
 @pytest.mark.parametrize(
     ("outcomes", "found"),
     [
-        ([], Undecided("no session was held")),
+        ([], Undecided("no session was run")),
         ([OPEN], OPEN),
         ([OPEN, GOOD, OPEN], GOOD),
         ([OPEN, GOOD, BAD, BAD], replace(BAD, part=2)),
@@ -380,7 +378,7 @@ def test_observe_gives_the_violations_of_the_peer_in_order() -> None:
     others = [
         requirement("fine", GOOD),
         requirement("open", OPEN),
-        requirement("ours", Violated("ours", (1,)), blames=CLIENT),
+        requirement("ours", Violated("ours", (1,)), binds=CLIENT),
         requirement("provoked", BAD, passive=False),
     ]
     found = observed(none, *others, many, trace=trace_of([]))
@@ -396,7 +394,7 @@ def test_a_check_that_fails_takes_no_other_with_it() -> None:
     def judge(evidence: Evidence) -> Outcome:
         raise OverflowError("int too large")
 
-    failing = replace(requirement("failing", GOOD), judge=judge)
+    failing = replace(requirement("failing", GOOD), check=judge)
     many = requirement("many", Violated("bad", (3, 5)))
     found = observed(failing, many, trace=trace_of([]))
     assert [(each.requirement.id, each.ours) for each in found] == [
@@ -410,7 +408,7 @@ def test_a_check_that_fails_takes_no_other_with_it() -> None:
 
 
 def test_from_the_vantage_of_the_server_the_client_is_the_peer() -> None:
-    ours = requirement("ours", Violated("bad", (0,)), blames=CLIENT)
+    ours = requirement("ours", Violated("bad", (0,)), binds=CLIENT)
     theirs = requirement("theirs", Violated("bad", (0,)))
     trace = trace_of([], vantage=Vantage.SERVER)
     assert observed(theirs, ours, trace=trace) == (Violation(ours, "bad", 1, 0),)

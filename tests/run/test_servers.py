@@ -28,13 +28,9 @@ from pytest_realtime_asr.dialects.vllm.events import Error
 from pytest_realtime_asr.plugin.settings import Settings, settings
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
-from pytest_realtime_asr.requirements.pinned_suites import Suite
-from pytest_realtime_asr.requirements.requirement import (
-    Level,
-    Requirement,
-    Violated,
-    observe,
-)
+from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
+from pytest_realtime_asr.requirements.requirement import Level, Requirement, Violated
+from pytest_realtime_asr.requirements.violations import observe
 from pytest_realtime_asr.run import servers as run_module
 from pytest_realtime_asr.run.ledger import Purpose, Transcription
 from pytest_realtime_asr.run.realtime import Realtime
@@ -227,7 +223,7 @@ def rule(id: str, **changes: Any) -> Requirement:
         return Violated("never", ())
 
     given: dict[str, Any] = {"level": Level.MUST, "passive": True, **changes}
-    return Requirement(id=id, title=f"{id}.", clause="ours", judge=judge, **given)
+    return Requirement(id=id, title=f"{id}.", clause="ours", check=judge, **given)
 
 
 class Strict:
@@ -271,12 +267,12 @@ def test_a_server_is_judged_by_what_holds_for_its_version(
 
 def test_a_pinned_suite_says_what_binds_the_server(start: Start) -> None:
     pinned = {"one": Level.SHOULD, "two": Level.MUST, "gone": Level.MUST}
-    settings = replace(options(), suite=Suite("old", "vllm", pinned))
+    settings = replace(options(), suite=PinnedSuite("old", "vllm", pinned))
     dialect = strict(
         rule("one", scenarios=("a",)),
         rule("two", scenarios=("a",), since="0.40"),
         rule("new", scenarios=("a",)),
-        rule("client", blames=Sender.CLIENT),
+        rule("client", binds=Sender.CLIENT),
     )
     found = levels(start(settings).rules(dialect, "0.33.0", "m"))
     assert found == {"one": Level.SHOULD, "client": Level.MUST}

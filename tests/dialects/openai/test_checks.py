@@ -253,7 +253,7 @@ YES, NO, UNKNOWN = Satisfied, Violated, Undecided
 def test_a_session(
     id: str, events: Sequence[Event], ending: dict[str, Any], outcome: type
 ) -> None:
-    found = REQUIREMENTS[id].judge(Evidence((part(*events, **ending),)))
+    found = REQUIREMENTS[id].check(Evidence((part(*events, **ending),)))
     assert isinstance(found, outcome), found
 
 
@@ -356,7 +356,7 @@ SPOKEN = (audio("one", 0, 1000), audio(TAIL, 0, 1000))
 def test_a_session_of_a_scenario(
     id: str, role: str, events: Sequence[Event], outcome: type
 ) -> None:
-    found = REQUIREMENTS[id].judge(Evidence((part(*events, role=role),)))
+    found = REQUIREMENTS[id].check(Evidence((part(*events, role=role),)))
     assert isinstance(found, outcome), found
 
 

@@ -19,7 +19,8 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects import Dialect, Reaction, Server
 from pytest_realtime_asr.dialects.openai.session_setup import LOGPROBS
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
-from pytest_realtime_asr.requirements.requirement import Satisfied, Violated, order
+from pytest_realtime_asr.requirements.order import order
+from pytest_realtime_asr.requirements.requirement import Satisfied, Violated
 from pytest_realtime_asr.trace.records import TAIL, Ending, Record, Span, Trace
 from pytest_realtime_asr.trace.timeline import Endpoint, Usage
 from tests.support.crossing import CLIENT, MS, SERVER, WAIT, Held, Joined, Side
@@ -218,7 +219,7 @@ def test_a_sound_server_is_never_blamed_however_the_frames_cross(waits: bool) ->
         binding = [
             each
             for each in dialect.requirements
-            if each.passive and each.blames is SERVER
+            if each.passive and each.binds is SERVER
         ]
         whole = dialects.part(dialect, trace)
         parts = [ended(whole, how) for how in ENDS]
@@ -226,7 +227,7 @@ def test_a_sound_server_is_never_blamed_however_the_frames_cross(waits: bool) ->
         for part in parts:
             assert not isinstance(ordered(part.observation), Violated), found.where
             for requirement in binding:
-                outcome = requirement.judge(Evidence((part,)))
+                outcome = requirement.check(Evidence((part,)))
                 assert not isinstance(outcome, Violated), (
                     f"{found.where}, {part.trace.end}, {requirement.id}: {outcome}"
                 )
