@@ -24,10 +24,11 @@ from pytest_realtime_asr.conformance.results import Result, Status, result
 from pytest_realtime_asr.conformance.scenario_run import RunConfig
 from pytest_realtime_asr.conformance.scenarios import FLOODS, scenarios
 from pytest_realtime_asr.conformance.scheduler import Bounds, Scheduler
-from pytest_realtime_asr.fake.server_pool import MODEL, FakeSpec, ServerPool
-from pytest_realtime_asr.requirements.requirement import Harm, Requirement
-from pytest_realtime_asr.conformance.scheduler import Bounds, Suite
-from pytest_realtime_asr.fake.server_pool import MODEL, Nursery, Order
+from pytest_realtime_asr.fake.server_pool import (
+    MODEL,
+    FakeSpec,
+    ServerPool,
+)
 from pytest_realtime_asr.requirements.requirement import Harm, Proof, Requirement
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Sender
