@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.run.terms import Terms
     from pytest_realtime_asr.text.redaction import Redactor
     from pytest_realtime_asr.trace.records import Trace
-    from pytest_realtime_asr.verdicts.comparison import Row
+    from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 
 SUITE = Path(__file__).parents[1] / "conformance"
 SUITE_ID = "realtime_conformance"
@@ -77,7 +77,7 @@ _WRONG: pytest.StashKey[str] = pytest.StashKey()
 _ROW: pytest.StashKey[Mapping[str, object]] = pytest.StashKey()
 _REFUSED: pytest.StashKey[set[str]] = pytest.StashKey()  # messages of a collection
 _POOL_FAILED: pytest.StashKey[bool] = pytest.StashKey()
-_BASELINE: pytest.StashKey[tuple[Row, ...]] = pytest.StashKey()
+_BASELINE: pytest.StashKey[tuple[UtteranceRecord, ...]] = pytest.StashKey()
 _FILES: pytest.StashKey[dict[str, list[ReportFile]]] = pytest.StashKey()
 _NOTES: pytest.StashKey[dict[str, None]] = pytest.StashKey()
 _USED: pytest.StashKey[bool] = pytest.StashKey()
@@ -225,7 +225,7 @@ def _check(config: pytest.Config) -> None:
         raise pytest.UsageError(_at(config, "known-failures", error)) from None
 
 
-def _baseline(config: pytest.Config) -> tuple[Row, ...]:
+def _baseline(config: pytest.Config) -> tuple[UtteranceRecord, ...]:
     """The earlier report with which the tests are compared, read once.
 
     Raises UsageError.
@@ -1083,11 +1083,11 @@ def _compared(item: pytest.Item) -> str:
     given = (_given(item.config, name) for name in ("compare", "baseline-target"))
     if "realtime" not in getattr(item, "fixturenames", ()) or not any(given):
         return ""
-    from pytest_realtime_asr.verdicts.comparison import together
+    from pytest_realtime_asr.verdicts.utterance_record import shared_test_name
 
     params = getattr(getattr(item, "callspec", None), "params", {})
     utterance = str(getattr(params.get("utterance"), "id", ""))
-    return together(item.nodeid, utterance) if utterance else item.nodeid
+    return shared_test_name(item.nodeid, utterance) if utterance else item.nodeid
 
 
 # The life of a test

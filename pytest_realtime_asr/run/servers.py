@@ -37,9 +37,9 @@ from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace.records import Ending
-from pytest_realtime_asr.verdicts.comparison import Conditions
 from pytest_realtime_asr.verdicts.headline import PREMATURE
 from pytest_realtime_asr.verdicts.parity import Parity
+from pytest_realtime_asr.verdicts.utterance_record import Conditions
 
 WARMUPS = 5  # sessions at most
 WARMUP_TIME = 300.0  # s in all
