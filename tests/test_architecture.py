@@ -92,6 +92,8 @@ UPWARD: set[str] = {
     "report.listing -> plugin.settings",
     "report.planning -> plugin.options",
     "report.planning -> plugin.settings",
+    "run.ledger -> report.comparison",
+    "run.ledger -> report.parity",
     "run.fakes -> plugin.options",
     "run.fakes -> plugin.settings",
     "run.servers -> plugin.options",

@@ -25,12 +25,16 @@ from pytest_realtime_asr.report import jsonl, junit, terminal
 from pytest_realtime_asr.run.ledger import Purpose, Report, Transcription, report
 from pytest_realtime_asr.run.servers import Ledger, Run
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.text.redaction import Redactor
-from pytest_realtime_asr.text.salvage import reason
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.verdicts.budgets import Budget
-from pytest_realtime_asr.verdicts.comparison import Comparison, Row, compare, together
+from pytest_realtime_asr.verdicts.comparison import Comparison, compare
+from pytest_realtime_asr.verdicts.utterance_record import (
+    UtteranceRecord,
+    shared_test_name,
+)
 
 _COMPARED = None  # stands for the budget of a pool that is one to be compared
 _NAMED = 60  # characters of an id in the name of a file
@@ -117,16 +121,16 @@ class Judging:
         folder: Callable[[], Path | None],
         origin: Path,
         given: Callable[[Option], object],
-        baseline: Iterable[Row] = (),
+        baseline: Iterable[UtteranceRecord] = (),
         command: Sequence[str] = ("pytest",),
         located: Callable[[str], str] = str,
     ) -> None:
         self.run = run
         self._command = command
         self._located = located
-        self._before: dict[str, list[Row]] = {}
+        self._before: dict[str, list[UtteranceRecord]] = {}
         for row in baseline:
-            for name in {row.test, together(row.test, row.utterance)}:
+            for name in {row.test, shared_test_name(row.test, row.utterance)}:
                 self._before.setdefault(name, []).append(row)
         self._compared: dict[str, str] = {}  # the tests, and as what they are compared
         self._given = given
@@ -416,13 +420,13 @@ def _judged(
     except Exception as error:
         kept = tuple(paths.values())
         found = Report(test, tuple(takes), paths=kept)
-        why = f"no verdict could be made: {reason(error, private=found.private)}"
+        why = f"no verdict could be made: {error_text(error, private=found.private)}"
         return replace(found, failures=(why,))
 
 
 def _unkept(error: Exception) -> str:
     return (
-        f"traces not kept: {reason(error)}; they go into pytest's cache, which "
+        f"traces not kept: {error_text(error)}; they go into pytest's cache, which "
         "-o cache_dir=FOLDER puts elsewhere"
     )
 
@@ -431,7 +435,7 @@ def _of(purpose: Purpose, takes: Iterable[Transcription]) -> Takes:
     return tuple(take for take in takes if take.purpose is purpose)
 
 
-def _rows(test: str, takes: Iterable[Transcription]) -> list[Row]:
+def _rows(test: str, takes: Iterable[Transcription]) -> list[UtteranceRecord]:
     return [jsonl.row(test, take) for take in takes]
 
 

@@ -36,9 +36,9 @@ from pytest_realtime_asr.requirements.requirement import Harm, Level
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.text.redaction import Redactor
-from pytest_realtime_asr.verdicts import budget_file, comparison
-from pytest_realtime_asr.verdicts.budgets import CONFIDENCE, parse_duration
-from pytest_realtime_asr.verdicts.comparison import Margin
+from pytest_realtime_asr.verdicts import budget_file
+from pytest_realtime_asr.verdicts.budgets import CONFIDENCE
+from pytest_realtime_asr.verdicts.limits import Margin, parse_duration, parse_margins
 from pytest_realtime_asr.verdicts.verdict import Undecided
 
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
@@ -290,9 +290,7 @@ def settings(
             ),
         ),
         baseline=file("compare", inputs.regular),
-        margins=read(
-            "compare-fail", lambda text: comparison.parse(text) if text else ()
-        ),
+        margins=read("compare-fail", lambda text: parse_margins(text) if text else ()),
         baseline_target=read(
             "baseline-target", lambda text: _baseline(text, str(texts["target"]))
         ),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from packaging.version import Version
 
 from pytest_realtime_asr.requirements.evidence import Evidence
-from pytest_realtime_asr.text.number_format import shortened
+from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.trace.observation import Observation
 from pytest_realtime_asr.trace.records import Sender
 

@@ -11,13 +11,12 @@ from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.text.inputs import shown
 from pytest_realtime_asr.verdicts.budgets import (
     Budget,
-    BudgetError,
     WerThreshold,
     budget,
     latency_budget,
-    limits,
     wer_threshold,
 )
+from pytest_realtime_asr.verdicts.limits import BudgetError, resolve
 from pytest_realtime_asr.verdicts.verdict import Undecided
 
 T = TypeVar("T")
@@ -96,7 +95,7 @@ def read(
                     _refuse_quantiles(mark.name, made)
                 budgets += reversed(_split(made, settings.confidence))
             elif mark.name == "wer_threshold":
-                args: Any = [limits(value, settings.limits) for value in mark.args]
+                args: Any = [resolve(value, settings.limits) for value in mark.args]
                 threshold = wer_threshold(*args, **_looked_up(mark, settings))
                 if threshold.confidence is None:
                     threshold = replace(threshold, confidence=settings.confidence)
@@ -137,7 +136,9 @@ def _split(made: Budget, confidence: float | None) -> list[Budget]:
 
 def _looked_up(mark: Mark, settings: Settings) -> dict[str, Any]:
     """The keywords of a marker, with the limits that it names."""
-    return {name: limits(value, settings.limits) for name, value in mark.kwargs.items()}
+    return {
+        name: resolve(value, settings.limits) for name, value in mark.kwargs.items()
+    }
 
 
 def _refuse_quantiles(name: str, made: Budget) -> None:

@@ -36,21 +36,21 @@ from pytest_realtime_asr.conformance.random_session import (
     ROLE,
     Grammar,
     Kind,
+    execute,
     grammar,
     judged,
     owes,
-    play,
 )
 from pytest_realtime_asr.conformance.results import Status, result
-from pytest_realtime_asr.conformance.scenario_run import FUZZ, Limited, Venue
+from pytest_realtime_asr.conformance.scenario_run import FUZZ, RateLimited, RunConfig
 from pytest_realtime_asr.conformance.scenarios import scenarios
-from pytest_realtime_asr.conformance.scheduler import Bounds, Suite
+from pytest_realtime_asr.conformance.scheduler import Bounds, Scheduler
 from pytest_realtime_asr.conformance.shrinking import search
 from pytest_realtime_asr.dialects import Dialect, Reaction
 from pytest_realtime_asr.fake.faults import session
 from pytest_realtime_asr.fake.faults.session import FAULTS, Fault
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.fake.server_wrappers import Wrapped
+from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges
 from pytest_realtime_asr.requirements.requirement import Harm
 from pytest_realtime_asr.trace.records import Ending, Record, Sender, Trace
@@ -85,8 +85,8 @@ realtime_pace = 8
 pytestmark = pytest.mark.slow
 
 
-def venue(loop: Loop, url: str, **changes: Any) -> Venue:
-    return Venue(loop, plan(url), SPOKEN, **changes)
+def config(loop: Loop, url: str, **changes: Any) -> RunConfig:
+    return RunConfig(loop, plan(url), SPOKEN, **changes)
 
 
 def found(
@@ -100,7 +100,7 @@ def found(
     model: str = "fake",
 ) -> Evidence:
     """What a search gives."""
-    there = venue(loop, url, fuzz=sessions, seed=seed)
+    there = config(loop, url, fuzz=sessions, seed=seed)
     there = replace(there, plan=replace(there.plan, model=model))
     return loop.run(search(there, SPOKEN.first, limit=limit, shortening=shortening))
 
@@ -439,7 +439,7 @@ def test_a_dialect_without_misuses_is_written_for_too() -> None:
 # A sound server
 
 
-class Lenient(Wrapped):
+class Lenient(ServerWrapper):
     """Takes what it can for something that it knows, and refuses nothing."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -593,7 +593,7 @@ def test_it_is_shortened_only_as_long_as_there_is_time(
 def test_what_does_not_fail_again_is_flaky(loop: Loop, more: dict[str, Fault]) -> None:
     finals = iter(range(1000))
 
-    class Once(Wrapped):
+    class Once(ServerWrapper):
         def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
             frames = self._server.final(text, usage, item)
             return () if next(finals) == 9 else frames
@@ -623,7 +623,7 @@ def test_a_server_that_limits_its_clients_is_not_blamed(loop: Loop) -> None:
     busy: dict[str, Any] = {"Retry-After": "0"}
     with (
         serving(answer=lambda request: plain(429, **busy)) as url,
-        pytest.raises(Limited),
+        pytest.raises(RateLimited),
     ):
         found(loop, url)
 
@@ -654,8 +654,8 @@ def test_nothing_is_printed(loop: Loop, capfd: pytest.CaptureFixture[str]) -> No
 def test_the_steps_are_taken_as_they_are_written(loop: Loop) -> None:
     script = (SET_UP, Pause(0.05), BEGUN, SOUND, ENDED, Await(), BAD, Await(), ENDED)
     with faking(final_delay=0.02) as (url, _):
-        there = venue(loop, url)
-        took = loop.run(play(there, WORDS, script, limit=5.0))
+        there = config(loop, url)
+        took = loop.run(execute(there, WORDS, script, limit=5.0))
     assert took.wrong is None
     assert took.script[:5] == script[:5]
     assert took.script[5:] == (Await("transcription.done"), BAD, Await(), ENDED)
@@ -686,8 +686,8 @@ def test_the_requirement(
     requirement = next(r for r in VLLM.requirements if r.id == "random-sessions")
     bounds = Bounds(frozenset(Harm), 16, math.inf)
     with faking(*names, final_delay=0.005) as (url, _):
-        there = venue(loop, url, fuzz=sessions, seed=1)
-        suite = Suite(there, scenarios(VLLM), bounds)
+        there = config(loop, url, fuzz=sessions, seed=1)
+        suite = Scheduler(there, scenarios(VLLM), bounds)
         over = threading.Event()
         suite.begin([ROLE], over=over.set)
         judgement = result(requirement, suite, VLLM)

@@ -16,9 +16,14 @@ from pytest_realtime_asr import corpus
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.conformance import clips, scheduler
 from pytest_realtime_asr.conformance.results import Result, Status, result
-from pytest_realtime_asr.conformance.scenario_run import Stage, Venue
-from pytest_realtime_asr.conformance.scenarios import Company, Scenario, scenarios
-from pytest_realtime_asr.conformance.scheduler import Bounds, Held, Kind, Suite
+from pytest_realtime_asr.conformance.scenario_run import RunConfig, ScenarioRun
+from pytest_realtime_asr.conformance.scenarios import Concurrency, Scenario, scenarios
+from pytest_realtime_asr.conformance.scheduler import (
+    Bounds,
+    Kind,
+    ScenarioResult,
+    Scheduler,
+)
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.requirements.requirement import Harm, Requirement
 from pytest_realtime_asr.trace.records import Span
@@ -36,12 +41,12 @@ from tests.support.servers import (
 ALL = Bounds(frozenset(Harm), 16, math.inf)
 KNOWN = scenarios(VLLM)
 REQUIREMENTS = {each.id: each for each in VLLM.requirements}
-Act = Callable[[Stage], Awaitable[None]]
+Action = Callable[[ScenarioRun], Awaitable[None]]
 
 
-def venue(loop: Loop, url: str, **changes: Any) -> Venue:
+def config(loop: Loop, url: str, **changes: Any) -> RunConfig:
     spoken = clips.choose(corpus.load("bundled:english"))
-    return Venue(loop, plan(url, **changes), spoken, answer=2.0, settle=0.05)
+    return RunConfig(loop, plan(url, **changes), spoken, answer=2.0, settle=0.05)
 
 
 def held(
@@ -51,9 +56,9 @@ def held(
     known: Mapping[str, Scenario] = KNOWN,
     bounds: Bounds = ALL,
     **changes: Any,
-) -> dict[str, Held]:
+) -> dict[str, ScenarioResult]:
     """What these scenarios give."""
-    it = Suite(venue(loop, url, **changes), known, bounds)
+    it = Scheduler(config(loop, url, **changes), known, bounds)
     over = threading.Event()
     it.begin(names, over=over.set)
     found = {name: it.evidence([name]) for name in names}
@@ -61,19 +66,19 @@ def held(
     return found
 
 
-def made(**acts: Act) -> dict[str, Scenario]:
-    """Scenarios of one's own, each with its company before its name."""
+def made(**acts: Action) -> dict[str, Scenario]:
+    """Scenarios of one's own, each with its concurrency before its name."""
     found = {}
     for name, act in acts.items():
-        company = Company(name.partition("_")[0])
-        harm = Harm.DISRUPTIVE if company is Company.APART else Harm.SAFE
-        found[name] = Scenario(name, name, act, harm, company, times=0)
+        concurrency = Concurrency(name.partition("_")[0])
+        harm = Harm.DISRUPTIVE if concurrency is Concurrency.EXCLUSIVE else Harm.SAFE
+        found[name] = Scenario(name, name, act, harm, concurrency, times=0)
     return found
 
 
-async def short(stage: Stage) -> None:
-    live = await stage.open(stage.name)
-    await stage.speak(live, stage.clips.first)
+async def short(run: ScenarioRun) -> None:
+    live = await run.open(run.name)
+    await run.speak(live, run.clips.first)
 
 
 # What a scenario costs
@@ -84,7 +89,7 @@ def test_no_scenario_costs_more_than_it_says(loop: Loop) -> None:
     with faking(key="a-key-of-eight") as (url, _):
         headers = {"Authorization": "Bearer a-key-of-eight"}
         found = held(loop, url, *KNOWN, headers=headers)
-    spoken = venue(loop, url).clips
+    spoken = config(loop, url).clips
     for name, each in found.items():
         parts = each.evidence.parts
         audio = sum(
@@ -95,7 +100,7 @@ def test_no_scenario_costs_more_than_it_says(loop: Loop) -> None:
             sum(event.size for event in part.timeline.heard) for part in parts
         ) / (2 * VLLM.rate)
         scenario = KNOWN[name]
-        if scenario.company is Company.APART:
+        if scenario.concurrency is Concurrency.EXCLUSIVE:
             # As long as the others take, its bystander speaks.
             parts = tuple(part for part in parts if part.role != "bystander")
         else:
@@ -106,18 +111,18 @@ def test_no_scenario_costs_more_than_it_says(loop: Loop) -> None:
 def test_a_scenario_is_held_once(loop: Loop) -> None:
     count = 0
 
-    async def counted(stage: Stage) -> None:
+    async def counted(run: ScenarioRun) -> None:
         nonlocal count
         count += 1
-        await short(stage)
+        await short(run)
 
-    known = made(together_a=counted)
+    known = made(parallel_a=counted)
     with faking() as (url, _):
-        it = Suite(venue(loop, url), known, ALL)
+        it = Scheduler(config(loop, url), known, ALL)
         ends: list[str] = []
         for _ in range(2):
             it.begin(known, before=lambda: ends.append("begun"))
-            first = it.evidence(["together_a"])
+            first = it.evidence(["parallel_a"])
         assert it.everything == first.evidence
     assert count == 1
     assert ends == ["begun"]
@@ -162,7 +167,7 @@ def judged(
     bounds: Bounds = ALL,
     known: Mapping[str, Scenario] = KNOWN,
 ) -> Result:
-    it = Suite(venue(loop, url, dialect=dialect), known, bounds)
+    it = Scheduler(config(loop, url, dialect=dialect), known, bounds)
     over = threading.Event()
     it.begin(requirement.scenarios, over=over.set)
     found = result(requirement, it, dialect)
@@ -209,10 +214,10 @@ def test_so_is_a_judge_that_fails(loop: Loop) -> None:
 def test_so_is_a_scenario_that_fails_or_does_not_end(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def failing(stage: Stage) -> None:
+    async def failing(run: ScenarioRun) -> None:
         raise LookupError("ours")
 
-    async def endless(stage: Stage) -> None:
+    async def endless(run: ScenarioRun) -> None:
         await asyncio.sleep(3600)
 
     monkeypatch.setattr(scheduler, "_OVERHEAD", 0.1)
@@ -221,13 +226,13 @@ def test_so_is_a_scenario_that_fails_or_does_not_end(
         found = held(
             loop,
             url,
-            "together_a",
-            "together_b",
-            known=made(together_a=failing, together_b=endless),
+            "parallel_a",
+            "parallel_b",
+            known=made(parallel_a=failing, parallel_b=endless),
             limits=limits,
         )
     reasons = [each.trouble.reason for each in found.values() if each.trouble]
-    assert reasons == ["together_a: LookupError('ours')", "it was not over after 0 s"]
+    assert reasons == ["parallel_a: LookupError('ours')", "it was not over after 0 s"]
 
 
 def test_a_server_that_limits_us_is_asked_again_and_then_left_alone(
@@ -275,52 +280,52 @@ def test_what_goes_through_harm_and_is_lost_is_held_again(loop: Loop) -> None:
     takes: list[str] = []
     through = asyncio.Event()
 
-    async def long(stage: Stage) -> None:
+    async def long(run: ScenarioRun) -> None:
         first = not takes
         takes.append("through")
-        live = await stage.open("through")
+        live = await run.open("through")
         if first:
-            stage.spoken(live, 0, stage.clips.first)
+            run.spoken(live, 0, run.clips.first)
             await through.wait()
             return
-        await stage.speak(live, stage.clips.first)
+        await run.speak(live, run.clips.first)
 
-    async def harm(stage: Stage) -> None:
+    async def harm(run: ScenarioRun) -> None:
         while not takes:  # it has begun as well
             await asyncio.sleep(0.01)
         takes.append("apart")
-        await short(stage)
+        await short(run)
         through.set()
 
     with faking() as (url, _):
-        known = made(through_a=long, apart_a=harm)
-        found = held(loop, url, "through_a", "apart_a", known=known)
+        known = made(long_a=long, exclusive_a=harm)
+        found = held(loop, url, "long_a", "exclusive_a", known=known)
     assert takes == ["through", "apart", "through"]
-    (part,) = found["through_a"].evidence.parts
+    (part,) = found["long_a"].evidence.parts
     assert part.text(0) == "turn right and stop"
 
 
-def test_who_is_alone_is_alone(loop: Loop) -> None:
+def test_who_is_first_is_alone(loop: Loop) -> None:
     here: list[str] = []
     seen: list[tuple[str, ...]] = []
 
-    async def noted(stage: Stage) -> None:
-        here.append(stage.name)
-        await short(stage)
+    async def noted(run: ScenarioRun) -> None:
+        here.append(run.name)
+        await short(run)
         seen.append(tuple(here))
-        here.remove(stage.name)
+        here.remove(run.name)
 
-    names = ("together_a", "together_b", "alone_a", "last_a", "apart_a")
+    names = ("parallel_a", "parallel_b", "first_a", "last_a", "exclusive_a")
     with faking() as (url, _):
         held(loop, url, *names, known=made(**dict.fromkeys(names, noted)))
-    assert [each for each in seen if len(each) > 1] == [("together_a", "together_b")]
-    assert seen[0] == ("alone_a",)
-    assert seen[-2:] == [("apart_a",), ("last_a",)]
+    assert [each for each in seen if len(each) > 1] == [("parallel_a", "parallel_b")]
+    assert seen[0] == ("first_a",)
+    assert seen[-2:] == [("exclusive_a",), ("last_a",)]
 
 
 def test_a_server_that_is_lost_is_the_cause_of_all_that_follows(loop: Loop) -> None:
-    async def kill(stage: Stage) -> None:
-        await short(stage)
+    async def kill(run: ScenarioRun) -> None:
+        await short(run)
         await asyncio.to_thread(over)
 
     with faking() as (url, _):
@@ -331,31 +336,31 @@ def test_a_server_that_is_lost_is_the_cause_of_all_that_follows(loop: Loop) -> N
     def over() -> None:
         manager.__exit__(None, None, None)
 
-    names = ("apart_a", "apart_b", "last_a")
-    known = made(apart_a=kill, apart_b=short, last_a=short)
+    names = ("exclusive_a", "exclusive_b", "last_a")
+    known = made(exclusive_a=kill, exclusive_b=short, last_a=short)
     found = held(loop, url, *names, known=known)
-    assert found["apart_a"].trouble is None
+    assert found["exclusive_a"].trouble is None
     for name in names[1:]:
         trouble = found[name].trouble
         assert trouble is not None
         assert trouble.kind is Kind.MISSING
         assert "the server was lost at " in trouble.reason
-        assert " UTC in apart_a: " in trouble.reason
+        assert " UTC in exclusive_a: " in trouble.reason
 
 
 def test_nobody_waits_for_a_run_that_is_cut_short() -> None:
     own = Loop()
 
-    async def endless(stage: Stage) -> None:
+    async def endless(run: ScenarioRun) -> None:
         await asyncio.sleep(3600)
 
-    known = made(together_a=endless)
+    known = made(parallel_a=endless)
     with faking() as (url, _):
-        it = Suite(venue(own, url), known, ALL)
+        it = Scheduler(config(own, url), known, ALL)
         ended: list[int] = []
         it.begin(known, over=lambda: ended.append(1))
         own.stop()
-        found = it.evidence(["together_a"])
+        found = it.evidence(["parallel_a"])
     assert found.trouble is not None
     assert found.trouble.kind is Kind.HARNESS
     assert ended == [1]

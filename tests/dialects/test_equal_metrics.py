@@ -17,9 +17,9 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live, Lost, Plan
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.fake.server_pool import MODEL, Nursery, Order
+from pytest_realtime_asr.fake.server_pool import MODEL, FakeSpec, ServerPool
 from pytest_realtime_asr.metrics import CATALOGUE, Unit
-from pytest_realtime_asr.metrics.pacing import lateness
+from pytest_realtime_asr.metrics.pacing import scheduling_delay
 from pytest_realtime_asr.run.servers import prepare
 from pytest_realtime_asr.trace.timeline import Timeline
 from tests.support.servers import plan, serving
@@ -89,7 +89,7 @@ class Run:
             values = self.values(name, metric, clip)
             spreads.append(max(values) - min(values))
         every = [held for each in self.sessions.values() for held in each]
-        return max(spreads) + max(lateness(held) or 0.0 for held in every)
+        return max(spreads) + max(scheduling_delay(held) or 0.0 for held in every)
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +100,11 @@ def run() -> Run:
     """
     loop = Loop()
     found: dict[str, list[Timeline]] = {name: [] for name in NAMES}
-    with Nursery(SPOKEN) as nursery:
+    with ServerPool(SPOKEN) as pool:
         plans = {}
         for name in NAMES:
-            order = Order(name, word_delay=WORD_DELAY, final_delay=FINAL_DELAY)
-            url = nursery.start(order)
+            order = FakeSpec(name, word_delay=WORD_DELAY, final_delay=FINAL_DELAY)
+            url = pool.start(order)
             plans[name] = planned(name, url, model=MODEL, chunk=CHUNK, pace=4.0)
 
         async def together(names: Sequence[str]) -> list[Live]:
@@ -156,9 +156,9 @@ def test_latencies_agree(run: Run, metric: str, clip: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    with Nursery(SPOKEN) as nursery:
-        yield nursery
+def pool() -> Iterator[ServerPool]:
+    with ServerPool(SPOKEN) as pool:
+        yield pool
 
 
 FIRST, SECOND = CLIPS
@@ -175,10 +175,10 @@ PAUSED = Utterance(
     [("openai", {}), ("openai", {"format": "pcmu"}), ("openai-beta:speaches", {})],
 )
 def test_a_pause_may_end_a_turn_and_not_the_utterance(
-    loop: Loop, nursery: Nursery, name: str, options: Mapping[str, object]
+    loop: Loop, pool: ServerPool, name: str, options: Mapping[str, object]
 ) -> None:
     detecting = {**options, "turn_detection": "server_vad"}
-    url = nursery.start(Order(name))
+    url = pool.start(FakeSpec(name))
     held = planned(name, url, model=MODEL, options=detecting, pace=4.0)
     live = loop.run(talk(loop, held, [PAUSED, FIRST]))
     paused, first = live.timeline.item(0), live.timeline.item(1)

@@ -18,13 +18,13 @@ from pytest_realtime_asr.fake.faults.session import wrap
 from pytest_realtime_asr.fake.legal_variation import (
     CHANGED,
     LATER,
-    Varied,
+    VariedServer,
     _hex,
     _places,
     _prefixed,
     _ulid,
 )
-from pytest_realtime_asr.fake.server_wrappers import World
+from pytest_realtime_asr.fake.server_wrappers import ServerState
 from pytest_realtime_asr.run.servers import hold
 from pytest_realtime_asr.trace.records import Record, Sender
 from pytest_realtime_asr.trace.timeline import Usage
@@ -65,9 +65,9 @@ Frame = dict[str, Any]
 class Talk:
     """One session with a varied machine, in memory."""
 
-    def __init__(self, world: World, seed: int, *faults: str) -> None:
+    def __init__(self, world: ServerState, seed: int, *faults: str) -> None:
         world.enter()
-        self.varied = Varied(VLLM.server(["m"]), world, seed)
+        self.varied = VariedServer(VLLM.server(["m"]), world, seed)
         self.machine = wrap(self.varied, faults, world)
         self.frames: list[Frame] = []
         self.items = 0
@@ -109,7 +109,7 @@ class Talk:
 @pytest.fixture(scope="module")
 def talks() -> list[Talk]:
     """The sessions of a server, each held to its end."""
-    world = World(VLLM, ["m"])
+    world = ServerState(VLLM, ["m"])
     talks = []
     for _ in range(300):
         talk = Talk(world, 7)
@@ -120,7 +120,7 @@ def talks() -> list[Talk]:
 
 def test_runs_repeat() -> None:
     def run(seed: int) -> list[list[Frame]]:
-        world = World(VLLM, ["m"])
+        world = ServerState(VLLM, ["m"])
         return [Talk(world, seed).hold() for _ in range(5)]
 
     assert run(1) == run(1)
@@ -130,7 +130,7 @@ def test_runs_repeat() -> None:
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_partials_add_up_and_cut_no_character(text: str) -> None:
-    world = World(VLLM, ["m"])
+    world = ServerState(VLLM, ["m"])
     changed = 0
     shapes = set()
     for _ in range(200):
@@ -226,7 +226,7 @@ def test_usage_adds_up(talks: list[Talk]) -> None:
 
 
 def test_ids_have_several_forms() -> None:
-    world = World(VLLM, ["m"])
+    world = ServerState(VLLM, ["m"])
     forms = set()
     for number in range(100):
         talk = Talk(world, 5)
@@ -252,7 +252,7 @@ def test_ids_that_are_not_of_the_server_are_kept() -> None:
 
 @pytest.mark.slow
 def test_a_word_may_be_another_but_never_twice_in_the_same_place() -> None:
-    world = World(VLLM, ["m"])
+    world = ServerState(VLLM, ["m"])
     words = ["alpha", "bravo", "charlie", "delta", "echo"] * 4
     text = " ".join(words)
     before: set[int] = set()
@@ -269,7 +269,7 @@ def test_a_word_may_be_another_but_never_twice_in_the_same_place() -> None:
 
 
 def test_delays_are_bounded() -> None:
-    world = World(VLLM, ["m"])
+    world = ServerState(VLLM, ["m"])
     delays: set[tuple[float, ...]] = set()
     for _ in range(30):
         talk = Talk(world, 1)
@@ -291,7 +291,7 @@ def test_delays_are_bounded() -> None:
     ],
 )
 def test_faults_show_through(fault: str, wrong: Any) -> None:
-    world = World(VLLM, ["m"])
+    world = ServerState(VLLM, ["m"])
     for _ in range(20):
         talk = Talk(world, 2, fault)
         talk.hear(UPDATE)
@@ -308,9 +308,9 @@ OPENAI = dialects.load("openai")
 class Items:
     """A session in which three utterances are in transcription at the same time."""
 
-    def __init__(self, world: World, seed: int) -> None:
+    def __init__(self, world: ServerState, seed: int) -> None:
         world.enter()
-        self.varied = Varied(OPENAI.server(["m"]), world, seed)
+        self.varied = VariedServer(OPENAI.server(["m"]), world, seed)
         self.said: list[Frame] = []
         self.take(self.varied.open(ID, 1_800_000_000))
         caller = OPENAI.caller("m", {})
@@ -340,7 +340,7 @@ class Items:
 
 @pytest.fixture(scope="module")
 def of_items() -> list[Items]:
-    world = World(OPENAI, ["m"])
+    world = ServerState(OPENAI, ["m"])
     return [Items(world, 7) for _ in range(200)]
 
 

@@ -29,9 +29,9 @@ from pytest_realtime_asr.dialects.vllm.events import Done, Error
 from pytest_realtime_asr.fake import process
 from pytest_realtime_asr.fake.faults.session import wrap
 from pytest_realtime_asr.fake.process import FakeError, FakeServer
-from pytest_realtime_asr.fake.recognisers.recogniser import Spoken
+from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
 from pytest_realtime_asr.requirements.violations import observe
-from pytest_realtime_asr.run.fakes import Fleet
+from pytest_realtime_asr.run.fakes import FakeServers
 from pytest_realtime_asr.run.ledger import Transcription
 from pytest_realtime_asr.run.servers import Take, hold
 from pytest_realtime_asr.trace.records import Ending, Sender, Trace, Vantage
@@ -385,10 +385,10 @@ class _Failing:
     async def listen(self) -> _Failing:
         return self
 
-    async def hear(self, pcm: bytes) -> Sequence[Spoken]:
+    async def hear(self, pcm: bytes) -> Sequence[RecognisedWord]:
         raise ArithmeticError("the recogniser has a bug")
 
-    async def finish(self) -> Sequence[Spoken]:
+    async def finish(self) -> Sequence[RecognisedWord]:
         return ()
 
     async def close(self) -> None:
@@ -497,7 +497,7 @@ def test_process_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("given", ["no-such.jsonl", Path("no-such.jsonl")])
 def test_process_that_does_not_start(given: str | Path) -> None:
-    fleet = Fleet()
+    fleet = FakeServers()
     with pytest.raises(FakeError, match=r"^the fake server did not start: no-such\.js"):
         fleet.start(corpus=given)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.conformance.scenario_run import Stage
+from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.trace.records import Sender
@@ -40,7 +40,7 @@ def ids(lines: list[str]) -> list[str]:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """No scenario waits for what may come yet: what is judged comes before that."""
-    monkeypatch.setattr(Stage, "settle", lambda _: asyncio.sleep(0))
+    monkeypatch.setattr(ScenarioRun, "settle", lambda _: asyncio.sleep(0))
 
 
 # How it is asked for

@@ -16,12 +16,12 @@ from pytest_realtime_asr.plugin.settings import Settings, settings
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.run.terms import Terms, read
 from pytest_realtime_asr.verdicts.budgets import (
-    BudgetError,
-    Over,
+    PoolScope,
     budget,
     latency_budget,
     wer_threshold,
 )
+from pytest_realtime_asr.verdicts.limits import BudgetError
 from pytest_realtime_asr.verdicts.verdict import Undecided
 
 METRIC = "final_from_commit"
@@ -77,7 +77,7 @@ def test_budgets_and_thresholds_add_up_the_farthest_first() -> None:
         latency_budget(METRIC, max="2s", over="module"),
         latency_budget(METRIC, p95="800ms"),
     )
-    assert found.budgets[0].over is Over.MODULE
+    assert found.budgets[0].over is PoolScope.MODULE
     assert found.thresholds == (
         wer_threshold(0.2, normalizer=NONE, confidence=0.9),
         wer_threshold(0.1),
@@ -174,7 +174,7 @@ def test_a_wrong_marker_is_refused_with_what_may_be_written(
         terms(wrong)
 
 
-def test_what_is_no_time_has_a_budget_as_well() -> None:
+def test_a_metric_that_is_not_a_duration_has_a_budget_too() -> None:
     marks = [
         mark("latency_budget", METRIC, p95="1s"),
         mark("budget", "normalized_erasure", at_most=0.2),
@@ -183,7 +183,7 @@ def test_what_is_no_time_has_a_budget_as_well() -> None:
         budget("normalized_erasure", at_most=0.2),
         latency_budget(METRIC, p95="1s"),
     )
-    with pytest.raises(BudgetError, match="a time: write latency_budget"):
+    with pytest.raises(BudgetError, match="a duration: write latency_budget"):
         terms(mark("budget", METRIC, at_most=0.2))
     with pytest.raises(BudgetError, match=r'should look like budget."normalized_eras'):
         terms(mark("budget"))

@@ -25,8 +25,8 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Limits, Live, Plan
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.fake.recognisers.scripted import Scripted
-from pytest_realtime_asr.fake.server import Behaviour, Fake
+from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
+from pytest_realtime_asr.fake.server import Fake, FakeConfig
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.requirements.violations import Violation, observe
@@ -45,9 +45,9 @@ SOUND = CLIP.audio
 
 
 @cache
-def script() -> Scripted:
+def script() -> ScriptedRecogniser:
     """A recogniser that knows the English corpus."""
-    return Scripted(corpus.load("bundled:english"))
+    return ScriptedRecogniser(corpus.load("bundled:english"))
 
 
 def plan(url: str, **changes: Any) -> Plan:
@@ -182,7 +182,7 @@ def faking(
 ) -> Iterator[tuple[str, Fake]]:
     """The fake server on a thread of this process; gives its URL, and it."""
     fake = Fake(
-        Behaviour(
+        FakeConfig(
             dialect,
             faults=faults,
             word_delay=word_delay,

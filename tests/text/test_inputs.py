@@ -11,7 +11,6 @@ from pytest_realtime_asr.text.inputs import (
     InputError,
     content,
     json_object,
-    line,
     number,
     plain,
     reading,
@@ -23,20 +22,21 @@ from pytest_realtime_asr.text.inputs import (
     whole,
     within,
 )
+from pytest_realtime_asr.text.messages import one_line
 
 
 def test_a_message_is_one_printable_line() -> None:
-    assert line("caf\u00e9 \u4f60") == "caf\u00e9 \u4f60"
-    assert line("a\nb\x1b[2J\udcff\x00") == r"a\nb\x1b[2J\udcff\x00"
+    assert one_line("caf\u00e9 \u4f60") == "caf\u00e9 \u4f60"
+    assert one_line("a\nb\x1b[2J\udcff\x00") == r"a\nb\x1b[2J\udcff\x00"
     assert str(InputError("a\nb")) == r"a\nb"
 
 
 def test_the_ends_of_a_long_message_are_shown() -> None:
-    found = line(f"here: {'x' * 10_000}; do this")
+    found = one_line(f"here: {'x' * 10_000}; do this")
     assert len(found) < 1100
     assert found.startswith("here: ")
     assert found.endswith("; do this")
-    assert line("x" * 1000) == "x" * 1000
+    assert one_line("x" * 1000) == "x" * 1000
 
 
 @pytest.mark.parametrize(

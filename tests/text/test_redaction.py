@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import pytest
 
-from pytest_realtime_asr.text.redaction import PART, REMOVED, Redactor, printable
+from pytest_realtime_asr.text.messages import printable
+from pytest_realtime_asr.text.redaction import REMOVED, Redactor
+from pytest_realtime_asr.text.secret_spellings import PART
 from tests.support.spellings import KEY, SPELLINGS
 
 SPELT = pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)

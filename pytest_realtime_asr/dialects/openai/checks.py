@@ -48,7 +48,7 @@ from pytest_realtime_asr.requirements.requirement import (
     Violated,
     each,
 )
-from pytest_realtime_asr.text.redaction import printable
+from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.trace.observation import Message, Observation
 from pytest_realtime_asr.trace.records import TAIL, Ending, Sender
 

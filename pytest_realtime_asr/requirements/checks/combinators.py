@@ -21,7 +21,7 @@ from pytest_realtime_asr.requirements.requirement import (
     Undecided,
     Violated,
 )
-from pytest_realtime_asr.text.redaction import printable
+from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.trace.records import Ending, Sender
 
 ENDED_BY_CLIENT = (Ending.CLOSED_BY_US, Ending.CANCELLED)

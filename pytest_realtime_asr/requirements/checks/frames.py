@@ -12,7 +12,7 @@ from pytest_realtime_asr.requirements.requirement import (
     Undecided,
     Violated,
 )
-from pytest_realtime_asr.text.redaction import printable
+from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.trace.json_events import Malformed, Unknown
 from pytest_realtime_asr.trace.observation import Message, Observation
 from pytest_realtime_asr.trace.records import Sender

@@ -6,8 +6,8 @@ than it is spoken, violates nothing.
 
 from __future__ import annotations
 
-from pytest_realtime_asr.metrics.latency import has_words, longest_stall
-from pytest_realtime_asr.metrics.pacing import lateness, pacing_error
+from pytest_realtime_asr.metrics.latency import has_words, longest_gap
+from pytest_realtime_asr.metrics.pacing import pace_deviation, scheduling_delay
 from pytest_realtime_asr.requirements.checks.combinators import (
     any_session,
     by_hand,
@@ -57,10 +57,10 @@ def no_stall(role: str, *, at_most: float) -> Check:
 
     def check(part: Part) -> Outcome:
         timeline = part.timeline.item(0)
-        stall = longest_stall(timeline)
+        stall = longest_gap(timeline)
         if timeline.commit is None or stall is None:
             return Undecided(f"the audio was not sent to its end: {why(part)}")
-        pace = min(1.0, 1 + (pacing_error(timeline) or 0.0))
+        pace = min(1.0, 1 + (pace_deviation(timeline) or 0.0))
         if stall / 1000 <= at_most * pace:
             return Satisfied()
         if doubt := _cannot_be_timed(timeline, stall / 1000 - at_most):
@@ -79,9 +79,9 @@ def _cannot_be_timed(timeline: Timeline, at_most: float) -> str | None:
 
     That is if the audio was sent too fast, or the client was over ``at_most`` s late.
     """
-    if (pacing_error(timeline) or 0.0) < -_TOO_FAST:
+    if (pace_deviation(timeline) or 0.0) < -_TOO_FAST:
         return "the audio was sent faster than it is spoken"
-    late = (lateness(timeline) or 0.0) / 1000
+    late = (scheduling_delay(timeline) or 0.0) / 1000
     return f"the client itself was {late:.1f} s late" if late > at_most else None
 
 

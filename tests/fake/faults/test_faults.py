@@ -26,9 +26,12 @@ from pytest_realtime_asr.fake import server
 from pytest_realtime_asr.fake.faults import network
 from pytest_realtime_asr.fake.faults.session import FAULTS, wrap
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.fake.recognisers.recogniser import Spoken
-from pytest_realtime_asr.fake.server import Behaviour, Fake
-from pytest_realtime_asr.fake.server_wrappers import Heard, World
+from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
+from pytest_realtime_asr.fake.server import Fake, FakeConfig
+from pytest_realtime_asr.fake.server_wrappers import (
+    ServerState,
+    UtteranceAudio,
+)
 from tests.fake.faults.test_items import CHECKS as OF_ITEMS
 from tests.fake.test_server import CHECKS as OF_SPEECH
 from tests.support.servers import VLLM
@@ -62,7 +65,7 @@ class Hearing:
         self._pending = np.zeros(0, np.int16)
         self._end = 0
 
-    async def hear(self, pcm: bytes) -> Sequence[Spoken]:
+    async def hear(self, pcm: bytes) -> Sequence[RecognisedWord]:
         pending = np.concatenate([self._pending, np.frombuffer(pcm, "<i2")])
         words = []
         while len(pending) >= WORD:
@@ -70,11 +73,11 @@ class Hearing:
             height, pending = int(pending[0]), pending[WORD:]
             if height:
                 number = height - 20_000 if height >= 20_000 else height * 2 - 20_000
-                words.append(Spoken(LETTERS[number // 10], self._end))
+                words.append(RecognisedWord(LETTERS[number // 10], self._end))
         self._pending = pending
         return words
 
-    async def finish(self) -> Sequence[Spoken]:
+    async def finish(self) -> Sequence[RecognisedWord]:
         return ()
 
     async def close(self) -> None:
@@ -242,7 +245,7 @@ def reset(talk: Talk) -> None:
 @asynccontextmanager
 async def place(*faults: str, **given: Any) -> AsyncIterator[Place]:
     defaults: dict[str, Any] = {"word_delay": 0.0, "final_delay": 0.03}
-    behaviour = Behaviour(VLLM, faults=faults, **{**defaults, **given})
+    behaviour = FakeConfig(VLLM, faults=faults, **{**defaults, **given})
     async with Fake(behaviour, Alphabet()).listen(port=0) as listening:
         port = next(iter(listening.sockets)).getsockname()[1]
         it = Place(port)
@@ -822,9 +825,9 @@ def test_close_is_answered_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_fault_that_needs_to_know_the_dialect() -> None:
-    with pytest.raises(LookupError, match="needs a World"):
+    with pytest.raises(LookupError, match="needs a ServerState"):
         wrap(VLLM.server(["m"]), ["starts-anyway"])
-    machine = wrap(VLLM.server(["m"]), ["starts-anyway"], World(VLLM, ["m"]))
+    machine = wrap(VLLM.server(["m"]), ["starts-anyway"], ServerState(VLLM, ["m"]))
     assert machine.hear(msgspec.json.encode(COMMIT).decode()).begin
 
 
@@ -843,7 +846,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 def test_times_of_what_was_heard(clock: Callable[[float], None]) -> None:
-    heard = Heard(RATE)
+    heard = UtteranceAudio(RATE)
     clock(9)
     heard.add(bytes(2 * RATE))
     clock(5)
@@ -859,7 +862,7 @@ def test_times_of_what_was_heard(clock: Callable[[float], None]) -> None:
 
 
 def test_sound_of_what_was_heard() -> None:
-    heard = Heard(RATE)
+    heard = UtteranceAudio(RATE)
     samples = np.array([0, 90, -100, 0, 0, 101, 0, 0, 0, -32768], "<i2")
     for cut in (samples[:2], samples[2:4], samples[4:8], samples[8:]):
         heard.add(cut.tobytes())

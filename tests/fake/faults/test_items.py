@@ -12,9 +12,9 @@ import pytest
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects.openai.session_setup import LOGPROBS
-from pytest_realtime_asr.fake.faults.items import Retold
+from pytest_realtime_asr.fake.faults.items import EventChanger
 from pytest_realtime_asr.fake.faults.session import FAULTS, wrap
-from pytest_realtime_asr.fake.server_wrappers import World
+from pytest_realtime_asr.fake.server_wrappers import ServerState
 from pytest_realtime_asr.trace.timeline import Usage
 
 OPENAI = dialects.load("openai")
@@ -27,7 +27,7 @@ class Talk:
     """A session with a machine that has a fault, or none."""
 
     def __init__(self, *faults: str) -> None:
-        self.world = World(OPENAI, ["m"])
+        self.world = ServerState(OPENAI, ["m"])
         self.world.enter()
         self.machine = wrap(OPENAI.server(["m"]), faults, self.world)
         self.said: list[Event] = []
@@ -187,7 +187,7 @@ def test_what_is_in_transcription_is_mixed_up_and_else_nothing() -> None:
 
 
 def test_what_is_no_event_is_told_again_as_it_is() -> None:
-    class Doubling(Retold):
+    class Doubling(EventChanger):
         def tell(self, content: Event) -> Iterable[Event]:
             return (content, content)
 
@@ -203,7 +203,7 @@ def test_each_of_these_is_a_fault() -> None:
 
 
 def test_a_sound_machine_is_played_to_in_a_session_of_its_own() -> None:
-    world = World(OPENAI, ["m"])
+    world = ServerState(OPENAI, ["m"])
     told, final = world.utterance("so it is")
     again, _ = world.utterance("so it is")
     assert [json.loads(each)["type"].rpartition(".")[2] for each in told] == [

@@ -21,8 +21,15 @@ import soundfile
 
 import pytest_realtime_asr
 from pytest_realtime_asr.fake.recognisers import pocketsphinx
-from pytest_realtime_asr.fake.recognisers.pocketsphinx import Pocketsphinx, WorkerLost
-from pytest_realtime_asr.fake.recognisers.recogniser import Listener, Recogniser, Spoken
+from pytest_realtime_asr.fake.recognisers.pocketsphinx import (
+    PocketsphinxRecogniser,
+    WorkerLost,
+)
+from pytest_realtime_asr.fake.recognisers.recogniser import (
+    Listener,
+    RecognisedWord,
+    Recogniser,
+)
 from pytest_realtime_asr.metrics.accuracy import WHISPER_ENGLISH
 
 CORPORA = Path(pytest_realtime_asr.__file__).parent / "corpus" / "bundled"
@@ -45,25 +52,27 @@ def chunks(audio: bytes, size: int = CHUNK) -> list[bytes]:
     return [audio[start : start + size] for start in range(0, len(audio), size)]
 
 
-async def heard(listener: Listener, audio: bytes, size: int = CHUNK) -> list[Spoken]:
+async def heard(
+    listener: Listener, audio: bytes, size: int = CHUNK
+) -> list[RecognisedWord]:
     """All words of an utterance that comes in chunks of ``size`` bytes."""
-    words: list[Spoken] = []
+    words: list[RecognisedWord] = []
     for chunk in chunks(audio, size):
         words += await listener.hear(chunk)
     return [*words, *await listener.finish()]
 
 
-def text(words: Sequence[Spoken]) -> str:
+def text(words: Sequence[RecognisedWord]) -> str:
     return " ".join(word.text for word in words)
 
 
 def with_recogniser(
-    test: Callable[[Pocketsphinx], Awaitable[_T]], *, limit: int = 8
+    test: Callable[[PocketsphinxRecogniser], Awaitable[_T]], *, limit: int = 8
 ) -> _T:
     """Run a test with a recogniser of its own; no worker may outlive it."""
 
     async def run() -> _T:
-        recogniser = await Pocketsphinx.start(limit=limit)
+        recogniser = await PocketsphinxRecogniser.start(limit=limit)
         try:
             return await asyncio.wait_for(test(recogniser), 120)
         finally:
@@ -75,7 +84,7 @@ def with_recogniser(
 
 @pytest.mark.slow
 def test_words_are_equal_whatever_the_chunks_and_whatever_came_before() -> None:
-    async def test(recogniser: Pocketsphinx) -> None:
+    async def test(recogniser: PocketsphinxRecogniser) -> None:
         audio = pcm("light-off")
         others = (b"", pcm("turn-right"), pcm("open-door"), b"")
         runs = []
@@ -90,10 +99,10 @@ def test_words_are_equal_whatever_the_chunks_and_whatever_came_before() -> None:
 
 @pytest.mark.slow
 def test_words_come_while_the_audio_comes_and_end_where_they_are_spoken() -> None:
-    async def test(recogniser: Pocketsphinx) -> None:
+    async def test(recogniser: PocketsphinxRecogniser) -> None:
         line = LINES["prose-company"]
         listener = await recogniser.listen()
-        words: list[Spoken] = []
+        words: list[RecognisedWord] = []
         first = None
         for number, chunk in enumerate(chunks(pcm(line["id"])), 1):
             new = await listener.hear(chunk)
@@ -114,7 +123,7 @@ def test_words_come_while_the_audio_comes_and_end_where_they_are_spoken() -> Non
 
 @pytest.mark.slow
 def test_utterances_at_once_do_not_mix() -> None:
-    async def test(recogniser: Pocketsphinx) -> None:
+    async def test(recogniser: PocketsphinxRecogniser) -> None:
         ids = ("turn-left", "digits-seven", "go-forward")
         listeners = [await recogniser.listen() for _ in ids]
         assert len(recogniser.pids) == 3
@@ -131,7 +140,7 @@ def test_utterances_at_once_do_not_mix() -> None:
 
 @pytest.mark.slow
 def test_the_loop_runs_on_while_a_worker_decodes() -> None:
-    async def test(recogniser: Pocketsphinx) -> None:
+    async def test(recogniser: PocketsphinxRecogniser) -> None:
         listener = await recogniser.listen()
         decoding = asyncio.create_task(
             heard(listener, pcm("prose-bridge"), 10 * SECOND)
@@ -165,7 +174,7 @@ def test_silence_has_no_words_and_a_snatch_of_speech_does_no_harm() -> None:
 
 @pytest.mark.slow
 def test_closing_in_the_middle_frees_the_worker() -> None:
-    async def test(recogniser: Pocketsphinx) -> None:
+    async def test(recogniser: PocketsphinxRecogniser) -> None:
         pids = recogniser.pids
         given_up = await recogniser.listen()
         await given_up.hear(pcm("prose-bridge")[: 3 * SECOND])
@@ -190,7 +199,7 @@ def test_closing_in_the_middle_frees_the_worker() -> None:
 
 
 def test_more_utterances_than_the_limit_wait_for_one_to_end() -> None:
-    async def test(recogniser: Pocketsphinx) -> None:
+    async def test(recogniser: PocketsphinxRecogniser) -> None:
         first = await recogniser.listen()
         second = asyncio.create_task(recogniser.listen())
         third = asyncio.create_task(recogniser.listen())
@@ -206,7 +215,7 @@ def test_more_utterances_than_the_limit_wait_for_one_to_end() -> None:
 @pytest.mark.slow
 def test_only_warm_workers_are_kept() -> None:
     async def test() -> None:
-        recogniser = await Pocketsphinx.start(warm=1)
+        recogniser = await PocketsphinxRecogniser.start(warm=1)
         for listener in [await recogniser.listen() for _ in range(3)]:
             await listener.close()
         assert len(recogniser.pids) == 1
@@ -217,7 +226,7 @@ def test_only_warm_workers_are_kept() -> None:
 
 @pytest.mark.slow
 def test_a_dead_worker_is_an_error_of_its_utterance_alone() -> None:
-    async def test(recogniser: Pocketsphinx) -> None:
+    async def test(recogniser: PocketsphinxRecogniser) -> None:
         listener = await recogniser.listen()
         (pid,) = recogniser.pids
         os.kill(pid, signal.SIGKILL)
@@ -238,7 +247,7 @@ def test_a_dead_worker_is_an_error_of_its_utterance_alone() -> None:
 
 
 def test_closing_the_recogniser_ends_what_is_heard() -> None:
-    async def test(recogniser: Pocketsphinx) -> None:
+    async def test(recogniser: PocketsphinxRecogniser) -> None:
         listener = await recogniser.listen()
         hearing = asyncio.create_task(heard(listener, pcm("prose-bridge")))
         await asyncio.sleep(0.1)
@@ -254,10 +263,10 @@ def test_closing_the_recogniser_ends_what_is_heard() -> None:
 def test_workers_end_with_the_server_however_it_ends() -> None:
     server = """
 import asyncio, os
-from pytest_realtime_asr.fake.recognisers.pocketsphinx import Pocketsphinx
+from pytest_realtime_asr.fake.recognisers.pocketsphinx import PocketsphinxRecogniser
 
 async def main():
-    recogniser = await Pocketsphinx.start()
+    recogniser = await PocketsphinxRecogniser.start()
     await (await recogniser.listen()).hear(bytes(32_000))
     print("heard", flush=True)
     os._exit(3)
@@ -290,7 +299,7 @@ def test_a_worker_answers_in_turns() -> None:
     bodies = []
     while length := answers.read(4):
         body = answers.read(int.from_bytes(length, "big"))
-        bodies.append(msgspec.msgpack.decode(body, type=list[Spoken]))
+        bodies.append(msgspec.msgpack.decode(body, type=list[RecognisedWord]))
     ready, _, settled, rest = bodies
     assert ready == []
     assert text(settled + rest) == "go forward ten meters"
@@ -309,12 +318,12 @@ def test_without_pocketsphinx_it_says_what_to_install(
 
 def test_a_limit_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="limit is 0"):
-        Pocketsphinx(limit=0)
+        PocketsphinxRecogniser(limit=0)
 
 
 @pytest.mark.slow
 def test_most_of_english_is_right_and_some_of_it_wrong() -> None:
-    async def test(recogniser: Pocketsphinx) -> dict[str, str]:
+    async def test(recogniser: PocketsphinxRecogniser) -> dict[str, str]:
         places = asyncio.Semaphore(2)
 
         async def hypothesis(id: str) -> str:

@@ -16,7 +16,7 @@ from pytest_realtime_asr.audio import read
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import load
-from pytest_realtime_asr.fake.recognisers.pocketsphinx import Pocketsphinx
+from pytest_realtime_asr.fake.recognisers.pocketsphinx import PocketsphinxRecogniser
 from pytest_realtime_asr.metrics.accuracy import Errors, error_rate, words
 from pytest_realtime_asr.run.servers import hold
 from tests.support.servers import plan
@@ -65,7 +65,7 @@ def test_pocketsphinx_hears_hardly_worse(tmp_path: Path) -> None:
     half = list(load("bundled:english"))[::2]
 
     async def rate_of(rate: int, channels: int) -> float:
-        recogniser = await Pocketsphinx.start(limit=2)
+        recogniser = await PocketsphinxRecogniser.start(limit=2)
 
         async def wrong(clip: Utterance) -> Errors:
             path = Path(str(copy(clip, rate, channels, tmp_path).source))

@@ -11,8 +11,12 @@ import pytest
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.audio import Audio, from_float
 from pytest_realtime_asr.corpus import Corpus, Utterance, Word
-from pytest_realtime_asr.fake.recognisers.recogniser import Listener, Recogniser, Spoken
-from pytest_realtime_asr.fake.recognisers.scripted import Scripted
+from pytest_realtime_asr.fake.recognisers.recogniser import (
+    Listener,
+    RecognisedWord,
+    Recogniser,
+)
+from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
 
 RATE = 16000
 Samples = npt.NDArray[np.int16]
@@ -24,18 +28,18 @@ def english() -> Corpus:
 
 
 @pytest.fixture(scope="module")
-def script(english: Corpus) -> Scripted:
-    return Scripted(english)
+def script(english: Corpus) -> ScriptedRecogniser:
+    return ScriptedRecogniser(english)
 
 
 def said(
     script: Recogniser, samples: Samples, *, chunk: int = 1600
-) -> list[tuple[Spoken, int | None]]:
+) -> list[tuple[RecognisedWord, int | None]]:
     """Each word and how many samples were heard by then; ``None`` at the end."""
 
-    async def session() -> list[tuple[Spoken, int | None]]:
+    async def session() -> list[tuple[RecognisedWord, int | None]]:
         listener: Listener = await script.listen()
-        words: list[tuple[Spoken, int | None]] = []
+        words: list[tuple[RecognisedWord, int | None]] = []
         for start in range(0, len(samples), chunk):
             part = samples[start : start + chunk]
             for word in await listener.hear(part.tobytes()):
@@ -47,7 +51,9 @@ def said(
     return asyncio.run(session())
 
 
-def spoken(script: Recogniser, samples: Samples, *, chunk: int = 1600) -> list[Spoken]:
+def spoken(
+    script: Recogniser, samples: Samples, *, chunk: int = 1600
+) -> list[RecognisedWord]:
     return [word for word, _ in said(script, samples, chunk=chunk)]
 
 
@@ -87,7 +93,11 @@ def copy(audio: Audio, *, rate: int = RATE, gain: float = 0.0) -> Samples:
 
 
 def check(
-    script: Scripted, utterance: Utterance, copied: Samples, offset: float, chunk: int
+    script: ScriptedRecogniser,
+    utterance: Utterance,
+    copied: Samples,
+    offset: float,
+    chunk: int,
 ) -> None:
     """The very words, each within 20 ms of its true end and never before it."""
     stream = np.concatenate([still(offset), copied])
@@ -118,7 +128,7 @@ CHUNKS = (320, 1009, 1600, 16000)
     ],
 )
 def test_every_clip_gives_its_words(
-    script: Scripted,
+    script: ScriptedRecogniser,
     english: Corpus,
     rate: int,
     gain: float,
@@ -132,7 +142,9 @@ def test_every_clip_gives_its_words(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", RATES)
-def test_every_clip_in_every_way(script: Scripted, english: Corpus, rate: int) -> None:
+def test_every_clip_in_every_way(
+    script: ScriptedRecogniser, english: Corpus, rate: int
+) -> None:
     """Each clip in every fourth way; the next clip begins with another one."""
     ways = list(itertools.product(CHUNKS, OFFSETS, GAINS))
     for number, utterance in enumerate(english):
@@ -146,7 +158,7 @@ def test_other_bundled_corpora_together_with_english(
     english: Corpus, name: str
 ) -> None:
     other = corpus.load(f"bundled:{name}")
-    both = Scripted([*other, *english])
+    both = ScriptedRecogniser([*other, *english])
     for utterance in other:
         assert text(both, samples(utterance.audio)) == utterance.text
     assert text(both, samples(english["digits-room"].audio)) == (
@@ -154,7 +166,9 @@ def test_other_bundled_corpora_together_with_english(
     )
 
 
-def test_the_cut_into_chunks_changes_nothing(script: Scripted, english: Corpus) -> None:
+def test_the_cut_into_chunks_changes_nothing(
+    script: ScriptedRecogniser, english: Corpus
+) -> None:
     stream = np.concatenate(
         [noise(-30, 0.5), still(0.4), samples(english["digits-phone"].audio), tone(0.3)]
     )
@@ -163,7 +177,7 @@ def test_the_cut_into_chunks_changes_nothing(script: Scripted, english: Corpus) 
     assert [spoken(script, stream, chunk=n) for n in (7, 333, 4001)] == [whole] * 3
 
 
-def test_words_come_soon(script: Scripted, english: Corpus) -> None:
+def test_words_come_soon(script: ScriptedRecogniser, english: Corpus) -> None:
     utterance = english["prose-doctor"]
     words = said(script, samples(utterance.audio), chunk=320)
     late = [
@@ -174,7 +188,9 @@ def test_words_come_soon(script: Scripted, english: Corpus) -> None:
     assert max(late) <= 0.05 * RATE
 
 
-def test_several_clips_in_one_utterance(script: Scripted, english: Corpus) -> None:
+def test_several_clips_in_one_utterance(
+    script: ScriptedRecogniser, english: Corpus
+) -> None:
     ids = ("turn-left", "turn-left", "digits-four", "call-sister", "turn-left")
     parts: list[Samples] = []
     ends: list[float] = []
@@ -194,7 +210,7 @@ def test_several_clips_in_one_utterance(script: Scripted, english: Corpus) -> No
     )
 
 
-def test_sound_that_was_cut(script: Scripted, english: Corpus) -> None:
+def test_sound_that_was_cut(script: ScriptedRecogniser, english: Corpus) -> None:
     utterance = english["prose-bridge"]
     clip = samples(utterance.audio)
     words = utterance.text.split()
@@ -207,7 +223,9 @@ def test_sound_that_was_cut(script: Scripted, english: Corpus) -> None:
         assert text(script, still(0.5), clip[cut:]) == after
 
 
-def test_a_word_that_was_mostly_heard_counts(script: Scripted, english: Corpus) -> None:
+def test_a_word_that_was_mostly_heard_counts(
+    script: ScriptedRecogniser, english: Corpus
+) -> None:
     utterance = english["digits-seven"]
     clip = samples(utterance.audio)
     five = utterance.words[4]
@@ -220,7 +238,7 @@ def test_a_word_that_was_mostly_heard_counts(script: Scripted, english: Corpus) 
     assert text(script, little) == "one two three four"
 
 
-def test_known_after_unknown(script: Scripted, english: Corpus) -> None:
+def test_known_after_unknown(script: ScriptedRecogniser, english: Corpus) -> None:
     clip = samples(english["go-forward"].audio)
     made_up, rest = text(script, noise(-30, 0.7), still(0.3), clip).split(" ", 1)
     assert made_up not in english["go-forward"].text
@@ -228,7 +246,7 @@ def test_known_after_unknown(script: Scripted, english: Corpus) -> None:
 
 
 def test_speech_that_it_does_not_know(english: Corpus) -> None:
-    script = Scripted(u for u in english if not u.id.startswith("prose-d"))
+    script = ScriptedRecogniser(u for u in english if not u.id.startswith("prose-d"))
     known = {word for utterance in english for word in utterance.text.split()}
     words = text(script, samples(english["prose-doctor"].audio)).split()
     assert len(words) == 1
@@ -262,7 +280,7 @@ def test_sentences_that_begin_alike(english: Corpus) -> None:
         _spliced("other", (seven, 0, 3), (five, 1, 4)),
         _spliced("middle", (seven, 0, 1), (five, 4, 5), (seven, 2, 5)),
     ]
-    script = Scripted(alike)
+    script = ScriptedRecogniser(alike)
     for utterance, offset in itertools.product(alike, (0.0, 0.137)):
         copied = copy(utterance.audio, rate=8000, gain=-20)
         check(script, utterance, copied, offset, 320)
@@ -275,7 +293,7 @@ def test_the_same_sound_with_other_words_is_undecided_until_the_end(
 ) -> None:
     first = english["digits-four"]
     second = Utterance("second", "never say this", first.source)
-    script = Scripted([first, second])
+    script = ScriptedRecogniser([first, second])
     assert text(script, samples(first.audio)) == first.text
 
 
@@ -288,7 +306,7 @@ def test_the_same_sound_with_other_words_is_undecided_until_the_end(
         pytest.param(np.ones(1, np.int16), id="one-sample"),
     ],
 )
-def test_silence_gives_nothing(script: Scripted, sound: Samples) -> None:
+def test_silence_gives_nothing(script: ScriptedRecogniser, sound: Samples) -> None:
     assert spoken(script, sound) == []
 
 
@@ -304,7 +322,7 @@ def test_silence_gives_nothing(script: Scripted, sound: Samples) -> None:
     ],
 )
 def test_unknown_sound_gives_a_word_for_each_burst(
-    script: Scripted, sound: list[Samples], count: int
+    script: ScriptedRecogniser, sound: list[Samples], count: int
 ) -> None:
     stream = np.concatenate(sound)
     words = spoken(script, stream)
@@ -314,7 +332,7 @@ def test_unknown_sound_gives_a_word_for_each_burst(
     assert spoken(script, stream, chunk=333) == words
 
 
-def test_a_burst_is_told_while_the_sound_goes_on(script: Scripted) -> None:
+def test_a_burst_is_told_while_the_sound_goes_on(script: ScriptedRecogniser) -> None:
     burst, quiet = tone(0.5), still(1.0)
     ((word, heard),) = said(script, np.concatenate([burst, quiet]))
     assert word.end == len(burst)
@@ -322,11 +340,11 @@ def test_a_burst_is_told_while_the_sound_goes_on(script: Scripted) -> None:
     assert heard < len(burst) + len(quiet)
 
 
-def test_different_sounds_give_different_words(script: Scripted) -> None:
+def test_different_sounds_give_different_words(script: ScriptedRecogniser) -> None:
     assert text(script, tone(1)) != text(script, noise(-30, 1))
 
 
-def test_streams_do_not_mix(script: Scripted, english: Corpus) -> None:
+def test_streams_do_not_mix(script: ScriptedRecogniser, english: Corpus) -> None:
     ids = ("open-door", "light-off")
 
     async def both() -> list[str]:
@@ -345,9 +363,9 @@ def test_streams_do_not_mix(script: Scripted, english: Corpus) -> None:
 
 def _as_script(
     clip: Utterance, script_text: str, words: Iterable[Word] = ()
-) -> Sequence[Spoken]:
+) -> Sequence[RecognisedWord]:
     other = Utterance("clip", script_text, clip.source, tuple(words))
-    return spoken(Scripted([other]), samples(clip.audio))
+    return spoken(ScriptedRecogniser([other]), samples(clip.audio))
 
 
 def test_words_without_times_are_spread_over_the_sound(english: Corpus) -> None:
@@ -387,16 +405,16 @@ def test_clips_without_sound_or_text(english: Corpus) -> None:
     mute = Utterance("mute", "", english["digits-four"].source)
     silent = Utterance("silent", "nothing", Audio(bytes(3200), RATE))
     empty = Utterance("empty", "nothing", Audio(b"", RATE))
-    script = Scripted([silent, empty, mute])
+    script = ScriptedRecogniser([silent, empty, mute])
     assert text(script, samples(mute.audio), still(1)) == ""
     assert text(script, still(1)) == ""
 
 
 def test_an_empty_corpus_knows_nothing() -> None:
-    assert len(spoken(Scripted([]), tone(0.5))) == 1
+    assert len(spoken(ScriptedRecogniser([]), tone(0.5))) == 1
 
 
-def test_it_can_be_closed(script: Scripted) -> None:
+def test_it_can_be_closed(script: ScriptedRecogniser) -> None:
     async def close() -> None:
         listener = await script.listen()
         await listener.close()
