@@ -32,7 +32,7 @@ from pytest_realtime_asr.fake.faults.session import wrap
 from pytest_realtime_asr.fake.process import FakeError, FakeServer
 from pytest_realtime_asr.fake.recognisers.recogniser import Spoken
 from pytest_realtime_asr.requirements import requirement
-from pytest_realtime_asr.run.fakes import Fleet
+from pytest_realtime_asr.run.fakes import FakeServers
 from pytest_realtime_asr.run.ledger import Transcription
 from pytest_realtime_asr.run.servers import Take, hold
 from pytest_realtime_asr.trace.records import Ending, Sender, Trace, Vantage
@@ -504,9 +504,9 @@ def test_process_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("given", ["no-such.jsonl", Path("no-such.jsonl")])
 def test_process_that_does_not_start(given: str | Path) -> None:
-    fleet = Fleet()
+    servers = FakeServers()
     with pytest.raises(FakeError, match=r"^the fake server did not start: no-such\.js"):
-        fleet.start(corpus=given)
+        servers.start(corpus=given)
 
 
 @pytest.mark.slow

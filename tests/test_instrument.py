@@ -25,7 +25,7 @@ from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.metrics.pacing import Instrument
 from pytest_realtime_asr.plugin.judging import Case, Judging
-from pytest_realtime_asr.plugin.settings import settings
+from pytest_realtime_asr.plugin.settings import ComparisonConfig, settings
 from pytest_realtime_asr.run.ledger import Purpose, Report
 from pytest_realtime_asr.run.realtime import Realtime
 from pytest_realtime_asr.run.servers import Run, Take, hold
@@ -219,8 +219,14 @@ def judging() -> Judging:
         lambda option: None,
         {},
     )
-    run = Run(made, lambda: Corpus("warm", (CLIP,)), shared=None)
-    return Judging(run, folder=lambda: None, origin=Path(), given=lambda option: None)
+    run = Run(made.run, lambda: Corpus("warm", (CLIP,)), shared=None)
+    return Judging(
+        run,
+        folder=lambda: None,
+        origin=Path(),
+        given=lambda option: None,
+        comparison=ComparisonConfig(),
+    )
 
 
 @pytest.fixture

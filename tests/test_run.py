@@ -26,7 +26,7 @@ from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.dialects.vllm.events import Error
-from pytest_realtime_asr.plugin.settings import Settings, settings
+from pytest_realtime_asr.plugin.settings import settings
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
 from pytest_realtime_asr.requirements.pinned_suites import Suite
@@ -37,10 +37,11 @@ from pytest_realtime_asr.requirements.requirement import (
     observe,
 )
 from pytest_realtime_asr.run import servers as run_module
+from pytest_realtime_asr.run.config import RunConfig
 from pytest_realtime_asr.run.ledger import Purpose, Transcription
 from pytest_realtime_asr.run.realtime import Realtime
 from pytest_realtime_asr.run.servers import WARMUPS, Run
-from pytest_realtime_asr.run.terms import Terms, read
+from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.trace.records import Ending, Sender
 
 ENGLISH = corpus.load("bundled:english")
@@ -49,14 +50,19 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 MODELS = b'{"data":[{"id":"fake"}]}'
 
 
-def options(environment: Mapping[str, str] | None = None, **given: object) -> Settings:
-    """Settings as of a command line, fast, without a warm-up, of a known dialect."""
+def options(environment: Mapping[str, str] | None = None, **given: object) -> RunConfig:
+    """A fast configuration of a known dialect, without a warm-up."""
     fast = {"pace": "8", "warmup": "0", "recover": "0", "dialect": "vllm", **given}
     return settings(
         lambda option: fast.get(option.name.replace("-", "_")),
         lambda option: None,
         environment or {},
-    )
+    ).run
+
+
+def with_options(config: RunConfig, options: Mapping[str, object]) -> RunConfig:
+    """The configuration with other session options."""
+    return replace(config, session=replace(config.session, options=options))
 
 
 Start = Callable[..., Run]
@@ -67,7 +73,7 @@ def start() -> Iterator[Start]:
     """Makes runs, and stops them at the end."""
     runs: list[Run] = []
 
-    def make(given: Settings | None = None, *, shared: Path | None = None) -> Run:
+    def make(given: RunConfig | None = None, *, shared: Path | None = None) -> Run:
         run = Run(given or options(), lambda: WARM, shared=shared)
         runs.append(run)
         return run
@@ -84,7 +90,8 @@ def url() -> Iterator[str]:
 
 
 def terms(run: Run) -> Terms:
-    return read([], run.settings, parallel=False)
+    session = run.config.session
+    return Terms(session.dialect, session.model, session.pace, session.chunk)
 
 
 def realtime(run: Run, url: str) -> Realtime:
@@ -271,14 +278,14 @@ def test_a_server_is_judged_by_what_holds_for_its_version(
 
 def test_a_pinned_suite_says_what_binds_the_server(start: Start) -> None:
     pinned = {"one": Level.SHOULD, "two": Level.MUST, "gone": Level.MUST}
-    settings = replace(options(), suite=Suite("old", "vllm", pinned))
+    config = replace(options(), pinned=Suite("old", "vllm", pinned))
     dialect = strict(
         rule("one", scenarios=("a",)),
         rule("two", scenarios=("a",), since="0.40"),
         rule("new", scenarios=("a",)),
         rule("client", blames=Sender.CLIENT),
     )
-    found = levels(start(settings).rules(dialect, "0.33.0", "m"))
+    found = levels(start(config).rules(dialect, "0.33.0", "m"))
     assert found == {"one": Level.SHOULD, "client": Level.MUST}
 
 
@@ -936,7 +943,7 @@ def test_options_that_do_not_fit_are_told_before_anything_is_sent(start: Start) 
         run = start(options(dialect="openai"))
         with pytest.raises(OptionsError, match="do not fit the dialect openai: turn"):
             run.plan(url, terms(run), wrong)
-        run = start(replace(options(dialect="openai"), session_options=wrong))
+        run = start(with_options(options(dialect="openai"), wrong))
         with pytest.raises(OptionsError):
             run.plan(url, terms(run), {})
     assert site.asked == []

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from pytest_realtime_asr.conformance import clips, selection
+from pytest_realtime_asr.conformance.config import SuiteConfig
 from pytest_realtime_asr.conformance.results import (
     HELD,
     RESULT,
@@ -32,12 +33,13 @@ _ANSWER = 10.0  # s at most in which a refusal has to come
 def test_requirement(
     requirement: Requirement,
     request: pytest.FixtureRequest,
-    realtime_strict: bool,
+    realtime_suite_config: SuiteConfig,
     realtime_trace_file: Callable[[Trace], str],
 ) -> None:
     try:
         realtime: Realtime = request.getfixturevalue("realtime")
-        suite = _suite(request, realtime, request.getfixturevalue("corpus"))
+        corpus = request.getfixturevalue("corpus")
+        suite = _suite(request, realtime, corpus, realtime_suite_config)
     except pytest.fail.Exception as error:  # every requirement has the same cause
         server = Judged(target="", dialect="", model="", version="", suite="")
         row = Row(server, missing(requirement, str(error)))
@@ -51,12 +53,12 @@ def test_requirement(
                 realtime.plan.dialect,
                 version=realtime.plan.version,
                 model=realtime.plan.model,
-                known=realtime.run.settings.known,
+                known=realtime.run.config.known,
                 keep=realtime_trace_file,
             ),
         )
     request.node.stash[RESULT] = row
-    _decide(row.result, strict=realtime_strict)
+    _decide(row.result, strict=realtime_suite_config.strict)
 
 
 def _decide(found: Result, *, strict: bool) -> None:
@@ -68,34 +70,39 @@ def _decide(found: Result, *, strict: bool) -> None:
         pytest.skip(f"{found.status.value}: {found.seen}")
 
 
-def _suite(request: pytest.FixtureRequest, realtime: Realtime, corpus: Corpus) -> Suite:
+def _suite(
+    request: pytest.FixtureRequest,
+    realtime: Realtime,
+    corpus: Corpus,
+    config: SuiteConfig,
+) -> Suite:
     """The scenarios of this process."""
-    config, run = request.config, realtime.run
-    if HELD not in config.stash:
+    stash, run = request.config.stash, realtime.run
+    if HELD not in stash:
         try:
             spoken = clips.choose(corpus)
         except ValueError as error:
             pytest.fail(str(error), pytrace=False)
-        settings = run.settings
+        server, session = run.config.server, run.config.session
         # What a fixture names elsewhere may be anybody's: only what is here is broken.
         here = realtime.plan.access.target.loopback
         venue = Venue(
             run.loop,
             realtime.plan,
             spoken,
-            answer=min(_ANSWER, settings.timeout),
-            fuzz=selection.fuzz(settings, here=here),
-            seed=config.getoption("--hypothesis-seed", default=None),
+            answer=min(_ANSWER, session.timeout),
+            fuzz=selection.fuzz(config, here=here),
+            seed=request.config.getoption("--hypothesis-seed", default=None),
         )
         suite = Suite(
             venue,
             scenarios(realtime.plan.dialect),
-            selection.bounds(settings, here=here),
-            recover=settings.recover,
+            selection.bounds(config, here=here),
+            recover=server.recover,
             tell=run.tell,
         )
-        config.stash[HELD] = suite, realtime.plan.dialect, _judged(realtime)
-    return config.stash[HELD][0]
+        stash[HELD] = suite, realtime.plan.dialect, _judged(realtime)
+    return stash[HELD][0]
 
 
 def _begin(
@@ -117,12 +124,12 @@ def _begin(
 
 
 def _judged(realtime: Realtime) -> Judged:
-    suite = realtime.run.settings.suite
+    pinned = realtime.run.config.pinned
     return Judged(
         target=realtime.target,
         dialect=realtime.dialect,
         model=realtime.model,
         version=realtime.plan.version,
-        suite="" if suite is None else suite.name,
+        suite="" if pinned is None else pinned.name,
         found=realtime.plan.found,
     )

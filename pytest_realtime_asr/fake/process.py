@@ -19,13 +19,13 @@ import msgspec
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.server import TRACES
-from pytest_realtime_asr.plugin.options import FAKE_DIALECT
 from pytest_realtime_asr.requirements import requirement
 from pytest_realtime_asr.requirements.requirement import Violation
 from pytest_realtime_asr.text.salvage import reason
 from pytest_realtime_asr.trace import records
 from pytest_realtime_asr.trace.records import Trace
 
+DEFAULT_DIALECT = "vllm"  # of a fake whose dialect is not named
 STARTING = 60.0  # s that a server may take until it listens
 STOPPING = 5.0  # s that it may take to end by itself
 ANSWERING = 10.0  # s that it may take to send its traces
@@ -48,7 +48,7 @@ class FakeServer:
         self,
         arguments: Sequence[str] = (),
         *,
-        dialect: str = FAKE_DIALECT,
+        dialect: str = DEFAULT_DIALECT,
         key: str = "",
     ) -> None:
         command = [sys.executable, "-m", "pytest_realtime_asr", "fake"]

@@ -20,18 +20,17 @@ from filelock import FileLock
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import Audio, AudioError
 from pytest_realtime_asr.client import probe, target
-from pytest_realtime_asr.client.dialect_detection import Discovery, find, ways
+from pytest_realtime_asr.client.dialect_detection import AUTO, Discovery, find, ways
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Limits, Live, Lost, Plan, caller
 from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.corpus import Corpus, CorpusError, Utterance
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.metrics.pacing import instrument
-from pytest_realtime_asr.plugin.options import AUTO
-from pytest_realtime_asr.plugin.settings import Settings
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.known_failures import softened
 from pytest_realtime_asr.requirements.requirement import Requirement
+from pytest_realtime_asr.run.config import RunConfig
 from pytest_realtime_asr.run.ledger import Order, Purpose, Transcription
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.text.number_format import several
@@ -162,10 +161,10 @@ class Run:
     """
 
     def __init__(
-        self, settings: Settings, warm: Callable[[], Corpus], *, shared: Path | None
+        self, config: RunConfig, warm: Callable[[], Corpus], *, shared: Path | None
     ) -> None:
-        self.settings = settings
-        self.redactor = settings.redactor
+        self.config = config
+        self.redactor = config.redactor
         self._warm = warm
         self._shared = shared
         self.sinks: list[Callable[[str, Transcription], None]] = []
@@ -182,7 +181,7 @@ class Run:
         self._taking = threading.Lock()
         self._occupied = threading.Lock()
         self._turn: FileLock | None = None
-        if shared is not None and not settings.parallel:
+        if shared is not None and not config.parallel:
             self._turn = FileLock(shared / "turn.lock", thread_local=False)
 
     @property
@@ -261,7 +260,7 @@ class Run:
         """
         access = self._access(text, dialect)
         probe.health(access)
-        model = self.settings.model or probe.first_model(access)
+        model = self.config.session.model or probe.first_model(access)
         return access.target.shown, model
 
     def plan(
@@ -278,7 +277,7 @@ class Run:
         unknown.
         """
         dialect, found = self.dialect(text, terms.dialect)
-        for each in (options, self.settings.session_options):
+        for each in (options, self.config.session.options):
             caller(dialect, terms.model, each)
         self.last_host = host = self.host(text, dialect, terms.model, baseline=baseline)
         return Plan(
@@ -303,7 +302,7 @@ class Run:
             chunk=plan.chunk,
             concurrency=concurrency,
             model=plan.model,
-            labels=self.settings.labels,
+            labels=self.config.labels,
         )
 
     @cached_property
@@ -317,12 +316,12 @@ class Run:
 
         Those that it is known to break blame nobody.
         """
-        settings = self.settings
+        config = self.config
         found = dialect.requirements
-        if settings.suite is not None:
-            found = settings.suite.select(found)
+        if config.pinned is not None:
+            found = config.pinned.select(found)
         held = [requirement for requirement in found if requirement.holds(version)]
-        return softened(held, settings.known, version=version, model=model)
+        return softened(held, config.known, version=version, model=model)
 
     def begin(self, test: str) -> None:
         """From now on, sessions belong to this test."""
@@ -426,10 +425,10 @@ class Run:
             self._loop = None
 
     def _ask_first(self, text: str) -> Discovery:
-        settings = self.settings
-        asked = ways(lambda dialect: self._access(text, dialect, settings.model))
+        model = self.config.session.model
+        asked = ways(lambda dialect: self._access(text, dialect, model))
         try:
-            probe.health(asked[0], wait=settings.wait, tell=self.tell)
+            probe.health(asked[0], wait=self.config.server.wait, tell=self.tell)
         except Unreachable as error:
             return Discovery(lost=str(error))
         return self.loop.run(find(asked, self.redactor))
@@ -452,33 +451,33 @@ class Run:
     def _find(self, text: str, dialect: Dialect, model: str) -> Host | Unreachable:
         try:
             access = self._access(text, dialect)
-            probe.health(access, wait=self.settings.wait, tell=self.tell)
+            probe.health(access, wait=self.config.server.wait, tell=self.tell)
             model = model or probe.first_model(access)
             host = Host(
                 self._access(text, dialect, model),
                 model,
-                self.settings.server_version or probe.version(access),
+                self.config.server.version or probe.version(access),
             )
             return self._warm_up(host, dialect)
         except Unreachable as error:
             return error
 
     def _access(self, text: str, dialect: Dialect, model: str = "") -> Access:
-        settings = self.settings
+        server = self.config.server
         where = target.parse(text, path=dialect.path, query=dialect.query(model))
         self.redactor = self.redactor.also(where.secrets)
-        headers = dict(settings.headers)
+        headers = dict(server.headers)
         own = {name.lower() for name in headers}
-        for name, value in dialect.headers(settings.key).items():
+        for name, value in dialect.headers(server.key).items():
             if name.lower() not in own:
                 headers[name] = value
         return Access(
             where,
             headers=headers,
-            tls=settings.tls() if where.secure else None,
-            server_name=settings.server_name,
-            proxy=None if where.loopback else settings.proxy or True,
-            max_message=settings.max_message,
+            tls=server.tls.context() if where.secure else None,
+            server_name=server.tls.server_name,
+            proxy=None if where.loopback else server.proxy or True,
+            max_message=server.max_message,
         )
 
     def _recover(self, host: Host) -> Host | Unreachable:
@@ -488,7 +487,7 @@ class Run:
             return host
         test, when = suspect
         try:
-            probe.health(host.access, wait=self.settings.recover, tell=self.tell)
+            probe.health(host.access, wait=self.config.server.recover, tell=self.tell)
         except Unreachable as error:
             return Unreachable(
                 f"the server was lost at {when:%H:%M:%S} UTC in {test}: {error}"
@@ -501,8 +500,8 @@ class Run:
         A server that refuses the session is `Unreachable`; one that fails it otherwise
         is left to the tests, and the failure noted.
         """
-        settings = self.settings
-        most = WARMUPS if settings.warmup is None else settings.warmup
+        session, most = self.config.session, self.config.server.warmup
+        until_warm, most = most is None, WARMUPS if most is None else most
         if not most:
             return host
         try:
@@ -520,9 +519,9 @@ class Run:
                 dialect=dialect,
                 access=host.access,
                 model=host.model,
-                options=settings.session_options,
-                pace=settings.pace,
-                chunk=settings.chunk,
+                options=session.options,
+                pace=session.pace,
+                chunk=session.chunk,
                 limits=self._limits(most=left),
                 redactor=self.redactor,
             )
@@ -542,7 +541,7 @@ class Run:
                 why = take.reason if early is None else PREMATURE[early]
                 return replace(host, note=f"the warm-up failed: {why}")
             finals.append(final)
-            if settings.warmup is None and len(finals) > 1 and _agree(*finals[-2:]):
+            if until_warm and len(finals) > 1 and _agree(*finals[-2:]):
                 break
         took = time.monotonic() - begun
         note = ""
@@ -561,7 +560,7 @@ class Run:
 
     def _limits(self, *, most: float = math.inf) -> Limits:
         """The time limits of a session, each of which is at most ``most`` s."""
-        timeout = self.settings.timeout
+        timeout = self.config.session.timeout
         return Limits(
             silence=min(timeout, most),
             beyond=min(max(60.0, 2 * timeout), most),

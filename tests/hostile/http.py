@@ -211,7 +211,7 @@ def warm_up(answer: Answer, clip: Utterance) -> str:
     """Return what is noted of a warm-up by one session with this clip."""
     given = {"warmup": "1", "timeout": f"{BRIEF:g}s", "pace": "0", "model": "m"}
     read = settings(lambda option: given.get(option.name), lambda _: None, {})
-    run = Run(read, lambda: Corpus("own", (clip,)), shared=None)
+    run = Run(read.run, lambda: Corpus("own", (clip,)), shared=None)
 
     def site(request: bytes) -> Iterable[bytes]:
         if b"Sec-WebSocket-Key" in request:

@@ -137,7 +137,7 @@ def run() -> tuple[Run, list[str]]:
     """A run without pytest, and what it has to say at its end."""
     given = {"dialect": "vllm"}
     made = settings(lambda option: given.get(option.name), lambda option: None, {})
-    found = Run(made, lambda: Corpus("warm", ()), shared=None)
+    found = Run(made.run, lambda: Corpus("warm", ()), shared=None)
     told: list[str] = []
     found.warn = told.append
     return found, told
