@@ -228,7 +228,7 @@ def proofs(dialect: Dialect) -> Mapping[str, Proof]:
     return {
         each.id: own[each.id]
         for each in dialect.requirements
-        if each.blames is Sender.SERVER and each.id in own
+        if each.binds is Sender.SERVER and each.id in own
     }
 
 

@@ -22,10 +22,14 @@ from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.conformance import clips
 from pytest_realtime_asr.conformance.fault_table import QUICK, Proof, proofs
 from pytest_realtime_asr.conformance.results import Result, Status, result
-from pytest_realtime_asr.conformance.scenario_run import Venue
+from pytest_realtime_asr.conformance.scenario_run import RunConfig
 from pytest_realtime_asr.conformance.scenarios import FLOODS, scenarios
-from pytest_realtime_asr.conformance.scheduler import Bounds, Suite
-from pytest_realtime_asr.fake.server_pool import MODEL, Nursery, Order
+from pytest_realtime_asr.conformance.scheduler import Bounds, Scheduler
+from pytest_realtime_asr.fake.server_pool import (
+    MODEL,
+    FakeSpec,
+    ServerPool,
+)
 from pytest_realtime_asr.requirements.requirement import Harm, Requirement
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Sender
@@ -92,7 +96,7 @@ class Bench:
         self._sessions = Loop()
         self._stack = ExitStack()
         self._stack.callback(self._sessions.stop)
-        self._nursery = self._stack.enter_context(Nursery(_CORPUS))
+        self._pool = self._stack.enter_context(ServerPool(_CORPUS))
 
     def __enter__(self) -> Self:
         return self
@@ -106,7 +110,7 @@ class Bench:
         return {
             each.id: each
             for each in self.dialect.requirements
-            if each.blames is Sender.SERVER
+            if each.binds is Sender.SERVER
         }
 
     def floods(self, ids: Iterable[str]) -> bool:
@@ -126,17 +130,17 @@ class Bench:
         """
         wanted = [self.requirements[id] for id in ids]
         names = {name for each in wanted for name in each.scenarios} | {*proof.beside}
-        order = Order(
+        order = FakeSpec(
             self.dialect.name,
             proof.faults,
             self._variety,
             _KEY,
             final_delay=proof.final,
         )
-        nursery = self._nursery
+        pool = self._pool
         if proof.apart:
-            nursery = self._stack.enter_context(Nursery(_CORPUS))
-        url = nursery.start(order)
+            pool = self._stack.enter_context(ServerPool(_CORPUS))
+        url = pool.start(order)
         where = target.parse(
             url, path=self.dialect.path, query=self.dialect.query(MODEL)
         )
@@ -152,17 +156,19 @@ class Bench:
             rules=self.dialect.requirements,
             version=VERSION,
         )
-        suite = Suite(
-            Venue(self._sessions, plan, self._spoken, answer=_ANSWER, settle=_SETTLE),
+        scheduler = Scheduler(
+            RunConfig(
+                self._sessions, plan, self._spoken, answer=_ANSWER, settle=_SETTLE
+            ),
             scenarios(self.dialect),
             Bounds(frozenset(Harm), _STREAMS, math.inf),
         )
-        suite.begin(names)
+        scheduler.begin(names)
 
         def judge() -> dict[str, Result]:
             # Those that hold for every session come last, so that they see most.
             found = {
-                each.id: result(each, suite, self.dialect, version=VERSION)
+                each.id: result(each, scheduler, self.dialect, version=VERSION)
                 for each in sorted(wanted, key=lambda each: each.passive)
             }
             open = [id for id in found if found[id].status is Status.UNDECIDED]

@@ -9,8 +9,8 @@ import pytest
 from pytest_realtime_asr.conformance import clips, selection
 from pytest_realtime_asr.conformance.config import SuiteConfig
 from pytest_realtime_asr.conformance.results import (
-    HELD,
     RESULT,
+    SCHEDULER,
     Judged,
     Result,
     Row,
@@ -18,9 +18,9 @@ from pytest_realtime_asr.conformance.results import (
     missing,
     result,
 )
-from pytest_realtime_asr.conformance.scenario_run import Venue
+from pytest_realtime_asr.conformance.scenario_run import RunConfig
 from pytest_realtime_asr.conformance.scenarios import scenarios
-from pytest_realtime_asr.conformance.scheduler import Suite
+from pytest_realtime_asr.conformance.scheduler import Scheduler
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.run.realtime import Realtime
@@ -39,17 +39,17 @@ def test_requirement(
     try:
         realtime: Realtime = request.getfixturevalue("realtime")
         corpus = request.getfixturevalue("corpus")
-        suite = _suite(request, realtime, corpus, realtime_suite_config)
+        scheduler = _scheduler(request, realtime, corpus, realtime_suite_config)
     except pytest.fail.Exception as error:  # every requirement has the same cause
         server = Judged(target="", dialect="", model="", version="", suite="")
         row = Row(server, missing(requirement, str(error)))
     else:
-        _begin(request, realtime, suite, requirement)
+        _begin(request, realtime, scheduler, requirement)
         row = Row(
             _judged(realtime),
             result(
                 requirement,
-                suite,
+                scheduler,
                 realtime.plan.dialect,
                 version=realtime.plan.version,
                 model=realtime.plan.model,
@@ -70,15 +70,15 @@ def _decide(found: Result, *, strict: bool) -> None:
         pytest.skip(f"{found.status.value}: {found.seen}")
 
 
-def _suite(
+def _scheduler(
     request: pytest.FixtureRequest,
     realtime: Realtime,
     corpus: Corpus,
     config: SuiteConfig,
-) -> Suite:
+) -> Scheduler:
     """The scenarios of this process."""
     stash, run = request.config.stash, realtime.run
-    if HELD not in stash:
+    if SCHEDULER not in stash:
         try:
             spoken = clips.choose(corpus)
         except ValueError as error:
@@ -86,7 +86,7 @@ def _suite(
         server, session = run.config.server, run.config.session
         # What a fixture names elsewhere may be anybody's: only what is here is broken.
         here = realtime.plan.access.target.loopback
-        venue = Venue(
+        run_config = RunConfig(
             run.loop,
             realtime.plan,
             spoken,
@@ -94,21 +94,21 @@ def _suite(
             fuzz=selection.fuzz(config, here=here),
             seed=request.config.getoption("--hypothesis-seed", default=None),
         )
-        suite = Suite(
-            venue,
+        scheduler = Scheduler(
+            run_config,
             scenarios(realtime.plan.dialect),
             selection.bounds(config, here=here),
             recover=server.recover,
             tell=run.tell,
         )
-        stash[HELD] = suite, realtime.plan.dialect, _judged(realtime)
-    return stash[HELD][0]
+        stash[SCHEDULER] = scheduler, realtime.plan.dialect, _judged(realtime)
+    return stash[SCHEDULER][0]
 
 
 def _begin(
     request: pytest.FixtureRequest,
     realtime: Realtime,
-    suite: Suite,
+    scheduler: Scheduler,
     requirement: Requirement,
 ) -> None:
     """Begin the scenarios of all tests, or of this one where workers take turns."""
@@ -120,7 +120,7 @@ def _begin(
         for item in request.session.items:
             for mark in item.iter_markers("realtime_requirement"):
                 names.update(mark.kwargs["scenario"].split(" "))
-    suite.begin(names, before=run.occupy, over=run.vacate)
+    scheduler.begin(names, before=run.occupy, over=run.vacate)
 
 
 def _judged(realtime: Realtime) -> Judged:

@@ -19,9 +19,9 @@ import msgspec
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.server import TRACES
-from pytest_realtime_asr.requirements import requirement
-from pytest_realtime_asr.requirements.requirement import Violation
-from pytest_realtime_asr.text.salvage import reason
+from pytest_realtime_asr.requirements import violations
+from pytest_realtime_asr.requirements.violations import Violation
+from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.trace import records
 from pytest_realtime_asr.trace.records import Trace
 
@@ -81,7 +81,7 @@ class FakeServer:
             with direct.open(self.url + TRACES, timeout=ANSWERING) as response:
                 rows = msgspec.json.decode(response.read(), type=list[str])
         except OSError as error:
-            why = self._ended() or reason(error)
+            why = self._ended() or error_text(error)
             raise FakeError(f"the fake server gives no traces: {why}") from None
         return tuple(records.loads(row.encode()) for row in rows)
 
@@ -91,7 +91,7 @@ class FakeServer:
         for recorded in self.traces():
             dialect = dialects.load(recorded.dialect)
             part = dialects.part(dialect, recorded)
-            found.extend(requirement.observe(dialect.requirements, part))
+            found.extend(violations.observe(dialect.requirements, part))
         return tuple(found)
 
     def kill(self) -> None:

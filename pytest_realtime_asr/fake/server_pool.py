@@ -1,8 +1,9 @@
 """Many fakes in one process of their own, each on a port and with faults of its own.
 
 ``python -m pytest_realtime_asr.fake.server_pool`` reads JSON lines on its standard
-input, each an `Order`, and answers each with a line that holds the URL of a new fake.
-It ends when its input does. They share a recogniser, which is what is slow to make.
+input, each a `FakeSpec`, and answers each with a line that holds the URL of a new
+fake. It ends when its input does. The fakes share one recogniser, which is slow to
+make.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from typing import Self
 import msgspec
 
 from pytest_realtime_asr import corpus, dialects
-from pytest_realtime_asr.fake.recognisers.scripted import Scripted
-from pytest_realtime_asr.fake.server import Behaviour, Fake
+from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
+from pytest_realtime_asr.fake.server import Fake, FakeConfig
 
 MODEL = "scripted"
 _ENDING = 10.0  # s that the process may take to end
 
 
-class Order(msgspec.Struct, frozen=True):
+class FakeSpec(msgspec.Struct, frozen=True):
     """A fake that is wanted; delays are in seconds."""
 
     dialect: str
@@ -37,7 +38,7 @@ class Order(msgspec.Struct, frozen=True):
     final_delay: float = 0.02
 
 
-class Nursery:
+class ServerPool:
     """The parent's side of the process; its methods may be called from any thread.
 
     ``spoken`` names the corpus that the fakes know.
@@ -53,7 +54,7 @@ class Nursery:
         )
         self._asking = threading.Lock()
 
-    def start(self, order: Order) -> str:
+    def start(self, order: FakeSpec) -> str:
         """The URL of a new fake. RuntimeError where the process has ended."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
@@ -92,11 +93,11 @@ class Nursery:
 
 
 async def _serve(spoken: str) -> None:
-    recogniser = Scripted(corpus.load(spoken))
+    recogniser = ScriptedRecogniser(corpus.load(spoken))
     async with AsyncExitStack() as stack:
         while line := await asyncio.to_thread(sys.stdin.buffer.readline):
-            order = msgspec.json.decode(line, type=Order)
-            behaviour = Behaviour(
+            order = msgspec.json.decode(line, type=FakeSpec)
+            behaviour = FakeConfig(
                 dialects.load(order.dialect),
                 models=(MODEL,),
                 word_delay=order.word_delay,

@@ -429,11 +429,11 @@ def _written(config: pytest.Config) -> list[ReportFile]:
 
 
 def _unwritable(file: object, error: OSError) -> pytest.UsageError:
-    from pytest_realtime_asr.text.salvage import reason
+    from pytest_realtime_asr.text.messages import error_text
 
     # What the system says is no advice; what we say ourselves has no number.
     advice = "" if error.errno is None else "; name another file"
-    return pytest.UsageError(f"{file}: {reason(error)}{advice}")
+    return pytest.UsageError(f"{file}: {error_text(error)}{advice}")
 
 
 def _note(config: pytest.Config, text: str) -> None:
@@ -1378,7 +1378,7 @@ def _shown(config: pytest.Config, lines: Collection[str]) -> list[str]:
     """Return lines as they may be printed: no secrets, no control characters."""
     if not lines:
         return []  # a run that has nothing to say imports nothing
-    from pytest_realtime_asr.text.redaction import printable
+    from pytest_realtime_asr.text.messages import printable
 
     redactor = _redactor(config)
     return [printable(redactor.clean(line)) for line in lines]
@@ -1519,7 +1519,7 @@ def _write(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write the conformance reports, and note why one could not be."""
     from pytest_realtime_asr.conformance import selection
     from pytest_realtime_asr.report import conformance
-    from pytest_realtime_asr.text.salvage import reason
+    from pytest_realtime_asr.text.messages import error_text
 
     for file in _files(config).get("conformance", ()):
         try:
@@ -1537,4 +1537,4 @@ def _write(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> None:
             if not conformance.write(file, found):
                 _note(config, f"{file}: not written, since nothing was judged")
         except Exception as error:
-            _note(config, f"{file}: not written: {reason(error)}")
+            _note(config, f"{file}: not written: {error_text(error)}")

@@ -23,7 +23,7 @@ from pytest_realtime_asr.plugin.options import OPTIONS, Given, Option, flag
 from pytest_realtime_asr.requirements import known_failures, pinned_suites
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.run.config import (
-    RunConfig,
+    MeasurementConfig,
     ServerConfig,
     SessionConfig,
     TlsConfig,
@@ -88,7 +88,7 @@ class Settings:
     The query of ``target`` may be secret.
     """
 
-    run: RunConfig
+    run: MeasurementConfig
     limits: LimitConfig
     comparison: ComparisonConfig
     suite: SuiteConfig
@@ -129,7 +129,7 @@ def settings(
             given.read(option.name, flag)
     return Settings(
         target=given.read("target", parsing.target),
-        run=RunConfig(
+        run=MeasurementConfig(
             server=_server(given),
             session=_session(given),
             pinned=given.optional("suite", pinned_suites.load),

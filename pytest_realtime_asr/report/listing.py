@@ -12,7 +12,7 @@ from pytest_realtime_asr import metrics as catalogue
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance import selection
 from pytest_realtime_asr.requirements import pinned_suites
-from pytest_realtime_asr.requirements.pinned_suites import Suite
+from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.requirements.requirement import Level
 
 LISTS = ("requirements", "dialects", "metrics", "options")
@@ -35,7 +35,7 @@ class Option(Protocol):
 
 
 def requirements(
-    dialect: str, *, level: Level = Level.INFO, pinned: Suite | None = None
+    dialect: str, *, level: Level = Level.INFO, pinned: PinnedSuite | None = None
 ) -> list[str]:
     """List the requirements of a dialect.
 

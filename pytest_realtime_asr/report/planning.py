@@ -10,14 +10,14 @@ from pytest_realtime_asr.conformance import clips, selection
 from pytest_realtime_asr.conformance.config import SuiteConfig
 from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.corpus import Corpus
-from pytest_realtime_asr.run.config import RunConfig
+from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.fakes import FAKES
 
-_HEAD = f"  {'scenario':26} {'harm':10} {'company':9} {'conn':>4} {'audio':>7}  what"
+_HEAD = f"  {'scenario':26} {'harm':10} {'runs':9} {'conn':>4} {'audio':>7}  what"
 
 
 def plan(
-    run: RunConfig,
+    run: MeasurementConfig,
     suite: SuiteConfig,
     corpus: Corpus,
     scenarios_of: Sequence[Sequence[str]] | None,
@@ -55,7 +55,7 @@ def plan(
     for each in chosen:
         kept = cost.held_back.get(each.name)
         lines.append(
-            f"  {each.name:26} {each.harm.value:10} {each.company.value:9} "
+            f"  {each.name:26} {each.harm.value:10} {each.concurrency.value:9} "
             f"{each.sessions:4} {each.audio(spoken):5.1f} s  "
             + (f"NOT RUN: {kept}" if kept else each.about)
         )

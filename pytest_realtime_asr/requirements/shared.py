@@ -12,14 +12,13 @@ from dataclasses import replace
 
 from pytest_realtime_asr.requirements import checks
 from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.order import Table, order
 from pytest_realtime_asr.requirements.requirement import (
+    Check,
     Level,
     Outcome,
     Requirement,
-    Table,
-    Trial,
     each,
-    order,
 )
 from pytest_realtime_asr.requirements.scenario_steps import Misuse
 from pytest_realtime_asr.trace.records import Sender
@@ -36,7 +35,7 @@ def taken(*ids: str) -> tuple[Requirement, ...]:
 
 
 def stated(
-    id: str, clause: str, judge: Trial | None = None, *, level: Level | None = None
+    id: str, clause: str, judge: Check | None = None, *, level: Level | None = None
 ) -> Requirement:
     """The requirement of this id as a protocol states it.
 
@@ -44,8 +43,8 @@ def stated(
     protocol's own events.
     """
     found = _STATED[id]
-    judge = judge or found.judge
-    return replace(found, clause=clause, judge=judge, level=level or found.level)
+    judge = judge or found.check
+    return replace(found, clause=clause, check=judge, level=level or found.level)
 
 
 def refused(
@@ -65,7 +64,7 @@ def binding_clients(
     """What binds the client: the order, the fields and the types of its events."""
     ordered, formed, known = clauses
     return tuple(
-        Requirement(id, title, MUST, clause, judge, blames=Sender.CLIENT, passive=True)
+        Requirement(id, title, MUST, clause, judge, binds=Sender.CLIENT, passive=True)
         for id, title, clause, judge in (
             (
                 "client-order",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.requirements.known_failures import Known
-from pytest_realtime_asr.requirements.pinned_suites import Suite
+from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.text.redaction import Redactor
 
@@ -124,7 +124,7 @@ class SessionConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class RunConfig:
+class MeasurementConfig:
     """The configuration of a run.
 
     ``pinned`` is the pinned suite by which servers are judged, ``None`` for the newest
@@ -134,7 +134,7 @@ class RunConfig:
 
     server: ServerConfig = ServerConfig()
     session: SessionConfig = SessionConfig()
-    pinned: Suite | None = None
+    pinned: PinnedSuite | None = None
     known: tuple[Known, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     parallel: bool = False

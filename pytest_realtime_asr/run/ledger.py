@@ -29,16 +29,12 @@ from pytest_realtime_asr.metrics.accuracy import (
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.metrics.pacing import Counts, counts, instrument, lateness
 from pytest_realtime_asr.requirements.evidence import Part
-from pytest_realtime_asr.requirements.requirement import (
-    Level,
-    Requirement,
-    Violation,
-    observe,
-)
+from pytest_realtime_asr.requirements.requirement import Level, Requirement
+from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.stats import quantile
-from pytest_realtime_asr.text.number_format import several, shortened
-from pytest_realtime_asr.text.redaction import printable
+from pytest_realtime_asr.text.messages import printable, shortened
+from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Texts, Timeline, Usage
 from pytest_realtime_asr.verdicts.budgets import Budget

@@ -30,11 +30,11 @@ from pytest_realtime_asr.metrics.pacing import instrument
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.known_failures import softened
 from pytest_realtime_asr.requirements.requirement import Requirement
-from pytest_realtime_asr.run.config import RunConfig
+from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.ledger import Order, Purpose, Transcription
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.number_format import several
-from pytest_realtime_asr.text.salvage import reason
 from pytest_realtime_asr.trace.records import Ending
 from pytest_realtime_asr.verdicts.comparison import Conditions
 from pytest_realtime_asr.verdicts.headline import PREMATURE
@@ -161,7 +161,11 @@ class Run:
     """
 
     def __init__(
-        self, config: RunConfig, warm: Callable[[], Corpus], *, shared: Path | None
+        self,
+        config: MeasurementConfig,
+        warm: Callable[[], Corpus],
+        *,
+        shared: Path | None,
     ) -> None:
         self.config = config
         self.redactor = config.redactor
@@ -320,7 +324,7 @@ class Run:
         found = dialect.requirements
         if config.pinned is not None:
             found = config.pinned.select(found)
-        held = [requirement for requirement in found if requirement.holds(version)]
+        held = [requirement for requirement in found if requirement.applies_to(version)]
         return softened(held, config.known, version=version, model=model)
 
     def begin(self, test: str) -> None:
@@ -392,7 +396,7 @@ class Run:
             try:
                 sink(ledger.test, take.transcription)
             except Exception as error:
-                why = reason(error, private=self.redactor.private)
+                why = error_text(error, private=self.redactor.private)
                 self.warn(f"{sink}: {why}; utterances are missing in it")
 
     def finish(self) -> Ledger | None:

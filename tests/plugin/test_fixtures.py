@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin.conftest import Faking, Project
+from tests.support.project import Faking, Project
 
 LOADED = """
 import sys, pytest

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from plugin.conftest import Project, Servers
 from pytest_realtime_asr.trace import records
+from tests.support.project import Project, Servers
 
 NAMES = "first_partial_from_speech, *final_from_commit*"
 
@@ -60,7 +60,7 @@ def test_it(realtime, utterance): pass
     )
     result = project.run(target=None)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    said = '*p95: with the fixture utterance *only max= *; over="module" pools*'
+    said = '*p95: a test with the fixture utterance *only max= *; over="module" pools*'
     result.stderr.fnmatch_lines([said.replace("[", "[[]")])
 
 

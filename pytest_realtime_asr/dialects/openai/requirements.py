@@ -15,7 +15,8 @@ from pytest_realtime_asr.dialects.openai.invalid_frames import NO_FIELD
 from pytest_realtime_asr.dialects.openai.profile import Profile
 from pytest_realtime_asr.dialects.openai.scenario_steps import CLEARED, exercises
 from pytest_realtime_asr.requirements import checks, shared
-from pytest_realtime_asr.requirements.requirement import Level, Requirement, each, order
+from pytest_realtime_asr.requirements.order import order
+from pytest_realtime_asr.requirements.requirement import Level, Requirement, each
 from pytest_realtime_asr.requirements.shared import HARM
 from pytest_realtime_asr.trace.records import Sender
 

@@ -22,8 +22,8 @@ from pytest_realtime_asr.dialects.vllm.events import (
 from pytest_realtime_asr.dialects.vllm.invalid_frames import PATH
 from pytest_realtime_asr.requirements import checks, shared
 from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.order import PossibleStates, order
 from pytest_realtime_asr.requirements.requirement import (
-    Course,
     Level,
     Outcome,
     Requirement,
@@ -31,7 +31,6 @@ from pytest_realtime_asr.requirements.requirement import (
     Undecided,
     Violated,
     each,
-    order,
 )
 from pytest_realtime_asr.requirements.shared import HARM, READ, bug
 from pytest_realtime_asr.trace.observation import Message, Observation
@@ -85,13 +84,13 @@ def _one_final(observation: Observation) -> Outcome:
     written by hand may have ended is not known. Where errors ended all utterances, no
     final shows anything.
     """
-    course = Course(TABLE, start=START, peer=Sender.SERVER)
+    states = PossibleStates(TABLE, start=START, of=Sender.SERVER)
     begun, finals = False, 0
     asked, extra = [], []
     for index, record in enumerate(observation.trace.records):
         message = observation.messages[index]
         ours = record.sender is Sender.CLIENT
-        (course.say if ours else course.hear)(message.move)
+        (states.receive if ours else states.send)(message.move)
         match message:
             case CommitEvent() if record.raw:
                 return Undecided("a commit was written by hand")
@@ -108,7 +107,7 @@ def _one_final(observation: Observation) -> Outcome:
         return Violated("a transcription.done that no commit asked for", tuple(extra))
     if not asked:
         return Undecided("no audio was completed")
-    if course.settled != {OWING}:
+    if states.final != {OWING}:
         if not finals:
             return Undecided("every utterance was ended by an error")
         return Satisfied()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dialects.openai.talks import pcm, samples
 from pytest_realtime_asr.dialects.openai import g711
+from tests.support.openai import pcm, samples
 
 
 @pytest.mark.parametrize(
