@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import textwrap
 from collections.abc import Iterable
 from typing import Protocol
@@ -73,7 +72,7 @@ def metrics() -> list[str]:
     lines = []
     for name, metric in catalogue.CATALOGUE.items():
         lines.append(f"{name}  in {metric.unit.value}")
-        lines += _indented(inspect.cleandoc(metric.doc).partition("\n")[0])
+        lines += _indented(metric.summary or f"needs {metric.needs}")
     return lines
 
 

@@ -26,8 +26,8 @@ from io import StringIO
 
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.metrics.accuracy import repeated, words
-from pytest_realtime_asr.metrics.latency import has_words, longest_stall
-from pytest_realtime_asr.metrics.pacing import lateness, pacing_error
+from pytest_realtime_asr.metrics.latency import has_words, longest_gap
+from pytest_realtime_asr.metrics.pacing import pace_deviation, scheduling_delay
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges, Part
 from pytest_realtime_asr.requirements.pseudo_reference import (
     SoloTranscript,
@@ -811,10 +811,10 @@ def unstalled(role: str, *, most: float) -> Check:
             return missing
         for part in evidence.role(role):
             timeline = part.timeline.item(0)
-            stall = longest_stall(timeline)
+            stall = longest_gap(timeline)
             if timeline.commit is None or stall is None:
                 return Undecided(f"the audio was not sent to its end: {why(part)}")
-            pace = min(1.0, 1 + (pacing_error(timeline) or 0.0))
+            pace = min(1.0, 1 + (pace_deviation(timeline) or 0.0))
             if stall / 1000 <= most * pace:
                 continue
             if doubt := _untimely(timeline, stall / 1000 - most):
@@ -835,9 +835,9 @@ def _untimely(timeline: Timeline, most: float) -> str:
 
     That is if the audio was handed over too fast, or we were later than ``most`` s.
     """
-    if (pacing_error(timeline) or 0.0) < -FASTER:
+    if (pace_deviation(timeline) or 0.0) < -FASTER:
         return "the audio was sent faster than it is spoken"
-    late = (lateness(timeline) or 0.0) / 1000
+    late = (scheduling_delay(timeline) or 0.0) / 1000
     return f"we ourselves were {late:.1f} s late" if late > most else ""
 
 

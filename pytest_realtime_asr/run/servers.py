@@ -26,7 +26,7 @@ from pytest_realtime_asr.client.session import Limits, Live, Lost, Plan, caller
 from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.corpus import Corpus, CorpusError, Utterance
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.metrics.pacing import instrument
+from pytest_realtime_asr.metrics.pacing import client_state
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.known_failures import softened
 from pytest_realtime_asr.requirements.requirement import Requirement
@@ -109,7 +109,7 @@ class Take:
         """
         if self.lost:
             return False
-        return instrument(self.transcription.timeline).disturbed(tolerance)
+        return client_state(self.transcription.timeline).disturbed(tolerance)
 
 
 @dataclass(slots=True)

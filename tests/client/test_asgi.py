@@ -22,13 +22,8 @@ import pytest
 from websockets.sync.client import connect
 
 from pytest_realtime_asr.client import asgi
-from pytest_realtime_asr.client.asgi import (
-    Application,
-    ApplicationError,
-    Message,
-    Receive,
-    Send,
-)
+from pytest_realtime_asr.client.asgi import Application, ApplicationError
+from pytest_realtime_asr.client.asgi_child import Message, Receive, Send
 from pytest_realtime_asr.client.loop import Loop
 from tests.support.paths import ROOT
 
@@ -200,7 +195,7 @@ def test_end_does_not_wait_for_sessions() -> None:
 
 
 def test_what_is_no_application() -> None:
-    with pytest.raises(TypeError, match="5 is no ASGI application"):
+    with pytest.raises(TypeError, match="5 is not an ASGI application"):
         Application(5)  # type: ignore[arg-type]
 
 

@@ -36,7 +36,7 @@ from pytest_realtime_asr.client.session import (
 from pytest_realtime_asr.client.transport import MAX_MESSAGE, Unreachable
 from pytest_realtime_asr.dialects.vllm.events import Delta, Done, Error
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.metrics.pacing import lateness
+from pytest_realtime_asr.metrics.pacing import scheduling_delay
 from pytest_realtime_asr.run.ledger import Transcription
 from pytest_realtime_asr.run.servers import Take, hold
 from pytest_realtime_asr.text.redaction import Redactor
@@ -199,7 +199,7 @@ class Measured:
     def late(self) -> float:
         """How late this run was at its worst, in ms."""
         every = [*self.near, *self.far, *self.stalls, *self.ready, self.long]
-        own = [lateness(take.timeline) or 0.0 for take in every]
+        own = [scheduling_delay(take.timeline) or 0.0 for take in every]
         lag = [late / MS for take in every for late in take.trace.lag.late]
         return max(own + lag)
 
@@ -470,7 +470,7 @@ def test_a_server_that_does_not_read_is_charged(loop: Loop) -> None:
     for live in lives:
         timeline = live.timeline
         blocked.append(max(frame.sent - frame.woke for frame in timeline.heard) / MS)
-        assert (lateness(timeline) or 0.0) < 200 + max(
+        assert (scheduling_delay(timeline) or 0.0) < 200 + max(
             (late / MS for late in timeline.lag.late), default=0.0
         )
     lag = max((x / MS for live in lives for x in live.timeline.lag.late), default=0.0)
@@ -490,7 +490,10 @@ def test_blocked_loop_of_the_test(loop: Loop) -> None:
 
     with faking(final_delay=0.25) as (url, _):
         take = asyncio.run(test()).transcription
-    final, late = value(take, "final_from_commit"), lateness(take.timeline) or 0.0
+    final, late = (
+        value(take, "final_from_commit"),
+        scheduling_delay(take.timeline) or 0.0,
+    )
     assert final >= 250
     assert final - 250 <= SLACK + 2 * late
     heard = take.timeline.heard
@@ -515,7 +518,10 @@ def test_burning_thread(loop: Loop) -> None:
         finally:
             over.set()
             thread.join()
-    final, late = value(take, "final_from_commit"), lateness(take.timeline) or 0.0
+    final, late = (
+        value(take, "final_from_commit"),
+        scheduling_delay(take.timeline) or 0.0,
+    )
     lag = max((late / MS for late in take.trace.lag.late), default=0.0)
     assert final >= 250
     assert late > 0
@@ -533,7 +539,7 @@ def test_held_interpreter_is_reported(loop: Loop, sound: str) -> None:
     spent = (time.monotonic() - begun) * 1e3
     take = future.result(20).transcription
     assert max(take.trace.lag.late) / MS >= spent / 2
-    assert (lateness(take.timeline) or 0.0) >= spent / 4
+    assert (scheduling_delay(take.timeline) or 0.0) >= spent / 4
 
 
 # Ends

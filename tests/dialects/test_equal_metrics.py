@@ -19,7 +19,7 @@ from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.server_pool import MODEL, FakeSpec, ServerPool
 from pytest_realtime_asr.metrics import CATALOGUE, Unit
-from pytest_realtime_asr.metrics.pacing import lateness
+from pytest_realtime_asr.metrics.pacing import scheduling_delay
 from pytest_realtime_asr.run.servers import prepare
 from pytest_realtime_asr.trace.timeline import Timeline
 from tests.support.servers import plan, serving
@@ -89,7 +89,7 @@ class Run:
             values = self.values(name, metric, clip)
             spreads.append(max(values) - min(values))
         every = [held for each in self.sessions.values() for held in each]
-        return max(spreads) + max(lateness(held) or 0.0 for held in every)
+        return max(spreads) + max(scheduling_delay(held) or 0.0 for held in every)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.metrics.pacing import Instrument
+from pytest_realtime_asr.metrics.pacing import ClientState
 from pytest_realtime_asr.plugin.judging import Case, Judging
 from pytest_realtime_asr.plugin.settings import ComparisonConfig, settings
 from pytest_realtime_asr.run.ledger import Purpose, Report
@@ -61,8 +61,8 @@ def p50(limit: str) -> Budget:
     return latency_budget("final_from_commit", p50=limit)
 
 
-BUSY = Instrument(send=1, cpu=0.8)
-LATE = Instrument(send=90, loop=80, pause=70, cpu=0.1)
+BUSY = ClientState(send=1, cpu=0.8)
+LATE = ClientState(send=90, loop=80, pause=70, cpu=0.1)
 
 
 def test_the_tolerance_is_that_of_the_smallest_latency() -> None:
@@ -85,8 +85,8 @@ def test_what_was_late_is_told_with_its_numbers() -> None:
         "INVALID, the server is not blamed: the instrument was late in 1 of 1" in line
     )
     assert line.endswith(
-        "in s1: send lateness p99 90.0 ms, loop lag p99 80.0 ms, collector pause "
-        "70.0 ms, own CPU 10% of a core"
+        "in s1: send delay p99 90.0 ms, loop lag p99 80.0 ms, GC pause 70.0 ms, "
+        "CPU 10% of a core"
     )
 
 

@@ -146,8 +146,8 @@ def test_an_unknown_metric_is_told_the_valid_ones() -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("sender_lateness", "the instrument, not the server"),
-        ("loop_lag", "the instrument, not the server"),
+        ("sender_lateness", "the client, not the server"),
+        ("loop_lag", "the client, not the server"),
         ("first_partial_from_audio", "silence before the speech"),
         ("longest_stall", "pauses"),
     ],
@@ -228,11 +228,11 @@ def test_a_budget_of_what_is_no_time() -> None:
 def test_each_kind_of_metric_names_its_marker() -> None:
     refused(
         lambda: budget(METRIC, at_most=800),
-        "final_from_commit is a time: write latency_budget(",
+        "final_from_commit is a duration: write latency_budget(",
     )
     refused(
         lambda: latency_budget(ERASURE, p95="1s"),
-        "normalized_erasure is no time but a ratio: write budget(",
+        "normalized_erasure is not a duration but a ratio: write budget(",
         "at_most=",
     )
 
