@@ -200,7 +200,7 @@ def test_what_is_no_time_has_a_budget_as_well() -> None:
         budget("normalized_erasure", at_most=0.2),
         latency_budget(METRIC, p95="1s"),
     )
-    with pytest.raises(BudgetError, match="a time: write latency_budget"):
+    with pytest.raises(BudgetError, match="a duration: write latency_budget"):
         terms(mark("budget", METRIC, at_most=0.2))
     with pytest.raises(BudgetError, match=r'should look like budget."normalized_eras'):
         terms(mark("budget"))
