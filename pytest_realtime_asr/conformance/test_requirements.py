@@ -120,7 +120,7 @@ def _begin(
         for item in request.session.items:
             for mark in item.iter_markers("realtime_requirement"):
                 names.update(mark.kwargs["scenario"].split(" "))
-    scheduler.begin(names, before=run.occupy, over=run.vacate)
+    scheduler.begin(names, before=run.turns.occupy, over=run.turns.vacate)
 
 
 def _judged(realtime: Realtime) -> Judged:

@@ -302,7 +302,7 @@ def _found(config: pytest.Config) -> Settings:
     from pytest_realtime_asr.client.transport import Unreachable
 
     try:
-        found = _judging(config).run.find(settings.target)
+        found = _judging(config).run.servers.find(settings.target)
     except LookupError as error:
         raise pytest.UsageError(_at(config, "dialect", error)) from None
     except (Unreachable, ValueError):
@@ -591,7 +591,7 @@ def pytest_configure_node(node: Any) -> None:
     }
     if target not in FAKES and target and _asks(config):
         _found(config)
-        found = _judging(config).run.discovered
+        found = _judging(config).run.servers.discovered
         node.workerinput["realtime_discovered"] = {
             text: [each.dialect, each.reason, each.lost] for text, each in found.items()
         }
@@ -695,7 +695,7 @@ def _judging(config: pytest.Config) -> Judging:
         from pytest_realtime_asr.client.dialect_detection import Discovery
         from pytest_realtime_asr.plugin.judging import Judging
         from pytest_realtime_asr.report import jsonl
-        from pytest_realtime_asr.run.servers import Run
+        from pytest_realtime_asr.run.run import Run
 
         settings = _settings(config)
         told = getattr(config, "workerinput", {})
@@ -705,7 +705,7 @@ def _judging(config: pytest.Config) -> Judging:
             shared=_shared(config),
         )
         for text, words in told.get("realtime_discovered", {}).items():
-            run.discovered[text] = Discovery(*words)
+            run.servers.discovered[text] = Discovery(*words)
         calibrated = _calibrated(config)
         run.warn = partial(_note, config)
         run.sinks.extend(
@@ -909,9 +909,11 @@ def realtime(
             asked = "baseline target"
             where = _url(config, other, terms.dialect)
             # It is compared with, and not judged.
-            found = judging.run.plan(where, terms, options, baseline=True)
+            found = judging.run.servers.plan(where, terms, options, baseline=True)
             baseline, asked = replace(found, rules=()), "target"
-        plan = judging.run.plan(_url(config, text, terms.dialect), terms, options)
+        plan = judging.run.servers.plan(
+            _url(config, text, terms.dialect), terms, options
+        )
     except (AudioError, CorpusError) as error:
         message = _at(config, "corpus", error)
     except OptionsError as error:

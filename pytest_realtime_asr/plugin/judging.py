@@ -24,7 +24,7 @@ from pytest_realtime_asr.plugin.options import OPTIONS, Option
 from pytest_realtime_asr.plugin.settings import ComparisonConfig
 from pytest_realtime_asr.report import jsonl, junit, terminal
 from pytest_realtime_asr.run.ledger import Purpose, Report, Transcription, report
-from pytest_realtime_asr.run.servers import Ledger, Run
+from pytest_realtime_asr.run.run import Ledger, Run
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.number_format import several
@@ -371,7 +371,7 @@ class Judging:
 
     def _row(self, found: Report) -> Mapping[str, object]:
         """What the table gets, in builtin types."""
-        host = self.run.last_host
+        host = self.run.servers.last_host
         row = terminal.row(
             found,
             model=host.model if host else "",

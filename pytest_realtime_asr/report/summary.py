@@ -10,7 +10,7 @@ from pytest_realtime_asr.client import target
 from pytest_realtime_asr.client.target import TargetError
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.report import terminal
-from pytest_realtime_asr.run.servers import Run
+from pytest_realtime_asr.run.run import Run
 
 
 def shown(text: str) -> str:
@@ -28,8 +28,8 @@ def introduce(run: Run, text: str, corpus: Iterable[str]) -> str:
     """
     spoken = f"corpus {run.config.redactor.message(' '.join(corpus))}"
     try:
-        dialect, reason = run.dialect(text, run.config.session.dialect)
-        where, model = run.ask(text, dialect)
+        dialect, reason = run.servers.dialect(text, run.config.session.dialect)
+        where, model = run.servers.ask(text, dialect)
     except (Unreachable, ValueError) as error:
         return f"{error}, {spoken}"
     found = f" ({reason})" if reason else ""

@@ -27,7 +27,8 @@ from pytest_realtime_asr.plugin.settings import settings
 from pytest_realtime_asr.report import conformance, jsonl, junit, terminal
 from pytest_realtime_asr.report.files import ReportFile, distinct
 from pytest_realtime_asr.run.ledger import Report, Transcription
-from pytest_realtime_asr.run.servers import Ledger, Run, Take
+from pytest_realtime_asr.run.run import Ledger, Run
+from pytest_realtime_asr.run.utterances import Take
 from pytest_realtime_asr.trace import records
 from tests.hostile import Case, message
 from tests.support.paths import FIXTURES
