@@ -23,7 +23,8 @@ from pytest_realtime_asr.conformance import clips
 from pytest_realtime_asr.conformance.fault_table import QUICK, Proof, proofs
 from pytest_realtime_asr.conformance.results import Result, Status, result
 from pytest_realtime_asr.conformance.scenario_run import RunConfig
-from pytest_realtime_asr.conformance.scenarios import FLOODS, scenarios
+from pytest_realtime_asr.conformance.scenarios import scenarios
+from pytest_realtime_asr.conformance.scenarios.overload import FLOODS
 from pytest_realtime_asr.conformance.scheduler import Bounds, Scheduler
 from pytest_realtime_asr.fake.server_pool import MODEL, Nursery, Order
 from pytest_realtime_asr.requirements.requirement import Harm, Requirement
@@ -159,7 +160,7 @@ class Bench:
             scenarios(self.dialect),
             Bounds(frozenset(Harm), _STREAMS, math.inf),
         )
-        scheduler.begin(names)
+        scheduler.start(names)
 
         def judge() -> dict[str, Result]:
             # Those that hold for every session come last, so that they see most.

@@ -94,7 +94,7 @@ def _scheduler(
             scenarios(realtime.plan.dialect),
             selection.bounds(settings, here=here),
             recover=settings.recover,
-            tell=run.tell,
+            progress=run.tell,
         )
         config.stash[SCHEDULER] = scheduler, realtime.plan.dialect, _judged(realtime)
     return config.stash[SCHEDULER][0]
@@ -115,7 +115,7 @@ def _begin(
         for item in request.session.items:
             for mark in item.iter_markers("realtime_requirement"):
                 names.update(mark.kwargs["scenario"].split(" "))
-    scheduler.begin(names, before=run.occupy, over=run.vacate)
+    scheduler.start(names, before=run.occupy, over=run.vacate)
 
 
 def _judged(realtime: Realtime) -> Judged:
