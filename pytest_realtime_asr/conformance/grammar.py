@@ -12,7 +12,7 @@ from functools import partial
 from pytest_realtime_asr.client.session import Plan
 from pytest_realtime_asr.conformance.random_script import Step, frames
 from pytest_realtime_asr.dialects import Caller, Dialect
-from pytest_realtime_asr.requirements.requirement import Course, Table
+from pytest_realtime_asr.requirements.order import PossibleStates, Table
 from pytest_realtime_asr.trace.records import Record, Sender, Trace
 
 _FOREIGN = "foreign"  # the move of a frame outside the protocol
@@ -82,17 +82,17 @@ class Grammar:
 
         ``taken`` are the steps that sent the frames of the client in the trace.
         """
-        course = Course(self.table, start=self.dialect.start, peer=Sender.SERVER)
+        states = PossibleStates(self.table, start=self.dialect.start, of=Sender.SERVER)
         foreign = [step.foreign for step in frames(taken)]
         sent = 0
         for record in trace.records:
             move = self.dialect.parse(record).move
             if record.sender is Sender.SERVER:
-                course.hear(move)
+                states.send(move)
                 continue
-            course.say(_FOREIGN if sent < len(foreign) and foreign[sent] else move)
+            states.receive(_FOREIGN if sent < len(foreign) and foreign[sent] else move)
             sent += 1
-        return course.settled <= self.owing
+        return states.final <= self.owing
 
 
 def grammar_of(plan: Plan) -> Grammar:

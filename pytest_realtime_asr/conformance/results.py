@@ -20,11 +20,10 @@ from pytest_realtime_asr.requirements.requirement import (
     Satisfied,
     Undecided,
     Violated,
-    Violation,
-    observe,
 )
-from pytest_realtime_asr.text.number_format import shortened
-from pytest_realtime_asr.text.redaction import Redactor, printable
+from pytest_realtime_asr.requirements.violations import Violation, observe
+from pytest_realtime_asr.text.messages import printable, shortened
+from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.observation import Observation
 from pytest_realtime_asr.trace.records import Sender, Trace, Vantage
 from pytest_realtime_asr.trace.transcript import transcript
@@ -134,8 +133,8 @@ def result(
     judge, is a harness error and never the server's.
     """
     listed = (e for e in known if e.id == requirement.id)
-    entry = next((e for e in listed if e.holds(version, model)), None)
-    if not requirement.holds(version):
+    entry = next((e for e in listed if e.applies_to(version, model)), None)
+    if not requirement.applies_to(version):
         seen = f"it holds {requirement.interval}, and the server is {version}"
         return _made(requirement, Status.OTHER_VERSION, seen)
     held = scheduler.collect(requirement.scenarios)
@@ -147,7 +146,7 @@ def result(
         return _made(requirement, Status.HARNESS, f"we misspoke: {ours[0]}")
     evidence = scheduler.everything if requirement.passive else held.evidence
     try:
-        outcome = requirement.judge(evidence)
+        outcome = requirement.check(evidence)
     except Exception as error:
         return _made(requirement, Status.HARNESS, f"the judge failed: {error!r}")
     found = _judged(requirement, outcome, evidence, keep)
@@ -195,7 +194,7 @@ def missing(requirement: Requirement, reason: str) -> Result:
 def client_violations(dialect: Dialect, evidence: Evidence) -> tuple[Violation, ...]:
     """Return the rules that the client's own frames violate, raw ones left out."""
     found: list[Violation] = []
-    binding = [r for r in dialect.requirements if r.blames is Sender.CLIENT]
+    binding = [r for r in dialect.requirements if r.binds is Sender.CLIENT]
     for part in evidence.parts:
         kept = [i for i, record in enumerate(part.trace.records) if not record.raw]
         trace = replace(

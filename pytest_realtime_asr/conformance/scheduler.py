@@ -24,7 +24,7 @@ from pytest_realtime_asr.conformance.scenario_run import (
     ScenarioRun,
     read_gauges,
 )
-from pytest_realtime_asr.requirements.checks import yardsticks
+from pytest_realtime_asr.requirements.checks import solo_transcripts
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges
 from pytest_realtime_asr.requirements.requirement import Harm
 
@@ -254,7 +254,7 @@ class Scheduler:
 
     def _prefer_recognised(self, evidence: Evidence) -> None:
         """Use the clips that the server has recognised before all others."""
-        if names := yardsticks(evidence):
+        if names := solo_transcripts(evidence):
             clips = self._config.clips.prefer(names)
             self._config = replace(self._config, clips=clips)
 

@@ -32,7 +32,7 @@ UNKNOWN = Requirement(
     title="The server says first what a server of an installed dialect says.",
     level=Level.MUST,
     clause="without a dialect there are no requirements",
-    judge=lambda evidence: Undecided("nothing was asked"),
+    check=lambda evidence: Undecided("nothing was asked"),
 )
 """What stands for all requirements of a server whose dialect could not be found."""
 
@@ -56,7 +56,7 @@ def requirements(settings: Settings) -> tuple[Requirement, ...]:
         found = settings.suite.select(found)
     allowed = _STRENGTH[: _STRENGTH.index(settings.level) + 1]
     kept = [
-        each for each in found if each.blames is Sender.SERVER and each.level in allowed
+        each for each in found if each.binds is Sender.SERVER and each.level in allowed
     ]
     return tuple(sorted(kept, key=lambda each: each.passive))
 

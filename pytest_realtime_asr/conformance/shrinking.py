@@ -31,7 +31,7 @@ from pytest_realtime_asr.conformance.random_session import (
 )
 from pytest_realtime_asr.conformance.scenario_run import RateLimited, RunConfig
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.requirements.evidence import Evidence, Finding
+from pytest_realtime_asr.requirements.evidence import Evidence, SessionFinding
 from pytest_realtime_asr.text.number_format import several
 
 LIMIT = 5.0  # s that anything may take
@@ -182,7 +182,7 @@ def _evidence(session: RandomSession | None) -> Evidence:
 
 async def _finding(
     failure: _Failure, speech: Utterance, shrinking: float, reproduce: str
-) -> Finding:
+) -> SessionFinding:
     """Shrink a failure and repeat it; return it with its message and its program."""
     flaky, limited = False, ""
     try:
@@ -207,7 +207,7 @@ async def _finding(
         limit=failure.limit,
         then=_assertions(problem.kind, speech),
     )
-    return Finding(ROLE, message, text, flaky)
+    return SessionFinding(ROLE, message, text, flaky)
 
 
 def _assertions(kind: ProblemKind, speech: Utterance) -> Sequence[str]:

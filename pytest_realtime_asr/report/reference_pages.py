@@ -22,8 +22,8 @@ _LEVELS = {
 
 def conformance(dialect: Dialect) -> str:
     """The page of all requirements and scenarios of a dialect."""
-    binding = [r for r in dialect.requirements if r.blames is Sender.SERVER]
-    client = [r for r in dialect.requirements if r.blames is Sender.CLIENT]
+    binding = [r for r in dialect.requirements if r.binds is Sender.SERVER]
+    client = [r for r in dialect.requirements if r.binds is Sender.CLIENT]
     counts = {level: sum(r.level is level for r in binding) for level in Level}
     told = ", ".join(f"{count} {level.name}" for level, count in counts.items())
     suites = [

@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar, overload
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.session import Live, Lost, Plan
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.requirements.requirement import Violation, observe
+from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.ledger import (
     Order,
     Purpose,

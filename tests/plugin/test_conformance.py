@@ -12,19 +12,19 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from servers import closed
 
-from plugin.conftest import Faking, Project
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.trace.records import Sender
+from tests.support.project import Faking, Project
+from tests.support.servers import closed
 
 SUITE = "realtime_conformance"
 ASKED = "--realtime-conformance"
 BINDING = [
-    each for each in dialects.load("vllm").requirements if each.blames is Sender.SERVER
+    each for each in dialects.load("vllm").requirements if each.binds is Sender.SERVER
 ]
 TESTS = len(BINDING) + 1
 BUSY = 5  # requirements at most that a busy machine leaves undecided
