@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -405,6 +406,31 @@ def test_a_session_may_end_of_what_is_foreign(ending: dict[str, Any]) -> None:
 def test_a_seed_writes_the_same_scripts() -> None:
     assert written(7) == written("7") == written(7)
     assert written(7) != written(8)
+
+
+def test_a_seed_means_the_same_scripts_in_each_project(
+    pytester: pytest.Pytester,
+) -> None:
+    # Hypothesis prefers the constants of loaded modules of the project for integers.
+    pytester.makepyfile(project=f"NUMBERS = {list(range(5000))}")
+    pytester.makepyfile(
+        generate="""
+        import hashlib, sys
+        from pytest_realtime_asr.conformance import fuzz
+        from pytest_realtime_asr.conformance.grammar import grammar_of
+        from tests.support.servers import plan
+
+        grammar = grammar_of(plan("http://127.0.0.1:1"))
+        scripts = fuzz.generate(grammar, bytes(64000), seed=1, count=20)
+        print(hashlib.sha256(repr(scripts).encode()).hexdigest())
+        """
+    )
+    digests = {
+        pytester.run(sys.executable, "-c", f"{first}import generate").stdout.str()
+        for first in ("", "import project; ")
+    }
+    assert len(digests) == 1
+    assert len(digests.pop().strip()) == 64
 
 
 def test_scripts_hold_all_that_there_is() -> None:
