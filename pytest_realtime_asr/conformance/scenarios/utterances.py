@@ -11,7 +11,7 @@ from pytest_realtime_asr.conformance import clips
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.requirements.checks import ALONE, usable
+from pytest_realtime_asr.requirements.checks.texts import ALONE, usable
 
 REPEATS = 5  # of one clip alone: they show how much the server's texts vary
 PAUSE = 4.0  # s without audio in the middle of an utterance
