@@ -32,7 +32,7 @@ from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.number_format import shortened
 from pytest_realtime_asr.text.redaction import Redactor, printable, public
-from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import (
     TAIL,
     Ending,

@@ -23,7 +23,7 @@ from pytest_realtime_asr.requirements import requirement
 from pytest_realtime_asr.requirements.checks import yardsticks
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges, Part
 from pytest_realtime_asr.requirements.requirement import Harm, Violation
-from pytest_realtime_asr.trace.observation import Observation
+from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Sender, Vantage
 
 _START = "the start"
@@ -338,7 +338,7 @@ def misspoken(dialect: Dialect, evidence: Evidence) -> tuple[Violation, ...]:
             vantage=Vantage.SERVER,
             records=tuple(part.trace.records[i] for i in kept),
         )
-        messages = tuple(part.observation.messages[i] for i in kept)
-        seen = Part(part.role, Observation(trace, messages), part.timeline)
+        messages = tuple(part.recording.messages[i] for i in kept)
+        seen = Part(part.role, Recording(trace, messages, part.timeline))
         found.extend(requirement.observe(binding, seen))
     return tuple(found)

@@ -45,7 +45,7 @@ from pytest_realtime_asr.requirements.requirement import (
 )
 from pytest_realtime_asr.text.redaction import REMOVED, WRITTEN, printable
 from pytest_realtime_asr.trace.json_events import Malformed, Unknown
-from pytest_realtime_asr.trace.observation import Message, Observation
+from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import HIDDEN, Ending, Sender, Trace
 from pytest_realtime_asr.trace.timeline import Final, Heard, Partial, Timeline
 
@@ -149,7 +149,7 @@ def both(*trials: Trial) -> Trial:
 # Frames, one session at a time
 
 
-def records(observation: Observation, kind: type, sender: Sender) -> list[int]:
+def records(observation: Recording, kind: type, sender: Sender) -> list[int]:
     """The indexes of the records of ``sender`` that hold a message of this kind."""
     return [
         index
@@ -160,12 +160,12 @@ def records(observation: Observation, kind: type, sender: Sender) -> list[int]:
     ]
 
 
-def cut(observation: Observation) -> bool:
+def cut(observation: Recording) -> bool:
     """Whether it was we who ended the session, so that the rest is not known."""
     return observation.trace.end.how in _ENDED_BY_US
 
 
-def ended(observation: Observation) -> str:
+def ended(observation: Recording) -> str:
     """Why the session ended."""
     end = observation.trace.end
     return printable(end.reason) or end.how.value
@@ -187,7 +187,7 @@ def first_event(identity: Callable[[Message], str | None]) -> Judge:
     ``identity`` gives the id that is in a message, ``None`` where it opens none.
     """
 
-    def judge(observation: Observation) -> Outcome:
+    def judge(observation: Recording) -> Outcome:
         frames = observation.trace.records
         first = next(
             (i for i, r in enumerate(frames) if r.sender is Sender.SERVER), None
@@ -210,7 +210,7 @@ def first_event(identity: Callable[[Message], str | None]) -> Judge:
 def well_formed(sender: Sender) -> Judge:
     """A judge: every frame of this side is an event with the fields of its type."""
 
-    def judge(observation: Observation) -> Outcome:
+    def judge(observation: Recording) -> Outcome:
         wrong = records(observation, Malformed, sender)
         if wrong:
             return Violated(named(observation.messages[wrong[0]]), tuple(wrong))
@@ -231,7 +231,7 @@ def known_events(sender: Sender, own: tuple[str, ...]) -> Judge:
         assert isinstance(message, Unknown)
         return message.type is None or message.type.startswith(own)
 
-    def judge(observation: Observation) -> Outcome:
+    def judge(observation: Recording) -> Outcome:
         wrong = [
             index
             for index in records(observation, Unknown, sender)
@@ -245,7 +245,7 @@ def known_events(sender: Sender, own: tuple[str, ...]) -> Judge:
     return judge
 
 
-def _spoke(observation: Observation, sender: Sender) -> Outcome:
+def _spoke(observation: Recording, sender: Sender) -> Outcome:
     """Whether this side sent anything by which it could be judged."""
     if any(record.sender is sender for record in observation.trace.records):
         return Satisfied()
@@ -387,7 +387,7 @@ def silent(role: str, what: str) -> Trial:
                     (),
                     evidence.index(part),
                 )
-            if not spoke_after_hand(part.observation):
+            if not spoke_after_hand(part.recording):
                 return Undecided(f"the server said nothing at all after {what}")
         return Satisfied()
 
@@ -398,7 +398,7 @@ def _by_hand(part: Part) -> bool:
     return any(record.raw for record in part.trace.records)
 
 
-def spoke_after_hand(observation: Observation) -> bool:
+def spoke_after_hand(observation: Recording) -> bool:
     """Whether the server said anything after the first frame that was sent by hand."""
     records = observation.trace.records
     first = next((i for i, record in enumerate(records) if record.raw), len(records))

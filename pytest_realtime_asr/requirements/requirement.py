@@ -20,7 +20,7 @@ from packaging.version import Version
 
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.text.number_format import shortened
-from pytest_realtime_asr.trace.observation import Observation
+from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Sender, Trace, Vantage
 
 
@@ -74,7 +74,7 @@ class Undecided:
 
 
 Outcome = Satisfied | Violated | Undecided
-Judge = Callable[[Observation], Outcome]
+Judge = Callable[[Recording], Outcome]
 Trial = Callable[[Evidence], Outcome]
 
 
@@ -148,7 +148,7 @@ def each(judge: Judge) -> Trial:
     def trial(evidence: Evidence) -> Outcome:
         found: Outcome = Undecided("no session was held")
         for place, part in enumerate(evidence.parts):
-            outcome = judge(part.observation)
+            outcome = judge(part.recording)
             if isinstance(outcome, Violated):
                 return replace(outcome, part=place)
             if isinstance(outcome, Satisfied) or not isinstance(found, Satisfied):
@@ -203,7 +203,7 @@ def order(table: Table, *, start: str) -> Judge:
         for sender, states in table.items()
     }
 
-    def judge(observation: Observation) -> Outcome:
+    def judge(observation: Recording) -> Outcome:
         trace = observation.trace
         peer = _peer(trace)
         course = Course(table, start=start, peer=peer)

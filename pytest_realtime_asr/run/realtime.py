@@ -29,7 +29,7 @@ from pytest_realtime_asr.run.ledger import (
 )
 from pytest_realtime_asr.run.servers import Ended, Ledger, Run, Take, hold, prepare
 from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Timeline
 from pytest_realtime_asr.verdicts import parity
