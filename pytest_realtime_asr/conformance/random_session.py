@@ -15,7 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from pytest_realtime_asr.client.session import Limits, Live, Lost, Plan
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Limits, Live, Plan
 from pytest_realtime_asr.conformance.random_script import (
     REFUSED,
     Await,

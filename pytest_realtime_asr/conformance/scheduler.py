@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_realtime_asr.client import probe
-from pytest_realtime_asr.client.session import Lost
+from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.conformance.scenario_run import Limited, NotRun, Stage, Venue
 from pytest_realtime_asr.conformance.scenarios import Company, Scenario

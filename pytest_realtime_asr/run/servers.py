@@ -22,7 +22,8 @@ from pytest_realtime_asr.audio import Audio, AudioError
 from pytest_realtime_asr.client import probe, target
 from pytest_realtime_asr.client.dialect_detection import Discovery, find, ways
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Limits, Live, Lost, Plan, caller
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Limits, Live, Plan, caller
 from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.corpus import Corpus, CorpusError, Utterance
 from pytest_realtime_asr.dialects import Dialect

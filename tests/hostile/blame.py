@@ -10,7 +10,7 @@ from hostile import Case, message
 from hostile.http import OK, frames, greeting, health, model, session
 from hostile.verdicts import CLIP, final, many
 from pytest_realtime_asr.client.asgi import Application, ApplicationError
-from pytest_realtime_asr.client.session import Lost
+from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.report import jsonl
 from pytest_realtime_asr.trace.timeline import Refusal

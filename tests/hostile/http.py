@@ -26,7 +26,8 @@ from hostile import Case, message
 from hostile.options import told
 from pytest_realtime_asr.client import probe, target, transport
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Limits, Live, Lost
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Limits, Live
 from pytest_realtime_asr.client.transport import (
     Access,
     Unreachable,
