@@ -16,11 +16,12 @@ from typing import NoReturn
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.fake.faults import session
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
-from pytest_realtime_asr.fake.recognisers.scripted import Scripted
-from pytest_realtime_asr.fake.server import Behaviour, Fake
+from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
+from pytest_realtime_asr.fake.server import Fake, FakeConfig
 from pytest_realtime_asr.plugin.options import FAKE_DIALECT
 from pytest_realtime_asr.report import conformance
 from pytest_realtime_asr.text import inputs
+from pytest_realtime_asr.text.messages import one_line
 from pytest_realtime_asr.verdicts.budgets import parse_duration
 
 
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except (LookupError, ValueError, OSError, ImportError) as error:
         message = error.args[0] if isinstance(error, LookupError) else error
-        print(f"error: {inputs.line(str(message))}", file=sys.stderr)
+        print(f"error: {one_line(str(message))}", file=sys.stderr)
         return 2
 
 
@@ -42,7 +43,7 @@ class _Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with a command, and shows no usage then."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {inputs.line(message)}; --help shows what there is\n")
+        self.exit(2, f"error: {one_line(message)}; --help shows what there is\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -178,7 +179,7 @@ async def _fake(options: argparse.Namespace) -> int:
             "--port 0: the port is printed, and standard output is closed; name a port"
         )
     real = options.recogniser == "pocketsphinx"
-    behaviour = Behaviour(
+    behaviour = FakeConfig(
         dialect=dialects.load(options.dialect),
         models=tuple(options.model or [options.recogniser]),
         word_delay=_default(options.word_delay, 0.0 if real else 0.3),
@@ -221,11 +222,15 @@ async def _fake(options: argparse.Namespace) -> int:
 async def _recogniser(options: argparse.Namespace) -> Recogniser:
     if options.recogniser == "pocketsphinx":
         # The extra is optional, and so is this import.
-        from pytest_realtime_asr.fake.recognisers.pocketsphinx import Pocketsphinx
+        from pytest_realtime_asr.fake.recognisers.pocketsphinx import (
+            PocketsphinxRecogniser,
+        )
 
-        return await Pocketsphinx.start()
+        return await PocketsphinxRecogniser.start()
     names = options.corpus or [f"bundled:{name}" for name in corpus.BUNDLED]
-    return Scripted([utterance for name in names for utterance in corpus.load(name)])
+    return ScriptedRecogniser(
+        [utterance for name in names for utterance in corpus.load(name)]
+    )
 
 
 def _default(value: float | None, otherwise: float) -> float:

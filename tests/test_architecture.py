@@ -162,10 +162,6 @@ def test_the_plugin_costs_those_who_do_not_use_it_few_modules() -> None:
 # Where a dialect may be named outside its own modules, by the texts that name it.
 NAMED = {
     "plugin.options": {"vllm"},  # what our own servers speak where nobody says
-    "conformance.fault_table": {
-        "openai",
-        "vllm",
-    },  # which faults break whose requirements
     "fake.server": {  # as vLLM calls its metrics
         "vllm:websocket_connections_active",
         "vllm:websocket_connections_total",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import enum
 
 from pytest_realtime_asr.client.transport import LONGEST
-from pytest_realtime_asr.text.number_format import shortened
-from pytest_realtime_asr.text.redaction import printable
+from pytest_realtime_asr.text.messages import printable, shortened
 from pytest_realtime_asr.trace.records import Ending
 
 

@@ -29,8 +29,9 @@ from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.text import inputs
-from pytest_realtime_asr.text.number_format import shortened
-from pytest_realtime_asr.text.redaction import Redactor, public
+from pytest_realtime_asr.text.messages import shortened
+from pytest_realtime_asr.text.privacy import public
+from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import (
     TAIL,

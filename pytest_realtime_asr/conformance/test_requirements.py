@@ -8,8 +8,8 @@ import pytest
 
 from pytest_realtime_asr.conformance import clips, selection
 from pytest_realtime_asr.conformance.results import (
-    HELD,
     RESULT,
+    SCHEDULER,
     Judged,
     Result,
     Row,
@@ -17,9 +17,9 @@ from pytest_realtime_asr.conformance.results import (
     missing,
     result,
 )
-from pytest_realtime_asr.conformance.scenario_run import Venue
+from pytest_realtime_asr.conformance.scenario_run import RunConfig
 from pytest_realtime_asr.conformance.scenarios import scenarios
-from pytest_realtime_asr.conformance.scheduler import Suite
+from pytest_realtime_asr.conformance.scheduler import Scheduler
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.run.realtime import Realtime
@@ -37,17 +37,17 @@ def test_requirement(
 ) -> None:
     try:
         realtime: Realtime = request.getfixturevalue("realtime")
-        suite = _suite(request, realtime, request.getfixturevalue("corpus"))
+        scheduler = _scheduler(request, realtime, request.getfixturevalue("corpus"))
     except pytest.fail.Exception as error:  # every requirement has the same cause
         server = Judged(target="", dialect="", model="", version="", suite="")
         row = Row(server, missing(requirement, str(error)))
     else:
-        _begin(request, realtime, suite, requirement)
+        _begin(request, realtime, scheduler, requirement)
         row = Row(
             _judged(realtime),
             result(
                 requirement,
-                suite,
+                scheduler,
                 realtime.plan.dialect,
                 version=realtime.plan.version,
                 model=realtime.plan.model,
@@ -68,10 +68,12 @@ def _decide(found: Result, *, strict: bool) -> None:
         pytest.skip(f"{found.status.value}: {found.seen}")
 
 
-def _suite(request: pytest.FixtureRequest, realtime: Realtime, corpus: Corpus) -> Suite:
+def _scheduler(
+    request: pytest.FixtureRequest, realtime: Realtime, corpus: Corpus
+) -> Scheduler:
     """The scenarios of this process."""
     config, run = request.config, realtime.run
-    if HELD not in config.stash:
+    if SCHEDULER not in config.stash:
         try:
             spoken = clips.choose(corpus)
         except ValueError as error:
@@ -79,7 +81,7 @@ def _suite(request: pytest.FixtureRequest, realtime: Realtime, corpus: Corpus) -
         settings = run.settings
         # What a fixture names elsewhere may be anybody's: only what is here is broken.
         here = realtime.plan.access.target.loopback
-        venue = Venue(
+        run_config = RunConfig(
             run.loop,
             realtime.plan,
             spoken,
@@ -87,21 +89,21 @@ def _suite(request: pytest.FixtureRequest, realtime: Realtime, corpus: Corpus) -
             fuzz=selection.fuzz(settings, here=here),
             seed=config.getoption("--hypothesis-seed", default=None),
         )
-        suite = Suite(
-            venue,
+        scheduler = Scheduler(
+            run_config,
             scenarios(realtime.plan.dialect),
             selection.bounds(settings, here=here),
             recover=settings.recover,
             tell=run.tell,
         )
-        config.stash[HELD] = suite, realtime.plan.dialect, _judged(realtime)
-    return config.stash[HELD][0]
+        config.stash[SCHEDULER] = scheduler, realtime.plan.dialect, _judged(realtime)
+    return config.stash[SCHEDULER][0]
 
 
 def _begin(
     request: pytest.FixtureRequest,
     realtime: Realtime,
-    suite: Suite,
+    scheduler: Scheduler,
     requirement: Requirement,
 ) -> None:
     """Begin the scenarios of all tests, or of this one where workers take turns."""
@@ -113,7 +115,7 @@ def _begin(
         for item in request.session.items:
             for mark in item.iter_markers("realtime_requirement"):
                 names.update(mark.kwargs["scenario"].split(" "))
-    suite.begin(names, before=run.occupy, over=run.vacate)
+    scheduler.begin(names, before=run.occupy, over=run.vacate)
 
 
 def _judged(realtime: Realtime) -> Judged:

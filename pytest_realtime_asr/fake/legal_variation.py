@@ -30,8 +30,8 @@ import msgspec
 from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.server_wrappers import (
     Event,
-    World,
-    Wrapped,
+    ServerState,
+    ServerWrapper,
     edited,
     error_edited,
     event,
@@ -101,10 +101,10 @@ class _Utterance:
     complete: bool = False  # whether its audio is
 
 
-class Varied(Wrapped):
+class VariedServer(ServerWrapper):
     """A sound machine with a style of its own."""
 
-    def __init__(self, server: Server, world: World, seed: int) -> None:
+    def __init__(self, server: Server, world: ServerState, seed: int) -> None:
         super().__init__(server, world)
         # One source for each cause: which frame comes first is a matter of time.
         style, self._text, self._frames, self._times = (

@@ -34,9 +34,13 @@ from pytest_realtime_asr.audio import Resampler
 from pytest_realtime_asr.dialects import Dialect, Reaction, Server
 from pytest_realtime_asr.fake.faults.network import connection
 from pytest_realtime_asr.fake.faults.session import TRACEBACK, wrap
-from pytest_realtime_asr.fake.legal_variation import Varied
-from pytest_realtime_asr.fake.recognisers.recogniser import Listener, Recogniser, Spoken
-from pytest_realtime_asr.fake.server_wrappers import World
+from pytest_realtime_asr.fake.legal_variation import VariedServer
+from pytest_realtime_asr.fake.recognisers.recogniser import (
+    Listener,
+    RecognisedWord,
+    Recogniser,
+)
+from pytest_realtime_asr.fake.server_wrappers import ServerState
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import (
     Ending,
@@ -58,7 +62,7 @@ _GUARDED = "/v1"  # what stands below it asks for the key, as does every WebSock
 
 
 @dataclass(frozen=True, slots=True)
-class Behaviour:
+class FakeConfig:
     """How the server behaves; delays are in seconds, ``seed`` is of the session ids.
 
     A session lasts at most ``limit`` s. ``version`` is what it says of itself (empty:
@@ -81,10 +85,12 @@ class Behaviour:
 class Fake:
     """All sessions of one fake server."""
 
-    def __init__(self, behaviour: Behaviour, recogniser: Recogniser) -> None:
+    def __init__(self, behaviour: FakeConfig, recogniser: Recogniser) -> None:
         self._behaviour = behaviour
         self._recogniser = recogniser
-        self._world = World(behaviour.dialect, behaviour.models, key=behaviour.key)
+        self._world = ServerState(
+            behaviour.dialect, behaviour.models, key=behaviour.key
+        )
         self._ids = random.Random(behaviour.seed)
         self._recorders: deque[Recorder] = deque(maxlen=KEPT)
 
@@ -225,7 +231,7 @@ class Fake:
         if behaviour.variety is None:
             machine = wrap(sound, behaviour.faults, world)
             return machine, lambda: behaviour.word_delay
-        varied = Varied(sound, world, behaviour.variety)
+        varied = VariedServer(sound, world, behaviour.variety)
         machine = wrap(varied, behaviour.faults, world)
         return machine, lambda: varied.delay(behaviour.word_delay)
 
@@ -243,12 +249,12 @@ class _Session:
 
     def __init__(
         self,
-        behaviour: Behaviour,
+        behaviour: FakeConfig,
         recogniser: Recogniser,
         machine: Server,
         connection: ServerConnection,
         recorder: Recorder,
-        world: World,
+        world: ServerState,
         delay: Callable[[], float],
     ) -> None:
         self._behaviour = behaviour
@@ -389,7 +395,7 @@ class _Utterance:
     def __init__(
         self,
         item: int,
-        behaviour: Behaviour,
+        behaviour: FakeConfig,
         recogniser: Recogniser,
         machine: Server,
         session: _Session,
@@ -404,7 +410,7 @@ class _Utterance:
         self._machine = machine
         self._session = session
         self._audio: asyncio.Queue[tuple[bytes, int] | None] = asyncio.Queue()
-        self._words: asyncio.Queue[Spoken | None] = asyncio.Queue()
+        self._words: asyncio.Queue[RecognisedWord | None] = asyncio.Queue()
         self._arrivals: list[tuple[int, int]] = []  # (samples so far, when)
         self._samples = 0
         self._final_due: int | None = None
@@ -457,7 +463,7 @@ class _Utterance:
             await listener.close()
 
     async def _speak(self) -> None:
-        spoken: list[Spoken] = []
+        spoken: list[RecognisedWord] = []
         while (word := await self._words.get()) is not None:
             delay = round(self._delay() * 1e9)
             await self._until(self._arrival(self._sample(word)) + delay)
@@ -476,7 +482,7 @@ class _Utterance:
         self.over = bool(final)  # one that is owed its final is still open
         await self._session.say(final)
 
-    def _sample(self, word: Spoken) -> int:
+    def _sample(self, word: RecognisedWord) -> int:
         """The sample of what was heard at which a word ends."""
         return word.end * self._rate // self._known
 

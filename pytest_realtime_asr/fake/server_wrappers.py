@@ -25,7 +25,7 @@ _SAID = 0.5  # s of an utterance that is played to a sound machine
 Event = dict[str, Any]
 
 
-class World:
+class ServerState:
     """What the sessions of one fake share.
 
     Sessions are numbered from 1 in the order in which they open; ``open`` holds those
@@ -130,14 +130,14 @@ class World:
 
     def _known(self) -> Dialect:
         if self._dialect is None:
-            raise LookupError("this fault needs a World that knows its dialect")
+            raise LookupError("this fault needs a ServerState that knows its dialect")
         return self._dialect
 
 
-class Wrapped:
+class ServerWrapper:
     """A machine that does what the wrapped one does, in the session of this number."""
 
-    def __init__(self, server: Server, world: World) -> None:
+    def __init__(self, server: Server, world: ServerState) -> None:
         self._server = server
         self._world = world
         self.session = world.sessions
@@ -167,10 +167,10 @@ class Wrapped:
         return self._server.final(text, usage, item)
 
 
-Wrap = Callable[[Server, World], Server]
+Wrap = Callable[[Server, ServerState], Server]
 
 
-class Heard:
+class UtteranceAudio:
     """The audio of one utterance: how it was cut, when it came, how it sounds.
 
     Times are in seconds. ``pause`` is the longest time since the begin in which no
@@ -259,20 +259,20 @@ class Heard:
         self._longest = max(self._longest, self._run)
 
 
-class Attentive(Wrapped):
+class UtteranceTracker(ServerWrapper):
     """A machine that knows what was heard of the open utterance.
 
     ``number`` counts the utterances of the session; ``begun`` says that one is open,
     from its begin to its final, ``turned`` that the server had found its begin.
     """
 
-    def __init__(self, server: Server, world: World) -> None:
+    def __init__(self, server: Server, world: ServerState) -> None:
         super().__init__(server, world)
         self.number = 0
         self.begun = False
         self.turned = False
-        self.heard = Heard(self.rate)
-        self.early = Heard(self.rate)  # audio before its utterance begins
+        self.heard = UtteranceAudio(self.rate)
+        self.early = UtteranceAudio(self.rate)  # audio before its utterance begins
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = self._server.hear(frame)
@@ -282,7 +282,7 @@ class Attentive(Wrapped):
             self.number += 1
             self.begun = True
             self.turned = any("audio_start_ms" in event(reply) for reply in replies)
-            self.heard, self.early = self.early, Heard(self.rate)
+            self.heard, self.early = self.early, UtteranceAudio(self.rate)
             self.heard.begin()
             self.reset()
         if reaction.audio:
@@ -300,7 +300,7 @@ class Attentive(Wrapped):
         """Forget the utterance before; called as the next one begins."""
 
 
-class Reworded(Attentive):
+class WordChanger(UtteranceTracker):
     """A machine that says other words, the same in its partials and its finals.
 
     What it counts as completion is the words that it says.

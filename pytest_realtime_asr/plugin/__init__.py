@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.plugin.settings import Settings
     from pytest_realtime_asr.report.files import ReportFile
     from pytest_realtime_asr.report.progress import Progress
-    from pytest_realtime_asr.run.fakes import Fleet
+    from pytest_realtime_asr.run.fakes import FakeServers
     from pytest_realtime_asr.run.realtime import AsyncSession, Realtime, Session
     from pytest_realtime_asr.run.terms import Terms
     from pytest_realtime_asr.text.redaction import Redactor
@@ -67,7 +67,7 @@ FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"
 
 _SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 _JUDGING: pytest.StashKey[Judging] = pytest.StashKey()
-_FLEET: pytest.StashKey[Fleet] = pytest.StashKey()
+_FLEET: pytest.StashKey[FakeServers] = pytest.StashKey()
 _SERVED: pytest.StashKey[dict[int, tuple[object, Application | str]]] = (
     pytest.StashKey()
 )
@@ -407,11 +407,11 @@ def _written(config: pytest.Config) -> list[ReportFile]:
 
 
 def _unwritable(file: object, error: OSError) -> pytest.UsageError:
-    from pytest_realtime_asr.text.salvage import reason
+    from pytest_realtime_asr.text.messages import error_text
 
     # What the system says is no advice; what we say ourselves has no number.
     advice = "" if error.errno is None else "; name another file"
-    return pytest.UsageError(f"{file}: {reason(error)}{advice}")
+    return pytest.UsageError(f"{file}: {error_text(error)}{advice}")
 
 
 def _note(config: pytest.Config, text: str) -> None:
@@ -621,11 +621,11 @@ def _url(config: pytest.Config, target: object, dialect: str) -> str:
     if target in shared and dialect == _settings(config).dialect:
         return str(shared[target])
     from pytest_realtime_asr.fake.process import FakeError
-    from pytest_realtime_asr.run.fakes import Fleet
+    from pytest_realtime_asr.run.fakes import FakeServers
 
     _loaded(config)  # else the fake server would be what cannot start
     if _FLEET not in config.stash:
-        config.stash[_FLEET] = Fleet()
+        config.stash[_FLEET] = FakeServers()
     try:
         return config.stash[_FLEET].target(target, dialect, _settings(config))
     except FakeError as error:
@@ -942,9 +942,9 @@ def fake_server() -> Iterator[Callable[..., FakeServer]]:
     gives one with ``.url``, ``.traces()`` and ``.violations()``; delays are texts such
     as "300ms". All are stopped at the end of the test.
     """
-    from pytest_realtime_asr.run.fakes import Fleet
+    from pytest_realtime_asr.run.fakes import FakeServers
 
-    fleet = Fleet()
+    fleet = FakeServers()
     yield fleet.start
     fleet.stop()
 
@@ -1337,7 +1337,7 @@ def _shown(config: pytest.Config, lines: Collection[str]) -> list[str]:
     """Return lines as they may be printed: no secrets, no control characters."""
     if not lines:
         return []  # a run that has nothing to say imports nothing
-    from pytest_realtime_asr.text.redaction import printable
+    from pytest_realtime_asr.text.messages import printable
 
     redactor = _redactor(config)
     return [printable(redactor.clean(line)) for line in lines]
@@ -1465,7 +1465,7 @@ def _write(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write the conformance reports, and note why one could not be."""
     from pytest_realtime_asr.conformance import selection
     from pytest_realtime_asr.report import conformance
-    from pytest_realtime_asr.text.salvage import reason
+    from pytest_realtime_asr.text.messages import error_text
 
     for file in _files(config).get("conformance", ()):
         try:
@@ -1476,4 +1476,4 @@ def _write(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> None:
             if not conformance.write(file, found):
                 _note(config, f"{file}: not written, since nothing was judged")
         except Exception as error:
-            _note(config, f"{file}: not written: {reason(error)}")
+            _note(config, f"{file}: not written: {error_text(error)}")

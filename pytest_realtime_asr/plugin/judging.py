@@ -25,9 +25,9 @@ from pytest_realtime_asr.report import jsonl, junit, terminal
 from pytest_realtime_asr.run.ledger import Purpose, Report, Transcription, report
 from pytest_realtime_asr.run.servers import Ledger, Run
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.text.redaction import Redactor
-from pytest_realtime_asr.text.salvage import reason
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.verdicts.budgets import Budget
 from pytest_realtime_asr.verdicts.comparison import Comparison, Row, compare, together
@@ -416,13 +416,13 @@ def _judged(
     except Exception as error:
         kept = tuple(paths.values())
         found = Report(test, tuple(takes), paths=kept)
-        why = f"no verdict could be made: {reason(error, private=found.private)}"
+        why = f"no verdict could be made: {error_text(error, private=found.private)}"
         return replace(found, failures=(why,))
 
 
 def _unkept(error: Exception) -> str:
     return (
-        f"traces not kept: {reason(error)}; they go into pytest's cache, which "
+        f"traces not kept: {error_text(error)}; they go into pytest's cache, which "
         "-o cache_dir=FOLDER puts elsewhere"
     )
 

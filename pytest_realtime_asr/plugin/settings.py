@@ -31,7 +31,7 @@ from pytest_realtime_asr.plugin.options import (
 )
 from pytest_realtime_asr.requirements import known_failures, pinned_suites
 from pytest_realtime_asr.requirements.known_failures import Known
-from pytest_realtime_asr.requirements.pinned_suites import Suite
+from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.requirements.requirement import Harm, Level
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.inputs import InputError
@@ -118,7 +118,7 @@ class Settings:
     fake: tuple[str, ...]
     level: Level
     strict: bool
-    suite: Suite | None
+    suite: PinnedSuite | None
     known: tuple[Known, ...]
     server_version: str
     allow: frozenset[Harm]

@@ -25,8 +25,8 @@ from pytest_realtime_asr.metrics.accuracy import (
     words,
 )
 from pytest_realtime_asr.report.files import ReportFile
+from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.run.ledger import Purpose, Transcription
-from pytest_realtime_asr.text.salvage import Salvage
 from pytest_realtime_asr.verdicts.comparison import Row
 
 FORMAT = 2
@@ -72,8 +72,8 @@ def line(test: str, take: Transcription, calibration: str = "") -> bytes:
     of the texts as they are. A field that cannot be made is null, and ``failed`` says
     why.
     """
-    salvage = Salvage(private=take.trace.redactor.private)
-    parts = _parts(test, take, calibration)
+    parts = Parts(private=take.trace.redactor.private)
+    makers = _makers(test, take, calibration)
 
     redactor = take.trace.redactor
 
@@ -85,15 +85,15 @@ def line(test: str, take: Transcription, calibration: str = "") -> bytes:
 
     missing = msgspec.Raw(b"null")
     written = {
-        name: salvage(name, partial(encoded, name, make), missing)
-        for name, make in parts.items()
+        name: parts(name, partial(encoded, name, make), missing)
+        for name, make in makers.items()
     }
-    if salvage.failed:
-        written["failed"] = encoded("failed", lambda: salvage.failed)
+    if parts.failed:
+        written["failed"] = encoded("failed", lambda: parts.failed)
     return msgspec.json.encode(written) + b"\n"
 
 
-def _parts(
+def _makers(
     test: str, take: Transcription, calibration: str
 ) -> dict[str, Callable[[], object]]:
     """What makes each field of a line, in the order of the fields."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import textwrap
 from dataclasses import replace
 
@@ -66,7 +65,7 @@ def _metrics() -> list[str]:
     lines = []
     for name, metric in metrics.CATALOGUE.items():
         lines.append(f"{name}  in {metric.unit.value}")
-        lines += _under(inspect.cleandoc(metric.doc).partition("\n")[0])
+        lines += _under(metric.summary or f"needs {metric.needs}")
     return lines
 
 

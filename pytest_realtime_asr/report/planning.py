@@ -12,7 +12,7 @@ from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.plugin.options import FAKES
 from pytest_realtime_asr.plugin.settings import Settings
 
-_HEAD = f"  {'scenario':26} {'harm':10} {'company':9} {'conn':>4} {'audio':>7}  what"
+_HEAD = f"  {'scenario':26} {'harm':10} {'runs':9} {'conn':>4} {'audio':>7}  what"
 
 
 def lines(
@@ -47,7 +47,7 @@ def lines(
     for each in chosen:
         kept = cost.held_back.get(each.name)
         told.append(
-            f"  {each.name:26} {each.harm.value:10} {each.company.value:9} "
+            f"  {each.name:26} {each.harm.value:10} {each.concurrency.value:9} "
             f"{each.sessions:4} {each.audio(spoken):5.1f} s  "
             + (f"NOT RUN: {kept}" if kept else each.about)
         )

@@ -42,7 +42,7 @@ _LATENCIES = [
     name
     for name, metric in CATALOGUE.items()
     if metric.unit is Unit.MS
-    and metric.group is not Group.INSTRUMENT
+    and metric.group is not Group.CLIENT
     and name not in {*ONCE, "send_blocked"}
 ]
 _MODEL = "scripted"

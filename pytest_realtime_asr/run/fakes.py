@@ -13,7 +13,7 @@ Texts = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 _BUNDLED = ("bundled:english", "bundled:languages", "bundled:odd")
 
 
-class Fleet:
+class FakeServers:
     """Starts servers, each in a process of its own, until `stop`."""
 
     def __init__(self) -> None:

@@ -27,18 +27,19 @@ from pytest_realtime_asr.metrics.accuracy import (
     words,
 )
 from pytest_realtime_asr.metrics.causality import Premature
-from pytest_realtime_asr.metrics.pacing import Counts, counts, instrument, lateness
-from pytest_realtime_asr.requirements.evidence import Part
-from pytest_realtime_asr.requirements.requirement import (
-    Level,
-    Requirement,
-    Violation,
-    observe,
+from pytest_realtime_asr.metrics.pacing import (
+    Counts,
+    client_state,
+    counts,
+    scheduling_delay,
 )
+from pytest_realtime_asr.requirements.evidence import Part
+from pytest_realtime_asr.requirements.requirement import Level, Requirement
+from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.stats import quantile
-from pytest_realtime_asr.text.number_format import several, shortened
-from pytest_realtime_asr.text.redaction import printable
+from pytest_realtime_asr.text.messages import printable, shortened
+from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Texts, Timeline, Usage
 from pytest_realtime_asr.verdicts.budgets import Budget
@@ -363,18 +364,19 @@ def _counts(take: Transcription, metric: str) -> bool:
 
 
 def _sample(take: Transcription, metric: str, paths: Mapping[str, str]) -> Sample:
+    beside = metrics.CATALOGUE[metric].beside
     return Sample(
         label=take.label,
         value=take.metrics[metric],
         lost=take.lost,
-        late_ms=lateness(take.timeline) or 0.0,
+        late_ms=scheduling_delay(take.timeline) or 0.0,
         trace=paths.get(take.label, ""),
         clip=take.utterance.id,
-        own=instrument(take.timeline),
+        own=client_state(take.timeline),
         blocked_ms=take.metrics["send_blocked"] or 0.0,
         path_ms=take.metrics["path_round_trip"],
         again=take.again,
-        beside=take.metrics.get(metrics.CATALOGUE[metric].beside),
+        beside=None if beside is None else take.metrics[beside],
         premature=take.premature.get(metric),
     )
 
@@ -501,7 +503,7 @@ def statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:
     """
     found: dict[str, dict[str, float]] = {}
     for name, metric in metrics.CATALOGUE.items():
-        sign = 1 if metric.better is Better.DOWN else -1
+        sign = 1 if metric.better is Better.LOWER else -1
         turned, measured = [], False
         for take in takes:
             value = take.metrics[name]

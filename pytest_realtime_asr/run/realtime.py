@@ -20,7 +20,7 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.session import Live, Plan
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.requirements.requirement import Violation, observe
+from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.ledger import (
     Order,
     Purpose,

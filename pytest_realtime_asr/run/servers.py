@@ -27,7 +27,7 @@ from pytest_realtime_asr.client.session import Limits, Live, Plan, caller
 from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.corpus import Corpus, CorpusError, Utterance
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.metrics.pacing import instrument
+from pytest_realtime_asr.metrics.pacing import client_state
 from pytest_realtime_asr.plugin.options import AUTO
 from pytest_realtime_asr.plugin.settings import Settings
 from pytest_realtime_asr.requirements.evidence import Part
@@ -35,8 +35,8 @@ from pytest_realtime_asr.requirements.known_failures import softened
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.run.ledger import Order, Purpose, Transcription
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.number_format import several
-from pytest_realtime_asr.text.salvage import reason
 from pytest_realtime_asr.trace.records import Ending
 from pytest_realtime_asr.verdicts.comparison import Conditions
 from pytest_realtime_asr.verdicts.headline import PREMATURE
@@ -111,7 +111,7 @@ class Take:
         """
         if self.lost:
             return False
-        return instrument(self.transcription.timeline).disturbed(tolerance)
+        return client_state(self.transcription.timeline).disturbed(tolerance)
 
 
 @dataclass(slots=True)
@@ -322,7 +322,7 @@ class Run:
         found = dialect.requirements
         if settings.suite is not None:
             found = settings.suite.select(found)
-        held = [requirement for requirement in found if requirement.holds(version)]
+        held = [requirement for requirement in found if requirement.applies_to(version)]
         return softened(held, settings.known, version=version, model=model)
 
     def begin(self, test: str) -> None:
@@ -394,7 +394,7 @@ class Run:
             try:
                 sink(ledger.test, take.transcription)
             except Exception as error:
-                why = reason(error, private=self.redactor.private)
+                why = error_text(error, private=self.redactor.private)
                 self.warn(f"{sink}: {why}; utterances are missing in it")
 
     def finish(self) -> Ledger | None:

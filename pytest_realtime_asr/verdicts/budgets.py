@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import TypeVar
 
 from pytest_realtime_asr.metrics import CATALOGUE
-from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.accuracy import Normalizer, normalizer_named
 from pytest_realtime_asr.text.inputs import InputError, shown, within
 
@@ -251,24 +250,23 @@ def wer_threshold(
 def _metric(name: str, *, timed: bool) -> None:
     """Refuse a metric that is not for this kind of budget."""
     fit = [
-        each.name
-        for each in CATALOGUE.values()
-        if each.gated and (each.unit is Measured.MS) is timed
+        each.name for each in CATALOGUE.values() if each.gated and each.timed is timed
     ]
     entry = CATALOGUE.get(name)
     if entry is None:
         raise BudgetError(f"there is no metric {shown(name)}; there are {_names(fit)}")
     if not entry.gated:
         raise BudgetError(
-            f"{name} has no budget: {entry.why}; set one on one of {_names(fit)}"
+            f"{name} has no budget: {entry.no_budget}; set one on one of {_names(fit)}"
         )
-    if timed and entry.unit is not Measured.MS:
+    if timed and not entry.timed:
         raise BudgetError(
-            f'{name} is no time but a {entry.unit}: write budget("{name}", at_most=...)'
+            f"{name} is not a duration but a {entry.unit}: "
+            f'write budget("{name}", at_most=...)'
         )
-    if not timed and entry.unit is Measured.MS:
+    if not timed and entry.timed:
         raise BudgetError(
-            f'{name} is a time: write latency_budget("{name}", p95="800ms")'
+            f'{name} is a duration: write latency_budget("{name}", p95="800ms")'
         )
 
 

@@ -24,7 +24,7 @@ from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.metrics.accuracy import lines
 from pytest_realtime_asr.requirements.pseudo_reference import (
     MARGIN,
-    Yardstick,
+    SoloTranscript,
     level,
     measure,
     settled,
@@ -70,7 +70,7 @@ class Clip:
 class Difference:
     """A clip of which ``texts`` under the condition, of ``of``, are another text."""
 
-    yardstick: Yardstick
+    yardstick: SoloTranscript
     texts: tuple[str, ...]
     of: int
 

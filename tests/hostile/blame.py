@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from servers import closed
-
-from hostile import Case, message
-from hostile.http import OK, frames, greeting, health, model, session
-from hostile.verdicts import CLIP, final, many
 from pytest_realtime_asr.client.asgi import Application, ApplicationError
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.transport import Unreachable
@@ -17,6 +12,10 @@ from pytest_realtime_asr.trace.timeline import Refusal
 from pytest_realtime_asr.verdicts import parity
 from pytest_realtime_asr.verdicts.comparison import compare, parse
 from pytest_realtime_asr.verdicts.parity import Gone
+from tests.hostile import Case, message
+from tests.hostile.http import OK, frames, greeting, health, model, session
+from tests.hostile.verdicts import CLIP, final, many
+from tests.support.servers import closed
 
 
 def dead_baseline(limit: str) -> str:

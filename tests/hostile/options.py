@@ -11,13 +11,13 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from hostile import Case, message
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.session import OptionsError, caller
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
 from pytest_realtime_asr.run import terms
 from pytest_realtime_asr.verdicts import comparison
+from tests.hostile import Case, message
 
 DEEP = "[" * 50_000
 DIGITS = "9" * 5000
@@ -276,7 +276,7 @@ REFUSED = (
         ("True",),
         5,
         lambda folder: str(
-            Known("a", Expected.KNOWN, "", "", timedelta, "<1").holds(DIGITS, "")  # type: ignore[arg-type]
+            Known("a", Expected.KNOWN, "", "", timedelta, "<1").applies_to(DIGITS, "")  # type: ignore[arg-type]
         ),
     ),
 )

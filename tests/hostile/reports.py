@@ -17,7 +17,6 @@ from unittest import mock
 
 import msgspec
 
-from hostile import Case, message
 from pytest_realtime_asr import corpus, dialects, plugin
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.metrics.accuracy import Alignment
@@ -30,8 +29,10 @@ from pytest_realtime_asr.report.files import ReportFile, distinct
 from pytest_realtime_asr.run.ledger import Report, Transcription
 from pytest_realtime_asr.run.servers import Ledger, Run, Take
 from pytest_realtime_asr.trace import records
+from tests.hostile import Case, message
+from tests.support.paths import FIXTURES
 
-TRACES = Path(__file__).parents[2] / "fixtures" / "traces"
+TRACES = FIXTURES / "traces"
 EARLIER = b"earlier\n"
 
 

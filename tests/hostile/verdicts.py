@@ -8,21 +8,6 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from sessions import (
-    APPEND,
-    CREATED,
-    FINISH,
-    FIRST,
-    SPEAK,
-    STARTED,
-    UPDATE,
-    Hand,
-    error,
-    part,
-    unopened,
-)
-
-from hostile import Case
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance, Word
@@ -43,6 +28,20 @@ from pytest_realtime_asr.trace.timeline import (
 )
 from pytest_realtime_asr.verdicts.budgets import Budget, latency_budget
 from pytest_realtime_asr.verdicts.comparison import compare, parse
+from tests.hostile import Case
+from tests.support.sessions import (
+    APPEND,
+    CREATED,
+    FINISH,
+    FIRST,
+    SPEAK,
+    STARTED,
+    UPDATE,
+    Hand,
+    error,
+    part,
+    unopened,
+)
 
 MS, RATE = 1_000_000, 16_000
 VLLM = dialects.load("vllm")
@@ -171,7 +170,7 @@ def outcome(
 ) -> str:
     """Why a requirement is undecided."""
     requirement = next(each for each in VLLM.requirements if each.id == id)
-    found = requirement.judge(Evidence(parts, tuple(answers)))
+    found = requirement.check(Evidence(parts, tuple(answers)))
     return found.reason if isinstance(found, Undecided) else repr(found)
 
 

@@ -14,18 +14,18 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from servers import plain, script, serving
-from servers import thread as on_a_thread
-from spellings import KEY, SPELLINGS
 from websockets.asyncio.server import ServerConnection
 
-from plugin.conftest import Project
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects import Reaction, Server
-from pytest_realtime_asr.fake.server import Behaviour, Fake
-from pytest_realtime_asr.fake.server_wrappers import Wrapped
-from pytest_realtime_asr.text.redaction import PART
+from pytest_realtime_asr.fake.server import Fake, FakeConfig
+from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
+from pytest_realtime_asr.text.secret_spellings import PART
 from pytest_realtime_asr.trace.timeline import Usage
+from tests.support.project import Project
+from tests.support.servers import plain, script, serving
+from tests.support.servers import thread as on_a_thread
+from tests.support.spellings import KEY, SPELLINGS
 
 MARK = "PLANTED"
 
@@ -67,7 +67,7 @@ def planted(frame: str) -> str:
     return json.dumps(value).replace(MARK, f" {EVERY} {EVIL} ")
 
 
-class _Planting(Wrapped):
+class _Planting(ServerWrapper):
     """Says the key in each field, in a type, over two frames and when it closes."""
 
     def open(self, session: str, created: int) -> Iterable[str]:
@@ -200,7 +200,7 @@ def test_no_output_holds_the_key(
     project.write(TESTS)
     spoken = EVERY
     fake = _Fake(
-        Behaviour(
+        FakeConfig(
             dialects.load(name),
             models=(f"model {spoken} \x1b[31m\n::error::evil",),
             version=f"1.0+{spoken}\x1b[31m\n::error::evil",

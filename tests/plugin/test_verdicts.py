@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from plugin.conftest import Faking, Project, Servers
 from pytest_realtime_asr.metrics import accuracy
+from tests.support.project import Faking, Project, Servers
 
 LIMIT = """
 @pytest.mark.realtime(pace=1)

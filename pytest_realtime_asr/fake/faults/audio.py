@@ -1,7 +1,7 @@
 """Faults that depend on the audio: on how it was cut, when it came, how long it was.
 
-All of them look at what was heard of the utterance so far (`machine.Heard`), and lose
-words of it or its final.
+All of them look at the audio of the open utterance so far (`UtteranceAudio`) and lose
+its words or its final.
 """
 
 from __future__ import annotations
@@ -9,23 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from pytest_realtime_asr.dialects import Reaction, Server
-from pytest_realtime_asr.fake.server_wrappers import Attentive, Reworded, World, Wrap
+from pytest_realtime_asr.fake.server_wrappers import (
+    ServerState,
+    UtteranceTracker,
+    WordChanger,
+    Wrap,
+)
 from pytest_realtime_asr.trace.timeline import Usage
 
 # A bundled clip has its peak at 0.63 of full scale, hence at half gain at 0.32.
 _QUIET = 0.45 * 32768
 _MIB = 2**20
 
-When = Callable[[Attentive], bool | None]
+When = Callable[[UtteranceTracker], bool | None]
 
 
-class _Losing(Reworded):
+class _Losing(WordChanger):
     """Loses every other word where ``when`` says so, beginning with the first.
 
     As long as that cannot be told (``None``) the words wait, at most until the end.
     """
 
-    def __init__(self, server: Server, world: World, when: When) -> None:
+    def __init__(self, server: Server, world: ServerState, when: When) -> None:
         super().__init__(server, world)
         self._when = when
         self._waiting: list[str] = []
@@ -51,10 +56,10 @@ class _Losing(Reworded):
         return [word for number, word in numbered if number % 2 or not loses]
 
 
-class _Withholding(Attentive):
+class _Withholding(UtteranceTracker):
     """Never sends the final of an utterance of which ``when`` holds."""
 
-    def __init__(self, server: Server, world: World, when: When) -> None:
+    def __init__(self, server: Server, world: ServerState, when: When) -> None:
         super().__init__(server, world)
         self._when = when
 
@@ -72,91 +77,91 @@ def withholding(when: When) -> Wrap:
     return lambda server, world: _Withholding(server, world, when)
 
 
-def small_chunks(machine: Attentive) -> bool:
+def small_chunks(machine: UtteranceTracker) -> bool:
     """Chunks are shorter than 50 ms, but for the last: that one is what was left."""
     whole = machine.heard.chunks[:-1]
     return bool(whole) and sum(whole) / len(whole) < 0.049
 
 
-def big_chunks(machine: Attentive) -> bool:
+def big_chunks(machine: UtteranceTracker) -> bool:
     """A chunk is longer than 500 ms."""
     return max(machine.heard.chunks, default=0.0) > 0.501
 
 
-def chunks_of_100ms(machine: Attentive) -> bool:
+def chunks_of_100ms(machine: UtteranceTracker) -> bool:
     """Chunks are of 100 ms, but for the last: that one is what was left."""
     whole = machine.heard.chunks[:-1]
     return bool(whole) and 0.09 < sum(whole) / len(whole) < 0.11
 
 
-def crowded(machine: Attentive) -> bool:
+def crowded(machine: UtteranceTracker) -> bool:
     """More than four sessions are open."""
     return machine.sessions > 4
 
 
-def fast(machine: Attentive) -> bool:
+def fast(machine: UtteranceTracker) -> bool:
     """Audio comes faster than twice real time."""
     return machine.heard.speed > 2
 
 
-def quiet(machine: Attentive) -> bool | None:
+def quiet(machine: UtteranceTracker) -> bool | None:
     """Nothing is loud; this is only known at the end."""
     if machine.heard.peak >= _QUIET:
         return False
     return True if machine.heard.complete else None
 
 
-def late_speech(machine: Attentive) -> bool:
+def late_speech(machine: UtteranceTracker) -> bool:
     """The utterance begins with more than 1 s of silence."""
     return machine.heard.lead > 1
 
 
-def again(machine: Attentive) -> bool:
+def again(machine: UtteranceTracker) -> bool:
     """It is not the first utterance of its session."""
     return machine.number > 1
 
 
-def turned(machine: Attentive) -> bool:
+def turned(machine: UtteranceTracker) -> bool:
     """The server found the begin of the utterance by itself."""
     return machine.turned
 
 
-def first_session(machine: Attentive) -> bool:
+def first_session(machine: UtteranceTracker) -> bool:
     """It is the first session of the server."""
     return machine.session == 1
 
 
-def lasting(machine: Attentive) -> bool:
+def lasting(machine: UtteranceTracker) -> bool:
     """The utterance has 1 s or more."""
     return machine.heard.seconds >= 1
 
 
-def short(machine: Attentive) -> bool:
+def short(machine: UtteranceTracker) -> bool:
     """The utterance has less than 0.3 s, but it has some audio."""
     return 0 < machine.heard.seconds < 0.3
 
 
-def empty(machine: Attentive) -> bool:
+def empty(machine: UtteranceTracker) -> bool:
     """The utterance has no audio."""
     return machine.heard.seconds == 0
 
 
-def long(machine: Attentive) -> bool:
+def long(machine: UtteranceTracker) -> bool:
     """The utterance has more than 20 s."""
     return machine.heard.seconds > 20
 
 
-def paused(machine: Attentive) -> bool:
+def paused(machine: UtteranceTracker) -> bool:
     """No audio came for more than 2 s within the utterance."""
     return machine.heard.pause > 2
 
 
-def silent(machine: Attentive) -> bool:
+def silent(machine: UtteranceTracker) -> bool:
     """The audio was zero for more than 3 s."""
     return machine.heard.zeros > 3
 
 
-class DiesOfEmpty(Attentive):
+class DiesOfEmpty(UtteranceTracker):
     """Dies of an utterance without audio."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -166,7 +171,7 @@ class DiesOfEmpty(Attentive):
         return reaction
 
 
-class DiesOfFlood(Attentive):
+class DiesOfFlood(UtteranceTracker):
     """Dies of more than 8 MiB of audio that is not said to be complete."""
 
     def hear(self, frame: str | bytes) -> Reaction:

@@ -21,9 +21,9 @@ import numpy as np
 from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.server_wrappers import (
     Event,
-    World,
+    ServerState,
+    ServerWrapper,
     Wrap,
-    Wrapped,
     event,
     is_error,
 )
@@ -38,7 +38,7 @@ _NOISY = 0.5  # s
 Tell = Callable[[Event], Iterable[Event]]
 
 
-class Retold(Wrapped):
+class EventChanger(ServerWrapper):
     """A machine that says each of its events in another way."""
 
     def tell(self, content: Event) -> Iterable[Event]:
@@ -66,10 +66,10 @@ class Retold(Wrapped):
         )
 
 
-class _Telling(Retold):
+class _Telling(EventChanger):
     """One that does so without a memory."""
 
-    def __init__(self, server: Server, world: World, tell: Tell) -> None:
+    def __init__(self, server: Server, world: ServerState, tell: Tell) -> None:
         super().__init__(server, world)
         self._tell = tell
 
@@ -156,7 +156,7 @@ def adds(content: Event) -> bool:
 # Text
 
 
-class Foretelling(Retold):
+class Foretelling(EventChanger):
     """Says a word of an utterance before it is set up to hear any."""
 
     def tell(self, content: Event) -> Iterable[Event]:
@@ -165,10 +165,10 @@ class Foretelling(Retold):
             yield from map(event, self._world.foretold("so"))
 
 
-class Cumulative(Retold):
+class Cumulative(EventChanger):
     """Sends the whole text so far as what is new."""
 
-    def __init__(self, server: Server, world: World) -> None:
+    def __init__(self, server: Server, world: ServerState) -> None:
         super().__init__(server, world)
         self._said: Counter[str] = Counter()
         self._texts: dict[str, str] = {}
@@ -181,10 +181,10 @@ class Cumulative(Retold):
         return (content,)
 
 
-class Counting(Retold):
+class Counting(EventChanger):
     """Counts the pieces of text of an item by what is to be its place."""
 
-    def __init__(self, server: Server, world: World) -> None:
+    def __init__(self, server: Server, world: ServerState) -> None:
         super().__init__(server, world)
         self._pieces: Counter[str] = Counter()
 
@@ -195,7 +195,7 @@ class Counting(Retold):
         return (content,)
 
 
-def failing_first(server: Server, world: World) -> Server:
+def failing_first(server: Server, world: ServerState) -> Server:
     """A machine that says of each item that it failed, and completes it then."""
 
     def tell(content: Event) -> Iterable[Event]:
@@ -222,10 +222,10 @@ def odd_logprobs(content: Event) -> None:
         each["logprob"] = 0.5
 
 
-class Mixing(Wrapped):
+class Mixing(ServerWrapper):
     """Two utterances that are open at a time get each other's text in the end."""
 
-    def __init__(self, server: Server, world: World) -> None:
+    def __init__(self, server: Server, world: ServerState) -> None:
         super().__init__(server, world)
         self._begun = 0
         self._open: set[int] = set()
@@ -273,7 +273,7 @@ def unset(content: Event) -> None:
         content["session"] = {k: v for k, v in shown.items() if isinstance(v, str)}
 
 
-class Forgetting(Wrapped):
+class Forgetting(ServerWrapper):
     """An update takes back all that is not in it."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -294,7 +294,7 @@ class Forgetting(Wrapped):
         return replace(reaction, replies=replies)
 
 
-class ShowingRefused(Retold):
+class ShowingRefused(EventChanger):
     """What was refused is shown as what holds from then on."""
 
     _refused: Event | None = None
@@ -319,7 +319,7 @@ def _merged(one: Any, other: Any) -> Any:
     return {**one, **merged}
 
 
-class ConfirmingRefused(Retold):
+class ConfirmingRefused(EventChanger):
     """An update that is refused is confirmed as well."""
 
     _shown: Event | None = None
@@ -343,7 +343,7 @@ class ConfirmingRefused(Retold):
 # Commits and clears
 
 
-class AcknowledgingEmpty(Wrapped):
+class AcknowledgingEmpty(ServerWrapper):
     """Acknowledges a commit that it should refuse, and says nothing more of it."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -365,7 +365,7 @@ class BabblingEmpty(AcknowledgingEmpty):
         return (*acknowledged, *final)
 
 
-class KeepingCleared(Wrapped):
+class KeepingCleared(ServerWrapper):
     """Answers a clear, and keeps the audio all the same."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -374,7 +374,7 @@ class KeepingCleared(Wrapped):
         return self._server.hear(frame)
 
 
-class IgnoringClear(Wrapped):
+class IgnoringClear(ServerWrapper):
     """Does not answer a clear."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -384,7 +384,7 @@ class IgnoringClear(Wrapped):
         return reaction
 
 
-class StrictClear(Wrapped):
+class StrictClear(ServerWrapper):
     """Refuses to clear what is empty."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -398,10 +398,10 @@ class StrictClear(Wrapped):
 # Audio
 
 
-class OneRate(Wrapped):
+class OneRate(ServerWrapper):
     """Takes all audio to be at its own rate, whatever the set-up says."""
 
-    def __init__(self, server: Server, world: World) -> None:
+    def __init__(self, server: Server, world: ServerState) -> None:
         super().__init__(server, world)
         self._rate = server.rate
 
@@ -410,14 +410,14 @@ class OneRate(Wrapped):
         return self._rate
 
 
-class RefusingBig(Wrapped):
+class RefusingBig(ServerWrapper):
     """Refuses frames that are to be taken."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         return self._server.hear(_UNKNOWN if len(frame) > _BIG else frame)
 
 
-class ClosingOnOdd(Wrapped):
+class ClosingOnOdd(ServerWrapper):
     """Closes on audio that it refuses."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -443,7 +443,7 @@ def other_turns(content: Event) -> None:
         content["item_id"] += "_other"
 
 
-class Restarting(Retold):
+class Restarting(EventChanger):
     """Counts the times of each turn from its own begin."""
 
     _start = 0
@@ -456,10 +456,10 @@ class Restarting(Retold):
         return (content,)
 
 
-class HearingThings(Wrapped):
+class HearingThings(ServerWrapper):
     """Hears noise in the silence that a session begins with."""
 
-    def __init__(self, server: Server, world: World) -> None:
+    def __init__(self, server: Server, world: ServerState) -> None:
         super().__init__(server, world)
         self._left = round(_NOISY * server.rate)  # samples
         self._noise = random.Random(1)

@@ -19,12 +19,12 @@ from pytest_realtime_asr.fake.faults import audio, items
 from pytest_realtime_asr.fake.faults.audio import losing, withholding
 from pytest_realtime_asr.fake.faults.items import changing, dropping, of_errors
 from pytest_realtime_asr.fake.server_wrappers import (
-    Attentive,
     Event,
-    Reworded,
-    World,
+    ServerState,
+    ServerWrapper,
+    UtteranceTracker,
+    WordChanger,
     Wrap,
-    Wrapped,
     edited,
     error_edited,
     event,
@@ -48,7 +48,7 @@ _ANSWERS = {"error", "session.updated"}
 _UNKNOWN = '{"type":"no.such.event"}'  # which every dialect refuses
 
 
-class _Mute(Wrapped):
+class _Mute(ServerWrapper):
     def open(self, session: str, created: int) -> Iterable[str]:
         return ()
 
@@ -56,18 +56,18 @@ class _Mute(Wrapped):
         return Reaction()
 
 
-class _Nameless(Wrapped):
+class _Nameless(ServerWrapper):
     def open(self, session: str, created: int) -> Iterable[str]:
         return self._server.open("", created)
 
 
-class _Twice(Wrapped):
+class _Twice(ServerWrapper):
     def open(self, session: str, created: int) -> Iterable[str]:
         yield from self._server.open(session, created)
         yield from self._server.open(session, created)
 
 
-class _Tolerant(Wrapped):
+class _Tolerant(ServerWrapper):
     """Ignores what it should refuse."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -76,7 +76,7 @@ class _Tolerant(Wrapped):
         return replace(reaction, replies=replies)
 
 
-class _Lossy(Wrapped):
+class _Lossy(ServerWrapper):
     """Loses the first piece of text of each utterance on its way out."""
 
     _lost = False
@@ -92,18 +92,18 @@ class _Lossy(Wrapped):
         return self._server.final(text, usage, item)
 
 
-class _Doubled(Wrapped):
+class _Doubled(ServerWrapper):
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         frames = tuple(self._server.final(text, usage, item))
         return frames + frames
 
 
-class _Endless(Wrapped):
+class _Endless(ServerWrapper):
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         return ()
 
 
-class _Late(Wrapped):
+class _Late(ServerWrapper):
     """Goes on with the text after it was said to be final."""
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
@@ -111,7 +111,7 @@ class _Late(Wrapped):
         yield from self._server.partial(" again", item)
 
 
-class _Greedy(Wrapped):
+class _Greedy(ServerWrapper):
     """Counts tokens that it did not speak."""
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
@@ -119,7 +119,7 @@ class _Greedy(Wrapped):
         return self._server.final(text, spent, item)
 
 
-class _Echo(Wrapped):
+class _Echo(ServerWrapper):
     """Begins each text with that of the utterance before."""
 
     _before = ""
@@ -137,7 +137,7 @@ class _Echo(Wrapped):
         return self._server.final(whole, usage, item)
 
 
-class _Babble(Wrapped):
+class _Babble(ServerWrapper):
     """Sends what is no JSON with each piece of text."""
 
     def partial(self, added: str, item: int) -> Iterable[str]:
@@ -145,7 +145,7 @@ class _Babble(Wrapped):
         yield from self._server.partial(added, item)
 
 
-class _Novel(Wrapped):
+class _Novel(ServerWrapper):
     """Sends an event that no protocol knows, by a name of theirs, with each text."""
 
     def partial(self, added: str, item: int) -> Iterable[str]:
@@ -153,7 +153,7 @@ class _Novel(Wrapped):
         yield from self._server.partial(added, item)
 
 
-class _Flood(Wrapped):
+class _Flood(ServerWrapper):
     """Answers the first audio with more text than anyone can want."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -165,10 +165,10 @@ class _Flood(Wrapped):
             yield from self._server.partial("and ", 0)
 
 
-class _OnAudio(Wrapped):
+class _OnAudio(ServerWrapper):
     """Does something of its own when the fifth frame of audio has come."""
 
-    def __init__(self, server: Server, world: World, **change: object) -> None:
+    def __init__(self, server: Server, world: ServerState, **change: object) -> None:
         super().__init__(server, world)
         self._change = change
         self._frames = 0
@@ -181,14 +181,14 @@ class _OnAudio(Wrapped):
         return reaction
 
 
-class _ClosesOnBinary(Wrapped):
+class _ClosesOnBinary(ServerWrapper):
     def hear(self, frame: str | bytes) -> Reaction:
         if isinstance(frame, bytes):
             return Reaction(close=1011)
         return self._server.hear(frame)
 
 
-class _ClosesOnError(Wrapped):
+class _ClosesOnError(ServerWrapper):
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = self._server.hear(frame)
         replies = tuple(reaction.replies)
@@ -196,10 +196,10 @@ class _ClosesOnError(Wrapped):
         return replace(reaction, replies=replies, close=close)
 
 
-class _Errors(Wrapped):
+class _Errors(ServerWrapper):
     """Says another thing in each of its errors."""
 
-    def __init__(self, server: Server, world: World, **fields: object) -> None:
+    def __init__(self, server: Server, world: ServerState, **fields: object) -> None:
         super().__init__(server, world)
         self._fields = fields
 
@@ -209,7 +209,7 @@ class _Errors(Wrapped):
         return replace(reaction, replies=replies)
 
 
-class _AnyModel(Wrapped):
+class _AnyModel(ServerWrapper):
     """Takes whatever model is named for its own."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -222,7 +222,7 @@ class _AnyModel(Wrapped):
         content["model"] = self._world.models[0]
 
 
-class _OneUpdate(Wrapped):
+class _OneUpdate(ServerWrapper):
     """Closes where it is set up for a second time."""
 
     _done = False
@@ -238,7 +238,7 @@ class _OneUpdate(Wrapped):
         return replace(reaction, replies=replies)
 
 
-class _StrictFields(Wrapped):
+class _StrictFields(ServerWrapper):
     """Refuses a set-up with fields that are not of the protocol."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -248,7 +248,7 @@ class _StrictFields(Wrapped):
         return self._server.hear(frame)
 
 
-class _NoEarlyAudio(Wrapped):
+class _NoEarlyAudio(ServerWrapper):
     """Refuses audio before the set-up."""
 
     _done = False
@@ -260,7 +260,7 @@ class _NoEarlyAudio(Wrapped):
         return self._server.hear(frame)
 
 
-class _AnswersStray(Attentive):
+class _AnswersStray(UtteranceTracker):
     """Refuses a begin or an end that comes out of turn, which it should ignore."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -271,7 +271,7 @@ class _AnswersStray(Attentive):
         return reaction
 
 
-class _Echoing(Wrapped):
+class _Echoing(ServerWrapper):
     """Repeats in its errors what it was sent."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -281,7 +281,7 @@ class _Echoing(Wrapped):
         return replace(reaction, replies=replies)
 
 
-class _ShowsKey(Wrapped):
+class _ShowsKey(ServerWrapper):
     """Tells in its errors by which key it was asked."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -291,13 +291,13 @@ class _ShowsKey(Wrapped):
         return replace(reaction, replies=replies)
 
 
-class _StartsAnyway(Wrapped):
+class _StartsAnyway(ServerWrapper):
     """Refuses an early begin, as it should, and does it all the same.
 
     It answers as a sound machine would, and acts as one that was set up at the start.
     """
 
-    def __init__(self, server: Server, world: World) -> None:
+    def __init__(self, server: Server, world: ServerState) -> None:
         super().__init__(server, world)
         self._sound = world.fresh()
         for frame in world.configure():
@@ -312,17 +312,17 @@ class _StartsAnyway(Wrapped):
         return self._server.final(text, usage, item)
 
 
-class _SameId(Wrapped):
+class _SameId(ServerWrapper):
     def open(self, session: str, created: int) -> Iterable[str]:
         return self._server.open("sess-1", created)
 
 
-class _OldClock(Wrapped):
+class _OldClock(ServerWrapper):
     def open(self, session: str, created: int) -> Iterable[str]:
         return self._server.open(session, 0)
 
 
-class _Acknowledging(Wrapped):
+class _Acknowledging(ServerWrapper):
     """Answers a set-up that it accepts, as newer servers do."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -334,7 +334,7 @@ class _Acknowledging(Wrapped):
         return replace(reaction, replies=(*replies, '{"type":"session.updated"}'))
 
 
-class _Early(Reworded):
+class _Early(WordChanger):
     """Says a word before it has heard anything."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -346,7 +346,7 @@ class _Early(Reworded):
         )
 
 
-class _DotFirst(Reworded):
+class _DotFirst(WordChanger):
     """Sends a dot as text at the first audio of each utterance."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -358,7 +358,7 @@ class _DotFirst(Reworded):
         )
 
 
-class _FinalFirst(Attentive):
+class _FinalFirst(UtteranceTracker):
     """Sends a final at the first audio of each utterance, and nothing after it."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -375,17 +375,17 @@ class _FinalFirst(Attentive):
         return super().final(text, usage, item) if self.begun else ()
 
 
-class _TokensShown(Reworded):
+class _TokensShown(WordChanger):
     def words(self, word: str) -> Iterable[str]:
         return (word if self.said else f"{_MARKER}{word}",)
 
 
-class _Broken(Reworded):
+class _Broken(WordChanger):
     def words(self, word: str) -> Iterable[str]:
         return (word if self.said else f"\ufffd{word[1:]}",)
 
 
-class _NoUsage(Wrapped):
+class _NoUsage(ServerWrapper):
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         frames = self._server.final(text, usage, item)
         return [edited(frame, _without_usage) for frame in frames]
@@ -395,13 +395,13 @@ def _without_usage(content: Event) -> None:
     content.pop("usage", None)
 
 
-class _Free(Wrapped):
+class _Free(ServerWrapper):
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         free = replace(usage, completion=0, seconds=0.0)
         return self._server.final(text, free, item)
 
 
-class _AtEnd(Wrapped):
+class _AtEnd(ServerWrapper):
     """Says nothing before the final, and all of the text just before it."""
 
     def partial(self, added: str, item: int) -> Iterable[str]:
@@ -412,17 +412,17 @@ class _AtEnd(Wrapped):
         return [*partial, *self._server.final(text, usage, item)]
 
 
-class _Stuttering(Reworded):
+class _Stuttering(WordChanger):
     def rest(self) -> Iterable[str]:
         return 2 * self.said.split()
 
 
-class _Chatty(Reworded):
+class _Chatty(WordChanger):
     def rest(self) -> Iterable[str]:
         return () if self.said else ("Thank", "you.")
 
 
-class _Headless(Reworded):
+class _Headless(WordChanger):
     _begun = False
 
     def reset(self) -> None:
@@ -441,19 +441,19 @@ class _LaterHeadless(_Headless):
         return (word,) if self.number == 1 else super().words(word)
 
 
-class _Wordless(Reworded):
+class _Wordless(WordChanger):
     def words(self, word: str) -> Iterable[str]:
         return ()
 
 
-class _LosesAfterPause(Reworded):
+class _LosesAfterPause(WordChanger):
     """Hears nothing more once no audio has come for a while."""
 
     def words(self, word: str) -> Iterable[str]:
         return () if audio.paused(self) else (word,)
 
 
-class _Tailless(Reworded):
+class _Tailless(WordChanger):
     """Says each word when the next one comes, and so never the last."""
 
     _held: tuple[str, ...] = ()
@@ -474,7 +474,7 @@ class _LaterTailless(_Tailless):
         return (word,) if self.number == 1 else super().words(word)
 
 
-class _Stale(Attentive):
+class _Stale(UtteranceTracker):
     """Keeps the end of an utterance that has not begun for the next one."""
 
     _end: str | bytes | None = None
@@ -501,7 +501,7 @@ class _StaleRefused(_Stale):
         return len(frame) <= _SHORT and self._world.finishes(frame)
 
 
-class _Leftover(Attentive):
+class _Leftover(UtteranceTracker):
     """Puts audio that came too late in front of what comes next."""
 
     _kept = b""
@@ -516,7 +516,7 @@ class _Leftover(Attentive):
         return reaction
 
 
-class _Restarting(Attentive):
+class _Restarting(UtteranceTracker):
     """Begins anew in mid-utterance; what it had said stays said."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -527,13 +527,13 @@ class _Restarting(Attentive):
         return reaction
 
 
-class _Forgetful(Wrapped):
+class _Forgetful(ServerWrapper):
     """After each utterance it wants to be set up again.
 
     What a machine that was not set up refuses never comes to the one that acts.
     """
 
-    def __init__(self, server: Server, world: World) -> None:
+    def __init__(self, server: Server, world: ServerState) -> None:
         super().__init__(server, world)
         self._sound = world.fresh()
 
@@ -546,7 +546,7 @@ class _Forgetful(Wrapped):
         return self._server.final(text, usage, item)
 
 
-class _Fragile(Attentive):
+class _Fragile(UtteranceTracker):
     """An invalid piece of audio ends the utterance, which then has no final."""
 
     _lost = False
@@ -565,10 +565,10 @@ class _Fragile(Attentive):
         return () if self._lost else self._server.partial(added, item)
 
 
-class _Repeating(Reworded):
+class _Repeating(WordChanger):
     """Says in the second utterance of a session what it said in the first."""
 
-    def __init__(self, server: Server, world: World) -> None:
+    def __init__(self, server: Server, world: ServerState) -> None:
         super().__init__(server, world)
         self._first: list[str] = []
 
@@ -585,28 +585,28 @@ class _Repeating(Reworded):
         return self._first[said : said + most]
 
 
-class _DiesOfBig(Wrapped):
+class _DiesOfBig(ServerWrapper):
     def hear(self, frame: str | bytes) -> Reaction:
         if isinstance(frame, str) and len(frame.encode(errors="replace")) > _BIG:
             return Reaction(die=True)
         return self._server.hear(frame)
 
 
-class _ClosesOnDeep(Wrapped):
+class _ClosesOnDeep(ServerWrapper):
     def hear(self, frame: str | bytes) -> Reaction:
         if isinstance(frame, str) and _depth(frame) > _DEEP:
             return Reaction(close=1011)
         return self._server.hear(frame)
 
 
-class _ClosesOnSurrogate(Wrapped):
+class _ClosesOnSurrogate(ServerWrapper):
     def hear(self, frame: str | bytes) -> Reaction:
         if isinstance(frame, str) and _has_surrogate(frame):
             return Reaction(close=1011)
         return self._server.hear(frame)
 
 
-class _Silent(Wrapped):
+class _Silent(ServerWrapper):
     """Sends neither text nor final while ``_silent`` says so."""
 
     def partial(self, added: str, item: int) -> Iterable[str]:
@@ -629,7 +629,7 @@ class _StallsOfClose(_Silent):
         return self._world.cuts > 0
 
 
-class _WaitsForAll(_Silent, Attentive):
+class _WaitsForAll(_Silent, UtteranceTracker):
     """Says nothing while a session that has begun to speak says nothing for 1 s."""
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -648,7 +648,7 @@ class _WaitsForAll(_Silent, Attentive):
 
 
 class _ThirdSilent(_Silent):
-    def __init__(self, server: Server, world: World) -> None:
+    def __init__(self, server: Server, world: ServerState) -> None:
         super().__init__(server, world)
         self._third = len(world.open) == 3
 
@@ -656,10 +656,10 @@ class _ThirdSilent(_Silent):
         return self._third
 
 
-class _CrossTalk(Attentive):
+class _CrossTalk(UtteranceTracker):
     """An utterance that begins while another is open gets the words of that one."""
 
-    def __init__(self, server: Server, world: World) -> None:
+    def __init__(self, server: Server, world: ServerState) -> None:
         super().__init__(server, world)
         self._own: list[str] = []
         self._other: list[str] | None = None
@@ -738,7 +738,7 @@ def _on_audio(**change: object) -> Wrap:
     return lambda server, world: _OnAudio(server, world, **change)
 
 
-def _sets_up(frame: str | bytes, world: World) -> bool:
+def _sets_up(frame: str | bytes, world: ServerState) -> bool:
     """Whether this frame is called like one that sets a session up."""
     known = [event(each).get("type") for each in world.configure()]
     return event(frame).get("type") in known
@@ -958,12 +958,14 @@ FAULTS: Mapping[str, Fault] = {
 }
 
 
-def wrap(server: Server, faults: Iterable[str], world: World | None = None) -> Server:
+def wrap(
+    server: Server, faults: Iterable[str], world: ServerState | None = None
+) -> Server:
     """The server with these faults; ``LookupError`` names the ones there are.
 
     A few faults need to know the dialect, from the ``world``.
     """
-    world = world or World()
+    world = world or ServerState()
     for name in faults:
         if name not in FAULTS:
             known = ", ".join(FAULTS)

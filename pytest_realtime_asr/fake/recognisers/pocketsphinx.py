@@ -36,7 +36,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from pytest_realtime_asr.fake.recognisers.recogniser import Spoken
+from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
 
 try:
     import pocketsphinx
@@ -134,10 +134,10 @@ class _Decoding:
         self._said_up_to = 0  # frame
         self._recent: deque[tuple[_Word, ...]] = deque(maxlen=SETTLED)
 
-    def hear(self, pcm: bytes) -> list[Spoken]:
+    def hear(self, pcm: bytes) -> list[RecognisedWord]:
         """The words that settled with this audio."""
         self._pending += pcm
-        said: list[Spoken] = []
+        said: list[RecognisedWord] = []
         while len(self._pending) >= _BYTES:
             block = bytes(self._pending[:_BYTES])
             del self._pending[:_BYTES]
@@ -147,10 +147,10 @@ class _Decoding:
                 said += self._hold(block)
         return said
 
-    def finish(self) -> list[Spoken]:
+    def finish(self) -> list[RecognisedWord]:
         """The words that were not yet said, by the best path through the whole."""
         rest = bytes(self._pending[: len(self._pending) // 2 * 2])
-        said: list[Spoken] = []
+        said: list[RecognisedWord] = []
         if not self._started:
             if self._onset is None:
                 return []
@@ -162,7 +162,7 @@ class _Decoding:
         self._started = False
         return said + [self._say(word) for word in self._open()]
 
-    def _hold(self, block: bytes) -> list[Spoken]:
+    def _hold(self, block: bytes) -> list[RecognisedWord]:
         """Keep a block until the means of the speech are known."""
         if self._onset is None:
             if _rms(block) > LOUD:
@@ -179,14 +179,14 @@ class _Decoding:
             return []
         return self._start()
 
-    def _start(self) -> list[Spoken]:
+    def _start(self) -> list[RecognisedWord]:
         """Set the means and decode what was held."""
         self._decoder.set_cmn(_written(self._means()))
         self._decoder.activate_search(self._words)
         self._decoder.start_utt()
         self._started = True
         held, self._held = bytes(self._held), bytearray()
-        said: list[Spoken] = []
+        said: list[RecognisedWord] = []
         for start in range(0, len(held), _BYTES):
             said += self._decode(held[start : start + _BYTES])
         return said
@@ -210,7 +210,7 @@ class _Decoding:
             for new, old in zip(own, MEANS, strict=True)
         ]
 
-    def _decode(self, block: bytes) -> list[Spoken]:
+    def _decode(self, block: bytes) -> list[RecognisedWord]:
         """The words that settled with this block."""
         self._decoder.process_raw(block)
         self._heard += len(block) // 2
@@ -238,9 +238,9 @@ class _Decoding:
         )
         return tuple(word for word in words if word.middle > self._said_up_to)
 
-    def _say(self, word: _Word) -> Spoken:
+    def _say(self, word: _Word) -> RecognisedWord:
         self._said_up_to = word.end
-        return Spoken(word.text, self._dropped + word.end * _FRAME)
+        return RecognisedWord(word.text, self._dropped + word.end * _FRAME)
 
 
 _FILLER = re.compile(r"[<\[]|\+\+")  # <s>, </s>, <sil>, [NOISE], ++SMACK++
@@ -278,7 +278,7 @@ def _work(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until there are no more; the first answer says ready."""
     decoding = _Decoding()
     read = msgspec.msgpack.Decoder(_Request).decode
-    ready: list[Spoken] = []
+    ready: list[RecognisedWord] = []
     _send(answers, ready)
     answers.flush()
     while len(length := requests.read(_LENGTH)) == _LENGTH:
@@ -337,7 +337,7 @@ class _Worker:
         """Start on a new utterance; everything asked for before is answered first."""
         _send(self._requests, _Begin())
 
-    async def ask(self, request: _Hear | _Finish) -> list[Spoken]:
+    async def ask(self, request: _Hear | _Finish) -> list[RecognisedWord]:
         """The answer; who no longer waits for it leaves the worker in order."""
         return await asyncio.shield(asyncio.create_task(self._exchange(request)))
 
@@ -349,12 +349,12 @@ class _Worker:
         async with self._turn:  # whoever waits for an answer learns of the end first
             await self._process.communicate()
 
-    async def _exchange(self, request: _Hear | _Finish) -> list[Spoken]:
+    async def _exchange(self, request: _Hear | _Finish) -> list[RecognisedWord]:
         async with self._turn:
             _send(self._requests, request)
             return await self._answer()
 
-    async def _answer(self) -> list[Spoken]:
+    async def _answer(self) -> list[RecognisedWord]:
         try:
             await self._requests.drain()
             length = await self._answers.readexactly(_LENGTH)
@@ -366,25 +366,25 @@ class _Worker:
                 f"the pocketsphinx worker ended with exit code {code}; "
                 "what it printed is on stderr"
             ) from error
-        return msgspec.msgpack.decode(body, type=list[Spoken])
+        return msgspec.msgpack.decode(body, type=list[RecognisedWord])
 
 
 class _Utterance:
     """The listener of one utterance; it has a worker until its end."""
 
-    def __init__(self, pool: Pocketsphinx, worker: _Worker) -> None:
+    def __init__(self, pool: PocketsphinxRecogniser, worker: _Worker) -> None:
         self._pool = pool
         self._worker: _Worker | None = worker
         worker.begin()
 
-    async def hear(self, pcm: bytes) -> list[Spoken]:
+    async def hear(self, pcm: bytes) -> list[RecognisedWord]:
         """The words that have settled with this audio, in order."""
-        words: list[Spoken] = []
+        words: list[RecognisedWord] = []
         for start in range(0, len(pcm), _PIECE):
             words += await self._open().ask(_Hear(pcm[start : start + _PIECE]))
         return words
 
-    async def finish(self) -> list[Spoken]:
+    async def finish(self) -> list[RecognisedWord]:
         """The words that were still open when the audio ended; it is closed then."""
         words = await self._open().ask(_Finish())
         await self.close()
@@ -402,7 +402,7 @@ class _Utterance:
         return self._worker
 
 
-class Pocketsphinx:
+class PocketsphinxRecogniser:
     """A recogniser of English for 16 kHz PCM16, deterministic, with a pool of workers.
 
     The first worker starts with the recogniser, the others when utterances overlap;
@@ -424,7 +424,9 @@ class Pocketsphinx:
         self._closed = False
 
     @classmethod
-    async def start(cls, *, limit: int = 8, warm: int | None = None) -> Pocketsphinx:
+    async def start(
+        cls, *, limit: int = 8, warm: int | None = None
+    ) -> PocketsphinxRecogniser:
         """A recogniser whose first worker is ready."""
         pool = cls(limit=limit, warm=warm)
         pool._idle.append(await pool._hire())

@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class RecognisedWord:
     """One recognised word and the sample of its utterance's audio at which it ends."""
 
     text: str
@@ -18,10 +18,10 @@ class Spoken:
 class Listener(Protocol):
     """One utterance: audio in, words out, none of which is ever taken back."""
 
-    async def hear(self, pcm: bytes) -> Sequence[Spoken]:
+    async def hear(self, pcm: bytes) -> Sequence[RecognisedWord]:
         """The words that have settled with this audio, in order."""
 
-    async def finish(self) -> Sequence[Spoken]:
+    async def finish(self) -> Sequence[RecognisedWord]:
         """The words that were still open when the audio ended, in order."""
 
     async def close(self) -> None:

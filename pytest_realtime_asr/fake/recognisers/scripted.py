@@ -39,7 +39,7 @@ from pytest_realtime_asr.fake.recognisers.fingerprint import (
     Rows,
     Search,
 )
-from pytest_realtime_asr.fake.recognisers.recogniser import Spoken
+from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
 
 _SPAN = 5  # looks that are judged together
 _FEWEST = 3  # of them that must say something
@@ -103,7 +103,7 @@ class _Known:
         return self._clips[int(np.searchsorted(self._starts, row, side="right")) - 1]
 
 
-class Scripted:
+class ScriptedRecogniser:
     """A recogniser of the sound of ``utterances``.
 
     It says ``text.split()`` of an utterance at the times of its ``words``; where it has
@@ -129,11 +129,11 @@ class ScriptedListener:
     def __init__(self, known: _Known) -> None:
         self._hearing = _Hearing(known)
 
-    async def hear(self, pcm: bytes) -> Sequence[Spoken]:
+    async def hear(self, pcm: bytes) -> Sequence[RecognisedWord]:
         """The words that have settled with this audio, in order."""
         return self._hearing.hear(np.frombuffer(pcm, "<i2"))
 
-    async def finish(self) -> Sequence[Spoken]:
+    async def finish(self) -> Sequence[RecognisedWord]:
         """The words that were still open when the audio ended, in order."""
         return self._hearing.finish()
 
@@ -238,14 +238,14 @@ class _Hearing:
         self._said = 0  # sample at which the last word ended
         self._explained = 0  # sample up to which clips account for the sound
         self._burst = _Burst()
-        self._out: list[Spoken] = []
+        self._out: list[RecognisedWord] = []
 
-    def hear(self, samples: npt.NDArray[np.int16]) -> list[Spoken]:
+    def hear(self, samples: npt.NDArray[np.int16]) -> list[RecognisedWord]:
         self._total += len(samples)
         self._take(samples)
         return self._drain(self._total)
 
-    def finish(self) -> list[Spoken]:
+    def finish(self) -> list[RecognisedWord]:
         if not self._total:
             return []
         self._take(np.zeros(_PADDING, np.int16))
@@ -256,8 +256,8 @@ class _Hearing:
         self._made_up()
         return self._drain(self._total)
 
-    def _drain(self, limit: int) -> list[Spoken]:
-        out = [Spoken(word.text, min(word.end, limit)) for word in self._out]
+    def _drain(self, limit: int) -> list[RecognisedWord]:
+        out = [RecognisedWord(word.text, min(word.end, limit)) for word in self._out]
         self._out = []
         return out
 
@@ -419,7 +419,7 @@ class _Hearing:
 
     def _say(self, text: str, end: int) -> None:
         self._said = max(self._said, end)
-        self._out.append(Spoken(text, self._said))
+        self._out.append(RecognisedWord(text, self._said))
 
     # Unknown sound
 

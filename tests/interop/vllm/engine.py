@@ -19,7 +19,11 @@ from types import SimpleNamespace
 import numpy as np
 import numpy.typing as npt
 
-from pytest_realtime_asr.fake.recognisers.recogniser import Listener, Recogniser, Spoken
+from pytest_realtime_asr.fake.recognisers.recogniser import (
+    Listener,
+    RecognisedWord,
+    Recogniser,
+)
 
 Floats = npt.NDArray[np.float32]
 
@@ -144,7 +148,7 @@ def _pcm(audio: Floats) -> bytes:
     return (audio * 32768).astype("<i2").tobytes()
 
 
-def _outputs(words: Sequence[Spoken], said: int) -> list[Output]:
+def _outputs(words: Sequence[RecognisedWord], said: int) -> list[Output]:
     """Each word, behind a space if it is not the first one said."""
     texts = [f" {word.text}" if said + n else word.text for n, word in enumerate(words)]
     return [Output((Completion(text),)) for text in texts]

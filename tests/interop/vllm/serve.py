@@ -29,7 +29,7 @@ from starlette.responses import JSONResponse, Response
 
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
-from pytest_realtime_asr.fake.recognisers.scripted import Scripted
+from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
 
 STOPPING = 3  # s that open sessions may take to end
 
@@ -100,11 +100,15 @@ async def _serve(options: argparse.Namespace, release: Release) -> None:
 async def _recogniser(options: argparse.Namespace) -> Recogniser:
     if options.recogniser == "pocketsphinx":
         # The extra is optional, and so is this import.
-        from pytest_realtime_asr.fake.recognisers.pocketsphinx import Pocketsphinx
+        from pytest_realtime_asr.fake.recognisers.pocketsphinx import (
+            PocketsphinxRecogniser,
+        )
 
-        return await Pocketsphinx.start()
+        return await PocketsphinxRecogniser.start()
     names = options.corpus or [f"bundled:{name}" for name in corpus.BUNDLED]
-    return Scripted([utterance for name in names for utterance in corpus.load(name)])
+    return ScriptedRecogniser(
+        [utterance for name in names for utterance in corpus.load(name)]
+    )
 
 
 def _app(release: Release, engine: Engine, version: str, key: str | None) -> FastAPI:
