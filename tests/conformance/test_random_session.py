@@ -699,7 +699,7 @@ def test_the_steps_are_taken_as_they_are_written(loop: Loop) -> None:
     sent = [r for r in it.trace.records if r.sender is Sender.CLIENT]
     assert [r.text for r in sent] == [step.frame for step in frames(script)]
     assert sent[1].at - sent[0].at >= 50_000_000
-    told = [m.move for m in it.observation.messages]
+    told = [m.move for m in it.recording.messages]
     assert told[-3:] == ["malformed", "error", "input_audio_buffer.commit final"]
 
 
