@@ -14,8 +14,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from pytest_realtime_asr.client.session import Lost
-from pytest_realtime_asr.client import probe
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
@@ -29,9 +27,6 @@ from pytest_realtime_asr.conformance.scenario_run import (
 from pytest_realtime_asr.requirements.checks import solo_transcripts
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges
 from pytest_realtime_asr.requirements.requirement import Harm
-from pytest_realtime_asr.requirements.violations import Violation
-from pytest_realtime_asr.trace.recording import Recording
-from pytest_realtime_asr.trace.records import Sender, Vantage
 
 OVERHEAD = 60.0  # s that a scenario may take beyond all of its own time limits
 NO_EVIDENCE = Evidence(())

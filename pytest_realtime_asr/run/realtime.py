@@ -31,7 +31,6 @@ from pytest_realtime_asr.run.ledger import (
 from pytest_realtime_asr.run.run import Ended, Ledger, Run
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.utterances import Take, prepare, run_utterance
-from pytest_realtime_asr.trace.observation import Message
 from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Timeline

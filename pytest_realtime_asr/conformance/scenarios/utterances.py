@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from pytest_realtime_asr.client.session import REFUSED, Lost
+from pytest_realtime_asr.client.loss import Loss, Lost
 from pytest_realtime_asr.conformance import clips
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
@@ -75,7 +75,7 @@ async def _empty(run: ScenarioRun) -> None:
     try:
         await run.final(live, item)
     except Lost as error:
-        if error.how != REFUSED:  # refusing an empty utterance is allowed
+        if error.how is not Loss.REFUSED:  # refusing an empty utterance is allowed
             raise
     await run.transcribe(live, run.clips.first)
 
