@@ -39,7 +39,7 @@ from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.verdicts import budget_file
 from pytest_realtime_asr.verdicts.budgets import CONFIDENCE
 from pytest_realtime_asr.verdicts.limits import Margin, parse_duration, parse_margins
-from pytest_realtime_asr.verdicts.verdict import Undecided
+from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
 _UNITS = {
@@ -107,7 +107,7 @@ class Settings:
     chunk: float
     rules: Level | None
     confidence: float | None
-    undecided: Undecided
+    undecided: UndecidedPolicy
     limits: Mapping[str, budget_file.Value]
     baseline: Path | None
     margins: tuple[Margin, ...]
@@ -472,9 +472,9 @@ def _confidence(text: str) -> float | None:
     return value
 
 
-def _undecided(text: str) -> Undecided:
+def _undecided(text: str) -> UndecidedPolicy:
     try:
-        return Undecided(text)
+        return UndecidedPolicy(text)
     except ValueError:
         raise ValueError(f"{text!r}; there are fail and warn") from None
 

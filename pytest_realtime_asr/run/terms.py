@@ -17,7 +17,7 @@ from pytest_realtime_asr.verdicts.budgets import (
     wer_threshold,
 )
 from pytest_realtime_asr.verdicts.limits import BudgetError, resolve
-from pytest_realtime_asr.verdicts.verdict import Undecided
+from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 T = TypeVar("T")
 _BUDGETS: Mapping[str, Callable[..., Budget]] = {
@@ -63,7 +63,7 @@ class Terms:
     thresholds: tuple[WerThreshold, ...] = ()
     rules: Level | None = Level.MUST
     parallel: bool = False
-    undecided: Undecided = Undecided.FAIL
+    undecided: UndecidedPolicy = UndecidedPolicy.FAIL
     private: bool = False
 
 

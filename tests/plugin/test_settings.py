@@ -18,7 +18,7 @@ from pytest_realtime_asr.requirements import pinned_suites
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.requirements.requirement import Harm, Level
-from pytest_realtime_asr.verdicts.verdict import Undecided
+from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 BY_NAME = {option.name: option for option in OPTIONS}
 Given = Mapping[str, object]
@@ -140,11 +140,11 @@ CASES = {
     "confidence": Case("confidence", None, (("0.9", 0.9), (".5", 0.5), ("0.99", 0.99))),
     "undecided": Case(
         "undecided",
-        Undecided.FAIL,
+        UndecidedPolicy.FAIL,
         (
-            ("warn", Undecided.WARN),
-            ("fail", Undecided.FAIL),
-            ("warn", Undecided.WARN),
+            ("warn", UndecidedPolicy.WARN),
+            ("fail", UndecidedPolicy.FAIL),
+            ("warn", UndecidedPolicy.WARN),
         ),
     ),
     "baseline-target": servers("baseline_target"),
