@@ -27,8 +27,9 @@ from pytest_realtime_asr.run.ledger import (
     decided,
     in_order,
 )
-from pytest_realtime_asr.run.servers import Ended, Ledger, Run, Take, hold, prepare
+from pytest_realtime_asr.run.run import Ended, Ledger, Run
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.utterances import Take, prepare, run_utterance
 from pytest_realtime_asr.trace.observation import Message
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Timeline
@@ -579,7 +580,7 @@ class Realtime:
             again=again,
         )
         place = self._run.begun(self._ledger, begun)
-        held = await hold(live, utterance)
+        held = await run_utterance(live, utterance)
         take = replace(begun, lost=held.lost, reason=held.reason)
         aside = (
             not again
