@@ -35,6 +35,7 @@ from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Timeline
 from pytest_realtime_asr.verdicts import parity
+from pytest_realtime_asr.verdicts.client_delay import tolerance
 from pytest_realtime_asr.verdicts.parity import (
     REPEATS,
     Clip,
@@ -42,12 +43,8 @@ from pytest_realtime_asr.verdicts.parity import (
     LostSession,
     Parity,
 )
-from pytest_realtime_asr.verdicts.verdict import (
-    MOST_SESSIONS,
-    UndecidedWarning,
-    tolerance,
-    unprovable,
-)
+from pytest_realtime_asr.verdicts.sequential import MOST_SESSIONS, unprovable
+from pytest_realtime_asr.verdicts.verdict import UndecidedWarning
 from pytest_realtime_asr.verdicts.wer import too_few
 
 CROWD = 8  # sessions at a time, over which parity is looked for
