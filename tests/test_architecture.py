@@ -166,7 +166,7 @@ NAMED = {
         "openai",
         "vllm",
     },  # which faults break whose requirements
-    "fake.server": {  # as vLLM calls its metrics
+    "fake.http_routes": {  # as vLLM calls its metrics
         "vllm:websocket_connections_active",
         "vllm:websocket_connections_total",
     },

@@ -14,7 +14,7 @@ from pytest_realtime_asr.conformance import selftest
 from pytest_realtime_asr.conformance.fault_table import QUICK, Proof, proofs
 from pytest_realtime_asr.conformance.results import Result, Status, result
 from pytest_realtime_asr.conformance.selftest import Bench, Score, prove
-from pytest_realtime_asr.fake.faults.session import FAULTS
+from pytest_realtime_asr.fake.faults import FAULTS
 from pytest_realtime_asr.requirements.requirement import Level, Requirement
 from pytest_realtime_asr.trace.records import Sender
 

@@ -18,7 +18,7 @@ from typing import Self
 import msgspec
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.fake.server import TRACES
+from pytest_realtime_asr.fake.http_routes import TRACES
 from pytest_realtime_asr.plugin.options import FAKE_DIALECT
 from pytest_realtime_asr.requirements import requirement
 from pytest_realtime_asr.requirements.requirement import Violation

@@ -20,8 +20,9 @@ from typing import Self
 import msgspec
 
 from pytest_realtime_asr import corpus, dialects
+from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
-from pytest_realtime_asr.fake.server import Fake, FakeConfig
+from pytest_realtime_asr.fake.server import Fake
 
 MODEL = "scripted"
 _ENDING = 10.0  # s that the process may take to end
@@ -97,7 +98,7 @@ async def _serve(spoken: str) -> None:
     async with AsyncExitStack() as stack:
         while line := await asyncio.to_thread(sys.stdin.buffer.readline):
             order = msgspec.json.decode(line, type=FakeSpec)
-            behaviour = FakeConfig(
+            config = FakeConfig(
                 dialects.load(order.dialect),
                 models=(MODEL,),
                 word_delay=order.word_delay,
@@ -107,7 +108,7 @@ async def _serve(spoken: str) -> None:
                 seed=1,
                 variety=order.variety,
             )
-            listening = Fake(behaviour, recogniser).listen(port=0)
+            listening = Fake(config, recogniser).listen(port=0)
             server = await stack.enter_async_context(listening)
             port = next(iter(server.sockets)).getsockname()[1]
             print(f"http://127.0.0.1:{port}", flush=True)
