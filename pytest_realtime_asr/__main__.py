@@ -16,13 +16,14 @@ from typing import NoReturn
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.faults import FAULTS
+from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
 from pytest_realtime_asr.fake.server import Fake
-from pytest_realtime_asr.plugin.options import FAKE_DIALECT
 from pytest_realtime_asr.report import conformance
 from pytest_realtime_asr.text import inputs
-from pytest_realtime_asr.verdicts.budgets import parse_duration
+from pytest_realtime_asr.text.messages import one_line
+from pytest_realtime_asr.verdicts.limits import parse_duration
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except (LookupError, ValueError, OSError, ImportError) as error:
         message = error.args[0] if isinstance(error, LookupError) else error
-        print(f"error: {inputs.line(str(message))}", file=sys.stderr)
+        print(f"error: {one_line(str(message))}", file=sys.stderr)
         return 2
 
 
@@ -43,7 +44,7 @@ class _Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with a command, and shows no usage then."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {inputs.line(message)}; --help shows what there is\n")
+        self.exit(2, f"error: {one_line(message)}; --help shows what there is\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,9 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=_port, default=8000, help="0 takes a free one (default 8000)")
     add(
         "--dialect",
-        default=FAKE_DIALECT,
+        default=DEFAULT_DIALECT,
         metavar="NAME[:PROFILE]",
-        help=f"the protocol that it speaks (default {FAKE_DIALECT})",
+        help=f"the protocol that it speaks (default {DEFAULT_DIALECT})",
     )
     add(
         "--recogniser",

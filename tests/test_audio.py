@@ -29,8 +29,9 @@ from pytest_realtime_asr.audio import (
     write,
 )
 from pytest_realtime_asr.corpus import load
+from tests.support.paths import FIXTURES
 
-ODD = Path(__file__).parent.parent / "fixtures" / "audio"
+ODD = FIXTURES / "audio"
 EVERY_STEP = np.arange(-32768, 32768).astype("<i2")
 
 steady = settings(deadline=None, derandomize=True)

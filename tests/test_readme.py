@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 
@@ -12,12 +11,12 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.plugin.options import OPTIONS
 from pytest_realtime_asr.plugin.settings import settings
 from pytest_realtime_asr.trace.records import Sender
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 EXAMPLES: list[str] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 TABLES: list[str] = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-DESELECTED = sum(r.blames is Sender.SERVER for r in dialects.load("vllm").requirements)
+DESELECTED = sum(r.binds is Sender.SERVER for r in dialects.load("vllm").requirements)
 LOOP = "asyncio_default_fixture_loop_scope = function"
 INI = f"[pytest]\n{LOOP}\nrealtime_dialect = vllm\n"
 
@@ -112,7 +111,7 @@ def test_the_ini_lines_are_those_that_hold() -> None:
     assert found.dialect == "openai:" + given["realtime_profile"]
     dialect = dialects.load(found.dialect)
     assert dialect.rate == 16_000
-    said = dialects.load("openai").caller("m", found.session_options).configure()
+    said = dialects.load("openai").caller("m", found.run.session.options).configure()
     assert '"language":"en"' in said[0]
     assert '"type":"server_vad"' in said[0]
 

@@ -30,8 +30,9 @@ from pytest_realtime_asr.client.transport import (
 from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.text import inputs
-from pytest_realtime_asr.text.number_format import shortened
-from pytest_realtime_asr.text.redaction import Redactor, printable, public
+from pytest_realtime_asr.text.messages import printable, shortened
+from pytest_realtime_asr.text.privacy import public
+from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.observation import Message
 from pytest_realtime_asr.trace.records import (
     TAIL,

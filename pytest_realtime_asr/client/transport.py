@@ -28,8 +28,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from pytest_realtime_asr.client.target import Target
-from pytest_realtime_asr.text.number_format import shortened
-from pytest_realtime_asr.text.redaction import printable
+from pytest_realtime_asr.text.messages import printable, shortened
 
 LONGEST = 2000  # characters of a message that may quote the server
 MAX_MESSAGE = 2**20  # bytes of an event, or of the body of an HTTP answer

@@ -24,11 +24,12 @@ from pytest_realtime_asr.conformance.random_script import (
     Step,
     frames,
 )
-from pytest_realtime_asr.conformance.scenario_run import Stage, Venue
+from pytest_realtime_asr.conformance.scenario_run import RunConfig, ScenarioRun
 from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.requirements import checks
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
-from pytest_realtime_asr.requirements.requirement import Course, Table, Violated
+from pytest_realtime_asr.requirements.order import PossibleStates, Table
+from pytest_realtime_asr.requirements.requirement import Violated
 from pytest_realtime_asr.trace.records import Ending, Record, Sender, Trace
 
 ROLE = "random"
@@ -125,7 +126,7 @@ class Kind(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
+class Problem:
     """What went wrong, in a sentence."""
 
     kind: Kind
@@ -133,7 +134,7 @@ class Wrong:
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class RandomSession:
     """The steps that were taken of a script, what they gave, and what was wrong.
 
     ``slowest`` is the longest time in s in which something ended, as it should.
@@ -141,7 +142,7 @@ class Played:
 
     script: Script
     evidence: Evidence
-    wrong: Wrong | None
+    wrong: Problem | None
     slowest: float
 
     @property
@@ -151,34 +152,36 @@ class Played:
         return len(sent), len(self.script), sum(len(step.frame) for step in sent)
 
 
-async def play(venue: Venue, words: Grammar, script: Script, *, limit: float) -> Played:
-    """Play a script, and speak in another session at its end. Raises `Limited`.
+async def execute(
+    config: RunConfig, words: Grammar, script: Script, *, limit: float
+) -> RandomSession:
+    """Play a script, and speak in another session at its end. Raises `RateLimited`.
 
     Nothing is waited for longer than ``limit`` s.
     """
-    stage = Stage(venue, ROLE)
+    run = ScenarioRun(config, ROLE)
     limits = Limits(
-        connect=venue.plan.limits.connect, ready=limit, silence=limit, beyond=limit
+        connect=config.plan.limits.connect, ready=limit, silence=limit, beyond=limit
     )
-    playing = _Playing(stage, words, limits)
+    playing = _Execution(run, words, limits)
     try:
         await playing.session(script)
-        await stage.look()
+        await run.look()
     finally:
-        evidence = await stage.close()
+        evidence = await run.close()
     taken = tuple(playing.taken)
     wrong = judged(words, taken, evidence, limit=limit)
     silent = wrong is not None and wrong.kind is Kind.SILENT
     if silent and words.ends and not (taken and isinstance(taken[-1], Await)):
         taken += (Await(words.ends[0]),)  # what came last made it owe an end again
-    return Played(taken, evidence, wrong, playing.slowest)
+    return RandomSession(taken, evidence, wrong, playing.slowest)
 
 
-class _Playing:
+class _Execution:
     """A script while it is played."""
 
-    def __init__(self, stage: Stage, words: Grammar, limits: Limits) -> None:
-        self._stage = stage
+    def __init__(self, run: ScenarioRun, words: Grammar, limits: Limits) -> None:
+        self._stage = run
         self._words = words
         self._limits = limits
         self.taken: list[Step] = []
@@ -186,10 +189,10 @@ class _Playing:
 
     async def session(self, script: Script) -> None:
         """Play it, and speak in the next session while its end is waited for."""
-        stage, limits = self._stage, self._limits
+        run, limits = self._stage, self._limits
         ending = None
         try:
-            live = await stage.open(ROLE, configure=False, pace=0.0, limits=limits)
+            live = await run.open(ROLE, configure=False, pace=0.0, limits=limits)
             if await self._whole(live, script):
                 ending = asyncio.create_task(self._wait(live))
         except Lost:
@@ -220,10 +223,10 @@ class _Playing:
 
     async def _next(self) -> None:
         begun = time.monotonic()
-        stage = self._stage
+        run = self._stage
         try:
-            live = await stage.open(FRESH, pace=0.0, limits=self._limits)
-            await stage.speak(live, stage.clips.first)
+            live = await run.open(FRESH, pace=0.0, limits=self._limits)
+            await run.speak(live, run.clips.first)
         except Lost:
             return
         self._ended(begun)
@@ -264,40 +267,40 @@ def owes(words: Grammar, taken: Iterable[Step], trace: Trace) -> bool:
 
     ``taken`` are the steps by which the frames of ours came to be sent.
     """
-    course = Course(words.table, start=words.dialect.start, peer=Sender.SERVER)
+    states = PossibleStates(words.table, start=words.dialect.start, of=Sender.SERVER)
     foreign = [step.foreign for step in frames(taken)]
     sent = 0
     for record in trace.records:
         move = words.dialect.parse(record).move
         if record.sender is Sender.SERVER:
-            course.hear(move)
+            states.send(move)
             continue
-        course.say(_FOREIGN if sent < len(foreign) and foreign[sent] else move)
+        states.receive(_FOREIGN if sent < len(foreign) and foreign[sent] else move)
         sent += 1
-    return course.settled <= words.owing
+    return states.final <= words.owing
 
 
 def judged(
     words: Grammar, taken: Script, evidence: Evidence, *, limit: float
-) -> Wrong | None:
+) -> Problem | None:
     """What went wrong in a script that was played; ``None`` where nothing did."""
     for gauges in evidence.gauges:
         if gauges.lost:
-            return Wrong(Kind.GONE, f"the server is gone: {gauges.lost}")
+            return Problem(Kind.GONE, f"the server is gone: {gauges.lost}")
     for part in evidence.role(ROLE):
         if (wrong := _left(part, taken)) is not None:
             return wrong
         if part.trace.end.how is Ending.CLOSED_BY_US and owes(words, taken, part.trace):
-            return Wrong(
+            return Problem(
                 Kind.SILENT, f"an utterance came to no end within {limit:.2g} s"
             )
     for part in evidence.role(FRESH):
         if part.text(0) is None:
-            return Wrong(Kind.NEXT, f"the next session was lost: {checks.why(part)}")
+            return Problem(Kind.NEXT, f"the next session was lost: {checks.why(part)}")
     return None
 
 
-def _left(part: Part, taken: Script) -> Wrong | None:
+def _left(part: Part, taken: Script) -> Problem | None:
     """How the server ended a session, if it was not as it may.
 
     What foreign frames lead to in their own session is judged by other requirements.
@@ -306,15 +309,15 @@ def _left(part: Part, taken: Script) -> Wrong | None:
     if end.how in (Ending.CLOSED_BY_US, Ending.CANCELLED):
         return None
     if part.trace.opened is None:
-        return Wrong(Kind.NEXT, f"no session could be opened: {why}")
+        return Problem(Kind.NEXT, f"no session could be opened: {why}")
     foreign = any(step.foreign for step in frames(taken))
     if end.how is Ending.DEADLINE:
         # One that is about to close, having said why, need not read on.
         excused = foreign or part.timeline.refusals
-        return None if excused else Wrong(Kind.SILENT, why)
+        return None if excused else Problem(Kind.SILENT, why)
     if end.how is Ending.CLOSED_BY_PEER or (end.how is Ending.BROKEN and not end.code):
         explained = checks.explained_close(Evidence((part,)))
         if foreign or not isinstance(explained, Violated):
             return None
-        return Wrong(Kind.LEFT, f"the session was ended without a word: {why}")
-    return Wrong(Kind.LEFT, why)
+        return Problem(Kind.LEFT, f"the session was ended without a word: {why}")
+    return Problem(Kind.LEFT, why)

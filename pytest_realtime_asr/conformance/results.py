@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 import pytest
 
-from pytest_realtime_asr.conformance.scheduler import Kind, Suite, misspoken
+from pytest_realtime_asr.conformance.scheduler import Kind, Scheduler, client_violations
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
@@ -20,8 +20,8 @@ from pytest_realtime_asr.requirements.requirement import (
     Undecided,
     Violated,
 )
-from pytest_realtime_asr.text.number_format import shortened
-from pytest_realtime_asr.text.redaction import Redactor, printable
+from pytest_realtime_asr.text.messages import printable, shortened
+from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.transcript import transcript
 
@@ -62,7 +62,9 @@ class Row(msgspec.Struct, frozen=True):
 
 
 RESULT: pytest.StashKey[Row] = pytest.StashKey()  # of a test, for the plugin
-HELD: pytest.StashKey[tuple[Suite, Dialect, Judged]] = pytest.StashKey()  # of a run
+SCHEDULER: pytest.StashKey[tuple[Scheduler, Dialect, Judged]] = (
+    pytest.StashKey()
+)  # of a run
 _TROUBLES = {
     Kind.MISSING: Status.MISSING,
     Kind.LIMITED: Status.LIMITED,
@@ -120,7 +122,7 @@ class Result(msgspec.Struct, frozen=True):
 
 def result(
     requirement: Requirement,
-    suite: Suite,
+    scheduler: Scheduler,
     dialect: Dialect,
     *,
     version: str = "",
@@ -134,19 +136,19 @@ def result(
     judge, is a harness error and never the server's.
     """
     listed = (e for e in known if e.id == requirement.id)
-    entry = next((e for e in listed if e.holds(version, model)), None)
-    if not requirement.holds(version):
+    entry = next((e for e in listed if e.applies_to(version, model)), None)
+    if not requirement.applies_to(version):
         seen = f"it holds {requirement.interval}, and the server is {version}"
         return _made(requirement, Status.OTHER_VERSION, seen)
-    held = suite.evidence(requirement.scenarios)
+    held = scheduler.evidence(requirement.scenarios)
     if held.trouble is not None:
         return _made(requirement, _TROUBLES[held.trouble.kind], held.trouble.reason)
-    ours = misspoken(dialect, held.evidence)
+    ours = client_violations(dialect, held.evidence)
     if ours:
         return _made(requirement, Status.HARNESS, f"we misspoke: {ours[0]}")
-    evidence = suite.everything if requirement.passive else held.evidence
+    evidence = scheduler.everything if requirement.passive else held.evidence
     try:
-        outcome = requirement.judge(evidence)
+        outcome = requirement.check(evidence)
     except Exception as error:
         return _made(requirement, Status.HARNESS, f"the judge failed: {error!r}")
     found = _judged(requirement, outcome, evidence, keep)
@@ -163,9 +165,9 @@ def cut_off(
     config: pytest.Config, items: Iterable[pytest.Item], known: Iterable[Known]
 ) -> dict[str, Row]:
     """What came of tests without a result whose scenarios were held, by their ids."""
-    if HELD not in config.stash:
+    if SCHEDULER not in config.stash:
         return {}
-    suite, dialect, server = config.stash[HELD]
+    scheduler, dialect, server = config.stash[SCHEDULER]
     listed = tuple(known)
     found: dict[str, Row] = {}
     for item in items:
@@ -173,10 +175,10 @@ def cut_off(
         requirement = params.get("requirement")
         if requirement is None or RESULT in item.stash:
             continue
-        if suite.done(requirement.scenarios):
+        if scheduler.done(requirement.scenarios):
             came = result(
                 requirement,
-                suite,
+                scheduler,
                 dialect,
                 version=server.version,
                 model=server.model,

@@ -23,12 +23,12 @@ FUZZ = 8  # random sessions, which take about 4 s with a server on this machine
 LIMITED = 429
 _OVERLOADED = 503
 _TRIES = 3
-BRISK = 2  # times the pace of the plan, at which a bystander speaks
+BYSTANDER_PACE = 2  # times the pace of the plan, at which a bystander speaks
 _PATIENCE = 30.0  # s at most that a Retry-After is waited for
 _AFTER = 1.0  # s where it names none
 
 
-class Limited(Exception):
+class RateLimited(Exception):
     """The server takes no more sessions from us for now."""
 
 
@@ -37,7 +37,7 @@ class NotRun(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Venue:
+class RunConfig:
     """Where scenarios are held: with which plan, and what is spoken.
 
     ``answer`` is the time in s in which a refusal has to come, ``settle`` that in which
@@ -59,7 +59,7 @@ class Venue:
 
 
 @dataclass(slots=True)
-class _Cast:
+class _RoleSession:
     """A session and its role."""
 
     role: str
@@ -67,16 +67,16 @@ class _Cast:
     spoken: dict[int, Utterance] = field(default_factory=dict)
 
 
-class Stage:
+class ScenarioRun:
     """One performance of a scenario."""
 
-    def __init__(self, venue: Venue, name: str) -> None:
-        self.venue = venue
+    def __init__(self, config: RunConfig, name: str) -> None:
+        self.config = config
         self.name = name
-        self.clips = venue.clips
-        self.dialect = venue.plan.dialect
-        self.caller = venue.plan.caller
-        self._cast: list[_Cast] = []
+        self.clips = config.clips
+        self.dialect = config.plan.dialect
+        self.caller = config.plan.caller
+        self._cast: list[_RoleSession] = []
         self._answers: list[Answer] = []
         self._gauges: list[Gauges] = []
         self._taken = Evidence(())
@@ -85,11 +85,11 @@ class Stage:
         """A session in this role, with changes to the plan. Raises `Lost`.
 
         Where the server limits its clients it is asked again, as it says when, and
-        `Limited` is raised at last.
+        `RateLimited` is raised at last.
         """
-        plan = replace(self.venue.plan, **changes)
+        plan = replace(self.config.plan, **changes)
         for left in reversed(range(_TRIES)):
-            cast = _Cast(role, Live(self.venue.loop, plan))
+            cast = _RoleSession(role, Live(self.config.loop, plan))
             try:
                 await cast.live.open()
             except Lost as error:
@@ -98,7 +98,7 @@ class Stage:
                     self._cast.append(cast)
                     raise
                 if not left:
-                    raise Limited(str(error)) from error
+                    raise RateLimited(str(error)) from error
                 await asyncio.sleep(wait)
             else:
                 break
@@ -141,11 +141,11 @@ class Stage:
 
     async def wait(self, seconds: float) -> None:
         """Let so much of the audio's time pass."""
-        await asyncio.sleep(self.venue.real(seconds))
+        await asyncio.sleep(self.config.real(seconds))
 
     async def settle(self) -> None:
         """Let pass what may come yet."""
-        await asyncio.sleep(self.venue.settle)
+        await asyncio.sleep(self.config.settle)
 
     @asynccontextmanager
     async def among_others(self) -> AsyncIterator[None]:
@@ -182,13 +182,13 @@ class Stage:
     async def _stand_by(self, begun: asyncio.Event, over: asyncio.Event) -> None:
         try:
             # Its finals are what counts, and the sooner one is there the better.
-            pace = self.venue.plan.pace * BRISK
+            pace = self.config.plan.pace * BYSTANDER_PACE
             live = await self.open("bystander", pace=pace)
             begun.set()
             while not over.is_set():
                 await self.speak(live, self.clips.first)
             await live.close()
-        except (Lost, Limited):
+        except (Lost, RateLimited):
             return
         finally:
             begun.set()
@@ -197,7 +197,7 @@ class Stage:
         """Ask a route over plain HTTP; whatever comes is evidence."""
         try:
             status, body = await asyncio.to_thread(
-                probe.get, self.venue.plan.access, route, errors=True
+                probe.get, self.config.plan.access, route, errors=True
             )
         except Unreachable as error:
             self._answers.append(Answer(role, 0, str(error)))
@@ -206,7 +206,7 @@ class Stage:
 
     async def look(self) -> Mapping[str, float]:
         """Note what the server counts now, and whether it is there."""
-        access = self.venue.plan.access
+        access = self.config.plan.access
         lost = ""
         values: Mapping[str, float] = {}
         try:
@@ -237,7 +237,7 @@ class Stage:
             for cast in self._cast
         )
 
-    def _of(self, live: Live) -> _Cast:
+    def _of(self, live: Live) -> _RoleSession:
         return next(cast for cast in self._cast if cast.live is live)
 
 

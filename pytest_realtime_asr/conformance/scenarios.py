@@ -19,7 +19,7 @@ from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.conformance import clips
 from pytest_realtime_asr.conformance.clips import Clips
 from pytest_realtime_asr.conformance.random_session import ROLE
-from pytest_realtime_asr.conformance.scenario_run import FUZZ, NotRun, Stage
+from pytest_realtime_asr.conformance.scenario_run import FUZZ, NotRun, ScenarioRun
 from pytest_realtime_asr.conformance.shrinking import search
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import Dialect
@@ -63,22 +63,22 @@ _LOOK = 0.01  # s between two looks at what has come
 _TAKEN = 5.0  # s that a server may take to read what it does not want
 
 
-class Company(enum.Enum):
-    """Who else may be there while a scenario is held.
+class Concurrency(enum.Enum):
+    """What may run at the same time as a scenario, in the order in which they start.
 
-    ALONE has the server for itself. TOGETHER goes with others. THROUGH does too, and is
-    so long that it goes on beside scenarios that are held APART, which take the server
-    but for a bystander of their own. LAST comes when all is over.
+    FIRST runs before all others and alone. PARALLEL runs with others. LONG_RUNNING does
+    too, and goes on while EXCLUSIVE ones run, which otherwise share the server only
+    with a bystander session of their own. LAST runs alone after all others.
     """
 
-    ALONE = "alone"
-    TOGETHER = "together"
-    THROUGH = "through"
-    APART = "apart"
+    FIRST = "first"
+    PARALLEL = "parallel"
+    LONG_RUNNING = "long"
+    EXCLUSIVE = "exclusive"
     LAST = "last"
 
 
-Act = Callable[[Stage], Awaitable[None]]
+Action = Callable[[ScenarioRun], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,9 @@ class Scenario:
 
     name: str
     about: str
-    act: Act
+    act: Action
     harm: Harm = Harm.SAFE
-    company: Company = Company.TOGETHER
+    concurrency: Concurrency = Concurrency.PARALLEL
     sessions: int = 1
     streams: int = 1
     times: float = 1
@@ -114,28 +114,28 @@ def scenarios(dialect: Dialect) -> Mapping[str, Scenario]:
     named = {name for each in dialect.requirements for name in each.scenarios}
     every = (_ALONE, *_LASTING, *own, *_COMMON)
     found = [each for each in every if each.name in named]
-    order = list(Company)
-    found.sort(key=lambda each: order.index(each.company))
+    order = list(Concurrency)
+    found.sort(key=lambda each: order.index(each.concurrency))
     return {each.name: each for each in found}
 
 
 # The yardstick
 
 
-async def _alone(stage: Stage) -> None:
+async def _alone(run: ScenarioRun) -> None:
     """The clips one after the other, until two are recognised; then the first again."""
     good: list[Utterance] = []
-    for clip in stage.clips.candidates:
-        if usable(clip, await _take(stage, ALONE, clip)):
+    for clip in run.clips.candidates:
+        if usable(clip, await _take(run, ALONE, clip)):
             good.append(clip)
         if len(good) == 2:
             break
     for _ in range(REPEATS - 1):
-        await _take(stage, ALONE, good[0] if good else stage.clips.first)
+        await _take(run, ALONE, good[0] if good else run.clips.first)
 
 
 async def _take(
-    stage: Stage,
+    run: ScenarioRun,
     role: str,
     clip: Utterance,
     *,
@@ -143,13 +143,13 @@ async def _take(
     chunk: float | None = None,
 ) -> str:
     """A session with one utterance; gives its text."""
-    plan = stage.venue.plan
-    live = await stage.open(
+    plan = run.config.plan
+    live = await run.open(
         role,
         pace=plan.pace if pace is None else pace,
         chunk=plan.chunk if chunk is None else chunk,
     )
-    text = await stage.speak(live, clip)
+    text = await run.speak(live, clip)
     await live.close()
     return text
 
@@ -157,146 +157,146 @@ async def _take(
 # Utterances
 
 
-async def _utterances(stage: Stage) -> None:
-    live = await stage.open("utterances")
-    for clip in (stage.clips.first, stage.clips.second, stage.clips.first):
-        await stage.speak(live, clip)
-        await stage.settle()  # else a second final is that of the next utterance
+async def _utterances(run: ScenarioRun) -> None:
+    live = await run.open("utterances")
+    for clip in (run.clips.first, run.clips.second, run.clips.first):
+        await run.speak(live, clip)
+        await run.settle()  # else a second final is that of the next utterance
 
 
-async def _update_again(stage: Stage) -> None:
-    live = await stage.open("update-again")
+async def _update_again(run: ScenarioRun) -> None:
+    live = await run.open("update-again")
     await live.configure()
-    await stage.speak(live, stage.clips.first)
+    await run.speak(live, run.clips.first)
 
 
-async def _extra_field(stage: Stage) -> None:
-    options = {**stage.venue.plan.options, "x_no_such_field": {"a": [1]}}
-    live = await stage.open("extra-field", options=options)
-    await stage.speak(live, stage.clips.first)
+async def _extra_field(run: ScenarioRun) -> None:
+    options = {**run.config.plan.options, "x_no_such_field": {"a": [1]}}
+    live = await run.open("extra-field", options=options)
+    await run.speak(live, run.clips.first)
 
 
-async def _early_audio(stage: Stage) -> None:
-    live = await stage.open("early-audio", configure=False)
-    clip = stage.clips.first
-    await live.stream(await stage.audio(clip), clip.id)
+async def _early_audio(run: ScenarioRun) -> None:
+    live = await run.open("early-audio", configure=False)
+    clip = run.clips.first
+    await live.stream(await run.audio(clip), clip.id)
     await live.configure()
-    item = await stage.begin(live, clip)
+    item = await run.begin(live, clip)
     await live.finish()
-    await stage.final(live, item)
+    await run.final(live, item)
 
 
-async def _lasting(stage: Stage, *, name: str) -> None:
-    clip = stage.clips.lasting(float(name.removesuffix("s")))
-    live = await stage.open(name)
-    await stage.speak(live, clip)
-    await stage.settle()
+async def _lasting(run: ScenarioRun, *, name: str) -> None:
+    clip = run.clips.lasting(float(name.removesuffix("s")))
+    live = await run.open(name)
+    await run.speak(live, clip)
+    await run.settle()
 
 
-async def _empty(stage: Stage) -> None:
-    live = await stage.open("empty")
-    item = await stage.begin(live, clips.nothing(0.0))
+async def _empty(run: ScenarioRun) -> None:
+    live = await run.open("empty")
+    item = await run.begin(live, clips.nothing(0.0))
     await live.finish()
     try:
-        await stage.final(live, item)
+        await run.final(live, item)
     except Lost as error:
         if error.how != REFUSED:  # as it may be
             raise
-    await stage.speak(live, stage.clips.first)
+    await run.speak(live, run.clips.first)
 
 
-async def _silence(stage: Stage) -> None:
-    live = await stage.open("silence")
-    await stage.speak(live, clips.nothing(SILENCE))
-    await stage.speak(live, stage.clips.first)
+async def _silence(run: ScenarioRun) -> None:
+    live = await run.open("silence")
+    await run.speak(live, clips.nothing(SILENCE))
+    await run.speak(live, run.clips.first)
 
 
-async def _stray_final(stage: Stage) -> None:
+async def _stray_final(run: ScenarioRun) -> None:
     for _ in range(2):
-        live = await stage.open("stray-final")
+        live = await run.open("stray-final")
         await live.finish(raw=True)
-        await stage.settle()
-        await stage.speak(live, stage.clips.first)
+        await run.settle()
+        await run.speak(live, run.clips.first)
         await live.close()
 
 
-async def _early_final(stage: Stage) -> None:
+async def _early_final(run: ScenarioRun) -> None:
     for _ in range(2):
-        live = await stage.open("early-final", configure=False)
+        live = await run.open("early-final", configure=False)
         await live.finish(raw=True)
-        await live.answered(1, timeout=stage.venue.answer)
+        await live.answered(1, timeout=run.config.answer)
         await live.configure()
-        await stage.speak(live, stage.clips.first)
+        await run.speak(live, run.clips.first)
         await live.close()
 
 
-async def _refused_begin(stage: Stage) -> None:
-    live = await stage.open("refused-begin", configure=False)
-    clip = stage.clips.first
-    for frame in stage.caller.begin():
+async def _refused_begin(run: ScenarioRun) -> None:
+    live = await run.open("refused-begin", configure=False)
+    clip = run.clips.first
+    for frame in run.caller.begin():
         await live.send_raw(frame)
-    await live.answered(1, timeout=stage.venue.answer)
-    await live.stream(await stage.audio(clip), clip.id, raw=True)
+    await live.answered(1, timeout=run.config.answer)
+    await live.stream(await run.audio(clip), clip.id, raw=True)
     await live.finish(raw=True)
-    await live.answered(2, timeout=stage.venue.answer)
-    await stage.wait(clip.duration)
+    await live.answered(2, timeout=run.config.answer)
+    await run.wait(clip.duration)
 
 
-async def _second_final(stage: Stage) -> None:
-    live = await stage.open("second-final")
+async def _second_final(run: ScenarioRun) -> None:
+    live = await run.open("second-final")
     for _ in range(2):
-        clip = stage.clips.first
-        item = await stage.begin(live, clip)
-        await live.stream(await stage.audio(clip), clip.id)
+        clip = run.clips.first
+        item = await run.begin(live, clip)
+        await live.stream(await run.audio(clip), clip.id)
         await live.finish()
         await live.finish(raw=True)
-        await stage.final(live, item)
+        await run.final(live, item)
         await live.finish(raw=True)
-        await stage.settle()
-    await stage.speak(live, stage.clips.second)
+        await run.settle()
+    await run.speak(live, run.clips.second)
 
 
-async def _late_audio(stage: Stage) -> None:
-    first, second = stage.clips.first, stage.clips.second
+async def _late_audio(run: ScenarioRun) -> None:
+    first, second = run.clips.first, run.clips.second
     for _ in range(_TRIES):
-        live = await stage.open("late-audio", pace=0.0)
-        item = await stage.begin(live, first)
-        await live.stream(await stage.audio(first), first.id)
+        live = await run.open("late-audio", pace=0.0)
+        item = await run.begin(live, first)
+        await live.stream(await run.audio(first), first.id)
         await live.finish()
-        await live.stream(await stage.audio(second), second.id, raw=True)
+        await live.stream(await run.audio(second), second.id, raw=True)
         await live.send_raw(_UNKNOWN)  # its refusal tells that all was heard by then
-        await stage.final(live, item)
+        await run.final(live, item)
         in_time = await live.answered(1, timeout=0.0)
-        await stage.settle()
-        await stage.speak(live, first)
+        await run.settle()
+        await run.speak(live, first)
         await live.close()
         if in_time:
             return
 
 
-async def _second_begin(stage: Stage) -> None:
+async def _second_begin(run: ScenarioRun) -> None:
     for _ in range(2):
-        live = await stage.open("second-begin")
-        clip = stage.clips.first
+        live = await run.open("second-begin")
+        clip = run.clips.first
         before, after = clips.halves(clip)
-        item = await stage.begin(live, clip)
-        await live.stream(before.resample(stage.caller.rate), clip.id)
-        for frame in stage.caller.begin():
+        item = await run.begin(live, clip)
+        await live.stream(before.resample(run.caller.rate), clip.id)
+        for frame in run.caller.begin():
             await live.send_raw(frame)
-        await live.stream(after.resample(stage.caller.rate), clip.id)
+        await live.stream(after.resample(run.caller.rate), clip.id)
         await live.finish()
-        await stage.final(live, item)
+        await run.final(live, item)
         await live.close()
 
 
-async def _pause(stage: Stage) -> None:
-    live = await stage.open("pause")
-    item = await stage.begin(live, stage.clips.both())
-    await live.stream(await stage.audio(stage.clips.first), stage.clips.first.id)
-    await stage.wait(PAUSE)
-    await live.stream(await stage.audio(stage.clips.second), stage.clips.second.id)
+async def _pause(run: ScenarioRun) -> None:
+    live = await run.open("pause")
+    item = await run.begin(live, run.clips.both())
+    await live.stream(await run.audio(run.clips.first), run.clips.first.id)
+    await run.wait(PAUSE)
+    await live.stream(await run.audio(run.clips.second), run.clips.second.id)
     await live.finish()
-    await stage.final(live, item)
+    await run.final(live, item)
 
 
 # Misuse
@@ -306,28 +306,28 @@ def _misuse(misuse: Misuse) -> Scenario:
     return Scenario(misuse.name, misuse.about, partial(_misused, misuse=misuse))
 
 
-async def _misused(stage: Stage, *, misuse: Misuse) -> None:
-    live = await stage.open(misuse.name, configure=misuse.configured)
-    clip = stage.clips.first
+async def _misused(run: ScenarioRun, *, misuse: Misuse) -> None:
+    live = await run.open(misuse.name, configure=misuse.configured)
+    clip = run.clips.first
     if not misuse.speaking:
-        await _send(stage, live, misuse)
+        await _send(run, live, misuse)
         if not misuse.configured:
             await live.configure()
-        await stage.speak(live, clip)
+        await run.speak(live, clip)
         return
     before, after = clips.halves(clip)
-    item = await stage.begin(live, clip)
-    await live.stream(before.resample(stage.caller.rate), clip.id)
-    await _send(stage, live, misuse)
-    await live.stream(after.resample(stage.caller.rate), clip.id)
+    item = await run.begin(live, clip)
+    await live.stream(before.resample(run.caller.rate), clip.id)
+    await _send(run, live, misuse)
+    await live.stream(after.resample(run.caller.rate), clip.id)
     await live.finish()
-    await stage.final(live, item)
+    await run.final(live, item)
 
 
-async def _send(stage: Stage, live: Live, misuse: Misuse) -> None:
+async def _send(run: ScenarioRun, live: Live, misuse: Misuse) -> None:
     for number, frame in enumerate(misuse.frames, 1):
         await live.send_raw(frame)
-        await live.answered(number, timeout=stage.venue.answer)
+        await live.answered(number, timeout=run.config.answer)
 
 
 # What a dialect has of its own
@@ -345,9 +345,9 @@ def _exercise(exercise: Exercise) -> Scenario:
     )
 
 
-async def _exercised(stage: Stage, *, exercise: Exercise) -> None:
-    plan = stage.venue.plan
-    live = await stage.open(
+async def _exercised(run: ScenarioRun, *, exercise: Exercise) -> None:
+    plan = run.config.plan
+    live = await run.open(
         exercise.name,
         options={**plan.options, **exercise.options},
         pace=0.0 if exercise.brisk else plan.pace,
@@ -356,43 +356,43 @@ async def _exercised(stage: Stage, *, exercise: Exercise) -> None:
     for step in exercise.steps:
         match step:
             case Wait.SETTLED:
-                await stage.settle()
+                await run.settle()
             case Wait.FINALS:
                 while owed:
-                    await stage.final(live, owed.pop(0))
+                    await run.final(live, owed.pop(0))
             case Send(frames=frames, answer=answer):
                 for frame in frames:
                     came = _count(live, answer)
                     await live.send_raw(frame)
                     if answer:
-                        await _come(stage, live, answer, came + 1)
+                        await _come(run, live, answer, came + 1)
             case Speak(clip=clip, until=Until.FINAL):
-                await stage.speak(live, _spoken(stage, clip))
+                await run.speak(live, _spoken(run, clip))
             case Speak(clip=clip, until=until):
-                utterance = _spoken(stage, clip)
-                audio = await stage.audio(utterance, live)
+                utterance = _spoken(run, clip)
+                audio = await run.audio(utterance, live)
                 item = await live.begin()
                 await live.stream(audio, utterance.id)
                 if until is Until.FINISH:
-                    stage.spoken(live, item, utterance)
+                    run.spoken(live, item, utterance)
                     await live.finish()
                     owed.append(item)
 
 
-def _spoken(stage: Stage, clip: Clip) -> Utterance:
+def _spoken(run: ScenarioRun, clip: Clip) -> Utterance:
     match clip:
         case Clip.FIRST:
-            return stage.clips.first
+            return run.clips.first
         case Clip.SECOND:
-            return stage.clips.second
+            return run.clips.second
         case Clip.SILENCE:
             return clips.nothing(HUSH)
 
 
-async def _come(stage: Stage, live: Live, move: str, count: int) -> None:
+async def _come(run: ScenarioRun, live: Live, move: str, count: int) -> None:
     """Wait until so many such events have come, as long as a refusal is waited for."""
     try:
-        async with asyncio.timeout(stage.venue.answer):
+        async with asyncio.timeout(run.config.answer):
             while _count(live, move) < count:
                 await asyncio.sleep(_LOOK)
     except TimeoutError:
@@ -410,53 +410,53 @@ def _count(live: Live, move: str) -> int:
 # Frames that are too large, or too many
 
 
-async def _big_audio(stage: Stage) -> None:
-    async with stage.among_others():
-        live = await stage.open("big-audio")
-        await live.send_raw(await _audio_frame(stage, _BIG))
-        await stage.settle()
+async def _big_audio(run: ScenarioRun) -> None:
+    async with run.among_others():
+        live = await run.open("big-audio")
+        await live.send_raw(await _audio_frame(run, _BIG))
+        await run.settle()
         await live.close()
 
 
-async def _audio_frame(stage: Stage, size: int) -> str:
+async def _audio_frame(run: ScenarioRun, size: int) -> str:
     """A frame of so many bytes of silence."""
     return await asyncio.to_thread(
-        lambda: stage.caller.append(bytes(size * _MIB)).decode()
+        lambda: run.caller.append(bytes(size * _MIB)).decode()
     )
 
 
-async def _huge_json(stage: Stage) -> None:
-    async with stage.among_others():
-        live = await stage.open("huge-json")
+async def _huge_json(run: ScenarioRun) -> None:
+    async with run.among_others():
+        live = await run.open("huge-json")
         await live.send_raw(f'{{"type":"no.such.event","a":"{"a" * _HUGE * _MIB}"}}')
-        await live.answered(1, timeout=stage.venue.answer)
+        await live.answered(1, timeout=run.config.answer)
         await live.close()
 
 
-async def _oversized(stage: Stage) -> None:
-    async with stage.among_others():
-        live = await stage.open("oversized")
-        await live.send_raw(await _audio_frame(stage, _OVERSIZED))
-        await live.answered(1, timeout=stage.venue.answer)
+async def _oversized(run: ScenarioRun) -> None:
+    async with run.among_others():
+        live = await run.open("oversized")
+        await live.send_raw(await _audio_frame(run, _OVERSIZED))
+        await live.answered(1, timeout=run.config.answer)
         await live.close()
 
 
-async def _flood(stage: Stage) -> None:
-    async with stage.among_others():
-        live = await stage.open("flood")
-        frame = await _audio_frame(stage, 1)
+async def _flood(run: ScenarioRun) -> None:
+    async with run.among_others():
+        live = await run.open("flood")
+        frame = await _audio_frame(run, 1)
         for _ in range(FLOOD):
             await live.send_raw(frame)
-        await stage.settle()
+        await run.settle()
         await live.close()
 
 
-async def _slow_reader(stage: Stage) -> None:
-    async with stage.among_others():
+async def _slow_reader(run: ScenarioRun) -> None:
+    async with run.among_others():
         # It stays there for longer than others wait.
-        limits = stage.venue.plan.limits
+        limits = run.config.plan.limits
         patient = replace(limits, silence=limits.silence + _TAKEN)
-        live = await stage.open("slow-reader", limits=patient)
+        live = await run.open("slow-reader", limits=patient)
         live.deafen()
         long = "x" * _ERROR
         frame = f'{{"type":"{long}","event_id":"{long}"}}'
@@ -466,124 +466,124 @@ async def _slow_reader(stage: Stage) -> None:
                     await live.send_raw(frame)
         except TimeoutError:
             pass  # the server reads no more from whom it cannot answer, as it may
-        await stage.speak_afresh()
+        await run.speak_afresh()
         live.reset()
 
 
 # The life of a connection
 
 
-async def _idle(stage: Stage) -> None:
-    live = await stage.open("idle")
+async def _idle(run: ScenarioRun) -> None:
+    live = await run.open("idle")
     await live.ping(timeout=PONG)
-    await stage.wait(IDLE)
+    await run.wait(IDLE)
     await live.ping(timeout=PONG)
-    await stage.speak(live, stage.clips.first)
+    await run.speak(live, run.clips.first)
 
 
-async def _fragments(stage: Stage) -> None:
-    live = await stage.open("fragments", configure=False)
-    for frame in stage.caller.configure():
+async def _fragments(run: ScenarioRun) -> None:
+    live = await run.open("fragments", configure=False)
+    for frame in run.caller.configure():
         await live.send_fragments(frame, parts=3)
-    await stage.speak(live, stage.clips.first)
+    await run.speak(live, run.clips.first)
 
 
-async def _close(stage: Stage) -> None:
-    live = await stage.open("close")
-    await stage.settle()
+async def _close(run: ScenarioRun) -> None:
+    live = await run.open("close")
+    await run.settle()
     await live.close()
 
 
-async def _cut(stage: Stage) -> None:
-    live = await _half(stage, "cut")
+async def _cut(run: ScenarioRun) -> None:
+    live = await _half(run, "cut")
     await live.close()
-    await stage.look()
-    fresh = await stage.open("fresh")
-    await stage.speak(fresh, stage.clips.first)
+    await run.look()
+    fresh = await run.open("fresh")
+    await run.speak(fresh, run.clips.first)
 
 
-async def _half(stage: Stage, role: str) -> Live:
+async def _half(run: ScenarioRun, role: str) -> Live:
     """A session in the middle of an utterance."""
-    live = await stage.open(role)
-    clip = stage.clips.first
+    live = await run.open(role)
+    clip = run.clips.first
     await live.begin()
-    await live.stream(clips.halves(clip)[0].resample(stage.caller.rate), clip.id)
+    await live.stream(clips.halves(clip)[0].resample(run.caller.rate), clip.id)
     return live
 
 
-async def _reset(stage: Stage) -> None:
-    async with stage.among_others():
-        lives = await asyncio.gather(*(_half(stage, "reset") for _ in range(3)))
+async def _reset(run: ScenarioRun) -> None:
+    async with run.among_others():
+        lives = await asyncio.gather(*(_half(run, "reset") for _ in range(3)))
         for live in lives:
             live.reset()
 
 
-async def _half_open(stage: Stage) -> None:
-    async with stage.among_others():
-        live = await _half(stage, "half-open")
+async def _half_open(run: ScenarioRun) -> None:
+    async with run.among_others():
+        live = await _half(run, "half-open")
         live.deafen()
-        await stage.wait(VANISHED)
-        await stage.speak_afresh()
+        await run.wait(VANISHED)
+        await run.speak_afresh()
     live.reset()
 
 
-async def _empty_reset(stage: Stage) -> None:
-    async with stage.among_others():
+async def _empty_reset(run: ScenarioRun) -> None:
+    async with run.among_others():
         for _ in range(3):
-            live = await stage.open("empty-reset")
+            live = await run.open("empty-reset")
             await live.begin()
             await live.finish()
             live.reset()
 
 
-async def _abandoned(stage: Stage) -> None:
-    before = await stage.look()
-    async with stage.among_others():
-        lives = await asyncio.gather(*(_half(stage, "abandoned") for _ in range(3)))
+async def _abandoned(run: ScenarioRun) -> None:
+    before = await run.look()
+    async with run.among_others():
+        lives = await asyncio.gather(*(_half(run, "abandoned") for _ in range(3)))
         for live in lives:
             await live.close()
     deadline = asyncio.get_running_loop().time() + FREED
     while asyncio.get_running_loop().time() < deadline:
-        now = await stage.look()
+        now = await run.look()
         if all(
             now.get(name, 0.0) <= before[name] for name in before if "active" in name
         ):
             break
-        await asyncio.sleep(stage.venue.settle)
+        await asyncio.sleep(run.config.settle)
 
 
-async def _random(stage: Stage) -> None:
-    venue = stage.venue
-    if not venue.fuzz:
+async def _random(run: ScenarioRun) -> None:
+    config = run.config
+    if not config.fuzz:
         raise NotRun("--realtime-fuzz=N plays N random sessions")
-    clip = stage.clips.first
-    speech = replace(clip, source=await stage.audio(clip))
-    async with stage.among_others():
-        found = await search(venue, speech)
-    stage.take(found)
+    clip = run.clips.first
+    speech = replace(clip, source=await run.audio(clip))
+    async with run.among_others():
+        found = await search(config, speech)
+    run.take(found)
 
 
-async def _wrong_path(stage: Stage) -> None:
-    access = stage.venue.plan.access
+async def _wrong_path(run: ScenarioRun) -> None:
+    access = run.config.plan.access
     where = access.target.websocket.partition("?")[0]
     other = Target(f"{where}/no/such/path", access.target.http)
-    await _knock(stage, "wrong-path", replace(access, target=other))
+    await _knock(run, "wrong-path", replace(access, target=other))
 
 
-async def _wrong_key(stage: Stage) -> None:
-    access = stage.venue.plan.access
-    wrong = stage.dialect.headers("this-is-no-key")
+async def _wrong_key(run: ScenarioRun) -> None:
+    access = run.config.plan.access
+    wrong = run.dialect.headers("this-is-no-key")
     keys = {name for name, value in wrong.items() if "this-is-no-key" in value}
     if not keys & access.headers.keys():
         return
     headers = {**access.headers, **wrong}
-    await _knock(stage, "wrong-key", replace(access, headers=headers))
+    await _knock(run, "wrong-key", replace(access, headers=headers))
 
 
-async def _knock(stage: Stage, role: str, access: Access) -> None:
+async def _knock(run: ScenarioRun, role: str, access: Access) -> None:
     """Open a session that the server should turn away, which is the evidence."""
     try:
-        live = await stage.open(role, access=access)
+        live = await run.open(role, access=access)
         await live.close()
     except Lost as error:
         cause = error.__cause__
@@ -591,27 +591,27 @@ async def _knock(stage: Stage, role: str, access: Access) -> None:
             raise
 
 
-async def _plain_http(stage: Stage) -> None:
-    await stage.get("plain-http", stage.dialect.path)
+async def _plain_http(run: ScenarioRun) -> None:
+    await run.get("plain-http", run.dialect.path)
 
 
-async def _last(stage: Stage) -> None:
-    await stage.look()
-    live = await stage.open("last", pace=0.0)
-    await stage.speak(live, stage.clips.first)
+async def _last(run: ScenarioRun) -> None:
+    await run.look()
+    live = await run.open("last", pace=0.0)
+    await run.speak(live, run.clips.first)
 
 
 # Many connections
 
 
-async def _crowd(stage: Stage) -> None:
+async def _crowd(run: ScenarioRun) -> None:
     async def one(number: int) -> None:
-        await asyncio.sleep(number * stage.venue.plan.chunk / CROWD)
-        live = await stage.open("crowd")
-        spoken = stage.clips.second if number % 2 else stage.clips.first
-        speaking = asyncio.create_task(stage.speak(live, spoken))
+        await asyncio.sleep(number * run.config.plan.chunk / CROWD)
+        live = await run.open("crowd")
+        spoken = run.clips.second if number % 2 else run.clips.first
+        speaking = asyncio.create_task(run.speak(live, spoken))
         try:
-            await stage.wait(spoken.duration / 2)
+            await run.wait(spoken.duration / 2)
             await live.ping(timeout=PONG)
         finally:
             await speaking
@@ -627,7 +627,7 @@ async def _crowd(stage: Stage) -> None:
 
 
 async def _related(
-    stage: Stage,
+    run: ScenarioRun,
     *,
     role: str,
     change: Callable[[Utterance], Utterance] = lambda clip: clip,
@@ -635,25 +635,25 @@ async def _related(
     faster: int = 1,
 ) -> None:
     """Two takes of a clip under another condition, and a third one to be sure."""
-    clip = await asyncio.to_thread(change, stage.clips.first)
-    pace = stage.venue.plan.pace * faster
-    texts = [await _take(stage, role, clip, pace=pace, chunk=chunk) for _ in range(2)]
+    clip = await asyncio.to_thread(change, run.clips.first)
+    pace = run.config.plan.pace * faster
+    texts = [await _take(run, role, clip, pace=pace, chunk=chunk) for _ in range(2)]
     if len(set(texts)) > 1:
-        await _take(stage, role, clip, pace=pace, chunk=chunk)
+        await _take(run, role, clip, pace=pace, chunk=chunk)
 
 
-async def _again(stage: Stage) -> None:
-    live = await stage.open("again")
-    for clip in (stage.clips.second, stage.clips.first, stage.clips.first):
-        await stage.speak(live, clip)
-        await stage.settle()
+async def _again(run: ScenarioRun) -> None:
+    live = await run.open("again")
+    for clip in (run.clips.second, run.clips.first, run.clips.first):
+        await run.speak(live, clip)
+        await run.settle()
 
 
 _ALONE = Scenario(
     ALONE,
     "clips one after the other, each in a session of its own; the first five times",
     _alone,
-    company=Company.ALONE,
+    concurrency=Concurrency.FIRST,
     sessions=clips.CANDIDATES + REPEATS - 1,
     times=clips.CANDIDATES + REPEATS - 1,
 )
@@ -662,7 +662,7 @@ _LASTING = tuple(
         name,
         f"an utterance of {name}",
         partial(_lasting, name=name),
-        company=Company.THROUGH if name in _LONG else Company.TOGETHER,
+        concurrency=Concurrency.LONG_RUNNING if name in _LONG else Concurrency.PARALLEL,
         times=0,
         seconds=float(name.removesuffix("s")),
     )
@@ -670,10 +670,12 @@ _LASTING = tuple(
 )
 
 
-def _among_others(name: str, about: str, act: Act, harm: Harm, **cost: int) -> Scenario:
+def _among_others(
+    name: str, about: str, act: Action, harm: Harm, **cost: int
+) -> Scenario:
     """A scenario that has a bystander while it goes on, and a fresh session then."""
     cost = {"sessions": 3, "streams": 2, "times": 5, **cost}
-    return Scenario(name, about, act, harm, Company.APART, **cost)
+    return Scenario(name, about, act, harm, Concurrency.EXCLUSIVE, **cost)
 
 
 _COMMON = (
@@ -742,7 +744,7 @@ _COMMON = (
         "idle",
         f"a session that says nothing for {IDLE:g} s",
         _idle,
-        company=Company.THROUGH,
+        concurrency=Concurrency.LONG_RUNNING,
     ),
     Scenario("fragments", "a message in three fragments", _fragments),
     Scenario("close", "a session that is closed as it should be", _close, times=0),
@@ -864,5 +866,7 @@ _COMMON = (
         streams=3,
         times=FUZZ + 5,
     ),
-    Scenario("last", "one more session at the end", _last, company=Company.LAST),
+    Scenario(
+        "last", "one more session at the end", _last, concurrency=Concurrency.LAST
+    ),
 )

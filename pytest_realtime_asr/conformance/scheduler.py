@@ -16,13 +16,19 @@ from dataclasses import dataclass, replace
 from pytest_realtime_asr.client import probe
 from pytest_realtime_asr.client.session import Lost
 from pytest_realtime_asr.client.transport import Unreachable
-from pytest_realtime_asr.conformance.scenario_run import Limited, NotRun, Stage, Venue
-from pytest_realtime_asr.conformance.scenarios import Company, Scenario
+from pytest_realtime_asr.conformance.scenario_run import (
+    NotRun,
+    RateLimited,
+    RunConfig,
+    ScenarioRun,
+)
+from pytest_realtime_asr.conformance.scenarios import Concurrency, Scenario
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.requirements import requirement
-from pytest_realtime_asr.requirements.checks import yardsticks
+from pytest_realtime_asr.requirements import violations
+from pytest_realtime_asr.requirements.checks import solo_transcripts
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges, Part
-from pytest_realtime_asr.requirements.requirement import Harm, Violation
+from pytest_realtime_asr.requirements.requirement import Harm
+from pytest_realtime_asr.requirements.violations import Violation
 from pytest_realtime_asr.trace.observation import Observation
 from pytest_realtime_asr.trace.records import Sender, Vantage
 
@@ -49,7 +55,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ScenarioResult:
     """A scenario that was held, or was not."""
 
     evidence: Evidence
@@ -95,7 +101,7 @@ class _Capacity:
             self._changed.notify_all()
 
 
-class Suite:
+class Scheduler:
     """Holds scenarios of a server, each once, and judges requirements by them.
 
     ``tell`` hears how far it has come. ``recover`` is the time in s that a lost server
@@ -104,19 +110,19 @@ class Suite:
 
     def __init__(
         self,
-        venue: Venue,
+        config: RunConfig,
         scenarios: Mapping[str, Scenario],
         bounds: Bounds,
         *,
         recover: float = 0.0,
         tell: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._venue = venue
+        self._venue = config
         self._scenarios = scenarios
         self._bounds = bounds
         self._recover = recover
         self._tell = tell
-        self._held: dict[str, concurrent.futures.Future[Held]] = {}
+        self._held: dict[str, concurrent.futures.Future[ScenarioResult]] = {}
         self._spent = 0.0
         self._taken: set[str] = set()  # what was begun
         self._gauges: list[Gauges] = []
@@ -158,12 +164,12 @@ class Suite:
                 if not waiting.done():
                     reason = f"the run was cut short: {error!r}" if error else "stopped"
                     trouble = Trouble(Kind.HARNESS, reason)
-                    waiting.set_result(Held(Evidence(()), trouble))
+                    waiting.set_result(ScenarioResult(Evidence(()), trouble))
             over()
 
         future.add_done_callback(end)
 
-    def evidence(self, names: Sequence[str]) -> Held:
+    def evidence(self, names: Sequence[str]) -> ScenarioResult:
         """What these scenarios gave together; waits for them.
 
         Of several that were in trouble the first one counts.
@@ -174,7 +180,7 @@ class Suite:
             held = self._held[name].result()
             evidence += held.evidence
             trouble = trouble or held.trouble
-        return Held(evidence, trouble)
+        return ScenarioResult(evidence, trouble)
 
     def done(self, names: Iterable[str]) -> bool:
         """Whether these scenarios have been held."""
@@ -196,9 +202,11 @@ class Suite:
         capacity = _Capacity(self._bounds.streams)
         if not self._gauges:
             self._gauges.append(await self._look(_START))
-        by_company: dict[Company, list[Scenario]] = {each: [] for each in Company}
+        by_company: dict[Concurrency, list[Scenario]] = {
+            each: [] for each in Concurrency
+        }
         for each in fresh:
-            by_company[each.company].append(each)
+            by_company[each.concurrency].append(each)
         done = 0
 
         async def hold(scenario: Scenario) -> None:
@@ -208,51 +216,56 @@ class Suite:
                 held = await self._hold(scenario)
             finally:
                 await capacity.give(min(scenario.streams, self._bounds.streams))
-            if scenario.company is Company.THROUGH and self._apart and _broken(held):
+            if (
+                scenario.concurrency is Concurrency.LONG_RUNNING
+                and self._apart
+                and _broken(held)
+            ):
                 # What was done beside it may have done it: by itself it is sure.
                 return
             self._held[scenario.name].set_result(held)
             done += 1
             self._tell(f"{done}/{len(fresh)} scenarios")
 
-        for each in by_company[Company.ALONE]:
+        for each in by_company[Concurrency.FIRST]:
             await hold(each)
-            names = yardsticks(self._held[each.name].result().evidence)
+            names = solo_transcripts(self._held[each.name].result().evidence)
             if names:
                 clips = self._venue.clips.prefer(names)
                 self._venue = replace(self._venue, clips=clips)
         through = [
-            asyncio.create_task(hold(each)) for each in by_company[Company.THROUGH]
+            asyncio.create_task(hold(each))
+            for each in by_company[Concurrency.LONG_RUNNING]
         ]
         try:
             async with asyncio.TaskGroup() as tasks:
-                together = by_company[Company.TOGETHER]
+                together = by_company[Concurrency.PARALLEL]
                 # The longest first, so that none is left alone at the end.
                 together.sort(key=lambda each: -each.audio(self._venue.clips))
                 for each in together:
                     tasks.create_task(hold(each))
-            self._apart = len(by_company[Company.APART])
-            for each in by_company[Company.APART]:
+            self._apart = len(by_company[Concurrency.EXCLUSIVE])
+            for each in by_company[Concurrency.EXCLUSIVE]:
                 await hold(each)
                 await self._watch(each)
             await asyncio.gather(*through)
             self._apart = 0
-            for each in by_company[Company.THROUGH]:
+            for each in by_company[Concurrency.LONG_RUNNING]:
                 if not self._held[each.name].done():
                     await hold(each)
-            for each in by_company[Company.LAST]:
+            for each in by_company[Concurrency.LAST]:
                 await hold(each)
         finally:
             for task in through:
                 task.cancel()
         self._tell("")
 
-    async def _hold(self, scenario: Scenario) -> Held:
+    async def _hold(self, scenario: Scenario) -> ScenarioResult:
         """Hold a scenario within its bounds; nothing that it meets is raised."""
         if reason := self._bounds.refuses(scenario):
-            return Held(Evidence(()), Trouble(Kind.NOT_RUN, reason))
+            return ScenarioResult(Evidence(()), Trouble(Kind.NOT_RUN, reason))
         if self._lost:
-            return Held(Evidence(()), Trouble(Kind.MISSING, self._lost))
+            return ScenarioResult(Evidence(()), Trouble(Kind.MISSING, self._lost))
         audio = scenario.audio(self._venue.clips)
         if scenario.name in self._taken:
             audio = 0.0  # it was spoken before, beside what may have broken it
@@ -261,21 +274,21 @@ class Suite:
                 f"its {audio:.0f} s of audio are beyond --realtime-max-audio="
                 f"{self._bounds.audio:.0f}s"
             )
-            return Held(Evidence(()), Trouble(Kind.NOT_RUN, reason))
+            return ScenarioResult(Evidence(()), Trouble(Kind.NOT_RUN, reason))
         self._spent += audio
         self._taken.add(scenario.name)
-        stage = Stage(self._venue, scenario.name)
+        run = ScenarioRun(self._venue, scenario.name)
         trouble = None
         limits = self._venue.plan.limits
         most = _OVERHEAD + self._venue.real(audio) + limits.beyond * scenario.sessions
         try:
             async with asyncio.timeout(most):
-                await scenario.act(stage)
+                await scenario.act(run)
         except Lost as error:
             # What came before it was lost is evidence; without any it is none.
             if isinstance(error.__cause__, Unreachable):
                 trouble = Trouble(Kind.MISSING, f"no session: {error}")
-        except Limited as error:
+        except RateLimited as error:
             trouble = Trouble(Kind.LIMITED, str(error))
         except NotRun as error:
             trouble = Trouble(Kind.NOT_RUN, str(error))
@@ -283,14 +296,14 @@ class Suite:
             trouble = Trouble(Kind.HARNESS, f"it was not over after {most:.0f} s")
         except Exception as error:
             trouble = Trouble(Kind.HARNESS, f"{scenario.name}: {error!r}")
-        evidence = await stage.close()
+        evidence = await run.close()
         self._gauges += evidence.gauges
-        if scenario.company is Company.LAST:
+        if scenario.concurrency is Concurrency.LAST:
             evidence = replace(evidence, gauges=tuple(self._gauges))
         opened = any(part.trace.opened is not None for part in evidence.parts)
         if opened and trouble is not None and trouble.kind is Kind.MISSING:
             trouble = None  # what others saw, and what came before, is evidence
-        return Held(evidence, trouble)
+        return ScenarioResult(evidence, trouble)
 
     async def _watch(self, scenario: Scenario) -> None:
         """After a harmful scenario: whether the server is there, or comes back."""
@@ -320,17 +333,17 @@ class Suite:
             return Gauges(after, {}, str(error))
 
 
-def _broken(held: Held) -> bool:
+def _broken(held: ScenarioResult) -> bool:
     """Whether an utterance was lost."""
     return any(
         part.text(item) is None for part in held.evidence.parts for item in part.spoken
     )
 
 
-def misspoken(dialect: Dialect, evidence: Evidence) -> tuple[Violation, ...]:
+def client_violations(dialect: Dialect, evidence: Evidence) -> tuple[Violation, ...]:
     """What we ourselves sent against the protocol, by frames not written by hand."""
     found: list[Violation] = []
-    binding = [r for r in dialect.requirements if r.blames is Sender.CLIENT]
+    binding = [r for r in dialect.requirements if r.binds is Sender.CLIENT]
     for part in evidence.parts:
         kept = [i for i, record in enumerate(part.trace.records) if not record.raw]
         trace = replace(
@@ -340,5 +353,5 @@ def misspoken(dialect: Dialect, evidence: Evidence) -> tuple[Violation, ...]:
         )
         messages = tuple(part.observation.messages[i] for i in kept)
         seen = Part(part.role, Observation(trace, messages), part.timeline)
-        found.extend(requirement.observe(binding, seen))
+        found.extend(violations.observe(binding, seen))
     return tuple(found)

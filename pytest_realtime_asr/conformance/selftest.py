@@ -20,13 +20,16 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Limits, Plan
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.conformance import clips
-from pytest_realtime_asr.conformance.fault_table import QUICK, Proof, proofs
 from pytest_realtime_asr.conformance.results import Result, Status, result
-from pytest_realtime_asr.conformance.scenario_run import Venue
+from pytest_realtime_asr.conformance.scenario_run import RunConfig
 from pytest_realtime_asr.conformance.scenarios import FLOODS, scenarios
-from pytest_realtime_asr.conformance.scheduler import Bounds, Suite
-from pytest_realtime_asr.fake.server_pool import MODEL, FakeSpec, ServerPool
-from pytest_realtime_asr.requirements.requirement import Harm, Requirement
+from pytest_realtime_asr.conformance.scheduler import Bounds, Scheduler
+from pytest_realtime_asr.fake.server_pool import (
+    MODEL,
+    FakeSpec,
+    ServerPool,
+)
+from pytest_realtime_asr.requirements.requirement import Harm, Proof, Requirement
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Sender
 
@@ -86,7 +89,11 @@ class Bench:
 
     def __init__(self, dialect: str, *, variety: int | None = None) -> None:
         self.dialect = dialects.load(dialect)
-        self.proofs = proofs(self.dialect)
+        self.proofs: Mapping[str, Proof] = {
+            id: each.proof
+            for id, each in self.requirements.items()
+            if each.proof is not None
+        }
         self._variety = variety
         self._spoken = clips.choose(corpus.load(_CORPUS))
         self._sessions = Loop()
@@ -106,7 +113,7 @@ class Bench:
         return {
             each.id: each
             for each in self.dialect.requirements
-            if each.blames is Sender.SERVER
+            if each.binds is Sender.SERVER
         }
 
     def floods(self, ids: Iterable[str]) -> bool:
@@ -134,7 +141,7 @@ class Bench:
             final_delay=proof.final,
         )
         pool = self._pool
-        if proof.apart:
+        if proof.own_process:
             pool = self._stack.enter_context(ServerPool(_CORPUS))
         url = pool.start(order)
         where = target.parse(
@@ -152,17 +159,19 @@ class Bench:
             rules=self.dialect.requirements,
             version=VERSION,
         )
-        suite = Suite(
-            Venue(self._sessions, plan, self._spoken, answer=_ANSWER, settle=_SETTLE),
+        scheduler = Scheduler(
+            RunConfig(
+                self._sessions, plan, self._spoken, answer=_ANSWER, settle=_SETTLE
+            ),
             scenarios(self.dialect),
             Bounds(frozenset(Harm), _STREAMS, math.inf),
         )
-        suite.begin(names)
+        scheduler.begin(names)
 
         def judge() -> dict[str, Result]:
             # Those that hold for every session come last, so that they see most.
             found = {
-                each.id: result(each, suite, self.dialect, version=VERSION)
+                each.id: result(each, scheduler, self.dialect, version=VERSION)
                 for each in sorted(wanted, key=lambda each: each.passive)
             }
             open = [id for id in found if found[id].status is Status.UNDECIDED]
@@ -181,7 +190,7 @@ def prove(
     for id in ids:
         proof = bench.proofs[id]
         # A server that a fault ends serves for one requirement.
-        groups.setdefault((proof, id if proof.apart else ""), []).append(id)
+        groups.setdefault((proof, id if proof.own_process else ""), []).append(id)
     # The longest first, so that none is left alone at the end; and those by themselves
     # that flood their server, since frames of 15 MiB hold up who looks at the clock.
     order = sorted(groups.items(), key=lambda group: group[0][0].pace)
@@ -209,6 +218,6 @@ def selftest(name: str, *, tell: Callable[[str], None]) -> Score:
     with Bench(name) as bench:
         ids = list(bench.requirements)
         tell(f"the sound fake: {len(ids)} requirements")
-        sound = bench.hold(ids, Proof((), pace=QUICK))()
+        sound = bench.hold(ids, Proof(()))()
         broken = prove(bench, bench.proofs, tell=tell)
     return Score(bench.dialect.name, bench.proofs, sound, broken)

@@ -26,13 +26,13 @@ from pytest_realtime_asr.conformance.random_session import (
     ROLE,
     Grammar,
     Kind,
-    Played,
+    RandomSession,
+    execute,
     grammar,
-    play,
 )
-from pytest_realtime_asr.conformance.scenario_run import Limited, Venue
+from pytest_realtime_asr.conformance.scenario_run import RateLimited, RunConfig
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.requirements.evidence import Evidence, Finding
+from pytest_realtime_asr.requirements.evidence import Evidence, SessionFinding
 
 LIMIT = 5.0  # s that anything may take
 SHORTENING = 20.0  # s after a failure in which a shorter script is looked for
@@ -43,7 +43,7 @@ _LEFT = 0.5  # s in which it shows that a server has ended a session
 
 
 async def search(
-    venue: Venue,
+    config: RunConfig,
     speech: Utterance,
     *,
     limit: float = LIMIT,
@@ -52,19 +52,19 @@ async def search(
     """Play random sessions until one fails; gives that one, else the last.
 
     ``speech`` is at the dialect's rate. Nothing is waited for longer than ``limit`` s.
-    Raises `Limited`.
+    Raises `RateLimited`.
     """
-    limit = min(limit, venue.plan.limits.silence)
-    seed = secrets.randbits(32) if venue.seed is None else venue.seed
-    words, pcm = grammar(venue.plan), speech.audio.pcm
+    limit = min(limit, config.plan.limits.silence)
+    seed = secrets.randbits(32) if config.seed is None else config.seed
+    words, pcm = grammar(config.plan), speech.audio.pcm
     scripts = await asyncio.to_thread(
-        fuzz.write, words, pcm, seed=seed, count=venue.fuzz
+        fuzz.write, words, pcm, seed=seed, count=config.fuzz
     )
     slowest, played = 0.0, None
     for script in scripts:
-        played = await play(venue, words, script, limit=limit)
+        played = await execute(config, words, script, limit=limit)
         if played.wrong is not None:
-            found = _Found(venue, words, played, limit, slowest)
+            found = _Found(config, words, played, limit, slowest)
             told = await _told(found, speech, shortening, f"--hypothesis-seed={seed}")
             return replace(_parts(found.shown), findings=(told,))
         slowest = max(slowest, played.slowest)
@@ -76,13 +76,13 @@ class _Found:
 
     def __init__(
         self,
-        venue: Venue,
+        config: RunConfig,
         words: Grammar,
-        first: Played,
+        first: RandomSession,
         limit: float,
         slowest: float,
     ) -> None:
-        self._venue = venue
+        self._venue = config
         self._words = words
         self._first = first
         self._slowest = slowest or limit / 10
@@ -114,7 +114,7 @@ class _Found:
         """Whether the shortest fails again, or else the first."""
         for found in (self.shown, self._first):
             script = _untaken(found.script)
-            played = await play(self._venue, self._words, script, limit=self.limit)
+            played = await execute(self._venue, self._words, script, limit=self.limit)
             if played.wrong is not None:
                 self.shown = played
                 return True
@@ -146,7 +146,7 @@ class _Found:
         self._known.add(script)
         # Each failure of silence costs the whole limit.
         hasty = min(self.limit, max(_HASTY, _HASTE * self._slowest))
-        played = await play(self._venue, self._words, script, limit=hasty)
+        played = await execute(self._venue, self._words, script, limit=hasty)
         if played.wrong is None:
             self._slowest = max(self._slowest, played.slowest)
             return False
@@ -165,13 +165,13 @@ def _untaken(script: Script) -> Script:
 # What is told
 
 
-def _parts(played: Played | None) -> Evidence:
+def _parts(played: RandomSession | None) -> Evidence:
     return Evidence(() if played is None else played.evidence.role(ROLE))
 
 
 async def _told(
     found: _Found, speech: Utterance, shortening: float, seed: str
-) -> Finding:
+) -> SessionFinding:
     """What was found, in words and as a script, once it was shortened."""
     flaky, limited = False, ""
     try:
@@ -179,7 +179,7 @@ async def _told(
             await found.shorten(shortening)
         if not found.gone:
             flaky = not await found.again()
-    except Limited as error:
+    except RateLimited as error:
         limited = f"; it could not be played again: {error}"
     wrong = found.shown.wrong
     assert wrong is not None
@@ -196,7 +196,7 @@ async def _told(
         limit=found.limit,
         then=_then(wrong.kind, speech),
     )
-    return Finding(ROLE, what, text, flaky)
+    return SessionFinding(ROLE, what, text, flaky)
 
 
 def _then(kind: Kind, speech: Utterance) -> Sequence[str]:

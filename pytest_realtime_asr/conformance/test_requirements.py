@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from pytest_realtime_asr.conformance import clips, selection
+from pytest_realtime_asr.conformance.config import SuiteConfig
 from pytest_realtime_asr.conformance.results import (
-    HELD,
     RESULT,
+    SCHEDULER,
     Judged,
     Result,
     Row,
@@ -17,9 +18,9 @@ from pytest_realtime_asr.conformance.results import (
     missing,
     result,
 )
-from pytest_realtime_asr.conformance.scenario_run import Venue
+from pytest_realtime_asr.conformance.scenario_run import RunConfig
 from pytest_realtime_asr.conformance.scenarios import scenarios
-from pytest_realtime_asr.conformance.scheduler import Suite
+from pytest_realtime_asr.conformance.scheduler import Scheduler
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.run.realtime import Realtime
@@ -32,31 +33,32 @@ _ANSWER = 10.0  # s at most in which a refusal has to come
 def test_requirement(
     requirement: Requirement,
     request: pytest.FixtureRequest,
-    realtime_strict: bool,
+    realtime_suite_config: SuiteConfig,
     realtime_trace_file: Callable[[Trace], str],
 ) -> None:
     try:
         realtime: Realtime = request.getfixturevalue("realtime")
-        suite = _suite(request, realtime, request.getfixturevalue("corpus"))
+        corpus = request.getfixturevalue("corpus")
+        scheduler = _scheduler(request, realtime, corpus, realtime_suite_config)
     except pytest.fail.Exception as error:  # every requirement has the same cause
         server = Judged(target="", dialect="", model="", version="", suite="")
         row = Row(server, missing(requirement, str(error)))
     else:
-        _begin(request, realtime, suite, requirement)
+        _begin(request, realtime, scheduler, requirement)
         row = Row(
             _judged(realtime),
             result(
                 requirement,
-                suite,
+                scheduler,
                 realtime.plan.dialect,
                 version=realtime.plan.version,
                 model=realtime.plan.model,
-                known=realtime.run.settings.known,
+                known=realtime.run.config.known,
                 keep=realtime_trace_file,
             ),
         )
     request.node.stash[RESULT] = row
-    _decide(row.result, strict=realtime_strict)
+    _decide(row.result, strict=realtime_suite_config.strict)
 
 
 def _decide(found: Result, *, strict: bool) -> None:
@@ -68,40 +70,45 @@ def _decide(found: Result, *, strict: bool) -> None:
         pytest.skip(f"{found.status.value}: {found.seen}")
 
 
-def _suite(request: pytest.FixtureRequest, realtime: Realtime, corpus: Corpus) -> Suite:
+def _scheduler(
+    request: pytest.FixtureRequest,
+    realtime: Realtime,
+    corpus: Corpus,
+    config: SuiteConfig,
+) -> Scheduler:
     """The scenarios of this process."""
-    config, run = request.config, realtime.run
-    if HELD not in config.stash:
+    stash, run = request.config.stash, realtime.run
+    if SCHEDULER not in stash:
         try:
             spoken = clips.choose(corpus)
         except ValueError as error:
             pytest.fail(str(error), pytrace=False)
-        settings = run.settings
+        server, session = run.config.server, run.config.session
         # What a fixture names elsewhere may be anybody's: only what is here is broken.
         here = realtime.plan.access.target.loopback
-        venue = Venue(
+        run_config = RunConfig(
             run.loop,
             realtime.plan,
             spoken,
-            answer=min(_ANSWER, settings.timeout),
-            fuzz=selection.fuzz(settings, here=here),
-            seed=config.getoption("--hypothesis-seed", default=None),
+            answer=min(_ANSWER, session.timeout),
+            fuzz=selection.fuzz(config, here=here),
+            seed=request.config.getoption("--hypothesis-seed", default=None),
         )
-        suite = Suite(
-            venue,
+        scheduler = Scheduler(
+            run_config,
             scenarios(realtime.plan.dialect),
-            selection.bounds(settings, here=here),
-            recover=settings.recover,
+            selection.bounds(config, here=here),
+            recover=server.recover,
             tell=run.tell,
         )
-        config.stash[HELD] = suite, realtime.plan.dialect, _judged(realtime)
-    return config.stash[HELD][0]
+        stash[SCHEDULER] = scheduler, realtime.plan.dialect, _judged(realtime)
+    return stash[SCHEDULER][0]
 
 
 def _begin(
     request: pytest.FixtureRequest,
     realtime: Realtime,
-    suite: Suite,
+    scheduler: Scheduler,
     requirement: Requirement,
 ) -> None:
     """Begin the scenarios of all tests, or of this one where workers take turns."""
@@ -113,16 +120,16 @@ def _begin(
         for item in request.session.items:
             for mark in item.iter_markers("realtime_requirement"):
                 names.update(mark.kwargs["scenario"].split(" "))
-    suite.begin(names, before=run.occupy, over=run.vacate)
+    scheduler.begin(names, before=run.turns.occupy, over=run.turns.vacate)
 
 
 def _judged(realtime: Realtime) -> Judged:
-    suite = realtime.run.settings.suite
+    pinned = realtime.run.config.pinned
     return Judged(
         target=realtime.target,
         dialect=realtime.dialect,
         model=realtime.model,
         version=realtime.plan.version,
-        suite="" if suite is None else suite.name,
+        suite="" if pinned is None else pinned.name,
         found=realtime.plan.found,
     )

@@ -15,7 +15,8 @@ from typing import Protocol
 
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.evidence import Part
-from pytest_realtime_asr.requirements.requirement import Requirement, Table
+from pytest_realtime_asr.requirements.order import Table
+from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.requirements.scenario_steps import Exercise, Misuse
 from pytest_realtime_asr.trace.observation import Message, Observation
 from pytest_realtime_asr.trace.records import Record, Trace

@@ -16,8 +16,8 @@ from pytest_realtime_asr.conformance.results import Judged, Result, Row, Status
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.text import inputs
+from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.text.number_format import several
-from pytest_realtime_asr.text.redaction import printable
 
 FORMAT = 1
 _LARGEST = 2**28  # bytes of a report

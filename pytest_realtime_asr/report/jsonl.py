@@ -25,21 +25,21 @@ from pytest_realtime_asr.metrics.accuracy import (
     words,
 )
 from pytest_realtime_asr.report.files import ReportFile
+from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.run.ledger import Purpose, Transcription
-from pytest_realtime_asr.text.salvage import Salvage
-from pytest_realtime_asr.verdicts.comparison import Row
+from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 
 FORMAT = 2
 _NAMED = 5  # damaged lines that are named
 # What a run that keeps texts private leaves out.
 _TEXTS = ("reference", "text", "normalizer_reason")
-Rows = tuple[Row, ...]
+Rows = tuple[UtteranceRecord, ...]
 
 
-def row(test: str, take: Transcription) -> Row:
+def row(test: str, take: Transcription) -> UtteranceRecord:
     """What became of one utterance, as two runs are compared by it."""
     made: dict[str, Any] = {n: make() for n, make in _compared(test, take).items()}
-    return Row(**made)
+    return UtteranceRecord(**made)
 
 
 def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]:
@@ -72,8 +72,8 @@ def line(test: str, take: Transcription, calibration: str = "") -> bytes:
     of the texts as they are. A field that cannot be made is null, and ``failed`` says
     why.
     """
-    salvage = Salvage(private=take.trace.redactor.private)
-    parts = _parts(test, take, calibration)
+    parts = Parts(private=take.trace.redactor.private)
+    makers = _makers(test, take, calibration)
 
     redactor = take.trace.redactor
 
@@ -85,15 +85,15 @@ def line(test: str, take: Transcription, calibration: str = "") -> bytes:
 
     missing = msgspec.Raw(b"null")
     written = {
-        name: salvage(name, partial(encoded, name, make), missing)
-        for name, make in parts.items()
+        name: parts(name, partial(encoded, name, make), missing)
+        for name, make in makers.items()
     }
-    if salvage.failed:
-        written["failed"] = encoded("failed", lambda: salvage.failed)
+    if parts.failed:
+        written["failed"] = encoded("failed", lambda: parts.failed)
     return msgspec.json.encode(written) + b"\n"
 
 
-def _parts(
+def _makers(
     test: str, take: Transcription, calibration: str
 ) -> dict[str, Callable[[], object]]:
     """What makes each field of a line, in the order of the fields."""
@@ -144,7 +144,7 @@ def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
     whole = text[: text.rfind(b"\n") + 1]  # each line was written with its end
-    found: list[Row] = []
+    found: list[UtteranceRecord] = []
     damaged: dict[int, str] = {}
     for number, each in enumerate(whole.split(b"\n"), 1):
         if not each.strip():
@@ -180,7 +180,7 @@ class _Format(msgspec.Struct):
     purpose: Purpose = Purpose.TEST
 
 
-def _read(text: bytes, place: str) -> Row | None:
+def _read(text: bytes, place: str) -> UtteranceRecord | None:
     """The row of a line, ``None`` where it was spoken for no test.
 
     Raises ValueError where it is of another format, and what the decoder raises.
@@ -190,7 +190,7 @@ def _read(text: bytes, place: str) -> Row | None:
     if found == FORMAT and head.purpose is not Purpose.TEST:
         return None
     if found == FORMAT:
-        return msgspec.json.decode(text, type=Row)
+        return msgspec.json.decode(text, type=UtteranceRecord)
     older = ", which does not say how its utterances were spoken; write it again"
     raise ValueError(
         f"{place}: is of format {found}{older if found < FORMAT else ''}; "

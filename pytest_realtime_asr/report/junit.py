@@ -12,6 +12,7 @@ from functools import partial
 
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.metrics.accuracy import Errors
+from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.run.ledger import (
     Report,
@@ -19,7 +20,6 @@ from pytest_realtime_asr.run.ledger import (
     statistics,
     word_errors,
 )
-from pytest_realtime_asr.text.salvage import Salvage
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
 PREFIX = "realtime."
@@ -31,12 +31,12 @@ def properties(report: Report) -> Properties:
 
     What cannot be made is left out, and ``failed`` says why.
     """
-    salvage = Salvage(private=report.private)
+    parts = Parts(private=report.private)
     rows: Properties = []
     for name, make in _PARTS.items():
-        rows += salvage(name, partial(make, report), [])
-    if salvage.failed:
-        rows.append(("failed", "; ".join(salvage.lines)))
+        rows += parts(name, partial(make, report), [])
+    if parts.failed:
+        rows.append(("failed", "; ".join(parts.lines)))
     return [(PREFIX + name, value) for name, value in rows]
 
 

@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 from _pytest.junitxml import xml_key
 
-from pytest_realtime_asr.text.redaction import PRIVATE, Redactor, printable
+from pytest_realtime_asr.text.messages import printable
+from pytest_realtime_asr.text.privacy import PRIVATE
+from pytest_realtime_asr.text.redaction import Redactor
 
 _LAYOUT = re.compile("([\n\t])")
 _COLOUR = re.compile("([\n\t]|\x1b\\[[0-9;]*m)")

@@ -22,8 +22,8 @@ _LEVELS = {
 
 def conformance(dialect: Dialect) -> str:
     """The page of all requirements and scenarios of a dialect."""
-    binding = [r for r in dialect.requirements if r.blames is Sender.SERVER]
-    client = [r for r in dialect.requirements if r.blames is Sender.CLIENT]
+    binding = [r for r in dialect.requirements if r.binds is Sender.SERVER]
+    client = [r for r in dialect.requirements if r.binds is Sender.CLIENT]
     counts = {level: sum(r.level is level for r in binding) for level in Level}
     told = ", ".join(f"{count} {level.name}" for level, count in counts.items())
     suites = [
@@ -73,16 +73,16 @@ def conformance(dialect: Dialect) -> str:
         "## Scenarios",
         "",
         "What is done to a server. *Safe* ones run anywhere; *heavy* and *disruptive* "
-        "ones on a loopback address, or with `--realtime-allow`. Those that are held "
-        "*apart* have a bystander that speaks all the while, and end with a fresh "
-        "session.",
+        "ones on a loopback address, or with `--realtime-allow`. *Exclusive* ones "
+        "share the server only with a bystander session that transcribes all the time, "
+        "and end with a fresh session; *long* ones run beside them.",
         "",
-        "| scenario | what is done | harm | company | connections |",
+        "| scenario | what is done | harm | concurrency | connections |",
         "|---|---|---|---|---|",
     ]
     lines += [
-        f"| `{each.name}` | {each.about} | {each.harm.value} | {each.company.value} | "
-        f"{each.sessions} |"
+        f"| `{each.name}` | {each.about} | {each.harm.value} | "
+        f"{each.concurrency.value} | {each.sessions} |"
         for each in scenarios(dialect).values()
     ]
     lines += ["", "## The order of events", ""]

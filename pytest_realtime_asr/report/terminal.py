@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from pytest_realtime_asr.metrics.accuracy import Errors
+from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.run.ledger import (
     Report,
     broken,
@@ -18,15 +19,14 @@ from pytest_realtime_asr.run.ledger import (
     unspoken,
     word_errors,
 )
-from pytest_realtime_asr.text.salvage import Salvage
 
 WIDTH = 80
-_NAME = 24
-_HEAD = f"{'':{_NAME}} plan judg lost  first  final    p95    WER verdict"
+_NAME = 20
+_HEAD = f"{'':{_NAME}} sent lost first p50 final p50 final p95    WER verdict"
 _LEGEND = (
-    "first, final: p50 of first_partial_from_speech and final_from_commit in ms; "
-    "p95: of final_from_commit; inf: lost, or premature; WER: pooled over words, or "
-    "over characters where no script of the test has spaces"
+    "first: first_partial_from_speech; final: final_from_commit; inf: a lost session "
+    "or a premature event; WER: pooled over words, or over characters where no script "
+    "of the test has spaces"
 )
 
 
@@ -53,21 +53,21 @@ def row(report: Report, *, model: str, cold: float | None, note: str) -> Row:
 
     They end with the reasons for what cannot be made.
     """
-    salvage = Salvage(private=report.private)
+    parts = Parts(private=report.private)
     nothing: dict[str, dict[str, float]] = {}
-    found = salvage("metrics", lambda: statistics(report.takes), nothing)
-    rate = salvage(
+    found = parts("metrics", lambda: statistics(report.takes), nothing)
+    rate = parts(
         "WER",
         lambda: _rate(word_errors(report.takes), character_errors(report.takes)),
         None,
     )
-    silence = salvage("what was heard in silence", lambda: unspoken(report.takes), None)
+    silence = parts("what was heard in silence", lambda: unspoken(report.takes), None)
     lines: list[str] = []
-    lines += salvage("verdicts", lambda: report.lines, lines)
+    lines += parts("verdicts", lambda: report.lines, lines)
     lines += broken(report.violations) + _endpoints(found)
     if silence is not None:
         lines.append(f"heard where nothing was said: {silence:.1f} words a minute")
-    lines += salvage.lines
+    lines += parts.lines
     return Row(
         test=report.test,
         planned=report.planned,
@@ -96,10 +96,9 @@ def table(rows: Sequence[Row]) -> list[str]:
     names = _names({each.test for each in rows})
     for each in rows:
         lines.append(
-            f"{_short(names[each.test]):{_NAME}} {each.planned:4} "
-            f"{each.planned - each.lost:4} {each.lost:4} {_ms(each.first):>6} "
-            f"{_ms(each.final):>6} {_ms(each.tail):>6} {_share(each.wer):>6} "
-            f"{each.verdict}".rstrip()
+            f"{_short(names[each.test]):{_NAME}} {each.planned:4} {each.lost:4} "
+            f"{_time(each.first):>9} {_time(each.final):>9} {_time(each.tail):>9} "
+            f"{_share(each.wer):>6} {each.verdict}".rstrip()
         )
     lines += textwrap.wrap(_LEGEND, WIDTH)
     for each in rows:
@@ -177,6 +176,12 @@ def _ms(value: float | None) -> str:
     if value is None:
         return "-"
     return "inf" if math.isinf(value) else f"{value:.0f}"
+
+
+def _time(value: float | None) -> str:
+    """Return a time with its unit, for a column of the table."""
+    text = _ms(value)
+    return text if text in ("-", "inf") else f"{text} ms"
 
 
 def _share(value: float | None) -> str:

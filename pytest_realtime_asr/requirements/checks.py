@@ -26,24 +26,25 @@ from io import StringIO
 
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.metrics.accuracy import repeated, words
-from pytest_realtime_asr.metrics.latency import has_words, longest_stall
-from pytest_realtime_asr.metrics.pacing import lateness, pacing_error
+from pytest_realtime_asr.metrics.latency import has_words, longest_gap
+from pytest_realtime_asr.metrics.pacing import pace_deviation, scheduling_delay
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges, Part
 from pytest_realtime_asr.requirements.pseudo_reference import (
-    Yardstick,
+    SoloTranscript,
     level,
     measure,
     settled,
 )
 from pytest_realtime_asr.requirements.requirement import (
-    Judge,
+    Check,
     Outcome,
     Satisfied,
-    Trial,
+    SessionCheck,
     Undecided,
     Violated,
 )
-from pytest_realtime_asr.text.redaction import REMOVED, WRITTEN, printable
+from pytest_realtime_asr.text.messages import printable
+from pytest_realtime_asr.text.redaction import REMOVED, WRITTEN
 from pytest_realtime_asr.trace.json_events import Malformed, Unknown
 from pytest_realtime_asr.trace.observation import Message, Observation
 from pytest_realtime_asr.trace.records import HIDDEN, Ending, Sender, Trace
@@ -141,7 +142,7 @@ def _all(outcomes: Iterable[Outcome]) -> Outcome:
     return found
 
 
-def both(*trials: Trial) -> Trial:
+def both(*trials: Check) -> Check:
     """All of these hold."""
     return lambda evidence: _all(trial(evidence) for trial in trials)
 
@@ -181,7 +182,7 @@ def named(message: Message) -> str:
     return message.move
 
 
-def first_event(identity: Callable[[Message], str | None]) -> Judge:
+def first_event(identity: Callable[[Message], str | None]) -> SessionCheck:
     """A judge: the first frame of the server opens the session and carries its id.
 
     ``identity`` gives the id that is in a message, ``None`` where it opens none.
@@ -207,7 +208,7 @@ def first_event(identity: Callable[[Message], str | None]) -> Judge:
     return judge
 
 
-def well_formed(sender: Sender) -> Judge:
+def well_formed(sender: Sender) -> SessionCheck:
     """A judge: every frame of this side is an event with the fields of its type."""
 
     def judge(observation: Observation) -> Outcome:
@@ -219,7 +220,7 @@ def well_formed(sender: Sender) -> Judge:
     return judge
 
 
-def known_events(sender: Sender, own: tuple[str, ...]) -> Judge:
+def known_events(sender: Sender, own: tuple[str, ...]) -> SessionCheck:
     """A judge: this side sends no event that the protocol does not know.
 
     What a server calls by a name that begins with none of the protocol's ``own`` is an
@@ -255,7 +256,7 @@ def _spoke(observation: Observation, sender: Sender) -> Outcome:
 # Finals
 
 
-def finishes(*roles: str) -> Trial:
+def finishes(*roles: str) -> Check:
     """Each utterance of these sessions gets its final."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -266,7 +267,7 @@ def finishes(*roles: str) -> Trial:
     return judge
 
 
-def answers(role: str) -> Trial:
+def answers(role: str) -> Check:
     """The first utterance gets its final, or an error, and a later one its final."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -283,7 +284,7 @@ def answers(role: str) -> Trial:
     return judge
 
 
-def survives(role: str) -> Trial:
+def survives(role: str) -> Check:
     """What was done in ``role`` harms neither a bystander nor a fresh session."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -310,7 +311,7 @@ def survives(role: str) -> Trial:
     return judge
 
 
-def unharmed(role: str) -> Trial:
+def unharmed(role: str) -> Check:
     """No random session in ``role`` went wrong, and none harmed anybody else."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -327,7 +328,7 @@ def unharmed(role: str) -> Trial:
     return judge
 
 
-def refused(role: str, what: str, *codes: str) -> Trial:
+def refused(role: str, what: str, *codes: str) -> Check:
     """A misuse is answered by an error, with one of these codes, and is outlived.
 
     Without ``codes`` any error will do.
@@ -372,7 +373,7 @@ def _answers(part: Part) -> list[str]:
     return [each.code for each in part.timeline.refusals if each.at >= left]
 
 
-def silent(role: str, what: str) -> Trial:
+def silent(role: str, what: str) -> Check:
     """A frame sent by hand is not answered by anything (an oddity that is known)."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -408,7 +409,7 @@ def spoke_after_hand(observation: Observation) -> bool:
 # Texts
 
 
-def yardsticks(evidence: Evidence) -> dict[str, Yardstick]:
+def solo_transcripts(evidence: Evidence) -> dict[str, SoloTranscript]:
     """A yardstick for each clip that was spoken alone and is of use for text.
 
     The noise is that of the noisiest clip, for all of them.
@@ -436,7 +437,7 @@ def usable(utterance: Utterance, text: str) -> bool:
     Digits may be written as one number, and then are one word.
     """
     errors = words(utterance.text, text, language=utterance.language).errors
-    alone = Yardstick(utterance, text, (text,), noise=0)
+    alone = SoloTranscript(utterance, text, (text,), noise=0)
     well = errors.rate is not None and errors.rate <= USABLE
     return well and alone.tells(alone.words)
 
@@ -453,12 +454,12 @@ class _Told:
 
     part: Part
     item: int
-    clip: Yardstick
+    clip: SoloTranscript
     text: str
 
 
 def _texts(
-    evidence: Evidence, known: Mapping[str, Yardstick], *roles: str
+    evidence: Evidence, known: Mapping[str, SoloTranscript], *roles: str
 ) -> Iterator[_Told]:
     """Each text of these sessions that there is a yardstick for."""
     for part in evidence.role(*roles):
@@ -468,13 +469,13 @@ def _texts(
                 yield _Told(part, item, clip, text)
 
 
-def same_text(role: str) -> Trial:
+def same_text(role: str) -> Check:
     """The text of a clip in this role is the one that it has alone."""
 
     def judge(evidence: Evidence) -> Outcome:
         if missing := absent(evidence, role):
             return missing
-        known = yardsticks(evidence)
+        known = solo_transcripts(evidence)
         if not known:
             return _NO_USE
         told = list(_texts(evidence, known, role))
@@ -500,7 +501,7 @@ def same_text(role: str) -> Trial:
     return judge
 
 
-def kept_apart(*roles: str, later: bool = False) -> Trial:
+def kept_apart(*roles: str, later: bool = False) -> Check:
     """No utterance of these sessions has the text of another one, in part or whole.
 
     Where ``later``, the first utterance of each session may have it.
@@ -509,7 +510,7 @@ def kept_apart(*roles: str, later: bool = False) -> Trial:
     def judge(evidence: Evidence) -> Outcome:
         if missing := absent(evidence, *roles):
             return missing
-        known = yardsticks(evidence)
+        known = solo_transcripts(evidence)
         if len(known) < 2:
             return _NO_USE
         judged = False
@@ -535,7 +536,7 @@ def kept_apart(*roles: str, later: bool = False) -> Trial:
     return judge
 
 
-def in_time(role: str, trial: Trial) -> Trial:
+def in_time(role: str, trial: Check) -> Check:
     """A judge that takes of a role only sessions whose misuse was heard in time.
 
     That is so where it was followed by a frame that the server refuses, and that
@@ -561,7 +562,7 @@ def _before_final(part: Part) -> bool:
     return final is not None and bool(refusals) and refusals[0].at < final.at
 
 
-def keeps_begin(role: str) -> Trial:
+def keeps_begin(role: str) -> Check:
     """The text of a long utterance begins with what was said first in it.
 
     What is said first is the clip that is spoken most.
@@ -570,7 +571,7 @@ def keeps_begin(role: str) -> Trial:
     def judge(evidence: Evidence) -> Outcome:
         if missing := absent(evidence, role):
             return missing
-        known = list(yardsticks(evidence).values())
+        known = list(solo_transcripts(evidence).values())
         if not known:
             return _NO_USE
         first = known[0]
@@ -591,27 +592,27 @@ def keeps_begin(role: str) -> Trial:
     return judge
 
 
-def _foreign(own: Yardstick, other: Yardstick) -> Counter[str]:
+def _foreign(own: SoloTranscript, other: SoloTranscript) -> Counter[str]:
     """The words of another clip that a clip never has when it is spoken alone."""
     usual = set(other.heard(" ".join(own.repeats)))
     return Counter(word for word in other.heard(other.text) if word not in usual)
 
 
-def begins(*roles: str) -> Trial:
+def begins(*roles: str) -> Check:
     """The first word of each utterance is there."""
     return _edge(0, "first", *roles)
 
 
-def ends(*roles: str) -> Trial:
+def ends(*roles: str) -> Check:
     """The last word of each utterance is there."""
     return _edge(-1, "last", *roles)
 
 
-def _edge(place: int, name: str, *roles: str) -> Trial:
+def _edge(place: int, name: str, *roles: str) -> Check:
     def judge(evidence: Evidence) -> Outcome:
         if missing := absent(evidence, *roles):
             return missing
-        known = yardsticks(evidence)
+        known = solo_transcripts(evidence)
         if not known:
             return _NO_USE
         told = [
@@ -635,13 +636,13 @@ def _edge(place: int, name: str, *roles: str) -> Trial:
     return judge
 
 
-def present(role: str) -> Trial:
+def present(role: str) -> Check:
     """Of a clip, half of the words at least are in its text."""
 
     def judge(evidence: Evidence) -> Outcome:
         if missing := absent(evidence, role):
             return missing
-        known = yardsticks(evidence)
+        known = solo_transcripts(evidence)
         if not known:
             return _NO_USE
         told = list(_texts(evidence, known, role))
@@ -653,13 +654,13 @@ def present(role: str) -> Trial:
     return judge
 
 
-def joined(role: str) -> Trial:
+def joined(role: str) -> Check:
     """Two clips that were spoken as one utterance are both in its text."""
 
     def judge(evidence: Evidence) -> Outcome:
         if missing := absent(evidence, role):
             return missing
-        known = yardsticks(evidence)
+        known = solo_transcripts(evidence)
         if len(known) < 2:
             return _NO_USE
         told = [(part, part.text(0)) for part in evidence.role(role)]
@@ -674,7 +675,7 @@ def joined(role: str) -> Trial:
     return judge
 
 
-def _lost(clip: Yardstick, text: str) -> str:
+def _lost(clip: SoloTranscript, text: str) -> str:
     """That more than half of a clip is not in a text, if so."""
     there = Counter(clip.heard(clip.text)) & Counter(clip.heard(text))
     if 2 * (there.total() + clip.noise) >= clip.words:
@@ -682,7 +683,7 @@ def _lost(clip: Yardstick, text: str) -> str:
     return f"{text!r} has {there.total()} of the {clip.words} words of {clip.text!r}"
 
 
-def wordless(role: str, item: int) -> Trial:
+def wordless(role: str, item: int) -> Check:
     """An utterance in which nothing was said has no text."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -703,7 +704,7 @@ def wordless(role: str, item: int) -> Trial:
     return judge
 
 
-def unheard(role: str) -> Trial:
+def unheard(role: str) -> Check:
     """An utterance whose begin was refused gets neither text nor final."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -726,7 +727,7 @@ def unheard(role: str) -> Trial:
     return judge
 
 
-def spoken_text(role: str) -> Trial:
+def spoken_text(role: str) -> Check:
     """Speech gives text at all."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -747,7 +748,7 @@ def spoken_text(role: str) -> Trial:
     return judge
 
 
-def unrepeated(role: str) -> Trial:
+def unrepeated(role: str) -> Check:
     """No text says the same thing three times over."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -774,7 +775,7 @@ def unrepeated(role: str) -> Trial:
 # When text comes
 
 
-def meanwhile(role: str) -> Trial:
+def meanwhile(role: str) -> Check:
     """Text comes while the audio is still being sent."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -802,7 +803,7 @@ def meanwhile(role: str) -> Trial:
     return judge
 
 
-def unstalled(role: str, *, most: float) -> Trial:
+def unstalled(role: str, *, most: float) -> Check:
     """Between two pieces of text pass at most ``most`` s, while speech is sent."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -810,10 +811,10 @@ def unstalled(role: str, *, most: float) -> Trial:
             return missing
         for part in evidence.role(role):
             timeline = part.timeline.item(0)
-            stall = longest_stall(timeline)
+            stall = longest_gap(timeline)
             if timeline.commit is None or stall is None:
                 return Undecided(f"the audio was not sent to its end: {why(part)}")
-            pace = min(1.0, 1 + (pacing_error(timeline) or 0.0))
+            pace = min(1.0, 1 + (pace_deviation(timeline) or 0.0))
             if stall / 1000 <= most * pace:
                 continue
             if doubt := _untimely(timeline, stall / 1000 - most):
@@ -834,9 +835,9 @@ def _untimely(timeline: Timeline, most: float) -> str:
 
     That is if the audio was handed over too fast, or we were later than ``most`` s.
     """
-    if (pacing_error(timeline) or 0.0) < -FASTER:
+    if (pace_deviation(timeline) or 0.0) < -FASTER:
         return "the audio was sent faster than it is spoken"
-    late = (lateness(timeline) or 0.0) / 1000
+    late = (scheduling_delay(timeline) or 0.0) / 1000
     return f"we ourselves were {late:.1f} s late" if late > most else ""
 
 
@@ -877,7 +878,7 @@ _OVERLAP = 40  # characters of a token that may have come before the rest of it
 _TRACE = re.compile(r'Traceback \(most recent call last\)|File \\?"[^"]+", line \d+')
 
 
-def _in_texts(pattern: Callable[[str], str], what: str) -> Trial:
+def _in_texts(pattern: Callable[[str], str], what: str) -> Check:
     """A judge: what the pattern finds is in no text of the server."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -971,7 +972,7 @@ def _hidden(trace: Trace, text: str) -> bool:
     return trace.redactor.shows(text) or text.endswith(HIDDEN)
 
 
-def unsaid(secret: str, what: str) -> Trial:
+def unsaid(secret: str, what: str) -> Check:
     """What was given to the server by hand does not come back from it."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -1037,7 +1038,7 @@ def explained_close(evidence: Evidence) -> Outcome:
 # The life of a connection
 
 
-def unique_ids(*roles: str) -> Trial:
+def unique_ids(*roles: str) -> Check:
     """Each session has an id of its own."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -1058,7 +1059,7 @@ def unique_ids(*roles: str) -> Trial:
     return judge
 
 
-def pongs(*roles: str) -> Trial:
+def pongs(*roles: str) -> Check:
     """Each ping is answered in time."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -1095,7 +1096,7 @@ def _unheard(part: Part, at: int) -> str:
     return f"the session ended: {why(part)}" if gone and not spoke else ""
 
 
-def closes(role: str) -> Trial:
+def closes(role: str) -> Check:
     """Our close frame is answered by one of the server's."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -1114,7 +1115,7 @@ def closes(role: str) -> Trial:
     return judge
 
 
-def closed_with(role: str, codes: Collection[int]) -> Trial:
+def closed_with(role: str, codes: Collection[int]) -> Check:
     """The server answers a frame by an error, or closes with one of these codes."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -1146,7 +1147,7 @@ def closed_with(role: str, codes: Collection[int]) -> Trial:
     return judge
 
 
-def turned_away(role: str, statuses: Collection[int], *, without: str) -> Trial:
+def turned_away(role: str, statuses: Collection[int], *, without: str) -> Check:
     """The handshake is refused with one of these statuses.
 
     ``without`` says why none was tried, where there is no session of the role. A server
@@ -1182,7 +1183,7 @@ def _opened(evidence: Evidence) -> bool:
     return any(part.trace.opened is not None for part in evidence.parts)
 
 
-def answered_plainly(role: str) -> Trial:
+def answered_plainly(role: str) -> Check:
     """A plain HTTP request is answered, by a status of the client's mistake (4xx).
 
     A server that opens no session at all shows nothing: what is not there is a 404.
@@ -1201,7 +1202,7 @@ def answered_plainly(role: str) -> Trial:
     return judge
 
 
-def freed(role: str, gauge: str) -> Trial:
+def freed(role: str, gauge: str) -> Check:
     """What the server counts as open falls again, once these sessions were left.
 
     It may count those of others too, who come and go: what is blamed is that it stays

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.trace.observation import Observation
-from pytest_realtime_asr.trace.records import Trace
+from pytest_realtime_asr.trace.records import Sender, Trace, Vantage
 from pytest_realtime_asr.trace.timeline import Timeline
 
 
@@ -62,7 +62,7 @@ class Gauges:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SessionFinding:
     """What went wrong in a random session of this ``role``, in a sentence.
 
     ``script`` is a test that does it again; ``flaky`` says that it did not always.
@@ -81,7 +81,7 @@ class Evidence:
     parts: tuple[Part, ...]
     answers: tuple[Answer, ...] = ()
     gauges: tuple[Gauges, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[SessionFinding, ...] = ()
 
     def role(self, *roles: str) -> tuple[Part, ...]:
         """The sessions that played one of these roles."""
@@ -98,3 +98,8 @@ class Evidence:
             self.gauges + other.gauges,
             self.findings + other.findings,
         )
+
+
+def observed_side(trace: Trace) -> Sender:
+    """Return the side that did not record the session: the one that is checked."""
+    return Sender.SERVER if trace.vantage is Vantage.CLIENT else Sender.CLIENT

@@ -50,7 +50,7 @@ class Known:
     versions: str = ""
     model: str = ""
 
-    def holds(self, version: str, model: str) -> bool:
+    def applies_to(self, version: str, model: str) -> bool:
         """Whether it is about this server; an unknown version is any version."""
         if self.model and self.model != model:
             return False
@@ -159,7 +159,7 @@ def softened(
     model: str,
 ) -> tuple[Requirement, ...]:
     """The requirements, of which those that are listed for this server blame nobody."""
-    listed = {entry.id: entry for entry in entries if entry.holds(version, model)}
+    listed = {entry.id: entry for entry in entries if entry.applies_to(version, model)}
     return tuple(
         replace(
             each,

@@ -25,7 +25,7 @@ class _Pinned(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Suite:
+class PinnedSuite:
     """A set of requirements by id, each with its level in it."""
 
     name: str
@@ -40,7 +40,7 @@ class Suite:
         return tuple(
             replace(each, level=self.levels.get(each.id, each.level))
             for each in requirements
-            if each.id in self.levels or each.blames is Sender.CLIENT
+            if each.id in self.levels or each.binds is Sender.CLIENT
         )
 
 
@@ -49,9 +49,9 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in _FOLDER.glob("*.json")))
 
 
-def load(name: str) -> Suite:
+def load(name: str) -> PinnedSuite:
     """The suite of this name. ValueError names those that there are."""
     if name not in names():
         raise ValueError(f"{name!r} is no suite; there is: {', '.join(names())}")
     row = msgspec.json.decode((_FOLDER / f"{name}.json").read_bytes(), type=_Pinned)
-    return Suite(name, row.dialect, row.requirements)
+    return PinnedSuite(name, row.dialect, row.requirements)

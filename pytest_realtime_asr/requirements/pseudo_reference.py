@@ -19,7 +19,7 @@ MARGIN = 0.05  # of the words by which a text may differ beyond the noise
 
 
 @dataclass(frozen=True, slots=True)
-class Yardstick:
+class SoloTranscript:
     """The server's own text of a clip, spoken alone, and how far its repeats lie off.
 
     ``repeats`` are all texts that it had alone. ``noise`` and ``words`` count words
@@ -63,7 +63,7 @@ class Yardstick:
         return [p.hypothesis is not None for p in pairs if p.reference is not None]
 
 
-def measure(utterance: Utterance, said: Sequence[str]) -> Yardstick:
+def measure(utterance: Utterance, said: Sequence[str]) -> SoloTranscript:
     """The yardstick of a clip that had these texts alone, one at least.
 
     Its text is the one in their middle, its noise the way to the farthest of them.
@@ -73,10 +73,10 @@ def measure(utterance: Utterance, said: Sequence[str]) -> Yardstick:
         for text in said
     }
     text = min(said, key=lambda text: sum(distances[text]))
-    return Yardstick(utterance, text, tuple(said), max(distances[text]))
+    return SoloTranscript(utterance, text, tuple(said), max(distances[text]))
 
 
-def level(found: Mapping[str, Yardstick]) -> dict[str, Yardstick]:
+def level(found: Mapping[str, SoloTranscript]) -> dict[str, SoloTranscript]:
     """Those by which text can be judged, all with the noise of the noisiest of all."""
     most = max((each.noise for each in found.values()), default=0)
     measured = {name: replace(each, noise=most) for name, each in found.items()}

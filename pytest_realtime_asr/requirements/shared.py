@@ -12,14 +12,15 @@ from dataclasses import replace
 
 from pytest_realtime_asr.requirements import checks
 from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.order import Table, order
 from pytest_realtime_asr.requirements.requirement import (
+    REAL_TIME,
+    Check,
     Level,
     Outcome,
+    Proof,
     Requirement,
-    Table,
-    Trial,
     each,
-    order,
 )
 from pytest_realtime_asr.requirements.scenario_steps import Misuse
 from pytest_realtime_asr.trace.records import Sender
@@ -28,6 +29,8 @@ HARM = "harm to every client"
 READ = "read 2026-11-22"
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
+IGNORED = Proof(("tolerant",))
+"""The proof of most refusals: the fake ignores what it should refuse."""
 
 
 def taken(*ids: str) -> tuple[Requirement, ...]:
@@ -36,26 +39,45 @@ def taken(*ids: str) -> tuple[Requirement, ...]:
 
 
 def stated(
-    id: str, clause: str, judge: Trial | None = None, *, level: Level | None = None
+    id: str,
+    clause: str = "",
+    check: Check | None = None,
+    *,
+    level: Level | None = None,
+    proof: Proof | None = None,
 ) -> Requirement:
-    """The requirement of this id as a protocol states it.
+    """Return a shared requirement as one protocol states it.
 
-    Without ``level`` it has the usual one. ``judge`` is needed where it reads the
-    protocol's own events.
+    What is not given is as declared here; ``check`` is needed where the requirement is
+    about the protocol's own events.
     """
-    found = _STATED[id]
-    judge = judge or found.judge
-    return replace(found, clause=clause, judge=judge, level=level or found.level)
+    found = _STATED.get(id) or _TAKEN[id]
+    return replace(
+        found,
+        clause=clause or found.clause,
+        check=check or found.check,
+        level=level or found.level,
+        proof=proof or found.proof,
+    )
 
 
 def refused(
-    name: str, clause: str, *codes: str, level: Level = Level.MUST
+    name: str,
+    clause: str,
+    *codes: str,
+    level: Level = Level.MUST,
+    proof: Proof = IGNORED,
 ) -> Requirement:
-    """That a misuse of this name is refused, with one of the codes that are given."""
+    """Return the requirement that a misuse is refused, by one of ``codes`` if given."""
     title, what = _REFUSED[name]
-    judge = checks.refused(name, what, *codes)
     return Requirement(
-        f"{name}-refused", title, level, clause, judge, scenarios=(name,)
+        f"{name}-refused",
+        title,
+        level,
+        clause,
+        checks.refused(name, what, *codes),
+        scenarios=(name,),
+        proof=proof,
     )
 
 
@@ -65,7 +87,7 @@ def binding_clients(
     """What binds the client: the order, the fields and the types of its events."""
     ordered, formed, known = clauses
     return tuple(
-        Requirement(id, title, MUST, clause, judge, blames=Sender.CLIENT, passive=True)
+        Requirement(id, title, MUST, clause, judge, binds=Sender.CLIENT, passive=True)
         for id, title, clause, judge in (
             (
                 "client-order",
@@ -114,6 +136,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         checks.explained_close,
         scenarios=("utterances", "binary", "idle"),
         passive=True,
+        proof=Proof(("silent-close",)),
     ),
     Requirement(
         "no-stack-trace",
@@ -123,6 +146,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         checks.no_trace,
         scenarios=("append-wrong-type", "no-object", "plain-http"),
         passive=True,
+        proof=Proof(("stack-trace",)),
     ),
     Requirement(
         "no-secret",
@@ -132,6 +156,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         checks.no_secret,
         scenarios=("utterances", "unknown-event"),
         passive=True,
+        proof=Proof(("shows-key",)),
     ),
     Requirement(
         "whole-characters",
@@ -141,6 +166,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         checks.whole_characters,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("broken-characters",)),
     ),
     Requirement(
         "no-control-tokens",
@@ -150,6 +176,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         checks.no_control_tokens,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("tokens-shown",)),
     ),
     Requirement(
         "no-early-text",
@@ -168,6 +195,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM,
         checks.refused("deep-json", "deep JSON"),
         scenarios=("deep-json",),
+        proof=Proof(("deep-dies",)),
     ),
     Requirement(
         "huge-json-outlived",
@@ -176,6 +204,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("FunASR#1756", "elevenlabs-python#482"),
         checks.survives("huge-json"),
         scenarios=("huge-json",),
+        proof=Proof(("big-frame-dies",), own_process=True),
     ),
     Requirement(
         "duplicate-keys-refused",
@@ -184,6 +213,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "RFC 8259, section 4: names within an object SHOULD be unique",
         checks.refused("duplicate-keys", "JSON with duplicate keys"),
         scenarios=("duplicate-keys",),
+        proof=Proof(("tolerant",)),
     ),
     Requirement(
         "not-a-number-outlived",
@@ -192,6 +222,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "RFC 8259, section 6: Infinity and NaN are not permitted",
         checks.refused("not-a-number", "a value that is no number"),
         scenarios=("not-a-number",),
+        proof=Proof(("tolerant",)),
     ),
     Requirement(
         "lone-surrogates-outlived",
@@ -200,6 +231,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "RFC 8259, section 8.2: unpaired surrogates lead to unpredictable behaviour",
         checks.refused("lone-surrogates", "half a character"),
         scenarios=("lone-surrogates",),
+        proof=Proof(("surrogate-dies",)),
     ),
     Requirement(
         "big-audio-outlived",
@@ -208,6 +240,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM,
         checks.survives("big-audio"),
         scenarios=("big-audio",),
+        proof=Proof(("big-frame-dies",), own_process=True),
     ),
     Requirement(
         "oversized-frame-closed",
@@ -216,6 +249,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "RFC 6455, section 7.4.1: 1009 for a message that is too big",
         checks.closed_with("oversized", (1008, 1009)),
         scenarios=("oversized",),
+        proof=Proof(("any-size",)),
     ),
     Requirement(
         "oversized-frame-outlived",
@@ -224,6 +258,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("FunASR#1756"),
         checks.survives("oversized"),
         scenarios=("oversized",),
+        proof=Proof(("any-size", "big-frame-dies"), own_process=True),
     ),
     Requirement(
         "flood-outlived",
@@ -232,6 +267,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("vllm#48130"),
         checks.survives("flood"),
         scenarios=("flood",),
+        proof=Proof(("flood-dies",), own_process=True),
     ),
     # Texts and ends
     Requirement(
@@ -241,6 +277,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         bug("vllm#47614", "sherpa-onnx#327"),
         checks.both(checks.finishes("alone"), checks.spoken_text("alone")),
         scenarios=("alone",),
+        proof=Proof(("wordless",)),
     ),
     Requirement(
         "no-stall",
@@ -249,6 +286,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         bug("vllm#47614", "CrispASR#383"),
         checks.unstalled("10s", most=7.0),
         scenarios=("10s",),
+        proof=Proof(("all-at-end",), pace=REAL_TIME),
     ),
     Requirement(
         "no-repetition",
@@ -257,6 +295,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         bug("elevenlabs-python#686", "vllm#47264"),
         checks.unrepeated("alone"),
         scenarios=("alone",),
+        proof=Proof(("stutters",)),
     ),
     *(
         Requirement(
@@ -266,8 +305,16 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             bug("vllm#33962", "NVIDIA/NeMo-Speech.cpp#49"),
             checks.finishes(name),
             scenarios=(name,),
+            proof=Proof((fault,)),
         )
-        for name in ("0.1s", "0.5s", "1s", "2s", "10s", "35s")
+        for name, fault in (
+            ("0.1s", "no-final-short"),
+            ("0.5s", "no-final"),
+            ("1s", "no-final-after-1s"),
+            ("2s", "no-final-after-1s"),
+            ("10s", "no-final-after-1s"),
+            ("35s", "no-final-long"),
+        )
     ),
     Requirement(
         "empty-utterance-finishes",
@@ -284,6 +331,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         bug("lemonade-sdk/lemonade#1739"),
         checks.wordless("empty", 0),
         scenarios=("empty",),
+        proof=Proof(("babbles-in-silence",)),
     ),
     Requirement(
         "silence-finishes",
@@ -292,6 +340,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("lemonade-sdk/lemonade#1739", "vllm#36015"),
         checks.finishes("silence"),
         scenarios=("silence",),
+        proof=Proof(("no-final-after-silence",)),
     ),
     Requirement(
         "silence-is-wordless",
@@ -300,6 +349,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         bug("WhisperLiveKit#150", "WhisperLive#196", "lemonade-sdk/lemonade#1739"),
         checks.wordless("silence", 0),
         scenarios=("silence",),
+        proof=Proof(("babbles-in-silence",)),
     ),
     Requirement(
         "pause-finishes",
@@ -308,6 +358,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("vllm#36015", "pipecat#4124"),
         checks.finishes("pause"),
         scenarios=("pause",),
+        proof=Proof(("no-final-after-pause",), pace=REAL_TIME),
     ),
     Requirement(
         "pause-loses-nothing",
@@ -316,6 +367,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         bug("WhisperLiveKit#234", "vllm#35863"),
         checks.joined("pause"),
         scenarios=("alone", "pause"),
+        proof=Proof(("pause-loses",), pace=REAL_TIME),
     ),
     Requirement(
         "long-keeps-its-begin",
@@ -324,6 +376,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         bug("WhisperFusion#26", "WhisperLiveKit#372"),
         checks.keeps_begin("35s"),
         scenarios=("alone", "35s"),
+        proof=Proof(("forgets-old",)),
     ),
     # Several utterances
     Requirement(
@@ -333,6 +386,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("FunASR#630", "vllm#51374"),
         checks.kept_apart("utterances"),
         scenarios=("alone", "utterances"),
+        proof=Proof(("echo",)),
     ),
     Requirement(
         "head-present",
@@ -341,6 +395,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("FunASR#556"),
         checks.begins("utterances"),
         scenarios=("alone", "utterances"),
+        proof=Proof(("loses-later-heads",)),
     ),
     Requirement(
         "tail-present",
@@ -349,6 +404,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("FunASR#3438", "FunASR#630", "WhisperLiveKit#122"),
         checks.ends("utterances"),
         scenarios=("alone", "utterances"),
+        proof=Proof(("loses-later-tails",)),
     ),
     # The life of a connection
     Requirement(
@@ -358,6 +414,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "RFC 6455, section 5.5.2: an endpoint MUST send a Pong in response",
         checks.pongs("idle"),
         scenarios=("idle",),
+        proof=Proof(("no-pong",)),
     ),
     Requirement(
         "pong-under-load",
@@ -366,6 +423,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         bug("FunASR#3528", "vosk-server#80"),
         checks.pongs("crowd"),
         scenarios=("crowd",),
+        proof=Proof(("no-pong",)),
     ),
     Requirement(
         "idle-outlived",
@@ -374,6 +432,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         bug("Azure-Samples/aoai-realtime-audio-sdk#96", "vllm#36015"),
         checks.finishes("idle"),
         scenarios=("idle",),
+        proof=Proof(("idle-kills",), pace=3.0),
     ),
     Requirement(
         "fragments-joined",
@@ -383,6 +442,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "unfragmented messages",
         checks.finishes("fragments"),
         scenarios=("fragments",),
+        proof=Proof(("no-fragments",)),
     ),
     Requirement(
         "close-answered",
@@ -391,6 +451,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "RFC 6455, section 5.5.1: the endpoint MUST send a Close frame in response",
         checks.closes("close"),
         scenarios=("close",),
+        proof=Proof(("no-close-answer",)),
     ),
     Requirement(
         "close-amid-speech-outlived",
@@ -399,6 +460,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("ufal/whisper_streaming#106", "wenet#911"),
         checks.survives("cut"),
         scenarios=("cut",),
+        proof=Proof(("stalls-of-close",)),
     ),
     Requirement(
         "reset-outlived",
@@ -407,6 +469,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("vllm#34532", "ufal/whisper_streaming#106"),
         checks.survives("reset"),
         scenarios=("reset",),
+        proof=Proof(("stalls-of-reset",)),
     ),
     Requirement(
         "half-open-outlived",
@@ -415,6 +478,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("vllm#46815"),
         checks.survives("half-open"),
         scenarios=("half-open",),
+        proof=Proof(("waits-for-all",), pace=REAL_TIME),
     ),
     Requirement(
         "empty-reset-outlived",
@@ -423,6 +487,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("vllm#34532", "vllm#34862"),
         checks.survives("empty-reset"),
         scenarios=("empty-reset",),
+        proof=Proof(("stalls-of-reset",)),
     ),
     Requirement(
         "abandoned-outlived",
@@ -431,6 +496,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("vllm#46815"),
         checks.survives("abandoned"),
         scenarios=("abandoned",),
+        proof=Proof(("stalls-of-close",)),
     ),
     Requirement(
         "wrong-path-refused",
@@ -440,6 +506,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "an HTTP status such as 404",
         checks.turned_away("wrong-path", (403, 404), without="it was not tried"),
         scenarios=("close", "wrong-path"),
+        proof=Proof(("any-path",)),
     ),
     Requirement(
         "plain-http-refused",
@@ -448,6 +515,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "RFC 9110, section 15.5: 4xx where the client seems to have erred",
         checks.answered_plainly("plain-http"),
         scenarios=("close", "plain-http"),
+        proof=Proof(("crash-page",)),
     ),
     Requirement(
         "one-process",
@@ -456,6 +524,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("vllm#34532", "vllm#39996"),
         checks.unbroken,
         scenarios=("last",),
+        proof=Proof(("restarts",), beside=("reset",)),
     ),
     # Many connections
     Requirement(
@@ -465,6 +534,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("vllm#35863", "FunASR#3533"),
         checks.finishes("crowd"),
         scenarios=("crowd",),
+        proof=Proof(("third-is-silent",)),
     ),
     Requirement(
         "crowd-kept-apart",
@@ -473,6 +543,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + ": another session's text",
         checks.kept_apart("crowd"),
         scenarios=("alone", "crowd"),
+        proof=Proof(("cross-talk",)),
     ),
     Requirement(
         "slow-reader-harms-nobody",
@@ -481,6 +552,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM,
         checks.survives("slow-reader"),
         scenarios=("slow-reader",),
+        proof=Proof(("slow-reader-stalls",)),
     ),
     Requirement(
         "random-sessions",
@@ -490,6 +562,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM,
         checks.unharmed("random"),
         scenarios=("random",),
+        proof=Proof(("reset",)),
     ),
     # Relations, which need no reference text
     *(
@@ -500,24 +573,57 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             clause,
             checks.both(checks.finishes(role), checks.same_text(role)),
             scenarios=("alone", role),
+            proof=proof,
         )
-        for role, how, clause in (
-            ("20ms-chunks", "in chunks of 20 ms", bug("sgl-project/sglang#26853")),
+        for role, how, clause, proof in (
+            (
+                "20ms-chunks",
+                "in chunks of 20 ms",
+                bug("sgl-project/sglang#26853"),
+                Proof(("small-chunks-lose",)),
+            ),
             (
                 "100ms-chunks",
                 "in chunks of 100 ms",
                 bug("sgl-project/sglang#26853"),
+                Proof(("100ms-loses",), chunk=0.2),
             ),
-            ("1s-chunks", "in chunks of 1 s", bug("sgl-project/sglang#26853")),
+            (
+                "1s-chunks",
+                "in chunks of 1 s",
+                bug("sgl-project/sglang#26853"),
+                Proof(("big-chunks-lose",)),
+            ),
             (
                 "fast",
                 "at four times its pace",
                 "what was heard does not depend on when",
+                Proof(("fast-loses",), pace=REAL_TIME),
             ),
-            ("again", "for the second time in a session", bug("vllm#51374")),
-            ("crowd", "in a crowd", "what one says does not depend on others"),
-            ("after-silence", "after silence", bug("WhisperLiveKit#129")),
-            ("half-gain", "at half the gain", "half the gain is 6 dB"),
+            (
+                "again",
+                "for the second time in a session",
+                bug("vllm#51374"),
+                Proof(("again-loses",)),
+            ),
+            (
+                "crowd",
+                "in a crowd",
+                "what one says does not depend on others",
+                Proof(("crowd-loses",)),
+            ),
+            (
+                "after-silence",
+                "after silence",
+                bug("WhisperLiveKit#129"),
+                Proof(("silence-loses",)),
+            ),
+            (
+                "half-gain",
+                "at half the gain",
+                "half the gain is 6 dB",
+                Proof(("quiet-loses",)),
+            ),
         )
     ),
 )
@@ -533,6 +639,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         _of_the_dialect,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("nameless",)),
     ),
     Requirement(
         "unique-ids",
@@ -541,6 +648,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         "",
         checks.unique_ids("alone", "utterances"),
         scenarios=("alone", "utterances"),
+        proof=Proof(("same-id",)),
     ),
     Requirement(
         "update-again",
@@ -549,6 +657,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         "",
         checks.finishes("update-again"),
         scenarios=("update-again",),
+        proof=Proof(("one-update",)),
     ),
     Requirement(
         "order",
@@ -558,6 +667,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         _of_the_dialect,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("created-twice",)),
     ),
     Requirement(
         "well-formed",
@@ -567,6 +677,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         each(checks.well_formed(Sender.SERVER)),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("no-json",)),
     ),
     Requirement(
         "known-events",
@@ -576,6 +687,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         _of_the_dialect,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("novelty",)),
     ),
     Requirement(
         "deltas-add-up",
@@ -585,6 +697,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         _of_the_dialect,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("lost-delta",)),
     ),
     Requirement(
         "usage-adds-up",
@@ -594,6 +707,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         _of_the_dialect,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("bad-usage",)),
     ),
     Requirement(
         "usage-counts",
@@ -603,6 +717,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         _of_the_dialect,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("free-tokens",)),
     ),
     Requirement(
         "errors-have-codes",
@@ -612,6 +727,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         checks.coded,
         scenarios=("unknown-event",),
         passive=True,
+        proof=Proof(("codeless",)),
     ),
     Requirement(
         "unknown-event-amid-speech",
@@ -620,6 +736,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         "",
         checks.refused("unknown-event-amid-speech", "an unknown event"),
         scenarios=("unknown-event-amid-speech",),
+        proof=Proof(("closes-on-error",)),
     ),
     Requirement(
         "binary-answered",
@@ -628,6 +745,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         "",
         checks.closed_with("binary", (1003, 1007, 1008)),
         scenarios=("binary",),
+        proof=Proof(("silent-close",)),
     ),
     Requirement(
         "text-while-speaking",
@@ -636,6 +754,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         "",
         checks.meanwhile("10s"),
         scenarios=("10s",),
+        proof=Proof(("all-at-end",), pace=REAL_TIME),
     ),
     Requirement(
         "utterances-finish",
@@ -652,6 +771,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         "",
         checks.turned_away("wrong-key", (401, 403), without="no key was given to us"),
         scenarios=("close", "wrong-key"),
+        proof=Proof(("any-key",)),
     ),
     Requirement(
         "crowd-has-unique-ids",
@@ -660,6 +780,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         "",
         checks.unique_ids("crowd"),
         scenarios=("crowd",),
+        proof=Proof(("same-id",)),
     ),
 )
 _STATED: Mapping[str, Requirement] = {it.id: it for it in _IN_OTHER_WORDS}

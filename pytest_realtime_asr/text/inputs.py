@@ -20,11 +20,10 @@ from pathlib import Path
 
 import msgspec
 
-from pytest_realtime_asr.text.redaction import printable
+from pytest_realtime_asr.text.messages import one_line
 
 _MIB = 2**20
 _DOTS = 100  # of a line of TOML
-_LINE = 1000  # characters of a message that are shown
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _WHOLE = re.compile(r"0*(\d{1,18})", re.ASCII)
 _KINDS = (
@@ -40,15 +39,7 @@ class InputError(ValueError):
     """What a user gave cannot be used; the message is one printable line."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(line(message))
-
-
-def line(text: str) -> str:
-    """The text as one printable line; of a long one the middle is left out."""
-    if len(text) > _LINE:
-        half = _LINE // 2
-        text = f"{text[:half]} ... {text[-half:]}"
-    return printable(text)
+        super().__init__(one_line(message))
 
 
 @contextmanager

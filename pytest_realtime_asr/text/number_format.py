@@ -31,15 +31,3 @@ def share(rate: float, *, more: int = 0) -> str:
 def several(count: int, noun: str) -> str:
     """A number of things by their name, of which one is not called several."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def shortened(text: str, most: int = 600) -> str:
-    """A text of a message without its middle, where it has more characters.
-
-    What is quoted in it may be long; the report holds the whole.
-    """
-    if len(text) <= most:
-        return text
-    head, tail = 2 * most // 3, most // 3
-    left = f"{len(text) - head - tail:,} characters left out"
-    return f"{text[:head]} ... ({left}) ... {text[-tail:]}"

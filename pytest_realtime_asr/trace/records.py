@@ -18,13 +18,8 @@ from typing import TypeVar
 
 import msgspec
 
-from pytest_realtime_asr.text.redaction import (
-    REMOVED,
-    WRITTEN,
-    Redactor,
-    without_bytes,
-    without_texts,
-)
+from pytest_realtime_asr.text.privacy import without_bytes, without_texts
+from pytest_realtime_asr.text.redaction import REMOVED, WRITTEN, Redactor
 
 FORMAT = 1
 LONGEST = 2**20  # characters or bytes of a frame that is kept whole

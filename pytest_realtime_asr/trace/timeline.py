@@ -15,8 +15,7 @@ from io import StringIO
 from reprlib import Repr
 from typing import overload
 
-from pytest_realtime_asr.text.number_format import shortened
-from pytest_realtime_asr.text.redaction import printable
+from pytest_realtime_asr.text.messages import printable, shortened
 from pytest_realtime_asr.trace.records import NO_LAG, End, Lag, Ping
 
 _SAID = 500  # characters of an error that are shown

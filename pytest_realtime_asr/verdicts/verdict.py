@@ -36,7 +36,7 @@ from dataclasses import dataclass, replace
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.causality import Premature
-from pytest_realtime_asr.metrics.pacing import Instrument
+from pytest_realtime_asr.metrics.pacing import ClientState
 from pytest_realtime_asr.stats import (
     GOOD_SHARE,
     Decision,
@@ -50,14 +50,15 @@ from pytest_realtime_asr.stats import (
     sequential,
 )
 from pytest_realtime_asr.text.number_format import ms, several
-from pytest_realtime_asr.verdicts.budgets import Budget, BudgetError, Limit, Side, Stat
+from pytest_realtime_asr.verdicts.budgets import Budget, Limit, Side, Stat
+from pytest_realtime_asr.verdicts.limits import BudgetError
 
 LATE_MS = 5.0  # less than this is never late
 LATE_SHARE = 0.05  # nor is less than this share of the limit
 SHOWN = 0.95  # confidence of intervals and of "proven" where none was asked for
 WORST = 3
 MOST_SESSIONS = 400  # that are sent for a verdict in order
-PUNCTUAL = Instrument()
+PUNCTUAL = ClientState()
 NOTHING = "judged no session: nothing was measured"
 
 
@@ -116,7 +117,7 @@ class Sample:
     late_ms: float = 0.0
     trace: str = ""
     clip: str = ""
-    own: Instrument = PUNCTUAL
+    own: ClientState = PUNCTUAL
     blocked_ms: float = 0.0
     path_ms: float | None = None
     again: bool = False

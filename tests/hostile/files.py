@@ -12,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
-from hostile import Case, message
 from pytest_realtime_asr import audio, corpus
 from pytest_realtime_asr.__main__ import main
 from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.corpus import CorpusError
 from pytest_realtime_asr.requirements import known_failures
 from pytest_realtime_asr.verdicts import budget_file
+from tests.hostile import Case, message
 
 DEEP = b"[" * 100_000
 DIGITS = b"9" * 5000

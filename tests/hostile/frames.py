@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from hostile import Case
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.trace.json_events import Malformed
 from pytest_realtime_asr.trace.records import Record, Sender
+from tests.hostile import Case
 
 _HUGE = "9" * 400
 

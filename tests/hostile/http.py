@@ -19,11 +19,8 @@ from itertools import chain, repeat
 from pathlib import Path
 from unittest.mock import patch
 
-from servers import CLIP, CREATED, VLLM, plan
 from websockets.utils import accept_key
 
-from hostile import Case, message
-from hostile.options import told
 from pytest_realtime_asr.client import probe, target, transport
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Limits, Live, Lost
@@ -35,14 +32,18 @@ from pytest_realtime_asr.client.transport import (
 )
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.plugin.settings import settings
-from pytest_realtime_asr.run.servers import Run
+from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.trace.records import Ending
+from tests.hostile import Case, message
+from tests.hostile.options import told
+from tests.support.paths import FIXTURES
+from tests.support.servers import CLIP, CREATED, VLLM, plan
 
 BRIEF = 0.2  # s, for what is to exceed its limit
 AMPLE = 5.0  # s, for what is not, also on a machine that is busy
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
-BROKEN = Path(__file__).parents[2] / "fixtures" / "audio" / "cut-short.flac"
+BROKEN = FIXTURES / "audio" / "cut-short.flac"
 LONG = 2**16 * b"x"
 TOO_LATE = f"no complete answer within {BRIEF:g} s"
 REFUSED = "HTTP 401: the key was refused"
@@ -211,7 +212,7 @@ def warm_up(answer: Answer, clip: Utterance) -> str:
     """Return what is noted of a warm-up by one session with this clip."""
     given = {"warmup": "1", "timeout": f"{BRIEF:g}s", "pace": "0", "model": "m"}
     read = settings(lambda option: given.get(option.name), lambda _: None, {})
-    run = Run(read, lambda: Corpus("own", (clip,)), shared=None)
+    run = Run(read.run, lambda: Corpus("own", (clip,)), shared=None)
 
     def site(request: bytes) -> Iterable[bytes]:
         if b"Sec-WebSocket-Key" in request:
@@ -220,7 +221,7 @@ def warm_up(answer: Answer, clip: Utterance) -> str:
 
     try:
         with serving(site) as url:
-            return run.host(url, VLLM, "m").note
+            return run.servers.host(url, VLLM, "m").note
     finally:
         run.stop()
 

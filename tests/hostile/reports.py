@@ -17,7 +17,6 @@ from unittest import mock
 
 import msgspec
 
-from hostile import Case, message
 from pytest_realtime_asr import corpus, dialects, plugin
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.metrics.accuracy import Alignment
@@ -28,10 +27,13 @@ from pytest_realtime_asr.plugin.settings import settings
 from pytest_realtime_asr.report import conformance, jsonl, junit, terminal
 from pytest_realtime_asr.report.files import ReportFile, distinct
 from pytest_realtime_asr.run.ledger import Report, Transcription
-from pytest_realtime_asr.run.servers import Ledger, Run, Take
+from pytest_realtime_asr.run.run import Ledger, Run
+from pytest_realtime_asr.run.utterances import Take
 from pytest_realtime_asr.trace import records
+from tests.hostile import Case, message
+from tests.support.paths import FIXTURES
 
-TRACES = Path(__file__).parents[2] / "fixtures" / "traces"
+TRACES = FIXTURES / "traces"
 EARLIER = b"earlier\n"
 
 
@@ -137,7 +139,7 @@ def run() -> tuple[Run, list[str]]:
     """A run without pytest, and what it has to say at its end."""
     given = {"dialect": "vllm"}
     made = settings(lambda option: given.get(option.name), lambda option: None, {})
-    found = Run(made, lambda: Corpus("warm", ()), shared=None)
+    found = Run(made.run, lambda: Corpus("warm", ()), shared=None)
     told: list[str] = []
     found.warn = told.append
     return found, told

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from sessions import created, delta, done, mixed, part, trace_of
-
-from hostile import Case
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.client.session import flooded
@@ -19,6 +16,8 @@ from pytest_realtime_asr.requirements.requirement import Violated
 from pytest_realtime_asr.run.ledger import Transcription
 from pytest_realtime_asr.trace.records import End, Ending
 from pytest_realtime_asr.trace.timeline import Final, Heard, Partial, Timeline
+from tests.hostile import Case
+from tests.support.sessions import created, delta, done, mixed, part, trace_of
 
 CLIP = Utterance("clip", "go forward ten meters", silence(1.0), language="en")
 

@@ -9,11 +9,11 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from unittest import mock
 
-from hostile import Case, message
 from pytest_realtime_asr.__main__ import main
 from pytest_realtime_asr.fake import process
 from pytest_realtime_asr.fake.process import FakeError, FakeServer
 from pytest_realtime_asr.run.fakes import FakeServers
+from tests.hostile import Case, message
 
 
 def misused(**given: object) -> Callable[[Path], str]:

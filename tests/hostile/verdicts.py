@@ -8,25 +8,11 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from sessions import (
-    APPEND,
-    CREATED,
-    FINISH,
-    FIRST,
-    SPEAK,
-    STARTED,
-    UPDATE,
-    Hand,
-    error,
-    part,
-    unopened,
-)
-
-from hostile import Case
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance, Word
 from pytest_realtime_asr.report import jsonl, junit, terminal
+from pytest_realtime_asr.report.comparison import change_line
 from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Part
 from pytest_realtime_asr.requirements.requirement import Undecided
 from pytest_realtime_asr.run.ledger import Order, Report, Transcription, report
@@ -42,7 +28,22 @@ from pytest_realtime_asr.trace.timeline import (
     Timeline,
 )
 from pytest_realtime_asr.verdicts.budgets import Budget, latency_budget
-from pytest_realtime_asr.verdicts.comparison import compare, parse
+from pytest_realtime_asr.verdicts.comparison import compare
+from pytest_realtime_asr.verdicts.limits import parse_margins
+from tests.hostile import Case
+from tests.support.sessions import (
+    APPEND,
+    CREATED,
+    FINISH,
+    FIRST,
+    SPEAK,
+    STARTED,
+    UPDATE,
+    Hand,
+    error,
+    part,
+    unopened,
+)
 
 MS, RATE = 1_000_000, 16_000
 VLLM = dialects.load("vllm")
@@ -134,8 +135,10 @@ def with_one_lost() -> str:
 def compared() -> str:
     before = [jsonl.row("test_it", it) for it in many(8, final(1200))]
     now = [jsonl.row("test_it", it) for it in many(8, final(300))]
-    (change,) = compare("it", before, now, parse("final_from_commit:20ms")).changes[:1]
-    return f"{change.line} ({'fails' if change.failed else 'does not fail'})"
+    (change,) = compare(
+        "it", before, now, parse_margins("final_from_commit:20ms")
+    ).changes[:1]
+    return f"{change_line(change)} ({'fails' if change.failed else 'does not fail'})"
 
 
 def json_line() -> str:
@@ -171,7 +174,7 @@ def outcome(
 ) -> str:
     """Why a requirement is undecided."""
     requirement = next(each for each in VLLM.requirements if each.id == id)
-    found = requirement.judge(Evidence(parts, tuple(answers)))
+    found = requirement.check(Evidence(parts, tuple(answers)))
     return found.reason if isinstance(found, Undecided) else repr(found)
 
 

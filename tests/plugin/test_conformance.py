@@ -12,19 +12,19 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from servers import closed
 
-from plugin.conftest import Faking, Project
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.conformance.scenario_run import Stage
+from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.trace.records import Sender
+from tests.support.project import Faking, Project
+from tests.support.servers import closed
 
 SUITE = "realtime_conformance"
 ASKED = "--realtime-conformance"
 BINDING = [
-    each for each in dialects.load("vllm").requirements if each.blames is Sender.SERVER
+    each for each in dialects.load("vllm").requirements if each.binds is Sender.SERVER
 ]
 TESTS = len(BINDING) + 1
 BUSY = 5  # requirements at most that a busy machine leaves undecided
@@ -40,7 +40,7 @@ def ids(lines: list[str]) -> list[str]:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """No scenario waits for what may come yet: what is judged comes before that."""
-    monkeypatch.setattr(Stage, "settle", lambda _: asyncio.sleep(0))
+    monkeypatch.setattr(ScenarioRun, "settle", lambda _: asyncio.sleep(0))
 
 
 # How it is asked for

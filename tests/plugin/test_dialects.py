@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from servers import closed, faking, plain, serving
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from plugin.conftest import SOON, Faking, Project
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client import probe
 from pytest_realtime_asr.fake.process import FakeServer
+from tests.support.project import SOON, Faking, Project
+from tests.support.servers import closed, faking, plain, serving
 
 FOUND = "vllm (auto: it said session.created first)"
 AUTO = "-orealtime_dialect=auto"
@@ -470,7 +470,8 @@ import json
 from dataclasses import dataclass
 
 from pytest_realtime_asr.dialects import Reaction
-from pytest_realtime_asr.requirements.requirement import Level, Requirement, each, order
+from pytest_realtime_asr.requirements.requirement import Level, Requirement, each
+from pytest_realtime_asr.requirements.order import order
 from pytest_realtime_asr.trace.timeline import Commit, Final, Heard, Partial, Refusal
 from pytest_realtime_asr.trace.records import Sender
 
@@ -595,11 +596,11 @@ class Parrot:
             title="Each event comes in its turn.",
             level=Level.MUST,
             clause="the table",
-            judge=each(order(TABLE, start="fresh")),
-            blames=blames,
+            check=each(order(TABLE, start="fresh")),
+            binds=side,
             passive=True,
         )
-        for id, blames in (("turns", Sender.SERVER), ("our-turns", Sender.CLIENT))
+        for id, side in (("turns", Sender.SERVER), ("our-turns", Sender.CLIENT))
     )
 
     parse = staticmethod(parse)

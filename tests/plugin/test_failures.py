@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from plugin.conftest import Faking, Project, Servers
+from tests.support.project import Faking, Project, Servers
 
 BESIDE = """
 def test_plain(): pass

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin.conftest import Faking, Project
+from tests.support.project import Faking, Project
 
 LOADED = """
 import sys, pytest
@@ -279,8 +279,8 @@ def test_it(fake_server):
     assert isinstance(server, FakeServer)
     assert urllib.request.urlopen(server.url + "/health").status == 200
     assert server.traces() == server.violations() == ()
-    server._errors.write(b"a complaint of the server")
-    server._errors.flush()
+    server._output.file.write(b"a complaint of the server")
+    server._output.file.flush()
 """
     )
     result = project.run("-rA", target=None)

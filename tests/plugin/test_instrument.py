@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from servers import relay
 
-from plugin.conftest import Project
 from pytest_realtime_asr.run import calibration
 from pytest_realtime_asr.trace import records
+from tests.support.project import Project
+from tests.support.servers import relay
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from plugin.conftest import Project, Servers
 from pytest_realtime_asr.trace import records
+from tests.support.project import Project, Servers
 
 NAMES = "first_partial_from_speech, *final_from_commit*"
 
@@ -24,7 +24,7 @@ def told(result: pytest.RunResult) -> str:
         ('latency_budget("ttft", p95="1s")', f"*no metric 'ttft'; there are *{NAMES}"),
         (
             'latency_budget("sender_lateness", p95="1s")',
-            f"*measures the instrument, not the server; *{NAMES}",
+            f"*measures the client, not the server; *{NAMES}",
         ),
         (
             'latency_budget("final_from_commit", p96="1s")',
@@ -60,7 +60,7 @@ def test_it(realtime, utterance): pass
     )
     result = project.run(target=None)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    said = '*p95: with the fixture utterance *only max= *; over="module" pools*'
+    said = '*p95: a test with the fixture utterance *only max= *; over="module" pools*'
     result.stderr.fnmatch_lines([said.replace("[", "[[]")])
 
 

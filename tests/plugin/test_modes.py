@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugin.conftest import Project
+from tests.support.project import Project
 
 PLAIN = """
 def test_right(realtime, corpus):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from plugin.conftest import Project
 from pytest_realtime_asr import audio, dialects
 from pytest_realtime_asr.trace.records import Sender
+from tests.support.project import Project
 
 TARGET = """
 def test_it(realtime_target):
@@ -130,7 +130,7 @@ def test_plain(corpus): assert corpus["turn-right"].words[0].text == "turn"
     binding = [
         each
         for each in dialects.load("vllm").requirements
-        if each.blames is Sender.SERVER
+        if each.binds is Sender.SERVER
     ]
     # Of the suite, each requirement says what is missing.
     result.assert_outcomes(passed=1, failed=len(binding), errors=3 + 1)

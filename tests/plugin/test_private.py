@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from plugin.conftest import Faking, Project
 from pytest_realtime_asr import audio, corpus
 from pytest_realtime_asr.trace.records import read
+from tests.support.project import Faking, Project
 
 NAMES = {"turn-right": "smith-anna-1970", "open-door": "doe-john-1981"}
 TESTS = """

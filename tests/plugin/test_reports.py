@@ -8,9 +8,9 @@ import shutil
 
 import pytest
 
-from plugin.conftest import Faking, Project, Servers
 from pytest_realtime_asr.plugin.judging import again
 from pytest_realtime_asr.text.redaction import Redactor
+from tests.support.project import Faking, Project, Servers
 
 TESTS = """
 @pytest.mark.realtime(pace=1)
@@ -71,10 +71,10 @@ def pytest_runtest_logreport(report):
     result.stdout.fnmatch_lines(
         [
             "ws://*, model scripted",
-            "*plan judg lost*verdict",
-            "test_budget * 1    1    0 * 0.0% PASS",
-            "test_wer  * 2    2    0 * 0.0% PASS",
-            "..*its_column * 2    2    0 * 0.0%",
+            "*sent lost first p50 final p50 final p95    WER verdict",
+            "test_budget * 1    0 * ms * ms * ms * 0.0% PASS",
+            "test_wer  * 2    0 * ms * ms * ms * 0.0% PASS",
+            "..*its_column * 2    0 * ms * ms * ms * 0.0%",
         ]
     )
     assert "test_plain" not in "\\n".join(table)
@@ -309,7 +309,7 @@ def test_caught_in_a_session(realtime_session, corpus):
     result = project.run(*arguments, target=url)
     result.assert_outcomes(passed=2, failed=1)
     said = "2 of 2 utterances have no final; turn-right closed: *code 1011*"
-    result.stdout.fnmatch_lines([said, "test_it * 2    0    2 *"])
+    result.stdout.fnmatch_lines([said, "test_it * 2    2 *"])
     assert [row["lost"] for row in project.rows()] == ["closed"] * 4
     found = project.properties()["test_it"]
     assert (found["realtime.planned"], found["realtime.lost"]) == ("2", "2")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugin.conftest import Faking, Project
+from tests.support.project import Faking, Project
 
 TEST = """
 def test_it(realtime, corpus):

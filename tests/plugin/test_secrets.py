@@ -14,19 +14,19 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from servers import plain, script, serving
-from servers import thread as on_a_thread
-from spellings import KEY, SPELLINGS
 from websockets.asyncio.server import ServerConnection
 
-from plugin.conftest import Project
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.server import Fake
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
-from pytest_realtime_asr.text.redaction import PART
+from pytest_realtime_asr.text.secret_spellings import PART
 from pytest_realtime_asr.trace.timeline import Usage
+from tests.support.project import Project
+from tests.support.servers import plain, script, serving
+from tests.support.servers import thread as on_a_thread
+from tests.support.spellings import KEY, SPELLINGS
 
 MARK = "PLANTED"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from plugin.conftest import Faking, Project, Servers
 from pytest_realtime_asr.metrics import accuracy
+from tests.support.project import Faking, Project, Servers
 
 LIMIT = """
 @pytest.mark.realtime(pace=1)
@@ -444,7 +444,7 @@ def test_parity(
     if fault:
         result.stdout.fnmatch_lines(
             [
-                "parity over crowd: 2 of 2 utterances have another text (own noise: *",
+                "parity over crowd: 2 of 2 utterances differ (own noise: *",
                 "turn-right: * of 4 words differ; in * of 3",
                 "ref: turn *right *and stop",
                 "hyp: *",

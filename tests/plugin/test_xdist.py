@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from plugin.conftest import Project, Servers
-from plugin.test_markers import POOLED
-from plugin.test_modes import AWAITED, PLAIN, outcomes
+from tests.plugin.test_markers import POOLED
+from tests.plugin.test_modes import AWAITED, PLAIN, outcomes
+from tests.support.project import Project, Servers
 
 
 @pytest.mark.slow

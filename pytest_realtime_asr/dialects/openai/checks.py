@@ -40,15 +40,15 @@ from pytest_realtime_asr.dialects.openai.profile import Profile
 from pytest_realtime_asr.requirements import checks
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.requirement import (
-    Judge,
+    Check,
     Outcome,
     Satisfied,
-    Trial,
+    SessionCheck,
     Undecided,
     Violated,
     each,
 )
-from pytest_realtime_asr.text.redaction import printable
+from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.trace.observation import Message, Observation
 from pytest_realtime_asr.trace.records import TAIL, Ending, Sender
 
@@ -106,7 +106,7 @@ def _items(observation: Observation) -> dict[str, _Item]:
 
 def each_item(
     wrong: Callable[[Observation, str, _Item], str | None], nothing: str
-) -> Trial:
+) -> Check:
     """A judge of items one by one.
 
     ``wrong`` says what is wrong with one, nothing if all is well, and ``None`` where it
@@ -254,7 +254,7 @@ def _missing(wanted: Any, shown: Any, where: str) -> Iterator[str]:
         yield f"{where} was set to {wanted!r}, and is shown as {shown!r}"
 
 
-def keeps_the_rest(role: str) -> Trial:
+def keeps_the_rest(role: str) -> Check:
     """An update of one field leaves the others as they were."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -621,7 +621,7 @@ def _problems(evidence: Evidence, *roles: str) -> Iterator[tuple[Part, int, Erro
                 yield part, index, message
 
 
-def name_their_cause(*roles: str) -> Trial:
+def name_their_cause(*roles: str) -> Check:
     """An error of an event that has an id of ours names it."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -652,7 +652,7 @@ def _id(frame: str | None) -> str:
     return str(name)
 
 
-def name_the_field(role: str, name: str) -> Trial:
+def name_the_field(role: str, name: str) -> Check:
     """The error of an unknown field says which it is."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -672,7 +672,7 @@ def name_the_field(role: str, name: str) -> Trial:
     return judge
 
 
-def commit_refused(role: str, what: str, *codes: str) -> Trial:
+def commit_refused(role: str, what: str, *codes: str) -> Check:
     """A commit by hand is refused, with one of these codes where they are given."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -697,7 +697,7 @@ def commit_refused(role: str, what: str, *codes: str) -> Trial:
     return judge
 
 
-def no_error(role: str, what: str) -> Trial:
+def no_error(role: str, what: str) -> Check:
     """What is sent by hand is answered by no error, nor by the end of the session.
 
     What is taken may be answered by nothing. So the server must have answered the
@@ -725,7 +725,7 @@ def no_error(role: str, what: str) -> Trial:
     return judge
 
 
-def stays_open(role: str) -> Trial:
+def stays_open(role: str) -> Check:
     """The server does not end a session because of what is sent by hand."""
 
     def judge(evidence: Evidence) -> Outcome:
@@ -764,7 +764,7 @@ def in_order(observation: Observation) -> Outcome:
     return Satisfied() if judged else Undecided("no turn was detected")
 
 
-def of(role: str, judge: Judge) -> Trial:
+def of(role: str, judge: SessionCheck) -> Check:
     """The judge of one session, put to those of a role."""
 
     def trial(evidence: Evidence) -> Outcome:

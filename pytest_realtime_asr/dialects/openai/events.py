@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from pytest_realtime_asr.requirements.requirement import Table
+from pytest_realtime_asr.requirements.order import Table
 from pytest_realtime_asr.trace.json_events import Shapes, Typed, Whole
 from pytest_realtime_asr.trace.records import Sender
 

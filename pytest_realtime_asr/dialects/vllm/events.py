@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pytest_realtime_asr.requirements.requirement import Table
+from pytest_realtime_asr.requirements.order import Table
 from pytest_realtime_asr.trace.json_events import Shapes, Typed, Whole
 from pytest_realtime_asr.trace.records import Sender
 

@@ -22,16 +22,16 @@ from pytest_realtime_asr.dialects.vllm.events import (
 from pytest_realtime_asr.dialects.vllm.invalid_frames import PATH
 from pytest_realtime_asr.requirements import checks, shared
 from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.order import PossibleStates, order
 from pytest_realtime_asr.requirements.requirement import (
-    Course,
     Level,
     Outcome,
+    Proof,
     Requirement,
     Satisfied,
     Undecided,
     Violated,
     each,
-    order,
 )
 from pytest_realtime_asr.requirements.shared import HARM, READ, bug
 from pytest_realtime_asr.trace.observation import Message, Observation
@@ -85,13 +85,13 @@ def _one_final(observation: Observation) -> Outcome:
     written by hand may have ended is not known. Where errors ended all utterances, no
     final shows anything.
     """
-    course = Course(TABLE, start=START, peer=Sender.SERVER)
+    states = PossibleStates(TABLE, start=START, of=Sender.SERVER)
     begun, finals = False, 0
     asked, extra = [], []
     for index, record in enumerate(observation.trace.records):
         message = observation.messages[index]
         ours = record.sender is Sender.CLIENT
-        (course.say if ours else course.hear)(message.move)
+        (states.receive if ours else states.send)(message.move)
         match message:
             case CommitEvent() if record.raw:
                 return Undecided("a commit was written by hand")
@@ -108,7 +108,7 @@ def _one_final(observation: Observation) -> Outcome:
         return Violated("a transcription.done that no commit asked for", tuple(extra))
     if not asked:
         return Undecided("no audio was completed")
-    if course.settled != {OWING}:
+    if states.final != {OWING}:
         if not finals:
             return Undecided("every utterance was ended by an error")
         return Satisfied()
@@ -191,6 +191,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         each(_created_now),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("old-clock",)),
     ),
     shared.stated(
         "unique-ids",
@@ -203,6 +204,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "a set-up that is accepted sends nothing"),
         _unacknowledged,
         scenarios=("update-again",),
+        proof=Proof(("acknowledges",)),
     ),
     shared.stated(
         "update-again",
@@ -215,6 +217,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(SHAPES, "events allow fields beyond their own"),
         checks.finishes("extra-field"),
         scenarios=("extra-field",),
+        proof=Proof(("strict-fields",)),
     ),
     Requirement(
         "audio-before-update",
@@ -223,6 +226,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "audio is queued whether the model is validated or not"),
         checks.both(checks.finishes("early-audio"), checks.present("early-audio")),
         scenarios=("alone", "early-audio"),
+        proof=Proof(("no-early-audio",)),
     ),
     # The shapes and the order of what is said
     shared.stated(
@@ -253,6 +257,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         each(_one_final),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("two-finals",)),
     ),
     shared.stated(
         "usage-adds-up",
@@ -274,8 +279,8 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "no-secret",
         "whole-characters",
         "no-control-tokens",
-        "no-early-text",
     ),
+    shared.stated("no-early-text", proof=Proof(("early-text",))),
     # Refusals, each of which the session and the server outlive
     shared.refused(
         "bad-json",
@@ -310,6 +315,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "code unknown_event") + "; huggingface/speech-to-speech#536",
         checks.refused("foreign-events", "an event of OpenAI's", "unknown_event"),
         scenarios=("foreign-events",),
+        proof=Proof(("wrong-codes",)),
     ),
     shared.refused(
         "append-without-audio",
@@ -326,6 +332,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "what its schema refuses is answered by processing_error"),
         checks.refused("commit-wrong-type", "a commit of a wrong type"),
         scenarios=("commit-wrong-type",),
+        proof=Proof(("tolerant",)),
     ),
     Requirement(
         "update-without-model-refused",
@@ -334,6 +341,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "model is required"),
         checks.refused("update-without-model", "a set-up without a model"),
         scenarios=("update-without-model",),
+        proof=Proof(("tolerant",)),
     ),
     Requirement(
         "update-without-model-code",
@@ -345,6 +353,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         ),
         scenarios=("update-without-model",),
         since="0.22",
+        proof=Proof(("wrong-codes",)),
     ),
     Requirement(
         "update-wrong-type-refused",
@@ -353,11 +362,13 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(SHAPES, "model is a text"),
         checks.refused("update-wrong-type", "a model that is no text"),
         scenarios=("update-wrong-type",),
+        proof=Proof(("tolerant",)),
     ),
     shared.refused(
         "unknown-model",
         "accepted by vLLM 0.16.0, which checks it and forgets the result",
         level=SHOULD,
+        proof=Proof(("accepts-any-model",)),
     ),
     Requirement(
         "unknown-model-code",
@@ -367,6 +378,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         checks.refused("unknown-model", "an unknown model", "model_not_found"),
         scenarios=("unknown-model",),
         since="0.22",
+        proof=Proof(("wrong-codes",)),
     ),
     Requirement(
         "early-commit-refused",
@@ -377,6 +389,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             "early-commit", "a commit before session.update", "model_not_validated"
         ),
         scenarios=("early-commit",),
+        proof=Proof(("wrong-codes",)),
     ),
     Requirement(
         "early-commit-has-no-effect",
@@ -385,6 +398,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "vLLM 0.16.0 refuses it and starts all the same",
         checks.unheard("refused-begin"),
         scenarios=("refused-begin",),
+        proof=Proof(("starts-anyway",)),
     ),
     Requirement(
         "early-final-refused",
@@ -395,6 +409,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             "early-final", "a final commit before the set-up", "model_not_validated"
         ),
         scenarios=("early-final",),
+        proof=Proof(("wrong-codes",)),
     ),
     Requirement(
         "early-final-spoils-nothing",
@@ -403,6 +418,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("early-final"), checks.same_text("early-final")),
         scenarios=("alone", "early-final"),
+        proof=Proof(("refused-final-kept",)),
     ),
     Requirement(
         "paths-removed",
@@ -414,6 +430,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         ),
         checks.unsaid(PATH, "a path"),
         scenarios=("path-in-audio",),
+        proof=Proof(("echoes",)),
     ),
     shared.refused(
         "bad-base64",
@@ -435,6 +452,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         + "; huggingface/speech-to-speech#410, wyoming-faster-whisper#98",
         checks.refused("odd-bytes", "half a sample", "invalid_audio"),
         scenarios=("odd-bytes",),
+        proof=Proof(("wrong-codes",)),
     ),
     Requirement(
         "empty-audio-refused",
@@ -443,6 +461,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "code invalid_audio"),
         checks.refused("empty-audio", "audio of no samples", "invalid_audio"),
         scenarios=("empty-audio",),
+        proof=Proof(("tolerant",)),
     ),
     Requirement(
         "refusal-amid-speech",
@@ -451,6 +470,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "an error leaves the connection and the utterance open"),
         checks.refused("odd-bytes-amid-speech", "half a sample", "invalid_audio"),
         scenarios=("odd-bytes-amid-speech",),
+        proof=Proof(("refused-audio-ends",)),
     ),
     shared.stated(
         "unknown-event-amid-speech",
@@ -487,9 +507,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "finishes-2s",
         "finishes-10s",
         "finishes-35s",
-        "empty-utterance-finishes",
-        "empty-utterance-is-wordless",
     ),
+    shared.stated("empty-utterance-finishes", proof=Proof(("no-final-empty",))),
+    *shared.taken("empty-utterance-is-wordless"),
     Requirement(
         "stray-final-is-silent",
         "a final commit with nothing begun is not answered",
@@ -497,6 +517,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "a final commit only ends the audio that is queued"),
         checks.silent("stray-final", "a final commit with nothing begun"),
         scenarios=("stray-final",),
+        proof=Proof(("answers-stray",)),
     ),
     Requirement(
         "stray-final-spoils-nothing",
@@ -505,6 +526,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("stray-final"), checks.same_text("stray-final")),
         scenarios=("alone", "stray-final"),
+        proof=Proof(("stale-final",)),
     ),
     Requirement(
         "second-final-spoils-nothing",
@@ -513,6 +535,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
         scenarios=("alone", "second-final"),
+        proof=Proof(("stale-final",)),
     ),
     Requirement(
         "late-audio-spoils-nothing",
@@ -524,6 +547,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             checks.in_time("late-audio", checks.kept_apart("late-audio", later=True)),
         ),
         scenarios=("alone", "late-audio"),
+        proof=Proof(("late-audio-kept",)),
     ),
     Requirement(
         "second-begin-is-silent",
@@ -532,6 +556,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "a commit while an utterance is open is ignored"),
         checks.silent("second-begin", "a second commit"),
         scenarios=("second-begin",),
+        proof=Proof(("answers-stray",)),
     ),
     Requirement(
         "second-begin-spoils-nothing",
@@ -540,6 +565,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "a commit while an utterance is open is ignored"),
         checks.both(checks.finishes("second-begin"), checks.begins("second-begin")),
         scenarios=("alone", "second-begin"),
+        proof=Proof(("restarts-on-begin",)),
     ),
     *shared.taken(
         "silence-finishes",
@@ -552,6 +578,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     shared.stated(
         "utterances-finish",
         _clause(DOCUMENTED, "the next utterance begins with the next commit"),
+        proof=Proof(("forgets-model",)),
     ),
     *shared.taken(
         "utterances-kept-apart",
@@ -581,6 +608,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         ),
         checks.freed("abandoned", "vllm:websocket_connections_active"),
         scenarios=("abandoned",),
+        proof=Proof(("leaks",)),
     ),
     *shared.taken(
         "wrong-path-refused",

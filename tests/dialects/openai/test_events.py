@@ -6,9 +6,7 @@ import json
 from collections.abc import Mapping
 
 import pytest
-from sessions import CLIENT, SERVER
 
-from dialects.openai.talks import BUFFER, KINDS, TRANSCRIPTION, frame
 from pytest_realtime_asr.dialects.openai import events as protocol
 from pytest_realtime_asr.dialects.openai.events import (
     SHAPES,
@@ -47,6 +45,8 @@ from pytest_realtime_asr.dialects.openai.events import (
 from pytest_realtime_asr.trace.json_events import Malformed, Typed, Unknown
 from pytest_realtime_asr.trace.observation import Message
 from pytest_realtime_asr.trace.records import Sender
+from tests.support.openai import BUFFER, KINDS, TRANSCRIPTION, frame
+from tests.support.sessions import CLIENT, SERVER
 
 TOKENS = {
     "type": "tokens",

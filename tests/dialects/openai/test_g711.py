@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dialects.openai.talks import pcm, samples
 from pytest_realtime_asr.dialects.openai import g711
+from tests.support.openai import pcm, samples
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,31 @@ def test_a_sample_changes_by_half_a_step_at_most(law: g711.Law, least: float) ->
     every = np.arange(-32768, 32768)
     back = np.array(samples(law.decode(law.encode(every.astype("<i2").tobytes()))))
     assert (np.abs(back - every) <= np.abs(every) / 32 + least).all()
+
+
+def by_the_standard(law: g711.Law) -> tuple[bytes, bytes]:
+    """Return the codes of all samples and the samples of all codes, by the formulas.
+
+    A code is a sign, one of eight chords and one of sixteen steps in it; some of its
+    bits are inverted. A level stands in the middle of the samples that have its code.
+    """
+    chords, steps = np.divmod(np.arange(128), 16)
+    if law is g711.MU:
+        halves, inverted = 4 << chords, 0xFF  # of 14 bits, in 16
+        sizes = (2 * steps + 33) * halves - 4 * 33
+    else:
+        halves, inverted = 8 << np.maximum(chords - 1, 0), 0xD5  # of 13 bits, in 16
+        sizes = (2 * steps + 1 + 32 * (chords > 0)) * halves
+    codes = np.arange(256) ^ inverted
+    levels = np.where(codes & 0x80, -1, 1) * sizes[codes & 0x7F]
+    every = np.arange(2**16, dtype=np.uint16).view(np.int16).astype(int)
+    place = np.searchsorted(sizes - halves, np.abs(every), side="right") - 1
+    found = (place | np.where(every < 0, 0x80, 0)) ^ inverted
+    return bytes(found.astype(np.uint8)), levels.astype("<i2").tobytes()
+
+
+@pytest.mark.parametrize("law", [g711.MU, g711.A])
+def test_every_sample_and_every_code(law: g711.Law) -> None:
+    codes, levels = by_the_standard(law)
+    assert law.encode(np.arange(2**16, dtype="<u2").tobytes()) == codes
+    assert law.decode(bytes(range(256))) == levels

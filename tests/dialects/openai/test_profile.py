@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from sessions import CREATED_AT, SERVER
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects.openai.profile import PROFILES, changed, changes
 from pytest_realtime_asr.trace.records import Record
+from tests.support.sessions import CREATED_AT, SERVER
 
 
 @pytest.mark.parametrize("name", PROFILES)

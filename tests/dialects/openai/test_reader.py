@@ -9,9 +9,18 @@ from io import StringIO
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sessions import CLIENT, MS
 
-from dialects.openai.talks import (
+from pytest_realtime_asr.dialects.openai.reader import _Turn, _Utterance
+from pytest_realtime_asr.trace.records import Vantage
+from pytest_realtime_asr.trace.timeline import (
+    Endpoint,
+    Final,
+    Heard,
+    Partial,
+    Refusal,
+    Usage,
+)
+from tests.support.openai import (
     CLEAR,
     CLEARED,
     COMMIT,
@@ -47,16 +56,7 @@ from dialects.openai.talks import (
     update,
     updated,
 )
-from pytest_realtime_asr.dialects.openai.reader import _Turn, _Utterance
-from pytest_realtime_asr.trace.records import Vantage
-from pytest_realtime_asr.trace.timeline import (
-    Endpoint,
-    Final,
-    Heard,
-    Partial,
-    Refusal,
-    Usage,
-)
+from tests.support.sessions import CLIENT, MS
 
 
 def test_an_utterance_that_is_committed_by_us() -> None:

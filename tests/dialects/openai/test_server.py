@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from sessions import CREATED_AT
 
-from dialects.openai.talks import (
+from pytest_realtime_asr.dialects import Reaction
+from pytest_realtime_asr.dialects.openai import g711, session_setup
+from pytest_realtime_asr.trace.timeline import Usage
+from tests.support.openai import (
     BUFFER,
     CLEAR,
     COMMIT,
@@ -26,9 +28,7 @@ from dialects.openai.talks import (
     quiet,
     update,
 )
-from pytest_realtime_asr.dialects import Reaction
-from pytest_realtime_asr.dialects.openai import g711, session_setup
-from pytest_realtime_asr.trace.timeline import Usage
+from tests.support.sessions import CREATED_AT
 
 AUDIO = append(quiet(0.1))
 

@@ -1,0 +1,233 @@
+"""The child's side of `client.asgi`: it serves an application in the forked process.
+
+The child keeps nothing that belongs to the test run. It has its own output, signals,
+loggers and warning filters, drops the connections that were open, and exits without the
+clean-up of the parent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import stat
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Awaitable, Callable, MutableMapping
+from multiprocessing.connection import Connection
+from typing import IO, Any
+
+try:
+    import uvicorn
+except ImportError as error:
+    raise ImportError(
+        'an ASGI application is served by uvicorn: pip install "pytest-realtime-asr'
+        '[asgi]"'
+    ) from error
+
+STOPPING = 5.0  # s that the application may take to end by itself
+_CLOSING = 2  # s that open connections are given at the end
+_CHECK = 0.5  # s between two checks whether the parent is still there
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGI = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+def serve_forever(
+    application: ASGI,
+    listening: socket.socket,
+    output: IO[bytes],
+    report: Connection,
+    lifeline: Connection,
+    parent: int,
+) -> None:
+    """Serve in the forked process until it has to end; does not return.
+
+    ``parent`` is the process id of the parent, ``report`` takes why the start failed,
+    or ``None``.
+    """
+    status = 1
+    try:
+        _detach(output, keep={listening.fileno()})
+        status = _serve(application, listening, report, lifeline, parent)
+        sys.stdout.flush()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        _exit(status)
+
+
+def _exit(status: int) -> None:
+    """End this process and all that it has started, such as the workers of an engine.
+
+    The workers hold the files of the parent open, and a reader of its output would wait
+    for them. Exit handlers of the parent do not run, since they would end its tests a
+    second time.
+    """
+    if os.getpgid(0) == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(status)
+
+
+def _detach(output: IO[bytes], *, keep: set[int]) -> None:
+    """Give up what belongs to the parent, except for the sockets to ``keep``."""
+    # Objects of the parent must not be freed here: an event loop that is freed removes
+    # its sockets from an epoll object that the two processes share.
+    gc.freeze()
+    os.setsid()  # Ctrl-C is for the parent, which then stops this process
+    signal.set_wakeup_fd(-1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(output.fileno(), 1)
+    os.dup2(output.fileno(), 2)
+    for number in map(int, os.listdir("/dev/fd")):
+        # While this process holds a connection of the parent open, the other end does
+        # not see that the parent has closed it. The descriptor numbers stay in use.
+        if number not in keep and _is_connection(number):
+            os.dup2(null, number)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - they last as long as the process
+    sys.stdout = open(1, "w", buffering=1, errors="replace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="replace", closefd=False)  # noqa: SIM115
+    sys.excepthook = sys.__excepthook__
+    sys.unraisablehook = sys.__unraisablehook__
+    threading.excepthook = threading.__excepthook__
+    warnings.resetwarnings()
+    _reset_logging()
+
+
+def _is_connection(number: int) -> bool:
+    try:
+        if not stat.S_ISSOCK(os.fstat(number).st_mode):
+            return False
+        with socket.socket(fileno=os.dup(number)) as found:
+            return found.family in (socket.AF_INET, socket.AF_INET6)
+    except OSError:
+        return False  # closed meanwhile, as the descriptor of the listing is
+
+
+def _reset_logging() -> None:
+    """Log to standard error instead of the reports and files of the parent."""
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    for logger in loggers:
+        if isinstance(logger, logging.Logger):
+            logger.handlers = []
+    logging.root.addHandler(logging.StreamHandler())
+    logging.root.setLevel(logging.WARNING)
+
+
+def _serve(
+    application: ASGI,
+    listening: socket.socket,
+    report: Connection,
+    lifeline: Connection,
+    parent: int,
+) -> int:
+    """Serve until the lifeline or the parent ends; return the exit status."""
+    startup = _Startup(application)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            startup,
+            loop="asyncio",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_CLOSING,
+        )
+    )
+
+    async def run() -> None:
+        serving = asyncio.ensure_future(server.serve(sockets=[listening]))
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        if startup.failure is not None:
+            server.should_exit = True
+        elif server.started:
+            _send(report, None)
+        await serving
+
+    watching = threading.Thread(
+        target=_watch_parent, args=(lifeline, parent, server), daemon=True
+    )
+    watching.start()
+    failure = None
+    try:
+        # Not `asyncio.run`, which replaces the loop of the parent and so may free it.
+        asyncio.new_event_loop().run_until_complete(run())
+    except SystemExit:
+        failure = "it failed in its lifespan's startup"
+    except BaseException:
+        failure = traceback.format_exc()
+    if server.started and startup.failure is None:
+        if failure is not None:
+            sys.stderr.write(failure)
+        return int(failure is not None)
+    _send(report, startup.failure or failure or "it ended at once")
+    return 1
+
+
+def _send(report: Connection, failure: str | None) -> None:
+    with contextlib.suppress(BrokenPipeError), report:
+        report.send(failure)
+
+
+def _watch_parent(lifeline: Connection, parent: int, server: uvicorn.Server) -> None:
+    """End the server with its lifeline or its parent, even if its loop is blocked."""
+    while os.getppid() == parent and not lifeline.poll(_CHECK):
+        pass
+    server.should_exit = True
+    time.sleep(STOPPING)
+    _exit(1)
+
+
+class _Startup:
+    """An application, and why its lifespan startup failed; ``None`` if it did not.
+
+    The ASGI specification says that an application which raises for the lifespan scope
+    does not support it and is served without. This is not so once it has received an
+    event of its lifespan.
+    """
+
+    def __init__(self, application: ASGI) -> None:
+        self._application = application
+        self.failure: str | None = None
+        self._complete = False
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        else:
+            await self._application(scope, receive, send)
+
+    async def _lifespan(self, scope: Message, receive: Receive, send: Send) -> None:
+        received = False
+
+        async def note_receive() -> Message:
+            nonlocal received
+            received = True
+            return await receive()
+
+        async def note_send(message: Message) -> None:
+            self._complete |= message["type"] == "lifespan.startup.complete"
+            if message["type"] == "lifespan.startup.failed":
+                self.failure = message.get("message") or "it gave no reason"
+            await send(message)
+
+        try:
+            await self._application(scope, note_receive, note_send)
+        except asyncio.CancelledError:
+            raise
+        except BaseException:  # sys.exit() is a failure too
+            if self._complete:
+                traceback.print_exc()  # of its shutdown, which uvicorn does not show
+            elif received and self.failure is None:
+                self.failure = traceback.format_exc()
+            raise

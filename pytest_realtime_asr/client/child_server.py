@@ -1,0 +1,137 @@
+"""Servers that run in a child process: their start, their output and their end."""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Self
+
+SHOWN = 4096  # bytes at most of the output of a child that are shown
+
+
+class ChildServer(ABC):
+    """A server in a child process, until `stop` or the end of its ``with`` block."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End the process; may be called twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class Output:
+    """What a child process has printed, in a temporary file."""
+
+    def __init__(self) -> None:
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
+        self._start = 0
+
+    def skip(self) -> None:
+        """Leave out of `tail` what has been printed so far."""
+        self._start = os.fstat(self.file.fileno()).st_size
+
+    def tail(self) -> str:
+        """Return the last `SHOWN` bytes that were printed since `skip`."""
+        end = self.file.seek(0, os.SEEK_END)
+        self.file.seek(max(self._start, end - SHOWN))
+        return self.file.read().decode(errors="replace")
+
+    def close(self) -> None:
+        """Delete the file; may be called twice."""
+        self.file.close()
+
+
+class ProgramServer(ChildServer):
+    """A Python program that prints URLs and ends when its standard input does.
+
+    So it ends with this process, however this process ends. ``arguments`` are those of
+    ``python``. What the program prints on standard error is kept in an `Output` and
+    shown at the end. ``patience`` is the time in s that it may take to end by itself.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        patience: float,
+    ) -> None:
+        self._output = Output()
+        self._patience = patience
+        self._process = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._output.file,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,  # Ctrl-C is for the parent, which then ends this
+        )
+        self.pid = self._process.pid
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as stdout:
+            for line in stdout:
+                self._lines.put(line.decode().strip())
+        self._lines.put(None)  # the end
+
+    def _line(self, timeout: float) -> str | None:
+        """Return the next line of its standard output; ``None`` at the end of it.
+
+        Raises TimeoutError after ``timeout`` seconds.
+        """
+        try:
+            line = self._lines.get(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutError from None
+        if line is None:
+            self._lines.put(None)  # for the next call
+        return line
+
+    def _write(self, line: bytes) -> None:
+        """Write a line to its standard input. Raises BrokenPipeError."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + b"\n")
+        self._process.stdin.flush()
+
+    def _exit_reason(self) -> str | None:
+        """How the process has ended; ``None`` while it runs."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+        return f"it has ended with {how}"
+
+    def kill(self) -> None:
+        """End the process at once, as a crash would."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End the process and show its standard error; may be called twice."""
+        self._end()
+        if not self._output.file.closed:
+            sys.stderr.write(self._output.tail())
+            self._output.close()
+
+    def _end(self) -> None:
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(self._patience)
+        except subprocess.TimeoutExpired:
+            self.kill()

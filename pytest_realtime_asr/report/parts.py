@@ -1,0 +1,41 @@
+"""The parts of a report: one that raises is replaced, and its error is reported.
+
+Some parts call the user's own code, such as a normaliser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from pytest_realtime_asr.text.messages import error_text
+
+T = TypeVar("T")
+
+
+class Parts:
+    """Makes parts by name; ``failed`` holds the error of each part that raised.
+
+    In a ``private`` run it holds the type of the exception only, since the message may
+    quote a transcript.
+    """
+
+    def __init__(self, *, private: bool = False) -> None:
+        self.failed: dict[str, str] = {}
+        self._private = private
+
+    def __call__(self, name: str, make: Callable[[], T], otherwise: T) -> T:
+        """Return the result of ``make``, or ``otherwise`` if it raises."""
+        try:
+            return make()
+        except Exception as error:
+            self.failed[name] = error_text(error, private=self._private)
+            return otherwise
+
+    @property
+    def lines(self) -> list[str]:
+        """One line for each error, with the names of the parts that it left out."""
+        parts: dict[str, list[str]] = {}
+        for name, why in self.failed.items():
+            parts.setdefault(why, []).append(name)
+        return [f"{', '.join(names)} not known: {why}" for why, names in parts.items()]

@@ -1,0 +1,58 @@
+"""Violations: what one session breaks of the requirements that apply to every session.
+
+They are found in the sessions of ordinary tests and by the fake server in those of its
+clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pytest_realtime_asr.requirements.evidence import Evidence, Part, observed_side
+from pytest_realtime_asr.requirements.requirement import Requirement, Violated
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A requirement that a session violates: how often, and one example.
+
+    With ``ours`` the check itself failed, which is no fault of the server.
+    """
+
+    requirement: Requirement
+    message: str
+    count: int
+    record: int | None
+    ours: bool = False
+
+    def __str__(self) -> str:
+        times = f" ({self.count} times)" if self.count > 1 else ""
+        kind = "harness error" if self.ours else self.requirement.level.name
+        return f"{self.requirement.id} [{kind}]: {self.message}{times}"
+
+
+def observe(requirements: Iterable[Requirement], part: Part) -> tuple[Violation, ...]:
+    """Return the violations of a session by the side that did not record it.
+
+    Only passive requirements are checked, in the given order. Where texts are private,
+    they are removed from the messages.
+    """
+    evidence, side = Evidence((part,)), observed_side(part.trace)
+    violations = []
+    for requirement in requirements:
+        if requirement.binds is not side or not requirement.passive:
+            continue
+        try:
+            outcome = requirement.check(evidence)
+        except Exception as error:  # the session and the other checks go on
+            message = f"the check itself failed, not the server: {error!r}"
+            message = part.trace.redactor.message(message)
+            violations.append(Violation(requirement, message, 1, None, ours=True))
+            continue
+        if isinstance(outcome, Violated):
+            first = outcome.records[0] if outcome.records else None
+            count = max(1, len(outcome.records))
+            message = part.trace.redactor.message(outcome.message)
+            violations.append(Violation(requirement, message, count, first))
+    return tuple(violations)

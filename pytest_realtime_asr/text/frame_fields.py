@@ -1,0 +1,61 @@
+"""The texts in JSON frames, by the field that holds them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+_DEEPEST = 32  # levels of nested JSON
+Path = tuple[str | int, ...]
+Field = list[tuple[int, Path, str]]  # frame, place in it, text
+
+
+def fields(frames: Sequence[str]) -> list[Field]:
+    """Return the texts of the same field of the same kind of frame, in their order.
+
+    They are put together twice: those about the same items, and those of all items.
+    """
+    found: defaultdict[object, Field] = defaultdict(list)
+    for index, frame in enumerate(frames):
+        value = decoded(frame)
+        kinds: list[object] = [None]
+        if isinstance(value, Mapping):
+            kinds = [str(value.get("type"))]
+            about = (n for n in value if n.endswith("_id") and n != "event_id")
+            if ids := [str(value[name]) for name in sorted(about)]:
+                kinds.append((*kinds, *ids))
+        for path, text in _leaves(value):
+            for kind in kinds:
+                found[kind, path].append((index, path, text))
+    return [field for field in found.values() if len(field) > 1]
+
+
+def decoded(frame: str) -> Any:
+    """Return the value of a JSON frame; another frame is a text of its own."""
+    try:
+        return msgspec.json.decode(frame)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return frame
+
+
+def _leaves(value: Any) -> Iterator[tuple[Path, str]]:
+    """Yield each text in a value, with its place; bounded where it is deeply nested."""
+    waiting: list[tuple[Path, Any]] = [((), value)]
+    while waiting:
+        path, each = waiting.pop()
+        if isinstance(each, str):
+            yield path, each
+        elif len(path) < _DEEPEST:
+            if isinstance(each, Mapping):
+                waiting += [((*path, name), inner) for name, inner in each.items()]
+            elif isinstance(each, list):
+                waiting += [((*path, n), inner) for n, inner in enumerate(each)]
+
+
+def encoded(value: Any, frame: str) -> str:
+    """Return a changed value as a frame like the one that it came from."""
+    plain = isinstance(value, str) and not frame.lstrip().startswith('"')
+    return value if plain else msgspec.json.encode(value).decode()

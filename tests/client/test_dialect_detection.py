@@ -1,0 +1,193 @@
+"""Which dialect a server speaks, by what it says first."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from itertools import permutations
+
+import pytest
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.client import dialect_detection, probe, target
+from pytest_realtime_asr.client.dialect_detection import Discovery, find, ways
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.session import Live, Lost
+from pytest_realtime_asr.client.transport import Access
+from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.text.redaction import Redactor
+from pytest_realtime_asr.trace.records import Record, Sender
+from tests.support.servers import (
+    CREATED,
+    VLLM,
+    Talk,
+    faking,
+    plain,
+    plan,
+    quiet,
+    serving,
+)
+
+NAME_IT = "name the dialect with --realtime-dialect=NAME"
+
+
+def asked(url: str) -> list[Access]:
+    """The ways of all dialects to ask for a session at this URL."""
+
+    def access(dialect: Dialect) -> Access:
+        where = target.parse(url, path=dialect.path, query=dialect.query(""))
+        return Access(where, headers=dialect.headers("hush-hush"))
+
+    return ways(access)
+
+
+def found(url: str) -> Discovery:
+    return asyncio.run(find(asked(url), Redactor(["hush-hush", "the-token"])))
+
+
+def saying(frame: str | bytes) -> Talk:
+    async def talk(connection: ServerConnection) -> None:
+        await connection.send(frame)
+        await connection.wait_closed()
+
+    return talk
+
+
+@pytest.fixture(autouse=True)
+def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "GREETING", 0.2)
+
+
+def test_each_way_once() -> None:
+    found = asked("http://h:1/?a=b")
+    ways = [(a.target.websocket.partition("a=b")[2], len(a.headers)) for a in found]
+    assert ways == [("&intent=transcription", 1), ("&intent=transcription", 2), ("", 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("vllm", "session.created"),
+        ("openai", "session.created"),
+        ("openai-beta", "transcription_session.created"),
+    ],
+)
+def test_every_dialect_is_found_by_one_session(
+    monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.setattr(probe, "GREETING", 10.0)
+    with faking(dialect=dialects.load(name), key="hush-hush") as (url, fake):
+        assert found(url) == Discovery(name, f"it said {said} first")
+        assert len(fake.traces()) == 1
+
+
+def test_a_refused_way_is_followed_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "GREETING", 10.0)
+
+    def answer(request: Request) -> Response | None:
+        return plain(403) if "intent=" in request.path else None
+
+    with serving(saying(CREATED), answer=answer) as url:
+        assert found(url).dialect == "vllm"
+
+
+def test_silence_is_asked_once() -> None:
+    opened: list[str] = []
+
+    def answer(request: Request) -> None:
+        opened.append(request.path)
+
+    with serving(quiet, answer=answer) as url:
+        lost = found(url).lost
+    where = url.replace("http", "ws")
+    assert lost.startswith(f"{where}/v1/realtime: it said nothing within 0.2 s; ")
+    assert NAME_IT in lost
+    assert lost.endswith("there are: openai, openai-beta, vllm")
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize("frame", ["the-token, hush-hush", b"\0hush"])
+def test_what_came_first_is_told_without_secrets(frame: str | bytes) -> None:
+    with serving(saying(frame)) as url:
+        lost = found(f"{url}/?key=the-token").lost
+    assert "it said " in lost
+    assert "first, as no dialect does; " in lost
+    assert NAME_IT in lost
+    for secret in ("the-token", "hush-hush"):
+        assert secret not in lost
+
+
+def test_a_long_first_word_is_cut() -> None:
+    with serving(saying("x" * 200)) as url:
+        assert f"'{'x' * dialect_detection.SHOWN}' first" in found(url).lost
+
+
+def test_a_server_that_refuses_every_session() -> None:
+    with serving(answer=lambda request: plain(401)) as url:
+        lost = found(url).lost
+    assert lost.count("HTTP 401: the key was refused") == 1
+    assert NAME_IT not in lost  # no name opens what a key does not
+
+
+FAMILY = {
+    "vllm": "vllm",
+    "openai": "openai",
+    "openai:localai": "openai",
+    "openai-beta": "openai-beta",
+    "openai-beta:riva": "openai-beta:riva",
+    "openai-beta:speaches": "openai-beta:speaches",
+}
+
+
+def opening(name: str) -> str:
+    """What a server of this dialect says first."""
+    (frame,) = dialects.load(name).server(["m"]).open("sess-abcdefghijkl", 0)
+    return frame
+
+
+@pytest.mark.parametrize(("name", "told"), FAMILY.items())
+def test_each_server_is_known_by_its_greeting(name: str, told: str) -> None:
+    record = Record(Sender.SERVER, 0, opening(name))
+    assert dialects.greeted(record) == (told,)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [(a, b) for a, b in permutations(FAMILY, 2) if FAMILY[a] != FAMILY[b]],
+)
+def test_whoever_speaks_another_dialect_is_told_which(mine: str, theirs: str) -> None:
+    loop = Loop()
+    try:
+        with serving(saying(opening(theirs))) as url:
+            live = Live(loop, replace(plan(url), dialect=dialects.load(mine)))
+            fits = f"--realtime-dialect={FAMILY[theirs]} would fit"
+            with pytest.raises(Lost, match=fits):
+                loop.run(live.open())
+            loop.run(live.close())
+    finally:
+        loop.stop()
+
+
+def test_a_server_that_closes_at_once() -> None:
+    async def talk(connection: ServerConnection) -> None:
+        await connection.close(4000, "no longer; the-token")
+
+    with serving(talk) as url:
+        lost = found(url).lost
+    said = "it closed with code 4000 before it said anything: no longer; [removed]"
+    assert lost.count(said) == 1
+
+
+def test_several_dialects_that_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialects, "greeted", lambda record: ("one", "two"))
+    with serving(saying(CREATED)) as url:
+        lost = found(url).lost
+    assert "first, as one and two do; " in lost
+
+
+def test_a_greeting_is_known_by_its_dialect_alone() -> None:
+    record = dialect_detection._first(CREATED)
+    assert VLLM.greets(record)
+    assert dialects.greeted(record) == ("vllm",)

@@ -1,0 +1,385 @@
+"""The conformance run: what overlaps, what is held back, and who is not to blame."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from pytest_realtime_asr import corpus
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.conformance import clips, scheduler
+from pytest_realtime_asr.conformance.results import Result, Status, result
+from pytest_realtime_asr.conformance.scenario_run import RunConfig, ScenarioRun
+from pytest_realtime_asr.conformance.scenarios import Concurrency, Scenario, scenarios
+from pytest_realtime_asr.conformance.scheduler import (
+    Bounds,
+    Kind,
+    ScenarioResult,
+    Scheduler,
+)
+from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.requirements.requirement import Harm, Requirement
+from pytest_realtime_asr.trace.records import Span
+from tests.support.servers import (
+    BRIEF,
+    VLLM,
+    closed,
+    faking,
+    plain,
+    plan,
+    script,
+    serving,
+)
+
+ALL = Bounds(frozenset(Harm), 16, math.inf)
+KNOWN = scenarios(VLLM)
+REQUIREMENTS = {each.id: each for each in VLLM.requirements}
+Action = Callable[[ScenarioRun], Awaitable[None]]
+
+
+def config(loop: Loop, url: str, **changes: Any) -> RunConfig:
+    spoken = clips.choose(corpus.load("bundled:english"))
+    return RunConfig(loop, plan(url, **changes), spoken, answer=2.0, settle=0.05)
+
+
+def held(
+    loop: Loop,
+    url: str,
+    *names: str,
+    known: Mapping[str, Scenario] = KNOWN,
+    bounds: Bounds = ALL,
+    **changes: Any,
+) -> dict[str, ScenarioResult]:
+    """What these scenarios give."""
+    it = Scheduler(config(loop, url, **changes), known, bounds)
+    over = threading.Event()
+    it.begin(names, over=over.set)
+    found = {name: it.evidence([name]) for name in names}
+    assert over.wait(30)
+    return found
+
+
+def made(**acts: Action) -> dict[str, Scenario]:
+    """Scenarios of one's own, each with its concurrency before its name."""
+    found = {}
+    for name, act in acts.items():
+        concurrency = Concurrency(name.partition("_")[0])
+        harm = Harm.DISRUPTIVE if concurrency is Concurrency.EXCLUSIVE else Harm.SAFE
+        found[name] = Scenario(name, name, act, harm, concurrency, times=0)
+    return found
+
+
+async def short(run: ScenarioRun) -> None:
+    live = await run.open(run.name)
+    await run.speak(live, run.clips.first)
+
+
+# What a scenario costs
+
+
+@pytest.mark.slow
+def test_no_scenario_costs_more_than_it_says(loop: Loop) -> None:
+    with faking(key="a-key-of-eight") as (url, _):
+        headers = {"Authorization": "Bearer a-key-of-eight"}
+        found = held(loop, url, *KNOWN, headers=headers)
+    spoken = config(loop, url).clips
+    for name, each in found.items():
+        parts = each.evidence.parts
+        audio = sum(
+            part.timeline.heard[-1].size for part in parts if part.timeline.heard
+        )
+        assert audio >= 0
+        seconds = sum(
+            sum(event.size for event in part.timeline.heard) for part in parts
+        ) / (2 * VLLM.rate)
+        scenario = KNOWN[name]
+        if scenario.concurrency is Concurrency.EXCLUSIVE:
+            # As long as the others take, its bystander speaks.
+            parts = tuple(part for part in parts if part.role != "bystander")
+        else:
+            assert seconds <= scenario.audio(spoken) + 0.01, name
+        assert len(parts) <= scenario.sessions + (name != "wrong-key"), name
+
+
+def test_a_scenario_is_held_once(loop: Loop) -> None:
+    count = 0
+
+    async def counted(run: ScenarioRun) -> None:
+        nonlocal count
+        count += 1
+        await short(run)
+
+    known = made(parallel_a=counted)
+    with faking() as (url, _):
+        it = Scheduler(config(loop, url), known, ALL)
+        ends: list[str] = []
+        for _ in range(2):
+            it.begin(known, before=lambda: ends.append("begun"))
+            first = it.evidence(["parallel_a"])
+        assert it.everything == first.evidence
+    assert count == 1
+    assert ends == ["begun"]
+
+
+# What is held back
+
+
+@pytest.mark.parametrize(
+    ("bounds", "reason"),
+    [
+        (
+            Bounds(frozenset({Harm.SAFE}), 16, math.inf),
+            "it is heavy; --realtime-allow=heavy runs it",
+        ),
+        (
+            Bounds(frozenset(Harm), 4, math.inf),
+            "it needs 8 streams at a time; --realtime-max-streams=8 allows them",
+        ),
+        (
+            Bounds(frozenset(Harm), 16, 10.0),
+            "its 14 s of audio are beyond --realtime-max-audio=10s",
+        ),
+    ],
+)
+def test_what_is_held_back_says_why(loop: Loop, bounds: Bounds, reason: str) -> None:
+    with faking() as (url, fake):
+        (found,) = held(loop, url, "crowd", bounds=bounds).values()
+        assert fake.traces() == ()
+    assert found.trouble is not None
+    assert (found.trouble.kind, found.trouble.reason) == (Kind.NOT_RUN, reason)
+    requirement = REQUIREMENTS["crowd-finishes"]
+    assert judged(loop, url, requirement, bounds=bounds).status is Status.NOT_RUN
+
+
+def judged(
+    loop: Loop,
+    url: str,
+    requirement: Requirement,
+    *,
+    dialect: Dialect = VLLM,
+    bounds: Bounds = ALL,
+    known: Mapping[str, Scenario] = KNOWN,
+) -> Result:
+    it = Scheduler(config(loop, url, dialect=dialect), known, bounds)
+    over = threading.Event()
+    it.begin(requirement.scenarios, over=over.set)
+    found = result(requirement, it, dialect)
+    assert over.wait(30)
+    return found
+
+
+# Who is not to blame
+
+
+class Misspelt:
+    """The dialect, but for a mistake in what it appends."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(VLLM, name)
+
+    def caller(self, model: str, options: Mapping[str, object]) -> Any:
+        caller: Any = VLLM.caller(model, options)
+        append = caller.append
+        caller.append = lambda pcm: append(pcm).replace(b'"audio"', b'"sound"')
+        return caller
+
+
+def test_a_mistake_of_ours_is_a_harness_error(loop: Loop) -> None:
+    with faking() as (url, _):
+        ours: Any = Misspelt()
+        found = judged(loop, url, REQUIREMENTS["one-final"], dialect=ours)
+    assert found.status is Status.HARNESS
+    assert found.fails(strict=False)
+    assert found.seen.startswith("we misspoke: client-well-formed [MUST]: ")
+
+
+def test_so_is_a_judge_that_fails(loop: Loop) -> None:
+    def failing(_: object) -> Any:
+        raise ZeroDivisionError
+
+    requirement = replace(REQUIREMENTS["one-final"], check=failing)
+    with faking() as (url, _):
+        found = judged(loop, url, requirement)
+    assert found.status is Status.HARNESS
+    assert found.seen == "the judge failed: ZeroDivisionError()"
+
+
+def test_so_is_a_scenario_that_fails_or_does_not_end(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(run: ScenarioRun) -> None:
+        raise LookupError("ours")
+
+    async def endless(run: ScenarioRun) -> None:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(scheduler, "_OVERHEAD", 0.1)
+    limits = replace(BRIEF, beyond=0.1)
+    with faking() as (url, _):
+        found = held(
+            loop,
+            url,
+            "parallel_a",
+            "parallel_b",
+            known=made(parallel_a=failing, parallel_b=endless),
+            limits=limits,
+        )
+    reasons = [each.trouble.reason for each in found.values() if each.trouble]
+    assert reasons == ["parallel_a: LookupError('ours')", "it was not over after 0 s"]
+
+
+def test_a_server_that_limits_us_is_asked_again_and_then_left_alone(
+    loop: Loop,
+) -> None:
+    asked = 0
+
+    def answer(request: Any) -> Any:
+        nonlocal asked
+        if request.path == VLLM.path:
+            asked += 1
+            return plain(429, b"", **{"Retry-After": "0"})
+        return plain(HTTPStatus.OK)
+
+    with serving(answer=answer) as url:
+        (found,) = held(loop, url, "update-again").values()
+    assert found.trouble is not None
+    assert found.trouble.kind is Kind.LIMITED
+    assert "HTTP 429" in found.trouble.reason
+    assert asked == 3
+
+
+@pytest.mark.slow
+def test_a_server_that_limits_us_once_is_judged(loop: Loop) -> None:
+    with faking("limits") as (url, _):
+        (found,) = held(loop, url, "stray-final").values()
+    assert found.trouble is None
+    assert len(found.evidence.parts) == 2
+
+
+def test_a_server_that_is_not_there_is_a_missing_prerequisite(loop: Loop) -> None:
+    with closed() as port:
+        url = f"http://127.0.0.1:{port}"
+        found = judged(loop, url, REQUIREMENTS["first-event"])
+    assert found.status is Status.MISSING
+    assert "cannot connect" in found.told
+    assert "clause" not in found.told
+    assert found.fails(strict=False)
+
+
+# What overlaps
+
+
+def test_what_goes_through_harm_and_is_lost_is_held_again(loop: Loop) -> None:
+    takes: list[str] = []
+    through = asyncio.Event()
+
+    async def long(run: ScenarioRun) -> None:
+        first = not takes
+        takes.append("through")
+        live = await run.open("through")
+        if first:
+            run.spoken(live, 0, run.clips.first)
+            await through.wait()
+            return
+        await run.speak(live, run.clips.first)
+
+    async def harm(run: ScenarioRun) -> None:
+        while not takes:  # it has begun as well
+            await asyncio.sleep(0.01)
+        takes.append("apart")
+        await short(run)
+        through.set()
+
+    with faking() as (url, _):
+        known = made(long_a=long, exclusive_a=harm)
+        found = held(loop, url, "long_a", "exclusive_a", known=known)
+    assert takes == ["through", "apart", "through"]
+    (part,) = found["long_a"].evidence.parts
+    assert part.text(0) == "turn right and stop"
+
+
+def test_who_is_first_is_alone(loop: Loop) -> None:
+    here: list[str] = []
+    seen: list[tuple[str, ...]] = []
+
+    async def noted(run: ScenarioRun) -> None:
+        here.append(run.name)
+        await short(run)
+        seen.append(tuple(here))
+        here.remove(run.name)
+
+    names = ("parallel_a", "parallel_b", "first_a", "last_a", "exclusive_a")
+    with faking() as (url, _):
+        held(loop, url, *names, known=made(**dict.fromkeys(names, noted)))
+    assert [each for each in seen if len(each) > 1] == [("parallel_a", "parallel_b")]
+    assert seen[0] == ("first_a",)
+    assert seen[-2:] == [("exclusive_a",), ("last_a",)]
+
+
+def test_a_server_that_is_lost_is_the_cause_of_all_that_follows(loop: Loop) -> None:
+    async def kill(run: ScenarioRun) -> None:
+        await short(run)
+        await asyncio.to_thread(over)
+
+    with faking() as (url, _):
+        pass  # its port is free again
+    manager = faking()
+    url, _ = manager.__enter__()
+
+    def over() -> None:
+        manager.__exit__(None, None, None)
+
+    names = ("exclusive_a", "exclusive_b", "last_a")
+    known = made(exclusive_a=kill, exclusive_b=short, last_a=short)
+    found = held(loop, url, *names, known=known)
+    assert found["exclusive_a"].trouble is None
+    for name in names[1:]:
+        trouble = found[name].trouble
+        assert trouble is not None
+        assert trouble.kind is Kind.MISSING
+        assert "the server was lost at " in trouble.reason
+        assert " UTC in exclusive_a: " in trouble.reason
+
+
+def test_nobody_waits_for_a_run_that_is_cut_short() -> None:
+    own = Loop()
+
+    async def endless(run: ScenarioRun) -> None:
+        await asyncio.sleep(3600)
+
+    known = made(parallel_a=endless)
+    with faking() as (url, _):
+        it = Scheduler(config(own, url), known, ALL)
+        ended: list[int] = []
+        it.begin(known, over=lambda: ended.append(1))
+        own.stop()
+        found = it.evidence(["parallel_a"])
+    assert found.trouble is not None
+    assert found.trouble.kind is Kind.HARNESS
+    assert ended == [1]
+
+
+def test_what_is_too_large_for_a_trace_is_shortened_in_it(loop: Loop) -> None:
+    with faking() as (url, _):
+        (found,) = held(loop, url, "big-audio").values()
+    (part,) = found.evidence.role("big-audio")
+    frames = [record.text or "" for record in part.trace.records if record.raw]
+    assert len(frames) == 1
+    assert frames[0].endswith(" more]")
+    assert len(part.trace.dumps()) < 10_000
+
+
+def test_audio_is_a_span_in_the_traces(loop: Loop) -> None:
+    with faking() as (url, _):
+        (found,) = held(loop, url, "10s").values()
+    (part,) = found.evidence.parts
+    spans = [record.span for record in part.trace.records if record.span]
+    assert spans[0] == Span("10 s of speech", 0, VLLM.rate // 10)
+    assert script() is script()

@@ -1,0 +1,146 @@
+"""Every requirement is proven twice: a sound fake satisfies it, a fault violates it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+import pytest
+
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.conformance import selftest
+from pytest_realtime_asr.conformance.results import Result, Status, result
+from pytest_realtime_asr.conformance.selftest import Bench, Score, prove
+from pytest_realtime_asr.fake.faults import FAULTS
+from pytest_realtime_asr.requirements.requirement import Level, Proof, Requirement
+from pytest_realtime_asr.trace.records import Sender
+
+WHOLE = ("vllm", "openai")
+BINDING = {
+    name: [
+        each.id
+        for each in dialects.load(name).requirements
+        if each.binds is Sender.SERVER
+    ]
+    for name in (*WHOLE, "openai-beta", "openai:sglang")
+}
+SET_UP = (
+    "first-event",
+    "update-answered",
+    "update-again",
+    "update-shows-what-holds",
+    "update-keeps-the-rest",
+    "refused-update-unconfirmed",
+    "refused-fields-unshown",
+    "errors-name-the-field",
+    "unknown-format-refused",
+    "unknown-model-refused",
+)
+# Where a shape or a profile is otherwise than that of which all is proven.
+OTHERWISE = {
+    "openai-beta": (*SET_UP, "items-are-added", "same-text-pcmu", "turn-order"),
+    "openai:sglang": (
+        "usage-adds-up",
+        "usage-counts",
+        "empty-commit-code",
+        "same-text-16000hz",
+        "same-text-48000hz",
+    ),
+}
+
+
+@cache
+def broken(name: str) -> Mapping[str, Result]:
+    """Each requirement on the fake with its fault, all at the same time."""
+    with Bench(name) as bench:
+        return prove(bench, bench.proofs)
+
+
+@pytest.mark.parametrize("name", BINDING)
+def test_no_requirement_is_left_without_its_proofs(name: str) -> None:
+    proofs = {
+        each.id: each.proof for each in dialects.load(name).requirements if each.proof
+    }
+    assert list(proofs) == BINDING[name]
+    assert {fault for proof in proofs.values() for fault in proof.faults} <= set(FAULTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "id"), [(name, id) for name in WHOLE for id in BINDING[name]]
+)
+def test_its_fault_violates_it(name: str, id: str) -> None:
+    found = broken(name)[id]
+    assert found.status is Status.VIOLATED, found.told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WHOLE)
+def test_the_sound_fake_satisfies_all(name: str) -> None:
+    with Bench(name) as bench:
+        found = bench.hold(bench.requirements, Proof(()))()
+    assert [each.told for each in found.values() if each.seen] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_so_it_is_where_a_shape_or_a_profile_is_otherwise(name: str) -> None:
+    with Bench(name) as bench:
+        calm = [id for id in bench.requirements if not bench.floods([id])]
+        judge = bench.hold(calm, Proof(()))
+        broken = prove(bench, OTHERWISE[name])  # meanwhile
+        sound = judge()
+    assert [each.told for each in sound.values() if each.seen] == []
+    kept = [each for each in broken.values() if each.status is not Status.VIOLATED]
+    assert [each.told for each in kept] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "seed"), [("vllm", 0), ("openai", 1)])
+def test_no_requirement_trips_on_what_a_sound_server_may_do(
+    name: str, seed: int
+) -> None:
+    with Bench(name, variety=seed) as bench:
+        found = bench.hold(bench.requirements, Proof(()))()
+    # That it may do otherwise is told, and blames it not.
+    blamed = [each for each in found.values() if each.level is not Level.INFO]
+    assert [each.told for each in blamed if each.seen] == []
+
+
+@pytest.mark.slow
+def test_what_is_undecided_is_held_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is at most three times, each time alone."""
+    judged: list[str] = []
+
+    def undecided(requirement: Requirement, *given: Any, **named: Any) -> Result:
+        found = result(requirement, *given, **named)
+        judged.append(requirement.id)
+        late = requirement.id == "order" and judged.count("order") < 3
+        return (
+            msgspec.structs.replace(found, status=Status.UNDECIDED) if late else found
+        )
+
+    monkeypatch.setattr(selftest, "result", undecided)
+    with Bench("vllm") as bench:
+        found = bench.hold(["first-event", "order"], Proof(()))()
+    assert {each.status for each in found.values()} == {Status.SATISFIED}
+    assert sorted(judged) == ["first-event", "order", "order", "order"]
+
+
+@pytest.mark.slow
+def test_the_score_names_what_is_not_proven() -> None:
+    with Bench("vllm") as bench:
+        sound = bench.hold(["first-event", "order"], Proof(("created-twice",)))()
+        broken = bench.hold(["first-event", "order"], Proof(()))()
+        score = Score("vllm", bench.proofs, sound, broken)
+    assert score.unproven == [
+        "vllm: order: sound, yet violated: session.created came out of turn",
+        "vllm: first-event: with nameless, yet satisfied: ",
+        "vllm: order: with created-twice, yet satisfied: ",
+    ]
+    assert str(score) == (
+        "vllm: 1 of 2 requirements are satisfied by the sound fake, 0 of 2 are "
+        "violated by their fault"
+    )

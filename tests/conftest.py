@@ -1,0 +1,120 @@
+"""Fixtures of all tests: event loops, small projects, and servers to run against."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from pytest_realtime_asr import audio, corpus
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.conformance import scheduler, selection
+from pytest_realtime_asr.fake.process import FakeServer
+from pytest_realtime_asr.plugin import judging
+from pytest_realtime_asr.plugin.options import OPTIONS
+from pytest_realtime_asr.report import conformance, jsonl, listing, planning, summary
+from pytest_realtime_asr.run import fakes, realtime
+from tests.support.project import CLIPS, SOON, Faking, Project, Servers
+from tests.support.servers import faking
+
+# A run in this process drops what it imported. Numpy cannot be imported twice, and of
+# the rest the time is saved.
+KEPT = (
+    *(realtime, judging, jsonl, summary),
+    *(scheduler, selection, conformance, listing, planning, fakes),
+)
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[Loop]:
+    """An event loop on a thread of its own, stopped at the end of the module."""
+    loop = Loop()
+    yield loop
+    loop.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _environment() -> Iterator[None]:
+    """Remove the options of the plugin from the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for option in OPTIONS:
+            patch.delenv(option.env, raising=False)
+        patch.delenv("REALTIME_API_KEY", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A manifest of the shortest clips."""
+    folder = tmp_path_factory.mktemp("clips")
+    known = corpus.load("bundled:english")
+    rows = []
+    for each in map(known.__getitem__, CLIPS):
+        audio.write(folder / f"{each.id}.wav", each.audio)
+        rows.append({"id": each.id, "audio_filepath": f"{each.id}.wav"})
+        rows[-1]["text"] = each.text
+    path = folder / "clips.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def bits(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A manifest of two very short sounds, for what needs no words."""
+    path = tmp_path_factory.mktemp("bits") / "bits.jsonl"
+    audio.write(path.with_name("bit.wav"), audio.silence(0.1))
+    rows = [
+        {"id": id, "audio_filepath": "bit.wav", "text": ""} for id in ("bit", "bob")
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def servers(clips: str) -> Iterator[Servers]:
+    """Starts a fake server that knows the shortest clips; equal ones are shared.
+
+    Without arguments it is sound, and its final comes after 250 ms.
+    """
+    known: dict[tuple[str, ...], FakeServer] = {}
+    with ExitStack() as stack:
+
+        def start(*arguments: str) -> FakeServer:
+            if arguments not in known:
+                server = FakeServer(["--corpus", clips, *arguments])
+                known[arguments] = stack.enter_context(server)
+            return known[arguments]
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def faulty() -> Iterator[Faking]:
+    """Starts a fake with these faults, and gives its URL; equal ones are shared.
+
+    It is on a thread of this process, where it is at once: no latency is judged of it.
+    """
+    known: dict[tuple[object, ...], str] = {}
+    with ExitStack() as stack:
+
+        def start(*faults: str, key: str = "") -> str:
+            if (*faults, key) not in known:
+                fake = faking(*faults, word_delay=0.01, key=key)
+                known[*faults, key] = stack.enter_context(fake)[0]
+            return known[*faults, key]
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[FakeServer]:
+    """The sound server that all tests share; its final comes soon."""
+    with FakeServer(["--corpus", "bundled:english", *SOON]) as server:
+        yield server
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, server: FakeServer) -> Project:
+    return Project(pytester, server.url)

@@ -1,0 +1,871 @@
+"""The faults of the fake server: each does what it says, and a sound server does not.
+
+Both ends are in one event loop. The recogniser of these tests knows a word by the
+height of its samples, so that texts are known and hours of audio cost nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.fake.config import FakeConfig
+from pytest_realtime_asr.fake.faults import FAULTS, Faults, network
+from pytest_realtime_asr.fake.process import FakeServer
+from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
+from pytest_realtime_asr.fake.server import Fake
+from pytest_realtime_asr.fake.server_state import ServerState
+from pytest_realtime_asr.fake.utterance_audio import UtteranceAudio
+from tests.fake.faults.test_items import CHECKS as OF_ITEMS
+from tests.fake.test_server import CHECKS as OF_SPEECH
+from tests.support.servers import VLLM
+
+RATE = 16_000
+WORD = RATE // 10  # samples
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+BRIEF = 0.25  # s after which something does not come
+LONG = 5.0  # s within which it comes
+
+Frame = dict[str, Any]
+COMMIT: Frame = {"type": "input_audio_buffer.commit"}
+FINAL: Frame = {**COMMIT, "final": True}
+UPDATE: Frame = {"type": "session.update", "model": "fake"}
+
+
+class Alphabet:
+    """Hears a letter in each 100 ms of samples that are not 0."""
+
+    rate = RATE
+
+    async def listen(self) -> Hearing:
+        return Hearing()
+
+    async def close(self) -> None:
+        pass
+
+
+class Hearing:
+    def __init__(self) -> None:
+        self._pending = np.zeros(0, np.int16)
+        self._end = 0
+
+    async def hear(self, pcm: bytes) -> Sequence[RecognisedWord]:
+        pending = np.concatenate([self._pending, np.frombuffer(pcm, "<i2")])
+        words = []
+        while len(pending) >= WORD:
+            self._end += WORD
+            height, pending = int(pending[0]), pending[WORD:]
+            if height:
+                number = height - 20_000 if height >= 20_000 else height * 2 - 20_000
+                words.append(RecognisedWord(LETTERS[number // 10], self._end))
+        self._pending = pending
+        return words
+
+    async def finish(self) -> Sequence[RecognisedWord]:
+        return ()
+
+    async def close(self) -> None:
+        pass
+
+
+def sound(text: str, *, gain: float = 1.0, lead: float = 0.0) -> bytes:
+    """The samples of a text of letters, 100 ms for each; ``_`` is silence."""
+    heights = [
+        0 if letter == "_" else round((20_000 + 10 * LETTERS.index(letter)) * gain)
+        for letter in text.split()
+    ]
+    samples = np.repeat(np.array(heights, "<i2"), WORD)
+    return bytes(2 * round(lead * RATE)) + samples.tobytes()
+
+
+def append(pcm: bytes) -> Frame:
+    audio = base64.b64encode(pcm).decode()
+    return {"type": "input_audio_buffer.append", "audio": audio}
+
+
+class Talk:
+    """A session by hand: what was said, and how it ended."""
+
+    def __init__(self, link: ClientConnection) -> None:
+        self.link = link
+        self.frames: list[Frame] = []
+        self.closed: int | None = None
+
+    async def say(self, *frames: Frame | str | bytes) -> Talk:
+        for frame in frames:
+            await self.link.send(
+                msgspec.json.encode(frame).decode()
+                if isinstance(frame, dict)
+                else frame
+            )
+        return self
+
+    async def hear(self, kind: str, *, within: float = LONG) -> Frame | None:
+        """The next event of this type; what is passed over stays in ``frames``."""
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    frame = msgspec.json.decode(await self.link.recv())
+                    self.frames.append(frame)
+                    if frame["type"] == kind:
+                        return dict(frame)
+        except TimeoutError:
+            return None
+        except ConnectionClosed as error:
+            self.closed = 1006 if error.rcvd is None else error.rcvd.code
+            return None
+
+    async def rest(self) -> Talk:
+        """Hear for a short time, or until it is closed."""
+        await self.hear("no such event", within=BRIEF)
+        return self
+
+    async def speak(self, pcm: bytes, *, chunk: float = 0.1, pace: float = 0) -> Talk:
+        size = 2 * round(chunk * RATE)
+        for start in range(0, len(pcm), size):
+            if pace:
+                await asyncio.sleep(chunk / pace)
+            await self.say(append(pcm[start : start + size]))
+        return self
+
+    async def utter(
+        self,
+        text: str,
+        *,
+        gain: float = 1.0,
+        lead: float = 0.0,
+        chunk: float = 0.1,
+        pace: float = 0,
+        within: float = LONG,
+    ) -> str | None:
+        """The final of an utterance; ``None`` if none comes in time."""
+        await self.say(COMMIT)
+        await self.speak(sound(text, gain=gain, lead=lead), chunk=chunk, pace=pace)
+        return await self.finish(within=within)
+
+    async def finish(self, *, within: float = LONG) -> str | None:
+        await self.say(FINAL)
+        done = await self.hear("transcription.done", within=within)
+        return None if done is None else str(done["text"])
+
+    def all(self, kind: str) -> list[Frame]:
+        return [frame for frame in self.frames if frame["type"] == kind]
+
+    @property
+    def deltas(self) -> list[str]:
+        return [frame["delta"] for frame in self.all("transcription.delta")]
+
+    @property
+    def codes(self) -> list[str | None]:
+        return [frame["code"] for frame in self.all("error")]
+
+
+class Place:
+    """Where a fake listens."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self._links: list[ClientConnection] = []
+
+    async def open(
+        self, *, configured: bool = True, path: str = "/v1/realtime", **given: Any
+    ) -> Talk:
+        link = await connect(
+            f"ws://127.0.0.1:{self.port}{path}",
+            close_timeout=0.3,
+            compression=None,
+            proxy=None,
+            max_size=None,
+            **given,
+        )
+        self._links.append(link)
+        talk = Talk(link)
+        await talk.hear("session.created", within=BRIEF)
+        if configured:
+            await talk.say(UPDATE)
+        return talk
+
+    async def raw(self, *frames: Frame | str | bytes, configured: bool = True) -> Talk:
+        """What is answered to these frames within a short time."""
+        talk = await self.open(configured=configured)
+        with suppress(ConnectionClosed):
+            await talk.say(*frames)
+        return await talk.rest()
+
+    async def utter(self, text: str, **given: Any) -> str | None:
+        """The final of an utterance in a session of its own."""
+        talk = await self.open()
+        return await talk.utter(text, **given)
+
+    async def get(self, path: str, *, key: str = "") -> tuple[int, str]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        auth = f"Authorization: Bearer {key}\r\n" if key else ""
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{auth}\r\n".encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        size = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0])
+        body = (await reader.readexactly(size)).decode()
+        writer.close()
+        await writer.wait_closed()
+        return int(head.split()[1]), body
+
+    async def metric(self, name: str) -> float:
+        _, body = await self.get("/metrics")
+        (line,) = [row for row in body.splitlines() if row.startswith(f"{name} ")]
+        return float(line.split()[1])
+
+    async def leave(self) -> None:
+        for link in self._links:
+            link.transport.abort()
+            await link.wait_closed()
+
+
+def reset(talk: Talk) -> None:
+    """Cut the connection as a client does that dies."""
+    it: socket.socket = talk.link.transport.get_extra_info("socket")
+    it.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    talk.link.transport.abort()
+
+
+@asynccontextmanager
+async def place(*faults: str, **given: Any) -> AsyncIterator[Place]:
+    defaults: dict[str, Any] = {"word_delay": 0.0, "final_delay": 0.03}
+    behaviour = FakeConfig(VLLM, faults=faults, **{**defaults, **given})
+    async with Fake(behaviour, Alphabet()).listen(port=0) as listening:
+        port = next(iter(listening.sockets)).getsockname()[1]
+        it = Place(port)
+        try:
+            yield it
+        finally:
+            await it.leave()
+
+
+# What it refuses, and how
+
+UNKNOWN: Frame = {"type": "no.such"}
+DEEP = f'{{"type":"no.such","a":{"[" * 2000}{"]" * 2000}}}'
+
+
+async def closes_on_binary(place: Place) -> bool:
+    talk = await place.raw(b"\0\1")
+    return talk.closed == 1011 and not talk.codes
+
+
+async def closes_on_error(place: Place) -> bool:
+    talk = await place.raw(UNKNOWN)
+    assert talk.codes == ["unknown_event"]
+    return talk.closed is not None
+
+
+async def shows_its_insides(place: Place) -> bool:
+    talk = await place.raw(UNKNOWN)
+    return "Traceback (most recent call last)" in talk.all("error")[0]["error"]
+
+
+async def gives_no_code(place: Place) -> bool:
+    return (await place.raw(UNKNOWN)).codes == [None]
+
+
+async def has_one_code(place: Place) -> bool:
+    return (await place.raw(UNKNOWN, "{")).codes == ["server_error", "server_error"]
+
+
+async def takes_any_model(place: Place) -> bool:
+    update = {**UPDATE, "model": "no-such-model"}
+    talk = await place.raw(update, COMMIT, configured=False)
+    return talk.codes == [] and await talk.finish(within=BRIEF) == ""
+
+
+async def does_what_it_refused(place: Place) -> bool:
+    talk = await place.raw(COMMIT, append(sound("a b")), configured=False)
+    assert talk.codes == ["model_not_validated"]
+    return await talk.finish(within=BRIEF) == "a b"
+
+
+async def forgets_its_set_up(place: Place) -> bool:
+    talk = await place.open()
+    assert await talk.utter("a b") == "a b"
+    await (await talk.say(COMMIT)).rest()
+    return talk.codes == ["model_not_validated"]
+
+
+async def ends_at_bad_audio(place: Place) -> bool:
+    talk = await place.open()
+    await talk.say(COMMIT, append(sound("a b")), append(b"\0"))
+    assert await talk.hear("error")
+    await talk.speak(sound("c d"))
+    lost = await talk.finish(within=BRIEF) != "a b c d"
+    assert await talk.utter("e f") == "e f"  # the session goes on
+    return lost
+
+
+async def closes_on_deep(place: Place) -> bool:
+    talk = await place.raw(DEEP)
+    return talk.closed == 1011 and not talk.codes
+
+
+async def closes_on_surrogate(place: Place) -> bool:
+    assert (await place.raw('{"type":"\\ud83d\\ude00"}')).closed is None
+    talk = await place.raw('{"type":"\\ud800"}')
+    return talk.closed == 1011 and not talk.codes
+
+
+# What it says of the session
+
+
+async def has_one_id(place: Place) -> bool:
+    talks = [await place.open() for _ in range(2)]
+    return len({talk.frames[0]["id"] for talk in talks}) == 1
+
+
+async def is_of_1970(place: Place) -> bool:
+    created = (await place.open()).frames[0]["created"]
+    return bool(created < time.time() - 100)
+
+
+async def acknowledges(place: Place) -> bool:
+    talk = await place.raw()
+    assert not talk.codes
+    return len(talk.all("session.updated")) == 1
+
+
+# What it says of an utterance
+
+
+async def speaks_early(place: Place) -> bool:
+    talk = await place.raw(COMMIT)
+    early = bool(talk.deltas)
+    await talk.speak(sound("a b"))
+    assert await talk.finish() == "".join(talk.deltas)
+    return early
+
+
+async def says_a_dot(place: Place) -> bool:
+    talk = await place.open()
+    final = await talk.utter("a b")
+    assert final == "".join(talk.deltas)
+    return talk.deltas[0] == "."
+
+
+async def sends_its_final_first(place: Place) -> bool:
+    talk = await place.raw(COMMIT, append(sound("a")), append(sound("b")))
+    return [frame["type"] for frame in talk.frames[1:]] == ["transcription.done"]
+
+
+def said(text: str, *, of: str) -> Callable[[Place], Awaitable[bool]]:
+    """Whether this text is said, in partials and final, where that one was heard."""
+
+    async def check(place: Place) -> bool:
+        talk = await place.open()
+        final = await talk.utter(of)
+        assert final is not None
+        assert "".join(talk.deltas) == final
+        usage = talk.frames[-1]["usage"]
+        assert usage["completion_tokens"] == len(final.split())
+        return final == text
+
+    return check
+
+
+async def does_not_count(place: Place) -> bool:
+    talk = await place.open()
+    await talk.utter("a b")
+    return "usage" not in talk.frames[-1]
+
+
+async def counts_nothing(place: Place) -> bool:
+    talk = await place.open()
+    assert await talk.utter("a b") == "a b"
+    usage = talk.frames[-1]["usage"]
+    assert usage["prompt_tokens"] + usage["completion_tokens"] == usage["total_tokens"]
+    return bool(usage["completion_tokens"] == 0)
+
+
+async def says_all_at_the_end(place: Place) -> bool:
+    talk = await place.raw(COMMIT, append(sound("a b c")))
+    before = list(talk.deltas)
+    assert await talk.finish() == "a b c"
+    return not before and talk.deltas == ["a b c"]
+
+
+async def repeats_its_first(place: Place) -> bool:
+    talk = await place.open()
+    assert await talk.utter("a b c") == "a b c"
+    seen = len(talk.deltas)
+    second = await talk.utter("d e")
+    assert "".join(talk.deltas[seen:]) == second
+    assert await talk.utter("f") == "f"
+    return second == "a b c"
+
+
+async def forgets_what_is_old(place: Place) -> bool:
+    text = "a b c " + "_ " * 250 + "d e"
+    final = await place.utter(text, chunk=0.5)
+    return final == "d e"
+
+
+# Where one utterance touches the next
+
+
+async def keeps_a_final(place: Place) -> bool:
+    talk = await place.open()
+    await talk.say(FINAL)
+    return await talk.utter("a b") == ""
+
+
+async def keeps_late_audio(place: Place) -> bool:
+    talk = await place.open()
+    await talk.say(COMMIT)
+    await talk.speak(sound("a"))
+    await talk.say(FINAL, append(sound("b")))
+    done = await talk.hear("transcription.done")
+    assert done is not None
+    assert done["text"] == "a"
+    return await talk.utter("c d") == "b c d"
+
+
+async def restarts(place: Place) -> bool:
+    talk = await place.open()
+    await talk.say(COMMIT)
+    await talk.speak(sound("a b"))
+    await talk.say(COMMIT)
+    await talk.speak(sound("c d"))
+    return await talk.finish() == "c d"
+
+
+# What it makes of the audio
+
+ALL, HALF = "a b c d e f", "b d f"
+
+
+def loses(
+    hit: dict[str, float], plain: dict[str, float] | None = None
+) -> Callable[[Place], Awaitable[bool]]:
+    """Whether half is lost of a text that is spoken in the first of two ways."""
+
+    async def check(place: Place) -> bool:
+        assert await place.utter(ALL, **(plain or {})) == ALL
+        talk = await place.open()
+        final = await talk.utter(ALL, **hit)
+        assert "".join(talk.deltas) == final
+        assert final in (ALL, HALF)
+        return final == HALF
+
+    return check
+
+
+async def loses_again(place: Place) -> bool:
+    for _ in range(2):
+        talk = await place.open()
+        assert await talk.utter(ALL) == ALL
+    return await talk.utter(ALL) == HALF
+
+
+async def loses_at_first(place: Place) -> bool:
+    first = await place.open()
+    assert await place.utter(ALL) == ALL
+    return await first.utter(ALL) == HALF
+
+
+def withholds(
+    hit: str, *plain: str, chunk: float = 0.5
+) -> Callable[[Place], Awaitable[bool]]:
+    """Whether the first of these texts has no final, the others have."""
+
+    async def check(place: Place) -> bool:
+        for text in plain:
+            assert await place.utter(text, chunk=chunk) == " ".join(
+                letter for letter in text.split() if letter != "_"
+            )
+        return await place.utter(hit, chunk=chunk, within=2 * BRIEF) is None
+
+    return check
+
+
+async def withholds_after_pause(place: Place) -> bool:
+    talk = await place.open()
+    await talk.say(COMMIT)
+    await talk.speak(sound("a"))
+    await asyncio.sleep(2.1)
+    await talk.speak(sound("b"))
+    final = await talk.finish(within=BRIEF)
+    assert await place.utter("a b", pace=1) == "a b"
+    return final is None
+
+
+# What sessions do to each other
+
+
+async def mixes_texts(place: Place) -> bool:
+    one, two = [await place.open() for _ in range(2)]
+    assert await two.utter("a b") == "a b"  # alone
+    await one.say(COMMIT)
+    await two.say(COMMIT)
+    await one.speak(sound("c d"))
+    await one.rest()
+    await two.speak(sound("e f"))
+    assert await one.finish() == "c d"
+    seen = len(one.deltas)
+    final = await two.finish()
+    assert "".join(two.deltas) == f"a b{final}"
+    assert await one.utter("a") == "a"
+    assert len(one.deltas) == seen + 1
+    return final == "c d"
+
+
+async def silences_the_third(place: Place) -> bool:
+    one, _, three = [await place.open() for _ in range(3)]
+    assert await one.utter("a b") == "a b"
+    await three.utter("a b", within=BRIEF)
+    four = await place.open()
+    assert await four.utter("a b") == "a b"
+    return not three.deltas
+
+
+async def stalls_after_reset(place: Place) -> bool:
+    talk, other = await place.open(), await place.open()
+    assert await talk.utter("a b") == "a b"
+    await other.link.close()
+    assert await talk.utter("a b") == "a b"  # that was none
+    reset(await place.open())
+    await asyncio.sleep(0.05)
+    later = await place.open()
+    texts = [await each.utter("a b", within=BRIEF) for each in (talk, later)]
+    return texts == [None, None]
+
+
+async def waits_for_the_slowest(place: Place) -> bool:
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    narrow.connect(("127.0.0.1", place.port))
+    narrow.setblocking(False)
+    deaf = await place.open(sock=narrow)
+    deaf.link.transport.pause_reading()
+    # Each is answered by its name, until all buffers on the way are full.
+    flood = [{"type": "x" * 400_000}] * 40
+    sending = asyncio.create_task(deaf.say(*flood))
+    await asyncio.sleep(0.5)
+    talk = await place.open()
+    final = await talk.utter("a b", within=2 * BRIEF)
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    return final is None
+
+
+# The network and the process
+
+
+async def answers_no_ping(place: Place) -> bool:
+    talk = await place.open()
+    pong = await talk.link.ping()
+    done, _ = await asyncio.wait([asyncio.ensure_future(pong)], timeout=BRIEF)
+    assert await talk.utter("a b") == "a b"
+    return not done
+
+
+async def answers_no_close(place: Place) -> bool:
+    talk = await place.open()
+    await talk.link.close()
+    return talk.link.close_code != 1000
+
+
+async def closes_on_fragments(place: Place) -> bool:
+    talk = await place.open()
+    await talk.link.send(['{"type":', '"no.', 'such"}'])
+    await talk.rest()
+    return talk.closed == 1003 and not talk.codes
+
+
+async def closes_when_idle(place: Place) -> bool:
+    talk = await place.open()
+    await asyncio.sleep(2 * BRIEF)
+    await talk.rest()
+    return talk.closed == 1011 and not talk.codes
+
+
+async def accepts(place: Place, **given: Any) -> bool:
+    try:
+        return bool((await place.open(**given)).frames)
+    except InvalidStatus:
+        return False
+
+
+async def takes_any_path(place: Place) -> bool:
+    assert await accepts(place)
+    assert (await place.get("/v1/other"))[0] == 404
+    return await accepts(place, path="/v1/other")
+
+
+async def shows_a_crash(place: Place) -> bool:
+    status, body = await place.get("/v1/realtime")
+    assert await accepts(place)
+    return status == 500 and "Traceback (most recent call last)" in body
+
+
+async def limits(place: Place) -> bool:
+    refused = []
+    for _ in range(4):
+        try:
+            await place.open()
+        except InvalidStatus as error:
+            answer = error.response
+            refused.append((answer.status_code, answer.headers["Retry-After"]))
+    return refused == [(429, "1"), (429, "1")]
+
+
+async def counts_for_ever(place: Place) -> bool:
+    for _ in range(2):
+        talk = await place.open()
+        assert await place.metric("vllm:websocket_connections_active") >= 1
+        await talk.link.close()
+    await asyncio.sleep(0.05)
+    assert await place.metric("vllm:websocket_connections_total") == 2
+    return await place.metric("vllm:websocket_connections_active") == 2
+
+
+async def seems_restarted(place: Place) -> bool:
+    before = await place.metric("process_start_time_seconds")
+    await (await place.open()).link.close()
+    assert await place.metric("process_start_time_seconds") == before
+    reset(await place.open())
+    await asyncio.sleep(0.05)
+    return await place.metric("process_start_time_seconds") > before
+
+
+SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
+    "silent-close": closes_on_binary,
+    "closes-on-error": closes_on_error,
+    "stack-trace": shows_its_insides,
+    "codeless": gives_no_code,
+    "wrong-codes": has_one_code,
+    "accepts-any-model": takes_any_model,
+    "starts-anyway": does_what_it_refused,
+    "forgets-model": forgets_its_set_up,
+    "refused-audio-ends": ends_at_bad_audio,
+    "deep-dies": closes_on_deep,
+    "surrogate-dies": closes_on_surrogate,
+    "same-id": has_one_id,
+    "old-clock": is_of_1970,
+    "acknowledges": acknowledges,
+    "early-text": speaks_early,
+    "dot-first": says_a_dot,
+    "final-first": sends_its_final_first,
+    "tokens-shown": said("language English<asr_text>a b", of="a b"),
+    "broken-characters": said("\ufffd b", of="a b"),
+    "no-usage": does_not_count,
+    "free-tokens": counts_nothing,
+    "all-at-end": says_all_at_the_end,
+    "stutters": said("a b a b a b", of="a b"),
+    "babbles-in-silence": said("Thank you.", of="_"),
+    "loses-head": said("b c", of="a b c"),
+    "loses-tail": said("a b", of="a b c"),
+    "repeats-first": repeats_its_first,
+    "forgets-old": forgets_what_is_old,
+    "stale-final": keeps_a_final,
+    "late-audio-kept": keeps_late_audio,
+    "restarts-on-begin": restarts,
+    "small-chunks-lose": loses({"chunk": 0.04}, {"chunk": 0.06}),
+    "big-chunks-lose": loses({"chunk": 0.51}, {"chunk": 0.5}),
+    "fast-loses": loses({}, {"pace": 1}),
+    "quiet-loses": loses({"gain": 0.5}),
+    "silence-loses": loses({"lead": 1.1}, {"lead": 0.9}),
+    "again-loses": loses_again,
+    "first-session-loses": loses_at_first,
+    "no-final-after-1s": withholds("a " * 10, "a " * 9),
+    "no-final-short": withholds("a a", "a a a", ""),
+    "no-final-empty": withholds("", "a"),
+    "no-final-long": withholds("_ " * 201, "a " * 199),
+    "no-final-after-pause": withholds_after_pause,
+    "no-final-after-silence": withholds("a " + "_ " * 31, "a " + "_ " * 29 + "a " * 20),
+    "cross-talk": mixes_texts,
+    "third-is-silent": silences_the_third,
+    "stalls-of-reset": stalls_after_reset,
+    "slow-reader-stalls": waits_for_the_slowest,
+    "no-pong": answers_no_ping,
+    "no-close-answer": answers_no_close,
+    "no-fragments": closes_on_fragments,
+    "idle-kills": closes_when_idle,
+    "any-path": takes_any_path,
+    "any-key": accepts,
+    "crash-page": shows_a_crash,
+    "limits": limits,
+    "leaks": counts_for_ever,
+    "restarts": seems_restarted,
+}
+GIVEN: dict[str, dict[str, Any]] = {"any-key": {"key": "a key of a server"}}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHOWS)
+def test_fault(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "IDLE", BRIEF)
+
+    async def shown(*faults: str) -> bool:
+        async with place(*faults, **GIVEN.get(name, {})) as it:
+            return await SHOWS[name](it)
+
+    async def both() -> tuple[bool, bool]:
+        broken, sound = await asyncio.gather(shown(name), shown())
+        return broken, sound
+
+    assert asyncio.run(both()) == (True, False)
+
+
+# What it dies of
+
+
+def dies(*faults: str, talk: Callable[[Place], Awaitable[object]]) -> bool:
+    async def hold(port: int) -> None:
+        it = Place(port)
+        with suppress(ConnectionClosed):
+            await talk(it)
+        await it.leave()
+
+    arguments = [word for name in faults for word in ("--fault", name)]
+    with FakeServer([*arguments, "--corpus", "bundled:odd"]) as fake:
+        asyncio.run(hold(int(fake.url.rpartition(":")[2])))
+        deadline = time.monotonic() + (LONG if faults else BRIEF)
+        while fake._process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return fake._process.poll() == 70
+
+
+async def resets(place: Place) -> None:
+    update = {**UPDATE, "model": "scripted"}
+    idle, busy = [await place.open(configured=False) for _ in range(2)]
+    reset(idle)
+    await busy.say(update, COMMIT)
+    await busy.rest()  # it lives: nothing was open
+    reset(busy)
+
+
+async def says_nothing(place: Place) -> None:
+    update = {**UPDATE, "model": "scripted"}
+    await place.raw(update, COMMIT, FINAL, configured=False)
+
+
+async def floods(place: Place) -> None:
+    talk = await place.open(configured=False)
+    for _ in range(9):
+        await talk.say(append(bytes(2**20)))
+    await talk.rest()
+
+
+async def is_huge(place: Place) -> None:
+    await place.raw(f'{{"type":"no.such","a":"{"a" * 2**22}"}}', configured=False)
+
+
+DEADLY: dict[str, Callable[[Place], Awaitable[None]]] = {
+    "dies-of-reset": resets,
+    "dies-of-empty": says_nothing,
+    "flood-dies": floods,
+    "big-frame-dies": is_huge,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DEADLY)
+def test_deadly_fault(name: str) -> None:
+    assert dies(name, talk=DEADLY[name])
+
+
+@pytest.mark.slow
+def test_sound_server_dies_of_nothing() -> None:
+    async def everything(place: Place) -> None:
+        for talk in DEADLY.values():
+            await talk(place)
+
+    assert not dies(talk=everything)
+
+
+# All of them
+
+
+def test_every_fault_is_shown() -> None:
+    proven = {
+        fault
+        for name in ("vllm", "openai")
+        for requirement in dialects.load(name).requirements
+        if requirement.proof is not None
+        for fault in requirement.proof.faults
+    }
+    shown = {*OF_SPEECH, "deaf", "die", *SHOWS, *DEADLY, *OF_ITEMS}
+    assert shown | proven == set(FAULTS)
+    assert all(name == fault.name and fault.about for name, fault in FAULTS.items())
+
+
+def test_close_is_answered_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "ANSWERED", 0.1)
+
+    async def close() -> tuple[float, int | None]:
+        async with place("no-close-answer") as it:
+            talk = await it.open()
+            begun = time.monotonic()
+            await talk.link.close()
+            return time.monotonic() - begun, talk.link.close_code
+
+    took, code = asyncio.run(close())
+    assert took >= 0.1
+    assert code == 1000
+
+
+def test_fault_that_needs_to_know_the_dialect() -> None:
+    with pytest.raises(LookupError, match="needs a ServerState"):
+        Faults(["starts-anyway"]).wrap(VLLM.server(["m"]))
+    machine = Faults(["starts-anyway"], ServerState(VLLM, ["m"])).wrap(
+        VLLM.server(["m"])
+    )
+    assert machine.hear(msgspec.json.encode(COMMIT).decode()).begin
+
+
+# How audio was heard
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def pass_by(seconds: float) -> None:
+        now[0] += seconds
+
+    return pass_by
+
+
+def test_times_of_what_was_heard(clock: Callable[[float], None]) -> None:
+    heard = UtteranceAudio(RATE)
+    clock(9)
+    heard.add(bytes(2 * RATE))
+    clock(5)
+    heard.begin()
+    assert heard.pause == 0
+    clock(1)
+    heard.add(bytes(2 * RATE * 2))
+    assert heard.speed == pytest.approx(2 / 6)  # since the first, before the begin
+    clock(3)
+    heard.finish()
+    assert (heard.pause, heard.seconds, heard.complete) == (3, 3, True)
+    assert heard.chunks == [1, 2]
+
+
+def test_sound_of_what_was_heard() -> None:
+    heard = UtteranceAudio(RATE)
+    samples = np.array([0, 90, -100, 0, 0, 101, 0, 0, 0, -32768], "<i2")
+    for cut in (samples[:2], samples[2:4], samples[4:8], samples[8:]):
+        heard.add(cut.tobytes())
+    assert heard.lead == 5 / RATE
+    assert heard.zeros == 3 / RATE
+    assert heard.peak == 32768
+    assert heard.size == 20

@@ -1,0 +1,671 @@
+"""The fake server: its faults, its own judging of clients, its process and command."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import pytest
+import trustme
+
+from pytest_realtime_asr import corpus, dialects
+from pytest_realtime_asr.__main__ import main
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.session import Limits, Live, Lost
+from pytest_realtime_asr.dialects.vllm.events import Done, Error
+from pytest_realtime_asr.fake import process
+from pytest_realtime_asr.fake.faults import Faults
+from pytest_realtime_asr.fake.process import FakeError, FakeServer
+from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
+from pytest_realtime_asr.requirements.violations import observe
+from pytest_realtime_asr.run.fakes import FakeServers
+from pytest_realtime_asr.run.ledger import Transcription
+from pytest_realtime_asr.run.utterances import Take, run_utterance
+from pytest_realtime_asr.trace.records import Ending, Sender, Trace, Vantage
+from pytest_realtime_asr.trace.timeline import Usage
+from tests.support.servers import BRIEF, CLIP, SOUND, VLLM, faking, plan
+
+ENGLISH = ("--corpus", "bundled:english")
+TURN = corpus.load("bundled:english")["turn-right"]
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[FakeServer]:
+    with FakeServer([*ENGLISH, "--final-delay", "20ms", "--seed", "1"]) as fake:
+        yield fake
+
+
+def get(url: str, **headers: str) -> tuple[int, bytes]:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with direct.open(request, timeout=10) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+# Faults
+
+
+def two(
+    loop: Loop, url: str, *, raw: Sequence[object] = (), wait: float = 10.0
+) -> Live:
+    """A session with two utterances and frames by hand, as far as it comes.
+
+    The server may be silent for ``wait`` s.
+    """
+    live = Live(loop, plan(url, limits=Limits(5, wait, wait, 10)))
+
+    async def talk() -> None:
+        try:
+            await live.open()
+            await live.configure()
+            for frame in raw:
+                await live.send_raw(frame)  # type: ignore[arg-type]
+                await live.expect("error")
+            await live.transcribe(SOUND, "one")
+            await asyncio.sleep(0.1)
+            await live.transcribe(SOUND, "two")
+            await asyncio.sleep(0.1)
+        except Lost:
+            pass
+        finally:
+            await live.close()
+
+    loop.run(talk())
+    return live
+
+
+def violations(trace: Trace) -> set[str]:
+    """The rules that the peer of whoever recorded this broke."""
+    part = dialects.part(VLLM, trace)
+    found = observe(VLLM.requirements, part)
+    return {violation.requirement.id for violation in found}
+
+
+def said(trace: Trace) -> list[str]:
+    return [r.text or "" for r in trace.records if r.sender is Sender.SERVER]
+
+
+def final(live: Live, item: int) -> str:
+    found = live.timeline.item(item).final
+    return "" if found is None else found.text
+
+
+TEXT = TURN.text
+CHECKS: dict[str, Callable[[Live], bool]] = {
+    "mute": lambda live: said(live.trace) == [],
+    "nameless": lambda live: '"id":""' in said(live.trace)[0],
+    "created-twice": lambda live: (
+        ["created" in frame for frame in said(live.trace)[:3]] == [True, True, False]
+    ),
+    "tolerant": lambda live: not any('"error"' in frame for frame in said(live.trace)),
+    "lost-delta": lambda live: (
+        '"delta":" right"' in said(live.trace)[1] and final(live, 1) == TEXT
+    ),
+    "two-finals": lambda live: (
+        sum("transcription.done" in frame for frame in said(live.trace)) == 4
+    ),
+    "no-final": lambda live: live.trace.end.how is Ending.DEADLINE,
+    "late-delta": lambda live: '"delta":" again"' in said(live.trace)[-1],
+    "bad-usage": lambda live: '"prompt_tokens":-1' in said(live.trace)[-1],
+    "echo": lambda live: final(live, 0) == TEXT and final(live, 1) == f"{TEXT} {TEXT}",
+    "no-json": lambda live: said(live.trace)[1] == "this is {no JSON",
+    "novelty": lambda live: said(live.trace)[1] == '{"type":"session.novelty"}',
+    "flood": lambda live: live.trace.end.how is Ending.LIMIT,
+    "close": lambda live: live.trace.end.code == 1011,
+    "reset": lambda live: live.trace.end.how is Ending.BROKEN,
+}
+BROKEN = {  # rules of a single session; some faults may break others as well
+    "mute": {"first-event"},
+    "nameless": {"first-event"},
+    "created-twice": {"order"},
+    "tolerant": set[str](),
+    "lost-delta": {"deltas-add-up"},
+    "two-finals": {"order", "one-final", "deltas-add-up"},
+    "no-final": {"one-final"},
+    "late-delta": {"order", "deltas-add-up"},
+    "bad-usage": {"usage-adds-up"},
+    "echo": set[str](),
+    "no-json": {"well-formed"},
+    "novelty": {"known-events"},
+    "flood": set[str](),
+    "close": set[str](),
+    "reset": set[str](),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_fault(loop: Loop, name: str) -> None:
+    raw = [{"type": "novelty.ours"}] if name == "tolerant" else []
+    with faking(name) as (url, fake):
+        wait = 0.3 if name in ("mute", "no-final", "tolerant") else 10.0
+        live = two(loop, url, raw=raw, wait=wait)
+    (theirs,) = fake.traces()
+    assert CHECKS[name](live)
+    assert violations(live.trace) >= BROKEN[name]
+    assert violations(theirs) <= {"client-known-events", "client-order"}
+
+
+@pytest.mark.slow
+def test_deaf(loop: Loop) -> None:
+    with faking("deaf") as (url, fake):
+        held = plan(url, pace=0.0, limits=BRIEF)
+        take = loop.run(run_utterance(Live(loop, held), CLIP))
+    (theirs,) = fake.traces()
+    assert not take.lost, take.reason
+    took = take.transcription.metrics["final_from_commit"]
+    assert took is not None
+    assert took >= 2900  # it slept from the fifth frame on
+    heard = [r.at for r in theirs.records if r.span]
+    assert max(b - a for a, b in pairwise(heard)) >= 2.9e9
+
+
+def test_sound_server_breaks_nothing(loop: Loop) -> None:
+    with faking() as (url, fake):
+        live = two(loop, url)
+    assert violations(live.trace) == set()
+    assert [final(live, 0), final(live, 1)] == [TEXT, TEXT]
+    (theirs,) = fake.traces()
+    assert violations(theirs) == set()
+    assert theirs.vantage is Vantage.SERVER
+    assert said(theirs) == said(live.trace)
+    assert (theirs.end.how, theirs.end.code) == (Ending.CLOSED_BY_PEER, 1000)
+
+
+def test_faults_add_up(loop: Loop) -> None:
+    with faking("nameless", "bad-usage") as (url, _):
+        live = two(loop, url)
+    assert violations(live.trace) == {"first-event", "usage-adds-up"}
+
+
+def test_unknown_fault() -> None:
+    with pytest.raises(
+        LookupError, match="unknown fault 'x'; there are: small-chunks-lose, "
+    ):
+        Faults(["x"])
+
+
+def test_usage_counts_audio_and_words(loop: Loop) -> None:
+    with faking() as (url, _):
+        take = loop.run(run_utterance(Live(loop, plan(url)), CLIP)).transcription
+    words = len(TEXT.split())
+    audio = round(SOUND.seconds * 12.5)
+    assert take.usage == Usage(audio, words, audio + words)
+
+
+# Its side of HTTP
+
+
+def test_routes(loop: Loop) -> None:
+    with faking(key="right", models=("one", "two")) as (url, _):
+        given = {"Authorization": "Bearer right"}
+        assert get(f"{url}/health") == (200, b"")
+        for route in ("/v1/models", "/fake/traces", "/v1/realtime", "/v1/other"):
+            assert get(url + route)[0] == 401
+            assert get(url + route, Authorization="Bearer wrong")[0] == 401
+            assert get(url + route, Authorization="right")[0] == 401
+        status, body = get(f"{url}/v1/models?limit=1", **given)
+        assert status == 200
+        rows = msgspec.json.decode(body)["data"]
+        assert [row["id"] for row in rows] == ["one", "two"]
+        assert get(f"{url}/other")[0] == 404  # only what is below /v1 is guarded
+        assert get(f"{url}/v1/other", **given)[0] == 404
+        assert get(f"{url}/fake/traces", **given) == (200, b"[]")
+        assert get(f"{url}/v1/realtime", **given)[0] == 426  # it wants an upgrade
+
+
+def test_version() -> None:
+    with faking(key="a key of a server") as (url, _):
+        assert get(f"{url}/version") == (200, b'{"version":"0.33.0"}')
+    with faking(version="1.2.3rc1") as (url, _):
+        assert get(f"{url}/version") == (200, b'{"version":"1.2.3rc1"}')
+    with faking(version=None) as (url, _):
+        assert get(f"{url}/version")[0] == 404
+
+
+def test_metrics(loop: Loop) -> None:
+    def metrics(url: str) -> dict[str, float]:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(f"{url}/metrics", timeout=10) as response:
+            kind = response.headers["Content-Type"]
+            assert kind == "text/plain; version=0.0.4; charset=utf-8"
+            lines = response.read().decode().splitlines()
+        rows = [line.split() for line in lines if not line.startswith("#")]
+        assert len(lines) == 3 * len(rows)
+        return {name: float(value) for name, value in rows}
+
+    before = time.time()
+    with faking(key="a key of a server") as (url, _):
+        headers = {"Authorization": "Bearer a key of a server"}
+        at_first = metrics(url)
+        lives = [Live(loop, plan(url, headers=headers)) for _ in range(2)]
+        for live in lives:
+            loop.run(live.open())
+        loop.run(lives[0].close())
+        time.sleep(0.05)
+        at_last = metrics(url)
+        loop.run(lives[1].close())
+    start = at_first.pop("process_start_time_seconds")
+    assert before <= start <= time.time()
+    active, total = (
+        "vllm:websocket_connections_active",
+        "vllm:websocket_connections_total",
+    )
+    assert at_first == {active: 0, total: 0}
+    assert at_last == {"process_start_time_seconds": start, active: 1, total: 2}
+
+
+def test_seed_gives_the_ids(loop: Loop) -> None:
+    def ids(seed: int | None) -> list[str]:
+        with faking(seed=seed) as (url, _):
+            lives = [Live(loop, plan(url)) for _ in range(2)]
+            for live in lives:
+                loop.run(live.open())
+                loop.run(live.close())
+        return [live.timeline.session for live in lives]
+
+    first = ids(7)
+    assert first == ids(7)
+    assert first[0] != first[1]
+    assert all(name.startswith("sess-") for name in first)
+    assert ids(None) != ids(None)
+
+
+def test_traces_have_no_key(loop: Loop) -> None:
+    with faking(key="hush-hush") as (url, fake):
+        live = Live(loop, plan(url, headers={"Authorization": "Bearer hush-hush"}))
+        loop.run(live.open())
+        loop.run(live.send_raw({"type": "hush-hush"}))
+        loop.run(live.expect("error"))
+        loop.run(live.close())
+    (theirs,) = fake.traces()
+    assert b"hush" not in theirs.dumps()
+
+
+# Many at once
+
+
+@pytest.mark.slow
+def test_sessions_do_not_mix(loop: Loop, fake: FakeServer) -> None:
+    clips = list(corpus.load("bundled:english"))[:8]
+    random.Random(3).shuffle(clips)
+
+    async def all_of_them() -> list[Take]:
+        held = plan(fake.url, model="scripted", pace=4.0)
+        return await asyncio.gather(
+            *(run_utterance(Live(loop, held), clip) for clip in clips)
+        )
+
+    takes = loop.run(all_of_them())
+    assert [take.reason for take in takes] == [""] * len(clips)
+    assert [t.transcription.text for t in takes] == [clip.text for clip in clips]
+    assert len({take.transcription.session for take in takes}) == len(clips)
+    assert all(take.transcription.violations == () for take in takes)
+
+
+# It judges its clients
+
+
+def broken(loop: Loop, *frames: dict[str, object] | str | bytes) -> set[str]:
+    """The rules that a client breaks which sends these frames after the opening."""
+    with FakeServer([*ENGLISH]) as fake:
+        live = Live(loop, plan(fake.url))
+        loop.run(live.open())
+        for frame in frames:
+            loop.run(live.send_raw(frame))
+            loop.run(live.expect("error"))
+        loop.run(live.close())
+        deadline = time.monotonic() + 5
+        while not (traces := fake.traces()) or traces[0].end.code is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert len(traces[0].records) == 1 + 2 * len(frames)
+        return {violation.requirement.id for violation in fake.violations()}
+
+
+@pytest.mark.slow
+def test_commit_before_update_is_the_clients_fault(loop: Loop) -> None:
+    found = broken(loop, {"type": "input_audio_buffer.commit"})
+    assert found == {"client-order"}
+
+
+@pytest.mark.slow
+def test_unknown_and_malformed_are_the_clients_fault(loop: Loop) -> None:
+    found = broken(loop, {"type": "novelty"}, "no JSON", b"binary")
+    assert found == {"client-known-events", "client-well-formed"}
+
+
+def test_our_client_breaks_nothing(loop: Loop, fake: FakeServer) -> None:
+    take = loop.run(run_utterance(Live(loop, plan(fake.url, model="scripted")), CLIP))
+    assert not take.lost
+    assert fake.violations() == ()
+    name = take.transcription.session
+    (theirs,) = [t for t in fake.traces() if name in "".join(said(t))]
+    assert said(theirs) == said(take.live.trace)
+    heard = [r.span for r in theirs.records if r.span is not None]
+    assert heard[-1].stop == SOUND.samples
+
+
+def test_audio_before_its_utterance_is_not_lost(loop: Loop) -> None:
+    """Audio that comes before the commit belongs to the utterance that it begins."""
+    pcm = SOUND.pcm
+    with faking() as (url, _):
+        live = Live(loop, plan(url))
+        loop.run(live.open())
+        loop.run(live.configure())
+        for start in range(0, len(pcm), 3200):
+            part = VLLM.caller("m", {}).append(pcm[start : start + 3200]).decode()
+            loop.run(live.send_raw(part))
+        loop.run(live.send_raw({"type": "input_audio_buffer.commit"}))
+        loop.run(live.send_raw({"type": "input_audio_buffer.commit", "final": True}))
+        done = loop.run(live.expect("transcription.done"))
+        loop.run(live.close())
+    assert isinstance(done, Done)
+    assert done.text == TEXT
+
+
+# A recogniser that fails
+
+
+class _Failing:
+    rate = 16000
+
+    async def listen(self) -> _Failing:
+        return self
+
+    async def hear(self, pcm: bytes) -> Sequence[RecognisedWord]:
+        raise ArithmeticError("the recogniser has a bug")
+
+    async def finish(self) -> Sequence[RecognisedWord]:
+        return ()
+
+    async def close(self) -> None:
+        pass
+
+
+def test_recogniser_that_fails(loop: Loop, capfd: pytest.CaptureFixture[str]) -> None:
+    with faking(recogniser=_Failing()) as (url, _):
+        take: Take = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
+        found: Transcription = take.transcription
+    assert take.lost == "closed"
+    assert "closed with code 1011: the recogniser failed" in take.reason
+    assert found.trace.end.code == 1011
+    assert "ArithmeticError: the recogniser has a bug" in capfd.readouterr().err
+
+
+def test_client_that_vanishes(loop: Loop) -> None:
+    with faking(final_delay=0.3) as (url, fake):
+        live = Live(loop, plan(url))
+        loop.run(live.open())
+        loop.run(live.configure())
+        future = loop.submit(live.transcribe(SOUND, "turn-right"))
+        time.sleep(0.1)
+        future.cancel()
+
+        async def cut() -> None:
+            live._abort()
+
+        loop.run(cut())
+        loop.run(live.close())
+        assert live.trace.end.how is Ending.CANCELLED
+        again = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
+        assert not again.lost  # the server goes on
+    first, second = fake.traces()
+    assert first.end.how is Ending.BROKEN
+    assert second.end.how is Ending.CLOSED_BY_PEER
+
+
+def test_refuses_by_code(loop: Loop) -> None:
+    with faking() as (url, _):
+        live = Live(loop, plan(url))
+        loop.run(live.open())
+        for frame, code in (
+            ({"type": "session.update"}, "invalid_event"),
+            ({"type": "session.update", "model": "x"}, "model_not_found"),
+            ({"type": "input_audio_buffer.append", "audio": "%"}, "invalid_audio"),
+            ({"type": "input_audio_buffer.commit"}, "model_not_validated"),
+            ("[]", "processing_error"),
+        ):
+            loop.run(live.send_raw(frame))
+            error = loop.run(live.expect("error"))
+            assert isinstance(error, Error)
+            assert error.code == code
+        loop.run(live.close())
+
+
+# Its process
+
+
+def test_process(loop: Loop) -> None:
+    fake = FakeServer(ENGLISH)
+    assert fake.url.startswith("http://127.0.0.1:")
+    assert get(f"{fake.url}/health")[0] == 200
+    fake.stop()
+    fake.stop()
+    with pytest.raises(ProcessLookupError):
+        os.kill(fake.pid, 0)
+    with pytest.raises(FakeError, match=r"no traces: it has ended with exit code 0$"):
+        fake.traces()
+
+
+@pytest.mark.slow
+def test_process_with_a_version_and_variety(loop: Loop) -> None:
+    given = ["--server-version", "9.9", "--variety", "1", "--final-delay", "0s"]
+    with FakeServer([*ENGLISH, *given]) as fake:
+        assert get(f"{fake.url}/version") == (200, b'{"version":"9.9"}')
+        for _ in range(2):
+            take = loop.run(
+                run_utterance(Live(loop, plan(fake.url, model="scripted")), CLIP)
+            )
+            assert not take.lost, take.reason
+        first, second = fake.traces()
+    assert first.records[0].text != second.records[0].text
+    with FakeServer([*ENGLISH, "--server-version", ""]) as fake:
+        assert get(f"{fake.url}/version")[0] == 404
+
+
+@pytest.mark.slow
+def test_process_is_killed() -> None:
+    with FakeServer(ENGLISH) as fake:
+        fake.kill()
+        with pytest.raises(ProcessLookupError):
+            os.kill(fake.pid, 0)
+        with pytest.raises(FakeError, match=r"no traces: it has ended with signal 9$"):
+            fake.violations()
+
+
+@pytest.mark.slow
+def test_process_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "ANSWERING", 0.1)
+    with FakeServer(ENGLISH) as fake:
+        os.kill(fake.pid, signal.SIGSTOP)
+        with pytest.raises(FakeError, match=r"^the fake server gives no .*time"):
+            fake.traces()
+        os.kill(fake.pid, signal.SIGCONT)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", ["no-such.jsonl", Path("no-such.jsonl")])
+def test_process_that_does_not_start(given: str | Path) -> None:
+    servers = FakeServers()
+    with pytest.raises(FakeError, match=r"^the fake server did not start: no-such\.js"):
+        servers.start(corpus=given)
+
+
+@pytest.mark.slow
+def test_process_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "STOPPING", 0.2)
+    fake = FakeServer(ENGLISH)
+    os.kill(fake.pid, signal.SIGSTOP)
+    fake.stop()
+    with pytest.raises(ProcessLookupError):
+        os.kill(fake.pid, 0)
+
+
+@pytest.mark.slow
+def test_lifeline_ends_it_with_its_parent() -> None:
+    parent = (
+        "from pytest_realtime_asr.fake.process import FakeServer\n"
+        "import os, time\n"
+        f"fake = FakeServer({list(ENGLISH)!r})\n"
+        "print(fake.pid, fake.url, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        pid, url = process.stdout.readline().split()
+        assert get(f"{url}/health")[0] == 200
+        process.kill()
+    deadline = time.monotonic() + 10
+    while _runs(int(pid)):
+        assert time.monotonic() < deadline, "the server has outlived its parent"
+        time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")  # an orphan may stay as a zombie in a container
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+# Its command
+
+
+@contextmanager
+def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "pytest_realtime_asr", "fake", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_command(number: signal.Signals) -> None:
+    with command("--port", "0", *ENGLISH) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        url = process.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:")
+        assert get(f"{url}/health")[0] == 200
+        process.send_signal(number)
+        assert process.wait(10) == 0
+        assert process.stdout.read() == ""
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.slow
+def test_command_with_tls_and_key(
+    loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    monkeypatch.setenv("FAKE_KEY", "hush")
+    files = ["--tls-cert", str(certificate), "--tls-key", str(key)]
+    with command("--port", "0", "--api-key-env", "FAKE_KEY", *files, *ENGLISH) as it:
+        assert it.stdout is not None
+        url = it.stdout.readline().strip()
+        assert url.startswith("https://127.0.0.1:")
+        held = plan(url, tls=trusting, model="scripted")
+        refused = loop.run(run_utterance(Live(loop, held), CLIP))
+        assert refused.live.trace.end.code == 401
+        given = {"Authorization": "Bearer hush"}
+        held = plan(url, tls=trusting, headers=given, model="scripted")
+        assert (
+            loop.run(run_utterance(Live(loop, held), CLIP)).transcription.text == TEXT
+        )
+        stranger = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
+        assert "the certificate does not verify" in stranger.reason
+        it.terminate()
+        assert it.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--corpus", "no-such.jsonl"], "no-such.jsonl: there is no such file"),
+        (
+            ["--dialect", "klingon"],
+            "unknown dialect 'klingon'; installed are: openai, openai-beta, vllm",
+        ),
+        (["--api-key-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is not set"),
+        (["--tls-cert", "no-such.pem"], "no-such.pem"),
+        (["--tls-key", "no-such.key"], "--tls-cert"),
+    ],
+)
+def test_command_that_cannot_be(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    extra = [] if "--corpus" in arguments else list(ENGLISH)
+    assert main(["fake", "--port", "0", *extra, *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert said in printed.err
+    assert len(printed.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--fault", "mut"], "--fault: there is no fault 'mut'; closest are mute, "),
+        (["--session-limit", "0s"], "--session-limit: '0s' is no time"),
+        (["--word-delay", "3"], "'3' is not a duration"),
+        (["--port", "many"], "a port: 'many' is not a number from 0"),
+        (["--port", "65536"], "a port: '65536' is not a number from 0 to 65535"),
+        (["--port=-1"], "a port: '-1' is not a number from 0"),
+        (["--recogniser", "ear"], "invalid choice"),
+    ],
+)
+def test_option_that_cannot_be(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["fake", *arguments])
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert said in line
+
+
+def test_port_that_is_taken(
+    fake: FakeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = fake.url.rpartition(":")[2]
+    assert main(["fake", "--port", port, *ENGLISH]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert port in printed

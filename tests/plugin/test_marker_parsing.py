@@ -1,0 +1,293 @@
+"""The terms of a test: what its markers say over what the settings say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from pytest_realtime_asr.metrics.accuracy import NONE
+from pytest_realtime_asr.plugin.markers import read
+from pytest_realtime_asr.plugin.options import MARKERS
+from pytest_realtime_asr.plugin.settings import Settings, settings
+from pytest_realtime_asr.requirements.requirement import Level
+from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.verdicts.budgets import (
+    PoolScope,
+    budget,
+    latency_budget,
+    wer_threshold,
+)
+from pytest_realtime_asr.verdicts.limits import BudgetError
+from pytest_realtime_asr.verdicts.verdict import Undecided
+
+METRIC = "final_from_commit"
+NAMED = {"REALTIME_MODEL": "m", "REALTIME_DIALECT": "vllm"}
+DEFAULT: Settings = settings(lambda _: None, lambda _: None, NAMED)
+
+
+@dataclass(frozen=True)
+class Mark:
+    name: str
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def mark(name: str, *args: object, **kwargs: object) -> Mark:
+    return Mark(name, args, kwargs)
+
+
+def changed(
+    *,
+    limits: Mapping[str, object] | None = None,
+    parallel: bool = False,
+    **session: Any,
+) -> Settings:
+    """The default settings with other limits and session settings."""
+    run = replace(
+        DEFAULT.run,
+        session=replace(DEFAULT.run.session, **session),
+        parallel=parallel,
+    )
+    given: Any = limits or {}
+    return replace(DEFAULT, run=run, limits=replace(DEFAULT.limits, **given))
+
+
+def terms(*marks: Mark, given: Settings = DEFAULT, parallel: bool = False) -> Terms:
+    return read(marks, given, parallel=parallel)
+
+
+def test_without_markers_the_settings_hold() -> None:
+    assert terms() == Terms("vllm", "m", 1.0, 0.1)
+    other = changed(dialect="d", pace=2.0, chunk=0.5, limits={"rules": None})
+    assert terms(given=other) == Terms("d", "m", 2.0, 0.5, rules=None)
+
+
+def test_a_marker_overrides_the_settings() -> None:
+    told = mark(
+        "realtime", dialect="d", model="n", pace=0, chunk="20ms", rules="should"
+    )
+    assert terms(told) == Terms("d", "n", 0.0, 0.02, rules=Level.SHOULD)
+
+
+def test_the_nearest_marker_wins_for_each_of_its_keywords() -> None:
+    near = mark("realtime", pace=2, rules="off")
+    far = mark("realtime", pace=3, model="far", rules="must")
+    farthest = mark("realtime", model="farthest", chunk="1s")
+    assert terms(near, far, farthest) == Terms("vllm", "far", 2.0, 1.0, rules=None)
+
+
+def test_budgets_and_thresholds_add_up_the_farthest_first() -> None:
+    marks = [
+        mark("latency_budget", METRIC, p95="800ms"),
+        mark("wer_threshold", 0.1),
+        mark("skip", reason="not ours"),
+        mark("latency_budget", METRIC, max=timedelta(seconds=2), over="module"),
+        mark("wer_threshold", 0.2, normalizer="none", confidence=0.9),
+    ]
+    found = terms(*marks)
+    assert found.budgets == (
+        latency_budget(METRIC, max="2s", over="module"),
+        latency_budget(METRIC, p95="800ms"),
+    )
+    assert found.budgets[0].over is PoolScope.MODULE
+    assert found.thresholds == (
+        wer_threshold(0.2, normalizer=NONE, confidence=0.9),
+        wer_threshold(0.1),
+    )
+
+
+@pytest.mark.parametrize("workers", [True, False])
+@pytest.mark.parametrize("allowed", [True, False])
+def test_sessions_overlap_only_where_there_are_workers_and_it_is_allowed(
+    workers: bool, allowed: bool
+) -> None:
+    found = terms(given=changed(parallel=allowed), parallel=workers)
+    assert found.parallel is (workers and allowed)
+
+
+@pytest.mark.parametrize(
+    ("value", "chunk"), [("1ms", 0.001), ("60s", 60.0), (timedelta(seconds=0.25), 0.25)]
+)
+def test_a_chunk_is_a_duration(value: object, chunk: float) -> None:
+    assert terms(mark("realtime", chunk=value)).chunk == chunk
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.5, 20])
+def test_a_pace_is_a_number(value: float) -> None:
+    pace = terms(mark("realtime", pace=value)).pace
+    assert pace == value
+    assert type(pace) is float
+
+
+WRONG = {
+    "realtime: no modell; there are dialect, model, pace, chunk, rules": [
+        mark("realtime", modell="m")
+    ],
+    "realtime: no a, b; there are dialect": [mark("realtime", a=1, b=2, pace=1)],
+    "realtime: no positional argument; there are dialect": [mark("realtime", "vllm")],
+    "realtime: pace: a pace of .*; 1.0 is real time, 0 is unpaced": [
+        mark("realtime", pace=value)
+        for value in (-1, math.nan, math.inf, True, "1", None)
+    ],
+    "realtime: chunk: a chunk of .*; it should be between 1ms and 60s": [
+        mark("realtime", chunk=value) for value in ("0ms", "61s")
+    ],
+    "is not a duration: .*'800ms'": [
+        mark("realtime", chunk=100),
+        mark("realtime", chunk="100"),
+        mark("latency_budget", METRIC, p95=800),
+        mark("latency_budget", METRIC, p95="fast"),
+    ],
+    "realtime: rules: .*; there are must, should and off": [
+        mark("realtime", rules=value) for value in ("may", None, Level.MUST, ["must"])
+    ],
+    "there is no metric 'ttft'; there are .*final_from_commit": [
+        mark("latency_budget", "ttft", p95="1s")
+    ],
+    "a budget needs a limit: one of .*p95": [mark("latency_budget", METRIC)],
+    "a budget has no keyword .*p96.*; there are .*p95": [
+        mark("latency_budget", METRIC, p96="1s")
+    ],
+    'latency_budget: .*; it should look like latency_budget."final_from_commit"': [
+        mark("latency_budget"),
+        mark("latency_budget", METRIC, "800ms"),
+        mark("latency_budget", [METRIC], p95="800ms"),
+    ],
+    "over='all' is not known; there is .*module": [
+        mark("latency_budget", METRIC, max="1s", over="all")
+    ],
+    "is not a share: write 0.12 for 12 %": [
+        mark("wer_threshold", 12),
+        mark("wer_threshold", "0.12"),
+    ],
+    "confidence=95 is not a share from .*: write 0.95": [
+        mark("wer_threshold", 0.1, confidence=95),
+        mark("latency_budget", METRIC, p95="1s", confidence=95),
+    ],
+    "there is no normalizer 'whisper-99'; there are ": [
+        mark("wer_threshold", 0.1, normalizer="whisper-99")
+    ],
+    "wer_threshold: .*; it should look like wer_threshold.0.12, ": [
+        mark("wer_threshold"),
+        mark("wer_threshold", 0.1, 0.2),
+        mark("wer_threshold", 0.1, limits=0.2),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("message", "wrong"),
+    [(message, wrong) for message, marks in WRONG.items() for wrong in marks],
+)
+def test_a_wrong_marker_is_refused_with_what_may_be_written(
+    message: str, wrong: Mark
+) -> None:
+    with pytest.raises(BudgetError, match=message):
+        terms(wrong)
+
+
+def test_a_metric_that_is_not_a_duration_has_a_budget_too() -> None:
+    marks = [
+        mark("latency_budget", METRIC, p95="1s"),
+        mark("budget", "normalized_erasure", at_most=0.2),
+    ]
+    assert terms(*marks).budgets == (
+        budget("normalized_erasure", at_most=0.2),
+        latency_budget(METRIC, p95="1s"),
+    )
+    with pytest.raises(BudgetError, match="a duration: write latency_budget"):
+        terms(mark("budget", METRIC, at_most=0.2))
+    with pytest.raises(BudgetError, match=r'should look like budget."normalized_eras'):
+        terms(mark("budget"))
+
+
+def test_what_can_be_proven_stands_apart() -> None:
+    found = terms(mark("latency_budget", METRIC, p50="1s", p95="2s", max="3s"))
+    assert found.budgets == (
+        latency_budget(METRIC, p50="1s", p95="2s"),
+        latency_budget(METRIC, max="3s"),
+    )
+
+
+def test_the_confidence_of_the_settings_is_that_of_all_that_can_be_proven() -> None:
+    given = changed(limits={"confidence": 0.9, "undecided": Undecided.WARN})
+    marks = [
+        mark("wer_threshold", 0.1),
+        mark("wer_threshold", 0.2, confidence=0.8),
+        mark("budget", "normalized_erasure", at_most=0.2),
+        mark("latency_budget", METRIC, p95="2s", max="3s"),
+        mark("latency_budget", METRIC, p50="1s", confidence=0.8),
+    ]
+    found = terms(*marks, given=given)
+    assert found.budgets == (
+        latency_budget(METRIC, p50="1s", confidence=0.8),
+        latency_budget(METRIC, p95="2s", confidence=0.9),
+        latency_budget(METRIC, max="3s"),
+        budget("normalized_erasure", at_most=0.2),
+    )
+    assert [each.confidence for each in found.thresholds] == [0.8, 0.9]
+    assert found.undecided is Undecided.WARN
+
+
+def test_a_limit_is_named() -> None:
+    given = changed(limits={"named": {"final": "2s", "few": 0.2}})
+    named = [
+        mark("latency_budget", METRIC, p95="$final"),
+        mark("budget", "normalized_erasure", at_most="$few"),
+        mark("wer_threshold", "$few"),
+        mark("skip", reason="$nothing"),  # not ours
+    ]
+    assert terms(*named, given=given) == terms(
+        mark("latency_budget", METRIC, p95="2s"),
+        mark("budget", "normalized_erasure", at_most=0.2),
+        mark("wer_threshold", 0.2),
+    )
+    for wrong in (
+        mark("latency_budget", METRIC, p95="$last"),
+        mark("wer_threshold", "$last"),
+    ):
+        with pytest.raises(BudgetError, match=r"no limit '\$last'; there are \$final"):
+            terms(wrong, given=given)
+
+
+def test_the_names_of_the_markers() -> None:
+    assert list(MARKERS) == [
+        "latency_budget",
+        "budget",
+        "wer_threshold",
+        "realtime_requirement",
+        "realtime",
+    ]
+
+
+def test_a_single_session_has_only_a_maximum() -> None:
+    fine = [
+        mark("latency_budget", METRIC, max="1s"),
+        mark("latency_budget", METRIC, p95="1s", over="module"),
+        mark("budget", "normalized_erasure", at_most=0.1),
+        mark("wer_threshold", 0.1),
+    ]
+    assert read(fine, DEFAULT, parallel=False, one_session=True) == terms(*fine)
+    wrong = [
+        mark("latency_budget", METRIC, p95="1s", max="2s"),
+        mark("latency_budget", METRIC, max="1s"),
+    ]
+    with pytest.raises(BudgetError) as caught:
+        read(wrong, DEFAULT, parallel=False, one_session=True)
+    assert str(caught.value) == (
+        "latency_budget: final_from_commit p95: a test with the fixture utterance "
+        'has one session, so that only max= can be judged; over="module" pools the '
+        "sessions of the module"
+    )
+    with pytest.raises(BudgetError, match=r"budget: .* p90: .* only a mean can be"):
+        read(
+            [mark("budget", "normalized_erasure", at_most=0.1, stat="p90")],
+            DEFAULT,
+            parallel=False,
+            one_session=True,
+        )

@@ -1,0 +1,755 @@
+"""The options and the settings that they give."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Mapping
+from datetime import date
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import trustme
+
+from pytest_realtime_asr.plugin.options import OPTIONS, Option
+from pytest_realtime_asr.plugin.parsing import REPORTS
+from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
+from pytest_realtime_asr.requirements import pinned_suites
+from pytest_realtime_asr.requirements.known_failures import Expected, Known
+from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
+from pytest_realtime_asr.requirements.requirement import Harm, Level
+from pytest_realtime_asr.run.config import ServerConfig
+from pytest_realtime_asr.run.fakes import FAKE_KEY, FAKES
+from pytest_realtime_asr.text.inputs import InputError
+from pytest_realtime_asr.verdicts.verdict import Undecided
+
+BY_NAME = {option.name: option for option in OPTIONS}
+Given = Mapping[str, object]
+SECRETS = {"TOKEN_A": "hush-a", "TOKEN_B": "hush-b", "TOKEN_C": "hush-c"}
+
+
+def made(
+    line: Given | None = None,
+    ini: Given | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """The settings of these raw values, by the names of the options."""
+    return settings(
+        lambda option: (line or {}).get(option.name),
+        lambda option: (ini or {}).get(option.name),
+        environment or {},
+    )
+
+
+def server(
+    line: Given | None = None,
+    ini: Given | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> ServerConfig:
+    """The configuration of the server from these raw values."""
+    return made(line, ini, environment).run.server
+
+
+# The options as data
+
+
+def test_an_option_has_one_stem_in_its_three_places() -> None:
+    option = BY_NAME["api-key-env"]
+    assert option.cli == "--realtime-api-key-env"
+    assert option.ini == "realtime_api_key_env"
+    assert option.env == "REALTIME_API_KEY_ENV"
+
+
+def test_the_names_are_all_different_and_each_has_its_help() -> None:
+    assert len(BY_NAME) == len(OPTIONS)
+    assert all(option.help for option in OPTIONS)
+    assert not any(option.many and option.flag for option in OPTIONS)
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_the_help_names_the_default(option: Option) -> None:
+    if option.default not in ("", "{}"):
+        assert f"default {option.default}".removesuffix(".0") in option.help
+
+
+# Precedence
+
+
+class Case(NamedTuple):
+    """A field, its default, and three raw values with what they mean."""
+
+    field: str
+    default: object
+    values: tuple[tuple[str, object], tuple[str, object], tuple[str, object]]
+
+    def of(self, found: Settings) -> object:
+        """Return the value of the field."""
+        return attrgetter(self.field)(found)
+
+
+def texts(field: str, default: str | None) -> Case:
+    return Case(field, default, (("one", "one"), ("two", "two"), ("a: b", "a: b")))
+
+
+def servers(field: str) -> Case:
+    return Case(field, "", (("a:1", "a:1"), ("fake", "fake"), ("ws://b", "ws://b")))
+
+
+def times(field: str, default: float) -> Case:
+    return Case(field, default, (("1.5", 1.5), ("250ms", 0.25), ("2s", 2.0)))
+
+
+def flags(field: str) -> Case:
+    return Case(field, False, (("yes", True), ("off", False), ("1", True)))
+
+
+CASES = {
+    "target": servers("target"),
+    "dialect": texts("run.session.dialect", "auto"),
+    "profile": Case(
+        "run.session.dialect",
+        "auto",
+        (
+            ("sglang", "openai:sglang"),
+            (" riva  rates=8000 ", "openai-beta:riva rates=8000"),
+            ("azure", "openai:azure"),
+        ),
+    ),
+    "model": texts("run.session.model", ""),
+    "session-options": Case(
+        "run.session.options",
+        {},
+        (('{"a":1}', {"a": 1}), ("{}", {}), ('{"b":[]}', {"b": []})),
+    ),
+    "wait": times("run.server.wait", 0.0),
+    "recover": times("run.server.recover", 60.0),
+    "timeout": times("run.session.timeout", 30.0),
+    "max-message": Case(
+        "run.server.max_message",
+        2**20,
+        (("2048", 2048), ("4MiB", 4 * 2**20), (" 1.5 kB", 1500)),
+    ),
+    "warmup": Case("run.server.warmup", None, (("3", 3), ("auto", None), ("0", 0))),
+    "server-name": Case(
+        "run.server.tls.server_name",
+        None,
+        (("gpu-7", "gpu-7"), ("a.b.", "a.b."), ("10.0.0.1", "10.0.0.1")),
+    ),
+    "insecure": flags("run.server.tls.insecure"),
+    "private": flags("run.private"),
+    "proxy": Case(
+        "run.server.proxy",
+        None,
+        (
+            ("http://a:1", "http://a:1"),
+            ("https://me:pass@b", "https://me:pass@b"),
+            ("http://[::1]:2", "http://[::1]:2"),
+        ),
+    ),
+    "pace": Case("run.session.pace", 1.0, (("0", 0.0), ("2", 2.0), ("0.5", 0.5))),
+    "chunk": Case(
+        "run.session.chunk", 0.1, (("1ms", 0.001), ("60s", 60.0), ("20ms", 0.02))
+    ),
+    "rules": Case(
+        "limits.rules",
+        Level.MUST,
+        (("off", None), ("should", Level.SHOULD), ("must", Level.MUST)),
+    ),
+    "confidence": Case(
+        "limits.confidence", None, (("0.9", 0.9), (".5", 0.5), ("0.99", 0.99))
+    ),
+    "undecided": Case(
+        "limits.undecided",
+        Undecided.FAIL,
+        (
+            ("warn", Undecided.WARN),
+            ("fail", Undecided.FAIL),
+            ("warn", Undecided.WARN),
+        ),
+    ),
+    "baseline-target": servers("comparison.target"),
+    "parallel": flags("run.parallel"),
+    "level": Case(
+        "suite.level",
+        Level.INFO,
+        (("must", Level.MUST), ("should", Level.SHOULD), ("info", Level.INFO)),
+    ),
+    "strict": flags("suite.strict"),
+    "server-version": Case(
+        "run.server.version",
+        "",
+        (
+            ("0.33", "0.33"),
+            ("v0.33.0", "0.33.0"),
+            ("0.33.1.dev5+g1a2b3c", "0.33.1.dev5+g1a2b3c"),
+        ),
+    ),
+    "allow": Case(
+        "suite.allow",
+        frozenset(),
+        (
+            ("heavy", {Harm.HEAVY}),
+            (" disruptive , heavy,", {Harm.HEAVY, Harm.DISRUPTIVE}),
+            ("disruptive", {Harm.DISRUPTIVE}),
+        ),
+    ),
+    "max-audio": Case(
+        "suite.max_audio", 600.0, (("90", 90.0), ("2min", 120.0), ("0.5 min", 30.0))
+    ),
+    "max-streams": Case("suite.max_streams", None, (("1", 1), ("16", 16), ("4", 4))),
+    "fuzz": Case("suite.fuzz", None, (("0", 0), ("40", 40), ("1", 1))),
+    "fake": Case(
+        "fake", (), (("-a 'b c'", ("-a", "b c")), ("d", ("d",)), ("e", ("e",)))
+    ),
+}
+MANY = {
+    "label": Case(
+        "run.labels",
+        {},
+        (
+            ("gpu=H100", {"gpu": "H100"}),
+            (" gpu = L4 \n driver=5=5", {"gpu": "L4", "driver": "5=5"}),
+            ("a=b", {"a": "b"}),
+        ),
+    ),
+    "header": Case(
+        "run.server.headers",
+        {},
+        (
+            ("X-A=TOKEN_A", {"X-A": "hush-a"}),
+            (" X-B = TOKEN_B ", {"X-B": "hush-b"}),
+            ("X-C=TOKEN_C\n\n X-A=TOKEN_A", {"X-C": "hush-c", "X-A": "hush-a"}),
+        ),
+    ),
+    "corpus": Case(
+        "corpus",
+        ("bundled:english",),
+        (
+            ("bundled:odd", ("bundled:odd",)),
+            ("/", ("/",)),
+            ("\nbundled:odd\n  .", ("bundled:odd", ".")),
+        ),
+    ),
+    "report": Case(
+        "reports",
+        (),
+        (
+            ("conformance:out.json", (("conformance", Path("out.json")),)),
+            ("a.jsonl", (("jsonl", Path("a.jsonl")),)),
+            ("a.jsonl\njsonl:b", (("jsonl", Path("a.jsonl")), ("jsonl", Path("b")))),
+        ),
+    ),
+}
+FILES = {
+    "budget-profile",
+    "budgets",
+    "ca",
+    "client-cert",
+    "client-key",
+    "compare",
+    "compare-fail",
+    "known-failures",
+    "suite",
+}
+ELSEWHERE = {"conformance", "api-key-env", "plan", "list", "selftest", "calibrate"}
+
+
+def test_no_option_is_left_without_its_case() -> None:
+    assert {*CASES, *MANY, *FILES, *ELSEWHERE} == set(BY_NAME)
+
+
+@pytest.mark.parametrize("name", [*CASES, *MANY])
+def test_command_line_over_ini_over_environment_over_default(name: str) -> None:
+    in_order(name, {**CASES, **MANY}[name])
+
+
+def test_a_suite_is_named_in_the_same_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pinned_suites, "_FOLDER", tmp_path)
+    values = []
+    for name, level in (("a", Level.MUST), ("b", Level.SHOULD), ("c", Level.INFO)):
+        text = f'{{"dialect":"vllm","requirements":{{"one":"{level.value}"}}}}'
+        (tmp_path / f"{name}.json").write_text(text)
+        values.append((name, PinnedSuite(name, "vllm", {"one": level})))
+    in_order("suite", Case("run.pinned", None, (values[0], values[1], values[2])))
+
+
+KNOWN = """\
+[[known]]
+id = "%s"
+reason = "so it is"
+issue = "https://example.org/1"
+until = 2027-01-31
+"""
+
+
+def test_known_failures_are_named_in_the_same_places(tmp_path: Path) -> None:
+    values = []
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.toml").write_text(KNOWN % name)
+        day = date(2027, 1, 31)
+        link = "https://example.org/1"
+        entry = Known(name, Expected.KNOWN, "so it is", link, day)
+        values.append((str(tmp_path / f"{name}.toml"), (entry,)))
+    in_order("known-failures", Case("run.known", (), (values[0], values[1], values[2])))
+
+
+def test_limits_are_named_in_the_same_places(tmp_path: Path) -> None:
+    values = []
+    for name in ("a", "b", "c"):
+        path = tmp_path / f"{name}.toml"
+        path.write_text(f'final = "1s"\n[l4]\nname = "{name}"')
+        values.append((str(path), {"final": "1s"}))
+    in_order("budgets", Case("limits.named", {}, (values[0], values[1], values[2])))
+    line, environment = {"budgets": values[1][0]}, {"REALTIME_BUDGET_PROFILE": "l4"}
+    assert made(line, None, environment).limits.named == {"final": "1s", "name": "b"}
+    assert made(line, {"budget-profile": "l4"}).limits.named["name"] == "b"
+
+
+def test_margins_need_something_to_compare_with() -> None:
+    limit = {"compare-fail": "final_from_commit:5%"}
+    for other, value in (("compare", __file__), ("baseline-target", "b:1")):
+        found = made(limit, {other: value})
+        assert [margin.metric for margin in found.comparison.margins] == [
+            "final_from_commit"
+        ]
+    said = "--realtime-compare-fail: it needs --realtime-compare or --realtime-baseline"
+    with pytest.raises(SettingError, match=said):
+        made(limit)
+    with pytest.raises(SettingError, match="budget-profile: it needs --realtime-bud"):
+        made({"budget-profile": "l4"})
+
+
+def in_order(name: str, case: Case) -> None:
+    """What the first place says counts; a variable that is empty is not set."""
+    (first, one), (second, two), (third, three) = case.values
+
+    def raw(text: str) -> object:
+        # pytest gives a repeated option and an ini of many lines as a list
+        lines = [line.strip() for line in text.split("\n") if line.strip()]
+        return lines if name in MANY else text
+
+    environment = {BY_NAME[name].env: third, **SECRETS}
+    above, below = {name: raw(first)}, {name: raw(second)}
+    assert case.of(made(above, below, environment)) == one
+    assert case.of(made(None, below, environment)) == two
+    assert case.of(made(None, None, environment)) == three
+    assert case.of(made()) == case.default
+    empty = {BY_NAME[name].env: " "}
+    assert case.of(made(None, None, empty)) == case.default
+    nothing: Given = {name: [" "] if name in MANY else ""}
+    for line, ini in ((nothing, None), (None, nothing), (None, {name: []})):
+        with pytest.raises(SettingError, match="it is empty"):
+            made(line, ini)
+
+
+@pytest.mark.parametrize("name", ["insecure", "parallel", "strict"])
+def test_a_flag_on_the_command_line_is_a_truth_value(name: str) -> None:
+    case = CASES[name]
+    assert case.of(made({name: True}, {name: "no"})) is True
+    assert case.of(made({name: None}, {name: "no"})) is False
+    assert case.of(made({name: None}, {name: "TRUE"})) is True
+
+
+def test_a_no_in_the_ini_file_overrides_a_yes_in_the_environment() -> None:
+    environment = {"REALTIME_INSECURE": "true"}
+    assert server(None, {"insecure": "false"}, environment).tls.insecure is False
+
+
+def test_the_key_comes_from_the_environment_alone() -> None:
+    environment = {"REALTIME_API_KEY": "hush", "OTHER": "hush-hush"}
+    assert server().key == ""
+    assert server(None, None, environment).key == "hush"
+    other = {"api-key-env": "OTHER"}
+    assert server(other, None, environment).key == "hush-hush"
+    assert server(None, other, environment).key == "hush-hush"
+    named = {**environment, "REALTIME_API_KEY_ENV": "OTHER"}
+    assert server(None, None, named).key == "hush-hush"
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_variable_that_was_named_must_be_set(value: str | None) -> None:
+    key = "sk-this-is-the-key-itself"
+    environment = {} if value is None else {key: value}
+    for given, place in (
+        ((({"api-key-env": key}), None, environment), "--realtime-api-key-env"),
+        ((None, {"api-key-env": key}, environment), "realtime_api_key_env in the ini"),
+        (
+            (None, None, {**environment, "REALTIME_API_KEY_ENV": key}),
+            "the environment variable REALTIME_API_KEY_ENV",
+        ),
+    ):
+        with pytest.raises(SettingError, match=place) as caught:
+            made(*given)
+        assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("target", FAKES)
+def test_a_server_of_our_own_asks_for_a_key_of_its_own(target: str) -> None:
+    assert server({"target": target}).key == FAKE_KEY
+    assert server({"target": target}).secrets == (FAKE_KEY,)
+    given = made({"target": target}, None, {"REALTIME_API_KEY": "hush"})
+    assert given.run.server.key == "hush"
+    assert server({"target": "http://host:1"}).key == ""
+
+
+def test_the_scripted_server_needs_no_warm_up() -> None:
+    assert server({"target": "fake"}).warmup == 0
+    assert server({"target": "fake", "warmup": "auto"}).warmup == 0
+    assert server({"target": "fake", "warmup": "3"}).warmup == 3
+    assert server(None, {"target": "fake"}, {"REALTIME_WARMUP": "2"}).warmup == 2
+    for target in ("reference", "http://fake"):
+        assert server({"target": target}).warmup is None
+    assert server().warmup is None
+
+
+def test_the_secrets_are_the_key_and_the_values_of_the_headers() -> None:
+    found = made(
+        {"header": ["X-A=TOKEN_A"]}, None, {"REALTIME_API_KEY": "hush", **SECRETS}
+    )
+    assert found.run.server.secrets == ("hush", "hush-a")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown", "stays"),
+    [
+        ("Authorization", "Bearer abcd1234efgh", "abcd1234efgh", "Bearer"),
+        ("X-Api-Key", "id=7; value=abcd1234efgh", "abcd1234efgh", "id=7"),
+        ("Cookie", "session=abcd1234==, theme=dark", "abcd1234==", "theme"),
+        # The user bob, and the password hush-hush.
+        ("Proxy-Authorization", "Basic Ym9iOmh1c2gtaHVzaA==", "hush-hush", "bob"),
+        ("X-Tenant", "acme corporation", "acme corporation", "corporation"),
+    ],
+)
+def test_each_part_of_a_header_that_tells_who_asks_is_a_secret(
+    name: str, value: str, shown: str, stays: str
+) -> None:
+    found = made({"header": [f"{name}=OWN"]}, None, {"OWN": value}).run.redactor
+    assert found.clean(f"<{shown}>") == "<[removed]>"
+    assert found.clean(f"<{stays}>") == f"<{stays}>"
+    assert found.clean(value) == "[removed]"
+
+
+def test_no_secret_is_in_the_repr() -> None:
+    line = {
+        "header": ["X-A=TOKEN_A"],
+        "target": "ws://host?key=hush",
+        "baseline-target": "ws://other?key=hush",
+        "proxy": "http://me:hush@proxy:1",
+        "session-options": '{"key": "hush"}',
+        "fake": "--key hush",
+        "model": "m",
+    }
+    found = made(line, None, {"REALTIME_API_KEY": "hush", **SECRETS})
+    assert "model='m'" in repr(found)
+    assert "hush" not in repr(found)
+    assert "hush" not in str(found)
+
+
+# The dialect
+
+
+def test_our_own_servers_have_a_dialect() -> None:
+    for target in ("fake", "reference"):
+        assert made({"target": target}).dialect == "vllm"
+        assert made({"target": target, "dialect": "openai"}).dialect == "openai"
+        assert made({"target": target, "profile": "riva"}).dialect == "openai-beta:riva"
+
+
+def test_a_profile_of_a_dialect_that_is_named() -> None:
+    found = made({"dialect": "openai", "profile": "rates=16000"})
+    assert found.dialect == "openai:rates=16000"
+
+
+@pytest.mark.parametrize(
+    ("line", "ini", "said"),
+    [
+        ({"profile": "x"}, None, "--realtime-profile: no dialect has a profile 'x'; "),
+        (None, {"profile": "vad=no"}, "realtime_profile in the ini file: no dialect "),
+        ({"profile": "azure", "dialect": "vllm"}, None, "vllm has no profile 'azure'"),
+        ({"profile": "azure", "dialect": "d"}, None, "unknown dialect 'd'"),
+        ({"profile": "azure a=1", "dialect": "openai"}, None, "'a=1' is no capability"),
+    ],
+)
+def test_wrong_profiles(
+    line: dict[str, object] | None, ini: dict[str, object] | None, said: str
+) -> None:
+    with pytest.raises(SettingError, match=re.escape(said)):
+        made(line, ini)
+
+
+# What cannot be read
+
+WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "session-options": (
+        ("{", "not JSON: "),
+        ("[]", 'not a JSON object, such as {"language": "en"}'),
+    ),
+    "wait": (
+        ("soon", "'soon' is not a duration: .*'800ms'"),
+        ("-1", "-1 is not a time; it should look like 30s, 500ms or 30"),
+        ("inf", "'inf' is not a duration"),
+        ("nan", "'nan' is not a duration"),
+        ("604801", "604801 is not a time; .* from 0s to a week"),
+    ),
+    "recover": (("-1s", "'-1s' is not a duration"),),
+    "timeout": (
+        ("1 fortnight", "'1 fortnight' is not a duration"),
+        ("0", "0 is not a time; .* from 0.001s to a week"),
+    ),
+    "max-message": (
+        ("much", "'much' is not a size; it should look like 4MiB or 500kB"),
+        ("-1MiB", "'-1MiB' is not a size"),
+        ("4 mib", "'4 mib' is not a size"),
+        ("1e9", "'1e9' is not a size"),
+        ("0", "a size of 0; it should be between 1KiB and 1GiB"),
+        ("1023B", "a size of 1023B; it should be between 1KiB and 1GiB"),
+        ("1025MiB", "a size of 1025MiB; it should be between 1KiB and 1GiB"),
+    ),
+    "warmup": (
+        ("some", "'some' is neither auto nor a number of sessions"),
+        ("-1", "'-1' is neither auto nor a number"),
+        ("1.5", "'1.5' is neither auto nor a number"),
+    ),
+    "insecure": (("perhaps", "'perhaps' is neither true nor false"),),
+    "parallel": (("2", "'2' is neither true nor false"),),
+    "pace": (
+        ("fast", "a pace of 'fast'; 1.0 is real time, 0 is unpaced"),
+        ("-1", "a pace of -1.0; 1.0 is real time"),
+        ("nan", "a pace of 'nan'; 1.0 is real time"),
+        ("inf", "a pace of 'inf'; 1.0 is real time"),
+    ),
+    "chunk": (
+        ("100", "'100' is not a duration: .*'800ms'"),
+        ("0ms", "a chunk of 0ms; it should be between 1ms and 60s"),
+        ("2min", "a chunk of 2min; it should be between 1ms and 60s"),
+        ("61s", "a chunk of 61s; it should be between 1ms and 60s"),
+    ),
+    "rules": (("may", "'may'; there are must, should and off"),),
+    "level": (
+        ("all", "'all'; there are must, should and info"),
+        ("MUST", "'MUST'; there are must, should and info"),
+    ),
+    "strict": (("very", "'very' is neither true nor false"),),
+    "suite": (
+        ("vllm", "'vllm' is no suite; there is: openai-2026.11, vllm-2026.11"),
+        ("../x", "'../x' is no suite; there is: "),
+    ),
+    "known-failures": (("absent.toml", "absent.toml: there is no such file"),),
+    "server-version": (
+        ("newest", "'newest' is no version; it looks like 0.33.0"),
+        ("<0.33", "'<0.33' is no version"),
+    ),
+    "allow": (
+        ("everything", "'everything'; there are heavy and disruptive, or both"),
+        ("heavy disruptive", "'heavy disruptive'; there are heavy and disruptive"),
+    ),
+    "max-audio": (
+        ("much", "'much' is not a duration: .*'10min'"),
+        ("-1", "-1 is not a time; it should look like 30s, 500ms or 30"),
+        ("inf", "'inf' is not a duration"),
+    ),
+    "max-streams": (
+        ("0", "'0' is not a number from 1"),
+        ("-1", "'-1' is not a number from 1"),
+        ("2.5", "'2.5' is not a number from 1"),
+        ("many", "'many' is not a number from 1"),
+    ),
+    "fuzz": (("-1", "'-1' is not a number from 0"), ("x", "'x' is not a number from")),
+    "fake": (("'a", "No closing quotation"),),
+}
+WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "header": (
+        ("X-A", "a header should look like X-Token=MY_VARIABLE"),
+        ("X-A=", "a header should look like X-Token=MY_VARIABLE"),
+        ("=TOKEN_A", "a header should look like X-Token=MY_VARIABLE"),
+        ("X-A=ABSENT", "the header X-A names an environment variable that is not set"),
+        ("X A=ABSENT", "the name of a header contains a character that cannot be sent"),
+        ("X:=ABSENT", "the name of a header contains a character that cannot be sent"),
+        (
+            "\u00dcber=ABSENT",
+            "the name of a header contains a character that cannot",
+        ),
+        ("Host=ABSENT", "the header Host is set by the connection itself; leave it "),
+        ("upgrade=ABSENT", "the header upgrade is set by the connection itself"),
+        ("Sec-WebSocket-Key=ABSENT", "the header Sec-WebSocket-Key is set by the con"),
+    ),
+    "report": (
+        ("out.pdf", "'out.pdf' is of no known kind; there is: jsonl, conformance"),
+        ("out.json", "'out.json' is of no known kind"),
+        ("out", "'out' is of no known kind"),
+        ("pdf:out.jsonl", "'pdf:out.jsonl' is of no known kind"),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (name, text, message)
+        for name, cases in {**WRONG, **WRONG_OF_MANY}.items()
+        for text, message in cases
+    ],
+)
+def test_what_cannot_be_read_names_its_place_and_what_would_do(
+    name: str, text: str, message: str
+) -> None:
+    option = BY_NAME[name]
+    raw = {name: [text] if option.many else text}
+    with pytest.raises(SettingError, match=f"^{option.cli}: {message}"):
+        made(raw)
+    with pytest.raises(SettingError, match=f"^{option.ini} in the ini file: {message}"):
+        made(None, raw)
+    place = f"the environment variable {option.env}"
+    with pytest.raises(SettingError, match=f"^{place}: {message}"):
+        made(None, None, {option.env: text})
+
+
+def test_a_secret_that_was_written_in_place_of_its_variable_is_not_shown() -> None:
+    for wrong in ("X-A=hush", "X-A: hush", "hush"):
+        with pytest.raises(SettingError) as caught:
+            made({"header": [wrong]})
+        assert "hush" not in str(caught.value)
+
+
+def test_each_kind_of_report_is_known_by_its_suffix() -> None:
+    for kind in REPORTS:
+        assert made({"report": [f"a/b.{kind}"]}).reports == (
+            (kind, Path(f"a/b.{kind}")),
+        )
+
+
+@pytest.mark.parametrize(
+    "value", ["sk-hush\nX: y", "sk-\0hush", "sk-\x7fhush", "hush…"]
+)
+def test_what_no_header_can_carry_is_refused_and_not_shown(value: str) -> None:
+    for line, variable in (({}, "REALTIME_API_KEY"), ({"header": ["X-A=T"]}, "T")):
+        with pytest.raises(
+            SettingError, match=rf"variable {variable} contains"
+        ) as caught:
+            made(line, None, {variable: value})
+        assert "hush" not in str(caught.value)
+
+
+def test_a_line_break_at_the_end_of_a_secret_is_none_of_it() -> None:
+    environment = {"REALTIME_API_KEY": " sk-hush\r\n", "T": "hush \n"}
+    found = server({"header": ["X-A=T"]}, None, environment)
+    assert (found.key, found.headers) == (
+        "sk-hush",
+        {"X-A": "hush"},
+    )
+
+
+def test_paths_are_taken_from_the_origin(tmp_path: Path) -> None:
+    given = {
+        "report": ["jsonl:out", "/a/b.jsonl"],
+        "corpus": ["bundled:odd", "own"],
+        "compare": "own.toml",
+        "known-failures": "own.toml",
+    }
+    (tmp_path / "own.toml").write_text(KNOWN % "one")
+    (tmp_path / "own").mkdir()
+    found = settings(
+        lambda option: given.get(option.name), lambda _: None, {}, origin=tmp_path
+    )
+    assert found.reports == (
+        ("jsonl", tmp_path / "out"),
+        ("jsonl", Path("/a/b.jsonl")),
+    )
+    assert found.corpus == ("bundled:odd", str(tmp_path / "own"))
+    assert found.comparison.report == tmp_path / "own.toml"
+    assert [entry.id for entry in found.run.known] == ["one"]
+
+
+def test_a_wrong_entry_of_the_known_failures_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(KNOWN % "one" + KNOWN % "one")
+    said = r"^--realtime-known-failures: .*own\.toml: .*one is listed twice"
+    with pytest.raises(SettingError, match=said):
+        made({"known-failures": str(path)})
+
+
+# TLS
+
+
+class Files(NamedTuple):
+    """Certificates on the disk."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    folder = tmp_path_factory.mktemp("tls")
+    found = Files(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(found.ca)
+    issued = authority.issue_cert("host")
+    issued.cert_chain_pems[0].write_to_path(found.cert)
+    issued.private_key_pem.write_to_path(found.key)
+    return found
+
+
+def test_a_certificate_is_verified_by_default() -> None:
+    context = server().tls.context()
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+def test_insecure_verifies_nothing() -> None:
+    context = server({"insecure": True}).tls.context()
+    assert context.verify_mode is ssl.CERT_NONE
+    assert not context.check_hostname
+
+
+def test_certificates_of_ones_own(files: Files) -> None:
+    line = {"ca": files.ca, "client-cert": files.cert, "client-key": files.key}
+    context = server(line).tls.context()
+    subjects = [each["subject"] for each in context.get_ca_certs()]
+    assert any("trustme" in str(subject) for subject in subjects)
+    assert context.verify_mode is ssl.CERT_REQUIRED
+
+
+def test_files_of_tls_are_named_in_the_same_places(files: Files) -> None:
+    ca, cert, key = str(files.ca), str(files.cert), str(files.key)
+    for found in (
+        made({"ca": ca, "client-cert": cert}, None, {"REALTIME_CLIENT_KEY": key}),
+        made(None, {"ca": ca, "client-key": key}, {"REALTIME_CLIENT_CERT": cert}),
+        made({"client-cert": cert}, {"client-key": key}, {"REALTIME_CA": ca}),
+    ):
+        tls = found.run.server.tls
+        assert (tls.ca, tls.client_cert, tls.client_key) == files
+    with pytest.raises(SettingError, match="client-key: it needs --realtime-client-c"):
+        made({"client-key": key})
+
+
+def test_a_certificate_that_cannot_be_loaded_is_named(files: Files) -> None:
+    absent = str(files.ca.with_name("absent.pem"))
+    given: Given
+    for given, said in (
+        ({"ca": absent}, r"^--realtime-ca: .*absent\.pem: there is no such file"),
+        ({"ca": files.key}, r"^--realtime-ca: .* the certificate .*key\.pem: "),
+        ({"client-cert": absent}, r"^--realtime-client-cert: .*absent\.pem: "),
+        ({"client-cert": files.cert}, r"^--realtime-client-cert: .*cert\.pem with "),
+        ({"client-cert": files.ca}, r"^--realtime-client-cert: .*ca\.pem with "),
+        (
+            {"client-cert": files.cert, "client-key": absent},
+            r"^--realtime-client-key: .*absent\.pem: ",
+        ),
+    ):
+        with pytest.raises(SettingError, match=said):
+            made(given)
+
+
+def test_a_certificate_that_has_gone_since_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(path)
+    found = made({"ca": path})
+    path.unlink()
+    with pytest.raises(InputError, match=r"the certificate .*ca\.pem: "):
+        found.run.server.tls.context()

@@ -1,0 +1,253 @@
+"""No requirement is satisfied by evidence in which nothing could have broken it.
+
+Each requirement of each dialect is put to servers that do nothing that could be judged:
+they say nothing, refuse every frame, close at once, or are asked for no utterance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import pytest
+
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.dialects import Dialect, Server
+from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Part
+from pytest_realtime_asr.requirements.requirement import Satisfied, Undecided
+from pytest_realtime_asr.requirements.scenario_steps import Send
+from pytest_realtime_asr.trace.records import Ending, Record, Sender, Span
+from pytest_realtime_asr.trace.timeline import Usage
+from tests.support.sessions import CREATED_AT, FIRST, MS, SECOND, trace_of
+
+NAMES = dialects.installed()
+UNKNOWN = '{"type":"no.such.event"}'  # which every dialect refuses
+SESSIONS = 2  # in each role
+Said = tuple[str | bytes, bool]  # a frame of the client, and whether by hand
+
+
+def nothing(server: Server, record: Record) -> Iterable[str]:
+    return ()
+
+
+def errors(server: Server, record: Record) -> Iterable[str]:
+    return server.hear(UNKNOWN).replies
+
+
+def lawful(server: Server, record: Record) -> Iterable[str]:
+    """What a sound server does; all of its texts are empty."""
+    reaction = server.hear(record.text or record.data or "")
+    yield from reaction.replies
+    if reaction.finish:
+        yield from server.final("", Usage(1, 0, 1, 1.0), 0)
+
+
+def set_up(server: Server, record: Record) -> Iterable[str]:
+    """It accepts a set-up, and says nothing to all else."""
+    frame = record.text or ""
+    return server.hear(frame).replies if "update" in frame else ()
+
+
+# What may be satisfied where this and no more has happened, and why.
+OPENED = {"closes-are-explained"}  # it might have been ended without a word
+GREETED = {  # the greeting might have been another one, or told too much
+    *("first-event", "created-now", "session-type", "expires-later"),
+    *("unique-ids", "crowd-has-unique-ids", "event-ids-are-unique"),
+    *("order", "well-formed", "known-events", "no-stack-trace", "no-secret"),
+}
+SHOWN = {
+    "no-stack-trace",
+    "no-secret",
+    "plain-http-refused",
+}  # on the page, it might be
+SET_UP = {  # the set-up was answered, or refused, and might have been otherwise
+    *("update-answered", "update-shows-what-holds", "update-keeps-the-rest"),
+    *("refused-update-unconfirmed", "refused-fields-unshown"),
+    *("errors-name-their-cause", "errors-name-the-field"),
+    "big-audio-accepted",  # what is taken is not answered, and an error might have come
+}
+REFUSED = {  # an error is the answer that is wanted, and might have been another one
+    *("errors-have-codes", "errors-have-types", "paths-removed"),
+    *("update-answered", "commit-answered"),
+    *("binary-answered", "oversized-frame-closed", "commit-after-turn-is-wordless"),
+    "early-commit-has-no-effect",  # text might have come of what was refused
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A server: what it answers to which frames of ours, and how the session ends.
+
+    ``says`` are the frames that we come to send: "all", "set-up", or "nothing".
+    ``page`` is the HTTP status of a plain request. ``earned`` are the requirements that
+    may be satisfied all the same.
+    """
+
+    answers: Callable[[Server, Record], Iterable[str]]
+    says: str
+    how: Ending
+    code: int | None = None
+    page: int = 0
+    greets: bool = True
+    opens: bool = True
+    earned: frozenset[str] = frozenset()
+
+
+def kind(
+    answers: Callable[[Server, Record], Iterable[str]],
+    says: str,
+    how: Ending,
+    *earned: set[str],
+    **more: Any,
+) -> Kind:
+    return Kind(answers, says, how, earned=frozenset().union(*earned), **more)
+
+
+US, PEER, TIRED = Ending.CLOSED_BY_US, Ending.CLOSED_BY_PEER, Ending.DEADLINE
+AWAY = Kind(nothing, "nothing", Ending.REFUSED, greets=False, opens=False)
+KINDS: Mapping[str, Kind] = {
+    "mute": kind(nothing, "all", US, OPENED, greets=False),
+    "mute-for-long": kind(nothing, "all", TIRED, OPENED, greets=False),
+    "mute-once-open": kind(nothing, "all", US, OPENED, GREETED),
+    "mute-once-set-up": kind(set_up, "all", US, OPENED, GREETED, SET_UP),
+    "refuses-all": kind(errors, "all", US, OPENED, GREETED, REFUSED),
+    "refuses-all-for-long": kind(errors, "all", TIRED, OPENED, GREETED, REFUSED),
+    "closes-at-once": kind(nothing, "nothing", PEER, OPENED, code=1008, greets=False),
+    "closes-once-open": kind(nothing, "nothing", PEER, OPENED, GREETED, code=1008),
+    "closes-on-all": kind(nothing, "all", PEER, OPENED, code=1008, greets=False),
+    "no-utterance": kind(lawful, "set-up", US, OPENED, GREETED, SET_UP),
+    "has-a-page": kind(nothing, "all", US, OPENED, SHOWN, greets=False, page=404),
+    "turns-all-away": replace(AWAY, code=403),
+    "not-there": replace(AWAY, code=404),
+}
+# By an empty text, nothing of texts is shown.
+WORDLESS = Kind(lawful, "all", US)
+TEXTUAL = {
+    *("text-of-speech", "no-repetition", "whole-characters", "no-control-tokens"),
+    *("text-while-speaking", "usage-counts", "deltas-are-new", "head-present"),
+    *("tail-present", "pause-loses-nothing", "long-keeps-its-begin"),
+}
+OUT_OF_TURN = {  # roles of scenarios that send a final, or more, by hand
+    *("stray-final", "early-final", "second-final", "late-audio"),
+    *("second-begin", "refused-begin"),
+    *("huge-json", "big-audio", "oversized", "flood", "slow-reader"),
+}
+
+
+def by_hand(dialect: Dialect, role: str) -> Iterator[str | bytes]:
+    """The frames by hand of the scenario of this name."""
+    for misuse in dialect.misuses:
+        if misuse.name == role:
+            yield from misuse.frames
+    for exercise in dialect.exercises:
+        if exercise.name == role:
+            for step in exercise.steps:
+                if isinstance(step, Send):
+                    yield from step.frames
+    if role in OUT_OF_TURN:
+        yield from dialect.caller("m", {}).finish()
+
+
+def ours(dialect: Dialect, role: str, says: str) -> Iterator[Record]:
+    """The frames of a client: a set-up, what it does by hand, and an utterance."""
+    caller = dialect.caller("m", {})
+    sound = caller.append(bytes(2 * caller.rate // 10)).decode()
+    if says == "nothing":
+        return
+    for frame in caller.configure():
+        yield Record(Sender.CLIENT, 0, frame, woke=0)
+    if says == "set-up":
+        return
+    for raw in by_hand(dialect, role):
+        if isinstance(raw, bytes):
+            yield Record(Sender.CLIENT, 0, data=raw, woke=0, raw=True)
+        else:
+            yield Record(Sender.CLIENT, 0, raw, woke=0, raw=True)
+    for frame in caller.begin():
+        yield Record(Sender.CLIENT, 0, frame, woke=0)
+    span = Span("clip", 0, caller.rate // 10)
+    yield Record(Sender.CLIENT, 0, sound, woke=0, due=0, span=span)
+    for frame in caller.finish():
+        yield Record(Sender.CLIENT, 0, frame, woke=0)
+
+
+def session(dialect: Dialect, kind: Kind, role: str, number: int) -> Part:
+    """A session with such a server."""
+    server = dialect.server(["m"])
+    opening = tuple(server.open(f"sess-{role}-{number}", CREATED_AT))
+    frames = [Record(Sender.SERVER, 0, text) for text in opening if kind.greets]
+    for record in ours(dialect, role, kind.says):
+        frames.append(record)
+        replies = kind.answers(server, record)
+        frames += [Record(Sender.SERVER, 0, text) for text in replies]
+    records = []
+    for place, record in enumerate(frames, 2):
+        woke = None if record.woke is None else place * MS
+        due = None if record.due is None else place * MS
+        records.append(replace(record, at=place * MS, woke=woke, due=due))
+    trace = trace_of(
+        records,
+        dialect=dialect.name,
+        rate=dialect.caller("m", {}).rate,
+        how=kind.how,
+        code=kind.code,
+        reason="so it was",
+        **({} if kind.opens else {"opened": None}),
+    )
+    spoken = {0: (FIRST, SECOND)[number % 2]} if kind.says == "all" else {}
+    return dialects.part(dialect, trace, role=role, spoken=spoken)
+
+
+@cache
+def satisfied(name: str, kind: Kind) -> set[str]:
+    """The requirements of servers that such a one satisfies, by their ids."""
+    dialect = dialects.load(name)
+    # Requirements of clients are judged by what the client has said.
+    binding = [it for it in dialect.requirements if it.binds is Sender.SERVER]
+    roles = {role for each in binding for role in each.scenarios}
+    held = {
+        role: [session(dialect, kind, role, number) for number in range(SESSIONS)]
+        for role in (*roles, "bystander", "fresh")
+    }
+    pages = (Answer("plain-http", kind.page, "no"),)
+    found = set()
+    for each in binding:
+        seen = dict.fromkeys((*each.scenarios, "bystander", "fresh"))
+        parts = tuple(part for role in seen for part in held[role])
+        outcome = each.check(Evidence(parts, pages))
+        if isinstance(outcome, Undecided):
+            assert outcome.reason
+        if isinstance(outcome, Satisfied):
+            found.add(each.id)
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("of", KINDS)
+def test_nothing_is_satisfied_that_could_not_have_been_broken(
+    name: str, of: str
+) -> None:
+    assert satisfied(name, KINDS[of]) <= KINDS[of].earned
+
+
+@pytest.mark.parametrize(
+    ("of", "earned"),
+    [
+        ("mute", OPENED),
+        ("no-utterance", GREETED),
+        ("has-a-page", SHOWN),
+        ("mute-once-set-up", SET_UP),
+        ("refuses-all", REFUSED),
+    ],
+)
+def test_each_exception_is_one(of: str, earned: set[str]) -> None:
+    assert earned <= set().union(*(satisfied(name, KINDS[of]) for name in NAMES))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_text_shows_nothing_of_texts(name: str) -> None:
+    found = satisfied(name, WORDLESS)
+    assert not found & TEXTUAL
+    assert "usage-adds-up" in found  # there was one

@@ -1,0 +1,214 @@
+"""Known failures: what a server is expected to break, as its repository lists it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.known_failures import (
+    Expected,
+    Known,
+    check,
+    read,
+    softened,
+    soon,
+)
+from pytest_realtime_asr.requirements.requirement import (
+    Level,
+    Outcome,
+    Requirement,
+    Satisfied,
+)
+
+TODAY = date(2026, 11, 24)
+ENTRY = Known(
+    id="binary-answered",
+    kind=Expected.KNOWN,
+    reason="the session ends without a word",
+    issue="https://example.org/1",
+    until=date(2027, 1, 31),
+)
+FULL = """
+[[known]]
+id = "binary-answered"
+reason = "the session ends without a word"
+issue = "https://example.org/1"
+until = 2027-01-31
+"""
+
+
+def written(path: Path, text: str | bytes) -> Path:
+    file = path / "known.toml"
+    file.write_bytes(text.encode() if isinstance(text, str) else text)
+    return file
+
+
+def test_a_list_is_read_in_its_order(tmp_path: Path) -> None:
+    text = FULL.replace("[[known]]", "[[flaky]]").replace(
+        "binary-answered", "one-final"
+    )
+    more = 'version = ">=0.22,<0.34"\nmodel = "voxtral"\n'
+    assert read(written(tmp_path, FULL + text + more)) == (
+        ENTRY,
+        replace(
+            ENTRY,
+            id="one-final",
+            kind=Expected.FLAKY,
+            versions=">=0.22,<0.34",
+            model="voxtral",
+        ),
+    )
+
+
+def test_a_list_may_be_empty(tmp_path: Path) -> None:
+    assert read(written(tmp_path, "# nothing is known\n")) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[known]\n", "Expected ']]' at the end of an array declaration"),
+        ('title = "a"', "no [[title]]; there are [[known]] and [[flaky]]"),
+        ("[[unknown]]", "no [[unknown]]; there are [[known]] and [[flaky]]"),
+        ("[known]", "known should be a list: write [[known]]"),
+        ("flaky = 1", "flaky should be a list: write [[flaky]]"),
+        ("known = [1]", "[[known]] 1: not a table; write [[known]]"),
+        ("[[known]]", "[[known]] 1: it has no id, reason, issue, until"),
+        (
+            FULL + FULL.replace("reason", "because"),
+            "[[known]] 2: it has no reason",
+        ),
+        (
+            FULL + 'since = "0.33"',
+            "[[known]] 1: no field since; there are id, reason, issue, until, version, "
+            "model",
+        ),
+        (
+            FULL.replace("2027-01-31", '"2027-01-31"'),
+            "[[known]] 1: until should be a date such as 2027-01-31",
+        ),
+        (
+            FULL.replace("2027-01-31", "2027-01-31T00:00:00"),
+            "[[known]] 1: until should be a date such as 2027-01-31",
+        ),
+        (
+            FULL.replace('"https://example.org/1"', "5"),
+            "[[known]] 1: issue should be a text",
+        ),
+        (FULL.replace("binary-answered", " "), "[[known]] 1: id should be a text"),
+        (FULL + "model = 5", "[[known]] 1: model should be a text"),
+        (
+            FULL + 'version = "0.34"',
+            "[[known]] 1: version should look like '<0.34' or '>=0.22,<0.34'",
+        ),
+        (FULL + FULL, "[[known]] 2: binary-answered is listed twice"),
+        (
+            FULL + FULL.replace("[[known]]", "[[flaky]]"),
+            "[[flaky]] 1: binary-answered is listed twice",
+        ),
+    ],
+)
+def test_a_list_that_is_wrong_is_refused(
+    tmp_path: Path, text: str | bytes, message: str
+) -> None:
+    file = written(tmp_path, text)
+    with pytest.raises(ValueError, match="^" + re.escape(f"{file}: {message}")):
+        read(file)
+
+
+def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"none\.toml: .*no such file"):
+        read(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("versions", "version", "holds"),
+    [
+        ("", "0.33.0", True),
+        ("", "", True),
+        ("<0.34", "0.33.0", True),
+        ("<0.34", "0.34", False),
+        ("<0.34", "0.34.0rc1", False),
+        ("<0.34", "0.33.1.dev5+g1a2b3c", True),
+        (">=0.22,<0.34", "0.21", False),
+        ("<0.34", "", True),  # an unknown version is any version
+        ("<0.34", "nightly", True),
+    ],
+)
+def test_an_entry_holds_for_its_versions(
+    versions: str, version: str, holds: bool
+) -> None:
+    assert replace(ENTRY, versions=versions).applies_to(version, "any") is holds
+
+
+def test_an_entry_holds_for_its_model() -> None:
+    assert replace(ENTRY, model="voxtral").applies_to("0.33", "voxtral")
+    assert not replace(ENTRY, model="voxtral").applies_to("0.33", "whisper")
+    assert ENTRY.applies_to("0.33", "whisper")
+
+
+def test_an_entry_says_why_and_until_when() -> None:
+    assert str(ENTRY) == (
+        "the session ends without a word (https://example.org/1, until 2027-01-31)"
+    )
+
+
+def test_an_entry_whose_time_is_over_is_refused() -> None:
+    check([replace(ENTRY, until=TODAY)], {ENTRY.id}, TODAY)
+    with pytest.raises(
+        ValueError,
+        match=r"^binary-answered: its time is over since 2026-11-23 "
+        r"\(https://example.org/1\); take it out, or give it a later date$",
+    ):
+        check([replace(ENTRY, until=date(2026, 11, 23))], {ENTRY.id}, TODAY)
+
+
+def test_an_entry_that_no_requirement_has_is_refused() -> None:
+    check([], set(), TODAY)
+    with pytest.raises(
+        ValueError,
+        match=r"^binary-answered: there is no such requirement; "
+        "--realtime-list=requirements lists them$",
+    ):
+        check([ENTRY], {"one-final"}, TODAY)
+
+
+def test_what_ends_soon_is_announced() -> None:
+    days = (date(2026, 11, 23), TODAY, date(2026, 12, 8), date(2026, 12, 9))
+    assert soon([replace(ENTRY, until=day) for day in days], TODAY) == [
+        "known failure binary-answered ends in 0 days, on 2026-11-24 "
+        "(https://example.org/1)",
+        "known failure binary-answered ends in 14 days, on 2026-12-08 "
+        "(https://example.org/1)",
+    ]
+
+
+def requirement(id: str) -> Requirement:
+    def judge(_: Evidence) -> Outcome:
+        return Satisfied()
+
+    return Requirement(id, "it answers", Level.MUST, "a clause", judge)
+
+
+def test_what_is_listed_for_this_server_blames_nobody() -> None:
+    listed, flaky, other, free = map(requirement, ("a", "b", "c", "d"))
+    entries = [
+        replace(ENTRY, id="a"),
+        replace(ENTRY, id="b", kind=Expected.FLAKY, model="voxtral"),
+        replace(ENTRY, id="c", versions="<0.33"),
+    ]
+    found = softened(
+        (listed, flaky, other, free), entries, version="0.33", model="voxtral"
+    )
+    assert found[0] == replace(
+        listed, level=Level.INFO, title=f"it answers (known: {entries[0]})"
+    )
+    assert found[1] == replace(
+        flaky, level=Level.INFO, title=f"it answers (flaky: {entries[1]})"
+    )
+    assert found[2:] == (other, free)

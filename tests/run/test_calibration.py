@@ -1,0 +1,157 @@
+"""The instrument's error: known where it is made, and found where it was measured."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_realtime_asr.audio import join, silence, write
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.corpus import Utterance, Word, load
+from pytest_realtime_asr.metrics import measure
+from pytest_realtime_asr.run.calibration import (
+    FINAL_DELAY,
+    WORD_DELAY,
+    calibrate,
+    converse,
+    errors,
+    ideal,
+    loads,
+)
+from pytest_realtime_asr.trace.records import End, Ending
+from pytest_realtime_asr.trace.timeline import (
+    Commit,
+    Event,
+    Final,
+    Heard,
+    Partial,
+    Timeline,
+)
+from tests.support.servers import VLLM
+
+MS = 1_000_000
+RATE, CHUNK = 16_000, 1_600
+CLIP = Utterance(
+    "clip", "go forward", silence(1), (Word("go", 0.2, 0.4), Word("forward", 0.5, 0.9))
+)
+
+
+def seen(first: int, second: int, final: int) -> Timeline:
+    """A session of 1 s that was paced from 1000 ms on; the times are in ms."""
+    dues = [(1000 + 100 * n) * MS for n in range(10)]
+    events: list[Event] = [
+        Heard(0, CHUNK * n, due, due, due, 2 * CHUNK) for n, due in enumerate(dues, 1)
+    ]
+    events += [
+        Partial(0, first * MS, 0, "go"),
+        Partial(0, second * MS, 2, " forward"),
+        Commit(0, dues[-1], dues[-1], dues[-1]),
+        Final(0, final * MS, "go forward"),
+    ]
+    return Timeline(RATE, 0, 0, tuple(events), End(Ending.CLOSED_BY_US, 0))
+
+
+def test_a_perfect_instrument_sees_the_delays() -> None:
+    # The words end in the frames that are due at 1300 and at 1800.
+    known = measure(ideal(seen(1, 2, 3), CLIP), CLIP)
+    assert known["first_correct_word"] == WORD_DELAY
+    assert known["word_first_emission"] == WORD_DELAY
+    assert known["final_from_commit"] == FINAL_DELAY
+    at = [at // MS for at, _ in ideal(seen(1, 2, 3), CLIP).hypotheses()]
+    assert at == [1600, 2100, 2150]
+
+
+def test_words_that_would_come_after_the_final_come_with_it() -> None:
+    late = replace(CLIP, words=(Word("go", 0.2, 0.4), Word("forward", 0.5, 1.0)))
+    at = [at // MS for at, _ in ideal(seen(1, 2, 3), late).hypotheses()]
+    assert at == [1600, 2150, 2150]  # 1900 + 300 is after 1900 + 250
+
+
+def test_the_error_is_what_was_seen_less_what_should_have_been() -> None:
+    held = [(seen(1600 + late, 2100 + late, 2150 + late), CLIP) for late in (2, 3, 10)]
+    found = errors(held)
+    assert (found["final_from_commit"].bias, found["final_from_commit"].spread) == (
+        3,
+        7,
+    )
+    assert found["word_settled"].bias == 3
+    assert found["partial_interval"].bias == 0
+    assert "connect" not in found
+    assert "endpoint_delay" not in found  # nobody detected a turn
+
+
+@pytest.mark.slow
+def test_this_machine_is_calibrated(loop: Loop) -> None:
+    found = calibrate(loop, VLLM, sessions=4)
+    assert loads(found.dumps()) == found
+    final = found.errors["final_from_commit"]
+    assert final.n == 4
+    # Whoever is late is late by more than nothing, and by less than what is measured.
+    assert -WORD_DELAY / 10 < final.bias < FINAL_DELAY
+    assert found.worst in found.errors
+    assert len(found.lines) == len(found.errors) + 3
+    assert str(found).startswith("calibrated ")
+
+
+def test_what_is_no_calibration_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a calibration"):
+        loads("{}")
+
+
+def scattered(folder: Path, *, seed: int, clips: int) -> Path:
+    """A manifest of clips in which words of others come at random times."""
+    rng = random.Random(seed)
+    found = [
+        (word.text, each.audio.resample(RATE).cut(word.start, word.end))
+        for each in load("bundled:english")
+        for word in each.words
+        if word.end - word.start > 0.25
+    ]
+    rows = []
+    for number in range(clips):
+        parts, words, at = [], [], 0.0
+        for text, sound in rng.sample(found, 4):
+            # No word ends at the end of a chunk, where 5 ms would be a whole chunk.
+            end = at + sound.seconds + rng.uniform(0.2, 0.7)
+            end = end // 0.1 * 0.1 + 0.05
+            gap = silence(end - at - sound.seconds, rate=RATE)
+            start = at + gap.seconds
+            at = start + sound.seconds
+            parts += [gap, sound]
+            words.append({"word": text, "start": start, "end": at})
+        whole = join(*parts, silence(0.3, rate=RATE))
+        write(folder / f"{number}.wav", whole)
+        row = {
+            "id": f"scattered-{number}",
+            "audio_filepath": f"{number}.wav",
+            "duration": whole.seconds,
+            "text": " ".join(str(word["word"]) for word in words),
+            "words": words,
+            "lang": "en",
+        }
+        rows.append(json.dumps(row))
+    manifest = folder / "scattered.jsonl"
+    manifest.write_text("\n".join(rows))
+    return manifest
+
+
+@pytest.mark.slow
+def test_a_random_schedule_is_read_back_within_the_calibrated_error(
+    loop: Loop, tmp_path: Path
+) -> None:
+    calibrated = calibrate(loop, VLLM, sessions=8).errors
+    manifest = scattered(tmp_path, seed=7, clips=6)
+    held = converse(loop, VLLM, str(manifest), sessions=8)
+    for timeline, utterance in held:
+        assert timeline.text == utterance.text
+    found = errors(held)
+    assert found.keys() == calibrated.keys()
+    for name, error in found.items():
+        known = calibrated[name]
+        # The machine may be twice as slow from one minute to the next.
+        within = 2 * (known.spread + abs(known.bias)) + error.spread
+        assert abs(error.bias - known.bias) <= within, (name, error, known)

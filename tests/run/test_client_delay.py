@@ -1,0 +1,398 @@
+"""The instrument knows its own part in a number, and blames nobody for it."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from pytest_realtime_asr import corpus
+from pytest_realtime_asr.audio import silence
+from pytest_realtime_asr.client import session
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.corpus import Corpus
+from pytest_realtime_asr.fake.process import FakeServer
+from pytest_realtime_asr.metrics.pacing import ClientState
+from pytest_realtime_asr.plugin.judging import Case, Judging
+from pytest_realtime_asr.plugin.settings import ComparisonConfig, settings
+from pytest_realtime_asr.run.ledger import Purpose, Report
+from pytest_realtime_asr.run.realtime import Realtime
+from pytest_realtime_asr.run.run import Run
+from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.utterances import Take, run_utterance
+from pytest_realtime_asr.trace.records import Ending, Ping
+from pytest_realtime_asr.verdicts.budgets import Budget, budget, latency_budget
+from pytest_realtime_asr.verdicts.headline import headline
+from pytest_realtime_asr.verdicts.verdict import (
+    Sample,
+    Verdict,
+    judge,
+    judge_in_order,
+    tolerance,
+)
+from tests.support.servers import CLIP, CREATED, faking, plain, plan, relay, serving
+
+PASS, FAIL, INVALID = Verdict.PASS, Verdict.FAIL, Verdict.INVALID
+ENGLISH = corpus.load("bundled:english")
+CLIPS = [ENGLISH["turn-right"], ENGLISH["open-door"]]
+BIT = corpus.Utterance("bit", "x", silence(0.3))
+AWAY = 0.06  # s for which a relay keeps each byte, on its way there and back
+BLOCKED = 0.5  # s for which a test blocks the loop
+
+
+# What judging makes of it
+
+
+def one(made: Budget, *given: Sample) -> tuple[Verdict, str]:
+    (finding,) = judge(made, given).findings
+    return finding.verdict, headline(finding)
+
+
+def p50(limit: str) -> Budget:
+    return latency_budget("final_from_commit", p50=limit)
+
+
+BUSY = ClientState(send=1, cpu=0.8)
+LATE = ClientState(send=90, loop=80, pause=70, cpu=0.1)
+
+
+def test_the_tolerance_is_that_of_the_smallest_latency() -> None:
+    both = [
+        latency_budget("final_from_commit", p50="800ms", max="2s"),
+        latency_budget("connect", p95="1s"),
+        budget("word_coverage", at_least=0.5),
+    ]
+    assert tolerance(both) == 40
+    assert tolerance([p50("20ms")]) == 5
+    assert tolerance(both[2:]) is tolerance([]) is None
+    assert tolerance(both, pace=2) is tolerance(both, parallel=True) is None
+
+
+def test_what_was_late_is_told_with_its_numbers() -> None:
+    slow = Sample("s1", 840, late_ms=90, own=LATE)
+    verdict, line = one(p50("800ms"), slow)
+    assert verdict is INVALID
+    assert (
+        "INVALID, the server is not blamed: the instrument was late in 1 of 1" in line
+    )
+    assert line.endswith(
+        "in s1: send delay p99 90.0 ms, loop lag p99 80.0 ms, GC pause 70.0 ms, "
+        "CPU 10% of a core"
+    )
+
+
+def test_an_overloaded_loop_makes_no_number_that_is_over() -> None:
+    busy = Sample("s1", 5000, own=BUSY)
+    verdict, line = one(p50("800ms"), busy)
+    assert verdict is INVALID
+    assert "the instrument used over two thirds of a core in 1 of 1 sessions" in line
+    # It can only enlarge a latency, and does not decide what others decide.
+    assert one(p50("800ms"), replace(busy, value=700))[0] is PASS
+    slow = [Sample(f"s{n}", 900) for n in range(3)]
+    assert one(p50("800ms"), busy, *slow)[0] is FAIL
+    assert one(p50("800ms"), replace(busy, lost="hung"))[0] is FAIL
+    mean = latency_budget("final_from_commit", mean="800ms")
+    assert one(mean, busy, Sample("x", None, lost="hung", own=BUSY))[0] is FAIL
+    (found,) = judge_in_order(
+        latency_budget("final_from_commit", p95="800ms"), [busy] * 100
+    ).findings
+    assert found.verdict is INVALID
+
+
+def test_what_is_no_time_is_judged_under_load() -> None:
+    made = budget("word_coverage", at_least=0.5)
+    assert one(made, Sample("s1", 0.4, own=BUSY, late_ms=900))[0] is FAIL
+
+
+def test_a_server_that_does_not_read_is_told() -> None:
+    verdict, line = one(p50("800ms"), Sample("s1", 3000, blocked_ms=2500))
+    assert verdict is FAIL
+    assert "; send_blocked 2500 ms: our audio was not read)" in line
+    assert "send_blocked" not in one(p50("800ms"), Sample("s1", 900, blocked_ms=40))[1]
+
+
+def test_the_path_stands_beside_a_latency() -> None:
+    near = [Sample(f"s{n}", 100, path_ms=1.2) for n in range(3)]
+    assert "; path 1.2 ms)" in one(p50("800ms"), *near)[1]
+    assert "path" not in one(p50("800ms"), Sample("s1", 900))[1]
+    verdict, line = one(p50("800ms"), Sample("s1", 900, path_ms=160))
+    assert verdict is FAIL
+    assert "; server, not instrument (late 0 ms)" in line
+    verdict, line = one(p50("800ms"), Sample("s1", 900, path_ms=161))
+    assert verdict is FAIL  # it is never taken off
+    assert "; server or path, not instrument" in line
+    assert "path 161 ms, over a fifth of the limit)" in line
+
+
+def test_what_was_run_again_is_counted() -> None:
+    given = [Sample(f"s{n}", 100, again=n < 3) for n in range(60)]
+    assert "(n=60, 3 run again, 0 over;" in one(p50("800ms"), *given)[1].replace(
+        "95% CI 100-100; ", ""
+    )
+
+
+# Pings
+
+
+def pinged(loop: Loop, url: str, *, pace: float = 1.0) -> Take:
+    """A session that pings."""
+    return loop.run(run_utterance(Live(loop, plan(url, pace=pace), pings=True), CLIP))
+
+
+@pytest.mark.slow
+def test_the_way_to_the_server_is_read_back(loop: Loop) -> None:
+    with faking() as (url, _), relay(url, AWAY) as far:
+        near, away = pinged(loop, url, pace=8), pinged(loop, far)
+    assert not near.lost
+    assert not away.lost
+    trips = [take.transcription.metrics["path_round_trip"] for take in (near, away)]
+    assert trips[0] is not None
+    assert trips[1] is not None
+    assert 2e3 * AWAY <= trips[1] <= 2e3 * AWAY + 200
+    assert trips[0] < trips[1]
+    # One at once, and one each second.
+    assert len(away.live.trace.pings) == 2
+
+
+def test_nobody_is_pinged_who_should_not_be(loop: Loop) -> None:
+    with faking() as (url, _):
+        take = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
+    assert take.live.trace.pings == ()
+
+
+@pytest.mark.slow
+def test_a_server_that_answers_no_pings_is_not_harmed(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with faking("no-pong") as (url, _):
+        brief = pinged(loop, url, pace=8)
+        monkeypatch.setattr(session, "PONG", 0.2)
+        longer = pinged(loop, url)
+    for take in (brief, longer):
+        assert (take.lost, take.live.trace.end.how) == ("", Ending.CLOSED_BY_US)
+        assert take.transcription.text == CLIP.text
+    # Whether it would have been answered is known of one alone; no more are sent.
+    assert brief.live.trace.pings == ()
+    (ping,) = longer.live.trace.pings
+    assert ping.answered is None
+    assert longer.transcription.metrics["path_round_trip"] is None
+
+
+def test_a_ping_that_is_under_way_at_the_end_is_left_out(loop: Loop) -> None:
+    async def leave(connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        connection.transport.pause_reading()  # of the ping, nothing is heard
+        await asyncio.sleep(0.2)
+        connection.transport.abort()
+
+    with serving(leave) as url:
+        take = pinged(loop, url)
+    assert take.lost
+    assert [ping for ping in take.live.trace.pings if ping.answered is None] == []
+    assert Ping(0).answered is None
+
+
+# Sessions that are run again
+
+
+def judging() -> Judging:
+    """The judging of a run without pytest, in real time."""
+    given = {"warmup": "0", "recover": "0", "dialect": "vllm"}
+    made = settings(
+        lambda option: given.get(option.name.replace("-", "_")),
+        lambda option: None,
+        {},
+    )
+    run = Run(made.run, lambda: Corpus("warm", (CLIP,)), shared=None)
+    return Judging(
+        run,
+        folder=lambda: None,
+        origin=Path(),
+        given=lambda option: None,
+        comparison=ComparisonConfig(),
+    )
+
+
+@pytest.fixture
+def room() -> Iterator[Judging]:
+    room = judging()
+    yield room
+    room.run.stop()
+
+
+def judged(
+    room: Judging,
+    url: str,
+    *budgets: Budget,
+    clips: Sequence[corpus.Utterance] = (BIT,),
+    concurrency: int = 1,
+) -> Report:
+    """What is to be said of a test that transcribes these."""
+    terms = Terms("vllm", "", 1.0, 0.1, budgets=budgets)
+    room.begin("test_it")
+    realtime = Realtime(room.run, room.run.servers.plan(url, terms, {}), terms)
+    realtime.transcribe(clips, concurrency=concurrency)
+    done = room.judge(Case("test_it", lambda: terms, ()), failed=False, pooled=False)
+    assert done is not None
+    return done.report
+
+
+class Blocking:
+    """A server that blocks the loop of a run when its first sessions are committed.
+
+    It answers soon, by words or, where it ``closes``, by none.
+    """
+
+    def __init__(self, room: Judging, times: int, *, closes: bool = False) -> None:
+        self._loop = room.run.loop
+        self._left = times
+        self._closes = closes
+
+    async def __call__(self, connection: ServerConnection) -> None:
+        await connection.send(CREATED)
+        async for frame in connection:
+            if '"final":true' not in str(frame):
+                continue
+            if self._left:
+                self._left -= 1
+                self._loop.submit(self._block())
+            if self._closes:
+                await connection.close(1011, "no memory")
+                return
+            await connection.send('{"type":"transcription.done","text":"x"}')
+
+    async def _block(self) -> None:
+        time.sleep(BLOCKED)
+
+
+@contextmanager
+def blocking(room: Judging, times: int, *, closes: bool = False) -> Iterator[str]:
+    """A server that has no more of HTTP than a model; its URL."""
+
+    def answer(request: Request) -> Response | None:
+        if request.path == "/v1/models":
+            return plain(200, b'{"data":[{"id":"fake"}]}')
+        return None if request.path.startswith("/v1/realtime") else plain(404)
+
+    with serving(Blocking(room, times, closes=closes), answer=answer) as url:
+        yield url
+
+
+@pytest.mark.slow
+def test_a_disturbed_session_is_run_again_and_counted(room: Judging) -> None:
+    rows: list[tuple[Purpose, bool]] = []
+    room.run.sinks.append(lambda test, take: rows.append((take.purpose, take.again)))
+    with blocking(room, 1) as url:
+        found = judged(room, url, p50("300ms"))
+    assert found.verdict is PASS, found.lines
+    assert rows == [(Purpose.DISTURBED, False), (Purpose.TEST, True)]
+    assert found.planned == 1
+    assert "n=1, 1 run again, 0 over" in found.lines[0]
+
+
+@pytest.mark.slow
+def test_a_loop_that_stays_blocked_is_invalid_and_says_why(room: Judging) -> None:
+    with blocking(room, 9) as url:
+        found = judged(room, url, p50("300ms"))
+    assert found.verdict is INVALID, found.lines
+    (line,) = found.lines
+    assert "n=1, 1 run again, 1 over" in line
+    assert (
+        "INVALID, the server is not blamed: the instrument was late in 1 of 1" in line
+    )
+    assert "loop lag p99" in line
+
+
+@pytest.mark.slow
+def test_a_tenth_of_a_call_is_run_again_at_most(room: Judging) -> None:
+    takes: list[Purpose] = []
+    room.run.sinks.append(lambda test, take: takes.append(take.purpose))
+    with blocking(room, 9) as url:
+        found = judged(room, url, p50("300ms"), clips=[BIT] * 3, concurrency=3)
+    assert sorted(takes) == [Purpose.DISTURBED, *[Purpose.TEST] * 3]
+    assert found.verdict is INVALID, found.lines
+    assert "n=3" in found.lines[0]
+    assert ", 1 run again" in found.lines[0]
+
+
+@pytest.mark.slow
+def test_where_nothing_is_gained_no_session_is_run_again(room: Judging) -> None:
+    with blocking(room, 1) as url:
+        found = judged(room, url)
+    assert (found.planned, found.takes[0].again) == (1, False)
+    # A lost session stays lost, whatever the instrument did.
+    with blocking(room, 1, closes=True) as url:
+        found = judged(room, url, p50("300ms"))
+    assert found.verdict is FAIL
+    assert "1 closed" in found.lines[0]
+    assert "again" not in found.lines[0]
+
+
+# On a busy machine
+
+
+@contextmanager
+def burning(processes: int = 2) -> Iterator[None]:
+    """Other processes that burn all that the cores have."""
+    burners = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in range(processes)
+    ]
+    try:
+        yield
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+
+
+@pytest.fixture(scope="module")
+def sound() -> Iterator[str]:
+    """A sound fake in a process of its own."""
+    with FakeServer(["--corpus", "bundled:english", "--final-delay", "250ms"]) as fake:
+        yield fake.url
+
+
+HONEST = (
+    latency_budget("final_from_commit", p95="800ms"),
+    latency_budget("first_partial_from_speech", p95="1200ms"),
+)
+
+
+def blamed(room: Judging, url: str, repeats: int) -> list[Report]:
+    with burning():
+        return [
+            judged(room, url, *HONEST, clips=CLIPS * 3, concurrency=6)
+            for _ in range(repeats)
+        ]
+
+
+@pytest.mark.slow
+def test_no_burner_makes_a_sound_server_fail(room: Judging, sound: str) -> None:
+    for found in blamed(room, sound, 1):
+        assert found.verdict in (PASS, INVALID), found.lines
+
+
+@pytest.mark.slow
+def test_no_burner_ever_makes_a_sound_server_fail(room: Judging, sound: str) -> None:
+    for found in blamed(room, sound, 4):
+        assert found.verdict in (PASS, INVALID), found.lines
+
+
+@pytest.mark.slow
+def test_who_stops_reading_fails_and_is_never_excused(room: Judging) -> None:
+    arguments = ["--corpus", "bundled:english", "--fault", "deaf"]
+    with FakeServer(arguments) as fake, burning():
+        found = judged(room, fake.url, HONEST[0], clips=CLIPS, concurrency=2)
+    assert (found.verdict, found.lost) == (FAIL, 0), found.lines
+    assert "server, not instrument" in found.lines[0]

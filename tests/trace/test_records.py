@@ -1,0 +1,383 @@
+"""Traces and the timeline that is read from them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_realtime_asr.text.redaction import REMOVED, Redactor
+from pytest_realtime_asr.trace.records import (
+    FORMAT,
+    HIDDEN,
+    LONGEST,
+    NO_LAG,
+    End,
+    Ending,
+    Lag,
+    Ping,
+    Record,
+    Recorder,
+    Sender,
+    Span,
+    Trace,
+    Vantage,
+    loads,
+    read,
+)
+from tests.support.paths import FIXTURES
+
+CLIENT, SERVER = Sender.CLIENT, Sender.SERVER
+GOLDEN = FIXTURES / "traces"
+
+
+def trace_of(*records: Record, end: End | None = None) -> Trace:
+    return Trace(
+        vantage=Vantage.CLIENT,
+        dialect="vllm",
+        rate=16_000,
+        target="ws://gpu-7:8000/v1/realtime",
+        started=datetime(2026, 1, 1, tzinfo=UTC),
+        opened=5,
+        records=records,
+        end=end or End(Ending.CLOSED_BY_US, 9),
+    )
+
+
+# JSON Lines out and in
+
+
+RECORDS = {
+    "text": Record(SERVER, 1, "a"),
+    "at zero": Record(CLIENT, 0, "a", due=0, woke=0),
+    "empty text": Record(SERVER, 1, ""),
+    "binary": Record(SERVER, 1, data=bytes(range(256))),
+    "empty binary": Record(SERVER, 1, data=b""),
+    "span": Record(CLIENT, 3, "a", due=1, woke=2, span=Span("clip", 0, 1600)),
+    "raw": Record(CLIENT, 3, "a", due=1, woke=2, raw=True),
+    "malformed": Record(SERVER, 1, '{"type": nothing\r\n\t\0\x7f'),
+    "unicode": Record(SERVER, 1, "äñ日本🎤\u2028\u2029\x85\ufeff"),
+    "long": Record(SERVER, 2**62, "x" * 100_000),
+}
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+def test_each_kind_of_record_is_read_as_it_was_written(kind: str) -> None:
+    trace = trace_of(RECORDS[kind])
+    assert loads(trace.dumps()) == trace
+
+
+@pytest.mark.parametrize("how", Ending)
+@pytest.mark.parametrize("vantage", Vantage)
+def test_head_and_end_are_read_as_they_were_written(
+    how: Ending, vantage: Vantage
+) -> None:
+    end = End(how, 12, 1011, "réason\n")
+    trace = replace(trace_of(end=end), vantage=vantage, opened=None)
+    trace = replace(trace, lag=Lag(3, (1, 2)), version="0.33.1.dev5+g1a2b3c")
+    trace = replace(trace, pings=(Ping(3, 0), Ping(4, 7), Ping(8)))
+    assert loads(trace.dumps()) == trace
+
+
+times = st.integers(0, 2**63 - 1)
+maybe = st.none() | times
+records = st.builds(
+    Record,
+    st.sampled_from(Sender),
+    times,
+    text=st.none() | st.text(),
+    data=st.none() | st.binary(),
+    due=maybe,
+    woke=maybe,
+    span=st.none() | st.builds(Span, st.text(), times, times),
+    raw=st.booleans(),
+)
+
+
+pings = st.lists(st.builds(Ping, times, maybe), max_size=3).map(tuple)
+
+
+@given(st.lists(records, max_size=5), maybe, st.text(), pings, st.text())
+def test_any_trace_is_read_as_it_was_written(
+    held: list[Record],
+    opened: int | None,
+    reason: str,
+    pings: tuple[Ping, ...],
+    version: str,
+) -> None:
+    trace = trace_of(*held, end=End(Ending.BROKEN, 0, None, reason))
+    trace = replace(trace, opened=opened, pings=pings, version=version)
+    assert loads(trace.dumps()) == trace
+
+
+def test_the_file_is_json_lines_with_its_format_first(tmp_path: Path) -> None:
+    path = tmp_path / "one.jsonl"
+    trace_of(RECORDS["text"], RECORDS["at zero"]).write(path)
+    head, first, second, tail = map(json.loads, path.read_text().splitlines())
+    assert next(iter(head.items())) == ("format", FORMAT)
+    assert first == {"sender": "server", "at": 1, "text": "a"}
+    assert second == {"sender": "client", "at": 0, "text": "a", "due": 0, "woke": 0}
+    assert "version" not in head
+    assert set(tail) == {"end", "lag"}
+    assert read(path) == trace_of(RECORDS["text"], RECORDS["at zero"])
+
+
+def test_version_and_pings_stand_in_the_head_and_at_the_end() -> None:
+    trace = replace(trace_of(), version="0.33.0", pings=(Ping(0, 2), Ping(4)))
+    head, tail = map(json.loads, trace.dumps().splitlines())
+    assert head["version"] == "0.33.0"
+    assert tail["pings"] == [{"sent": 0, "answered": 2}, {"sent": 4, "answered": None}]
+
+
+def test_the_instant_survives_whatever_its_zone() -> None:
+    zone = timezone(timedelta(hours=-7))
+    trace = replace(trace_of(), started=datetime(2026, 3, 4, 5, 6, 7, 89, zone))
+    assert loads(trace.dumps()).started == trace.started
+
+
+# What cannot be read
+
+
+HEAD, LINE, TAIL = trace_of(RECORDS["text"]).dumps().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "not a trace: it needs a head line and an end line"),
+        ([HEAD], "not a trace: it needs a head line and an end line"),
+        ([b"{", TAIL], "line 1: "),
+        ([b"{}", TAIL], "line 1: .*`format`"),
+        ([b'{"format":1}', TAIL], "line 1: .*`vantage`"),
+        ([HEAD.replace(b"client", b"moon"), TAIL], "line 1: .*'moon'"),
+        ([b'{"format":2,"new":0}', TAIL], "trace format 2; this version reads 1"),
+        ([HEAD, LINE, b"no JSON", TAIL], "line 3: "),
+        ([HEAD, b'{"sender":"client"}', TAIL], "line 2: .*`at`"),
+        (
+            [HEAD, b'{"sender":"server","at":1,"text":"\xff"}', TAIL],
+            "line 2: .*(?i:utf-8)",
+        ),
+        (
+            [HEAD, b'{"sender":"server","at":1,"x":' + b"[" * 99_999, TAIL],
+            "line 2: .*recursion",
+        ),
+        ([HEAD, LINE], "line 2: .*`end`"),
+        ([HEAD[:-1] + b',"version":1}', TAIL], "line 1: .*`str`.*version"),
+        ([HEAD, TAIL[:-1] + b',"pings":[{}]}'], "line 2: .*`sent`.*pings"),
+        ([HEAD, LINE, TAIL, b'{"cut'], "line 3: "),
+    ],
+)
+def test_what_is_no_trace_is_refused_with_file_and_line(
+    lines: list[bytes], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "one.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    with pytest.raises(ValueError, match=rf"one\.jsonl: {message}"):
+        read(path)
+    with pytest.raises(ValueError, match=f"^{message}"):
+        loads(path.read_bytes())
+
+
+# Stored traces
+
+
+@pytest.mark.parametrize("name", ["vllm-sound.jsonl", "vllm-broken.jsonl"])
+def test_a_stored_trace_still_reads(name: str) -> None:
+    trace = read(GOLDEN / name)
+    assert trace.dumps() == (GOLDEN / name).read_bytes()
+    assert trace.vantage is Vantage.CLIENT
+    assert trace.target == "ws://gpu-7:8000/v1/realtime"
+    assert trace.started == datetime(2026, 11, 20, 9, 30, 0, 125_000, tzinfo=UTC)
+
+
+def test_a_stored_trace_keeps_what_was_recorded() -> None:
+    sound, broken = (
+        read(GOLDEN / f"vllm-{name}.jsonl") for name in ("sound", "broken")
+    )
+    assert len(sound.records) == 22
+    assert sound.records[1].data == b"\x00\xff"
+    assert sound.records[1].raw
+    assert sound.records[7].span == Span("go-forward", 0, 1600)
+    assert sound.end.how is Ending.CLOSED_BY_US
+    assert sound.lag == Lag(60, (1_400_000,))
+    assert broken.end.how is Ending.CLOSED_BY_PEER
+    assert (broken.end.code, broken.end.reason) == (1011, "unexpected condition")
+    assert broken.lag == NO_LAG
+
+
+def test_a_stored_trace_knows_no_version_and_no_pings() -> None:
+    trace = read(GOLDEN / "vllm-sound.jsonl")
+    assert (trace.version, trace.pings) == ("", ())
+
+
+# Recording
+
+
+def ticks() -> Iterator[int]:
+    """A clock that goes on by 10 ns whenever it is asked."""
+    return itertools.count(1_000, 10)
+
+
+def recorder(*secrets: str, target: str = "ws://host", version: str = "") -> Recorder:
+    return Recorder(
+        vantage=Vantage.CLIENT,
+        dialect="vllm",
+        rate=16_000,
+        target=target,
+        version=version,
+        redactor=Redactor(secrets),
+        clock=ticks().__next__,
+    )
+
+
+def test_a_recorder_freezes_what_it_saw() -> None:
+    made = recorder()
+    assert made.now() == 10
+    made.open()
+    span = Span("clip", 0, 8)
+    sent = made.sent(CLIENT, "a", due=3, woke=4, span=span, raw=True)
+    received = made.received(SERVER, 35, b"b", span=span)
+    made.end(Ending.CLOSED_BY_PEER, code=1000, reason="bye")
+    trace = made.freeze(lag=Lag(2))
+    assert trace.opened == 20
+    assert trace.records == (sent, received) == tuple(made.records)
+    assert sent == Record(CLIENT, 30, "a", None, 3, 4, span, True)
+    assert received == Record(SERVER, 35, None, b"b", span=span)
+    assert trace.end == End(Ending.CLOSED_BY_PEER, 40, 1000, "bye")
+    assert trace.lag == Lag(2)
+    assert (trace.vantage, trace.dialect, trace.rate) == (
+        Vantage.CLIENT,
+        "vllm",
+        16_000,
+    )
+    assert trace.started.tzinfo is UTC
+    assert loads(trace.dumps()) == trace
+
+
+def test_the_first_end_stands() -> None:
+    made = recorder()
+    assert made.ended is None
+    made.end(Ending.DEADLINE, reason="waited")
+    made.end(Ending.CLOSED_BY_US, code=1000)
+    assert made.ended == End(Ending.DEADLINE, 10, None, "waited")
+    assert made.freeze().end == made.ended
+
+
+def test_without_an_end_it_ends_now_by_our_hand_and_may_go_on() -> None:
+    made = recorder()
+    assert made.freeze().end == End(Ending.CLOSED_BY_US, 10)
+    assert made.freeze().opened is None
+    made.received(SERVER, 20, "a")
+    assert len(made.freeze().records) == 1
+
+
+def test_pings_are_kept_as_they_were_settled() -> None:
+    made = recorder(version="0.33.0")
+    made.pinged(3, 7)
+    assert made.freeze().pings == (Ping(3, 7),)
+    made.pinged(8, None)
+    trace = made.freeze()
+    assert trace.pings == (Ping(3, 7), Ping(8))
+    assert trace.version == "0.33.0"
+    assert trace.records == ()
+    assert loads(trace.dumps()) == trace
+
+
+@pytest.mark.parametrize("frame", ["x" * LONGEST, b"\0" * LONGEST])
+def test_a_frame_is_kept_whole_up_to_a_length(frame: str | bytes) -> None:
+    record = recorder().sent(CLIENT, frame, due=0, woke=0)
+    assert (record.text, record.data).count(frame) == 1
+
+
+def test_of_a_longer_frame_the_begin_is_kept_and_what_is_missing_told() -> None:
+    made, long = recorder(), "0123456789" * 200_000
+    sent = made.sent(CLIENT, long, due=0, woke=0)
+    assert sent.text == long[:100] + "... [1999900 more]"
+    heard = made.received(SERVER, 0, long[: LONGEST + 1].encode())
+    assert heard.data == long[:100].encode() + b"... [1048477 more]"
+    assert made.freeze().records == (sent, heard)
+
+
+@pytest.mark.parametrize("before", range(85, 101))
+def test_no_frame_is_cut_within_a_secret(before: int) -> None:
+    made = recorder("hush-now-hush")
+    frame = "x" * before + "hush-now-hush" + "y" * LONGEST
+    sent = made.sent(CLIENT, frame, due=0, woke=0)
+    heard = made.received(SERVER, 0, frame.encode())
+    assert sent.text is not None
+    assert heard.data == sent.text.encode()
+    assert "h" not in sent.text.removesuffix(HIDDEN)
+    assert sent.text.startswith("x" * before)
+    assert sent.text.endswith(HIDDEN)
+
+
+def test_a_long_frame_says_where_a_secret_was_in_the_rest_of_it() -> None:
+    made = recorder("hush-now-hush")
+    frame = "x" * LONGEST + "hush-now-hush"
+    text = made.sent(CLIENT, frame, due=0, woke=0).text
+    assert text == "x" * 100 + HIDDEN
+    assert made.received(SERVER, 0, frame.encode()).data == text.encode()
+
+
+SECRET = 's3cr3t/ä"\\key'
+
+
+def test_what_is_recorded_is_kept_as_it_came() -> None:
+    made = recorder(SECRET, target=f"ws://host/{SECRET}/v1")
+    made.sent(CLIENT, f"Bearer {SECRET}!", due=0, woke=0)
+    made.received(SERVER, 0, SECRET.encode())
+    trace = made.freeze()
+    assert trace.target == f"ws://host/{SECRET}/v1"
+    assert trace.records[0].text == f"Bearer {SECRET}!"
+    assert trace.records[1].data == SECRET.encode()
+
+
+def test_secrets_are_removed_from_everything_that_is_written() -> None:
+    made = recorder(SECRET, target=f"ws://host/{SECRET}/v1", version=f"1+{SECRET}")
+    frames = [
+        f"Bearer {SECRET}!",
+        json.dumps({"type": "x", "key": SECRET}),
+        json.dumps({"type": "x", SECRET: [SECRET]}, ensure_ascii=False),
+    ]
+    for frame in frames:
+        made.sent(CLIENT, frame, due=0, woke=0)
+        made.received(SERVER, 0, frame.encode())
+    made.end(Ending.REFUSED, code=401, reason=f"{SECRET} is not known")
+    trace = loads(made.freeze().dumps())
+    assert trace == made.freeze().redacted()
+    assert trace.target == f"ws://host/{REMOVED}/v1"
+    assert trace.version == f"1+{REMOVED}"
+    assert trace.end.reason == f"{REMOVED} is not known"
+    texts = [record.text for record in trace.records if record.text is not None]
+    assert texts == [
+        f"Bearer {REMOVED}!",
+        f'{{"type": "x", "key": "{REMOVED}"}}',
+        f'{{"type": "x", "{REMOVED}": ["{REMOVED}"]}}',
+    ]
+    assert [record.data for record in trace.records[1::2]] == [
+        text.encode() for text in texts
+    ]
+
+
+def test_a_secret_that_runs_over_frames_is_in_none_that_is_written() -> None:
+    made = recorder("correct-horse-battery")
+    for part in ("so corr", "ect-horse-bat", "tery it is"):
+        made.received(SERVER, 0, json.dumps({"type": "delta", "delta": part}))
+    texts = [record.text for record in loads(made.freeze().dumps()).records]
+    assert [json.loads(text or "")["delta"] for text in texts] == [
+        f"so {REMOVED}",
+        REMOVED,
+        f"{REMOVED} it is",
+    ]
+
+
+def test_the_default_clock_is_monotonic() -> None:
+    made = Recorder(vantage=Vantage.SERVER, dialect="x", rate=8_000, target="")
+    assert 0 <= made.now() <= made.freeze().end.at
