@@ -44,7 +44,7 @@ from pytest_realtime_asr.requirements.scenario_steps import Misuse
 from pytest_realtime_asr.requirements.violations import observe
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.json_events import Malformed, Unknown
-from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import (
     Ending,
     Ping,
@@ -282,7 +282,7 @@ def test_neither_reading_nor_judging_raises(
     for vantage in Vantage:
         held = trace_of(records, vantage=vantage, how=how)
         found = dialects.part(VLLM, held, spoken={0: FIRST, 1: SECOND})
-        assert len(found.observation.messages) == len(records)
+        assert len(found.recording.messages) == len(records)
         assert found.timeline.end == held.end
         for requirement in REQUIREMENTS:
             roles = (*requirement.scenarios, "bystander", "fresh")
@@ -414,7 +414,7 @@ MISUSES: Mapping[str, tuple[tuple[str, ...], str | bytes, str]] = {
 def test_the_server_refuses_each_misuse_and_lives_on(misuse: str) -> None:
     before, frame, code = MISUSES[misuse]
     held = hold(*before, frame, UPDATE, *SPEAK)
-    messages = dialects.observe(VLLM, held).messages
+    messages = dialects.recording(VLLM, held).messages
     errors = [message for message in messages if isinstance(message, Error)]
     assert [each.code for each in errors] == [code]
     assert all(each.error for each in errors)

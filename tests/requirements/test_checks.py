@@ -933,7 +933,7 @@ def keyed(evidence: Evidence) -> Evidence:
     parts = []
     for each in evidence.parts or (part("it", CREATED),):
         trace = replace(each.trace, redactor=Redactor([KEY]))
-        parts.append(replace(each, observation=replace(each.observation, trace=trace)))
+        parts.append(replace(each, recording=replace(each.recording, trace=trace)))
     return replace(evidence, parts=tuple(parts))
 
 

@@ -22,7 +22,7 @@ from pytest_realtime_asr.requirements.requirement import (
     Undecided,
     Violated,
 )
-from pytest_realtime_asr.trace.observation import Message, Observation
+from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import Sender
 
 _CREATED_SLACK = 24 * 3600  # s by which two clocks may differ
@@ -32,7 +32,7 @@ def identity(message: Message) -> str | None:
     return message.id if isinstance(message, SessionCreated) else None
 
 
-def deltas_add_up(observation: Observation) -> Outcome:
+def deltas_add_up(recording: Recording) -> Outcome:
     """The deltas of an utterance, joined, are the text of its done.
 
     An error may have ended an utterance, so that the next begins anew after it.
@@ -40,7 +40,7 @@ def deltas_add_up(observation: Observation) -> Outcome:
     wrong, example, judged = [], "", 0
     pieces: list[str] = []
     length, starts = 0, {0}  # in characters
-    for index, message in enumerate(observation.messages):
+    for index, message in enumerate(recording.messages):
         match message:
             case Delta(delta=delta):
                 pieces.append(delta)
@@ -59,7 +59,7 @@ def deltas_add_up(observation: Observation) -> Outcome:
     return Satisfied() if judged else Undecided("no transcription.done came")
 
 
-def one_final(observation: Observation) -> Outcome:
+def one_final(recording: Recording) -> Outcome:
     """Each utterance whose audio was completed ends in one done, or in an error.
 
     An error while an utterance is open may have ended it, or may refuse but one frame
@@ -70,8 +70,8 @@ def one_final(observation: Observation) -> Outcome:
     states = PossibleStates(TABLE, start=START, of=Sender.SERVER)
     begun, finals = False, 0
     asked, extra = [], []
-    for index, record in enumerate(observation.trace.records):
-        message = observation.messages[index]
+    for index, record in enumerate(recording.trace.records):
+        message = recording.messages[index]
         ours = record.sender is Sender.CLIENT
         (states.receive if ours else states.send)(message.move)
         match message:
@@ -94,20 +94,20 @@ def one_final(observation: Observation) -> Outcome:
         if not finals:
             return Undecided("every utterance was ended by an error")
         return Satisfied()
-    if checks.cut(observation):
+    if checks.cut(recording):
         return Undecided("we closed before the transcription was done")
     return Violated(
-        f"no transcription.done came: {checks.ended(observation)}", (asked[-1],)
+        f"no transcription.done came: {checks.ended(recording)}", (asked[-1],)
     )
 
 
-def usage_adds_up(observation: Observation) -> Outcome:
+def usage_adds_up(recording: Recording) -> Outcome:
     """The usage of each done is there, not negative, and its parts give its total."""
-    done = checks.records(observation, Done, Sender.SERVER)
+    done = checks.records(recording, Done, Sender.SERVER)
     if not done:
         return Undecided("no transcription.done came")
     for index in done:
-        message = observation.messages[index]
+        message = recording.messages[index]
         assert isinstance(message, Done)
         tokens = message.usage
         if tokens is None:
@@ -119,22 +119,22 @@ def usage_adds_up(observation: Observation) -> Outcome:
     return Satisfied()
 
 
-def created_now(observation: Observation) -> Outcome:
+def created_now(recording: Recording) -> Outcome:
     """``created`` is the time at which the session was created, in unix seconds."""
-    for index, message in enumerate(observation.messages):
+    for index, message in enumerate(recording.messages):
         if isinstance(message, SessionCreated):
-            off = message.created - observation.trace.started.timestamp()
+            off = message.created - recording.trace.started.timestamp()
             if abs(off) > _CREATED_SLACK:
                 return Violated(f"created is {message.created}", (index,))
             return Satisfied()
     return Undecided("no session.created came")
 
 
-def tokens_for_text(observation: Observation) -> Outcome:
+def tokens_for_text(recording: Recording) -> Outcome:
     """A final with text counts tokens of the text, and of its audio."""
     judged = False
-    for index in checks.records(observation, Done, Sender.SERVER):
-        message = observation.messages[index]
+    for index in checks.records(recording, Done, Sender.SERVER):
+        message = recording.messages[index]
         assert isinstance(message, Done)
         if not message.text.strip() or message.usage is None:
             continue
@@ -148,7 +148,7 @@ def unacknowledged(evidence: Evidence) -> Outcome:
     """An accepted session.update is answered by nothing."""
     judged = False
     for place, part in enumerate(evidence.parts):
-        acks = checks.records(part.observation, SessionUpdated, Sender.SERVER)
+        acks = checks.records(part.recording, SessionUpdated, Sender.SERVER)
         if acks:
             return Violated("session.updated came", tuple(acks), place)
         judged = judged or part.text(0) is not None

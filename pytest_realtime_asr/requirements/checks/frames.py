@@ -14,29 +14,29 @@ from pytest_realtime_asr.requirements.requirement import (
 )
 from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.trace.json_events import Malformed, Unknown
-from pytest_realtime_asr.trace.observation import Message, Observation
+from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import Sender
 
 
-def records(observation: Observation, kind: type, sender: Sender) -> list[int]:
+def records(recording: Recording, kind: type, sender: Sender) -> list[int]:
     """Return the indexes of the records of ``sender`` with a message of this kind."""
     return [
         index
         for index, (record, message) in enumerate(
-            zip(observation.trace.records, observation.messages, strict=True)
+            zip(recording.trace.records, recording.messages, strict=True)
         )
         if record.sender is sender and isinstance(message, kind)
     ]
 
 
-def cut(observation: Observation) -> bool:
+def cut(recording: Recording) -> bool:
     """Return whether the client ended the session, so that the rest is not known."""
-    return observation.trace.end.how in ENDED_BY_CLIENT
+    return recording.trace.end.how in ENDED_BY_CLIENT
 
 
-def ended(observation: Observation) -> str:
+def ended(recording: Recording) -> str:
     """Return why the session ended."""
-    end = observation.trace.end
+    end = recording.trace.end
     return printable(end.reason) or end.how.value
 
 
@@ -56,16 +56,16 @@ def first_event(identity: Callable[[Message], str | None]) -> SessionCheck:
     ``identity`` returns the id in a message, ``None`` for one that opens no session.
     """
 
-    def check(observation: Observation) -> Outcome:
-        frames = observation.trace.records
+    def check(recording: Recording) -> Outcome:
+        frames = recording.trace.records
         first = next(
             (i for i, r in enumerate(frames) if r.sender is Sender.SERVER), None
         )
         if first is None:
-            if observation.trace.opened is None or cut(observation):
+            if recording.trace.opened is None or cut(recording):
                 return Undecided("the session was over before the server sent anything")
-            return Violated(f"nothing came: {ended(observation)}", ())
-        message = observation.messages[first]
+            return Violated(f"nothing came: {ended(recording)}", ())
+        message = recording.messages[first]
         name = identity(message)
         if name is None:
             return Violated(f"the first event was {named(message)}", (first,))
@@ -79,11 +79,11 @@ def first_event(identity: Callable[[Message], str | None]) -> SessionCheck:
 def well_formed(sender: Sender) -> SessionCheck:
     """Return a check that every frame of this side has the fields of its type."""
 
-    def check(observation: Observation) -> Outcome:
-        wrong = records(observation, Malformed, sender)
+    def check(recording: Recording) -> Outcome:
+        wrong = records(recording, Malformed, sender)
         if wrong:
-            return Violated(named(observation.messages[wrong[0]]), tuple(wrong))
-        return _sent(observation, sender)
+            return Violated(named(recording.messages[wrong[0]]), tuple(wrong))
+        return _sent(recording, sender)
 
     return check
 
@@ -99,22 +99,22 @@ def known_events(sender: Sender, own: tuple[str, ...]) -> SessionCheck:
         assert isinstance(message, Unknown)
         return message.type is None or message.type.startswith(own)
 
-    def check(observation: Observation) -> Outcome:
+    def check(recording: Recording) -> Outcome:
         wrong = [
             index
-            for index in records(observation, Unknown, sender)
-            if sender is Sender.CLIENT or is_own(observation.messages[index])
+            for index in records(recording, Unknown, sender)
+            if sender is Sender.CLIENT or is_own(recording.messages[index])
         ]
         if wrong:
-            name = named(observation.messages[wrong[0]])
+            name = named(recording.messages[wrong[0]])
             return Violated(f"an event {name}", tuple(wrong))
-        return _sent(observation, sender)
+        return _sent(recording, sender)
 
     return check
 
 
-def _sent(observation: Observation, sender: Sender) -> Outcome:
+def _sent(recording: Recording, sender: Sender) -> Outcome:
     """Return satisfied if this side sent anything that could be wrong."""
-    if any(record.sender is sender for record in observation.trace.records):
+    if any(record.sender is sender for record in recording.trace.records):
         return Satisfied()
     return Undecided(f"the {sender.value} sent nothing")

@@ -21,7 +21,7 @@ from pytest_realtime_asr.requirements.requirement import (
     Violated,
 )
 from pytest_realtime_asr.text.messages import printable
-from pytest_realtime_asr.trace.observation import Observation
+from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Ending, Sender
 
 
@@ -77,16 +77,16 @@ def silent(role: str, what: str) -> Check:
             return Violated(
                 f"{what} was answered by {printable(codes[0]) or 'an error'}", ()
             )
-        if not sent_after_hand(part.observation):
+        if not sent_after_hand(part.recording):
             return Undecided(f"the server sent nothing at all after {what}")
         return Satisfied()
 
     return per_session(check, role, fold=first_unsatisfied)
 
 
-def sent_after_hand(observation: Observation) -> bool:
+def sent_after_hand(recording: Recording) -> bool:
     """Return whether the server sent anything after the first frame by hand."""
-    records = observation.trace.records
+    records = recording.trace.records
     first = next((i for i, record in enumerate(records) if record.raw), len(records))
     return any(record.sender is Sender.SERVER for record in records[first:])
 
