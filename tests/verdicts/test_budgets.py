@@ -14,18 +14,16 @@ from hypothesis import strategies as st
 from pytest_realtime_asr.metrics.accuracy import NONE, Errors, Normalizer
 from pytest_realtime_asr.verdicts.budgets import (
     Budget,
-    BudgetError,
     Limit,
-    Over,
+    PoolScope,
     Side,
     Stat,
     budget,
     latency_budget,
-    limits,
-    parse_duration,
     wer_threshold,
 )
 from pytest_realtime_asr.verdicts.headline import details, headline, standing
+from pytest_realtime_asr.verdicts.limits import BudgetError, parse_duration, resolve
 from pytest_realtime_asr.verdicts.verdict import (
     Effect,
     Finding,
@@ -121,7 +119,7 @@ def test_a_budget_keeps_its_limits_in_one_order() -> None:
         METRIC,
         (Limit(Stat.P50, 500), Limit(Stat.MAX, 3000), Limit(Stat.MEAN, 1000)),
         None,
-        Over.MODULE,
+        PoolScope.MODULE,
     )
     assert latency_budget(METRIC, p95="1s", p99=None, confidence=0.9).confidence == 0.9
 
@@ -222,7 +220,7 @@ def test_a_budget_of_what_is_no_time() -> None:
         Limit(Stat.P90, 3),
         Limit(Stat.P90, 1, Side.AT_LEAST),
     )
-    assert budget(ERASURE, at_most=0, over="module").over is Over.MODULE
+    assert budget(ERASURE, at_most=0, over="module").over is PoolScope.MODULE
 
 
 def test_each_kind_of_metric_names_its_marker() -> None:
@@ -334,21 +332,21 @@ def test_the_least_is_the_most_upside_down(
 
 def test_a_limit_may_be_a_name() -> None:
     table: dict[str, str | float] = {"final": "800ms", "wer": 0.12}
-    assert limits("$final", table) == "800ms"
-    assert limits("$wer", table) == 0.12
-    assert limits("1s", table) == "1s"
-    assert limits(0.3, table) == 0.3
-    assert latency_budget(METRIC, p95=limits("$final", {"final": "1s"})).limits == (
+    assert resolve("$final", table) == "800ms"
+    assert resolve("$wer", table) == 0.12
+    assert resolve("1s", table) == "1s"
+    assert resolve(0.3, table) == 0.3
+    assert latency_budget(METRIC, p95=resolve("$final", {"final": "1s"})).limits == (
         Limit(Stat.P95, 1000),
     )
 
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:
     refused(
-        lambda: limits("$finl", {"final": "1s", "wer": "2"}), "'$finl'", "$final, $wer"
+        lambda: resolve("$finl", {"final": "1s", "wer": "2"}), "'$finl'", "$final, $wer"
     )
-    refused(lambda: limits("$", {"final": "1s"}), "'$'", "$final")
-    refused(lambda: limits("$final", {}), "none: see --realtime-budgets")
+    refused(lambda: resolve("$", {"final": "1s"}), "'$'", "$final")
+    refused(lambda: resolve("$final", {}), "none: see --realtime-budgets")
 
 
 # Judging
