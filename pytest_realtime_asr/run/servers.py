@@ -429,7 +429,7 @@ class Run:
         settings = self.settings
         asked = ways(lambda dialect: self._access(text, dialect, settings.model))
         try:
-            probe.health(asked[0], wait=settings.wait, tell=self.tell)
+            probe.health(asked[0], wait=settings.wait, progress=self.tell)
         except Unreachable as error:
             return Discovery(lost=str(error))
         return self.loop.run(find(asked, self.redactor))
@@ -452,7 +452,7 @@ class Run:
     def _find(self, text: str, dialect: Dialect, model: str) -> Host | Unreachable:
         try:
             access = self._access(text, dialect)
-            probe.health(access, wait=self.settings.wait, tell=self.tell)
+            probe.health(access, wait=self.settings.wait, progress=self.tell)
             model = model or probe.first_model(access)
             host = Host(
                 self._access(text, dialect, model),
@@ -488,7 +488,7 @@ class Run:
             return host
         test, when = suspect
         try:
-            probe.health(host.access, wait=self.settings.recover, tell=self.tell)
+            probe.health(host.access, wait=self.settings.recover, progress=self.tell)
         except Unreachable as error:
             return Unreachable(
                 f"the server was lost at {when:%H:%M:%S} UTC in {test}: {error}"
