@@ -27,8 +27,8 @@ from pytest_realtime_asr.client.target import parse
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.corpus import load
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.metrics.pacing import sender_lateness
-from pytest_realtime_asr.run.servers import hold
+from pytest_realtime_asr.metrics.pacing import client_state
+from pytest_realtime_asr.run.utterances import run_utterance
 
 ROUNDS = 7
 DIALECT = dialects.load("vllm")
@@ -128,7 +128,7 @@ def sessions(url: str) -> tuple[list[float], list[float]]:
     audio = clip.audio.resample(DIALECT.rate)
     try:
         return turns(
-            lambda: spent(lambda: loop.run(hold(Live(loop, plan), clip))),
+            lambda: spent(lambda: loop.run(run_utterance(Live(loop, plan), clip))),
             lambda: spent(lambda: asyncio.run(bare(audio))),
         )
     finally:
@@ -160,7 +160,7 @@ def lateness(url: str) -> None:
         before, begun = time.process_time(), time.monotonic()
         lives = loop.run(all_of(count, loop))
         cpu = (time.process_time() - before) / (time.monotonic() - begun)
-        late = sorted(sender_lateness(live.timeline) or 0.0 for live in lives)
+        late = sorted(client_state(live.timeline).send for live in lives)
         print(f"{count:<44}{late[-1]:7.2f} ms{cpu:9.1%}")
         loop.stop()
 

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.conformance.fault_table import QUICK, Proof, proofs
 from pytest_realtime_asr.conformance.results import Status
 from pytest_realtime_asr.conformance.selftest import Bench
 from pytest_realtime_asr.fake.faults import items
 from pytest_realtime_asr.fake.faults.session import FAULTS
+from pytest_realtime_asr.requirements.requirement import Proof
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
 AT_ONCE = 3
@@ -42,8 +42,9 @@ def sections() -> dict[str, list[str]]:
     plain, others = (
         {
             fault
-            for each in proofs(dialects.load(name)).values()
-            for fault in each.faults
+            for each in dialects.load(name).requirements
+            if each.proof is not None
+            for fault in each.proof.faults
         }
         for name in ("vllm", "openai")
     )
@@ -60,7 +61,7 @@ def proof(bench: Bench, fault: str) -> Proof:
     for each in bench.proofs.values():
         if each.faults == (fault,):
             return each
-    return Proof((fault,), pace=QUICK, apart=fault in DEADLY)
+    return Proof((fault,), own_process=fault in DEADLY)
 
 
 def row(bench: Bench, fault: str) -> str:

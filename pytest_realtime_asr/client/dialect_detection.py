@@ -13,6 +13,7 @@ from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Record, Sender
 
+AUTO = "auto"  # in place of the name of a dialect: the dialect is detected
 _KEY_REFUSED = (401, 403)  # HTTP statuses
 SHOWN = 80  # characters of an unknown first event that a message quotes
 

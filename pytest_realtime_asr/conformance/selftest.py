@@ -20,17 +20,17 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Limits, Plan
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.conformance import clips
-from pytest_realtime_asr.conformance.fault_table import QUICK, Proof, proofs
 from pytest_realtime_asr.conformance.results import Result, Status, result
 from pytest_realtime_asr.conformance.scenario_run import RunConfig
-from pytest_realtime_asr.conformance.scenarios import FLOODS, scenarios
+from pytest_realtime_asr.conformance.scenarios import scenarios
+from pytest_realtime_asr.conformance.scenarios.overload import FLOODS
 from pytest_realtime_asr.conformance.scheduler import Bounds, Scheduler
 from pytest_realtime_asr.fake.server_pool import (
     MODEL,
     FakeSpec,
     ServerPool,
 )
-from pytest_realtime_asr.requirements.requirement import Harm, Requirement
+from pytest_realtime_asr.requirements.requirement import Harm, Proof, Requirement
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Sender
 
@@ -90,7 +90,11 @@ class Bench:
 
     def __init__(self, dialect: str, *, variety: int | None = None) -> None:
         self.dialect = dialects.load(dialect)
-        self.proofs = proofs(self.dialect)
+        self.proofs: Mapping[str, Proof] = {
+            id: each.proof
+            for id, each in self.requirements.items()
+            if each.proof is not None
+        }
         self._variety = variety
         self._spoken = clips.choose(corpus.load(_CORPUS))
         self._sessions = Loop()
@@ -138,7 +142,7 @@ class Bench:
             final_delay=proof.final,
         )
         pool = self._pool
-        if proof.apart:
+        if proof.own_process:
             pool = self._stack.enter_context(ServerPool(_CORPUS))
         url = pool.start(order)
         where = target.parse(
@@ -163,7 +167,7 @@ class Bench:
             scenarios(self.dialect),
             Bounds(frozenset(Harm), _STREAMS, math.inf),
         )
-        scheduler.begin(names)
+        scheduler.start(names)
 
         def judge() -> dict[str, Result]:
             # Those that hold for every session come last, so that they see most.
@@ -187,7 +191,7 @@ def prove(
     for id in ids:
         proof = bench.proofs[id]
         # A server that a fault ends serves for one requirement.
-        groups.setdefault((proof, id if proof.apart else ""), []).append(id)
+        groups.setdefault((proof, id if proof.own_process else ""), []).append(id)
     # The longest first, so that none is left alone at the end; and those by themselves
     # that flood their server, since frames of 15 MiB hold up who looks at the clock.
     order = sorted(groups.items(), key=lambda group: group[0][0].pace)
@@ -215,6 +219,6 @@ def selftest(name: str, *, tell: Callable[[str], None]) -> Score:
     with Bench(name) as bench:
         ids = list(bench.requirements)
         tell(f"the sound fake: {len(ids)} requirements")
-        sound = bench.hold(ids, Proof((), pace=QUICK))()
+        sound = bench.hold(ids, Proof(()))()
         broken = prove(bench, bench.proofs, tell=tell)
     return Score(bench.dialect.name, bench.proofs, sound, broken)

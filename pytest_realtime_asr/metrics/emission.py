@@ -1,7 +1,7 @@
-"""When each word of a text was first shown, and when it settled.
+"""Emissions: when each word of a text was first shown, and when it settled.
 
-One computation, of which the word-level metrics and those of stability are views: the
-hypotheses of an item, word by word, and the words of the reference that they match.
+One computation from which the metrics of words are derived: the hypotheses of an item,
+word by word, and the words of the reference that they match.
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ from pytest_realtime_asr.metrics.accuracy import (
 from pytest_realtime_asr.metrics.tokens import Token, alike, tokens, updates
 from pytest_realtime_asr.trace.timeline import Timeline
 
-_KNOWN = 2**15  # words whose normal forms are kept
+_CACHED = 2**15  # words whose normal forms are kept
+_NS_PER_MS = 1_000_000
+_WORD_TIMES = "words"  # the value of speech_by where the speech is known by word times
+_UNCERTAIN_TIMES = 100 * _NS_PER_MS  # of word times
+_UNCERTAIN_ENERGY = 300 * _NS_PER_MS  # of speech that was detected by its energy
 
 
 class Timed(Protocol):
-    """A word and when it is spoken, in seconds."""
+    """A word, with its start and end in seconds of the audio."""
 
     @property
     def text(self) -> str: ...
@@ -40,7 +44,11 @@ class Timed(Protocol):
 
 
 class Script(Protocol):
-    """What was said: its text, and its words with their times where they are known."""
+    """The reference of an utterance, with the times of its words and speech if known.
+
+    Times are in seconds of the audio. ``speech_by`` says how the speech was located:
+    ``"words"`` by word times, anything else by the energy of the audio.
+    """
 
     @property
     def text(self) -> str: ...
@@ -63,10 +71,10 @@ class Script(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What one hypothesis changes in the words before it, at a time in ns.
+    """The change that one hypothesis makes to the words of the one before it.
 
-    It keeps the first ``kept`` words, loses ``lost`` words after them, and goes on with
-    ``added``. ``final`` says that it is a final.
+    It keeps the first ``kept`` words, removes the ``lost`` words after them, and
+    continues with ``added``. ``at`` is in ns; ``final`` marks a final.
     """
 
     at: int
@@ -77,21 +85,22 @@ class Shown:
 
     @property
     def count(self) -> int:
-        """The words that it has."""
+        """The number of words of the hypothesis."""
         return self.kept + len(self.added)
 
     @property
     def changed(self) -> bool:
-        """Whether it has other words than the hypothesis before it."""
+        """Whether its words differ from those of the hypothesis before it."""
         return bool(self.lost or self.added)
 
 
 @dataclass(frozen=True, slots=True)
 class Emission:
-    """A word of the last hypothesis: when it was first shown and when it settled.
+    """A word of the last hypothesis, with the times (ns) of its showing and settling.
 
-    It is shown in its place; it has settled when it and all before it change no more.
-    Times are in ns. ``said`` is the place of the reference's word that it matches.
+    ``first`` is when it was first shown in its place. ``settled`` is when it, and all
+    words before it, changed for the last time. ``said`` is the index of the word of the
+    reference that it matches, if any.
     """
 
     word: str
@@ -102,11 +111,11 @@ class Emission:
 
 @dataclass(frozen=True, slots=True)
 class Emissions:
-    """The words of an item: as they were shown, as they settled, as they were said.
+    """The words of one item: as they were shown, as they settled, as they were said.
 
-    ``timeline`` is that of the item, ``script`` what was said, where it is known.
-    ``reference`` are the normalised words of it, ``ends`` when each ends (s), where
-    that is known. ``pairs`` are the alignment of the last hypothesis.
+    ``timeline`` is the timeline of the item, ``script`` its reference if known.
+    ``reference`` holds the normalised words of the script, ``ends`` the end of each (s)
+    if known, and ``pairs`` the alignment of the last hypothesis with them.
     """
 
     timeline: Timeline
@@ -119,21 +128,27 @@ class Emissions:
 
     @property
     def speech_start(self) -> int | None:
-        """When the audio of the start of speech was due (ns), where it is known."""
+        """When the audio of the start of speech was due (ns), if known."""
         start = None if self.script is None else self.script.speech_start
         return None if start is None else self.timeline.due(start)
 
     @property
     def speech_end(self) -> int | None:
-        """When the audio of the end of speech was due (ns), where it is known."""
+        """When the audio of the end of speech was due (ns), if known."""
         end = None if self.script is None else self.script.speech_end
         return None if end is None else self.timeline.due(end)
 
+    @property
+    def speech_uncertainty(self) -> int:
+        """By how much (ns) the start and the end of speech may be wrong."""
+        timed = self.script is not None and self.script.speech_by == _WORD_TIMES
+        return _UNCERTAIN_TIMES if timed else _UNCERTAIN_ENERGY
+
 
 def emissions(timeline: Timeline, script: Script | None) -> Emissions:
-    """What became of the words of one item; without a script nothing is matched.
+    """Return the emissions of one item; without a script, no word is matched.
 
-    In scripts that put no spaces between words, a character counts as a word.
+    In writing systems without spaces between words, each character counts as a word.
     """
     text = "" if script is None else script.text
     language = "" if script is None else script.language
@@ -167,11 +182,11 @@ def emissions(timeline: Timeline, script: Script | None) -> Emissions:
 
 
 def split(text: str, normalizer: Normalizer, unit: Unit) -> tuple[str, ...]:
-    """The words of a text, or its characters, each normalised by itself.
+    """Return the words of a text, or its characters, each normalised by itself.
 
-    So a word is the same whatever comes after it, as it must be for one whose time is
-    to be known: "thirty" is one, and goes on to be one before "six". What has more than
-    `tokens.LONGEST` characters without a blank is taken in pieces.
+    So the normal form of a word does not depend on what follows it, and its time is
+    well defined: "thirty" stays a word when "six" follows. A word of more than
+    `tokens.LONGEST` characters is split into pieces.
     """
     return _split(tokens(text), normalizer, unit)
 
@@ -184,21 +199,21 @@ def _split(
     return tuple(words if unit is Unit.WORD else "".join(words))
 
 
-@lru_cache(maxsize=_KNOWN)
+@lru_cache(maxsize=_CACHED)
 def _normal(raw: str, normal: Callable[[str], str]) -> tuple[str, ...]:
     try:
         return tuple(normal(raw).split())
-    except Exception:  # it cannot take this word
+    except Exception:  # a user's normaliser failed on this word
         return tuple(BASIC.function(raw).split())
 
 
 def _shown(
     timeline: Timeline, normalizer: Normalizer, unit: Unit
 ) -> tuple[list[Shown], tuple[str, ...]]:
-    """What each hypothesis changes, and the words of the last one."""
+    """Return the changes that each hypothesis makes, and the words of the last one."""
     shown: list[Shown] = []
     words: list[str] = []
-    ends = [0]  # how many words there are after so many tokens
+    ends = [0]  # the number of words after each token
     for update in updates(timeline.edits):
         del ends[update.kept + 1 :]
         kept = ends[-1]
@@ -222,21 +237,21 @@ def _shown(
 
 
 def _times(shown: Sequence[Shown], last: tuple[str, ...]) -> list[tuple[int, int]]:
-    """When each word of the last hypothesis was first shown, and when it settled."""
+    """Return when each word of the last hypothesis was first shown and settled."""
     first: dict[int, int] = {}
     settled = [0] * len(last)
-    firm = 0  # words from the begin that are settled as of the hypothesis before
-    for it in shown:
-        wanted = last[it.kept : it.count]
+    firm = 0  # leading words that have settled by the previous hypothesis
+    for each in shown:
+        wanted = last[each.kept : each.count]
         for place, (word, other) in enumerate(
-            zip(it.added, wanted, strict=False), it.kept
+            zip(each.added, wanted, strict=False), each.kept
         ):
             if word == other:
-                first.setdefault(place, it.at)
-        # Where an earlier word is another one, nothing behind it settles.
-        now = firm if it.kept > firm else it.kept + alike(it.added, wanted)
+                first.setdefault(place, each.at)
+        # Where an earlier word differs, no later word has settled.
+        now = firm if each.kept > firm else each.kept + alike(each.added, wanted)
         for place in range(firm, now):
-            settled[place] = it.at
+            settled[place] = each.at
         firm = now
     return [(first.get(place, at), at) for place, at in enumerate(settled)]
 
@@ -244,7 +259,7 @@ def _times(shown: Sequence[Shown], last: tuple[str, ...]) -> list[tuple[int, int
 def _reference(
     script: Script | None, normalizer: Normalizer, unit: Unit
 ) -> tuple[list[str], list[float | None]]:
-    """The words that were said, and when each ends."""
+    """Return the words of a script, and the end of each (s) if known."""
     if script is None:
         return [], []
     if not script.words:

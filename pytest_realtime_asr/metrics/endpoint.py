@@ -1,61 +1,62 @@
-"""How well a server tells by itself that the speech is over.
+"""Metrics of turn detection: how well the server recognises that speech has ended.
 
-The two trade with each other: a server that waits longer cuts fewer speakers off. Each
-is only to be read beside the other.
+The two metrics trade off: a server that waits longer interrupts fewer speakers. Read
+each beside the other.
 """
 
 from __future__ import annotations
 
-from pytest_realtime_asr.metrics.latency import Spoken, uncertainty
-from pytest_realtime_asr.trace.timeline import Timeline
+from pytest_realtime_asr.metrics import causality
+from pytest_realtime_asr.metrics.declaration import Group, Unit, metric
+from pytest_realtime_asr.metrics.emission import Emissions
 
 _NS_PER_MS = 1_000_000
+_NEEDS = "the end of speech (word times) and a server that detects turns"
 
 
-def endpoint_delay(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
-    """How long after the end of speech the server took it for over.
+@metric(group=Group.END, unit=Unit.MS, needs=_NEEDS, causality=causality.endpoint)
+def endpoint_delay(item: Emissions) -> float | None:
+    """Measure the time from the end of speech to the endpoint that the server detected.
 
-    An endpoint from before the end of speech, beyond its uncertainty, cut the speaker
-    off; it is counted by `false_endpoints`, and the first endpoint after it gives the
-    delay. Where there is none after it, the delay of the last one is negative: it is
-    not a measurement, and is over every limit.
+    An endpoint before the end of speech, beyond its uncertainty, interrupted the
+    speaker: `false_endpoints` counts it, and the first endpoint after it gives the
+    delay. If none follows, the value is the negative delay of the last one, which is
+    not a measurement and counts as over every limit.
 
     Formula: first endpoint that is not false, else the last one - due(end of speech)
     Unit: ms
-    Zero: the instant at which the audio of the end of speech was due
-    Needs: the end of speech (word times) and a server that detects turns
-    Better: down
-    Source: LiveKit's transcription delay is dominated by it, and moves when silence
-        thresholds are tuned though the recogniser did not get faster
+    Start: the instant at which the audio of the end of speech was due
+    End: the arrival of that endpoint event
+    Better: lower
+    Source: LiveKit's transcription delay is dominated by it, and changes when silence
+        thresholds are tuned although the recogniser did not get faster
     """
-    zero = _end(timeline, spoken)
-    if zero is None:
+    end = _speech_end(item)
+    if end is None:
         return None
-    delays = [it.at - zero for it in timeline.endpoints]
-    least = -uncertainty(spoken)
-    return next((it for it in delays if it >= least), delays[-1]) / _NS_PER_MS
+    delays = [event.at - end for event in item.timeline.endpoints]
+    least = -item.speech_uncertainty
+    found = next((delay for delay in delays if delay >= least), delays[-1])
+    return found / _NS_PER_MS
 
 
-def false_endpoints(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
-    """How often the server took the speech for over while it went on.
+@metric(group=Group.END, unit=Unit.COUNT, needs=_NEEDS)
+def false_endpoints(item: Emissions) -> float | None:
+    """Count the endpoints that the server detected while the speech went on.
 
-    Formula: number of endpoints before due(end of speech), by more than its uncertainty
+    Formula: number of endpoints before due(end of speech) - its uncertainty
     Unit: count
-    Zero: none
-    Needs: the end of speech (word times) and a server that detects turns
-    Better: down
-    Source: LiveKit's benchmark of turn detection counts the cut-offs of a speaker
-        beside the latency that avoids them
+    Better: lower
+    Source: LiveKit's turn-detection benchmark counts interrupted speakers beside the
+        latency that avoids them
     """
-    zero = _end(timeline, spoken)
-    if zero is None:
+    end = _speech_end(item)
+    if end is None:
         return None
-    least = zero - uncertainty(spoken)
-    return float(sum(it.at < least for it in timeline.endpoints))
+    least = end - item.speech_uncertainty
+    return float(sum(event.at < least for event in item.timeline.endpoints))
 
 
-def _end(timeline: Timeline, spoken: Spoken | None) -> int | None:
-    """When the end of speech was due, of an utterance whose turns were detected."""
-    if spoken is None or spoken.speech_end is None or not timeline.endpoints:
-        return None
-    return timeline.due(spoken.speech_end)
+def _speech_end(item: Emissions) -> int | None:
+    """Return when the end of speech was due (ns), for an item with endpoints."""
+    return item.speech_end if item.timeline.endpoints else None

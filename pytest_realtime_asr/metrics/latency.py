@@ -1,195 +1,215 @@
-"""How long a server takes, each name carrying its zero.
+"""Latencies of a session, each named after the instant from which it is counted.
 
-A bare "time to first token" has been counted from at least seven different instants:
-before the connection, from the first audio, from the onset of speech, from its end.
-Here the zero is in the name. A position in the audio becomes an instant through the
-time at which its frame was *due*, never the time at which it was sent: where the
-server does not take our audio, that shows as latency and is not hidden by the late
-start of the count.
+"Time to first token" has been counted from at least seven different instants: before
+the connection, from the first audio, from the onset of speech, from its end. Here the
+start instant is in the name. A position in the audio becomes an instant through the
+time at which its frame was *due*, never the time at which it was sent: where the server
+does not read the client's audio, the delay counts as latency and is not hidden by a
+later start (no coordinated omission).
 
-Values are signed. A negative one is shown as it is, and counts as no good one where the
-event came before what it answers (`pytest_realtime_asr.metrics.causality`).
-
-Each metric takes the timeline of one item and what is known of the speech in it, and
-gives milliseconds, or ``None`` where what it needs is not there; never zero for that.
+Values are signed. A negative value is reported as it is; it counts as over every limit
+where the event came before its cause (`pytest_realtime_asr.metrics.causality`). A value
+that cannot be measured is ``None``, never zero.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Protocol
 
+from pytest_realtime_asr.metrics import causality
+from pytest_realtime_asr.metrics.declaration import Group, Unit, metric
+from pytest_realtime_asr.metrics.emission import Emissions
 from pytest_realtime_asr.trace.timeline import Timeline
 
 _NS_PER_MS = 1_000_000
 
 
-class Spoken(Protocol):
-    """Where the speech of an utterance begins and ends, in seconds, where known."""
-
-    @property
-    def speech_start(self) -> float | None: ...
-
-    @property
-    def speech_end(self) -> float | None: ...
-
-    @property
-    def speech_by(self) -> str: ...
-
-
-_UNCERTAIN = {"words": 100 * _NS_PER_MS}
-_DETECTED = 300 * _NS_PER_MS  # of speech that was found by its energy
-
-
-def uncertainty(spoken: Spoken | None) -> int:
-    """How far in ns the start and the end of speech may be off."""
-    by = "" if spoken is None else spoken.speech_by
-    return _UNCERTAIN.get(by, _DETECTED)
-
-
 def has_words(text: str) -> bool:
-    """Whether a text holds a letter or a digit, of any script."""
+    """Return whether a text contains a letter or a digit of any script."""
     return any(map(str.isalnum, text))
 
 
-def connect(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
-    """How long the connection took to stand.
+@metric(group=Group.START, unit=Unit.MS, needs="an established connection")
+def connect(item: Emissions) -> float | None:
+    """Measure the time to establish the connection (DNS, TCP, TLS and upgrade).
 
     Formula: opened - begun
     Unit: ms
-    Zero: the instant at which the connection was begun
-    Needs: a connection that stood
-    Better: down
-    Source: kept apart from all other latencies, since tools that count the first text
+    Start: the instant at which the client began to connect
+    End: the completed WebSocket handshake
+    Better: lower
+    Source: separate from all other latencies, since tools that count the first text
         from before the connection report name look-up, TLS and handshake as speed
     """
-    return _between(0, timeline.opened)
+    return _between(0, item.timeline.opened)
 
 
-def session_ready(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
-    """How long the server took from the connection to a session that may begin.
+@metric(
+    group=Group.START,
+    unit=Unit.MS,
+    needs="a server that announces that the session is ready",
+)
+def session_ready(item: Emissions) -> float | None:
+    """Measure the time from the open connection to a session that is ready.
 
     Formula: ready - opened
     Unit: ms
-    Zero: the instant at which the connection stood
-    Needs: a server that says that the session may begin
-    Better: down
-    Source: the first session also pays for loading and compiling; report it apart
+    Start: the completed WebSocket handshake
+    End: the event that announces the session (such as ``session.created``)
+    Better: lower
+    Source: the first session also pays for loading and compiling; report it separately
     """
-    return _between(timeline.opened, timeline.ready)
+    return _between(item.timeline.opened, item.timeline.ready)
 
 
-def first_partial_from_audio(
-    timeline: Timeline, spoken: Spoken | None = None
-) -> float | None:
-    """How long after the first audio the first text came.
+@metric(
+    group=Group.START,
+    unit=Unit.MS,
+    needs="audio and a hypothesis with a letter or digit",
+    no_budget="it includes the silence before the speech, and text that was made up "
+    "before the speech wins it",
+    causality=causality.text_after_audio,
+)
+def first_partial_from_audio(item: Emissions) -> float | None:
+    """Measure the time from the first audio frame to the first text.
 
-    Weak as a budget: it holds the silence before the speech, and a server that sends
-    text before anything was said wins it. A server that sends nothing but the final
-    has its first text there.
+    A weak measure: it includes the silence before the speech, and a server that sends
+    text before anything was said wins it. For a server that sends only the final, the
+    first text is the final.
 
     Formula: first hypothesis with a letter or digit - due time of the first audio frame
     Unit: ms
-    Zero: the instant at which the first audio frame was due
-    Needs: audio and a hypothesis with a letter or digit
-    Better: down
-    Source: Coval's benchmark counts so, from the first chunk of a paced session that
-        is already set up
+    Start: the instant at which the first audio frame was due
+    End: the arrival of the first hypothesis with a letter or digit
+    Better: lower
+    Source: Coval's benchmark counts from the first chunk of a paced session that is
+        already set up
     """
-    return _between(_first_due(timeline), _first_text(timeline))
+    return _between(_first_due(item.timeline), _first_text(item.timeline))
 
 
-def first_partial_from_speech(
-    timeline: Timeline, spoken: Spoken | None = None
-) -> float | None:
-    """How long after the onset of speech the first text came.
+@metric(
+    group=Group.START,
+    unit=Unit.MS,
+    needs="the start of speech (word times) and a hypothesis with a letter or digit",
+    causality=causality.text_after_speech,
+)
+def first_partial_from_speech(item: Emissions) -> float | None:
+    """Measure the time from the start of speech to the first text.
 
-    Signed. Text from before the speech, beyond the uncertainty of its start, is made
-    up: it is not a measurement, and is over every limit.
+    The value is signed. Text from before the speech, beyond the uncertainty of its
+    start, is made up: it is not a measurement and counts as over every limit.
 
     Formula: first hypothesis with a letter or digit - due(start of speech)
     Unit: ms
-    Zero: the instant at which the audio of the start of speech was due
-    Needs: the start of speech (word times) and a hypothesis with a letter or digit
-    Better: down
-    Source: the zero that LiveKit's users ask for, the onset of speech, and with it
-        the rule that the first text must not be empty
+    Start: the instant at which the audio of the start of speech was due
+    End: the arrival of the first hypothesis with a letter or digit
+    Better: lower
+    Source: the start instant that LiveKit's users ask for, the onset of speech, and
+        their rule that the first text must not be empty
     """
-    if spoken is None or spoken.speech_start is None:
-        return None
-    return _between(timeline.due(spoken.speech_start), _first_text(timeline))
+    return _between(item.speech_start, _first_text(item.timeline))
 
 
-def final_from_commit(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
-    """How long after the commit the final came.
+@metric(
+    group=Group.END,
+    unit=Unit.MS,
+    needs="a commit and a final",
+    causality=causality.final,
+)
+def final_from_commit(item: Emissions) -> float | None:
+    """Measure the time from the commit to the final.
 
-    The least ambiguous of all, and so the first choice for a budget: its zero needs no
-    word times. Signed: a server that ends the turn by itself may be before the commit.
-    Any other final from before its commit is not a measurement, and is over every
-    limit; so is a final with which the server ended the turn before the end of speech.
+    The least ambiguous latency, and so the first choice for a budget: it needs no word
+    times. The value is signed: a server that ends the turn by itself may be earlier
+    than the commit. Any other final from before its commit is not a measurement and
+    counts as over every limit; so does a final with which the server ended the turn
+    before the end of speech.
 
     Formula: final - due time of the commit
     Unit: ms
-    Zero: the instant at which the commit was due
-    Needs: a commit and a final
-    Better: down
-    Source: benchmarks that compare finalization and not silence policies send an
+    Start: the instant at which the commit was due
+    End: the arrival of the final
+    Better: lower
+    Source: benchmarks that compare finalisation rather than silence policies send an
         explicit end and count from there (Coval)
     """
-    commit, final = timeline.commit, timeline.final
+    commit, final = item.timeline.commit, item.timeline.final
     if commit is None or final is None:
         return None
     return _between(commit.due, final.at)
 
 
-def final_from_speech_end(
-    timeline: Timeline, spoken: Spoken | None = None
-) -> float | None:
-    """How long after the end of speech the final came.
+@metric(
+    group=Group.END,
+    unit=Unit.MS,
+    needs="the end of speech (word times) and a final",
+    causality=causality.final,
+)
+def final_from_speech_end(item: Emissions) -> float | None:
+    """Measure the time from the end of speech to the final.
 
-    It holds the server's wait for more speech, or ours before the commit. Signed and
-    not clamped. A final that nothing asked for, as for `final_from_commit`, is not a
-    measurement, and is over every limit.
+    It includes the time for which the server waits for more speech, or the client
+    before it commits. The value is signed and not clamped. A final that nothing asked
+    for (as for `final_from_commit`) is not a measurement and counts as over every
+    limit.
 
     Formula: final - due(end of speech)
     Unit: ms
-    Zero: the instant at which the audio of the end of speech was due
-    Needs: the end of speech (word times) and a final
-    Better: down
+    Start: the instant at which the audio of the end of speech was due
+    End: the arrival of the final
+    Better: lower
     Source: pipecat's TTFS, with the end of speech from the word times of the reference
-        in the place of a live voice detector, whose zero moves from run to run
+        instead of a live voice activity detector, whose decision varies between runs
     """
-    final = timeline.final
-    if spoken is None or spoken.speech_end is None or final is None:
-        return None
-    return _between(timeline.due(spoken.speech_end), final.at)
+    final = item.timeline.final
+    return None if final is None else _between(item.speech_end, final.at)
 
 
-def longest_stall(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
-    """The longest time without new text while speech was being handed over.
+@metric(
+    group=Group.WORDS,
+    unit=Unit.MS,
+    needs="two audio frames or more, with speech among them",
+    no_budget="without word times, the speaker's own pauses count, and so does a "
+    "server that sends only finals",
+)
+def longest_stall(item: Emissions) -> float | None:
+    """Measure the longest time without new text while speech was being sent.
 
-    Weak as a budget: a server that sends nothing but the final stalls for as long as
-    the speaker speaks, a pause of the speaker counts too, and a hang that begins near
-    the end of speech is cut off there. It finds the session that stopped while its
-    socket stayed open. New text is a hypothesis that is not blank and differs from
-    the one before it.
+    A weak measure: a server that sends only the final stalls for as long as the speaker
+    speaks, a pause of the speaker counts too, and a hang that begins near the end of
+    speech is cut off there. It finds sessions that stopped while their socket stayed
+    open. New text is a hypothesis that is not blank and differs from the one before it.
 
     Formula: longest gap between neighbours in: start, each new text between start and
         stop, stop; start is due(start of speech), else of the first audio frame; stop
         is due(end of speech), else of the last audio frame
     Unit: ms
-    Zero: the new text before the gap, or the start
-    Needs: two audio frames or more, with speech among them
-    Better: down
+    Start: the new text before the gap, or the start
+    End: the next new text, or the stop
+    Better: lower
     Source: vLLM's realtime endpoint was seen to go silent from the third concurrent
         session on, with the socket open
     """
+    start, script = item.speech_start, item.script
+    if start is None and script is not None and script.speech_start is not None:
+        return None  # the session ended before the speech
+    return longest_gap(item.timeline, start, item.speech_end)
+
+
+def longest_gap(
+    timeline: Timeline, start: int | None = None, stop: int | None = None
+) -> float | None:
+    """Return the longest time without new text between two instants, in ms.
+
+    ``start`` and ``stop`` are in ns; without them, the first and the last audio frame
+    are used. Returns ``None`` where no time lies between them.
+    """
     heard = timeline.heard
-    start, stop = _first_due(timeline), heard[-1].due if heard else None
-    if spoken is not None and spoken.speech_start is not None:
-        start = timeline.due(spoken.speech_start)
-    if spoken is not None and spoken.speech_end is not None:
-        stop = _first_of(timeline.due(spoken.speech_end), stop)
+    if start is None:
+        start = _first_due(timeline)
+    if stop is None:
+        stop = heard[-1].due if heard else None
     if start is None or stop is None or start >= stop:
         return None
     marks = [start]
@@ -209,14 +229,10 @@ def _first_due(timeline: Timeline) -> int | None:
 
 def _first_text(timeline: Timeline) -> int | None:
     # Before the first text with words, no edit has left any.
-    return next((it.at for it in timeline.edits if has_words(it.added)), None)
+    return next((edit.at for edit in timeline.edits if has_words(edit.added)), None)
 
 
-def _first_of(known: int | None, otherwise: int | None) -> int | None:
-    return otherwise if known is None else known
-
-
-def _between(zero: int | None, stop: int | None) -> float | None:
-    if zero is None or stop is None:
+def _between(start: int | None, end: int | None) -> float | None:
+    if start is None or end is None:
         return None
-    return (stop - zero) / _NS_PER_MS
+    return (end - start) / _NS_PER_MS

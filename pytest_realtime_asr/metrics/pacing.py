@@ -1,11 +1,12 @@
-"""How punctually the audio was handed over: the instrument's part and the server's.
+"""Metrics of the sender: the client's own scheduling delay, and back-pressure.
 
-Our own lateness can make a number invalid; the time for which the socket would not
-take a frame is the server's and never can. The two are kept apart by a perfect
-sender: one that wakes when a frame is due, or when the frame before it was taken, and
-is held up by the socket for exactly as long as ours was. What ours came later than
-that one is ours. So neither a frame that waits behind a blocked one is charged to us,
-nor is a delay of ours forgotten while the backlog behind it is worked off.
+The client's scheduling delay can make a number INVALID; the time for which the socket
+did not accept a frame belongs to the server or the path and never can. A model sender
+separates the two: it wakes when a frame is due or when the frame before it was
+accepted, whichever is later, and is then blocked by the socket for exactly as long as
+the client was. What the client was later than this model is its own delay. So a frame
+that waits behind a blocked one does not count as the client's delay, and a delay of the
+client is not forgotten while the backlog behind it is sent.
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pytest_realtime_asr.metrics.latency import Spoken
+from pytest_realtime_asr.metrics.declaration import Group, Unit, metric
+from pytest_realtime_asr.metrics.emission import Emissions
 from pytest_realtime_asr.stats import quantile
 from pytest_realtime_asr.trace.timeline import Commit, Final, Heard, Timeline
 
 _NS_PER_MS = 1_000_000
 _HALF, _TAIL = 0.5, 0.99
-_MOST_CPU = 2 / 3  # of a core; beyond it, being late feeds on itself
+_MAX_CPU = 2 / 3  # of a core; above it, scheduling delay grows on its own
+_CLIENT = "it measures the client, not the server"
+_PATH = "it measures the network path, not the server"
+_TICKS = "a recorder with a running clock tick"
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What went over the wire, and what the server says it counted (``None``: nothing).
+    """Audio that was sent, and tokens that the server reported (``None``: no report).
 
     ``samples`` and ``seconds`` are of audio, ``bytes`` of PCM.
     """
@@ -38,12 +43,12 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Instrument:
-    """What the instrument knows of its own state in one session.
+class ClientState:
+    """How the client itself performed during one session.
 
-    ``send`` and ``loop`` are the p99 of what frames and clock ticks came late, and
-    ``pause`` is the longest pause of the garbage collector, in ms; ``cpu`` is the share
-    of a core that the loop used. What is not known is 0.
+    ``send`` and ``loop`` are the p99 delay of frames and clock ticks, and ``pause`` is
+    the longest pause of the garbage collector, all in ms; ``cpu`` is the share of a
+    core that the event loop used. A value that is not known is 0.
     """
 
     send: float = 0.0
@@ -53,32 +58,32 @@ class Instrument:
 
     @property
     def overloaded(self) -> bool:
-        """Whether the loop used so much of a core that no time of it is sound."""
-        return self.cpu > _MOST_CPU
+        """Whether the loop used so much of a core that no time can be trusted."""
+        return self.cpu > _MAX_CPU
 
     def disturbed(self, bound: float) -> bool:
-        """Whether it was overloaded, or later than ``bound`` ms."""
+        """Return whether it was overloaded, or delayed by more than ``bound`` ms."""
         return self.overloaded or max(self.send, self.loop) > bound
 
     def __str__(self) -> str:
         return (
-            f"send lateness p99 {self.send:.1f} ms, loop lag p99 {self.loop:.1f} ms, "
-            f"collector pause {self.pause:.1f} ms, own CPU {self.cpu:.0%} of a core"
+            f"send delay p99 {self.send:.1f} ms, loop lag p99 {self.loop:.1f} ms, "
+            f"GC pause {self.pause:.1f} ms, CPU {self.cpu:.0%} of a core"
         )
 
 
-def instrument(timeline: Timeline) -> Instrument:
-    """The state of the instrument in this session."""
-    return Instrument(
-        send=sender_lateness(timeline) or 0.0,
-        loop=loop_lag(timeline) or 0.0,
-        pause=gc_pause(timeline) or 0.0,
-        cpu=own_cpu(timeline) or 0.0,
+def client_state(timeline: Timeline) -> ClientState:
+    """Return how the client performed during a session."""
+    return ClientState(
+        send=_percentile(_audio_delays(timeline)) or 0.0,
+        loop=_loop_lag(timeline) or 0.0,
+        pause=_gc_pause(timeline) or 0.0,
+        cpu=timeline.lag.load or 0.0,
     )
 
 
 def counts(timeline: Timeline) -> Counts:
-    """Audio that was handed over and tokens that were counted, over all items."""
+    """Return the audio sent and the tokens reported, over all items."""
     heard = timeline.heard
     last = {frame.item: frame.samples for frame in heard}
     samples = sum(last.values())
@@ -94,153 +99,171 @@ def counts(timeline: Timeline) -> Counts:
     )
 
 
-def lateness(timeline: Timeline) -> float | None:
-    """The most by which our own lateness can have enlarged a latency, in milliseconds.
+def scheduling_delay(timeline: Timeline) -> float | None:
+    """Return by how much the client's own delay can have enlarged a latency, in ms.
 
-    The largest lateness of a frame of ours (audio or commit), by which the server may
-    have heard it later, plus that of a clock tick, by which we may have stamped the
-    answer later. This is what decides whether a latency that is over its limit can be
-    held against the server; `None` where nothing was sent and no tick was due.
+    It is the largest delay of a frame (audio or commit), by which the server may have
+    received it later, plus the largest delay of a clock tick, by which the client may
+    have stamped the answer later. It decides whether a latency over its limit can be
+    attributed to the server. ``None`` where nothing was sent and no tick was due.
     """
-    own = [own for _, own in _own(timeline)]
+    own = [delay for _, delay in _delays(timeline)]
     if not own and not timeline.lag.ticks:
         return None
-    late = max(own, default=0) + max(timeline.lag.late, default=0)
-    return late / _NS_PER_MS
+    delay = max(own, default=0) + max(timeline.lag.late, default=0)
+    return delay / _NS_PER_MS
 
 
-def sender_lateness(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
-    """How late we came to send audio, in 99 of 100 frames.
+@metric(group=Group.CLIENT, unit=Unit.MS, needs="audio", no_budget=_CLIENT)
+def sender_lateness(item: Emissions) -> float | None:
+    """Measure the client's delay in sending an audio frame, by the p99 of the frames.
 
-    Formula: p99 (nearest rank) over audio frames of woke - due, less what waiting for
-        the socket to take the frames before it had cost
+    Formula: p99 (nearest rank) over audio frames of woke - due, less the time spent
+        waiting for the socket to accept the frames before it
     Unit: ms
-    Zero: the instant at which a frame was due
-    Needs: audio
-    Better: down
-    Source: wrk2's rule to count from the planned time, turned on ourselves: pacing by
+    Start: the instant at which a frame was due
+    End: the instant at which the client came to send it
+    Better: lower
+    Source: wrk2's rule to count from the planned time, applied to the client: pacing by
         sleep(chunk) was measured 160 ms late after 10 s of 20 ms chunks, pacing by an
         absolute schedule about 1 ms
     """
-    own = _audio_lateness(timeline)
-    return quantile(own, _TAIL) / _NS_PER_MS if own else None
+    return _percentile(_audio_delays(item.timeline))
 
 
-def sender_lateness_max(
-    timeline: Timeline, spoken: Spoken | None = None
-) -> float | None:
-    """How late we came to send audio, in the worst frame.
+@metric(group=Group.CLIENT, unit=Unit.MS, needs="audio", no_budget=_CLIENT)
+def sender_lateness_max(item: Emissions) -> float | None:
+    """Measure the client's delay in sending an audio frame, in the worst frame.
 
-    Formula: maximum over audio frames of woke - due, less what waiting for the socket
-        to take the frames before it had cost
+    Formula: maximum over audio frames of woke - due, less the time spent waiting for
+        the socket to accept the frames before it
     Unit: ms
-    Zero: the instant at which a frame was due
-    Needs: audio
-    Better: down
-    Source: as sender_lateness; one long pause of ours is one frame, and p99 hides it
+    Start: the instant at which a frame was due
+    End: the instant at which the client came to send it
+    Better: lower
+    Source: as sender_lateness; one long pause of the client is one frame, and p99
+        hides it
     """
-    own = _audio_lateness(timeline)
+    own = _audio_delays(item.timeline)
     return max(own) / _NS_PER_MS if own else None
 
 
-def send_blocked(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
-    """The longest time for which the socket would not take an audio frame.
+@metric(group=Group.END, unit=Unit.MS, needs="audio")
+def send_blocked(item: Emissions) -> float | None:
+    """Measure the longest time for which the socket did not accept an audio frame.
 
-    It counts against the server: it, or the path to it, did not read.
+    It is attributed to the server: the server, or the path to it, did not read.
 
     Formula: maximum over audio frames of sent - woke
     Unit: ms
-    Zero: the instant at which we came to send the frame
-    Needs: audio
-    Better: down
-    Source: the second schedule of a stream, that of its chunks: back-pressure makes
-        sends slip, and a latency counted from the actual send shrinks with it
+    Start: the instant at which the client came to send the frame
+    End: the instant at which the socket had accepted it
+    Better: lower
+    Source: back-pressure delays the sending of a stream's chunks, and a latency counted
+        from the actual send shrinks with it
     """
-    heard = timeline.heard
+    heard = item.timeline.heard
     if not heard:
         return None
     return max(frame.sent - frame.woke for frame in heard) / _NS_PER_MS
 
 
-def loop_lag(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
-    """How late the recorder's clock ticks came, in 99 of 100 ticks of the session.
+@metric(group=Group.CLIENT, unit=Unit.MS, needs=_TICKS, no_budget=_CLIENT)
+def loop_lag(item: Emissions) -> float | None:
+    """Measure the delay of the event loop's clock ticks, by the p99 of the ticks.
 
     Ticks up to 1 ms late count as punctual.
 
     Formula: p99 (nearest rank) over ticks of came - due
     Unit: ms
-    Zero: the instant at which a tick was due
-    Needs: a recorder that ticked
-    Better: down
-    Source: the probe of an event loop: schedule a tick, measure how far it overshoots
+    Start: the instant at which a tick was due
+    End: the instant at which it came
+    Better: lower
+    Source: the usual probe of an event loop: schedule a tick, measure its overshoot
     """
-    late = timeline.lag.late
-    punctual = max(timeline.lag.ticks - len(late), 0)
-    if not (late or punctual):
-        return None
-    return quantile((*late, *(0,) * punctual), _TAIL) / _NS_PER_MS
+    return _loop_lag(item.timeline)
 
 
-def gc_pause(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
-    """How long the garbage collector of the recorder's process held it up at most.
+@metric(group=Group.CLIENT, unit=Unit.MS, needs=_TICKS, no_budget=_CLIENT)
+def gc_pause(item: Emissions) -> float | None:
+    """Measure the longest pause by the garbage collector in the client's process.
 
-    Formula: maximum over collections of ended - begun
+    Formula: maximum over collections of end - start
     Unit: ms
-    Zero: the begin of a collection
-    Needs: a recorder that ticked
-    Better: down
-    Source: what Python calls before and after each collection, which holds up every
+    Start: the start of a collection
+    End: the end of that collection
+    Better: lower
+    Source: Python's callbacks before and after each collection, which holds up every
         thread of the process
     """
-    return timeline.lag.paused / _NS_PER_MS if timeline.lag.ticks else None
+    return _gc_pause(item.timeline)
 
 
-def own_cpu(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
-    """Which share of a core the recorder's loop used.
+@metric(
+    group=Group.CLIENT,
+    unit=Unit.RATIO,
+    needs="a recorder that read its CPU time twice",
+    no_budget=_CLIENT,
+)
+def own_cpu(item: Emissions) -> float | None:
+    """Measure the share of a core that the client's event loop used.
 
-    Formula: CPU time of the loop's thread / time
+    Formula: CPU time of the loop's thread / elapsed time
     Unit: ratio
-    Zero: a loop that does nothing
-    Needs: a recorder that ticked for two looks at its CPU time
-    Better: down
-    Source: sweeps over the number of paced streams: from about two thirds of a core
-        on, the same load was punctual in one run and 100 ms late in the next
+    Better: lower
+    Source: sweeps over the number of paced streams: above about two thirds of a core,
+        the same load was punctual in one run and 100 ms late in the next
     """
-    return timeline.lag.load or None  # who looked has used some
+    return item.timeline.lag.load or None  # a loop that was measured has used some
 
 
-def path_round_trip(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
-    """How long a ping took to the server and back, in half of the session's pings.
+@metric(
+    group=Group.CLIENT,
+    unit=Unit.MS,
+    needs="a server that answers pings",
+    no_budget=_PATH,
+)
+def path_round_trip(item: Emissions) -> float | None:
+    """Measure the round-trip time of a WebSocket ping, by the median of the session.
 
-    It is never taken off a latency. One ping is under way at a time, so that a server
-    that is busy for long has few of them.
+    It is never subtracted from a latency. One ping is under way at a time, so that a
+    server that is busy for long answers few of them.
 
     Formula: p50 (nearest rank) over pings of answered - sent
     Unit: ms
-    Zero: the instant at which a ping was sent
-    Needs: a server that answers pings
-    Better: down
+    Start: the instant at which a ping was sent
+    End: the arrival of its pong
+    Better: lower
     Source: RFC 6455, section 5.5.2: a ping is answered as soon as is practical
     """
     trips = [
         ping.answered - ping.sent
-        for ping in timeline.pings
+        for ping in item.timeline.pings
         if ping.answered is not None
     ]
     return quantile(trips, _HALF) / _NS_PER_MS if trips else None
 
 
-def pacing_error(timeline: Timeline, spoken: Spoken | None = None) -> float | None:
-    """How much slower (above zero) or faster than real time the audio was handed over.
+@metric(
+    group=Group.CLIENT,
+    unit=Unit.RATIO,
+    needs="two audio frames or more",
+    no_budget=_CLIENT,
+)
+def pacing_error(item: Emissions) -> float | None:
+    """Measure how much slower (above 0) or faster than real time the audio was sent.
 
     Formula: (woke of the last audio frame - woke of the first) / audio between their
         ends - 1
     Unit: ratio
-    Zero: real time
-    Needs: two audio frames or more
-    Better: down
-    Source: validity check of paced clients; less than 0.5 % either way is sound
+    Better: lower
+    Source: validity check of paced clients; within 0.5 % either way is correct
     """
+    return pace_deviation(item.timeline)
+
+
+def pace_deviation(timeline: Timeline) -> float | None:
+    """Return the value of `pacing_error` for a timeline."""
     heard = timeline.heard
     samples = heard[-1].samples - heard[0].samples if heard else 0
     if samples <= 0:
@@ -249,17 +272,31 @@ def pacing_error(timeline: Timeline, spoken: Spoken | None = None) -> float | No
     return spent / (samples / timeline.rate) - 1
 
 
-def _audio_lateness(timeline: Timeline) -> list[int]:
-    return [own for event, own in _own(timeline) if isinstance(event, Heard)]
+def _percentile(delays: list[int]) -> float | None:
+    return quantile(delays, _TAIL) / _NS_PER_MS if delays else None
 
 
-def _own(timeline: Timeline) -> Iterator[tuple[Heard | Commit, int]]:
-    """Each frame of ours with its lateness against the perfect sender, in ns."""
-    taken: int | None = None  # when the perfect sender's frame before had been taken
+def _loop_lag(timeline: Timeline) -> float | None:
+    late = timeline.lag.late
+    punctual = max(timeline.lag.ticks - len(late), 0)
+    return _percentile([*late, *(0,) * punctual])
+
+
+def _gc_pause(timeline: Timeline) -> float | None:
+    return timeline.lag.paused / _NS_PER_MS if timeline.lag.ticks else None
+
+
+def _audio_delays(timeline: Timeline) -> list[int]:
+    return [own for event, own in _delays(timeline) if isinstance(event, Heard)]
+
+
+def _delays(timeline: Timeline) -> Iterator[tuple[Heard | Commit, int]]:
+    """Yield each frame of the client with its delay after the model sender, in ns."""
+    accepted: int | None = None  # when the model sender's frame before was accepted
     for event in timeline.events:
-        if isinstance(event, (Heard, Commit)):  # a union is made anew for each event
-            woke = event.due if taken is None or taken < event.due else taken
-            taken = woke + (event.sent - event.woke)
+        if isinstance(event, (Heard, Commit)):  # a union would be built for each event
+            woke = event.due if accepted is None or accepted < event.due else accepted
+            accepted = woke + (event.sent - event.woke)
             yield event, event.woke - woke
 
 

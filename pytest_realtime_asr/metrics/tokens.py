@@ -1,8 +1,7 @@
-"""The words of a text that grows, kept up to date from one edit to the next.
+"""Tokens of a text that grows, updated from one edit to the next.
 
-Only the words at the changed place and behind it are looked at again. So a text to
-which words are appended costs what was appended, and one that is rewritten costs what
-was rewritten.
+Only the tokens at the changed place and after it are read again. So the cost of an edit
+is proportional to what it appends or rewrites, not to the length of the text.
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ from typing import NamedTuple, TypeVar
 from pytest_realtime_asr.trace.timeline import Edit
 
 LONGEST = 256  # characters of a token
-# No mark is parted from its letter, unless there are very many.
+# A combining mark stays with its letter, unless there are very many.
 _MARKS = r"\u0300-\u036f\u3099\u309a\uff9e\uff9f"
 _TOKEN = re.compile(rf"\S{{1,{LONGEST}}}[{_MARKS}]{{0,32}}")
 _T = TypeVar("_T")
 
 
 class Token(NamedTuple):
-    """A word, or a piece of one that has more than `LONGEST` characters.
+    """A word, or a piece of a word with more than `LONGEST` characters.
 
-    ``closed`` says that the word ends with it.
+    ``closed`` says that the word ends with this token.
     """
 
     text: str
@@ -32,9 +31,10 @@ class Token(NamedTuple):
 
 
 class Update(NamedTuple):
-    """The text keeps its first ``kept`` tokens, loses others, and goes on with more.
+    """The change of a text's tokens by one edit, at ``at`` ns.
 
-    ``lost`` and ``added`` begin with different tokens. The time ``at`` is in ns.
+    The text keeps its first ``kept`` tokens, removes ``lost`` and appends ``added``,
+    which begin with different tokens.
     """
 
     at: int
@@ -45,24 +45,28 @@ class Update(NamedTuple):
 
 
 def tokens(text: str) -> list[Token]:
-    """The tokens of a text."""
-    return [
-        Token(found.group(), text[found.end() : found.end() + 1].strip() == "")
-        for found in _TOKEN.finditer(text)
-    ]
+    """Return the tokens of a text."""
+    return [token for token, _, _ in _tokens(text)]
+
+
+def _tokens(text: str) -> Iterator[tuple[Token, int, int]]:
+    """Yield the tokens of a text, each with its start and end."""
+    for found in _TOKEN.finditer(text):
+        start, end = found.span()
+        yield Token(found.group(), not text[end : end + 1].strip()), start, end
 
 
 def updates(edits: Iterable[Edit]) -> Iterator[Update]:
-    """What each edit changes in the tokens of the text before it."""
+    """Yield the change that each edit makes to the tokens of the text."""
     text = StringIO()
     held: list[Token] = []
-    places: list[tuple[int, int]] = []  # where each of them begins and ends
+    places: list[tuple[int, int]] = []  # the start and end of each token in the text
     for edit in edits:
         if not (edit.removed or edit.added):
             yield Update(edit.at, edit.final, len(held), (), ())
             continue
         begin, kept = edit.kept, len(held)
-        # A token that ends at the place itself may go on behind it.
+        # A token that ends at the edited place may continue after it.
         while kept and places[kept - 1][1] >= edit.kept:
             kept -= 1
             begin = min(begin, places[kept][0])
@@ -72,19 +76,17 @@ def updates(edits: Iterable[Edit]) -> Iterator[Update]:
         text.truncate()
         text.write(edit.added)
         text.seek(begin)
-        tail = text.read()
-        for found in _TOKEN.finditer(tail):
-            start, stop = found.span()
-            held.append(Token(found.group(), not tail[stop : stop + 1].strip()))
-            places.append((begin + start, begin + stop))
+        for token, start, end in _tokens(text.read()):
+            held.append(token)
+            places.append((begin + start, begin + end))
         added = held[kept:]
         same = alike(lost, added)
         yield Update(edit.at, edit.final, kept + same, lost[same:], added[same:])
 
 
 def alike(one: Sequence[_T], other: Sequence[_T]) -> int:
-    """How many items two sequences have in common from the begin on."""
+    """Return the length of the common prefix of two sequences."""
     length = min(len(one), len(other))
-    if one[:length] == other[:length]:  # mostly, and soon seen
+    if one[:length] == other[:length]:  # the usual case, and cheap
         return length
     return next(place for place in range(length) if one[place] != other[place])

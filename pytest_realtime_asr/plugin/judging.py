@@ -21,16 +21,21 @@ from pathlib import Path
 import msgspec
 
 from pytest_realtime_asr.plugin.options import OPTIONS, Option
+from pytest_realtime_asr.plugin.settings import ComparisonConfig
 from pytest_realtime_asr.report import jsonl, junit, terminal
 from pytest_realtime_asr.run.ledger import Purpose, Report, Transcription, report
-from pytest_realtime_asr.run.servers import Ledger, Run
+from pytest_realtime_asr.run.run import Ledger, Run
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.verdicts.budgets import Budget
-from pytest_realtime_asr.verdicts.comparison import Comparison, Row, compare, together
+from pytest_realtime_asr.verdicts.comparison import Comparison, compare
+from pytest_realtime_asr.verdicts.utterance_record import (
+    UtteranceRecord,
+    shared_test_name,
+)
 
 _COMPARED = None  # stands for the budget of a pool that is one to be compared
 _NAMED = 60  # characters of an id in the name of a file
@@ -105,7 +110,8 @@ class Judging:
 
     ``folder`` gives where the traces of those that fail are kept, ``None`` for
     nowhere; their paths are shown relative to ``origin``. ``given`` is what the
-    command line says of an option. ``baseline`` are the rows of an earlier report, with
+    command line says of an option. By ``comparison`` each test is compared with other
+    runs; ``baseline`` are the rows of an earlier report, with
     which each test is compared. ``command`` are the first words of the command that
     runs a test again; ``located`` gives an id as it is named in that command.
     """
@@ -117,17 +123,19 @@ class Judging:
         folder: Callable[[], Path | None],
         origin: Path,
         given: Callable[[Option], object],
-        baseline: Iterable[Row] = (),
+        comparison: ComparisonConfig | None = None,
+        baseline: Iterable[UtteranceRecord] = (),
         command: Sequence[str] = ("pytest",),
         located: Callable[[str], str] = str,
     ) -> None:
         self.run = run
         self._command = command
         self._located = located
-        self._before: dict[str, list[Row]] = {}
+        self._before: dict[str, list[UtteranceRecord]] = {}
         for row in baseline:
-            for name in {row.test, together(row.test, row.utterance)}:
+            for name in {row.test, shared_test_name(row.test, row.utterance)}:
                 self._before.setdefault(name, []).append(row)
+        self._comparison = comparison or ComparisonConfig()
         self._compared: dict[str, str] = {}  # the tests, and as what they are compared
         self._given = given
         self._said: Report | None = None
@@ -251,24 +259,24 @@ class Judging:
 
         Each is a family of comparisons of its own: those of this run with one other.
         """
-        settings, others = self.run.settings, _of(Purpose.BASELINE, takes)
-        if settings.baseline is None and not others:
+        config, others = self._comparison, _of(Purpose.BASELINE, takes)
+        if config.report is None and not others:
             return []
         rows = _rows(name, _of(Purpose.TEST, takes))
         if not rows:
             return []
         names, found = set(self._compared.values()), []
-        if settings.baseline is not None:
+        if config.report is not None:
             before = self._before.get(name, [])
             tests = len(names & self._before.keys())
-            found.append((settings.baseline.name, before, tests))
+            found.append((config.report.name, before, tests))
         if others:
             found.append((others[0].trace.target, _rows(name, others), len(names)))
         # Several that are compared as one are called by the name that they share.
         shared = name in names - self._compared.keys()
         over = f" over {name.rpartition('::')[2]}" if shared else ""
         return [
-            compare(other + over, before, rows, settings.margins, tests=max(1, tests))
+            compare(other + over, before, rows, config.margins, tests=max(1, tests))
             for other, before, tests in found
         ]
 
@@ -367,7 +375,7 @@ class Judging:
 
     def _row(self, found: Report) -> Mapping[str, object]:
         """What the table gets, in builtin types."""
-        host = self.run.last_host
+        host = self.run.servers.last_host
         row = terminal.row(
             found,
             model=host.model if host else "",
@@ -431,7 +439,7 @@ def _of(purpose: Purpose, takes: Iterable[Transcription]) -> Takes:
     return tuple(take for take in takes if take.purpose is purpose)
 
 
-def _rows(test: str, takes: Iterable[Transcription]) -> list[Row]:
+def _rows(test: str, takes: Iterable[Transcription]) -> list[UtteranceRecord]:
     return [jsonl.row(test, take) for take in takes]
 
 

@@ -14,9 +14,11 @@ from pytest_realtime_asr.requirements import checks
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.order import Table, order
 from pytest_realtime_asr.requirements.requirement import (
+    REAL_TIME,
     Check,
     Level,
     Outcome,
+    Proof,
     Requirement,
     each,
 )
@@ -27,6 +29,8 @@ HARM = "harm to every client"
 READ = "read 2026-11-22"
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
+IGNORED = Proof(("tolerant",))
+"""The proof of most refusals: the fake ignores what it should refuse."""
 
 
 def taken(*ids: str) -> tuple[Requirement, ...]:
@@ -35,26 +39,45 @@ def taken(*ids: str) -> tuple[Requirement, ...]:
 
 
 def stated(
-    id: str, clause: str, judge: Check | None = None, *, level: Level | None = None
+    id: str,
+    clause: str = "",
+    check: Check | None = None,
+    *,
+    level: Level | None = None,
+    proof: Proof | None = None,
 ) -> Requirement:
-    """The requirement of this id as a protocol states it.
+    """Return a shared requirement as one protocol states it.
 
-    Without ``level`` it has the usual one. ``judge`` is needed where it reads the
-    protocol's own events.
+    What is not given is as declared here; ``check`` is needed where the requirement is
+    about the protocol's own events.
     """
-    found = _STATED[id]
-    judge = judge or found.check
-    return replace(found, clause=clause, check=judge, level=level or found.level)
+    found = _STATED.get(id) or _TAKEN[id]
+    return replace(
+        found,
+        clause=clause or found.clause,
+        check=check or found.check,
+        level=level or found.level,
+        proof=proof or found.proof,
+    )
 
 
 def refused(
-    name: str, clause: str, *codes: str, level: Level = Level.MUST
+    name: str,
+    clause: str,
+    *codes: str,
+    level: Level = Level.MUST,
+    proof: Proof = IGNORED,
 ) -> Requirement:
-    """That a misuse of this name is refused, with one of the codes that are given."""
+    """Return the requirement that a misuse is refused, by one of ``codes`` if given."""
     title, what = _REFUSED[name]
-    judge = checks.refused(name, what, *codes)
     return Requirement(
-        f"{name}-refused", title, level, clause, judge, scenarios=(name,)
+        f"{name}-refused",
+        title,
+        level,
+        clause,
+        checks.refused(name, what, *codes),
+        scenarios=(name,),
+        proof=proof,
     )
 
 
@@ -113,15 +136,17 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         checks.explained_close,
         scenarios=("utterances", "binary", "idle"),
         passive=True,
+        proof=Proof(("silent-close",)),
     ),
     Requirement(
         "no-stack-trace",
         "no stack trace is shown",
         MUST,
         HARM,
-        checks.no_trace,
+        checks.no_stack_trace,
         scenarios=("append-wrong-type", "no-object", "plain-http"),
         passive=True,
+        proof=Proof(("stack-trace",)),
     ),
     Requirement(
         "no-secret",
@@ -131,6 +156,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         checks.no_secret,
         scenarios=("utterances", "unknown-event"),
         passive=True,
+        proof=Proof(("shows-key",)),
     ),
     Requirement(
         "whole-characters",
@@ -140,6 +166,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         checks.whole_characters,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("broken-characters",)),
     ),
     Requirement(
         "no-control-tokens",
@@ -149,13 +176,14 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         checks.no_control_tokens,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("tokens-shown",)),
     ),
     Requirement(
         "no-early-text",
         "no text comes before any audio",
         SHOULD,
         "a first text that nothing was said for makes every latency a lie",
-        checks.not_early,
+        checks.no_early_text,
         scenarios=("utterances",),
         passive=True,
     ),
@@ -167,6 +195,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM,
         checks.refused("deep-json", "deep JSON"),
         scenarios=("deep-json",),
+        proof=Proof(("deep-dies",)),
     ),
     Requirement(
         "huge-json-outlived",
@@ -175,6 +204,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("FunASR#1756", "elevenlabs-python#482"),
         checks.survives("huge-json"),
         scenarios=("huge-json",),
+        proof=Proof(("big-frame-dies",), own_process=True),
     ),
     Requirement(
         "duplicate-keys-refused",
@@ -183,6 +213,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "RFC 8259, section 4: names within an object SHOULD be unique",
         checks.refused("duplicate-keys", "JSON with duplicate keys"),
         scenarios=("duplicate-keys",),
+        proof=Proof(("tolerant",)),
     ),
     Requirement(
         "not-a-number-outlived",
@@ -191,6 +222,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "RFC 8259, section 6: Infinity and NaN are not permitted",
         checks.refused("not-a-number", "a value that is no number"),
         scenarios=("not-a-number",),
+        proof=Proof(("tolerant",)),
     ),
     Requirement(
         "lone-surrogates-outlived",
@@ -199,6 +231,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "RFC 8259, section 8.2: unpaired surrogates lead to unpredictable behaviour",
         checks.refused("lone-surrogates", "half a character"),
         scenarios=("lone-surrogates",),
+        proof=Proof(("surrogate-dies",)),
     ),
     Requirement(
         "big-audio-outlived",
@@ -207,14 +240,16 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM,
         checks.survives("big-audio"),
         scenarios=("big-audio",),
+        proof=Proof(("big-frame-dies",), own_process=True),
     ),
     Requirement(
         "oversized-frame-closed",
         "a frame of over 16 MiB is refused, or the session closed with 1009",
         SHOULD,
         "RFC 6455, section 7.4.1: 1009 for a message that is too big",
-        checks.closed_with("oversized", (1008, 1009)),
+        checks.refused_or_closed("oversized", (1008, 1009)),
         scenarios=("oversized",),
+        proof=Proof(("any-size",)),
     ),
     Requirement(
         "oversized-frame-outlived",
@@ -223,6 +258,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("FunASR#1756"),
         checks.survives("oversized"),
         scenarios=("oversized",),
+        proof=Proof(("any-size", "big-frame-dies"), own_process=True),
     ),
     Requirement(
         "flood-outlived",
@@ -231,6 +267,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("vllm#48130"),
         checks.survives("flood"),
         scenarios=("flood",),
+        proof=Proof(("flood-dies",), own_process=True),
     ),
     # Texts and ends
     Requirement(
@@ -238,24 +275,27 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "speech gives text",
         MUST,
         bug("vllm#47614", "sherpa-onnx#327"),
-        checks.both(checks.finishes("alone"), checks.spoken_text("alone")),
+        checks.both(checks.finishes("alone"), checks.speech_has_text("alone")),
         scenarios=("alone",),
+        proof=Proof(("wordless",)),
     ),
     Requirement(
         "no-stall",
         "text goes on coming while speech is sent",
         SHOULD,
         bug("vllm#47614", "CrispASR#383"),
-        checks.unstalled("10s", most=7.0),
+        checks.no_stall("10s", at_most=7.0),
         scenarios=("10s",),
+        proof=Proof(("all-at-end",), pace=REAL_TIME),
     ),
     Requirement(
         "no-repetition",
         "nothing is said three times over",
         SHOULD,
         bug("elevenlabs-python#686", "vllm#47264"),
-        checks.unrepeated("alone"),
+        checks.no_repetition("alone"),
         scenarios=("alone",),
+        proof=Proof(("stutters",)),
     ),
     *(
         Requirement(
@@ -265,8 +305,16 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             bug("vllm#33962", "NVIDIA/NeMo-Speech.cpp#49"),
             checks.finishes(name),
             scenarios=(name,),
+            proof=Proof((fault,)),
         )
-        for name in ("0.1s", "0.5s", "1s", "2s", "10s", "35s")
+        for name, fault in (
+            ("0.1s", "no-final-short"),
+            ("0.5s", "no-final"),
+            ("1s", "no-final-after-1s"),
+            ("2s", "no-final-after-1s"),
+            ("10s", "no-final-after-1s"),
+            ("35s", "no-final-long"),
+        )
     ),
     Requirement(
         "empty-utterance-finishes",
@@ -283,6 +331,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         bug("lemonade-sdk/lemonade#1739"),
         checks.wordless("empty", 0),
         scenarios=("empty",),
+        proof=Proof(("babbles-in-silence",)),
     ),
     Requirement(
         "silence-finishes",
@@ -291,6 +340,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("lemonade-sdk/lemonade#1739", "vllm#36015"),
         checks.finishes("silence"),
         scenarios=("silence",),
+        proof=Proof(("no-final-after-silence",)),
     ),
     Requirement(
         "silence-is-wordless",
@@ -299,6 +349,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         bug("WhisperLiveKit#150", "WhisperLive#196", "lemonade-sdk/lemonade#1739"),
         checks.wordless("silence", 0),
         scenarios=("silence",),
+        proof=Proof(("babbles-in-silence",)),
     ),
     Requirement(
         "pause-finishes",
@@ -307,22 +358,25 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("vllm#36015", "pipecat#4124"),
         checks.finishes("pause"),
         scenarios=("pause",),
+        proof=Proof(("no-final-after-pause",), pace=REAL_TIME),
     ),
     Requirement(
         "pause-loses-nothing",
         "what was said before and after a pause is in the text",
         SHOULD,
         bug("WhisperLiveKit#234", "vllm#35863"),
-        checks.joined("pause"),
+        checks.has_both_clips("pause"),
         scenarios=("alone", "pause"),
+        proof=Proof(("pause-loses",), pace=REAL_TIME),
     ),
     Requirement(
         "long-keeps-its-begin",
         "of a long utterance the begin is in the text",
         SHOULD,
         bug("WhisperFusion#26", "WhisperLiveKit#372"),
-        checks.keeps_begin("35s"),
+        checks.keeps_start("35s"),
         scenarios=("alone", "35s"),
+        proof=Proof(("forgets-old",)),
     ),
     # Several utterances
     Requirement(
@@ -332,22 +386,25 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("FunASR#630", "vllm#51374"),
         checks.kept_apart("utterances"),
         scenarios=("alone", "utterances"),
+        proof=Proof(("echo",)),
     ),
     Requirement(
         "head-present",
         "the first word of an utterance is there",
         MUST,
         HARM + "; " + bug("FunASR#556"),
-        checks.begins("utterances"),
+        checks.has_first_word("utterances"),
         scenarios=("alone", "utterances"),
+        proof=Proof(("loses-later-heads",)),
     ),
     Requirement(
         "tail-present",
         "the last word of an utterance is there",
         MUST,
         HARM + "; " + bug("FunASR#3438", "FunASR#630", "WhisperLiveKit#122"),
-        checks.ends("utterances"),
+        checks.has_last_word("utterances"),
         scenarios=("alone", "utterances"),
+        proof=Proof(("loses-later-tails",)),
     ),
     # The life of a connection
     Requirement(
@@ -357,6 +414,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "RFC 6455, section 5.5.2: an endpoint MUST send a Pong in response",
         checks.pongs("idle"),
         scenarios=("idle",),
+        proof=Proof(("no-pong",)),
     ),
     Requirement(
         "pong-under-load",
@@ -365,6 +423,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         bug("FunASR#3528", "vosk-server#80"),
         checks.pongs("crowd"),
         scenarios=("crowd",),
+        proof=Proof(("no-pong",)),
     ),
     Requirement(
         "idle-outlived",
@@ -373,6 +432,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         bug("Azure-Samples/aoai-realtime-audio-sdk#96", "vllm#36015"),
         checks.finishes("idle"),
         scenarios=("idle",),
+        proof=Proof(("idle-kills",), pace=3.0),
     ),
     Requirement(
         "fragments-joined",
@@ -382,14 +442,16 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "unfragmented messages",
         checks.finishes("fragments"),
         scenarios=("fragments",),
+        proof=Proof(("no-fragments",)),
     ),
     Requirement(
         "close-answered",
         "a close frame is answered by one",
         MUST,
         "RFC 6455, section 5.5.1: the endpoint MUST send a Close frame in response",
-        checks.closes("close"),
+        checks.close_answered("close"),
         scenarios=("close",),
+        proof=Proof(("no-close-answer",)),
     ),
     Requirement(
         "close-amid-speech-outlived",
@@ -398,6 +460,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("ufal/whisper_streaming#106", "wenet#911"),
         checks.survives("cut"),
         scenarios=("cut",),
+        proof=Proof(("stalls-of-close",)),
     ),
     Requirement(
         "reset-outlived",
@@ -406,6 +469,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("vllm#34532", "ufal/whisper_streaming#106"),
         checks.survives("reset"),
         scenarios=("reset",),
+        proof=Proof(("stalls-of-reset",)),
     ),
     Requirement(
         "half-open-outlived",
@@ -414,6 +478,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("vllm#46815"),
         checks.survives("half-open"),
         scenarios=("half-open",),
+        proof=Proof(("waits-for-all",), pace=REAL_TIME),
     ),
     Requirement(
         "empty-reset-outlived",
@@ -422,6 +487,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("vllm#34532", "vllm#34862"),
         checks.survives("empty-reset"),
         scenarios=("empty-reset",),
+        proof=Proof(("stalls-of-reset",)),
     ),
     Requirement(
         "abandoned-outlived",
@@ -430,6 +496,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("vllm#46815"),
         checks.survives("abandoned"),
         scenarios=("abandoned",),
+        proof=Proof(("stalls-of-close",)),
     ),
     Requirement(
         "wrong-path-refused",
@@ -437,24 +504,27 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         MUST,
         "RFC 6455, section 4.2.2: the server MUST answer an unavailable resource by "
         "an HTTP status such as 404",
-        checks.turned_away("wrong-path", (403, 404), without="it was not tried"),
+        checks.handshake_refused("wrong-path", (403, 404), without="it was not tried"),
         scenarios=("close", "wrong-path"),
+        proof=Proof(("any-path",)),
     ),
     Requirement(
         "plain-http-refused",
         "plain HTTP on the path of the WebSocket is refused, as the client's mistake",
         SHOULD,
         "RFC 9110, section 15.5: 4xx where the client seems to have erred",
-        checks.answered_plainly("plain-http"),
+        checks.plain_http_refused("plain-http"),
         scenarios=("close", "plain-http"),
+        proof=Proof(("crash-page",)),
     ),
     Requirement(
         "one-process",
         "the server lives from the first session to the last",
         MUST,
         HARM + "; " + bug("vllm#34532", "vllm#39996"),
-        checks.unbroken,
+        checks.same_process,
         scenarios=("last",),
+        proof=Proof(("restarts",), beside=("reset",)),
     ),
     # Many connections
     Requirement(
@@ -464,6 +534,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("vllm#35863", "FunASR#3533"),
         checks.finishes("crowd"),
         scenarios=("crowd",),
+        proof=Proof(("third-is-silent",)),
     ),
     Requirement(
         "crowd-kept-apart",
@@ -472,6 +543,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + ": another session's text",
         checks.kept_apart("crowd"),
         scenarios=("alone", "crowd"),
+        proof=Proof(("cross-talk",)),
     ),
     Requirement(
         "slow-reader-harms-nobody",
@@ -480,6 +552,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM,
         checks.survives("slow-reader"),
         scenarios=("slow-reader",),
+        proof=Proof(("slow-reader-stalls",)),
     ),
     Requirement(
         "random-sessions",
@@ -487,8 +560,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "to an end, and the next session works",
         MUST,
         HARM,
-        checks.unharmed("random"),
+        checks.random_sessions_pass("random"),
         scenarios=("random",),
+        proof=Proof(("reset",)),
     ),
     # Relations, which need no reference text
     *(
@@ -499,24 +573,57 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             clause,
             checks.both(checks.finishes(role), checks.same_text(role)),
             scenarios=("alone", role),
+            proof=proof,
         )
-        for role, how, clause in (
-            ("20ms-chunks", "in chunks of 20 ms", bug("sgl-project/sglang#26853")),
+        for role, how, clause, proof in (
+            (
+                "20ms-chunks",
+                "in chunks of 20 ms",
+                bug("sgl-project/sglang#26853"),
+                Proof(("small-chunks-lose",)),
+            ),
             (
                 "100ms-chunks",
                 "in chunks of 100 ms",
                 bug("sgl-project/sglang#26853"),
+                Proof(("100ms-loses",), chunk=0.2),
             ),
-            ("1s-chunks", "in chunks of 1 s", bug("sgl-project/sglang#26853")),
+            (
+                "1s-chunks",
+                "in chunks of 1 s",
+                bug("sgl-project/sglang#26853"),
+                Proof(("big-chunks-lose",)),
+            ),
             (
                 "fast",
                 "at four times its pace",
                 "what was heard does not depend on when",
+                Proof(("fast-loses",), pace=REAL_TIME),
             ),
-            ("again", "for the second time in a session", bug("vllm#51374")),
-            ("crowd", "in a crowd", "what one says does not depend on others"),
-            ("after-silence", "after silence", bug("WhisperLiveKit#129")),
-            ("half-gain", "at half the gain", "half the gain is 6 dB"),
+            (
+                "again",
+                "for the second time in a session",
+                bug("vllm#51374"),
+                Proof(("again-loses",)),
+            ),
+            (
+                "crowd",
+                "in a crowd",
+                "what one says does not depend on others",
+                Proof(("crowd-loses",)),
+            ),
+            (
+                "after-silence",
+                "after silence",
+                bug("WhisperLiveKit#129"),
+                Proof(("silence-loses",)),
+            ),
+            (
+                "half-gain",
+                "at half the gain",
+                "half the gain is 6 dB",
+                Proof(("quiet-loses",)),
+            ),
         )
     ),
 )
@@ -532,6 +639,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         _of_the_dialect,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("nameless",)),
     ),
     Requirement(
         "unique-ids",
@@ -540,6 +648,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         "",
         checks.unique_ids("alone", "utterances"),
         scenarios=("alone", "utterances"),
+        proof=Proof(("same-id",)),
     ),
     Requirement(
         "update-again",
@@ -548,6 +657,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         "",
         checks.finishes("update-again"),
         scenarios=("update-again",),
+        proof=Proof(("one-update",)),
     ),
     Requirement(
         "order",
@@ -557,6 +667,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         _of_the_dialect,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("created-twice",)),
     ),
     Requirement(
         "well-formed",
@@ -566,6 +677,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         each(checks.well_formed(Sender.SERVER)),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("no-json",)),
     ),
     Requirement(
         "known-events",
@@ -575,6 +687,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         _of_the_dialect,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("novelty",)),
     ),
     Requirement(
         "deltas-add-up",
@@ -584,6 +697,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         _of_the_dialect,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("lost-delta",)),
     ),
     Requirement(
         "usage-adds-up",
@@ -593,6 +707,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         _of_the_dialect,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("bad-usage",)),
     ),
     Requirement(
         "usage-counts",
@@ -602,15 +717,17 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         _of_the_dialect,
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("free-tokens",)),
     ),
     Requirement(
         "errors-have-codes",
         "each error has a message and a code",
         SHOULD,
         "",
-        checks.coded,
+        checks.errors_have_codes,
         scenarios=("unknown-event",),
         passive=True,
+        proof=Proof(("codeless",)),
     ),
     Requirement(
         "unknown-event-amid-speech",
@@ -619,22 +736,25 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         "",
         checks.refused("unknown-event-amid-speech", "an unknown event"),
         scenarios=("unknown-event-amid-speech",),
+        proof=Proof(("closes-on-error",)),
     ),
     Requirement(
         "binary-answered",
         "a binary frame is answered by an error or a proper close",
         SHOULD,
         "",
-        checks.closed_with("binary", (1003, 1007, 1008)),
+        checks.refused_or_closed("binary", (1003, 1007, 1008)),
         scenarios=("binary",),
+        proof=Proof(("silent-close",)),
     ),
     Requirement(
         "text-while-speaking",
         "text comes while the audio is still being sent",
         SHOULD,
         "",
-        checks.meanwhile("10s"),
+        checks.text_during_audio("10s"),
         scenarios=("10s",),
+        proof=Proof(("all-at-end",), pace=REAL_TIME),
     ),
     Requirement(
         "utterances-finish",
@@ -649,8 +769,11 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         "a wrong key is refused",
         MUST,
         "",
-        checks.turned_away("wrong-key", (401, 403), without="no key was given to us"),
+        checks.handshake_refused(
+            "wrong-key", (401, 403), without="no key was given to the client"
+        ),
         scenarios=("close", "wrong-key"),
+        proof=Proof(("any-key",)),
     ),
     Requirement(
         "crowd-has-unique-ids",
@@ -659,6 +782,7 @@ _IN_OTHER_WORDS: tuple[Requirement, ...] = (
         "",
         checks.unique_ids("crowd"),
         scenarios=("crowd",),
+        proof=Proof(("same-id",)),
     ),
 )
 _STATED: Mapping[str, Requirement] = {it.id: it for it in _IN_OTHER_WORDS}

@@ -27,7 +27,14 @@ from pytest_realtime_asr.metrics.accuracy import (
     words,
 )
 from pytest_realtime_asr.metrics.causality import Premature
-from pytest_realtime_asr.metrics.pacing import Counts, counts, instrument, lateness
+from pytest_realtime_asr.metrics.pacing import (
+    Counts,
+    client_state,
+    counts,
+    scheduling_delay,
+)
+from pytest_realtime_asr.report import comparison as comparison_text
+from pytest_realtime_asr.report import parity as parity_text
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.requirement import Level, Requirement
 from pytest_realtime_asr.requirements.violations import Violation, observe
@@ -38,18 +45,18 @@ from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Texts, Timeline, Usage
 from pytest_realtime_asr.verdicts.budgets import Budget
-from pytest_realtime_asr.verdicts.comparison import Comparison, Conditions
+from pytest_realtime_asr.verdicts.comparison import Comparison
+from pytest_realtime_asr.verdicts.finding import Finding, Judgement
+from pytest_realtime_asr.verdicts.fixed_sample import judge
 from pytest_realtime_asr.verdicts.headline import details, headline, outcome, verdict
 from pytest_realtime_asr.verdicts.parity import Parity
+from pytest_realtime_asr.verdicts.sample import Sample
+from pytest_realtime_asr.verdicts.sequential import judge_in_order
+from pytest_realtime_asr.verdicts.utterance_record import Conditions
 from pytest_realtime_asr.verdicts.verdict import (
     Effect,
-    Finding,
-    Judgement,
-    Sample,
     Verdict,
     effect,
-    judge,
-    judge_in_order,
     worst,
 )
 from pytest_realtime_asr.verdicts.wer import WerFinding, WerRow, judge_wer
@@ -220,7 +227,7 @@ class Report:
         found += [
             Verdict.INVALID if each.invalid else Verdict.FAIL
             for each in self.against
-            if each.failures
+            if each.failed
         ]
         return worst(found) if found else None
 
@@ -239,8 +246,10 @@ class Report:
                 f"the clips came by chance (seed {self.order.seed}), until decided or "
                 f"{several(self.order.most, 'session')}"
             )
-        found += [parity.summary for parity in self.parities]
-        return found + [line for each in self.against for line in each.lines]
+        found += [parity_text.summary(parity) for parity in self.parities]
+        return found + [
+            line for each in self.against for line in comparison_text.summary(each)
+        ]
 
 
 def report(
@@ -292,11 +301,12 @@ def report(
         both = filter(None, (headline(threshold), below))
         tell(threshold.verdict, verdict(threshold), "\n".join(both))
     for parity in parities:
-        explained = parity.summary if terms.private else parity.lines()
-        tell(parity.verdict, parity.summary, explained)
+        line = parity_text.summary(parity)
+        explained = line if terms.private else parity_text.details(parity)
+        tell(parity.verdict, line, explained)
     for each in against:
-        failures += each.failures
-        warnings += each.warnings
+        failures += comparison_text.failures(each)
+        warnings += comparison_text.warnings(each)
     failures += broken(violated, _levels(terms.rules))
     if terms.rules is not None and not pools and not wer:
         failures += _unjudged(takes)
@@ -359,18 +369,19 @@ def _counts(take: Transcription, metric: str) -> bool:
 
 
 def _sample(take: Transcription, metric: str, paths: Mapping[str, str]) -> Sample:
+    beside = metrics.CATALOGUE[metric].beside
     return Sample(
         label=take.label,
         value=take.metrics[metric],
         lost=take.lost,
-        late_ms=lateness(take.timeline) or 0.0,
+        late_ms=scheduling_delay(take.timeline) or 0.0,
         trace=paths.get(take.label, ""),
         clip=take.utterance.id,
-        own=instrument(take.timeline),
+        own=client_state(take.timeline),
         blocked_ms=take.metrics["send_blocked"] or 0.0,
         path_ms=take.metrics["path_round_trip"],
         again=take.again,
-        beside=take.metrics.get(metrics.CATALOGUE[metric].beside),
+        beside=None if beside is None else take.metrics[beside],
         premature=take.premature.get(metric),
     )
 
@@ -497,7 +508,7 @@ def statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:
     """
     found: dict[str, dict[str, float]] = {}
     for name, metric in metrics.CATALOGUE.items():
-        sign = 1 if metric.better is Better.DOWN else -1
+        sign = 1 if metric.better is Better.LOWER else -1
         turned, measured = [], False
         for take in takes:
             value = take.metrics[name]

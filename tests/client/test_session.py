@@ -22,23 +22,21 @@ from websockets.exceptions import ConnectionClosed
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.client import transport
-from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import (
+from pytest_realtime_asr.client.inbox import (
     EVENTS_A_SECOND,
     MAX_EVENTS,
     TEXT_A_SECOND,
-    Limits,
-    Live,
-    Lost,
-    Plan,
     flooded,
 )
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Limits, Live, Plan
 from pytest_realtime_asr.client.transport import MAX_MESSAGE, Unreachable
 from pytest_realtime_asr.dialects.vllm.events import Delta, Done, Error
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.metrics.pacing import lateness
+from pytest_realtime_asr.metrics.pacing import scheduling_delay
 from pytest_realtime_asr.run.ledger import Transcription
-from pytest_realtime_asr.run.servers import Take, hold
+from pytest_realtime_asr.run.utterances import Take, run_utterance
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Ending, Ping, Record, Sender, Span, Trace
 from tests.support.servers import (
@@ -121,7 +119,7 @@ def audio_of(trace: Trace) -> list[Record]:
 
 def went(loop: Loop, held: Plan) -> Transcription:
     """A session with one utterance that has to go well."""
-    take = loop.run(hold(Live(loop, held), CLIP))
+    take = loop.run(run_utterance(Live(loop, held), CLIP))
     assert not take.lost, take.reason
     return take.transcription
 
@@ -156,8 +154,8 @@ def test_the_greeting_of_another_dialect_ends_the_session_at_once(loop: Loop) ->
         (trace,) = fake.traces()
     where = url.replace("http", "ws")
     said = (
-        f"{where}/v1/realtime does not speak vllm: it said session.created first, as a "
-        "server of openai does; --realtime-dialect=openai would fit"
+        f"{where}/v1/realtime does not speak vllm: it sent session.created first, as a "
+        "server of openai does; use --realtime-dialect=openai"
     )
     assert str(error) == live.misfit == live.trace.end.reason == said
     assert error.how == "closed"
@@ -199,7 +197,7 @@ class Measured:
     def late(self) -> float:
         """How late this run was at its worst, in ms."""
         every = [*self.near, *self.far, *self.stalls, *self.ready, self.long]
-        own = [lateness(take.timeline) or 0.0 for take in every]
+        own = [scheduling_delay(take.timeline) or 0.0 for take in every]
         lag = [late / MS for take in every for late in take.trace.lag.late]
         return max(own + lag)
 
@@ -232,7 +230,7 @@ def measured() -> Measured:
         await asyncio.sleep(wait)
         held = plan(url, model="scripted", pace=1.0, **changes)
         clip = bridge if "chunk" in changes else CLIP
-        return await hold(Live(loop, held), clip)
+        return await run_utterance(Live(loop, held), clip)
 
     async def group(*sessions: Awaitable[Take]) -> list[Transcription]:
         takes = await asyncio.gather(*sessions)
@@ -470,7 +468,7 @@ def test_a_server_that_does_not_read_is_charged(loop: Loop) -> None:
     for live in lives:
         timeline = live.timeline
         blocked.append(max(frame.sent - frame.woke for frame in timeline.heard) / MS)
-        assert (lateness(timeline) or 0.0) < 200 + max(
+        assert (scheduling_delay(timeline) or 0.0) < 200 + max(
             (late / MS for late in timeline.lag.late), default=0.0
         )
     lag = max((x / MS for live in lives for x in live.timeline.lag.late), default=0.0)
@@ -483,14 +481,17 @@ def test_a_server_that_does_not_read_is_charged(loop: Loop) -> None:
 def test_blocked_loop_of_the_test(loop: Loop) -> None:
     async def test() -> Take:
         held = plan(url, pace=4.0)
-        waiting = asyncio.create_task(loop.wait(hold(Live(loop, held), CLIP)))
+        waiting = asyncio.create_task(loop.wait(run_utterance(Live(loop, held), CLIP)))
         await asyncio.sleep(0.05)
         time.sleep(1.0)  # a test that blocks its own loop
         return await waiting
 
     with faking(final_delay=0.25) as (url, _):
         take = asyncio.run(test()).transcription
-    final, late = value(take, "final_from_commit"), lateness(take.timeline) or 0.0
+    final, late = (
+        value(take, "final_from_commit"),
+        scheduling_delay(take.timeline) or 0.0,
+    )
     assert final >= 250
     assert final - 250 <= SLACK + 2 * late
     heard = take.timeline.heard
@@ -515,7 +516,10 @@ def test_burning_thread(loop: Loop) -> None:
         finally:
             over.set()
             thread.join()
-    final, late = value(take, "final_from_commit"), lateness(take.timeline) or 0.0
+    final, late = (
+        value(take, "final_from_commit"),
+        scheduling_delay(take.timeline) or 0.0,
+    )
     lag = max((late / MS for late in take.trace.lag.late), default=0.0)
     assert final >= 250
     assert late > 0
@@ -526,14 +530,14 @@ def test_burning_thread(loop: Loop) -> None:
 def test_held_interpreter_is_reported(loop: Loop, sound: str) -> None:
     slow = re.compile(r"(a+)+b")
     held = plan(sound, pace=2.0)
-    future = loop.submit(hold(Live(loop, held), CLIP))
+    future = loop.submit(run_utterance(Live(loop, held), CLIP))
     time.sleep(0.2)
     begun = time.monotonic()
     assert slow.match("a" * 24) is None  # holds the interpreter lock all the while
     spent = (time.monotonic() - begun) * 1e3
     take = future.result(20).transcription
     assert max(take.trace.lag.late) / MS >= spent / 2
-    assert (lateness(take.timeline) or 0.0) >= spent / 4
+    assert (scheduling_delay(take.timeline) or 0.0) >= spent / 4
 
 
 # Ends
@@ -626,7 +630,7 @@ HASTY = Limits(connect=5, ready=0.2, silence=0.3, beyond=3)
             "flooded",
             Ending.LIMIT,
             r"the server flooded the session: more than 10,\d+ events or 1\.\d MiB of "
-            r"text \(our limit is 10,000 events and 1 MiB, which "
+            r"text \(the limit is 10,000 events and 1 MiB, which "
             r"--realtime-max-message raises, and for each of the \d\.\d "
             r"s of audio sent 100 events and 256 KiB more\); "
             r"had arrived: 1 session.created, \d+ transcription.delta",
@@ -688,7 +692,7 @@ def test_server_is_killed(loop: Loop) -> None:
     with FakeServer(["--corpus", "bundled:english"]) as fake:
         held = plan(fake.url, model="scripted", pace=1.0)
         live = Live(loop, held)
-        future = loop.submit(hold(live, CLIP))
+        future = loop.submit(run_utterance(live, CLIP))
         while not any(r.span for r in live.trace.records):
             time.sleep(0.02)
         fake.kill()
@@ -1517,13 +1521,13 @@ def test_a_reset_is_seen_by_the_server(loop: Loop) -> None:
     with serving(listen) as url:
         live = opened(loop, plan(url))
         loop.run(apply(live.reset))
-        with pytest.raises(Lost, match="we reset the connection") as caught:
+        with pytest.raises(Lost, match="the client reset the connection") as caught:
             loop.run(live.transcribe(SOUND, "turn-right"))
         loop.run(live.close())
     assert caught.value.how == "closed"
     end = live.trace.end
     assert (end.how, end.code) == (Ending.CLOSED_BY_US, None)
-    assert end.reason == "we reset the connection"
+    assert end.reason == "the client reset the connection"
     assert [type(cause) for cause in causes] == [ConnectionResetError]
 
 
@@ -1550,7 +1554,7 @@ def test_a_reset_in_the_middle_of_an_utterance(loop: Loop, sound: str) -> None:
     while not audio_of(live.trace):
         time.sleep(0.02)
     loop.run(apply(live.reset))
-    with pytest.raises(Lost, match="we reset the connection"):
+    with pytest.raises(Lost, match="the client reset the connection"):
         future.result(10)
     loop.run(live.close())
     assert 0 < len(audio_of(live.trace)) < 17
@@ -1574,7 +1578,7 @@ def test_what_needs_a_connection_and_has_none(loop: Loop) -> None:
             loop.run(step)
     live.reset()
     for step in steps(live):
-        with pytest.raises(Lost, match="we reset the connection"):
+        with pytest.raises(Lost, match="the client reset the connection"):
             loop.run(step)
     loop.run(live.close())
     assert live.trace.records == ()
@@ -1613,7 +1617,7 @@ def test_a_fault_in_reading_is_raised_and_not_blamed_on_the_server(
         def __getattr__(self, name: str) -> object:
             return getattr(VLLM, name)
 
-    monkeypatch.setattr(live, "_dialect", Broken())
+    monkeypatch.setattr(live._inbox, "_dialect", Broken())
     with pytest.raises(KeyError, match="delta"):
         loop.run(live.transcribe(SOUND, "turn-right"))
     loop.run(live.close())
@@ -1632,7 +1636,7 @@ def test_audio_is_decoded_off_the_loop(loop: Loop, sound: str) -> None:
         id, text, language = CLIP.id, CLIP.text, CLIP.language
         audio = property(noted)
 
-    loop.run(hold(Live(loop, plan(sound)), Clip()))  # type: ignore[arg-type]
+    loop.run(run_utterance(Live(loop, plan(sound)), Clip()))  # type: ignore[arg-type]
     assert threads
     assert "realtime-asr" not in threads
 
@@ -1676,7 +1680,8 @@ def test_an_hour_with_five_partials_a_second_is_no_flood() -> None:
 def test_beyond_its_limit_a_session_is_flooded(seconds: float) -> None:
     most = MAX_EVENTS + int(EVENTS_A_SECOND * seconds)
     longest = MAX_MESSAGE + int(TEXT_A_SECOND * seconds)
-    assert flooded(most, longest, seconds) == ""
+    assert flooded(most, longest, seconds) is None
     for said in (flooded(most + 1, 0, seconds), flooded(0, longest + 1, seconds)):
+        assert said is not None
         assert f"more than {most:,} events or {longest / 2**20:.1f} MiB of text" in said
         assert f"for each of the {seconds:.1f} s of audio sent" in said

@@ -14,13 +14,14 @@ from websockets.asyncio.server import ServerConnection
 
 from pytest_realtime_asr import audio, corpus, dialects, metrics
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Live, Lost, Plan
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Live, Plan
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.server_pool import MODEL, FakeSpec, ServerPool
 from pytest_realtime_asr.metrics import CATALOGUE, Unit
-from pytest_realtime_asr.metrics.pacing import lateness
-from pytest_realtime_asr.run.servers import prepare
+from pytest_realtime_asr.metrics.pacing import scheduling_delay
+from pytest_realtime_asr.run.utterances import prepare
 from pytest_realtime_asr.trace.timeline import Timeline
 from tests.support.servers import plan, serving
 
@@ -82,14 +83,14 @@ class Run:
     def error(self, metric: str, clip: int) -> float:
         """By how much values of this run differ that should be the same, in ms.
 
-        That is the widest spread of one dialect, and how late we ourselves were.
+        That is the widest spread of one dialect, and how late the client itself was.
         """
         spreads = []
         for name in self.sessions:
             values = self.values(name, metric, clip)
             spreads.append(max(values) - min(values))
         every = [held for each in self.sessions.values() for held in each]
-        return max(spreads) + max(lateness(held) or 0.0 for held in every)
+        return max(spreads) + max(scheduling_delay(held) or 0.0 for held in every)
 
 
 @pytest.fixture(scope="module")

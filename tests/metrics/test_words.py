@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_realtime_asr.corpus import Word
-from pytest_realtime_asr.metrics import measure, words
+from pytest_realtime_asr.metrics import growing_text, measure
 from pytest_realtime_asr.metrics.accuracy import BASIC, Unit, normalizer_for
 from pytest_realtime_asr.metrics.emission import Script, emissions
 from pytest_realtime_asr.trace.records import End, Ending
@@ -325,7 +325,7 @@ def test_words_of_any_length_are_counted_as_they_are() -> None:
 def test_the_error_rate_of_a_long_text_that_grows(
     most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(words, "MOST", most)
+    monkeypatch.setattr(growing_text, "MAX_WORDS", most)
     rng = random.Random(most)
     names = [a + b + c for a in "bcd" for b in "fgh" for c in "jklmn"]
     spoken = [rng.choice(names) for _ in range(400)]
@@ -352,6 +352,6 @@ def test_the_error_rate_of_a_long_text_that_grows(
     found = measure(session, script)["partial_wer"]
     assert found is not None
     assert expected is not None
-    assert expected <= found <= 1.02 * expected  # from MOST words on, not the least
+    assert expected <= found <= 1.02 * expected  # from MAX_WORDS on, not the least
     if most == len(spoken):
         assert found == expected

@@ -24,7 +24,7 @@ def told(result: pytest.RunResult) -> str:
         ('latency_budget("ttft", p95="1s")', f"*no metric 'ttft'; there are *{NAMES}"),
         (
             'latency_budget("sender_lateness", p95="1s")',
-            f"*measures the instrument, not the server; *{NAMES}",
+            f"*measures the client, not the server; *{NAMES}",
         ),
         (
             'latency_budget("final_from_commit", p96="1s")',
@@ -60,7 +60,7 @@ def test_it(realtime, utterance): pass
     )
     result = project.run(target=None)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    said = '*p95: with the fixture utterance *only max= *; over="module" pools*'
+    said = '*p95: a test with the fixture utterance *only max= *; over="module" pools*'
     result.stderr.fnmatch_lines([said.replace("[", "[[]")])
 
 
@@ -170,8 +170,8 @@ def test_without_words(realtime, corpus):
     result.assert_outcomes(failed=3)
     result.stdout.fnmatch_lines(
         [
-            "*max <= 5000 ms: judged no session: nothing was measured",
-            "*wer <= 0.100: judged no session: nothing was measured",
+            "*max <= 5000 ms: no session was judged: nothing was measured",
+            "*wer <= 0.100: no session was judged: nothing was measured",
             "first_partial_from_speech max <= 5000 ms: cannot be measured in 1 of 1 *",
         ]
     )

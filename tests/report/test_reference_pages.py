@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.conformance.fault_table import proofs
 from pytest_realtime_asr.fake.faults.session import FAULTS
 from pytest_realtime_asr.report import reference_pages
 from pytest_realtime_asr.requirements import pinned_suites
@@ -56,10 +55,10 @@ def test_the_tables_of_faults_have_all_faults_and_proofs() -> None:
         bold = {
             fault: set(re.findall(r"\*\*([^*]+)\*\*", rows[fault])) for fault in rows
         }
-        for id, proof in proofs(dialect).items():
-            # A fault stands in one table, and may prove requirements of both.
-            if proof.faults[-1] in rows:
-                assert id in bold[proof.faults[-1]], id
+        for each in dialect.requirements:
+            # A fault is in one table, and may prove requirements of both dialects.
+            if each.proof is not None and each.proof.faults[-1] in rows:
+                assert each.id in bold[each.proof.faults[-1]], each.id
         assert set().union(*bold.values()) <= IDS[name]
         seen += rows
     assert sorted(seen) == sorted(FAULTS)

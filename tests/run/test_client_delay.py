@@ -22,23 +22,22 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.metrics.pacing import Instrument
+from pytest_realtime_asr.metrics.pacing import ClientState
 from pytest_realtime_asr.plugin.judging import Case, Judging
-from pytest_realtime_asr.plugin.settings import settings
+from pytest_realtime_asr.plugin.settings import ComparisonConfig, settings
 from pytest_realtime_asr.run.ledger import Purpose, Report
 from pytest_realtime_asr.run.realtime import Realtime
-from pytest_realtime_asr.run.servers import Run, Take, hold
+from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.utterances import Take, run_utterance
 from pytest_realtime_asr.trace.records import Ending, Ping
 from pytest_realtime_asr.verdicts.budgets import Budget, budget, latency_budget
+from pytest_realtime_asr.verdicts.client_delay import tolerance
+from pytest_realtime_asr.verdicts.fixed_sample import judge
 from pytest_realtime_asr.verdicts.headline import headline
-from pytest_realtime_asr.verdicts.verdict import (
-    Sample,
-    Verdict,
-    judge,
-    judge_in_order,
-    tolerance,
-)
+from pytest_realtime_asr.verdicts.sample import Sample
+from pytest_realtime_asr.verdicts.sequential import judge_in_order
+from pytest_realtime_asr.verdicts.verdict import Verdict
 from tests.support.servers import CLIP, CREATED, faking, plain, plan, relay, serving
 
 PASS, FAIL, INVALID = Verdict.PASS, Verdict.FAIL, Verdict.INVALID
@@ -61,8 +60,8 @@ def p50(limit: str) -> Budget:
     return latency_budget("final_from_commit", p50=limit)
 
 
-BUSY = Instrument(send=1, cpu=0.8)
-LATE = Instrument(send=90, loop=80, pause=70, cpu=0.1)
+BUSY = ClientState(send=1, cpu=0.8)
+LATE = ClientState(send=90, loop=80, pause=70, cpu=0.1)
 
 
 def test_the_tolerance_is_that_of_the_smallest_latency() -> None:
@@ -81,12 +80,10 @@ def test_what_was_late_is_told_with_its_numbers() -> None:
     slow = Sample("s1", 840, late_ms=90, own=LATE)
     verdict, line = one(p50("800ms"), slow)
     assert verdict is INVALID
-    assert (
-        "INVALID, the server is not blamed: the instrument was late in 1 of 1" in line
-    )
+    assert "INVALID, the server is not blamed: the client was delayed in 1 of 1" in line
     assert line.endswith(
-        "in s1: send lateness p99 90.0 ms, loop lag p99 80.0 ms, collector pause "
-        "70.0 ms, own CPU 10% of a core"
+        "in s1: send delay p99 90.0 ms, loop lag p99 80.0 ms, GC pause 70.0 ms, "
+        "CPU 10% of a core"
     )
 
 
@@ -94,7 +91,7 @@ def test_an_overloaded_loop_makes_no_number_that_is_over() -> None:
     busy = Sample("s1", 5000, own=BUSY)
     verdict, line = one(p50("800ms"), busy)
     assert verdict is INVALID
-    assert "the instrument used over two thirds of a core in 1 of 1 sessions" in line
+    assert "the client used over two thirds of a core in 1 of 1 sessions" in line
     # It can only enlarge a latency, and does not decide what others decide.
     assert one(p50("800ms"), replace(busy, value=700))[0] is PASS
     slow = [Sample(f"s{n}", 900) for n in range(3)]
@@ -145,7 +142,7 @@ def test_what_was_run_again_is_counted() -> None:
 
 def pinged(loop: Loop, url: str, *, pace: float = 1.0) -> Take:
     """A session that pings."""
-    return loop.run(hold(Live(loop, plan(url, pace=pace), pings=True), CLIP))
+    return loop.run(run_utterance(Live(loop, plan(url, pace=pace), pings=True), CLIP))
 
 
 @pytest.mark.slow
@@ -165,7 +162,7 @@ def test_the_way_to_the_server_is_read_back(loop: Loop) -> None:
 
 def test_nobody_is_pinged_who_should_not_be(loop: Loop) -> None:
     with faking() as (url, _):
-        take = loop.run(hold(Live(loop, plan(url)), CLIP))
+        take = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
     assert take.live.trace.pings == ()
 
 
@@ -175,7 +172,7 @@ def test_a_server_that_answers_no_pings_is_not_harmed(
 ) -> None:
     with faking("no-pong") as (url, _):
         brief = pinged(loop, url, pace=8)
-        monkeypatch.setattr(session, "PONG", 0.2)
+        monkeypatch.setattr(session, "PONG_TIMEOUT", 0.2)
         longer = pinged(loop, url)
     for take in (brief, longer):
         assert (take.lost, take.live.trace.end.how) == ("", Ending.CLOSED_BY_US)
@@ -212,8 +209,14 @@ def judging() -> Judging:
         lambda option: None,
         {},
     )
-    run = Run(made, lambda: Corpus("warm", (CLIP,)), shared=None)
-    return Judging(run, folder=lambda: None, origin=Path(), given=lambda option: None)
+    run = Run(made.run, lambda: Corpus("warm", (CLIP,)), shared=None)
+    return Judging(
+        run,
+        folder=lambda: None,
+        origin=Path(),
+        given=lambda option: None,
+        comparison=ComparisonConfig(),
+    )
 
 
 @pytest.fixture
@@ -233,7 +236,7 @@ def judged(
     """What is to be said of a test that transcribes these."""
     terms = Terms("vllm", "", 1.0, 0.1, budgets=budgets)
     room.begin("test_it")
-    realtime = Realtime(room.run, room.run.plan(url, terms, {}), terms)
+    realtime = Realtime(room.run, room.run.servers.plan(url, terms, {}), terms)
     realtime.transcribe(clips, concurrency=concurrency)
     done = room.judge(Case("test_it", lambda: terms, ()), failed=False, pooled=False)
     assert done is not None
@@ -300,9 +303,7 @@ def test_a_loop_that_stays_blocked_is_invalid_and_says_why(room: Judging) -> Non
     assert found.verdict is INVALID, found.lines
     (line,) = found.lines
     assert "n=1, 1 run again, 1 over" in line
-    assert (
-        "INVALID, the server is not blamed: the instrument was late in 1 of 1" in line
-    )
+    assert "INVALID, the server is not blamed: the client was delayed in 1 of 1" in line
     assert "loop lag p99" in line
 
 

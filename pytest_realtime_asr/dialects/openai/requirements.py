@@ -16,7 +16,7 @@ from pytest_realtime_asr.dialects.openai.profile import Profile
 from pytest_realtime_asr.dialects.openai.scenario_steps import CLEARED, exercises
 from pytest_realtime_asr.requirements import checks, shared
 from pytest_realtime_asr.requirements.order import order
-from pytest_realtime_asr.requirements.requirement import Level, Requirement, each
+from pytest_realtime_asr.requirements.requirement import Level, Proof, Requirement, each
 from pytest_realtime_asr.requirements.shared import HARM
 from pytest_realtime_asr.trace.records import Sender
 
@@ -65,6 +65,7 @@ def _of_turns() -> Iterable[Requirement]:
         ),
         checks.finishes("turns"),
         scenarios=("turns",),
+        proof=Proof(("no-final",)),
     )
     yield Requirement(
         "turn-order",
@@ -77,6 +78,7 @@ def _of_turns() -> Iterable[Requirement]:
         ),
         own.of("turns", own.in_order),
         scenarios=("turns",),
+        proof=Proof(("other-turns",)),
     )
     yield Requirement(
         "turn-times",
@@ -88,6 +90,7 @@ def _of_turns() -> Iterable[Requirement]:
         ),
         own.of("turns", own.timely),
         scenarios=("turns",),
+        proof=Proof(("restarts-times",)),
     )
     yield Requirement(
         "same-text-turns",
@@ -96,6 +99,7 @@ def _of_turns() -> Iterable[Requirement]:
         _bug("FunASR#556", "FunASR#630"),
         checks.both(checks.finishes("turns"), checks.same_text("turns")),
         scenarios=("alone", "turns"),
+        proof=Proof(("turn-loses",)),
     )
     yield Requirement(
         "no-turn-in-silence",
@@ -104,6 +108,7 @@ def _of_turns() -> Iterable[Requirement]:
         _bug("WhisperLiveKit#150", "WhisperLive#196"),
         own.of("hush", own.hushed),
         scenarios=("hush",),
+        proof=Proof(("hears-things",)),
     )
     yield Requirement(
         "turn-after-silence-finishes",
@@ -112,6 +117,7 @@ def _of_turns() -> Iterable[Requirement]:
         HARM + "; " + _bug("WhisperLiveKit#129", "pipecat#4124"),
         checks.finishes("hush"),
         scenarios=("hush",),
+        proof=Proof(("no-final",)),
     )
     yield Requirement(
         "commit-after-turn-is-wordless",
@@ -120,14 +126,18 @@ def _of_turns() -> Iterable[Requirement]:
         _bug("lemonade-sdk/lemonade#1739", "betalgo/openai#674"),
         own.of("turn-commit", own.wordless_commit),
         scenarios=("turn-commit",),
+        proof=Proof(("babbles-of-empty",)),
     )
     yield Requirement(
         "commit-after-turn-spoils-nothing",
         "a commit of the silence after a turn spoils no later turn",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
-        checks.both(checks.finishes("turn-commit"), checks.begins("turn-commit")),
+        checks.both(
+            checks.finishes("turn-commit"), checks.has_first_word("turn-commit")
+        ),
         scenarios=("alone", "turn-commit"),
+        proof=Proof(("closes-on-error",)),
     )
 
 
@@ -154,6 +164,7 @@ def _of_formats(profile: Profile) -> Iterable[Requirement]:
             clause,
             checks.both(checks.finishes(role), checks.same_text(role)),
             scenarios=("alone", role),
+            proof=Proof(("one-rate",)),
         )
 
 
@@ -182,6 +193,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
             each(own.of_transcription),
             scenarios=("utterances",),
             passive=True,
+            proof=Proof(("conversing",)),
         )
     yield shared.stated(
         "unique-ids",
@@ -203,6 +215,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
             each(own.expires_later),
             scenarios=("utterances",),
             passive=True,
+            proof=Proof(("old-clock",)),
         )
     yield Requirement(
         "update-answered",
@@ -215,6 +228,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         each(own.updates_answered),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("silent-update",)),
     )
     yield shared.stated(
         "update-again",
@@ -231,6 +245,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         each(own.shows_what_was_asked),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("unset",)),
     )
     yield Requirement(
         "update-keeps-the-rest",
@@ -242,6 +257,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         ),
         own.keeps_the_rest("partial-update"),
         scenarios=("partial-update",),
+        proof=Proof(("forgets-rest",)),
     )
     yield Requirement(
         "refused-update-unconfirmed",
@@ -254,6 +270,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         + "; Speaches does both",
         own.unconfirmed,
         scenarios=("refused-update",),
+        proof=Proof(("confirms-refused",)),
     )
     yield Requirement(
         "refused-fields-unshown",
@@ -265,6 +282,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         ),
         own.unshown,
         scenarios=("refused-update",),
+        proof=Proof(("shows-refused",)),
     )
     yield Requirement(
         "refused-update-outlived",
@@ -277,6 +295,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
             checks.same_text("refused-update"),
         ),
         scenarios=("alone", "refused-update"),
+        proof=Proof(("closes-on-error",)),
     )
     # The shapes and the order of what is said
     yield shared.stated(
@@ -299,6 +318,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         each(own.event_ids),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("same-event-ids",)),
     )
     yield Requirement(
         "commit-answered",
@@ -311,6 +331,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         each(own.commits_answered),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("silent-commit",)),
     )
     yield Requirement(
         "items-are-committed",
@@ -324,6 +345,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         own.each_item(own.committed_first, "no item ended"),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("other-item-ids",)),
     )
     yield Requirement(
         "item-ids-are-unique",
@@ -336,6 +358,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         own.each_item(own.committed_once, "nothing was committed"),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("same-item-ids",)),
     )
     yield Requirement(
         "items-are-chained",
@@ -349,6 +372,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         each(own.chained),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("unchained",)),
     )
     yield Requirement(
         "items-are-added",
@@ -361,6 +385,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         own.each_item(own.announced, "no item was committed and ended"),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("adds-nothing",)),
     )
     yield Requirement(
         "items-are-added-in-place",
@@ -373,6 +398,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         own.each_item(own.consistent, "no item was added to the conversation"),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("displaced",)),
     )
     yield Requirement(
         "items-end",
@@ -386,6 +412,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         own.each_item(own.ends, "nothing was committed in a session that was set up"),
         scenarios=("utterances", "in-flight"),
         passive=True,
+        proof=Proof(("no-final",)),
     )
     yield Requirement(
         "items-end-once",
@@ -395,6 +422,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         own.each_item(own.ends_once, "no item ended"),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("fails-first",)),
     )
     yield Requirement(
         "nothing-after-the-end",
@@ -404,6 +432,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         own.each_item(own.nothing_after, "no item ended"),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("late-delta",)),
     )
     yield Requirement(
         "one-content-index",
@@ -417,6 +446,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         own.each_item(own.one_content, "no content_index came"),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("counts-content",)),
     )
     yield Requirement(
         "deltas-are-new",
@@ -430,6 +460,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         own.each_item(own.increments, "no item had several deltas"),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("cumulative",)),
     )
     yield shared.stated(
         "deltas-add-up",
@@ -463,6 +494,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         ),
         own.logprobs_came,
         scenarios=("logprobs",),
+        proof=Proof(("no-logprobs",)),
     )
     yield Requirement(
         "logprobs-are-sane",
@@ -475,6 +507,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         each(own.logprobs_sane),
         scenarios=("logprobs",),
         passive=True,
+        proof=Proof(("odd-logprobs",)),
     )
     yield Requirement(
         "errors-have-types",
@@ -484,6 +517,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         each(own.typed_errors),
         scenarios=("unknown-event",),
         passive=True,
+        proof=Proof(("typeless",)),
     )
     yield shared.stated("errors-have-codes", _clause("realtime_error", "code, if any"))
     yield Requirement(
@@ -497,6 +531,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         + "; langchain_dart#624",
         own.name_their_cause("named-event", "unknown-parameter", "empty-commit"),
         scenarios=("named-event", "unknown-parameter", "empty-commit"),
+        proof=Proof(("causeless",)),
     )
     yield Requirement(
         "errors-name-the-field",
@@ -506,6 +541,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         + "; langchain_dart#624",
         own.name_the_field("unknown-parameter", NO_FIELD),
         scenarios=("unknown-parameter",),
+        proof=Proof(("paramless",)),
     )
     yield from shared.taken(
         "closes-are-explained",
@@ -513,8 +549,8 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         "no-secret",
         "whole-characters",
         "no-control-tokens",
-        "no-early-text",
     )
+    yield shared.stated("no-early-text", proof=Proof(("foretells",)))
     # Refusals, each of which the session and the server outlive
     recoverable = _clause(
         "realtime_error_event", "most errors are recoverable and the session stays open"
@@ -582,11 +618,13 @@ def _all(profile: Profile) -> Iterable[Requirement]:
             _clause("session_update_event", sentence) + "; langchain_dart#624",
             checks.refused(name, what),
             scenarios=(name,),
+            proof=shared.IGNORED,
         )
     yield shared.refused(
         "unknown-model",
         "accepted, the session has no text and nobody knows why",
         level=SHOULD,
+        proof=Proof(("tolerant",)),
     )
     yield Requirement(
         "empty-commit-refused",
@@ -599,6 +637,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         + "; LocalAI acknowledges it, and is silent then",
         checks.refused("empty-commit", "a commit of no audio"),
         scenarios=("empty-commit",),
+        proof=Proof(("acknowledges-empty",)),
     )
     if code:
         yield Requirement(
@@ -608,6 +647,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
             _bug("openai/openai-agents-js#748", "goodroot/hyprwhspr#63"),
             checks.refused("empty-commit", "a commit of no audio", *code),
             scenarios=("empty-commit",),
+            proof=Proof(("wrong-codes",)),
         )
     yield Requirement(
         "empty-commit-spoils-nothing",
@@ -616,6 +656,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("stray-final"), checks.same_text("stray-final")),
         scenarios=("alone", "stray-final"),
+        proof=Proof(("refused-final-kept",)),
     )
     yield Requirement(
         "second-commit-spoils-nothing",
@@ -624,6 +665,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
         scenarios=("alone", "second-final"),
+        proof=Proof(("refused-final-kept",)),
     )
     yield Requirement(
         "short-commit-refused",
@@ -632,6 +674,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         _bug("openai/openai-agents-js#748", "betalgo/openai#674"),
         own.commit_refused("short-commit", "a commit of too little audio", *code),
         scenarios=("short-commit",),
+        proof=Proof(("acknowledges-empty",)),
     )
     yield Requirement(
         "odd-audio-outlived",
@@ -644,6 +687,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         ),
         checks.both(checks.finishes("odd-audio"), checks.same_text("odd-audio")),
         scenarios=("alone", "odd-audio"),
+        proof=Proof(("odd-audio-closes",)),
     )
     yield shared.stated("unknown-event-amid-speech", recoverable)
     yield shared.stated(
@@ -660,13 +704,11 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         ),
         own.no_error("big-audio", f"an event of {_MOST} MiB"),
         scenarios=("big-audio",),
+        proof=Proof(("refuses-big",)),
     )
-    yield from shared.taken(
-        "big-audio-outlived",
-        "oversized-frame-closed",
-        "oversized-frame-outlived",
-        "flood-outlived",
-    )
+    yield from shared.taken("big-audio-outlived")
+    yield shared.stated("oversized-frame-closed", proof=Proof(("any-size", "tolerant")))
+    yield from shared.taken("oversized-frame-outlived", "flood-outlived")
     # What was handed over and is forgotten
     yield Requirement(
         "clear-answered",
@@ -678,6 +720,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         each(own.clears_answered),
         scenarios=("clear",),
         passive=True,
+        proof=Proof(("silent-clear",)),
     )
     yield Requirement(
         "clear-forgets",
@@ -688,6 +731,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         ),
         checks.both(checks.finishes("clear"), checks.kept_apart("clear")),
         scenarios=("alone", "clear"),
+        proof=Proof(("keeps-cleared",)),
     )
     yield Requirement(
         "clear-empties",
@@ -698,6 +742,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         ),
         own.commit_refused("clear-commit", "a commit after a clear"),
         scenarios=("clear-commit",),
+        proof=Proof(("keeps-cleared",)),
     )
     yield Requirement(
         "clear-of-nothing",
@@ -711,6 +756,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
             checks.finishes("clear-nothing"),
         ),
         scenarios=("clear-nothing",),
+        proof=Proof(("strict-clear",)),
     )
     # Texts and ends
     yield from shared.taken("text-of-speech")
@@ -728,7 +774,11 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         "finishes-2s",
         "finishes-10s",
         "finishes-35s",
-        "empty-utterance-finishes",
+    )
+    yield shared.stated(
+        "empty-utterance-finishes", proof=Proof(("acknowledges-empty",))
+    )
+    yield from shared.taken(
         "silence-finishes",
         "silence-is-wordless",
         "pause-finishes",
@@ -742,6 +792,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
             "input_audio_buffer_append_event",
             "a commit creates an item from the buffer, and clears the buffer",
         ),
+        proof=Proof(("one-final-only",)),
     )
     yield from shared.taken("utterances-kept-apart", "head-present", "tail-present")
     yield Requirement(
@@ -751,6 +802,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         HARM + "; " + _bug("sgl-project/sglang-omni#385"),
         checks.finishes("in-flight"),
         scenarios=("in-flight",),
+        proof=Proof(("one-final-only",)),
     )
     yield Requirement(
         "in-flight-kept-apart",
@@ -760,6 +812,7 @@ def _all(profile: Profile) -> Iterable[Requirement]:
         "openclaw#113723",
         checks.both(checks.finishes("in-flight"), checks.kept_apart("in-flight")),
         scenarios=("alone", "in-flight"),
+        proof=Proof(("mixes-items",), final=1.0),
     )
     yield from _of_turns()
     # The life of a connection

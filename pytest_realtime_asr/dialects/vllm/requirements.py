@@ -26,6 +26,7 @@ from pytest_realtime_asr.requirements.order import PossibleStates, order
 from pytest_realtime_asr.requirements.requirement import (
     Level,
     Outcome,
+    Proof,
     Requirement,
     Satisfied,
     Undecided,
@@ -33,7 +34,7 @@ from pytest_realtime_asr.requirements.requirement import (
     each,
 )
 from pytest_realtime_asr.requirements.shared import HARM, READ, bug
-from pytest_realtime_asr.trace.observation import Message, Observation
+from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import Sender
 
 DOCUMENTED = "vLLM 0.33.0, speech_to_text/realtime/api_router.py"
@@ -49,7 +50,7 @@ def _identity(message: Message) -> str | None:
     return message.id if isinstance(message, SessionCreated) else None
 
 
-def _deltas_add_up(observation: Observation) -> Outcome:
+def _deltas_add_up(observation: Recording) -> Outcome:
     """The deltas of an utterance, joined, are the text of its done.
 
     An error may have ended an utterance, so that the next begins anew after it.
@@ -76,7 +77,7 @@ def _deltas_add_up(observation: Observation) -> Outcome:
     return Satisfied() if judged else Undecided("no transcription.done came")
 
 
-def _one_final(observation: Observation) -> Outcome:
+def _one_final(observation: Recording) -> Outcome:
     """Each utterance whose audio was completed ends in one done, or in an error.
 
     An error while an utterance is open may have ended it, or may refuse but one frame
@@ -118,7 +119,7 @@ def _one_final(observation: Observation) -> Outcome:
     )
 
 
-def _usage_adds_up(observation: Observation) -> Outcome:
+def _usage_adds_up(observation: Recording) -> Outcome:
     """The usage of each done is there, not negative, and its parts give its total."""
     done = checks.records(observation, Done, Sender.SERVER)
     if not done:
@@ -136,7 +137,7 @@ def _usage_adds_up(observation: Observation) -> Outcome:
     return Satisfied()
 
 
-def _created_now(observation: Observation) -> Outcome:
+def _created_now(observation: Recording) -> Outcome:
     """``created`` is the time at which the session was created, in unix seconds."""
     for index, message in enumerate(observation.messages):
         if isinstance(message, SessionCreated):
@@ -147,7 +148,7 @@ def _created_now(observation: Observation) -> Outcome:
     return Undecided("no session.created came")
 
 
-def _tokens_for_text(observation: Observation) -> Outcome:
+def _tokens_for_text(observation: Recording) -> Outcome:
     """A final with text counts tokens of the text, and of its audio."""
     judged = False
     for index in checks.records(observation, Done, Sender.SERVER):
@@ -165,7 +166,7 @@ def _unacknowledged(evidence: Evidence) -> Outcome:
     """An accepted session.update is answered by nothing."""
     judged = False
     for place, part in enumerate(evidence.parts):
-        acks = checks.records(part.observation, SessionUpdated, Sender.SERVER)
+        acks = checks.records(part.recording, SessionUpdated, Sender.SERVER)
         if acks:
             return Violated("session.updated came", tuple(acks), place)
         judged = judged or part.text(0) is not None
@@ -190,6 +191,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         each(_created_now),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("old-clock",)),
     ),
     shared.stated(
         "unique-ids",
@@ -202,6 +204,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "a set-up that is accepted sends nothing"),
         _unacknowledged,
         scenarios=("update-again",),
+        proof=Proof(("acknowledges",)),
     ),
     shared.stated(
         "update-again",
@@ -214,14 +217,16 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(SHAPES, "events allow fields beyond their own"),
         checks.finishes("extra-field"),
         scenarios=("extra-field",),
+        proof=Proof(("strict-fields",)),
     ),
     Requirement(
         "audio-before-update",
         "audio may come before the set-up",
         SHOULD,
         _clause(CODES, "audio is queued whether the model is validated or not"),
-        checks.both(checks.finishes("early-audio"), checks.present("early-audio")),
+        checks.both(checks.finishes("early-audio"), checks.has_clip("early-audio")),
         scenarios=("alone", "early-audio"),
+        proof=Proof(("no-early-audio",)),
     ),
     # The shapes and the order of what is said
     shared.stated(
@@ -252,6 +257,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         each(_one_final),
         scenarios=("utterances",),
         passive=True,
+        proof=Proof(("two-finals",)),
     ),
     shared.stated(
         "usage-adds-up",
@@ -273,8 +279,8 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "no-secret",
         "whole-characters",
         "no-control-tokens",
-        "no-early-text",
     ),
+    shared.stated("no-early-text", proof=Proof(("early-text",))),
     # Refusals, each of which the session and the server outlive
     shared.refused(
         "bad-json",
@@ -309,6 +315,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "code unknown_event") + "; huggingface/speech-to-speech#536",
         checks.refused("foreign-events", "an event of OpenAI's", "unknown_event"),
         scenarios=("foreign-events",),
+        proof=Proof(("wrong-codes",)),
     ),
     shared.refused(
         "append-without-audio",
@@ -325,6 +332,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "what its schema refuses is answered by processing_error"),
         checks.refused("commit-wrong-type", "a commit of a wrong type"),
         scenarios=("commit-wrong-type",),
+        proof=Proof(("tolerant",)),
     ),
     Requirement(
         "update-without-model-refused",
@@ -333,6 +341,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "model is required"),
         checks.refused("update-without-model", "a set-up without a model"),
         scenarios=("update-without-model",),
+        proof=Proof(("tolerant",)),
     ),
     Requirement(
         "update-without-model-code",
@@ -344,6 +353,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         ),
         scenarios=("update-without-model",),
         since="0.22",
+        proof=Proof(("wrong-codes",)),
     ),
     Requirement(
         "update-wrong-type-refused",
@@ -352,11 +362,13 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(SHAPES, "model is a text"),
         checks.refused("update-wrong-type", "a model that is no text"),
         scenarios=("update-wrong-type",),
+        proof=Proof(("tolerant",)),
     ),
     shared.refused(
         "unknown-model",
         "accepted by vLLM 0.16.0, which checks it and forgets the result",
         level=SHOULD,
+        proof=Proof(("accepts-any-model",)),
     ),
     Requirement(
         "unknown-model-code",
@@ -366,6 +378,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         checks.refused("unknown-model", "an unknown model", "model_not_found"),
         scenarios=("unknown-model",),
         since="0.22",
+        proof=Proof(("wrong-codes",)),
     ),
     Requirement(
         "early-commit-refused",
@@ -376,14 +389,16 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             "early-commit", "a commit before session.update", "model_not_validated"
         ),
         scenarios=("early-commit",),
+        proof=Proof(("wrong-codes",)),
     ),
     Requirement(
         "early-commit-has-no-effect",
         "a commit that was refused starts nothing",
         SHOULD,
         "vLLM 0.16.0 refuses it and starts all the same",
-        checks.unheard("refused-begin"),
+        checks.starts_nothing("refused-begin"),
         scenarios=("refused-begin",),
+        proof=Proof(("starts-anyway",)),
     ),
     Requirement(
         "early-final-refused",
@@ -394,6 +409,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             "early-final", "a final commit before the set-up", "model_not_validated"
         ),
         scenarios=("early-final",),
+        proof=Proof(("wrong-codes",)),
     ),
     Requirement(
         "early-final-spoils-nothing",
@@ -402,6 +418,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("early-final"), checks.same_text("early-final")),
         scenarios=("alone", "early-final"),
+        proof=Proof(("refused-final-kept",)),
     ),
     Requirement(
         "paths-removed",
@@ -411,8 +428,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             "vLLM 0.33.0, serve/exception_handling/utils.py",
             "paths are removed from messages",
         ),
-        checks.unsaid(PATH, "a path"),
+        checks.never_repeated(PATH, "a path"),
         scenarios=("path-in-audio",),
+        proof=Proof(("echoes",)),
     ),
     shared.refused(
         "bad-base64",
@@ -434,6 +452,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         + "; huggingface/speech-to-speech#410, wyoming-faster-whisper#98",
         checks.refused("odd-bytes", "half a sample", "invalid_audio"),
         scenarios=("odd-bytes",),
+        proof=Proof(("wrong-codes",)),
     ),
     Requirement(
         "empty-audio-refused",
@@ -442,6 +461,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "code invalid_audio"),
         checks.refused("empty-audio", "audio of no samples", "invalid_audio"),
         scenarios=("empty-audio",),
+        proof=Proof(("tolerant",)),
     ),
     Requirement(
         "refusal-amid-speech",
@@ -450,6 +470,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "an error leaves the connection and the utterance open"),
         checks.refused("odd-bytes-amid-speech", "half a sample", "invalid_audio"),
         scenarios=("odd-bytes-amid-speech",),
+        proof=Proof(("refused-audio-ends",)),
     ),
     shared.stated(
         "unknown-event-amid-speech",
@@ -486,9 +507,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "finishes-2s",
         "finishes-10s",
         "finishes-35s",
-        "empty-utterance-finishes",
-        "empty-utterance-is-wordless",
     ),
+    shared.stated("empty-utterance-finishes", proof=Proof(("no-final-empty",))),
+    *shared.taken("empty-utterance-is-wordless"),
     Requirement(
         "stray-final-is-silent",
         "a final commit with nothing begun is not answered",
@@ -496,6 +517,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "a final commit only ends the audio that is queued"),
         checks.silent("stray-final", "a final commit with nothing begun"),
         scenarios=("stray-final",),
+        proof=Proof(("answers-stray",)),
     ),
     Requirement(
         "stray-final-spoils-nothing",
@@ -504,6 +526,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("stray-final"), checks.same_text("stray-final")),
         scenarios=("alone", "stray-final"),
+        proof=Proof(("stale-final",)),
     ),
     Requirement(
         "second-final-spoils-nothing",
@@ -512,6 +535,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
         scenarios=("alone", "second-final"),
+        proof=Proof(("stale-final",)),
     ),
     Requirement(
         "late-audio-spoils-nothing",
@@ -520,9 +544,12 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("FunASR#630"),
         checks.both(
             checks.finishes("late-audio"),
-            checks.in_time("late-audio", checks.kept_apart("late-audio", later=True)),
+            checks.if_in_time(
+                "late-audio", checks.kept_apart("late-audio", later=True)
+            ),
         ),
         scenarios=("alone", "late-audio"),
+        proof=Proof(("late-audio-kept",)),
     ),
     Requirement(
         "second-begin-is-silent",
@@ -531,14 +558,18 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "a commit while an utterance is open is ignored"),
         checks.silent("second-begin", "a second commit"),
         scenarios=("second-begin",),
+        proof=Proof(("answers-stray",)),
     ),
     Requirement(
         "second-begin-spoils-nothing",
         "a second commit in mid-utterance loses nothing of it",
         SHOULD,
         _clause(CODES, "a commit while an utterance is open is ignored"),
-        checks.both(checks.finishes("second-begin"), checks.begins("second-begin")),
+        checks.both(
+            checks.finishes("second-begin"), checks.has_first_word("second-begin")
+        ),
         scenarios=("alone", "second-begin"),
+        proof=Proof(("restarts-on-begin",)),
     ),
     *shared.taken(
         "silence-finishes",
@@ -551,6 +582,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     shared.stated(
         "utterances-finish",
         _clause(DOCUMENTED, "the next utterance begins with the next commit"),
+        proof=Proof(("forgets-model",)),
     ),
     *shared.taken(
         "utterances-kept-apart",
@@ -580,6 +612,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         ),
         checks.freed("abandoned", "vllm:websocket_connections_active"),
         scenarios=("abandoned",),
+        proof=Proof(("leaks",)),
     ),
     *shared.taken(
         "wrong-path-refused",

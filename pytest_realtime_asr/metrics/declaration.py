@@ -1,0 +1,120 @@
+"""What a metric declares: its unit, its direction, what it needs, who may set a budget.
+
+A metric is a function of the `Emissions` of one item, declared by the decorator
+`metric`. Everything that decides a verdict is a value of the declaration. The docstring
+of the function (formula, start and end instant, source) is for people only, and may be
+stripped (``python -OO``).
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.metrics.emission import Emissions
+
+
+class Unit(enum.StrEnum):
+    """The unit of a metric; the value is the suffix of a JUnit property."""
+
+    MS = "ms"
+    RATIO = "ratio"
+    COUNT = "count"
+    PER_MINUTE = "per_minute"
+
+
+class Better(enum.StrEnum):
+    """The direction in which a metric improves."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+
+
+class Group(enum.StrEnum):
+    """The subject of a metric; the value is the heading of its section in the docs."""
+
+    START = "connection and first text"
+    WORDS = "words"
+    END = "end of the utterance"
+    STABILITY = "stability"
+    CLIENT = "client and network path"
+
+
+Function = Callable[[Emissions], float | None]
+CausalityRule = Callable[[Emissions, float], Premature | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One entry of the catalogue.
+
+    ``needs`` names what a session must have for the metric to have a value.
+    ``no_budget`` says why no budget may be set on the metric; ``None`` where one may.
+    ``beside`` names the metric that must be read together with this one, if any.
+    ``causality`` is the rule that finds values whose event came before its cause.
+    """
+
+    name: str
+    function: Function
+    group: Group
+    unit: Unit
+    better: Better
+    needs: str
+    no_budget: str | None = None
+    beside: str | None = None
+    causality: CausalityRule | None = None
+
+    def __call__(self, item: Emissions) -> float | None:
+        """Return the value for one item, or ``None`` where it cannot be measured."""
+        return self.function(item)
+
+    @property
+    def gated(self) -> bool:
+        """Whether a budget may be set on the metric."""
+        return self.no_budget is None
+
+    @property
+    def timed(self) -> bool:
+        """Whether the metric is a duration."""
+        return self.unit is Unit.MS
+
+    @property
+    def summary(self) -> str | None:
+        """The first line of the docstring; ``None`` where docstrings are stripped."""
+        doc = inspect.getdoc(self.function)
+        return None if doc is None else doc.partition("\n")[0]
+
+    def premature(self, item: Emissions, value: float) -> Premature | None:
+        """Return why ``value`` is not a measurement of ``item``; ``None`` if it is."""
+        return None if self.causality is None else self.causality(item, value)
+
+
+def metric(
+    *,
+    group: Group,
+    unit: Unit,
+    needs: str,
+    better: Better = Better.LOWER,
+    no_budget: str | None = None,
+    beside: str | None = None,
+    causality: CausalityRule | None = None,
+) -> Callable[[Function], Metric]:
+    """Declare the decorated function as the metric of the same name."""
+
+    def declare(function: Function) -> Metric:
+        return Metric(
+            name=function.__name__,
+            function=function,
+            group=group,
+            unit=unit,
+            better=better,
+            needs=needs,
+            no_budget=no_budget,
+            beside=beside,
+            causality=causality,
+        )
+
+    return declare

@@ -1,0 +1,68 @@
+"""Word errors of a text that grows, against the part of a reference said so far.
+
+Only the end of the text is aligned again for each partial: a text of more than
+`MAX_WORDS` words is cut at words that both sides have, and the alignment before the cut
+is kept. So the cost of a session grows with its length, not with the square of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rapidfuzz.distance import Levenshtein
+
+from pytest_realtime_asr.metrics.emission import Shown
+
+MAX_WORDS = 2_000  # of a partial that are aligned again
+
+
+class GrowingText:
+    """Counts the edits between a growing text and the start of a reference."""
+
+    def __init__(self, reference: Sequence[str]) -> None:
+        self._codes: dict[str, str] = {}  # one character per word, as in jiwer
+        self._reference = "".join(map(self._code, reference))
+        self._words: list[str] = []
+        self._near = 0
+        self._cuts = [(0, 0, 0)]  # words of the reference, of the text, and edits
+
+    def change(self, shown: Shown) -> None:
+        """Apply one hypothesis to the text."""
+        self._words[shown.kept :] = map(self._code, shown.added)
+        while self._cuts[-1][1] > shown.kept:
+            self._cuts.pop()
+
+    def wrong(self, count: int) -> int:
+        """Return the edits against the first ``count`` words of the reference."""
+        while self._cuts[-1][0] > count:
+            self._cuts.pop()
+        while True:
+            said, heard, edits = self._cuts[-1]
+            left = self._reference[said:count]
+            right = "".join(self._words[heard:])
+            if len(right) <= MAX_WORDS:
+                hint = self._near + 8  # near the previous distance, which is fast
+                self._near = Levenshtein.distance(left, right, score_hint=hint)
+                return edits + self._near
+            one, other = _cut(left[:MAX_WORDS], right[:MAX_WORDS])
+            edits += Levenshtein.distance(left[:one], right[:other])
+            self._cuts.append((said + one, heard + other, edits))
+
+    def _code(self, word: str) -> str:
+        return self._codes.setdefault(word, chr(min(len(self._codes), sys.maxunicode)))
+
+
+def _cut(left: str, right: str) -> tuple[int, int]:
+    """Return where to cut two texts: after a common word in the first half of right.
+
+    Without such a word, the cut is in the middle of ``right``.
+    """
+    half = len(right) // 2
+    found = (min(half, len(left)), half)
+    for op in Levenshtein.opcodes(left, right):
+        if op.tag == "equal" and op.dest_start < half:
+            size = min(op.dest_end, half) - op.dest_start
+            if op.dest_start + size >= half // 2:
+                found = (op.src_start + size, op.dest_start + size)
+    return found
