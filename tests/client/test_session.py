@@ -760,7 +760,8 @@ def test_an_event_over_our_limit_is_no_fault_of_the_server(loop: Loop) -> None:
     assert (error.how, end.how, end.code) == ("cancelled", Ending.CANCELLED, 1009)
     assert str(error) == end.reason
     assert end.reason == (
-        "an event of the server is larger than our own limit of 1 MiB; raise it with "
+        "an event of the server is larger than the client's limit of 1 MiB; raise it "
+        "with "
         "--realtime-max-message=SIZE; had arrived: 1 session.created"
     )
     assert {v.requirement.id for v in broken(live.trace)} == {"created-now"}
@@ -1028,7 +1029,7 @@ def test_peer_that_does_not_answer_a_close(
         assert 0.2 <= time.monotonic() - begun < 0.9
     end = live.trace.end
     assert (end.how, end.code) == (Ending.CLOSED_BY_US, None)
-    assert end.reason == "the peer did not answer our close frame"
+    assert end.reason == "the server did not answer the client's close frame"
 
 
 def test_lag_ends_with_the_session(loop: Loop, sound: str) -> None:
