@@ -17,7 +17,8 @@ import enum
 import time
 from dataclasses import dataclass, replace
 
-from pytest_realtime_asr.client.session import Limits, Live, Lost
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Limits, Live
 from pytest_realtime_asr.conformance.grammar import Grammar
 from pytest_realtime_asr.conformance.random_script import (
     REFUSED,

@@ -23,7 +23,7 @@ from pytest_realtime_asr.requirements.requirement import (
 )
 from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.text.redaction import Redactor
-from pytest_realtime_asr.trace.observation import Observation
+from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Sender, Vantage
 
 
@@ -184,8 +184,8 @@ def client_violations(dialect: Dialect, evidence: Evidence) -> tuple[Violation, 
             vantage=Vantage.SERVER,
             records=tuple(part.trace.records[i] for i in kept),
         )
-        messages = tuple(part.observation.messages[i] for i in kept)
-        seen = Part(part.role, Observation(trace, messages), part.timeline)
+        messages = tuple(part.recording.messages[i] for i in kept)
+        seen = Part(part.role, Recording(trace, messages, part.timeline))
         found.extend(observe(binding, seen))
     return tuple(found)
 

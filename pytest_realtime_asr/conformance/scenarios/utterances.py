@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from pytest_realtime_asr.client.session import REFUSED, Lost
+from pytest_realtime_asr.client.loss import Loss, Lost
 from pytest_realtime_asr.conformance import clips
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.requirements.checks import ALONE, usable
+from pytest_realtime_asr.requirements.checks.texts import ALONE, usable
 
 REPEATS = 5  # of one clip alone: they show how much the server's texts vary
 PAUSE = 4.0  # s without audio in the middle of an utterance
@@ -75,7 +75,7 @@ async def _empty(run: ScenarioRun) -> None:
     try:
         await run.final(live, item)
     except Lost as error:
-        if error.how != REFUSED:  # refusing an empty utterance is allowed
+        if error.how is not Loss.REFUSED:  # refusing an empty utterance is allowed
             raise
     await run.transcribe(live, run.clips.first)
 
