@@ -46,8 +46,8 @@ from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.conformance.scheduler import Bounds, Scheduler
 from pytest_realtime_asr.conformance.shrinking import search
 from pytest_realtime_asr.dialects import Dialect, Reaction
-from pytest_realtime_asr.fake.faults import session
-from pytest_realtime_asr.fake.faults.session import FAULTS, Fault
+from pytest_realtime_asr.fake.faults import registry
+from pytest_realtime_asr.fake.faults.registry import FAULTS, fault
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges
@@ -495,11 +495,9 @@ class Lenient(ServerWrapper):
 
 
 @pytest.fixture
-def more(monkeypatch: pytest.MonkeyPatch) -> Iterable[dict[str, Fault]]:
-    """Faults to which a test can add some."""
-    known = dict(FAULTS)
-    monkeypatch.setattr(session, "FAULTS", known)
-    return known  # type: ignore[return-value]
+def own_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the faults that a test declares from the other tests."""
+    monkeypatch.setattr(registry, "FAULTS", dict(FAULTS))
 
 
 @pytest.mark.parametrize(
@@ -513,14 +511,14 @@ def more(monkeypatch: pytest.MonkeyPatch) -> Iterable[dict[str, Fault]]:
         (6, ("closes-on-error",), None),
     ],
 )
+@pytest.mark.usefixtures("own_faults")
 def test_a_sound_server_is_not_blamed(
     loop: Loop,
-    more: dict[str, Fault],
     seed: int,
     names: tuple[str, ...],
     variety: int | None,
 ) -> None:
-    more["lenient"] = Fault("lenient", "takes what it can", Lenient)
+    fault("lenient", "takes what it can")(Lenient)
     with faking(*names, final_delay=0.005, variety=variety) as (url, fake):
         evidence = found(loop, url, seed=seed, sessions=8, limit=5.0)
         assert evidence.findings == ()
@@ -624,15 +622,16 @@ def test_it_is_shortened_only_as_long_as_there_is_time(
     assert len(program_of(at_once)) > 1.5 * len(program_of(evidence))
 
 
-def test_what_does_not_fail_again_is_flaky(loop: Loop, more: dict[str, Fault]) -> None:
+@pytest.mark.usefixtures("own_faults")
+def test_what_does_not_fail_again_is_flaky(loop: Loop) -> None:
     finals = iter(range(1000))
 
+    @fault("once", "loses one final")
     class Once(ServerWrapper):
         def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
             frames = self._server.final(text, usage, item)
             return () if next(finals) == 9 else frames
 
-    more["once"] = Fault("once", "loses one final", Once)
     with faking("once", final_delay=0.005) as (url, _):
         evidence = found(loop, url, shrinking=1.0)
     (finding,) = evidence.findings
