@@ -19,7 +19,7 @@ from pytest_realtime_asr.requirements.requirement import (
     Undecided,
     Violated,
 )
-from pytest_realtime_asr.trace.observation import Observation
+from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Sender
 
 Table = Mapping[Sender, Mapping[str, Mapping[str, tuple[str, ...]]]]
@@ -39,7 +39,7 @@ def order(table: Table, *, start: str) -> SessionCheck:
         for sender, states in table.items()
     }
 
-    def check(observation: Observation) -> Outcome:
+    def check(observation: Recording) -> Outcome:
         trace = observation.trace
         side = observed_side(trace)
         states = PossibleStates(table, start=start, of=side)

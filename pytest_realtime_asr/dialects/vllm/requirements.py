@@ -34,7 +34,7 @@ from pytest_realtime_asr.requirements.requirement import (
     each,
 )
 from pytest_realtime_asr.requirements.shared import HARM, READ, bug
-from pytest_realtime_asr.trace.observation import Message, Observation
+from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import Sender
 
 DOCUMENTED = "vLLM 0.33.0, speech_to_text/realtime/api_router.py"
@@ -50,7 +50,7 @@ def _identity(message: Message) -> str | None:
     return message.id if isinstance(message, SessionCreated) else None
 
 
-def _deltas_add_up(observation: Observation) -> Outcome:
+def _deltas_add_up(observation: Recording) -> Outcome:
     """The deltas of an utterance, joined, are the text of its done.
 
     An error may have ended an utterance, so that the next begins anew after it.
@@ -77,7 +77,7 @@ def _deltas_add_up(observation: Observation) -> Outcome:
     return Satisfied() if judged else Undecided("no transcription.done came")
 
 
-def _one_final(observation: Observation) -> Outcome:
+def _one_final(observation: Recording) -> Outcome:
     """Each utterance whose audio was completed ends in one done, or in an error.
 
     An error while an utterance is open may have ended it, or may refuse but one frame
@@ -119,7 +119,7 @@ def _one_final(observation: Observation) -> Outcome:
     )
 
 
-def _usage_adds_up(observation: Observation) -> Outcome:
+def _usage_adds_up(observation: Recording) -> Outcome:
     """The usage of each done is there, not negative, and its parts give its total."""
     done = checks.records(observation, Done, Sender.SERVER)
     if not done:
@@ -137,7 +137,7 @@ def _usage_adds_up(observation: Observation) -> Outcome:
     return Satisfied()
 
 
-def _created_now(observation: Observation) -> Outcome:
+def _created_now(observation: Recording) -> Outcome:
     """``created`` is the time at which the session was created, in unix seconds."""
     for index, message in enumerate(observation.messages):
         if isinstance(message, SessionCreated):
@@ -148,7 +148,7 @@ def _created_now(observation: Observation) -> Outcome:
     return Undecided("no session.created came")
 
 
-def _tokens_for_text(observation: Observation) -> Outcome:
+def _tokens_for_text(observation: Recording) -> Outcome:
     """A final with text counts tokens of the text, and of its audio."""
     judged = False
     for index in checks.records(observation, Done, Sender.SERVER):
@@ -166,7 +166,7 @@ def _unacknowledged(evidence: Evidence) -> Outcome:
     """An accepted session.update is answered by nothing."""
     judged = False
     for place, part in enumerate(evidence.parts):
-        acks = checks.records(part.observation, SessionUpdated, Sender.SERVER)
+        acks = checks.records(part.recording, SessionUpdated, Sender.SERVER)
         if acks:
             return Violated("session.updated came", tuple(acks), place)
         judged = judged or part.text(0) is not None
@@ -224,7 +224,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "audio may come before the set-up",
         SHOULD,
         _clause(CODES, "audio is queued whether the model is validated or not"),
-        checks.both(checks.finishes("early-audio"), checks.present("early-audio")),
+        checks.both(checks.finishes("early-audio"), checks.has_clip("early-audio")),
         scenarios=("alone", "early-audio"),
         proof=Proof(("no-early-audio",)),
     ),
@@ -396,7 +396,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a commit that was refused starts nothing",
         SHOULD,
         "vLLM 0.16.0 refuses it and starts all the same",
-        checks.unheard("refused-begin"),
+        checks.starts_nothing("refused-begin"),
         scenarios=("refused-begin",),
         proof=Proof(("starts-anyway",)),
     ),
@@ -428,7 +428,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             "vLLM 0.33.0, serve/exception_handling/utils.py",
             "paths are removed from messages",
         ),
-        checks.unsaid(PATH, "a path"),
+        checks.never_repeated(PATH, "a path"),
         scenarios=("path-in-audio",),
         proof=Proof(("echoes",)),
     ),
@@ -544,7 +544,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("FunASR#630"),
         checks.both(
             checks.finishes("late-audio"),
-            checks.in_time("late-audio", checks.kept_apart("late-audio", later=True)),
+            checks.if_in_time(
+                "late-audio", checks.kept_apart("late-audio", later=True)
+            ),
         ),
         scenarios=("alone", "late-audio"),
         proof=Proof(("late-audio-kept",)),
@@ -563,7 +565,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a second commit in mid-utterance loses nothing of it",
         SHOULD,
         _clause(CODES, "a commit while an utterance is open is ignored"),
-        checks.both(checks.finishes("second-begin"), checks.begins("second-begin")),
+        checks.both(
+            checks.finishes("second-begin"), checks.has_first_word("second-begin")
+        ),
         scenarios=("alone", "second-begin"),
         proof=Proof(("restarts-on-begin",)),
     ),
