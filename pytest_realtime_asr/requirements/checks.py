@@ -25,9 +25,10 @@ from dataclasses import dataclass, replace
 from io import StringIO
 
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.metrics.accuracy import repeated, words
+from pytest_realtime_asr.metrics.accuracy import words
 from pytest_realtime_asr.metrics.latency import has_words, longest_gap
 from pytest_realtime_asr.metrics.pacing import pace_deviation, scheduling_delay
+from pytest_realtime_asr.metrics.repetition import repeated
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges, Part
 from pytest_realtime_asr.requirements.pseudo_reference import (
     SoloTranscript,
