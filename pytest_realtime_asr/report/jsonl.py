@@ -16,7 +16,11 @@ import msgspec
 
 from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.metrics.accuracy import head_deletions, tail_deletions, words
+from pytest_realtime_asr.metrics.accuracy import (
+    head_deletions,
+    tail_deletions,
+    words,
+)
 from pytest_realtime_asr.metrics.alignment import Errors
 from pytest_realtime_asr.metrics.normalizers import NONE
 from pytest_realtime_asr.metrics.repetition import repeated

@@ -52,7 +52,12 @@ from pytest_realtime_asr.verdicts.parity import Parity
 from pytest_realtime_asr.verdicts.sample import Sample
 from pytest_realtime_asr.verdicts.sequential import judge_in_order
 from pytest_realtime_asr.verdicts.utterance_record import Conditions
-from pytest_realtime_asr.verdicts.verdict import Effect, Verdict, effect, worst
+from pytest_realtime_asr.verdicts.verdict import (
+    Effect,
+    Verdict,
+    effect,
+    worst,
+)
 from pytest_realtime_asr.verdicts.wer import WerFinding, WerRow, judge_wer
 
 _SHOWN = 120  # characters of a text in a message

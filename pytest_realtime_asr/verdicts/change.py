@@ -24,7 +24,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pytest_realtime_asr.metrics.accuracy import pooled
+from pytest_realtime_asr.metrics.accuracy import (
+    pooled,
+)
 from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.stats import (

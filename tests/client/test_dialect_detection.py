@@ -14,7 +14,8 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client import dialect_detection, probe, target
 from pytest_realtime_asr.client.dialect_detection import Discovery, find, ways
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Live, Lost
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.text.redaction import Redactor
@@ -162,7 +163,7 @@ def test_whoever_speaks_another_dialect_is_told_which(mine: str, theirs: str) ->
     try:
         with serving(saying(opening(theirs))) as url:
             live = Live(loop, replace(plan(url), dialect=dialects.load(mine)))
-            fits = f"--realtime-dialect={FAMILY[theirs]} would fit"
+            fits = f"use --realtime-dialect={FAMILY[theirs]}"
             with pytest.raises(Lost, match=fits):
                 loop.run(live.open())
             loop.run(live.close())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_realtime_asr.client.asgi import Application, ApplicationError
-from pytest_realtime_asr.client.session import Lost
+from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.report import jsonl
 from pytest_realtime_asr.report.comparison import failures, summary

@@ -26,7 +26,11 @@ from pytest_realtime_asr.metrics import (
     measure,
     measures,
 )
-from pytest_realtime_asr.metrics.accuracy import characters, pooled, words
+from pytest_realtime_asr.metrics.accuracy import (
+    characters,
+    pooled,
+    words,
+)
 from pytest_realtime_asr.metrics.alignment import Alignment, Errors, Pair, TextUnit
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.metrics.normalizers import (

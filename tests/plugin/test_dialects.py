@@ -252,8 +252,8 @@ def test_a_server_of_another_dialect(project: Project, warmup: int) -> None:
     outcomes = {"errors": 2} if warmup else {"errors": 1, "failed": 1}
     result.assert_outcomes(**outcomes)
     said = (
-        "*ws://127.0.0.1:*/v1/realtime does not speak openai: it said session.created "
-        "first, as a server of vllm does; --realtime-dialect=vllm would fit"
+        "*ws://127.0.0.1:*/v1/realtime does not speak openai: it sent session.created "
+        "first, as a server of vllm does; use --realtime-dialect=vllm"
     )
     result.stdout.fnmatch_lines([said, said])
     assert len(traces) == 1

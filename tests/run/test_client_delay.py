@@ -172,7 +172,7 @@ def test_a_server_that_answers_no_pings_is_not_harmed(
 ) -> None:
     with faking("no-pong") as (url, _):
         brief = pinged(loop, url, pace=8)
-        monkeypatch.setattr(session, "PONG", 0.2)
+        monkeypatch.setattr(session, "PONG_TIMEOUT", 0.2)
         longer = pinged(loop, url)
     for take in (brief, longer):
         assert (take.lost, take.live.trace.end.how) == ("", Ending.CLOSED_BY_US)

@@ -20,7 +20,8 @@ from websockets.http11 import Request, Response
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.client import probe
 from pytest_realtime_asr.client.dialect_detection import Discovery
-from pytest_realtime_asr.client.session import Lost, OptionsError, Plan
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import OptionsError, Plan
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.dialects import Dialect
@@ -929,10 +930,10 @@ def test_another_dialect_is_told_by_the_first_session(start: Start) -> None:
     with faking() as (url, fake):
         run = start(options(dialect="openai"))
         run.begin("test")
-        with pytest.raises(Lost, match="does not speak openai: it said sess"):
+        with pytest.raises(Lost, match="does not speak openai: it sent sess"):
             realtime(run, url).transcribe(CLIP)
         run.finish()
-        with pytest.raises(Unreachable, match="--realtime-dialect=vllm would fit"):
+        with pytest.raises(Unreachable, match="use --realtime-dialect=vllm"):
             realtime(run, url)
         assert len(fake.traces()) == 1
 

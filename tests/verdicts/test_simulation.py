@@ -15,7 +15,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from pytest_realtime_asr.metrics.accuracy import words
+from pytest_realtime_asr.metrics.accuracy import (
+    words,
+)
 from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.stats import (
     Difference,

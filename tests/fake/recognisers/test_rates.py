@@ -17,7 +17,10 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import load
 from pytest_realtime_asr.fake.recognisers.pocketsphinx import PocketsphinxRecogniser
-from pytest_realtime_asr.metrics.accuracy import pooled, words
+from pytest_realtime_asr.metrics.accuracy import (
+    pooled,
+    words,
+)
 from pytest_realtime_asr.metrics.alignment import Errors
 from pytest_realtime_asr.run.utterances import run_utterance
 from tests.support.servers import plan
