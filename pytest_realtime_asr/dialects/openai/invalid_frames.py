@@ -69,20 +69,20 @@ def misuses(profile: Profile) -> tuple[Misuse, ...]:
             "an event that no protocol has, with an id of ours",
             (said("no.such", event_id="by_hand"),),
         ),
-        Misuse("append-without-audio", "audio without audio", (said(APPEND),)),
+        Misuse("append-without-audio", "an append without audio", (said(APPEND),)),
         Misuse(
             "append-wrong-type",
-            "audio that is no text",
+            "audio that is not a text",
             tuple(map(_append, _NO_TEXT)),
         ),
         Misuse(
             "bad-base64",
-            "audio that is no base64: the wrong length",
+            "audio that is not base64: the wrong length",
             (_append("AAAAA"), _append("A")),
         ),
         Misuse(
             "foreign-characters",
-            "audio with characters that are not of base64",
+            "audio with characters outside base64",
             (_append("!!!!"), _append("AA*A-_ =")),
         ),
         Misuse(
@@ -107,13 +107,13 @@ def misuses(profile: Profile) -> tuple[Misuse, ...]:
         ),
         Misuse(
             "unknown-model",
-            "a set-up with a model that is not there",
+            "a set-up with an unknown model",
             (update(profile, transcription={"model": "no-such-model"}),),
             configured=False,
         ),
         Misuse(
             "empty-commit",
-            "a commit of no audio",
+            "a commit without audio",
             (said(COMMIT, event_id="by_hand"),),
         ),
         *shared.misuses("binary"),

@@ -81,7 +81,7 @@ def exercises(profile: Profile) -> tuple[Exercise, ...]:
             "an utterance that is cleared, and then committed",
             (_HANDED, _CLEAR, Send((_COMMIT,), _ERROR), _FIRST),
         ),
-        Exercise("clear-nothing", "a clear of no audio", (_CLEAR, _FIRST)),
+        Exercise("clear-nothing", "a clear without audio", (_CLEAR, _FIRST)),
         Exercise(
             "in-flight",
             "three utterances whose finals are not waited for",
