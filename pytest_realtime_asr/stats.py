@@ -25,9 +25,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-GOOD_SHARE = (
-    1 / 5
-)  # of the share over the limit that a claim allows: a good server has less
+GOOD_SHARE = 1 / 5
+"""The share over the limit of a good server, as a part of what a claim allows."""
 
 _CELLS = 4_000_000  # numbers that the bootstrap keeps in memory at once
 _LEAST = 1e-300  # the least probability that is not zero
@@ -177,11 +176,12 @@ def sequential(
     so is that of ``FAIL`` at a share of g or less, for any number of outcomes: there
     the ratio good to bad (bad to good) is a supermartingale that starts at 1, and
     Ville's inequality bounds the probability that it ever reaches 1 / (1 - confidence).
-    Wald's own bounds, ln(beta / (1 - alpha)) and the like, are slightly closer and keep this
-    error only approximately: at p95 and 95 % they would pass 72 clean outcomes instead
-    of 73 with an exact error of 4.99 % (here 4.79 %), but at p99 their error is 5.10 %,
-    and at p95 and 80 % it is 21.6 %. Between g and b, either decision is possible:
-    ``FAIL`` says that a server is not a good one, not that it breaks the claim.
+    Wald's own bounds, ln(beta / (1 - alpha)) and the like, are slightly closer and keep
+    this error only approximately: at p95 and 95 % they would pass 72 clean outcomes
+    instead of 73 with an exact error of 4.99 % (here 4.79 %), but at p99 their error is
+    5.10 %, and at p95 and 80 % it is 21.6 %. Between g and b, either decision is
+    possible: ``FAIL`` says that a server is not a good one, not that it breaks the
+    claim.
 
     Source: Wald, Sequential Analysis (1947); Ville (1939).
     """
