@@ -44,10 +44,12 @@ from pytest_realtime_asr.plugin.options import (
 if TYPE_CHECKING:
     from pytest_realtime_asr.client.asgi import Application
     from pytest_realtime_asr.conformance.config import SuiteConfig
+    from pytest_realtime_asr.conformance.results import ServerResult
     from pytest_realtime_asr.corpus import Corpus, Utterance
     from pytest_realtime_asr.fake.process import FakeServer
     from pytest_realtime_asr.plugin.judging import Case, Judged, Judging
     from pytest_realtime_asr.plugin.settings import Settings
+    from pytest_realtime_asr.report.conformance import Row
     from pytest_realtime_asr.report.files import ReportFile
     from pytest_realtime_asr.report.progress import Progress
     from pytest_realtime_asr.run.fakes import FakeServers
@@ -73,6 +75,7 @@ _PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
 _SHARED: pytest.StashKey[Path] = pytest.StashKey()
 _WRONG: pytest.StashKey[str] = pytest.StashKey()
 _ROW: pytest.StashKey[Mapping[str, object]] = pytest.StashKey()
+_REQUIREMENT: pytest.StashKey[Row] = pytest.StashKey()  # the result of its test
 _REFUSED: pytest.StashKey[set[str]] = pytest.StashKey()  # messages of a collection
 _POOL_FAILED: pytest.StashKey[bool] = pytest.StashKey()
 _BASELINE: pytest.StashKey[tuple[UtteranceRecord, ...]] = pytest.StashKey()
@@ -959,6 +962,21 @@ def realtime_trace_file(request: pytest.FixtureRequest) -> Callable[[Trace], str
 
 
 @pytest.fixture
+def realtime_record_result(
+    request: pytest.FixtureRequest,
+) -> Callable[[ServerResult], str]:
+    """Record the result of a requirement for all reports; return its message."""
+    from pytest_realtime_asr.report import conformance
+
+    def record(found: ServerResult) -> str:
+        row = conformance.row(found)
+        request.node.stash[_REQUIREMENT] = row
+        return conformance.message(row)
+
+    return record
+
+
+@pytest.fixture
 def realtime_session(
     request: pytest.FixtureRequest, realtime: Realtime
 ) -> Session | AsyncSession:
@@ -1387,14 +1405,13 @@ def _shown(config: pytest.Config, lines: Collection[str]) -> list[str]:
 
 
 def _result(item: pytest.Item) -> Mapping[str, object] | None:
-    """What came of a requirement, for the controller; JUnit XML gets it as well."""
-    from pytest_realtime_asr.conformance.results import RESULT
+    """Return a requirement's result for the controller; add it to JUnit XML."""
     from pytest_realtime_asr.report import conformance
 
-    if RESULT not in item.stash:
+    if _REQUIREMENT not in item.stash:
         return None
-    _say(item, conformance.properties(item.stash[RESULT]))
-    return conformance.row(item.stash[RESULT])
+    _say(item, conformance.properties(item.stash[_REQUIREMENT]))
+    return conformance.mapping(item.stash[_REQUIREMENT])
 
 
 # What the controller prints
@@ -1501,16 +1518,22 @@ def _verdicts(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> list[
 
 
 def _cut_off(session: pytest.Session) -> Mapping[str, Mapping[str, object]]:
-    """What came of requirements whose scenarios were held before an interrupt."""
-    suite = [item for item in session.items if _is_suite(item)]
-    if not suite or _JUDGING not in session.config.stash:
+    """Return the results of requirements whose scenarios ran before an interrupt."""
+    items = [
+        item
+        for item in session.items
+        if _is_suite(item) and _REQUIREMENT not in item.stash
+    ]
+    if not items or _JUDGING not in session.config.stash:
         return {}
     from pytest_realtime_asr.conformance import results
     from pytest_realtime_asr.report import conformance
 
     known = _settings(session.config).run.known
-    found = results.cut_off(session.config, suite, known)
-    rows = {id: conformance.row(row) for id, row in found.items()}
+    found = results.interrupted(session.config, items, known)
+    rows = {
+        id: conformance.mapping(conformance.row(each)) for id, each in found.items()
+    }
     cleaned: Mapping[str, Mapping[str, object]] = _redactor(session.config).clean_value(
         rows
     )
