@@ -72,18 +72,16 @@ class Reader:
         self._names: set[str | None] = set()  # the event ids of the client
         self._setup = Setup()  # with the updates that have no answer yet
         self._confirmed = Setup()  # as the server has shown it
-        self._updates: list[
-            tuple[str | None, Mapping[str, object]]
-        ] = []  # updates without an answer
+        # Updates without an answer: event id and session.
+        self._updates: list[tuple[str | None, Mapping[str, object]]] = []
         self._recorded_by_client = False
         self._number = 0  # of the utterance that the audio belongs to
         self._audio = False  # whether the server may have audio for it
         self._samples = 0  # since its start, or since the last clear
         self._tail = 0  # samples of silence after its audio
         self._sent = 0.0  # ms of all audio of the session, without this silence
-        self._waiting: deque[tuple[int, str | None]] = (
-            deque()
-        )  # commits without an answer
+        # Commits without an answer: utterance and event id.
+        self._waiting: deque[tuple[int, str | None]] = deque()
         self._refused: set[int] = set()  # utterances whose commit was refused
         self._free = 0  # each utterance before has an item, or was refused
         self._turns: dict[str, Turn] = {}
