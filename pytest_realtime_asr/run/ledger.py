@@ -46,18 +46,17 @@ from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Texts, Timeline, Usage
 from pytest_realtime_asr.verdicts.budgets import Budget
 from pytest_realtime_asr.verdicts.comparison import Comparison
+from pytest_realtime_asr.verdicts.finding import Finding, Judgement
+from pytest_realtime_asr.verdicts.fixed_sample import judge
 from pytest_realtime_asr.verdicts.headline import details, headline, outcome, verdict
 from pytest_realtime_asr.verdicts.parity import Parity
+from pytest_realtime_asr.verdicts.sample import Sample
+from pytest_realtime_asr.verdicts.sequential import judge_in_order
 from pytest_realtime_asr.verdicts.utterance_record import Conditions
 from pytest_realtime_asr.verdicts.verdict import (
     Effect,
-    Finding,
-    Judgement,
-    Sample,
     Verdict,
     effect,
-    judge,
-    judge_in_order,
     worst,
 )
 from pytest_realtime_asr.verdicts.wer import WerFinding, WerRow, judge_wer

@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.client.session import Live, Lost, Plan
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Live, Plan
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.ledger import (
@@ -30,10 +31,11 @@ from pytest_realtime_asr.run.ledger import (
 from pytest_realtime_asr.run.run import Ended, Ledger, Run
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.utterances import Take, prepare, run_utterance
-from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Timeline
 from pytest_realtime_asr.verdicts import parity
+from pytest_realtime_asr.verdicts.client_delay import tolerance
 from pytest_realtime_asr.verdicts.parity import (
     REPEATS,
     Clip,
@@ -41,12 +43,8 @@ from pytest_realtime_asr.verdicts.parity import (
     LostSession,
     Parity,
 )
-from pytest_realtime_asr.verdicts.verdict import (
-    MOST_SESSIONS,
-    UndecidedWarning,
-    tolerance,
-    unprovable,
-)
+from pytest_realtime_asr.verdicts.sequential import MOST_SESSIONS, unprovable
+from pytest_realtime_asr.verdicts.verdict import UndecidedWarning
 from pytest_realtime_asr.verdicts.wer import too_few
 
 CROWD = 8  # sessions at a time, over which parity is looked for

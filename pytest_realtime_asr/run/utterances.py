@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import Audio
-from pytest_realtime_asr.client.session import Live, Lost
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.metrics.pacing import client_state
 from pytest_realtime_asr.run.ledger import Purpose, Transcription

@@ -24,7 +24,8 @@ import trustme
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.__main__ import main
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Limits, Live, Lost
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Limits, Live
 from pytest_realtime_asr.dialects.vllm.events import Done, Error
 from pytest_realtime_asr.fake import process
 from pytest_realtime_asr.fake.faults import Faults

@@ -26,7 +26,7 @@ from pytest_realtime_asr.requirements.requirement import (
     each,
 )
 from pytest_realtime_asr.requirements.violations import Violation, observe
-from pytest_realtime_asr.trace.observation import Observation
+from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import (
     End,
     Ending,
@@ -72,7 +72,7 @@ def spoken(*frames: str, raw: frozenset[int] = frozenset()) -> list[Record]:
 
 
 def judged(trace: Trace, judge: SessionCheck = JUDGE) -> Outcome:
-    return judge(dialects.observe(VLLM, trace))
+    return judge(dialects.recording(VLLM, trace))
 
 
 def broken(trace: Trace) -> list[str]:
@@ -361,7 +361,7 @@ def test_a_judge_of_one_session_is_put_to_each(
 ) -> None:
     given = iter(outcomes)
 
-    def judge(_: Observation) -> Outcome:
+    def judge(_: Recording) -> Outcome:
         return next(given)
 
     part = dialects.part(VLLM, trace_of([]))
