@@ -252,7 +252,7 @@ async def _emptied() -> None:
 
 
 def _open(loop: Any) -> bool:
-    """Whether a transport of the loop has a socket; closed ones wait to be collected."""
+    """Whether a transport has a socket; a closed one waits to be collected."""
     return any(each._sock is not None for each in [*loop._transports.values()])
 
 
