@@ -26,7 +26,7 @@ from pytest_realtime_asr.metrics.accuracy import (
 )
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.parts import Parts
-from pytest_realtime_asr.run.ledger import Purpose, Transcription
+from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.verdicts.comparison import Row
 
 FORMAT = 2
@@ -100,10 +100,9 @@ def _makers(
 
     @cache
     def raw() -> Errors:
-        heard = None if take.lost else take.text
-        spoken = take.utterance
+        spoken, text = take.utterance, take.hypothesis
         return words(
-            spoken.text, heard, normalizer=NONE, language=spoken.language
+            spoken.text, text, normalizer=NONE, language=spoken.language
         ).errors
 
     return {

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from pytest_realtime_asr.metrics.accuracy import Errors
+from pytest_realtime_asr.report import messages
 from pytest_realtime_asr.report.parts import Parts
-from pytest_realtime_asr.run.ledger import (
-    Report,
-    broken,
+from pytest_realtime_asr.run.results import Results, broken_rules
+from pytest_realtime_asr.run.statistics import (
     character_errors,
     statistics,
     unspoken,
@@ -48,37 +48,38 @@ class Row(msgspec.Struct, frozen=True):
     note: str
 
 
-def row(report: Report, *, model: str, cold: float | None, note: str) -> Row:
+def row(results: Results, *, model: str, cold: float | None, note: str) -> Row:
     """The row of one test; ``lines`` are its verdicts, one sentence each.
 
     They end with the reasons for what cannot be made.
     """
-    parts = Parts(private=report.private)
+    parts = Parts(private=results.private)
     nothing: dict[str, dict[str, float]] = {}
-    found = parts("metrics", lambda: statistics(report.takes), nothing)
+    found = parts("metrics", lambda: statistics(results.takes), nothing)
     rate = parts(
         "WER",
-        lambda: _rate(word_errors(report.takes), character_errors(report.takes)),
+        lambda: _rate(word_errors(results.takes), character_errors(results.takes)),
         None,
     )
-    silence = parts("what was heard in silence", lambda: unspoken(report.takes), None)
+    silence = parts("what was heard in silence", lambda: unspoken(results.takes), None)
     lines: list[str] = []
-    lines += parts("verdicts", lambda: report.lines, lines)
-    lines += broken(report.violations) + _endpoints(found)
+    lines += parts("verdicts", lambda: messages.lines(results), lines)
+    lines += map(messages.rule, broken_rules(results.violations))
+    lines += _endpoints(found)
     if silence is not None:
         lines.append(f"heard where nothing was said: {silence:.1f} words a minute")
     lines += parts.lines
     return Row(
-        test=report.test,
-        planned=report.planned,
-        lost=report.lost,
+        test=results.test,
+        planned=results.planned,
+        lost=results.lost,
         first=_value(found, "first_partial_from_speech", "p50"),
         final=_value(found, "final_from_commit", "p50"),
         tail=_value(found, "final_from_commit", "p95"),
         wer=rate,
-        verdict="" if report.verdict is None else report.verdict.value,
+        verdict="" if results.verdict is None else results.verdict.value,
         lines=lines,
-        target=report.takes[0].trace.target if report.takes else "",
+        target=results.takes[0].trace.target if results.takes else "",
         model=model,
         cold=cold,
         note=note,

@@ -27,20 +27,18 @@ from pytest_realtime_asr.client.session import Limits, Live, Plan, caller
 from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.corpus import Corpus, CorpusError, Utterance
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.metrics.pacing import client_state
+from pytest_realtime_asr.metrics.causality import PREMATURE
 from pytest_realtime_asr.plugin.options import AUTO
 from pytest_realtime_asr.plugin.settings import Settings
-from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.known_failures import softened
 from pytest_realtime_asr.requirements.requirement import Requirement
-from pytest_realtime_asr.run.ledger import Order, Purpose, Transcription
+from pytest_realtime_asr.run.ledger import CUT_OFF, Ledger
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.transcription import Transcription, transcribe
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace.records import Ending
 from pytest_realtime_asr.verdicts.comparison import Conditions
-from pytest_realtime_asr.verdicts.headline import PREMATURE
-from pytest_realtime_asr.verdicts.parity import Parity
 
 WARMUPS = 5  # sessions at most
 WARMUP_TIME = 300.0  # s in all
@@ -48,10 +46,6 @@ LONG_WARMUP = 5.0  # s after which it is noted
 AGREEMENT = 0.25  # two finals that differ by less are warm
 SAME_MS = 20.0  # and so are two that differ by less than this
 _TROUBLE = (Ending.REFUSED, Ending.BROKEN, Ending.CLOSED_BY_PEER, Ending.DEADLINE)
-
-
-class Ended(RuntimeError):
-    """A fixture, or a session of it, was used after its test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,78 +60,6 @@ class Host:
     version: str = ""
     cold: float | None = None
     note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Take:
-    """An utterance that was begun in a session, as item ``item`` of it."""
-
-    live: Live
-    item: int
-    utterance: Utterance
-    lost: str = ""
-    reason: str = ""
-    raised: bool = False
-    conditions: Conditions = field(default=Conditions())
-    purpose: Purpose = Purpose.TEST
-    again: bool = False
-
-    @property
-    def transcription(self) -> Transcription:
-        """What became of it so far."""
-        trace = self.live.trace
-        dialect = self.live.plan.dialect
-        timeline = dialects.read(dialect, trace).item(self.item)
-        return Transcription(
-            utterance=self.utterance,
-            timeline=timeline,
-            trace=trace,
-            dialect=dialect,
-            rules=self.live.plan.rules,
-            found=self.live.plan.found,
-            item=self.item,
-            lost=self.lost,
-            reason=self.reason,
-            raised=self.raised,
-            conditions=self.conditions,
-            purpose=self.purpose,
-            again=self.again,
-        )
-
-    def disturbed(self, tolerance: float) -> bool:
-        """Whether the instrument was later in it than ``tolerance`` ms, or overloaded.
-
-        A lost session is not: lateness delays an answer, it does not take one away.
-        """
-        if self.lost:
-            return False
-        return client_state(self.transcription.timeline).disturbed(tolerance)
-
-
-@dataclass(slots=True)
-class Ledger:
-    """The sessions of a test, and the utterances that were begun in them.
-
-    ``open`` are the places in ``takes`` of those that have not ended yet. ``order`` is
-    there where clips come by chance until the verdicts are decided.
-    """
-
-    test: str
-    sessions: list[Live] = field(default_factory=list)
-    takes: list[Take] = field(default_factory=list)
-    open: set[int] = field(default_factory=set)
-    order: Order | None = None
-    parities: list[Parity] = field(default_factory=list)
-    locked: bool = False
-    closed: bool = False
-
-    @property
-    def parts(self) -> tuple[tuple[tuple[Requirement, ...], Part], ...]:
-        """Every session with the rules by which its server is judged."""
-        return tuple(
-            (live.plan.rules, dialects.part(live.plan.dialect, live.trace))
-            for live in self.sessions
-        )
 
 
 class _Known(msgspec.Struct):
@@ -365,34 +287,20 @@ class Run:
     def session(self, ledger: Ledger, plan: Plan) -> Live:
         """A new session of a test. Raises `Ended` once the test has ended."""
         __tracebackhide__ = True
-        _refuse_closed(ledger)
+        ledger.refuse_closed()
         live = Live(self.loop, plan, pings=True)
         ledger.sessions.append(live)
         return live
 
-    def begun(self, ledger: Ledger, take: Take) -> int:
-        """Note an utterance that begins, and give its place.
-
-        Until `ended` it counts as cut off, whatever becomes of whoever waits for it.
-        Raises `Ended` once the test has ended.
-        """
-        _refuse_closed(ledger)
-        place = len(ledger.takes)
-        cut = replace(take, lost="cancelled", reason="cut off before its end")
-        ledger.takes.append(cut)
-        ledger.open.add(place)
-        return place
-
-    def ended(self, ledger: Ledger, place: int, take: Take) -> None:
+    def ended(self, ledger: Ledger, place: int, take: Transcription) -> None:
         """Note what became of an utterance; it is reported at once.
 
-        A report that cannot be written takes nothing from the others, or from the test.
+        A report that cannot be written affects neither the other reports nor the test.
         """
-        ledger.takes[place] = take
-        ledger.open.discard(place)
+        ledger.end(place, take)
         for sink in self.sinks:
             try:
-                sink(ledger.test, take.transcription)
+                sink(ledger.test, take)
             except Exception as error:
                 why = error_text(error, private=self.redactor.private)
                 self.warn(f"{sink}: {why}; utterances are missing in it")
@@ -407,7 +315,7 @@ class Run:
             if ledger.sessions:
                 self.loop.run(_close(ledger.sessions))
             for place in sorted(ledger.open):
-                self.ended(ledger, place, ledger.takes[place])
+                self.ended(ledger, place, ledger.open[place].ended(CUT_OFF))
             for live in ledger.sessions:
                 if live.trace.end.how in _TROUBLE:
                     url = live.plan.access.target.websocket
@@ -527,20 +435,20 @@ class Run:
                 limits=self._limits(most=left),
                 redactor=self.redactor,
             )
-            take = self.loop.run(hold(Live(self.loop, plan), clip))
-            end = take.live.trace.end
+            live = Live(self.loop, plan)
+            said = self.loop.run(transcribe(live, clip))
+            end = said.trace.end
             if end.how is Ending.REFUSED:
                 raise Unreachable(end.reason, status=end.code)
-            if take.live.misfit:
-                raise Unreachable(take.live.misfit)
-            said = take.transcription
+            if live.misfit:
+                raise Unreachable(live.misfit)
             # Where the server detects turns, there is no commit.
             for name in ("final_from_commit", "final_from_speech_end"):
                 if (final := said.metrics[name]) is not None:
                     break
             if final is None or name in said.premature:
                 early = said.premature.get(name)
-                why = take.reason if early is None else PREMATURE[early]
+                why = said.reason if early is None else PREMATURE[early]
                 return replace(host, note=f"the warm-up failed: {why}")
             finals.append(final)
             if settings.warmup is None and len(finals) > 1 and _agree(*finals[-2:]):
@@ -605,36 +513,6 @@ class Run:
             return Unreachable(row.lost)
         access = self._access(text, dialect, row.model)
         return Host(access, row.model, row.version, row.cold, row.note)
-
-
-def _refuse_closed(ledger: Ledger) -> None:
-    __tracebackhide__ = True
-    if ledger.closed:
-        raise Ended(
-            f"{ledger.test} has ended, and its sessions are closed: ask for the "
-            "fixture in each test that uses it"
-        )
-
-
-async def hold(live: Live, utterance: Utterance) -> Take:
-    """One whole session with one utterance; a lost one is noted and not raised."""
-    audio = await prepare(live, utterance)
-    lost = reason = ""
-    try:
-        await live.open()
-        await live.configure()
-        await live.transcribe(audio, utterance.id)
-    except Lost as error:
-        lost, reason = error.how, str(error)
-    finally:
-        await live.close()
-    return Take(live, 0, utterance, lost, reason)
-
-
-async def prepare(live: Live, utterance: Utterance) -> Audio:
-    """The audio as the session sends it; decoded where it cannot hold up the loop."""
-    rate = live.plan.caller.rate
-    return await asyncio.to_thread(lambda: utterance.audio.resample(rate))
 
 
 def _key(*words: str) -> str:

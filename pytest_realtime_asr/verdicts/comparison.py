@@ -53,10 +53,9 @@ from pytest_realtime_asr.metrics.accuracy import (
     pooled,
     words,
 )
-from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.metrics.causality import PREMATURE, Premature
 from pytest_realtime_asr.stats import by_chance, holm, matched_pairs, paired, quantile
 from pytest_realtime_asr.text.number_format import several
-from pytest_realtime_asr.verdicts.headline import PREMATURE
 
 LEVEL = 0.95  # of the intervals; p is small enough at 1 - LEVEL
 RESAMPLES = 2000  # at least, and so many for each comparison:

@@ -102,7 +102,7 @@ class Sample:
     in the unit of the metric, ``None`` where it is not there. ``lost`` is the reason,
     in a word or two, why the session gave no final; then it is beyond every limit,
     whatever its value. ``late_ms`` is the instrument's own lateness in that session,
-    ``own`` its state, ``trace`` the path of its trace. ``blocked_ms`` is for how long
+    ``own`` its state. ``blocked_ms`` is for how long
     the socket would not take a frame, ``path_ms`` how long a ping took there and back,
     ``None`` where none was answered. ``again`` says that it was run in the place of one
     that the instrument had disturbed. ``beside`` is the value of the metric beside
@@ -114,7 +114,6 @@ class Sample:
     value: float | None
     lost: str = ""
     late_ms: float = 0.0
-    trace: str = ""
     clip: str = ""
     own: ClientState = PUNCTUAL
     blocked_ms: float = 0.0

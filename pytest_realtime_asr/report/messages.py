@@ -1,18 +1,24 @@
-"""A verdict in one line: the number, the limit, how sure, and who is to blame.
+"""The text of results: a verdict in one line, and the evidence below it.
 
-The first line of a failure is all that most dashboards keep, so it holds everything.
+The first line of a failure is all that most dashboards keep, so it holds everything:
+the value, the limit, the interval, the sample size and which side is responsible.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from pytest_realtime_asr.metrics import CATALOGUE, Metric
 from pytest_realtime_asr.metrics import Unit as Measured
-from pytest_realtime_asr.metrics.accuracy import SYNTHETIC, lines
-from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.metrics import accuracy
+from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
+from pytest_realtime_asr.metrics.causality import PREMATURE
+from pytest_realtime_asr.run.results import BrokenRule, Cause, Results, UnjudgedLoss
+from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.number_format import ms, plain, several, share
 from pytest_realtime_asr.verdicts.budgets import Side, Stat
+from pytest_realtime_asr.verdicts.comparison import Comparison
+from pytest_realtime_asr.verdicts.parity import Parity
 from pytest_realtime_asr.verdicts.verdict import (
     Finding,
     Sample,
@@ -21,14 +27,125 @@ from pytest_realtime_asr.verdicts.verdict import (
 )
 from pytest_realtime_asr.verdicts.wer import WerFinding, mistakes
 
-PREMATURE: Mapping[Premature, str] = {
-    Premature.TEXT_BEFORE_AUDIO: "text from before the audio",
-    Premature.TEXT_BEFORE_SPEECH: "text from before the speech",
-    Premature.FINAL_BEFORE_COMMIT: "final from before its commit",
-    Premature.FINAL_BEFORE_SPEECH_END: "final from before the end of speech",
-    Premature.ENDPOINT_BEFORE_SPEECH_END: "endpoint from before the end of speech",
-}
-PATH_SHARE = 0.2  # a way to the server that takes more than this of the limit is told
+PATH_SHARE = 0.2  # a round trip above this share of the limit is reported
+_LONGEST_TEXT = 120  # characters of a transcript
+
+
+def failures(results: Results) -> list[str]:
+    """Return why a test fails: one text for each cause, headline first.
+
+    A text that cannot be made, by a normaliser of the user, fails the test as well.
+    """
+    try:
+        return [text for cause in results.failing for text in _failure(cause, results)]
+    except Exception as error:
+        return [_unmade(error, results)]
+
+
+def warnings(results: Results) -> list[str]:
+    """Return what is undecided and does not fail the test, in one line each."""
+    return [line for cause in results.undecided for line in _warning(cause)]
+
+
+def failure(results: Results) -> str | None:
+    """Return why a test fails and how to run it again; ``None`` where it does not."""
+    if not results.failing:
+        return None
+    return _joined(*failures(results), results.unkept, results.rerun)
+
+
+def evidence(results: Results) -> str:
+    """Return where the evidence is of a test that failed by itself."""
+    paths = [f"trace: {path}" for path in results.paths.values()]
+    return _joined(*paths, results.unkept, results.rerun)
+
+
+def lines(results: Results) -> list[str]:
+    """Return each verdict in one line, and what the test was compared with."""
+    found = [verdict(finding) for finding in (*results.findings, *results.wer)]
+    if results.order is not None:
+        found.append(
+            f"clips in random order (seed {results.order.seed}), until decided or "
+            f"{several(results.order.most, 'session')}"
+        )
+    found += [parity.summary for parity in results.parities]
+    return found + [line for each in results.against for line in each.lines]
+
+
+def rule(broken: BrokenRule) -> str:
+    """Return a violated rule in one line: how often, and the first example."""
+    violation, sessions = broken.violation, broken.sessions
+    often = f", in {sessions} sessions" if sessions > 1 else ""
+    return f"rule {violation}{often}; {violation.requirement.clause}"
+
+
+def _failure(cause: Cause, results: Results) -> list[str]:
+    match cause:
+        case Finding():
+            return [_explained(cause, results)]
+        case WerFinding():
+            texts = not results.private
+            return [_joined(headline(cause), details(cause, texts=texts))]
+        case Parity():
+            return [cause.summary if results.private else cause.lines()]
+        case Comparison():
+            return cause.failures
+        case BrokenRule():
+            return [rule(cause)]
+        case UnjudgedLoss():
+            return [_unjudged(cause)]
+        case _:
+            return [_unmade(cause, results)]
+
+
+def _warning(cause: Cause) -> list[str]:
+    match cause:
+        case Finding() | WerFinding():
+            return [verdict(cause)]
+        case Parity():
+            return [cause.summary]
+        case Comparison():
+            return cause.warnings
+        case _:
+            raise AssertionError(f"{cause!r} always fails its test")
+
+
+def _explained(finding: Finding, results: Results) -> str:
+    """Return the headline, and the worst sessions below it."""
+    found = [headline(finding)]
+    indent = f"{'':14}"
+    for sample in finding.worst:
+        take = results.judged[sample.label]
+        value = outcome(finding.metric, sample)
+        when = f"{take.trace.started:%Y-%m-%d %H:%M:%S} UTC"
+        found.append(f"  {value:>12}  {take.utterance.id}  {sample.label}  {when}")
+        if take.reason:
+            found.append(f"{indent}{take.reason}")
+        if path := results.paths.get(sample.label):
+            found.append(f"{indent}trace: {path}")
+        if take.trace.redactor.private:
+            continue
+        text = take.text
+        if len(text) > _LONGEST_TEXT:
+            text = f"{text[:_LONGEST_TEXT]}..."
+        found.append(f"{indent}text: {text!r}")
+    return "\n".join(found)
+
+
+def _unjudged(cause: UnjudgedLoss) -> str:
+    first = cause.lost[0]
+    return (
+        f"{len(cause.lost)} of {cause.of} utterances have no final; "
+        f"{first.utterance.id} {first.lost}: {first.reason}"
+    )
+
+
+def _unmade(error: Exception, results: Results) -> str:
+    return f"no verdict could be made: {error_text(error, private=results.private)}"
+
+
+def _joined(*texts: str | None) -> str:
+    return "\n".join(filter(None, texts))
 
 
 def standing(finding: Finding | WerFinding) -> str:
@@ -131,12 +248,12 @@ def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
     blocks = []
     for row, alignment in finding.worst:
         errors = alignment.errors
-        head = f"{row.label} {row.utterance}: {mistakes(alignment)} wrong of"
+        head = f"{row.label} {row.utterance.id}: {mistakes(alignment)} wrong of"
         head += f" {errors.reference}" + (f", {row.lost}" if row.lost else "")
         if alignment.reason:  # what a normaliser says may quote a text
             reason = alignment.reason if texts else alignment.reason.partition(":")[0]
             head += f"; {reason}"
-        blocks.append(f"{head}\n{lines(alignment, width=width)}" if texts else head)
+        blocks.append(f"{head}\n{accuracy.lines(alignment, width=width)}" if texts else head)
     return "\n".join(blocks)
 
 
