@@ -28,7 +28,7 @@ from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.corpus import load
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.metrics.pacing import client_state
-from pytest_realtime_asr.run.servers import hold
+from pytest_realtime_asr.run.transcription import run_utterance
 
 ROUNDS = 7
 DIALECT = dialects.load("vllm")
@@ -128,7 +128,7 @@ def sessions(url: str) -> tuple[list[float], list[float]]:
     audio = clip.audio.resample(DIALECT.rate)
     try:
         return turns(
-            lambda: spent(lambda: loop.run(hold(Live(loop, plan), clip))),
+            lambda: spent(lambda: loop.run(run_utterance(Live(loop, plan), clip))),
             lambda: spent(lambda: asyncio.run(bare(audio))),
         )
     finally:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.corpus import Utterance as Utterance
     from pytest_realtime_asr.corpus import Word as Word
     from pytest_realtime_asr.fake.process import FakeServer as FakeServer
-    from pytest_realtime_asr.run.transcription import Transcription as Transcription
-    from pytest_realtime_asr.run.statistics import keyword_recall as keyword_recall
     from pytest_realtime_asr.run.realtime import AsyncSession as AsyncSession
     from pytest_realtime_asr.run.realtime import Realtime as Realtime
     from pytest_realtime_asr.run.realtime import Session as Session
+    from pytest_realtime_asr.run.statistics import keyword_recall as keyword_recall
+    from pytest_realtime_asr.run.transcription import Transcription as Transcription
     from pytest_realtime_asr.trace.records import Trace as Trace
     from pytest_realtime_asr.trace.timeline import Timeline as Timeline
     from pytest_realtime_asr.verdicts.parity import Parity as Parity

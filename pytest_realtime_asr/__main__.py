@@ -15,10 +15,10 @@ from typing import NoReturn
 
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.fake.faults import session
+from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
 from pytest_realtime_asr.fake.server import Fake, FakeConfig
-from pytest_realtime_asr.plugin.options import FAKE_DIALECT
 from pytest_realtime_asr.report import conformance
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.messages import one_line
@@ -58,9 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=_port, default=8000, help="0 takes a free one (default 8000)")
     add(
         "--dialect",
-        default=FAKE_DIALECT,
+        default=DEFAULT_DIALECT,
         metavar="NAME[:PROFILE]",
-        help=f"the protocol that it speaks (default {FAKE_DIALECT})",
+        help=f"the protocol that it speaks (default {DEFAULT_DIALECT})",
     )
     add(
         "--recogniser",

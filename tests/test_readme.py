@@ -111,7 +111,7 @@ def test_the_ini_lines_are_those_that_hold() -> None:
     assert found.dialect == "openai:" + given["realtime_profile"]
     dialect = dialects.load(found.dialect)
     assert dialect.rate == 16_000
-    said = dialects.load("openai").caller("m", found.session_options).configure()
+    said = dialects.load("openai").caller("m", found.run.session.options).configure()
     assert '"language":"en"' in said[0]
     assert '"type":"server_vad"' in said[0]
 

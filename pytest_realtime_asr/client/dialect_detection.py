@@ -13,6 +13,7 @@ from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Record, Sender
 
+AUTO = "auto"  # in place of a dialect's name: the dialect is detected
 _KEYS = (401, 403)  # what a server answers to a key that it does not take
 SHOWN = 80  # characters of what a server said that are shown
 

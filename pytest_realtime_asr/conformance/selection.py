@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_realtime_asr import dialects
+from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance.clips import Clips
+from pytest_realtime_asr.conformance.config import SuiteConfig
 from pytest_realtime_asr.conformance.scenario_run import BYSTANDER_PACE, FUZZ
 from pytest_realtime_asr.conformance.scenarios import REPEATS, Concurrency, Scenario
 from pytest_realtime_asr.conformance.scheduler import Bounds
-from pytest_realtime_asr.plugin.options import AUTO
-from pytest_realtime_asr.plugin.settings import Settings
+from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.requirements.requirement import (
     Harm,
     Level,
@@ -36,44 +37,49 @@ UNKNOWN = Requirement(
 """What stands for all requirements of a server whose dialect could not be found."""
 
 
-def requirements(settings: Settings) -> tuple[Requirement, ...]:
-    """Those of the suite, in the order in which they are judged.
+def requirements(
+    dialect: str, *, level: Level = Level.INFO, pinned: PinnedSuite | None = None
+) -> tuple[Requirement, ...]:
+    """Return the requirements of a run of the suite, in the order of judging.
 
     Requirements that hold for every session come last, so that they see most. Raises
     LookupError for an unknown dialect, and ValueError for a suite of another one.
     """
-    if settings.dialect == AUTO:
+    if dialect == AUTO:
         return (UNKNOWN,)
-    dialect = dialects.load(settings.dialect)
-    found = dialect.requirements
-    if settings.suite is not None:
-        if settings.suite.dialect != dialect.name.partition(":")[0]:
+    loaded = dialects.load(dialect)
+    found = loaded.requirements
+    if pinned is not None:
+        if pinned.dialect != loaded.name.partition(":")[0]:
             raise ValueError(
-                f"the suite {settings.suite.name} is for {settings.suite.dialect}, and "
-                f"the dialect is {dialect.name}"
+                f"the suite {pinned.name} is for {pinned.dialect}, and the dialect is "
+                f"{loaded.name}"
             )
-        found = settings.suite.select(found)
-    allowed = _STRENGTH[: _STRENGTH.index(settings.level) + 1]
+        found = pinned.select(found)
+    allowed = _STRENGTH[: _STRENGTH.index(level) + 1]
     kept = [
         each for each in found if each.binds is Sender.SERVER and each.level in allowed
     ]
     return tuple(sorted(kept, key=lambda each: each.passive))
 
 
-def bounds(settings: Settings, *, here: bool) -> Bounds:
-    """What a run may do to its server, which is ``here`` where it is ours to break."""
+def bounds(config: SuiteConfig, *, here: bool) -> Bounds:
+    """Return what a run may do to its server.
+
+    ``here`` says that the server is on this machine, where any harm is allowed.
+    """
     if here:
-        streams = settings.max_streams or STREAMS_HERE
+        streams = config.max_streams or STREAMS_HERE
         return Bounds(frozenset(Harm), streams, float("inf"))
-    streams = settings.max_streams or STREAMS_ELSEWHERE
-    harms = frozenset({Harm.SAFE, *settings.allow})
-    return Bounds(harms, streams, settings.max_audio)
+    streams = config.max_streams or STREAMS_ELSEWHERE
+    harms = frozenset({Harm.SAFE, *config.allow})
+    return Bounds(harms, streams, config.max_audio)
 
 
-def fuzz(settings: Settings, *, here: bool) -> int:
-    """How many random sessions are played."""
-    if settings.fuzz is not None:
-        return settings.fuzz
+def fuzz(config: SuiteConfig, *, here: bool) -> int:
+    """Return the number of random sessions."""
+    if config.fuzz is not None:
+        return config.fuzz
     return FUZZ if here else 0
 
 

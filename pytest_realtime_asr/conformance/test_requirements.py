@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from pytest_realtime_asr.conformance import clips, selection
+from pytest_realtime_asr.conformance.config import SuiteConfig
 from pytest_realtime_asr.conformance.results import (
     RESULT,
     SCHEDULER,
@@ -32,12 +33,13 @@ _ANSWER = 10.0  # s at most in which a refusal has to come
 def test_requirement(
     requirement: Requirement,
     request: pytest.FixtureRequest,
-    realtime_strict: bool,
+    realtime_suite_config: SuiteConfig,
     realtime_trace_file: Callable[[Trace], str],
 ) -> None:
     try:
         realtime: Realtime = request.getfixturevalue("realtime")
-        scheduler = _scheduler(request, realtime, request.getfixturevalue("corpus"))
+        corpus = request.getfixturevalue("corpus")
+        scheduler = _scheduler(request, realtime, corpus, realtime_suite_config)
     except pytest.fail.Exception as error:  # every requirement has the same cause
         server = Judged(target="", dialect="", model="", version="", suite="")
         row = Row(server, missing(requirement, str(error)))
@@ -51,12 +53,12 @@ def test_requirement(
                 realtime.plan.dialect,
                 version=realtime.plan.version,
                 model=realtime.plan.model,
-                known=realtime.run.settings.known,
+                known=realtime.run.config.known,
                 keep=realtime_trace_file,
             ),
         )
     request.node.stash[RESULT] = row
-    _decide(row.result, strict=realtime_strict)
+    _decide(row.result, strict=realtime_suite_config.strict)
 
 
 def _decide(found: Result, *, strict: bool) -> None:
@@ -69,35 +71,38 @@ def _decide(found: Result, *, strict: bool) -> None:
 
 
 def _scheduler(
-    request: pytest.FixtureRequest, realtime: Realtime, corpus: Corpus
+    request: pytest.FixtureRequest,
+    realtime: Realtime,
+    corpus: Corpus,
+    config: SuiteConfig,
 ) -> Scheduler:
     """The scenarios of this process."""
-    config, run = request.config, realtime.run
-    if SCHEDULER not in config.stash:
+    stash, run = request.config.stash, realtime.run
+    if SCHEDULER not in stash:
         try:
             spoken = clips.choose(corpus)
         except ValueError as error:
             pytest.fail(str(error), pytrace=False)
-        settings = run.settings
+        server, session = run.config.server, run.config.session
         # What a fixture names elsewhere may be anybody's: only what is here is broken.
         here = realtime.plan.access.target.loopback
         run_config = RunConfig(
             run.loop,
             realtime.plan,
             spoken,
-            answer=min(_ANSWER, settings.timeout),
-            fuzz=selection.fuzz(settings, here=here),
-            seed=config.getoption("--hypothesis-seed", default=None),
+            answer=min(_ANSWER, session.timeout),
+            fuzz=selection.fuzz(config, here=here),
+            seed=request.config.getoption("--hypothesis-seed", default=None),
         )
         scheduler = Scheduler(
             run_config,
             scenarios(realtime.plan.dialect),
-            selection.bounds(settings, here=here),
-            recover=settings.recover,
+            selection.bounds(config, here=here),
+            recover=server.recover,
             tell=run.tell,
         )
-        config.stash[SCHEDULER] = scheduler, realtime.plan.dialect, _judged(realtime)
-    return config.stash[SCHEDULER][0]
+        stash[SCHEDULER] = scheduler, realtime.plan.dialect, _judged(realtime)
+    return stash[SCHEDULER][0]
 
 
 def _begin(
@@ -115,16 +120,16 @@ def _begin(
         for item in request.session.items:
             for mark in item.iter_markers("realtime_requirement"):
                 names.update(mark.kwargs["scenario"].split(" "))
-    scheduler.begin(names, before=run.occupy, over=run.vacate)
+    scheduler.begin(names, before=run.turns.occupy, over=run.turns.vacate)
 
 
 def _judged(realtime: Realtime) -> Judged:
-    suite = realtime.run.settings.suite
+    pinned = realtime.run.config.pinned
     return Judged(
         target=realtime.target,
         dialect=realtime.dialect,
         model=realtime.model,
         version=realtime.plan.version,
-        suite="" if suite is None else suite.name,
+        suite="" if pinned is None else pinned.name,
         found=realtime.plan.found,
     )

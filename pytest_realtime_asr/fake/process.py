@@ -11,13 +11,13 @@ import msgspec
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.child_server import ProgramServer
 from pytest_realtime_asr.fake.server import TRACES
-from pytest_realtime_asr.plugin.options import FAKE_DIALECT
 from pytest_realtime_asr.requirements import violations
 from pytest_realtime_asr.requirements.violations import Violation
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.trace import records
 from pytest_realtime_asr.trace.records import Trace
 
+DEFAULT_DIALECT = "vllm"  # of a fake whose dialect is not named
 STARTING = 60.0  # s that a server may take until it listens
 STOPPING = 5.0  # s that it may take to end by itself
 ANSWERING = 10.0  # s that it may take to send its traces
@@ -39,7 +39,7 @@ class FakeServer(ProgramServer):
         self,
         arguments: Sequence[str] = (),
         *,
-        dialect: str = FAKE_DIALECT,
+        dialect: str = DEFAULT_DIALECT,
         key: str = "",
     ) -> None:
         command = ["-m", "pytest_realtime_asr", "fake", "--dialect", dialect]

@@ -33,9 +33,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_realtime_asr.plugin.options import (
-    AUTO,
-    FAKE_DIALECT,
-    FAKES,
     MARKERS,
     OPTIONS,
     Given,
@@ -46,6 +43,7 @@ from pytest_realtime_asr.plugin.options import (
 
 if TYPE_CHECKING:
     from pytest_realtime_asr.client.asgi import Application
+    from pytest_realtime_asr.conformance.config import SuiteConfig
     from pytest_realtime_asr.corpus import Corpus, Utterance
     from pytest_realtime_asr.fake.process import FakeServer
     from pytest_realtime_asr.plugin.judging import Case, Judged, Judging
@@ -115,7 +113,7 @@ def _given(config: pytest.Config, name: str) -> str:
     if not found.stated:
         return ""
     if wrong := _wrong_flag(option, found):
-        if found.always:
+        if found.from_environment:
             return ""
         raise pytest.UsageError(wrong)
     return str(found.value or "")
@@ -166,7 +164,7 @@ def _settings(config: pytest.Config) -> Settings:
             # The key may stand in place of another option, and be quoted.
             key = os.environ.get(_given(config, "api-key-env"), "")
             wrong = pytest.UsageError(Redactor([key]).clean(str(error)))
-            wrong.always = error.always  # type: ignore[attr-defined]
+            wrong.from_environment = error.from_environment  # type: ignore[attr-defined]
             raise wrong from None
     return config.stash[_SETTINGS]
 
@@ -191,7 +189,7 @@ def pytest_configure(config: pytest.Config) -> None:
             _check(config)  # a wrong option is refused before anything runs
         except pytest.UsageError as error:
             # What is wrong in the environment ends no run that may not need it.
-            if told or not getattr(error, "always", False):
+            if told or not getattr(error, "from_environment", False):
                 raise
     if conformance:
         _add_suite(config)
@@ -206,11 +204,14 @@ def _check(config: pytest.Config) -> None:
             _refuse_overwritten(config, Path(spec))
         except ValueError as error:
             raise pytest.UsageError(_at(config, "corpus", error)) from None
+    from pytest_realtime_asr.client.dialect_detection import AUTO
+
     if settings.dialect == AUTO:
         _refuse_unnamed(config, settings)
     else:
         _check_options(config, settings)
-    if not settings.known:
+    known = settings.run.known
+    if not known:
         return
     from pytest_realtime_asr import dialects
     from pytest_realtime_asr.requirements import known_failures
@@ -218,7 +219,7 @@ def _check(config: pytest.Config) -> None:
     try:
         names = dialects.installed() if settings.dialect == AUTO else [settings.dialect]
         found = [each for name in names for each in dialects.load(name).requirements]
-        known_failures.check(settings.known, {each.id for each in found}, date.today())
+        known_failures.check(known, {each.id for each in found}, date.today())
     except LookupError as error:
         raise pytest.UsageError(_at(config, "dialect", error)) from None
     except ValueError as error:
@@ -231,15 +232,16 @@ def _baseline(config: pytest.Config) -> tuple[Row, ...]:
     Raises UsageError.
     """
     settings = _settings(config)
-    if settings.baseline is None:
+    earlier = settings.comparison.report
+    if earlier is None:
         return ()
     if _BASELINE not in config.stash:
         from pytest_realtime_asr.report import jsonl
 
         try:
-            _refuse_overwritten(config, settings.baseline)
+            _refuse_overwritten(config, earlier)
             config.stash[_BASELINE] = jsonl.read(
-                settings.baseline,
+                earlier,
                 tell=lambda text: _note(config, f"--realtime-compare: {text}"),
             )
         except ValueError as error:
@@ -271,14 +273,15 @@ def _refuse_unnamed(config: pytest.Config, settings: Settings) -> None:
 
 def _check_options(config: pytest.Config, settings: Settings) -> None:
     """Refuse session options that do not fit the dialect. Raises UsageError."""
-    if not settings.session_options:
+    session = settings.run.session
+    if not session.options:
         return
     from pytest_realtime_asr import dialects
     from pytest_realtime_asr.client.session import OptionsError, caller
 
     try:
-        dialect = dialects.load(settings.dialect)
-        caller(dialect, settings.model, settings.session_options)
+        dialect = dialects.load(session.dialect)
+        caller(dialect, session.model, session.options)
     except LookupError as error:
         raise pytest.UsageError(_at(config, "dialect", error)) from None
     except OptionsError as error:
@@ -291,18 +294,20 @@ def _found(config: pytest.Config) -> Settings:
     It stays ``auto`` where none was found: the tests that need it say why. Raises
     UsageError for session options that do not fit it.
     """
+    from pytest_realtime_asr.client.dialect_detection import AUTO
+
     settings = _settings(config)
     if settings.dialect != AUTO:
         return settings
     from pytest_realtime_asr.client.transport import Unreachable
 
     try:
-        found = _judging(config).run.find(settings.target)
+        found = _judging(config).run.servers.find(settings.target)
     except LookupError as error:
         raise pytest.UsageError(_at(config, "dialect", error)) from None
     except (Unreachable, ValueError):
         return settings
-    known = replace(settings, dialect=found.dialect)
+    known = settings.with_dialect(found.dialect)
     _check_options(config, known)
     return known
 
@@ -324,8 +329,25 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return None
     from pytest_realtime_asr.report import listing
 
+    settings = _settings(config)
     try:
-        lines = listing.listing(asked, _settings(config))
+        match asked:
+            case "requirements":
+                lines = listing.requirements(
+                    settings.dialect,
+                    level=settings.suite.level,
+                    pinned=settings.run.pinned,
+                )
+            case "dialects":
+                lines = listing.installed_dialects()
+            case "metrics":
+                lines = listing.metrics()
+            case "options":
+                lines = listing.options(OPTIONS)
+            case _:
+                raise ValueError(
+                    f"{asked!r}; there are requirements, dialects, metrics and options"
+                )
     except (ValueError, LookupError) as error:
         raise pytest.UsageError(f"--realtime-list: {error.args[0]}") from None
     print("\n".join(lines))
@@ -458,6 +480,7 @@ def _selftest(config: pytest.Config) -> int:
     It is that of the dialect that is named, else of all. Raises UsageError.
     """
     from pytest_realtime_asr import dialects
+    from pytest_realtime_asr.client.dialect_detection import AUTO
     from pytest_realtime_asr.conformance.selftest import selftest
 
     settings = _settings(config)
@@ -478,13 +501,15 @@ def _selftest(config: pytest.Config) -> int:
 def _calibrate(config: pytest.Config) -> int:
     """Measure how far the times are off on this machine, print it and keep it."""
     from pytest_realtime_asr import dialects
+    from pytest_realtime_asr.client.dialect_detection import AUTO
     from pytest_realtime_asr.client.loop import Loop
+    from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
     from pytest_realtime_asr.run.calibration import calibrate
 
     named = _settings(config).dialect
     loop = Loop()
     try:
-        dialect = dialects.load(FAKE_DIALECT if named == AUTO else named)
+        dialect = dialects.load(DEFAULT_DIALECT if named == AUTO else named)
         found = calibrate(loop, dialect, tell=_tell)
     except LookupError as error:
         raise pytest.UsageError(_at(config, "dialect", error)) from None
@@ -557,6 +582,8 @@ def pytest_configure_node(node: Any) -> None:
         config.stash[_SHARED] = _temporary(config)
     node.workerinput["realtime_shared"] = str(config.stash[_SHARED])
     node.workerinput["realtime_dist"] = str(config.getoption("dist"))
+    from pytest_realtime_asr.run.fakes import FAKES
+
     target = _given(config, "target")
     ours = {target, _given(config, "baseline-target")} & FAKES.keys()
     node.workerinput["realtime_fakes"] = {
@@ -564,7 +591,7 @@ def pytest_configure_node(node: Any) -> None:
     }
     if target not in FAKES and target and _asks(config):
         _found(config)
-        found = _judging(config).run.discovered
+        found = _judging(config).run.servers.discovered
         node.workerinput["realtime_discovered"] = {
             text: [each.dialect, each.reason, each.lost] for text, each in found.items()
         }
@@ -615,22 +642,30 @@ def _url(config: pytest.Config, target: object, dialect: str) -> str:
             f"the fixture realtime_target gave {target!r}; it should give a URL, "
             "fake, reference or an ASGI application"
         )
+    from pytest_realtime_asr.fake.process import FakeError
+    from pytest_realtime_asr.run.fakes import FAKES, FakeServers
+
     if target not in FAKES:
         return target
     shared = getattr(config, "workerinput", {}).get("realtime_fakes", {})
     if target in shared and dialect == _settings(config).dialect:
         return str(shared[target])
-    from pytest_realtime_asr.fake.process import FakeError
-    from pytest_realtime_asr.run.fakes import FakeServers
 
     _loaded(config)  # else the fake server would be what cannot start
+    settings = _settings(config)
     if _FLEET not in config.stash:
         config.stash[_FLEET] = FakeServers()
     try:
-        return config.stash[_FLEET].target(target, dialect, _settings(config))
+        return config.stash[_FLEET].target(
+            target,
+            dialect,
+            corpus=settings.corpus,
+            arguments=settings.fake,
+            key=settings.run.server.key,
+        )
     except FakeError as error:
         hidden = "it did not start; without --realtime-private, a run says why"
-        private = _settings(config).private  # it may name the files of the corpus
+        private = settings.run.private  # it may name the files of the corpus
         told = f"--realtime-target={target}: {hidden}" if private else str(error)
         raise pytest.UsageError(told) from None
 
@@ -660,17 +695,17 @@ def _judging(config: pytest.Config) -> Judging:
         from pytest_realtime_asr.client.dialect_detection import Discovery
         from pytest_realtime_asr.plugin.judging import Judging
         from pytest_realtime_asr.report import jsonl
-        from pytest_realtime_asr.run.servers import Run
+        from pytest_realtime_asr.run.run import Run
 
         settings = _settings(config)
         told = getattr(config, "workerinput", {})
         run = Run(
-            settings,
-            lambda: _corpus(settings.corpus, settings.private),
+            settings.run,
+            lambda: _corpus(settings.corpus, settings.run.private),
             shared=_shared(config),
         )
         for text, words in told.get("realtime_discovered", {}).items():
-            run.discovered[text] = Discovery(*words)
+            run.servers.discovered[text] = Discovery(*words)
         calibrated = _calibrated(config)
         run.warn = partial(_note, config)
         run.sinks.extend(
@@ -694,6 +729,7 @@ def _judging(config: pytest.Config) -> Judging:
             folder=lambda: cache.mkdir("realtime-traces") if cache else None,
             origin=config.invocation_params.dir,
             given=lambda option: config.getoption(option.ini),
+            comparison=settings.comparison,
             baseline=_baseline(config),
             command=_command(config),
             located=partial(_located, config),
@@ -731,10 +767,10 @@ def _loaded(config: pytest.Config) -> Corpus:
 
     settings = _settings(config)
     try:
-        return _corpus(settings.corpus, settings.private)
+        return _corpus(settings.corpus, settings.run.private)
     except CorpusError as error:
         hidden = "it cannot be used; without --realtime-private, a run says why"
-        told = CorpusError(hidden) if settings.private else error
+        told = CorpusError(hidden) if settings.run.private else error
         raise pytest.UsageError(_at(config, "corpus", told)) from None
 
 
@@ -758,7 +794,7 @@ def realtime_target(pytestconfig: pytest.Config) -> str:
 @pytest.fixture(scope="session")
 def realtime_session_options(pytestconfig: pytest.Config) -> Mapping[str, object]:
     """Fields of your own for the set-up of each session; redefine it to give them."""
-    return _settings(pytestconfig).session_options
+    return _settings(pytestconfig).run.session.options
 
 
 @pytest.fixture(scope="session")
@@ -805,7 +841,10 @@ def _generate_suite(metafunc: pytest.Metafunc) -> None:
     from pytest_realtime_asr.conformance import selection
 
     try:
-        found = selection.requirements(_found(metafunc.config))
+        settings = _found(metafunc.config)
+        found = selection.requirements(
+            settings.dialect, level=settings.suite.level, pinned=settings.run.pinned
+        )
     except ValueError as error:
         raise pytest.UsageError(f"--realtime-suite: {error}") from None
     metafunc.parametrize(
@@ -859,20 +898,22 @@ def realtime(
         pytest.fail(str(error), pytrace=False)
     try:
         if config.getoption("realtime_session_options"):
-            options = _settings(config).session_options
+            options = _settings(config).run.session.options
         judging = _judging(config)
         terms = _known(config, text, _terms(request.node))
         if not _uses(request.node):  # asked for by getfixturevalue
             judging.begin(request.node.nodeid)
-        other = _settings(config).baseline_target
+        other = _settings(config).comparison.target
         baseline, asked = None, "target"
         if other:
             asked = "baseline target"
             where = _url(config, other, terms.dialect)
             # It is compared with, and not judged.
-            found = judging.run.plan(where, terms, options, baseline=True)
+            found = judging.run.servers.plan(where, terms, options, baseline=True)
             baseline, asked = replace(found, rules=()), "target"
-        plan = judging.run.plan(_url(config, text, terms.dialect), terms, options)
+        plan = judging.run.servers.plan(
+            _url(config, text, terms.dialect), terms, options
+        )
     except (AudioError, CorpusError) as error:
         message = _at(config, "corpus", error)
     except OptionsError as error:
@@ -894,19 +935,21 @@ def _known(config: pytest.Config, target: object, terms: Terms) -> Terms:
 
     Raises UsageError where a fixture gives the target, which nobody knows before.
     """
+    from pytest_realtime_asr.client.dialect_detection import AUTO, name_it
+    from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
+    from pytest_realtime_asr.run.fakes import FAKES
+
     if terms.dialect != AUTO or target == _settings(config).target:
         return terms
     if isinstance(target, str) and target in FAKES:
-        return replace(terms, dialect=FAKE_DIALECT)
-    from pytest_realtime_asr.client.dialect_detection import name_it
-
+        return replace(terms, dialect=DEFAULT_DIALECT)
     raise pytest.UsageError(f"the fixture realtime_target gives it; {name_it()}")
 
 
 @pytest.fixture
-def realtime_strict(pytestconfig: pytest.Config) -> bool:
-    """Whether a broken SHOULD of the suite fails its test."""
-    return _settings(pytestconfig).strict
+def realtime_suite_config(pytestconfig: pytest.Config) -> SuiteConfig:
+    """The configuration of the packaged suite."""
+    return _settings(pytestconfig).suite
 
 
 @pytest.fixture
@@ -944,9 +987,9 @@ def fake_server() -> Iterator[Callable[..., FakeServer]]:
     """
     from pytest_realtime_asr.run.fakes import FakeServers
 
-    fleet = FakeServers()
-    yield fleet.start
-    fleet.stop()
+    servers = FakeServers()
+    yield servers.start
+    servers.stop()
 
 
 # Markers
@@ -954,16 +997,16 @@ def fake_server() -> Iterator[Callable[..., FakeServer]]:
 
 def _terms(item: pytest.Item) -> Terms:
     """What holds for a test. Raises UsageError on a wrong marker."""
-    from pytest_realtime_asr.run import terms
+    from pytest_realtime_asr.plugin import markers
 
     params = getattr(getattr(item, "callspec", None), "params", {})
     try:
-        return terms.read(
+        return markers.read(
             list(item.iter_markers()),
             _settings(item.config),
             parallel=_is_worker(item.config),
             fixed=_fixed(item),
-            alone="utterance" in params,
+            one_session="utterance" in params,
         )
     except ValueError as error:
         raise pytest.UsageError(f"{item.nodeid}: {error}") from None
@@ -1036,10 +1079,10 @@ def _refuse_unasked(item: pytest.Item) -> None:
     where = _redefined(item, "realtime_target")
     if not where or config.getoption("collectonly"):
         return
+    from pytest_realtime_asr.client.dialect_detection import AUTO, name_it
+
     if _settings(config).target or _terms(item).dialect != AUTO:
         return
-    from pytest_realtime_asr.client.dialect_detection import name_it
-
     raise pytest.UsageError(
         f"{item.nodeid}: its server comes from the fixture realtime_target ({where}), "
         f"and is not asked for its dialect; {name_it()}; of a single test, "
@@ -1329,7 +1372,7 @@ def _redactor(config: pytest.Config) -> Redactor:
     from pytest_realtime_asr.text.redaction import Redactor
 
     if _SETTINGS in config.stash:
-        return config.stash[_SETTINGS].redactor
+        return config.stash[_SETTINGS].run.redactor
     return Redactor()
 
 
@@ -1374,7 +1417,11 @@ def _server(config: pytest.Config) -> str:
     if flag(_given(config, "plan")):
         return ""  # it sends nothing
     asked = _asks(config) and not config.getoption("collectonly")
-    if not target or (target in FAKES and not asked):
+    if not target:
+        return target
+    from pytest_realtime_asr.run.fakes import FAKES
+
+    if target in FAKES and not asked:
         return target
     from pytest_realtime_asr.report import summary
 
@@ -1382,7 +1429,8 @@ def _server(config: pytest.Config) -> str:
         return summary.shown(target)
     url = _url(config, target, _found(config).dialect)
     try:
-        return summary.introduce(_judging(config).run, url)
+        corpus = _settings(config).corpus
+        return summary.introduce(_judging(config).run, url, corpus)
     except LookupError as error:
         raise pytest.UsageError(_at(config, "dialect", error)) from None
 
@@ -1406,6 +1454,7 @@ def pytest_report_collectionfinish(
 
 def _plan(config: pytest.Config, scenarios: list[list[str]] | None) -> list[str]:
     """The plan for requirements with these scenarios, or for all of the suite."""
+    from pytest_realtime_asr.client.dialect_detection import AUTO
     from pytest_realtime_asr.report import planning
 
     settings = _found(config)
@@ -1414,7 +1463,14 @@ def _plan(config: pytest.Config, scenarios: list[list[str]] | None) -> list[str]
     target = config.getoption("realtime_target") or settings.target
     whole = flag(_given(config, "plan"))
     try:
-        return planning.lines(settings, _loaded(config), scenarios, target, whole=whole)
+        return planning.plan(
+            settings.run,
+            settings.suite,
+            _loaded(config),
+            scenarios,
+            target=target,
+            whole=whole,
+        )
     except LookupError as error:
         raise pytest.UsageError(_at(config, "dialect", error)) from None
     except ValueError as error:
@@ -1438,9 +1494,9 @@ def _verdicts(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> list[
     from pytest_realtime_asr.requirements import known_failures
 
     settings = _settings(config)
-    advice = known_failures.soon(settings.known, date.today())
+    advice = known_failures.soon(settings.run.known, date.today())
     found = conformance.document(rows, planned=0)
-    lines = conformance.summary(found, strict=settings.strict, advice=advice)
+    lines = conformance.summary(found, strict=settings.suite.strict, advice=advice)
     return _shown(config, lines)
 
 
@@ -1452,7 +1508,7 @@ def _cut_off(session: pytest.Session) -> Mapping[str, Mapping[str, object]]:
     from pytest_realtime_asr.conformance import results
     from pytest_realtime_asr.report import conformance
 
-    known = _settings(session.config).known
+    known = _settings(session.config).run.known
     found = results.cut_off(session.config, suite, known)
     rows = {id: conformance.row(row) for id, row in found.items()}
     cleaned: Mapping[str, Mapping[str, object]] = _redactor(session.config).clean_value(
@@ -1469,7 +1525,14 @@ def _write(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> None:
 
     for file in _files(config).get("conformance", ()):
         try:
-            planned = len(selection.requirements(_found(config)))
+            settings = _found(config)
+            planned = len(
+                selection.requirements(
+                    settings.dialect,
+                    level=settings.suite.level,
+                    pinned=settings.run.pinned,
+                )
+            )
             found = conformance.document(
                 rows, planned=planned, calibration=_calibrated(config)
             )

@@ -21,10 +21,11 @@ from typing import TypeVar
 import msgspec
 
 from pytest_realtime_asr.plugin.options import OPTIONS, Option
+from pytest_realtime_asr.plugin.settings import ComparisonConfig
 from pytest_realtime_asr.report import jsonl, terminal
 from pytest_realtime_asr.run.ledger import Ledger
 from pytest_realtime_asr.run.results import Results, is_private, judge_test
-from pytest_realtime_asr.run.servers import Run
+from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.text.messages import error_text
@@ -72,8 +73,8 @@ class Judging:
 
     ``folder`` returns where the traces of failing tests are kept, ``None`` for nowhere;
     their paths are shown relative to ``origin``. ``given`` returns the value of an
-    option on the command line. ``baseline`` are the rows of an earlier report, with
-    which each test is compared. ``command`` are the first words of the command that
+    option on the command line. By ``comparison`` each test is compared with other runs;
+    ``baseline`` are the rows of an earlier report. ``command`` are the first words of the command that
     runs a test again; ``located`` returns an id as it is named in that command.
     """
 
@@ -84,6 +85,7 @@ class Judging:
         folder: Callable[[], Path | None],
         origin: Path,
         given: Callable[[Option], object],
+        comparison: ComparisonConfig | None = None,
         baseline: Iterable[Row] = (),
         command: Sequence[str] = ("pytest",),
         located: Callable[[str], str] = str,
@@ -95,6 +97,7 @@ class Judging:
         for row in baseline:
             for name in {row.test, together(row.test, row.utterance)}:
                 self._before.setdefault(name, []).append(row)
+        self._comparison = comparison or ComparisonConfig()
         self._compared: dict[str, str] = {}  # the tests, and as what they are compared
         self._given = given
         self._judged: Results | None = None
@@ -221,24 +224,24 @@ class Judging:
 
         Each is a family of comparisons of its own: of this run with one other.
         """
-        settings, others = self.run.settings, _of(Purpose.BASELINE, takes)
-        if settings.baseline is None and not others:
+        config, others = self._comparison, _of(Purpose.BASELINE, takes)
+        if config.report is None and not others:
             return []
         rows = _rows(name, _of(Purpose.TEST, takes))
         if not rows:
             return []
         names, found = set(self._compared.values()), []
-        if settings.baseline is not None:
+        if config.report is not None:
             before = self._before.get(name, [])
             tests = len(names & self._before.keys())
-            found.append((settings.baseline.name, before, tests))
+            found.append((config.report.name, before, tests))
         if others:
             found.append((others[0].trace.target, _rows(name, others), len(names)))
         # Several that are compared as one are called by the name that they share.
         shared = name in names - self._compared.keys()
         over = f" over {name.rpartition('::')[2]}" if shared else ""
         return [
-            compare(other + over, before, rows, settings.margins, tests=max(1, tests))
+            compare(other + over, before, rows, config.margins, tests=max(1, tests))
             for other, before, tests in found
         ]
 
@@ -323,9 +326,7 @@ class Judging:
             )
             for (where, budget), pool in waiting.items()
         ]
-        judged = {
-            label: take for each in found for label, take in each.judged.items()
-        }
+        judged = {label: take for each in found for label, take in each.judged.items()}
         return replace(
             before,
             findings=before.findings + _all(each.findings for each in found),
@@ -338,7 +339,7 @@ class Judging:
 
     def row(self, results: Results) -> Mapping[str, object]:
         """Return the row of a test in the table, in builtin types."""
-        host = self.run.last_host
+        host = self.run.servers.last_host
         row = terminal.row(
             results,
             model=host.model if host else "",
@@ -377,9 +378,7 @@ def _attempt(judge: Callable[[], Results], test: str, takes: Takes) -> Results:
     try:
         return judge()
     except Exception as error:
-        return Results(
-            test, tuple(takes), failing=(error,), private=is_private(takes)
-        )
+        return Results(test, tuple(takes), failing=(error,), private=is_private(takes))
 
 
 def _all(parts: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
@@ -393,9 +392,7 @@ def _unkept(error: Exception) -> str:
     )
 
 
-def _of(
-    purpose: Purpose, takes: Iterable[Transcription]
-) -> tuple[Transcription, ...]:
+def _of(purpose: Purpose, takes: Iterable[Transcription]) -> tuple[Transcription, ...]:
     return tuple(take for take in takes if take.purpose is purpose)
 
 

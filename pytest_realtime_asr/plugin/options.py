@@ -12,11 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-# The targets that the plugin starts itself, each with its recogniser.
-FAKES = {"fake": "scripted", "reference": "pocketsphinx"}
-FAKE_KEY = "the-key-of-the-fake-server"  # theirs where the user has none: no secret
-FAKE_DIALECT = "vllm"  # theirs where the user names none
-AUTO = "auto"  # the dialect is found by what the server says first
 MARKERS = {
     "latency_budget": (
         "(metric, *, p50=, p90=, p95=, p99=, max=, mean=, confidence=None, "
@@ -72,14 +67,15 @@ class Given(NamedTuple):
     """What a place says of an option, and how a message names the place.
 
     ``value`` is a text, or true for a flag on the command line; of an option that may
-    be repeated it is a list of texts. ``stated`` is false for the default, and
-    ``always`` is true for the environment, which all runs on a machine may share.
+    be repeated it is a list of texts. ``stated`` is false for the default.
+    ``from_environment`` is true for a variable, which runs share that have nothing to
+    do with this plugin.
     """
 
     value: object
     place: str
     stated: bool = True
-    always: bool = False
+    from_environment: bool = False
 
 
 def first_given(
@@ -102,7 +98,7 @@ def first_given(
     value: object = text
     if option.many:
         value = [line.strip() for line in text.splitlines() if line.strip()]
-    return Given(value, place, stated, always=stated)
+    return Given(value, place, stated, from_environment=stated)
 
 
 def flag(text: str) -> bool:
@@ -190,7 +186,7 @@ OPTIONS = (
     Option(
         "dialect",
         "its protocol (default auto: found by what the server says first)",
-        AUTO,
+        "auto",
         "auto|NAME",
     ),
     Option(

@@ -1,57 +1,63 @@
-"""Lists of what there is: requirements, dialects, metrics, options."""
+"""Lists of what there is: requirements, dialects, metrics and options."""
 
 from __future__ import annotations
 
 import textwrap
-from dataclasses import replace
+from collections.abc import Iterable
+from typing import Protocol
 
-from pytest_realtime_asr import dialects, metrics
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr import metrics as catalogue
+from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance import selection
-from pytest_realtime_asr.plugin.options import AUTO, OPTIONS
-from pytest_realtime_asr.plugin.settings import Settings
 from pytest_realtime_asr.requirements import pinned_suites
+from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
+from pytest_realtime_asr.requirements.requirement import Level
 
-WIDTH = 80
-
-
-def listing(what: str, settings: Settings) -> list[str]:
-    """The lines of a list. ValueError where there is no such list."""
-    match what:
-        case "requirements":
-            return _requirements(settings)
-        case "dialects":
-            return _dialects()
-        case "metrics":
-            return _metrics()
-        case "options":
-            return _options()
-    raise ValueError(f"{what!r}; there are requirements, dialects, metrics and options")
+LISTS = ("requirements", "dialects", "metrics", "options")
+_WIDTH = 80
 
 
-def _requirements(settings: Settings) -> list[str]:
-    """Those of the dialect; of a server that was not asked, those of all dialects."""
-    names: tuple[str, ...] = (settings.dialect,)
-    if settings.dialect == AUTO:
-        pinned = settings.suite
+class Option(Protocol):
+    """An option of the plugin."""
+
+    @property
+    def cli(self) -> str: ...
+    @property
+    def ini(self) -> str: ...
+    @property
+    def env(self) -> str: ...
+    @property
+    def metavar(self) -> str: ...
+    @property
+    def help(self) -> str: ...
+
+
+def requirements(
+    dialect: str, *, level: Level = Level.INFO, pinned: PinnedSuite | None = None
+) -> list[str]:
+    """List the requirements of a dialect.
+
+    With `AUTO`, they are those of the pinned suite's dialect, or of all dialects.
+    Raises LookupError for an unknown dialect, and ValueError for a suite of another.
+    """
+    names: tuple[str, ...] = (dialect,)
+    if dialect == AUTO:
         names = dialects.installed() if pinned is None else (pinned.dialect,)
     lines = []
     for name in names:
-        lines += _of(replace(settings, dialect=name))
-    return [*lines, f"frozen suites: {', '.join(pinned_suites.names())}"]
+        found = selection.requirements(name, level=level, pinned=pinned)
+        for each in found:
+            interval = f" ({each.interval})" if each.interval else ""
+            lines.append(f"{each.id}  {each.level.name}{interval}")
+            lines += _indented(each.title)
+            lines += _indented(each.clause)
+        lines.append(f"{len(found)} requirements of {name}")
+    return [*lines, f"pinned suites: {', '.join(pinned_suites.names())}"]
 
 
-def _of(settings: Settings) -> list[str]:
-    found = selection.requirements(settings)
-    lines = []
-    for each in found:
-        interval = f" ({each.interval})" if each.interval else ""
-        lines.append(f"{each.id}  {each.level.name}{interval}")
-        lines += _under(each.title)
-        lines += _under(each.clause)
-    return [*lines, f"{len(found)} requirements of {settings.dialect}"]
-
-
-def _dialects() -> list[str]:
+def installed_dialects() -> list[str]:
+    """List the dialects with their profiles."""
     lines = []
     for name in dialects.installed():
         dialect = dialects.load(name)
@@ -61,27 +67,29 @@ def _dialects() -> list[str]:
     return lines
 
 
-def _metrics() -> list[str]:
+def metrics() -> list[str]:
+    """List the metrics with their units."""
     lines = []
-    for name, metric in metrics.CATALOGUE.items():
+    for name, metric in catalogue.CATALOGUE.items():
         lines.append(f"{name}  in {metric.unit.value}")
-        lines += _under(metric.summary or f"needs {metric.needs}")
+        lines += _indented(metric.summary or f"needs {metric.needs}")
     return lines
 
 
-def _options() -> list[str]:
+def options(found: Iterable[Option]) -> list[str]:
+    """List these options with their three names."""
     lines = []
-    for option in OPTIONS:
+    for option in found:
         value = f"={option.metavar}" if option.metavar else ""
         lines.append(f"{option.cli}{value}  ({option.ini}, {option.env})")
-        lines += _under(option.help)
+        lines += _indented(option.help)
     return lines
 
 
-def _under(text: str) -> list[str]:
+def _indented(text: str) -> list[str]:
     return textwrap.wrap(
         text,
-        WIDTH,
+        _WIDTH,
         initial_indent="    ",
         subsequent_indent="    ",
         break_on_hyphens=False,

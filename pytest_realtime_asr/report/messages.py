@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pytest_realtime_asr.metrics import CATALOGUE, Metric
+from pytest_realtime_asr.metrics import CATALOGUE, Metric, accuracy
 from pytest_realtime_asr.metrics import Unit as Measured
-from pytest_realtime_asr.metrics import accuracy
 from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
 from pytest_realtime_asr.metrics.causality import PREMATURE
 from pytest_realtime_asr.run.results import BrokenRule, Cause, Results, UnjudgedLoss
@@ -253,7 +252,9 @@ def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
         if alignment.reason:  # what a normaliser says may quote a text
             reason = alignment.reason if texts else alignment.reason.partition(":")[0]
             head += f"; {reason}"
-        blocks.append(f"{head}\n{accuracy.lines(alignment, width=width)}" if texts else head)
+        blocks.append(
+            f"{head}\n{accuracy.lines(alignment, width=width)}" if texts else head
+        )
     return "\n".join(blocks)
 
 

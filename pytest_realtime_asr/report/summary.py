@@ -10,7 +10,7 @@ from pytest_realtime_asr.client import target
 from pytest_realtime_asr.client.target import TargetError
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.report import terminal
-from pytest_realtime_asr.run.servers import Run
+from pytest_realtime_asr.run.run import Run
 
 
 def shown(text: str) -> str:
@@ -21,20 +21,19 @@ def shown(text: str) -> str:
         return str(error)
 
 
-def introduce(run: Run, text: str) -> str:
+def introduce(run: Run, text: str, corpus: Iterable[str]) -> str:
     """The server that a target names, or why there is none; it is asked for its model.
 
     Raises LookupError where the dialect is unknown.
     """
-    settings = run.settings
-    corpus = f"corpus {settings.redactor.message(' '.join(settings.corpus))}"
+    spoken = f"corpus {run.config.redactor.message(' '.join(corpus))}"
     try:
-        dialect, reason = run.dialect(text, settings.dialect)
-        where, model = run.ask(text, dialect)
+        dialect, reason = run.servers.dialect(text, run.config.session.dialect)
+        where, model = run.servers.ask(text, dialect)
     except (Unreachable, ValueError) as error:
-        return f"{error}, {corpus}"
+        return f"{error}, {spoken}"
     found = f" ({reason})" if reason else ""
-    return f"{where}, {dialect.name}{found}, model {model}, {corpus}"
+    return f"{where}, {dialect.name}{found}, model {model}, {spoken}"
 
 
 def table(rows: Iterable[Mapping[str, object]]) -> list[str]:

@@ -27,7 +27,7 @@ from pytest_realtime_asr.corpus import Utterance, load
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.metrics import CATALOGUE, ONCE, Group, Unit, measure
-from pytest_realtime_asr.run.servers import hold
+from pytest_realtime_asr.run.utterances import run_utterance
 from pytest_realtime_asr.stats import quantile
 from pytest_realtime_asr.trace.timeline import Event, Final, Partial, Timeline
 
@@ -201,7 +201,7 @@ async def _hold(
     async def one(number: int, utterance: Utterance) -> tuple[Timeline, Utterance]:
         async with free:
             await asyncio.sleep(number % AT_ONCE * plan.chunk / AT_ONCE)
-            take = await hold(Live(loop, plan, pings=True), utterance)
+            take = await run_utterance(Live(loop, plan, pings=True), utterance)
         await asyncio.to_thread(tell, f"{next(ended)}/{len(spoken)} sessions")
         if take.lost:
             raise RuntimeError(f"the fake server did not answer: {take.reason}")

@@ -1,48 +1,56 @@
-"""The fake and the reference servers of a run or of a test, ended together."""
+"""The fake and the reference servers that a run or a test starts."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
 
-from pytest_realtime_asr.fake.process import FakeServer
-from pytest_realtime_asr.plugin.options import FAKE_DIALECT, FAKES
-from pytest_realtime_asr.plugin.settings import Settings
+from pytest_realtime_asr.fake.process import DEFAULT_DIALECT, FakeServer
 
+# The recogniser of each target that the plugin starts itself.
+FAKES = {"fake": "scripted", "reference": "pocketsphinx"}
+FAKE_KEY = "the-key-of-the-fake-server"  # where the user has none: it is no secret
 Texts = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 _BUNDLED = ("bundled:english", "bundled:languages", "bundled:odd")
 
 
 class FakeServers:
-    """Starts servers, each in a process of its own, until `stop`."""
+    """Starts fake servers, each in its own process, and stops them together."""
 
     def __init__(self) -> None:
         self._started: list[FakeServer] = []
         self._targets: dict[tuple[str, str], FakeServer] = {}
 
-    def target(self, kind: str, dialect: str, settings: Settings) -> str:
-        """The URL of the target ``fake`` or ``reference``, started when first asked.
+    def target(
+        self,
+        kind: str,
+        dialect: str,
+        *,
+        corpus: Iterable[str] = (),
+        arguments: Sequence[str] = (),
+        key: str = "",
+    ) -> str:
+        """Return the URL of the target ``fake`` or ``reference``.
 
-        There is one for each dialect.
-
-        The scripted one knows all that is bundled and the corpora of the run. It asks
-        for the key of the settings, where these have one. Raises `FakeError`.
+        One server per dialect is started, when it is first asked for. The fake knows
+        the bundled corpora and this ``corpus``. The server requires the ``key``, if
+        there is one. Raises `FakeError`.
         """
         if (kind, dialect) not in self._targets:
-            own = [s for s in settings.corpus if not s.startswith("bundled:")]
+            own = [name for name in corpus if not name.startswith("bundled:")]
             self._targets[kind, dialect] = self.start(
                 dialect=dialect,
                 recogniser=FAKES[kind],
                 corpus=[*_BUNDLED, *own] if kind == "fake" else (),
-                arguments=settings.fake,
-                key=settings.key,
+                arguments=arguments,
+                key=key,
             )
         return self._targets[kind, dialect].url
 
     def start(
         self,
         *,
-        dialect: str = FAKE_DIALECT,
+        dialect: str = DEFAULT_DIALECT,
         recogniser: str = "scripted",
         faults: Texts = (),
         word_delay: str | None = None,
@@ -51,10 +59,10 @@ class FakeServers:
         arguments: Sequence[str] = (),
         key: str = "",
     ) -> FakeServer:
-        """One more server; delays are texts such as "300ms".
+        """Start one more server; delays are texts such as "300ms".
 
-        One fault, or one corpus, may be given as a text of its own. Raises `FakeError`,
-        and TypeError for an argument that is not a text.
+        ``faults`` and ``corpus`` take one name or several. Raises `FakeError`, and
+        TypeError for an argument that is not a text.
         """
         given: dict[str, Texts | None] = {
             "recogniser": recogniser,
@@ -69,13 +77,13 @@ class FakeServers:
         return server
 
     def stop(self) -> None:
-        """End all of them."""
+        """Stop all servers."""
         while self._started:
             self._started.pop().stop()
 
 
 def _words(name: str, value: Texts | None) -> list[str]:
-    """The words of the command for one argument. Raises TypeError for no text."""
+    """Return the command-line words of one argument. Raises TypeError."""
     texts: list[object] = [value]
     if value is None:
         return []

@@ -14,6 +14,7 @@ from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.transcription import Begun, Purpose, Transcription
+from pytest_realtime_asr.run.turns import Turn
 from pytest_realtime_asr.verdicts.parity import Parity
 
 CUT_OFF = Lost(Loss.CANCELLED, "cut off before its end")
@@ -37,8 +38,8 @@ class Ledger:
 
     ``open`` and ``ended`` hold the utterances by their place, which counts them in the
     order in which they began, ``begun`` how many these are. ``order`` is set where clips are sent in random order
-    until the verdicts are decided. ``locked`` says that the test has the turn among the
-    workers of the run, ``closed`` that it has ended.
+    until the verdicts are decided. ``turn`` is its turn among the workers of the run,
+    ``closed`` says that it has ended.
     """
 
     test: str
@@ -48,7 +49,7 @@ class Ledger:
     ended: dict[int, Transcription] = field(default_factory=dict)
     order: RandomOrder | None = None
     parities: list[Parity] = field(default_factory=list)
-    locked: bool = False
+    turn: Turn = field(default_factory=Turn)
     closed: bool = False
 
     @property

@@ -18,8 +18,8 @@ from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.ledger import Ended, Ledger
+from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.sampling import Sampling
-from pytest_realtime_asr.run.servers import Run
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.transcription import Begun, Transcription
 from pytest_realtime_asr.trace.recording import Message
@@ -123,7 +123,9 @@ class Session(_View):
         ``timeout`` is in seconds; by default it is that of the run.
         """
         __tracebackhide__ = True
-        return _block(self._session.run, self._session.live.expect(type, timeout=timeout))
+        return _block(
+            self._session.run, self._session.live.expect(type, timeout=timeout)
+        )
 
     def close(self) -> None:
         """Close the connection; may be called twice."""
@@ -142,7 +144,9 @@ class AsyncSession(_View):
     async def transcribe(self, utterance: Utterance) -> Transcription:
         """Send an utterance in pace and wait for its final. Raises `Lost`."""
         __tracebackhide__ = True
-        return _final(await _await(self._session.run, self._session.transcribe(utterance)))
+        return _final(
+            await _await(self._session.run, self._session.transcribe(utterance))
+        )
 
     async def send_raw(self, message: Mapping[str, object] | str | bytes) -> None:
         """Send a frame as it is: a mapping as JSON, a text, or bytes as binary."""

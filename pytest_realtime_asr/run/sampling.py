@@ -19,7 +19,7 @@ from pytest_realtime_asr.client.session import Plan
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.run.ledger import Ledger, RandomOrder
 from pytest_realtime_asr.run.results import decided, sequential_budgets
-from pytest_realtime_asr.run.servers import Run
+from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.transcription import (
     Begun,

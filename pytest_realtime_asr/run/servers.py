@@ -1,44 +1,39 @@
-"""One test run in one process: its servers, its loop, and whose session is whose."""
+"""The servers of a run: how each is reached, which dialect it speaks, its warm-up.
+
+Each server is asked once in a run. Where several xdist workers share a folder, the
+first that asks leaves the answer there for the others.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import math
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.audio import Audio, AudioError
+from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client import probe, target
-from pytest_realtime_asr.client.dialect_detection import Discovery, find, ways
+from pytest_realtime_asr.client.dialect_detection import AUTO, Discovery, find, ways
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.session import Limits, Live, Plan, caller
 from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.corpus import Corpus, CorpusError, Utterance
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.metrics.causality import PREMATURE
-from pytest_realtime_asr.plugin.options import AUTO
-from pytest_realtime_asr.plugin.settings import Settings
 from pytest_realtime_asr.requirements.known_failures import softened
 from pytest_realtime_asr.requirements.requirement import Requirement
-from pytest_realtime_asr.run.ledger import CUT_OFF, Ledger
+from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.run.transcription import Transcription, transcribe
-from pytest_realtime_asr.text.messages import error_text
+from pytest_realtime_asr.run.transcription import run_utterance
+from pytest_realtime_asr.run.turns import Turns
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace.records import Ending
-from pytest_realtime_asr.verdicts.comparison import Conditions
 
 WARMUPS = 5  # sessions at most
 WARMUP_TIME = 300.0  # s in all
@@ -48,11 +43,15 @@ SAME_MS = 20.0  # and so are two that differ by less than this
 _TROUBLE = (Ending.REFUSED, Ending.BROKEN, Ending.CLOSED_BY_PEER, Ending.DEADLINE)
 
 
+def ignore(text: str) -> None:
+    """Report a text to nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """A server that was asked and warmed up; ``cold`` is its first final in ms.
 
-    ``version`` is what it says of itself or what the user said, empty for neither.
+    ``version`` is the one it reports or the user names, empty for neither.
     """
 
     access: Access
@@ -62,8 +61,8 @@ class Host:
     note: str = ""
 
 
-class _Known(msgspec.Struct):
-    """What one worker found out of a server, for the others."""
+class _Answer(msgspec.Struct):
+    """What one worker learnt about a server, for the others."""
 
     lost: str = ""
     model: str = ""
@@ -72,76 +71,61 @@ class _Known(msgspec.Struct):
     note: str = ""
 
 
-class Run:
-    """The state of a test run in this process.
+class Servers:
+    """Asks and warms up the servers of a run.
 
-    ``warm`` gives the corpus of the warm-up. ``shared`` is a folder that all workers of
-    the run see, or ``None`` where there is but one process; then the sessions of the
-    workers take turns, unless the settings let them overlap. ``sinks`` are called with
-    the test and the utterance as soon as it ended; ``tell`` shows progress to a person
-    who waits, and clears it when it is called with an empty text. ``warn`` is called
-    with what the user should know at the end, in one line. ``discovered`` are those of
-    targets whose dialect was to be found.
+    ``warm`` returns the corpus of the warm-up, ``loop`` the event loop of its sessions.
+    ``discovered`` are the dialects that were detected, by target.
     """
 
     def __init__(
-        self, settings: Settings, warm: Callable[[], Corpus], *, shared: Path | None
+        self,
+        config: MeasurementConfig,
+        warm: Callable[[], Corpus],
+        *,
+        loop: Callable[[], Loop],
+        turns: Turns,
+        shared: Path | None,
+        tell: Callable[[str], None],
+        warn: Callable[[str], None],
     ) -> None:
-        self.settings = settings
-        self.redactor = settings.redactor
-        self._warm = warm
-        self._shared = shared
-        self.sinks: list[Callable[[str, Transcription], None]] = []
-        self.last_host: Host | None = None
-        self.tell: Callable[[str], None] = _whisper
-        self.warn: Callable[[str], None] = _whisper
-        self._loop: Loop | None = None
-        self._ledger: Ledger | None = None
+        self.redactor = config.redactor
         self.discovered: dict[str, Discovery] = {}
+        self.last_host: Host | None = None
+        self._config = config
+        self._warm = warm
+        self._loop = loop
+        self._turns = turns
+        self._shared = shared
+        self._tell = tell
+        self._warn = warn
         self._hosts: dict[str, Host | Unreachable] = {}
-        # By URL: in which test and when a session with this server met with trouble.
+        # By URL: the test and the time at which a session met with trouble.
         self._suspects: dict[str, tuple[str, datetime]] = {}
         self._abandoned: set[str] = set()  # baselines that are not waited for again
-        self._taking = threading.Lock()
-        self._occupied = threading.Lock()
-        self._turn: FileLock | None = None
-        if shared is not None and not settings.parallel:
-            self._turn = FileLock(shared / "turn.lock", thread_local=False)
-
-    @property
-    def shared(self) -> bool:
-        """Whether several workers share the server."""
-        return self._shared is not None
-
-    @property
-    def loop(self) -> Loop:
-        """The loop of the sessions, started when it is first asked for."""
-        if self._loop is None:
-            self._loop = Loop()
-        return self._loop
 
     def host(
         self, text: str, dialect: Dialect, model: str, *, baseline: bool = False
     ) -> Host:
-        """The server that a target names, asked and warmed up once in a run.
+        """Return the server of a target, which is asked and warmed up once in a run.
 
-        Raises `Unreachable`; a server that was found dead is not asked again. A
-        ``baseline`` that is lost later is warned of and kept: the tests of the target
-        go on, and its sessions are lost ones.
+        Raises `Unreachable`; a server that was unreachable is not asked again. If a
+        ``baseline`` is lost later, the run warns and goes on: the tests of the target
+        continue, and the sessions of the baseline are lost.
         """
         name = _key(text, dialect.name, model)
-        with self._alone():
+        with self._turns.alone():
             known = self._recall(name, text, dialect) or self._hosts.get(name)
             if known is None:
                 known = self._find(text, dialect, model)
             elif isinstance(known, Host) and name not in self._abandoned:
                 recovered = self._recover(known)
                 if baseline and isinstance(recovered, Unreachable):
-                    self.warn(f"realtime baseline target: {recovered}")
+                    self._warn(f"realtime baseline target: {recovered}")
                     self._abandoned.add(name)
                 else:
                     known = recovered
-            self.tell("")
+            self._tell("")
             self._hosts[name] = known
             self._remember(name, known)
         if isinstance(known, Unreachable):
@@ -149,16 +133,16 @@ class Run:
         return known
 
     def find(self, text: str) -> Discovery:
-        """The dialect of a target by what it says first; asked once in a run.
+        """Detect the dialect of a target by its first message, once in a run.
 
         Raises `Unreachable`, which says what came first and what to do.
         """
-        with self._alone():
+        with self._turns.alone():
             found = self.discovered.get(text) or self._recall_discovery(text)
             if found is None:
-                self.tell("asking the server which protocol it speaks")
+                self._tell("asking the server which protocol it speaks")
                 found = self._ask_first(text)
-                self.tell("")
+                self._tell("")
             self.discovered[text] = found
             if self._shared is not None:
                 path = self._shared / _key(text, AUTO)
@@ -168,7 +152,9 @@ class Run:
         return found
 
     def dialect(self, text: str, name: str) -> tuple[Dialect, str]:
-        """The dialect of a target, and how it was found; empty where it is named.
+        """Return the dialect of a target, and how it was detected.
+
+        The latter is empty if the dialect is named.
 
         Raises `Unreachable`, and LookupError where it is unknown.
         """
@@ -178,13 +164,13 @@ class Run:
         return dialects.load(found.dialect), f"auto: {found.reason}"
 
     def ask(self, text: str, dialect: Dialect) -> tuple[str, str]:
-        """URL and model of a target, for those who only want to know them.
+        """Return the URL and the model of a target, without a warm-up.
 
         Raises `Unreachable`.
         """
         access = self._access(text, dialect)
         probe.health(access)
-        model = self.settings.model or probe.first_model(access)
+        model = self._config.session.model or probe.first_model(access)
         return access.target.shown, model
 
     def plan(
@@ -195,13 +181,15 @@ class Run:
         *,
         baseline: bool = False,
     ) -> Plan:
-        """How the sessions of a test with this target are held; ``baseline`` as `host`.
+        """Return how the sessions of a test with this target run.
+
+        ``baseline`` is as in `host`.
 
         Raises `Unreachable`, `OptionsError`, and LookupError where the dialect is
         unknown.
         """
         dialect, found = self.dialect(text, terms.dialect)
-        for each in (options, self.settings.session_options):
+        for each in (options, self._config.session.options):
             caller(dialect, terms.model, each)
         self.last_host = host = self.host(text, dialect, terms.model, baseline=baseline)
         return Plan(
@@ -218,130 +206,37 @@ class Run:
             found=found,
         )
 
-    def conditions(self, plan: Plan, *, concurrency: int = 1) -> Conditions:
-        """How an utterance of this plan is spoken, for who compares it later."""
-        return Conditions(
-            corpus=self._digest,
-            pace=plan.pace,
-            chunk=plan.chunk,
-            concurrency=concurrency,
-            model=plan.model,
-            labels=self.settings.labels,
-        )
-
-    @cached_property
-    def _digest(self) -> str:
-        return self._warm().digest
-
     def rules(
         self, dialect: Dialect, version: str, model: str
     ) -> tuple[Requirement, ...]:
-        """The requirements by which a server of this version is judged.
+        """Return the requirements by which a server of this version is judged.
 
-        Those that it is known to break blame nobody.
+        Known failures among them fail no test.
         """
-        settings = self.settings
+        config = self._config
         found = dialect.requirements
-        if settings.suite is not None:
-            found = settings.suite.select(found)
+        if config.pinned is not None:
+            found = config.pinned.select(found)
         held = [requirement for requirement in found if requirement.applies_to(version)]
-        return softened(held, settings.known, version=version, model=model)
+        return softened(held, config.known, version=version, model=model)
 
-    def begin(self, test: str) -> None:
-        """From now on, sessions belong to this test."""
-        self._ledger = Ledger(test)
-
-    @property
-    def ledger(self) -> Ledger:
-        """That of the running test. Raises RuntimeError between the tests."""
-        if self._ledger is None:
-            raise RuntimeError("a realtime session can only be held while a test runs")
-        return self._ledger
-
-    def take_turn(self, ledger: Ledger) -> None:
-        """Wait until no other worker measures; the end of the test gives it back.
-
-        Called before a session is opened, and not on the loop, which it would block.
-        """
-        with self._occupied:
-            pass  # the conformance suite speaks beside the tests
-        if self._turn is None:
-            return
-        with self._taking:
-            if ledger.locked:
-                return
-            self._turn.acquire()
-            ledger.locked = True
-            if ledger.closed:  # while it waited
-                self._turn.release()
-                ledger.locked = False
-
-    def occupy(self) -> None:
-        """Let no test measure until `vacate`; waits for who occupies it now."""
-        self._occupied.acquire()
-
-    def vacate(self) -> None:
-        """Let tests measure again; may be called from any thread."""
-        self._occupied.release()
-
-    def session(self, ledger: Ledger, plan: Plan) -> Live:
-        """A new session of a test. Raises `Ended` once the test has ended."""
-        __tracebackhide__ = True
-        ledger.refuse_closed()
-        live = Live(self.loop, plan, pings=True)
-        ledger.sessions.append(live)
-        return live
-
-    def ended(self, ledger: Ledger, place: int, take: Transcription) -> None:
-        """Note what became of an utterance; it is reported at once.
-
-        A report that cannot be written affects neither the other reports nor the test.
-        """
-        ledger.end(place, take)
-        for sink in self.sinks:
-            try:
-                sink(ledger.test, take)
-            except Exception as error:
-                why = error_text(error, private=self.redactor.private)
-                self.warn(f"{sink}: {why}; utterances are missing in it")
-
-    def finish(self) -> Ledger | None:
-        """Close what the running test has open, and give its ledger, once."""
-        ledger, self._ledger = self._ledger, None
-        if ledger is None:
-            return None
-        ledger.closed = True
-        try:
-            if ledger.sessions:
-                self.loop.run(_close(ledger.sessions))
-            for place in sorted(ledger.open):
-                self.ended(ledger, place, ledger.open[place].ended(CUT_OFF))
-            for live in ledger.sessions:
-                if live.trace.end.how in _TROUBLE:
-                    url = live.plan.access.target.websocket
-                    self._suspects[url] = ledger.test, datetime.now(UTC)
-                if live.misfit:
-                    self._condemn(live)
-        finally:
-            if ledger.locked and self._turn is not None:
-                self._turn.release()
-        return ledger
-
-    def stop(self) -> None:
-        """End the loop."""
-        self.finish()
-        if self._loop is not None:
-            self._loop.stop()
-            self._loop = None
+    def note_trouble(self, test: str, sessions: Iterable[Live]) -> None:
+        """Note the servers whose sessions failed in a test, to ask them again."""
+        for live in sessions:
+            if live.trace.end.how in _TROUBLE:
+                url = live.plan.access.target.websocket
+                self._suspects[url] = test, datetime.now(UTC)
+            if live.misfit:
+                self._refuse(live)
 
     def _ask_first(self, text: str) -> Discovery:
-        settings = self.settings
-        asked = ways(lambda dialect: self._access(text, dialect, settings.model))
+        model = self._config.session.model
+        asked = ways(lambda dialect: self._access(text, dialect, model))
         try:
-            probe.health(asked[0], wait=settings.wait, tell=self.tell)
+            probe.health(asked[0], wait=self._config.server.wait, tell=self._tell)
         except Unreachable as error:
             return Discovery(lost=str(error))
-        return self.loop.run(find(asked, self.redactor))
+        return self._loop().run(find(asked, self.redactor))
 
     def _recall_discovery(self, text: str) -> Discovery | None:
         if self._shared is None:
@@ -351,8 +246,8 @@ class Run:
             return None
         return msgspec.json.decode(path.read_bytes(), type=Discovery)
 
-    def _condemn(self, live: Live) -> None:
-        """Tell at once whoever asks again for a server that speaks another dialect."""
+    def _refuse(self, live: Live) -> None:
+        """Treat a server that speaks another dialect as unreachable."""
         for name, known in self._hosts.items():
             if isinstance(known, Host) and known.access is live.plan.access:
                 self._hosts[name] = Unreachable(live.misfit)
@@ -361,43 +256,43 @@ class Run:
     def _find(self, text: str, dialect: Dialect, model: str) -> Host | Unreachable:
         try:
             access = self._access(text, dialect)
-            probe.health(access, wait=self.settings.wait, tell=self.tell)
+            probe.health(access, wait=self._config.server.wait, tell=self._tell)
             model = model or probe.first_model(access)
             host = Host(
                 self._access(text, dialect, model),
                 model,
-                self.settings.server_version or probe.version(access),
+                self._config.server.version or probe.version(access),
             )
             return self._warm_up(host, dialect)
         except Unreachable as error:
             return error
 
     def _access(self, text: str, dialect: Dialect, model: str = "") -> Access:
-        settings = self.settings
+        server = self._config.server
         where = target.parse(text, path=dialect.path, query=dialect.query(model))
         self.redactor = self.redactor.also(where.secrets)
-        headers = dict(settings.headers)
+        headers = dict(server.headers)
         own = {name.lower() for name in headers}
-        for name, value in dialect.headers(settings.key).items():
+        for name, value in dialect.headers(server.key).items():
             if name.lower() not in own:
                 headers[name] = value
         return Access(
             where,
             headers=headers,
-            tls=settings.tls() if where.secure else None,
-            server_name=settings.server_name,
-            proxy=None if where.loopback else settings.proxy or True,
-            max_message=settings.max_message,
+            tls=server.tls.context() if where.secure else None,
+            server_name=server.tls.server_name,
+            proxy=None if where.loopback else server.proxy or True,
+            max_message=server.max_message,
         )
 
     def _recover(self, host: Host) -> Host | Unreachable:
-        """Ask a server that failed a test whether it is still there."""
+        """Ask a server whose sessions failed in a test whether it is still there."""
         suspect = self._suspects.pop(host.access.target.websocket, None)
         if suspect is None:
             return host
         test, when = suspect
         try:
-            probe.health(host.access, wait=self.settings.recover, tell=self.tell)
+            probe.health(host.access, wait=self._config.server.recover, tell=self._tell)
         except Unreachable as error:
             return Unreachable(
                 f"the server was lost at {when:%H:%M:%S} UTC in {test}: {error}"
@@ -405,13 +300,13 @@ class Run:
         return host
 
     def _warm_up(self, host: Host, dialect: Dialect) -> Host:
-        """Hold sessions whose times count nowhere, until the server is warm.
+        """Run sessions whose times do not count, until the server is warm.
 
-        A server that refuses the session is `Unreachable`; one that fails it otherwise
-        is left to the tests, and the failure noted.
+        Raises `Unreachable` if the server refuses a session. Another failure is noted
+        in the result, and left to the tests.
         """
-        settings = self.settings
-        most = WARMUPS if settings.warmup is None else settings.warmup
+        session, most = self._config.session, self._config.server.warmup
+        until_warm, most = most is None, WARMUPS if most is None else most
         if not most:
             return host
         try:
@@ -421,7 +316,7 @@ class Run:
         begun = time.monotonic()
         finals: list[float] = []
         for number in range(1, most + 1):
-            self.tell(f"warming the server up, session {number} with {clip.id}")
+            self._tell(f"warming up the server, session {number} with {clip.id}")
             left = WARMUP_TIME - (time.monotonic() - begun)
             if left <= 0:
                 break
@@ -429,29 +324,29 @@ class Run:
                 dialect=dialect,
                 access=host.access,
                 model=host.model,
-                options=settings.session_options,
-                pace=settings.pace,
-                chunk=settings.chunk,
+                options=session.options,
+                pace=session.pace,
+                chunk=session.chunk,
                 limits=self._limits(most=left),
                 redactor=self.redactor,
             )
-            live = Live(self.loop, plan)
-            said = self.loop.run(transcribe(live, clip))
-            end = said.trace.end
+            live = Live(self._loop(), plan)
+            take = self._loop().run(run_utterance(live, clip))
+            end = take.trace.end
             if end.how is Ending.REFUSED:
                 raise Unreachable(end.reason, status=end.code)
             if live.misfit:
                 raise Unreachable(live.misfit)
             # Where the server detects turns, there is no commit.
             for name in ("final_from_commit", "final_from_speech_end"):
-                if (final := said.metrics[name]) is not None:
+                if (final := take.metrics[name]) is not None:
                     break
-            if final is None or name in said.premature:
-                early = said.premature.get(name)
-                why = said.reason if early is None else PREMATURE[early]
+            if final is None or name in take.premature:
+                early = take.premature.get(name)
+                why = take.reason if early is None else PREMATURE[early]
                 return replace(host, note=f"the warm-up failed: {why}")
             finals.append(final)
-            if settings.warmup is None and len(finals) > 1 and _agree(*finals[-2:]):
+            if until_warm and len(finals) > 1 and _agree(*finals[-2:]):
                 break
         took = time.monotonic() - begun
         note = ""
@@ -461,7 +356,7 @@ class Run:
         return replace(host, cold=finals[0] if finals else None, note=note)
 
     def _shortest(self) -> Utterance:
-        """The shortest utterance with a text. Raises AudioError and CorpusError."""
+        """Return the shortest utterance with a text. Raises AudioError, CorpusError."""
         spoken = [utterance for utterance in self._warm() if utterance.text]
         if not spoken:
             raise CorpusError("no utterance of the corpus has a text")
@@ -469,38 +364,25 @@ class Run:
         return replace(found, source=found.audio)
 
     def _limits(self, *, most: float = math.inf) -> Limits:
-        """The time limits of a session, each of which is at most ``most`` s."""
-        timeout = self.settings.timeout
+        """Return the time limits of a session, each at most ``most`` seconds."""
+        timeout = self._config.session.timeout
         return Limits(
             silence=min(timeout, most),
             beyond=min(max(60.0, 2 * timeout), most),
         )
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other workers from asking, and from measuring, at the same time."""
-        if self._shared is None:
-            yield
-            return
-        with FileLock(self._shared / "host.lock"):
-            if self._turn is None:
-                yield
-                return
-            with self._turn:
-                yield
-
     def _remember(self, name: str, known: Host | Unreachable) -> None:
         if self._shared is None:
             return
         if isinstance(known, Host):
-            row = _Known(
+            row = _Answer(
                 model=known.model,
                 version=known.version,
                 cold=known.cold,
                 note=known.note,
             )
         else:
-            row = _Known(lost=str(known))
+            row = _Answer(lost=str(known))
         (self._shared / name).write_bytes(msgspec.json.encode(row))
 
     def _recall(
@@ -508,7 +390,7 @@ class Run:
     ) -> Host | Unreachable | None:
         if self._shared is None or not (self._shared / name).exists():
             return None
-        row = msgspec.json.decode((self._shared / name).read_bytes(), type=_Known)
+        row = msgspec.json.decode((self._shared / name).read_bytes(), type=_Answer)
         if row.lost:
             return Unreachable(row.lost)
         access = self._access(text, dialect, row.model)
@@ -516,16 +398,8 @@ class Run:
 
 
 def _key(*words: str) -> str:
-    """The name of a file about these."""
+    """Return the name of a file for these words."""
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
-
-
-async def _close(sessions: list[Live]) -> None:
-    await asyncio.gather(*(live.close() for live in sessions))
-
-
-def _whisper(text: str) -> None:
-    """Tells nobody."""
 
 
 def _agree(one: float, other: float) -> bool:

@@ -167,9 +167,7 @@ class Transcription:
         self, text: str | None, normalizer: Normalizer | None = None
     ) -> Alignment:
         spoken = self.utterance
-        return words(
-            spoken.text, text, normalizer=normalizer, language=spoken.language
-        )
+        return words(spoken.text, text, normalizer=normalizer, language=spoken.language)
 
     @cached_property
     def violations(self) -> tuple[Violation, ...]:
@@ -239,7 +237,7 @@ async def run_session(live: Live, utterance: Utterance) -> Lost | None:
     return None
 
 
-async def transcribe(live: Live, utterance: Utterance) -> Transcription:
-    """Run a whole session with one utterance; its loss is noted and not raised."""
+async def run_utterance(live: Live, utterance: Utterance) -> Transcription:
+    """Run one session with one utterance; a loss is recorded and not raised."""
     lost = await run_session(live, utterance)
     return Begun(live, utterance).ended(lost)

@@ -35,8 +35,7 @@ from pytest_realtime_asr.client.transport import MAX_MESSAGE, Unreachable
 from pytest_realtime_asr.dialects.vllm.events import Delta, Done, Error
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.metrics.pacing import scheduling_delay
-from pytest_realtime_asr.run.ledger import Transcription
-from pytest_realtime_asr.run.servers import Take, hold
+from pytest_realtime_asr.run.transcription import Transcription, run_utterance
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Ending, Ping, Record, Sender, Span, Trace
 from tests.support.servers import (
@@ -119,7 +118,7 @@ def audio_of(trace: Trace) -> list[Record]:
 
 def went(loop: Loop, held: Plan) -> Transcription:
     """A session with one utterance that has to go well."""
-    take = loop.run(hold(Live(loop, held), CLIP))
+    take = loop.run(run_utterance(Live(loop, held), CLIP))
     assert not take.lost, take.reason
     return take.transcription
 
@@ -230,7 +229,7 @@ def measured() -> Measured:
         await asyncio.sleep(wait)
         held = plan(url, model="scripted", pace=1.0, **changes)
         clip = bridge if "chunk" in changes else CLIP
-        return await hold(Live(loop, held), clip)
+        return await run_utterance(Live(loop, held), clip)
 
     async def group(*sessions: Awaitable[Take]) -> list[Transcription]:
         takes = await asyncio.gather(*sessions)
@@ -481,7 +480,7 @@ def test_a_server_that_does_not_read_is_charged(loop: Loop) -> None:
 def test_blocked_loop_of_the_test(loop: Loop) -> None:
     async def test() -> Take:
         held = plan(url, pace=4.0)
-        waiting = asyncio.create_task(loop.wait(hold(Live(loop, held), CLIP)))
+        waiting = asyncio.create_task(loop.wait(run_utterance(Live(loop, held), CLIP)))
         await asyncio.sleep(0.05)
         time.sleep(1.0)  # a test that blocks its own loop
         return await waiting
@@ -530,7 +529,7 @@ def test_burning_thread(loop: Loop) -> None:
 def test_held_interpreter_is_reported(loop: Loop, sound: str) -> None:
     slow = re.compile(r"(a+)+b")
     held = plan(sound, pace=2.0)
-    future = loop.submit(hold(Live(loop, held), CLIP))
+    future = loop.submit(run_utterance(Live(loop, held), CLIP))
     time.sleep(0.2)
     begun = time.monotonic()
     assert slow.match("a" * 24) is None  # holds the interpreter lock all the while
@@ -692,7 +691,7 @@ def test_server_is_killed(loop: Loop) -> None:
     with FakeServer(["--corpus", "bundled:english"]) as fake:
         held = plan(fake.url, model="scripted", pace=1.0)
         live = Live(loop, held)
-        future = loop.submit(hold(live, CLIP))
+        future = loop.submit(run_utterance(live, CLIP))
         while not any(r.span for r in live.trace.records):
             time.sleep(0.02)
         fake.kill()
@@ -1635,7 +1634,7 @@ def test_audio_is_decoded_off_the_loop(loop: Loop, sound: str) -> None:
         id, text, language = CLIP.id, CLIP.text, CLIP.language
         audio = property(noted)
 
-    loop.run(hold(Live(loop, plan(sound)), Clip()))  # type: ignore[arg-type]
+    loop.run(run_utterance(Live(loop, plan(sound)), Clip()))  # type: ignore[arg-type]
     assert threads
     assert "realtime-asr" not in threads
 

@@ -20,7 +20,7 @@ from pytest_realtime_asr.conformance.scenarios import CROWD, scenarios
 from pytest_realtime_asr.plugin.settings import Settings, settings
 from pytest_realtime_asr.report import conformance
 from pytest_realtime_asr.report.files import ReportFile
-from pytest_realtime_asr.requirements.requirement import Harm, Level
+from pytest_realtime_asr.requirements.requirement import Harm, Level, Requirement
 from pytest_realtime_asr.trace.records import Sender
 
 VLLM = dialects.load("vllm")
@@ -33,6 +33,13 @@ EVERYTHING = list(scenarios(VLLM).values())
 def given(**options: object) -> Settings:
     """The settings of a run with these options."""
     return settings(lambda option: options.get(option.ini), lambda option: None, {})
+
+
+def chosen(found: Settings) -> tuple[Requirement, ...]:
+    """The requirements of a run with these settings."""
+    return selection.requirements(
+        found.dialect, level=found.suite.level, pinned=found.run.pinned
+    )
 
 
 def came(
@@ -188,49 +195,49 @@ def test_the_badge(found: conformance.Document, message: str, colour: str) -> No
 
 
 def test_the_passive_ones_come_last_and_those_of_the_client_not_at_all() -> None:
-    found = selection.requirements(given())
+    found = chosen(given())
     assert [each.passive for each in found] == sorted(each.passive for each in found)
     assert all(each.binds is Sender.SERVER for each in found)
-    must = selection.requirements(given(realtime_level="must"))
+    must = chosen(given(realtime_level="must"))
     assert {each.level for each in must} == {Level.MUST}
 
 
 def test_a_suite_is_for_its_dialect() -> None:
-    pinned = given(realtime_suite="vllm-2026.11", realtime_dialect="vllm")
-    assert pinned.suite is not None
-    other = replace(pinned, suite=replace(pinned.suite, dialect="openai"))
+    pinned = given(realtime_suite="vllm-2026.11").run.pinned
+    assert pinned is not None
+    other = replace(pinned, dialect="openai")
     with pytest.raises(ValueError, match="is for openai, and the dialect is vllm"):
-        selection.requirements(other)
+        selection.requirements("vllm", pinned=other)
 
 
 def test_elsewhere_only_what_is_safe_is_done() -> None:
-    there = selection.bounds(given(), here=False)
+    there = selection.bounds(given().suite, here=False)
     assert (there.harms, there.streams, there.audio) == (
         frozenset({Harm.SAFE}),
         2,
         600.0,
     )
     allowed = given(realtime_allow="heavy", realtime_max_streams="9")
-    more = selection.bounds(allowed, here=False)
+    more = selection.bounds(allowed.suite, here=False)
     assert more.harms == {Harm.SAFE, Harm.HEAVY}
     assert more.streams == 9
-    here = selection.bounds(given(), here=True)
+    here = selection.bounds(given().suite, here=True)
     assert here.harms == set(Harm)
     assert here.streams >= CROWD
     assert here.audio == math.inf
-    assert selection.fuzz(given(), here=True) == FUZZ
-    assert selection.fuzz(given(), here=False) == 0
-    assert selection.fuzz(given(realtime_fuzz="3"), here=False) == 3
+    assert selection.fuzz(given().suite, here=True) == FUZZ
+    assert selection.fuzz(given().suite, here=False) == 0
+    assert selection.fuzz(given(realtime_fuzz="3").suite, here=False) == 3
 
 
 def test_the_cost_is_what_is_not_held_back() -> None:
-    there = selection.bounds(given(), here=False)
+    there = selection.bounds(given().suite, here=False)
     cost = selection.cost(EVERYTHING, 7, SPOKEN, there, pace=1.0)
     harmful = [each for each in EVERYTHING if each.harm is not Harm.SAFE]
     assert set(cost.held_back) == {each.name for each in harmful}
     assert cost.scenarios == len(EVERYTHING) - len(harmful)
     assert cost.peak == 2
-    here = selection.bounds(given(), here=True)
+    here = selection.bounds(given().suite, here=True)
     whole = selection.cost(EVERYTHING, 7, SPOKEN, here, pace=1.0)
     assert str(whole).startswith(f"7 requirements, {len(EVERYTHING)} scenarios, ")
     one = [each for each in EVERYTHING if each.sessions == 1][:1]

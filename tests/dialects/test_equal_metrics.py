@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 
 import pytest
+from pytest_realtime_asr.run.utterances import prepare
 from websockets.asyncio.server import ServerConnection
 
 from pytest_realtime_asr import audio, corpus, dialects, metrics
@@ -21,7 +22,6 @@ from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.server_pool import MODEL, FakeSpec, ServerPool
 from pytest_realtime_asr.metrics import CATALOGUE, Unit
 from pytest_realtime_asr.metrics.pacing import scheduling_delay
-from pytest_realtime_asr.run.servers import prepare
 from pytest_realtime_asr.trace.timeline import Timeline
 from tests.support.servers import plan, serving
 

@@ -25,7 +25,7 @@ from pytest_realtime_asr.fake.legal_variation import (
     _ulid,
 )
 from pytest_realtime_asr.fake.server_wrappers import ServerState
-from pytest_realtime_asr.run.servers import hold
+from pytest_realtime_asr.run.transcription import run_utterance
 from pytest_realtime_asr.trace.records import Record, Sender
 from pytest_realtime_asr.trace.timeline import Usage
 from tests.support.servers import CLIP, SOUND, VLLM, faking, plan
@@ -397,7 +397,7 @@ def test_over_the_wire() -> None:
     texts = []
     with faking(variety=4, word_delay=0.05) as (url, fake):
         for _ in range(8):
-            take = loop.run(hold(Live(loop, plan(url)), CLIP))
+            take = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
             assert not take.lost, take.reason
             texts.append(take.transcription.text)
     loop.stop()

@@ -33,8 +33,7 @@ from pytest_realtime_asr.fake.process import FakeError, FakeServer
 from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
 from pytest_realtime_asr.requirements.violations import observe
 from pytest_realtime_asr.run.fakes import FakeServers
-from pytest_realtime_asr.run.ledger import Transcription
-from pytest_realtime_asr.run.servers import Take, hold
+from pytest_realtime_asr.run.transcription import Transcription, run_utterance
 from pytest_realtime_asr.trace.records import Ending, Sender, Trace, Vantage
 from pytest_realtime_asr.trace.timeline import Usage
 from tests.support.servers import BRIEF, CLIP, SOUND, VLLM, faking, plan
@@ -167,7 +166,7 @@ def test_fault(loop: Loop, name: str) -> None:
 def test_deaf(loop: Loop) -> None:
     with faking("deaf") as (url, fake):
         held = plan(url, pace=0.0, limits=BRIEF)
-        take = loop.run(hold(Live(loop, held), CLIP))
+        take = loop.run(run_utterance(Live(loop, held), CLIP))
     (theirs,) = fake.traces()
     assert not take.lost, take.reason
     took = take.transcription.metrics["final_from_commit"]
@@ -202,7 +201,7 @@ def test_unknown_fault() -> None:
 
 def test_usage_counts_audio_and_words(loop: Loop) -> None:
     with faking() as (url, _):
-        take = loop.run(hold(Live(loop, plan(url)), CLIP)).transcription
+        take = loop.run(run_utterance(Live(loop, plan(url)), CLIP)).transcription
     words = len(TEXT.split())
     audio = round(SOUND.seconds * 12.5)
     assert take.usage == Usage(audio, words, audio + words)
@@ -307,7 +306,9 @@ def test_sessions_do_not_mix(loop: Loop, fake: FakeServer) -> None:
 
     async def all_of_them() -> list[Take]:
         held = plan(fake.url, model="scripted", pace=4.0)
-        return await asyncio.gather(*(hold(Live(loop, held), clip) for clip in clips))
+        return await asyncio.gather(
+            *(run_utterance(Live(loop, held), clip) for clip in clips)
+        )
 
     takes = loop.run(all_of_them())
     assert [take.reason for take in takes] == [""] * len(clips)
@@ -349,7 +350,7 @@ def test_unknown_and_malformed_are_the_clients_fault(loop: Loop) -> None:
 
 
 def test_our_client_breaks_nothing(loop: Loop, fake: FakeServer) -> None:
-    take = loop.run(hold(Live(loop, plan(fake.url, model="scripted")), CLIP))
+    take = loop.run(run_utterance(Live(loop, plan(fake.url, model="scripted")), CLIP))
     assert not take.lost
     assert fake.violations() == ()
     name = take.transcription.session
@@ -398,7 +399,7 @@ class _Failing:
 
 def test_recogniser_that_fails(loop: Loop, capfd: pytest.CaptureFixture[str]) -> None:
     with faking(recogniser=_Failing()) as (url, _):
-        take: Take = loop.run(hold(Live(loop, plan(url)), CLIP))
+        take: Take = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
         found: Transcription = take.transcription
     assert take.lost == "closed"
     assert "closed with code 1011: the recogniser failed" in take.reason
@@ -421,7 +422,7 @@ def test_client_that_vanishes(loop: Loop) -> None:
         loop.run(cut())
         loop.run(live.close())
         assert live.trace.end.how is Ending.CANCELLED
-        again = loop.run(hold(Live(loop, plan(url)), CLIP))
+        again = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
         assert not again.lost  # the server goes on
     first, second = fake.traces()
     assert first.end.how is Ending.BROKEN
@@ -467,7 +468,9 @@ def test_process_with_a_version_and_variety(loop: Loop) -> None:
     with FakeServer([*ENGLISH, *given]) as fake:
         assert get(f"{fake.url}/version") == (200, b'{"version":"9.9"}')
         for _ in range(2):
-            take = loop.run(hold(Live(loop, plan(fake.url, model="scripted")), CLIP))
+            take = loop.run(
+                run_utterance(Live(loop, plan(fake.url, model="scripted")), CLIP)
+            )
             assert not take.lost, take.reason
         first, second = fake.traces()
     assert first.records[0].text != second.records[0].text
@@ -498,9 +501,9 @@ def test_process_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("given", ["no-such.jsonl", Path("no-such.jsonl")])
 def test_process_that_does_not_start(given: str | Path) -> None:
-    fleet = FakeServers()
+    servers = FakeServers()
     with pytest.raises(FakeError, match=r"^the fake server did not start: no-such\.js"):
-        fleet.start(corpus=given)
+        servers.start(corpus=given)
 
 
 @pytest.mark.slow
@@ -595,12 +598,14 @@ def test_command_with_tls_and_key(
         url = it.stdout.readline().strip()
         assert url.startswith("https://127.0.0.1:")
         held = plan(url, tls=trusting, model="scripted")
-        refused = loop.run(hold(Live(loop, held), CLIP))
+        refused = loop.run(run_utterance(Live(loop, held), CLIP))
         assert refused.live.trace.end.code == 401
         given = {"Authorization": "Bearer hush"}
         held = plan(url, tls=trusting, headers=given, model="scripted")
-        assert loop.run(hold(Live(loop, held), CLIP)).transcription.text == TEXT
-        stranger = loop.run(hold(Live(loop, plan(url)), CLIP))
+        assert (
+            loop.run(run_utterance(Live(loop, held), CLIP)).transcription.text == TEXT
+        )
+        stranger = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
         assert "the certificate does not verify" in stranger.reason
         it.terminate()
         assert it.wait(10) == 0

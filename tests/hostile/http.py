@@ -33,7 +33,7 @@ from pytest_realtime_asr.client.transport import (
 )
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.plugin.settings import settings
-from pytest_realtime_asr.run.servers import Run
+from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.trace.records import Ending
 from tests.hostile import Case, message
 from tests.hostile.options import told
@@ -213,7 +213,7 @@ def warm_up(answer: Answer, clip: Utterance) -> str:
     """Return what is noted of a warm-up by one session with this clip."""
     given = {"warmup": "1", "timeout": f"{BRIEF:g}s", "pace": "0", "model": "m"}
     read = settings(lambda option: given.get(option.name), lambda _: None, {})
-    run = Run(read, lambda: Corpus("own", (clip,)), shared=None)
+    run = Run(read.run, lambda: Corpus("own", (clip,)), shared=None)
 
     def site(request: bytes) -> Iterable[bytes]:
         if b"Sec-WebSocket-Key" in request:
@@ -222,7 +222,7 @@ def warm_up(answer: Answer, clip: Utterance) -> str:
 
     try:
         with serving(site) as url:
-            return run.host(url, VLLM, "m").note
+            return run.servers.host(url, VLLM, "m").note
     finally:
         run.stop()
 

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives import serialization
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.session import OptionsError, caller
+from pytest_realtime_asr.plugin import markers
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
-from pytest_realtime_asr.run import terms
 from pytest_realtime_asr.verdicts import comparison
 from tests.hostile import Case, message
 
@@ -73,7 +73,7 @@ def marker(id: str, mark: pytest.MarkDecorator, *says: str) -> Case:
         says,
         5,
         lambda folder: message(
-            ValueError, lambda: terms.read([mark.mark], made({}), parallel=False)
+            ValueError, lambda: markers.read([mark.mark], made({}), parallel=False)
         ),
     )
 

@@ -26,8 +26,9 @@ from pytest_realtime_asr.plugin.judging import Judging
 from pytest_realtime_asr.plugin.settings import settings
 from pytest_realtime_asr.report import conformance, jsonl, junit, terminal
 from pytest_realtime_asr.report.files import ReportFile, distinct
-from pytest_realtime_asr.run.ledger import Report, Transcription
-from pytest_realtime_asr.run.servers import Ledger, Run, Take
+from pytest_realtime_asr.run.ledger import Ledger
+from pytest_realtime_asr.run.run import Run
+from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.trace import records
 from tests.hostile import Case, message
 from tests.support.paths import FIXTURES
@@ -138,7 +139,7 @@ def run() -> tuple[Run, list[str]]:
     """A run without pytest, and what it has to say at its end."""
     given = {"dialect": "vllm"}
     made = settings(lambda option: given.get(option.name), lambda option: None, {})
-    found = Run(made, lambda: Corpus("warm", ()), shared=None)
+    found = Run(made.run, lambda: Corpus("warm", ()), shared=None)
     told: list[str] = []
     found.warn = told.append
     return found, told

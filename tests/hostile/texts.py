@@ -13,7 +13,7 @@ from pytest_realtime_asr.report import jsonl
 from pytest_realtime_asr.requirements.checks import wordless
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.requirement import Violated
-from pytest_realtime_asr.run.ledger import Transcription
+from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.trace.records import End, Ending
 from pytest_realtime_asr.trace.timeline import Final, Heard, Partial, Timeline
 from tests.hostile import Case

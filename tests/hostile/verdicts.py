@@ -14,8 +14,8 @@ from pytest_realtime_asr.corpus import Utterance, Word
 from pytest_realtime_asr.report import jsonl, junit, terminal
 from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Part
 from pytest_realtime_asr.requirements.requirement import Undecided
-from pytest_realtime_asr.run.ledger import Order, Report, Transcription, report
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.trace.records import Ending
 from pytest_realtime_asr.trace.timeline import (
     Commit,

@@ -6,18 +6,23 @@ import re
 import ssl
 from collections.abc import Mapping
 from datetime import date
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import trustme
 
-from pytest_realtime_asr.plugin.options import FAKE_KEY, FAKES, OPTIONS, Option
-from pytest_realtime_asr.plugin.settings import KINDS, SettingError, Settings, settings
+from pytest_realtime_asr.plugin.options import OPTIONS, Option
+from pytest_realtime_asr.plugin.parsing import REPORTS
+from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
 from pytest_realtime_asr.requirements import pinned_suites
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.requirements.requirement import Harm, Level
+from pytest_realtime_asr.run.config import ServerConfig
+from pytest_realtime_asr.run.fakes import FAKE_KEY, FAKES
+from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.verdicts.verdict import Undecided
 
 BY_NAME = {option.name: option for option in OPTIONS}
@@ -36,6 +41,15 @@ def made(
         lambda option: (ini or {}).get(option.name),
         environment or {},
     )
+
+
+def server(
+    line: Given | None = None,
+    ini: Given | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> ServerConfig:
+    """The configuration of the server from these raw values."""
+    return made(line, ini, environment).run.server
 
 
 # The options as data
@@ -70,6 +84,10 @@ class Case(NamedTuple):
     default: object
     values: tuple[tuple[str, object], tuple[str, object], tuple[str, object]]
 
+    def of(self, found: Settings) -> object:
+        """Return the value of the field."""
+        return attrgetter(self.field)(found)
+
 
 def texts(field: str, default: str | None) -> Case:
     return Case(field, default, (("one", "one"), ("two", "two"), ("a: b", "a: b")))
@@ -89,9 +107,9 @@ def flags(field: str) -> Case:
 
 CASES = {
     "target": servers("target"),
-    "dialect": texts("dialect", "auto"),
+    "dialect": texts("run.session.dialect", "auto"),
     "profile": Case(
-        "dialect",
+        "run.session.dialect",
         "auto",
         (
             ("sglang", "openai:sglang"),
@@ -99,30 +117,30 @@ CASES = {
             ("azure", "openai:azure"),
         ),
     ),
-    "model": texts("model", ""),
+    "model": texts("run.session.model", ""),
     "session-options": Case(
-        "session_options",
+        "run.session.options",
         {},
         (('{"a":1}', {"a": 1}), ("{}", {}), ('{"b":[]}', {"b": []})),
     ),
-    "wait": times("wait", 0.0),
-    "recover": times("recover", 60.0),
-    "timeout": times("timeout", 30.0),
+    "wait": times("run.server.wait", 0.0),
+    "recover": times("run.server.recover", 60.0),
+    "timeout": times("run.session.timeout", 30.0),
     "max-message": Case(
-        "max_message",
+        "run.server.max_message",
         2**20,
         (("2048", 2048), ("4MiB", 4 * 2**20), (" 1.5 kB", 1500)),
     ),
-    "warmup": Case("warmup", None, (("3", 3), ("auto", None), ("0", 0))),
+    "warmup": Case("run.server.warmup", None, (("3", 3), ("auto", None), ("0", 0))),
     "server-name": Case(
-        "server_name",
+        "run.server.tls.server_name",
         None,
         (("gpu-7", "gpu-7"), ("a.b.", "a.b."), ("10.0.0.1", "10.0.0.1")),
     ),
-    "insecure": flags("insecure"),
-    "private": flags("private"),
+    "insecure": flags("run.server.tls.insecure"),
+    "private": flags("run.private"),
     "proxy": Case(
-        "proxy",
+        "run.server.proxy",
         None,
         (
             ("http://a:1", "http://a:1"),
@@ -130,16 +148,20 @@ CASES = {
             ("http://[::1]:2", "http://[::1]:2"),
         ),
     ),
-    "pace": Case("pace", 1.0, (("0", 0.0), ("2", 2.0), ("0.5", 0.5))),
-    "chunk": Case("chunk", 0.1, (("1ms", 0.001), ("60s", 60.0), ("20ms", 0.02))),
+    "pace": Case("run.session.pace", 1.0, (("0", 0.0), ("2", 2.0), ("0.5", 0.5))),
+    "chunk": Case(
+        "run.session.chunk", 0.1, (("1ms", 0.001), ("60s", 60.0), ("20ms", 0.02))
+    ),
     "rules": Case(
-        "rules",
+        "limits.rules",
         Level.MUST,
         (("off", None), ("should", Level.SHOULD), ("must", Level.MUST)),
     ),
-    "confidence": Case("confidence", None, (("0.9", 0.9), (".5", 0.5), ("0.99", 0.99))),
+    "confidence": Case(
+        "limits.confidence", None, (("0.9", 0.9), (".5", 0.5), ("0.99", 0.99))
+    ),
     "undecided": Case(
-        "undecided",
+        "limits.undecided",
         Undecided.FAIL,
         (
             ("warn", Undecided.WARN),
@@ -147,16 +169,16 @@ CASES = {
             ("warn", Undecided.WARN),
         ),
     ),
-    "baseline-target": servers("baseline_target"),
-    "parallel": flags("parallel"),
+    "baseline-target": servers("comparison.target"),
+    "parallel": flags("run.parallel"),
     "level": Case(
-        "level",
+        "suite.level",
         Level.INFO,
         (("must", Level.MUST), ("should", Level.SHOULD), ("info", Level.INFO)),
     ),
-    "strict": flags("strict"),
+    "strict": flags("suite.strict"),
     "server-version": Case(
-        "server_version",
+        "run.server.version",
         "",
         (
             ("0.33", "0.33"),
@@ -165,7 +187,7 @@ CASES = {
         ),
     ),
     "allow": Case(
-        "allow",
+        "suite.allow",
         frozenset(),
         (
             ("heavy", {Harm.HEAVY}),
@@ -174,17 +196,17 @@ CASES = {
         ),
     ),
     "max-audio": Case(
-        "max_audio", 600.0, (("90", 90.0), ("2min", 120.0), ("0.5 min", 30.0))
+        "suite.max_audio", 600.0, (("90", 90.0), ("2min", 120.0), ("0.5 min", 30.0))
     ),
-    "max-streams": Case("max_streams", None, (("1", 1), ("16", 16), ("4", 4))),
-    "fuzz": Case("fuzz", None, (("0", 0), ("40", 40), ("1", 1))),
+    "max-streams": Case("suite.max_streams", None, (("1", 1), ("16", 16), ("4", 4))),
+    "fuzz": Case("suite.fuzz", None, (("0", 0), ("40", 40), ("1", 1))),
     "fake": Case(
         "fake", (), (("-a 'b c'", ("-a", "b c")), ("d", ("d",)), ("e", ("e",)))
     ),
 }
 MANY = {
     "label": Case(
-        "labels",
+        "run.labels",
         {},
         (
             ("gpu=H100", {"gpu": "H100"}),
@@ -193,7 +215,7 @@ MANY = {
         ),
     ),
     "header": Case(
-        "headers",
+        "run.server.headers",
         {},
         (
             ("X-A=TOKEN_A", {"X-A": "hush-a"}),
@@ -252,7 +274,7 @@ def test_a_suite_is_named_in_the_same_places(
         text = f'{{"dialect":"vllm","requirements":{{"one":"{level.value}"}}}}'
         (tmp_path / f"{name}.json").write_text(text)
         values.append((name, PinnedSuite(name, "vllm", {"one": level})))
-    in_order("suite", Case("suite", None, (values[0], values[1], values[2])))
+    in_order("suite", Case("run.pinned", None, (values[0], values[1], values[2])))
 
 
 KNOWN = """\
@@ -272,7 +294,7 @@ def test_known_failures_are_named_in_the_same_places(tmp_path: Path) -> None:
         link = "https://example.org/1"
         entry = Known(name, Expected.KNOWN, "so it is", link, day)
         values.append((str(tmp_path / f"{name}.toml"), (entry,)))
-    in_order("known-failures", Case("known", (), (values[0], values[1], values[2])))
+    in_order("known-failures", Case("run.known", (), (values[0], values[1], values[2])))
 
 
 def test_limits_are_named_in_the_same_places(tmp_path: Path) -> None:
@@ -281,17 +303,19 @@ def test_limits_are_named_in_the_same_places(tmp_path: Path) -> None:
         path = tmp_path / f"{name}.toml"
         path.write_text(f'final = "1s"\n[l4]\nname = "{name}"')
         values.append((str(path), {"final": "1s"}))
-    in_order("budgets", Case("limits", {}, (values[0], values[1], values[2])))
+    in_order("budgets", Case("limits.named", {}, (values[0], values[1], values[2])))
     line, environment = {"budgets": values[1][0]}, {"REALTIME_BUDGET_PROFILE": "l4"}
-    assert made(line, None, environment).limits == {"final": "1s", "name": "b"}
-    assert made(line, {"budget-profile": "l4"}).limits["name"] == "b"
+    assert made(line, None, environment).limits.named == {"final": "1s", "name": "b"}
+    assert made(line, {"budget-profile": "l4"}).limits.named["name"] == "b"
 
 
 def test_margins_need_something_to_compare_with() -> None:
     limit = {"compare-fail": "final_from_commit:5%"}
     for other, value in (("compare", __file__), ("baseline-target", "b:1")):
         found = made(limit, {other: value})
-        assert [margin.metric for margin in found.margins] == ["final_from_commit"]
+        assert [margin.metric for margin in found.comparison.margins] == [
+            "final_from_commit"
+        ]
     said = "--realtime-compare-fail: it needs --realtime-compare or --realtime-baseline"
     with pytest.raises(SettingError, match=said):
         made(limit)
@@ -310,12 +334,12 @@ def in_order(name: str, case: Case) -> None:
 
     environment = {BY_NAME[name].env: third, **SECRETS}
     above, below = {name: raw(first)}, {name: raw(second)}
-    assert getattr(made(above, below, environment), case.field) == one
-    assert getattr(made(None, below, environment), case.field) == two
-    assert getattr(made(None, None, environment), case.field) == three
-    assert getattr(made(), case.field) == case.default
+    assert case.of(made(above, below, environment)) == one
+    assert case.of(made(None, below, environment)) == two
+    assert case.of(made(None, None, environment)) == three
+    assert case.of(made()) == case.default
     empty = {BY_NAME[name].env: " "}
-    assert getattr(made(None, None, empty), case.field) == case.default
+    assert case.of(made(None, None, empty)) == case.default
     nothing: Given = {name: [" "] if name in MANY else ""}
     for line, ini in ((nothing, None), (None, nothing), (None, {name: []})):
         with pytest.raises(SettingError, match="it is empty"):
@@ -324,25 +348,26 @@ def in_order(name: str, case: Case) -> None:
 
 @pytest.mark.parametrize("name", ["insecure", "parallel", "strict"])
 def test_a_flag_on_the_command_line_is_a_truth_value(name: str) -> None:
-    assert getattr(made({name: True}, {name: "no"}), name) is True
-    assert getattr(made({name: None}, {name: "no"}), name) is False
-    assert getattr(made({name: None}, {name: "TRUE"}), name) is True
+    case = CASES[name]
+    assert case.of(made({name: True}, {name: "no"})) is True
+    assert case.of(made({name: None}, {name: "no"})) is False
+    assert case.of(made({name: None}, {name: "TRUE"})) is True
 
 
 def test_a_no_in_the_ini_file_overrides_a_yes_in_the_environment() -> None:
     environment = {"REALTIME_INSECURE": "true"}
-    assert made(None, {"insecure": "false"}, environment).insecure is False
+    assert server(None, {"insecure": "false"}, environment).tls.insecure is False
 
 
 def test_the_key_comes_from_the_environment_alone() -> None:
     environment = {"REALTIME_API_KEY": "hush", "OTHER": "hush-hush"}
-    assert made().key == ""
-    assert made(None, None, environment).key == "hush"
+    assert server().key == ""
+    assert server(None, None, environment).key == "hush"
     other = {"api-key-env": "OTHER"}
-    assert made(other, None, environment).key == "hush-hush"
-    assert made(None, other, environment).key == "hush-hush"
+    assert server(other, None, environment).key == "hush-hush"
+    assert server(None, other, environment).key == "hush-hush"
     named = {**environment, "REALTIME_API_KEY_ENV": "OTHER"}
-    assert made(None, None, named).key == "hush-hush"
+    assert server(None, None, named).key == "hush-hush"
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -364,28 +389,28 @@ def test_a_variable_that_was_named_must_be_set(value: str | None) -> None:
 
 @pytest.mark.parametrize("target", FAKES)
 def test_a_server_of_our_own_asks_for_a_key_of_its_own(target: str) -> None:
-    assert made({"target": target}).key == FAKE_KEY
-    assert made({"target": target}).secrets == (FAKE_KEY,)
+    assert server({"target": target}).key == FAKE_KEY
+    assert server({"target": target}).secrets == (FAKE_KEY,)
     given = made({"target": target}, None, {"REALTIME_API_KEY": "hush"})
-    assert given.key == "hush"
-    assert made({"target": "http://host:1"}).key == ""
+    assert given.run.server.key == "hush"
+    assert server({"target": "http://host:1"}).key == ""
 
 
 def test_the_scripted_server_needs_no_warm_up() -> None:
-    assert made({"target": "fake"}).warmup == 0
-    assert made({"target": "fake", "warmup": "auto"}).warmup == 0
-    assert made({"target": "fake", "warmup": "3"}).warmup == 3
-    assert made(None, {"target": "fake"}, {"REALTIME_WARMUP": "2"}).warmup == 2
+    assert server({"target": "fake"}).warmup == 0
+    assert server({"target": "fake", "warmup": "auto"}).warmup == 0
+    assert server({"target": "fake", "warmup": "3"}).warmup == 3
+    assert server(None, {"target": "fake"}, {"REALTIME_WARMUP": "2"}).warmup == 2
     for target in ("reference", "http://fake"):
-        assert made({"target": target}).warmup is None
-    assert made().warmup is None
+        assert server({"target": target}).warmup is None
+    assert server().warmup is None
 
 
 def test_the_secrets_are_the_key_and_the_values_of_the_headers() -> None:
     found = made(
         {"header": ["X-A=TOKEN_A"]}, None, {"REALTIME_API_KEY": "hush", **SECRETS}
     )
-    assert found.secrets == ("hush", "hush-a")
+    assert found.run.server.secrets == ("hush", "hush-a")
 
 
 @pytest.mark.parametrize(
@@ -402,16 +427,26 @@ def test_the_secrets_are_the_key_and_the_values_of_the_headers() -> None:
 def test_each_part_of_a_header_that_tells_who_asks_is_a_secret(
     name: str, value: str, shown: str, stays: str
 ) -> None:
-    found = made({"header": [f"{name}=OWN"]}, None, {"OWN": value}).redactor
+    found = made({"header": [f"{name}=OWN"]}, None, {"OWN": value}).run.redactor
     assert found.clean(f"<{shown}>") == "<[removed]>"
     assert found.clean(f"<{stays}>") == f"<{stays}>"
     assert found.clean(value) == "[removed]"
 
 
 def test_no_secret_is_in_the_repr() -> None:
-    line = {"header": ["X-A=TOKEN_A"], "target": "ws://host?key=hush", "model": "m"}
+    line = {
+        "header": ["X-A=TOKEN_A"],
+        "target": "ws://host?key=hush",
+        "baseline-target": "ws://other?key=hush",
+        "proxy": "http://me:hush@proxy:1",
+        "session-options": '{"key": "hush"}',
+        "fake": "--key hush",
+        "model": "m",
+    }
     found = made(line, None, {"REALTIME_API_KEY": "hush", **SECRETS})
-    assert repr(found) == str(found) == "Settings(dialect='auto', model='m', ...)"
+    assert "model='m'" in repr(found)
+    assert "hush" not in repr(found)
+    assert "hush" not in str(found)
 
 
 # The dialect
@@ -532,9 +567,12 @@ WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("X-A=", "a header should look like X-Token=MY_VARIABLE"),
         ("=TOKEN_A", "a header should look like X-Token=MY_VARIABLE"),
         ("X-A=ABSENT", "the header X-A names an environment variable that is not set"),
-        ("X A=ABSENT", "the name of a header holds a character that cannot be sent"),
-        ("X:=ABSENT", "the name of a header holds a character that cannot be sent"),
-        ("\u00dcber=ABSENT", "the name of a header holds a character that cannot be"),
+        ("X A=ABSENT", "the name of a header contains a character that cannot be sent"),
+        ("X:=ABSENT", "the name of a header contains a character that cannot be sent"),
+        (
+            "\u00dcber=ABSENT",
+            "the name of a header contains a character that cannot",
+        ),
         ("Host=ABSENT", "the header Host is set by the connection itself; leave it "),
         ("upgrade=ABSENT", "the header upgrade is set by the connection itself"),
         ("Sec-WebSocket-Key=ABSENT", "the header Sec-WebSocket-Key is set by the con"),
@@ -578,7 +616,7 @@ def test_a_secret_that_was_written_in_place_of_its_variable_is_not_shown() -> No
 
 
 def test_each_kind_of_report_is_known_by_its_suffix() -> None:
-    for kind in KINDS:
+    for kind in REPORTS:
         assert made({"report": [f"a/b.{kind}"]}).reports == (
             (kind, Path(f"a/b.{kind}")),
         )
@@ -589,15 +627,20 @@ def test_each_kind_of_report_is_known_by_its_suffix() -> None:
 )
 def test_what_no_header_can_carry_is_refused_and_not_shown(value: str) -> None:
     for line, variable in (({}, "REALTIME_API_KEY"), ({"header": ["X-A=T"]}, "T")):
-        with pytest.raises(SettingError, match=rf"variable {variable} holds") as caught:
+        with pytest.raises(
+            SettingError, match=rf"variable {variable} contains"
+        ) as caught:
             made(line, None, {variable: value})
         assert "hush" not in str(caught.value)
 
 
 def test_a_line_break_at_the_end_of_a_secret_is_none_of_it() -> None:
     environment = {"REALTIME_API_KEY": " sk-hush\r\n", "T": "hush \n"}
-    found = made({"header": ["X-A=T"]}, None, environment)
-    assert (found.key, found.headers) == ("sk-hush", {"X-A": "hush"})
+    found = server({"header": ["X-A=T"]}, None, environment)
+    assert (found.key, found.headers) == (
+        "sk-hush",
+        {"X-A": "hush"},
+    )
 
 
 def test_paths_are_taken_from_the_origin(tmp_path: Path) -> None:
@@ -617,8 +660,8 @@ def test_paths_are_taken_from_the_origin(tmp_path: Path) -> None:
         ("jsonl", Path("/a/b.jsonl")),
     )
     assert found.corpus == ("bundled:odd", str(tmp_path / "own"))
-    assert found.baseline == tmp_path / "own.toml"
-    assert [entry.id for entry in found.known] == ["one"]
+    assert found.comparison.report == tmp_path / "own.toml"
+    assert [entry.id for entry in found.run.known] == ["one"]
 
 
 def test_a_wrong_entry_of_the_known_failures_is_named(tmp_path: Path) -> None:
@@ -653,20 +696,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 
 def test_a_certificate_is_verified_by_default() -> None:
-    context = made().tls()
+    context = server().tls.context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
 
 
 def test_insecure_verifies_nothing() -> None:
-    context = made({"insecure": True}).tls()
+    context = server({"insecure": True}).tls.context()
     assert context.verify_mode is ssl.CERT_NONE
     assert not context.check_hostname
 
 
 def test_certificates_of_ones_own(files: Files) -> None:
     line = {"ca": files.ca, "client-cert": files.cert, "client-key": files.key}
-    context = made(line).tls()
+    context = server(line).tls.context()
     subjects = [each["subject"] for each in context.get_ca_certs()]
     assert any("trustme" in str(subject) for subject in subjects)
     assert context.verify_mode is ssl.CERT_REQUIRED
@@ -679,7 +722,8 @@ def test_files_of_tls_are_named_in_the_same_places(files: Files) -> None:
         made(None, {"ca": ca, "client-key": key}, {"REALTIME_CLIENT_CERT": cert}),
         made({"client-cert": cert}, {"client-key": key}, {"REALTIME_CA": ca}),
     ):
-        assert (found.ca, found.client_cert, found.client_key) == files
+        tls = found.run.server.tls
+        assert (tls.ca, tls.client_cert, tls.client_key) == files
     with pytest.raises(SettingError, match="client-key: it needs --realtime-client-c"):
         made({"client-key": key})
 
@@ -707,5 +751,5 @@ def test_a_certificate_that_has_gone_since_is_named(tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(path)
     found = made({"ca": path})
     path.unlink()
-    with pytest.raises(SettingError, match=r"the certificate .*ca\.pem: "):
-        found.tls()
+    with pytest.raises(InputError, match=r"the certificate .*ca\.pem: "):
+        found.run.server.tls.context()

@@ -25,8 +25,8 @@ from pytest_realtime_asr.report import jsonl, junit, terminal
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.progress import Progress
 from pytest_realtime_asr.report.terminal import WIDTH, Row
-from pytest_realtime_asr.run.ledger import Purpose, Report, Transcription, report
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.trace.records import (
     End,
     Ending,

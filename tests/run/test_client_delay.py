@@ -24,14 +24,14 @@ from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.metrics.pacing import ClientState
 from pytest_realtime_asr.plugin.judging import Case, Judging
-from pytest_realtime_asr.plugin.settings import settings
-from pytest_realtime_asr.run.ledger import Purpose, Report
+from pytest_realtime_asr.plugin.settings import ComparisonConfig, settings
+from pytest_realtime_asr.report.messages import headline
 from pytest_realtime_asr.run.realtime import Realtime
-from pytest_realtime_asr.run.servers import Run, Take, hold
+from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.transcription import Purpose, run_utterance
 from pytest_realtime_asr.trace.records import Ending, Ping
 from pytest_realtime_asr.verdicts.budgets import Budget, budget, latency_budget
-from pytest_realtime_asr.verdicts.headline import headline
 from pytest_realtime_asr.verdicts.verdict import (
     Sample,
     Verdict,
@@ -145,7 +145,7 @@ def test_what_was_run_again_is_counted() -> None:
 
 def pinged(loop: Loop, url: str, *, pace: float = 1.0) -> Take:
     """A session that pings."""
-    return loop.run(hold(Live(loop, plan(url, pace=pace), pings=True), CLIP))
+    return loop.run(run_utterance(Live(loop, plan(url, pace=pace), pings=True), CLIP))
 
 
 @pytest.mark.slow
@@ -165,7 +165,7 @@ def test_the_way_to_the_server_is_read_back(loop: Loop) -> None:
 
 def test_nobody_is_pinged_who_should_not_be(loop: Loop) -> None:
     with faking() as (url, _):
-        take = loop.run(hold(Live(loop, plan(url)), CLIP))
+        take = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
     assert take.live.trace.pings == ()
 
 
@@ -212,8 +212,14 @@ def judging() -> Judging:
         lambda option: None,
         {},
     )
-    run = Run(made, lambda: Corpus("warm", (CLIP,)), shared=None)
-    return Judging(run, folder=lambda: None, origin=Path(), given=lambda option: None)
+    run = Run(made.run, lambda: Corpus("warm", (CLIP,)), shared=None)
+    return Judging(
+        run,
+        folder=lambda: None,
+        origin=Path(),
+        given=lambda option: None,
+        comparison=ComparisonConfig(),
+    )
 
 
 @pytest.fixture
@@ -233,7 +239,7 @@ def judged(
     """What is to be said of a test that transcribes these."""
     terms = Terms("vllm", "", 1.0, 0.1, budgets=budgets)
     room.begin("test_it")
-    realtime = Realtime(room.run, room.run.plan(url, terms, {}), terms)
+    realtime = Realtime(room.run, room.run.servers.plan(url, terms, {}), terms)
     realtime.transcribe(clips, concurrency=concurrency)
     done = room.judge(Case("test_it", lambda: terms, ()), failed=False, pooled=False)
     assert done is not None

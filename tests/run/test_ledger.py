@@ -10,21 +10,16 @@ import pytest
 
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.report.messages import headline
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.run import ledger
-from pytest_realtime_asr.run.ledger import (
-    Order,
-    Report,
-    Transcription,
+from pytest_realtime_asr.run.results import (
     decided,
-    in_order,
-    keyword_recall,
-    report,
-    statistics,
 )
+from pytest_realtime_asr.run.statistics import keyword_recall, statistics
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.verdicts.budgets import budget, latency_budget, wer_threshold
-from pytest_realtime_asr.verdicts.headline import headline
 from pytest_realtime_asr.verdicts.verdict import Undecided, Verdict
 from tests.support.servers import CLIP, VLLM, sessions, took
 

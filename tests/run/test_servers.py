@@ -26,17 +26,19 @@ from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.dialects.vllm.events import Error
-from pytest_realtime_asr.plugin.settings import Settings, settings
+from pytest_realtime_asr.plugin.settings import settings
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.requirements.requirement import Level, Requirement, Violated
 from pytest_realtime_asr.requirements.violations import observe
 from pytest_realtime_asr.run import servers as run_module
-from pytest_realtime_asr.run.ledger import Purpose, Transcription
+from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.realtime import Realtime
-from pytest_realtime_asr.run.servers import WARMUPS, Run
-from pytest_realtime_asr.run.terms import Terms, read
+from pytest_realtime_asr.run.run import Run
+from pytest_realtime_asr.run.servers import WARMUPS
+from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.trace.records import Ending, Sender
 from tests.support.paths import FIXTURES
 from tests.support.servers import CLIP, CREATED, VLLM, closed, faking, plain, serving
@@ -46,14 +48,23 @@ WARM = Corpus("warm", (CLIP,))
 MODELS = b'{"data":[{"id":"fake"}]}'
 
 
-def options(environment: Mapping[str, str] | None = None, **given: object) -> Settings:
-    """Settings as of a command line, fast, without a warm-up, of a known dialect."""
+def options(
+    environment: Mapping[str, str] | None = None, **given: object
+) -> MeasurementConfig:
+    """A fast configuration of a known dialect, without a warm-up."""
     fast = {"pace": "8", "warmup": "0", "recover": "0", "dialect": "vllm", **given}
     return settings(
         lambda option: fast.get(option.name.replace("-", "_")),
         lambda option: None,
         environment or {},
-    )
+    ).run
+
+
+def with_options(
+    config: MeasurementConfig, options: Mapping[str, object]
+) -> MeasurementConfig:
+    """The configuration with other session options."""
+    return replace(config, session=replace(config.session, options=options))
 
 
 Start = Callable[..., Run]
@@ -64,7 +75,9 @@ def start() -> Iterator[Start]:
     """Makes runs, and stops them at the end."""
     runs: list[Run] = []
 
-    def make(given: Settings | None = None, *, shared: Path | None = None) -> Run:
+    def make(
+        given: MeasurementConfig | None = None, *, shared: Path | None = None
+    ) -> Run:
         run = Run(given or options(), lambda: WARM, shared=shared)
         runs.append(run)
         return run
@@ -81,11 +94,12 @@ def url() -> Iterator[str]:
 
 
 def terms(run: Run) -> Terms:
-    return read([], run.settings, parallel=False)
+    session = run.config.session
+    return Terms(session.dialect, session.model, session.pace, session.chunk)
 
 
 def realtime(run: Run, url: str) -> Realtime:
-    return Realtime(run, run.plan(url, terms(run), {}), terms(run))
+    return Realtime(run, run.servers.plan(url, terms(run), {}), terms(run))
 
 
 class Site:
@@ -139,8 +153,8 @@ def test_model_is_asked_for_once(start: Start) -> None:
     site = Site()
     with serving(answer=site) as url:
         run = start()
-        host = run.host(url, VLLM, "")
-        assert run.host(url, VLLM, "") is host
+        host = run.servers.host(url, VLLM, "")
+        assert run.servers.host(url, VLLM, "") is host
     assert (host.model, host.version) == ("fake", "")
     assert host.cold is None
     assert site.asked == ["/health", "/v1/models", "/version"]
@@ -149,7 +163,7 @@ def test_model_is_asked_for_once(start: Start) -> None:
 def test_named_model_is_not_asked_for(start: Start) -> None:
     site = Site()
     with serving(answer=site) as url:
-        assert start().host(url, VLLM, "mine").model == "mine"
+        assert start().servers.host(url, VLLM, "mine").model == "mine"
     assert site.asked == ["/health", "/version"]
 
 
@@ -161,21 +175,21 @@ def test_version_is_asked_for_and_kept_with_each_trace(start: Start) -> None:
         server = realtime(run, url)
         take = server.transcribe(CLIP)
     assert server.plan.version == take.trace.version == "0.33.1.dev5+g1a2b3c"
-    assert run.last_host is not None
-    assert run.last_host.version == "0.33.1.dev5+g1a2b3c"
+    assert run.servers.last_host is not None
+    assert run.servers.last_host.version == "0.33.1.dev5+g1a2b3c"
 
 
 def test_named_version_is_not_asked_for(start: Start) -> None:
     site = Site(version="0.33.0")
     with serving(answer=site) as url:
         run = start(options(server_version="0.22"))
-        assert run.plan(url, terms(run), {}).version == "0.22"
+        assert run.servers.plan(url, terms(run), {}).version == "0.22"
     assert site.asked == ["/health", "/v1/models"]
 
 
 def test_ask(start: Start) -> None:
     with serving(answer=Site()) as url:
-        shown, model = start().ask(url + "/?key=hidden", VLLM)
+        shown, model = start().servers.ask(url + "/?key=hidden", VLLM)
     assert (shown, model) == (f"{url.replace('http', 'ws')}/v1/realtime", "fake")
 
 
@@ -186,8 +200,8 @@ def test_waits_for_a_server_that_loads(
     site = Site(503, 503, 502)
     with serving(answer=site) as url:
         with pytest.raises(Unreachable, match="still loading"):
-            start().host(url, VLLM, "")
-        assert start(options(wait="30")).host(url, VLLM, "").model == "fake"
+            start().servers.host(url, VLLM, "")
+        assert start(options(wait="30")).servers.host(url, VLLM, "").model == "fake"
     assert site.health == []
 
 
@@ -197,7 +211,7 @@ def test_dead_server_is_not_asked_again(start: Start) -> None:
         run = start()
         for _ in range(2):
             with pytest.raises(Unreachable, match="HTTP 500"):
-                run.host(url, VLLM, "")
+                run.servers.host(url, VLLM, "")
     assert site.asked == ["/health"]
 
 
@@ -205,13 +219,13 @@ def test_access(start: Start) -> None:
     key = {"REALTIME_API_KEY": "hush"}
     with faking(key="hush") as (url, _):
         with pytest.raises(Unreachable, match="REALTIME_API_KEY") as caught:
-            start(options({"REALTIME_API_KEY": "hash"})).host(url, VLLM, "")
+            start(options({"REALTIME_API_KEY": "hash"})).servers.host(url, VLLM, "")
         assert "hash" not in str(caught.value)
         run = start(options(key))
         run.begin("test")
         found = realtime(run, url).transcribe(CLIP)
     assert found.text == CLIP.text
-    assert "hush" not in repr(run.plan(url, terms(run), {}))
+    assert "hush" not in repr(run.servers.plan(url, terms(run), {}))
 
 
 # By what a server is judged
@@ -263,19 +277,19 @@ def test_a_server_is_judged_by_what_holds_for_its_version(
     dialect = strict(
         rule("always"), rule("since", since="0.22"), rule("until", until="0.33")
     )
-    assert list(levels(start().rules(dialect, version, "m"))) == held
+    assert list(levels(start().servers.rules(dialect, version, "m"))) == held
 
 
 def test_a_pinned_suite_says_what_binds_the_server(start: Start) -> None:
     pinned = {"one": Level.SHOULD, "two": Level.MUST, "gone": Level.MUST}
-    settings = replace(options(), suite=PinnedSuite("old", "vllm", pinned))
+    config = replace(options(), pinned=PinnedSuite("old", "vllm", pinned))
     dialect = strict(
         rule("one", scenarios=("a",)),
         rule("two", scenarios=("a",), since="0.40"),
         rule("new", scenarios=("a",)),
         rule("client", binds=Sender.CLIENT),
     )
-    found = levels(start(settings).rules(dialect, "0.33.0", "m"))
+    found = levels(start(config).servers.rules(dialect, "0.33.0", "m"))
     assert found == {"one": Level.SHOULD, "client": Level.MUST}
 
 
@@ -292,7 +306,7 @@ def test_what_a_server_is_known_to_break_blames_nobody(start: Start) -> None:
     )
     run = start(replace(options(), known=entries))
     dialect = strict(*(rule(id) for id in ("one", "two", "three", "four", "five")))
-    found = run.rules(dialect, "0.33.0", "m")
+    found = run.servers.rules(dialect, "0.33.0", "m")
     assert levels(found) == {
         "one": Level.INFO,
         "two": Level.INFO,
@@ -301,7 +315,7 @@ def test_what_a_server_is_known_to_break_blames_nobody(start: Start) -> None:
         "five": Level.MUST,
     }
     assert found[0].title == "one. (known: so it is (https://x/1, until 2027-01-31))"
-    other = levels(run.rules(dialect, "0.32.9", "other"))
+    other = levels(run.servers.rules(dialect, "0.32.9", "other"))
     assert [id for id in other if other[id] is Level.INFO] == [
         *("one", "two", "three", "four")
     ]
@@ -319,7 +333,7 @@ def test_the_rules_of_a_run_reach_its_sessions(start: Start) -> None:
             take = session.transcribe(CLIP)
             found = session.violations
         ledger = run.finish()
-    assert server.plan.rules == take.rules == run.rules(VLLM, "", "fake")
+    assert server.plan.rules == take.rules == run.servers.rules(VLLM, "", "fake")
     assert [(v.requirement.id, v.requirement.level) for v in found] == [
         ("known-events", Level.INFO),
         ("usage-adds-up", Level.MUST),
@@ -338,8 +352,8 @@ def test_the_rules_of_a_run_reach_its_sessions(start: Start) -> None:
 def warmed(start: Start, talk: Talk, **given: str) -> tuple[int, float | None, str]:
     with serving(talk, answer=Site()) as url:
         run = start(options(None, pace="0", **given))
-        host = run.host(url, VLLM, "")
-        run.host(url, VLLM, "")
+        host = run.servers.host(url, VLLM, "")
+        run.servers.host(url, VLLM, "")
     return talk.sessions, host.cold, host.note
 
 
@@ -377,7 +391,7 @@ def test_warm_up_that_fails_is_noted(start: Start) -> None:
 
 def test_warm_up_with_a_final_from_before_its_commit_is_noted(start: Start) -> None:
     with faking("final-first") as (url, _):
-        host = start(options(None, pace="8", warmup="auto")).host(url, VLLM, "")
+        host = start(options(None, pace="8", warmup="auto")).servers.host(url, VLLM, "")
     assert host.cold is None
     assert host.note == "the warm-up failed: final from before its commit"
 
@@ -391,7 +405,7 @@ def test_warm_up_that_is_refused(start: Start) -> None:
         run = start(options(warmup="auto"))
         for _ in range(2):
             with pytest.raises(Unreachable, match="is the path right") as caught:
-                run.host(url, VLLM, "")
+                run.servers.host(url, VLLM, "")
         assert caught.value.status == 404
 
 
@@ -399,7 +413,7 @@ def test_no_warm_up_without_words(start: Start) -> None:
     silent = Corpus("silent", (replace(CLIP, text=""),))
     with serving(Talk(0.0), answer=Site()) as url:
         run = Run(options(warmup="auto"), lambda: silent, shared=None)
-        host = run.host(url, VLLM, "")
+        host = run.servers.host(url, VLLM, "")
         run.stop()
     assert (host.cold, host.note) == (
         None,
@@ -415,7 +429,7 @@ def test_a_warm_up_with_broken_audio_is_noted(name: str, said: str) -> None:
     clip = replace(CLIP, source=FIXTURES / "audio" / name, words=())
     with serving(Talk(0.0), answer=Site()) as url:
         run = Run(options(warmup="1"), lambda: Corpus("own", (clip,)), shared=None)
-        note = run.host(url, VLLM, "").note
+        note = run.servers.host(url, VLLM, "").note
         run.stop()
     assert re.search(said, note)
     assert len(note.splitlines()) < 2
@@ -454,7 +468,7 @@ def test_an_own_header_takes_the_place_of_the_dialects(start: Start) -> None:
     given = {"REALTIME_API_KEY": "of-the-dialect", "TOKEN": "of-the-user"}
     with serving(answer=answer) as url:
         run = start(options(given, header=["authorization=TOKEN"], model="m"))
-        run.host(url, VLLM, "m")
+        run.servers.host(url, VLLM, "m")
     assert seen == [["of-the-user"]] * 2
 
 
@@ -475,7 +489,7 @@ def test_lost_server_is_named_with_its_test(start: Start) -> None:
         lose(run, url, "test_it.py::test_last")
         for _ in range(2):
             with pytest.raises(Unreachable) as caught:
-                run.host(url, VLLM, "")
+                run.servers.host(url, VLLM, "")
             assert "the server was lost at " in str(caught.value)
             assert " UTC in test_it.py::test_last: " in str(caught.value)
             assert "HTTP 503" in str(caught.value)
@@ -493,7 +507,7 @@ def test_server_recovers(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
         assert site.health == []
         run.finish()
         asked = len(site.asked)
-        run.host(url, VLLM, "")
+        run.servers.host(url, VLLM, "")
         assert not any("health" in path for path in site.asked[asked:])
 
 
@@ -509,8 +523,8 @@ def test_the_target_goes_on_where_its_baseline_is_lost(start: Start) -> None:
 
         def spoken(test: str) -> list[str]:
             run.begin(test)
-            baseline = run.plan(other, terms(run), {}, baseline=True)
-            plan = run.plan(url, terms(run), {})
+            baseline = run.servers.plan(other, terms(run), {}, baseline=True)
+            plan = run.servers.plan(url, terms(run), {})
             assert plan.access.target.http == url
             both = Realtime(run, plan, terms(run), baseline=baseline)
             assert both.transcribe(CLIP).text == "x"
@@ -534,7 +548,10 @@ def test_one_finds_and_the_other_recalls(start: Start, tmp_path: Path) -> None:
     with serving(talk, answer=site) as url:
         given = options(warmup="2", pace="0")
         one, two = (start(given, shared=tmp_path) for _ in range(2))
-        found, recalled = one.host(url, VLLM, ""), two.host(url, VLLM, "")
+        found, recalled = (
+            one.servers.host(url, VLLM, ""),
+            two.servers.host(url, VLLM, ""),
+        )
     assert recalled == found
     assert found.version == "0.33.0"
     assert found.cold is not None
@@ -549,14 +566,14 @@ def test_both_know_that_it_is_dead(start: Start, tmp_path: Path) -> None:
     with serving(answer=site) as url:
         for _ in range(2):
             with pytest.raises(Unreachable, match="HTTP 500"):
-                start(shared=tmp_path).host(url, VLLM, "")
+                start(shared=tmp_path).servers.host(url, VLLM, "")
     assert site.asked == ["/health"]
 
 
 def test_nothing_secret_is_shared(start: Start, tmp_path: Path) -> None:
     with faking(key="hush-hush") as (url, _):
         run = start(options({"REALTIME_API_KEY": "hush-hush"}), shared=tmp_path)
-        run.host(url + "/?token=hidden", VLLM, "")
+        run.servers.host(url + "/?token=hidden", VLLM, "")
     files = [file.read_bytes() for file in tmp_path.iterdir()]
     assert any(b'"model":"fake"' in data for data in files)
     assert not any(b"hush" in data or b"hidden" in data for data in files)
@@ -608,12 +625,12 @@ def test_a_test_that_ended_while_it_waited_keeps_no_turn(
     two.finish()
     one.finish()
     waiting.join(20)
-    assert late.locked is False
+    assert late.turn.taken is False
     last = threading.Thread(target=lambda: three.take_turn(three.ledger))
     last.start()
     last.join(20)
     assert not last.is_alive()
-    assert three.ledger.locked
+    assert three.ledger.turn.taken
 
 
 def test_no_test_measures_while_another_occupies_the_server(
@@ -630,14 +647,14 @@ def test_no_test_measures_while_another_occupies_the_server(
         server.transcribe(CLIP)
         events.append("spoken")
 
-    run.occupy()
+    run.turns.occupy()
     thread = threading.Thread(target=measure)
     thread.start()
     try:
         time.sleep(0.2)
         events.append("vacated")
     finally:
-        run.vacate()
+        run.turns.vacate()
     thread.join(20)
     assert events == ["vacated", "opened", "spoken"]
 
@@ -648,22 +665,22 @@ def test_who_occupies_waits_for_who_does(start: Start) -> None:
     events: list[str] = []
 
     def second() -> None:
-        run.occupy()
+        run.turns.occupy()
         events.append("second")
-        run.vacate()
+        run.turns.vacate()
 
-    run.occupy()
+    run.turns.occupy()
     thread = threading.Thread(target=second)
     thread.start()
     time.sleep(0.1)
     events.append("first")
-    other = threading.Thread(target=run.vacate)
+    other = threading.Thread(target=run.turns.vacate)
     other.start()
     for each in (thread, other):
         each.join(20)
     assert events == ["first", "second"]
-    run.occupy()
-    run.vacate()
+    run.turns.occupy()
+    run.turns.vacate()
 
 
 # Whose session it is
@@ -833,7 +850,7 @@ def test_nobody_listens(start: Start) -> None:
 def test_shared_answer_is_json(start: Start, tmp_path: Path) -> None:
     run = start(shared=tmp_path)
     with serving(answer=Site()) as url:
-        run.host(url, VLLM, "")
+        run.servers.host(url, VLLM, "")
     rows: list[Any] = [
         msgspec.json.decode(file.read_bytes())
         for file in tmp_path.iterdir()
@@ -848,7 +865,7 @@ def test_shared_answer_is_json(start: Start, tmp_path: Path) -> None:
 
 
 def finding(run: Run, url: str) -> Plan:
-    return run.plan(url, terms(run), {})
+    return run.servers.plan(url, terms(run), {})
 
 
 def test_the_dialect_is_found_once(start: Start) -> None:
@@ -864,7 +881,8 @@ def test_the_dialect_is_found_once(start: Start) -> None:
 def test_the_dialect_is_found_once_by_all_workers(start: Start, tmp_path: Path) -> None:
     with faking() as (url, fake):
         found = [
-            start(options(dialect="auto"), shared=tmp_path).find(url) for _ in range(2)
+            start(options(dialect="auto"), shared=tmp_path).servers.find(url)
+            for _ in range(2)
         ]
         assert len(fake.traces()) == 1
     assert found[0] == found[1]
@@ -873,7 +891,7 @@ def test_the_dialect_is_found_once_by_all_workers(start: Start, tmp_path: Path) 
 def test_a_finding_that_was_told_is_not_asked_for(start: Start) -> None:
     with serving(answer=Site()) as url:
         run = start(options(dialect="auto"))
-        run.discovered[url] = Discovery("openai", "so it was told")
+        run.servers.discovered[url] = Discovery("openai", "so it was told")
         plan = finding(run, url)
     assert (plan.dialect.name, plan.found) == ("openai", "auto: so it was told")
 
@@ -899,7 +917,10 @@ def test_a_server_that_loads_is_waited_for_first(
 ) -> None:
     monkeypatch.setattr(probe, "PAUSE", 0.05)
     with serving(Talk(0.0), answer=Site(503, 503)) as url:
-        assert start(options(dialect="auto", wait="30")).find(url).dialect == "vllm"
+        assert (
+            start(options(dialect="auto", wait="30")).servers.find(url).dialect
+            == "vllm"
+        )
 
 
 # A dialect that does not fit
@@ -932,10 +953,10 @@ def test_options_that_do_not_fit_are_told_before_anything_is_sent(start: Start) 
     with serving(answer=site) as url:
         run = start(options(dialect="openai"))
         with pytest.raises(OptionsError, match="do not fit the dialect openai: turn"):
-            run.plan(url, terms(run), wrong)
-        run = start(replace(options(dialect="openai"), session_options=wrong))
+            run.servers.plan(url, terms(run), wrong)
+        run = start(with_options(options(dialect="openai"), wrong))
         with pytest.raises(OptionsError):
-            run.plan(url, terms(run), {})
+            run.servers.plan(url, terms(run), {})
     assert site.asked == []
 
 

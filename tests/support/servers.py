@@ -30,8 +30,7 @@ from pytest_realtime_asr.fake.server import Fake, FakeConfig
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.requirements.violations import Violation, observe
-from pytest_realtime_asr.run.ledger import Transcription
-from pytest_realtime_asr.run.servers import hold
+from pytest_realtime_asr.run.transcription import Transcription, run_utterance
 from pytest_realtime_asr.trace.records import Trace
 
 Talk = Callable[[ServerConnection], Awaitable[None]]
@@ -84,7 +83,7 @@ def took(loop: Loop, *faults: str) -> Transcription:
     silence = 0.3 if "no-final" in faults else 5
     limits = Limits(connect=5, ready=5, silence=silence, beyond=10)
     with faking(*faults) as (url, _):
-        take = loop.run(hold(Live(loop, plan(url, limits=limits)), CLIP))
+        take = loop.run(run_utterance(Live(loop, plan(url, limits=limits)), CLIP))
     return take.transcription
 
 

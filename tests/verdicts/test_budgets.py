@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_realtime_asr.metrics.accuracy import NONE, Errors, Normalizer
+from pytest_realtime_asr.report.messages import details, headline, standing
 from pytest_realtime_asr.verdicts.budgets import (
     Budget,
     BudgetError,
@@ -25,7 +26,6 @@ from pytest_realtime_asr.verdicts.budgets import (
     parse_duration,
     wer_threshold,
 )
-from pytest_realtime_asr.verdicts.headline import details, headline, standing
 from pytest_realtime_asr.verdicts.verdict import (
     Effect,
     Finding,

@@ -19,7 +19,7 @@ from pytest_realtime_asr.metrics.accuracy import Errors, Unit, words
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.report import jsonl
 from pytest_realtime_asr.report.files import ReportFile
-from pytest_realtime_asr.run.ledger import Transcription
+from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.verdicts import comparison
 from pytest_realtime_asr.verdicts.comparison import (
     SHOWN,

@@ -18,7 +18,7 @@ from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import load
 from pytest_realtime_asr.fake.recognisers.pocketsphinx import PocketsphinxRecogniser
 from pytest_realtime_asr.metrics.accuracy import Errors, error_rate, words
-from pytest_realtime_asr.run.servers import hold
+from pytest_realtime_asr.run.transcription import run_utterance
 from tests.support.servers import plan
 
 CLIPS = ("turn-right", "go-forward", "digits-five")
@@ -52,7 +52,7 @@ def test_the_scripted_recogniser_hears_the_same(
     held = plan(url, model="scripted", pace=32.0)
 
     async def heard() -> list[str]:
-        sessions = [hold(Live(loop, held), each) for each in copies]
+        sessions = [run_utterance(Live(loop, held), each) for each in copies]
         return [take.transcription.text for take in await asyncio.gather(*sessions)]
 
     texts = loop.run(heard())

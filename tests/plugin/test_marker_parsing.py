@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from pytest_realtime_asr.metrics.accuracy import NONE
+from pytest_realtime_asr.plugin.markers import read
 from pytest_realtime_asr.plugin.options import MARKERS
 from pytest_realtime_asr.plugin.settings import Settings, settings
 from pytest_realtime_asr.requirements.requirement import Level
-from pytest_realtime_asr.run.terms import Terms, read
+from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.verdicts.budgets import (
     BudgetError,
     Over,
@@ -40,13 +41,29 @@ def mark(name: str, *args: object, **kwargs: object) -> Mark:
     return Mark(name, args, kwargs)
 
 
+def changed(
+    *,
+    limits: Mapping[str, object] | None = None,
+    parallel: bool = False,
+    **session: Any,
+) -> Settings:
+    """The default settings with other limits and session settings."""
+    run = replace(
+        DEFAULT.run,
+        session=replace(DEFAULT.run.session, **session),
+        parallel=parallel,
+    )
+    given: Any = limits or {}
+    return replace(DEFAULT, run=run, limits=replace(DEFAULT.limits, **given))
+
+
 def terms(*marks: Mark, given: Settings = DEFAULT, parallel: bool = False) -> Terms:
     return read(marks, given, parallel=parallel)
 
 
 def test_without_markers_the_settings_hold() -> None:
     assert terms() == Terms("vllm", "m", 1.0, 0.1)
-    other = replace(DEFAULT, dialect="d", pace=2.0, chunk=0.5, rules=None)
+    other = changed(dialect="d", pace=2.0, chunk=0.5, limits={"rules": None})
     assert terms(given=other) == Terms("d", "m", 2.0, 0.5, rules=None)
 
 
@@ -89,7 +106,7 @@ def test_budgets_and_thresholds_add_up_the_farthest_first() -> None:
 def test_sessions_overlap_only_where_there_are_workers_and_it_is_allowed(
     workers: bool, allowed: bool
 ) -> None:
-    found = terms(given=replace(DEFAULT, parallel=allowed), parallel=workers)
+    found = terms(given=changed(parallel=allowed), parallel=workers)
     assert found.parallel is (workers and allowed)
 
 
@@ -183,7 +200,7 @@ def test_what_is_no_time_has_a_budget_as_well() -> None:
         budget("normalized_erasure", at_most=0.2),
         latency_budget(METRIC, p95="1s"),
     )
-    with pytest.raises(BudgetError, match="a time: write latency_budget"):
+    with pytest.raises(BudgetError, match="a duration: write latency_budget"):
         terms(mark("budget", METRIC, at_most=0.2))
     with pytest.raises(BudgetError, match=r'should look like budget."normalized_eras'):
         terms(mark("budget"))
@@ -198,7 +215,7 @@ def test_what_can_be_proven_stands_apart() -> None:
 
 
 def test_the_confidence_of_the_settings_is_that_of_all_that_can_be_proven() -> None:
-    given = replace(DEFAULT, confidence=0.9, undecided=Undecided.WARN)
+    given = changed(limits={"confidence": 0.9, "undecided": Undecided.WARN})
     marks = [
         mark("wer_threshold", 0.1),
         mark("wer_threshold", 0.2, confidence=0.8),
@@ -218,7 +235,7 @@ def test_the_confidence_of_the_settings_is_that_of_all_that_can_be_proven() -> N
 
 
 def test_a_limit_is_named() -> None:
-    given = replace(DEFAULT, limits={"final": "2s", "few": 0.2})
+    given = changed(limits={"named": {"final": "2s", "few": 0.2}})
     named = [
         mark("latency_budget", METRIC, p95="$final"),
         mark("budget", "normalized_erasure", at_most="$few"),
@@ -255,16 +272,16 @@ def test_a_single_session_has_only_a_maximum() -> None:
         mark("budget", "normalized_erasure", at_most=0.1),
         mark("wer_threshold", 0.1),
     ]
-    assert read(fine, DEFAULT, parallel=False, alone=True) == terms(*fine)
+    assert read(fine, DEFAULT, parallel=False, one_session=True) == terms(*fine)
     wrong = [
         mark("latency_budget", METRIC, p95="1s", max="2s"),
         mark("latency_budget", METRIC, max="1s"),
     ]
     with pytest.raises(BudgetError) as caught:
-        read(wrong, DEFAULT, parallel=False, alone=True)
+        read(wrong, DEFAULT, parallel=False, one_session=True)
     assert str(caught.value) == (
-        "latency_budget: final_from_commit p95: with the fixture utterance a test has "
-        'one session, so that only max= can be judged; over="module" pools the '
+        "latency_budget: final_from_commit p95: a test with the fixture utterance "
+        'has one session, so that only max= can be judged; over="module" pools the '
         "sessions of the module"
     )
     with pytest.raises(BudgetError, match=r"budget: .* p90: .* only a mean can be"):
@@ -272,5 +289,5 @@ def test_a_single_session_has_only_a_maximum() -> None:
             [mark("budget", "normalized_erasure", at_most=0.1, stat="p90")],
             DEFAULT,
             parallel=False,
-            alone=True,
+            one_session=True,
         )

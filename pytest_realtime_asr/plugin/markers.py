@@ -1,0 +1,161 @@
+"""Parses the markers of a test into its session settings and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+from pytest_realtime_asr.plugin.parsing import chunk, level, pace
+from pytest_realtime_asr.plugin.settings import Settings
+from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.text.inputs import shown
+from pytest_realtime_asr.verdicts import budgets
+from pytest_realtime_asr.verdicts.budgets import Budget, BudgetError, WerThreshold
+
+T = TypeVar("T")
+_BUDGETS: Mapping[str, Callable[..., Budget]] = {
+    "latency_budget": budgets.latency_budget,
+    "budget": budgets.budget,
+}
+_OF_ONE = {"max", "mean"}  # of one session, both equal its value
+_KEYWORDS = ("dialect", "model", "pace", "chunk", "rules")
+_EXAMPLES = {
+    "latency_budget": 'latency_budget("final_from_commit", p95="800ms")',
+    "budget": 'budget("normalized_erasure", at_most=0.2)',
+    "wer_threshold": "wer_threshold(0.12, normalizer=..., confidence=0.95)",
+}
+
+
+class Mark(Protocol):
+    """A marker of pytest."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def args(self) -> tuple[Any, ...]: ...
+    @property
+    def kwargs(self) -> Mapping[str, Any]: ...
+
+
+def read(
+    marks: Iterable[Mark],
+    settings: Settings,
+    *,
+    parallel: bool,
+    fixed: Collection[str] = (),
+    one_session: bool = False,
+) -> Terms:
+    """Return the terms of a test with these markers, the nearest marker first.
+
+    The nearest `realtime` marker wins for each of its keywords, except for those that
+    are ``fixed`` to the settings; budgets and thresholds add up. The settings give the
+    confidence that a marker leaves out, and the limit that ``"$name"`` stands for.
+    ``one_session`` says that the test runs a single session, of which no quantile can
+    be judged. Raises `BudgetError`, which says what may be written.
+    """
+    keywords: dict[str, object] = {}
+    found: list[Budget] = []
+    thresholds: list[WerThreshold] = []
+    for mark in marks:
+        try:
+            if mark.name in _BUDGETS:
+                made = _budget(mark, settings)
+                if one_session and made.over is None:
+                    _refuse_quantiles(mark.name, made)
+                found += reversed(_split(made, settings.limits.confidence))
+            elif mark.name == "wer_threshold":
+                thresholds.append(_threshold(mark, settings))
+            elif mark.name == "realtime":
+                keywords = {**_keywords(mark), **keywords}
+        except TypeError as error:
+            raise BudgetError(
+                f"{mark.name}: {error}; it should look like {_EXAMPLES[mark.name]}"
+            ) from None
+    keywords = {name: value for name, value in keywords.items() if name not in fixed}
+    session, limits = settings.run.session, settings.limits
+    return Terms(
+        dialect=_keyword(keywords, "dialect", _name, session.dialect),
+        model=_keyword(keywords, "model", _name, session.model),
+        pace=_keyword(keywords, "pace", pace, session.pace),
+        chunk=_keyword(keywords, "chunk", chunk, session.chunk),
+        budgets=tuple(reversed(found)),
+        thresholds=tuple(reversed(thresholds)),
+        rules=_keyword(keywords, "rules", level, limits.rules),
+        parallel=parallel and settings.run.parallel,
+        undecided=limits.undecided,
+        private=settings.run.private,
+    )
+
+
+def _budget(mark: Mark, settings: Settings) -> Budget:
+    return _BUDGETS[mark.name](*mark.args, **_kwargs(mark, settings))
+
+
+def _threshold(mark: Mark, settings: Settings) -> WerThreshold:
+    named = settings.limits.named
+    args: Any = [budgets.limits(value, named) for value in mark.args]
+    made = budgets.wer_threshold(*args, **_kwargs(mark, settings))
+    if made.confidence is None:
+        return replace(made, confidence=settings.limits.confidence)
+    return made
+
+
+def _kwargs(mark: Mark, settings: Settings) -> dict[str, Any]:
+    """Return the keywords of a marker, with the named limits looked up."""
+    named = settings.limits.named
+    return {name: budgets.limits(value, named) for name, value in mark.kwargs.items()}
+
+
+def _split(made: Budget, confidence: float | None) -> list[Budget]:
+    """Split a budget into the limits that can be proven and those that cannot."""
+    parts = []
+    for proof in (True, False):
+        limits = tuple(
+            limit for limit in made.limits if (limit.stat.provable is not None) is proof
+        )
+        if limits:
+            sure = made.confidence or (confidence if proof else None)
+            parts.append(replace(made, limits=limits, confidence=sure))
+    return parts
+
+
+def _refuse_quantiles(name: str, made: Budget) -> None:
+    """Refuse a statistic that one session does not have."""
+    if name == "latency_budget":
+        allowed, form = {"max"}, "max="
+    else:
+        allowed, form = _OF_ONE, "a mean"
+    stats = [limit.stat for limit in made.limits if limit.stat not in allowed]
+    if stats:
+        raise BudgetError(
+            f"{name}: {made.metric} {stats[0]}: a test with the fixture utterance has "
+            f"one session, so that only {form} can be judged; "
+            'over="module" pools the sessions of the module'
+        )
+
+
+def _keywords(mark: Mark) -> Mapping[str, object]:
+    unknown = [name for name in mark.kwargs if name not in _KEYWORDS]
+    if unknown or mark.args:
+        wrong = ", ".join(unknown) or "positional argument"
+        raise BudgetError(f"realtime: no {wrong}; there are {', '.join(_KEYWORDS)}")
+    return mark.kwargs
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise BudgetError(f"{shown(value)} is not a name")
+    return value
+
+
+def _keyword(
+    keywords: Mapping[str, object], name: str, parse: Callable[[Any], T], default: T
+) -> T:
+    """Parse one keyword of the `realtime` marker. Raises `BudgetError`."""
+    if name not in keywords:
+        return default
+    try:
+        return parse(keywords[name])
+    except ValueError as error:
+        raise BudgetError(f"realtime: {name}: {error}") from None

@@ -1,0 +1,309 @@
+"""Parses the text of an option or of a marker's keyword into its value.
+
+Each function raises ValueError, which says what was expected; the caller adds where
+the text comes from.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from packaging.version import Version
+
+from pytest_realtime_asr import corpus
+from pytest_realtime_asr.client import target as targets
+from pytest_realtime_asr.requirements.requirement import Harm, Level
+from pytest_realtime_asr.run.config import load_client_certificate
+from pytest_realtime_asr.run.fakes import FAKES
+from pytest_realtime_asr.text import inputs
+from pytest_realtime_asr.text.inputs import InputError
+from pytest_realtime_asr.verdicts.budgets import CONFIDENCE, parse_duration
+from pytest_realtime_asr.verdicts.verdict import Undecided
+
+REPORTS = ("jsonl", "conformance")
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
+_UNITS = {
+    **{"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9},
+    **{"KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
+}
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+# What the handshake and the HTTP client set themselves: a second one breaks them.
+_RESERVED = re.compile(
+    "sec-websocket-.*|host|connection|upgrade|content-length|transfer-encoding|te|"
+    "trailer|expect|keep-alive|proxy-connection",
+    re.IGNORECASE,
+)
+_PACES = (0.001, 1000.0)
+_LONGEST = 7 * 24 * 3600.0  # s
+
+
+# Servers
+
+
+def target(text: str) -> str:
+    """Check a target: a URL, or the name of a server that the plugin starts."""
+    if text and text not in FAKES:
+        targets.parse(text, path="")
+    return text
+
+
+def other_target(text: str, first: str) -> str:
+    """Check a target that must be another server than the first."""
+
+    def named(text: str) -> str:
+        return text if text in FAKES else targets.parse(text, path="").websocket
+
+    if text and first and named(text) == named(first):
+        raise ValueError("it is the target itself; name another server")
+    return target(text)
+
+
+def host(text: str) -> str:
+    """Check the name of a host."""
+    if not targets.is_host(text):
+        raise ValueError(f"{text!r} is no host name; it should look like gpu-7.local")
+    return text
+
+
+def proxy(text: str) -> str:
+    """Check the URL of a proxy; the message does not quote it, nor its password."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        usable = usable and parts.port != 0
+    except ValueError:  # of a port, or of brackets
+        usable = False
+    if not usable:
+        raise ValueError(
+            "it is no URL of a proxy; it should look like http://HOST:PORT"
+        )
+    return text
+
+
+def version(text: str) -> str:
+    """Parse the version of a server, in its normal form."""
+    try:
+        return str(Version(text)) if text else ""
+    except ValueError:  # not a version, or one of too many digits
+        raise ValueError(f"{text!r} is no version; it looks like 0.33.0") from None
+
+
+def warmup(text: str) -> int | None:
+    """Parse a number of warm-up sessions, ``None`` for as many as it takes."""
+    if text == "auto":
+        return None
+    try:
+        return inputs.whole(text, 0, 1000)
+    except InputError:
+        raise ValueError(
+            f"{text!r} is neither auto nor a number of sessions from 0 to 1000"
+        ) from None
+
+
+def header(text: str, environment: Mapping[str, str]) -> tuple[str, str]:
+    """Parse ``NAME=VARIABLE`` into a name and the value of the variable.
+
+    No message quotes the text: it may contain the secret itself.
+    """
+    name, _, variable = (part.strip() for part in text.partition("="))
+    if not (name and variable):
+        raise ValueError("a header should look like X-Token=MY_VARIABLE")
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(
+            "the name of a header contains a character that cannot be sent; it should "
+            "look like X-Token=MY_VARIABLE"
+        )
+    if _RESERVED.fullmatch(name):
+        raise ValueError(
+            f"the header {name} is set by the connection itself; leave it out"
+        )
+    if variable not in environment:
+        raise ValueError(
+            f"the header {name} names an environment variable that is not set; "
+            "it should look like X-Token=MY_VARIABLE"
+        )
+    return name, secret(variable, environment[variable])
+
+
+def secret(variable: str, value: str) -> str:
+    """Check a value that a header must be able to carry; no message quotes it."""
+    value = value.strip()
+    if not all(sign.isprintable() and sign <= "\xff" for sign in value):
+        raise ValueError(
+            f"the environment variable {variable} contains a character that no header "
+            "can carry, such as a line break"
+        )
+    return value
+
+
+# TLS
+
+
+def check_authorities(path: Path) -> None:
+    """Refuse a file without certificates of authorities."""
+    inputs.regular(path)
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise ValueError(
+            f"cannot load the certificate {path}: {_why(error)}; give a file in PEM"
+        ) from error
+
+
+def check_certificate(certificate: Path, key: Path | None) -> None:
+    """Refuse a client certificate that does not match its key."""
+    inputs.regular(certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        load_client_certificate(context, certificate, key)
+    except OSError as error:
+        raise ValueError(
+            f"cannot load the certificate {certificate} with its key "
+            f"{key or certificate}: {_why(error)}; give both in PEM, the key without "
+            "a password"
+        ) from error
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+# Numbers and times
+
+
+def chunk(value: str | timedelta) -> float:
+    """Parse the length of a chunk; returns seconds."""
+    found = parse_duration(value) / 1e3
+    if not 0.001 <= found <= 60:
+        raise ValueError(f"a chunk of {value}; it should be between 1ms and 60s")
+    return found
+
+
+def pace(value: object) -> float:
+    """Check a number as a pace, in seconds of audio per second."""
+    if value == 0 or inputs.within(value, *_PACES):
+        assert isinstance(value, int | float)
+        return float(value)
+    raise ValueError(
+        f"a pace of {inputs.shown(value)}; 1.0 is real time, 0 is unpaced; any other "
+        f"is from {_PACES[0]} to {_PACES[1]}"
+    )
+
+
+def pace_text(text: str) -> float:
+    """Parse a pace."""
+    return pace(_number(text))
+
+
+def size(text: str) -> int:
+    """Parse the size of a message, such as ``4MiB``; returns bytes."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is not a size; it should look like 4MiB or 500kB")
+    count = round(float(found[1]) * _UNITS[found[2] or "B"])
+    if not 2**10 <= count <= 2**30:
+        raise ValueError(f"a size of {text}; it should be between 1KiB and 1GiB")
+    return count
+
+
+def seconds(text: str, *, least: float = 0.0) -> float:
+    """Parse a time; a bare number is in seconds."""
+    bare = not text.strip()[-1:].isalpha()
+    found = inputs.number(text) if bare else parse_duration(text) / 1e3
+    if not least <= found <= _LONGEST:
+        raise ValueError(
+            f"{text} is not a time; it should look like 30s, 500ms or 30, and be from "
+            f"{least:g}s to a week"
+        )
+    return found
+
+
+def confidence(text: str) -> float:
+    """Parse a confidence, such as ``0.95``."""
+    value = _number(text)
+    if not isinstance(value, float) or not inputs.within(value, *CONFIDENCE):
+        low, high = CONFIDENCE
+        raise ValueError(f"{text!r} is not a share from {low} to {high}: write 0.95")
+    return value
+
+
+def _number(text: str) -> float | str:
+    """Return the number that a text is, or the text."""
+    try:
+        return inputs.number(text)
+    except InputError:
+        return text
+
+
+# Words
+
+
+def level(value: object) -> Level | None:
+    """Parse the weakest level that fails a test, ``None`` for ``off``."""
+    if value == "off":
+        return None
+    if value not in ("must", "should"):
+        raise ValueError(f"{inputs.shown(value)}; there are must, should and off")
+    return Level(value)
+
+
+def suite_level(text: str) -> Level:
+    """Parse the weakest level that the packaged suite judges."""
+    try:
+        return Level(text)
+    except ValueError:
+        raise ValueError(f"{text!r}; there are must, should and info") from None
+
+
+def undecided(text: str) -> Undecided:
+    """Parse what becomes of a test without a verdict."""
+    try:
+        return Undecided(text)
+    except ValueError:
+        raise ValueError(f"{text!r}; there are fail and warn") from None
+
+
+def harms(text: str) -> frozenset[Harm]:
+    """Parse the kinds of harm that are allowed, separated by commas."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    try:
+        return frozenset(map(Harm, names))
+    except ValueError:
+        raise ValueError(
+            f"{text!r}; there are heavy and disruptive, or both with a comma"
+        ) from None
+
+
+def label(text: str) -> tuple[str, str]:
+    """Parse ``NAME=VALUE``."""
+    name, _, value = (part.strip() for part in text.partition("="))
+    if not (name and value and text.isprintable()):
+        raise ValueError(f"{text!r} is no label; it should look like gpu=H100")
+    return name, value
+
+
+# Places
+
+
+def corpus_place(text: str, origin: Path) -> str:
+    """Check the name or the path of a corpus; returns it relative to ``origin``."""
+    found = text if text.startswith("bundled:") else str(origin / text)
+    corpus.check(found)
+    return found
+
+
+def report(text: str, origin: Path) -> tuple[str, Path]:
+    """Parse ``[KIND:]PATH``."""
+    kind, separator, path = text.partition(":")
+    if not separator:
+        kind, path = Path(text).suffix.lstrip("."), text
+    if kind not in REPORTS:
+        raise ValueError(
+            f"{text!r} is of no known kind; there is: {', '.join(REPORTS)}"
+        )
+    return kind, origin / path

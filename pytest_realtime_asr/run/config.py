@@ -1,0 +1,146 @@
+"""What configures the servers and the sessions of a run, as plain values."""
+
+from __future__ import annotations
+
+import base64
+import re
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_realtime_asr.client.dialect_detection import AUTO
+from pytest_realtime_asr.requirements.known_failures import Known
+from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
+from pytest_realtime_asr.text.inputs import InputError
+from pytest_realtime_asr.text.redaction import Redactor
+
+_SECRET_NAME = re.compile("auth|cookie|key|token|secret", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsConfig:
+    """How a TLS connection is verified.
+
+    ``server_name`` is the name in the server's certificate, ``None`` for the host of
+    the target. ``insecure`` turns the verification off.
+    """
+
+    ca: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    server_name: str | None = None
+    insecure: bool = False
+
+    def context(self) -> ssl.SSLContext:
+        """Return the TLS context of the client. Raises `InputError`."""
+        named = self.ca
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+            if self.client_cert is not None:
+                named = self.client_cert
+                load_client_certificate(context, self.client_cert, self.client_key)
+        except (OSError, ssl.SSLError) as error:
+            raise InputError(f"cannot load the certificate {named}: {error}") from error
+        if self.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+def load_client_certificate(
+    context: ssl.SSLContext, certificate: Path, key: Path | None
+) -> None:
+    """Load a client certificate whose key has no password. Raises OSError."""
+    # An empty password, since OpenSSL would ask for one at the terminal.
+    context.load_cert_chain(certificate, key, password="")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """How the servers of a run are reached, asked and warmed up.
+
+    ``wait`` and ``recover`` are in seconds, ``max_message`` in bytes. ``warmup`` is the
+    number of warm-up sessions, ``None`` for as many as it takes. ``version`` stands in
+    for the version that the server reports. ``key`` and the values of ``headers`` are
+    secret, and a ``proxy`` may hold a password.
+    """
+
+    key: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tls: TlsConfig = TlsConfig()
+    proxy: str | None = field(default=None, repr=False)
+    max_message: int = 2**20
+    wait: float = 0.0
+    recover: float = 60.0
+    warmup: int | None = None
+    version: str = ""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The texts that no record and no report may contain.
+
+        Each part of a header that authenticates the client is a secret by itself.
+        """
+        parts = [
+            part
+            for name, value in self.headers.items()
+            if _SECRET_NAME.search(name)
+            for part in _parts(value)
+        ]
+        return (self.key, *self.headers.values(), *parts)
+
+
+def _parts(value: str) -> list[str]:
+    """Split the value of a header, such as ``Bearer TOKEN``, into its parts.
+
+    The decoded user and password of a ``Basic`` header are parts as well.
+    """
+    found = re.split(r"[\s;,]+|(?<==)(?!=)", value)
+    scheme, _, code = value.partition(" ")
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            pair = base64.b64decode(code, validate=True).decode("latin-1")
+            found += [pair, pair.partition(":")[2]]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """How sessions run, where no marker says otherwise.
+
+    ``dialect`` is a name with its profile, or `AUTO` to detect it. ``chunk`` and the
+    idle ``timeout`` are in seconds; ``pace`` is in seconds of audio per second, 0 for
+    unpaced.
+    """
+
+    dialect: str = AUTO
+    model: str = ""
+    options: Mapping[str, object] = field(default_factory=dict, repr=False)
+    pace: float = 1.0
+    chunk: float = 0.1
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementConfig:
+    """The configuration of a run.
+
+    ``pinned`` is the pinned suite by which servers are judged, ``None`` for the newest
+    requirements; ``known`` are the failures that are known of them. ``parallel`` lets
+    the sessions of xdist's workers overlap. A ``private`` run reports no texts.
+    """
+
+    server: ServerConfig = ServerConfig()
+    session: SessionConfig = SessionConfig()
+    pinned: PinnedSuite | None = None
+    known: tuple[Known, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    parallel: bool = False
+    private: bool = False
+
+    @property
+    def redactor(self) -> Redactor:
+        """A redactor for the secrets of this configuration."""
+        return Redactor(self.server.secrets, private=self.private)
