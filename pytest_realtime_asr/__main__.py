@@ -22,7 +22,7 @@ from pytest_realtime_asr.fake.server import Fake, FakeConfig
 from pytest_realtime_asr.report import conformance
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.messages import one_line
-from pytest_realtime_asr.verdicts.budgets import parse_duration
+from pytest_realtime_asr.verdicts.limits import parse_duration
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

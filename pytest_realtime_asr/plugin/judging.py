@@ -33,7 +33,11 @@ from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.verdicts.budgets import Budget
-from pytest_realtime_asr.verdicts.comparison import Comparison, Row, compare, together
+from pytest_realtime_asr.verdicts.comparison import Comparison, compare
+from pytest_realtime_asr.verdicts.utterance_record import (
+    UtteranceRecord,
+    shared_test_name,
+)
 
 _COMPARED = None  # stands for the budget of a pool that is one to be compared
 _NAMED = 60  # characters of an id in the name of a file
@@ -43,7 +47,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Pool:
-    """Transcriptions of tests that are judged as one, by test; the ``last`` judges them.
+    """Transcriptions that are judged as one, by test; the ``last`` test judges them.
 
     ``terms`` are the terms of one of these tests.
     """
@@ -74,8 +78,8 @@ class Judging:
     ``folder`` returns where the traces of failing tests are kept, ``None`` for nowhere;
     their paths are shown relative to ``origin``. ``given`` returns the value of an
     option on the command line. By ``comparison`` each test is compared with other runs;
-    ``baseline`` are the rows of an earlier report. ``command`` are the first words of the command that
-    runs a test again; ``located`` returns an id as it is named in that command.
+    ``baseline`` are the rows of an earlier report. ``command`` are the first words of
+    the command that runs a test again; ``located`` returns an id as it is named there.
     """
 
     def __init__(
@@ -86,16 +90,16 @@ class Judging:
         origin: Path,
         given: Callable[[Option], object],
         comparison: ComparisonConfig | None = None,
-        baseline: Iterable[Row] = (),
+        baseline: Iterable[UtteranceRecord] = (),
         command: Sequence[str] = ("pytest",),
         located: Callable[[str], str] = str,
     ) -> None:
         self.run = run
         self._command = command
         self._located = located
-        self._before: dict[str, list[Row]] = {}
+        self._before: dict[str, list[UtteranceRecord]] = {}
         for row in baseline:
-            for name in {row.test, together(row.test, row.utterance)}:
+            for name in {row.test, shared_test_name(row.test, row.utterance)}:
                 self._before.setdefault(name, []).append(row)
         self._comparison = comparison or ComparisonConfig()
         self._compared: dict[str, str] = {}  # the tests, and as what they are compared
@@ -396,7 +400,7 @@ def _of(purpose: Purpose, takes: Iterable[Transcription]) -> tuple[Transcription
     return tuple(take for take in takes if take.purpose is purpose)
 
 
-def _rows(test: str, takes: Iterable[Transcription]) -> list[Row]:
+def _rows(test: str, takes: Iterable[Transcription]) -> list[UtteranceRecord]:
     return [jsonl.row(test, take) for take in takes]
 
 

@@ -22,7 +22,8 @@ from pytest_realtime_asr.run.config import load_client_certificate
 from pytest_realtime_asr.run.fakes import FAKES
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.inputs import InputError
-from pytest_realtime_asr.verdicts.budgets import CONFIDENCE, parse_duration
+from pytest_realtime_asr.verdicts.budgets import CONFIDENCE
+from pytest_realtime_asr.verdicts.limits import parse_duration
 from pytest_realtime_asr.verdicts.verdict import Undecided
 
 REPORTS = ("jsonl", "conformance")

@@ -12,6 +12,7 @@ from pytest_realtime_asr.metrics import CATALOGUE, Metric, accuracy
 from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
 from pytest_realtime_asr.metrics.causality import PREMATURE
+from pytest_realtime_asr.report import comparison, parity
 from pytest_realtime_asr.run.results import BrokenRule, Cause, Results, UnjudgedLoss
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.number_format import ms, plain, several, share
@@ -61,14 +62,17 @@ def evidence(results: Results) -> str:
 
 def lines(results: Results) -> list[str]:
     """Return each verdict in one line, and what the test was compared with."""
-    found = [verdict(finding) for finding in (*results.findings, *results.wer)]
+    judged: list[Finding | WerFinding] = [*results.findings, *results.wer]
+    found = [verdict(finding) for finding in judged]
     if results.order is not None:
         found.append(
             f"clips in random order (seed {results.order.seed}), until decided or "
             f"{several(results.order.most, 'session')}"
         )
-    found += [parity.summary for parity in results.parities]
-    return found + [line for each in results.against for line in each.lines]
+    found += map(parity.summary, results.parities)
+    return found + [
+        line for each in results.against for line in comparison.summary(each)
+    ]
 
 
 def rule(broken: BrokenRule) -> str:
@@ -86,9 +90,10 @@ def _failure(cause: Cause, results: Results) -> list[str]:
             texts = not results.private
             return [_joined(headline(cause), details(cause, texts=texts))]
         case Parity():
-            return [cause.summary if results.private else cause.lines()]
+            text = parity.summary if results.private else parity.details
+            return [text(cause)]
         case Comparison():
-            return cause.failures
+            return comparison.failures(cause)
         case BrokenRule():
             return [rule(cause)]
         case UnjudgedLoss():
@@ -102,9 +107,9 @@ def _warning(cause: Cause) -> list[str]:
         case Finding() | WerFinding():
             return [verdict(cause)]
         case Parity():
-            return [cause.summary]
+            return [parity.summary(cause)]
         case Comparison():
-            return cause.warnings
+            return comparison.warnings(cause)
         case _:
             raise AssertionError(f"{cause!r} always fails its test")
 

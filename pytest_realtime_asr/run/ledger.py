@@ -37,9 +37,9 @@ class Ledger:
     """The sessions of a test, and the utterances that were begun in them.
 
     ``open`` and ``ended`` hold the utterances by their place, which counts them in the
-    order in which they began, ``begun`` how many these are. ``order`` is set where clips are sent in random order
-    until the verdicts are decided. ``turn`` is its turn among the workers of the run,
-    ``closed`` says that it has ended.
+    order in which they began; ``begun`` is how many these are. ``order`` is set where
+    clips are sent in random order until the verdicts are decided. ``turn`` is the
+    test's turn among the workers of the run, ``closed`` says that the test has ended.
     """
 
     test: str

@@ -25,7 +25,7 @@ from pytest_realtime_asr.run.transcription import Begun, Transcription
 from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Timeline
-from pytest_realtime_asr.verdicts.parity import Over, Parity
+from pytest_realtime_asr.verdicts.parity import Condition, Parity
 from pytest_realtime_asr.verdicts.verdict import MOST_SESSIONS
 
 T = TypeVar("T")
@@ -398,12 +398,14 @@ class Realtime:
     ) -> Coroutine[Any, Any, Parity]:
         """Return the work of `parity`. Raises at once what is wrong with it."""
         __tracebackhide__ = True
-        if over not in list(Over):
-            raise ValueError(f"over={over!r} is not known; there are {', '.join(Over)}")
+        if over not in list(Condition):
+            raise ValueError(
+                f"over={over!r} is not known; there are {', '.join(Condition)}"
+            )
         clips = {utterance.id: utterance for utterance in what}
         if not clips:
             raise ValueError("parity needs at least one utterance; give some")
-        return self._sampling.parity(clips, Over(over))
+        return self._sampling.parity(clips, Condition(over))
 
 
 def _block(run: Run, work: Coroutine[Any, Any, T]) -> T:

@@ -45,7 +45,7 @@ class BrokenRule:
 
 @dataclass(frozen=True, slots=True)
 class UnjudgedLoss:
-    """Lost utterances, ``of`` so many, that no marker has judged and no test has seen."""
+    """Lost utterances, ``of`` so many, that neither a marker nor a test has judged."""
 
     lost: tuple[Transcription, ...]
     of: int
@@ -98,18 +98,21 @@ class Results:
     @property
     def verdict(self) -> Verdict | None:
         """The worst of all verdicts; ``None`` where there was nothing to judge."""
-        found = [each.verdict for each in (*self.findings, *self.wer, *self.parities)]
+        found = [each.verdict for each in self.findings]
+        found += [each.verdict for each in self.wer]
+        found += [each.verdict for each in self.parities]
         found += [
             Verdict.INVALID if each.invalid else Verdict.FAIL
             for each in self.against
-            if each.failures
+            if each.failed
         ]
         return worst(found) if found else None
 
     @property
     def proven(self) -> bool:
         """Whether the test passes, and every verdict is a proven one."""
-        every = [each.proven for each in (*self.findings, *self.wer)]
+        every = [each.proven for each in self.findings]
+        every += [each.proven for each in self.wer]
         return self.verdict is Verdict.PASS and bool(every) and all(every)
 
 
@@ -137,13 +140,11 @@ def judge_test(
     wer = [judge_wer(threshold, takes) for threshold in terms.thresholds]
     violated = tuple(violations)
     causes: dict[Effect, list[Cause]] = {each: [] for each in Effect}
-    for each in (*findings, *wer, *parities):
+    judged: list[Finding | WerFinding | Parity] = [*findings, *wer, *parities]
+    for each in judged:
         causes[effect(each.verdict, terms.undecided)].append(each)
-    for comparison in against:
-        if comparison.failures:
-            causes[Effect.FAIL].append(comparison)
-        if comparison.warnings:
-            causes[Effect.WARN].append(comparison)
+    causes[Effect.FAIL] += [each for each in against if each.failed]
+    causes[Effect.WARN] += against  # any may hold changes that are undecided
     causes[Effect.FAIL] += broken_rules(violated, _levels(terms.rules))
     if terms.rules is not None and not pools and not wer:
         causes[Effect.FAIL] += _unjudged(takes)

@@ -17,7 +17,7 @@ from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.run.turns import Turns
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.redaction import Redactor
-from pytest_realtime_asr.verdicts.comparison import Conditions
+from pytest_realtime_asr.verdicts.utterance_record import Conditions
 
 
 class Run:

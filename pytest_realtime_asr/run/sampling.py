@@ -28,7 +28,13 @@ from pytest_realtime_asr.run.transcription import (
     run_session,
 )
 from pytest_realtime_asr.verdicts import parity
-from pytest_realtime_asr.verdicts.parity import REPEATS, Clip, Gone, Over, Parity
+from pytest_realtime_asr.verdicts.parity import (
+    REPEATS,
+    Clip,
+    Condition,
+    LostSession,
+    Parity,
+)
 from pytest_realtime_asr.verdicts.verdict import (
     UndecidedWarning,
     tolerance,
@@ -159,17 +165,17 @@ class Sampling:
         self._run.tell("")
         return [takes[turn] for turn in sorted(takes)]
 
-    async def parity(self, clips: Mapping[str, Utterance], over: Over) -> Parity:
+    async def parity(self, clips: Mapping[str, Utterance], over: Condition) -> Parity:
         """Compare the texts of clips under a condition with those of clips alone."""
         await asyncio.to_thread(self._run.take_turn, self._ledger)
         alone = await self._texts(clips.values(), self._plan, 1)
         plan, concurrency = self._plan, 1
         match over:
-            case Over.CHUNK:
+            case Condition.CHUNK:
                 plan = replace(plan, chunk=max(0.001, _SHORTER * plan.chunk))
-            case Over.PACE:
+            case Condition.PACE:
                 plan = replace(plan, pace=_FASTER * plan.pace or 1.0)
-            case Over.CROWD:
+            case Condition.CROWD:
                 concurrency = CROWD
         then = await self._texts(clips.values(), plan, concurrency)
         found = parity.judge(
@@ -181,13 +187,13 @@ class Sampling:
 
     async def _texts(
         self, clips: Iterable[Utterance], plan: Plan, concurrency: int
-    ) -> dict[str, tuple[str | Gone, ...]]:
+    ) -> dict[str, tuple[str | LostSession, ...]]:
         """Send each clip several times; return its texts."""
         free = asyncio.Semaphore(concurrency)
         sent = [clip for _ in range(REPEATS) for clip in clips]
         ended = 0
 
-        async def one(clip: Utterance) -> tuple[str, str | Gone]:
+        async def one(clip: Utterance) -> tuple[str, str | LostSession]:
             nonlocal ended
             async with free:
                 take = await self._session(
@@ -196,7 +202,7 @@ class Sampling:
             ended += 1
             self._run.tell(f"{ended}/{len(sent)} utterances")
             if take.lost:
-                return clip.id, Gone(take.lost, take.reason)
+                return clip.id, LostSession(take.lost, take.reason)
             text = await asyncio.to_thread(lambda: take.text)
             return clip.id, plan.redactor.clean(text)  # before a normaliser changes it
 

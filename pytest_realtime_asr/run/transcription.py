@@ -34,7 +34,7 @@ from pytest_realtime_asr.text.messages import printable, shortened
 from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Texts, Timeline, Usage
-from pytest_realtime_asr.verdicts.comparison import Conditions
+from pytest_realtime_asr.verdicts.utterance_record import Conditions
 
 _LONGEST_LABEL = 120  # characters of a session id
 
@@ -193,13 +193,13 @@ class Transcription:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """An utterance that has begun in a session; the fields are as in `Transcription`."""
+    """An utterance that has begun in a session, with fields as in `Transcription`."""
 
     live: Live
     utterance: Utterance
     item: int = 0
     raised: bool = False
-    conditions: Conditions = Conditions()
+    conditions: Conditions = field(default=Conditions())
     purpose: Purpose = Purpose.TEST
     again: bool = False
 

@@ -50,7 +50,8 @@ from pytest_realtime_asr.stats import (
     sequential,
 )
 from pytest_realtime_asr.text.number_format import ms, several
-from pytest_realtime_asr.verdicts.budgets import Budget, BudgetError, Limit, Side, Stat
+from pytest_realtime_asr.verdicts.budgets import Budget, Limit, Side, Stat
+from pytest_realtime_asr.verdicts.limits import BudgetError
 
 LATE_MS = 5.0  # less than this is never late
 LATE_SHARE = 0.05  # nor is less than this share of the limit

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from statistics import median
 
 import pytest
-from pytest_realtime_asr.run.utterances import prepare
 from websockets.asyncio.server import ServerConnection
 
 from pytest_realtime_asr import audio, corpus, dialects, metrics
@@ -54,7 +53,7 @@ async def talk(loop: Loop, held: Plan, clips: Sequence[Utterance]) -> Live:
         await live.open()
         await live.configure()
         for clip in clips:
-            await live.transcribe(await prepare(live, clip), clip.id)
+            await live.speak(clip)
     finally:
         await live.close()
     return live

@@ -399,7 +399,7 @@ def test_over_the_wire() -> None:
         for _ in range(8):
             take = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
             assert not take.lost, take.reason
-            texts.append(take.transcription.text)
+            texts.append(take.text)
     loop.stop()
     traces = fake.traces()
     assert len({trace.records[0].text for trace in traces}) == 8

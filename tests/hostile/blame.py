@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_realtime_asr.client.asgi import Application, ApplicationError
-from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.loss import Loss, Lost
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.report import jsonl
+from pytest_realtime_asr.report.comparison import failures, summary
+from pytest_realtime_asr.report.parity import details
 from pytest_realtime_asr.trace.timeline import Refusal
 from pytest_realtime_asr.verdicts import parity
-from pytest_realtime_asr.verdicts.comparison import compare, parse
-from pytest_realtime_asr.verdicts.parity import Gone
+from pytest_realtime_asr.verdicts.comparison import compare
+from pytest_realtime_asr.verdicts.limits import parse_margins
+from pytest_realtime_asr.verdicts.parity import LostSession
 from tests.hostile import Case, message
 from tests.hostile.http import OK, frames, greeting, health, model, session
 from tests.hostile.verdicts import CLIP, final, many
@@ -21,16 +24,18 @@ from tests.support.servers import closed
 def dead_baseline(limit: str) -> str:
     """What is said of a baseline whose sessions were all closed at once."""
     now = [jsonl.row("test_it", it) for it in many(8, final(1030))]
-    gone = [jsonl.row("test_it", replace(it, lost="closed")) for it in many(8)]
-    found = compare("http://base:1", gone, now, parse(limit))
-    return found.failures[0] if found.failures else found.lines[-1]
+    gone = [jsonl.row("test_it", replace(it, lost=Loss.CLOSED)) for it in many(8)]
+    found = compare("http://base:1", gone, now, parse_margins(limit))
+    return [*failures(found), summary(found)[-1]][0]
 
 
 def dead_in_the_crowd() -> str:
     """What parity says of a server that dies once the clips were spoken alone."""
-    gone = Gone("refused", "ws://127.0.0.1:1/: cannot connect: Connection refused")
+    gone = LostSession(
+        "refused", "ws://127.0.0.1:1/: cannot connect: Connection refused"
+    )
     clip = parity.Clip(CLIP, ("go forward",) * 3, (gone,) * 3)
-    return parity.judge(parity.Over.CROWD, [clip]).lines()
+    return details(parity.judge(parity.Condition.CROWD, [clip]))
 
 
 def bounded(text: str) -> str:
@@ -43,7 +48,8 @@ def long_id() -> str:
     """How a session is called whose id is very long."""
     it = many(1)[0]
     timeline = replace(it.timeline, session="sess-" + "7" * 900_000 + "-end")
-    return replace(it, timeline=timeline).label
+    recording = replace(it.recording, timeline=timeline)
+    return replace(it, recording=recording).label
 
 
 def redirected_to_nobody() -> str:
@@ -192,7 +198,7 @@ CASES = [
         (
             "compared with http://base:1: final_from_commit INVALID",
             "the baseline was measured in 0 of 8 sessions (8 closed)",
-            "mend the baseline",
+            "correct the baseline",
         ),
         5,
         lambda _: dead_baseline("final_from_commit:5%"),
@@ -208,7 +214,7 @@ CASES = [
         "parity-of-a-dead-server",
         "the server dies before the sessions in the crowd",
         (
-            "0 of 1 utterances have another text",
+            "0 of 1 utterances differ",
             "0 texts, 3 lost",
             "FAIL: 3 of 3 sessions were lost; go-forward refused: ws",
             "Connection refused",

@@ -16,7 +16,7 @@ from pytest_realtime_asr.client.session import OptionsError, caller
 from pytest_realtime_asr.plugin import markers
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
-from pytest_realtime_asr.verdicts import comparison
+from pytest_realtime_asr.verdicts.limits import parse_margins
 from tests.hostile import Case, message
 
 DEEP = "[" * 50_000
@@ -134,7 +134,7 @@ NUMBERS = (
         ("is 1000000 at most",),
         5,
         lambda folder: message(
-            ValueError, lambda: comparison.parse(f"{FINAL}:{DIGITS}ms")
+            ValueError, lambda: parse_margins(f"{FINAL}:{DIGITS}ms")
         ),
     ),
 )

@@ -50,7 +50,7 @@ def reported(*frames: str) -> str:
     """Return how long the line of the JSON Lines report is, of a session like this."""
     trace = trace_of(mixed(*frames))
     session = dialects.part(VLLM, trace)
-    take = Transcription(CLIP, session.timeline.item(0), trace, VLLM, VLLM.requirements)
+    take = Transcription(CLIP, session.recording, VLLM, VLLM.requirements)
     return f"a report of {len(jsonl.line('test', take)) // 1000} kB"
 
 

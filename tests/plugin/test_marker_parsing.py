@@ -17,12 +17,12 @@ from pytest_realtime_asr.plugin.settings import Settings, settings
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.verdicts.budgets import (
-    BudgetError,
-    Over,
+    PoolScope,
     budget,
     latency_budget,
     wer_threshold,
 )
+from pytest_realtime_asr.verdicts.limits import BudgetError
 from pytest_realtime_asr.verdicts.verdict import Undecided
 
 METRIC = "final_from_commit"
@@ -94,7 +94,7 @@ def test_budgets_and_thresholds_add_up_the_farthest_first() -> None:
         latency_budget(METRIC, max="2s", over="module"),
         latency_budget(METRIC, p95="800ms"),
     )
-    assert found.budgets[0].over is Over.MODULE
+    assert found.budgets[0].over is PoolScope.MODULE
     assert found.thresholds == (
         wer_threshold(0.2, normalizer=NONE, confidence=0.9),
         wer_threshold(0.1),
@@ -191,7 +191,7 @@ def test_a_wrong_marker_is_refused_with_what_may_be_written(
         terms(wrong)
 
 
-def test_what_is_no_time_has_a_budget_as_well() -> None:
+def test_a_metric_that_is_not_a_duration_has_a_budget_too() -> None:
     marks = [
         mark("latency_budget", METRIC, p95="1s"),
         mark("budget", "normalized_erasure", at_most=0.2),

@@ -15,17 +15,15 @@ from pytest_realtime_asr.metrics.accuracy import NONE, Errors, Normalizer
 from pytest_realtime_asr.report.messages import details, headline, standing
 from pytest_realtime_asr.verdicts.budgets import (
     Budget,
-    BudgetError,
     Limit,
-    Over,
+    PoolScope,
     Side,
     Stat,
     budget,
     latency_budget,
-    limits,
-    parse_duration,
     wer_threshold,
 )
+from pytest_realtime_asr.verdicts.limits import BudgetError, parse_duration, resolve
 from pytest_realtime_asr.verdicts.verdict import (
     Effect,
     Finding,
@@ -39,7 +37,8 @@ from pytest_realtime_asr.verdicts.verdict import (
     unprovable,
     worst,
 )
-from pytest_realtime_asr.verdicts.wer import WerFinding, WerRow, judge_wer, too_few
+from pytest_realtime_asr.verdicts.wer import WerFinding, judge_wer, too_few
+from tests.support.wer_rows import ScoredText, scored
 
 PASS, FAIL = Verdict.PASS, Verdict.FAIL
 INCONCLUSIVE, INVALID = Verdict.INCONCLUSIVE, Verdict.INVALID
@@ -121,7 +120,7 @@ def test_a_budget_keeps_its_limits_in_one_order() -> None:
         METRIC,
         (Limit(Stat.P50, 500), Limit(Stat.MAX, 3000), Limit(Stat.MEAN, 1000)),
         None,
-        Over.MODULE,
+        PoolScope.MODULE,
     )
     assert latency_budget(METRIC, p95="1s", p99=None, confidence=0.9).confidence == 0.9
 
@@ -222,7 +221,7 @@ def test_a_budget_of_what_is_no_time() -> None:
         Limit(Stat.P90, 3),
         Limit(Stat.P90, 1, Side.AT_LEAST),
     )
-    assert budget(ERASURE, at_most=0, over="module").over is Over.MODULE
+    assert budget(ERASURE, at_most=0, over="module").over is PoolScope.MODULE
 
 
 def test_each_kind_of_metric_names_its_marker() -> None:
@@ -334,21 +333,21 @@ def test_the_least_is_the_most_upside_down(
 
 def test_a_limit_may_be_a_name() -> None:
     table: dict[str, str | float] = {"final": "800ms", "wer": 0.12}
-    assert limits("$final", table) == "800ms"
-    assert limits("$wer", table) == 0.12
-    assert limits("1s", table) == "1s"
-    assert limits(0.3, table) == 0.3
-    assert latency_budget(METRIC, p95=limits("$final", {"final": "1s"})).limits == (
+    assert resolve("$final", table) == "800ms"
+    assert resolve("$wer", table) == 0.12
+    assert resolve("1s", table) == "1s"
+    assert resolve(0.3, table) == 0.3
+    assert latency_budget(METRIC, p95=resolve("$final", {"final": "1s"})).limits == (
         Limit(Stat.P95, 1000),
     )
 
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:
     refused(
-        lambda: limits("$finl", {"final": "1s", "wer": "2"}), "'$finl'", "$final, $wer"
+        lambda: resolve("$finl", {"final": "1s", "wer": "2"}), "'$finl'", "$final, $wer"
     )
-    refused(lambda: limits("$", {"final": "1s"}), "'$'", "$final")
-    refused(lambda: limits("$final", {}), "none: see --realtime-budgets")
+    refused(lambda: resolve("$", {"final": "1s"}), "'$'", "$final")
+    refused(lambda: resolve("$final", {}), "none: see --realtime-budgets")
 
 
 # Judging
@@ -863,9 +862,9 @@ def test_signed_latencies_have_a_readable_interval() -> None:
 # Word error rate
 
 
-def rows(*texts: tuple[str, str | None], language: str = "en") -> list[WerRow]:
+def rows(*texts: tuple[str, str | None], language: str = "en") -> list[ScoredText]:
     return [
-        WerRow(f"s{number}", f"u{number}", said, heard, language)
+        scored(number, said, heard, language)
         for number, (said, heard) in enumerate(texts)
     ]
 
@@ -938,7 +937,7 @@ def test_the_worst_utterances_are_shown_with_their_texts() -> None:
 
 def test_a_lost_transcription_is_all_deleted() -> None:
     said, heard = GOOD
-    hung = WerRow("s9", "u9", said, heard, "en", lost="hung")
+    hung = scored(9, said, heard, "en", lost="hung")
     found = judge_wer(wer_threshold(0.12), [*rows(GOOD, (said, None)), hung])
     assert found.observed == 2 / 3
     assert sorted(found.lost) == [("hung", 1), ("no final", 1)]
@@ -995,16 +994,21 @@ def test_a_few_utterances_prove_nothing() -> None:
     few = judge_wer(proof, rows(*[GOOD] * 19))
     assert few.verdict is INCONCLUSIVE
     assert headline(few).endswith("fewer than 20 utterances prove nothing")
-    again = [replace(row, utterance="u0") for row in rows(*[GOOD] * 40)]
+    said = rows(GOOD)[0].utterance
+    again = [replace(row, utterance=said) for row in rows(*[GOOD] * 40)]
     assert judge_wer(proof, again).verdict is INCONCLUSIVE
     assert judge_wer(proof, again).interval == (0, math.inf)
     assert "95% CI 0.000-inf" in headline(judge_wer(proof, again))
 
 
+def by(row: ScoredText, speaker: str) -> ScoredText:
+    return replace(row, utterance=replace(row.utterance, speaker=speaker))
+
+
 def test_speakers_are_drawn_together() -> None:
     texts = [*[GOOD] * 60, *[BAD] * 12]
     alone = rows(*texts)
-    named = [replace(row, speaker=f"p{n // 6}") for n, row in enumerate(alone)]
+    named = [by(row, f"p{n // 6}") for n, row in enumerate(alone)]
     by_row = judge_wer(wer_threshold(0.2), alone)
     by_speaker = judge_wer(wer_threshold(0.2), named)
     assert (by_row.speakers, by_speaker.speakers) == (0, 12)
@@ -1018,16 +1022,14 @@ def test_speakers_are_drawn_together() -> None:
 def test_a_few_speakers_prove_nothing() -> None:
     proof, many = wer_threshold(0.12, confidence=0.95), rows(*[GOOD] * 40)
 
-    def by(speakers: int) -> WerFinding:
-        return judge_wer(
-            proof,
-            [replace(row, speaker=f"p{n % speakers}") for n, row in enumerate(many)],
-        )
+    def spoken(speakers: int) -> WerFinding:
+        rows = [by(row, f"p{n % speakers}") for n, row in enumerate(many)]
+        return judge_wer(proof, rows)
 
-    assert by(10).verdict is PASS
-    assert by(9).verdict is INCONCLUSIVE
-    assert headline(by(9)).endswith("fewer than 10 speakers prove nothing")
-    one_named = [replace(many[0], speaker="p"), *many[1:]]
+    assert spoken(10).verdict is PASS
+    assert spoken(9).verdict is INCONCLUSIVE
+    assert headline(spoken(9)).endswith("fewer than 10 speakers prove nothing")
+    one_named = [by(many[0], "p"), *many[1:]]
     assert judge_wer(proof, one_named).verdict is PASS
 
 

@@ -26,15 +26,13 @@ from pytest_realtime_asr.stats import (
 )
 from pytest_realtime_asr.verdicts import comparison
 from pytest_realtime_asr.verdicts.budgets import latency_budget, wer_threshold
-from pytest_realtime_asr.verdicts.comparison import (
-    Conditions,
-    Outcome,
-    Row,
-    compare,
-    parse,
-)
+from pytest_realtime_asr.verdicts.change import Outcome
+from pytest_realtime_asr.verdicts.comparison import compare
+from pytest_realtime_asr.verdicts.limits import parse_margins
+from pytest_realtime_asr.verdicts.utterance_record import Conditions, UtteranceRecord
 from pytest_realtime_asr.verdicts.verdict import Sample, Verdict, judge, judge_in_order
-from pytest_realtime_asr.verdicts.wer import WerRow, judge_wer
+from pytest_realtime_asr.verdicts.wer import judge_wer
+from tests.support.wer_rows import scored
 
 ALLOWED = 0.05  # what 95 % of confidence allow
 NOISE = 3.0
@@ -183,14 +181,14 @@ def test_a_rate_at_its_limit(
     limit: float, speakers: int, each: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # There are few texts, and they come again and again.
-    monkeypatch.setattr("pytest_realtime_asr.verdicts.wer.words", cache(words))
+    monkeypatch.setattr("tests.support.wer_rows.words", cache(words))
     threshold = wer_threshold(limit, normalizer="none", confidence=0.95)
     rng = np.random.default_rng(9)
 
     def verdict() -> Verdict:
         wrong = errors(rng, limit, speakers, each)
         rows = [
-            WerRow(f"s{n}", f"u{n}", TEXT, HEARD[bad], speaker=f"p{n // each}")
+            scored(n, TEXT, HEARD[bad], speaker=f"p{n // each}")
             for n, bad in enumerate(wrong)
         ]
         return judge_wer(threshold, rows).verdict
@@ -264,12 +262,12 @@ def test_matched_pairs_of_error_rates(worse: float, low: float, high: float) -> 
 METRICS = ("first_partial_from_speech", "final_from_commit", "final_from_speech_end")
 
 
-def run(rng: np.random.Generator, slower: float = 0.0) -> list[Row]:
+def run(rng: np.random.Generator, slower: float = 0.0) -> list[UtteranceRecord]:
     """The rows of a run, with three metrics of time and their errors."""
     columns = [latencies(rng, slower) for _ in METRICS]
     wrong = errors(rng, 0.08, CLIPS, 1)
     return [
-        Row(
+        UtteranceRecord(
             test="test_it",
             started=datetime(2026, 1, 1, tzinfo=UTC),
             dialect="vllm",
@@ -304,7 +302,7 @@ def test_a_comparison(
     """In how many runs anything at all is called worse."""
     monkeypatch.setattr(comparison, "RESAMPLES", 300)  # p is as exact as it has to be
     rng = np.random.default_rng(14)
-    limits = parse(",".join(f"{name}:0%" for name in METRICS))
+    limits = parse_margins(",".join(f"{name}:0%" for name in METRICS))
     called = 0
     for _ in range(runs):
         found = compare("before", run(rng), run(rng, slower), limits)

@@ -53,7 +53,7 @@ def test_the_scripted_recogniser_hears_the_same(
 
     async def heard() -> list[str]:
         sessions = [run_utterance(Live(loop, held), each) for each in copies]
-        return [take.transcription.text for take in await asyncio.gather(*sessions)]
+        return [take.text for take in await asyncio.gather(*sessions)]
 
     texts = loop.run(heard())
     loop.stop()
