@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from pytest_realtime_asr import corpus, dialects
-from pytest_realtime_asr.fake.faults import session
+from pytest_realtime_asr.fake.config import FakeConfig
+from pytest_realtime_asr.fake.faults import FAULTS
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
-from pytest_realtime_asr.fake.server import Fake, FakeConfig
+from pytest_realtime_asr.fake.server import Fake
 from pytest_realtime_asr.report import conformance
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.messages import one_line
@@ -95,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         type=_fault,
         metavar="NAME",
-        help=f"what is wrong with it (repeatable): {', '.join(session.FAULTS)}",
+        help=f"what is wrong with it (repeatable): {', '.join(FAULTS)}",
     )
     add("--seed", type=int, help="of the ids that it gives to sessions")
     add(
@@ -165,8 +166,8 @@ def _lasting(text: str) -> float:
 
 
 def _fault(text: str) -> str:
-    if text not in session.FAULTS:
-        near = difflib.get_close_matches(text, session.FAULTS, n=3, cutoff=0.0)
+    if text not in FAULTS:
+        near = difflib.get_close_matches(text, FAULTS, n=3, cutoff=0.0)
         raise argparse.ArgumentTypeError(
             f"there is no fault {text!r}; closest are {', '.join(near)}"
         )
@@ -179,7 +180,7 @@ async def _fake(options: argparse.Namespace) -> int:
             "--port 0: the port is printed, and standard output is closed; name a port"
         )
     real = options.recogniser == "pocketsphinx"
-    behaviour = FakeConfig(
+    config = FakeConfig(
         dialect=dialects.load(options.dialect),
         models=tuple(options.model or [options.recogniser]),
         word_delay=_default(options.word_delay, 0.0 if real else 0.3),
@@ -187,7 +188,7 @@ async def _fake(options: argparse.Namespace) -> int:
         faults=tuple(options.fault),
         key=_key(options.api_key_env),
         seed=options.seed,
-        version=options.server_version,
+        version=options.server_version or None,
         variety=options.variety,
         limit=options.session_limit,
     )
@@ -207,7 +208,7 @@ async def _fake(options: argparse.Namespace) -> int:
                 "give a pipe or a terminal, not a file"
             ) from error
     recogniser = await _recogniser(options)
-    fake = Fake(behaviour, recogniser)
+    fake = Fake(config, recogniser)
     try:
         async with fake.listen(port=options.port, tls=tls) as server:
             port = next(iter(server.sockets)).getsockname()[1]

@@ -149,7 +149,7 @@ def test_the_plugin_costs_those_who_do_not_use_it_few_modules() -> None:
 # Where a dialect may be named outside its own modules, by the texts that name it.
 NAMED = {
     "fake.process": {"vllm"},  # the dialect of a fake whose dialect is not named
-    "fake.server": {  # as vLLM calls its metrics
+    "fake.http_routes": {  # as vLLM calls its metrics
         "vllm:websocket_connections_active",
         "vllm:websocket_connections_total",
     },

@@ -24,7 +24,7 @@ from pytest_realtime_asr.conformance.scenario_run import FUZZ, NotRun, ScenarioR
 from pytest_realtime_asr.conformance.shrinking import search
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.requirements.checks import ALONE, usable
+from pytest_realtime_asr.requirements.checks.texts import ALONE, usable
 from pytest_realtime_asr.requirements.requirement import Harm
 from pytest_realtime_asr.requirements.scenario_steps import (
     Clip,

@@ -65,8 +65,8 @@ def cause(parity: Parity) -> str | None:
 def _difference(difference: Difference, width: int) -> str:
     """Return the text that differs most, aligned with the solo transcript (``ref``)."""
     solo = difference.solo
-    worst = max(difference.texts, key=solo.off)
-    off = f"{solo.off(worst)} of {solo.words} words differ"
+    worst = max(difference.texts, key=solo.distance)
+    off = f"{solo.distance(worst)} of {solo.words} words differ"
     head = f"{solo.utterance.id}: {off}; in {len(difference.texts)} of {difference.of}"
     return f"{head}\n{lines(solo.aligned(worst), width=width)}"
 

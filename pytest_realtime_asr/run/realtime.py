@@ -26,7 +26,7 @@ from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Timeline
 from pytest_realtime_asr.verdicts.parity import Condition, Parity
-from pytest_realtime_asr.verdicts.verdict import MOST_SESSIONS
+from pytest_realtime_asr.verdicts.sequential import MOST_SESSIONS
 
 T = TypeVar("T")
 

@@ -17,18 +17,12 @@ from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.verdicts.budgets import Budget
 from pytest_realtime_asr.verdicts.comparison import Comparison
+from pytest_realtime_asr.verdicts.finding import Finding, Judgement
+from pytest_realtime_asr.verdicts.fixed_sample import judge
 from pytest_realtime_asr.verdicts.parity import Parity
-from pytest_realtime_asr.verdicts.verdict import (
-    Effect,
-    Finding,
-    Judgement,
-    Sample,
-    Verdict,
-    effect,
-    judge,
-    judge_in_order,
-    worst,
-)
+from pytest_realtime_asr.verdicts.sample import Sample
+from pytest_realtime_asr.verdicts.sequential import judge_in_order
+from pytest_realtime_asr.verdicts.verdict import Effect, Verdict, effect, worst
 from pytest_realtime_asr.verdicts.wer import WerFinding, judge_wer
 
 Pools = Mapping[Budget, Sequence[Transcription]]

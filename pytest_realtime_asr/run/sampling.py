@@ -28,6 +28,7 @@ from pytest_realtime_asr.run.transcription import (
     run_session,
 )
 from pytest_realtime_asr.verdicts import parity
+from pytest_realtime_asr.verdicts.client_delay import tolerance
 from pytest_realtime_asr.verdicts.parity import (
     REPEATS,
     Clip,
@@ -35,11 +36,8 @@ from pytest_realtime_asr.verdicts.parity import (
     LostSession,
     Parity,
 )
-from pytest_realtime_asr.verdicts.verdict import (
-    UndecidedWarning,
-    tolerance,
-    unprovable,
-)
+from pytest_realtime_asr.verdicts.sequential import unprovable
+from pytest_realtime_asr.verdicts.verdict import UndecidedWarning
 from pytest_realtime_asr.verdicts.wer import too_few
 
 CROWD = 8  # concurrent sessions of parity over a crowd

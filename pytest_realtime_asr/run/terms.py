@@ -9,7 +9,7 @@ from pytest_realtime_asr.verdicts.budgets import (
     Budget,
     WerThreshold,
 )
-from pytest_realtime_asr.verdicts.verdict import Undecided
+from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +31,5 @@ class Terms:
     thresholds: tuple[WerThreshold, ...] = ()
     rules: Level | None = Level.MUST
     parallel: bool = False
-    undecided: Undecided = Undecided.FAIL
+    undecided: UndecidedPolicy = UndecidedPolicy.FAIL
     private: bool = False

@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.pseudo_reference import (
     SoloTranscript,
-    level,
-    measure,
-    settled,
+    at_equal_noise,
+    not_random,
+    solo_transcript,
 )
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
@@ -140,7 +140,7 @@ def judge(over: Condition, clips: Iterable[Clip]) -> Parity:
     """
     every = list(clips)
     alone = _solo_transcripts(every)
-    known = level(alone)
+    known = at_equal_noise(alone)
     used = [clip for clip in every if clip.utterance.id in known and clip.then]
     judged = {clip.utterance.id for clip in used}
     counts = _count(used, known)
@@ -174,7 +174,7 @@ def _solo_transcripts(clips: Iterable[Clip]) -> dict[str, SoloTranscript]:
     for clip in clips:
         texts = [text for text in clip.alone if isinstance(text, str)]
         if len(texts) >= LEAST_ALONE:
-            found[clip.utterance.id] = measure(clip.utterance, texts)
+            found[clip.utterance.id] = solo_transcript(clip.utterance, texts)
     return found
 
 
@@ -183,7 +183,7 @@ def _count(used: Iterable[Clip], known: Mapping[str, SoloTranscript]) -> _Counts
     for clip in used:
         solo = known[clip.utterance.id]
         texts = [text for text in clip.then if isinstance(text, str)]
-        others = tuple(filter(solo.another, texts))
+        others = tuple(filter(solo.differs, texts))
         if others:
             found.differences.append(Difference(solo, others, len(clip.then)))
         found.rows.append((len(others), len(clip.then) - len(texts), len(clip.then)))
@@ -199,11 +199,11 @@ def _verdict(
 ) -> tuple[Verdict, Cause | None]:
     """Return the verdict, for ``used`` of ``of`` clips; ``known`` is the noise."""
     sessions = counts.rows[-1][2]
-    if any(settled(others, of) for others, _, of in counts.rows):
+    if any(not_random(others, of) for others, _, of in counts.rows):
         return Verdict.FAIL, None
-    if any(settled(lost, of) for _, lost, of in counts.rows):
+    if any(not_random(lost, of) for _, lost, of in counts.rows):
         return Verdict.FAIL, Cause.LOST
-    if any(settled(others + lost, of) for others, lost, of in counts.rows):
+    if any(not_random(others + lost, of) for others, lost, of in counts.rows):
         return Verdict.INCONCLUSIVE, Cause.LOST
     if sessions < LEAST_TEXTS or 2 * used < of:
         return Verdict.INCONCLUSIVE, Cause.NOISE if known else Cause.UNKNOWN_NOISE

@@ -82,7 +82,7 @@ class Run:
     def error(self, metric: str, clip: int) -> float:
         """By how much values of this run differ that should be the same, in ms.
 
-        That is the widest spread of one dialect, and how late we ourselves were.
+        That is the widest spread of one dialect, and how late the client itself was.
         """
         spreads = []
         for name in self.sessions:

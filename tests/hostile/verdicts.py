@@ -331,7 +331,7 @@ CASES = (
     Case(
         "silent-as-it-should-be-and-dead",
         "the server says nothing at all, and so not to a final out of turn",
-        ("the server said nothing at all after a final commit",),
+        ("the server sent nothing at all after a final commit",),
         1,
         lambda _: outcome(
             "stray-final-is-silent", part("stray-final", UPDATE, Hand(FINISH))
@@ -374,7 +374,7 @@ CASES = (
     Case(
         "closed-before-the-frame",
         "the server closes each session before the frame that it should refuse",
-        ("it may be for another reason that the server closed with code 1008",),
+        ("there may be another reason why the server closed with code 1008",),
         1,
         lambda _: outcome(
             "binary-answered",
@@ -384,7 +384,7 @@ CASES = (
     Case(
         "mute-about-a-path",
         "the server says nothing to a frame with a path in it",
-        ("no error came after a path was given to it",),
+        ("no error came after a path was sent to it",),
         1,
         lambda _: outcome(
             "paths-removed", part("path-in-audio", CREATED, UPDATE, Hand(APPEND))

@@ -23,7 +23,7 @@ from pytest_realtime_asr.verdicts.budgets import (
     wer_threshold,
 )
 from pytest_realtime_asr.verdicts.limits import BudgetError
-from pytest_realtime_asr.verdicts.verdict import Undecided
+from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 METRIC = "final_from_commit"
 NAMED = {"REALTIME_MODEL": "m", "REALTIME_DIALECT": "vllm"}
@@ -215,7 +215,7 @@ def test_what_can_be_proven_stands_apart() -> None:
 
 
 def test_the_confidence_of_the_settings_is_that_of_all_that_can_be_proven() -> None:
-    given = changed(limits={"confidence": 0.9, "undecided": Undecided.WARN})
+    given = changed(limits={"confidence": 0.9, "undecided": UndecidedPolicy.WARN})
     marks = [
         mark("wer_threshold", 0.1),
         mark("wer_threshold", 0.2, confidence=0.8),
@@ -231,7 +231,7 @@ def test_the_confidence_of_the_settings_is_that_of_all_that_can_be_proven() -> N
         budget("normalized_erasure", at_most=0.2),
     )
     assert [each.confidence for each in found.thresholds] == [0.8, 0.9]
-    assert found.undecided is Undecided.WARN
+    assert found.undecided is UndecidedPolicy.WARN
 
 
 def test_a_limit_is_named() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects.vllm import VLLM
-from pytest_realtime_asr.fake.faults.session import wrap
+from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.order import PossibleStates, order
 from pytest_realtime_asr.requirements.requirement import (
@@ -103,7 +103,7 @@ def conversation(random: Random, *, waits: bool) -> list[str]:
 def hold(
     seed: int, *faults: str, waits: bool = True, hasty: bool = False, model: str = "m"
 ) -> Held:
-    server = wrap(VLLM.server([model]), faults)
+    server = Faults(faults).wrap(VLLM.server([model]))
     side = Side(partial(conversation, waits=waits), ("transcription.done",))
     return Joined(seed, side, server, hasty=hasty).hold(VLLM)
 

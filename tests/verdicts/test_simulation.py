@@ -28,9 +28,12 @@ from pytest_realtime_asr.verdicts import comparison
 from pytest_realtime_asr.verdicts.budgets import latency_budget, wer_threshold
 from pytest_realtime_asr.verdicts.change import Outcome
 from pytest_realtime_asr.verdicts.comparison import compare
+from pytest_realtime_asr.verdicts.fixed_sample import judge
 from pytest_realtime_asr.verdicts.limits import parse_margins
+from pytest_realtime_asr.verdicts.sample import Sample
+from pytest_realtime_asr.verdicts.sequential import judge_in_order
 from pytest_realtime_asr.verdicts.utterance_record import Conditions, UtteranceRecord
-from pytest_realtime_asr.verdicts.verdict import Sample, Verdict, judge, judge_in_order
+from pytest_realtime_asr.verdicts.verdict import Verdict
 from pytest_realtime_asr.verdicts.wer import judge_wer
 from tests.support.wer_rows import scored
 

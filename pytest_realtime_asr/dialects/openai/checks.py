@@ -307,7 +307,7 @@ def unshown(evidence: Evidence) -> Outcome:
     """What is refused is not shown as what holds."""
     judged = False
     for part in evidence.role("refused-update"):
-        if not checks.spoke_after_hand(part.recording):
+        if not checks.sent_after_hand(part.recording):
             continue
         for index in _told(part.recording, SessionUpdated, BetaUpdated):
             judged = True

@@ -133,7 +133,9 @@ def _of_turns() -> Iterable[Requirement]:
         "a commit of the silence after a turn spoils no later turn",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
-        checks.both(checks.finishes("turn-commit"), checks.begins("turn-commit")),
+        checks.both(
+            checks.finishes("turn-commit"), checks.has_first_word("turn-commit")
+        ),
         scenarios=("alone", "turn-commit"),
         proof=Proof(("closes-on-error",)),
     )

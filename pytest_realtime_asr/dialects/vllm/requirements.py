@@ -224,7 +224,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "audio may come before the set-up",
         SHOULD,
         _clause(CODES, "audio is queued whether the model is validated or not"),
-        checks.both(checks.finishes("early-audio"), checks.present("early-audio")),
+        checks.both(checks.finishes("early-audio"), checks.has_clip("early-audio")),
         scenarios=("alone", "early-audio"),
         proof=Proof(("no-early-audio",)),
     ),
@@ -396,7 +396,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a commit that was refused starts nothing",
         SHOULD,
         "vLLM 0.16.0 refuses it and starts all the same",
-        checks.unheard("refused-begin"),
+        checks.starts_nothing("refused-begin"),
         scenarios=("refused-begin",),
         proof=Proof(("starts-anyway",)),
     ),
@@ -428,7 +428,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             "vLLM 0.33.0, serve/exception_handling/utils.py",
             "paths are removed from messages",
         ),
-        checks.unsaid(PATH, "a path"),
+        checks.never_repeated(PATH, "a path"),
         scenarios=("path-in-audio",),
         proof=Proof(("echoes",)),
     ),
@@ -544,7 +544,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("FunASR#630"),
         checks.both(
             checks.finishes("late-audio"),
-            checks.in_time("late-audio", checks.kept_apart("late-audio", later=True)),
+            checks.if_in_time(
+                "late-audio", checks.kept_apart("late-audio", later=True)
+            ),
         ),
         scenarios=("alone", "late-audio"),
         proof=Proof(("late-audio-kept",)),
@@ -563,7 +565,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a second commit in mid-utterance loses nothing of it",
         SHOULD,
         _clause(CODES, "a commit while an utterance is open is ignored"),
-        checks.both(checks.finishes("second-begin"), checks.begins("second-begin")),
+        checks.both(
+            checks.finishes("second-begin"), checks.has_first_word("second-begin")
+        ),
         scenarios=("alone", "second-begin"),
         proof=Proof(("restarts-on-begin",)),
     ),
