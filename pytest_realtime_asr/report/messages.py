@@ -151,9 +151,9 @@ def _joined(*texts: str | None) -> str:
 
 
 def standing(finding: Finding | WerFinding) -> str:
-    """The verdict by its name, and whether n proves it.
+    """Return the name of the verdict, and whether the sample size proves it.
 
-    ``PASS (not proven: n=24, needs 59)``
+    An example is ``PASS (not proven: n=24, needs 59)``.
     """
     counts = f"n={finding.n}"
     if finding.proven:
@@ -165,14 +165,14 @@ def standing(finding: Finding | WerFinding) -> str:
 
 
 def shown(metric: str, value: float) -> str:
-    """A value of a metric with its unit, as in a line."""
+    """Return a value of a metric with its unit."""
     if CATALOGUE[metric].unit is Measured.MS:
         return f"{ms(value)} ms"
     return f"{plain(value)}{_unit(CATALOGUE[metric])}"
 
 
 def outcome(metric: str, sample: Sample) -> str:
-    """What one session gave: its value, or why that is over every limit."""
+    """Return the value of one session, or why it counts as over every limit."""
     if sample.lost:
         return sample.lost
     if sample.value is None:
@@ -184,14 +184,14 @@ def outcome(metric: str, sample: Sample) -> str:
 
 
 def verdict(finding: Finding | WerFinding) -> str:
-    """The verdict by its name, and all of the finding but what that says already."""
+    """Return a finding in one line that starts with the name of the verdict."""
     return f"{standing(finding)}: {headline(finding, proof=False)}"
 
 
 def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
-    """All of a finding in one line, the first and often the only one that is kept.
+    """Return a finding in one line, which dashboards often keep alone.
 
-    ``proof`` says whether it is told if the sample proves the verdict.
+    With ``proof``, the line says whether the sample proves the verdict.
     """
     if isinstance(finding, WerFinding):
         return _wer_line(finding, proof=proof)
@@ -204,7 +204,7 @@ def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
     compared = _compared(finding.observed, limit.value, show, unit, limit.side)
     n = f"n={finding.n}" + (" in order" if finding.decided else "")
     n += f" of {several(finding.clips, 'clip')}" if finding.clips else ""
-    n += f", {finding.again} run again" if finding.again else ""
+    n += f", {finding.again} retried" if finding.again else ""
     beyond = "over" if limit.side is Side.AT_MOST else "under"
     early = [(f"with {PREMATURE[why]}", count) for why, count in finding.premature]
     parts = [_counted([n, f"{finding.over} {beyond}"], (*finding.lost, *early))]
@@ -217,42 +217,43 @@ def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
         parts.append(f"{metric.beside} {plain(finding.beside)}")
     if timed and finding.path_ms is not None:
         parts.append(f"path {ms(finding.path_ms)} ms")
-    tail = _blame(finding) if finding.verdict is Verdict.FAIL and timed else ""
+    tail = _responsible(finding) if finding.verdict is Verdict.FAIL and timed else ""
     if finding.verdict is Verdict.FAIL and finding.reason:
         tail = f"; FAIL: {finding.reason}{tail}"
     elif finding.verdict is Verdict.INVALID:
-        tail = f"; INVALID, the server is not blamed: {finding.reason}"
+        tail = f"; INVALID, not attributed to the server: {finding.reason}"
     elif finding.verdict is Verdict.INCONCLUSIVE:
         tail = f"; INCONCLUSIVE: {finding.reason}"
     return f"{name} = {compared} ({'; '.join(parts)}){tail}"
 
 
-def _blame(finding: Finding) -> str:
-    """Who is to blame for a latency that is over its limit."""
+def _responsible(finding: Finding) -> str:
+    """Say which side is responsible for a latency over its limit."""
     most = finding.limit.value
-    told = [f"late {ms(finding.late_ms)} ms"]
+    facts = [f"client delay {ms(finding.late_ms)} ms"]
     if finding.excused:
-        told.append(f"{finding.excused} more over but late, not counted against it")
+        facts.append(f"{finding.excused} more over, but by client delay: not counted")
     if finding.blocked_ms > allowed_delay(most):
-        told.append(f"send_blocked {ms(finding.blocked_ms)} ms: our audio was not read")
+        blocked = ms(finding.blocked_ms)
+        facts.append(f"send_blocked {blocked} ms: the server did not read the audio")
     who, path = "server", finding.path_ms
     if path is not None and path > PATH_SHARE * most:
         who = "server or path"
-        told.append(f"path {ms(path)} ms, over a fifth of the limit")
-    return f"; {who}, not instrument ({'; '.join(told)})"
+        facts.append(f"path {ms(path)} ms, over a fifth of the limit")
+    return f"; {who}, not client ({'; '.join(facts)})"
 
 
 def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
-    """The worst rows of a threshold with their aligned texts; empty without errors.
+    """Return the worst rows of a threshold with their aligned texts.
 
-    Without ``texts``, there are only the counts of each row.
+    There are none without errors. Without ``texts``, there are only the counts.
     """
     blocks = []
     for row, alignment in finding.worst:
         errors = alignment.errors
         head = f"{row.label} {row.utterance.id}: {mistakes(alignment)} wrong of"
         head += f" {errors.reference}" + (f", {row.lost}" if row.lost else "")
-        if alignment.reason:  # what a normaliser says may quote a text
+        if alignment.reason:  # the message of a normaliser may quote a text
             reason = alignment.reason if texts else alignment.reason.partition(":")[0]
             head += f"; {reason}"
         blocks.append(
@@ -271,7 +272,7 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
     counts = [n, f"{errors.reference} {_UNITS[finding.name]}"]
     wrong = f"S={errors.substitutions} D={errors.deletions} I={errors.insertions}"
     if errors.unspoken:
-        wrong += f", {errors.unspoken} heard where nothing was said"
+        wrong += f", {errors.unspoken} recognised in silence"
     parts = [
         _interval(finding.interval, finding.level, share),
         _counted([*counts, wrong], finding.lost),
@@ -301,10 +302,10 @@ def _proof(finding: Finding) -> list[str]:
 
 
 def _proven(finding: Finding | WerFinding) -> str:
-    """Of what it is a proof."""
+    """Say for what the verdict is proven."""
     if isinstance(finding, WerFinding) or not finding.clips:
         return "proven"
-    # What is over its maximum is over it, whatever was said.
+    # A value over the maximum violates it, whichever clips were sent.
     return "proven" if finding.limit.stat is Stat.MAX else "proven for this corpus"
 
 
@@ -327,7 +328,7 @@ def _compared(
     unit: str = "",
     side: Side = Side.AT_MOST,
 ) -> str:
-    """Both numbers, with so many digits that the one over the other looks so."""
+    """Return both numbers, with enough digits to see which one is larger."""
     if side is Side.AT_MOST:
         sign = "<=" if observed <= limit else ">"
     else:
@@ -340,7 +341,7 @@ def _compared(
 
 
 def _unit(metric: Metric) -> str:
-    """The unit of a number in a line; a ratio and a count have none."""
+    """Return the unit of a number; a ratio and a count have none."""
     if metric.unit in ("ratio", "count"):
         return ""
     return f" {metric.unit.replace('_', ' ')}"

@@ -1,4 +1,4 @@
-"""The table at the end of a run, for 80 columns, and what stands below it."""
+"""The summary table at the end of a run, for 80 columns, and the lines below it."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def row(results: Results, *, model: str, cold: float | None, note: str) -> Row:
-    """The row of one test; ``lines`` are its verdicts, one sentence each.
+    """Return the row of one test; ``lines`` are its verdicts, one sentence each.
 
-    They end with the reasons for what cannot be made.
+    The last lines say which parts could not be made, and why.
     """
     parts = Parts(private=results.private)
     nothing: dict[str, dict[str, float]] = {}
@@ -61,13 +61,13 @@ def row(results: Results, *, model: str, cold: float | None, note: str) -> Row:
         lambda: _rate(word_errors(results.takes), character_errors(results.takes)),
         None,
     )
-    silence = parts("what was heard in silence", lambda: unspoken(results.takes), None)
+    silence = parts("words in silence", lambda: unspoken(results.takes), None)
     lines: list[str] = []
     lines += parts("verdicts", lambda: messages.lines(results), lines)
     lines += map(messages.rule, broken_rules(results.violations))
     lines += _endpoints(found)
     if silence is not None:
-        lines.append(f"heard where nothing was said: {silence:.1f} words a minute")
+        lines.append(f"recognised in silence: {silence:.1f} words per minute")
     lines += parts.lines
     return Row(
         test=results.test,
@@ -87,7 +87,7 @@ def row(results: Results, *, model: str, cold: float | None, note: str) -> Row:
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """The lines of the table; none where nothing was measured."""
+    """Return the lines of the table, none where nothing was measured."""
     if not rows:
         return []
     lines = []
@@ -127,7 +127,7 @@ def _server(row: Row) -> str:
 
 
 def _endpoints(found: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """What is said of a server that detects turns; the two belong together."""
+    """Return a line on endpoints for a server that detects turns."""
     cut, delay = found.get("false_endpoints"), found.get("endpoint_delay")
     if cut is None:
         return []
@@ -146,10 +146,7 @@ def _value(
 
 
 def _names(tests: Iterable[str]) -> dict[str, str]:
-    """What each test is called: its name, with the class or file that tells it apart.
-
-    Where two have the same class as well, it is the whole id.
-    """
+    """Return the shortest unique name of each test: name, class and name, or id."""
     found: dict[str, str] = {}
     left = list(tests)
     for parts in (1, 2, 3):
@@ -161,7 +158,7 @@ def _names(tests: Iterable[str]) -> dict[str, str]:
 
 
 def _end(test: str, parts: int) -> str:
-    """The last parts of an id; a parameter may hold ``::`` as well."""
+    """Return the last parts of an id; a parameter may contain ``::`` as well."""
     path, colons, names = test.partition("::")
     names, bracket, parameters = names.partition("[")
     whole = f"{path}{colons}{names}".split("::")
@@ -169,7 +166,7 @@ def _end(test: str, parts: int) -> str:
 
 
 def _short(name: str) -> str:
-    """The end of a name, which tells more than its begin."""
+    """Return the end of a name, which says more than its start."""
     return name if len(name) <= _NAME else ".." + name[-(_NAME - 2) :]
 
 

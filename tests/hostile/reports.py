@@ -334,7 +334,7 @@ CASES = (
     Case(
         "report-under-a-file",
         "the folder of the report is a file",
-        ("--realtime-report=", "/file is no folder", "name a path in a folder"),
+        ("--realtime-report=", "/file is not a folder", "name a path in a folder"),
         5,
         under_a_file,
     ),
@@ -369,7 +369,7 @@ CASES = (
     Case(
         "report-in-a-protected-folder",
         "nothing may be written into the folder",
-        ("nothing can be written into the folder", "name another one"),
+        ("the folder", "is not writable; name another one"),
         5,
         protected,
     ),
@@ -397,7 +397,7 @@ CASES = (
     Case(
         "two-runs-on-one-report",
         "another run writes the report",
-        ("out.jsonl: another run is writing it", "wait for the end", "name another"),
+        ("out.jsonl: another run is writing this file", "wait for", "name another"),
         5,
         held,
     ),
@@ -499,7 +499,7 @@ CASES = (
     Case(
         "report-without-a-sound-line",
         "every line of the earlier report is damaged",
-        ("out.jsonl:1: is no line of a report", "JSON is malformed"),
+        ("out.jsonl:1: is not a line of a report", "JSON is malformed"),
         5,
         unreadable(b"\x00\xff\n"),
     ),

@@ -81,7 +81,7 @@ def test_what_was_late_is_told_with_its_numbers() -> None:
     slow = Sample("s1", 840, late_ms=90, own=LATE)
     verdict, line = one(p50("800ms"), slow)
     assert verdict is INVALID
-    assert "INVALID, the server is not blamed: the client was delayed in 1 of 1" in line
+    assert "not attributed to the server: the client was delayed in 1 of 1" in line
     assert line.endswith(
         "in s1: send delay p99 90.0 ms, loop lag p99 80.0 ms, GC pause 70.0 ms, "
         "CPU 10% of a core"
@@ -114,7 +114,7 @@ def test_what_is_no_time_is_judged_under_load() -> None:
 def test_a_server_that_does_not_read_is_told() -> None:
     verdict, line = one(p50("800ms"), Sample("s1", 3000, blocked_ms=2500))
     assert verdict is FAIL
-    assert "; send_blocked 2500 ms: our audio was not read)" in line
+    assert "; send_blocked 2500 ms: the server did not read the audio)" in line
     assert "send_blocked" not in one(p50("800ms"), Sample("s1", 900, blocked_ms=40))[1]
 
 
@@ -124,16 +124,16 @@ def test_the_path_stands_beside_a_latency() -> None:
     assert "path" not in one(p50("800ms"), Sample("s1", 900))[1]
     verdict, line = one(p50("800ms"), Sample("s1", 900, path_ms=160))
     assert verdict is FAIL
-    assert "; server, not instrument (late 0 ms)" in line
+    assert "; server, not client (client delay 0 ms)" in line
     verdict, line = one(p50("800ms"), Sample("s1", 900, path_ms=161))
     assert verdict is FAIL  # it is never taken off
-    assert "; server or path, not instrument" in line
+    assert "; server or path, not client" in line
     assert "path 161 ms, over a fifth of the limit)" in line
 
 
 def test_what_was_run_again_is_counted() -> None:
     given = [Sample(f"s{n}", 100, again=n < 3) for n in range(60)]
-    assert "(n=60, 3 run again, 0 over;" in one(p50("800ms"), *given)[1].replace(
+    assert "(n=60, 3 retried, 0 over;" in one(p50("800ms"), *given)[1].replace(
         "95% CI 100-100; ", ""
     )
 
@@ -294,7 +294,7 @@ def test_a_disturbed_session_is_run_again_and_counted(room: Judging) -> None:
     assert found.verdict is PASS, messages.lines(found)
     assert rows == [(Purpose.DISTURBED, False), (Purpose.TEST, True)]
     assert found.planned == 1
-    assert "n=1, 1 run again, 0 over" in messages.lines(found)[0]
+    assert "n=1, 1 retried, 0 over" in messages.lines(found)[0]
 
 
 @pytest.mark.slow
@@ -303,8 +303,8 @@ def test_a_loop_that_stays_blocked_is_invalid_and_says_why(room: Judging) -> Non
         found = judged(room, url, p50("300ms"))
     assert found.verdict is INVALID, messages.lines(found)
     (line,) = messages.lines(found)
-    assert "n=1, 1 run again, 1 over" in line
-    assert "INVALID, the server is not blamed: the client was delayed in 1 of 1" in line
+    assert "n=1, 1 retried, 1 over" in line
+    assert "not attributed to the server: the client was delayed in 1 of 1" in line
     assert "loop lag p99" in line
 
 
@@ -317,7 +317,7 @@ def test_a_tenth_of_a_call_is_run_again_at_most(room: Judging) -> None:
     assert sorted(takes) == [Purpose.DISTURBED, *[Purpose.TEST] * 3]
     assert found.verdict is INVALID, messages.lines(found)
     assert "n=3" in messages.lines(found)[0]
-    assert ", 1 run again" in messages.lines(found)[0]
+    assert ", 1 retried" in messages.lines(found)[0]
 
 
 @pytest.mark.slow
@@ -390,4 +390,4 @@ def test_who_stops_reading_fails_and_is_never_excused(room: Judging) -> None:
     with FakeServer(arguments) as fake, burning():
         found = judged(room, fake.url, HONEST[0], clips=CLIPS, concurrency=2)
     assert (found.verdict, found.lost) == (FAIL, 0), messages.lines(found)
-    assert "server, not instrument" in messages.lines(found)[0]
+    assert "server, not client" in messages.lines(found)[0]

@@ -427,9 +427,9 @@ def test_a_late_sample_that_decides_makes_the_verdict_invalid() -> None:
     found = one(latency_budget(METRIC, max="800ms"), given)
     assert (found.verdict, found.proven, found.excused) == (INVALID, False, 1)
     assert headline(found) == (
-        "final_from_commit max = 840 ms > 800 ms (n=10, 1 over); INVALID, the server "
-        "is not blamed: the client was delayed in 1 of 10 sessions (up to 48 ms; 40 "
-        "ms are tolerated)"
+        "final_from_commit max = 840 ms > 800 ms (n=10, 1 over); INVALID, not "
+        "attributed to the server: the client was delayed in 1 of 10 sessions (up to "
+        "48 ms; 40 ms are tolerated)"
     )
 
 
@@ -439,7 +439,7 @@ def test_a_late_sample_that_decides_nothing_leaves_the_failure() -> None:
     assert (found.verdict, found.excused, found.late_ms) == (FAIL, 1, 0.8)
     assert headline(found) == (
         "final_from_commit max = 900 ms > 800 ms (n=10, 2 over; proven); server, not "
-        "instrument (late 0.8 ms; 1 more over but late, not counted against it)"
+        "client (client delay 0.8 ms; 1 more over, but by client delay: not counted)"
     )
 
 
@@ -480,7 +480,8 @@ def test_another_pace_is_not_real_time(value: float) -> None:
     found = one(latency_budget(METRIC, p95="800ms"), samples(value), pace=4)
     assert found.verdict is INVALID
     assert headline(found).endswith(
-        "; INVALID, the server is not blamed: a latency at pace 4 is not in real time"
+        "; INVALID, not attributed to the server: a latency at pace 4 is not in real "
+        "time"
     )
 
 
@@ -587,7 +588,7 @@ def test_without_a_confidence_it_is_said_whether_the_sample_proves_it() -> None:
     )
     assert headline(one(made, samples(251, 900))) == (
         "final_from_commit p95 = 900 ms > 800 ms (95% CI 251-inf; n=2, 1 over; not "
-        "proven); server, not instrument (late 0.8 ms)"
+        "proven); server, not client (client delay 0.8 ms)"
     )
 
 
@@ -624,7 +625,8 @@ def test_sessions_in_order_fail_as_soon_as_they_may() -> None:
     assert (found.verdict, found.n, found.over, found.decided) == (FAIL, 7, 2, 7)
     assert headline(found) == (
         "final_from_commit p95 = 900 ms > 800 ms (n=7 in order, 2 over; proven); "
-        "FAIL: a good server has at most 1 % over; server, not instrument (late 0.8 ms)"
+        "FAIL: a good server has at most 1 % over; server, not client (client delay "
+        "0.8 ms)"
     )
 
 
@@ -817,7 +819,7 @@ def test_the_line_of_a_failure() -> None:
     given.append(Sample("x", None, lost="hung"))
     assert headline(one(latency_budget(METRIC, p95="800ms"), given)) == (
         "final_from_commit p95 = 1140 ms > 800 ms (95% CI 980-inf; n=60, 9 over, 1 "
-        "hung; proven); server, not instrument (late 0.8 ms)"
+        "hung; proven); server, not client (client delay 0.8 ms)"
     )
 
 
@@ -826,7 +828,7 @@ def test_the_line_names_all_reasons_of_a_loss() -> None:
     line = headline(one(latency_budget(METRIC, p50="1s"), [*samples(1), *lost]))
     assert line == (
         "final_from_commit p50 = inf ms > 1000 ms (95% CI -inf to inf; n=4, 3 over, 2 "
-        "hung, 1 refused; not proven); server, not instrument (late 0 ms)"
+        "hung, 1 refused; not proven); server, not client (client delay 0 ms)"
     )
 
 
@@ -840,7 +842,7 @@ def test_the_line_of_a_maximum_and_of_a_mean() -> None:
     )
     assert headline(one(latency_budget(METRIC, mean="1s"), samples(1200))) == (
         "final_from_commit mean = 1200 ms > 1000 ms (n=1, 1 over); server, not "
-        "instrument (late 0.8 ms)"
+        "client (client delay 0.8 ms)"
     )
 
 
@@ -951,7 +953,7 @@ def test_a_lost_transcription_is_all_deleted() -> None:
 def test_words_where_nothing_was_said_are_said() -> None:
     found = judge_wer(wer_threshold(0.12), rows(GOOD, ("", "thank you")))
     assert (found.verdict, found.observed) == (PASS, 0)
-    assert "I=0, 2 heard where nothing was said" in headline(found)
+    assert "I=0, 2 recognised in silence" in headline(found)
     assert details(found).startswith("s1 u1: 2 wrong of 0\n")
 
 

@@ -656,12 +656,12 @@ def test_a_line_that_was_cut_off_is_left_out(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", ": no utterance has ended in it"),
-        ('{"format": 2', ": no utterance has ended in it"),
-        ("\n\nnonsense\n", ":3: is no line of a report: JSON is malformed"),
-        ('{"test": "a"}\n', ":1: is no line of a report: .*`format`"),
-        ('{"format": 2}\n', ":1: is no line of a report: .*`test`"),
-        ('{"format": 1}\n', ":1: is of format 1, which does not say how .* again"),
+        ("", ": it holds no utterance that has ended"),
+        ('{"format": 2', ": it holds no utterance that has ended"),
+        ("\n\nnonsense\n", ":3: is not a line of a report: JSON is malformed"),
+        ('{"test": "a"}\n', ":1: is not a line of a report: .*`format`"),
+        ('{"format": 2}\n', ":1: is not a line of a report: .*`test`"),
+        ('{"format": 1}\n', ":1: is of format 1, which lacks .* again"),
         ('{"format": 3}\n', ":1: is of format 3; format 2 can be read"),
     ],
 )
