@@ -44,10 +44,12 @@ from pytest_realtime_asr.plugin.options import (
 if TYPE_CHECKING:
     from pytest_realtime_asr.client.asgi import Application
     from pytest_realtime_asr.conformance.config import SuiteConfig
+    from pytest_realtime_asr.conformance.results import ServerResult
     from pytest_realtime_asr.corpus import Corpus, Utterance
     from pytest_realtime_asr.fake.process import FakeServer
     from pytest_realtime_asr.plugin.judging import Case, Judging
     from pytest_realtime_asr.plugin.settings import Settings
+    from pytest_realtime_asr.report.conformance import Row
     from pytest_realtime_asr.report.files import ReportFile
     from pytest_realtime_asr.report.progress import Progress
     from pytest_realtime_asr.run.fakes import FakeServers
@@ -74,6 +76,7 @@ _PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
 _SHARED: pytest.StashKey[Path] = pytest.StashKey()
 _WRONG: pytest.StashKey[str] = pytest.StashKey()
 _ROW: pytest.StashKey[Mapping[str, object]] = pytest.StashKey()
+_REQUIREMENT: pytest.StashKey[Row] = pytest.StashKey()  # the result of its test
 _REFUSED: pytest.StashKey[set[str]] = pytest.StashKey()  # messages of a collection
 _POOL_FAILED: pytest.StashKey[bool] = pytest.StashKey()
 _BASELINE: pytest.StashKey[tuple[UtteranceRecord, ...]] = pytest.StashKey()
@@ -267,9 +270,9 @@ def _refuse_unnamed(config: pytest.Config, settings: Settings) -> None:
         )
     else:
         return
-    from pytest_realtime_asr.client.dialect_detection import name_it
+    from pytest_realtime_asr.client.dialect_detection import advice
 
-    raise pytest.UsageError(f"{why}, {name_it()}")
+    raise pytest.UsageError(f"{why}, {advice()}")
 
 
 def _check_options(config: pytest.Config, settings: Settings) -> None:
@@ -936,7 +939,7 @@ def _known(config: pytest.Config, target: object, terms: Terms) -> Terms:
 
     Raises UsageError where a fixture gives the target, which nobody knows before.
     """
-    from pytest_realtime_asr.client.dialect_detection import AUTO, name_it
+    from pytest_realtime_asr.client.dialect_detection import AUTO, advice
     from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
     from pytest_realtime_asr.run.fakes import FAKES
 
@@ -944,7 +947,7 @@ def _known(config: pytest.Config, target: object, terms: Terms) -> Terms:
         return terms
     if isinstance(target, str) and target in FAKES:
         return replace(terms, dialect=DEFAULT_DIALECT)
-    raise pytest.UsageError(f"the fixture realtime_target gives it; {name_it()}")
+    raise pytest.UsageError(f"the fixture realtime_target gives it; {advice()}")
 
 
 @pytest.fixture
@@ -957,6 +960,21 @@ def realtime_suite_config(pytestconfig: pytest.Config) -> SuiteConfig:
 def realtime_trace_file(request: pytest.FixtureRequest) -> Callable[[Trace], str]:
     """Keeps a trace of the running test; gives its path, or an empty text."""
     return partial(_judging(request.config).keep, request.node.nodeid)
+
+
+@pytest.fixture
+def realtime_record_result(
+    request: pytest.FixtureRequest,
+) -> Callable[[ServerResult], str]:
+    """Record the result of a requirement for all reports; return its message."""
+    from pytest_realtime_asr.report import conformance
+
+    def record(found: ServerResult) -> str:
+        row = conformance.row(found)
+        request.node.stash[_REQUIREMENT] = row
+        return conformance.message(row)
+
+    return record
 
 
 @pytest.fixture
@@ -1080,13 +1098,13 @@ def _refuse_unasked(item: pytest.Item) -> None:
     where = _redefined(item, "realtime_target")
     if not where or config.getoption("collectonly"):
         return
-    from pytest_realtime_asr.client.dialect_detection import AUTO, name_it
+    from pytest_realtime_asr.client.dialect_detection import AUTO, advice
 
     if _settings(config).target or _terms(item).dialect != AUTO:
         return
     raise pytest.UsageError(
         f"{item.nodeid}: its server comes from the fixture realtime_target ({where}), "
-        f"and is not asked for its dialect; {name_it()}; of a single test, "
+        f"and is not asked for its dialect; {advice()}; of a single test, "
         "@pytest.mark.realtime(dialect=NAME) names it"
     )
 
@@ -1393,14 +1411,13 @@ def _shown(config: pytest.Config, lines: Collection[str]) -> list[str]:
 
 
 def _result(item: pytest.Item) -> Mapping[str, object] | None:
-    """What came of a requirement, for the controller; JUnit XML gets it as well."""
-    from pytest_realtime_asr.conformance.results import RESULT
+    """Return a requirement's result for the controller; add it to JUnit XML."""
     from pytest_realtime_asr.report import conformance
 
-    if RESULT not in item.stash:
+    if _REQUIREMENT not in item.stash:
         return None
-    _say(item, conformance.properties(item.stash[RESULT]))
-    return conformance.row(item.stash[RESULT])
+    _say(item, conformance.properties(item.stash[_REQUIREMENT]))
+    return conformance.mapping(item.stash[_REQUIREMENT])
 
 
 # What the controller prints
@@ -1507,16 +1524,22 @@ def _verdicts(config: pytest.Config, rows: Iterable[Mapping[str, Any]]) -> list[
 
 
 def _cut_off(session: pytest.Session) -> Mapping[str, Mapping[str, object]]:
-    """What came of requirements whose scenarios were held before an interrupt."""
-    suite = [item for item in session.items if _is_suite(item)]
-    if not suite or _JUDGING not in session.config.stash:
+    """Return the results of requirements whose scenarios ran before an interrupt."""
+    items = [
+        item
+        for item in session.items
+        if _is_suite(item) and _REQUIREMENT not in item.stash
+    ]
+    if not items or _JUDGING not in session.config.stash:
         return {}
     from pytest_realtime_asr.conformance import results
     from pytest_realtime_asr.report import conformance
 
     known = _settings(session.config).run.known
-    found = results.cut_off(session.config, suite, known)
-    rows = {id: conformance.row(row) for id, row in found.items()}
+    found = results.interrupted(session.config, items, known)
+    rows = {
+        id: conformance.mapping(conformance.row(each)) for id, each in found.items()
+    }
     cleaned: Mapping[str, Mapping[str, object]] = _redactor(session.config).clean_value(
         rows
     )

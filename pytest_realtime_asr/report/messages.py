@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pytest_realtime_asr.metrics import CATALOGUE, Metric, accuracy
+from pytest_realtime_asr.metrics import CATALOGUE, Metric
 from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
 from pytest_realtime_asr.metrics.causality import PREMATURE
+from pytest_realtime_asr.report import alignment as alignments
 from pytest_realtime_asr.report import comparison, parity
 from pytest_realtime_asr.run.results import BrokenRule, Cause, Results, UnjudgedLoss
 from pytest_realtime_asr.text.messages import error_text
@@ -257,7 +258,7 @@ def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
             reason = alignment.reason if texts else alignment.reason.partition(":")[0]
             head += f"; {reason}"
         blocks.append(
-            f"{head}\n{accuracy.lines(alignment, width=width)}" if texts else head
+            f"{head}\n{alignments.lines(alignment, width=width)}" if texts else head
         )
     return "\n".join(blocks)
 

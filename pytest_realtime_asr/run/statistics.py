@@ -6,14 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 
 from pytest_realtime_asr import metrics
-from pytest_realtime_asr.metrics import Better, accuracy
-from pytest_realtime_asr.metrics.accuracy import (
-    Errors,
-    Unit,
-    keywords,
-    pooled,
-    unspoken_rate,
-)
+from pytest_realtime_asr.metrics import Better
+from pytest_realtime_asr.metrics.accuracy import pooled, unspoken_rate
+from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
+from pytest_realtime_asr.metrics.keywords import keyword_recall as pooled_recall
+from pytest_realtime_asr.metrics.keywords import keywords as find
 from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.stats import quantile
 
@@ -21,7 +18,7 @@ from pytest_realtime_asr.stats import quantile
 def word_errors(takes: Iterable[Transcription]) -> Errors:
     """Pool the errors of the transcriptions that are counted by words: the WER."""
     aligned = (take.alignment for take in takes)
-    return pooled(each.errors for each in aligned if each.unit is Unit.WORD)
+    return pooled(each.errors for each in aligned if each.unit is TextUnit.WORD)
 
 
 def character_errors(takes: Iterable[Transcription]) -> Errors:
@@ -36,7 +33,7 @@ def keyword_recall(
 
     Each entity counts as often as it occurs in a reference; in a lost session all are
     missed. ``None`` where no reference has one. See
-    `pytest_realtime_asr.metrics.accuracy`.
+    `pytest_realtime_asr.metrics.keywords`.
     """
     wanted = list(entities)
     found = []
@@ -47,10 +44,10 @@ def keyword_recall(
             entity
             for entity in wanted
             for count in range(1, len(reference.split()) + 1)
-            if not keywords([entity] * count, reference, language=language).missed
+            if not find([entity] * count, reference, language=language).missed
         ]
-        found.append(keywords(spoken, take.hypothesis, language=language))
-    return accuracy.keyword_recall(found)
+        found.append(find(spoken, take.hypothesis, language=language))
+    return pooled_recall(found)
 
 
 def unspoken(takes: Iterable[Transcription]) -> float | None:
