@@ -1,4 +1,4 @@
-"""A session to be read: its frames around an offence, with numbers and times."""
+"""A readable transcript of a session: frames around a violation, numbered and timed."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace.records import Ping, Record, Sender, Trace
 
-WIDTH = 98  # columns; whoever prints the lines may indent them by two
-HEAD = 3  # rows of the begin that are shown
-BEFORE, AFTER = 4, 2  # rows that are shown around an offence
-FULL = 6  # lines that an offence may take; any other frame takes one
-_BYTES = 200  # of a binary frame that are shown at most
+WIDTH = 98  # columns, so that the lines can be indented by two
+HEAD = 3  # rows that are shown from the start
+BEFORE, AFTER = 4, 2  # rows that are shown around a violation
+FULL = 6  # lines of a violating frame; any other frame has one
+_BYTES = 200  # shown of a binary frame
 _MARGIN = 29  # columns before the text
 _ROOM = WIDTH - _MARGIN
-_SIGNS = 4
+_SIGNS = 4  # characters per column, since combining ones have no width
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A frame, several frames of audio, or what is no frame and has no number."""
+    """A frame, several frames of audio, or an event without a number."""
 
     at: int
     side: str
@@ -33,14 +33,14 @@ class _Row:
     full: bool = False
 
 
-def transcript(trace: Trace, offences: Collection[int] = ()) -> list[str]:
-    """The lines of a session around the records with these indexes, which are marked.
+def transcript(trace: Trace, violations: Collection[int] = ()) -> list[str]:
+    """Return the lines of a session; the violating records, by index, are marked.
 
-    Shown are its begin, what stands around the first and the last of them, and its end;
-    without an offence, its last frames. Audio that follows audio is one row. No line is
-    wider than `WIDTH`.
+    The lines show the start, the frames around the first and the last violation, and
+    the end; without a violation, the last frames. Consecutive audio is one row. No line
+    is wider than `WIDTH`.
     """
-    rows = list(_rows(trace, frozenset(offences)))
+    rows = list(_rows(trace, frozenset(violations)))
     lines = []
     if trace.opened is not None:
         lines += _lines(_Row(trace.opened, "", "connected"))
@@ -59,7 +59,7 @@ def transcript(trace: Trace, offences: Collection[int] = ()) -> list[str]:
 
 
 def _shown(rows: Sequence[_Row]) -> list[bool]:
-    """Which rows are shown; a gap of one row is none."""
+    """Return which rows are shown; a gap of a single row is filled."""
     shown = [i < HEAD or (row.full and not row.marked) for i, row in enumerate(rows)]
     marks = [i for i, row in enumerate(rows) if row.marked] or [len(rows) - 1]
     for mark in (marks[0], marks[-1]):
@@ -73,22 +73,22 @@ def _shown(rows: Sequence[_Row]) -> list[bool]:
 # The rows of a trace
 
 
-def _rows(trace: Trace, offences: frozenset[int]) -> Iterator[_Row]:
+def _rows(trace: Trace, violations: frozenset[int]) -> Iterator[_Row]:
     pings = deque(trace.pings)
-    for group in _groups(trace.records, offences):
+    for group in _groups(trace.records, violations):
         while pings and pings[0].sent < trace.records[group[0]].at:
             yield _ping(pings.popleft())
-        yield _frames(trace, group, marked=not offences.isdisjoint(group))
+        yield _frames(trace, group, marked=not violations.isdisjoint(group))
     yield from map(_ping, pings)
 
 
 def _groups(
-    records: Sequence[Record], offences: frozenset[int]
+    records: Sequence[Record], violations: frozenset[int]
 ) -> Iterator[Sequence[int]]:
-    """The indexes of the records, those of audio in one piece together."""
+    """Yield the indexes of the records, those of consecutive audio together."""
     group: list[int] = []
     for index, record in enumerate(records):
-        apart = not offences.isdisjoint((index - 1, index))
+        apart = not violations.isdisjoint((index - 1, index))
         if group and (apart or not _continues(records[index - 1], record)):
             yield group
             group = []
@@ -98,7 +98,7 @@ def _groups(
 
 
 def _continues(before: Record, record: Record) -> bool:
-    """Whether it is the next piece of the same audio, sent in the same way."""
+    """Whether a record is the next piece of the same audio, sent in the same way."""
     one, other = before.span, record.span
     if one is None or other is None or before.raw != record.raw:
         return False
@@ -140,10 +140,10 @@ def _ping(ping: Ping) -> _Row:
 
 
 def _gap(hidden: Sequence[_Row]) -> list[str]:
-    """One line in place of several rows."""
+    """Return one line in place of several rows."""
     if not hidden:
         return []
-    told = [
+    parts = [
         several(count, name)
         for name, count in (
             ("frame", sum(row.frames for row in hidden)),
@@ -152,12 +152,12 @@ def _gap(hidden: Sequence[_Row]) -> list[str]:
         if count
     ]
     if marked := sum(row.marked for row in hidden):
-        told.append(f"{marked} of them marked")
-    return [f"{'...':>7}{'':{_MARGIN - 7}}{', '.join(told)}"]
+        parts.append(f"{marked} of them marked")
+    return [f"{'...':>7}{'':{_MARGIN - 7}}{', '.join(parts)}"]
 
 
 def _lines(row: _Row) -> list[str]:
-    """The row in one line, or in several where it is to be told in full."""
+    """Return a row in one line, or in several where it is shown in full."""
     mark = ">" if row.marked else ""
     number = "" if row.number is None else row.number
     margin = f"{mark:1}{number:>6}  {row.at / 1e9:8.3f} s  {row.side:6}  "
@@ -179,7 +179,7 @@ def _lines(row: _Row) -> list[str]:
 
 
 def _visible(text: str) -> str:
-    """The text with what a terminal cannot show, or would obey, written out."""
+    """Return a text with control and unprintable characters escaped."""
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode()
         for sign in text
@@ -187,7 +187,7 @@ def _visible(text: str) -> str:
 
 
 def _break(text: str) -> int:
-    """Where a line of a text ends: behind a comma or a blank, if there is one late."""
+    """Return where to break a text: after a late comma or space, if there is one."""
     end = _fit(text, _ROOM)
     if end == len(text):
         return end
@@ -196,9 +196,9 @@ def _break(text: str) -> int:
 
 
 def _fit(text: str, width: int) -> int:
-    """How many signs of a text fit into so many columns, marks of no width among them.
+    """Return how many characters of a text fit into so many columns.
 
-    They are at most `_SIGNS` a column: a text may be nothing but marks.
+    They are at most `_SIGNS` per column: a text may consist of combining characters.
     """
     columns = 0
     for index, sign in enumerate(text):
