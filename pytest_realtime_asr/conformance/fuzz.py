@@ -57,23 +57,30 @@ def below(count: int) -> st.SearchStrategy[int]:
     )
 
 
-@st.composite
-def scripts(draw: st.DrawFn, grammar: Grammar, pcm: bytes) -> Script:
+def scripts(grammar: Grammar, pcm: bytes) -> st.SearchStrategy[Script]:
     """Return a strategy for scripts.
 
     ``pcm`` is speech at the dialect's rate. Each script uses some kinds of steps only,
     so that also sessions without any foreign frame are frequent ("swarm testing").
     """
-    writer = _Writer(draw, grammar, pcm)
-    if draw(st.booleans()):
-        writer.send(*grammar.configure)
-    used = {kind for kind in writer.kinds if draw(st.booleans())}
-    for _ in range(STEPS):
-        possible = writer.possible()
-        step = writer.choose([kind for kind in possible if kind in used] or possible)
-        step()
-    writer.end()
-    return tuple(writer.steps)
+
+    @st.composite
+    def script(draw: st.DrawFn) -> Script:
+        writer = _Writer(draw, grammar, pcm)
+        if draw(st.booleans()):
+            writer.send(*grammar.configure)
+        used = {kind for kind in writer.kinds if draw(st.booleans())}
+        for _ in range(STEPS):
+            possible = writer.possible()
+            step = writer.choose(
+                [kind for kind in possible if kind in used] or possible
+            )
+            step()
+        writer.end()
+        return tuple(writer.steps)
+
+    # Without arguments: Hypothesis writes them out, and warns of 200 kB of speech.
+    return script()
 
 
 class _Writer:
