@@ -38,7 +38,7 @@ def test_the_verdicts_are_listed() -> None:
     assert sorted(listed("verdicts")) == sorted(each.value for each in Verdict)
 
 
-INTERNAL = ["realtime_strict", "realtime_trace_file"]  # for the packaged suite
+INTERNAL = ["realtime_suite_config", "realtime_trace_file"]  # for the packaged suite
 
 
 def test_the_fixtures_are_listed(pytester: pytest.Pytester) -> None:

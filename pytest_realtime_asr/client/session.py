@@ -155,7 +155,7 @@ class Live:
         try:
             self._wire = await connect(self.plan.access, timeout=limits.connect)
         except Unreachable as error:
-            how = Ending.CANCELLED if error.ours else Ending.REFUSED
+            how = Ending.CANCELLED if error.local else Ending.REFUSED
             self._recorder.end(how, code=error.status, reason=str(error))
             self._until = time.monotonic_ns()
             raise self._lost() from error
@@ -333,7 +333,7 @@ class Live:
         """Stop reading and answering pings; an end that follows is the client's own."""
         self._deaf = True
         if self._wire is not None:
-            self._wire.deafen()
+            self._wire.stop_reading()
 
     def reset(self) -> None:
         """Cut the connection with a TCP reset, without a close frame."""
@@ -630,18 +630,18 @@ class Live:
     def _closed(self, error: Closed) -> None:
         if self._deaf:
             how = Ending.CLOSED_BY_US
-        elif error.limit:
+        elif error.too_large:
             how = Ending.CANCELLED
-        elif error.failed:
+        elif error.protocol_error:
             how = Ending.BROKEN
-        elif error.by_us:
+        elif error.by_client:
             how = Ending.CLOSED_BY_US
         elif error.code is None:
             how = Ending.BROKEN
         else:
             how = Ending.CLOSED_BY_PEER
         reason = error.reason
-        if error.limit:
+        if error.too_large:
             reason = f"{reason}; {self._arrived()}"
         self._recorder.end(how, code=error.code, reason=reason)
 

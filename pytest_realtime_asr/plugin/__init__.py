@@ -269,9 +269,9 @@ def _refuse_unnamed(config: pytest.Config, settings: Settings) -> None:
         )
     else:
         return
-    from pytest_realtime_asr.client.dialect_detection import name_it
+    from pytest_realtime_asr.client.dialect_detection import advice
 
-    raise pytest.UsageError(f"{why}, {name_it()}")
+    raise pytest.UsageError(f"{why}, {advice()}")
 
 
 def _check_options(config: pytest.Config, settings: Settings) -> None:
@@ -935,7 +935,7 @@ def _known(config: pytest.Config, target: object, terms: Terms) -> Terms:
 
     Raises UsageError where a fixture gives the target, which nobody knows before.
     """
-    from pytest_realtime_asr.client.dialect_detection import AUTO, name_it
+    from pytest_realtime_asr.client.dialect_detection import AUTO, advice
     from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
     from pytest_realtime_asr.run.fakes import FAKES
 
@@ -943,7 +943,7 @@ def _known(config: pytest.Config, target: object, terms: Terms) -> Terms:
         return terms
     if isinstance(target, str) and target in FAKES:
         return replace(terms, dialect=DEFAULT_DIALECT)
-    raise pytest.UsageError(f"the fixture realtime_target gives it; {name_it()}")
+    raise pytest.UsageError(f"the fixture realtime_target gives it; {advice()}")
 
 
 @pytest.fixture
@@ -1094,13 +1094,13 @@ def _refuse_unasked(item: pytest.Item) -> None:
     where = _redefined(item, "realtime_target")
     if not where or config.getoption("collectonly"):
         return
-    from pytest_realtime_asr.client.dialect_detection import AUTO, name_it
+    from pytest_realtime_asr.client.dialect_detection import AUTO, advice
 
     if _settings(config).target or _terms(item).dialect != AUTO:
         return
     raise pytest.UsageError(
         f"{item.nodeid}: its server comes from the fixture realtime_target ({where}), "
-        f"and is not asked for its dialect; {name_it()}; of a single test, "
+        f"and is not asked for its dialect; {advice()}; of a single test, "
         "@pytest.mark.realtime(dialect=NAME) names it"
     )
 

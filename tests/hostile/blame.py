@@ -74,8 +74,8 @@ CASES = [
         "upgrade-hung-up",
         "the server closes the connection when it is asked for a WebSocket",
         (
-            "the server closed the connection in place of an answer to the WebSocket",
-            "does each proxy on the way know WebSockets?",
+            "the server closed the connection without a response to the WebSocket",
+            "does every proxy in between support WebSockets?",
         ),
         10,
         lambda _: session(lambda request: []),
@@ -90,21 +90,21 @@ CASES = [
     Case(
         "greeting-closed-without-a-code",
         "a server of an unknown dialect closes with a close frame that holds no code",
-        ("it closed without a code before it said anything",),
+        ("the server closed without a code before its first event",),
         10,
         lambda _: greeting(frames(b"\x88\0")),
     ),
     Case(
         "text-that-is-no-utf8",
         "the server sends a text that is not UTF-8",
-        ("code 1007: the server sent what is not UTF-8: invalid start byte",),
+        ("code 1007: the server sent text that is not UTF-8: invalid start byte",),
         10,
         lambda _: session(frames(b"\x81\1\xff")),
     ),
     Case(
         "list-of-models-cut-off",
         "the server sends less of its list of models than its head says",
-        ("/v1/models: its answer was cut off after 28 of 4000 bytes",),
+        ("/v1/models: its response ended after 28 of 4000 bytes",),
         10,
         lambda _: model(
             lambda request: [OK + b"Content-Length: 4000\r\n\r\n" + MODELS]
@@ -113,14 +113,14 @@ CASES = [
     Case(
         "model-without-a-name",
         "the name of the first model is empty",
-        ("the name of its first model is empty", "--realtime-model"),
+        ("the name of the first model is empty", "--realtime-model"),
         10,
         lambda _: model(lambda request: [OK, b'\r\n{"data":[{"id":""}]}']),
     ),
     Case(
         "health-redirects-for-ever",
         "the server redirects /health to itself",
-        ("/health: HTTP 302", "name the server where it really is"),
+        ("/health: HTTP 302", "give the final URL as the target"),
         10,
         lambda _: health(
             lambda request: [b"HTTP/1.1 302 X\r\nLocation: /health\r\n\r\n"]
@@ -136,7 +136,7 @@ CASES = [
     Case(
         "health-fails",
         "the server answers /health with HTTP 500",
-        ("/health: HTTP 500: the server failed",),
+        ("/health: HTTP 500: server error",),
         10,
         lambda _: health(lambda request: [b"HTTP/1.1 500 X\r\n\r\n"]),
     ),

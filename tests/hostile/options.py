@@ -206,18 +206,25 @@ REFUSED = (
     option("server-name-with-a-blank", "server-name", "a b", "is no host name"),
     option("server-name-a-url", "server-name", "https://a", "is no host name"),
     option("server-name-too-long", "server-name", "a" * 64, "is no host name"),
-    option("target-without-a-port", "target", "gpu-7", "names no port"),
+    option("target-without-a-port", "target", "gpu-7", "it has no port"),
     option(
         "target-with-a-blank",
         "target",
         "http://a b:1",
-        "a character that no URL can have",
+        "a character that is not allowed in a URL",
     ),
     option(
-        "target-with-a-line-break", "target", "http://a\n:1", "that no URL can have"
+        "target-with-a-line-break", "target", "http://a\n:1", "not allowed in a URL"
     ),
-    option("target-of-dots", "target", "http://a..b:1", "a..b is no host name"),
-    option("baseline-unreadable", "baseline-target", "ftp://a", "unknown scheme ftp"),
+    option(
+        "target-of-dots", "target", "http://a..b:1", "a..b is not a valid host name"
+    ),
+    option(
+        "baseline-unreadable",
+        "baseline-target",
+        "ftp://a",
+        "its scheme ftp:// is unknown",
+    ),
     Case(
         "baseline-is-the-target",
         "the user compares a server with itself",

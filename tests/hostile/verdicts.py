@@ -325,7 +325,7 @@ CASES = (
     Case(
         "premature-in-the-table",
         "the final comes before the commit, and the table shows the median",
-        ("inf    inf", "FAIL"),
+        ("inf       inf", "FAIL"),
         1,
         lambda _: table(),
     ),

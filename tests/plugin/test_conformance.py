@@ -338,7 +338,7 @@ def test_a_known_failure_that_passes_now_is_an_error(project: Project) -> None:
     result.stdout.fnmatch_lines(
         [
             "known failure one-final passes now: remove it from the list",
-            "known failure one-final ends in 3 days, on *",
+            "known failure one-final expires in 3 days, on *",
         ]
     )
 
@@ -347,9 +347,9 @@ def test_a_known_failure_that_passes_now_is_an_error(project: Project) -> None:
     ("id", "fields", "message"),
     [
         ("no-such", {}, "no-such: there is no such requirement*"),
-        ("order", {"until": "2020-01-01"}, "order: its time is over since *"),
-        ("order", {"until": '"soon"'}, "*until should be a date *"),
-        ("order", {"model": "5"}, "*model should be a text"),
+        ("order", {"until": "2020-01-01"}, "order: the entry expired on *"),
+        ("order", {"until": '"soon"'}, "*1.until: Expected `date`, got `str`; write*"),
+        ("order", {"model": "5"}, "*1.model: Expected `str`, got `int`; write*"),
     ],
 )
 def test_a_wrong_list_is_refused(

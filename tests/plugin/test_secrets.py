@@ -261,7 +261,7 @@ def test_no_output_holds_the_key_of_a_broken_status_line(
     with broken_status() as url:
         result = project.run(*ARGUMENTS, target=url)
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*no HTTP server*"])
+    result.stdout.fnmatch_lines(["*not an HTTP server*"])
     assert hidden(left(project, result)) == []
     lines = result.stdout.str().splitlines()
     assert not [line for line in lines if line.lstrip().startswith("::")]

@@ -874,7 +874,7 @@ def test_the_dialect_is_found_once(start: Start) -> None:
         plans = [finding(run, url) for _ in range(2)]
         assert len(fake.traces()) == 1
     assert {(each.dialect, each.found) for each in plans} == {
-        (VLLM, "auto: it said session.created first")
+        (VLLM, "auto: its first event was session.created")
     }
 
 
@@ -904,7 +904,7 @@ def test_without_a_dialect_nothing_is_planned(
     with serving(answer=site) as url:
         run = start(options(dialect="auto"))
         for _ in range(2):
-            with pytest.raises(Unreachable, match="it said nothing within"):
+            with pytest.raises(Unreachable, match="no event within"):
                 finding(run, url)
     assert len([path for path in site.asked if "realtime" in path]) == 1
     run = start(options(dialect="auto"))
