@@ -116,7 +116,7 @@ class _Writer:
             self.legal: not grammar.legal(self._states),
             self.illegal: not grammar.illegal(self._states),
             self.misuse: not grammar.dialect.misuses,
-            self.wait: not self._states & grammar.owing,
+            self.wait: not self._states & grammar.pending,
         }
         return [kind for kind in self.kinds if not impossible.get(kind, False)]
 
@@ -166,7 +166,7 @@ class _Writer:
         self.steps.append(Pause(_PAUSE))
 
     def wait(self) -> None:
-        """Wait until the server has ended what it owes."""
+        """Wait until the server has completed all utterances."""
         self.steps.append(Await())
         self._states = self._grammar.after_answer(self._states)
 
@@ -179,7 +179,7 @@ class _Writer:
             self._states = self._grammar.after_frame(self._states, frame)
 
     def end(self) -> None:
-        """Wait for what is owed, and append a whole utterance of silence."""
+        """Wait for pending utterances, and append a whole utterance of silence."""
         grammar = self._grammar
         self.steps.append(Await())
         self.send(*grammar.configure, *grammar.begin)

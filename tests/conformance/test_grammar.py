@@ -1,4 +1,4 @@
-"""The grammar of a dialect: its moves, and what a server owes."""
+"""The grammar of a dialect: its moves, and pending utterances."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def records(dialect: Dialect, frames: Iterable[str]) -> Trace:
 
 
 def test_the_grammar_is_read_from_the_table() -> None:
-    assert GRAMMAR.owing == {"finishing"}
+    assert GRAMMAR.pending == {"finishing"}
     assert GRAMMAR.ends[0] == "transcription.done"
     assert GRAMMAR.fresh == {"fresh"}
     assert GRAMMAR.audio == "input_audio_buffer.append"
@@ -57,10 +57,10 @@ def test_the_grammar_is_read_from_the_table() -> None:
 
 
 def test_the_grammar_of_a_dialect_with_items() -> None:
-    """The number of items is not counted: the server owes the last one."""
+    """The number of items is not counted: the last one is pending."""
     dialect = dialects.load("openai")
     grammar = grammar_of(replace(plan("http://127.0.0.1:1"), dialect=dialect))
-    assert grammar.owing == {"owing"}
+    assert grammar.pending == {"owing"}
     assert grammar.ends[0] == "conversation.item.input_audio_transcription.completed"
     assert grammar.fresh == {"fresh"}
     assert grammar.begin == ()
@@ -75,16 +75,20 @@ def test_the_grammar_of_a_dialect_with_items() -> None:
         )
     }
     created = json.dumps({"type": "session.created", "session": {"id": "s"}})
-    for answers, owed in (((), True), ((grammar.ends[0],), False), (("error",), False)):
+    for answers, pending in (
+        ((), True),
+        ((grammar.ends[0],), False),
+        (("error",), False),
+    ):
         frames = (created, *said, *(events[each] for each in answers))
-        assert grammar.owes(map(Send, said), records(dialect, frames)) is owed
+        assert grammar.is_pending(map(Send, said), records(dialect, frames)) is pending
 
 
 UTTERANCE = (BEGUN, AUDIO, ENDED)
 
 
 @pytest.mark.parametrize(
-    ("said", "owed"),
+    ("said", "pending"),
     [
         ((SET_UP, *UTTERANCE), True),
         ((SET_UP, BEGUN, ENDED), True),
@@ -114,8 +118,10 @@ UTTERANCE = (BEGUN, AUDIO, ENDED)
         ((SET_UP, BEGUN, done("a"), AUDIO, ENDED), True),
     ],
 )
-def test_what_the_server_owes(said: tuple[Send | str, ...], owed: bool) -> None:
+def test_whether_an_utterance_is_pending(
+    said: tuple[Send | str, ...], pending: bool
+) -> None:
     texts = [str(each.frame) if isinstance(each, Send) else each for each in said]
     taken = [each for each in said if isinstance(each, Send)]
     trace = traced(mixed(CREATED, *texts))
-    assert GRAMMAR.owes(taken, trace) is owed
+    assert GRAMMAR.is_pending(taken, trace) is pending
