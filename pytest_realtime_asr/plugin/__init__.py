@@ -488,14 +488,11 @@ def _selftest(config: pytest.Config) -> int:
     from pytest_realtime_asr.conformance.selftest import selftest
 
     settings = _settings(config)
-    with warnings.catch_warnings():
-        # Hypothesis complains of being used before pytest has begun.
-        warnings.simplefilter("ignore")
-        names = dialects.installed() if settings.dialect == AUTO else [settings.dialect]
-        try:
-            scores = [selftest(name, tell=_tell) for name in names]
-        except LookupError as error:
-            raise pytest.UsageError(_at(config, "dialect", error)) from None
+    names = dialects.installed() if settings.dialect == AUTO else [settings.dialect]
+    try:
+        scores = [selftest(name, tell=_tell) for name in names]
+    except LookupError as error:
+        raise pytest.UsageError(_at(config, "dialect", error)) from None
     _tell("")
     for score in scores:
         print(*score.unproven, str(score), sep="\n")
