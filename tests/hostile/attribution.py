@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_realtime_asr.client.asgi import Application, ApplicationError
-from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.loss import Loss, Lost
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.report import jsonl
 from pytest_realtime_asr.report.comparison import failures, summary
@@ -24,7 +24,7 @@ from tests.support.servers import closed
 def dead_baseline(limit: str) -> str:
     """What is said of a baseline whose sessions were all closed at once."""
     now = [jsonl.row("test_it", it) for it in many(8, final(1030))]
-    gone = [jsonl.row("test_it", replace(it, lost="closed")) for it in many(8)]
+    gone = [jsonl.row("test_it", replace(it, lost=Loss.CLOSED)) for it in many(8)]
     found = compare("http://base:1", gone, now, parse_margins(limit))
     return [*failures(found), summary(found)[-1]][0]
 
@@ -48,7 +48,8 @@ def long_id() -> str:
     """How a session is called whose id is very long."""
     it = many(1)[0]
     timeline = replace(it.timeline, session="sess-" + "7" * 900_000 + "-end")
-    return replace(it, timeline=timeline).label
+    recording = replace(it.recording, timeline=timeline)
+    return replace(it, recording=recording).label
 
 
 def redirected_to_nobody() -> str:

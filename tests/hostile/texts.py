@@ -17,7 +17,7 @@ from pytest_realtime_asr.report import jsonl
 from pytest_realtime_asr.requirements.checks import wordless
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.requirement import Violated
-from pytest_realtime_asr.run.ledger import Transcription
+from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.trace.records import End, Ending
 from pytest_realtime_asr.trace.timeline import Final, Heard, Partial, Timeline
 from tests.hostile import Case
@@ -54,7 +54,7 @@ def reported(*frames: str) -> str:
     """Return how long the line of the JSON Lines report is, of a session like this."""
     trace = trace_of(mixed(*frames))
     session = dialects.part(VLLM, trace)
-    take = Transcription(CLIP, session.timeline.item(0), trace, VLLM, VLLM.requirements)
+    take = Transcription(CLIP, session.recording, VLLM, VLLM.requirements)
     return f"a report of {len(jsonl.line('test', take)) // 1000} kB"
 
 

@@ -10,13 +10,17 @@ from pathlib import Path
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
+from pytest_realtime_asr.client.loss import Loss
 from pytest_realtime_asr.corpus import Utterance, Word
-from pytest_realtime_asr.report import jsonl, junit, terminal
+from pytest_realtime_asr.report import jsonl, junit, messages, terminal
 from pytest_realtime_asr.report.comparison import change_line
 from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Part
 from pytest_realtime_asr.requirements.requirement import Undecided
-from pytest_realtime_asr.run.ledger import Order, Report, Transcription, report
+from pytest_realtime_asr.run.ledger import RandomOrder
+from pytest_realtime_asr.run.results import Results, judge_test
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.transcription import Transcription
+from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Ending
 from pytest_realtime_asr.trace.timeline import (
     Commit,
@@ -78,12 +82,9 @@ def take(*events: Event, clip: Utterance = CLIP, number: int = 0) -> Transcripti
         return event.due if isinstance(event, Heard | Commit) else event.at
 
     ordered = tuple(sorted((*FRAMES, COMMIT, *events), key=at))
-    return Transcription(
-        clip,
-        Timeline(RATE, 1, 2, ordered, SESSION.end, session=f"sess-{number}"),
-        replace(SESSION, started=STARTED + timedelta(seconds=number)),
-        VLLM,
-    )
+    timeline = Timeline(RATE, 1, 2, ordered, SESSION.end, session=f"sess-{number}")
+    trace = replace(SESSION, started=STARTED + timedelta(seconds=number))
+    return Transcription(clip, Recording(trace, (), timeline), VLLM)
 
 
 def many(count: int, *events: Event) -> list[Transcription]:
@@ -94,41 +95,39 @@ def many(count: int, *events: Event) -> list[Transcription]:
 
 
 def judged(
-    takes: Sequence[Transcription], budget: Budget, order: Order | None = None
-) -> Report:
+    takes: Sequence[Transcription], budget: Budget, order: RandomOrder | None = None
+) -> Results:
     """The report of a test with this budget, without rules."""
     terms = Terms("vllm", "", 1.0, 0.1, budgets=(budget,), rules=None)
-    return report(
-        "test_it", takes, (), terms, pools={budget: takes}, paths={}, order=order
-    )
+    return judge_test("test_it", takes, terms, pools={budget: takes}, order=order)
 
 
 def verdict(metric: str, *takes: Transcription, **limits: str) -> str:
     """The line of a budget on this metric, of at most 10 s where no limit is given."""
     budget = latency_budget(metric, **(limits or {"max": "10s"}))  # type: ignore[arg-type]
-    (line,) = judged(takes, budget).lines
+    (line,) = messages.lines(judged(takes, budget))
     return line
 
 
 def in_order() -> str:
     takes = many(8, final(300))
     budget = latency_budget("final_from_commit", p50="10s")
-    return judged(takes, budget, Order(seed=1, most=40)).lines[0]
+    return messages.lines(judged(takes, budget, RandomOrder(seed=1, most=40)))[0]
 
 
 def pooled() -> str:
     takes = [*many(2, final(1200)), take(final(300), number=9)]
     budget = latency_budget("final_from_commit", max="10s", over="module")
-    return judged(takes, budget).lines[0]
+    return messages.lines(judged(takes, budget))[0]
 
 
 def worst_session() -> str:
     found = judged([take(final(300))], latency_budget("final_from_commit", p50="10s"))
-    return found.failures[0].splitlines()[1]
+    return messages.failures(found)[0].splitlines()[1]
 
 
 def with_one_lost() -> str:
-    hung = replace(take(), lost="hung")
+    hung = replace(take(), lost=Loss.HUNG)
     return verdict("final_from_commit", hung, take(final(300)), p50="10s")
 
 
