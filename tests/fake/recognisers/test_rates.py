@@ -17,8 +17,12 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import load
 from pytest_realtime_asr.fake.recognisers.pocketsphinx import PocketsphinxRecogniser
-from pytest_realtime_asr.metrics.accuracy import Errors, error_rate, words
-from pytest_realtime_asr.run.utterances import run_utterance
+from pytest_realtime_asr.metrics.accuracy import (
+    pooled,
+    words,
+)
+from pytest_realtime_asr.metrics.alignment import Errors
+from pytest_realtime_asr.run.transcription import run_utterance
 from tests.support.servers import plan
 
 CLIPS = ("turn-right", "go-forward", "digits-five")
@@ -53,7 +57,7 @@ def test_the_scripted_recogniser_hears_the_same(
 
     async def heard() -> list[str]:
         sessions = [run_utterance(Live(loop, held), each) for each in copies]
-        return [take.transcription.text for take in await asyncio.gather(*sessions)]
+        return [take.text for take in await asyncio.gather(*sessions)]
 
     texts = loop.run(heard())
     loop.stop()
@@ -79,7 +83,7 @@ def test_pocketsphinx_hears_hardly_worse(tmp_path: Path) -> None:
             errors = await asyncio.gather(*map(wrong, half))
         finally:
             await recogniser.close()
-        found = error_rate(errors)
+        found = pooled(errors).rate
         assert found is not None
         return found
 

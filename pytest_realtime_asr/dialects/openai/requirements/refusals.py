@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_realtime_asr.dialects.openai import checks as own
+from pytest_realtime_asr.dialects.openai.checks import refusals
 from pytest_realtime_asr.dialects.openai.invalid_frames import NO_FIELD
 from pytest_realtime_asr.dialects.openai.profile import Profile
 from pytest_realtime_asr.dialects.openai.requirements.declared import (
@@ -47,10 +47,10 @@ def _empty_commit_code(profile: Profile) -> Iterable[Requirement]:
     for code in _codes(profile):
         yield Requirement(
             "empty-commit-code",
-            f"a commit of no audio is refused as {code}",
+            f"a commit without audio is refused as {code}",
             SHOULD,
             bug("openai/openai-agents-js#748", "goodroot/hyprwhspr#63"),
-            checks.refused("empty-commit", "a commit of no audio", code),
+            checks.refused("empty-commit", "a commit without audio", code),
             scenarios=("empty-commit",),
             proof=Proof(("wrong-codes",)),
         )
@@ -62,7 +62,7 @@ def _short_commit(profile: Profile) -> Iterable[Requirement]:
         f"a commit of less than {profile.least * 1000:g} ms of audio is refused",
         SHOULD,
         bug("openai/openai-agents-js#748", "betalgo/openai#674"),
-        own.commit_refused(
+        refusals.commit_refused(
             "short-commit", "a commit of too little audio", *_codes(profile)
         ),
         scenarios=("short-commit",),
@@ -76,7 +76,7 @@ ERRORS: tuple[Declared, ...] = (
         "each error has a type and a message",
         MUST,
         clause("realtime_error", "message and type are required"),
-        each(own.typed_errors),
+        each(refusals.errors_have_types),
         scenarios=("unknown-event",),
         passive=True,
         proof=Proof(("typeless",)),
@@ -84,24 +84,24 @@ ERRORS: tuple[Declared, ...] = (
     shared.stated("errors-have-codes", clause("realtime_error", "code, if any")),
     Requirement(
         "errors-name-their-cause",
-        "an error names the event that led to it, where that has an id",
+        "an error names the event that caused it, if that has an id",
         MUST,
         clause(
             "session_update_event",
             "event_id will be passed back if there is an error with the event",
         )
         + "; langchain_dart#624",
-        own.name_their_cause("named-event", "unknown-parameter", "empty-commit"),
+        refusals.errors_name_event("named-event", "unknown-parameter", "empty-commit"),
         scenarios=("named-event", "unknown-parameter", "empty-commit"),
         proof=Proof(("causeless",)),
     ),
     Requirement(
         "errors-name-the-field",
-        "an error of a field says which it is",
+        "an error about a field names the field",
         SHOULD,
         clause("realtime_error", "param is the parameter related to the error")
         + "; langchain_dart#624",
-        own.name_the_field("unknown-parameter", NO_FIELD),
+        refusals.errors_name_field("unknown-parameter", NO_FIELD),
         scenarios=("unknown-parameter",),
         proof=Proof(("paramless",)),
     ),
@@ -148,13 +148,13 @@ REFUSALS: tuple[Declared, ...] = (
     ),
     _update_refused(
         "unknown-parameter",
-        "a field that the protocol does not know is refused",
+        "an unknown field is refused",
         "an unknown field",
         "the fields of a session",
     ),
     _update_refused(
         "unknown-format",
-        "a format that there is not is refused",
+        "an unknown format is refused",
         "an unknown format",
         "formats are audio/pcm, audio/pcmu and audio/pcma",
     ),
@@ -163,34 +163,34 @@ REFUSALS: tuple[Declared, ...] = (
         lambda profile: not profile.beta,
         _update_refused(
             "unknown-rate",
-            "a rate that the server does not take is refused",
+            "a rate that the server does not support is refused",
             "an unknown rate",
             "rate is always 24000",
         ),
     ),
     shared.refused(
         "unknown-model",
-        "accepted, the session has no text and nobody knows why",
+        "if accepted, the session gets no text and no error",
         level=SHOULD,
         proof=Proof(("tolerant",)),
     ),
     Requirement(
         "empty-commit-refused",
-        "a commit of no audio is refused",
+        "a commit without audio is refused",
         MUST,
         clause(
             "input_audio_buffer_commit_event",
             "it will produce an error if the input audio buffer is empty",
         )
         + "; LocalAI acknowledges it, and is silent then",
-        checks.refused("empty-commit", "a commit of no audio"),
+        checks.refused("empty-commit", "a commit without audio"),
         scenarios=("empty-commit",),
         proof=Proof(("acknowledges-empty",)),
     ),
     _empty_commit_code,
     Requirement(
         "empty-commit-spoils-nothing",
-        "a commit of no audio spoils no later utterance",
+        "a commit without audio does not affect later utterances",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("stray-final"), checks.same_text("stray-final")),
@@ -199,7 +199,7 @@ REFUSALS: tuple[Declared, ...] = (
     ),
     Requirement(
         "second-commit-spoils-nothing",
-        "a second commit spoils no later utterance",
+        "a second commit does not affect later utterances",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
@@ -209,7 +209,7 @@ REFUSALS: tuple[Declared, ...] = (
     _short_commit,
     Requirement(
         "odd-audio-outlived",
-        "a sample that is cut in two is joined, or refused, and spoils nothing",
+        "a sample split over two frames is joined or refused, and loses no other audio",
         MUST,
         HARM
         + "; "
@@ -227,13 +227,13 @@ REFUSALS: tuple[Declared, ...] = (
     ),
     Requirement(
         "big-audio-accepted",
-        f"{_MOST} MiB of audio in one event are taken",
+        f"{_MOST} MiB of audio in one event are accepted",
         MUST,
         clause(
             "input_audio_buffer_append_event",
             f"up to a maximum of {_MOST} MiB in each event",
         ),
-        own.no_error("big-audio", f"an event of {_MOST} MiB"),
+        refusals.no_error("big-audio", f"an event of {_MOST} MiB"),
         scenarios=("big-audio",),
         proof=Proof(("refuses-big",)),
     ),

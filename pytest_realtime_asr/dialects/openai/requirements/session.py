@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_realtime_asr.dialects.openai import checks as own
+from pytest_realtime_asr.dialects.openai.checks import answers, refusals, session
 from pytest_realtime_asr.dialects.openai.profile import Profile
 from pytest_realtime_asr.dialects.openai.requirements.declared import (
     Declared,
@@ -25,7 +25,7 @@ def _first_event(profile: Profile) -> Iterable[Requirement]:
             "session_created_event",
             "emitted when a new connection is established, as the first server event",
         ),
-        each(checks.first_event(own.identity(profile))),
+        each(checks.first_event(session.identity(profile))),
     )
 
 
@@ -42,7 +42,7 @@ SESSION: tuple[Declared, ...] = (
                 "type is always `transcription`",
             )
             + "; mudler/LocalAI#6445",
-            each(own.of_transcription),
+            each(session.is_transcription),
             scenarios=("utterances",),
             passive=True,
             proof=Proof(("conversing",)),
@@ -60,14 +60,14 @@ SESSION: tuple[Declared, ...] = (
         lambda profile: profile.greeting != "conversation.created",
         Requirement(
             "expires-later",
-            "a session that is opened has yet to expire",
+            "a new session has not expired yet",
             SHOULD,
             clause(
                 "realtime_transcription_session_create_response",
                 "expires_at is in seconds since the epoch",
             )
             + "; livekit/agents#2358",
-            each(own.expires_later),
+            each(session.expires_later),
             scenarios=("utterances",),
             passive=True,
             proof=Proof(("old-clock",)),
@@ -75,13 +75,13 @@ SESSION: tuple[Declared, ...] = (
     ),
     Requirement(
         "update-answered",
-        "an update of the session is answered by the session, or by an error",
+        "an update is answered by the updated session, or by an error",
         MUST,
         clause(
             "session_updated_event",
             "returned when a session is updated, unless there is an error",
         ),
-        each(own.updates_answered),
+        each(answers.updates_answered),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("silent-update",)),
@@ -92,61 +92,61 @@ SESSION: tuple[Declared, ...] = (
     ),
     Requirement(
         "update-shows-what-holds",
-        "what was set up is shown as what holds",
+        "session.updated shows what was configured",
         SHOULD,
         clause(
             "session_update_event",
             "session.updated shows the full, effective configuration",
         ),
-        each(own.shows_what_was_asked),
+        each(session.shows_what_was_asked),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("unset",)),
     ),
     Requirement(
         "update-keeps-the-rest",
-        "an update changes only what is in it",
+        "an update changes only the fields in it",
         MUST,
         clause(
             "session_update_event",
             "only the fields that are present in the session.update are updated",
         ),
-        own.keeps_the_rest("partial-update"),
+        session.keeps_the_rest("partial-update"),
         scenarios=("partial-update",),
         proof=Proof(("forgets-rest",)),
     ),
     Requirement(
         "refused-update-unconfirmed",
-        "an update that is refused is not confirmed as well",
+        "a refused update is not also confirmed",
         SHOULD,
         clause(
             "session_updated_event",
             "returned when a session is updated, unless there is an error",
         )
         + "; Speaches does both",
-        own.unconfirmed,
+        session.refused_not_accepted,
         scenarios=("refused-update",),
         proof=Proof(("confirms-refused",)),
     ),
     Requirement(
         "refused-fields-unshown",
-        "what is refused is not shown as what holds",
+        "refused fields are not shown as effective",
         MUST,
         clause(
             "session_update_event",
             "session.updated shows the full, effective configuration",
         ),
-        own.unshown,
+        session.refused_not_shown,
         scenarios=("refused-update",),
         proof=Proof(("shows-refused",)),
     ),
     Requirement(
         "refused-update-outlived",
-        "an update that is refused leaves the session as it was",
+        "a refused update leaves the session as it was",
         MUST,
         HARM,
         checks.both(
-            own.stays_open("refused-update"),
+            refusals.stays_open("refused-update"),
             checks.finishes("refused-update"),
             checks.same_text("refused-update"),
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_realtime_asr.dialects.openai import checks as own
+from pytest_realtime_asr.dialects.openai.checks import turns
 from pytest_realtime_asr.dialects.openai.requirements.declared import (
     Declared,
     bug,
@@ -37,25 +37,25 @@ TURNS: tuple[Declared, ...] = (
             "item_id is that of the item that is created when speech stops, and is "
             "also in speech_stopped",
         ),
-        own.of("turns", own.in_order),
+        turns.in_role("turns", turns.turns_in_order),
         scenarios=("turns",),
         proof=Proof(("other-turns",)),
     ),
     Requirement(
         "turn-times",
-        "the times of a turn are those of its audio in the session",
+        "the times of a turn match its audio in the session",
         MUST,
         clause(
             "input_audio_buffer_speech_started_event",
             "milliseconds from the start of all audio written to the buffer",
         ),
-        own.of("turns", own.timely),
+        turns.in_role("turns", turns.turns_match_audio),
         scenarios=("turns",),
         proof=Proof(("restarts-times",)),
     ),
     Requirement(
         "same-text-turns",
-        "a clip has the same text where the server ends it as where we do",
+        "a clip has the same text whether the server or the client ends it",
         SHOULD,
         bug("FunASR#556", "FunASR#630"),
         checks.both(checks.finishes("turns"), checks.same_text("turns")),
@@ -64,16 +64,16 @@ TURNS: tuple[Declared, ...] = (
     ),
     Requirement(
         "no-turn-in-silence",
-        "in silence no turn is detected",
+        "no turn is detected in silence",
         SHOULD,
         bug("WhisperLiveKit#150", "WhisperLive#196"),
-        own.of("hush", own.hushed),
+        turns.in_role("hush", turns.no_turn_in_silence),
         scenarios=("hush",),
         proof=Proof(("hears-things",)),
     ),
     Requirement(
         "turn-after-silence-finishes",
-        "an utterance after silence gets its final where the server ends it",
+        "an utterance after silence gets its final if the server ends it",
         MUST,
         HARM + "; " + bug("WhisperLiveKit#129", "pipecat#4124"),
         checks.finishes("hush"),
@@ -82,16 +82,16 @@ TURNS: tuple[Declared, ...] = (
     ),
     Requirement(
         "commit-after-turn-is-wordless",
-        "a commit of the silence after a turn gives no words",
+        "a commit of the silence after a turn has no words",
         SHOULD,
         bug("lemonade-sdk/lemonade#1739", "betalgo/openai#674"),
-        own.of("turn-commit", own.wordless_commit),
+        turns.in_role("turn-commit", turns.silent_commit_has_no_text),
         scenarios=("turn-commit",),
         proof=Proof(("babbles-of-empty",)),
     ),
     Requirement(
         "commit-after-turn-spoils-nothing",
-        "a commit of the silence after a turn spoils no later turn",
+        "a commit of the silence after a turn does not affect later turns",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(
