@@ -492,7 +492,7 @@ def _selftest(config: pytest.Config) -> int:
         warnings.simplefilter("ignore")
         names = dialects.installed() if settings.dialect == AUTO else [settings.dialect]
         try:
-            scores = [selftest(name, tell=_tell) for name in names]
+            scores = [selftest(name, progress=_tell) for name in names]
         except LookupError as error:
             raise pytest.UsageError(_at(config, "dialect", error)) from None
     _tell("")
