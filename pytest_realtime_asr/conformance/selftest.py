@@ -63,14 +63,16 @@ class Score:
         lines = []
         for id, found in self.correct.items():
             if found.status is not Status.SATISFIED:
-                seen = f"{found.status.value} on a correct fake: {found.reason}"
-                lines.append(f"{self.dialect}: {id}: {seen}")
+                lines.append(self._line(id, found, "on a correct fake"))
         for id, found in self.faulty.items():
             if found.status is not Status.VIOLATED:
                 faults = " ".join(self.proofs[id].faults)
-                seen = f"{found.status.value} with the fault {faults}: {found.reason}"
-                lines.append(f"{self.dialect}: {id}: {seen}")
+                lines.append(self._line(id, found, f"with the fault {faults}"))
         return lines
+
+    def _line(self, id: str, found: Result, where: str) -> str:
+        reason = f": {found.reason}" if found.reason else ""
+        return f"{self.dialect}: {id}: {found.status.value} {where}{reason}"
 
     def __str__(self) -> str:
         passed = sum(r.status is Status.SATISFIED for r in self.correct.values())
