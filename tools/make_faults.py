@@ -1,6 +1,6 @@
-"""Generates `docs/faults.md`: every fault of the fake with what it violates.
+"""Make `docs/faults.md`: every fault of the fake server by every requirement.
 
-It takes some minutes, since each fault runs in all scenarios of a dialect.
+It takes some minutes, since all scenarios of a dialect run against each fault.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ AT_ONCE = 3
 HEAD = """\
 # Faults by requirements
 
-Each fault of the fake server ran in all scenarios of the suite; `tools/make_faults.py`
-generated this page. The requirements in **bold** are those that the fault proves: the
-ordinary tests and `pytest --realtime-selftest` check that it violates them. Audio was
-sent at eight times real time unless a fault depends on the clock, so that a fault may
-violate more at real time.
+`tools/make_faults.py` made this page: it ran all scenarios of the suite against a fake
+server with each fault. The fault proves the requirements in **bold**: they are violated
+by it in the ordinary tests and in `pytest --realtime-selftest`. Audio was sent at eight
+times real time, except where a fault depends on the clock; at real time a fault may
+violate more requirements.
 """
 TABLE = """
 ## With the dialect `{name}`
@@ -57,7 +57,7 @@ def sections() -> dict[str, list[str]]:
 
 
 def proof(bench: Bench, fault: str) -> Proof:
-    """Return how to run the fake so that this fault shows best."""
+    """Return the plan by which a fault shows best."""
     for each in bench.proofs.values():
         if each.faults == (fault,):
             return each
@@ -68,15 +68,15 @@ def row(bench: Bench, fault: str) -> str:
     """Return the row of a fault."""
     found = bench.start(bench.requirements, proof(bench, fault))()
     mine = {id for id, each in bench.proofs.items() if fault in each.faults}
-    for id in mine:  # a fault that ends the process shows one at a time
+    for id in mine:  # a server that dies shows one violation at a time
         if found[id].status is not Status.VIOLATED:
             found |= bench.start([id], bench.proofs[id])()
     broken = [id for id, each in found.items() if each.status is Status.VIOLATED]
-    names = [f"**{id}**" if id in mine else id for id in broken]
+    cells = [f"**{id}**" if id in mine else id for id in broken]
     missing = sum(each.status is Status.MISSING for each in found.values())
-    names += [f"({missing} could not be tried)"] if missing else []
+    cells += [f"({missing} could not be tried)"] if missing else []
     print(fault, len(broken), missing, file=sys.stderr, flush=True)
-    return f"| `{fault}` | {FAULTS[fault].about} | {', '.join(names) or 'nothing'} |"
+    return f"| `{fault}` | {FAULTS[fault].about} | {', '.join(cells) or 'nothing'} |"
 
 
 def main() -> int:
