@@ -292,7 +292,7 @@ def _edits(events: Iterable[Event]) -> Iterator[Edit]:
                 continue
         text.seek(kept)
         removed = text.read()
-        same = common(removed, added)
+        same = common_prefix(removed, added)
         kept, removed, added = kept + same, removed[same:], added[same:]
         text.seek(kept)
         text.truncate()
@@ -302,11 +302,11 @@ def _edits(events: Iterable[Event]) -> Iterator[Edit]:
         yield Edit(at, kept, removed, added, not visible, type(event) is Final)
 
 
-def common(one: str, other: str) -> int:
-    """How many characters two texts have in common from the begin on."""
+def common_prefix(one: Sequence[object], other: Sequence[object]) -> int:
+    """Return the length of the common prefix of two texts, or of two sequences."""
     length = min(len(one), len(other))
     same, step = 0, length
-    while step:  # halves are compared at once, and signs one by one never
+    while step:  # halves are compared at once, and items never one by one
         if one[same : same + step] == other[same : same + step]:
             same += step
             step = min(step, length - same)

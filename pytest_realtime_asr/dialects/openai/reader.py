@@ -56,7 +56,7 @@ from pytest_realtime_asr.trace.timeline import (
     Partial,
     Refusal,
     Usage,
-    common,
+    common_prefix,
 )
 
 _N = TypeVar("_N", int, float)
@@ -181,7 +181,7 @@ class _Utterance:
         self.known = len(self.turns)
         self.shown.seek(begin)
         new, old = "".join(parts), self.shown.read()
-        same = common(old, new)
+        same = common_prefix(old, new)
         return self._put(begin + same, new[same:])
 
     @property
