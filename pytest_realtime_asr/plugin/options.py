@@ -1,17 +1,26 @@
-"""The options of the plugin, as data: imported by every pytest run, so it is light.
+"""The options, markers and fixtures of the plugin, as data.
 
-Each is ``--realtime-NAME`` on the command line, ``realtime_NAME`` in the ini file and
-``REALTIME_NAME`` in the environment (dashes become underscores), in this order of
-precedence. Where an option may be repeated, each line of the text in the ini file or
-the environment is one value. What the texts mean is read by
-`pytest_realtime_asr.plugin.settings`.
+Every pytest run imports this module, so it is light. Each option is ``--realtime-NAME``
+on the command line, ``realtime_NAME`` in the ini file and ``REALTIME_NAME`` in the
+environment (dashes become underscores), in this order of precedence. Where an option
+may be repeated, each line of the ini file or of the environment variable is one value.
+`pytest_realtime_asr.plugin.settings` parses the texts.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
+COMMANDS = ("selftest", "calibrate", "list")  # the options that run no tests
+FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"}
+SUITE = Path(__file__).parents[1] / "conformance"  # the folder of the packaged suite
+SUITE_ID = "realtime_conformance"  # the ids of its tests begin with this
+CALIBRATION = "realtime/calibration"  # the key in pytest's cache
 MARKERS = {
     "latency_budget": (
         "(metric, *, p50=, p90=, p95=, p99=, max=, mean=, confidence=None, "
@@ -64,10 +73,10 @@ class Option(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What a place says of an option, and how a message names the place.
+    """The value of an option in the place that sets it, and the name of that place.
 
-    ``value`` is a text, or true for a flag on the command line; of an option that may
-    be repeated it is a list of texts. ``stated`` is false for the default.
+    ``value`` is a text, or true for a flag on the command line, or a list of texts for
+    an option that may be repeated. ``stated`` is false for the default.
     ``from_environment`` is true for a variable, which runs share that have nothing to
     do with this plugin.
     """
@@ -81,10 +90,10 @@ class Given(NamedTuple):
 def first_given(
     option: Option, line: object, ini: object, environment: Mapping[str, str]
 ) -> Given:
-    """What the first place that names the option says, else its default.
+    """Return the value from the first place that sets an option, else its default.
 
-    ``line`` and ``ini`` are ``None`` where the command line and the ini file do not
-    name it. An environment variable that is empty counts as not set.
+    ``line`` and ``ini`` are ``None`` where the command line and the ini file do not set
+    it. An environment variable that is empty counts as not set.
     """
     if line is not None:
         return Given(line, option.cli)
@@ -102,12 +111,73 @@ def first_given(
 
 
 def flag(text: str) -> bool:
-    """What the text of a flag says; empty is no. Raises ValueError."""
+    """Parse the text of a flag; an empty one is false. Raises ValueError."""
     if text.lower() in ("", "0", "false", "no", "off"):
         return False
     if text.lower() in ("1", "true", "yes", "on"):
         return True
     raise ValueError(f"{text!r} is neither true nor false")
+
+
+class RawOptions:
+    """The options of a run as pytest has read them, before they are parsed.
+
+    ``wrong_environment`` says that what was found wrong is set in the environment.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.wrong_environment = False
+        self._config = config
+
+    def line(self, option: Option) -> object:
+        """Return what the command line sets, else ``None``."""
+        return self._config.getoption(option.ini)
+
+    def ini(self, option: Option) -> object:
+        """Return what the ini file sets, else ``None``. Raises UsageError."""
+        try:
+            return self._config.getini(option.ini)
+        except (TypeError, ValueError) as error:  # such as a number in TOML
+            raise pytest.UsageError(f"{option.ini} in the ini file: {error}") from None
+
+    def given(self, name: str) -> Given:
+        """Return the value of an option with its place. Raises UsageError."""
+        option = BY_NAME[name]
+        return first_given(option, self.line(option), self.ini(option), os.environ)
+
+    def text(self, name: str) -> str:
+        """Return what is set for an option, else an empty text.
+
+        A flag with a wrong text in the environment counts as not set: a run that has
+        nothing to do with this plugin must not end because of it. The header reports
+        it, and a test that uses the plugin fails. Raises UsageError for other places.
+        """
+        found = self.given(name)
+        if not found.stated:
+            return ""
+        if wrong := self.wrong_flag(name):
+            if found.from_environment:
+                return ""
+            raise pytest.UsageError(wrong)
+        return str(found.value or "")
+
+    def flag(self, name: str) -> bool:
+        """Return whether a flag is set. Raises UsageError."""
+        return flag(self.text(name))
+
+    def wrong_flag(self, name: str) -> str:
+        """Return what is wrong with a flag, with its place, else an empty text."""
+        found = self.given(name)
+        try:
+            if BY_NAME[name].flag:
+                flag(str(found.value))
+        except ValueError as error:
+            return f"{found.place}: {error}"
+        return ""
+
+    def usage_error(self, name: str, error: object) -> pytest.UsageError:
+        """Return an error about an option that names the place that sets it."""
+        return pytest.UsageError(f"{self.given(name).place}: {error}")
 
 
 OPTIONS = (
@@ -335,3 +405,4 @@ OPTIONS = (
         metavar="OPTIONS",
     ),
 )
+BY_NAME = {option.name: option for option in OPTIONS}

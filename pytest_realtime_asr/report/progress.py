@@ -1,4 +1,4 @@
-"""What goes on, said at the end of the terminal's line and taken back again.
+"""Shows progress at the end of the terminal's line, and removes it again.
 
 pytest captures what a test prints, by file descriptor. A duplicate that was taken
 before still leads to the terminal, so that any thread may write to it while a test
@@ -8,6 +8,7 @@ runs, and the capture is left alone.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 
@@ -40,3 +41,10 @@ class Progress:
         with self._writing:
             os.close(self._fd)
             self._fd = -1
+
+
+def show_status(text: str) -> None:
+    """Show progress on standard error if it is a terminal; an empty text clears it."""
+    if sys.stderr.isatty():
+        end = "" if text else "\r"
+        print(f"\r{text:78.78}", end=end, file=sys.stderr, flush=True)

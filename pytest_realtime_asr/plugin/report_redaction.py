@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest.junitxml import xml_key
 
+from pytest_realtime_asr.plugin.pytest_internals import junit_properties
 from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.text.privacy import PRIVATE
 from pytest_realtime_asr.text.redaction import Redactor
@@ -37,7 +37,7 @@ def clean(report: pytest.TestReport | pytest.CollectReport, redactor: Redactor) 
         return
     report.longrepr = _each_text(report.longrepr, redactor.clean)
     report.sections = redactor.clean_value(list(report.sections))
-    for name in ("user_properties", "wasxfail", "realtime", "realtime_result"):
+    for name in ("user_properties", "wasxfail", "realtime"):
         if hasattr(report, name):
             setattr(report, name, redactor.clean_value(getattr(report, name)))
 
@@ -71,10 +71,10 @@ def shield_suite(config: pytest.Config, redactor: Redactor) -> None:
 
     In a private run, their values are left out.
     """
-    if (xml := config.stash.get(xml_key, None)) is not None:
-        xml.global_properties[:] = [
+    if (properties := junit_properties(config)) is not None:
+        properties[:] = [
             (name, redactor.message(_escaped(redactor.clean(str(value)))))
-            for name, value in xml.global_properties
+            for name, value in properties
         ]
 
 
