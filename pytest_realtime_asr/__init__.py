@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_realtime_asr.audio import Audio as Audio
-    from pytest_realtime_asr.client.session import Lost as Lost
+    from pytest_realtime_asr.client.loss import Lost as Lost
     from pytest_realtime_asr.corpus import Corpus as Corpus
     from pytest_realtime_asr.corpus import Utterance as Utterance
     from pytest_realtime_asr.corpus import Word as Word
@@ -33,7 +33,7 @@ _HOMES = {
     "Audio": "audio.Audio",
     "Corpus": "corpus.Corpus",
     "FakeServer": "fake.process.FakeServer",
-    "Lost": "client.session.Lost",
+    "Lost": "client.loss.Lost",
     "Parity": "verdicts.parity.Parity",
     "Realtime": "run.realtime.Realtime",
     "Session": "run.realtime.Session",

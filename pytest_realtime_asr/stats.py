@@ -252,7 +252,7 @@ def paired(
 
     The interval is a bootstrap that draws whole blocks, studentised for a mean. ``p``
     is not read from it, since few blocks make a bootstrap too sure of itself: it is
-    that of `by_chance`.
+    that of `sign_flip_p_value`.
     """
     index, size = _numbered(blocks, len(differences))
     values = _finite(differences)
@@ -268,13 +268,13 @@ def paired(
             blocks=index.tolist(),
         )
     value = float(np.median(values) if median else np.mean(values))
-    p = by_chance(
+    p = sign_flip_p_value(
         differences, median=median, blocks=blocks, seed=seed, resamples=resamples
     )
     return Difference(value, low, high, p, len(values), size)
 
 
-def by_chance(
+def sign_flip_p_value(
     differences: Sequence[float],
     *,
     median: bool = False,

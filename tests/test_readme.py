@@ -1,9 +1,11 @@
-"""Every example of the README does what it says."""
+"""Every example of the README and of the guide does what it says."""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +15,14 @@ from pytest_realtime_asr.plugin.settings import settings
 from pytest_realtime_asr.trace.records import Sender
 from tests.support.paths import ROOT
 
-README = (ROOT / "README.md").read_text()
-EXAMPLES: list[str] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-TABLES: list[str] = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+README = ROOT / "README.md"
+GUIDE = sorted((ROOT / "docs/guide").glob("*.md"))
+TEXTS = {page: page.read_text() for page in (README, *GUIDE)}
+TEXT = "\n".join(TEXTS.values())
+EXAMPLES: list[str] = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+TABLES: list[str] = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+OUTPUTS: list[str] = re.findall(r"```text\n(.*?)```", TEXTS[README], re.DOTALL)
+PAGES = [*TEXTS, *(ROOT / "docs").glob("*.md"), *ROOT.glob("[A-Z]*.md")]
 DESELECTED = sum(r.binds is Sender.SERVER for r in dialects.load("vllm").requirements)
 LOOP = "asyncio_default_fixture_loop_scope = function"
 INI = f"[pytest]\n{LOOP}\nrealtime_dialect = vllm\n"
@@ -23,7 +30,7 @@ INI = f"[pytest]\n{LOOP}\nrealtime_dialect = vllm\n"
 
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A project that holds what the README says it needs."""
+    """A project that holds what the guide says it needs."""
     pytester.makeini(INI)
     return pytester
 
@@ -32,6 +39,32 @@ def example(word: str) -> str:
     """The one example that holds this word."""
     (found,) = (text for text in EXAMPLES if word in text)
     return found
+
+
+def pattern(line: str) -> str:
+    """A line of printed output as a pattern in which each number may be another."""
+    return re.sub(r"\d+(\.\d+)?", "*", line)
+
+
+@pytest.mark.slow
+def test_the_outputs_of_the_readme_are_those_of_today(
+    project: pytest.Pytester,
+) -> None:
+    project.makepyfile(test_commands=example("def test_short_commands"))
+    suite, passed, failed = (text.splitlines() for text in OUTPUTS)
+    done = project.runpytest_subprocess("--realtime-target=fake")
+    done.assert_outcomes(passed=1)
+    assert passed[1] in suite  # the header of the table
+    done.stdout.fnmatch_lines([passed[1], pattern(passed[2]) + "*"])
+    proof = next(line for line in passed if "final_from_commit p95" in line)
+    done.stdout.fnmatch_lines([pattern(proof) + "*"])
+    fake = "--realtime-fake=--final-delay 1200ms"
+    done = project.runpytest_subprocess("--realtime-target=fake", fake)
+    done.assert_outcomes(failed=1)
+    head = pattern(failed[0].partition("(")[0])
+    done.stdout.fnmatch_lines([head + "*; server, not *"])
+    for label in ("trace: ", "text: ", "again: "):
+        assert sum(label in line for line in failed) == done.stdout.str().count(label)
 
 
 @pytest.mark.slow
@@ -89,24 +122,64 @@ async def app(scope, receive, send):
 def test_every_example_is_run() -> None:
     run = ("subprocess", "my_server", "test_second_utterance", "test_my_client")
     verdicts = ("test_until_decided", "test_limits_of_this_machine", "test_parity")
-    assert sorted(map(example, [*run, *verdicts])) == sorted(EXAMPLES)
+    words = [*run, *verdicts, "def test_short_commands"]
+    assert sorted(map(example, words)) == sorted(EXAMPLES)
 
 
 def test_every_option_that_is_named_is_there() -> None:
-    named = set(re.findall(r"--realtime-[a-z-]+", README))
+    named = {
+        name
+        for page in PAGES
+        for name in re.findall(r"--realtime-[a-z-]*[a-z]", page.read_text())
+    }
     assert named <= {option.cli for option in OPTIONS}
 
 
-def test_the_first_lines_name_extras_that_are_there() -> None:
-    extras = set(re.findall(r'"(?:\.|pytest-realtime-asr)\[(\w+)\]"', README))
+def test_every_option_is_on_the_page_of_the_options() -> None:
+    page = TEXTS[ROOT / "docs/guide/options.md"]
+    found = re.findall(r"(?:^\| |, )`(--realtime-[a-z-]+)", page, re.MULTILINE)
+    assert sorted(found) == sorted(option.cli for option in OPTIONS)
+
+
+def test_the_readme_is_a_front_page() -> None:
+    assert len(TEXTS[README].splitlines()) <= 160
+    linked = {ROOT / path for path in re.findall(r"\]\((docs/guide/\w+[^)#]*)", TEXT)}
+    assert linked == set(GUIDE)
+
+
+def links(page: Path) -> Iterator[str]:
+    """The links of a page to files of this repository, without their anchors."""
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" not in link:
+            yield link
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of the headings of a page."""
+    heads = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", head.lower()) for head in heads)
+    return {head.replace(" ", "-") for head in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_link_leads_to_what_is_there(page: Path) -> None:
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_extras_that_are_named_are_there() -> None:
+    extras = set(re.findall(r'"(?:\.|pytest-realtime-asr)\[(\w+)\]"', TEXT))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert extras == set(project["optional-dependencies"])
 
 
 def test_the_ini_lines_are_those_that_hold() -> None:
-    *held, loop = re.findall(r"```ini\n(.*?)\n```", README)
-    assert loop == LOOP
-    given = dict(line.split(" = ", 1) for line in held)
+    lines = set(re.findall(r"```ini\n(.*?)\n```", TEXT))
+    assert LOOP in lines
+    given = dict(line.split(" = ", 1) for line in lines - {LOOP})
     found = settings(lambda _: None, lambda option: given.get(option.ini), {})
     assert found.dialect == "openai:" + given["realtime_profile"]
     dialect = dialects.load(found.dialect)
@@ -116,6 +189,6 @@ def test_the_ini_lines_are_those_that_hold() -> None:
     assert '"type":"server_vad"' in said[0]
 
 
-def test_the_ini_line_of_the_dialect_is_the_one_that_is_told() -> None:
-    lines = set(re.findall(r"`(realtime_dialect = \w+)`", README))
+def test_the_ini_line_of_the_dialect_is_the_one_that_is_used() -> None:
+    lines = set(re.findall(r"`(realtime_dialect = \w+)`", TEXT))
     assert [line for line in INI.splitlines() if line in lines] == [*lines]

@@ -12,8 +12,7 @@ from pathlib import Path
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance.results import Status
 from pytest_realtime_asr.conformance.selftest import Bench
-from pytest_realtime_asr.fake.faults import items
-from pytest_realtime_asr.fake.faults.session import FAULTS
+from pytest_realtime_asr.fake.faults import FAULTS
 from pytest_realtime_asr.requirements.requirement import Proof
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
@@ -33,12 +32,14 @@ TABLE = """
 | fault | a server that ... | breaks |
 |---|---|---|
 """
-# What ends the process ends it for all that is judged after it.
+# Faults of items that prove no requirement.
+OF_ITEMS = {"endless-speech", "no-event-ids"}
+# A process that has ended breaks every requirement that is tested later.
 DEADLY = {"die", "dies-of-empty", "dies-of-reset", "flood-dies", "big-frame-dies"}
 
 
 def sections() -> dict[str, list[str]]:
-    """The faults by dialect: those of items and their ids need one that has some."""
+    """Return the faults by dialect: those that only items can have need ``openai``."""
     plain, others = (
         {
             fault
@@ -49,9 +50,8 @@ def sections() -> dict[str, list[str]]:
         for name in ("vllm", "openai")
     )
     found: dict[str, list[str]] = {"vllm": [], "openai": []}
-    for name, fault in FAULTS.items():
-        of_items = getattr(fault.wrap, "__module__", "") == items.__name__
-        own = name not in plain and (of_items or name in others)
+    for name in FAULTS:
+        own = name in OF_ITEMS or (name not in plain and name in others)
         found["openai" if own else "vllm"].append(name)
     return found
 

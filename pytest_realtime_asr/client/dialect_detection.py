@@ -1,4 +1,4 @@
-"""Which dialect a server speaks, by what it says first."""
+"""Detection of the dialect of a server, by the first event that it sends."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Record, Sender
 
-AUTO = "auto"  # in place of a dialect's name: the dialect is detected
-_KEYS = (401, 403)  # what a server answers to a key that it does not take
-SHOWN = 80  # characters of what a server said that are shown
+AUTO = "auto"  # in place of the name of a dialect: the dialect is detected
+_KEY_REFUSED = (401, 403)  # HTTP statuses
+SHOWN = 80  # characters of an unknown first event that a message quotes
 
 
 class Discovery(msgspec.Struct, frozen=True):
-    """The dialect of a server and the ``reason``, or why there is none.
+    """The result of a detection: a dialect and the reason for it, or a failure.
 
-    ``lost`` is empty where there is a ``dialect``.
+    ``lost`` says why no dialect was found; it is empty if one was.
     """
 
     dialect: str = ""
@@ -30,7 +30,7 @@ class Discovery(msgspec.Struct, frozen=True):
 
 
 def ways(access: Callable[[Dialect], Access]) -> list[Access]:
-    """How the installed dialects ask for a session, each way once."""
+    """Return the different requests by which the installed dialects open a session."""
     found: dict[object, Access] = {}
     for name in dialects.installed():
         way = access(dialects.load(name))
@@ -39,14 +39,14 @@ def ways(access: Callable[[Dialect], Access]) -> list[Access]:
 
 
 async def find(asked: Iterable[Access], redactor: Redactor) -> Discovery:
-    """Open a session in each of these ways until the server says something known.
+    """Open a session in each of these ways until the first event is a known one.
 
-    Mostly the first is enough. A server that takes a session and is silent is not asked
-    on the same path again. What is found is without the secrets of the ``redactor``.
+    Usually the first way is enough. A path on which the server opens a session and
+    sends nothing is not tried again. The result contains no secrets of the redactor.
     """
     silent: set[str] = set()
-    came: list[str] = []
-    stood = False  # whether the server took a session, so that a name may help
+    failures: list[str] = []
+    opened = False  # whether a session was, so that naming the dialect may help
     for access in asked:
         where = access.target.shown
         if where in silent:
@@ -54,35 +54,35 @@ async def find(asked: Iterable[Access], redactor: Redactor) -> Discovery:
         try:
             frame = await probe.greeting(access)
         except Unreachable as error:
-            came.append(str(error))
-            if error.status in _KEYS and redactor:
-                came.append(
-                    "if the key is right, this kind of server may want it in another "
-                    "way: --realtime-list=dialects names the profiles"
+            failures.append(str(error))
+            if error.status in _KEY_REFUSED and redactor:
+                failures.append(
+                    "if the key is right, this kind of server may expect it in another "
+                    "header: --realtime-list=dialects lists the profiles"
                 )
             continue
-        stood = True
+        opened = True
         if frame is None:
             silent.add(where)
-            came.append(f"{where}: it said nothing within {probe.GREETING:g} s")
+            failures.append(f"{where}: no event within {probe.GREETING:g} s")
             continue
         record = _first(frame)
         names = dialects.greeted(record)
         if len(names) == 1:
-            said = dialects.load(names[0]).parse(record).move
-            return Discovery(names[0], f"it said {said} first")
-        meant = f"as {' and '.join(names)} do" if names else "as no dialect does"
+            event = dialects.load(names[0]).parse(record).move
+            return Discovery(names[0], f"its first event was {event}")
+        known = f"as in {' and '.join(names)}" if names else "as in no dialect"
         shown = redactor.clean(str(frame))[:SHOWN]
-        came.append(f"{where}: it said {shown!r} first, {meant}")
-    told = redactor.clean("; ".join(dict.fromkeys(came)))
-    return Discovery(lost=f"{told}; {name_it()}" if stood else told)
+        failures.append(f"{where}: its first event was {shown!r}, {known}")
+    reasons = redactor.clean("; ".join(dict.fromkeys(failures)))
+    return Discovery(lost=f"{reasons}; {advice()}" if opened else reasons)
 
 
-def name_it() -> str:
-    """What to do where the dialect is not known."""
+def advice() -> str:
+    """Return what to do if the dialect is not known."""
     return (
         "name the dialect with --realtime-dialect=NAME (realtime_dialect in the ini "
-        f"file, REALTIME_DIALECT); there are: {', '.join(dialects.installed())}"
+        f"file, REALTIME_DIALECT); installed are: {', '.join(dialects.installed())}"
     )
 
 

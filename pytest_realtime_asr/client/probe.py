@@ -1,4 +1,4 @@
-"""What a server says of itself before the first session: over HTTP, and at once."""
+"""What a server answers before the first session: over HTTP, and as its greeting."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ from pytest_realtime_asr.client.transport import (
 )
 from pytest_realtime_asr.trace.records import NO_CODE
 
-ANSWER = 10.0  # s for one answer, from the look-up of the host name to the last byte
-PAUSE = 0.5  # s between two questions to a server that is loading
-GREETING = 5.0  # s in which a server that speaks first has spoken
+ANSWER = 10.0  # s for one response, from name resolution to its last byte
+PAUSE = 0.5  # s between two requests to a server that is loading
+GREETING = 5.0  # s in which a server sends its first frame, if it sends first
 _LOADING = (502, 503)
-# What says that there is no such page: also by a server that knows WebSockets alone.
+# Statuses that mean that a route is missing, also of a server with WebSockets only.
 _NO_ROUTE = (400, 404, 405, 426, 501)
 _LONGEST_VERSION = 200  # characters
-_LONGEST_MODEL = 4096  # characters; a path is a lawful name
+_LONGEST_MODEL = 4096  # characters; the name of a model may be a path
 _LONGEST_LINE = 1 << 16  # bytes of a line of metrics
 _NAME = re.compile(rb"[a-z_:][\w:]*", re.IGNORECASE)
-# Each alternative begins in its own way, so that no text is read twice.
+# The alternatives start differently, so the expression never backtracks.
 _NUMBER = re.compile(
     rb"[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?|inf|nan)", re.IGNORECASE
 )
 _TIMESTAMP = re.compile(rb"-?\d+")
-_UNREADABLE = (ValueError, RecursionError)  # also of a number that is too long
+_UNREADABLE = (ValueError, RecursionError)  # ValueError also for a huge number
 
 T = TypeVar("T")
 
@@ -65,39 +65,38 @@ class _Version(msgspec.Struct):
 
 
 def health(
-    access: Access, *, wait: float = 0.0, tell: Callable[[str], None] | None = None
+    access: Access, *, wait: float = 0.0, progress: Callable[[str], None] | None = None
 ) -> None:
-    """Ask ``/health`` until the server is up, at most ``wait`` seconds.
+    """Request ``/health`` until the server is up, for at most ``wait`` seconds.
 
-    A server without this route is taken as healthy. ``tell`` hears how long it has been
-    waited. Raises `Unreachable`.
+    A server without this route is taken as healthy. ``progress`` is called with the
+    time waited so far, as a line of text. Raises `Unreachable`.
     """
-    begun = time.monotonic()
-    deadline = begun + wait
+    started = time.monotonic()
+    deadline = started + wait
     while True:
         try:
             status, _ = get(access, "/health")
             if status < 300 or status in _NO_ROUTE:
                 return
-            trouble = Unreachable(_said(access, "/health", status), status=status)
+            failure = Unreachable(_refusal(access, "/health", status), status=status)
         except Unreachable as error:
-            trouble = error
-        loading = trouble.status is None or trouble.status in _LOADING
+            failure = error
+        loading = failure.status is None or failure.status in _LOADING
         if not loading or time.monotonic() >= deadline:
-            waited = time.monotonic() - begun
+            waited = time.monotonic() - started
             spent = f" (waited {waited:.1f} s)" if wait and loading else ""
-            raise Unreachable(f"{trouble}{spent}", status=trouble.status)
-        if tell is not None:
-            waited = time.monotonic() - begun
-            tell(f"waiting for {access.target.http}, {waited:.0f} of {wait:g} s")
+            raise Unreachable(f"{failure}{spent}", status=failure.status)
+        if progress is not None:
+            waited = time.monotonic() - started
+            progress(f"waiting for {access.target.http}, {waited:.0f} of {wait:g} s")
         time.sleep(min(PAUSE, max(0.0, deadline - time.monotonic())))
 
 
 async def greeting(access: Access) -> str | bytes | None:
-    """The first frame that a server says by itself; ``None`` where it says none.
+    """Return the frame that a server sends first, or ``None`` after `GREETING` seconds.
 
-    It is waited for at most `GREETING` seconds. Raises `Unreachable`, also where the
-    server closes before it has said anything.
+    Raises `Unreachable`, also if the server closes the connection before that.
     """
     wire = await connect(access, timeout=ANSWER)
     try:
@@ -106,53 +105,58 @@ async def greeting(access: Access) -> str | bytes | None:
     except TimeoutError:
         return None
     except Closed as error:
-        if error.by_us:
-            broke = "" if error.limit else "it broke the WebSocket protocol: "
+        if error.by_client:
+            broke = (
+                "" if error.too_large else "the server broke the WebSocket protocol: "
+            )
             raise Unreachable(
                 f"{access.target.shown}: {broke}{error.reason}"
             ) from error
         bare = error.code in (None, NO_CODE)
         code = "without a code" if bare else f"with code {error.code}"
-        said = f": {error.reason}" if error.reason else ""
+        reason = f": {error.reason}" if error.reason else ""
         raise Unreachable(
-            f"{access.target.shown}: it closed {code} before it said anything{said}"
+            f"{access.target.shown}: the server closed {code} before its first "
+            f"event{reason}"
         ) from error
     finally:
         await wire.close()
 
 
 def first_model(access: Access) -> str:
-    """The first model of ``GET /v1/models``. Raises `Unreachable`."""
+    """Return the first model of ``GET /v1/models``. Raises `Unreachable`."""
     status, body = get(access, "/v1/models")
     where = f"{access.target.http}/v1/models"
     name = "name the model with --realtime-model"
     if status in _NO_ROUTE:
-        raise Unreachable(f"{where}: no such route; {name}", status=status)
+        raise Unreachable(f"{where}: not found; {name}", status=status)
     if status >= 300:
-        raise Unreachable(_said(access, "/v1/models", status), status=status)
+        raise Unreachable(_refusal(access, "/v1/models", status), status=status)
     try:
         models = msgspec.json.decode(body, type=_Models).data
     except _UNREADABLE as error:
         if len(body) == access.max_message:
             limit = over_limit(access.max_message)
-            raise Unreachable(f"{where}: the list is {limit}, or {name}") from error
+            raise Unreachable(
+                f"{where}: the list of models is {limit}, or {name}"
+            ) from error
         raise Unreachable(f"{where}: not a list of models ({error}); {name}") from error
     if not models:
-        raise Unreachable(f"{where}: the server has no model; {name}")
+        raise Unreachable(f"{where}: the list of models is empty; {name}")
     found = models[0].id
     if not found.strip():
-        raise Unreachable(f"{where}: the name of its first model is empty; {name}")
+        raise Unreachable(f"{where}: the name of the first model is empty; {name}")
     if len(found) > _LONGEST_MODEL:
         raise Unreachable(
-            f"{where}: the name of its first model has {len(found)} characters; {name}"
+            f"{where}: the name of the first model has {len(found)} characters; {name}"
         )
     return found
 
 
 def version(access: Access) -> str:
-    """What ``GET /version`` says (``{"version": ...}``); empty for any other answer.
+    """Return the version in ``GET /version`` (``{"version": ...}``).
 
-    So is a text that is too long for a version.
+    Return "" for any other response, and for a text that is too long for a version.
     """
     try:
         _, body = get(access, "/version")
@@ -163,10 +167,10 @@ def version(access: Access) -> str:
 
 
 def metrics(access: Access) -> dict[str, float]:
-    """The metrics of ``GET /metrics`` in Prometheus's text format, by name.
+    """Return the metrics of ``GET /metrics`` in Prometheus's text format, by name.
 
-    Those that are told apart by labels are summed up. A server without this route has
-    none. Raises `Unreachable`.
+    Samples that differ in their labels are added up. The result is empty for a server
+    without this route. Raises `Unreachable`.
     """
     _, body = get(access, "/metrics")
     if len(body) == access.max_message:
@@ -177,7 +181,7 @@ def metrics(access: Access) -> dict[str, float]:
 def sums(page: bytes) -> dict[str, float]:
     """Sum the samples of a page in Prometheus's text format by name.
 
-    Lines that are no samples are left out. The cost is linear in the length.
+    Lines that are not samples are ignored. The cost is linear in the length.
     """
     found: dict[str, float] = {}
     for line in page.split(b"\n"):
@@ -208,11 +212,11 @@ def _sample(line: bytes) -> tuple[str, float] | None:
 
 
 def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes]:
-    """Status and body of a route; of an error the body is empty unless asked for.
+    """Return status and body of a route; with ``errors`` also the body of an error.
 
-    The whole request, redirects included, ends within `ANSWER` seconds, and no more of
-    a body is read than ``access.max_message``. Redirects are followed without the key.
-    Raises `Unreachable`.
+    The whole request, redirects included, ends within `ANSWER` seconds, and at most
+    ``access.max_message`` bytes of a body are read. Redirects are followed without the
+    key. Raises `Unreachable`.
     """
     where = access.target.http + route
     deadline, redirects = _Deadline(ANSWER), _Redirects()
@@ -228,7 +232,7 @@ def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes
         opener.add_handler(handler)
     request = urllib.request.Request(where)
     for name, value in access.headers.items():
-        request.add_unredirected_header(name, value)  # the key is for this server alone
+        request.add_unredirected_header(name, value)  # the key is for this server only
 
     def ask() -> tuple[int, bytes]:
         try:
@@ -236,26 +240,26 @@ def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes
         except urllib.error.HTTPError as error:
             response = error
         with closing(response):
-            # A redirect is closed, also where there are too many to follow.
+            # `_Redirects` has closed the response of a redirect.
             wanted = not response.closed and (errors or response.status < 400)
             body = _body(response, access.max_message) if wanted else b""
             return response.status, body
 
     try:
         return deadline.within(ask)
-    except (_CutOff, OSError, http.client.HTTPException, ValueError) as error:
+    except (_Incomplete, OSError, http.client.HTTPException, ValueError) as error:
         raise Unreachable(f"{where}{redirects.shown}: {_reason(error)}") from error
 
 
-class _CutOff(Exception):
-    """The body of an answer is shorter than its head says."""
+class _Incomplete(Exception):
+    """The body of a response is shorter than its Content-Length."""
 
 
 class _Deadline:
-    """The time limit of one request: at its end, its connections are cut.
+    """The time limit of one request, after which its connections are cut.
 
-    The timeout of a socket bounds a single read. A server that sends a byte now and
-    then, in whatever part of its answer, never exceeds it.
+    The timeout of a socket limits a single read. A server that sends a byte at a time,
+    in any part of its response, never exceeds that.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -265,7 +269,7 @@ class _Deadline:
         self._over = False
 
     def connect(self, address: tuple[str, int], *_: object) -> socket.socket:
-        """Connect in the time that is left. Raises OSError."""
+        """Connect within the remaining time. Raises OSError."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError
@@ -274,14 +278,14 @@ class _Deadline:
             if self._over:
                 connected.close()
                 raise TimeoutError
-            # TLS takes the socket over; a duplicate still reaches the connection.
+            # TLS detaches the socket; a duplicate can still shut the connection down.
             self._connected.append(connected.dup())
         return connected
 
     def within(self, call: Callable[[], T]) -> T:
-        """Return what the call returns, or raise what it raises, or TimeoutError.
+        """Return or raise what the call does, or raise TimeoutError.
 
-        The call has a thread of its own: the look-up of a host name cannot be cut off.
+        The call runs in a thread, since name resolution cannot be interrupted.
         """
         done: Future[T] = Future()
 
@@ -304,7 +308,7 @@ class _Deadline:
 
 
 class _Connections(urllib.request.AbstractHTTPHandler):
-    """Makes the connections of a request within its deadline."""
+    """Opens the connections of a request within its deadline."""
 
     def __init__(self, deadline: _Deadline, access: Access) -> None:
         super().__init__()
@@ -312,28 +316,28 @@ class _Connections(urllib.request.AbstractHTTPHandler):
         self._access = access
 
     def http_open(self, request: urllib.request.Request) -> Any:
-        return self.do_open(partial(self._made, http.client.HTTPConnection), request)
+        return self.do_open(partial(self._new, http.client.HTTPConnection), request)
 
     def https_open(self, request: urllib.request.Request) -> Any:
         secure = partial(http.client.HTTPSConnection, context=self._access.tls)
-        return self.do_open(partial(self._made, secure), request)
+        return self.do_open(partial(self._new, secure), request)
 
     http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
 
-    def _made(self, kind: Callable[..., Any], host: str, **options: Any) -> Any:
+    def _new(self, kind: Callable[..., Any], host: str, **options: Any) -> Any:
         connection = kind(host, **options)
         place = connection.host, connection.port
         connection._create_connection = partial(self._deadline.connect, place)
         if host == urlsplit(self._access.target.http).netloc:
-            # Whose certificate it has to show; also where we go by its address.
+            # The name that the certificate must have, also behind an IP address.
             connection.host = self._access.server_name or connection.host
         return connection
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect without reading its body, which may have no end.
+    """Follows a redirect without reading its body, which may be endless.
 
-    ``shown`` says where the last one went; it is empty where there was none.
+    ``shown`` is the target of the last redirect, as a part of a message.
     """
 
     def __init__(self) -> None:
@@ -350,7 +354,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _proxies(access: Access) -> dict[str, str] | None:
-    """The proxies by scheme; ``None`` for those of the environment."""
+    """Return the proxies by scheme; ``None`` for those of the environment."""
     match access.proxy:
         case None:
             return {}
@@ -361,12 +365,12 @@ def _proxies(access: Access) -> dict[str, str] | None:
 
 
 def _body(response: http.client.HTTPResponse, most: int) -> bytes:
-    """At most so many bytes of a body. Raises `_CutOff`."""
+    """Return at most ``most`` bytes of a body. Raises `_Incomplete`."""
     promised, body = response.length, bytearray()
     while len(body) < most and (part := response.read1(most - len(body))):
         body += part
     if promised is not None and len(body) < min(promised, most):
-        raise _CutOff(f"its answer was cut off after {len(body)} of {promised} bytes")
+        raise _Incomplete(f"its response ended after {len(body)} of {promised} bytes")
     return bytes(body)
 
 
@@ -377,15 +381,15 @@ def _reason(error: str | BaseException) -> str:
         case ssl.SSLCertVerificationError():
             return untrusted(error)
         case TimeoutError():
-            return f"no complete answer within {ANSWER:g} s"
+            return f"no complete response within {ANSWER:g} s"
         case OSError():
             return unreachable(error)
-        case http.client.BadStatusLine():  # its text comes from the server
-            return "no HTTP server: its answer begins with no HTTP status line"
-        case str() | _CutOff():
+        case http.client.BadStatusLine():  # its message quotes the server
+            return "not an HTTP server: its response has no HTTP status line"
+        case str() | _Incomplete():
             return str(error)
-    return f"no HTTP server: {error!r}"
+    return f"not an HTTP server: {error!r}"
 
 
-def _said(access: Access, route: str, status: int) -> str:
+def _refusal(access: Access, route: str, status: int) -> str:
     return f"{access.target.http}{route}: {explain(status)}"

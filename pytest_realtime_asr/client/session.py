@@ -1,7 +1,7 @@
-"""One session: a dialect's machine, paced audio and a transport give a trace.
+"""One session: a dialect's client side, paced audio and a transport give a trace.
 
-Audio leaves on an absolute schedule, chunk by chunk at the instant at which a speaker
-would have finished it, while a task of its own reads and stamps what comes back.
+Audio leaves on an absolute schedule, each chunk at the instant at which a speaker would
+have finished it, while a separate task reads and time-stamps what the server sends.
 """
 
 from __future__ import annotations
@@ -9,31 +9,30 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import Audio, silence
+from pytest_realtime_asr.client.inbox import Inbox
 from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.loss import LOSSES, Loss, Lost
 from pytest_realtime_asr.client.transport import (
-    LONGEST,
-    MAX_MESSAGE,
     Access,
     Closed,
     Unreachable,
     Wire,
     connect,
 )
+from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.text import inputs
-from pytest_realtime_asr.text.messages import printable, shortened
+from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.text.privacy import public
 from pytest_realtime_asr.text.redaction import Redactor
-from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import (
     TAIL,
     Ending,
@@ -44,52 +43,25 @@ from pytest_realtime_asr.trace.records import (
     Trace,
     Vantage,
 )
-from pytest_realtime_asr.trace.timeline import Commit, Final, Refusal, Timeline
+from pytest_realtime_asr.trace.timeline import Timeline
 
-# What a session may bring: so much, and so much more for each second of audio that was
-# sent. It is enough for 5 partials a second that each repeat the whole text of an hour.
-MAX_EVENTS, EVENTS_A_SECOND = 10_000, 100
-TEXT_A_SECOND = 2**18  # bytes, beside the largest event that we read
-REFUSED = "refused"  # the word for a session or an utterance that the server refused
-BEAT = 1.0  # s between two pings that measure the way to the server
-PONG = 5.0  # s after which a ping of these is given up, and none is sent any more
-_MORE = "--realtime-timeout=SECONDS gives more"
-_BREATH = 64  # frames read in a row before others on the loop get their turn
+PING_INTERVAL = 1.0  # s between two pings that measure the round trip to the server
+PONG_TIMEOUT = 5.0  # s after which a ping counts as unanswered, and no more are sent
+_MORE = "--realtime-timeout=SECONDS allows more"
+_FRAMES_PER_TURN = 64  # frames read in a row before other tasks of the loop may run
 
 
 class OptionsError(ValueError):
     """Session options that the dialect cannot put into a set-up."""
 
 
-class Lost(Exception):
-    """A session ended, or was ended by us, before it gave what was awaited.
-
-    ``how`` is one word for a table: refused, hung, flooded, closed, broke, cancelled.
-    """
-
-    def __init__(self, how: str, message: str) -> None:
-        super().__init__(shortened(printable(message), LONGEST))
-        self.how = how
-
-
-_HOW = {
-    Ending.CLOSED_BY_US: "closed",
-    Ending.CLOSED_BY_PEER: "closed",
-    Ending.REFUSED: REFUSED,
-    Ending.DEADLINE: "hung",
-    Ending.LIMIT: "flooded",
-    Ending.BROKEN: "broke",
-    Ending.CANCELLED: "cancelled",
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Time limits in seconds.
+    """Time limits of a session in seconds.
 
-    ``silence`` is the time without any event once all audio has left; ``beyond`` is
-    what an utterance may take beyond the length of its audio, and what the server may
-    take for a single frame of it.
+    ``silence`` is the idle timeout: the time without any event once all audio was sent.
+    ``beyond`` is the time that an utterance may take in addition to the length of its
+    audio, and that the server may take to read a single frame of audio.
     """
 
     connect: float = 10.0
@@ -100,12 +72,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How sessions are held: with whom, and how the audio is handed over.
+    """How sessions run: with which server, and how the audio is sent.
 
-    ``pace`` is audio seconds per second, 0 as fast as the socket takes it; ``chunk``
-    is in seconds. ``redactor`` knows what no file may hold. ``rules`` are those by
-    which the server is judged, ``version`` is what it says of itself. ``found`` says
-    how the dialect was found, empty where it was named.
+    ``pace`` is in seconds of audio per second, 0 for as fast as the socket takes it;
+    ``chunk`` is in seconds. ``redactor`` knows what no file may contain. ``rules`` are
+    the requirements by which the server is judged, ``version`` is the version that it
+    reports. ``found`` says how the dialect was detected, "" where the user named it.
     """
 
     dialect: Dialect
@@ -122,12 +94,12 @@ class Plan:
 
     @property
     def caller(self) -> Caller:
-        """Our side of a new session. Raises `OptionsError`."""
+        """A new client side of a session. Raises `OptionsError`."""
         return caller(self.dialect, self.model, self.options)
 
 
 def caller(dialect: Dialect, model: str, options: Mapping[str, object]) -> Caller:
-    """The client's side of a new session. Raises `OptionsError`."""
+    """Return the client side of a new session. Raises `OptionsError`."""
     try:
         inputs.sendable(options)
         return dialect.caller(model, options)
@@ -138,19 +110,19 @@ def caller(dialect: Dialect, model: str, options: Mapping[str, object]) -> Calle
 
 
 class Live:
-    """A session while it is held. Its coroutines run on the loop of the plugin.
+    """A running session. Its coroutines run on the loop of the plugin.
 
-    With ``pings`` it pings the server each second, to know how far away it is.
-    ``misfit`` says that the server speaks another dialect, and which; else it is empty.
+    With ``pings`` it pings the server each second, which measures the round trip.
+    ``misfit`` says which other dialect the server speaks, "" where it is this one.
     """
 
     def __init__(self, loop: Loop, plan: Plan, *, pings: bool = False) -> None:
         self.plan = plan
+        self.misfit = ""
         self._pings = pings
         self._loop = loop
-        self._dialect = plan.dialect
         self._caller = plan.caller
-        self._reader = plan.dialect.reader()
+        self._inbox = Inbox(plan.dialect)
         self._recorder = Recorder(
             vantage=Vantage.CLIENT,
             dialect=plan.dialect.name,
@@ -161,23 +133,15 @@ class Live:
         )
         self._began = time.monotonic_ns()
         self._until: int | None = None
+        self._finished: Recording | None = None
         self._wire: Wire | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._beating: asyncio.Task[None] | None = None
+        self._pinging: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-        self._heard: list[Message] = []  # what the server said
-        self._finals: dict[int, Final] = {}
-        self._refusals: list[tuple[int, Refusal]] = []  # (index in _heard, it)
-        self._consumed = 0  # how much of _heard an `expect` has passed
-        self._since = 0  # the place in _heard from which refusals count
-        self._deaf = False  # whether we read no more
-        self._raw = False  # whether a frame was written by hand, which may be refused
-        self._failure: Exception | None = None  # of our own, while reading
-        self._text = 0  # bytes that the server sent
-        self._handed = 0.0  # s of audio that were sent to it
+        self._deaf = False  # whether the client reads no more
+        self._failure: Exception | None = None  # of the client itself, while reading
+        self._handed = 0.0  # s of audio that were sent
         self._due: int | None = None  # when the last audio was due
-        self.items = 0  # utterances that were completed; the next one has this number
-        self.misfit = ""
         carrier = self._caller.append(b"")
         self._carrier = carrier if self._caller.binary else carrier.decode()
 
@@ -191,7 +155,7 @@ class Live:
         try:
             self._wire = await connect(self.plan.access, timeout=limits.connect)
         except Unreachable as error:
-            how = Ending.CANCELLED if error.ours else Ending.REFUSED
+            how = Ending.CANCELLED if error.local else Ending.REFUSED
             self._recorder.end(how, code=error.status, reason=str(error))
             self._until = time.monotonic_ns()
             raise self._lost() from error
@@ -199,11 +163,11 @@ class Live:
         self._loop.watch()
         self._reading = asyncio.create_task(self._read())
         if self._pings:
-            self._beating = asyncio.create_task(self._beat(self._wire))
+            self._pinging = asyncio.create_task(self._ping_each_second(self._wire))
         await self._await(
-            lambda: self._reader.ready is not None and not self.misfit,
+            lambda: self._inbox.ready and not self.misfit,
             "the server to be ready",
-            silence=limits.ready,
+            idle=limits.ready,
             total=limits.ready,
         )
 
@@ -216,33 +180,45 @@ class Live:
         """Send a frame as it is; a mapping is sent as JSON, bytes as a binary frame."""
         if isinstance(message, Mapping):
             message = json.dumps(message)
-        self._raw = True
+        self._inbox.by_hand = True
         await self._send(message, raw=True)
 
     async def expect(self, kind: str, *, timeout: float | None = None) -> Message:
-        """The next event of this type after the last one that was expected.
+        """Wait for the next event of this type after the last one that was expected.
 
-        Raises `Lost` where it does not come within ``timeout`` seconds.
+        Raises `Lost` where it does not come within ``timeout`` seconds, by default the
+        idle timeout of the plan.
         """
-        silence = self.plan.limits.silence if timeout is None else timeout
+        idle = self.plan.limits.silence if timeout is None else timeout
         found: list[Message] = []
 
         def come() -> bool:
-            while self._consumed < len(self._heard):
-                message = self._heard[self._consumed]
-                self._consumed += 1
-                if kind in (message.move, getattr(message, "type", None)):
-                    found.append(message)
-                    return True
-            return False
+            message = self._inbox.expect(kind)
+            found.extend([] if message is None else [message])
+            return message is not None
 
-        await self._await(come, f"the event {kind}", silence=silence, total=silence)
+        await self._await(come, f"the event {kind}", idle=idle, total=idle)
         return found[0]
 
-    async def transcribe(self, audio: Audio, asset: str) -> int:
-        """Hand one utterance over in pace and wait for its final.
+    async def speak(self, utterance: Utterance) -> int:
+        """Send one utterance in pace and wait for its final; return its number.
 
-        ``audio`` is at the dialect's rate. Gives the number of the item. Raises `Lost`.
+        Its audio is decoded on another thread, where it does not block the loop.
+        Raises `Lost`, and AudioError where the audio cannot be decoded.
+        """
+        audio = await self.audio(utterance)
+        return await self.transcribe(audio, utterance.id)
+
+    async def audio(self, utterance: Utterance) -> Audio:
+        """Decode an utterance at the rate of the session, on another thread."""
+        rate = self._caller.rate
+        return await asyncio.to_thread(lambda: utterance.audio.resample(rate))
+
+    async def transcribe(self, audio: Audio, asset: str) -> int:
+        """Send the audio of one utterance in pace and wait for its final.
+
+        ``audio`` is at the rate of the session, ``asset`` its name in the trace.
+        Returns the number of the utterance. Raises `Lost`.
         """
         try:
             return await self._transcribe(audio, asset)
@@ -254,12 +230,12 @@ class Live:
             self._abort()
             raise
         finally:
-            self._since = len(self._heard)
+            self._inbox.report_refusals()
 
-    # The same step by step, for whoever leaves the usual way
+    # The steps of `transcribe`, for a session that does not take all of them
 
     async def begin(self) -> int:
-        """Say that an utterance begins; gives its number. Raises `Lost`."""
+        """Start an utterance and return its number. Raises `Lost`."""
         item = self.items
         self._due = None
         for frame in self._caller.begin():
@@ -267,68 +243,70 @@ class Live:
         return item
 
     async def stream(self, audio: Audio, asset: str, *, raw: bool = False) -> None:
-        """Hand audio over in pace; ``raw`` where none should come now. Raises `Lost`.
+        """Send audio in pace; ``raw`` marks audio that is not allowed at this point.
 
-        The audio is an ``asset`` of its own, counted from its first sample.
+        The audio is an ``asset`` of its own, counted from its first sample. Raises
+        `Lost`.
         """
-        self._raw |= raw
-        total = self._patience(audio)
+        self._inbox.by_hand |= raw
+        total = self._most(audio)
         try:
             async with asyncio.timeout(total):
                 await self._stream(audio, asset, raw=raw)
         except TimeoutError:
-            self._give_up(
-                f"the server took the audio of {audio.seconds:.1f} s too slowly; gave "
-                f"up after {total:g} s, {self.plan.limits.beyond:g} s beyond its length"
-                f" ({_MORE}); {self._arrived()}"
+            self._time_out(
+                f"the server took the audio of {audio.seconds:.1f} s too slowly; timed "
+                f"out after {total:g} s, {self.plan.limits.beyond:g} s more than its "
+                f"length ({_MORE}); {self._arrived()}"
             )
             raise self._lost() from None
 
     async def finish(self, *, raw: bool = False) -> None:
-        """Say that its audio is complete; ``raw`` where none is open. Raises `Lost`.
+        """Tell the server that the audio is complete. Raises `Lost`.
 
-        To a server that ends utterances by itself, it is said by silence.
+        A server that detects the end of speech gets silence instead. ``raw`` marks
+        frames that are not allowed at this point.
         """
-        self._raw |= raw
+        self._inbox.by_hand |= raw
         for frame in self._caller.finish():
             await self._send(frame, due=None if raw else self._due, raw=raw)
         if self._caller.tail and not raw:
-            item, self.items = self.items, self.items + 1
-            await self._trail(item)
+            await self._send_tail(self._inbox.complete())
 
     async def final(self, item: int, what: str, *, total: float) -> None:
         """Wait ``total`` seconds at most for the final of an item. Raises `Lost`."""
         await self._await(
-            lambda: self._ended(item),
+            lambda: self._inbox.answered(item),
             f"the final of utterance {item} ({what})",
-            silence=self.plan.limits.silence,
+            idle=self.plan.limits.silence,
             total=total,
         )
-        if item not in self._finals and (refusal := self._refused()):
-            self._since = len(self._heard)  # what was told is not told again
-            told = f"{refusal}"
+        refusal = self._inbox.refusal
+        if refusal is not None and not self._inbox.has_final(item):
+            self._inbox.report_refusals()
+            said = f"{refusal}"
             if self.plan.redactor.private:
-                told = f"({public(refusal.code)})"
-            raise self._loss(REFUSED, f"refused: {shortened(told)}")
+                said = f"({public(refusal.code)})"
+            raise self._loss(Loss.REFUSED, f"refused: {shortened(said)}")
 
     async def answered(self, count: int, *, timeout: float) -> bool:
-        """Whether the server has refused ``count`` things of this session by now.
+        """Wait until the server has refused ``count`` things in this session.
 
-        It is waited for within ``timeout`` seconds. Where they do not come, the session
-        goes on; that it has ended is told by what is done next.
+        Returns whether it has within ``timeout`` seconds. The session goes on where it
+        has not; if the session has ended, the next step raises `Lost`.
         """
         deadline = time.monotonic() + timeout
-        while len(self._refusals) < count and self._recorder.ended is None:
+        while self._inbox.refusals < count and self._recorder.ended is None:
             self._changed.clear()
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await self._changed.wait()
             except TimeoutError:
                 break
-        return len(self._refusals) >= count
+        return self._inbox.refusals >= count
 
     async def ping(self, *, timeout: float) -> bool:
-        """Whether the server answers a ping within ``timeout`` seconds.
+        """Send a ping; return whether the server answers it within ``timeout`` seconds.
 
         The session goes on where it does not. Raises `Lost`.
         """
@@ -352,14 +330,15 @@ class Live:
         await self._send(frame, parts=parts)
 
     def deafen(self) -> None:
-        """Read nothing more, and answer no ping; an end that follows is our doing."""
+        """Stop reading and answering pings; an end that follows is the client's own."""
         self._deaf = True
         if self._wire is not None:
-            self._wire.deafen()
+            self._wire.stop_reading()
 
     def reset(self) -> None:
-        """Vanish: the connection is cut with a reset and no close frame."""
-        self._recorder.end(Ending.CLOSED_BY_US, reason="we reset the connection")
+        """Cut the connection with a TCP reset, without a close frame."""
+        reason = "the client reset the connection"
+        self._recorder.end(Ending.CLOSED_BY_US, reason=reason)
         if self._wire is not None:
             self._wire.reset()
 
@@ -368,57 +347,82 @@ class Live:
         if self._wire is None or self._reading is None:
             self._recorder.end(Ending.CLOSED_BY_US)
             return
-        if self._beating is not None:
-            self._beating.cancel()
+        if self._pinging is not None:
+            self._pinging.cancel()
         await self._wire.close()
         await asyncio.gather(self._reading, return_exceptions=True)
-        if self._wire is not None:  # else another call has come here first
+        if self._wire is not None:  # else a concurrent call has come here first
             self._wire = None
             self._until = time.monotonic_ns()
             self._loop.unwatch()
 
-    # What is known of it, at any time and from any thread
+    # What is known of the session, at any time and from any thread
+
+    @property
+    def id(self) -> str:
+        """The id that the server gave the session, "" before it did."""
+        return self._inbox.session
+
+    @property
+    def items(self) -> int:
+        """How many utterances are complete; the next one has this number."""
+        return self._inbox.items
+
+    @property
+    def recording(self) -> Recording:
+        """What was recorded so far, and what it means.
+
+        Once the session is over, it is always the same object.
+        """
+        if self._finished is None:
+            over = self._until is not None and self._recorder.ended is not None
+            recording = self._inbox.recording(self._freeze())
+            if not over:
+                return recording
+            self._finished = recording
+        return self._finished
 
     @property
     def trace(self) -> Trace:
-        """What was recorded so far."""
-        until = self._until or time.monotonic_ns()
-        return self._recorder.freeze(lag=self._loop.lag(self._began, until))
+        """The frames that were recorded so far."""
+        return self._freeze() if self._finished is None else self._finished.trace
 
     @property
     def timeline(self) -> Timeline:
-        """What it means."""
-        return dialects.read(self._dialect, self.trace)
+        """What the frames mean."""
+        return self.recording.timeline
 
     # How it is done
 
+    def _freeze(self) -> Trace:
+        until = self._until or time.monotonic_ns()
+        return self._recorder.freeze(lag=self._loop.lag(self._began, until))
+
     async def _transcribe(self, audio: Audio, asset: str) -> int:
-        deadline = time.monotonic() + self._patience(audio)
+        deadline = time.monotonic() + self._most(audio)
         item = await self.begin()
         await self.stream(audio, asset)
         await self.finish()
         await self.final(item, asset, total=deadline - time.monotonic())
         return item
 
-    def _patience(self, audio: Audio) -> float:
-        """The seconds that an utterance may take: ``beyond`` and its length.
+    def _most(self, audio: Audio) -> float:
+        """Return the seconds that an utterance may take: ``beyond`` and its length.
 
-        That is its length at the pace. As fast as the socket takes it, it may still
-        take as long as it was spoken, by a server that just keeps up with speech.
+        The length is the length at the pace. Unpaced audio may still take its real
+        length, for a server that just keeps up with speech.
         """
         return self.plan.limits.beyond + audio.seconds / (self.plan.pace or 1.0)
 
-    async def _trail(self, item: int) -> None:
-        """Hand silence over until the server has ended the utterance.
+    async def _send_tail(self, item: int) -> None:
+        """Send silence until the server has ended the utterance.
 
-        Some of it in any case: it tells this utterance from the next one.
+        At least one chunk is sent, which separates this utterance from the next one.
         """
-        rate = self._caller.rate
-        tail = silence(self._caller.tail, rate=rate)
-        await self._stream(tail, TAIL, raw=False, until=lambda: self._ended(item))
-
-    def _ended(self, item: int) -> bool:
-        return item in self._finals or self._refused() is not None
+        tail = silence(self._caller.tail, rate=self._caller.rate)
+        await self._stream(
+            tail, TAIL, raw=False, until=lambda: self._inbox.answered(item)
+        )
 
     async def _stream(
         self,
@@ -428,34 +432,26 @@ class Live:
         raw: bool,
         until: Callable[[], bool] = lambda: False,
     ) -> None:
-        # Silence at once ends nothing for a server that is still busy with the speech.
+        """Send audio chunk by chunk, each one when it is due, ``until`` that is met."""
+        # A server that still recognises the speech ignores silence that comes at once.
         pace = self.plan.pace or (1.0 if asset == TAIL else 0.0)
         rate, pcm = audio.rate, memoryview(audio.pcm)
-        append, binary = self._caller.append, self._caller.binary
+        append = self._caller.append
         step = max(1, round(self.plan.chunk * rate))
-        # What follows without a break keeps to the clock of what came before.
-        zero = self._recorder.now()
+        # What follows without a break keeps to the clock of the audio before it.
+        start_time = self._recorder.now()
         if asset == TAIL and self._due is not None:
-            zero = self._due
-        self._due = zero
+            start_time = self._due
+        self._due = start_time
         for start in range(0, audio.samples, step):
             stop = min(start + step, audio.samples)
             if pace:
-                self._due = zero + round(stop / rate / pace * 1e9)
+                self._due = start_time + round(stop / rate / pace * 1e9)
                 await self._sleep(self._due)
             else:
                 self._due = self._recorder.now()
             woke = self._recorder.now()
-            frame = append(bytes(pcm[2 * start : 2 * stop]))
-            try:
-                async with asyncio.timeout(self.plan.limits.beyond):
-                    await self._put(frame, binary=binary)
-            except TimeoutError:
-                self._give_up(
-                    f"the server took none of the audio for {self.plan.limits.beyond:g}"
-                    f" s ({_MORE}); {self._arrived()}"
-                )
-                raise self._lost() from None
+            await self._put_audio(append(bytes(pcm[2 * start : 2 * stop])))
             record = self._recorder.sent(
                 Sender.CLIENT,
                 self._carrier,
@@ -465,12 +461,24 @@ class Live:
                 raw=raw,
             )
             self._handed += (stop - start) / rate
-            self._fold(record)
+            self._add(record)
             if until():
                 return
 
+    async def _put_audio(self, frame: bytes) -> None:
+        limit = self.plan.limits.beyond
+        try:
+            async with asyncio.timeout(limit):
+                await self._put(frame, binary=self._caller.binary)
+        except TimeoutError:
+            self._time_out(
+                f"the server took none of the audio for {limit:g} s ({_MORE}); "
+                f"{self._arrived()}"
+            )
+            raise self._lost() from None
+
     async def _sleep(self, due: int) -> None:
-        # Timers may come early on some loops, so the clock is asked again.
+        # Timers may fire early on some loops, so the clock is read again.
         while (left := due - self._recorder.now()) > 0:
             await asyncio.sleep(left / 1e9)
 
@@ -488,14 +496,14 @@ class Live:
             async with asyncio.timeout(limit):
                 await self._put(frame, binary=isinstance(frame, bytes), parts=parts)
         except TimeoutError:
-            self._give_up(
+            self._time_out(
                 f"the server did not take a frame within {limit:g} s; {self._arrived()}"
             )
             raise self._lost() from None
         record = self._recorder.sent(
             Sender.CLIENT, frame, due=woke if due is None else due, woke=woke, raw=raw
         )
-        self._fold(record)
+        self._add(record)
 
     async def _put(
         self, frame: str | bytes, *, binary: bool = False, parts: int = 1
@@ -513,9 +521,9 @@ class Live:
             raise self._lost() from error
 
     def _connected(self) -> Wire:
-        """The connection. Raises `Lost` where there is none, or none any more.
+        """Return the connection. Raises `Lost` where there is none, or none any more.
 
-        A failure of our own that ended it is raised as it is.
+        Where a failure of the client itself ended it, that failure is raised.
         """
         if self._failure is not None:
             raise self._failure
@@ -523,103 +531,77 @@ class Live:
             raise self._lost()
         return self._wire
 
-    async def _beat(self, wire: Wire) -> None:
-        """Ping each second for as long as the peer answers; nobody waits for this.
+    async def _ping_each_second(self, wire: Wire) -> None:
+        """Ping for as long as the server answers; nothing waits for this task.
 
-        One ping is under way at a time: to a peer that is busy, they do not pile up.
+        There is one ping at a time, so that they do not pile up at a busy server.
         """
         while True:
             sent = self._recorder.now()
             try:
-                async with asyncio.timeout(PONG):
+                async with asyncio.timeout(PONG_TIMEOUT):
                     await wire.ping()
             except TimeoutError:
                 self._recorder.pinged(sent, None)
                 return
-            except Closed:  # whether it would have been answered, nobody knows
+            except Closed:  # it is unknown whether it would have been answered
                 return
             answered = self._recorder.now()
             self._recorder.pinged(sent, answered)
-            await asyncio.sleep(max(0.0, BEAT - (answered - sent) / 1e9))
+            await asyncio.sleep(max(0.0, PING_INTERVAL - (answered - sent) / 1e9))
 
     async def _read(self) -> None:
         assert self._wire is not None
+        most = self.plan.access.max_message
         try:
             while True:
                 frame = await self._wire.receive()
                 at = self._recorder.now()
                 record = self._recorder.received(Sender.SERVER, at, frame)
-                misfits = self._misfits(record)
-                self._fold(record)
-                if misfits or not self._tolerable(frame):
+                others = self._inbox.other_dialects(record)
+                self._add(record)
+                if others:
+                    self._refuse_dialect(record, others)
                     return
-                if len(self._heard) % _BREATH == 0:
+                if flood := self._inbox.flood(frame, self._handed, most=most):
+                    reason = f"{flood}; {self._arrived()}"
+                    self._recorder.end(Ending.LIMIT, reason=reason)
+                    self._abort()
+                    return
+                if len(self._inbox.received) % _FRAMES_PER_TURN == 0:
                     await asyncio.sleep(0)
         except Closed as error:
             self._closed(error)
-        except Exception as error:  # ours, such as a dialect's: whoever waits gets it
+        except Exception as error:  # such as a dialect's: whoever waits gets it
             self._failure = error
-            self._recorder.end(Ending.BROKEN, reason=f"we failed to read: {error!r}")
+            reason = f"the client failed to read: {error!r}"
+            self._recorder.end(Ending.BROKEN, reason=reason)
         finally:
             self._changed.set()
 
-    def _fold(self, record: Record) -> None:
-        message = self._dialect.parse(record)
-        if record.sender is Sender.SERVER:
-            self._heard.append(message)
-        for event in self._reader.step(record, message):
-            if isinstance(event, Commit):
-                self.items = max(self.items, event.item + 1)
-            elif isinstance(event, Final):
-                self._finals.setdefault(event.item, event)
-            elif isinstance(event, Refusal):
-                self._refusals.append((len(self._heard) - 1, event))
+    def _add(self, record: Record) -> None:
+        self._inbox.add(record)
         self._changed.set()
 
-    def _misfits(self, record: Record) -> bool:
-        """Whether this is the greeting of another dialect, which ends the session."""
-        if self._heard:
-            return False
-        mine = self._dialect
-        names = () if mine.greets(record) else dialects.greeted(record)
-        if not names:
-            return False
-        said = dialects.load(names[0]).parse(record).move
+    def _refuse_dialect(self, greeting: Record, names: tuple[str, ...]) -> None:
+        """End the session with a server that speaks one of these other dialects."""
+        said = dialects.load(names[0]).parse(greeting).move
         self.misfit = (
-            f"{self.plan.access.target.shown} does not speak {mine.name}: it said "
-            f"{said} first, as a server of {' or '.join(names)} does; "
-            f"--realtime-dialect={names[0]} would fit"
+            f"{self.plan.access.target.shown} does not speak {self.plan.dialect.name}: "
+            f"it sent {said} first, as a server of {' or '.join(names)} does; use "
+            f"--realtime-dialect={names[0]}"
         )
         self._recorder.end(Ending.CLOSED_BY_US, reason=self.misfit)
         self._abort()
-        return True
-
-    def _tolerable(self, frame: str | bytes) -> bool:
-        self._text += len(frame)
-        most = self.plan.access.max_message
-        flood = flooded(len(self._heard), self._text, self._handed, most=most)
-        if not flood:
-            return True
-        self._recorder.end(Ending.LIMIT, reason=f"{flood}; {self._arrived()}")
-        self._abort()
-        return False
-
-    def _refused(self) -> Refusal | None:
-        """What the server refused of this utterance, or of the set-up before it.
-
-        A frame that was written by hand may be refused, and the utterance go on.
-        """
-        if self._raw:
-            return None
-        since = max(self._consumed, self._since)
-        place = bisect_left(self._refusals, since, key=lambda each: each[0])
-        return self._refusals[place][1] if place < len(self._refusals) else None
 
     async def _await(
-        self, come: Callable[[], bool], what: str, *, silence: float, total: float
+        self, come: Callable[[], bool], what: str, *, idle: float, total: float
     ) -> None:
-        """Wait until ``come``; without any event for ``silence`` s, or at last after
-        ``total`` s, the session is given up and `Lost`."""
+        """Wait until ``come()`` is true.
+
+        The session times out after ``idle`` s without any event, or ``total`` s in all.
+        Raises `Lost`.
+        """
         begun = time.monotonic()
         last = begun
         while True:
@@ -627,17 +609,17 @@ class Live:
             if come():
                 return
             self._connected()
-            left = min(last + silence, begun + total) - time.monotonic()
+            left = min(last + idle, begun + total) - time.monotonic()
             try:
                 async with asyncio.timeout(max(0.0, left)):
                     await self._changed.wait()
                 last = time.monotonic()
             except TimeoutError:
                 waited = time.monotonic() - begun
-                self._give_up(f"waited {waited:.1f} s for {what}; {self._arrived()}")
+                self._time_out(f"waited {waited:.1f} s for {what}; {self._arrived()}")
                 raise self._lost() from None
 
-    def _give_up(self, reason: str) -> None:
+    def _time_out(self, reason: str) -> None:
         self._recorder.end(Ending.DEADLINE, reason=reason)
         self._abort()
 
@@ -648,25 +630,25 @@ class Live:
     def _closed(self, error: Closed) -> None:
         if self._deaf:
             how = Ending.CLOSED_BY_US
-        elif error.limit:
+        elif error.too_large:
             how = Ending.CANCELLED
-        elif error.failed:
+        elif error.protocol_error:
             how = Ending.BROKEN
-        elif error.by_us:
+        elif error.by_client:
             how = Ending.CLOSED_BY_US
         elif error.code is None:
             how = Ending.BROKEN
         else:
             how = Ending.CLOSED_BY_PEER
         reason = error.reason
-        if error.limit:
+        if error.too_large:
             reason = f"{reason}; {self._arrived()}"
         self._recorder.end(how, code=error.code, reason=reason)
 
     def _lost(self) -> Lost:
         end = self._recorder.ended
         if end is None:
-            return Lost("closed", "the session is not open")
+            return Lost(Loss.CLOSED, "the session is not open")
         if end.how is Ending.CLOSED_BY_PEER:
             said = f": {self.plan.redactor.message(end.reason)}" if end.reason else ""
             message = f"the server closed {end.coded}{said}"
@@ -674,51 +656,22 @@ class Live:
             code = f"broken off with code {end.code}: " if end.code else ""
             message = f"{code}{end.reason}"
         else:
-            return self._loss(_HOW[end.how], end.reason or end.how.value)
-        return self._loss(_HOW[end.how], f"{message}; {self._arrived()}")
+            return self._loss(LOSSES[end.how], end.reason or end.how.value)
+        return self._loss(LOSSES[end.how], f"{message}; {self._arrived()}")
 
-    def _loss(self, how: str, message: str) -> Lost:
-        """Return what a test gets; it may print or log the message by itself."""
+    def _loss(self, how: Loss, message: str) -> Lost:
+        """Return the exception for a test, which may print or log its message."""
         return Lost(how, self.plan.redactor.clean(message))
 
     def _arrived(self) -> str:
-        """What had arrived, for a message that says what was awaited in vain."""
+        """Say what had arrived, for an error about what was awaited in vain."""
         received = 0 if self._wire is None else self._wire.received
-        if received and not self._heard:
+        if received and not self._inbox.received:
             return f"{received} bytes had arrived, but no whole event"
-        return arrived(self._heard)
+        return self._inbox.summary
 
 
 def _cut(frame: str, parts: int) -> list[str]:
-    """A text in so many parts of about the same length."""
+    """Cut a text into so many parts of about the same length."""
     cuts = [len(frame) * n // parts for n in range(parts + 1)]
     return [frame[start:stop] for start, stop in pairwise(cuts)]
-
-
-def flooded(events: int, text: int, seconds: float, *, most: int = MAX_MESSAGE) -> str:
-    """Say why a session is flooded, with so much text in bytes; empty if it is not.
-
-    ``seconds`` is the audio that was sent, ``most`` our limit in bytes for one event.
-    A session may bring `MAX_EVENTS` and `EVENTS_A_SECOND` for each second of audio, and
-    ``most`` and `TEXT_A_SECOND` for each second.
-    """
-    limit = MAX_EVENTS + int(EVENTS_A_SECOND * seconds)
-    longest = most + int(TEXT_A_SECOND * seconds)
-    if events <= limit and text <= longest:
-        return ""
-    return (
-        f"the server flooded the session: more than {limit:,} events or "
-        f"{longest / 2**20:.1f} MiB of text (our limit is {MAX_EVENTS:,} events and "
-        f"{most / 2**20:g} MiB, which --realtime-max-message raises, and for each of "
-        f"the {seconds:.1f} s of audio sent {EVENTS_A_SECOND} events and "
-        f"{TEXT_A_SECOND // 2**10} KiB more)"
-    )
-
-
-def arrived(messages: Iterable[Message]) -> str:
-    """The events that came, counted by type."""
-    counts = Counter(message.move for message in messages)
-    if not counts:
-        return "nothing had arrived"
-    listed = ", ".join(f"{count} {move}" for move, count in counts.items())
-    return f"had arrived: {listed}"

@@ -1,4 +1,4 @@
-"""Where a server is: its WebSocket URL and its HTTP base, derived from each other."""
+"""The target: the WebSocket URL of a server and the base URL of its HTTP routes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from urllib.parse import SplitResult, parse_qsl, unquote_plus, urlsplit
 from pytest_realtime_asr.text.inputs import InputError
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # of a host's name
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # of a host name
 _KEY = re.compile("(key|token|secret|password|sig|signature)$|auth", re.IGNORECASE)
 
 
 class TargetError(InputError):
-    """A target that cannot be read; the message says what a target looks like."""
+    """A target that cannot be parsed; the message says what a target looks like."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """``websocket`` is the URL of the sessions, ``http`` the base of the other routes.
+    """The address of a server.
 
-    ``shown`` is the URL without its query, which may hold a key.
+    ``websocket`` is the URL of its sessions, ``http`` the base URL of its other routes.
     """
 
     websocket: str = field(repr=False)
@@ -30,12 +30,15 @@ class Target:
 
     @property
     def shown(self) -> str:
-        """The WebSocket URL as a report may print it."""
+        """The WebSocket URL without its query, which may contain a key."""
         return self.websocket.partition("?")[0]
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The values in its query that are keys by their names, quoted and not."""
+        """The values of its query whose names say that they are keys.
+
+        Each is there as it is written, and with its URL escapes decoded.
+        """
         query = self.websocket.partition("?")[2]
         pairs = (each.partition("=") for each in query.split("&"))
         return tuple(
@@ -47,7 +50,7 @@ class Target:
 
     @property
     def secure(self) -> bool:
-        """Whether it is reached over TLS."""
+        """Whether the connection uses TLS."""
         return self.websocket.startswith("wss://")
 
     @property
@@ -61,26 +64,26 @@ class Target:
 
 
 def is_host(text: str) -> bool:
-    """Whether a text is the name of a host, or its address."""
+    """Return whether a text is a host name or an IP address."""
     try:
         return bool(ipaddress.ip_address(text))
     except ValueError:
         labels = text.removesuffix(".").split(".")
     try:
         return all(_LABEL.fullmatch(each.encode("idna").decode()) for each in labels)
-    except UnicodeError:  # such as a label that is too long
+    except UnicodeError:  # for example a label that is too long
         return False
 
 
 def parse(text: str, *, path: str, query: str = "") -> Target:
-    """The target that a text names.
+    """Parse a target.
 
-    It reads ``http(s)://host[:port][/v1]``, ``ws(s)://host[:port][/path]``,
+    A target is ``http(s)://host[:port][/v1]``, ``ws(s)://host[:port][/path]`` or
     ``host:port``.
 
-    ``path`` is that of the dialect's WebSocket, such as ``/v1/realtime``; it is used
-    where the target names none, and what is in its ``query`` where the target's own
-    has it not. Raises `TargetError`.
+    ``path`` is the WebSocket path of the dialect, such as ``/v1/realtime``; it is used
+    if the target has no path. Parameters of ``query`` are added unless the query of the
+    target has them. Raises `TargetError`.
     """
     url = text.strip() if "://" in text else f"http://{text.strip()}"
     try:
@@ -89,26 +92,26 @@ def parse(text: str, *, path: str, query: str = "") -> Target:
     except ValueError as error:
         why = str(error)
         if "://" not in text and text.count(":") > 1 and "[" not in text:
-            why = "an IPv6 address stands in brackets, [::1]:8000"
+            why = "write an IPv6 address in brackets, [::1]:8000"
         raise _wrong(text, why) from error
     if parts.scheme not in _SCHEMES:
-        raise _wrong(text, f"unknown scheme {parts.scheme}://")
+        raise _wrong(text, f"its scheme {parts.scheme}:// is unknown")
     if not parts.hostname:
-        raise _wrong(text, "it names no host")
+        raise _wrong(text, "it has no host")
     if "://" not in text and port is None:
-        raise _wrong(text, "it names no port")
+        raise _wrong(text, "it has no port")
     if port == 0:
-        raise _wrong(text, "there is no port 0")
+        raise _wrong(text, "port 0 cannot be used")
     if not all("!" <= sign <= "~" for sign in url):
         raise _wrong(
             text,
-            "it holds a character that no URL can have; write it as %XX, and in a "
-            "host name by its xn-- form",
+            "it contains a character that is not allowed in a URL; write it as %XX, or "
+            "in a host name in the xn-- form",
         )
     if "@" in parts.netloc:
-        raise _wrong(text, "it carries a user or a password")
+        raise _wrong(text, "it contains a user or password")
     if not is_host(parts.hostname):
-        raise _wrong(text, f"{parts.hostname} is no host name")
+        raise _wrong(text, f"{parts.hostname} is not a valid host name")
     scheme = _SCHEMES[parts.scheme]
     given = parts.path.rstrip("/")
     if parts.scheme in ("ws", "wss"):
@@ -130,12 +133,13 @@ def _http(parts: SplitResult) -> str:
 
 
 def _wrong(text: str, why: str) -> TargetError:
-    if "@" in text:  # what stands before it may be a password, and is not shown
+    if "@" in text:  # the part before it may be a password, and is not shown
         return TargetError(
-            "a target carries no user or password; put the key into the environment "
-            "variable REALTIME_API_KEY or name another with --realtime-api-key-env"
+            "a target must not contain a user or password; put the key into the "
+            "environment variable REALTIME_API_KEY, or name another variable with "
+            "--realtime-api-key-env"
         )
     return TargetError(
-        f"cannot read the target {text.partition('?')[0]!r}: {why}; it looks like "
+        f"cannot parse the target {text.partition('?')[0]!r}: {why}; valid targets are "
         "http://gpu-7:8000, ws://gpu-7:8000/v1/realtime, gpu-7:8000, fake or reference"
     )

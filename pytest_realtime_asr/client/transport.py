@@ -1,4 +1,7 @@
-"""The WebSocket of the client side: the one importer of ``websockets`` there."""
+"""The WebSocket connection of the client.
+
+No other module of the client imports ``websockets``.
+"""
 
 from __future__ import annotations
 
@@ -30,40 +33,46 @@ from websockets.protocol import State
 from pytest_realtime_asr.client.target import Target
 from pytest_realtime_asr.text.messages import printable, shortened
 
-LONGEST = 2000  # characters of a message that may quote the server
-MAX_MESSAGE = 2**20  # bytes of an event, or of the body of an HTTP answer
-MAX_PINGS = 10_000  # of the peer in a session; each of them has to be answered
-CLOSE_TIMEOUT = 2.0  # s; a peer that does not answer a close is cut off
-_NARROW = 4096  # bytes that the kernel takes in for a connection that is not read
+LONGEST = 2000  # characters of a message, which may quote the server
+MAX_MESSAGE = 2**20  # bytes of an event or of the body of an HTTP response
+MAX_PINGS = 10_000  # pings and pongs of the server in one session
+CLOSE_TIMEOUT = 2.0  # s until the connection of an unanswered close is cut
+_SMALL_BUFFER = 4096  # bytes that the kernel receives while nobody reads
 _QUIET = logging.getLogger(f"{__name__}.quiet")
-_QUIET.disabled = True  # at the level DEBUG, the library logs the headers with the key
+_QUIET.disabled = True  # at level DEBUG the library logs the headers, with the key
 _HEAD_END = b"\r\n\r\n"
 _STATUS = len("HTTP/1.1 101 ")
-_LONGEST_HEAD = 2**16  # bytes of the head of a refusal
+_LONGEST_HEAD = 2**16  # bytes of the status line and headers of a refusal
 _REFUSAL = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)[ \r]")
 _RETRY_AFTER = re.compile(rb"(?im)^(Retry-After:[ \t]*\d{1,9})[ \t]*\r?$")
-_NO_UTF8 = 1007  # the close code for a text that cannot be decoded
-_TOO_BIG = 1009  # the close code for a message that is over the limit
-_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL)
-_OUT_OF_TIME = (9, 10)  # OpenSSL: the certificate is not yet, or no longer, valid
-_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
+_NO_UTF8 = 1007  # close code: a text frame is not UTF-8
+_TOO_BIG = 1009  # close code: a message is larger than the limit
+_LOCAL = (  # errors of this machine
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOBUFS,
+    errno.EADDRNOTAVAIL,
+)
+_EXPIRED = (9, 10)  # OpenSSL: the certificate is not yet, or no longer, valid
+_PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 _NO_CERTIFICATE = ("SSLV3_ALERT_HANDSHAKE_FAILURE", "TLSV1_ALERT_UNKNOWN_CA")
 _HUNG_UP = (
-    "closed during the handshake; does it speak TLS there (wss, https) or not (ws, "
-    "http), and does it ask for a client certificate (--realtime-client-cert)?"
+    "the server closed the connection during the handshake; does the scheme match the "
+    "server (wss or https with TLS, ws or http without), and does the server require a "
+    "client certificate (--realtime-client-cert)?"
 )
 _UNANSWERED = (
-    "the server closed the connection in place of an answer to the WebSocket "
-    "handshake; is the path right, and does each proxy on the way know WebSockets?"
+    "the server closed the connection without a response to the WebSocket handshake; "
+    "is the path right, and does every proxy in between support WebSockets?"
 )
 
 
 class Unreachable(Exception):
     """No connection could be made; the message says why and what to do.
 
-    ``status`` is the HTTP status, where the server answered with one, ``retry_after``
-    the seconds after which it asks to be asked again. ``ours`` says that this machine
-    is the reason, and not the server.
+    ``status`` is the HTTP status of the response, if there was one; ``retry_after`` is
+    the time in s that its Retry-After header names. ``local`` is true if this machine
+    is the cause, not the server.
     """
 
     def __init__(
@@ -72,21 +81,22 @@ class Unreachable(Exception):
         *,
         status: int | None = None,
         retry_after: float | None = None,
-        ours: bool = False,
+        local: bool = False,
     ) -> None:
         super().__init__(shortened(printable(message), LONGEST))
         self.status = status
         self.retry_after = retry_after
-        self.ours = ours
+        self.local = local
 
 
 class Closed(Exception):
-    """The connection is closed: by whom, with which code and reason.
+    """The connection is closed, with this code and reason.
 
-    ``code`` is ``None`` where the peer vanished without a close frame, or did not
-    answer ours. ``failed`` is ours of a connection on which the peer sent what cannot
-    be; the code is then our own. ``limit`` is ours of one on which a message was over
-    our own limit, so that the peer is not at fault.
+    ``code`` is ``None`` if the server vanished without a close frame or did not answer
+    the client's. ``by_client`` is true if the client closed first. It did so because
+    the server violated the WebSocket protocol if ``protocol_error`` is true, and
+    because a message was larger than the client's own limit if ``too_large`` is true;
+    ``code`` is then the one that the client sent.
     """
 
     def __init__(
@@ -94,25 +104,26 @@ class Closed(Exception):
         code: int | None,
         reason: str,
         *,
-        by_us: bool,
-        failed: bool = False,
-        limit: bool = False,
+        by_client: bool,
+        protocol_error: bool = False,
+        too_large: bool = False,
     ) -> None:
         super().__init__(code, reason)
         self.code = code
         self.reason = reason
-        self.by_us = by_us
-        self.failed = failed
-        self.limit = limit
+        self.by_client = by_client
+        self.protocol_error = protocol_error
+        self.too_large = too_large
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How a target is reached: what to send, whom to trust, which way to go.
+    """How the client connects to a target: headers, TLS, proxy and size limit.
 
-    ``headers`` hold the key, so they are never printed. ``proxy`` is a URL, ``None``
-    for a direct way, or ``True`` for what the environment says. ``max_message`` is our
-    limit in bytes for an event and for the body of an HTTP answer.
+    ``headers`` contain the API key, so they are never printed. ``proxy`` is a URL,
+    ``None`` for a direct connection, or ``True`` for the proxy that the environment
+    names. ``max_message`` is the client's limit in bytes for an event and for the body
+    of an HTTP response.
     """
 
     target: Target
@@ -124,57 +135,61 @@ class Access:
 
 
 class _Connection(ClientConnection):
-    """A connection whose end is not left to the peer.
+    """A connection that ends in bounded time, whatever the server does.
 
-    The library reads the whole body of a refusal. After a close frame or an error of
-    the protocol, it waits for as long as the peer leaves the TCP connection open.
+    The library reads the whole body of a refused handshake. After a close frame or a
+    protocol error it waits for as long as the server keeps the TCP connection open.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.received = 0  # bytes after the handshake
-        self._answer = bytearray()  # to the handshake, until it is whole
-        self._pings = 0  # and pongs, of the peer
-        self.controls = 0  # bytes of these
-        self._head: bytearray | None = bytearray()  # until it is known what it is
+        self._response = bytearray()  # to the handshake, until it is complete
+        self._pings = 0  # and pongs of the server
+        self.controls = 0  # bytes of them
+        self._head: bytearray | None = (
+            bytearray()
+        )  # of the response, until it is passed on
         self._cut: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         if self._head is not None:
             self._head += data
-            opening = _opening(bytes(self._head))
-            if opening is None:
+            passed = _without_body(bytes(self._head))
+            if passed is None:
                 return
-            self._head, data = None, opening
-        opened = self.response is not None
-        if not opened:
-            self._answer += data
+            self._head, data = None, passed
+        upgraded = self.response is not None
+        if not upgraded:
+            self._response += data
         super().data_received(data)
-        if opened:
+        if upgraded:
             self.received += len(data)
         elif self.response is not None:
-            self.received = len(self._answer.partition(_HEAD_END)[2])
-            self._answer.clear()
+            self.received = len(self._response.partition(_HEAD_END)[2])
+            self._response.clear()
         if self.protocol.handshake_exc or self.protocol.parser_exc:
-            self.transport.close()  # once our close frame is sent
+            self.transport.close()  # once the client's close frame is sent
         if self._cut is None and self.protocol.close_expected():
             self._cut = self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)
 
     def process_event(self, event: Any) -> None:
         if isinstance(event, Frame) and event.opcode in (Opcode.PING, Opcode.PONG):
             self._pings += 1
-            self.controls += 2 + len(event.data)  # the head is of two bytes
+            self.controls += 2 + len(event.data)  # after a header of two bytes
             if self._pings > MAX_PINGS and self.protocol.state is State.OPEN:
                 self.protocol.fail(
-                    1008, f"the server flooded us: more than {MAX_PINGS} pings or pongs"
+                    1008, f"the server sent more than {MAX_PINGS} pings or pongs"
                 )
-                self.transport.abort()  # it need not read the answers to them
+                self.transport.abort()  # the server may not read the answers
                 return
         super().process_event(event)
 
     def eof_received(self) -> None:
         if self._head:
-            super().data_received(_opening(bytes(self._head), whole=True) or b"")
+            super().data_received(
+                _without_body(bytes(self._head), complete=True) or b""
+            )
         super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -183,86 +198,87 @@ class _Connection(ClientConnection):
         super().connection_lost(exc)
 
 
-def _opening(head: bytes, *, whole: bool = False) -> bytes | None:
-    """What the library gets of an answer that begins so; ``None`` until that is known.
+def _without_body(head: bytes, *, complete: bool = False) -> bytes | None:
+    """Return what the library gets of a handshake response that starts with ``head``.
 
-    Of a refusal it gets the status and when to ask again, and nothing to wait for.
+    A refusal is reduced to its status and Retry-After header, so that there is no body
+    to wait for. ``None`` means that more of the response is needed to decide.
     """
     refusal = _REFUSAL.match(head)
     if refusal is None:
-        known = whole or len(head) >= _STATUS or b"\n" in head
+        known = complete or len(head) >= _STATUS or b"\n" in head
         return head if known else None
     fields, end, _ = head.partition(_HEAD_END)
-    if not (whole or end or len(head) >= _LONGEST_HEAD):
+    if not (complete or end or len(head) >= _LONGEST_HEAD):
         return None
     lines = [b"HTTP/1.1 %s " % refusal[1], *_RETRY_AFTER.findall(fields)]
     return b"\r\n".join([*lines, b"Content-Length: 0", b"", b""])
 
 
 class Wire:
-    """One open connection."""
+    """One open WebSocket connection."""
 
     def __init__(self, connection: _Connection, *, max_message: int) -> None:
         self._connection = connection
         self._max_message = max_message
-        self._deaf = False
+        self._reading = True
 
     @property
     def received(self) -> int:
-        """How many bytes have come since the handshake, but for pings and pongs."""
+        """Bytes received since the handshake, without those of pings and pongs."""
         return self._connection.received - self._connection.controls
 
     async def send(self, frame: str | bytes) -> None:
-        """Send a text frame (``bytes`` are its UTF-8) until the socket has taken it.
+        """Send a text frame and wait until the socket has accepted it.
 
-        Raises `Closed`.
+        A frame of ``bytes`` is text in UTF-8. Raises `Closed`.
         """
-        with self._telling():
+        with self._translated():
             await self._connection.send(frame, text=True)
 
     async def send_binary(self, frame: bytes) -> None:
         """Send a binary frame. Raises `Closed`."""
-        with self._telling():
+        with self._translated():
             await self._connection.send(frame, text=False)
 
     async def send_fragments(self, parts: Iterable[str]) -> None:
-        """Send one text message in fragments, and an empty one that ends it.
+        """Send one text message in fragments; an empty fragment ends it.
 
         Raises `Closed`.
         """
-        with self._telling():
+        with self._translated():
             await self._connection.send(parts)
 
     async def ping(self) -> None:
         """Send a ping and wait for its pong. Raises `Closed`."""
-        with self._telling():
-            # A pong that comes when nobody waits any more must find its place.
+        with self._translated():
+            # The library needs the future of a pong that comes after a cancellation.
             await asyncio.shield(await self._connection.ping())
 
     async def receive(self) -> str | bytes:
-        """The next frame. Raises `Closed`."""
-        with self._telling():
-            if not self._deaf:
+        """Return the next frame. Raises `Closed`."""
+        with self._translated():
+            if self._reading:
                 return await self._connection.recv()
-            # The library would read on as soon as its own queue is short enough.
+            # `recv` would resume reading once the queue of the library is short enough.
             await self._connection.wait_closed()
             raise self._connection.protocol.close_exc
 
-    def deafen(self) -> None:
-        """Read nothing from now on, so that the peer's frames pile up on its side."""
-        if self._stands:
-            self._deaf = True
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW)
+    def stop_reading(self) -> None:
+        """Read nothing from now on, so that the server meets back-pressure."""
+        if self._open:
+            self._reading = False
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
             self._connection.transport.pause_reading()
 
     async def close(self) -> None:
-        """Close with a handshake, within `CLOSE_TIMEOUT`; else cut the connection.
+        """Close with a handshake, or cut the connection after `CLOSE_TIMEOUT`.
 
-        The library bounds the wait for the answer and not that for a peer that does not
-        read.
+        The library limits the wait for the answer, but not the wait for a server that
+        does not read.
         """
         try:
-            with self._telling():
+            with self._translated():
                 async with asyncio.timeout(CLOSE_TIMEOUT):
                     await self._connection.close()
         except TimeoutError:
@@ -272,28 +288,28 @@ class Wire:
             return
 
     def abort(self) -> None:
-        """Cut the connection at once."""
-        if self._stands:
+        """Cut the connection at once, without a close frame."""
+        if self._open:
             self._connection.transport.abort()
 
     def reset(self) -> None:
-        """Cut the connection so that the peer's kernel sees a reset (RST)."""
-        if self._stands:
+        """Cut the connection with a TCP reset (RST)."""
+        if self._open:
             linger = struct.pack("ii", 1, 0)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self._connection.transport.abort()
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Tells as `Closed` what the library raises of a closed connection."""
+    def _translated(self) -> Iterator[None]:
+        """Raise `Closed` for the errors of the library on a closed connection."""
         try:
             yield
         except ConnectionClosed as error:
             raise self._closed(error) from error
         except AttributeError:
-            # A connection that was lost with data still unsent has no loop any more,
-            # and the library aborts it all the same (seen with Python 3.11).
-            if self._stands:
+            # The library aborts the transport of a connection that was lost with unsent
+            # data; in Python 3.11 this transport has no event loop any more.
+            if self._open:
                 raise
             raise self._closed(self._connection.protocol.close_exc) from None
 
@@ -301,8 +317,8 @@ class Wire:
         return _closed(error, self._max_message)
 
     @property
-    def _stands(self) -> bool:
-        """Whether it has its socket still."""
+    def _open(self) -> bool:
+        """Whether the connection still has its socket."""
         return self._connection.state is not State.CLOSED
 
     @property
@@ -312,7 +328,7 @@ class Wire:
 
 
 class _Direct(_connect):
-    """Follows no redirect: the headers, and the verdict, are for this server alone."""
+    """Follows no redirect: the key is for this server, and so is the verdict."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
@@ -321,14 +337,14 @@ class _Direct(_connect):
 async def connect(access: Access, *, timeout: float) -> Wire:
     """Open a connection within ``timeout`` seconds. Raises `Unreachable`.
 
-    What `websockets` presets is set on purpose: no compression (it costs more than
-    everything else together and bends the stamps), no keepalive of our own (a server
-    that is too busy to answer a ping shows as latency, and our deadlines end it), no
-    buffer on the way out (``sent`` is when the socket took the frame), and no message
-    over the limit of the access.
+    These defaults of `websockets` are changed on purpose: no compression (it costs more
+    CPU time than everything else and delays the time stamps), no keepalive pings (a
+    server that is too busy to answer one shows as latency, and the idle timeout ends
+    the session), no write buffer (``sent`` is when the socket accepted the frame), and
+    the message limit of ``access``.
     """
     where = access.target.shown
-    # The same port was asked for its health before, so that it does not speak TLS.
+    # The health check has just used the same port, so the scheme is right for ws.
     hung_up = _HUNG_UP if access.target.secure else _UNANSWERED
     kwargs: dict[str, Any] = {}
     if access.target.secure:
@@ -347,7 +363,7 @@ async def connect(access: Access, *, timeout: float) -> Wire:
             max_size=access.max_message,
             max_queue=256,
             create_connection=_Connection,
-            write_limit=1,  # at 0, asyncio's TLS waits for a buffer that is empty
+            write_limit=1,  # with 0, TLS in asyncio would wait for an empty buffer
             logger=_QUIET,
             **kwargs,
         )
@@ -362,9 +378,9 @@ async def connect(access: Access, *, timeout: float) -> Wire:
         raise Unreachable(f"{where}: {untrusted(error)}") from error
     except TimeoutError as error:
         raise Unreachable(f"{where}: no connection within {timeout:g} s") from error
-    except InvalidProxy as error:  # its text would show the proxy's password
-        raise Unreachable(f"{where}: no proxy to go by: {error.msg}") from None
-    except ImportError as error:  # for a proxy of another kind
+    except InvalidProxy as error:  # its message contains the proxy's password
+        raise Unreachable(f"{where}: the proxy cannot be used: {error.msg}") from None
+    except ImportError as error:  # a SOCKS proxy needs another package
         raise Unreachable(f"{where}: {error}") from error
     except (InvalidURI, InvalidHandshake) as error:
         if isinstance(error.__cause__, EOFError):
@@ -373,122 +389,124 @@ async def connect(access: Access, *, timeout: float) -> Wire:
     except (EOFError, ConnectionResetError) as error:
         raise Unreachable(f"{where}: {hung_up}") from error
     except OSError as error:
-        ours = error.errno in _OURS
-        raise Unreachable(f"{where}: {unreachable(error)}", ours=ours) from error
+        local = error.errno in _LOCAL
+        raise Unreachable(f"{where}: {unreachable(error)}", local=local) from error
     assert isinstance(connection, _Connection)
     return Wire(connection, max_message=access.max_message)
 
 
 def explain(status: int) -> str:
-    """What an HTTP status means for someone who wants a realtime session."""
+    """Return what an HTTP status means for a realtime session, and what to do."""
     match status:
         case 401 | 403:
             what = (
-                "the key was refused (or, with some servers, the route is not there); "
-                "set REALTIME_API_KEY or name its variable with --realtime-api-key-env"
+                "the server refused the API key (some servers also answer so if the "
+                "path is wrong); set REALTIME_API_KEY, or name another variable with "
+                "--realtime-api-key-env"
             )
         case 404:
-            what = "no such route; is the path right, and is the model a realtime one?"
+            what = "not found; is the path right, and is this a realtime model?"
         case 301 | 302 | 303 | 307 | 308:
-            what = "redirects are not followed; name the server where it really is"
+            what = "redirects are not followed; give the final URL as the target"
         case 429:
-            what = "the server limits its clients; try again later"
+            what = "rate limited by the server; try again later"
         case 502 | 503:
-            what = "still loading, or overloaded; --realtime-wait=SECONDS waits for it"
+            what = "still loading, or overloaded; wait with --realtime-wait=SECONDS"
         case _:
-            what = "the server failed" if status >= 500 else "the server refused it"
+            what = "server error" if status >= 500 else "the server refused the request"
     return f"HTTP {status}: {what}"
 
 
 def _seconds(texts: Iterable[str]) -> float | None:
-    """The seconds that a Retry-After names; its other form, a date, is not read."""
+    """Return the seconds of a Retry-After header; a date there is not supported."""
     return next((float(text) for text in texts if text.isdecimal()), None)
 
 
 def untrusted(error: ssl.SSLCertVerificationError) -> str:
-    """A certificate that does not verify, and what to do about it."""
-    if error.verify_code in _OUT_OF_TIME:
+    """Return why a certificate does not verify, and what to do."""
+    if error.verify_code in _EXPIRED:
         return (
-            f"the certificate does not verify: {error.verify_message}; renew it, or "
-            "check the clock of this machine, or (unsafe) --realtime-insecure"
+            f"the certificate does not verify: {error.verify_message}; renew it, check "
+            "the clock of this machine, or (unsafe) use --realtime-insecure"
         )
     return (
-        f"the certificate does not verify: {error.verify_message}; give its authority "
-        "with --realtime-ca=FILE, its name with --realtime-server-name, or (unsafe) "
-        "--realtime-insecure"
+        f"the certificate does not verify: {error.verify_message}; give the CA that "
+        "issued it with --realtime-ca=FILE, its host name with --realtime-server-name, "
+        "or (unsafe) use --realtime-insecure"
     )
 
 
 def _why(error: Exception) -> str:
-    """What was wrong with a handshake, without the text of the server in it."""
+    """Return what was wrong with a handshake, without quoting the server."""
     cause = re.split(": |; got", str(error.__cause__ or ""))[0]
     return f"{error} ({cause})" if cause else str(error)
 
 
 def over_limit(size: int) -> str:
-    """What is wrong with a message of more than ``size`` bytes, and what to do."""
+    """Return that a message has more than ``size`` bytes, and what to do."""
     unit, name = next(
         (unit, name)
         for unit, name in ((2**20, "MiB"), (2**10, "KiB"), (1, "bytes"))
         if size % unit == 0
     )
     return (
-        f"larger than our own limit of {size // unit} {name}; raise it with "
+        f"larger than the client's limit of {size // unit} {name}; raise it with "
         "--realtime-max-message=SIZE"
     )
 
 
 def unreachable(error: OSError) -> str:
-    """Why no connection could be made."""
+    """Return why no connection could be made, and what to check."""
     if isinstance(error, socket.gaierror):
-        return f"cannot find the host: {error.strerror}; is its name right?"
+        return f"cannot resolve the host name: {error.strerror}; is it right?"
     if isinstance(error, ssl.SSLError):
-        return _untied(error)
+        return _tls_failure(error)
     if isinstance(error, ConnectionResetError):
         return (
-            "the server reset the connection; is it overloaded, does it speak TLS "
-            "there (wss, https) or not (ws, http), and does it ask for a client "
-            "certificate (--realtime-client-cert)?"
+            "the server reset the connection; is it overloaded, does the scheme match "
+            "it (wss or https with TLS, ws or http without), and does it require a "
+            "client certificate (--realtime-client-cert)?"
         )
     reason = error.strerror or str(error)
     if error.errno:
-        reason = os.strerror(error.errno)  # asyncio says less: "Connect call failed"
-    if error.errno in _OURS:
+        reason = os.strerror(error.errno)  # asyncio only says "Connect call failed"
+    if error.errno in _LOCAL:
         return (
-            f"cannot connect: {reason}: this is a limit of this machine, and not of "
-            "the server; close what is open, or raise the limit (ulimit -n)"
+            f"cannot connect: {reason}: this is a limit of this machine, not of the "
+            "server; run fewer sessions at a time, or raise the limit (ulimit -n)"
         )
     return f"cannot connect: {reason}; is the server running there?"
 
 
-def _untied(error: ssl.SSLError) -> str:
-    """Why a TLS handshake failed."""
+def _tls_failure(error: ssl.SSLError) -> str:
+    """Return why a TLS handshake failed, and what to do."""
     name = getattr(error, "reason", None) or str(error)
     what = f"the TLS handshake failed ({name})"
-    if any(each in name for each in _NO_TLS):
-        return f"{what}; the server does not speak TLS there: name it with http or ws"
+    if any(each in name for each in _PLAIN_HTTP):
+        return f"{what}; the server does not use TLS on this port: use http or ws"
     if "CERTIFICATE" in name or name in _NO_CERTIFICATE:
         return (
-            f"{what}; the server may ask for a client certificate that it trusts: "
-            "--realtime-client-cert=FILE"
+            f"{what}; the server may require a client certificate that it trusts: give "
+            "one with --realtime-client-cert=FILE"
         )
     return f"{what}; the server and this machine may share no TLS version or cipher"
 
 
 def _closed(error: ConnectionClosed, max_message: int) -> Closed:
-    told, sent = error.rcvd, error.sent
-    if told is not None and error.rcvd_then_sent is not False:
-        return Closed(told.code, told.reason, by_us=False)
+    received, sent = error.rcvd, error.sent
+    if received is not None and error.rcvd_then_sent is not False:
+        return Closed(received.code, received.reason, by_client=False)
     if sent is not None and sent.code == _TOO_BIG:
         reason = f"an event of the server is {over_limit(max_message)}"
-        return Closed(sent.code, reason, by_us=True, limit=True)
-    if sent is not None and sent.code != 1000:  # whatever the peer said to that
+        return Closed(sent.code, reason, by_client=True, too_large=True)
+    if sent is not None and sent.code != 1000:  # whatever the server answered
         reason = sent.reason
-        if sent.code == _NO_UTF8:  # the library says only where
-            reason = f"the server sent what is not UTF-8: {reason}"
-        return Closed(sent.code, reason, by_us=True, failed=True)
-    if told is not None:
-        return Closed(told.code, told.reason, by_us=True)
+        if sent.code == _NO_UTF8:  # the library only says where
+            reason = f"the server sent text that is not UTF-8: {reason}"
+        return Closed(sent.code, reason, by_client=True, protocol_error=True)
+    if received is not None:
+        return Closed(received.code, received.reason, by_client=True)
     if sent is not None:
-        return Closed(None, "the peer did not answer our close frame", by_us=True)
-    return Closed(None, "the connection broke without a close frame", by_us=False)
+        reason = "the server did not answer the client's close frame"
+        return Closed(None, reason, by_client=True)
+    return Closed(None, "the connection broke without a close frame", by_client=False)

@@ -1,4 +1,4 @@
-"""What is spoken in the scenarios: clips of the corpus, whole, cut and joined."""
+"""The clips that scenarios send: utterances of the corpus, whole, cut and joined."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 from pytest_realtime_asr.audio import Audio, from_float, join, silence
 from pytest_realtime_asr.corpus import Corpus, Utterance
 
-CANDIDATES = 6  # clips at most that are tried until two are found to be of use
+CANDIDATES = 6  # clips that are tried at most, until the server recognises two
 _RATE = 16000
 _GAP = 0.3  # s between two clips that are joined
 _QUIETER = 0.5
@@ -17,27 +17,27 @@ _QUIETER = 0.5
 
 @dataclass(frozen=True)
 class Clips:
-    """The shortest clips of a corpus with different texts, the ones to use first."""
+    """The shortest clips of a corpus with different texts, the preferred ones first."""
 
     candidates: tuple[Utterance, ...]
 
     @property
     def first(self) -> Utterance:
-        """The clip that is spoken most."""
+        """The clip that is sent most often."""
         return self.candidates[0]
 
     @property
     def second(self) -> Utterance:
-        """Another clip; the same one where there is but one."""
+        """Another clip; the first one again where there is only one."""
         return self.candidates[min(1, len(self.candidates) - 1)]
 
     @property
     def seconds(self) -> float:
-        """How long the longer one of the two lasts."""
+        """The length in s of the longer one of the two."""
         return max(self.first.duration, self.second.duration)
 
     def prefer(self, ids: Iterable[str]) -> Clips:
-        """The clips with these before the others."""
+        """Return the clips with these ids before the others."""
         order = {id: place for place, id in enumerate(ids)}
         late = len(order)
         return Clips(
@@ -45,8 +45,8 @@ class Clips:
         )
 
     @cached_property
-    def _sound(self) -> Audio:
-        """All candidates one after the other, from the begin of the first word."""
+    def _joined(self) -> Audio:
+        """All candidates one after the other, from the start of the first word."""
         gap = silence(_GAP, rate=_RATE)
         parts: list[Audio] = []
         for each in self.candidates:
@@ -56,14 +56,14 @@ class Clips:
         return whole.cut(start, whole.seconds)
 
     def lasting(self, seconds: float) -> Utterance:
-        """Speech of exactly so many seconds, whatever is said in it."""
-        sound = self._sound
-        times = int(seconds // sound.seconds) + 1
-        audio = join(*[sound] * times).cut(0.0, seconds)
+        """Return speech of exactly so many seconds, without its text."""
+        joined = self._joined
+        times = int(seconds // joined.seconds) + 1
+        audio = join(*[joined] * times).cut(0.0, seconds)
         return Utterance(f"{seconds:g} s of speech", "", audio)
 
     def both(self) -> Utterance:
-        """The first clip and the second one, of whose sound it is made."""
+        """Return the first clip and the second one, joined without a gap."""
         pair = [self.first, self.second]
         audio = join(*(each.audio.resample(_RATE) for each in pair))
         text = " ".join(each.text for each in pair)
@@ -76,19 +76,22 @@ class Clips:
 
 
 def choose(corpus: Corpus) -> Clips:
-    """The shortest clips with different texts. ValueError where none has a text."""
-    spoken = {each.text: each for each in corpus if each.text.strip()}
-    if not spoken:
+    """Return the shortest clips with different texts.
+
+    Raises ValueError where no utterance has a text.
+    """
+    by_text = {each.text: each for each in corpus if each.text.strip()}
+    if not by_text:
         raise ValueError(
-            f"the corpus {corpus.name} has no utterance with a text; give one with "
-            "--realtime-corpus"
+            f"the corpus {corpus.name} has no utterance with a text; use another one: "
+            "--realtime-corpus=PATH"
         )
-    shortest = sorted(spoken.values(), key=lambda each: (each.duration, each.id))
+    shortest = sorted(by_text.values(), key=lambda each: (each.duration, each.id))
     return Clips(tuple(shortest[:CANDIDATES]))
 
 
 def after_silence(utterance: Utterance, seconds: float) -> Utterance:
-    """The same clip with silence before it."""
+    """Return the clip with silence before it."""
     audio = utterance.audio.resample(_RATE)
     return replace(
         utterance, source=join(silence(seconds, rate=_RATE), audio), words=()
@@ -96,18 +99,18 @@ def after_silence(utterance: Utterance, seconds: float) -> Utterance:
 
 
 def quieter(utterance: Utterance) -> Utterance:
-    """The same clip at half the gain (-6 dB)."""
+    """Return the clip at half the gain (-6 dB)."""
     audio = utterance.audio.resample(_RATE)
     samples = audio.array / 32768 * _QUIETER
     return replace(utterance, source=from_float(samples, _RATE))
 
 
 def nothing(seconds: float) -> Utterance:
-    """Silence, or no audio at all."""
+    """Return an utterance of silence, or without audio for 0 s."""
     return Utterance("silence" if seconds else "no audio", "", silence(seconds))
 
 
 def halves(utterance: Utterance) -> Sequence[Audio]:
-    """The audio of a clip in two parts."""
+    """Return the audio of a clip in two parts."""
     audio = utterance.audio.resample(_RATE)
     return audio.cut(0, audio.seconds / 2), audio.cut(audio.seconds / 2, audio.seconds)

@@ -1,4 +1,4 @@
-"""Frames that are almost right: those of the protocol, with one thing wrong in each."""
+"""Frames with exactly one mistake, made from frames of the protocol."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Group = tuple[str | bytes, ...]
 
 
 def mutations(frame: str) -> tuple[Group, ...]:
-    """What can be made of a text frame, by kinds; the simplest are first."""
+    """Return the mutations of a text frame, grouped by kind, the simplest first."""
     found: list[Group] = [
         (frame.encode(),),
         (*(frame[: len(frame) * part // 4] for part in range(4)), frame[:-1]),
@@ -22,19 +22,19 @@ def mutations(frame: str) -> tuple[Group, ...]:
     found.append((frame * 2, json.dumps([content])))
     if not isinstance(content, dict) or not content:
         return tuple(found)
-    missing, changed, twice = [], [], []
+    missing, changed, duplicate = [], [], []
     for name, value in content.items():
         missing.append(
             json.dumps({key: content[key] for key in content if key != name})
         )
         others = [other for other in _OTHERS if type(other) is not type(value)]
         changed += [json.dumps({**content, name: other}) for other in others]
-        # Of two values the first or the last may count.
-        twice += [_added(frame, name, other) for other in [value, *others]]
-    return (*found, tuple(missing), tuple(changed), tuple(twice))
+        # A parser may use the first or the last of two values.
+        duplicate += [_with_field(frame, name, other) for other in [value, *others]]
+    return (*found, tuple(missing), tuple(changed), tuple(duplicate))
 
 
-def _added(frame: str, name: str, value: object) -> str:
-    """The object with one more field, whether it has one of this name or not."""
+def _with_field(frame: str, name: str, value: object) -> str:
+    """Return the object with one more field, also where it has one of this name."""
     head = frame.rstrip().removesuffix("}")
     return f"{head},{json.dumps(name)}:{json.dumps(value)}}}"

@@ -1,34 +1,33 @@
-"""Random scripts: Hypothesis writes them by the table of the dialect.
+"""Random scripts: Hypothesis generates them from the state table of the dialect.
 
-A script is written as a whole before it is played. So what is drawn depends on nothing
-that a server does or on when it does it, and a seed always writes the same.
+One Hypothesis example is one script, generated as a whole before any of it is executed.
+So nothing in it depends on what a server does or when, and one version of Hypothesis
+generates the same scripts for the same seed.
 
-Hypothesis only writes. To shorten a script that fails it would try its choices and not
-steps, and where each try takes a good part of a second that does not come to an end.
+What Hypothesis does here, through its public interface only: it draws all choices of a
+script, with ``@seed``, ``@given`` and ``@composite``. What it does not do:
+
+- It does not execute scripts. Several sessions can be needed to see that a failure is
+  flaky, and Hypothesis would report such a test as an error of its own.
+- It does not shrink them. It would try its thousands of choices one by one, and each
+  try is a session that takes up to some seconds; `shrinking` leaves out steps instead.
+- It draws no integers. Its integers prefer constants of the modules that are loaded, so
+  a seed would mean other scripts in each project (and Hypothesis would write a cache of
+  these constants to disk). Numbers are made of booleans, which are drawn independently.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TypeVar
 
 import hypothesis
-from hypothesis import HealthCheck, Phase, Verbosity, settings
+from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis import strategies as st
-from hypothesis.internal.conjecture.providers import (
-    AVAILABLE_PROVIDERS,
-    HypothesisProvider,
-)
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
 
 from pytest_realtime_asr.conformance.frame_mutations import mutations
+from pytest_realtime_asr.conformance.grammar import Grammar
 from pytest_realtime_asr.conformance.random_script import (
     Await,
     Pause,
@@ -36,193 +35,203 @@ from pytest_realtime_asr.conformance.random_script import (
     Send,
     Step,
 )
-from pytest_realtime_asr.conformance.random_session import Grammar
-from pytest_realtime_asr.trace.records import Sender
 
-STEPS = 12  # of a script, which then ends with a whole utterance
+STEPS = 12  # drawn for each script, before the utterance that ends it
 
 _CHUNK = 4800  # samples at most
 _LAST = 0.5  # s of audio in the utterance at the end
 _PAUSE, _LINGER = 0.005, 0.3  # s
-_BACKEND = "pytest_realtime_asr"
+_EVEN = 4  # bits beyond those needed: probabilities differ by at most 1/16
+
+_Drawn = TypeVar("_Drawn")
 
 
-class Draws(HypothesisProvider):
-    """Draws whole numbers evenly, and each script by itself.
+@cache
+def below(count: int) -> st.SearchStrategy[int]:
+    """Return a strategy for the integers from 0 to below ``count``, evenly."""
+    bits = (count - 1).bit_length() + _EVEN
+    return st.tuples(*[st.booleans()] * bits).map(
+        lambda drawn: (
+            sum(bit << place for place, bit in enumerate(drawn)) * count >> bits
+        )
+    )
 
-    Hypothesis' own way takes one in twenty from the sources of all modules that happen
-    to be loaded, which it keeps on disk, and most scripts would be variations of one.
+
+@st.composite
+def scripts(draw: st.DrawFn, grammar: Grammar, pcm: bytes) -> Script:
+    """Return a strategy for scripts.
+
+    ``pcm`` is speech at the dialect's rate. Each script uses some kinds of steps only,
+    so that also sessions without any foreign frame are frequent ("swarm testing").
     """
+    writer = _Writer(draw, grammar, pcm)
+    if draw(st.booleans()):
+        writer.send(*grammar.configure)
+    used = {kind for kind in writer.kinds if draw(st.booleans())}
+    for _ in range(STEPS):
+        possible = writer.possible()
+        step = writer.choose([kind for kind in possible if kind in used] or possible)
+        step()
+    writer.end()
+    return tuple(writer.steps)
 
-    def draw_integer(
-        self, min_value: int | None = None, max_value: int | None = None, **_: Any
-    ) -> int:
-        assert self._random is not None
-        assert min_value is not None
-        assert max_value is not None
-        return self._random.randint(min_value, max_value)
 
+class _Writer:
+    """Appends steps to a script, and follows the states in which the session can be."""
 
-AVAILABLE_PROVIDERS[_BACKEND] = f"{Draws.__module__}.{Draws.__name__}"
-
-
-class _Writer(RuleBasedStateMachine):
-    """Writes a script by drawing what may come next, and shows it when it is whole."""
-
-    def __init__(
-        self, words: Grammar, pcm: bytes, show: Callable[[Script], None]
-    ) -> None:
-        super().__init__()
-        self._words = words
+    def __init__(self, draw: st.DrawFn, grammar: Grammar, pcm: bytes) -> None:
+        self._draw = draw
+        self._grammar = grammar
         self._pcm = pcm
-        self._show = show
-        self._steps: list[Step] = []
-        self._states = words.fresh  # that may hold, if all goes as it should
-        self._spoken = 0  # bytes of the speech
+        self.steps: list[Step] = []
+        self._states = grammar.fresh
+        self._used = 0  # bytes of the speech that are in the script
         self._lingered = False
+        self.kinds: Sequence[Callable[[], None]] = (
+            self.legal,
+            self.illegal,
+            self.audio,
+            self.utterance,
+            self.misuse,
+            self.mutated,
+            self.pause,
+            self.wait,
+        )
 
-    @initialize(configured=st.booleans())
-    def open(self, configured: bool) -> None:
-        if configured:
-            self._say(*self._words.configure)
+    def choose(self, options: Sequence[_Drawn]) -> _Drawn:
+        """Return one of the options."""
+        return options[self._draw(below(len(options)))]
 
-    @precondition(lambda self: self._moves(True))
-    @rule(data=st.data())
-    def legal(self, data: st.DataObject) -> None:
-        """A move that the table allows."""
-        self._say(self._words.moves[data.draw(st.sampled_from(self._moves(True)))])
-
-    @precondition(lambda self: self._moves(False))
-    @rule(data=st.data())
-    def illegal(self, data: st.DataObject) -> None:
-        """A move that the table knows, and does not allow now."""
-        self._say(self._words.moves[data.draw(st.sampled_from(self._moves(False)))])
-
-    @rule(samples=st.integers(1, _CHUNK), times=st.integers(1, 5), speech=st.booleans())
-    def audio(self, samples: int, times: int, speech: bool) -> None:
-        """Some chunks of silence or speech, whether any are asked for or not."""
-        for _ in range(times):
-            self._hand(samples, speech)
-
-    @rule(
-        samples=st.integers(1, _CHUNK), speech=st.booleans(), lingers=st.integers(0, 3)
-    )
-    def utterance(self, samples: int, speech: bool, lingers: int) -> None:
-        """A whole utterance of one chunk, whether one may begin or not.
-
-        One in a script may linger before its end, so that a final that comes too early
-        shows.
-        """
-        self._say(*self._words.begin)
-        self._hand(samples, speech)
-        if lingers == 3 and not self._lingered:
-            self._steps.append(Pause(_LINGER))
-            self._lingered = True
-        self._say(*self._words.finish)
-
-    @precondition(lambda self: self._words.dialect.misuses)
-    @rule(data=st.data())
-    def foreign(self, data: st.DataObject) -> None:
-        """What the dialect knows as a misuse."""
-        misuse = data.draw(st.sampled_from(self._words.dialect.misuses))
-        self._steps.append(Send(data.draw(st.sampled_from(misuse.frames)), True))
-
-    @rule(data=st.data())
-    def mutated(self, data: st.DataObject) -> None:
-        """A frame with one thing wrong in it."""
-        sound = self._words.caller.append(bytes(2)).decode()
-        frame = data.draw(st.sampled_from([*self._words.moves.values(), sound]))
-        kind = data.draw(st.sampled_from(mutations(frame)))
-        self._steps.append(Send(data.draw(st.sampled_from(kind)), True))
-
-    @rule()
-    def pause(self) -> None:
-        """A short time; as the first rule without arguments this is the simplest."""
-        self._steps.append(Pause(_PAUSE))
-
-    @precondition(lambda self: self._states & self._words.owing)
-    @rule()
-    def wait(self) -> None:
-        """Let the server end what it owes."""
-        self._steps.append(Await())
-        theirs = self._words.table[Sender.SERVER]
-        owing = self._states & self._words.owing
-        after = {
-            follower
-            for state in owing
-            for followers in theirs.get(state, {}).values()
-            for follower in followers
+    def possible(self) -> list[Callable[[], None]]:
+        """Return the kinds of steps that make sense in the present states."""
+        grammar = self._grammar
+        impossible = {
+            self.legal: not grammar.legal(self._states),
+            self.illegal: not grammar.illegal(self._states),
+            self.misuse: not grammar.dialect.misuses,
+            self.wait: not self._states & grammar.owing,
         }
-        self._states = (self._states | after) - self._words.owing
+        return [kind for kind in self.kinds if not impossible.get(kind, False)]
 
-    def teardown(self) -> None:
-        if sys.exc_info()[0] is not None:
-            return  # Hypothesis gave it up half-way
-        words = self._words
-        self._steps.append(Await())
-        self._say(*words.configure, *words.begin)
-        self._hand(round(_LAST * words.caller.rate), False)
-        self._say(*words.finish)
-        self._show(tuple(self._steps))
+    # The kinds of steps
 
-    def _say(self, *frames: str, speech: tuple[int, int] | None = None) -> None:
-        ours = self._words.table[Sender.CLIENT]
-        for frame in frames:
-            self._steps.append(Send(frame, speech=speech))
-            move = self._words.move(frame)
-            self._states = frozenset(
-                follower
-                for state in self._states
-                for follower in ours.get(state, {}).get(move, (state,))
-            )
+    def legal(self) -> None:
+        """Send a frame that the table allows now."""
+        self._send_one_of(self._grammar.legal(self._states))
 
-    def _hand(self, samples: int, speech: bool) -> None:
-        """Hand over so much silence, or speech as long as there is some."""
-        start = self._spoken
+    def illegal(self) -> None:
+        """Send a frame that the table knows and does not allow now."""
+        self._send_one_of(self._grammar.illegal(self._states))
+
+    def audio(self) -> None:
+        """Send some chunks of silence or speech, whether audio is allowed or not."""
+        samples, speech = self._samples(), self._draw(st.booleans())
+        for _ in range(1 + self._draw(below(5))):
+            self._append(samples, speech=speech)
+
+    def utterance(self) -> None:
+        """Send a whole utterance of one chunk, whether one may begin or not.
+
+        One of each script can pause before its end, which shows a final that comes
+        before the commit.
+        """
+        self.send(*self._grammar.begin)
+        self._append(self._samples(), speech=self._draw(st.booleans()))
+        if not self._lingered and not self._draw(below(4)):
+            self.steps.append(Pause(_LINGER))
+            self._lingered = True
+        self.send(*self._grammar.finish)
+
+    def misuse(self) -> None:
+        """Send a frame that the dialect lists as a misuse."""
+        misuse = self.choose(self._grammar.dialect.misuses)
+        self.steps.append(Send(self.choose(misuse.frames), foreign=True))
+
+    def mutated(self) -> None:
+        """Send a frame of the protocol with one mistake in it."""
+        grammar = self._grammar
+        audio = grammar.caller.append(bytes(2)).decode()
+        group = self.choose(mutations(self.choose([*grammar.moves.values(), audio])))
+        self.steps.append(Send(self.choose(group), foreign=True))
+
+    def pause(self) -> None:
+        """Send nothing for a short time."""
+        self.steps.append(Pause(_PAUSE))
+
+    def wait(self) -> None:
+        """Wait until the server has ended what it owes."""
+        self.steps.append(Await())
+        self._states = self._grammar.after_answer(self._states)
+
+    # What they are made of
+
+    def send(self, *texts: str, speech: tuple[int, int] | None = None) -> None:
+        """Append frames of the protocol, and follow them in the state table."""
+        for frame in texts:
+            self.steps.append(Send(frame, speech=speech))
+            self._states = self._grammar.after_frame(self._states, frame)
+
+    def end(self) -> None:
+        """Wait for what is owed, and append a whole utterance of silence."""
+        grammar = self._grammar
+        self.steps.append(Await())
+        self.send(*grammar.configure, *grammar.begin)
+        self._append(round(_LAST * grammar.caller.rate), speech=False)
+        self.send(*grammar.finish)
+
+    def _send_one_of(self, moves: Sequence[str]) -> None:
+        self.send(self._grammar.moves[self.choose(moves)])
+
+    def _samples(self) -> int:
+        return 1 + self._draw(below(_CHUNK))
+
+    def _append(self, samples: int, *, speech: bool) -> None:
+        """Append silence, or speech while there is some left."""
+        start = self._used
         stop = min(start + 2 * samples, len(self._pcm))
+        append = self._grammar.caller.append
         if not speech or start == stop:
-            self._say(self._words.caller.append(bytes(2 * samples)).decode())
+            self.send(append(bytes(2 * samples)).decode())
             return
-        self._spoken = stop
-        frame = self._words.caller.append(self._pcm[start:stop]).decode()
-        self._say(frame, speech=(start, stop))
-
-    def _moves(self, legal: bool) -> list[str]:
-        """The moves that are legal in a state that may hold, or those that are not."""
-        ours = self._words.table[Sender.CLIENT]
-        return [
-            move
-            for move in self._words.moves
-            if any(move in ours.get(state, {}) for state in self._states) is legal
-        ]
+        self._used = stop
+        self.send(append(self._pcm[start:stop]).decode(), speech=(start, stop))
 
 
-def write(
-    words: Grammar, pcm: bytes, *, seed: int | str, count: int
+def generate(
+    grammar: Grammar, pcm: bytes, *, seed: int | str, count: int
 ) -> tuple[Script, ...]:
-    """So many scripts of one seed, or a few less where some are the same.
+    """Return ``count`` scripts, always the same ones for a seed.
 
-    ``pcm`` is speech at the dialect's rate. It takes a while, and is not for a loop.
+    ``pcm`` is speech at the dialect's rate. Do not call it on an event loop: it takes
+    some tens of milliseconds per script.
     """
-    scripts: dict[Script, None] = {}
+    strategy = scripts(grammar, pcm)
+    return tuple(_script(strategy, f"{seed}/{number}") for number in range(count))
 
-    class Writer(_Writer):
-        def __init__(self) -> None:
-            super().__init__(words, pcm, lambda script: scripts.setdefault(script))
 
-    run_state_machine_as_test(
-        hypothesis.seed(str(seed))(Writer),
-        settings=settings(
-            max_examples=count,
-            stateful_step_count=STEPS,
-            backend=_BACKEND,
-            database=None,
-            deadline=None,
-            derandomize=False,
-            phases=(Phase.generate,),
-            suppress_health_check=list(HealthCheck),
-            verbosity=Verbosity.quiet,
-            print_blob=False,
-        ),
+def _script(strategy: st.SearchStrategy[Script], seed: str) -> Script:
+    """Return the script of a seed.
+
+    The first example of Hypothesis is always the simplest one, and each third and later
+    one is mostly a variation of those before. The second one is random: so it is taken,
+    from a run of its own.
+    """
+    found: list[Script] = []
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=2,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+        print_blob=False,
     )
-    return tuple(scripts)
+    @hypothesis.given(strategy)
+    def keep(script: Script) -> None:
+        found.append(script)
+
+    keep()
+    return found[-1]

@@ -1,4 +1,4 @@
-"""A script: what is done in one session, step by step, and as a test that does it."""
+"""A script: the steps of one session, and the source of a test that repeats them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from pytest_realtime_asr.corpus import Utterance
 
-REFUSED = 0.05  # s that the answers to foreign frames are waited for
+REFUSED = 0.05  # s to wait for the answers to foreign frames
 
-_WIDTH = 64  # characters of a frame that stand in one line
-# What is repeated so often is written as a product, such as the audio of silence.
+_WIDTH = 64  # characters of a frame in one line
+# What is repeated at least so often is written as a product: the audio of silence.
 _RUN = re.compile(r"(.{1,4}?)\1{15,}", re.DOTALL)
 _SPEECH = "base64.b64encode(clip"
 
@@ -22,7 +22,7 @@ _SPEECH = "base64.b64encode(clip"
 class Send:
     """Send a frame; a ``foreign`` one is outside the protocol.
 
-    ``speech`` are the bytes of a clip that it carries, from one to another.
+    ``speech`` is the range of bytes of a clip that the frame carries, if any.
     """
 
     frame: str | bytes
@@ -32,7 +32,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Send nothing for so many seconds."""
+    """Send nothing for some seconds."""
 
     seconds: float
 
@@ -41,11 +41,11 @@ class Pause:
 class Await:
     """Wait for the answers to foreign frames, and then for what the server owes.
 
-    Once that was done, ``move`` is what came or should have come; it is empty where
+    Once executed, ``move`` is what arrived or should have arrived; ``None`` where
     nothing was owed.
     """
 
-    move: str = ""
+    move: str | None = None
 
 
 Step = Send | Pause | Await
@@ -53,25 +53,26 @@ Script = tuple[Step, ...]
 
 
 def frames(script: Iterable[Step]) -> tuple[Send, ...]:
-    """What is sent in a script."""
+    """Return the steps of a script that send a frame."""
     return tuple(step for step in script if isinstance(step, Send))
 
 
 def program(
     script: Script, *, speech: Utterance, about: str, limit: float, then: Sequence[str]
 ) -> str:
-    """A test file that does what is in the script, and ``then`` these statements.
+    """Return the source of a test file that executes a script.
 
-    ``speech`` is the clip of which its frames carry parts, at the rate of these. It
-    waits ``limit`` s at most for what the server owes, and begins with a comment.
+    It starts with the comment ``about`` and ends with the statements ``then``.
+    ``speech`` is the clip of which frames carry parts, at the rate of these. The
+    program waits at most ``limit`` s for what the server owes.
     """
     body = [line for step in script for line in _statement(step, limit, speech)]
     body += then or ([] if body else ["pass"])
-    spoken = any(_SPEECH in line for line in body)
+    with_speech = any(_SPEECH in line for line in body)
     needed = [
         name
         for name, used in (
-            ("base64", spoken),
+            ("base64", with_speech),
             ("time", any(line.startswith("time.") for line in body)),
         )
         if used
@@ -80,7 +81,7 @@ def program(
     lines = [f"# {line}" for line in comment]
     lines += [*(f"import {name}" for name in needed), *([""] * 2 if needed else [])]
     lines.append("def test_random_session(realtime, corpus):")
-    if spoken:
+    if with_speech:
         rate = speech.audio.rate
         lines.append(
             f"    clip = corpus[{quoted(speech.id)}].audio.resample({rate}).pcm"
@@ -93,9 +94,9 @@ def _statement(step: Step, limit: float, speech: Utterance) -> Iterator[str]:
     match step:
         case Pause(seconds=seconds):
             yield f"time.sleep({seconds:g})"
-        case Await(move=""):
+        case Await(move=None):
             yield f"time.sleep({REFUSED:g})"
-        case Await(move=move):
+        case Await(move=str(move)):
             yield f"session.expect({quoted(move)}, timeout={limit:g})"
         case Send():
             first, *rest = _terms(step, speech)
@@ -109,7 +110,7 @@ def _statement(step: Step, limit: float, speech: Utterance) -> Iterator[str]:
 
 
 def _terms(step: Send, speech: Utterance) -> Iterator[str]:
-    """The expressions whose sum is the frame."""
+    """Yield the expressions whose sum is the frame."""
     frame = step.frame
     if isinstance(frame, bytes):
         for text, times in _products(frame.decode("latin-1")):
@@ -117,10 +118,10 @@ def _terms(step: Send, speech: Utterance) -> Iterator[str]:
         return
     if step.speech is not None:
         start, stop = step.speech
-        # A dialect that writes audio otherwise has it written out.
-        said = base64.b64encode(speech.audio.pcm[start:stop]).decode()
-        head, sound, tail = frame.partition(said)
-        if sound:
+        # A dialect that does not encode audio as Base64 has its audio written out.
+        encoded = base64.b64encode(speech.audio.pcm[start:stop]).decode()
+        head, audio, tail = frame.partition(encoded)
+        if audio:
             yield from (quoted(text) for text, _ in _products(head))
             yield f"{_SPEECH}[{start}:{stop}]).decode()"
             yield from (quoted(text) for text, _ in _products(tail))
@@ -134,7 +135,7 @@ def _times(literal: str, times: int) -> str:
 
 
 def _products(text: str) -> Iterable[tuple[str, int]]:
-    """Pieces of the text, each with how often it is repeated."""
+    """Yield pieces of a text, each with the number of its repetitions."""
     at = 0
     for run in _RUN.finditer(text):
         if at < run.start():
@@ -151,7 +152,7 @@ def _lines(text: str) -> Iterable[tuple[str, int]]:
 
 
 def quoted(text: str) -> str:
-    """The text as a literal, in double quotes where that needs no backslash."""
+    """Return the text as a literal, in double quotes where that needs no backslash."""
     literal = repr(text)
     plain = '"' not in text and "\\" not in literal
     return f'"{text}"' if plain else literal

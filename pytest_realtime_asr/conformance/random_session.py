@@ -1,9 +1,13 @@
-"""A script is played in a live session, and what came of it is judged.
+"""Executes a random script in a live session, and judges what happened.
 
-What is asked of the server is little, so that whoever has a right to differ may: it
-lives on, the next session works, each utterance that it surely has accepted comes to an
-end, and it does not leave without a word. A frame outside the protocol may be refused,
-ignored, or taken for any frame that would be legal there.
+Few things are required of the server, so that every legal behaviour passes:
+
+- it stays reachable, and the next session works;
+- each utterance that it certainly has accepted is completed;
+- it does not end the session without an error or a close code that says why.
+
+A frame outside the protocol may be refused, ignored, or taken for any frame that would
+be legal there.
 """
 
 from __future__ import annotations
@@ -11,11 +15,11 @@ from __future__ import annotations
 import asyncio
 import enum
 import time
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
-from pytest_realtime_asr.client.session import Limits, Live, Lost, Plan
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Limits, Live
+from pytest_realtime_asr.conformance.grammar import Grammar
 from pytest_realtime_asr.conformance.random_script import (
     REFUSED,
     Await,
@@ -25,186 +29,103 @@ from pytest_realtime_asr.conformance.random_script import (
     frames,
 )
 from pytest_realtime_asr.conformance.scenario_run import RunConfig, ScenarioRun
-from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.requirements import checks
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
-from pytest_realtime_asr.requirements.order import PossibleStates, Table
 from pytest_realtime_asr.requirements.requirement import Violated
-from pytest_realtime_asr.trace.records import Ending, Record, Sender, Trace
+from pytest_realtime_asr.trace.records import Ending, Trace
 
 ROLE = "random"
 FRESH = "fresh"
 
-_FOREIGN = "foreign"  # the move of a frame outside the protocol
-_LOOK = 0.002  # s between two looks at what has come
+_LOOK = 0.002  # s between two looks at what has arrived
 
 
-@dataclass(frozen=True, slots=True)
-class Grammar:
-    """What can be said in a dialect, and what it means by the dialect's table.
+class ProblemKind(enum.Enum):
+    """What went wrong in a random session."""
 
-    ``moves`` has a frame for each move of ours that needs no audio; ``audio`` is the
-    move that hands audio over. In the states ``owing`` the server has to end what it
-    has accepted, which it does by one of the moves ``ends``, by the first ones surely.
-    ``fresh`` are the states of a session that is ready.
-    """
-
-    dialect: Dialect
-    caller: Caller
-    table: Table
-    configure: tuple[str, ...]
-    begin: tuple[str, ...]
-    finish: tuple[str, ...]
-    moves: Mapping[str, str]
-    audio: str
-    owing: frozenset[str]
-    ends: tuple[str, ...]
-    fresh: frozenset[str]
-
-    def move(self, frame: str) -> str:
-        """The move that a frame of ours makes."""
-        return _move(self.dialect, frame)
-
-
-def grammar(plan: Plan) -> Grammar:
-    """What can be said in the sessions of a plan."""
-    dialect = plan.dialect
-    caller = plan.caller
-    configure = tuple(caller.configure())
-    begin, finish = tuple(caller.begin()), tuple(caller.finish())
-    ours, theirs = dialect.table[Sender.CLIENT], dialect.table[Sender.SERVER]
-    move = partial(_move, dialect)
-    owing = frozenset(
-        follower
-        for state, moves in ours.items()
-        for frame in finish
-        for follower in moves.get(move(frame), ())
-        if follower != state
-    )
-    ends = [
-        (bool(owing.intersection(followers)), name)
-        for state in sorted(owing)
-        for name, followers in theirs.get(state, {}).items()
-        if not owing.issuperset(followers)
-    ]
-    # A foreign frame may be taken for whichever move is legal there, or for none.
-    wild = {
-        state: {**moves, _FOREIGN: (state, *_followers(moves))}
-        for state, moves in ours.items()
-    }
-    return Grammar(
-        dialect=dialect,
-        caller=caller,
-        table={**dialect.table, Sender.CLIENT: wild},
-        configure=configure,
-        begin=begin,
-        finish=finish,
-        moves={move(frame): frame for frame in (*configure, *begin, *finish)},
-        audio=move(caller.append(bytes(2)).decode()),
-        owing=owing,
-        ends=tuple(dict.fromkeys(name for _, name in sorted(ends))),
-        fresh=_followers(theirs.get(dialect.start, {})) or frozenset({dialect.start}),
-    )
-
-
-def _move(dialect: Dialect, frame: str) -> str:
-    return dialect.parse(Record(Sender.CLIENT, 0, text=frame)).move
-
-
-def _followers(moves: Mapping[str, Iterable[str]]) -> frozenset[str]:
-    """The states that these moves may lead to."""
-    return frozenset(state for followers in moves.values() for state in followers)
-
-
-class Kind(enum.Enum):
-    """What went wrong."""
-
-    SILENT = "silent"
-    LEFT = "left"
-    NEXT = "next"
-    GONE = "gone"
+    NOT_COMPLETED = "an utterance, or the session's set-up, was not completed in time"
+    ENDED = "the server ended the session and did not say why"
+    NEXT_SESSION = "the session could not be opened, or the next one failed"
+    UNREACHABLE = "the server is unreachable"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What went wrong, in a sentence."""
+    """What went wrong, and a sentence with the details."""
 
-    kind: Kind
-    what: str
+    kind: ProblemKind
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
 class RandomSession:
-    """The steps that were taken of a script, what they gave, and what was wrong.
+    """An executed script: the steps that were taken, the evidence, and the problem.
 
-    ``slowest`` is the longest time in s in which something ended, as it should.
+    ``slowest`` is the longest time in s that the server took to complete something.
     """
 
     script: Script
     evidence: Evidence
-    wrong: Problem | None
+    problem: Problem | None
     slowest: float
-
-    @property
-    def size(self) -> tuple[int, int, int]:
-        """By which scripts are compared; the shorter is the better."""
-        sent = frames(self.script)
-        return len(sent), len(self.script), sum(len(step.frame) for step in sent)
 
 
 async def execute(
-    config: RunConfig, words: Grammar, script: Script, *, limit: float
+    config: RunConfig, grammar: Grammar, script: Script, *, limit: float
 ) -> RandomSession:
-    """Play a script, and speak in another session at its end. Raises `RateLimited`.
+    """Execute a script, and transcribe a clip in a second session while it ends.
 
-    Nothing is waited for longer than ``limit`` s.
+    Nothing is waited for longer than ``limit`` s. Raises `RateLimited`.
     """
     run = ScenarioRun(config, ROLE)
     limits = Limits(
         connect=config.plan.limits.connect, ready=limit, silence=limit, beyond=limit
     )
-    playing = _Execution(run, words, limits)
+    execution = _Execution(run, grammar, limits)
     try:
-        await playing.session(script)
-        await run.look()
+        await execution.both_sessions(script)
+        await run.check_server()
     finally:
         evidence = await run.close()
-    taken = tuple(playing.taken)
-    wrong = judged(words, taken, evidence, limit=limit)
-    silent = wrong is not None and wrong.kind is Kind.SILENT
-    if silent and words.ends and not (taken and isinstance(taken[-1], Await)):
-        taken += (Await(words.ends[0]),)  # what came last made it owe an end again
-    return RandomSession(taken, evidence, wrong, playing.slowest)
+    taken = tuple(execution.taken)
+    problem = judge(grammar, taken, evidence, limit=limit)
+    unfinished = problem is not None and problem.kind is ProblemKind.NOT_COMPLETED
+    if unfinished and grammar.ends and not (taken and isinstance(taken[-1], Await)):
+        taken += (Await(grammar.ends[0]),)  # the last step made it owe an end again
+    return RandomSession(taken, evidence, problem, execution.slowest)
 
 
 class _Execution:
-    """A script while it is played."""
+    """The execution of one script, with the steps that were taken so far."""
 
-    def __init__(self, run: ScenarioRun, words: Grammar, limits: Limits) -> None:
-        self._stage = run
-        self._words = words
+    def __init__(self, run: ScenarioRun, grammar: Grammar, limits: Limits) -> None:
+        self._run = run
+        self._grammar = grammar
         self._limits = limits
         self.taken: list[Step] = []
         self.slowest = 0.0
 
-    async def session(self, script: Script) -> None:
-        """Play it, and speak in the next session while its end is waited for."""
-        run, limits = self._stage, self._limits
+    async def both_sessions(self, script: Script) -> None:
+        """Execute the script, and transcribe in the next session while it ends."""
+        run, limits = self._run, self._limits
         ending = None
         try:
             live = await run.open(ROLE, configure=False, pace=0.0, limits=limits)
-            if await self._whole(live, script):
+            if await self._steps(live, script):
                 ending = asyncio.create_task(self._wait(live))
         except Lost:
             pass  # the trace says how
         try:
-            await self._next()
+            await self._next_session()
         finally:
-            if ending is not None and (awaited := await ending).move:
+            if ending is not None and (awaited := await ending).move is not None:
                 self.taken.append(awaited)
 
-    async def _whole(self, live: Live, script: Script) -> bool:
-        """Take all steps; whether nothing went wrong on the way. Raises `Lost`."""
+    async def _steps(self, live: Live, script: Script) -> bool:
+        """Take the steps until the server is late; return whether it never was.
+
+        Raises `Lost`.
+        """
         for step in script:
             match step:
                 case Pause(seconds=seconds):
@@ -215,109 +136,98 @@ class _Execution:
                         self.taken.append(step)
                         return False
                 case _:
-                    # All of them count as written by hand: an illegal one changes what
-                    # the legal ones after it mean.
+                    # Raw, so that no rule blames the client: an illegal frame changes
+                    # what the legal ones after it mean.
                     await live.send_raw(step.frame)
             self.taken.append(step)
         return True
 
-    async def _next(self) -> None:
-        begun = time.monotonic()
-        run = self._stage
+    async def _next_session(self) -> None:
+        start = time.monotonic()
+        run = self._run
         try:
             live = await run.open(FRESH, pace=0.0, limits=self._limits)
-            await run.speak(live, run.clips.first)
+            await run.transcribe(live, run.clips.first)
         except Lost:
             return
-        self._ended(begun)
+        self._completed(start)
 
     async def _wait(self, live: Live) -> Await:
-        """Wait until the server owes nothing, or is late with it."""
+        """Wait until the server owes nothing or is late; return the step as taken."""
         foreign = sum(step.foreign for step in frames(self.taken))
         await live.answered(foreign, timeout=REFUSED)
-        begun, seen = time.monotonic(), len(live.trace.records)
+        start, seen = time.monotonic(), len(live.trace.records)
         if not self._owes(live.trace):
             return Await()
-        while time.monotonic() - begun <= self._limits.silence:
+        while time.monotonic() - start <= self._limits.silence:
             trace = live.trace
-            # Of several that came together, one is that for which it was waited.
+            # Several can arrive together, and only one of them completes the utterance.
             for count in range(seen + 1, len(trace.records) + 1):
                 until = replace(trace, records=trace.records[:count])
                 if not self._owes(until):
-                    self._ended(begun)
-                    return Await(self._words.dialect.parse(until.records[-1]).move)
+                    self._completed(start)
+                    return Await(self._grammar.dialect.parse(until.records[-1]).move)
             if trace.end.how is not Ending.CLOSED_BY_US:
                 break
             seen = len(trace.records)
             await asyncio.sleep(_LOOK)
-        return Await(self._words.ends[0])
+        return Await(self._grammar.ends[0])
 
     def _owes(self, trace: Trace) -> bool:
-        return owes(self._words, self.taken, trace)
+        return self._grammar.owes(self.taken, trace)
 
-    def _ended(self, begun: float) -> None:
-        self.slowest = max(self.slowest, time.monotonic() - begun)
-
-
-# What it means
+    def _completed(self, start: float) -> None:
+        self.slowest = max(self.slowest, time.monotonic() - start)
 
 
-def owes(words: Grammar, taken: Iterable[Step], trace: Trace) -> bool:
-    """Whether the server surely has yet to end an utterance, by what was said so far.
-
-    ``taken`` are the steps by which the frames of ours came to be sent.
-    """
-    states = PossibleStates(words.table, start=words.dialect.start, of=Sender.SERVER)
-    foreign = [step.foreign for step in frames(taken)]
-    sent = 0
-    for record in trace.records:
-        move = words.dialect.parse(record).move
-        if record.sender is Sender.SERVER:
-            states.send(move)
-            continue
-        states.receive(_FOREIGN if sent < len(foreign) and foreign[sent] else move)
-        sent += 1
-    return states.final <= words.owing
+# Judging
 
 
-def judged(
-    words: Grammar, taken: Script, evidence: Evidence, *, limit: float
+def judge(
+    grammar: Grammar, taken: Script, evidence: Evidence, *, limit: float
 ) -> Problem | None:
-    """What went wrong in a script that was played; ``None`` where nothing did."""
+    """Return what went wrong in an executed script, or ``None``.
+
+    ``taken`` are the steps that were taken, with time limits of ``limit`` s.
+    """
     for gauges in evidence.gauges:
         if gauges.lost:
-            return Problem(Kind.GONE, f"the server is gone: {gauges.lost}")
+            message = f"the server is unreachable: {gauges.lost}"
+            return Problem(ProblemKind.UNREACHABLE, message)
     for part in evidence.role(ROLE):
-        if (wrong := _left(part, taken)) is not None:
-            return wrong
-        if part.trace.end.how is Ending.CLOSED_BY_US and owes(words, taken, part.trace):
-            return Problem(
-                Kind.SILENT, f"an utterance came to no end within {limit:.2g} s"
-            )
+        if (problem := _wrong_end(part, taken)) is not None:
+            return problem
+        ours = part.trace.end.how is Ending.CLOSED_BY_US
+        if ours and grammar.owes(taken, part.trace):
+            message = f"an utterance was not completed within {limit:.2g} s"
+            return Problem(ProblemKind.NOT_COMPLETED, message)
     for part in evidence.role(FRESH):
         if part.text(0) is None:
-            return Problem(Kind.NEXT, f"the next session was lost: {checks.why(part)}")
+            message = f"the next session failed: {checks.why(part)}"
+            return Problem(ProblemKind.NEXT_SESSION, message)
     return None
 
 
-def _left(part: Part, taken: Script) -> Problem | None:
-    """How the server ended a session, if it was not as it may.
+def _wrong_end(part: Part, taken: Script) -> Problem | None:
+    """Return how the server ended a session, where that is not allowed.
 
-    What foreign frames lead to in their own session is judged by other requirements.
+    The effects of foreign frames on their own session are judged by other requirements.
     """
     end, why = part.trace.end, checks.why(part)
     if end.how in (Ending.CLOSED_BY_US, Ending.CANCELLED):
         return None
     if part.trace.opened is None:
-        return Problem(Kind.NEXT, f"no session could be opened: {why}")
+        message = f"no session could be opened: {why}"
+        return Problem(ProblemKind.NEXT_SESSION, message)
     foreign = any(step.foreign for step in frames(taken))
     if end.how is Ending.DEADLINE:
-        # One that is about to close, having said why, need not read on.
+        # A server that has sent an error and is about to close need not read on.
         excused = foreign or part.timeline.refusals
-        return None if excused else Problem(Kind.SILENT, why)
+        return None if excused else Problem(ProblemKind.NOT_COMPLETED, why)
     if end.how is Ending.CLOSED_BY_PEER or (end.how is Ending.BROKEN and not end.code):
         explained = checks.explained_close(Evidence((part,)))
         if foreign or not isinstance(explained, Violated):
             return None
-        return Problem(Kind.LEFT, f"the session was ended without a word: {why}")
-    return Problem(Kind.LEFT, why)
+        message = f"the server ended the session without an error: {why}"
+        return Problem(ProblemKind.ENDED, message)
+    return Problem(ProblemKind.ENDED, why)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import msgspec
 import pytest
 
-from pytest_realtime_asr.conformance.scheduler import Kind, Scheduler, client_violations
+from pytest_realtime_asr.conformance.scheduler import Scheduler
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
 from pytest_realtime_asr.requirements.requirement import (
     Level,
@@ -20,9 +21,11 @@ from pytest_realtime_asr.requirements.requirement import (
     Undecided,
     Violated,
 )
+from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.text.messages import printable, shortened
 from pytest_realtime_asr.text.redaction import Redactor
-from pytest_realtime_asr.trace.records import Trace
+from pytest_realtime_asr.trace.recording import Recording
+from pytest_realtime_asr.trace.records import Sender, Trace, Vantage
 from pytest_realtime_asr.trace.transcript import transcript
 
 
@@ -65,12 +68,6 @@ RESULT: pytest.StashKey[Row] = pytest.StashKey()  # of a test, for the plugin
 SCHEDULER: pytest.StashKey[tuple[Scheduler, Dialect, Judged]] = (
     pytest.StashKey()
 )  # of a run
-_TROUBLES = {
-    Kind.MISSING: Status.MISSING,
-    Kind.LIMITED: Status.LIMITED,
-    Kind.NOT_RUN: Status.NOT_RUN,
-    Kind.HARNESS: Status.HARNESS,
-}
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -140,9 +137,10 @@ def result(
     if not requirement.applies_to(version):
         seen = f"it holds {requirement.interval}, and the server is {version}"
         return _made(requirement, Status.OTHER_VERSION, seen)
-    held = scheduler.evidence(requirement.scenarios)
-    if held.trouble is not None:
-        return _made(requirement, _TROUBLES[held.trouble.kind], held.trouble.reason)
+    held = scheduler.collect(requirement.scenarios)
+    if held.obstacle is not None:
+        status = Status(held.obstacle.kind.value)
+        return _made(requirement, status, held.obstacle.message)
     ours = client_violations(dialect, held.evidence)
     if ours:
         return _made(requirement, Status.HARNESS, f"we misspoke: {ours[0]}")
@@ -191,6 +189,23 @@ def cut_off(
 def missing(requirement: Requirement, reason: str) -> Result:
     """A requirement of which nothing is known, since no server was there."""
     return _made(requirement, Status.MISSING, reason)
+
+
+def client_violations(dialect: Dialect, evidence: Evidence) -> tuple[Violation, ...]:
+    """Return the rules that the client's own frames violate, raw ones left out."""
+    found: list[Violation] = []
+    binding = [r for r in dialect.requirements if r.binds is Sender.CLIENT]
+    for part in evidence.parts:
+        kept = [i for i, record in enumerate(part.trace.records) if not record.raw]
+        trace = replace(
+            part.trace,
+            vantage=Vantage.SERVER,
+            records=tuple(part.trace.records[i] for i in kept),
+        )
+        messages = tuple(part.recording.messages[i] for i in kept)
+        seen = Part(part.role, Recording(trace, messages, part.timeline))
+        found.extend(observe(binding, seen))
+    return tuple(found)
 
 
 def _judged(

@@ -1,4 +1,4 @@
-"""What a scenario acts on: it opens sessions in their roles, and keeps the evidence."""
+"""One run of a scenario: it opens sessions in their roles and collects the evidence."""
 
 from __future__ import annotations
 
@@ -13,36 +13,38 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.client import probe
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Live, Lost, Plan
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Live, Plan
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.conformance.clips import Clips
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Gauges, Part
 
-FUZZ = 8  # random sessions, which take about 4 s with a server on this machine
-LIMITED = 429
-_OVERLOADED = 503
-_TRIES = 3
-BYSTANDER_PACE = 2  # times the pace of the plan, at which a bystander speaks
-_PATIENCE = 30.0  # s at most that a Retry-After is waited for
-_AFTER = 1.0  # s where it names none
+FUZZ = 8  # random sessions by default; they take about 4 s
+BYSTANDER_PACE = 2  # times the pace of the plan
+_TOO_MANY_REQUESTS = 429
+_UNAVAILABLE = 503
+_TRIES = 3  # to open a session on a server that limits its clients
+_LONGEST_RETRY = 30.0  # s at most that a Retry-After is waited for
+_DEFAULT_RETRY = 1.0  # s where the server names none
 
 
 class RateLimited(Exception):
-    """The server takes no more sessions from us for now."""
+    """The server accepts no more sessions from this client for now."""
 
 
 class NotRun(Exception):
-    """The scenario was not asked for; the message says what to do."""
+    """The scenario was not requested; the message says which option runs it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Where scenarios are held: with which plan, and what is spoken.
+    """How scenarios are run: the plan of a session, the clips, and time limits.
 
-    ``answer`` is the time in s in which a refusal has to come, ``settle`` that in which
-    nothing more should come. ``fuzz`` random sessions are played, by ``seed``; where it
-    is ``None``, by one of their own.
+    - ``answer`` is the time in s in which a refusal has to arrive, ``settle`` the time
+      in which nothing more should arrive.
+    - ``fuzz`` is the number of random sessions and ``seed`` their seed; ``None`` draws
+      a new one.
     """
 
     loop: Loop
@@ -53,14 +55,14 @@ class RunConfig:
     fuzz: int = FUZZ
     seed: int | str | None = None
 
-    def real(self, seconds: float) -> float:
-        """The time that so many seconds of audio take at the pace of the plan."""
+    def wall_seconds(self, seconds: float) -> float:
+        """Return the time in s that ``seconds`` of audio take at the plan's pace."""
         return seconds / self.plan.pace if self.plan.pace else 0.0
 
 
 @dataclass(slots=True)
 class _RoleSession:
-    """A session and its role."""
+    """A session, its role, and the utterances that were sent, by item."""
 
     role: str
     live: Live
@@ -68,7 +70,7 @@ class _RoleSession:
 
 
 class ScenarioRun:
-    """One performance of a scenario."""
+    """One run of a scenario, with the sessions that it has opened."""
 
     def __init__(self, config: RunConfig, name: str) -> None:
         self.config = config
@@ -76,54 +78,57 @@ class ScenarioRun:
         self.clips = config.clips
         self.dialect = config.plan.dialect
         self.caller = config.plan.caller
-        self._cast: list[_RoleSession] = []
+        self._sessions: list[_RoleSession] = []
         self._answers: list[Answer] = []
         self._gauges: list[Gauges] = []
-        self._taken = Evidence(())
+        self._added = Evidence(())
 
     async def open(self, role: str, *, configure: bool = True, **changes: Any) -> Live:
-        """A session in this role, with changes to the plan. Raises `Lost`.
+        """Open a session in this role, with changes to the plan.
 
-        Where the server limits its clients it is asked again, as it says when, and
-        `RateLimited` is raised at last.
+        A server that limits its clients is asked again after the time that it names.
+        Raises `Lost`, and `RateLimited` after the last try.
         """
         plan = replace(self.config.plan, **changes)
         for left in reversed(range(_TRIES)):
-            cast = _RoleSession(role, Live(self.config.loop, plan))
+            session = _RoleSession(role, Live(self.config.loop, plan))
             try:
-                await cast.live.open()
+                await session.live.open()
             except Lost as error:
-                wait = _asked_to_wait(error)
+                wait = _retry_after(error)
                 if wait is None:
-                    self._cast.append(cast)
+                    self._sessions.append(session)
                     raise
                 if not left:
                     raise RateLimited(str(error)) from error
                 await asyncio.sleep(wait)
             else:
                 break
-        self._cast.append(cast)
+        self._sessions.append(session)
         if configure:
-            await cast.live.configure()
-        return cast.live
+            await session.live.configure()
+        return session.live
 
-    async def speak(self, live: Live, utterance: Utterance) -> str:
-        """Transcribe an utterance in pace; gives its final text. Raises `Lost`."""
+    async def transcribe(self, live: Live, utterance: Utterance) -> str:
+        """Send an utterance at the session's pace; return its final text.
+
+        Raises `Lost`.
+        """
         audio = await self.audio(utterance, live)
-        cast = self._of(live)
+        session = self._of(live)
         item = live.items
-        cast.spoken[item] = utterance
+        session.spoken[item] = utterance
         await live.transcribe(audio, utterance.id)
         return live.timeline.item(item).text
 
     async def begin(self, live: Live, utterance: Utterance) -> int:
-        """Begin an utterance, of which the scenario hands the audio over itself."""
+        """Begin an utterance whose audio the scenario sends itself; return its item."""
         item = await live.begin()
-        self.spoken(live, item, utterance)
+        self.assign(live, item, utterance)
         return item
 
-    def spoken(self, live: Live, item: int, utterance: Utterance) -> None:
-        """Note what is spoken as an item of a session."""
+    def assign(self, live: Live, item: int, utterance: Utterance) -> None:
+        """Record which utterance an item of a session is."""
         self._of(live).spoken[item] = utterance
 
     async def final(self, live: Live, item: int) -> None:
@@ -132,69 +137,70 @@ class ScenarioRun:
         await live.final(item, name, total=live.plan.limits.beyond)
 
     async def audio(self, utterance: Utterance, live: Live | None = None) -> Audio:
-        """The sound of an utterance as it is sent, made where it holds up nobody.
+        """Return the audio of an utterance at the rate of a session, else the plan's.
 
-        It is at the rate of a session that has options of its own.
+        It is resampled in a thread, so that no other session is delayed.
         """
         rate = (self.caller if live is None else live.plan.caller).rate
         return await asyncio.to_thread(lambda: utterance.audio.resample(rate))
 
     async def wait(self, seconds: float) -> None:
-        """Let so much of the audio's time pass."""
-        await asyncio.sleep(self.config.real(seconds))
+        """Wait as long as ``seconds`` of audio take at the plan's pace."""
+        await asyncio.sleep(self.config.wall_seconds(seconds))
 
     async def settle(self) -> None:
-        """Let pass what may come yet."""
+        """Wait for what may still arrive."""
         await asyncio.sleep(self.config.settle)
 
     @asynccontextmanager
-    async def among_others(self) -> AsyncIterator[None]:
-        """Keep a bystander speaking all the while, and speak in a fresh session then.
+    async def with_bystander(self) -> AsyncIterator[None]:
+        """Keep a second session transcribing meanwhile, then use a fresh session.
 
-        What is lost of them is evidence, and raises nothing.
+        A failure of these two is evidence and raises nothing. A `Lost` of the block is
+        raised at the end.
         """
         over = asyncio.Event()
-        begun = asyncio.Event()
-        bystander = asyncio.create_task(self._stand_by(begun, over))
+        started = asyncio.Event()
+        bystander = asyncio.create_task(self._bystander(started, over))
         lost: Lost | None = None
         try:
-            await begun.wait()
+            await started.wait()
             yield
         except Lost as error:
             lost = error
         finally:
             over.set()
             await bystander
-        await self.look()
-        await self.speak_afresh()
+        await self.check_server()
+        await self.fresh_session()
         if lost is not None:
             raise lost
 
-    async def speak_afresh(self) -> None:
-        """Transcribe a clip in a fresh session; one that is lost is evidence."""
+    async def fresh_session(self) -> None:
+        """Transcribe a clip in a new session, whose failure is evidence."""
         try:
             fresh = await self.open("fresh", pace=0.0)
-            await self.speak(fresh, self.clips.first)
+            await self.transcribe(fresh, self.clips.first)
             await fresh.close()
         except Lost:
             return
 
-    async def _stand_by(self, begun: asyncio.Event, over: asyncio.Event) -> None:
+    async def _bystander(self, started: asyncio.Event, over: asyncio.Event) -> None:
         try:
-            # Its finals are what counts, and the sooner one is there the better.
+            # Only its finals count, so it is faster than the other sessions.
             pace = self.config.plan.pace * BYSTANDER_PACE
             live = await self.open("bystander", pace=pace)
-            begun.set()
+            started.set()
             while not over.is_set():
-                await self.speak(live, self.clips.first)
+                await self.transcribe(live, self.clips.first)
             await live.close()
         except (Lost, RateLimited):
             return
         finally:
-            begun.set()
+            started.set()
 
     async def get(self, role: str, route: str) -> None:
-        """Ask a route over plain HTTP; whatever comes is evidence."""
+        """Request a route over plain HTTP; any answer, or none, is evidence."""
         try:
             status, body = await asyncio.to_thread(
                 probe.get, self.config.plan.access, route, errors=True
@@ -204,49 +210,64 @@ class ScenarioRun:
             return
         self._answers.append(Answer(role, status, body.decode(errors="replace")))
 
-    async def look(self) -> Mapping[str, float]:
-        """Note what the server counts now, and whether it is there."""
-        access = self.config.plan.access
-        lost = ""
-        values: Mapping[str, float] = {}
-        try:
-            await asyncio.to_thread(probe.health, access)
-            values = await asyncio.to_thread(probe.metrics, access)
-        except Unreachable as error:
-            lost = str(error)
-        self._gauges.append(Gauges(self.name, values, lost))
-        return values
+    async def check_server(self) -> Mapping[str, float]:
+        """Record whether the server is reachable, and return its metrics."""
+        gauges = await read_gauges(self.config, after=self.name)
+        self._gauges.append(gauges)
+        return gauges.values
 
-    def take(self, evidence: Evidence) -> None:
-        """Keep what another performance gave with what this one gives."""
-        self._taken += evidence
+    def add(self, evidence: Evidence) -> None:
+        """Add the evidence of other runs to that of this one."""
+        self._added += evidence
 
     async def close(self) -> Evidence:
-        """Close what is open; gives the evidence."""
-        await asyncio.gather(*(cast.live.close() for cast in self._cast))
-        # To read all traces takes a while, which the loop of the sessions has not.
+        """Close all sessions; return the evidence."""
+        await asyncio.gather(*(session.live.close() for session in self._sessions))
+        # Reading all traces takes long enough to delay other sessions on the loop.
         parts = await asyncio.to_thread(self._parts)
         here = Evidence(parts, tuple(self._answers), tuple(self._gauges))
-        return here + self._taken
+        return here + self._added
 
     def _parts(self) -> tuple[Part, ...]:
         return tuple(
             dialects.part(
-                self.dialect, cast.live.trace, role=cast.role, spoken=cast.spoken
+                self.dialect,
+                session.live.trace,
+                role=session.role,
+                spoken=session.spoken,
             )
-            for cast in self._cast
+            for session in self._sessions
         )
 
     def _of(self, live: Live) -> _RoleSession:
-        return next(cast for cast in self._cast if cast.live is live)
+        return next(session for session in self._sessions if session.live is live)
 
 
-def _asked_to_wait(error: Lost) -> float | None:
-    """The seconds that the server asks for, ``None`` where it refused otherwise."""
+async def read_gauges(config: RunConfig, *, after: str) -> Gauges:
+    """Return the server's metrics, or why it is unreachable.
+
+    ``after`` names the scenario that ran before.
+    """
+    access = config.plan.access
+    try:
+        await asyncio.to_thread(probe.health, access)
+        return Gauges(after, await asyncio.to_thread(probe.metrics, access))
+    except Unreachable as error:
+        return Gauges(after, {}, str(error))
+
+
+def _retry_after(error: Lost) -> float | None:
+    """Return the s after which the server accepts sessions, if it limits its clients.
+
+    ``None`` is returned for any other refusal.
+    """
     cause = error.__cause__
     if not isinstance(cause, Unreachable):
         return None
-    told = cause.retry_after
-    if cause.status != LIMITED and (cause.status != _OVERLOADED or told is None):
+    asked = cause.retry_after
+    limited = cause.status == _TOO_MANY_REQUESTS
+    if not limited and (cause.status != _UNAVAILABLE or asked is None):
         return None
-    return min(_PATIENCE, _AFTER if told is None or not math.isfinite(told) else told)
+    if asked is None or not math.isfinite(asked):
+        asked = _DEFAULT_RETRY
+    return min(_LONGEST_RETRY, asked)

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from pytest_realtime_asr.client.session import REFUSED, Live, Lost
+from pytest_realtime_asr.client.loss import Loss, Lost
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.target import Target
 from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.conformance import clips
@@ -23,7 +24,7 @@ from pytest_realtime_asr.conformance.scenario_run import FUZZ, NotRun, ScenarioR
 from pytest_realtime_asr.conformance.shrinking import search
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.requirements.checks import ALONE, usable
+from pytest_realtime_asr.requirements.checks.texts import ALONE, usable
 from pytest_realtime_asr.requirements.requirement import Harm
 from pytest_realtime_asr.requirements.scenario_steps import (
     Clip,
@@ -200,7 +201,7 @@ async def _empty(run: ScenarioRun) -> None:
     try:
         await run.final(live, item)
     except Lost as error:
-        if error.how != REFUSED:  # as it may be
+        if error.how is not Loss.REFUSED:  # as it may be
             raise
     await run.speak(live, run.clips.first)
 

@@ -1,7 +1,7 @@
-"""The conformance run of one process: its scenarios are held, and serve all judges.
+"""Runs the scenarios of one process, each once, for all requirements that need them.
 
-Scenarios overlap where they may. They run on the loop of the run, beside the tests:
-whoever needs one waits for it.
+Scenarios run in parallel where they may. They run on the event loop of the test run,
+beside the tests: a test that needs one waits for it.
 """
 
 from __future__ import annotations
@@ -10,35 +10,32 @@ import asyncio
 import concurrent.futures
 import enum
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from pytest_realtime_asr.client import probe
-from pytest_realtime_asr.client.session import Lost
+from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.transport import Unreachable
+from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import (
     NotRun,
     RateLimited,
     RunConfig,
     ScenarioRun,
+    read_gauges,
 )
-from pytest_realtime_asr.conformance.scenarios import Concurrency, Scenario
-from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.requirements import violations
 from pytest_realtime_asr.requirements.checks import solo_transcripts
-from pytest_realtime_asr.requirements.evidence import Evidence, Gauges, Part
+from pytest_realtime_asr.requirements.evidence import Evidence, Gauges
 from pytest_realtime_asr.requirements.requirement import Harm
-from pytest_realtime_asr.requirements.violations import Violation
-from pytest_realtime_asr.trace.observation import Observation
-from pytest_realtime_asr.trace.records import Sender, Vantage
 
+OVERHEAD = 60.0  # s that a scenario may take beyond all of its own time limits
+NO_EVIDENCE = Evidence(())
 _START = "the start"
-_PAUSE = 0.5  # s between two questions to a server that was lost
-_OVERHEAD = 60.0  # s that a scenario may take beyond all of its own limits
+_PAUSE = 0.5  # s between two health checks of an unreachable server
 
 
-class Kind(enum.Enum):
-    """Why a scenario was not held to its end."""
+class ObstacleKind(enum.Enum):
+    """Why a scenario gave no evidence."""
 
     MISSING = "missing"
     LIMITED = "limited"
@@ -47,65 +44,75 @@ class Kind(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why a scenario shows nothing of the server."""
+class Obstacle:
+    """Why a scenario gave no evidence, with a sentence that says what to do."""
 
-    kind: Kind
-    reason: str
+    kind: ObstacleKind
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioResult:
-    """A scenario that was held, or was not."""
+    """The evidence of one or several scenarios, or why there is none."""
 
-    evidence: Evidence
-    trouble: Trouble | None = None
+    evidence: Evidence = NO_EVIDENCE
+    obstacle: Obstacle | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a run may do: which harms, how many streams at once, how many s of audio."""
+    """What a run may do to a server.
+
+    - ``harms`` are the kinds of harm that are allowed.
+    - ``streams`` is the number of concurrent sessions.
+    - ``audio`` is the total length of audio in s.
+    """
 
     harms: frozenset[Harm]
     streams: int
     audio: float
 
-    def refuses(self, scenario: Scenario) -> str:
-        """Why a scenario is not run, else empty."""
+    def why_not(self, scenario: Scenario) -> str | None:
+        """Return why a scenario is not run, ``None`` where it is."""
         if scenario.harm not in self.harms:
             name = scenario.harm.value
-            return f"it is {name}; --realtime-allow={name} runs it"
+            return f"the scenario is {name}; --realtime-allow={name} runs it"
         if scenario.streams > self.streams:
             return (
-                f"it needs {scenario.streams} streams at a time; "
+                f"the scenario needs {scenario.streams} streams at a time; "
                 f"--realtime-max-streams={scenario.streams} allows them"
             )
-        return ""
+        return None
 
 
 class _Capacity:
-    """Lets so many streams run at a time; who needs several gets them together."""
+    """A semaphore of streams, of which a scenario takes all that it needs at once."""
 
     def __init__(self, streams: int) -> None:
+        self._streams = streams
         self._free = streams
         self._changed = asyncio.Condition()
 
-    async def take(self, streams: int) -> None:
+    @asynccontextmanager
+    async def reserve(self, streams: int) -> AsyncIterator[None]:
+        streams = min(streams, self._streams)
         async with self._changed:
             await self._changed.wait_for(lambda: self._free >= streams)
             self._free -= streams
-
-    async def give(self, streams: int) -> None:
-        async with self._changed:
-            self._free += streams
-            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            async with self._changed:
+                self._free += streams
+                self._changed.notify_all()
 
 
 class Scheduler:
-    """Holds scenarios of a server, each once, and judges requirements by them.
+    """Runs the scenarios of one server.
 
-    ``tell`` hears how far it has come. ``recover`` is the time in s that a lost server
-    is waited for.
+    - ``progress`` is called with a short text about how many have run.
+    - ``recover`` is the time in s to wait for a server that became unreachable.
+    - ``overhead`` is the time in s that a scenario may take beyond its time limits.
     """
 
     def __init__(
@@ -115,243 +122,222 @@ class Scheduler:
         bounds: Bounds,
         *,
         recover: float = 0.0,
-        tell: Callable[[str], None] = lambda text: None,
+        overhead: float = OVERHEAD,
+        progress: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._venue = config
+        self._config = config
         self._scenarios = scenarios
         self._bounds = bounds
         self._recover = recover
-        self._tell = tell
-        self._held: dict[str, concurrent.futures.Future[ScenarioResult]] = {}
-        self._spent = 0.0
-        self._taken: set[str] = set()  # what was begun
+        self._overhead = overhead
+        self._progress = progress
+        self._results: dict[str, concurrent.futures.Future[ScenarioResult]] = {}
+        self._audio = 0.0  # s sent so far
+        self._started: set[str] = set()
         self._gauges: list[Gauges] = []
-        self._lost = ""
-        self._apart = 0
+        self._unreachable: str | None = None  # why, once the server was lost
+        self._exclusive = False  # whether exclusive scenarios run now
 
     # What a test asks for
 
-    def begin(
+    def start(
         self,
         names: Iterable[str],
         *,
         before: Callable[[], None] = lambda: None,
         over: Callable[[], None] = lambda: None,
     ) -> None:
-        """Hold these scenarios from now on, beside whoever asks for them.
+        """Start these scenarios, and return at once.
 
-        One that was begun before is not held again. Where there is something to do,
-        ``before`` is called before it, and ``over`` when it is over, on any thread.
+        One that was started before does not run again. If there is something to do,
+        ``before`` is called before it, and ``over`` after it, on any thread.
         """
         wanted = set(names)
-        fresh = [
+        new = [
             each
             for name, each in self._scenarios.items()
-            if name in wanted and name not in self._held
+            if name in wanted and name not in self._results
         ]
-        if not fresh:
+        if not new:
             return
         before()
-        for each in fresh:
-            self._held[each.name] = concurrent.futures.Future()
-        future = self._venue.loop.submit(self._conduct(fresh))
+        for each in new:
+            self._results[each.name] = concurrent.futures.Future()
+        future = self._config.loop.submit(self._run_all(new))
 
         def end(done: concurrent.futures.Future[None]) -> None:
-            # What is cut short must not leave anybody waiting.
+            # An interrupted run must not leave a test waiting.
             error = None if done.cancelled() else done.exception()
-            for each in fresh:
-                waiting = self._held[each.name]
+            message = f"the run was interrupted: {error!r}" if error else "stopped"
+            obstacle = Obstacle(ObstacleKind.HARNESS, message)
+            for each in new:
+                waiting = self._results[each.name]
                 if not waiting.done():
-                    reason = f"the run was cut short: {error!r}" if error else "stopped"
-                    trouble = Trouble(Kind.HARNESS, reason)
-                    waiting.set_result(ScenarioResult(Evidence(()), trouble))
+                    waiting.set_result(ScenarioResult(obstacle=obstacle))
             over()
 
         future.add_done_callback(end)
 
-    def evidence(self, names: Sequence[str]) -> ScenarioResult:
-        """What these scenarios gave together; waits for them.
-
-        Of several that were in trouble the first one counts.
-        """
-        evidence = Evidence(())
-        trouble = None
+    def collect(self, names: Sequence[str]) -> ScenarioResult:
+        """Wait for these scenarios; return all evidence and the first obstacle."""
+        evidence = NO_EVIDENCE
+        obstacle = None
         for name in names:
-            held = self._held[name].result()
-            evidence += held.evidence
-            trouble = trouble or held.trouble
-        return ScenarioResult(evidence, trouble)
+            found = self._results[name].result()
+            evidence += found.evidence
+            obstacle = obstacle or found.obstacle
+        return ScenarioResult(evidence, obstacle)
 
     def done(self, names: Iterable[str]) -> bool:
-        """Whether these scenarios have been held."""
-        held = [self._held.get(name) for name in names]
-        return all(each is not None and each.done() for each in held)
+        """Return whether all of these scenarios have run."""
+        results = [self._results.get(name) for name in names]
+        return all(each is not None and each.done() for each in results)
 
     @property
     def everything(self) -> Evidence:
-        """What all scenarios gave that were held so far."""
-        evidence = Evidence(())
-        for future in self._held.values():
+        """The evidence of all scenarios that have run so far."""
+        evidence = NO_EVIDENCE
+        for future in self._results.values():
             if future.done():
                 evidence += future.result().evidence
         return evidence
 
-    # How they are held
+    # How scenarios run
 
-    async def _conduct(self, fresh: Sequence[Scenario]) -> None:
+    async def _run_all(self, new: Sequence[Scenario]) -> None:
+        """Run these scenarios in the order of `Concurrency`."""
         capacity = _Capacity(self._bounds.streams)
         if not self._gauges:
-            self._gauges.append(await self._look(_START))
-        by_company: dict[Concurrency, list[Scenario]] = {
-            each: [] for each in Concurrency
-        }
-        for each in fresh:
-            by_company[each.concurrency].append(each)
+            self._gauges.append(await read_gauges(self._config, after=_START))
+        by: dict[Concurrency, list[Scenario]] = {each: [] for each in Concurrency}
+        for each in new:
+            by[each.concurrency].append(each)
         done = 0
 
-        async def hold(scenario: Scenario) -> None:
+        async def run(scenario: Scenario) -> None:
             nonlocal done
-            await capacity.take(min(scenario.streams, self._bounds.streams))
-            try:
-                held = await self._hold(scenario)
-            finally:
-                await capacity.give(min(scenario.streams, self._bounds.streams))
-            if (
-                scenario.concurrency is Concurrency.LONG_RUNNING
-                and self._apart
-                and _broken(held)
-            ):
-                # What was done beside it may have done it: by itself it is sure.
-                return
-            self._held[scenario.name].set_result(held)
+            async with capacity.reserve(scenario.streams):
+                result = await self._run(scenario)
+            is_long = scenario.concurrency is Concurrency.LONG_RUNNING
+            if is_long and self._exclusive and _lost_utterance(result):
+                return  # an exclusive scenario may have caused it: it runs again alone
+            self._results[scenario.name].set_result(result)
             done += 1
-            self._tell(f"{done}/{len(fresh)} scenarios")
+            self._progress(f"{done}/{len(new)} scenarios")
 
-        for each in by_company[Concurrency.FIRST]:
-            await hold(each)
-            names = solo_transcripts(self._held[each.name].result().evidence)
-            if names:
-                clips = self._venue.clips.prefer(names)
-                self._venue = replace(self._venue, clips=clips)
-        through = [
-            asyncio.create_task(hold(each))
-            for each in by_company[Concurrency.LONG_RUNNING]
+        for each in by[Concurrency.FIRST]:
+            await run(each)
+            self._prefer_recognised(self._results[each.name].result().evidence)
+        long_running = [
+            asyncio.create_task(run(each)) for each in by[Concurrency.LONG_RUNNING]
         ]
         try:
             async with asyncio.TaskGroup() as tasks:
-                together = by_company[Concurrency.PARALLEL]
-                # The longest first, so that none is left alone at the end.
-                together.sort(key=lambda each: -each.audio(self._venue.clips))
-                for each in together:
-                    tasks.create_task(hold(each))
-            self._apart = len(by_company[Concurrency.EXCLUSIVE])
-            for each in by_company[Concurrency.EXCLUSIVE]:
-                await hold(each)
-                await self._watch(each)
-            await asyncio.gather(*through)
-            self._apart = 0
-            for each in by_company[Concurrency.LONG_RUNNING]:
-                if not self._held[each.name].done():
-                    await hold(each)
-            for each in by_company[Concurrency.LAST]:
-                await hold(each)
+                parallel = by[Concurrency.PARALLEL]
+                # The longest first, so that none is left to run alone at the end.
+                parallel.sort(key=lambda each: -each.audio(self._config.clips))
+                for each in parallel:
+                    tasks.create_task(run(each))
+            self._exclusive = bool(by[Concurrency.EXCLUSIVE])
+            for each in by[Concurrency.EXCLUSIVE]:
+                await run(each)
+                await self._recovery(each)
+            await asyncio.gather(*long_running)
+            self._exclusive = False
+            again = [e for e in by[Concurrency.LONG_RUNNING] if not self.done([e.name])]
+            for each in (*again, *by[Concurrency.LAST]):
+                await run(each)
         finally:
-            for task in through:
+            for task in long_running:
                 task.cancel()
-        self._tell("")
+        self._progress("")
 
-    async def _hold(self, scenario: Scenario) -> ScenarioResult:
-        """Hold a scenario within its bounds; nothing that it meets is raised."""
-        if reason := self._bounds.refuses(scenario):
-            return ScenarioResult(Evidence(()), Trouble(Kind.NOT_RUN, reason))
-        if self._lost:
-            return ScenarioResult(Evidence(()), Trouble(Kind.MISSING, self._lost))
-        audio = scenario.audio(self._venue.clips)
-        if scenario.name in self._taken:
-            audio = 0.0  # it was spoken before, beside what may have broken it
-        if self._spent + audio > self._bounds.audio:
-            reason = (
-                f"its {audio:.0f} s of audio are beyond --realtime-max-audio="
-                f"{self._bounds.audio:.0f}s"
-            )
-            return ScenarioResult(Evidence(()), Trouble(Kind.NOT_RUN, reason))
-        self._spent += audio
-        self._taken.add(scenario.name)
-        run = ScenarioRun(self._venue, scenario.name)
-        trouble = None
-        limits = self._venue.plan.limits
-        most = _OVERHEAD + self._venue.real(audio) + limits.beyond * scenario.sessions
-        try:
-            async with asyncio.timeout(most):
-                await scenario.act(run)
-        except Lost as error:
-            # What came before it was lost is evidence; without any it is none.
-            if isinstance(error.__cause__, Unreachable):
-                trouble = Trouble(Kind.MISSING, f"no session: {error}")
-        except RateLimited as error:
-            trouble = Trouble(Kind.LIMITED, str(error))
-        except NotRun as error:
-            trouble = Trouble(Kind.NOT_RUN, str(error))
-        except TimeoutError:
-            trouble = Trouble(Kind.HARNESS, f"it was not over after {most:.0f} s")
-        except Exception as error:
-            trouble = Trouble(Kind.HARNESS, f"{scenario.name}: {error!r}")
+    def _prefer_recognised(self, evidence: Evidence) -> None:
+        """Use the clips that the server has recognised before all others."""
+        if names := solo_transcripts(evidence):
+            clips = self._config.clips.prefer(names)
+            self._config = replace(self._config, clips=clips)
+
+    async def _run(self, scenario: Scenario) -> ScenarioResult:
+        """Run a scenario within its bounds; nothing that happens in it is raised."""
+        audio = scenario.audio(self._config.clips)
+        if scenario.name in self._started:
+            audio = 0.0  # counted before
+        if obstacle := self._obstacle(scenario, audio):
+            return ScenarioResult(obstacle=obstacle)
+        self._audio += audio
+        self._started.add(scenario.name)
+        run = ScenarioRun(self._config, scenario.name)
+        beyond = self._config.plan.limits.beyond * scenario.sessions
+        timeout = self._overhead + self._config.wall_seconds(audio) + beyond
+        obstacle = await _act(scenario, run, timeout)
         evidence = await run.close()
         self._gauges += evidence.gauges
         if scenario.concurrency is Concurrency.LAST:
             evidence = replace(evidence, gauges=tuple(self._gauges))
         opened = any(part.trace.opened is not None for part in evidence.parts)
-        if opened and trouble is not None and trouble.kind is Kind.MISSING:
-            trouble = None  # what others saw, and what came before, is evidence
-        return ScenarioResult(evidence, trouble)
+        if opened and obstacle and obstacle.kind is ObstacleKind.MISSING:
+            obstacle = None  # the sessions before and beside it are evidence
+        return ScenarioResult(evidence, obstacle)
 
-    async def _watch(self, scenario: Scenario) -> None:
-        """After a harmful scenario: whether the server is there, or comes back."""
-        if scenario.harm is Harm.SAFE or self._lost:
+    def _obstacle(self, scenario: Scenario, audio: float) -> Obstacle | None:
+        """Return why a scenario with ``audio`` s of audio cannot run now."""
+        if message := self._bounds.why_not(scenario):
+            return Obstacle(ObstacleKind.NOT_RUN, message)
+        if self._unreachable is not None:
+            return Obstacle(ObstacleKind.MISSING, self._unreachable)
+        if self._audio + audio > self._bounds.audio:
+            message = (
+                f"the scenario's {audio:.0f} s of audio would exceed "
+                f"--realtime-max-audio={self._bounds.audio:.0f}s"
+            )
+            return Obstacle(ObstacleKind.NOT_RUN, message)
+        return None
+
+    async def _recovery(self, scenario: Scenario) -> None:
+        """After a harmful scenario, wait until the server is reachable."""
+        if scenario.harm is Harm.SAFE or self._unreachable is not None:
             return
-        seen = await self._look(scenario.name)
+        seen = await read_gauges(self._config, after=scenario.name)
         self._gauges.append(seen)
         if not seen.lost:
             return
         when = time.strftime("%H:%M:%S", time.gmtime())
         deadline = time.monotonic() + self._recover
         while seen.lost and time.monotonic() < deadline:
-            # Asked again and again, and not by a thread that waits: a run that is
-            # interrupted should not wait for it.
+            # Polled here and not by a thread that waits, so that an interrupt ends it.
             await asyncio.sleep(_PAUSE)
-            seen = await self._look(scenario.name)
+            seen = await read_gauges(self._config, after=scenario.name)
         if seen.lost:
             where = f"at {when} UTC in {scenario.name}"
-            self._lost = f"the server was lost {where}: {seen.lost}"
-
-    async def _look(self, after: str) -> Gauges:
-        access = self._venue.plan.access
-        try:
-            await asyncio.to_thread(probe.health, access)
-            return Gauges(after, await asyncio.to_thread(probe.metrics, access))
-        except Unreachable as error:
-            return Gauges(after, {}, str(error))
+            self._unreachable = f"the server became unreachable {where}: {seen.lost}"
 
 
-def _broken(held: ScenarioResult) -> bool:
-    """Whether an utterance was lost."""
+async def _act(scenario: Scenario, run: ScenarioRun, timeout: float) -> Obstacle | None:
+    """Do what the scenario does, in at most ``timeout`` s; return what prevented it."""
+    try:
+        async with asyncio.timeout(timeout):
+            await scenario.act(run)
+    except Lost as error:
+        # A lost session is evidence, unless it could not even be opened.
+        if isinstance(error.__cause__, Unreachable):
+            message = f"no session could be opened: {error}"
+            return Obstacle(ObstacleKind.MISSING, message)
+    except RateLimited as error:
+        return Obstacle(ObstacleKind.LIMITED, str(error))
+    except NotRun as error:
+        return Obstacle(ObstacleKind.NOT_RUN, str(error))
+    except TimeoutError:
+        return Obstacle(ObstacleKind.HARNESS, f"it timed out after {timeout:.0f} s")
+    except Exception as error:
+        return Obstacle(ObstacleKind.HARNESS, f"{scenario.name}: {error!r}")
+    return None
+
+
+def _lost_utterance(result: ScenarioResult) -> bool:
+    """Return whether an utterance has no final."""
     return any(
-        part.text(item) is None for part in held.evidence.parts for item in part.spoken
+        part.text(item) is None
+        for part in result.evidence.parts
+        for item in part.spoken
     )
-
-
-def client_violations(dialect: Dialect, evidence: Evidence) -> tuple[Violation, ...]:
-    """What we ourselves sent against the protocol, by frames not written by hand."""
-    found: list[Violation] = []
-    binding = [r for r in dialect.requirements if r.binds is Sender.CLIENT]
-    for part in evidence.parts:
-        kept = [i for i, record in enumerate(part.trace.records) if not record.raw]
-        trace = replace(
-            part.trace,
-            vantage=Vantage.SERVER,
-            records=tuple(part.trace.records[i] for i in kept),
-        )
-        messages = tuple(part.observation.messages[i] for i in kept)
-        seen = Part(part.role, Observation(trace, messages), part.timeline)
-        found.extend(violations.observe(binding, seen))
-    return tuple(found)

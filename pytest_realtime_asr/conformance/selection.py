@@ -9,8 +9,9 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance.clips import Clips
 from pytest_realtime_asr.conformance.config import SuiteConfig
+from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import BYSTANDER_PACE, FUZZ
-from pytest_realtime_asr.conformance.scenarios import REPEATS, Concurrency, Scenario
+from pytest_realtime_asr.conformance.scenarios.utterances import REPEATS
 from pytest_realtime_asr.conformance.scheduler import Bounds
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.requirements.requirement import (
@@ -115,7 +116,7 @@ def cost(
     pace: float,
 ) -> Cost:
     """What the scenarios of so many requirements cost within these bounds, at most."""
-    back = {each.name: limits.refuses(each) for each in scenarios}
+    back = {each.name: limits.why_not(each) for each in scenarios}
     held: list[Scenario] = []
     audio = 0.0
     for each in scenarios:

@@ -22,7 +22,8 @@ from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.conformance import clips
 from pytest_realtime_asr.conformance.results import Result, Status, result
 from pytest_realtime_asr.conformance.scenario_run import RunConfig
-from pytest_realtime_asr.conformance.scenarios import FLOODS, scenarios
+from pytest_realtime_asr.conformance.scenarios import scenarios
+from pytest_realtime_asr.conformance.scenarios.overload import FLOODS
 from pytest_realtime_asr.conformance.scheduler import Bounds, Scheduler
 from pytest_realtime_asr.fake.server_pool import (
     MODEL,
@@ -166,7 +167,7 @@ class Bench:
             scenarios(self.dialect),
             Bounds(frozenset(Harm), _STREAMS, math.inf),
         )
-        scheduler.begin(names)
+        scheduler.start(names)
 
         def judge() -> dict[str, Result]:
             # Those that hold for every session come last, so that they see most.

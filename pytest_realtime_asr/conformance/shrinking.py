@@ -1,7 +1,7 @@
-"""The search for a random session that goes wrong, and for a short script that does it.
+"""Searches for a random session that fails, and shrinks its script.
 
-A shorter script is looked for as long as there is time. The one that is found has to
-fail again; else it is told that it is flaky.
+A shorter script is searched for while there is time. The shortest one has to fail once
+more; otherwise the failure is reported as flaky.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pytest_realtime_asr.conformance import fuzz
+from pytest_realtime_asr.conformance.grammar import Grammar, grammar_of
 from pytest_realtime_asr.conformance.random_script import (
     Await,
     Script,
@@ -24,22 +25,21 @@ from pytest_realtime_asr.conformance.random_script import (
 )
 from pytest_realtime_asr.conformance.random_session import (
     ROLE,
-    Grammar,
-    Kind,
+    ProblemKind,
     RandomSession,
     execute,
-    grammar,
 )
 from pytest_realtime_asr.conformance.scenario_run import RateLimited, RunConfig
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.evidence import Evidence, SessionFinding
+from pytest_realtime_asr.text.number_format import several
 
 LIMIT = 5.0  # s that anything may take
-SHORTENING = 20.0  # s after a failure in which a shorter script is looked for
+SHRINKING = 20.0  # s after a failure in which a shorter script is searched for
 
-_HASTE = 2  # times the slowest that was seen to end in time, while it is shortened
-_HASTY = 0.25  # s at least
-_LEFT = 0.5  # s in which it shows that a server has ended a session
+_MARGIN = 2  # times the slowest that succeeded: the time limit while shrinking
+_LEAST = 0.25  # s that this limit is at least
+_LEFT = 0.5  # s after which it shows that a server has ended a session
 
 
 async def search(
@@ -47,167 +47,178 @@ async def search(
     speech: Utterance,
     *,
     limit: float = LIMIT,
-    shortening: float = SHORTENING,
+    shrinking: float = SHRINKING,
 ) -> Evidence:
-    """Play random sessions until one fails; gives that one, else the last.
+    """Execute random sessions until one fails; return the evidence of the last one.
 
-    ``speech`` is at the dialect's rate. Nothing is waited for longer than ``limit`` s.
-    Raises `RateLimited`.
+    ``speech`` is at the dialect's rate. Nothing is waited for longer than ``limit`` s,
+    and shrinking takes at most ``shrinking`` s. Raises `RateLimited`.
     """
     limit = min(limit, config.plan.limits.silence)
     seed = secrets.randbits(32) if config.seed is None else config.seed
-    words, pcm = grammar(config.plan), speech.audio.pcm
+    grammar, pcm = grammar_of(config.plan), speech.audio.pcm
     scripts = await asyncio.to_thread(
-        fuzz.write, words, pcm, seed=seed, count=config.fuzz
+        fuzz.generate, grammar, pcm, seed=seed, count=config.fuzz
     )
-    slowest, played = 0.0, None
+    slowest, last = 0.0, None
     for script in scripts:
-        played = await execute(config, words, script, limit=limit)
-        if played.wrong is not None:
-            found = _Found(config, words, played, limit, slowest)
-            told = await _told(found, speech, shortening, f"--hypothesis-seed={seed}")
-            return replace(_parts(found.shown), findings=(told,))
-        slowest = max(slowest, played.slowest)
-    return _parts(played)
+        last = await execute(config, grammar, script, limit=limit)
+        if last.problem is not None:
+            failure = _Failure(config, grammar, last, limit, slowest)
+            reproduce = f"--hypothesis-seed={seed}"
+            finding = await _finding(failure, speech, shrinking, reproduce)
+            return replace(_evidence(failure.shortest), findings=(finding,))
+        slowest = max(slowest, last.slowest)
+    return _evidence(last)
 
 
-class _Found:
-    """A script that failed, and what becomes of it."""
+class _Failure:
+    """A script that failed, and the shortest one found that fails too."""
 
     def __init__(
         self,
         config: RunConfig,
-        words: Grammar,
+        grammar: Grammar,
         first: RandomSession,
         limit: float,
         slowest: float,
     ) -> None:
-        self._venue = config
-        self._words = words
+        self._config = config
+        self._grammar = grammar
         self._first = first
         self._slowest = slowest or limit / 10
-        self._known: set[Script] = set()
-        self._until = 0.0
+        self._tried: set[Script] = set()
+        self._deadline = 0.0
         self.limit = limit
-        self.shown = first
+        self.shortest = first
 
     @property
-    def gone(self) -> bool:
-        """Whether the server is gone, so that whatever is played fails."""
-        return self.shown.wrong is not None and self.shown.wrong.kind is Kind.GONE
+    def unreachable(self) -> bool:
+        """Return whether the server is unreachable, so that every script fails."""
+        problem = self.shortest.problem
+        return problem is not None and problem.kind is ProblemKind.UNREACHABLE
 
-    async def shorten(self, seconds: float) -> None:
+    async def shrink(self, seconds: float) -> None:
         """Leave out what it fails without: many steps, then single ones, then audio."""
-        self._until = time.monotonic() + seconds
-        size = len(self.shown.script) // 2
+        self._deadline = time.monotonic() + seconds
+        size = len(self.shortest.script) // 2
         while size:
             if not await self._without(size) or size > 1:
                 size //= 2
-        least = Send(self._words.caller.append(bytes(2)).decode())
+        least = Send(self._grammar.caller.append(bytes(2)).decode())
         place = 0
-        while place < len(script := self.shown.script):
+        while place < len(script := self.shortest.script):
             if self._is_audio(script[place]):
                 await self._fails((*script[:place], least, *script[place + 1 :]))
             place += 1
 
-    async def again(self) -> bool:
-        """Whether the shortest fails again, or else the first."""
-        for found in (self.shown, self._first):
-            script = _untaken(found.script)
-            played = await execute(self._venue, self._words, script, limit=self.limit)
-            if played.wrong is not None:
-                self.shown = played
+    async def repeat(self) -> bool:
+        """Return whether the shortest script fails again, or else the first one."""
+        for found in (self.shortest, self._first):
+            script = _not_taken(found.script)
+            session = await execute(
+                self._config, self._grammar, script, limit=self.limit
+            )
+            if session.problem is not None:
+                self.shortest = session
                 return True
-        self.shown = self._first
+        self.shortest = self._first
         return False
 
     async def _without(self, size: int) -> bool:
-        """Leave out so many steps at a time, the last ones first; whether any were."""
+        """Leave out ``size`` steps at a time, the last ones first.
+
+        Return whether any could be left out.
+        """
         fewer = False
-        place = len(self.shown.script)
+        place = len(self.shortest.script)
         while place > 0:
             start = max(0, place - size)
-            script = self.shown.script
+            script = self.shortest.script
             fewer |= await self._fails(script[:start] + script[place:])
-            place = min(start, len(self.shown.script))
+            place = min(start, len(self.shortest.script))
         return fewer
 
     def _is_audio(self, step: Step) -> bool:
         match step:
             case Send(frame=str(frame), foreign=False):
-                return self._words.move(frame) == self._words.audio
+                return self._grammar.move(frame) == self._grammar.audio
         return False
 
     async def _fails(self, script: Script) -> bool:
-        """Whether a shorter script fails as well, as far as there is time to try."""
-        script = _untaken(script)
-        if script in self._known or time.monotonic() > self._until or self.gone:
+        """Return whether a shorter script fails as well, if there is time to try it."""
+        script = _not_taken(script)
+        late = time.monotonic() > self._deadline
+        if script in self._tried or late or self.unreachable:
             return False
-        self._known.add(script)
-        # Each failure of silence costs the whole limit.
-        hasty = min(self.limit, max(_HASTY, _HASTE * self._slowest))
-        played = await execute(self._venue, self._words, script, limit=hasty)
-        if played.wrong is None:
-            self._slowest = max(self._slowest, played.slowest)
+        self._tried.add(script)
+        # Each failure by a missing answer takes the whole limit, so it is a short one.
+        limit = min(self.limit, max(_LEAST, _MARGIN * self._slowest))
+        session = await execute(self._config, self._grammar, script, limit=limit)
+        if session.problem is None:
+            self._slowest = max(self._slowest, session.slowest)
             return False
-        self.shown = played
+        self.shortest = session
         return True
 
 
-def _untaken(script: Script) -> Script:
-    """The script, to be played again; what is owed at its end is waited for anyway."""
+def _not_taken(script: Script) -> Script:
+    """Return the script to be executed again, without what arrived before.
+
+    What is owed at its end is waited for anyway.
+    """
     steps = [Await() if isinstance(step, Await) else step for step in script]
     while steps and steps[-1] == Await():
         steps.pop()
     return tuple(steps)
 
 
-# What is told
+# The finding
 
 
-def _parts(played: RandomSession | None) -> Evidence:
-    return Evidence(() if played is None else played.evidence.role(ROLE))
+def _evidence(session: RandomSession | None) -> Evidence:
+    return Evidence(() if session is None else session.evidence.role(ROLE))
 
 
-async def _told(
-    found: _Found, speech: Utterance, shortening: float, seed: str
+async def _finding(
+    failure: _Failure, speech: Utterance, shrinking: float, reproduce: str
 ) -> SessionFinding:
-    """What was found, in words and as a script, once it was shortened."""
+    """Shrink a failure and repeat it; return it with its message and its program."""
     flaky, limited = False, ""
     try:
-        if not found.gone:
-            await found.shorten(shortening)
-        if not found.gone:
-            flaky = not await found.again()
+        if not failure.unreachable:
+            await failure.shrink(shrinking)
+        if not failure.unreachable:
+            flaky = not await failure.repeat()
     except RateLimited as error:
-        limited = f"; it could not be played again: {error}"
-    wrong = found.shown.wrong
-    assert wrong is not None
-    count = len(frames(found.shown.script))
-    what = f"{wrong.what}; after {count} frame{'s' * (count != 1)}, {seed}{limited}"
-    if found.gone:
-        what += "; without the server no shorter script could be found"
+        limited = f"; it could not be repeated: {error}"
+    problem = failure.shortest.problem
+    assert problem is not None
+    count = several(len(frames(failure.shortest.script)), "frame")
+    message = f"{problem.message}; after {count}, {reproduce}{limited}"
+    if failure.unreachable:
+        message += "; not shrunk, since the server is unreachable"
     elif flaky:
-        what = f"flaky: {what}; it did not fail when it was played again"
+        message = f"flaky: {message}; it did not fail when it was repeated"
     text = program(
-        found.shown.script,
+        failure.shortest.script,
         speech=speech,
-        about=f"Random session: {what}",
-        limit=found.limit,
-        then=_then(wrong.kind, speech),
+        about=f"Random session: {message}",
+        limit=failure.limit,
+        then=_assertions(problem.kind, speech),
     )
-    return SessionFinding(ROLE, what, text, flaky)
+    return SessionFinding(ROLE, message, text, flaky)
 
 
-def _then(kind: Kind, speech: Utterance) -> Sequence[str]:
-    """What shows it, once the steps of the script were taken."""
+def _assertions(kind: ProblemKind, speech: Utterance) -> Sequence[str]:
+    """Return the statements that fail once the steps of the script were taken."""
     match kind:
-        case Kind.SILENT:
-            return ()  # the wait at its end
-        case Kind.LEFT:
+        case ProblemKind.NOT_COMPLETED:
+            return ()  # the wait at its end fails
+        case ProblemKind.ENDED:
             return (
                 f"time.sleep({_LEFT:g})",
                 'assert session.trace.end.how.value == "closed by us"',
             )
-        case Kind.NEXT | Kind.GONE:
+        case ProblemKind.NEXT_SESSION | ProblemKind.UNREACHABLE:
             return (f"realtime.transcribe(corpus[{quoted(speech.id)}])",)

@@ -99,7 +99,7 @@ def _scheduler(
             scenarios(realtime.plan.dialect),
             selection.bounds(config, here=here),
             recover=server.recover,
-            tell=run.tell,
+            progress=run.tell,
         )
         stash[SCHEDULER] = scheduler, realtime.plan.dialect, _judged(realtime)
     return stash[SCHEDULER][0]
@@ -120,7 +120,7 @@ def _begin(
         for item in request.session.items:
             for mark in item.iter_markers("realtime_requirement"):
                 names.update(mark.kwargs["scenario"].split(" "))
-    scheduler.begin(names, before=run.turns.occupy, over=run.turns.vacate)
+    scheduler.start(names, before=run.turns.occupy, over=run.turns.vacate)
 
 
 def _judged(realtime: Realtime) -> Judged:

@@ -18,7 +18,7 @@ from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.order import Table
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.requirements.scenario_steps import Exercise, Misuse
-from pytest_realtime_asr.trace.observation import Message, Observation
+from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import Record, Trace
 from pytest_realtime_asr.trace.timeline import Event, Timeline, Usage
 
@@ -241,28 +241,18 @@ def greeted(record: Record) -> tuple[str, ...]:
     return tuple(found)
 
 
-def observe(dialect: Dialect, trace: Trace) -> Observation:
-    """The trace with the message of each record."""
-    return Observation(trace, tuple(map(dialect.parse, trace.records)))
-
-
-def part(
-    dialect: Dialect,
-    trace: Trace,
-    *,
-    role: str = "",
-    spoken: Mapping[int, Utterance] | None = None,
-) -> Part:
-    """The trace as a part of the evidence, in one reading."""
-    return Part(role, observe(dialect, trace), read(dialect, trace), spoken or {})
-
-
-def read(dialect: Dialect, trace: Trace) -> Timeline:
-    """The meaning of a trace."""
+def recording(dialect: Dialect, trace: Trace) -> Recording:
+    """Read a trace: each of its frames is parsed once."""
+    messages = tuple(map(dialect.parse, trace.records))
     reader = dialect.reader()
     events: list[Event] = []
-    for record in trace.records:
-        events.extend(reader.step(record, dialect.parse(record)))
+    for record, message in zip(trace.records, messages, strict=True):
+        events.extend(reader.step(record, message))
+    return Recording(trace, messages, timeline(trace, reader, events))
+
+
+def timeline(trace: Trace, reader: Reader, events: Iterable[Event]) -> Timeline:
+    """Put the events that a reader found in a trace together."""
     return Timeline(
         rate=trace.rate,
         opened=trace.opened,
@@ -273,6 +263,22 @@ def read(dialect: Dialect, trace: Trace) -> Timeline:
         pings=trace.pings,
         session=reader.session,
     )
+
+
+def part(
+    dialect: Dialect,
+    trace: Trace,
+    *,
+    role: str = "",
+    spoken: Mapping[int, Utterance] | None = None,
+) -> Part:
+    """The trace as a part of the evidence, in one reading."""
+    return Part(role, recording(dialect, trace), spoken or {})
+
+
+def read(dialect: Dialect, trace: Trace) -> Timeline:
+    """Return what the frames of a trace mean."""
+    return recording(dialect, trace).timeline
 
 
 @cache  # what is installed does not change while we run, and reading it takes ms

@@ -28,15 +28,15 @@ from uuid import UUID
 import msgspec
 
 from pytest_realtime_asr.dialects import Reaction, Server
-from pytest_realtime_asr.fake.server_wrappers import (
+from pytest_realtime_asr.fake.frame_edits import (
     Event,
-    ServerState,
-    ServerWrapper,
     edited,
     error_edited,
     event,
     is_error,
 )
+from pytest_realtime_asr.fake.server_state import ServerState
+from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
 from pytest_realtime_asr.trace.timeline import Usage
 
 CHANGED = 1 / 200  # of the words
@@ -104,8 +104,8 @@ class _Utterance:
 class VariedServer(ServerWrapper):
     """A sound machine with a style of its own."""
 
-    def __init__(self, server: Server, world: ServerState, seed: int) -> None:
-        super().__init__(server, world)
+    def __init__(self, server: Server, state: ServerState, seed: int) -> None:
+        super().__init__(server, state)
         # One source for each cause: which frame comes first is a matter of time.
         style, self._text, self._frames, self._times = (
             random.Random(f"{seed} {self.session} {cause}")
@@ -205,13 +205,13 @@ class VariedServer(ServerWrapper):
         others = [other for other in _OTHERS if other != word]
         other = self._text.choice(others)
         changes = self._text.random() < CHANGED
-        if place in self._world.changed:
-            self._world.changed.remove(place)
+        if place in self._state.changed_words:
+            self._state.changed_words.remove(place)
             return word
         # In other scripts a word may be a whole sentence.
         if not changes or not (word.isascii() and word.isalpha()):
             return word
-        self._world.changed.add(place)
+        self._state.changed_words.add(place)
         return other
 
     def _ripe(self, it: _Utterance) -> list[str]:

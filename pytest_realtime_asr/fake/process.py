@@ -10,7 +10,7 @@ import msgspec
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.child_server import ProgramServer
-from pytest_realtime_asr.fake.server import TRACES
+from pytest_realtime_asr.fake.http_routes import TRACES
 from pytest_realtime_asr.requirements import violations
 from pytest_realtime_asr.requirements.violations import Violation
 from pytest_realtime_asr.text.messages import error_text

@@ -18,8 +18,9 @@ import msgspec
 
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.client.child_server import ProgramServer
+from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
-from pytest_realtime_asr.fake.server import Fake, FakeConfig
+from pytest_realtime_asr.fake.server import Fake
 
 MODEL = "scripted"
 _STARTING = 60.0  # s that a server may take, the first one to load the corpus

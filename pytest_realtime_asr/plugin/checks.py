@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.client.dialect_detection import AUTO, name_it
+from pytest_realtime_asr.client.dialect_detection import AUTO, advice
 from pytest_realtime_asr.plugin.state import State
 from pytest_realtime_asr.requirements import known_failures
 
@@ -41,7 +41,7 @@ def _refuse_unknown_dialect(state: State) -> None:
         )
     else:
         return
-    raise pytest.UsageError(f"{why}, {name_it()}")
+    raise pytest.UsageError(f"{why}, {advice()}")
 
 
 def _check_known_failures(state: State) -> None:

@@ -104,7 +104,7 @@ def realtime_session(
     request: pytest.FixtureRequest, realtime: Realtime
 ) -> Session | AsyncSession:
     """A connected and configured session: awaited by a coroutine, else blocking."""
-    from pytest_realtime_asr.client.session import Lost
+    from pytest_realtime_asr.client.loss import Lost
 
     session, reason = None, ""
     try:

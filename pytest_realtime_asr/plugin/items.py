@@ -6,13 +6,13 @@ import os
 
 import pytest
 
-from pytest_realtime_asr.client.dialect_detection import AUTO, name_it
+from pytest_realtime_asr.client.dialect_detection import AUTO, advice
 from pytest_realtime_asr.plugin import fixtures, markers
 from pytest_realtime_asr.plugin.options import SUITE_ID
 from pytest_realtime_asr.plugin.pytest_internals import Fixture, fixtures_of_item
 from pytest_realtime_asr.plugin.state import State
 from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.verdicts.comparison import together
+from pytest_realtime_asr.verdicts.utterance_record import shared_test_name
 
 
 def is_suite(item: pytest.Item) -> bool:
@@ -69,7 +69,7 @@ def compared(item: pytest.Item, state: State) -> str:
         return ""
     params = getattr(getattr(item, "callspec", None), "params", {})
     utterance = str(getattr(params.get("utterance"), "id", ""))
-    return together(item.nodeid, utterance) if utterance else item.nodeid
+    return shared_test_name(item.nodeid, utterance) if utterance else item.nodeid
 
 
 def refuse_unknown_dialect(item: pytest.Item, state: State) -> None:
@@ -84,7 +84,7 @@ def refuse_unknown_dialect(item: pytest.Item, state: State) -> None:
         return
     raise pytest.UsageError(
         f"{item.nodeid}: its server comes from the fixture realtime_target ({where}), "
-        f"and its dialect is not detected; {name_it()}; of a single test, "
+        f"and its dialect is not detected; {advice()}; of a single test, "
         "@pytest.mark.realtime(dialect=NAME) names it"
     )
 

@@ -31,7 +31,11 @@ from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.verdicts.budgets import Budget
-from pytest_realtime_asr.verdicts.comparison import Comparison, Row, compare, together
+from pytest_realtime_asr.verdicts.comparison import Comparison, compare
+from pytest_realtime_asr.verdicts.utterance_record import (
+    UtteranceRecord,
+    shared_test_name,
+)
 
 _COMPARED = None  # stands for the budget of a pool that is one to be compared
 _NAMED = 60  # characters of an id in the name of a file
@@ -120,16 +124,16 @@ class Judging:
         origin: Path,
         given: Callable[[Option], object],
         comparison: ComparisonConfig | None = None,
-        baseline: Iterable[Row] = (),
+        baseline: Iterable[UtteranceRecord] = (),
         command: Sequence[str] = ("pytest",),
         located: Callable[[str], str] = str,
     ) -> None:
         self.run = run
         self._command = command
         self._located = located
-        self._before: dict[str, list[Row]] = {}
+        self._before: dict[str, list[UtteranceRecord]] = {}
         for row in baseline:
-            for name in {row.test, together(row.test, row.utterance)}:
+            for name in {row.test, shared_test_name(row.test, row.utterance)}:
                 self._before.setdefault(name, []).append(row)
         self._comparison = comparison or ComparisonConfig()
         self._compared: dict[str, str] = {}  # the tests, and as what they are compared
@@ -435,7 +439,7 @@ def _of(purpose: Purpose, takes: Iterable[Transcription]) -> Takes:
     return tuple(take for take in takes if take.purpose is purpose)
 
 
-def _rows(test: str, takes: Iterable[Transcription]) -> list[Row]:
+def _rows(test: str, takes: Iterable[Transcription]) -> list[UtteranceRecord]:
     return [jsonl.row(test, take) for take in takes]
 
 

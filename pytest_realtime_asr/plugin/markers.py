@@ -11,7 +11,8 @@ from pytest_realtime_asr.plugin.settings import Settings
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.text.inputs import shown
 from pytest_realtime_asr.verdicts import budgets
-from pytest_realtime_asr.verdicts.budgets import Budget, BudgetError, WerThreshold
+from pytest_realtime_asr.verdicts.budgets import Budget, WerThreshold
+from pytest_realtime_asr.verdicts.limits import BudgetError, resolve
 
 T = TypeVar("T")
 _BUDGETS: Mapping[str, Callable[..., Budget]] = {
@@ -94,7 +95,7 @@ def _budget(mark: Mark, settings: Settings) -> Budget:
 
 def _threshold(mark: Mark, settings: Settings) -> WerThreshold:
     named = settings.limits.named
-    args: Any = [budgets.limits(value, named) for value in mark.args]
+    args: Any = [resolve(value, named) for value in mark.args]
     made = budgets.wer_threshold(*args, **_kwargs(mark, settings))
     if made.confidence is None:
         return replace(made, confidence=settings.limits.confidence)
@@ -104,7 +105,7 @@ def _threshold(mark: Mark, settings: Settings) -> WerThreshold:
 def _kwargs(mark: Mark, settings: Settings) -> dict[str, Any]:
     """Return the keywords of a marker, with the named limits looked up."""
     named = settings.limits.named
-    return {name: budgets.limits(value, named) for name, value in mark.kwargs.items()}
+    return {name: resolve(value, named) for name, value in mark.kwargs.items()}
 
 
 def _split(made: Budget, confidence: float | None) -> list[Budget]:

@@ -22,8 +22,9 @@ from pytest_realtime_asr.run.config import load_client_certificate
 from pytest_realtime_asr.run.fakes import FAKES
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.inputs import InputError
-from pytest_realtime_asr.verdicts.budgets import CONFIDENCE, parse_duration
-from pytest_realtime_asr.verdicts.verdict import Undecided
+from pytest_realtime_asr.verdicts.budgets import CONFIDENCE
+from pytest_realtime_asr.verdicts.limits import parse_duration
+from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 REPORTS = ("jsonl", "conformance")
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
@@ -260,10 +261,10 @@ def suite_level(text: str) -> Level:
         raise ValueError(f"{text!r}; there are must, should and info") from None
 
 
-def undecided(text: str) -> Undecided:
+def undecided(text: str) -> UndecidedPolicy:
     """Parse what becomes of a test without a verdict."""
     try:
-        return Undecided(text)
+        return UndecidedPolicy(text)
     except ValueError:
         raise ValueError(f"{text!r}; there are fail and warn") from None
 

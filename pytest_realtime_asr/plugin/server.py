@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_realtime_asr.audio import AudioError
-from pytest_realtime_asr.client.dialect_detection import AUTO, name_it
+from pytest_realtime_asr.client.dialect_detection import AUTO, advice
 from pytest_realtime_asr.client.session import OptionsError, Plan
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import CorpusError
@@ -103,4 +103,4 @@ def _with_dialect(terms: Terms, target: object, state: State) -> Terms:
         return terms
     if isinstance(target, str) and target in FAKES:
         return replace(terms, dialect=DEFAULT_DIALECT)
-    raise pytest.UsageError(f"the fixture realtime_target returns it; {name_it()}")
+    raise pytest.UsageError(f"the fixture realtime_target returns it; {advice()}")

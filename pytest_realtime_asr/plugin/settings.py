@@ -31,9 +31,9 @@ from pytest_realtime_asr.run.config import (
 from pytest_realtime_asr.run.fakes import FAKE_KEY, FAKES
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.inputs import InputError
-from pytest_realtime_asr.verdicts import budget_file, comparison
-from pytest_realtime_asr.verdicts.comparison import Margin
-from pytest_realtime_asr.verdicts.verdict import Undecided
+from pytest_realtime_asr.verdicts import budget_file
+from pytest_realtime_asr.verdicts.limits import Margin, parse_margins
+from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 _LONGEST = 2**16  # characters of an option
 _KEY_VARIABLE = "REALTIME_API_KEY"
@@ -64,7 +64,7 @@ class LimitConfig:
 
     rules: Level | None = Level.MUST
     confidence: float | None = None
-    undecided: Undecided = Undecided.FAIL
+    undecided: UndecidedPolicy = UndecidedPolicy.FAIL
     named: Mapping[str, budget_file.Value] = field(default_factory=dict)
 
 
@@ -333,7 +333,7 @@ def _comparison(given: _Values) -> ComparisonConfig:
     target = given.text("target")
     return ComparisonConfig(
         report=given.file("compare", inputs.regular),
-        margins=given.optional("compare-fail", comparison.parse) or (),
+        margins=given.optional("compare-fail", parse_margins) or (),
         target=given.read(
             "baseline-target", lambda text: parsing.other_target(text, target)
         ),

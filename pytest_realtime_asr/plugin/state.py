@@ -28,7 +28,7 @@ from pytest_realtime_asr.report.progress import Progress
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.text.messages import error_text, printable
 from pytest_realtime_asr.text.redaction import Redactor
-from pytest_realtime_asr.verdicts.comparison import Row
+from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 
 
 class State:
@@ -189,7 +189,7 @@ class State:
     # Judging
 
     @cached_property
-    def baseline(self) -> tuple[Row, ...]:
+    def baseline(self) -> tuple[UtteranceRecord, ...]:
         """The rows of the earlier report, with which tests are compared. UsageError."""
         earlier = self.settings.comparison.report
         if earlier is None:

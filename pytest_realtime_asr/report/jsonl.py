@@ -27,19 +27,19 @@ from pytest_realtime_asr.metrics.accuracy import (
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.run.ledger import Purpose, Transcription
-from pytest_realtime_asr.verdicts.comparison import Row
+from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 
 FORMAT = 2
 _NAMED = 5  # damaged lines that are named
 # What a run that keeps texts private leaves out.
 _TEXTS = ("reference", "text", "normalizer_reason")
-Rows = tuple[Row, ...]
+Rows = tuple[UtteranceRecord, ...]
 
 
-def row(test: str, take: Transcription) -> Row:
+def row(test: str, take: Transcription) -> UtteranceRecord:
     """What became of one utterance, as two runs are compared by it."""
     made: dict[str, Any] = {n: make() for n, make in _compared(test, take).items()}
-    return Row(**made)
+    return UtteranceRecord(**made)
 
 
 def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]:
@@ -144,7 +144,7 @@ def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
     whole = text[: text.rfind(b"\n") + 1]  # each line was written with its end
-    found: list[Row] = []
+    found: list[UtteranceRecord] = []
     damaged: dict[int, str] = {}
     for number, each in enumerate(whole.split(b"\n"), 1):
         if not each.strip():
@@ -180,7 +180,7 @@ class _Format(msgspec.Struct):
     purpose: Purpose = Purpose.TEST
 
 
-def _read(text: bytes, place: str) -> Row | None:
+def _read(text: bytes, place: str) -> UtteranceRecord | None:
     """The row of a line, ``None`` where it was spoken for no test.
 
     Raises ValueError where it is of another format, and what the decoder raises.
@@ -190,7 +190,7 @@ def _read(text: bytes, place: str) -> Row | None:
     if found == FORMAT and head.purpose is not Purpose.TEST:
         return None
     if found == FORMAT:
-        return msgspec.json.decode(text, type=Row)
+        return msgspec.json.decode(text, type=UtteranceRecord)
     older = ", which does not say how its utterances were spoken; write it again"
     raise ValueError(
         f"{place}: is of format {found}{older if found < FORMAT else ''}; "

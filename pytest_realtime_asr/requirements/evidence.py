@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.trace.observation import Observation
+from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Sender, Trace, Vantage
 from pytest_realtime_asr.trace.timeline import Timeline
 
@@ -24,14 +24,18 @@ class Part:
     """
 
     role: str
-    observation: Observation
-    timeline: Timeline
+    recording: Recording
     spoken: Mapping[int, Utterance] = field(default_factory=dict)
 
     @property
     def trace(self) -> Trace:
         """What was recorded."""
-        return self.observation.trace
+        return self.recording.trace
+
+    @property
+    def timeline(self) -> Timeline:
+        """What its frames mean."""
+        return self.recording.timeline
 
     def text(self, item: int) -> str | None:
         """The final text of an item, ``None`` where none came."""

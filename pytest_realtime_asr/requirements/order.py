@@ -19,7 +19,7 @@ from pytest_realtime_asr.requirements.requirement import (
     Undecided,
     Violated,
 )
-from pytest_realtime_asr.trace.observation import Observation
+from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Sender
 
 Table = Mapping[Sender, Mapping[str, Mapping[str, tuple[str, ...]]]]
@@ -39,8 +39,8 @@ def order(table: Table, *, start: str) -> SessionCheck:
         for sender, states in table.items()
     }
 
-    def check(observation: Observation) -> Outcome:
-        trace = observation.trace
+    def check(recording: Recording) -> Outcome:
+        trace = recording.trace
         side = observed_side(trace)
         states = PossibleStates(table, start=start, of=side)
         left_order = False  # a frame by hand was not allowed
@@ -48,7 +48,7 @@ def order(table: Table, *, start: str) -> SessionCheck:
         excused = False
         checked = False
         for index, record in enumerate(trace.records):
-            move = observation.messages[index].move
+            move = recording.messages[index].move
             if record.sender is not side:
                 legal = states.receive(move)
                 left_order |= record.raw and not legal
@@ -65,7 +65,7 @@ def order(table: Table, *, start: str) -> SessionCheck:
             return Undecided("a frame written by hand had left the order before")
         if not wrong:
             return Satisfied()
-        move = observation.messages[wrong[0]].move
+        move = recording.messages[wrong[0]].move
         return Violated(f"{move} came out of turn", tuple(wrong))
 
     return check

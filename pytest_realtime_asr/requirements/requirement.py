@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.text.messages import shortened
-from pytest_realtime_asr.trace.observation import Observation
+from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Sender
 
 REAL_TIME = 1.0  # the pace of a proof that depends on the clock of the server
@@ -72,7 +72,7 @@ class Undecided:
 
 
 Outcome = Satisfied | Violated | Undecided
-SessionCheck = Callable[[Observation], Outcome]
+SessionCheck = Callable[[Recording], Outcome]
 """A check of one session."""
 Check = Callable[[Evidence], Outcome]
 """A check of all sessions that the scenarios of a requirement gave."""
@@ -151,7 +151,7 @@ def each(check: SessionCheck) -> Check:
     def check_all(evidence: Evidence) -> Outcome:
         found: Outcome = Undecided("no session was run")
         for place, part in enumerate(evidence.parts):
-            outcome = check(part.observation)
+            outcome = check(part.recording)
             if isinstance(outcome, Violated):
                 return replace(outcome, part=place)
             if isinstance(outcome, Satisfied) or not isinstance(found, Satisfied):

@@ -33,6 +33,8 @@ from pytest_realtime_asr.metrics.pacing import (
     counts,
     scheduling_delay,
 )
+from pytest_realtime_asr.report import comparison as comparison_text
+from pytest_realtime_asr.report import parity as parity_text
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.requirement import Level, Requirement
 from pytest_realtime_asr.requirements.violations import Violation, observe
@@ -43,18 +45,18 @@ from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Texts, Timeline, Usage
 from pytest_realtime_asr.verdicts.budgets import Budget
-from pytest_realtime_asr.verdicts.comparison import Comparison, Conditions
+from pytest_realtime_asr.verdicts.comparison import Comparison
+from pytest_realtime_asr.verdicts.finding import Finding, Judgement
+from pytest_realtime_asr.verdicts.fixed_sample import judge
 from pytest_realtime_asr.verdicts.headline import details, headline, outcome, verdict
 from pytest_realtime_asr.verdicts.parity import Parity
+from pytest_realtime_asr.verdicts.sample import Sample
+from pytest_realtime_asr.verdicts.sequential import judge_in_order
+from pytest_realtime_asr.verdicts.utterance_record import Conditions
 from pytest_realtime_asr.verdicts.verdict import (
     Effect,
-    Finding,
-    Judgement,
-    Sample,
     Verdict,
     effect,
-    judge,
-    judge_in_order,
     worst,
 )
 from pytest_realtime_asr.verdicts.wer import WerFinding, WerRow, judge_wer
@@ -225,7 +227,7 @@ class Report:
         found += [
             Verdict.INVALID if each.invalid else Verdict.FAIL
             for each in self.against
-            if each.failures
+            if each.failed
         ]
         return worst(found) if found else None
 
@@ -244,8 +246,10 @@ class Report:
                 f"the clips came by chance (seed {self.order.seed}), until decided or "
                 f"{several(self.order.most, 'session')}"
             )
-        found += [parity.summary for parity in self.parities]
-        return found + [line for each in self.against for line in each.lines]
+        found += [parity_text.summary(parity) for parity in self.parities]
+        return found + [
+            line for each in self.against for line in comparison_text.summary(each)
+        ]
 
 
 def report(
@@ -297,11 +301,12 @@ def report(
         both = filter(None, (headline(threshold), below))
         tell(threshold.verdict, verdict(threshold), "\n".join(both))
     for parity in parities:
-        explained = parity.summary if terms.private else parity.lines()
-        tell(parity.verdict, parity.summary, explained)
+        line = parity_text.summary(parity)
+        explained = line if terms.private else parity_text.details(parity)
+        tell(parity.verdict, line, explained)
     for each in against:
-        failures += each.failures
-        warnings += each.warnings
+        failures += comparison_text.failures(each)
+        warnings += comparison_text.warnings(each)
     failures += broken(violated, _levels(terms.rules))
     if terms.rules is not None and not pools and not wer:
         failures += _unjudged(takes)

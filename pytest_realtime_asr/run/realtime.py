@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.client.session import Live, Lost, Plan
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Live, Plan
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.violations import Violation, observe
 from pytest_realtime_asr.run.ledger import (
@@ -30,17 +31,20 @@ from pytest_realtime_asr.run.ledger import (
 from pytest_realtime_asr.run.run import Ended, Ledger, Run
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.utterances import Take, prepare, run_utterance
-from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Trace
 from pytest_realtime_asr.trace.timeline import Timeline
 from pytest_realtime_asr.verdicts import parity
-from pytest_realtime_asr.verdicts.parity import REPEATS, Clip, Gone, Over, Parity
-from pytest_realtime_asr.verdicts.verdict import (
-    MOST_SESSIONS,
-    UndecidedWarning,
-    tolerance,
-    unprovable,
+from pytest_realtime_asr.verdicts.client_delay import tolerance
+from pytest_realtime_asr.verdicts.parity import (
+    REPEATS,
+    Clip,
+    Condition,
+    LostSession,
+    Parity,
 )
+from pytest_realtime_asr.verdicts.sequential import MOST_SESSIONS, unprovable
+from pytest_realtime_asr.verdicts.verdict import UndecidedWarning
 from pytest_realtime_asr.verdicts.wer import too_few
 
 CROWD = 8  # sessions at a time, over which parity is looked for
@@ -599,23 +603,25 @@ class Realtime:
     ) -> Coroutine[Any, Any, Parity]:
         """The work of looking for parity. What is wrong with it is raised at once."""
         __tracebackhide__ = True
-        if over not in list(Over):
-            raise ValueError(f"over={over!r} is not known; there are {', '.join(Over)}")
+        if over not in list(Condition):
+            raise ValueError(
+                f"over={over!r} is not known; there are {', '.join(Condition)}"
+            )
         clips = {utterance.id: utterance for utterance in what}
         if not clips:
             raise ValueError("parity of no utterances says nothing; give some")
-        return self._parity(clips, Over(over))
+        return self._parity(clips, Condition(over))
 
-    async def _parity(self, clips: Mapping[str, Utterance], over: Over) -> Parity:
+    async def _parity(self, clips: Mapping[str, Utterance], over: Condition) -> Parity:
         await asyncio.to_thread(self._run.take_turn, self._ledger)
         alone = await self._texts(clips.values(), self._plan, 1)
         plan, concurrency = self._plan, 1
         match over:
-            case Over.CHUNK:
+            case Condition.CHUNK:
                 plan = replace(plan, chunk=max(0.001, _SHORTER * plan.chunk))
-            case Over.PACE:
+            case Condition.PACE:
                 plan = replace(plan, pace=_FASTER * plan.pace or 1.0)
-            case Over.CROWD:
+            case Condition.CROWD:
                 concurrency = CROWD
         then = await self._texts(clips.values(), plan, concurrency)
         found = parity.judge(
@@ -627,13 +633,13 @@ class Realtime:
 
     async def _texts(
         self, clips: Iterable[Utterance], plan: Plan, concurrency: int
-    ) -> dict[str, tuple[str | Gone, ...]]:
+    ) -> dict[str, tuple[str | LostSession, ...]]:
         """The texts that each clip had, spoken several times."""
         free = asyncio.Semaphore(concurrency)
         spoken = [clip for _ in range(REPEATS) for clip in clips]
         ended = 0
 
-        async def one(clip: Utterance) -> tuple[str, str | Gone]:
+        async def one(clip: Utterance) -> tuple[str, str | LostSession]:
             nonlocal ended
             async with free:
                 take = await self._session(
@@ -643,7 +649,7 @@ class Realtime:
             self._run.tell(f"{ended}/{len(spoken)} utterances")
             text = await asyncio.to_thread(lambda: take.transcription.text)
             text = plan.redactor.clean(text)  # before a normaliser spells it anew
-            return clip.id, Gone(take.lost, take.reason) if take.lost else text
+            return clip.id, LostSession(take.lost, take.reason) if take.lost else text
 
         texts = await _together(map(one, spoken))
         self._run.tell("")

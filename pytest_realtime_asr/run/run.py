@@ -21,8 +21,8 @@ from pytest_realtime_asr.run.turns import Turn, Turns
 from pytest_realtime_asr.run.utterances import Take
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.redaction import Redactor
-from pytest_realtime_asr.verdicts.comparison import Conditions
 from pytest_realtime_asr.verdicts.parity import Parity
+from pytest_realtime_asr.verdicts.utterance_record import Conditions
 
 
 class Ended(RuntimeError):

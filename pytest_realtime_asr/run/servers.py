@@ -233,7 +233,7 @@ class Servers:
         model = self._config.session.model
         asked = ways(lambda dialect: self._access(text, dialect, model))
         try:
-            probe.health(asked[0], wait=self._config.server.wait, tell=self._tell)
+            probe.health(asked[0], wait=self._config.server.wait, progress=self._tell)
         except Unreachable as error:
             return Discovery(lost=str(error))
         return self._loop().run(find(asked, self.redactor))
@@ -256,7 +256,7 @@ class Servers:
     def _find(self, text: str, dialect: Dialect, model: str) -> Host | Unreachable:
         try:
             access = self._access(text, dialect)
-            probe.health(access, wait=self._config.server.wait, tell=self._tell)
+            probe.health(access, wait=self._config.server.wait, progress=self._tell)
             model = model or probe.first_model(access)
             host = Host(
                 self._access(text, dialect, model),
@@ -292,7 +292,9 @@ class Servers:
             return host
         test, when = suspect
         try:
-            probe.health(host.access, wait=self._config.server.recover, tell=self._tell)
+            probe.health(
+                host.access, wait=self._config.server.recover, progress=self._tell
+            )
         except Unreachable as error:
             return Unreachable(
                 f"the server was lost at {when:%H:%M:%S} UTC in {test}: {error}"

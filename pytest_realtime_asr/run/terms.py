@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_realtime_asr.requirements.requirement import Level
-from pytest_realtime_asr.verdicts.budgets import Budget, WerThreshold
-from pytest_realtime_asr.verdicts.verdict import Undecided
+from pytest_realtime_asr.verdicts.budgets import (
+    Budget,
+    WerThreshold,
+)
+from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +31,5 @@ class Terms:
     thresholds: tuple[WerThreshold, ...] = ()
     rules: Level | None = Level.MUST
     parallel: bool = False
-    undecided: Undecided = Undecided.FAIL
+    undecided: UndecidedPolicy = UndecidedPolicy.FAIL
     private: bool = False

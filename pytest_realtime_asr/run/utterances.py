@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import Audio
-from pytest_realtime_asr.client.session import Live, Lost
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.metrics.pacing import client_state
 from pytest_realtime_asr.run.ledger import Purpose, Transcription
-from pytest_realtime_asr.verdicts.comparison import Conditions
+from pytest_realtime_asr.verdicts.utterance_record import Conditions
 
 
 @dataclass(frozen=True, slots=True)

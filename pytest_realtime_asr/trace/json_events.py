@@ -8,7 +8,7 @@ from typing import Annotated, Union
 
 import msgspec
 
-from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Record, Sender
 
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]

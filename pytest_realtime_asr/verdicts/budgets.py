@@ -7,27 +7,16 @@ also ask for at least so much; an error rate has a `wer_threshold`.
 from __future__ import annotations
 
 import enum
-import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
 
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.metrics.accuracy import Normalizer, normalizer_named
-from pytest_realtime_asr.text.inputs import InputError, shown, within
+from pytest_realtime_asr.text.inputs import shown, within
+from pytest_realtime_asr.verdicts.limits import BudgetError, listed, parse_duration
 
-_MS = {"ms": 1.0, "s": 1000.0, "min": 60_000.0}
-_DURATION = re.compile(r"(\d+\.?\d*|\.\d+)\s*(ms|s|min)", re.ASCII)
-_LONGEST = 7 * 24 * 60 * 60_000.0  # ms
-_MOST = 1e12  # more than any metric can be
-_LIMIT = "$"  # begins the name of a limit
-CONFIDENCE = (0.01, 0.999999)  # outside of it a proof says nothing, or needs millions
-L = TypeVar("L")
-
-
-class BudgetError(InputError):
-    """A budget that cannot be: what is wrong with it and what may be written."""
+_MAX = 1e12  # larger than any metric can be
+CONFIDENCE = (0.01, 0.999999)  # outside, a proof says nothing, or needs millions
 
 
 class Stat(enum.StrEnum):
@@ -53,8 +42,8 @@ class Stat(enum.StrEnum):
         return None if self.q == 1 else self.q
 
 
-class Over(enum.StrEnum):
-    """Over what a budget is pooled, where that is more than one test item."""
+class PoolScope(enum.StrEnum):
+    """PoolScope what a budget is pooled, where that is more than one test item."""
 
     MODULE = "module"
 
@@ -93,7 +82,7 @@ class Budget:
     metric: str
     limits: tuple[Limit, ...]
     confidence: float | None = None
-    over: Over | None = None
+    over: PoolScope | None = None
 
     @property
     def provable(self) -> bool:
@@ -111,40 +100,6 @@ class WerThreshold:
     limit: float
     normalizer: Normalizer | None = None
     confidence: float | None = None
-
-
-def parse_duration(value: str | timedelta) -> float:
-    """Milliseconds of ``"800ms"``, ``"1.2s"`` or a timedelta; else a `BudgetError`."""
-    if isinstance(value, timedelta):
-        ms = value / timedelta(milliseconds=1)
-    else:
-        found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-        if found is None:
-            raise BudgetError(
-                f"{shown(value)} is not a duration: write a number with its unit, "
-                "such as '800ms', '1.2s' or '10min', or give a timedelta"
-            )
-        ms = float(found[1]) * _MS[found[2]]
-    if not 0 <= ms <= _LONGEST:
-        raise BudgetError(
-            f"{value!r} is not a duration: it is negative, or longer than a week"
-        )
-    return ms
-
-
-def limits(text: L | str, names: Mapping[str, L | str]) -> L | str:
-    """A limit, by its name in a table where it is written as ``"$name"``, else itself.
-
-    A `BudgetError` names the names that there are.
-    """
-    if not isinstance(text, str) or not text.startswith(_LIMIT):
-        return text
-    name = text.removeprefix(_LIMIT)
-    if name not in names:
-        known = _names(f"{_LIMIT}{each}" for each in names)
-        known = known or "none: see --realtime-budgets"
-        raise BudgetError(f"there is no limit {text!r}; there are {known}")
-    return names[name]
 
 
 def latency_budget(
@@ -165,8 +120,8 @@ def latency_budget(
     unknown = sorted(set(limits) - set(Stat))
     if unknown:
         raise BudgetError(
-            f"a budget has no keyword {_names(unknown)}; "
-            f"there are {_names([*Stat, 'confidence', 'over'])}"
+            f"a budget has no keyword {listed(unknown)}; "
+            f"there are {listed([*Stat, 'confidence', 'over'])}"
         )
     given = {stat: limits.get(stat) for stat in Stat}
     made = [
@@ -175,7 +130,7 @@ def latency_budget(
         if value is not None
     ]
     if not made:
-        raise BudgetError(f"a budget needs a limit: one of {_names(Stat)}")
+        raise BudgetError(f"a budget needs a limit: one of {listed(Stat)}")
     return _budget(metric, made, confidence, over)
 
 
@@ -200,16 +155,16 @@ def budget(
     """
     _metric(metric, timed=False)
     if stat not in set(Stat):
-        raise BudgetError(f"there is no stat={shown(stat)}; there are {_names(Stat)}")
+        raise BudgetError(f"there is no stat={shown(stat)}; there are {listed(Stat)}")
     given = {Side.AT_MOST: at_most, Side.AT_LEAST: at_least}
     made = []
     for side, value in given.items():
         if value is None:
             continue
-        if not within(value, -_MOST, _MOST):
+        if not within(value, -_MAX, _MAX):
             raise BudgetError(
-                f"the limit {shown(value)} of {metric} is no number from {-_MOST:g} to "
-                f"{_MOST:g}: write at_most=0.2"
+                f"the limit {shown(value)} of {metric} is no number from {-_MAX:g} to "
+                f"{_MAX:g}: write at_most=0.2"
             )
         made.append(Limit(Stat(stat), float(value), side))
     if not made:
@@ -254,10 +209,10 @@ def _metric(name: str, *, timed: bool) -> None:
     ]
     entry = CATALOGUE.get(name)
     if entry is None:
-        raise BudgetError(f"there is no metric {shown(name)}; there are {_names(fit)}")
+        raise BudgetError(f"there is no metric {shown(name)}; there are {listed(fit)}")
     if not entry.gated:
         raise BudgetError(
-            f"{name} has no budget: {entry.no_budget}; set one on one of {_names(fit)}"
+            f"{name} has no budget: {entry.no_budget}; set one on one of {listed(fit)}"
         )
     if timed and not entry.timed:
         raise BudgetError(
@@ -279,9 +234,11 @@ def _budget(
             "no sample proves a maximum, and a mean has no proof here: "
             "with confidence=, give quantiles, or leave confidence= out"
         )
-    if over not in (None, *Over):
-        raise BudgetError(f"over={shown(over)} is not known; there is {_names(Over)}")
-    pooled_over = None if over is None else Over(over)
+    if over not in (None, *PoolScope):
+        raise BudgetError(
+            f"over={shown(over)} is not known; there is {listed(PoolScope)}"
+        )
+    pooled_over = None if over is None else PoolScope(over)
     return Budget(metric, tuple(limits), confidence, pooled_over)
 
 
@@ -292,7 +249,3 @@ def _check_confidence(confidence: float | None) -> None:
             f"confidence={shown(confidence)} is not a share from {low} to {high}: "
             "write 0.95"
         )
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(map(str, names))

@@ -13,12 +13,10 @@ from pytest_realtime_asr.metrics.accuracy import SYNTHETIC, lines
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.text.number_format import ms, plain, several, share
 from pytest_realtime_asr.verdicts.budgets import Side, Stat
-from pytest_realtime_asr.verdicts.verdict import (
-    Finding,
-    Sample,
-    Verdict,
-    allowed_lateness,
-)
+from pytest_realtime_asr.verdicts.client_delay import allowed_delay
+from pytest_realtime_asr.verdicts.finding import Finding
+from pytest_realtime_asr.verdicts.sample import Sample
+from pytest_realtime_asr.verdicts.verdict import Verdict
 from pytest_realtime_asr.verdicts.wer import WerFinding, mistakes
 
 PREMATURE: Mapping[Premature, str] = {
@@ -114,7 +112,7 @@ def _blame(finding: Finding) -> str:
     told = [f"late {ms(finding.late_ms)} ms"]
     if finding.excused:
         told.append(f"{finding.excused} more over but late, not counted against it")
-    if finding.blocked_ms > allowed_lateness(most):
+    if finding.blocked_ms > allowed_delay(most):
         told.append(f"send_blocked {ms(finding.blocked_ms)} ms: our audio was not read")
     who, path = "server", finding.path_ms
     if path is not None and path > PATH_SHARE * most:

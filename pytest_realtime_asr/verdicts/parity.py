@@ -1,44 +1,40 @@
 """Parity: under other conditions, the same clip must give the same text.
 
-No reference is needed. What a clip gives alone, several times, is its yardstick
-(`pytest_realtime_asr.requirements.pseudo_reference`), and its spread the server's own
-noise. A text under the condition is another one if it differs by more than that noise
-and 5 % of the words,
-One other text may be chance: a clip differs where two of three of its texts do, and so
-does the server where two of three of all texts do. Where a clip has fewer than three
-texts under the condition and one of them is another one, nothing is decided.
+No reference transcript is needed. The server's texts of a clip sent alone, several
+times, give its solo transcript (`pytest_realtime_asr.requirements.pseudo_reference`)
+and the server's own noise. A text under the condition is different if it differs by
+more than that noise and 5 % of the words. One different text may be chance: a clip
+differs where two of three of its texts do, and the server differs where two of three of
+all texts do. Where a clip has fewer than three texts under the condition and one of
+them is different, nothing is decided.
 
-A session that was lost has no text, and differs in nothing. Where two of three are
-lost, of a clip or of all, that is the failure; where the lost ones would decide whether
+A lost session has no text, and so no difference. Where two of three sessions are lost,
+of a clip or of all, the test fails for that; where the lost ones would decide whether
 the texts differ, nothing is decided.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.metrics.accuracy import lines
 from pytest_realtime_asr.requirements.pseudo_reference import (
-    MARGIN,
     SoloTranscript,
-    level,
-    measure,
-    settled,
+    at_equal_noise,
+    not_random,
+    solo_transcript,
 )
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
-LEAST_ALONE = 2  # texts alone without which a clip's noise is not known
-LEAST_TEXTS = 2  # texts under the condition that tell anything
-REPEATS = 3  # texts of a clip of which a single other one is chance
-_NAMED = 3  # utterances that are named in a line
+LEAST_ALONE = 2  # texts alone, without which the noise of a clip is not known
+LEAST_TEXTS = 2  # texts under the condition, without which nothing is judged
+REPEATS = 3  # texts of a clip, of which a single different one is chance
 
 
-class Over(enum.StrEnum):
-    """The condition under which the clips are spoken again."""
+class Condition(enum.StrEnum):
+    """The condition under which the clips are sent again."""
 
     CHUNK = "chunk"
     PACE = "pace"
@@ -47,14 +43,11 @@ class Over(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """A session that gave no final: ``how`` it was lost, in a word, and the reason."""
+class LostSession:
+    """A session without a final: ``how`` it was lost, in a word, and the reason."""
 
     how: str
     reason: str
-
-    def __str__(self) -> str:
-        return f"{self.how}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,38 +55,55 @@ class Clip:
     """A clip with its texts ``alone`` and under the condition (``then``)."""
 
     utterance: Utterance
-    alone: tuple[str | Gone, ...]
-    then: tuple[str | Gone, ...]
+    alone: tuple[str | LostSession, ...]
+    then: tuple[str | LostSession, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A clip of which ``texts`` under the condition, of ``of``, are another text."""
+    """A clip of which ``texts`` under the condition, of ``of``, are different."""
 
-    yardstick: SoloTranscript
+    solo: SoloTranscript
     texts: tuple[str, ...]
     of: int
 
-    def lines(self, *, width: int = 80) -> str:
-        """How far the worst of them is off, word by word (``ref`` is alone)."""
-        clip = self.yardstick
-        worst = max(self.texts, key=clip.off)
-        said = f"{clip.off(worst)} of {clip.words} words differ"
-        head = f"{clip.utterance.id}: {said}; in {len(self.texts)} of {self.of}"
-        return f"{head}\n{lines(clip.aligned(worst), width=width)}"
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Lost sessions: ``count`` of ``of``, and the first of them with its clip.
+
+    ``alone`` says that the clips were sent alone.
+    """
+
+    count: int
+    of: int
+    utterance: str
+    first: LostSession
+    alone: bool
+
+
+class Cause(enum.Enum):
+    """Why a parity is undecided, or fails without a different text."""
+
+    LOST = enum.auto()  # sessions under the condition were lost
+    NOISE = enum.auto()  # the noise leaves too few clips
+    UNKNOWN_NOISE = enum.auto()  # too few texts alone
+    FEW_REPEATS = enum.auto()  # a different text may be chance
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """What parity found over a condition.
+    """The result of a parity check under one condition.
 
-    ``judged`` is the number of clips, ``texts`` that of their texts under the
-    condition, ``lost`` the number of sessions without a text. ``noise`` is in words,
-    ``None`` where it is not known. ``unused`` are the ids of clips that tell nothing.
-    ``reason`` says why a verdict is ``INCONCLUSIVE``, or which sessions were lost.
+    ``judged`` counts the clips that were judged, ``texts`` their texts under the
+    condition, and ``lost`` the sessions without one. ``noise`` is in words, ``None``
+    where it is not known. ``unused`` are the ids of the clips that could not be judged.
+    ``cause`` says why the verdict is ``INCONCLUSIVE``, or that it is due to lost
+    sessions; then ``losses`` holds these, and ``repeat`` the ids of the clips to send
+    `REPEATS` times.
     """
 
-    over: Over
+    over: Condition
     verdict: Verdict
     judged: int
     texts: int
@@ -101,111 +111,115 @@ class Parity:
     noise: int | None
     differences: tuple[Difference, ...]
     unused: tuple[str, ...]
-    reason: str = ""
-
-    @property
-    def summary(self) -> str:
-        """All of it in one line."""
-        noise = "not known" if self.noise is None else f"{self.noise}"
-        parts = [f"own noise: {noise} words; beyond it {MARGIN:.0%} of a text pass"]
-        lost = f", {self.lost} lost" if self.lost else ""
-        parts.append(f"{self.texts} texts{lost}")
-        if self.unused:
-            parts.append(f"not judged: {_named(self.unused)}")
-        found = f"{len(self.differences)} of {self.judged} utterances have another text"
-        tail = f": {self.reason}" if self.reason else ""
-        return (
-            f"parity over {self.over}: {found} ({'; '.join(parts)}); "
-            f"{self.verdict.value}{tail}"
-        )
-
-    def lines(self, *, width: int = 80) -> str:
-        """The summary, and below it each clip that differs, word by word."""
-        shown = (each.lines(width=width) for each in self.differences)
-        return "\n".join([self.summary, *shown])
+    cause: Cause | None = None
+    losses: Losses | None = None
+    repeat: tuple[str, ...] = ()
 
 
-def judge(over: Over, clips: Iterable[Clip]) -> Parity:
-    """Whether the clips have the same text under one condition as they have alone.
+@dataclass(slots=True)
+class _Counts:
+    """What was found under the condition, by clip and of all clips.
 
-    Each clip is given once. ``FAIL`` where one differs, or the server, or where too
-    many sessions are lost. A clip tells nothing if it has fewer than `LEAST_ALONE`
-    texts alone, or is too short for the noise; where that is so of more than half of
-    them, or fewer than `LEAST_TEXTS` texts are left, or a clip has another text but
-    fewer than `REPEATS`, it is ``INCONCLUSIVE``.
+    ``rows`` holds, for each clip and last for all, the counts of different texts, of
+    lost sessions, and of sessions.
+    """
+
+    differences: list[Difference] = field(default_factory=list)
+    few: list[str] = field(default_factory=list)
+    rows: list[tuple[int, int, int]] = field(default_factory=list)
+
+
+def judge(over: Condition, clips: Iterable[Clip]) -> Parity:
+    """Judge whether clips have the same text under a condition as alone.
+
+    Each clip is given once. ``FAIL`` where a clip differs, or the server, or where too
+    many sessions are lost. A clip cannot be judged if it has fewer than `LEAST_ALONE`
+    texts alone, or is too short for the noise. ``INCONCLUSIVE`` where that is so for
+    more than half of the clips, where fewer than `LEAST_TEXTS` texts are left, or where
+    a clip has a different text but fewer than `REPEATS` texts.
     """
     every = list(clips)
-    said = {
-        clip.utterance.id: [t for t in clip.alone if isinstance(t, str)]
-        for clip in every
-    }
-    alone = {
-        clip.utterance.id: measure(clip.utterance, said[clip.utterance.id])
-        for clip in every
-        if len(said[clip.utterance.id]) >= LEAST_ALONE
-    }
-    known = level(alone)
+    alone = _solo_transcripts(every)
+    known = at_equal_noise(alone)
     used = [clip for clip in every if clip.utterance.id in known and clip.then]
     judged = {clip.utterance.id for clip in used}
-    differences, few = [], []
-    counts = []  # of each clip, and of all: other texts, lost ones, sessions
-    for clip in used:
-        yardstick = known[clip.utterance.id]
-        texts = [text for text in clip.then if isinstance(text, str)]
-        others = tuple(filter(yardstick.another, texts))
-        if others:
-            differences.append(Difference(yardstick, others, len(clip.then)))
-        counts.append((len(others), len(clip.then) - len(texts), len(clip.then)))
-        if len(texts) - len(others) < len(clip.then) < REPEATS:
-            few.append(clip.utterance.id)
-    wrong, lost, sessions = (sum(count[i] for count in counts) for i in range(3))
-    counts.append((wrong, lost, sessions))
-    noise = max((each.noise for each in alone.values()), default=None)
-    reason = ""
-    if any(settled(others, of) for others, _, of in counts):
-        verdict = Verdict.FAIL
-    elif any(settled(gone, of) for _, gone, of in counts):
-        verdict, reason = Verdict.FAIL, _lost(used, "then")
-    elif any(settled(others + gone, of) for others, gone, of in counts):
-        verdict, reason = Verdict.INCONCLUSIVE, _lost(used, "then")
-    elif sessions < LEAST_TEXTS or 2 * len(used) < len(every):
-        verdict = Verdict.INCONCLUSIVE
-        reason = f"own noise leaves {len(used)} of {len(every)} clips to be judged"
-        if noise is None:
-            why = _lost(every, "alone") or f"speak a clip {LEAST_ALONE} times alone"
-            reason = f"the noise is not known: {why}"
-    elif few:
-        verdict = Verdict.INCONCLUSIVE
-        reason = f"it may be chance; speak {_named(few)} {REPEATS} times"
-    else:
-        verdict = Verdict.PASS
+    counts = _count(used, known)
+    _, lost, sessions = counts.rows[-1]
+    verdict, cause = _verdict(counts, used=len(used), of=len(every), known=bool(alone))
+    losses = None
+    if cause is Cause.LOST:
+        losses = _losses(used, alone=False)
+    elif cause is Cause.UNKNOWN_NOISE:
+        losses = _losses(every, alone=True)
     return Parity(
         over=over,
         verdict=verdict,
         judged=len(used),
         texts=sessions - lost,
         lost=lost,
-        noise=noise,
-        differences=tuple(differences),
-        unused=tuple(name for name in said if name not in judged),
-        reason=reason,
+        noise=max((each.noise for each in alone.values()), default=None),
+        differences=tuple(counts.differences),
+        unused=tuple(
+            clip.utterance.id for clip in every if clip.utterance.id not in judged
+        ),
+        cause=cause,
+        losses=losses,
+        repeat=tuple(counts.few) if cause is Cause.FEW_REPEATS else (),
     )
 
 
-def _lost(clips: Sequence[Clip], when: Literal["alone", "then"]) -> str:
-    """How many of the sessions were lost, and why the first was; empty for none."""
-    spoken = [
-        (clip.utterance.id, said) for clip in clips for said in getattr(clip, when)
+def _solo_transcripts(clips: Iterable[Clip]) -> dict[str, SoloTranscript]:
+    """Return the solo transcripts of the clips with enough texts alone."""
+    found = {}
+    for clip in clips:
+        texts = [text for text in clip.alone if isinstance(text, str)]
+        if len(texts) >= LEAST_ALONE:
+            found[clip.utterance.id] = solo_transcript(clip.utterance, texts)
+    return found
+
+
+def _count(used: Iterable[Clip], known: Mapping[str, SoloTranscript]) -> _Counts:
+    found = _Counts()
+    for clip in used:
+        solo = known[clip.utterance.id]
+        texts = [text for text in clip.then if isinstance(text, str)]
+        others = tuple(filter(solo.differs, texts))
+        if others:
+            found.differences.append(Difference(solo, others, len(clip.then)))
+        found.rows.append((len(others), len(clip.then) - len(texts), len(clip.then)))
+        if len(texts) - len(others) < len(clip.then) < REPEATS:
+            found.few.append(clip.utterance.id)
+    differ, lost, sessions = (sum(row[i] for row in found.rows) for i in range(3))
+    found.rows.append((differ, lost, sessions))
+    return found
+
+
+def _verdict(
+    counts: _Counts, *, used: int, of: int, known: bool
+) -> tuple[Verdict, Cause | None]:
+    """Return the verdict, for ``used`` of ``of`` clips; ``known`` is the noise."""
+    sessions = counts.rows[-1][2]
+    if any(not_random(others, of) for others, _, of in counts.rows):
+        return Verdict.FAIL, None
+    if any(not_random(lost, of) for _, lost, of in counts.rows):
+        return Verdict.FAIL, Cause.LOST
+    if any(not_random(others + lost, of) for others, lost, of in counts.rows):
+        return Verdict.INCONCLUSIVE, Cause.LOST
+    if sessions < LEAST_TEXTS or 2 * used < of:
+        return Verdict.INCONCLUSIVE, Cause.NOISE if known else Cause.UNKNOWN_NOISE
+    if counts.few:
+        return Verdict.INCONCLUSIVE, Cause.FEW_REPEATS
+    return Verdict.PASS, None
+
+
+def _losses(clips: Sequence[Clip], *, alone: bool) -> Losses | None:
+    sent = [
+        (clip.utterance.id, text)
+        for clip in clips
+        for text in (clip.alone if alone else clip.then)
     ]
-    gone = [(name, said) for name, said in spoken if isinstance(said, Gone)]
-    if not gone:
-        return ""
-    name, first = gone[0]
-    alone = " alone" if when == "alone" else ""
-    return f"{len(gone)} of {len(spoken)} sessions{alone} were lost; {name} {first}"
-
-
-def _named(ids: Iterable[str]) -> str:
-    every = list(ids)
-    more = len(every) - _NAMED
-    return ", ".join(every[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    lost = [(name, text) for name, text in sent if isinstance(text, LostSession)]
+    if not lost:
+        return None
+    name, first = lost[0]
+    return Losses(len(lost), len(sent), name, first, alone)

@@ -19,7 +19,13 @@ from pytest_realtime_asr.metrics.accuracy import (
 )
 from pytest_realtime_asr.stats import bootstrap, count_interval
 from pytest_realtime_asr.verdicts.budgets import WerThreshold
-from pytest_realtime_asr.verdicts.verdict import NOTHING, SHOWN, WORST, Verdict, tally
+from pytest_realtime_asr.verdicts.finding import (
+    DEFAULT_LEVEL,
+    NOTHING,
+    WORST,
+)
+from pytest_realtime_asr.verdicts.sample import tally
+from pytest_realtime_asr.verdicts.verdict import Verdict
 
 LEAST_UTTERANCES = 20  # a bootstrap over fewer proves nothing
 LEAST_SPEAKERS = 10  # nor does one over fewer speakers, where they are named
@@ -113,7 +119,7 @@ def judge_wer(
     `LEAST_SPEAKERS` speakers. Words that were heard where the reference is empty are
     counted, but have no part in the rate.
     """
-    level = threshold.confidence or SHOWN
+    level = threshold.confidence or DEFAULT_LEVEL
     limit = threshold.limit
     aligned = [(row, row.align(threshold.normalizer)) for row in rows]
     units = sorted({alignment.unit for _, alignment in aligned}, reverse=True)

@@ -14,7 +14,8 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client import dialect_detection, probe, target
 from pytest_realtime_asr.client.dialect_detection import Discovery, find, ways
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Live, Lost
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.text.redaction import Redactor
@@ -79,7 +80,7 @@ def test_every_dialect_is_found_by_one_session(
 ) -> None:
     monkeypatch.setattr(probe, "GREETING", 10.0)
     with faking(dialect=dialects.load(name), key="hush-hush") as (url, fake):
-        assert found(url) == Discovery(name, f"it said {said} first")
+        assert found(url) == Discovery(name, f"its first event was {said}")
         assert len(fake.traces()) == 1
 
 
@@ -102,9 +103,9 @@ def test_silence_is_asked_once() -> None:
     with serving(quiet, answer=answer) as url:
         lost = found(url).lost
     where = url.replace("http", "ws")
-    assert lost.startswith(f"{where}/v1/realtime: it said nothing within 0.2 s; ")
+    assert lost.startswith(f"{where}/v1/realtime: no event within 0.2 s; ")
     assert NAME_IT in lost
-    assert lost.endswith("there are: openai, openai-beta, vllm")
+    assert lost.endswith("installed are: openai, openai-beta, vllm")
     assert len(opened) == 1
 
 
@@ -112,8 +113,8 @@ def test_silence_is_asked_once() -> None:
 def test_what_came_first_is_told_without_secrets(frame: str | bytes) -> None:
     with serving(saying(frame)) as url:
         lost = found(f"{url}/?key=the-token").lost
-    assert "it said " in lost
-    assert "first, as no dialect does; " in lost
+    assert "its first event was " in lost
+    assert ", as in no dialect; " in lost
     assert NAME_IT in lost
     for secret in ("the-token", "hush-hush"):
         assert secret not in lost
@@ -121,13 +122,13 @@ def test_what_came_first_is_told_without_secrets(frame: str | bytes) -> None:
 
 def test_a_long_first_word_is_cut() -> None:
     with serving(saying("x" * 200)) as url:
-        assert f"'{'x' * dialect_detection.SHOWN}' first" in found(url).lost
+        assert f"'{'x' * dialect_detection.SHOWN}', as in no" in found(url).lost
 
 
 def test_a_server_that_refuses_every_session() -> None:
     with serving(answer=lambda request: plain(401)) as url:
         lost = found(url).lost
-    assert lost.count("HTTP 401: the key was refused") == 1
+    assert lost.count("HTTP 401: the server refused the API key") == 1
     assert NAME_IT not in lost  # no name opens what a key does not
 
 
@@ -162,7 +163,7 @@ def test_whoever_speaks_another_dialect_is_told_which(mine: str, theirs: str) ->
     try:
         with serving(saying(opening(theirs))) as url:
             live = Live(loop, replace(plan(url), dialect=dialects.load(mine)))
-            fits = f"--realtime-dialect={FAMILY[theirs]} would fit"
+            fits = f"use --realtime-dialect={FAMILY[theirs]}"
             with pytest.raises(Lost, match=fits):
                 loop.run(live.open())
             loop.run(live.close())
@@ -176,7 +177,9 @@ def test_a_server_that_closes_at_once() -> None:
 
     with serving(talk) as url:
         lost = found(url).lost
-    said = "it closed with code 4000 before it said anything: no longer; [removed]"
+    said = (
+        "the server closed with code 4000 before its first event: no longer; [removed]"
+    )
     assert lost.count(said) == 1
 
 
@@ -184,7 +187,7 @@ def test_several_dialects_that_would_fit(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(dialects, "greeted", lambda record: ("one", "two"))
     with serving(saying(CREATED)) as url:
         lost = found(url).lost
-    assert "first, as one and two do; " in lost
+    assert ", as in one and two; " in lost
 
 
 def test_a_greeting_is_known_by_its_dialect_alone() -> None:

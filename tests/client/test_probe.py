@@ -51,7 +51,7 @@ def test_healthy(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("status", "advice"),
-    [(401, "REALTIME_API_KEY"), (500, "server fail"), (503, "load")],
+    [(401, "REALTIME_API_KEY"), (500, "server error"), (503, "load")],
 )
 def test_ill(status: int, advice: str) -> None:
     def answer(request: Request) -> Response:
@@ -138,7 +138,7 @@ def test_tells_how_long_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "PAUSE", 0.05)
     told: list[str] = []
     with closed() as port, pytest.raises(Unreachable):
-        probe.health(access(f"http://127.0.0.1:{port}"), wait=0.2, tell=told.append)
+        probe.health(access(f"http://127.0.0.1:{port}"), wait=0.2, progress=told.append)
     assert told[0] == f"waiting for http://127.0.0.1:{port}, 0 of 0.2 s"
 
 
@@ -155,7 +155,9 @@ def test_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "ANSWER", 0.2)
     with (
         socket.create_server(("127.0.0.1", 0)) as mute,
-        pytest.raises(Unreachable, match=r"/health: no complete answer within 0\.2 s"),
+        pytest.raises(
+            Unreachable, match=r"/health: no complete response within 0\.2 s"
+        ),
     ):
         probe.health(access(f"http://127.0.0.1:{mute.getsockname()[1]}"))
 
@@ -171,7 +173,7 @@ def test_no_http() -> None:
 
         thread = threading.Thread(target=greet)
         thread.start()
-        with pytest.raises(Unreachable, match="no HTTP server"):
+        with pytest.raises(Unreachable, match="not an HTTP server"):
             probe.health(access(f"http://127.0.0.1:{other.getsockname()[1]}"))
         thread.join()
 
@@ -259,10 +261,10 @@ def test_first_model() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
-        (404, "", "no such route"),
+        (404, "", "not found"),
         (401, "", "REALTIME_API_KEY"),
         (503, "", "still loading"),
-        (200, '{"data":[]}', "the server has no model"),
+        (200, '{"data":[]}', "the list of models is empty"),
         (200, "<html>", "not a list of models"),
         (200, '{"data":[{"name":"x"}]}', "not a list of models"),
         (200, "\xff", "not a list of models"),
@@ -499,7 +501,8 @@ def test_of_a_body_no_more_is_read_than_the_limit_says(most: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "said"), [(2**10, "our own limit of 1 KiB; raise it with "), (2**12, "")]
+    ("most", "said"),
+    [(2**10, "the client's limit of 1 KiB; raise it with "), (2**12, "")],
 )
 def test_a_list_of_models_over_the_limit(most: int, said: str) -> None:
     body = b'{"data":[{"id":"one"}],"more":"%s"}' % (b"x" * 2000)
@@ -539,7 +542,7 @@ def test_nothing_is_left_of_a_request_that_was_given_up(
         dripping = threading.Thread(target=drip)
         dripping.start()
         where = access(f"https://127.0.0.1:{listening.getsockname()[1]}")
-        with pytest.raises(Unreachable, match="no complete answer within"):
+        with pytest.raises(Unreachable, match="no complete response within"):
             probe.health(where)
         dripping.join(10)
     for thread in set(threading.enumerate()) - before:
@@ -595,7 +598,9 @@ def test_a_body_without_end_is_given_up(
     begun = time.monotonic()
     with (
         talking(head, b": beat\n\n", pause=0.05, again=True) as url,
-        pytest.raises(Unreachable, match=r"/events: no complete answer within 0\.3 s"),
+        pytest.raises(
+            Unreachable, match=r"/events: no complete response within 0\.3 s"
+        ),
     ):
         probe.get(access(url), "/events", errors=True)
     assert 0.3 <= time.monotonic() - begun < 5
@@ -604,8 +609,8 @@ def test_a_body_without_end_is_given_up(
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "no HTTP server"),
-        (b"Content-Length: 9\r\n\r\nhalf", "cut off after 4 of 9 bytes"),
+        (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "not an HTTP server"),
+        (b"Content-Length: 9\r\n\r\nhalf", "ended after 4 of 9 bytes"),
     ],
 )
 @pytest.mark.parametrize("status", [b"200 OK", b"500 Oh"])

@@ -22,17 +22,15 @@ from websockets.exceptions import ConnectionClosed
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.client import transport
-from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import (
+from pytest_realtime_asr.client.inbox import (
     EVENTS_A_SECOND,
     MAX_EVENTS,
     TEXT_A_SECOND,
-    Limits,
-    Live,
-    Lost,
-    Plan,
     flooded,
 )
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Limits, Live, Plan
 from pytest_realtime_asr.client.transport import MAX_MESSAGE, Unreachable
 from pytest_realtime_asr.dialects.vllm.events import Delta, Done, Error
 from pytest_realtime_asr.fake.process import FakeServer
@@ -156,8 +154,8 @@ def test_the_greeting_of_another_dialect_ends_the_session_at_once(loop: Loop) ->
         (trace,) = fake.traces()
     where = url.replace("http", "ws")
     said = (
-        f"{where}/v1/realtime does not speak vllm: it said session.created first, as a "
-        "server of openai does; --realtime-dialect=openai would fit"
+        f"{where}/v1/realtime does not speak vllm: it sent session.created first, as a "
+        "server of openai does; use --realtime-dialect=openai"
     )
     assert str(error) == live.misfit == live.trace.end.reason == said
     assert error.how == "closed"
@@ -632,7 +630,7 @@ HASTY = Limits(connect=5, ready=0.2, silence=0.3, beyond=3)
             "flooded",
             Ending.LIMIT,
             r"the server flooded the session: more than 10,\d+ events or 1\.\d MiB of "
-            r"text \(our limit is 10,000 events and 1 MiB, which "
+            r"text \(the limit is 10,000 events and 1 MiB, which "
             r"--realtime-max-message raises, and for each of the \d\.\d "
             r"s of audio sent 100 events and 256 KiB more\); "
             r"had arrived: 1 session.created, \d+ transcription.delta",
@@ -762,7 +760,8 @@ def test_an_event_over_our_limit_is_no_fault_of_the_server(loop: Loop) -> None:
     assert (error.how, end.how, end.code) == ("cancelled", Ending.CANCELLED, 1009)
     assert str(error) == end.reason
     assert end.reason == (
-        "an event of the server is larger than our own limit of 1 MiB; raise it with "
+        "an event of the server is larger than the client's limit of 1 MiB; raise it "
+        "with "
         "--realtime-max-message=SIZE; had arrived: 1 session.created"
     )
     assert {v.requirement.id for v in broken(live.trace)} == {"created-now"}
@@ -1030,7 +1029,7 @@ def test_peer_that_does_not_answer_a_close(
         assert 0.2 <= time.monotonic() - begun < 0.9
     end = live.trace.end
     assert (end.how, end.code) == (Ending.CLOSED_BY_US, None)
-    assert end.reason == "the peer did not answer our close frame"
+    assert end.reason == "the server did not answer the client's close frame"
 
 
 def test_lag_ends_with_the_session(loop: Loop, sound: str) -> None:
@@ -1522,13 +1521,13 @@ def test_a_reset_is_seen_by_the_server(loop: Loop) -> None:
     with serving(listen) as url:
         live = opened(loop, plan(url))
         loop.run(apply(live.reset))
-        with pytest.raises(Lost, match="we reset the connection") as caught:
+        with pytest.raises(Lost, match="the client reset the connection") as caught:
             loop.run(live.transcribe(SOUND, "turn-right"))
         loop.run(live.close())
     assert caught.value.how == "closed"
     end = live.trace.end
     assert (end.how, end.code) == (Ending.CLOSED_BY_US, None)
-    assert end.reason == "we reset the connection"
+    assert end.reason == "the client reset the connection"
     assert [type(cause) for cause in causes] == [ConnectionResetError]
 
 
@@ -1555,7 +1554,7 @@ def test_a_reset_in_the_middle_of_an_utterance(loop: Loop, sound: str) -> None:
     while not audio_of(live.trace):
         time.sleep(0.02)
     loop.run(apply(live.reset))
-    with pytest.raises(Lost, match="we reset the connection"):
+    with pytest.raises(Lost, match="the client reset the connection"):
         future.result(10)
     loop.run(live.close())
     assert 0 < len(audio_of(live.trace)) < 17
@@ -1579,7 +1578,7 @@ def test_what_needs_a_connection_and_has_none(loop: Loop) -> None:
             loop.run(step)
     live.reset()
     for step in steps(live):
-        with pytest.raises(Lost, match="we reset the connection"):
+        with pytest.raises(Lost, match="the client reset the connection"):
             loop.run(step)
     loop.run(live.close())
     assert live.trace.records == ()
@@ -1618,7 +1617,7 @@ def test_a_fault_in_reading_is_raised_and_not_blamed_on_the_server(
         def __getattr__(self, name: str) -> object:
             return getattr(VLLM, name)
 
-    monkeypatch.setattr(live, "_dialect", Broken())
+    monkeypatch.setattr(live._inbox, "_dialect", Broken())
     with pytest.raises(KeyError, match="delta"):
         loop.run(live.transcribe(SOUND, "turn-right"))
     loop.run(live.close())
@@ -1681,7 +1680,8 @@ def test_an_hour_with_five_partials_a_second_is_no_flood() -> None:
 def test_beyond_its_limit_a_session_is_flooded(seconds: float) -> None:
     most = MAX_EVENTS + int(EVENTS_A_SECOND * seconds)
     longest = MAX_MESSAGE + int(TEXT_A_SECOND * seconds)
-    assert flooded(most, longest, seconds) == ""
+    assert flooded(most, longest, seconds) is None
     for said in (flooded(most + 1, 0, seconds), flooded(0, longest + 1, seconds)):
+        assert said is not None
         assert f"more than {most:,} events or {longest / 2**20:.1f} MiB of text" in said
         assert f"for each of the {seconds:.1f} s of audio sent" in said

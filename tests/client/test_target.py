@@ -70,21 +70,21 @@ def test_the_path_is_that_of_the_dialect() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "it names no host"),
-        ("   ", "it names no host"),
-        ("gpu-7", "it names no port"),
-        ("fake", "it names no port"),
-        ("::1", "an IPv6 address stands in brackets"),
-        ("::1:8000", "an IPv6 address stands in brackets"),
-        ("http://gpu-7:0", "there is no port 0"),
-        ("gpu 7:1", "no URL can have; write it as %XX"),
-        ("http://gpu-7/\u00e4", "no URL can have"),
-        ("http://gpu..7:1", "gpu..7 is no host name"),
-        (f"http://{'x' * 64}:1", "is no host name"),
-        ("http://", "it names no host"),
-        ("http://:8000", "it names no host"),
-        ("ftp://gpu-7", "unknown scheme ftp://"),
-        ("://gpu-7", "unknown scheme ://"),
+        ("", "it has no host"),
+        ("   ", "it has no host"),
+        ("gpu-7", "it has no port"),
+        ("fake", "it has no port"),
+        ("::1", "write an IPv6 address in brackets"),
+        ("::1:8000", "write an IPv6 address in brackets"),
+        ("http://gpu-7:0", "port 0 cannot be used"),
+        ("gpu 7:1", "not allowed in a URL; write it as %XX"),
+        ("http://gpu-7/\u00e4", "not allowed in a URL"),
+        ("http://gpu..7:1", "gpu..7 is not a valid host name"),
+        (f"http://{'x' * 64}:1", "is not a valid host name"),
+        ("http://", "it has no host"),
+        ("http://:8000", "it has no host"),
+        ("ftp://gpu-7", "its scheme ftp:// is unknown"),
+        ("://gpu-7", "its scheme :// is unknown"),
         ("http://gpu-7:port", "Port|port"),
         ("http://gpu-7:99999", "Port|port"),
         ("http://[::1", "Invalid IPv6 URL"),
@@ -94,7 +94,7 @@ def test_what_cannot_be_read_is_refused_with_what_would_do(text: str, why: str) 
     with pytest.raises(TargetError, match=why) as caught:
         parse(text, path=PATH)
     message = str(caught.value)
-    assert message.startswith(f"cannot read the target {text!r}: ")
+    assert message.startswith(f"cannot parse the target {text!r}: ")
     for form in (
         "http://",
         "ws://gpu-7:8000/v1/realtime",

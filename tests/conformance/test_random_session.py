@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -22,6 +23,7 @@ from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.conformance import clips, fuzz
 from pytest_realtime_asr.conformance.frame_mutations import mutations
+from pytest_realtime_asr.conformance.grammar import Grammar, grammar_of
 from pytest_realtime_asr.conformance.random_script import (
     REFUSED,
     Await,
@@ -34,12 +36,9 @@ from pytest_realtime_asr.conformance.random_script import (
 from pytest_realtime_asr.conformance.random_session import (
     FRESH,
     ROLE,
-    Grammar,
-    Kind,
+    ProblemKind,
     execute,
-    grammar,
-    judged,
-    owes,
+    judge,
 )
 from pytest_realtime_asr.conformance.results import Status, result
 from pytest_realtime_asr.conformance.scenario_run import FUZZ, RateLimited, RunConfig
@@ -47,8 +46,8 @@ from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.conformance.scheduler import Bounds, Scheduler
 from pytest_realtime_asr.conformance.shrinking import search
 from pytest_realtime_asr.dialects import Dialect, Reaction
-from pytest_realtime_asr.fake.faults import session
-from pytest_realtime_asr.fake.faults.session import FAULTS, Fault
+from pytest_realtime_asr.fake.faults import registry
+from pytest_realtime_asr.fake.faults.registry import FAULTS, fault
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges
@@ -71,7 +70,7 @@ from tests.support.sessions import trace_of as traced
 
 BRIEF = 0.5  # s that is waited for what does not come
 SPOKEN = clips.choose(corpus.load("bundled:english"))
-WORDS = grammar(plan("http://127.0.0.1:1"))
+WORDS = grammar_of(plan("http://127.0.0.1:1"))
 SET_UP = Send(WORDS.configure[0])
 BEGUN, SOUND, ENDED = Send(BEGIN), Send(APPEND), Send(FINISH)
 BAD = Send(NO_JSON, foreign=True)
@@ -96,19 +95,19 @@ def found(
     seed: int | str | None = 1,
     sessions: int = 60,
     limit: float = BRIEF,
-    shortening: float = 20.0,
+    shrinking: float = 20.0,
     model: str = "fake",
 ) -> Evidence:
     """What a search gives."""
     there = config(loop, url, fuzz=sessions, seed=seed)
     there = replace(there, plan=replace(there.plan, model=model))
-    return loop.run(search(there, SPOKEN.first, limit=limit, shortening=shortening))
+    return loop.run(search(there, SPOKEN.first, limit=limit, shrinking=shrinking))
 
 
 def written(
     seed: int | str, count: int = FUZZ, words: Grammar = WORDS
 ) -> tuple[Script, ...]:
-    return fuzz.write(words, CLIP.audio.pcm, seed=seed, count=count)
+    return fuzz.generate(words, CLIP.audio.pcm, seed=seed, count=count)
 
 
 # Scripts
@@ -243,7 +242,7 @@ def test_the_grammar_is_read_from_the_table() -> None:
 def test_so_it_is_where_utterances_are_items() -> None:
     """How many items are in transcription is not counted: the last one is owed."""
     dialect = dialects.load("openai")
-    words = grammar(replace(plan("http://127.0.0.1:1"), dialect=dialect))
+    words = grammar_of(replace(plan("http://127.0.0.1:1"), dialect=dialect))
     assert words.owing == {"owing"}
     assert words.ends[0] == "conversation.item.input_audio_transcription.completed"
     assert words.fresh == {"fresh"}
@@ -261,7 +260,7 @@ def test_so_it_is_where_utterances_are_items() -> None:
     created = json.dumps({"type": "session.created", "session": {"id": "s"}})
     for answers, owed in (((), True), ((words.ends[0],), False), (("error",), False)):
         frames = (created, *said, *(told[each] for each in answers))
-        assert owes(words, map(Send, said), records(dialect, frames)) is owed
+        assert words.owes(map(Send, said), records(dialect, frames)) is owed
 
 
 UTTERANCE = (BEGUN, SOUND, ENDED)
@@ -299,7 +298,7 @@ def test_what_is_owed(said: tuple[Send | str, ...], owed: bool) -> None:
     texts = [str(each.frame) if isinstance(each, Send) else each for each in said]
     taken = [each for each in said if isinstance(each, Send)]
     trace = traced(mixed(CREATED, *texts))
-    assert owes(WORDS, taken, trace) is owed
+    assert WORDS.owes(taken, trace) is owed
 
 
 def played(*said: str, **ending: Any) -> Evidence:
@@ -317,7 +316,11 @@ MUTE = part(
     [
         (played(), None, ""),
         (played(UPDATE, BEGIN, FINISH, done("a")), None, ""),
-        (played(UPDATE, BEGIN, FINISH), Kind.SILENT, "came to no end within 5 s"),
+        (
+            played(UPDATE, BEGIN, FINISH),
+            ProblemKind.NOT_COMPLETED,
+            "was not completed within 5 s",
+        ),
         # It may leave with a word: a code of its own, or an error before.
         (played(UPDATE, how=Ending.CLOSED_BY_PEER, code=1008), None, ""),
         (
@@ -334,47 +337,53 @@ MUTE = part(
         (played(UPDATE, error("no"), how=Ending.DEADLINE), None, ""),
         (
             played(UPDATE, how=Ending.CLOSED_BY_PEER, code=1011),
-            Kind.LEFT,
-            "ended without a word: the server closed with code 1011",
+            ProblemKind.ENDED,
+            "ended the session without an error: the server closed with code 1011",
         ),
         (
             played(UPDATE, how=Ending.BROKEN, reason="it broke"),
-            Kind.LEFT,
-            "ended without a word: the connection broke off: it broke",
+            ProblemKind.ENDED,
+            "ended the session without an error: the connection broke off: it broke",
         ),
         (
             played(UPDATE, error("no"), how=Ending.BROKEN, code=1002, reason="frame"),
-            Kind.LEFT,
+            ProblemKind.ENDED,
             "broke off: frame",
         ),
-        (played(how=Ending.LIMIT, reason="flooded"), Kind.LEFT, "flooded"),
+        (played(how=Ending.LIMIT, reason="flooded"), ProblemKind.ENDED, "flooded"),
         (played(how=Ending.CANCELLED, reason="our own limit"), None, ""),
-        (played(how=Ending.DEADLINE, reason="no frame"), Kind.SILENT, "no frame"),
+        (
+            played(how=Ending.DEADLINE, reason="no frame"),
+            ProblemKind.NOT_COMPLETED,
+            "no frame",
+        ),
         (
             played(opened=None, how=Ending.REFUSED, code=500, reason="HTTP 500"),
-            Kind.NEXT,
+            ProblemKind.NEXT_SESSION,
             "no session could be opened: HTTP 500",
         ),
         (Evidence((*played().parts, SPOKE)), None, ""),
         (
             Evidence((*played().parts, MUTE)),
-            Kind.NEXT,
-            "next session was lost: waited 5.0 s for it",
+            ProblemKind.NEXT_SESSION,
+            "next session failed: waited 5.0 s for it",
         ),
         (
             replace(played(), gauges=(Gauges(ROLE, {}, "refused"),)),
-            Kind.GONE,
-            "the server is gone: refused",
+            ProblemKind.UNREACHABLE,
+            "the server is unreachable: refused",
         ),
     ],
 )
-def test_what_was_wrong(evidence: Evidence, kind: Kind | None, what: str) -> None:
+def test_what_was_wrong(
+    evidence: Evidence, kind: ProblemKind | None, what: str
+) -> None:
     texts = [r.text for r in evidence.parts[0].trace.records]
     taken = tuple(Send(text) for text in texts if text in (UPDATE, BEGIN, FINISH))
-    wrong = judged(WORDS, taken, evidence, limit=5.0)
-    assert (wrong and wrong.kind) is kind
-    if wrong:
-        assert what in wrong.what
+    problem = judge(WORDS, taken, evidence, limit=5.0)
+    assert (problem and problem.kind) is kind
+    if problem:
+        assert what in problem.message
 
 
 @pytest.mark.parametrize(
@@ -387,8 +396,8 @@ def test_what_was_wrong(evidence: Evidence, kind: Kind | None, what: str) -> Non
 )
 def test_a_session_may_end_of_what_is_foreign(ending: dict[str, Any]) -> None:
     evidence = played(NO_JSON, **ending)
-    assert judged(WORDS, (BAD,), evidence, limit=5.0) is None
-    assert judged(WORDS, (Send(NO_JSON),), evidence, limit=5.0) is not None
+    assert judge(WORDS, (BAD,), evidence, limit=5.0) is None
+    assert judge(WORDS, (Send(NO_JSON),), evidence, limit=5.0) is not None
 
 
 # What is written
@@ -397,6 +406,31 @@ def test_a_session_may_end_of_what_is_foreign(ending: dict[str, Any]) -> None:
 def test_a_seed_writes_the_same_scripts() -> None:
     assert written(7) == written("7") == written(7)
     assert written(7) != written(8)
+
+
+def test_a_seed_means_the_same_scripts_in_each_project(
+    pytester: pytest.Pytester,
+) -> None:
+    # Hypothesis prefers the constants of loaded modules of the project for integers.
+    pytester.makepyfile(project=f"NUMBERS = {list(range(200, 1100))}")
+    pytester.makepyfile(
+        generate="""
+        import hashlib, sys
+        from pytest_realtime_asr.conformance import fuzz
+        from pytest_realtime_asr.conformance.grammar import grammar_of
+        from tests.support.servers import plan
+
+        grammar = grammar_of(plan("http://127.0.0.1:1"))
+        scripts = fuzz.generate(grammar, bytes(64000), seed=1, count=20)
+        print(hashlib.sha256(repr(scripts).encode()).hexdigest())
+        """
+    )
+    digests = {
+        pytester.run(sys.executable, "-c", f"{first}import generate").stdout.str()
+        for first in ("", "import project; ")
+    }
+    assert len(digests) == 1
+    assert len(digests.pop().strip()) == 64
 
 
 def test_scripts_hold_all_that_there_is() -> None:
@@ -432,7 +466,7 @@ def test_a_dialect_without_misuses_is_written_for_too() -> None:
     class Kind_(type(VLLM)):  # type: ignore[misc]
         misuses = ()
 
-    words = grammar(replace(plan("http://127.0.0.1:1"), dialect=Kind_()))
+    words = grammar_of(replace(plan("http://127.0.0.1:1"), dialect=Kind_()))
     assert written(1, 5, words)
 
 
@@ -461,11 +495,9 @@ class Lenient(ServerWrapper):
 
 
 @pytest.fixture
-def more(monkeypatch: pytest.MonkeyPatch) -> Iterable[dict[str, Fault]]:
-    """Faults to which a test can add some."""
-    known = dict(FAULTS)
-    monkeypatch.setattr(session, "FAULTS", known)
-    return known  # type: ignore[return-value]
+def own_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the faults that a test declares from the other tests."""
+    monkeypatch.setattr(registry, "FAULTS", dict(FAULTS))
 
 
 @pytest.mark.parametrize(
@@ -479,14 +511,14 @@ def more(monkeypatch: pytest.MonkeyPatch) -> Iterable[dict[str, Fault]]:
         (6, ("closes-on-error",), None),
     ],
 )
+@pytest.mark.usefixtures("own_faults")
 def test_a_sound_server_is_not_blamed(
     loop: Loop,
-    more: dict[str, Fault],
     seed: int,
     names: tuple[str, ...],
     variety: int | None,
 ) -> None:
-    more["lenient"] = Fault("lenient", "takes what it can", Lenient)
+    fault("lenient", "takes what it can")(Lenient)
     with faking(*names, final_delay=0.005, variety=variety) as (url, fake):
         evidence = found(loop, url, seed=seed, sessions=8, limit=5.0)
         assert evidence.findings == ()
@@ -521,9 +553,9 @@ def program_of(evidence: Evidence) -> str:
 @pytest.mark.parametrize(
     ("fault", "what", "most"),
     [
-        ("no-final-empty", "an utterance came to no end within 0.5 s", 3),
-        ("no-final-short", "an utterance came to no end within 0.5 s", 4),
-        ("reset", "the next session was lost: the connection broke", 0),
+        ("no-final-empty", "an utterance was not completed within 0.5 s", 3),
+        ("no-final-short", "an utterance was not completed within 0.5 s", 4),
+        ("reset", "the next session failed: the connection broke", 0),
         ("mute", " s for the server to be ready", 0),
     ],
 )
@@ -566,8 +598,8 @@ def test_a_server_that_dies_is_told_with_what_it_heard_last(loop: Loop) -> None:
     with FakeServer([*words, "--fault", "dies-of-empty"]) as server:
         evidence = found(loop, server.url, model="scripted")
     (finding,) = evidence.findings
-    assert "the server is gone" in finding.what
-    assert "without the server no shorter script could be found" in finding.what
+    assert "the server is unreachable" in finding.what
+    assert "not shrunk, since the server is unreachable" in finding.what
     assert not finding.flaky
     # The empty utterance of which it died is there, whatever could be sent before that
     # was seen, and its end shows that nobody is there.
@@ -584,27 +616,28 @@ def test_it_is_shortened_only_as_long_as_there_is_time(
 ) -> None:
     evidence, tried = fault_found("no-final-empty")
     with faking("no-final-empty", final_delay=0.005) as (url, fake):
-        at_once = found(loop, url, seed=6, shortening=0.0)
+        at_once = found(loop, url, seed=6, shrinking=0.0)
     assert not at_once.findings[0].flaky
     assert len(fake.traces()) < tried / 2
     assert len(program_of(at_once)) > 1.5 * len(program_of(evidence))
 
 
-def test_what_does_not_fail_again_is_flaky(loop: Loop, more: dict[str, Fault]) -> None:
+@pytest.mark.usefixtures("own_faults")
+def test_what_does_not_fail_again_is_flaky(loop: Loop) -> None:
     finals = iter(range(1000))
 
+    @fault("once", "loses one final")
     class Once(ServerWrapper):
         def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
             frames = self._server.final(text, usage, item)
             return () if next(finals) == 9 else frames
 
-    more["once"] = Fault("once", "loses one final", Once)
     with faking("once", final_delay=0.005) as (url, _):
-        evidence = found(loop, url, shortening=1.0)
+        evidence = found(loop, url, shrinking=1.0)
     (finding,) = evidence.findings
     assert finding.flaky
     assert finding.what.startswith("flaky: ")
-    assert "did not fail when it was played again" in finding.what
+    assert "did not fail when it was repeated" in finding.what
     assert "session.send_raw(" in finding.script
     assert evidence.role(ROLE)[0].trace.records
 
@@ -641,13 +674,13 @@ def test_a_failure_that_cannot_be_played_again_is_told(loop: Loop) -> None:
         evidence = found(loop, url)
     (finding,) = evidence.findings
     assert " s for the server to be ready" in finding.what
-    assert "it could not be played again: " in finding.what
+    assert "it could not be repeated: " in finding.what
     assert not finding.flaky
 
 
 def test_nothing_is_printed(loop: Loop, capfd: pytest.CaptureFixture[str]) -> None:
     with faking("reset", final_delay=0.005) as (url, _):
-        assert found(loop, url, shortening=0.0).findings
+        assert found(loop, url, shrinking=0.0).findings
     assert capfd.readouterr() == ("", "")
 
 
@@ -656,7 +689,7 @@ def test_the_steps_are_taken_as_they_are_written(loop: Loop) -> None:
     with faking(final_delay=0.02) as (url, _):
         there = config(loop, url)
         took = loop.run(execute(there, WORDS, script, limit=5.0))
-    assert took.wrong is None
+    assert took.problem is None
     assert took.script[:5] == script[:5]
     assert took.script[5:] == (Await("transcription.done"), BAD, Await(), ENDED)
     assert 0.02 <= took.slowest < 5
@@ -665,7 +698,7 @@ def test_the_steps_are_taken_as_they_are_written(loop: Loop) -> None:
     sent = [r for r in it.trace.records if r.sender is Sender.CLIENT]
     assert [r.text for r in sent] == [step.frame for step in frames(script)]
     assert sent[1].at - sent[0].at >= 50_000_000
-    told = [m.move for m in it.observation.messages]
+    told = [m.move for m in it.recording.messages]
     assert told[-3:] == ["malformed", "error", "input_audio_buffer.commit final"]
 
 
@@ -687,10 +720,10 @@ def test_the_requirement(
     bounds = Bounds(frozenset(Harm), 16, math.inf)
     with faking(*names, final_delay=0.005) as (url, _):
         there = config(loop, url, fuzz=sessions, seed=1)
-        suite = Scheduler(there, scenarios(VLLM), bounds)
+        scheduler = Scheduler(there, scenarios(VLLM), bounds)
         over = threading.Event()
-        suite.begin([ROLE], over=over.set)
-        judgement = result(requirement, suite, VLLM)
+        scheduler.start([ROLE], over=over.set)
+        judgement = result(requirement, scheduler, VLLM)
         assert over.wait(10)  # it looks after the server once more
     assert judgement.status is status, judgement.told
 

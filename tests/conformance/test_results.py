@@ -12,11 +12,12 @@ import msgspec
 import pytest
 
 from pytest_realtime_asr import corpus, dialects
-from pytest_realtime_asr.__main__ import main
+from pytest_realtime_asr.cli.main import main
 from pytest_realtime_asr.conformance import clips, selection
 from pytest_realtime_asr.conformance.results import Judged, Result, Row, Status
 from pytest_realtime_asr.conformance.scenario_run import FUZZ
-from pytest_realtime_asr.conformance.scenarios import CROWD, scenarios
+from pytest_realtime_asr.conformance.scenarios import scenarios
+from pytest_realtime_asr.conformance.scenarios.overload import CROWD
 from pytest_realtime_asr.plugin.settings import Settings, settings
 from pytest_realtime_asr.report import conformance
 from pytest_realtime_asr.report.files import ReportFile

@@ -14,13 +14,15 @@ import pytest
 
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.conformance import clips, scheduler
+from pytest_realtime_asr.conformance import clips
 from pytest_realtime_asr.conformance.results import Result, Status, result
+from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import RunConfig, ScenarioRun
-from pytest_realtime_asr.conformance.scenarios import Concurrency, Scenario, scenarios
+from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.conformance.scheduler import (
+    OVERHEAD,
     Bounds,
-    Kind,
+    ObstacleKind,
     ScenarioResult,
     Scheduler,
 )
@@ -55,13 +57,14 @@ def held(
     *names: str,
     known: Mapping[str, Scenario] = KNOWN,
     bounds: Bounds = ALL,
+    overhead: float = OVERHEAD,
     **changes: Any,
 ) -> dict[str, ScenarioResult]:
     """What these scenarios give."""
-    it = Scheduler(config(loop, url, **changes), known, bounds)
+    it = Scheduler(config(loop, url, **changes), known, bounds, overhead=overhead)
     over = threading.Event()
-    it.begin(names, over=over.set)
-    found = {name: it.evidence([name]) for name in names}
+    it.start(names, over=over.set)
+    found = {name: it.collect([name]) for name in names}
     assert over.wait(30)
     return found
 
@@ -78,7 +81,7 @@ def made(**acts: Action) -> dict[str, Scenario]:
 
 async def short(run: ScenarioRun) -> None:
     live = await run.open(run.name)
-    await run.speak(live, run.clips.first)
+    await run.transcribe(live, run.clips.first)
 
 
 # What a scenario costs
@@ -121,8 +124,8 @@ def test_a_scenario_is_held_once(loop: Loop) -> None:
         it = Scheduler(config(loop, url), known, ALL)
         ends: list[str] = []
         for _ in range(2):
-            it.begin(known, before=lambda: ends.append("begun"))
-            first = it.evidence(["parallel_a"])
+            it.start(known, before=lambda: ends.append("begun"))
+            first = it.collect(["parallel_a"])
         assert it.everything == first.evidence
     assert count == 1
     assert ends == ["begun"]
@@ -136,15 +139,16 @@ def test_a_scenario_is_held_once(loop: Loop) -> None:
     [
         (
             Bounds(frozenset({Harm.SAFE}), 16, math.inf),
-            "it is heavy; --realtime-allow=heavy runs it",
+            "the scenario is heavy; --realtime-allow=heavy runs it",
         ),
         (
             Bounds(frozenset(Harm), 4, math.inf),
-            "it needs 8 streams at a time; --realtime-max-streams=8 allows them",
+            "the scenario needs 8 streams at a time; "
+            "--realtime-max-streams=8 allows them",
         ),
         (
             Bounds(frozenset(Harm), 16, 10.0),
-            "its 14 s of audio are beyond --realtime-max-audio=10s",
+            "the scenario's 14 s of audio would exceed --realtime-max-audio=10s",
         ),
     ],
 )
@@ -152,8 +156,11 @@ def test_what_is_held_back_says_why(loop: Loop, bounds: Bounds, reason: str) -> 
     with faking() as (url, fake):
         (found,) = held(loop, url, "crowd", bounds=bounds).values()
         assert fake.traces() == ()
-    assert found.trouble is not None
-    assert (found.trouble.kind, found.trouble.reason) == (Kind.NOT_RUN, reason)
+    assert found.obstacle is not None
+    assert (found.obstacle.kind, found.obstacle.message) == (
+        ObstacleKind.NOT_RUN,
+        reason,
+    )
     requirement = REQUIREMENTS["crowd-finishes"]
     assert judged(loop, url, requirement, bounds=bounds).status is Status.NOT_RUN
 
@@ -169,7 +176,7 @@ def judged(
 ) -> Result:
     it = Scheduler(config(loop, url, dialect=dialect), known, bounds)
     over = threading.Event()
-    it.begin(requirement.scenarios, over=over.set)
+    it.start(requirement.scenarios, over=over.set)
     found = result(requirement, it, dialect)
     assert over.wait(30)
     return found
@@ -211,16 +218,13 @@ def test_so_is_a_judge_that_fails(loop: Loop) -> None:
     assert found.seen == "the judge failed: ZeroDivisionError()"
 
 
-def test_so_is_a_scenario_that_fails_or_does_not_end(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_so_is_a_scenario_that_fails_or_does_not_end(loop: Loop) -> None:
     async def failing(run: ScenarioRun) -> None:
         raise LookupError("ours")
 
     async def endless(run: ScenarioRun) -> None:
         await asyncio.sleep(3600)
 
-    monkeypatch.setattr(scheduler, "_OVERHEAD", 0.1)
     limits = replace(BRIEF, beyond=0.1)
     with faking() as (url, _):
         found = held(
@@ -230,9 +234,10 @@ def test_so_is_a_scenario_that_fails_or_does_not_end(
             "parallel_b",
             known=made(parallel_a=failing, parallel_b=endless),
             limits=limits,
+            overhead=0.1,
         )
-    reasons = [each.trouble.reason for each in found.values() if each.trouble]
-    assert reasons == ["parallel_a: LookupError('ours')", "it was not over after 0 s"]
+    reasons = [each.obstacle.message for each in found.values() if each.obstacle]
+    assert reasons == ["parallel_a: LookupError('ours')", "it timed out after 0 s"]
 
 
 def test_a_server_that_limits_us_is_asked_again_and_then_left_alone(
@@ -249,9 +254,9 @@ def test_a_server_that_limits_us_is_asked_again_and_then_left_alone(
 
     with serving(answer=answer) as url:
         (found,) = held(loop, url, "update-again").values()
-    assert found.trouble is not None
-    assert found.trouble.kind is Kind.LIMITED
-    assert "HTTP 429" in found.trouble.reason
+    assert found.obstacle is not None
+    assert found.obstacle.kind is ObstacleKind.LIMITED
+    assert "HTTP 429" in found.obstacle.message
     assert asked == 3
 
 
@@ -259,7 +264,7 @@ def test_a_server_that_limits_us_is_asked_again_and_then_left_alone(
 def test_a_server_that_limits_us_once_is_judged(loop: Loop) -> None:
     with faking("limits") as (url, _):
         (found,) = held(loop, url, "stray-final").values()
-    assert found.trouble is None
+    assert found.obstacle is None
     assert len(found.evidence.parts) == 2
 
 
@@ -285,10 +290,10 @@ def test_what_goes_through_harm_and_is_lost_is_held_again(loop: Loop) -> None:
         takes.append("through")
         live = await run.open("through")
         if first:
-            run.spoken(live, 0, run.clips.first)
+            run.assign(live, 0, run.clips.first)
             await through.wait()
             return
-        await run.speak(live, run.clips.first)
+        await run.transcribe(live, run.clips.first)
 
     async def harm(run: ScenarioRun) -> None:
         while not takes:  # it has begun as well
@@ -339,13 +344,13 @@ def test_a_server_that_is_lost_is_the_cause_of_all_that_follows(loop: Loop) -> N
     names = ("exclusive_a", "exclusive_b", "last_a")
     known = made(exclusive_a=kill, exclusive_b=short, last_a=short)
     found = held(loop, url, *names, known=known)
-    assert found["exclusive_a"].trouble is None
+    assert found["exclusive_a"].obstacle is None
     for name in names[1:]:
-        trouble = found[name].trouble
-        assert trouble is not None
-        assert trouble.kind is Kind.MISSING
-        assert "the server was lost at " in trouble.reason
-        assert " UTC in exclusive_a: " in trouble.reason
+        obstacle = found[name].obstacle
+        assert obstacle is not None
+        assert obstacle.kind is ObstacleKind.MISSING
+        assert "the server became unreachable at " in obstacle.message
+        assert " UTC in exclusive_a: " in obstacle.message
 
 
 def test_nobody_waits_for_a_run_that_is_cut_short() -> None:
@@ -358,11 +363,11 @@ def test_nobody_waits_for_a_run_that_is_cut_short() -> None:
     with faking() as (url, _):
         it = Scheduler(config(own, url), known, ALL)
         ended: list[int] = []
-        it.begin(known, over=lambda: ended.append(1))
+        it.start(known, over=lambda: ended.append(1))
         own.stop()
-        found = it.evidence(["parallel_a"])
-    assert found.trouble is not None
-    assert found.trouble.kind is Kind.HARNESS
+        found = it.collect(["parallel_a"])
+    assert found.obstacle is not None
+    assert found.obstacle.kind is ObstacleKind.HARNESS
     assert ended == [1]
 
 

@@ -13,7 +13,7 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance import selftest
 from pytest_realtime_asr.conformance.results import Result, Status, result
 from pytest_realtime_asr.conformance.selftest import Bench, Score, prove
-from pytest_realtime_asr.fake.faults.session import FAULTS
+from pytest_realtime_asr.fake.faults import FAULTS
 from pytest_realtime_asr.requirements.requirement import Level, Proof, Requirement
 from pytest_realtime_asr.trace.records import Sender
 

@@ -14,7 +14,8 @@ from websockets.asyncio.server import ServerConnection
 
 from pytest_realtime_asr import audio, corpus, dialects, metrics
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Live, Lost, Plan
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Live, Plan
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.server_pool import MODEL, FakeSpec, ServerPool
@@ -82,7 +83,7 @@ class Run:
     def error(self, metric: str, clip: int) -> float:
         """By how much values of this run differ that should be the same, in ms.
 
-        That is the widest spread of one dialect, and how late we ourselves were.
+        That is the widest spread of one dialect, and how late the client itself was.
         """
         spreads = []
         for name in self.sessions:

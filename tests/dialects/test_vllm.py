@@ -44,7 +44,7 @@ from pytest_realtime_asr.requirements.scenario_steps import Misuse
 from pytest_realtime_asr.requirements.violations import observe
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.json_events import Malformed, Unknown
-from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import (
     Ending,
     Ping,
@@ -282,7 +282,7 @@ def test_neither_reading_nor_judging_raises(
     for vantage in Vantage:
         held = trace_of(records, vantage=vantage, how=how)
         found = dialects.part(VLLM, held, spoken={0: FIRST, 1: SECOND})
-        assert len(found.observation.messages) == len(records)
+        assert len(found.recording.messages) == len(records)
         assert found.timeline.end == held.end
         for requirement in REQUIREMENTS:
             roles = (*requirement.scenarios, "bystander", "fresh")
@@ -414,7 +414,7 @@ MISUSES: Mapping[str, tuple[tuple[str, ...], str | bytes, str]] = {
 def test_the_server_refuses_each_misuse_and_lives_on(misuse: str) -> None:
     before, frame, code = MISUSES[misuse]
     held = hold(*before, frame, UPDATE, *SPEAK)
-    messages = dialects.observe(VLLM, held).messages
+    messages = dialects.recording(VLLM, held).messages
     errors = [message for message in messages if isinstance(message, Error)]
     assert [each.code for each in errors] == [code]
     assert all(each.error for each in errors)
@@ -611,12 +611,12 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
     "first-event": (
         SOUND_SESSION,
         SILENT,
-        "the session was over before the server could speak",
+        "the session was over before the server sent anything",
     ),
     "created-now": (SOUND_SESSION, SILENT, "no session.created came"),
     "order": (SOUND_SESSION, SILENT, "the server sent no event that the order covers"),
-    "well-formed": (SOUND_SESSION, SILENT, "the server said nothing"),
-    "known-events": (SOUND_SESSION, SILENT, "the server said nothing"),
+    "well-formed": (SOUND_SESSION, SILENT, "the server sent nothing"),
+    "known-events": (SOUND_SESSION, SILENT, "the server sent nothing"),
     "deltas-add-up": (
         SOUND_SESSION,
         trace_of(mixed(delta("a"))),
@@ -639,8 +639,8 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
     ),
     "errors-have-codes": (hold(UNKNOWN), SOUND_SESSION, "no error came"),
     "closes-are-explained": (SOUND_SESSION, REFUSED, "no session was opened"),
-    "no-stack-trace": (SOUND_SESSION, SILENT, "the server said nothing"),
-    "no-secret": (SOUND_SESSION, SILENT, "the server said nothing"),
+    "no-stack-trace": (SOUND_SESSION, SILENT, "the server sent nothing"),
+    "no-secret": (SOUND_SESSION, SILENT, "the server sent nothing"),
     "whole-characters": (SOUND_SESSION, SILENT, "no text came"),
     "no-control-tokens": (SOUND_SESSION, SILENT, "no text came"),
     "no-early-text": (SOUND_SESSION, SILENT, "no text came"),
@@ -649,8 +649,8 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
         SILENT_CLIENT,
         "the client sent no event that the order covers",
     ),
-    "client-well-formed": (SOUND_CLIENT, SILENT_CLIENT, "the client said nothing"),
-    "client-known-events": (SOUND_CLIENT, SILENT_CLIENT, "the client said nothing"),
+    "client-well-formed": (SOUND_CLIENT, SILENT_CLIENT, "the client sent nothing"),
+    "client-known-events": (SOUND_CLIENT, SILENT_CLIENT, "the client sent nothing"),
 }
 
 
@@ -890,7 +890,7 @@ def kept_apart(role: str, before: Sequence[Frame] = (UPDATE,)) -> Proof:
     return proof(
         [*ALONE, spoke(role, FIRST.text, SECOND.text, before=before)],
         [*ALONE, spoke(role, FIRST.text, BOTH.text, before=before)],
-        "'turn right and stop open the front door' was heard for 'open the front door'",
+        "'turn right and stop open the front door' came for 'open the front door'",
     )
 
 
@@ -899,7 +899,7 @@ def wordless(role: str) -> Proof:
     return proof(
         [spoke(role, "", FIRST.text, clips=clips)],
         [spoke(role, THANKS, FIRST.text, clips=clips)],
-        "'Thank you.' was heard where nothing was said",
+        "'Thank you.' came for an utterance without speech",
     )
 
 
@@ -1041,7 +1041,7 @@ PROVOKED: Mapping[str, Proof] = {
     "early-commit-has-no-effect": proof(
         [refused_begin()],
         [refused_begin(delta(""), done("a"))],
-        "text came, or a final, though the begin was refused",
+        "text or a final came, although the start was refused",
     ),
     "early-final-refused": proof(
         [early_final(error("model_not_validated"))],
@@ -1069,7 +1069,7 @@ PROVOKED: Mapping[str, Proof] = {
         [part("path-in-audio", CREATED, Hand(UNKNOWN), error("x", f"not {PATH}"))],
         "the server shows a path",
     ),
-    "binary-answered": refused("binary", "it was answered by nothing"),
+    "binary-answered": refused("binary", "it was not answered"),
     "oversized-frame-closed": proof(
         [part("oversized", CREATED, how=Ending.CLOSED_BY_PEER, code=1009)],
         [part("oversized", Hand(UNKNOWN), how=Ending.CLOSED_BY_PEER, code=1011)],
@@ -1091,7 +1091,7 @@ PROVOKED: Mapping[str, Proof] = {
     "no-stall": proof(
         [paced("10s", 1.0, 7.9)],
         [paced("10s", 1.0, 2.0)],
-        "no new text for 8.0 s while speech was sent; at most 7 s",
+        "no new text for 8.0 s while speech was sent; the limit is 7 s",
     ),
     "empty-utterance-is-wordless": wordless("empty"),
     "silence-is-wordless": wordless("silence"),
@@ -1107,7 +1107,7 @@ PROVOKED: Mapping[str, Proof] = {
     "long-keeps-its-begin": proof(
         [*ALONE, spoke("35s", f"{FIRST.text} and what else was said")],
         [*ALONE, spoke("35s", f"what else was said in the time after it {FIRST.text}")],
-        "'what else was said in the time after it turn right and stop' begins without",
+        "'what else was said in the time after it turn right and stop' starts without",
     ),
     "utterances-kept-apart": kept_apart("utterances"),
     "crowd-kept-apart": kept_apart("crowd"),
@@ -1127,7 +1127,7 @@ PROVOKED: Mapping[str, Proof] = {
     "close-answered": proof(
         [part("close", CREATED, code=1000)],
         [part("close", CREATED)],
-        "our close frame got no answer",
+        "the client's close frame was not answered",
     ),
     "abandoned-freed": Proof(
         left(2, 3, 2),

@@ -14,7 +14,7 @@ import pytest
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live
-from pytest_realtime_asr.fake.faults.session import wrap
+from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.fake.legal_variation import (
     CHANGED,
     LATER,
@@ -24,7 +24,7 @@ from pytest_realtime_asr.fake.legal_variation import (
     _prefixed,
     _ulid,
 )
-from pytest_realtime_asr.fake.server_wrappers import ServerState
+from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.run.utterances import run_utterance
 from pytest_realtime_asr.trace.records import Record, Sender
 from pytest_realtime_asr.trace.timeline import Usage
@@ -66,9 +66,9 @@ class Talk:
     """One session with a varied machine, in memory."""
 
     def __init__(self, world: ServerState, seed: int, *faults: str) -> None:
-        world.enter()
+        world.open_session()
         self.varied = VariedServer(VLLM.server(["m"]), world, seed)
-        self.machine = wrap(self.varied, faults, world)
+        self.machine = Faults(faults, world).wrap(self.varied)
         self.frames: list[Frame] = []
         self.items = 0
 
@@ -309,7 +309,7 @@ class Items:
     """A session in which three utterances are in transcription at the same time."""
 
     def __init__(self, world: ServerState, seed: int) -> None:
-        world.enter()
+        world.open_session()
         self.varied = VariedServer(OPENAI.server(["m"]), world, seed)
         self.said: list[Frame] = []
         self.take(self.varied.open(ID, 1_800_000_000))

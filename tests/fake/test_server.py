@@ -22,12 +22,13 @@ import pytest
 import trustme
 
 from pytest_realtime_asr import corpus, dialects
-from pytest_realtime_asr.__main__ import main
+from pytest_realtime_asr.cli.main import main
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Limits, Live, Lost
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Limits, Live
 from pytest_realtime_asr.dialects.vllm.events import Done, Error
 from pytest_realtime_asr.fake import process
-from pytest_realtime_asr.fake.faults.session import wrap
+from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.fake.process import FakeError, FakeServer
 from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
 from pytest_realtime_asr.requirements.violations import observe
@@ -195,8 +196,10 @@ def test_faults_add_up(loop: Loop) -> None:
 
 
 def test_unknown_fault() -> None:
-    with pytest.raises(LookupError, match="unknown fault 'x'; there are: mute, "):
-        wrap(VLLM.server(("fake",)), ["x"])
+    with pytest.raises(
+        LookupError, match="unknown fault 'x'; there are: small-chunks-lose, "
+    ):
+        Faults(["x"])
 
 
 def test_usage_counts_audio_and_words(loop: Loop) -> None:
@@ -233,7 +236,7 @@ def test_version() -> None:
         assert get(f"{url}/version") == (200, b'{"version":"0.33.0"}')
     with faking(version="1.2.3rc1") as (url, _):
         assert get(f"{url}/version") == (200, b'{"version":"1.2.3rc1"}')
-    with faking(version="") as (url, _):
+    with faking(version=None) as (url, _):
         assert get(f"{url}/version")[0] == 404
 
 

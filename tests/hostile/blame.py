@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_realtime_asr.client.asgi import Application, ApplicationError
-from pytest_realtime_asr.client.session import Lost
+from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.report import jsonl
+from pytest_realtime_asr.report.comparison import failures, summary
+from pytest_realtime_asr.report.parity import details
 from pytest_realtime_asr.trace.timeline import Refusal
 from pytest_realtime_asr.verdicts import parity
-from pytest_realtime_asr.verdicts.comparison import compare, parse
-from pytest_realtime_asr.verdicts.parity import Gone
+from pytest_realtime_asr.verdicts.comparison import compare
+from pytest_realtime_asr.verdicts.limits import parse_margins
+from pytest_realtime_asr.verdicts.parity import LostSession
 from tests.hostile import Case, message
 from tests.hostile.http import OK, frames, greeting, health, model, session
 from tests.hostile.verdicts import CLIP, final, many
@@ -22,15 +25,17 @@ def dead_baseline(limit: str) -> str:
     """What is said of a baseline whose sessions were all closed at once."""
     now = [jsonl.row("test_it", it) for it in many(8, final(1030))]
     gone = [jsonl.row("test_it", replace(it, lost="closed")) for it in many(8)]
-    found = compare("http://base:1", gone, now, parse(limit))
-    return found.failures[0] if found.failures else found.lines[-1]
+    found = compare("http://base:1", gone, now, parse_margins(limit))
+    return [*failures(found), summary(found)[-1]][0]
 
 
 def dead_in_the_crowd() -> str:
     """What parity says of a server that dies once the clips were spoken alone."""
-    gone = Gone("refused", "ws://127.0.0.1:1/: cannot connect: Connection refused")
+    gone = LostSession(
+        "refused", "ws://127.0.0.1:1/: cannot connect: Connection refused"
+    )
     clip = parity.Clip(CLIP, ("go forward",) * 3, (gone,) * 3)
-    return parity.judge(parity.Over.CROWD, [clip]).lines()
+    return details(parity.judge(parity.Condition.CROWD, [clip]))
 
 
 def bounded(text: str) -> str:
@@ -69,8 +74,8 @@ CASES = [
         "upgrade-hung-up",
         "the server closes the connection when it is asked for a WebSocket",
         (
-            "the server closed the connection in place of an answer to the WebSocket",
-            "does each proxy on the way know WebSockets?",
+            "the server closed the connection without a response to the WebSocket",
+            "does every proxy in between support WebSockets?",
         ),
         10,
         lambda _: session(lambda request: []),
@@ -85,21 +90,21 @@ CASES = [
     Case(
         "greeting-closed-without-a-code",
         "a server of an unknown dialect closes with a close frame that holds no code",
-        ("it closed without a code before it said anything",),
+        ("the server closed without a code before its first event",),
         10,
         lambda _: greeting(frames(b"\x88\0")),
     ),
     Case(
         "text-that-is-no-utf8",
         "the server sends a text that is not UTF-8",
-        ("code 1007: the server sent what is not UTF-8: invalid start byte",),
+        ("code 1007: the server sent text that is not UTF-8: invalid start byte",),
         10,
         lambda _: session(frames(b"\x81\1\xff")),
     ),
     Case(
         "list-of-models-cut-off",
         "the server sends less of its list of models than its head says",
-        ("/v1/models: its answer was cut off after 28 of 4000 bytes",),
+        ("/v1/models: its response ended after 28 of 4000 bytes",),
         10,
         lambda _: model(
             lambda request: [OK + b"Content-Length: 4000\r\n\r\n" + MODELS]
@@ -108,14 +113,14 @@ CASES = [
     Case(
         "model-without-a-name",
         "the name of the first model is empty",
-        ("the name of its first model is empty", "--realtime-model"),
+        ("the name of the first model is empty", "--realtime-model"),
         10,
         lambda _: model(lambda request: [OK, b'\r\n{"data":[{"id":""}]}']),
     ),
     Case(
         "health-redirects-for-ever",
         "the server redirects /health to itself",
-        ("/health: HTTP 302", "name the server where it really is"),
+        ("/health: HTTP 302", "give the final URL as the target"),
         10,
         lambda _: health(
             lambda request: [b"HTTP/1.1 302 X\r\nLocation: /health\r\n\r\n"]
@@ -131,7 +136,7 @@ CASES = [
     Case(
         "health-fails",
         "the server answers /health with HTTP 500",
-        ("/health: HTTP 500: the server failed",),
+        ("/health: HTTP 500: server error",),
         10,
         lambda _: health(lambda request: [b"HTTP/1.1 500 X\r\n\r\n"]),
     ),
@@ -192,7 +197,7 @@ CASES = [
         (
             "compared with http://base:1: final_from_commit INVALID",
             "the baseline was measured in 0 of 8 sessions (8 closed)",
-            "mend the baseline",
+            "correct the baseline",
         ),
         5,
         lambda _: dead_baseline("final_from_commit:5%"),
@@ -208,7 +213,7 @@ CASES = [
         "parity-of-a-dead-server",
         "the server dies before the sessions in the crowd",
         (
-            "0 of 1 utterances have another text",
+            "0 of 1 utterances differ",
             "0 texts, 3 lost",
             "FAIL: 3 of 3 sessions were lost; go-forward refused: ws",
             "Connection refused",

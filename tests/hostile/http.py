@@ -23,7 +23,8 @@ from websockets.utils import accept_key
 
 from pytest_realtime_asr.client import probe, target, transport
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Limits, Live, Lost
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Limits, Live
 from pytest_realtime_asr.client.transport import (
     Access,
     Unreachable,
@@ -45,9 +46,9 @@ OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 BROKEN = FIXTURES / "audio" / "cut-short.flac"
 LONG = 2**16 * b"x"
-TOO_LATE = f"no complete answer within {BRIEF:g} s"
-REFUSED = "HTTP 401: the key was refused"
-OUR_LIMIT = ("our own limit of 1 MiB", "--realtime-max-message=SIZE")
+TOO_LATE = f"no complete response within {BRIEF:g} s"
+REFUSED = "HTTP 401: the server refused the API key"
+OUR_LIMIT = ("the client's limit of 1 MiB", "--realtime-max-message=SIZE")
 
 Answer = Callable[[bytes], Iterable[bytes]]
 
@@ -293,21 +294,21 @@ CASES = (
     Case(
         "no-more-descriptors",
         "the user runs it where no more files may be opened",
-        ("Too many open files", "a limit of this machine, and not of the server"),
+        ("Too many open files", "a limit of this machine, not of the server"),
         10,
         no_descriptors,
     ),
     Case(
         "no-tls-there",
         "the user names a server by https that speaks plain HTTP",
-        ("does not speak TLS there: name it with http or ws",),
+        ("does not use TLS on this port: use http or ws",),
         5,
         tls_failure("WRONG_VERSION_NUMBER"),
     ),
     Case(
         "client-certificate-wanted",
         "the server asks for a client certificate",
-        ("client certificate that it trusts: --realtime-client-cert=FILE",),
+        ("it trusts: give one with --realtime-client-cert=FILE",),
         5,
         tls_failure("TLSV13_ALERT_CERTIFICATE_REQUIRED"),
     ),
@@ -321,14 +322,14 @@ CASES = (
     Case(
         "ping-flood",
         "the server pings without end and reads no answer",
-        ("the server flooded us: more than 10000 pings or pongs", "code 1008"),
+        ("the server sent more than 10000 pings or pongs", "code 1008"),
         20,
         lambda _: session(lambda request: pour(agree(request), 500 * b"\x89\0")),
     ),
     Case(
         "pong-flood",
         "the server sends pongs without end that answer nothing",
-        ("the server flooded us: more than 10000 pings or pongs",),
+        ("the server sent more than 10000 pings or pongs",),
         20,
         lambda _: session(lambda request: pour(agree(request), 500 * b"\x8a\0")),
     ),
@@ -343,7 +344,7 @@ CASES = (
     Case(
         "status-line-of-another-protocol",
         "the server sends 60 kB that are no HTTP",
-        ("/health: no HTTP server: its answer begins with no HTTP status line",),
+        ("/health: not an HTTP server: its response has no HTTP status line",),
         10,
         lambda _: health(lambda request: [60_000 * b"x" + b"\r\n"]),
     ),
@@ -357,7 +358,7 @@ CASES = (
     Case(
         "head-endless",
         "the server sends headers without end",
-        ("/health: ", "no HTTP server", "more than 100 headers"),
+        ("/health: ", "not an HTTP server", "more than 100 headers"),
         10,
         lambda _: health(lambda request: pour(OK, b"X: y\r\n" * 1000)),
     ),
@@ -417,7 +418,7 @@ CASES = (
     Case(
         "redirect-loop",
         "the server redirects to the same place again and again",
-        ("/v1/models: ", "HTTP 302", "name the server where it really is"),
+        ("/v1/models: ", "HTTP 302", "give the final URL as the target"),
         10,
         lambda _: model(
             lambda request: [b"HTTP/1.1 302 X\r\nLocation: /v1/models\r\n\r\n"]
@@ -636,7 +637,7 @@ CASES = (
     Case(
         "greeting-that-breaks-the-protocol",
         "the first frame of a server of an unknown dialect cannot be",
-        ("/v1/realtime: it broke the WebSocket protocol: invalid opcode",),
+        ("/v1/realtime: the server broke the WebSocket protocol: invalid opcode",),
         10,
         lambda _: greeting(frames(b"\x83\0")),
     ),
@@ -700,7 +701,7 @@ CASES = (
     Case(
         "port-0",
         "the user names port 0",
-        ("'http://gpu-7:0'", "there is no port 0"),
+        ("'http://gpu-7:0'", "port 0 cannot be used"),
         10,
         lambda _: parsed("http://gpu-7:0"),
     ),
@@ -714,21 +715,21 @@ CASES = (
     Case(
         "ipv6-without-brackets",
         "the user names an IPv6 address without brackets",
-        ("'::1:8000'", "an IPv6 address stands in brackets"),
+        ("'::1:8000'", "write an IPv6 address in brackets"),
         10,
         lambda _: parsed("::1:8000"),
     ),
     Case(
         "host-name-that-cannot-be",
         "the user names a host with an empty label",
-        ("'http://gpu..7:8000'", "gpu..7 is no host name"),
+        ("'http://gpu..7:8000'", "gpu..7 is not a valid host name"),
         10,
         lambda _: parsed("http://gpu..7:8000"),
     ),
     Case(
         "host-that-does-not-resolve",
         "the host name does not resolve",
-        ("no-such-host.invalid:8000/health: ", "cannot find the host"),
+        ("no-such-host.invalid:8000/health: ", "cannot resolve the host name"),
         10,
         unknown_host,
     ),

@@ -16,7 +16,7 @@ from pytest_realtime_asr.client.session import OptionsError, caller
 from pytest_realtime_asr.plugin import markers
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
-from pytest_realtime_asr.verdicts import comparison
+from pytest_realtime_asr.verdicts.limits import parse_margins
 from tests.hostile import Case, message
 
 DEEP = "[" * 50_000
@@ -134,7 +134,7 @@ NUMBERS = (
         ("is 1000000 at most",),
         5,
         lambda folder: message(
-            ValueError, lambda: comparison.parse(f"{FINAL}:{DIGITS}ms")
+            ValueError, lambda: parse_margins(f"{FINAL}:{DIGITS}ms")
         ),
     ),
 )
@@ -206,18 +206,25 @@ REFUSED = (
     option("server-name-with-a-blank", "server-name", "a b", "is no host name"),
     option("server-name-a-url", "server-name", "https://a", "is no host name"),
     option("server-name-too-long", "server-name", "a" * 64, "is no host name"),
-    option("target-without-a-port", "target", "gpu-7", "names no port"),
+    option("target-without-a-port", "target", "gpu-7", "it has no port"),
     option(
         "target-with-a-blank",
         "target",
         "http://a b:1",
-        "a character that no URL can have",
+        "a character that is not allowed in a URL",
     ),
     option(
-        "target-with-a-line-break", "target", "http://a\n:1", "that no URL can have"
+        "target-with-a-line-break", "target", "http://a\n:1", "not allowed in a URL"
     ),
-    option("target-of-dots", "target", "http://a..b:1", "a..b is no host name"),
-    option("baseline-unreadable", "baseline-target", "ftp://a", "unknown scheme ftp"),
+    option(
+        "target-of-dots", "target", "http://a..b:1", "a..b is not a valid host name"
+    ),
+    option(
+        "baseline-unreadable",
+        "baseline-target",
+        "ftp://a",
+        "its scheme ftp:// is unknown",
+    ),
     Case(
         "baseline-is-the-target",
         "the user compares a server with itself",

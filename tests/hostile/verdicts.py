@@ -12,6 +12,7 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance, Word
 from pytest_realtime_asr.report import jsonl, junit, terminal
+from pytest_realtime_asr.report.comparison import change_line
 from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Part
 from pytest_realtime_asr.requirements.requirement import Undecided
 from pytest_realtime_asr.run.ledger import Order, Report, Transcription, report
@@ -27,7 +28,8 @@ from pytest_realtime_asr.trace.timeline import (
     Timeline,
 )
 from pytest_realtime_asr.verdicts.budgets import Budget, latency_budget
-from pytest_realtime_asr.verdicts.comparison import compare, parse
+from pytest_realtime_asr.verdicts.comparison import compare
+from pytest_realtime_asr.verdicts.limits import parse_margins
 from tests.hostile import Case
 from tests.support.sessions import (
     APPEND,
@@ -133,8 +135,10 @@ def with_one_lost() -> str:
 def compared() -> str:
     before = [jsonl.row("test_it", it) for it in many(8, final(1200))]
     now = [jsonl.row("test_it", it) for it in many(8, final(300))]
-    (change,) = compare("it", before, now, parse("final_from_commit:20ms")).changes[:1]
-    return f"{change.line} ({'fails' if change.failed else 'does not fail'})"
+    (change,) = compare(
+        "it", before, now, parse_margins("final_from_commit:20ms")
+    ).changes[:1]
+    return f"{change_line(change)} ({'fails' if change.failed else 'does not fail'})"
 
 
 def json_line() -> str:
@@ -321,14 +325,14 @@ CASES = (
     Case(
         "premature-in-the-table",
         "the final comes before the commit, and the table shows the median",
-        ("inf    inf", "FAIL"),
+        ("inf       inf", "FAIL"),
         1,
         lambda _: table(),
     ),
     Case(
         "silent-as-it-should-be-and-dead",
         "the server says nothing at all, and so not to a final out of turn",
-        ("the server said nothing at all after a final commit",),
+        ("the server sent nothing at all after a final commit",),
         1,
         lambda _: outcome(
             "stray-final-is-silent", part("stray-final", UPDATE, Hand(FINISH))
@@ -371,7 +375,7 @@ CASES = (
     Case(
         "closed-before-the-frame",
         "the server closes each session before the frame that it should refuse",
-        ("it may be for another reason that the server closed with code 1008",),
+        ("there may be another reason why the server closed with code 1008",),
         1,
         lambda _: outcome(
             "binary-answered",
@@ -381,7 +385,7 @@ CASES = (
     Case(
         "mute-about-a-path",
         "the server says nothing to a frame with a path in it",
-        ("no error came after a path was given to it",),
+        ("no error came after a path was sent to it",),
         1,
         lambda _: outcome(
             "paths-removed", part("path-in-audio", CREATED, UPDATE, Hand(APPEND))

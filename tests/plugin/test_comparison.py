@@ -214,7 +214,7 @@ def test_two_servers_by_turns(project: Project, servers: Servers, many: str) -> 
         ([GATE], "*it needs --realtime-compare or --realtime-baseline-target"),
         (
             ["--realtime-compare=a.jsonl", "--realtime-compare-fail=wer:5%"],
-            "*'wer:5%': wer has a limit such as 1pp, in percentage points",
+            "*'wer:5%': write the limit of wer as 1pp, in percentage points",
         ),
         (
             ["--realtime-label=H100"],

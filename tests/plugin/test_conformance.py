@@ -170,8 +170,8 @@ def test_the_plan_sends_nothing(project: Project) -> None:
             "back), * min of audio, 1 connection, *",
             "  scenario * harm *",
             "  utterances *",
-            "  crowd * NOT RUN: it is heavy; --realtime-allow=heavy runs it",
-            "  reset * NOT RUN: it is disruptive; --realtime-allow=disruptive runs it",
+            "  crowd * NOT RUN: the scenario is heavy; --realtime-allow=heavy runs it",
+            "  reset * NOT RUN: the scenario is disruptive; --realtime-allow=*",
         ]
     )
     assert "passed" not in result.parseoutcomes()

@@ -17,13 +17,13 @@ from pytest_realtime_asr.plugin.settings import Settings, settings
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.verdicts.budgets import (
-    BudgetError,
-    Over,
+    PoolScope,
     budget,
     latency_budget,
     wer_threshold,
 )
-from pytest_realtime_asr.verdicts.verdict import Undecided
+from pytest_realtime_asr.verdicts.limits import BudgetError
+from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 METRIC = "final_from_commit"
 NAMED = {"REALTIME_MODEL": "m", "REALTIME_DIALECT": "vllm"}
@@ -94,7 +94,7 @@ def test_budgets_and_thresholds_add_up_the_farthest_first() -> None:
         latency_budget(METRIC, max="2s", over="module"),
         latency_budget(METRIC, p95="800ms"),
     )
-    assert found.budgets[0].over is Over.MODULE
+    assert found.budgets[0].over is PoolScope.MODULE
     assert found.thresholds == (
         wer_threshold(0.2, normalizer=NONE, confidence=0.9),
         wer_threshold(0.1),
@@ -191,7 +191,7 @@ def test_a_wrong_marker_is_refused_with_what_may_be_written(
         terms(wrong)
 
 
-def test_what_is_no_time_has_a_budget_as_well() -> None:
+def test_a_metric_that_is_not_a_duration_has_a_budget_too() -> None:
     marks = [
         mark("latency_budget", METRIC, p95="1s"),
         mark("budget", "normalized_erasure", at_most=0.2),
@@ -215,7 +215,7 @@ def test_what_can_be_proven_stands_apart() -> None:
 
 
 def test_the_confidence_of_the_settings_is_that_of_all_that_can_be_proven() -> None:
-    given = changed(limits={"confidence": 0.9, "undecided": Undecided.WARN})
+    given = changed(limits={"confidence": 0.9, "undecided": UndecidedPolicy.WARN})
     marks = [
         mark("wer_threshold", 0.1),
         mark("wer_threshold", 0.2, confidence=0.8),
@@ -231,7 +231,7 @@ def test_the_confidence_of_the_settings_is_that_of_all_that_can_be_proven() -> N
         budget("normalized_erasure", at_most=0.2),
     )
     assert [each.confidence for each in found.thresholds] == [0.8, 0.9]
-    assert found.undecided is Undecided.WARN
+    assert found.undecided is UndecidedPolicy.WARN
 
 
 def test_a_limit_is_named() -> None:

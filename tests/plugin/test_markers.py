@@ -170,8 +170,8 @@ def test_without_words(realtime, corpus):
     result.assert_outcomes(failed=3)
     result.stdout.fnmatch_lines(
         [
-            "*max <= 5000 ms: judged no session: nothing was measured",
-            "*wer <= 0.100: judged no session: nothing was measured",
+            "*max <= 5000 ms: no session was judged: nothing was measured",
+            "*wer <= 0.100: no session was judged: nothing was measured",
             "first_partial_from_speech max <= 5000 ms: cannot be measured in 1 of 1 *",
         ]
     )

@@ -8,7 +8,8 @@ from tests.support.project import Project
 
 SUITE = """
 from pytest_realtime_asr.metrics import CATALOGUE
-from pytest_realtime_asr.verdicts.budgets import BudgetError, latency_budget
+from pytest_realtime_asr.verdicts.budgets import latency_budget
+from pytest_realtime_asr.verdicts.limits import BudgetError
 
 
 @pytest.mark.latency_budget("final_from_commit", p50="60s")

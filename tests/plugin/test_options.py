@@ -152,7 +152,9 @@ def test_header(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REALTIME_TARGET", "http://bob:hunter2@host:1")
     result = project.run(target=None)
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["realtime: a target carries no user or password; *"])
+    result.stdout.fnmatch_lines(
+        ["realtime: a target must not contain a user or password; *"]
+    )
     result.stdout.no_fnmatch_line("*hunter2*")
 
 

@@ -18,7 +18,8 @@ from websockets.asyncio.server import ServerConnection
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects import Reaction, Server
-from pytest_realtime_asr.fake.server import Fake, FakeConfig
+from pytest_realtime_asr.fake.config import FakeConfig
+from pytest_realtime_asr.fake.server import Fake
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
 from pytest_realtime_asr.text.secret_spellings import PART
 from pytest_realtime_asr.trace.timeline import Usage
@@ -90,9 +91,9 @@ class _Planting(ServerWrapper):
 
 
 class _Fake(Fake):
-    def _machine(self) -> tuple[Server, Callable[[], float]]:
-        machine, delay = super()._machine()
-        return _Planting(machine, self._world), delay
+    def _server_side(self) -> tuple[Server, Callable[[], float]]:
+        server, delay = super()._server_side()
+        return _Planting(server, self._state), delay
 
 
 TESTS = """
@@ -260,7 +261,7 @@ def test_no_output_holds_the_key_of_a_broken_status_line(
     with broken_status() as url:
         result = project.run(*ARGUMENTS, target=url)
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*no HTTP server*"])
+    result.stdout.fnmatch_lines(["*not an HTTP server*"])
     assert hidden(left(project, result)) == []
     lines = result.stdout.str().splitlines()
     assert not [line for line in lines if line.lstrip().startswith("::")]

@@ -23,7 +23,7 @@ from pytest_realtime_asr.requirements.requirement import Harm, Level
 from pytest_realtime_asr.run.config import ServerConfig
 from pytest_realtime_asr.run.fakes import FAKE_KEY, FAKES
 from pytest_realtime_asr.text.inputs import InputError
-from pytest_realtime_asr.verdicts.verdict import Undecided
+from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 BY_NAME = {option.name: option for option in OPTIONS}
 Given = Mapping[str, object]
@@ -162,11 +162,11 @@ CASES = {
     ),
     "undecided": Case(
         "limits.undecided",
-        Undecided.FAIL,
+        UndecidedPolicy.FAIL,
         (
-            ("warn", Undecided.WARN),
-            ("fail", Undecided.FAIL),
-            ("warn", Undecided.WARN),
+            ("warn", UndecidedPolicy.WARN),
+            ("fail", UndecidedPolicy.FAIL),
+            ("warn", UndecidedPolicy.WARN),
         ),
     ),
     "baseline-target": servers("comparison.target"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.fake.faults.session import FAULTS
+from pytest_realtime_asr.fake.faults import FAULTS
 from pytest_realtime_asr.report import reference_pages
 from pytest_realtime_asr.requirements import pinned_suites
 from pytest_realtime_asr.trace.records import Sender

@@ -591,8 +591,8 @@ def test_pings_stand_where_they_were_sent() -> None:
     [
         (End(Ending.CLOSED_BY_US, 0, 1000), ["closed by us, code 1000"]),
         (
-            End(Ending.CLOSED_BY_US, 0, None, "we reset the connection"),
-            ["closed by us: we reset the connection"],
+            End(Ending.CLOSED_BY_US, 0, None, "the client reset the connection"),
+            ["closed by us: the client reset the connection"],
         ),
         (
             End(Ending.DEADLINE, 0, None, "waited 30.0 s for the final, " + "n" * 80),

@@ -45,7 +45,7 @@ def test_a_part_knows_the_final_text_of_each_item() -> None:
     found = spoke("a", "text", "", None, clips=(FIRST, SECOND, FIRST))
     assert [found.text(item) for item in range(4)] == ["text", "", None, None]
     assert list(found.spoken) == [0, 1, 2]
-    assert found.trace is found.observation.trace
+    assert found.trace is found.recording.trace
 
 
 def test_nothing_need_be_spoken_in_a_session() -> None:

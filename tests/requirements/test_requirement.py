@@ -12,7 +12,7 @@ import pytest
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects.vllm import VLLM
-from pytest_realtime_asr.fake.faults.session import wrap
+from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.order import PossibleStates, order
 from pytest_realtime_asr.requirements.requirement import (
@@ -26,7 +26,7 @@ from pytest_realtime_asr.requirements.requirement import (
     each,
 )
 from pytest_realtime_asr.requirements.violations import Violation, observe
-from pytest_realtime_asr.trace.observation import Observation
+from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import (
     End,
     Ending,
@@ -72,7 +72,7 @@ def spoken(*frames: str, raw: frozenset[int] = frozenset()) -> list[Record]:
 
 
 def judged(trace: Trace, judge: SessionCheck = JUDGE) -> Outcome:
-    return judge(dialects.observe(VLLM, trace))
+    return judge(dialects.recording(VLLM, trace))
 
 
 def broken(trace: Trace) -> list[str]:
@@ -103,7 +103,7 @@ def conversation(random: Random, *, waits: bool) -> list[str]:
 def hold(
     seed: int, *faults: str, waits: bool = True, hasty: bool = False, model: str = "m"
 ) -> Held:
-    server = wrap(VLLM.server([model]), faults)
+    server = Faults(faults).wrap(VLLM.server([model]))
     side = Side(partial(conversation, waits=waits), ("transcription.done",))
     return Joined(seed, side, server, hasty=hasty).hold(VLLM)
 
@@ -361,7 +361,7 @@ def test_a_judge_of_one_session_is_put_to_each(
 ) -> None:
     given = iter(outcomes)
 
-    def judge(_: Observation) -> Outcome:
+    def judge(_: Recording) -> Outcome:
         return next(given)
 
     part = dialects.part(VLLM, trace_of([]))

@@ -32,14 +32,12 @@ from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.utterances import Take, run_utterance
 from pytest_realtime_asr.trace.records import Ending, Ping
 from pytest_realtime_asr.verdicts.budgets import Budget, budget, latency_budget
+from pytest_realtime_asr.verdicts.client_delay import tolerance
+from pytest_realtime_asr.verdicts.fixed_sample import judge
 from pytest_realtime_asr.verdicts.headline import headline
-from pytest_realtime_asr.verdicts.verdict import (
-    Sample,
-    Verdict,
-    judge,
-    judge_in_order,
-    tolerance,
-)
+from pytest_realtime_asr.verdicts.sample import Sample
+from pytest_realtime_asr.verdicts.sequential import judge_in_order
+from pytest_realtime_asr.verdicts.verdict import Verdict
 from tests.support.servers import CLIP, CREATED, faking, plain, plan, relay, serving
 
 PASS, FAIL, INVALID = Verdict.PASS, Verdict.FAIL, Verdict.INVALID
@@ -82,9 +80,7 @@ def test_what_was_late_is_told_with_its_numbers() -> None:
     slow = Sample("s1", 840, late_ms=90, own=LATE)
     verdict, line = one(p50("800ms"), slow)
     assert verdict is INVALID
-    assert (
-        "INVALID, the server is not blamed: the instrument was late in 1 of 1" in line
-    )
+    assert "INVALID, the server is not blamed: the client was delayed in 1 of 1" in line
     assert line.endswith(
         "in s1: send delay p99 90.0 ms, loop lag p99 80.0 ms, GC pause 70.0 ms, "
         "CPU 10% of a core"
@@ -95,7 +91,7 @@ def test_an_overloaded_loop_makes_no_number_that_is_over() -> None:
     busy = Sample("s1", 5000, own=BUSY)
     verdict, line = one(p50("800ms"), busy)
     assert verdict is INVALID
-    assert "the instrument used over two thirds of a core in 1 of 1 sessions" in line
+    assert "the client used over two thirds of a core in 1 of 1 sessions" in line
     # It can only enlarge a latency, and does not decide what others decide.
     assert one(p50("800ms"), replace(busy, value=700))[0] is PASS
     slow = [Sample(f"s{n}", 900) for n in range(3)]
@@ -176,7 +172,7 @@ def test_a_server_that_answers_no_pings_is_not_harmed(
 ) -> None:
     with faking("no-pong") as (url, _):
         brief = pinged(loop, url, pace=8)
-        monkeypatch.setattr(session, "PONG", 0.2)
+        monkeypatch.setattr(session, "PONG_TIMEOUT", 0.2)
         longer = pinged(loop, url)
     for take in (brief, longer):
         assert (take.lost, take.live.trace.end.how) == ("", Ending.CLOSED_BY_US)
@@ -307,9 +303,7 @@ def test_a_loop_that_stays_blocked_is_invalid_and_says_why(room: Judging) -> Non
     assert found.verdict is INVALID, found.lines
     (line,) = found.lines
     assert "n=1, 1 run again, 1 over" in line
-    assert (
-        "INVALID, the server is not blamed: the instrument was late in 1 of 1" in line
-    )
+    assert "INVALID, the server is not blamed: the client was delayed in 1 of 1" in line
     assert "loop lag p99" in line
 
 

@@ -25,7 +25,7 @@ from pytest_realtime_asr.run.ledger import (
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.verdicts.budgets import budget, latency_budget, wer_threshold
 from pytest_realtime_asr.verdicts.headline import headline
-from pytest_realtime_asr.verdicts.verdict import Undecided, Verdict
+from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy, Verdict
 from tests.support.servers import CLIP, VLLM, sessions, took
 
 
@@ -264,16 +264,16 @@ def test_values_have_the_unit_of_their_metric(good: Transcription) -> None:
     assert text.splitlines()[1].split()[1:3] == ["ms", "turn-right"]
 
 
-@pytest.mark.parametrize("policy", list(Undecided))
+@pytest.mark.parametrize("policy", list(UndecidedPolicy))
 def test_what_is_undecided_fails_or_warns(
-    good: Transcription, hung: Transcription, policy: Undecided
+    good: Transcription, hung: Transcription, policy: UndecidedPolicy
 ) -> None:
     proof = latency_budget("final_from_commit", p50="60s", confidence=0.95)
     sure = terms(budgets=(proof,), undecided=policy, rules=None)
     found = judged([good], sure)
     assert found.verdict is Verdict.INCONCLUSIVE
     told, quiet = found.failures, found.warnings
-    if policy is Undecided.WARN:
+    if policy is UndecidedPolicy.WARN:
         told, quiet = quiet, told
         assert told[0].startswith("INCONCLUSIVE (not proven: n=1, needs 5): final_from")
     assert (len(told), quiet) == (1, ())

@@ -20,7 +20,8 @@ from websockets.http11 import Request, Response
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.client import probe
 from pytest_realtime_asr.client.dialect_detection import Discovery
-from pytest_realtime_asr.client.session import Lost, OptionsError, Plan
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import OptionsError, Plan
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.dialects import Dialect
@@ -873,7 +874,7 @@ def test_the_dialect_is_found_once(start: Start) -> None:
         plans = [finding(run, url) for _ in range(2)]
         assert len(fake.traces()) == 1
     assert {(each.dialect, each.found) for each in plans} == {
-        (VLLM, "auto: it said session.created first")
+        (VLLM, "auto: its first event was session.created")
     }
 
 
@@ -903,7 +904,7 @@ def test_without_a_dialect_nothing_is_planned(
     with serving(answer=site) as url:
         run = start(options(dialect="auto"))
         for _ in range(2):
-            with pytest.raises(Unreachable, match="it said nothing within"):
+            with pytest.raises(Unreachable, match="no event within"):
                 finding(run, url)
     assert len([path for path in site.asked if "realtime" in path]) == 1
     run = start(options(dialect="auto"))
@@ -929,10 +930,10 @@ def test_another_dialect_is_told_by_the_first_session(start: Start) -> None:
     with faking() as (url, fake):
         run = start(options(dialect="openai"))
         run.begin("test")
-        with pytest.raises(Lost, match="does not speak openai: it said sess"):
+        with pytest.raises(Lost, match="does not speak openai: it sent sess"):
             realtime(run, url).transcribe(CLIP)
         run.finish()
-        with pytest.raises(Unreachable, match="--realtime-dialect=vllm would fit"):
+        with pytest.raises(Unreachable, match="use --realtime-dialect=vllm"):
             realtime(run, url)
         assert len(fake.traces()) == 1
 

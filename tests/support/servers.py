@@ -25,8 +25,9 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Limits, Live, Plan
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
-from pytest_realtime_asr.fake.server import Fake, FakeConfig
+from pytest_realtime_asr.fake.server import Fake
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.requirements.violations import Violation, observe

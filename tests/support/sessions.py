@@ -12,7 +12,7 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects.vllm import VLLM
-from pytest_realtime_asr.fake.faults.session import wrap
+from pytest_realtime_asr.fake.faults import Faults
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.trace.records import (
     End,
@@ -126,7 +126,7 @@ def hold(*frames: Frame, faults: Sequence[str] = (), **changes: Any) -> Trace:
 
     The server has these faults, and hears "go forward" in each utterance.
     """
-    server = wrap(VLLM.server(["m"]), faults)
+    server = Faults(faults).wrap(VLLM.server(["m"]))
     records: list[Record] = []
 
     def told(texts: Iterable[str]) -> None:

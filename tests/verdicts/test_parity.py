@@ -6,29 +6,36 @@ import pytest
 
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.verdicts.parity import Clip, Gone, Over, Parity, judge
+from pytest_realtime_asr.report.parity import cause, details, summary
+from pytest_realtime_asr.verdicts.parity import (
+    Clip,
+    Condition,
+    LostSession,
+    Parity,
+    judge,
+)
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
 SOUND = silence(1.0)
 TEXT = "the road to the mountains is closed because of the snow"
 NEAR = TEXT.replace("closed", "close")  # one word differs, which is tolerated
 CUT = "the road to the mountains is closed"
-GONE = Gone("refused", "ws://h/: cannot connect")
+GONE = LostSession("refused", "ws://h/: cannot connect")
 LONG = " ".join(f"word{number}" for number in range(100))
 
 
 def clip(
     name: str = "one",
     *,
-    alone: tuple[str | Gone, ...] = (TEXT,) * 3,
-    then: tuple[str | Gone, ...] = (TEXT,) * 3,
+    alone: tuple[str | LostSession, ...] = (TEXT,) * 3,
+    then: tuple[str | LostSession, ...] = (TEXT,) * 3,
     language: str = "en",
 ) -> Clip:
     """A clip without a reference, and its texts."""
     return Clip(Utterance(name, "", SOUND, language=language), alone, then)
 
 
-def judged(*clips: Clip, over: Over = Over.CHUNK) -> Parity:
+def judged(*clips: Clip, over: Condition = Condition.CHUNK) -> Parity:
     return judge(over, clips)
 
 
@@ -42,10 +49,10 @@ def test_the_same_texts_pass() -> None:
     found = judged(clip("one"), clip("two", alone=(LONG,) * 3, then=(LONG,)))
     assert found.verdict is Verdict.PASS
     assert (found.judged, found.texts, found.noise, found.differences) == (2, 4, 0, ())
-    assert found.lines() == found.summary
-    assert found.summary == (
-        "parity over chunk: 0 of 2 utterances have another text "
-        "(own noise: 0 words; beyond it 5% of a text pass; 4 texts); PASS"
+    assert details(found) == summary(found)
+    assert summary(found) == (
+        "parity over chunk: 0 of 2 utterances differ "
+        "(own noise: 0 words; a difference of 5% beyond it passes; 4 texts); PASS"
     )
 
 
@@ -55,11 +62,13 @@ def test_case_and_punctuation_are_no_difference() -> None:
 
 
 def test_another_text_fails_and_is_shown_word_by_word() -> None:
-    found = judged(clip("one"), clip("two", then=(CUT, TEXT, CUT)), over=Over.CROWD)
+    found = judged(
+        clip("one"), clip("two", then=(CUT, TEXT, CUT)), over=Condition.CROWD
+    )
     assert found.verdict is Verdict.FAIL
-    assert found.lines().splitlines() == [
-        "parity over crowd: 1 of 2 utterances have another text "
-        "(own noise: 0 words; beyond it 5% of a text pass; 6 texts); FAIL",
+    assert details(found).splitlines() == [
+        "parity over crowd: 1 of 2 utterances differ "
+        "(own noise: 0 words; a difference of 5% beyond it passes; 6 texts); FAIL",
         "two: 4 of 11 words differ; in 2 of 3",
         "ref: the road to the mountains is closed because of the snow",
         "hyp: the road to the mountains is closed ******* ** *** ****",
@@ -86,7 +95,7 @@ def test_another_text_fails_and_is_shown_word_by_word() -> None:
     ],
 )
 def test_two_of_three_repeats_decide(
-    then: tuple[str | Gone, ...], verdict: Verdict
+    then: tuple[str | LostSession, ...], verdict: Verdict
 ) -> None:
     assert judged(clip("one", then=then), clip("two")).verdict is verdict
 
@@ -96,8 +105,10 @@ def test_one_text_of_each_clip_decides_nothing_but_for_all_of_them() -> None:
     assert judged(*clips).verdict is Verdict.FAIL
     found = judged(*clips[2:], clip("a"), clip("b"))
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert found.reason == "it may be chance; speak clip-2, clip-3 3 times"
-    assert found.summary.endswith(f"INCONCLUSIVE: {found.reason}")
+    assert (
+        cause(found) == "a single difference may be chance; send clip-2, clip-3 3 times"
+    )
+    assert summary(found).endswith(f"INCONCLUSIVE: {cause(found)}")
     assert judged(*clips[4:]).verdict is Verdict.PASS
 
 
@@ -128,23 +139,26 @@ def test_with_too_much_noise_nothing_is_told() -> None:
     assert found.verdict is Verdict.INCONCLUSIVE
     assert (found.judged, found.noise) == (0, 11)
     assert found.unused == ("one", "two")
-    assert "not judged: one, two" in found.summary
-    assert found.reason == "own noise leaves 0 of 2 clips to be judged"
+    assert "not judged: one, two" in summary(found)
+    assert cause(found) == "own noise leaves 0 of 2 clips to be judged"
 
 
 def test_a_clip_that_was_spoken_once_alone_tells_nothing() -> None:
     for alone in [(TEXT,), ()]:
         found = judged(clip(alone=alone, then=(CUT,) * 3))
         assert (found.verdict, found.noise) == (Verdict.INCONCLUSIVE, None)
-        assert found.reason == "the noise is not known: speak a clip 2 times alone"
+        assert (
+            cause(found)
+            == "the noise is not known: send each clip alone at least 2 times"
+        )
 
 
 def test_most_clips_must_tell_something() -> None:
     useless = [clip(name, alone=(TEXT,)) for name in ("a", "b", "c", "d")]
     found = judged(clip("one"), *useless)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert found.reason == "own noise leaves 1 of 5 clips to be judged"
-    assert "not judged: a, b, c and 1 more" in found.summary
+    assert cause(found) == "own noise leaves 1 of 5 clips to be judged"
+    assert "not judged: a, b, c and 1 more" in summary(found)
     broken = clip("one", then=(CUT,) * 3)
     assert judged(broken, *useless).verdict is Verdict.FAIL
 
@@ -158,17 +172,17 @@ def test_no_text_is_no_pass() -> None:
 def test_a_lost_session_is_no_other_text() -> None:
     found = judged(clip(then=(GONE, GONE, TEXT)), clip("two"))
     assert (found.texts, found.lost, found.differences) == (4, 2, ())
-    assert found.lines() == (
-        "parity over chunk: 0 of 2 utterances have another text (own noise: 0 words; "
-        "beyond it 5% of a text pass; 4 texts, 2 lost); FAIL: 2 of 6 sessions were "
-        "lost; one refused: ws://h/: cannot connect"
+    assert details(found) == (
+        "parity over chunk: 0 of 2 utterances differ (own noise: 0 words; "
+        "a difference of 5% beyond it passes; 4 texts, 2 lost); FAIL: 2 of 6 sessions "
+        "were lost; one refused: ws://h/: cannot connect"
     )
 
 
 def test_lost_sessions_alone_are_named() -> None:
     found = judged(clip(alone=(GONE, TEXT, GONE), then=(CUT,) * 3))
     assert (found.verdict, found.noise) == (Verdict.INCONCLUSIVE, None)
-    assert found.reason == (
+    assert cause(found) == (
         "the noise is not known: 2 of 3 sessions alone were lost; one refused: "
         "ws://h/: cannot connect"
     )
@@ -178,4 +192,4 @@ def test_scripts_without_spaces_go_by_characters() -> None:
     text, cut = "今日の天気はとても良いです", "今日の天気は"
     japanese = clip(alone=(text,) * 3, then=(cut,) * 3, language="ja")
     assert judged(japanese).verdict is Verdict.FAIL
-    assert "one: 7 of 13 words differ" in judged(japanese).lines()
+    assert "one: 7 of 13 words differ" in details(judged(japanese))

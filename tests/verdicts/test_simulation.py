@@ -26,14 +26,14 @@ from pytest_realtime_asr.stats import (
 )
 from pytest_realtime_asr.verdicts import comparison
 from pytest_realtime_asr.verdicts.budgets import latency_budget, wer_threshold
-from pytest_realtime_asr.verdicts.comparison import (
-    Conditions,
-    Outcome,
-    Row,
-    compare,
-    parse,
-)
-from pytest_realtime_asr.verdicts.verdict import Sample, Verdict, judge, judge_in_order
+from pytest_realtime_asr.verdicts.change import Outcome
+from pytest_realtime_asr.verdicts.comparison import compare
+from pytest_realtime_asr.verdicts.fixed_sample import judge
+from pytest_realtime_asr.verdicts.limits import parse_margins
+from pytest_realtime_asr.verdicts.sample import Sample
+from pytest_realtime_asr.verdicts.sequential import judge_in_order
+from pytest_realtime_asr.verdicts.utterance_record import Conditions, UtteranceRecord
+from pytest_realtime_asr.verdicts.verdict import Verdict
 from pytest_realtime_asr.verdicts.wer import WerRow, judge_wer
 
 ALLOWED = 0.05  # what 95 % of confidence allow
@@ -264,12 +264,12 @@ def test_matched_pairs_of_error_rates(worse: float, low: float, high: float) -> 
 METRICS = ("first_partial_from_speech", "final_from_commit", "final_from_speech_end")
 
 
-def run(rng: np.random.Generator, slower: float = 0.0) -> list[Row]:
+def run(rng: np.random.Generator, slower: float = 0.0) -> list[UtteranceRecord]:
     """The rows of a run, with three metrics of time and their errors."""
     columns = [latencies(rng, slower) for _ in METRICS]
     wrong = errors(rng, 0.08, CLIPS, 1)
     return [
-        Row(
+        UtteranceRecord(
             test="test_it",
             started=datetime(2026, 1, 1, tzinfo=UTC),
             dialect="vllm",
@@ -304,7 +304,7 @@ def test_a_comparison(
     """In how many runs anything at all is called worse."""
     monkeypatch.setattr(comparison, "RESAMPLES", 300)  # p is as exact as it has to be
     rng = np.random.default_rng(14)
-    limits = parse(",".join(f"{name}:0%" for name in METRICS))
+    limits = parse_margins(",".join(f"{name}:0%" for name in METRICS))
     called = 0
     for _ in range(runs):
         found = compare("before", run(rng), run(rng, slower), limits)

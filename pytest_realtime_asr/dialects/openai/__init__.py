@@ -30,7 +30,7 @@ from pytest_realtime_asr.dialects.openai.reader import Reader
 from pytest_realtime_asr.dialects.openai.requirements import requirements
 from pytest_realtime_asr.dialects.openai.scenario_steps import exercises
 from pytest_realtime_asr.dialects.openai.server import Server
-from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Record
 
 

@@ -49,7 +49,7 @@ from pytest_realtime_asr.requirements.requirement import (
     each,
 )
 from pytest_realtime_asr.text.messages import printable
-from pytest_realtime_asr.trace.observation import Message, Observation
+from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import TAIL, Ending, Sender
 
 _BEYOND = 20.0  # ms by which a time may lie beyond the audio, for it is rounded
@@ -73,7 +73,7 @@ class _Item:
     set_up: bool = False  # whether the session was, when it was committed first
 
 
-def _items(observation: Observation) -> dict[str, _Item]:
+def _items(observation: Recording) -> dict[str, _Item]:
     """The items of a session by their ids, in the order in which they are named."""
     found: dict[str, _Item] = {}
     set_up = False
@@ -105,7 +105,7 @@ def _items(observation: Observation) -> dict[str, _Item]:
 
 
 def each_item(
-    wrong: Callable[[Observation, str, _Item], str | None], nothing: str
+    wrong: Callable[[Recording, str, _Item], str | None], nothing: str
 ) -> Check:
     """A judge of items one by one.
 
@@ -113,7 +113,7 @@ def each_item(
     does not show. Where it shows with none, ``nothing`` is why.
     """
 
-    def judge(observation: Observation) -> Outcome:
+    def judge(observation: Recording) -> Outcome:
         judged = False
         for name, item in _items(observation).items():
             what = wrong(observation, name, item)
@@ -126,7 +126,7 @@ def each_item(
     return each(judge)
 
 
-def _told(observation: Observation, *kinds: type) -> list[int]:
+def _told(observation: Recording, *kinds: type) -> list[int]:
     """The indexes of what the server said of these kinds."""
     found: list[int] = []
     for kind in kinds:
@@ -134,7 +134,7 @@ def _told(observation: Observation, *kinds: type) -> list[int]:
     return sorted(found)
 
 
-def _said(observation: Observation, *kinds: type) -> list[int]:
+def _said(observation: Recording, *kinds: type) -> list[int]:
     """The indexes of what the client said of these kinds."""
     found: list[int] = []
     for kind in kinds:
@@ -142,7 +142,7 @@ def _said(observation: Observation, *kinds: type) -> list[int]:
     return sorted(found)
 
 
-def _heard(observation: Observation) -> int:
+def _heard(observation: Recording) -> int:
     """The index before which the server surely had heard all that the client said.
 
     That is where the last commit was sent that has surely led to an item, which was
@@ -160,7 +160,7 @@ def _heard(observation: Observation) -> int:
 
 
 def _answered(
-    observation: Observation, asked: list[int], answers: list[int], what: str
+    observation: Recording, asked: list[int], answers: list[int], what: str
 ) -> Outcome:
     """Whether what was asked for is answered, each by one event."""
     if not asked:
@@ -191,7 +191,7 @@ def identity(profile: Profile) -> Callable[[Message], str | None]:
     return found
 
 
-def of_transcription(observation: Observation) -> Outcome:
+def of_transcription(observation: Recording) -> Outcome:
     """session.created is that of a transcription session."""
     for index in _told(observation, SessionCreated):
         message = observation.messages[index]
@@ -202,7 +202,7 @@ def of_transcription(observation: Observation) -> Outcome:
     return Undecided("no session.created came")
 
 
-def expires_later(observation: Observation) -> Outcome:
+def expires_later(observation: Recording) -> Outcome:
     """``expires_at``, where it is told, lies ahead."""
     for index, message in enumerate(observation.messages):
         it = getattr(message, "identity", None)
@@ -214,7 +214,7 @@ def expires_later(observation: Observation) -> Outcome:
     return Undecided("it is not told when the session expires")
 
 
-def updates_answered(observation: Observation) -> Outcome:
+def updates_answered(observation: Recording) -> Outcome:
     """Each update is answered by the session as it is then, or by an error."""
     asked = _said(observation, SessionUpdate, BetaUpdate)
     answers = _told(observation, SessionUpdated, BetaUpdated, Error)
@@ -228,7 +228,7 @@ def _shown(message: Message) -> dict[str, Any]:
     return message.session
 
 
-def shows_what_was_asked(observation: Observation) -> Outcome:
+def shows_what_was_asked(observation: Recording) -> Outcome:
     """What was asked for is shown, in sessions of which no update was refused."""
     asked = _said(observation, SessionUpdate, BetaUpdate)
     answers = _told(observation, SessionUpdated, BetaUpdated)
@@ -261,7 +261,7 @@ def keeps_the_rest(role: str) -> Check:
         if missing := checks.absent(evidence, role):
             return missing
         for part in evidence.role(role):
-            it = part.observation
+            it = part.recording
             answers = _told(it, SessionUpdated, BetaUpdated)
             if len(answers) < 2:
                 return Undecided("the session was not shown twice")
@@ -285,7 +285,7 @@ def unconfirmed(evidence: Evidence) -> Outcome:
     if missing := checks.absent(evidence, "refused-update"):
         return missing
     for part in evidence.role("refused-update"):
-        it = part.observation
+        it = part.recording
         asked = len(_said(it, SessionUpdate, BetaUpdate))
         refused = _told(it, Error)
         accepted = _told(it, SessionUpdated, BetaUpdated)
@@ -307,9 +307,9 @@ def unshown(evidence: Evidence) -> Outcome:
     """What is refused is not shown as what holds."""
     judged = False
     for part in evidence.role("refused-update"):
-        if not checks.spoke_after_hand(part.observation):
+        if not checks.sent_after_hand(part.recording):
             continue
-        for index in _told(part.observation, SessionUpdated, BetaUpdated):
+        for index in _told(part.recording, SessionUpdated, BetaUpdated):
             judged = True
             if NO_FORMAT in (part.trace.records[index].text or ""):
                 refused = bool(part.timeline.refusals)
@@ -325,7 +325,7 @@ def unshown(evidence: Evidence) -> Outcome:
 # Ids, items and their order
 
 
-def event_ids(observation: Observation) -> Outcome:
+def event_ids(observation: Recording) -> Outcome:
     """Each event of the server has an id, and no other event has the same."""
     seen: dict[str, int] = {}
     for index, message in enumerate(observation.messages):
@@ -342,7 +342,7 @@ def event_ids(observation: Observation) -> Outcome:
     return Satisfied() if seen else Undecided("no event came")
 
 
-def chained(observation: Observation) -> Outcome:
+def chained(observation: Recording) -> Outcome:
     """Each item names the one that was committed before it, the first one none."""
     before: str | None = None
     judged = False
@@ -360,20 +360,20 @@ def chained(observation: Observation) -> Outcome:
     return Satisfied() if judged else Undecided("nothing was committed")
 
 
-def commits_answered(observation: Observation) -> Outcome:
+def commits_answered(observation: Recording) -> Outcome:
     """Each commit of ours is answered by an item, or by an error."""
     asked = _said(observation, Commit)
     answers = _told(observation, Committed, Error)
     return _answered(observation, asked, answers, "commit")
 
 
-def clears_answered(observation: Observation) -> Outcome:
+def clears_answered(observation: Recording) -> Outcome:
     """Each clear is answered by input_audio_buffer.cleared."""
     asked = _said(observation, Clear)
     return _answered(observation, asked, _told(observation, Cleared), "clear")
 
 
-def committed_first(observation: Observation, name: str, item: _Item) -> str | None:
+def committed_first(observation: Recording, name: str, item: _Item) -> str | None:
     """An item that ends was committed before."""
     if not item.ends:
         return None
@@ -384,7 +384,7 @@ def committed_first(observation: Observation, name: str, item: _Item) -> str | N
     return ""
 
 
-def committed_once(observation: Observation, name: str, item: _Item) -> str | None:
+def committed_once(observation: Recording, name: str, item: _Item) -> str | None:
     """An item has an id, which no other has."""
     if not item.committed:
         return None
@@ -393,7 +393,7 @@ def committed_once(observation: Observation, name: str, item: _Item) -> str | No
     return f"{name!r} was committed twice" if len(item.committed) > 1 else ""
 
 
-def ends(observation: Observation, name: str, item: _Item) -> str | None:
+def ends(observation: Recording, name: str, item: _Item) -> str | None:
     """An item that is committed is completed, or fails."""
     if not item.committed:
         return None
@@ -407,11 +407,11 @@ def ends(observation: Observation, name: str, item: _Item) -> str | None:
     return f"the item {name!r} was neither completed nor failed: {why}"
 
 
-def _by_hand(observation: Observation) -> bool:
+def _by_hand(observation: Recording) -> bool:
     return any(record.raw for record in observation.trace.records)
 
 
-def ends_once(observation: Observation, name: str, item: _Item) -> str | None:
+def ends_once(observation: Recording, name: str, item: _Item) -> str | None:
     """An item ends once."""
     if not item.ends:
         return None
@@ -419,7 +419,7 @@ def ends_once(observation: Observation, name: str, item: _Item) -> str | None:
     return f"the item {name!r} was {' and '.join(moves)}" if len(moves) > 1 else ""
 
 
-def nothing_after(observation: Observation, name: str, item: _Item) -> str | None:
+def nothing_after(observation: Recording, name: str, item: _Item) -> str | None:
     """No text of an item comes after its end."""
     if not item.ends:
         return None
@@ -427,7 +427,7 @@ def nothing_after(observation: Observation, name: str, item: _Item) -> str | Non
     return f"text of the item {name!r} came after its end" if late else ""
 
 
-def one_content(observation: Observation, name: str, item: _Item) -> str | None:
+def one_content(observation: Recording, name: str, item: _Item) -> str | None:
     """All that is said of an item is about the same part of it."""
     told = (observation.messages[i] for i in (*item.deltas, *item.parts, *item.ends))
     found = {getattr(message, "content_index", None) for message in told} - {None}
@@ -437,7 +437,7 @@ def one_content(observation: Observation, name: str, item: _Item) -> str | None:
     return f"content_index of {name!r} is {told_apart}" if len(found) > 1 else ""
 
 
-def _pieces(observation: Observation, item: _Item) -> tuple[list[str], str] | None:
+def _pieces(observation: Recording, item: _Item) -> tuple[list[str], str] | None:
     """The deltas of an item that are not empty, and its transcript.
 
     ``None`` where it has none: all of its text may come with its completion. So it is
@@ -463,7 +463,7 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def adds_up(observation: Observation, name: str, item: _Item) -> str | None:
+def adds_up(observation: Recording, name: str, item: _Item) -> str | None:
     """The deltas of an item, joined, are its transcript."""
     found = _pieces(observation, item)
     if found is None:
@@ -474,7 +474,7 @@ def adds_up(observation: Observation, name: str, item: _Item) -> str | None:
     return f"the deltas add up to {text!r}, but completed says {said!r}"
 
 
-def increments(observation: Observation, name: str, item: _Item) -> str | None:
+def increments(observation: Recording, name: str, item: _Item) -> str | None:
     """A delta is what is new, and not the whole text so far."""
     found = _pieces(observation, item)
     if found is None or len(found[0]) < 2:
@@ -486,7 +486,7 @@ def increments(observation: Observation, name: str, item: _Item) -> str | None:
     return ""
 
 
-def consistent(observation: Observation, name: str, item: _Item) -> str | None:
+def consistent(observation: Recording, name: str, item: _Item) -> str | None:
     """What is added to the conversation is what was committed, in the same place."""
     if not item.announced:
         return None
@@ -505,7 +505,7 @@ def consistent(observation: Observation, name: str, item: _Item) -> str | None:
     return ""
 
 
-def announced(observation: Observation, name: str, item: _Item) -> str | None:
+def announced(observation: Recording, name: str, item: _Item) -> str | None:
     """What is committed is added to the conversation."""
     if not item.committed or not item.ends:
         return None
@@ -515,7 +515,7 @@ def announced(observation: Observation, name: str, item: _Item) -> str | None:
 # What is counted, and what is told beside the text
 
 
-def usage(observation: Observation) -> Outcome:
+def usage(observation: Recording) -> Outcome:
     """The usage of each completion is there, not negative, and adds up."""
     ends = _told(observation, Completed)
     for index in ends:
@@ -537,7 +537,7 @@ def usage(observation: Observation) -> Outcome:
     return Satisfied() if ends else Undecided("no item was completed")
 
 
-def counts(observation: Observation) -> Outcome:
+def counts(observation: Recording) -> Outcome:
     """A text counts tokens of it and of its audio, or the seconds of its audio."""
     judged = False
     for index in _told(observation, Completed):
@@ -559,7 +559,7 @@ def logprobs_came(evidence: Evidence) -> Outcome:
         return missing
     judged = False
     for part in evidence.role("logprobs"):
-        it = part.observation
+        it = part.recording
         for name, item in _items(it).items():
             told = [it.messages[i] for i in (*item.deltas, *item.ends)]
             if not any(getattr(m, "transcript", "") for m in told):
@@ -574,7 +574,7 @@ def logprobs_came(evidence: Evidence) -> Outcome:
     return Satisfied() if judged else Undecided("no text came")
 
 
-def logprobs_sane(observation: Observation) -> Outcome:
+def logprobs_sane(observation: Recording) -> Outcome:
     """A log probability is not above 0, and the tokens of a delta are its text."""
     judged = False
     for index in _told(observation, Delta):
@@ -597,7 +597,7 @@ def logprobs_sane(observation: Observation) -> Outcome:
 # What is refused
 
 
-def typed_errors(observation: Observation) -> Outcome:
+def typed_errors(observation: Recording) -> Outcome:
     """Each error has a type and a message."""
     errors = _told(observation, Error)
     for index in errors:
@@ -614,8 +614,8 @@ def _problems(evidence: Evidence, *roles: str) -> Iterator[tuple[Part, int, Erro
     for part in evidence.role(*roles):
         records = part.trace.records
         left = next((i for i, record in enumerate(records) if record.raw), len(records))
-        for index in _told(part.observation, Error):
-            message = part.observation.messages[index]
+        for index in _told(part.recording, Error):
+            message = part.recording.messages[index]
             assert isinstance(message, Error)
             if index > left:
                 yield part, index, message
@@ -679,7 +679,7 @@ def commit_refused(role: str, what: str, *codes: str) -> Check:
         if missing := checks.absent(evidence, role):
             return missing
         for part in evidence.role(role):
-            it = part.observation
+            it = part.recording
             commits = [i for i in _said(it, Commit) if part.trace.records[i].raw]
             if not commits:
                 return Undecided(f"{what} was not sent: {checks.why(part)}")
@@ -708,17 +708,17 @@ def no_error(role: str, what: str) -> Check:
         if missing := checks.absent(evidence, role):
             return missing
         for part in evidence.role(role):
-            if not _by_hand(part.observation):
+            if not _by_hand(part.recording):
                 return Undecided(f"{what} was not sent: {checks.why(part)}")
             for _, index, message in _problems(Evidence((part,)), role):
                 said = message.error.message
                 return Violated(
                     f"{what} was refused: {said}", (index,), evidence.index(part)
                 )
-            if not checks.cut(part.observation):
+            if not checks.cut(part.recording):
                 seen = f"{what}: {checks.why(part)}"
                 return Violated(seen, (), evidence.index(part))
-            if not _told(part.observation, SessionUpdated, BetaUpdated):
+            if not _told(part.recording, SessionUpdated, BetaUpdated):
                 return Undecided(f"the session of {what} was never set up")
         return Satisfied()
 
@@ -732,9 +732,9 @@ def stays_open(role: str) -> Check:
         if missing := checks.absent(evidence, role):
             return missing
         for part in evidence.role(role):
-            if not _by_hand(part.observation):
+            if not _by_hand(part.recording):
                 return Undecided(f"nothing was sent by hand: {checks.why(part)}")
-            if not checks.cut(part.observation):
+            if not checks.cut(part.recording):
                 return Violated(checks.why(part), (), evidence.index(part))
         return Satisfied()
 
@@ -744,7 +744,7 @@ def stays_open(role: str) -> Check:
 # Turns, which the server detects
 
 
-def in_order(observation: Observation) -> Outcome:
+def in_order(observation: Recording) -> Outcome:
     """Each turn is started, stopped and committed under one id."""
     judged = False
     for name, item in _items(observation).items():
@@ -771,7 +771,7 @@ def of(role: str, judge: SessionCheck) -> Check:
         if missing := checks.absent(evidence, role):
             return missing
         for part in evidence.role(role):
-            outcome = judge(part.observation)
+            outcome = judge(part.recording)
             if isinstance(outcome, Violated):
                 return Violated(outcome.message, outcome.records, evidence.index(part))
             if isinstance(outcome, Undecided):
@@ -789,7 +789,7 @@ class _Sent:
     clips: tuple[tuple[float, float], ...]
 
 
-def _sent(observation: Observation) -> _Sent:
+def _sent(observation: Recording) -> _Sent:
     until: list[float] = []
     clips: list[tuple[float, float]] = []
     position = 0.0
@@ -809,11 +809,11 @@ def _sent(observation: Observation) -> _Sent:
     return _Sent(tuple(until), tuple(clips))
 
 
-def _ms(observation: Observation, samples: int) -> float:
+def _ms(observation: Recording, samples: int) -> float:
     return samples * 1000 / observation.trace.rate
 
 
-def timely(observation: Observation) -> Outcome:
+def timely(observation: Recording) -> Outcome:
     """Turns lie in the audio that was sent, one after the other, one in each clip."""
     sent = _sent(observation)
     turns: list[tuple[float, float]] = []
@@ -855,7 +855,7 @@ def timely(observation: Observation) -> Outcome:
     return Satisfied()
 
 
-def hushed(observation: Observation) -> Outcome:
+def hushed(observation: Recording) -> Outcome:
     """No turn is detected before anything but silence was sent."""
     spans = [(i, r.span) for i, r in enumerate(observation.trace.records) if r.span]
     assets = list(dict.fromkeys(span.asset for _, span in spans))
@@ -870,7 +870,7 @@ def hushed(observation: Observation) -> Outcome:
     return Satisfied() if told else Undecided("no turn was detected in speech either")
 
 
-def wordless_commit(observation: Observation) -> Outcome:
+def wordless_commit(observation: Recording) -> Outcome:
     """A commit of the silence after a turn has no words: an error, or an empty item."""
     commits = [
         i for i in _said(observation, Commit) if observation.trace.records[i].raw

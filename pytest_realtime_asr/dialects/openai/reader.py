@@ -45,7 +45,7 @@ from pytest_realtime_asr.dialects.openai.events import (
     SpeechStopped,
 )
 from pytest_realtime_asr.dialects.openai.session_setup import Setup
-from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import TAIL, Record, Sender
 from pytest_realtime_asr.trace.timeline import Commit as Committing
 from pytest_realtime_asr.trace.timeline import (

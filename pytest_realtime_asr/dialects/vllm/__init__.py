@@ -23,7 +23,7 @@ from pytest_realtime_asr.dialects.vllm.requirements import REQUIREMENTS
 from pytest_realtime_asr.dialects.vllm.server import Server
 from pytest_realtime_asr.requirements.scenario_steps import Exercise
 from pytest_realtime_asr.trace.json_events import encode
-from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Record
 
 

@@ -13,7 +13,7 @@ from pytest_realtime_asr.dialects.vllm.events import (
     SessionCreated,
     Tokens,
 )
-from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Record
 from pytest_realtime_asr.trace.timeline import (
     Commit,

@@ -8,169 +8,29 @@ clients rely on. INFO tells an oddity that is documented.
 
 from __future__ import annotations
 
+from pytest_realtime_asr.dialects.vllm import checks as own
 from pytest_realtime_asr.dialects.vllm.events import (
-    OWING,
     START,
     TABLE,
-    CommitEvent,
-    Delta,
-    Done,
-    Error,
-    SessionCreated,
-    SessionUpdated,
 )
 from pytest_realtime_asr.dialects.vllm.invalid_frames import PATH
 from pytest_realtime_asr.requirements import checks, shared
-from pytest_realtime_asr.requirements.evidence import Evidence
-from pytest_realtime_asr.requirements.order import PossibleStates, order
+from pytest_realtime_asr.requirements.order import order
 from pytest_realtime_asr.requirements.requirement import (
     Level,
-    Outcome,
     Proof,
     Requirement,
-    Satisfied,
-    Undecided,
-    Violated,
     each,
 )
 from pytest_realtime_asr.requirements.shared import HARM, READ, bug
-from pytest_realtime_asr.trace.observation import Message, Observation
 from pytest_realtime_asr.trace.records import Sender
 
 DOCUMENTED = "vLLM 0.33.0, speech_to_text/realtime/api_router.py"
 CODES = "vLLM 0.33.0, speech_to_text/realtime/connection.py"
 SHAPES = "vLLM 0.33.0, speech_to_text/realtime/protocol.py"
 _OWN = ("session.", "transcription.", "input_audio_buffer.", "conversation.", "error")
-_CREATED_SLACK = 24 * 3600  # s by which two clocks may differ
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
-
-
-def _identity(message: Message) -> str | None:
-    return message.id if isinstance(message, SessionCreated) else None
-
-
-def _deltas_add_up(observation: Observation) -> Outcome:
-    """The deltas of an utterance, joined, are the text of its done.
-
-    An error may have ended an utterance, so that the next begins anew after it.
-    """
-    wrong, example, judged = [], "", 0
-    pieces: list[str] = []
-    length, starts = 0, {0}  # in characters
-    for index, message in enumerate(observation.messages):
-        match message:
-            case Delta(delta=delta):
-                pieces.append(delta)
-                length += len(delta)
-            case Error():
-                starts.add(length)
-            case Done(text=said):
-                judged += 1
-                text = "".join(pieces)
-                if not (text.endswith(said) and length - len(said) in starts):
-                    example = example or f"{text!r}, but done says {said!r}"
-                    wrong.append(index)
-                pieces, length, starts = [], 0, {0}
-    if wrong:
-        return Violated(f"the deltas add up to {example}", tuple(wrong))
-    return Satisfied() if judged else Undecided("no transcription.done came")
-
-
-def _one_final(observation: Observation) -> Outcome:
-    """Each utterance whose audio was completed ends in one done, or in an error.
-
-    An error while an utterance is open may have ended it, or may refuse but one frame
-    and let the utterance go on; a done that comes yet shows the latter. What a commit
-    written by hand may have ended is not known. Where errors ended all utterances, no
-    final shows anything.
-    """
-    states = PossibleStates(TABLE, start=START, of=Sender.SERVER)
-    begun, finals = False, 0
-    asked, extra = [], []
-    for index, record in enumerate(observation.trace.records):
-        message = observation.messages[index]
-        ours = record.sender is Sender.CLIENT
-        (states.receive if ours else states.send)(message.move)
-        match message:
-            case CommitEvent() if record.raw:
-                return Undecided("a commit was written by hand")
-            case CommitEvent(final=False):
-                begun = True
-            case CommitEvent() if begun:
-                asked.append(index)
-                begun = False
-            case Done() if finals == len(asked):
-                extra.append(index)
-            case Done():
-                finals += 1
-    if extra:
-        return Violated("a transcription.done that no commit asked for", tuple(extra))
-    if not asked:
-        return Undecided("no audio was completed")
-    if states.final != {OWING}:
-        if not finals:
-            return Undecided("every utterance was ended by an error")
-        return Satisfied()
-    if checks.cut(observation):
-        return Undecided("we closed before the transcription was done")
-    return Violated(
-        f"no transcription.done came: {checks.ended(observation)}", (asked[-1],)
-    )
-
-
-def _usage_adds_up(observation: Observation) -> Outcome:
-    """The usage of each done is there, not negative, and its parts give its total."""
-    done = checks.records(observation, Done, Sender.SERVER)
-    if not done:
-        return Undecided("no transcription.done came")
-    for index in done:
-        message = observation.messages[index]
-        assert isinstance(message, Done)
-        tokens = message.usage
-        if tokens is None:
-            return Violated("transcription.done carries no usage", (index,))
-        prompt, completion = tokens.prompt_tokens, tokens.completion_tokens
-        if min(prompt, completion) < 0 or prompt + completion != tokens.total_tokens:
-            counts = f"{prompt} + {completion} is not {tokens.total_tokens}"
-            return Violated(f"usage does not add up: {counts}", (index,))
-    return Satisfied()
-
-
-def _created_now(observation: Observation) -> Outcome:
-    """``created`` is the time at which the session was created, in unix seconds."""
-    for index, message in enumerate(observation.messages):
-        if isinstance(message, SessionCreated):
-            off = message.created - observation.trace.started.timestamp()
-            if abs(off) > _CREATED_SLACK:
-                return Violated(f"created is {message.created}", (index,))
-            return Satisfied()
-    return Undecided("no session.created came")
-
-
-def _tokens_for_text(observation: Observation) -> Outcome:
-    """A final with text counts tokens of the text, and of its audio."""
-    judged = False
-    for index in checks.records(observation, Done, Sender.SERVER):
-        message = observation.messages[index]
-        assert isinstance(message, Done)
-        if not message.text.strip() or message.usage is None:
-            continue
-        judged = True
-        if not (message.usage.completion_tokens and message.usage.prompt_tokens):
-            return Violated(f"{message.text!r} counts {message.usage}", (index,))
-    return Satisfied() if judged else Undecided("no text with a usage came")
-
-
-def _unacknowledged(evidence: Evidence) -> Outcome:
-    """An accepted session.update is answered by nothing."""
-    judged = False
-    for place, part in enumerate(evidence.parts):
-        acks = checks.records(part.observation, SessionUpdated, Sender.SERVER)
-        if acks:
-            return Violated("session.updated came", tuple(acks), place)
-        judged = judged or part.text(0) is not None
-    return Satisfied() if judged else Undecided("no session came to a final")
 
 
 def _clause(where: str, sentence: str) -> str:
@@ -181,14 +41,14 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     shared.stated(
         "first-event",
         _clause(DOCUMENTED, "the server sends session.created on connection"),
-        each(checks.first_event(_identity)),
+        each(checks.first_event(own.identity)),
     ),
     Requirement(
         "created-now",
         "session.created tells the time at which it was created",
         SHOULD,
         _clause(SHAPES, "created is a time in unix seconds"),
-        each(_created_now),
+        each(own.created_now),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("old-clock",)),
@@ -202,7 +62,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "an accepted session.update is not answered",
         INFO,
         _clause(CODES, "a set-up that is accepted sends nothing"),
-        _unacknowledged,
+        own.unacknowledged,
         scenarios=("update-again",),
         proof=Proof(("acknowledges",)),
     ),
@@ -224,7 +84,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "audio may come before the set-up",
         SHOULD,
         _clause(CODES, "audio is queued whether the model is validated or not"),
-        checks.both(checks.finishes("early-audio"), checks.present("early-audio")),
+        checks.both(checks.finishes("early-audio"), checks.has_clip("early-audio")),
         scenarios=("alone", "early-audio"),
         proof=Proof(("no-early-audio",)),
     ),
@@ -247,14 +107,14 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "deltas-add-up",
         _clause(CODES, "done.text is the concatenation of the deltas")
         + "; huggingface/speech-to-speech#474, vllm-omni#3907",
-        each(_deltas_add_up),
+        each(own.deltas_add_up),
     ),
     Requirement(
         "one-final",
         "each utterance ends in exactly one final",
         MUST,
         _clause(DOCUMENTED, "transcription.done ends each utterance") + "; vllm#33962",
-        each(_one_final),
+        each(own.one_final),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("two-finals",)),
@@ -262,25 +122,21 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     shared.stated(
         "usage-adds-up",
         _clause(CODES, "total_tokens is the sum of its parts"),
-        each(_usage_adds_up),
+        each(own.usage_adds_up),
     ),
     shared.stated(
         "usage-counts",
         _clause(CODES, "usage counts the prompt and all tokens of the text"),
-        each(_tokens_for_text),
+        each(own.tokens_for_text),
     ),
     shared.stated(
         "errors-have-codes",
         _clause(CODES, "each error is sent with a code"),
     ),
-    *shared.taken(
-        "closes-are-explained",
-        "no-stack-trace",
-        "no-secret",
-        "whole-characters",
-        "no-control-tokens",
+    *shared.restated(
+        shared.DISCLOSURE,
+        shared.stated("no-early-text", proof=Proof(("early-text",))),
     ),
-    shared.stated("no-early-text", proof=Proof(("early-text",))),
     # Refusals, each of which the session and the server outlive
     shared.refused(
         "bad-json",
@@ -291,13 +147,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "no-object",
         _clause(CODES, "code processing_error"),
     ),
-    *shared.taken(
-        "deep-json-outlived",
-        "huge-json-outlived",
-        "duplicate-keys-refused",
-        "not-a-number-outlived",
-        "lone-surrogates-outlived",
-    ),
+    *shared.JSON,
     shared.refused(
         "no-type",
         _clause(CODES, "code unknown_event"),
@@ -396,7 +246,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a commit that was refused starts nothing",
         SHOULD,
         "vLLM 0.16.0 refuses it and starts all the same",
-        checks.unheard("refused-begin"),
+        checks.starts_nothing("refused-begin"),
         scenarios=("refused-begin",),
         proof=Proof(("starts-anyway",)),
     ),
@@ -428,7 +278,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             "vLLM 0.33.0, serve/exception_handling/utils.py",
             "paths are removed from messages",
         ),
-        checks.unsaid(PATH, "a path"),
+        checks.never_repeated(PATH, "a path"),
         scenarios=("path-in-audio",),
         proof=Proof(("echoes",)),
     ),
@@ -481,35 +331,20 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "RFC 6455, section 7.4.1: 1003 for data that cannot be accepted; "
         "vLLM 0.33.0 ends the session without a word",
     ),
-    *shared.taken(
-        "big-audio-outlived",
-        "oversized-frame-closed",
-        "oversized-frame-outlived",
-        "flood-outlived",
+    *shared.SIZES,
+    # Texts and finals
+    *shared.restated(
+        shared.TEXTS,
+        shared.stated(
+            "text-while-speaking",
+            _clause(DOCUMENTED, "deltas come while audio is appended"),
+        ),
     ),
-    # Transcription
-    *shared.taken(
-        "text-of-speech",
+    *shared.LENGTHS,
+    *shared.restated(
+        shared.EMPTY,
+        shared.stated("empty-utterance-finishes", proof=Proof(("no-final-empty",))),
     ),
-    shared.stated(
-        "text-while-speaking",
-        _clause(DOCUMENTED, "deltas come while audio is appended"),
-    ),
-    *shared.taken(
-        "no-stall",
-        "no-repetition",
-    ),
-    # Ends
-    *shared.taken(
-        "finishes-0.1s",
-        "finishes-0.5s",
-        "finishes-1s",
-        "finishes-2s",
-        "finishes-10s",
-        "finishes-35s",
-    ),
-    shared.stated("empty-utterance-finishes", proof=Proof(("no-final-empty",))),
-    *shared.taken("empty-utterance-is-wordless"),
     Requirement(
         "stray-final-is-silent",
         "a final commit with nothing begun is not answered",
@@ -544,7 +379,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         HARM + "; " + bug("FunASR#630"),
         checks.both(
             checks.finishes("late-audio"),
-            checks.in_time("late-audio", checks.kept_apart("late-audio", later=True)),
+            checks.if_in_time(
+                "late-audio", checks.kept_apart("late-audio", later=True)
+            ),
         ),
         scenarios=("alone", "late-audio"),
         proof=Proof(("late-audio-kept",)),
@@ -563,41 +400,24 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a second commit in mid-utterance loses nothing of it",
         SHOULD,
         _clause(CODES, "a commit while an utterance is open is ignored"),
-        checks.both(checks.finishes("second-begin"), checks.begins("second-begin")),
+        checks.both(
+            checks.finishes("second-begin"), checks.has_first_word("second-begin")
+        ),
         scenarios=("alone", "second-begin"),
         proof=Proof(("restarts-on-begin",)),
     ),
-    *shared.taken(
-        "silence-finishes",
-        "silence-is-wordless",
-        "pause-finishes",
-        "pause-loses-nothing",
-        "long-keeps-its-begin",
-    ),
+    *shared.PAUSES,
     # Several utterances
-    shared.stated(
-        "utterances-finish",
-        _clause(DOCUMENTED, "the next utterance begins with the next commit"),
-        proof=Proof(("forgets-model",)),
+    *shared.restated(
+        shared.NEIGHBOURS,
+        shared.stated(
+            "utterances-finish",
+            _clause(DOCUMENTED, "the next utterance begins with the next commit"),
+            proof=Proof(("forgets-model",)),
+        ),
     ),
-    *shared.taken(
-        "utterances-kept-apart",
-        "head-present",
-        "tail-present",
-    ),
-    # The life of a connection
-    *shared.taken(
-        "pong",
-        "pong-under-load",
-        "idle-outlived",
-        "fragments-joined",
-        "close-answered",
-        "close-amid-speech-outlived",
-        "reset-outlived",
-        "half-open-outlived",
-        "empty-reset-outlived",
-        "abandoned-outlived",
-    ),
+    # Connections
+    *shared.LIFE,
     Requirement(
         "abandoned-freed",
         "sessions that are left are freed",
@@ -610,43 +430,24 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         scenarios=("abandoned",),
         proof=Proof(("leaks",)),
     ),
-    *shared.taken(
-        "wrong-path-refused",
-    ),
-    shared.stated(
-        "wrong-key-refused",
-        _clause(
-            "vLLM 0.33.0, serve/middleware/authenticate.py", "HTTP 401 without the key"
+    *shared.restated(
+        shared.HANDSHAKES,
+        shared.stated(
+            "wrong-key-refused",
+            _clause(
+                "vLLM 0.33.0, serve/middleware/authenticate.py",
+                "HTTP 401 without the key",
+            ),
         ),
     ),
-    *shared.taken(
-        "plain-http-refused",
-        "one-process",
+    *shared.restated(
+        shared.MANY,
+        shared.stated(
+            "crowd-has-unique-ids",
+            _clause(SHAPES, "each id is a random one"),
+        ),
     ),
-    # Many connections
-    *shared.taken(
-        "crowd-finishes",
-    ),
-    shared.stated(
-        "crowd-has-unique-ids",
-        _clause(SHAPES, "each id is a random one"),
-    ),
-    *shared.taken(
-        "crowd-kept-apart",
-        "slow-reader-harms-nobody",
-        "random-sessions",
-    ),
-    # Relations, which need no reference text
-    *shared.taken(
-        "same-text-20ms-chunks",
-        "same-text-100ms-chunks",
-        "same-text-1s-chunks",
-        "same-text-fast",
-        "same-text-again",
-        "same-text-crowd",
-        "same-text-after-silence",
-        "same-text-half-gain",
-    ),
+    *shared.SAME_TEXT,
     *shared.binding_clients(
         TABLE,
         start=START,

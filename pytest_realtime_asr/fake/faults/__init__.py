@@ -1,1 +1,28 @@
-"""Faults of the fake server, grouped by what they act on."""
+"""Faults of the fake server, grouped by what they act on.
+
+Importing this package declares all of them.
+"""
+
+from pytest_realtime_asr.fake.faults import (
+    audio,
+    errors,
+    http,
+    items,
+    network,
+    session,
+    texts,
+)
+from pytest_realtime_asr.fake.faults.registry import FAULTS, Fault, Faults
+
+__all__ = [
+    "FAULTS",
+    "Fault",
+    "Faults",
+    "audio",
+    "errors",
+    "http",
+    "items",
+    "network",
+    "session",
+    "texts",
+]

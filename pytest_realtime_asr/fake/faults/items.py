@@ -1,9 +1,9 @@
 """Faults of servers whose utterances are items: of their ids, their order, their turns.
 
-Most of them say what a sound machine says in another way, by the names of its fields.
-A frame that tells of an item names it as ``item_id``, and has the text that is new as
-``delta``, the whole of it as ``transcript``, and the times of a turn as
-``audio_start_ms`` and ``audio_end_ms``. What tells of the ``session`` holds all of it.
+Most of them change events by the names of their fields. An event of an item names it in
+``item_id``; it has new text in ``delta``, the whole text in ``transcript``, and the
+times of a turn in ``audio_start_ms`` and ``audio_end_ms``. An event with ``session``
+shows all settings of the session.
 """
 
 from __future__ import annotations
@@ -15,165 +15,121 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from pytest_realtime_asr.dialects import Reaction, Server
-from pytest_realtime_asr.fake.server_wrappers import (
-    Event,
-    ServerState,
-    ServerWrapper,
-    Wrap,
-    event,
-    is_error,
-)
+from pytest_realtime_asr.fake.faults.client_frames import UNKNOWN_EVENT, is_control
+from pytest_realtime_asr.fake.faults.registry import fault
+from pytest_realtime_asr.fake.frame_edits import Event, encoded, event, is_error
+from pytest_realtime_asr.fake.server_state import ServerState
+from pytest_realtime_asr.fake.server_wrappers import EventChanger, ServerWrapper, Wrap
 from pytest_realtime_asr.trace.timeline import Usage
 
-_UNKNOWN = '{"type":"no.such.event"}'  # which every dialect refuses
-_SHORT = 1000  # characters; longer frames carry audio
-_BIG = 4 * 2**20  # bytes of a text frame
 _NOISE = 3000  # of 32768
 _NOISY = 0.5  # s
 
-Tell = Callable[[Event], Iterable[Event]]
+Change = Callable[[Event], Iterable[Event]]
 
 
-class EventChanger(ServerWrapper):
-    """A machine that says each of its events in another way."""
+class _Stateless(EventChanger):
+    """Changes each event by a function."""
 
-    def tell(self, content: Event) -> Iterable[Event]:
-        """The events that are said in the place of this one, which may be changed."""
-        raise NotImplementedError
+    def __init__(self, server: Server, state: ServerState, change: Change) -> None:
+        super().__init__(server, state)
+        self._change = change
 
-    def open(self, session: str, created: int) -> Iterable[str]:
-        return self._told(self._server.open(session, created))
-
-    def hear(self, frame: str | bytes) -> Reaction:
-        reaction = self._server.hear(frame)
-        return replace(reaction, replies=self._told(reaction.replies))
-
-    def partial(self, added: str, item: int) -> Iterable[str]:
-        return self._told(self._server.partial(added, item))
-
-    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
-        return self._told(self._server.final(text, usage, item))
-
-    def _told(self, frames: Iterable[str]) -> tuple[str, ...]:
-        return tuple(
-            msgspec.json.encode(content).decode()
-            for frame in frames
-            for content in self.tell(event(frame))
-        )
+    def change(self, content: Event) -> Iterable[Event]:
+        return self._change(content)
 
 
-class _Telling(EventChanger):
-    """One that does so without a memory."""
+def changing(edit: Callable[[Event], None]) -> Wrap:
+    """Return a wrapper that edits each event."""
 
-    def __init__(self, server: Server, world: ServerState, tell: Tell) -> None:
-        super().__init__(server, world)
-        self._tell = tell
-
-    def tell(self, content: Event) -> Iterable[Event]:
-        return self._tell(content)
-
-
-def changing(change: Callable[[Event], None]) -> Wrap:
-    """A fault that changes each event."""
-
-    def tell(content: Event) -> Iterable[Event]:
-        change(content)
+    def change(content: Event) -> Iterable[Event]:
+        edit(content)
         return (content,)
 
-    return lambda server, world: _Telling(server, world, tell)
+    return lambda server, state: _Stateless(server, state, change)
 
 
-def dropping(when: Callable[[Event], bool]) -> Wrap:
-    """A fault that does not say events of which this holds."""
+def dropping(matches: Callable[[Event], bool]) -> Wrap:
+    """Return a wrapper that leaves out the events for which ``matches`` is true."""
 
-    def tell(content: Event) -> Iterable[Event]:
-        return () if when(content) else (content,)
+    def change(content: Event) -> Iterable[Event]:
+        return () if matches(content) else (content,)
 
-    return lambda server, world: _Telling(server, world, tell)
-
-
-def of_errors(**fields: object) -> Wrap:
-    """A fault that says other things in its errors."""
-
-    def change(content: Event) -> None:
-        if isinstance(content.get("error"), dict):
-            content["error"].update(fields)
-
-    return changing(change)
+    return lambda server, state: _Stateless(server, state, change)
 
 
-# Ids
+# Ids and order of items
 
 
-def same_event_ids(content: Event) -> None:
-    """All events have one id."""
+@fault("same-event-ids", "gives all events the same id", by=changing)
+def _same_event_ids(content: Event) -> None:
     content["event_id"] = "event_TODO"
 
 
-def no_event_ids(content: Event) -> None:
-    """No event has an id."""
+@fault("no-event-ids", "sends events without ids", by=changing)
+def _no_event_ids(content: Event) -> None:
     content.pop("event_id", None)
 
 
-def other_item_ids(content: Event) -> None:
-    """What is completed has another id than what was committed."""
+@fault("other-item-ids", "completes another item than it committed", by=changing)
+def _other_item_ids(content: Event) -> None:
     if "transcript" in content:
         content["item_id"] += "_again"
 
 
-def same_item_ids(content: Event) -> None:
-    """All items have one id."""
+@fault("same-item-ids", "gives all items the same id", by=changing)
+def _same_item_ids(content: Event) -> None:
     if "item_id" in content:
         content["item_id"] = "item_1"
 
 
-def unchained(content: Event) -> None:
-    """No item follows another."""
+@fault("unchained", "does not say which item another one follows", by=changing)
+def _unchained(content: Event) -> None:
     if "previous_item_id" in content:
         content["previous_item_id"] = None
 
 
-def displaced(content: Event) -> None:
-    """What is added to the conversation follows another item than in its commit."""
+@fault("displaced", "adds an item in another place than it committed it", by=changing)
+def _displaced(content: Event) -> None:
     if "item" in content:
         content["previous_item_id"] = "item_elsewhere"
 
 
-def commits(content: Event) -> bool:
-    """It acknowledges a commit."""
-    return "previous_item_id" in content and "item" not in content
-
-
-def adds(content: Event) -> bool:
-    """It adds an item to the conversation."""
+@fault("adds-nothing", "adds no item to the conversation", by=dropping)
+def _adds_item(content: Event) -> bool:
     return "item" in content
+
+
+@fault("silent-commit", "does not answer a commit", by=dropping)
+def _acknowledges_commit(content: Event) -> bool:
+    return "previous_item_id" in content and "item" not in content
 
 
 # Text
 
 
-class Foretelling(EventChanger):
-    """Says a word of an utterance before it is set up to hear any."""
+@fault("foretells", "sends text as soon as it is set up")
+class Foretells(EventChanger):
+    """Sends a partial of an utterance after each session update."""
 
-    def tell(self, content: Event) -> Iterable[Event]:
+    def change(self, content: Event) -> Iterable[Event]:
         yield content
-        if confirms(content):
-            yield from map(event, self._world.foretold("so"))
+        if _confirms_update(content):
+            yield from map(event, self._state.correct.partial("so"))
 
 
+@fault("cumulative", "sends the whole text so far in each delta")
 class Cumulative(EventChanger):
-    """Sends the whole text so far as what is new."""
+    """Repeats the text of an item from its start."""
 
-    def __init__(self, server: Server, world: ServerState) -> None:
-        super().__init__(server, world)
-        self._said: Counter[str] = Counter()
+    def __init__(self, server: Server, state: ServerState) -> None:
+        super().__init__(server, state)
         self._texts: dict[str, str] = {}
 
-    def tell(self, content: Event) -> Iterable[Event]:
+    def change(self, content: Event) -> Iterable[Event]:
         if "delta" in content:
             name = str(content.get("item_id"))
             text = self._texts[name] = self._texts.get(name, "") + content["delta"]
@@ -181,24 +137,26 @@ class Cumulative(EventChanger):
         return (content,)
 
 
-class Counting(EventChanger):
-    """Counts the pieces of text of an item by what is to be its place."""
+@fault("counts-content", "counts the deltas of an item as parts of its content")
+class CountsContent(EventChanger):
+    """Has the number of the delta as the ``content_index``."""
 
-    def __init__(self, server: Server, world: ServerState) -> None:
-        super().__init__(server, world)
-        self._pieces: Counter[str] = Counter()
+    def __init__(self, server: Server, state: ServerState) -> None:
+        super().__init__(server, state)
+        self._deltas: Counter[str] = Counter()
 
-    def tell(self, content: Event) -> Iterable[Event]:
+    def change(self, content: Event) -> Iterable[Event]:
         if "delta" in content:
-            content["content_index"] = self._pieces[content["item_id"]]
-            self._pieces[content["item_id"]] += 1
+            content["content_index"] = self._deltas[content["item_id"]]
+            self._deltas[content["item_id"]] += 1
         return (content,)
 
 
-def failing_first(server: Server, world: ServerState) -> Server:
-    """A machine that says of each item that it failed, and completes it then."""
+@fault("fails-first", "reports each item as failed and then completes it")
+class FailsFirst(EventChanger):
+    """Sends two ends of each item."""
 
-    def tell(content: Event) -> Iterable[Event]:
+    def change(self, content: Event) -> Iterable[Event]:
         if "transcript" not in content:
             return (content,)
         kept = ("event_id", "item_id", "content_index")
@@ -208,25 +166,24 @@ def failing_first(server: Server, world: ServerState) -> Server:
         failed["error"] = {"type": "server_error", "code": "none", "message": "failed"}
         return (failed, content)
 
-    return _Telling(server, world, tell)
 
-
-def no_logprobs(content: Event) -> None:
-    """No text has log probabilities."""
+@fault("no-logprobs", "sends no log probabilities", by=changing)
+def _no_logprobs(content: Event) -> None:
     content.pop("logprobs", None)
 
 
-def odd_logprobs(content: Event) -> None:
-    """What is to be the logarithm of a probability is one."""
+@fault("odd-logprobs", "sends positive log probabilities", by=changing)
+def _odd_logprobs(content: Event) -> None:
     for each in content.get("logprobs") or ():
         each["logprob"] = 0.5
 
 
-class Mixing(ServerWrapper):
-    """Two utterances that are open at a time get each other's text in the end."""
+@fault("mixes-items", "swaps the texts of two items that are in transcription")
+class MixesItems(ServerWrapper):
+    """Sends the final of an item with the text of the other open one."""
 
-    def __init__(self, server: Server, world: ServerState) -> None:
-        super().__init__(server, world)
+    def __init__(self, server: Server, state: ServerState) -> None:
+        super().__init__(server, state)
         self._begun = 0
         self._open: set[int] = set()
         self._waiting: tuple[str, Usage, int] | None = None
@@ -252,29 +209,30 @@ class Mixing(ServerWrapper):
         return self._server.final(text, usage, item)
 
 
-# The session
+# The session and its settings
 
 
-def conversing(content: Event) -> None:
-    """The session is one of conversation."""
+@fault("conversing", "opens a session of conversation", by=changing)
+def _conversing(content: Event) -> None:
     if isinstance(content.get("session"), dict):
         content["session"]["type"] = "realtime"
 
 
-def confirms(content: Event) -> bool:
-    """It confirms an update."""
+@fault("silent-update", "does not answer a session update", by=dropping)
+def _confirms_update(content: Event) -> bool:
     return "session" in content and str(content.get("type")).endswith("updated")
 
 
-def unset(content: Event) -> None:
-    """What is set up is not shown."""
-    if confirms(content):
+@fault("unset", "does not show the settings that it has taken", by=changing)
+def _unset(content: Event) -> None:
+    if _confirms_update(content):
         shown = content["session"]
         content["session"] = {k: v for k, v in shown.items() if isinstance(v, str)}
 
 
-class Forgetting(ServerWrapper):
-    """An update takes back all that is not in it."""
+@fault("forgets-rest", "resets the settings that an update does not name")
+class ForgetsRest(ServerWrapper):
+    """Shows null for them in the reply to an update."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         asked = event(frame).get("session")
@@ -284,18 +242,19 @@ class Forgetting(ServerWrapper):
         replies = []
         for reply in reaction.replies:
             content = event(reply)
-            if confirms(content):
+            if _confirms_update(content):
                 shown = content["session"]
                 kept = {"id", *asked}
                 content["session"] = {
                     k: v if k in kept else None for k, v in shown.items()
                 }
-            replies.append(msgspec.json.encode(content).decode())
+            replies.append(encoded(content))
         return replace(reaction, replies=replies)
 
 
-class ShowingRefused(EventChanger):
-    """What was refused is shown as what holds from then on."""
+@fault("shows-refused", "shows the settings that it has refused")
+class ShowsRefused(EventChanger):
+    """Shows them in the reply to the next update."""
 
     _refused: Event | None = None
 
@@ -306,8 +265,8 @@ class ShowingRefused(EventChanger):
             self._refused = asked
         return reaction
 
-    def tell(self, content: Event) -> Iterable[Event]:
-        if confirms(content) and self._refused is not None:
+    def change(self, content: Event) -> Iterable[Event]:
+        if _confirms_update(content) and self._refused is not None:
             content["session"] = _merged(content["session"], self._refused)
         return (content,)
 
@@ -319,8 +278,9 @@ def _merged(one: Any, other: Any) -> Any:
     return {**one, **merged}
 
 
-class ConfirmingRefused(EventChanger):
-    """An update that is refused is confirmed as well."""
+@fault("confirms-refused", "confirms an update that it refuses")
+class ConfirmsRefused(EventChanger):
+    """Sends the error, and then the settings that it showed last."""
 
     _shown: Event | None = None
 
@@ -330,79 +290,115 @@ class ConfirmingRefused(EventChanger):
         refused = any(map(is_error, reaction.replies))
         if "session" not in asked or not refused or self._shown is None:
             return reaction
-        shown = {**self._shown, "type": f"{asked['type']}d", "event_id": "event_again"}
-        again = msgspec.json.encode(shown).decode()
+        again = encoded(
+            {**self._shown, "type": f"{asked['type']}d", "event_id": "event_again"}
+        )
         return replace(reaction, replies=(*reaction.replies, again))
 
-    def tell(self, content: Event) -> Iterable[Event]:
+    def change(self, content: Event) -> Iterable[Event]:
         if "session" in content:
             self._shown = content
         return (content,)
 
 
+# Fields of errors
+
+
+def _with_error_field(name: str, value: object) -> Wrap:
+    """Return a wrapper that sets a field of each error."""
+
+    def edit(content: Event) -> None:
+        if isinstance(content.get("error"), dict):
+            content["error"][name] = value
+
+    return changing(edit)
+
+
+fault("typeless", "sends errors without a type")(_with_error_field("type", ""))
+fault("causeless", "does not say which event an error is about")(
+    _with_error_field("event_id", None)
+)
+fault("paramless", "does not say which field an error is about")(
+    _with_error_field("param", None)
+)
+
+
 # Commits and clears
 
 
-class AcknowledgingEmpty(ServerWrapper):
-    """Acknowledges a commit that it should refuse, and says nothing more of it."""
+@fault("acknowledges-empty", "acknowledges a commit of nothing and sends no text")
+class AcknowledgesEmpty(ServerWrapper):
+    """Acknowledges a commit that it should refuse, and sends nothing more of it."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = self._server.hear(frame)
         replies = tuple(reaction.replies)
-        if not any(map(is_error, replies)) or not self._world.finishes(frame):
+        correct = self._state.correct
+        if not any(map(is_error, replies)) or not correct.finishes(frame):
             return replace(reaction, replies=replies)
-        acknowledged, final = self._world.utterance("Thank you.")
-        return replace(reaction, replies=self._said(acknowledged, final))
+        acknowledged, final = correct.utterance("Thank you.")
+        return replace(reaction, replies=self._replies(acknowledged, final))
 
-    def _said(self, acknowledged: Iterable[str], final: Iterable[str]) -> Iterable[str]:
+    def _replies(
+        self, acknowledged: Iterable[str], final: Iterable[str]
+    ) -> Iterable[str]:
         return acknowledged
 
 
-class BabblingEmpty(AcknowledgingEmpty):
-    """Takes a commit that it should refuse, and hears words in it."""
+@fault("babbles-of-empty", "has words for a commit of nothing")
+class BabblesOfEmpty(AcknowledgesEmpty):
+    """Acknowledges a commit that it should refuse, and sends a final with words."""
 
-    def _said(self, acknowledged: Iterable[str], final: Iterable[str]) -> Iterable[str]:
+    def _replies(
+        self, acknowledged: Iterable[str], final: Iterable[str]
+    ) -> Iterable[str]:
         return (*acknowledged, *final)
 
 
-class KeepingCleared(ServerWrapper):
-    """Answers a clear, and keeps the audio all the same."""
+@fault("keeps-cleared", "keeps audio that it has cleared")
+class KeepsCleared(ServerWrapper):
+    """Answers a clear and does nothing else."""
 
     def hear(self, frame: str | bytes) -> Reaction:
-        if len(frame) <= _SHORT and (sound := self._world.amid(frame)).drop:
-            return Reaction(sound.replies)
+        if is_control(frame):
+            correct = self._state.correct.in_utterance(frame)
+            if correct.drop:
+                return Reaction(correct.replies)
         return self._server.hear(frame)
 
 
-class IgnoringClear(ServerWrapper):
-    """Does not answer a clear."""
+@fault("silent-clear", "does not answer a clear")
+class SilentClear(ServerWrapper):
+    """Clears without a reply."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = self._server.hear(frame)
-        if len(frame) <= _SHORT and self._world.amid(frame).drop:
+        if is_control(frame) and self._state.correct.in_utterance(frame).drop:
             return replace(reaction, replies=())
         return reaction
 
 
+@fault("strict-clear", "refuses to clear nothing")
 class StrictClear(ServerWrapper):
-    """Refuses to clear what is empty."""
+    """Refuses a clear when no utterance is open."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = self._server.hear(frame)
-        clears = len(frame) <= _SHORT and self._world.amid(frame).drop
+        clears = is_control(frame) and self._state.correct.in_utterance(frame).drop
         if clears and not reaction.drop:
-            return self._server.hear(_UNKNOWN)
+            return self._server.hear(UNKNOWN_EVENT)
         return reaction
 
 
-# Audio
+# Audio and turns
 
 
+@fault("one-rate", "takes all audio to be at one rate")
 class OneRate(ServerWrapper):
-    """Takes all audio to be at its own rate, whatever the set-up says."""
+    """Keeps its own rate, whatever the session update says."""
 
-    def __init__(self, server: Server, world: ServerState) -> None:
-        super().__init__(server, world)
+    def __init__(self, server: Server, state: ServerState) -> None:
+        super().__init__(server, state)
         self._rate = server.rate
 
     @property
@@ -410,57 +406,37 @@ class OneRate(ServerWrapper):
         return self._rate
 
 
-class RefusingBig(ServerWrapper):
-    """Refuses frames that are to be taken."""
-
-    def hear(self, frame: str | bytes) -> Reaction:
-        return self._server.hear(_UNKNOWN if len(frame) > _BIG else frame)
-
-
-class ClosingOnOdd(ServerWrapper):
-    """Closes on audio that it refuses."""
-
-    def hear(self, frame: str | bytes) -> Reaction:
-        reaction = self._server.hear(frame)
-        replies = tuple(reaction.replies)
-        refused = any(map(is_error, replies)) and "audio" in event(frame)
-        return replace(
-            reaction, replies=replies, close=1011 if refused else reaction.close
-        )
-
-
-# Turns
-
-
-def ends_speech(content: Event) -> bool:
-    """It tells where speech has ended."""
+@fault("endless-speech", "never reports the end of speech", by=dropping)
+def _ends_speech(content: Event) -> bool:
     return "audio_end_ms" in content
 
 
-def other_turns(content: Event) -> None:
-    """Speech ends in another item than it began in."""
-    if ends_speech(content):
+@fault("other-turns", "ends another turn than it started", by=changing)
+def _other_turns(content: Event) -> None:
+    if _ends_speech(content):
         content["item_id"] += "_other"
 
 
-class Restarting(EventChanger):
-    """Counts the times of each turn from its own begin."""
+@fault("restarts-times", "counts times from the start of each turn")
+class RestartsTimes(EventChanger):
+    """Reports each turn as starting at 0 ms."""
 
     _start = 0
 
-    def tell(self, content: Event) -> Iterable[Event]:
+    def change(self, content: Event) -> Iterable[Event]:
         if "audio_start_ms" in content:
             self._start, content["audio_start_ms"] = content["audio_start_ms"], 0
-        elif ends_speech(content):
+        elif _ends_speech(content):
             content["audio_end_ms"] -= self._start
         return (content,)
 
 
-class HearingThings(ServerWrapper):
-    """Hears noise in the silence that a session begins with."""
+@fault("hears-things", "finds turns in silence")
+class HearsThings(ServerWrapper):
+    """Hears noise in the silence at the start of a session."""
 
-    def __init__(self, server: Server, world: ServerState) -> None:
-        super().__init__(server, world)
+    def __init__(self, server: Server, state: ServerState) -> None:
+        super().__init__(server, state)
         self._left = round(_NOISY * server.rate)  # samples
         self._noise = random.Random(1)
 
@@ -471,7 +447,7 @@ class HearingThings(ServerWrapper):
             return self._server.hear(frame)
         try:
             pcm = np.frombuffer(base64.b64decode(audio, validate=True), "<i2")
-        except ValueError:  # which a sound server refuses
+        except ValueError:  # a correct server refuses it
             return self._server.hear(frame)
         if pcm.any():
             self._left = 0
@@ -480,4 +456,4 @@ class HearingThings(ServerWrapper):
         heard = self._noise.randbytes(2 * len(pcm))
         noise = np.frombuffer(heard, "<i2").astype(np.int32) * _NOISE // 32768
         content["audio"] = base64.b64encode(noise.astype("<i2").tobytes()).decode()
-        return self._server.hear(msgspec.json.encode(content).decode())
+        return self._server.hear(encoded(content))

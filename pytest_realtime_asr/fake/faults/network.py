@@ -1,52 +1,123 @@
-"""The fake server's end of a WebSocket, with the faults that lie below its messages."""
+"""Faults of the network and of the process, below the messages of a session."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+import os
+import socket
 
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 
-FAULTS = frozenset({"no-pong", "no-close-answer", "no-fragments"})
-ANSWERED = 6.0  # s after which a close frame is answered by the one that is late
+from pytest_realtime_asr.fake.faults.registry import Hooks, Send, fault
 
-_PONG = bytes([0x80 | Opcode.PONG])  # with which each of them begins
+ANSWERED = 6.0  # s after which `no-close-answer` answers a close frame
+IDLE = 3.0  # s without a frame after which `idle-kills` closes
+NARROW = 2**16  # bytes that the kernel buffers for a client of `slow-reader-stalls`
+
+_PONG = bytes([0x80 | Opcode.PONG])  # the first byte of every pong
 
 
-class _Faulty(ServerConnection):
-    faults: Collection[str] = ()
-    _holding = False
-    _failed = False
-
+class _WithoutPong(ServerConnection):
     def send_data(self) -> None:
         protocol = self.protocol
-        if "no-pong" in self.faults:
-            protocol.writes = [d for d in protocol.writes if not d.startswith(_PONG)]
-        if "no-close-answer" in self.faults and protocol.close_rcvd_then_sent:
-            if not self._holding:
-                self._holding = True
-                self.loop.call_later(ANSWERED, self._answer)
-            return
+        protocol.writes = [d for d in protocol.writes if not d.startswith(_PONG)]
         super().send_data()
 
-    def process_event(self, event: Request | Response | Frame) -> None:
-        fragment = isinstance(event, Frame) and not event.fin
-        if fragment and "no-fragments" in self.faults and not self._failed:
-            self._failed = True
-            self.protocol.fail(1003, "messages in fragments are not supported")
-            self.send_data()
-        if not self._failed:  # else the rest of the message has no begin
-            super().process_event(event)
+
+@fault("no-pong", "answers no pings")
+class NoPong(Hooks):
+    """Removes each pong before it is sent."""
+
+    def connection_class(self, kind: type[ServerConnection]) -> type[ServerConnection]:
+        return type("Connection", (_WithoutPong, kind), {})
+
+
+class _LateCloseAnswer(ServerConnection):
+    _holding = False
+
+    def send_data(self) -> None:
+        if not self.protocol.close_rcvd_then_sent:
+            super().send_data()
+        elif not self._holding:
+            self._holding = True
+            self.loop.call_later(ANSWERED, self._answer)
 
     def _answer(self) -> None:
         if not self.transport.is_closing():
             super().send_data()
 
 
-def connection(faults: Collection[str]) -> type[ServerConnection]:
-    """The class of connections that have these faults; the others are not of here."""
-    mine = FAULTS.intersection(faults)
-    return (
-        type("Connection", (_Faulty,), {"faults": mine}) if mine else ServerConnection
-    )
+@fault("no-close-answer", "does not answer a close frame in time")
+class NoCloseAnswer(Hooks):
+    """Answers a close frame after ``ANSWERED`` s."""
+
+    def connection_class(self, kind: type[ServerConnection]) -> type[ServerConnection]:
+        return type("Connection", (_LateCloseAnswer, kind), {})
+
+
+class _WithoutFragments(ServerConnection):
+    _failed = False
+
+    def process_event(self, event: Request | Response | Frame) -> None:
+        if isinstance(event, Frame) and not event.fin and not self._failed:
+            self._failed = True
+            self.protocol.fail(1003, "messages in fragments are not supported")
+            self.send_data()
+        if not self._failed:  # the rest of the message has no first frame
+            super().process_event(event)
+
+
+@fault("no-fragments", "closes on a message in fragments")
+class NoFragments(Hooks):
+    """Fails the connection at a frame that does not end its message."""
+
+    def connection_class(self, kind: type[ServerConnection]) -> type[ServerConnection]:
+        return type("Connection", (_WithoutFragments, kind), {})
+
+
+@fault("idle-kills", "closes after 3 s without a frame")
+class IdleKills(Hooks):
+    """Closes with 1011 after ``IDLE`` s."""
+
+    def idle_timeout(self, seconds: float | None) -> float | None:
+        return IDLE
+
+
+@fault("any-size", "accepts frames of any size")
+class AnySize(Hooks):
+    """Has no limit of a message."""
+
+    def max_size(self, size: int | None) -> int | None:
+        return None
+
+
+@fault("slow-reader-stalls", "waits for its slowest client")
+class SlowReaderStalls(Hooks):
+    """Sends one frame at a time, in all sessions together."""
+
+    _turn: asyncio.Lock | None = None
+
+    def connected(self, connection: ServerConnection) -> None:
+        # Otherwise the kernel buffers megabytes before a send has to wait.
+        narrow: socket.socket = connection.transport.get_extra_info("socket")
+        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW)
+
+    def sender(self, send: Send) -> Send:
+        turn = self._turn = self._turn or asyncio.Lock()
+
+        async def in_turn(frame: str) -> None:
+            async with turn:
+                await send(frame)
+
+        return in_turn
+
+
+@fault("dies-of-reset", "dies of a connection reset in the middle of an utterance")
+class DiesOfReset(Hooks):
+    """Ends the process."""
+
+    def client_vanished(self, *, mid_utterance: bool) -> None:
+        if mid_utterance:
+            os._exit(70)

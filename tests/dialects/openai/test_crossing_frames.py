@@ -198,8 +198,8 @@ def ended(whole: Part, how: Ending) -> Part:
     """The same session with another end."""
     trace = replace(whole.trace, end=replace(whole.trace.end, how=how))
     timeline = replace(whole.timeline, end=trace.end)
-    observation = replace(whole.observation, trace=trace)
-    return replace(whole, observation=observation, timeline=timeline)
+    recording = replace(whole.recording, trace=trace, timeline=timeline)
+    return replace(whole, recording=recording)
 
 
 def cut(whole: Trace, random: Random) -> Trace:
@@ -225,7 +225,7 @@ def test_a_sound_server_is_never_blamed_however_the_frames_cross(waits: bool) ->
         parts = [ended(whole, how) for how in ENDS]
         parts.append(dialects.part(dialect, cut(trace, Random(seed))))
         for part in parts:
-            assert not isinstance(ordered(part.observation), Violated), found.where
+            assert not isinstance(ordered(part.recording), Violated), found.where
             for requirement in binding:
                 outcome = requirement.check(Evidence((part,)))
                 assert not isinstance(outcome, Violated), (
@@ -239,7 +239,7 @@ def test_a_client_that_waits_is_never_blamed_by_the_server() -> None:
     for seed in range(300):
         found = sample(seed, waits=True)
         judge = order(found.dialect.table, start=found.dialect.start)
-        observation = dialects.observe(found.dialect, found.held.server)
+        observation = dialects.recording(found.dialect, found.held.server)
         assert judge(observation) == Satisfied(), found.where
 
 

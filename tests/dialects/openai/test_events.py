@@ -43,7 +43,7 @@ from pytest_realtime_asr.dialects.openai.events import (
     TimeoutTriggered,
 )
 from pytest_realtime_asr.trace.json_events import Malformed, Typed, Unknown
-from pytest_realtime_asr.trace.observation import Message
+from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Sender
 from tests.support.openai import BUFFER, KINDS, TRANSCRIPTION, frame
 from tests.support.sessions import CLIENT, SERVER

@@ -22,16 +22,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.fake import server
-from pytest_realtime_asr.fake.faults import network
-from pytest_realtime_asr.fake.faults.session import FAULTS, wrap
+from pytest_realtime_asr.fake.config import FakeConfig
+from pytest_realtime_asr.fake.faults import FAULTS, Faults, network
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
-from pytest_realtime_asr.fake.server import Fake, FakeConfig
-from pytest_realtime_asr.fake.server_wrappers import (
-    ServerState,
-    UtteranceAudio,
-)
+from pytest_realtime_asr.fake.server import Fake
+from pytest_realtime_asr.fake.server_state import ServerState
+from pytest_realtime_asr.fake.utterance_audio import UtteranceAudio
 from tests.fake.faults.test_items import CHECKS as OF_ITEMS
 from tests.fake.test_server import CHECKS as OF_SPEECH
 from tests.support.servers import VLLM
@@ -713,7 +710,7 @@ GIVEN: dict[str, dict[str, Any]] = {"any-key": {"key": "a key of a server"}}
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHOWS)
 def test_fault(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "IDLE", BRIEF)
+    monkeypatch.setattr(network, "IDLE", BRIEF)
 
     async def shown(*faults: str) -> bool:
         async with place(*faults, **GIVEN.get(name, {})) as it:
@@ -826,8 +823,10 @@ def test_close_is_answered_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_fault_that_needs_to_know_the_dialect() -> None:
     with pytest.raises(LookupError, match="needs a ServerState"):
-        wrap(VLLM.server(["m"]), ["starts-anyway"])
-    machine = wrap(VLLM.server(["m"]), ["starts-anyway"], ServerState(VLLM, ["m"]))
+        Faults(["starts-anyway"]).wrap(VLLM.server(["m"]))
+    machine = Faults(["starts-anyway"], ServerState(VLLM, ["m"])).wrap(
+        VLLM.server(["m"])
+    )
     assert machine.hear(msgspec.json.encode(COMMIT).decode()).begin
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.dialects.openai.session_setup import LOGPROBS
-from pytest_realtime_asr.fake.faults.items import EventChanger
-from pytest_realtime_asr.fake.faults.session import FAULTS, wrap
-from pytest_realtime_asr.fake.server_wrappers import ServerState
+from pytest_realtime_asr.fake.faults import FAULTS, Faults
+from pytest_realtime_asr.fake.server_state import ServerState
+from pytest_realtime_asr.fake.server_wrappers import EventChanger
 from pytest_realtime_asr.trace.timeline import Usage
 
 OPENAI = dialects.load("openai")
@@ -28,8 +28,8 @@ class Talk:
 
     def __init__(self, *faults: str) -> None:
         self.world = ServerState(OPENAI, ["m"])
-        self.world.enter()
-        self.machine = wrap(OPENAI.server(["m"]), faults, self.world)
+        self.world.open_session()
+        self.machine = Faults(faults, self.world).wrap(OPENAI.server(["m"]))
         self.said: list[Event] = []
         self.closed: int | None = None
         self.tell(self.machine.open("sess-1", 1_800_000_000))
@@ -188,7 +188,7 @@ def test_what_is_in_transcription_is_mixed_up_and_else_nothing() -> None:
 
 def test_what_is_no_event_is_told_again_as_it_is() -> None:
     class Doubling(EventChanger):
-        def tell(self, content: Event) -> Iterable[Event]:
+        def change(self, content: Event) -> Iterable[Event]:
             return (content, content)
 
     talk = Talk()
@@ -204,8 +204,8 @@ def test_each_of_these_is_a_fault() -> None:
 
 def test_a_sound_machine_is_played_to_in_a_session_of_its_own() -> None:
     world = ServerState(OPENAI, ["m"])
-    told, final = world.utterance("so it is")
-    again, _ = world.utterance("so it is")
+    told, final = world.correct.utterance("so it is")
+    again, _ = world.correct.utterance("so it is")
     assert [json.loads(each)["type"].rpartition(".")[2] for each in told] == [
         "committed",
         "added",
@@ -213,6 +213,6 @@ def test_a_sound_machine_is_played_to_in_a_session_of_its_own() -> None:
     ]
     assert json.loads(final[-1])["transcript"] == "so it is"
     assert json.loads(told[0])["item_id"] != json.loads(again[0])["item_id"]
-    assert world.amid('{"type":"input_audio_buffer.clear"}').drop
-    assert world.finishes('{"type":"input_audio_buffer.commit"}')
-    assert not world.finishes('{"type":"input_audio_buffer.clear"}')
+    assert world.correct.in_utterance('{"type":"input_audio_buffer.clear"}').drop
+    assert world.correct.finishes('{"type":"input_audio_buffer.commit"}')
+    assert not world.correct.finishes('{"type":"input_audio_buffer.clear"}')

@@ -1,0 +1,44 @@
+"""The ways in which a session can end before it gave what was awaited."""
+
+from __future__ import annotations
+
+import enum
+
+from pytest_realtime_asr.client.transport import LONGEST
+from pytest_realtime_asr.text.messages import printable, shortened
+from pytest_realtime_asr.trace.records import Ending
+
+
+class Loss(enum.StrEnum):
+    """Why an utterance has no final; `NONE`, the empty text, where it has one."""
+
+    NONE = ""
+    REFUSED = "refused"
+    HUNG = "hung"
+    FLOODED = "flooded"
+    CLOSED = "closed"
+    BROKE = "broke"
+    CANCELLED = "cancelled"
+
+
+class Lost(Exception):
+    """A session ended before it gave what was awaited; ``how`` says in which way.
+
+    ``how`` is one of the words of `Loss`: refused, hung, flooded, closed, broke,
+    cancelled.
+    """
+
+    def __init__(self, how: str, message: str) -> None:
+        super().__init__(shortened(printable(message), LONGEST))
+        self.how = Loss(how)
+
+
+LOSSES = {
+    Ending.CLOSED_BY_US: Loss.CLOSED,
+    Ending.CLOSED_BY_PEER: Loss.CLOSED,
+    Ending.REFUSED: Loss.REFUSED,
+    Ending.DEADLINE: Loss.HUNG,
+    Ending.LIMIT: Loss.FLOODED,
+    Ending.BROKEN: Loss.BROKE,
+    Ending.CANCELLED: Loss.CANCELLED,
+}

@@ -1,0 +1,129 @@
+"""The scenarios that a dialect describes as data: misuses and exercises."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from functools import partial
+
+from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.conformance import clips
+from pytest_realtime_asr.conformance.scenario import Scenario
+from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
+from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.requirements.scenario_steps import (
+    Clip,
+    Exercise,
+    Misuse,
+    Send,
+    Speak,
+    Until,
+    Wait,
+)
+from pytest_realtime_asr.trace.records import Sender
+
+HUSH = 1.5  # s of silence in an exercise
+_LOOK = 0.01  # s between two looks at what has arrived
+
+
+def scenarios(dialect: Dialect) -> Iterator[Scenario]:
+    """Yield the scenarios that a dialect describes."""
+    for misuse in dialect.misuses:
+        yield Scenario(misuse.name, misuse.about, partial(_misuse, misuse=misuse))
+    for exercise in dialect.exercises:
+        sent = [step.clip for step in exercise.steps if isinstance(step, Speak)]
+        silent = sent.count(Clip.SILENCE)
+        yield Scenario(
+            exercise.name,
+            exercise.about,
+            partial(_exercise, exercise=exercise),
+            times=len(sent) - silent,
+            seconds=silent * HUSH,
+        )
+
+
+async def _misuse(run: ScenarioRun, *, misuse: Misuse) -> None:
+    live = await run.open(misuse.name, configure=misuse.configured)
+    clip = run.clips.first
+    if not misuse.speaking:
+        await _send(run, live, misuse)
+        if not misuse.configured:
+            await live.configure()
+        await run.transcribe(live, clip)
+        return
+    before, after = clips.halves(clip)
+    item = await run.begin(live, clip)
+    await live.stream(before.resample(run.caller.rate), clip.id)
+    await _send(run, live, misuse)
+    await live.stream(after.resample(run.caller.rate), clip.id)
+    await live.finish()
+    await run.final(live, item)
+
+
+async def _send(run: ScenarioRun, live: Live, misuse: Misuse) -> None:
+    for number, frame in enumerate(misuse.frames, 1):
+        await live.send_raw(frame)
+        await live.answered(number, timeout=run.config.answer)
+
+
+async def _exercise(run: ScenarioRun, *, exercise: Exercise) -> None:
+    plan = run.config.plan
+    live = await run.open(
+        exercise.name,
+        options={**plan.options, **exercise.options},
+        pace=0.0 if exercise.brisk else plan.pace,
+    )
+    owed: list[int] = []  # the items that were finished and have no final yet
+    for step in exercise.steps:
+        match step:
+            case Wait.SETTLED:
+                await run.settle()
+            case Wait.FINALS:
+                while owed:
+                    await run.final(live, owed.pop(0))
+            case Send(frames=frames, answer=answer):
+                for frame in frames:
+                    before = _count(live, answer)
+                    await live.send_raw(frame)
+                    if answer:
+                        await _wait_for(run, live, answer, before + 1)
+            case Speak(clip=clip, until=Until.FINAL):
+                await run.transcribe(live, _utterance(run, clip))
+            case Speak(clip=clip, until=until):
+                utterance = _utterance(run, clip)
+                audio = await run.audio(utterance, live)
+                item = await live.begin()
+                await live.stream(audio, utterance.id)
+                if until is Until.FINISH:
+                    run.assign(live, item, utterance)
+                    await live.finish()
+                    owed.append(item)
+
+
+def _utterance(run: ScenarioRun, clip: Clip) -> Utterance:
+    match clip:
+        case Clip.FIRST:
+            return run.clips.first
+        case Clip.SECOND:
+            return run.clips.second
+        case Clip.SILENCE:
+            return clips.nothing(HUSH)
+
+
+async def _wait_for(run: ScenarioRun, live: Live, move: str, count: int) -> None:
+    """Wait for ``count`` such events, at most as long as for a refusal."""
+    try:
+        async with asyncio.timeout(run.config.answer):
+            while _count(live, move) < count:
+                await asyncio.sleep(_LOOK)
+    except TimeoutError:
+        pass  # its absence is evidence
+
+
+def _count(live: Live, move: str) -> int:
+    """Return how many such events the server has sent."""
+    return sum(
+        record.sender is Sender.SERVER and live.plan.dialect.parse(record).move == move
+        for record in live.trace.records
+    )

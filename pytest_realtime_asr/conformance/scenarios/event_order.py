@@ -1,0 +1,158 @@
+"""Events of the protocol in an unusual or illegal order."""
+
+from __future__ import annotations
+
+from pytest_realtime_asr.conformance import clips
+from pytest_realtime_asr.conformance.scenario import Scenario
+from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
+
+_TRIES = 3  # for frames to arrive before a final
+_UNKNOWN = '{"type":"no.such.event"}'  # which every server refuses
+
+
+async def _update_again(run: ScenarioRun) -> None:
+    live = await run.open("update-again")
+    await live.configure()
+    await run.transcribe(live, run.clips.first)
+
+
+async def _extra_field(run: ScenarioRun) -> None:
+    options = {**run.config.plan.options, "x_no_such_field": {"a": [1]}}
+    live = await run.open("extra-field", options=options)
+    await run.transcribe(live, run.clips.first)
+
+
+async def _early_audio(run: ScenarioRun) -> None:
+    live = await run.open("early-audio", configure=False)
+    clip = run.clips.first
+    await live.stream(await run.audio(clip), clip.id)
+    await live.configure()
+    item = await run.begin(live, clip)
+    await live.finish()
+    await run.final(live, item)
+
+
+async def _stray_final(run: ScenarioRun) -> None:
+    for _ in range(2):
+        live = await run.open("stray-final")
+        await live.finish(raw=True)
+        await run.settle()
+        await run.transcribe(live, run.clips.first)
+        await live.close()
+
+
+async def _early_final(run: ScenarioRun) -> None:
+    for _ in range(2):
+        live = await run.open("early-final", configure=False)
+        await live.finish(raw=True)
+        await live.answered(1, timeout=run.config.answer)
+        await live.configure()
+        await run.transcribe(live, run.clips.first)
+        await live.close()
+
+
+async def _refused_begin(run: ScenarioRun) -> None:
+    live = await run.open("refused-begin", configure=False)
+    clip = run.clips.first
+    for frame in run.caller.begin():
+        await live.send_raw(frame)
+    await live.answered(1, timeout=run.config.answer)
+    await live.stream(await run.audio(clip), clip.id, raw=True)
+    await live.finish(raw=True)
+    await live.answered(2, timeout=run.config.answer)
+    await run.wait(clip.duration)
+
+
+async def _second_final(run: ScenarioRun) -> None:
+    live = await run.open("second-final")
+    for _ in range(2):
+        clip = run.clips.first
+        item = await run.begin(live, clip)
+        await live.stream(await run.audio(clip), clip.id)
+        await live.finish()
+        await live.finish(raw=True)
+        await run.final(live, item)
+        await live.finish(raw=True)
+        await run.settle()
+    await run.transcribe(live, run.clips.second)
+
+
+async def _late_audio(run: ScenarioRun) -> None:
+    first, second = run.clips.first, run.clips.second
+    for _ in range(_TRIES):
+        live = await run.open("late-audio", pace=0.0)
+        item = await run.begin(live, first)
+        await live.stream(await run.audio(first), first.id)
+        await live.finish()
+        await live.stream(await run.audio(second), second.id, raw=True)
+        await live.send_raw(_UNKNOWN)  # once it is refused, all was received
+        await run.final(live, item)
+        received_before_final = await live.answered(1, timeout=0.0)
+        await run.settle()
+        await run.transcribe(live, first)
+        await live.close()
+        if received_before_final:
+            return
+
+
+async def _second_begin(run: ScenarioRun) -> None:
+    for _ in range(2):
+        live = await run.open("second-begin")
+        clip = run.clips.first
+        before, after = clips.halves(clip)
+        item = await run.begin(live, clip)
+        await live.stream(before.resample(run.caller.rate), clip.id)
+        for frame in run.caller.begin():
+            await live.send_raw(frame)
+        await live.stream(after.resample(run.caller.rate), clip.id)
+        await live.finish()
+        await run.final(live, item)
+        await live.close()
+
+
+SCENARIOS = (
+    Scenario("update-again", "a session that is configured twice", _update_again),
+    Scenario(
+        "extra-field", "a session configuration with an unknown field", _extra_field
+    ),
+    Scenario("early-audio", "audio before the session configuration", _early_audio),
+    Scenario(
+        "stray-final",
+        "a final commit outside any utterance, then an utterance",
+        _stray_final,
+        sessions=2,
+        times=2,
+    ),
+    Scenario(
+        "early-final",
+        "a final commit before the session configuration, then an utterance",
+        _early_final,
+        sessions=2,
+        times=2,
+    ),
+    Scenario(
+        "refused-begin",
+        "an utterance that is refused, since it starts before the configuration",
+        _refused_begin,
+    ),
+    Scenario(
+        "second-final",
+        "two final commits for one utterance, and a third one after its final",
+        _second_final,
+        times=3,
+    ),
+    Scenario(
+        "late-audio",
+        "audio between the final commit and the final",
+        _late_audio,
+        sessions=_TRIES,
+        times=3 * _TRIES,
+    ),
+    Scenario(
+        "second-begin",
+        "a second commit in the middle of an utterance",
+        _second_begin,
+        sessions=2,
+        times=2,
+    ),
+)

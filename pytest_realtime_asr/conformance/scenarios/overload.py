@@ -1,0 +1,124 @@
+"""Many sessions at once, and frames that are too large or too many."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from pytest_realtime_asr.conformance.scenario import exclusive
+from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
+from pytest_realtime_asr.requirements.requirement import Harm
+
+CROWD = 8  # sessions
+FLOODS = ("huge-json", "big-audio", "oversized", "flood")  # by megabytes
+FLOOD = 16  # MiB of audio
+PONG = 5.0  # s in which a ping has to be answered
+_MIB = 2**20
+_BIG = 11  # MiB of audio: a frame of 15 MiB, which servers have to accept
+_OVERSIZED = 13  # MiB of audio: a frame of over 16 MiB, which they may refuse
+_HUGE = 4  # MiB in an unknown field
+_ERRORS = 4000  # errors that a client causes and does not read
+_ERROR = 1000  # characters that each of them may repeat
+_ACCEPTED = 5.0  # s that a server may take to read what it does not want
+
+
+async def _crowd(run: ScenarioRun) -> None:
+    async def one(number: int) -> None:
+        await asyncio.sleep(number * run.config.plan.chunk / CROWD)
+        live = await run.open("crowd")
+        clip = run.clips.second if number % 2 else run.clips.first
+        sending = asyncio.create_task(run.transcribe(live, clip))
+        try:
+            await run.wait(clip.duration / 2)
+            await live.ping(timeout=PONG)
+        finally:
+            await sending
+        await live.close()
+
+    outcomes = await asyncio.gather(*map(one, range(CROWD)), return_exceptions=True)
+    for outcome in outcomes:  # raised only now, so that all sessions end by themselves
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def _slow_reader(run: ScenarioRun) -> None:
+    async with run.with_bystander():
+        # It must outlast the timeouts of the other sessions.
+        limits = run.config.plan.limits
+        patient = replace(limits, silence=limits.silence + _ACCEPTED)
+        live = await run.open("slow-reader", limits=patient)
+        live.deafen()
+        long = "x" * _ERROR
+        frame = f'{{"type":"{long}","event_id":"{long}"}}'
+        try:
+            async with asyncio.timeout(_ACCEPTED):
+                for _ in range(_ERRORS):
+                    await live.send_raw(frame)
+        except TimeoutError:
+            pass  # a server may stop reading from a client that reads no answers
+        await run.fresh_session()
+        live.reset()
+
+
+async def _huge_json(run: ScenarioRun) -> None:
+    async with run.with_bystander():
+        live = await run.open("huge-json")
+        await live.send_raw(f'{{"type":"no.such.event","a":"{"a" * _HUGE * _MIB}"}}')
+        await live.answered(1, timeout=run.config.answer)
+        await live.close()
+
+
+async def _big_audio(run: ScenarioRun) -> None:
+    async with run.with_bystander():
+        live = await run.open("big-audio")
+        await live.send_raw(await _audio_frame(run, _BIG))
+        await run.settle()
+        await live.close()
+
+
+async def _audio_frame(run: ScenarioRun, size: int) -> str:
+    """Return a frame with ``size`` MiB of silence."""
+    return await asyncio.to_thread(
+        lambda: run.caller.append(bytes(size * _MIB)).decode()
+    )
+
+
+async def _oversized(run: ScenarioRun) -> None:
+    async with run.with_bystander():
+        live = await run.open("oversized")
+        await live.send_raw(await _audio_frame(run, _OVERSIZED))
+        await live.answered(1, timeout=run.config.answer)
+        await live.close()
+
+
+async def _flood(run: ScenarioRun) -> None:
+    async with run.with_bystander():
+        live = await run.open("flood")
+        frame = await _audio_frame(run, 1)
+        for _ in range(FLOOD):
+            await live.send_raw(frame)
+        await run.settle()
+        await live.close()
+
+
+SCENARIOS = (
+    exclusive(
+        "crowd",
+        f"{CROWD} sessions at the same time",
+        _crowd,
+        Harm.HEAVY,
+        sessions=CROWD,
+        streams=CROWD,
+        times=CROWD,
+    ),
+    exclusive(
+        "slow-reader",
+        "a client that reads none of the errors that it causes",
+        _slow_reader,
+        Harm.HEAVY,
+    ),
+    exclusive("huge-json", f"an event of {_HUGE} MiB", _huge_json, Harm.HEAVY),
+    exclusive("big-audio", "audio in a frame of 15 MiB", _big_audio, Harm.HEAVY),
+    exclusive("oversized", "audio in a frame of over 16 MiB", _oversized, Harm.HEAVY),
+    exclusive("flood", f"{FLOOD} MiB of audio without a commit", _flood, Harm.HEAVY),
+)

@@ -1,0 +1,95 @@
+"""What a server of OpenAI's protocol has to do, with the clause or the bug behind it.
+
+MUST stands where OpenAI's own description of its events says so, or where the harm is
+universal. SHOULD is what clients rely on. INFO states what servers are free to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+from pytest_realtime_asr.dialects.openai.events import START, TABLE
+from pytest_realtime_asr.dialects.openai.profile import Profile
+from pytest_realtime_asr.dialects.openai.requirements.declared import (
+    GUIDE,
+    READ,
+    TYPES,
+    Declared,
+    clause,
+)
+from pytest_realtime_asr.dialects.openai.requirements.formats import formats
+from pytest_realtime_asr.dialects.openai.requirements.items import ITEMS
+from pytest_realtime_asr.dialects.openai.requirements.refusals import ERRORS, REFUSALS
+from pytest_realtime_asr.dialects.openai.requirements.session import SESSION
+from pytest_realtime_asr.dialects.openai.requirements.turns import TURNS
+from pytest_realtime_asr.dialects.openai.requirements.utterances import (
+    BUFFER,
+    UTTERANCES,
+)
+from pytest_realtime_asr.dialects.openai.scenario_steps import exercises
+from pytest_realtime_asr.requirements import shared
+from pytest_realtime_asr.requirements.requirement import Requirement
+
+_CONNECTIONS: tuple[Declared, ...] = (
+    *shared.LIFE,
+    *shared.restated(
+        shared.HANDSHAKES,
+        shared.stated(
+            "wrong-key-refused",
+            "RFC 9110, section 15.5.2: 401 where credentials are not valid",
+        ),
+    ),
+    *shared.restated(
+        shared.MANY,
+        shared.stated(
+            "crowd-has-unique-ids",
+            clause(
+                "realtime_transcription_session_create_response",
+                "id is the unique identifier of the session",
+            ),
+        ),
+    ),
+)
+
+_DECLARED: tuple[Declared, ...] = (
+    *SESSION,
+    *ITEMS,
+    *ERRORS,
+    *REFUSALS,
+    *BUFFER,
+    *UTTERANCES,
+    *TURNS,
+    *_CONNECTIONS,
+    *shared.SAME_TEXT,
+    formats,
+    *shared.binding_clients(
+        TABLE,
+        start=START,
+        clauses=(
+            f"{GUIDE}: the order of events ({READ})",
+            f"{TYPES}: the fields of each event ({READ})",
+            f"{TYPES}: the types of events ({READ})",
+        ),
+    ),
+)
+
+_OPTIONAL = {"short-commit", "turns", "hush", "turn-commit", "pcmu", "pcma"}
+"""The scenarios that are only for servers with the capability."""
+
+
+@cache
+def requirements(profile: Profile) -> tuple[Requirement, ...]:
+    """Return what binds the servers of a profile, and their clients."""
+    left_out = _OPTIONAL - {it.name for it in exercises(profile)}
+    return tuple(
+        each for each in _declared(profile) if left_out.isdisjoint(each.scenarios)
+    )
+
+
+def _declared(profile: Profile) -> Iterator[Requirement]:
+    for each in _DECLARED:
+        if isinstance(each, Requirement):
+            yield each
+        else:
+            yield from each(profile)

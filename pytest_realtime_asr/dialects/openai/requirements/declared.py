@@ -1,0 +1,33 @@
+"""How requirements of this dialect name their source and depend on a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from pytest_realtime_asr.dialects.openai.profile import Profile
+from pytest_realtime_asr.requirements import shared
+from pytest_realtime_asr.requirements.requirement import Requirement
+
+READ = "read 2026-11-24"
+TYPES = "openai-python 3.57.0, types/realtime"
+GUIDE = "OpenAI, guide to realtime transcription"
+
+Declared = Requirement | Callable[[Profile], Iterable[Requirement]]
+"""A requirement on the servers of every profile, or those on the servers of one."""
+
+
+def clause(event: str, sentence: str) -> str:
+    """Return the clause of what the description of an event says."""
+    return f"{TYPES}/{event}.py: {sentence} ({READ})"
+
+
+def bug(*threads: str) -> str:
+    """Return the clause of what was reported in these threads."""
+    return shared.bug(*threads, read=READ)
+
+
+def where(
+    condition: Callable[[Profile], bool], requirement: Requirement
+) -> Callable[[Profile], Iterable[Requirement]]:
+    """Declare a requirement on the servers of the profiles that meet a condition."""
+    return lambda profile: (requirement,) if condition(profile) else ()

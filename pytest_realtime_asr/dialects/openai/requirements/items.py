@@ -1,0 +1,245 @@
+"""Requirements on the events of items: shapes, order, ids, texts and usage."""
+
+from __future__ import annotations
+
+from pytest_realtime_asr.dialects.openai import checks as own
+from pytest_realtime_asr.dialects.openai.events import START, TABLE
+from pytest_realtime_asr.dialects.openai.requirements.declared import (
+    GUIDE,
+    READ,
+    TYPES,
+    Declared,
+    bug,
+    clause,
+)
+from pytest_realtime_asr.requirements import checks, shared
+from pytest_realtime_asr.requirements.order import order
+from pytest_realtime_asr.requirements.requirement import Level, Proof, Requirement, each
+from pytest_realtime_asr.requirements.shared import HARM
+from pytest_realtime_asr.trace.records import Sender
+
+MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
+
+
+_OWN_PREFIXES = (
+    "session.",
+    "transcription_session.",
+    "conversation.",
+    "input_audio_buffer.",
+    "rate_limits.",
+    "error",
+)
+
+ITEMS: tuple[Declared, ...] = (
+    shared.stated(
+        "order",
+        f"{GUIDE}: the order of events ({READ})",
+        each(order(TABLE, start=START)),
+    ),
+    shared.stated("well-formed", f"{TYPES}: the fields of each event ({READ})"),
+    shared.stated(
+        "known-events",
+        f"{TYPES}: the types of events ({READ}); mastra-ai/mastra#16759",
+        each(checks.known_events(Sender.SERVER, _OWN_PREFIXES)),
+    ),
+    Requirement(
+        "event-ids-are-unique",
+        "each event has an id of its own",
+        MUST,
+        clause("realtime_error_event", "event_id is the unique ID of the server event")
+        + "; LocalAI gives all the same",
+        each(own.event_ids),
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("same-event-ids",)),
+    ),
+    Requirement(
+        "commit-answered",
+        "a commit is answered by an item, or by an error",
+        MUST,
+        clause(
+            "input_audio_buffer_commit_event",
+            "the server will respond with input_audio_buffer.committed",
+        ),
+        each(own.commits_answered),
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("silent-commit",)),
+    ),
+    Requirement(
+        "items-are-committed",
+        "what is completed is what was committed, by its id",
+        MUST,
+        clause(
+            "input_audio_buffer_committed_event",
+            "item_id is the ID of the item that will be created",
+        )
+        + "; LocalAI completes another one",
+        own.each_item(own.committed_first, "no item ended"),
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("other-item-ids",)),
+    ),
+    Requirement(
+        "item-ids-are-unique",
+        "each item has an id of its own",
+        MUST,
+        clause(
+            "input_audio_buffer_committed_event",
+            "item_id is the ID of the item that will be created",
+        ),
+        own.each_item(own.committed_once, "nothing was committed"),
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("same-item-ids",)),
+    ),
+    Requirement(
+        "items-are-chained",
+        "each item names the one before it",
+        MUST,
+        clause(
+            "input_audio_buffer_committed_event",
+            "previous_item_id is the ID of the preceding item, or null",
+        )
+        + "; openclaw#113723",
+        each(own.chained),
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("unchained",)),
+    ),
+    Requirement(
+        "items-are-added",
+        "an item is added to the conversation once it is committed",
+        INFO,
+        clause(
+            "conversation_item_added",
+            "sent when the input audio buffer is committed",
+        ),
+        own.each_item(own.announced, "no item was committed and ended"),
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("adds-nothing",)),
+    ),
+    Requirement(
+        "items-are-added-in-place",
+        "what is added to the conversation is what was committed, in its place",
+        SHOULD,
+        clause(
+            "conversation_item_added",
+            "previous_item_id is the ID of the item that precedes this one",
+        ),
+        own.each_item(own.consistent, "no item was added to the conversation"),
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("displaced",)),
+    ),
+    Requirement(
+        "items-end",
+        "each item is completed, or fails",
+        MUST,
+        clause(
+            "conversation_item_input_audio_transcription_failed_event",
+            "returned when a transcription request for a user message failed",
+        )
+        + "; sgl-project/sglang-omni#385",
+        own.each_item(own.ends, "nothing was committed in a session that was set up"),
+        scenarios=("utterances", "in-flight"),
+        passive=True,
+        proof=Proof(("no-final",)),
+    ),
+    Requirement(
+        "items-end-once",
+        "no item ends twice",
+        MUST,
+        HARM + ": the second text is taken for that of another item",
+        own.each_item(own.ends_once, "no item ended"),
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("fails-first",)),
+    ),
+    Requirement(
+        "nothing-after-the-end",
+        "no text of an item comes after its end",
+        MUST,
+        HARM + ": the text is lost, or taken for that of another item",
+        own.each_item(own.nothing_after, "no item ended"),
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("late-delta",)),
+    ),
+    Requirement(
+        "one-content-index",
+        "content_index is the same in all that is said of an item",
+        MUST,
+        clause(
+            "conversation_item_input_audio_transcription_completed_event",
+            "content_index is that of the content part containing the audio",
+        )
+        + "; huggingface/speech-to-speech#474",
+        own.each_item(own.one_content, "no content_index came"),
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("counts-content",)),
+    ),
+    Requirement(
+        "deltas-are-new",
+        "a delta is what is new, and not the text so far",
+        MUST,
+        clause(
+            "conversation_item_input_audio_transcription_delta_event",
+            "incremental transcription results",
+        )
+        + "; huggingface/speech-to-speech#474, vllm-omni#3907",
+        own.each_item(own.increments, "no item had several deltas"),
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("cumulative",)),
+    ),
+    shared.stated(
+        "deltas-add-up",
+        bug("huggingface/speech-to-speech#474", "vllm-omni#3907"),
+        own.each_item(own.adds_up, "no item had a delta and was completed"),
+        level=SHOULD,
+    ),
+    shared.stated(
+        "usage-adds-up",
+        clause(
+            "conversation_item_input_audio_transcription_completed_event",
+            "usage is required, and total_tokens is the sum of its parts",
+        ),
+        each(own.usage),
+    ),
+    shared.stated(
+        "usage-counts",
+        clause(
+            "conversation_item_input_audio_transcription_completed_event",
+            "output_tokens are those generated, seconds are those of the input audio",
+        ),
+        each(own.counts),
+    ),
+    Requirement(
+        "logprobs-come",
+        "log probabilities come where they are included",
+        SHOULD,
+        clause(
+            "conversation_item_input_audio_transcription_delta_event",
+            "logprobs can be enabled by configuring the session with include",
+        ),
+        own.logprobs_came,
+        scenarios=("logprobs",),
+        proof=Proof(("no-logprobs",)),
+    ),
+    Requirement(
+        "logprobs-are-sane",
+        "a log probability is none above 0, of a token of its text",
+        SHOULD,
+        clause(
+            "conversation_item_input_audio_transcription_delta_event",
+            "each entry is the log probability of a token of this chunk",
+        ),
+        each(own.logprobs_sane),
+        scenarios=("logprobs",),
+        passive=True,
+        proof=Proof(("odd-logprobs",)),
+    ),
+)

@@ -1,0 +1,244 @@
+"""Requirements on errors and refusals, which the session and the server survive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_realtime_asr.dialects.openai import checks as own
+from pytest_realtime_asr.dialects.openai.invalid_frames import NO_FIELD
+from pytest_realtime_asr.dialects.openai.profile import Profile
+from pytest_realtime_asr.dialects.openai.requirements.declared import (
+    Declared,
+    bug,
+    clause,
+    where,
+)
+from pytest_realtime_asr.requirements import checks, shared
+from pytest_realtime_asr.requirements.requirement import Level, Proof, Requirement, each
+from pytest_realtime_asr.requirements.shared import HARM
+
+MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
+
+
+_RECOVERABLE = clause(
+    "realtime_error_event", "most errors are recoverable and the session stays open"
+)
+_MOST = 15  # MiB in one append
+
+
+def _update_refused(name: str, title: str, what: str, sentence: str) -> Requirement:
+    return Requirement(
+        f"{name}-refused",
+        title,
+        SHOULD,
+        clause("session_update_event", sentence) + "; langchain_dart#624",
+        checks.refused(name, what),
+        scenarios=(name,),
+        proof=shared.IGNORED,
+    )
+
+
+def _codes(profile: Profile) -> tuple[str, ...]:
+    """Return the codes by which a commit of too little audio may be refused."""
+    return (profile.empty,) if profile.empty else ()
+
+
+def _empty_commit_code(profile: Profile) -> Iterable[Requirement]:
+    for code in _codes(profile):
+        yield Requirement(
+            "empty-commit-code",
+            f"a commit of no audio is refused as {code}",
+            SHOULD,
+            bug("openai/openai-agents-js#748", "goodroot/hyprwhspr#63"),
+            checks.refused("empty-commit", "a commit of no audio", code),
+            scenarios=("empty-commit",),
+            proof=Proof(("wrong-codes",)),
+        )
+
+
+def _short_commit(profile: Profile) -> Iterable[Requirement]:
+    yield Requirement(
+        "short-commit-refused",
+        f"a commit of less than {profile.least * 1000:g} ms of audio is refused",
+        SHOULD,
+        bug("openai/openai-agents-js#748", "betalgo/openai#674"),
+        own.commit_refused(
+            "short-commit", "a commit of too little audio", *_codes(profile)
+        ),
+        scenarios=("short-commit",),
+        proof=Proof(("acknowledges-empty",)),
+    )
+
+
+ERRORS: tuple[Declared, ...] = (
+    Requirement(
+        "errors-have-types",
+        "each error has a type and a message",
+        MUST,
+        clause("realtime_error", "message and type are required"),
+        each(own.typed_errors),
+        scenarios=("unknown-event",),
+        passive=True,
+        proof=Proof(("typeless",)),
+    ),
+    shared.stated("errors-have-codes", clause("realtime_error", "code, if any")),
+    Requirement(
+        "errors-name-their-cause",
+        "an error names the event that led to it, where that has an id",
+        MUST,
+        clause(
+            "session_update_event",
+            "event_id will be passed back if there is an error with the event",
+        )
+        + "; langchain_dart#624",
+        own.name_their_cause("named-event", "unknown-parameter", "empty-commit"),
+        scenarios=("named-event", "unknown-parameter", "empty-commit"),
+        proof=Proof(("causeless",)),
+    ),
+    Requirement(
+        "errors-name-the-field",
+        "an error of a field says which it is",
+        SHOULD,
+        clause("realtime_error", "param is the parameter related to the error")
+        + "; langchain_dart#624",
+        own.name_the_field("unknown-parameter", NO_FIELD),
+        scenarios=("unknown-parameter",),
+        proof=Proof(("paramless",)),
+    ),
+    *shared.restated(
+        shared.DISCLOSURE,
+        shared.stated("no-early-text", proof=Proof(("foretells",))),
+    ),
+)
+
+REFUSALS: tuple[Declared, ...] = (
+    shared.refused("bad-json", _RECOVERABLE, level=SHOULD),
+    shared.refused("no-object", _RECOVERABLE, level=SHOULD),
+    *shared.JSON,
+    shared.refused("no-type", _RECOVERABLE + "; LocalAI ignores it", level=SHOULD),
+    shared.refused(
+        "unknown-event", _RECOVERABLE + "; LocalAI ignores it", level=SHOULD
+    ),
+    shared.refused(
+        "append-without-audio",
+        clause("input_audio_buffer_append_event", "audio is a text"),
+        level=SHOULD,
+    ),
+    shared.refused(
+        "append-wrong-type",
+        clause("input_audio_buffer_append_event", "audio is a text"),
+        level=SHOULD,
+    ),
+    shared.refused(
+        "bad-base64",
+        clause("input_audio_buffer_append_event", "audio is Base64-encoded"),
+        level=SHOULD,
+    ),
+    shared.refused(
+        "foreign-characters",
+        "RFC 4648, section 3.3: MUST reject characters outside the alphabet; "
+        "sglang-omni drops them",
+        level=SHOULD,
+    ),
+    _update_refused(
+        "update-without-session",
+        "a set-up without a session is refused",
+        "a set-up without a session",
+        "session is required",
+    ),
+    _update_refused(
+        "unknown-parameter",
+        "a field that the protocol does not know is refused",
+        "an unknown field",
+        "the fields of a session",
+    ),
+    _update_refused(
+        "unknown-format",
+        "a format that there is not is refused",
+        "an unknown format",
+        "formats are audio/pcm, audio/pcmu and audio/pcma",
+    ),
+    # the formats of the beta have no rate
+    where(
+        lambda profile: not profile.beta,
+        _update_refused(
+            "unknown-rate",
+            "a rate that the server does not take is refused",
+            "an unknown rate",
+            "rate is always 24000",
+        ),
+    ),
+    shared.refused(
+        "unknown-model",
+        "accepted, the session has no text and nobody knows why",
+        level=SHOULD,
+        proof=Proof(("tolerant",)),
+    ),
+    Requirement(
+        "empty-commit-refused",
+        "a commit of no audio is refused",
+        MUST,
+        clause(
+            "input_audio_buffer_commit_event",
+            "it will produce an error if the input audio buffer is empty",
+        )
+        + "; LocalAI acknowledges it, and is silent then",
+        checks.refused("empty-commit", "a commit of no audio"),
+        scenarios=("empty-commit",),
+        proof=Proof(("acknowledges-empty",)),
+    ),
+    _empty_commit_code,
+    Requirement(
+        "empty-commit-spoils-nothing",
+        "a commit of no audio spoils no later utterance",
+        MUST,
+        HARM + ": the head of the next utterance, or all of it, is lost",
+        checks.both(checks.finishes("stray-final"), checks.same_text("stray-final")),
+        scenarios=("alone", "stray-final"),
+        proof=Proof(("refused-final-kept",)),
+    ),
+    Requirement(
+        "second-commit-spoils-nothing",
+        "a second commit spoils no later utterance",
+        MUST,
+        HARM + ": the head of the next utterance, or all of it, is lost",
+        checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
+        scenarios=("alone", "second-final"),
+        proof=Proof(("refused-final-kept",)),
+    ),
+    _short_commit,
+    Requirement(
+        "odd-audio-outlived",
+        "a sample that is cut in two is joined, or refused, and spoils nothing",
+        MUST,
+        HARM
+        + "; "
+        + bug(
+            "huggingface/speech-to-speech#410", "OHF-Voice/wyoming-faster-whisper#98"
+        ),
+        checks.both(checks.finishes("odd-audio"), checks.same_text("odd-audio")),
+        scenarios=("alone", "odd-audio"),
+        proof=Proof(("odd-audio-closes",)),
+    ),
+    shared.stated("unknown-event-amid-speech", _RECOVERABLE),
+    shared.stated(
+        "binary-answered",
+        "RFC 6455, section 7.4.1: 1003 for data that cannot be accepted",
+    ),
+    Requirement(
+        "big-audio-accepted",
+        f"{_MOST} MiB of audio in one event are taken",
+        MUST,
+        clause(
+            "input_audio_buffer_append_event",
+            f"up to a maximum of {_MOST} MiB in each event",
+        ),
+        own.no_error("big-audio", f"an event of {_MOST} MiB"),
+        scenarios=("big-audio",),
+        proof=Proof(("refuses-big",)),
+    ),
+    *shared.restated(
+        shared.SIZES,
+        shared.stated("oversized-frame-closed", proof=Proof(("any-size", "tolerant"))),
+    ),
+)

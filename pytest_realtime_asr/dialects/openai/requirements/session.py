@@ -1,0 +1,156 @@
+"""Requirements on the session of OpenAI's protocol: its identity and its updates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_realtime_asr.dialects.openai import checks as own
+from pytest_realtime_asr.dialects.openai.profile import Profile
+from pytest_realtime_asr.dialects.openai.requirements.declared import (
+    Declared,
+    clause,
+    where,
+)
+from pytest_realtime_asr.requirements import checks, shared
+from pytest_realtime_asr.requirements.requirement import Level, Proof, Requirement, each
+from pytest_realtime_asr.requirements.shared import HARM
+
+MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
+
+
+def _first_event(profile: Profile) -> Iterable[Requirement]:
+    yield shared.stated(
+        "first-event",
+        clause(
+            "session_created_event",
+            "emitted when a new connection is established, as the first server event",
+        ),
+        each(checks.first_event(own.identity(profile))),
+    )
+
+
+SESSION: tuple[Declared, ...] = (
+    _first_event,
+    where(
+        lambda profile: not profile.beta,
+        Requirement(
+            "session-type",
+            "the session is one of transcription from the start",
+            MUST,
+            clause(
+                "realtime_transcription_session_create_response",
+                "type is always `transcription`",
+            )
+            + "; mudler/LocalAI#6445",
+            each(own.of_transcription),
+            scenarios=("utterances",),
+            passive=True,
+            proof=Proof(("conversing",)),
+        ),
+    ),
+    shared.stated(
+        "unique-ids",
+        clause(
+            "realtime_transcription_session_create_response",
+            "id is the unique identifier of the session",
+        ),
+    ),
+    # conversation.created does not say when it expires
+    where(
+        lambda profile: profile.greeting != "conversation.created",
+        Requirement(
+            "expires-later",
+            "a session that is opened has yet to expire",
+            SHOULD,
+            clause(
+                "realtime_transcription_session_create_response",
+                "expires_at is in seconds since the epoch",
+            )
+            + "; livekit/agents#2358",
+            each(own.expires_later),
+            scenarios=("utterances",),
+            passive=True,
+            proof=Proof(("old-clock",)),
+        ),
+    ),
+    Requirement(
+        "update-answered",
+        "an update of the session is answered by the session, or by an error",
+        MUST,
+        clause(
+            "session_updated_event",
+            "returned when a session is updated, unless there is an error",
+        ),
+        each(own.updates_answered),
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("silent-update",)),
+    ),
+    shared.stated(
+        "update-again",
+        clause("session_update_event", "the client may send this event at any time"),
+    ),
+    Requirement(
+        "update-shows-what-holds",
+        "what was set up is shown as what holds",
+        SHOULD,
+        clause(
+            "session_update_event",
+            "session.updated shows the full, effective configuration",
+        ),
+        each(own.shows_what_was_asked),
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("unset",)),
+    ),
+    Requirement(
+        "update-keeps-the-rest",
+        "an update changes only what is in it",
+        MUST,
+        clause(
+            "session_update_event",
+            "only the fields that are present in the session.update are updated",
+        ),
+        own.keeps_the_rest("partial-update"),
+        scenarios=("partial-update",),
+        proof=Proof(("forgets-rest",)),
+    ),
+    Requirement(
+        "refused-update-unconfirmed",
+        "an update that is refused is not confirmed as well",
+        SHOULD,
+        clause(
+            "session_updated_event",
+            "returned when a session is updated, unless there is an error",
+        )
+        + "; Speaches does both",
+        own.unconfirmed,
+        scenarios=("refused-update",),
+        proof=Proof(("confirms-refused",)),
+    ),
+    Requirement(
+        "refused-fields-unshown",
+        "what is refused is not shown as what holds",
+        MUST,
+        clause(
+            "session_update_event",
+            "session.updated shows the full, effective configuration",
+        ),
+        own.unshown,
+        scenarios=("refused-update",),
+        proof=Proof(("shows-refused",)),
+    ),
+    Requirement(
+        "refused-update-outlived",
+        "an update that is refused leaves the session as it was",
+        MUST,
+        HARM,
+        checks.both(
+            own.stays_open("refused-update"),
+            checks.finishes("refused-update"),
+            checks.same_text("refused-update"),
+        ),
+        scenarios=("alone", "refused-update"),
+        proof=Proof(("closes-on-error",)),
+    ),
+)

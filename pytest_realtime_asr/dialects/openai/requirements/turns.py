@@ -1,0 +1,103 @@
+"""Requirements on turns: utterances that the server ends by itself."""
+
+from __future__ import annotations
+
+from pytest_realtime_asr.dialects.openai import checks as own
+from pytest_realtime_asr.dialects.openai.requirements.declared import (
+    Declared,
+    bug,
+    clause,
+)
+from pytest_realtime_asr.requirements import checks
+from pytest_realtime_asr.requirements.requirement import Level, Proof, Requirement
+from pytest_realtime_asr.requirements.shared import HARM
+
+MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
+
+
+TURNS: tuple[Declared, ...] = (
+    Requirement(
+        "turns-finish",
+        "an utterance that the server ends by itself gets its final",
+        MUST,
+        clause(
+            "input_audio_buffer_commit_event",
+            "in server VAD mode the server commits the audio buffer automatically",
+        ),
+        checks.finishes("turns"),
+        scenarios=("turns",),
+        proof=Proof(("no-final",)),
+    ),
+    Requirement(
+        "turn-order",
+        "speech is started, stopped and committed as the same item",
+        MUST,
+        clause(
+            "input_audio_buffer_speech_started_event",
+            "item_id is that of the item that is created when speech stops, and is "
+            "also in speech_stopped",
+        ),
+        own.of("turns", own.in_order),
+        scenarios=("turns",),
+        proof=Proof(("other-turns",)),
+    ),
+    Requirement(
+        "turn-times",
+        "the times of a turn are those of its audio in the session",
+        MUST,
+        clause(
+            "input_audio_buffer_speech_started_event",
+            "milliseconds from the start of all audio written to the buffer",
+        ),
+        own.of("turns", own.timely),
+        scenarios=("turns",),
+        proof=Proof(("restarts-times",)),
+    ),
+    Requirement(
+        "same-text-turns",
+        "a clip has the same text where the server ends it as where we do",
+        SHOULD,
+        bug("FunASR#556", "FunASR#630"),
+        checks.both(checks.finishes("turns"), checks.same_text("turns")),
+        scenarios=("alone", "turns"),
+        proof=Proof(("turn-loses",)),
+    ),
+    Requirement(
+        "no-turn-in-silence",
+        "in silence no turn is detected",
+        SHOULD,
+        bug("WhisperLiveKit#150", "WhisperLive#196"),
+        own.of("hush", own.hushed),
+        scenarios=("hush",),
+        proof=Proof(("hears-things",)),
+    ),
+    Requirement(
+        "turn-after-silence-finishes",
+        "an utterance after silence gets its final where the server ends it",
+        MUST,
+        HARM + "; " + bug("WhisperLiveKit#129", "pipecat#4124"),
+        checks.finishes("hush"),
+        scenarios=("hush",),
+        proof=Proof(("no-final",)),
+    ),
+    Requirement(
+        "commit-after-turn-is-wordless",
+        "a commit of the silence after a turn gives no words",
+        SHOULD,
+        bug("lemonade-sdk/lemonade#1739", "betalgo/openai#674"),
+        own.of("turn-commit", own.wordless_commit),
+        scenarios=("turn-commit",),
+        proof=Proof(("babbles-of-empty",)),
+    ),
+    Requirement(
+        "commit-after-turn-spoils-nothing",
+        "a commit of the silence after a turn spoils no later turn",
+        MUST,
+        HARM + ": the head of the next utterance, or all of it, is lost",
+        checks.both(
+            checks.finishes("turn-commit"), checks.has_first_word("turn-commit")
+        ),
+        scenarios=("alone", "turn-commit"),
+        proof=Proof(("closes-on-error",)),
+    ),
+)

@@ -1,0 +1,155 @@
+"""Checks of the events of vLLM's protocol."""
+
+from __future__ import annotations
+
+from pytest_realtime_asr.dialects.vllm.events import (
+    OWING,
+    START,
+    TABLE,
+    CommitEvent,
+    Delta,
+    Done,
+    Error,
+    SessionCreated,
+    SessionUpdated,
+)
+from pytest_realtime_asr.requirements import checks
+from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.order import PossibleStates
+from pytest_realtime_asr.requirements.requirement import (
+    Outcome,
+    Satisfied,
+    Undecided,
+    Violated,
+)
+from pytest_realtime_asr.trace.recording import Message, Recording
+from pytest_realtime_asr.trace.records import Sender
+
+_CREATED_SLACK = 24 * 3600  # s by which two clocks may differ
+
+
+def identity(message: Message) -> str | None:
+    return message.id if isinstance(message, SessionCreated) else None
+
+
+def deltas_add_up(recording: Recording) -> Outcome:
+    """The deltas of an utterance, joined, are the text of its done.
+
+    An error may have ended an utterance, so that the next begins anew after it.
+    """
+    wrong, example, judged = [], "", 0
+    pieces: list[str] = []
+    length, starts = 0, {0}  # in characters
+    for index, message in enumerate(recording.messages):
+        match message:
+            case Delta(delta=delta):
+                pieces.append(delta)
+                length += len(delta)
+            case Error():
+                starts.add(length)
+            case Done(text=said):
+                judged += 1
+                text = "".join(pieces)
+                if not (text.endswith(said) and length - len(said) in starts):
+                    example = example or f"{text!r}, but done says {said!r}"
+                    wrong.append(index)
+                pieces, length, starts = [], 0, {0}
+    if wrong:
+        return Violated(f"the deltas add up to {example}", tuple(wrong))
+    return Satisfied() if judged else Undecided("no transcription.done came")
+
+
+def one_final(recording: Recording) -> Outcome:
+    """Each utterance whose audio was completed ends in one done, or in an error.
+
+    An error while an utterance is open may have ended it, or may refuse but one frame
+    and let the utterance go on; a done that comes yet shows the latter. What a commit
+    written by hand may have ended is not known. Where errors ended all utterances, no
+    final shows anything.
+    """
+    states = PossibleStates(TABLE, start=START, of=Sender.SERVER)
+    begun, finals = False, 0
+    asked, extra = [], []
+    for index, record in enumerate(recording.trace.records):
+        message = recording.messages[index]
+        ours = record.sender is Sender.CLIENT
+        (states.receive if ours else states.send)(message.move)
+        match message:
+            case CommitEvent() if record.raw:
+                return Undecided("a commit was written by hand")
+            case CommitEvent(final=False):
+                begun = True
+            case CommitEvent() if begun:
+                asked.append(index)
+                begun = False
+            case Done() if finals == len(asked):
+                extra.append(index)
+            case Done():
+                finals += 1
+    if extra:
+        return Violated("a transcription.done that no commit asked for", tuple(extra))
+    if not asked:
+        return Undecided("no audio was completed")
+    if states.final != {OWING}:
+        if not finals:
+            return Undecided("every utterance was ended by an error")
+        return Satisfied()
+    if checks.cut(recording):
+        return Undecided("we closed before the transcription was done")
+    return Violated(
+        f"no transcription.done came: {checks.ended(recording)}", (asked[-1],)
+    )
+
+
+def usage_adds_up(recording: Recording) -> Outcome:
+    """The usage of each done is there, not negative, and its parts give its total."""
+    done = checks.records(recording, Done, Sender.SERVER)
+    if not done:
+        return Undecided("no transcription.done came")
+    for index in done:
+        message = recording.messages[index]
+        assert isinstance(message, Done)
+        tokens = message.usage
+        if tokens is None:
+            return Violated("transcription.done carries no usage", (index,))
+        prompt, completion = tokens.prompt_tokens, tokens.completion_tokens
+        if min(prompt, completion) < 0 or prompt + completion != tokens.total_tokens:
+            counts = f"{prompt} + {completion} is not {tokens.total_tokens}"
+            return Violated(f"usage does not add up: {counts}", (index,))
+    return Satisfied()
+
+
+def created_now(recording: Recording) -> Outcome:
+    """``created`` is the time at which the session was created, in unix seconds."""
+    for index, message in enumerate(recording.messages):
+        if isinstance(message, SessionCreated):
+            off = message.created - recording.trace.started.timestamp()
+            if abs(off) > _CREATED_SLACK:
+                return Violated(f"created is {message.created}", (index,))
+            return Satisfied()
+    return Undecided("no session.created came")
+
+
+def tokens_for_text(recording: Recording) -> Outcome:
+    """A final with text counts tokens of the text, and of its audio."""
+    judged = False
+    for index in checks.records(recording, Done, Sender.SERVER):
+        message = recording.messages[index]
+        assert isinstance(message, Done)
+        if not message.text.strip() or message.usage is None:
+            continue
+        judged = True
+        if not (message.usage.completion_tokens and message.usage.prompt_tokens):
+            return Violated(f"{message.text!r} counts {message.usage}", (index,))
+    return Satisfied() if judged else Undecided("no text with a usage came")
+
+
+def unacknowledged(evidence: Evidence) -> Outcome:
+    """An accepted session.update is answered by nothing."""
+    judged = False
+    for place, part in enumerate(evidence.parts):
+        acks = checks.records(part.recording, SessionUpdated, Sender.SERVER)
+        if acks:
+            return Violated("session.updated came", tuple(acks), place)
+        judged = judged or part.text(0) is not None
+    return Satisfied() if judged else Undecided("no session came to a final")

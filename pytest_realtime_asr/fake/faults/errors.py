@@ -1,0 +1,344 @@
+"""Faults of refusals: what the server refuses, and how it says so."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from pytest_realtime_asr.dialects import Reaction, Server
+from pytest_realtime_asr.fake.faults.client_frames import (
+    BIG_FRAME,
+    LONGEST_CONTROL,
+    UNKNOWN_EVENT,
+    is_control,
+    sets_up,
+    was_ignored,
+)
+from pytest_realtime_asr.fake.faults.registry import fault
+from pytest_realtime_asr.fake.frame_edits import (
+    Event,
+    edited,
+    error_edited,
+    event,
+    is_error,
+)
+from pytest_realtime_asr.fake.server_state import ServerState
+from pytest_realtime_asr.fake.server_wrappers import ServerWrapper, UtteranceTracker
+from pytest_realtime_asr.trace.timeline import Usage
+
+TRACEBACK = """Traceback (most recent call last):
+  File "/srv/asr/connection.py", line 112, in handle_event
+    await self.engine.append(event["audio"])
+  File "/srv/asr/engine.py", line 48, in append
+    raise ValueError("buffer size must be a multiple of element size")
+ValueError: buffer size must be a multiple of element size
+"""
+_DEEP = 1000  # levels of JSON
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+# What it refuses
+
+
+@fault("tolerant", "ignores what it should refuse")
+class Tolerant(ServerWrapper):
+    """Leaves out every error."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = self._server.hear(frame)
+        replies = [reply for reply in reaction.replies if not is_error(reply)]
+        return replace(reaction, replies=replies)
+
+
+@fault("accepts-any-model", "accepts the name of any model")
+class AcceptsAnyModel(ServerWrapper):
+    """Puts the name of its own model in the place of another."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        named = event(frame).get("model")
+        if isinstance(frame, str) and isinstance(named, str):
+            frame = edited(frame, self._name_own)
+        return self._server.hear(frame)
+
+    def _name_own(self, content: Event) -> None:
+        content["model"] = self._state.models[0]
+
+
+@fault("one-update", "closes at a second session update")
+class OneUpdate(ServerWrapper):
+    """Closes with 1008 when the client sets the session up again."""
+
+    _done = False
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        if not sets_up(frame, self._state):
+            return self._server.hear(frame)
+        if self._done:
+            return Reaction(close=1008)
+        reaction = self._server.hear(frame)
+        replies = tuple(reaction.replies)
+        self._done = not any(map(is_error, replies))
+        return replace(reaction, replies=replies)
+
+
+@fault("strict-fields", "refuses unknown fields")
+class StrictFields(ServerWrapper):
+    """Refuses a session update with fields that are not in the protocol."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        frames = self._state.correct.set_up_frames()
+        known = {name for each in frames for name in event(each)}
+        if sets_up(frame, self._state) and set(event(frame)) - known:
+            return self._server.hear(UNKNOWN_EVENT)
+        return self._server.hear(frame)
+
+
+@fault("no-early-audio", "refuses audio before the session update")
+class NoEarlyAudio(ServerWrapper):
+    """Refuses audio until the client has set the session up."""
+
+    _done = False
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        self._done |= sets_up(frame, self._state)
+        if not self._done and self._state.correct.audio(frame):
+            return self._server.hear(UNKNOWN_EVENT)
+        return self._server.hear(frame)
+
+
+@fault("answers-stray", "refuses what it should ignore")
+class AnswersStray(UtteranceTracker):
+    """Refuses the start or the end of an utterance that comes out of turn."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = super().hear(frame)
+        correct = self._state.correct
+        if (
+            is_control(frame)
+            and was_ignored(reaction)
+            and (correct.begins(frame) or correct.finishes(frame))
+        ):
+            return self._server.hear(UNKNOWN_EVENT)
+        return reaction
+
+
+@fault("starts-anyway", "carries out what it has refused")
+class StartsAnyway(ServerWrapper):
+    """Refuses an early start of an utterance as it should, and starts it all the same.
+
+    It replies as a correct server would, and acts as one that was set up at the start.
+    """
+
+    def __init__(self, server: Server, state: ServerState) -> None:
+        super().__init__(server, state)
+        self._correct = state.correct.new()
+        for frame in state.correct.set_up_frames():
+            server.hear(frame)
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        replies = self._correct.hear(frame).replies
+        return replace(self._server.hear(frame), replies=replies)
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        tuple(self._correct.final(text, usage, item))
+        return self._server.final(text, usage, item)
+
+
+@fault("forgets-model", "forgets the session update at each final")
+class ForgetsModel(ServerWrapper):
+    """Wants to be set up again after each utterance.
+
+    What a server that was not set up refuses never reaches the one that acts.
+    """
+
+    def __init__(self, server: Server, state: ServerState) -> None:
+        super().__init__(server, state)
+        self._correct = state.correct.new()
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        refusals = tuple(self._correct.hear(frame).replies)
+        return Reaction(refusals) if refusals else self._server.hear(frame)
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        self._correct = self._state.correct.new()
+        return self._server.final(text, usage, item)
+
+
+@fault("refused-audio-ends", "ends an utterance at audio that it refuses")
+class RefusedAudioEnds(UtteranceTracker):
+    """Drops the open utterance, which then has no final."""
+
+    _lost = False
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = super().hear(frame)
+        if reaction.begin:
+            self._lost = False
+        replies = tuple(reaction.replies)
+        if self.is_open and any(map(is_error, replies)) and _is_append(frame):
+            self._lost, self.is_open = True, False
+            tuple(self._server.final("", Usage(), self.number - 1))
+        return replace(reaction, replies=replies)
+
+    def partial(self, added: str, item: int) -> Iterable[str]:
+        return () if self._lost else self._server.partial(added, item)
+
+
+def _is_append(frame: str | bytes) -> bool:
+    return str(event(frame).get("type")).endswith("append")
+
+
+# Frames that are hard to read
+
+
+@fault("silent-close", "closes on a binary frame")
+class SilentClose(ServerWrapper):
+    """Closes without an error event."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        if isinstance(frame, bytes):
+            return Reaction(close=1011)
+        return self._server.hear(frame)
+
+
+@fault("closes-on-error", "closes after each error")
+class ClosesOnError(ServerWrapper):
+    """Closes with 1011 after an error event."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = self._server.hear(frame)
+        replies = tuple(reaction.replies)
+        close = 1011 if any(map(is_error, replies)) else reaction.close
+        return replace(reaction, replies=replies, close=close)
+
+
+@fault("big-frame-dies", "dies of a text frame over 4 MiB")
+class BigFrameDies(ServerWrapper):
+    """Ends the process."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        if isinstance(frame, str) and len(frame.encode(errors="replace")) > BIG_FRAME:
+            return Reaction(die=True)
+        return self._server.hear(frame)
+
+
+@fault("refuses-big", "refuses frames over 4 MiB")
+class RefusesBig(ServerWrapper):
+    """Refuses long frames that it should accept."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        return self._server.hear(UNKNOWN_EVENT if len(frame) > BIG_FRAME else frame)
+
+
+@fault("odd-audio-closes", "closes on audio that it refuses")
+class OddAudioCloses(ServerWrapper):
+    """Closes with 1011 after the error."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = self._server.hear(frame)
+        replies = tuple(reaction.replies)
+        refused = any(map(is_error, replies)) and "audio" in event(frame)
+        return replace(
+            reaction, replies=replies, close=1011 if refused else reaction.close
+        )
+
+
+@fault("deep-dies", "closes on deeply nested JSON")
+class DeepDies(ServerWrapper):
+    """Closes with 1011."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        if isinstance(frame, str) and _depth(frame) > _DEEP:
+            return Reaction(close=1011)
+        return self._server.hear(frame)
+
+
+def _depth(text: str) -> int:
+    """Return how deep brackets are nested in JSON text, those in strings left out."""
+    if text.count("[") + text.count("{") <= _DEEP:
+        return 0
+    depth = deepest = 0
+    for bracket in re.findall(r'[\[{\]}]|"(?:[^"\\]|\\.)*"', text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(bracket, 0)
+        deepest = max(deepest, depth)
+    return deepest
+
+
+@fault("surrogate-dies", "closes on a lone surrogate")
+class SurrogateDies(ServerWrapper):
+    """Closes with 1011."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        if isinstance(frame, str) and _has_surrogate(frame):
+            return Reaction(close=1011)
+        return self._server.hear(frame)
+
+
+def _has_surrogate(text: str) -> bool:
+    """Return whether JSON text has an escaped surrogate without its pair."""
+    if "\\ud" not in text.lower():
+        return False
+    try:
+        plain = json.dumps(json.loads(text), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return False
+    return _SURROGATE.search(plain) is not None
+
+
+# What its errors say
+
+
+class _ErrorChanger(ServerWrapper):
+    """Sends errors with other fields."""
+
+    def fields(self, frame: str | bytes) -> Mapping[str, object]:
+        """Return the ``message`` or ``code`` of an error that answers a frame."""
+        raise NotImplementedError
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = self._server.hear(frame)
+        fields = self.fields(frame)
+        replies = [error_edited(reply, **fields) for reply in reaction.replies]
+        return replace(reaction, replies=replies)
+
+
+@fault("stack-trace", "shows a stack trace in its errors")
+class StackTrace(_ErrorChanger):
+    """Has a Python traceback as the message."""
+
+    def fields(self, frame: str | bytes) -> Mapping[str, object]:
+        return {"message": TRACEBACK}
+
+
+@fault("codeless", "sends errors without a code")
+class Codeless(_ErrorChanger):
+    """Has a null as the code."""
+
+    def fields(self, frame: str | bytes) -> Mapping[str, object]:
+        return {"code": None}
+
+
+@fault("wrong-codes", "has one code for all errors")
+class WrongCodes(_ErrorChanger):
+    """Has ``server_error`` as the code."""
+
+    def fields(self, frame: str | bytes) -> Mapping[str, object]:
+        return {"code": "server_error"}
+
+
+@fault("echoes", "repeats the client's frame in its errors")
+class Echoes(_ErrorChanger):
+    """Has the start of the frame in the message."""
+
+    def fields(self, frame: str | bytes) -> Mapping[str, object]:
+        return {"message": f"cannot use {frame[:LONGEST_CONTROL]!r}"}
+
+
+@fault("shows-key", "shows the client's key in its errors")
+class ShowsKey(_ErrorChanger):
+    """Has the key in the message."""
+
+    def fields(self, frame: str | bytes) -> Mapping[str, object]:
+        return {"message": f"not allowed with the key {self._state.key}"}

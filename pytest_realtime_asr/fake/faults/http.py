@@ -1,0 +1,76 @@
+"""Faults of HTTP: of the handshake, of plain requests and of the metrics page."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Response
+
+from pytest_realtime_asr.fake.faults.errors import TRACEBACK
+from pytest_realtime_asr.fake.faults.registry import Hooks, fault
+from pytest_realtime_asr.fake.server_state import ServerState
+
+
+@fault("any-path", "accepts sessions on every path")
+class AnyPath(Hooks):
+    """Accepts a handshake wherever it comes."""
+
+    def serves_path(self, served: bool, *, upgrade: bool) -> bool:
+        return served or upgrade
+
+
+@fault("any-key", "does not check the key")
+class AnyKey(Hooks):
+    """Accepts every key, and none."""
+
+    def accepts_key(self, accepted: bool) -> bool:
+        return True
+
+
+@fault("crash-page", "shows a stack trace to a plain HTTP request")
+class CrashPage(Hooks):
+    """Answers a request without an upgrade by 500."""
+
+    def response(
+        self, connection: ServerConnection, *, upgrade: bool
+    ) -> Response | None:
+        if upgrade:
+            return None
+        return connection.respond(HTTPStatus.INTERNAL_SERVER_ERROR, TRACEBACK)
+
+
+@fault("limits", "answers every second handshake with 429")
+class Limits(Hooks):
+    """Asks every second client to retry after 1 s."""
+
+    def __init__(self, state: ServerState) -> None:
+        super().__init__(state)
+        self._handshakes = 0
+
+    def response(
+        self, connection: ServerConnection, *, upgrade: bool
+    ) -> Response | None:
+        self._handshakes += upgrade
+        if not upgrade or self._handshakes % 2:
+            return None
+        response = connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "")
+        response.headers["Retry-After"] = "1"
+        return response
+
+
+@fault("leaks", "counts closed sessions as active")
+class Leaks(Hooks):
+    """Shows all sessions since the start as active."""
+
+    def active_sessions(self, number: int) -> int:
+        return self._state.sessions
+
+
+@fault("restarts", "shows a new start time after a connection reset")
+class Restarts(Hooks):
+    """Looks like a process that was restarted when a client vanished."""
+
+    def client_vanished(self, *, mid_utterance: bool) -> None:
+        self._state.started = time.time()

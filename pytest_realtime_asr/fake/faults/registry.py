@@ -1,0 +1,226 @@
+"""The declaration of faults, and the hooks by which they change the fake server.
+
+A fault is a class with the decorator `fault`: either a `ServerWrapper`, which changes
+what the server sends in each session, or a subclass of `Hooks`, which changes
+something else, such as an HTTP response::
+
+    @fault("no-final", "never sends a final")
+    class NoFinal(ServerWrapper):
+        def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+            return ()
+
+The fake server calls each hook at its place and knows no fault by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Response
+
+from pytest_realtime_asr.dialects import Server
+from pytest_realtime_asr.fake.server_state import ServerState
+from pytest_realtime_asr.fake.server_wrappers import Wrap
+
+Send = Callable[[str], Awaitable[None]]
+
+
+class Hooks:
+    """The places at which a fault can change a fake server.
+
+    Each hook takes what a correct server would do and returns what this one does. The
+    object belongs to one fake server and may keep state across its sessions.
+    """
+
+    def __init__(self, state: ServerState) -> None:
+        self._state = state
+
+    def wrap(self, server: Server) -> Server:
+        """Return the server's side of a session that opens."""
+        return server
+
+    # HTTP
+
+    def accepts_key(self, accepted: bool) -> bool:
+        """Return whether the key of a request is accepted."""
+        return accepted
+
+    def serves_path(self, served: bool, *, upgrade: bool) -> bool:
+        """Return whether a request is for a path with a WebSocket."""
+        return served
+
+    def response(
+        self, connection: ServerConnection, *, upgrade: bool
+    ) -> Response | None:
+        """Return a response to a request for the WebSocket, ``None`` to go on."""
+        return None
+
+    def active_sessions(self, number: int) -> int:
+        """Return how many sessions the metrics page shows as active."""
+        return number
+
+    # WebSocket
+
+    def connection_class(self, kind: type[ServerConnection]) -> type[ServerConnection]:
+        """Return the class of the server's end of a connection."""
+        return kind
+
+    def max_size(self, size: int | None) -> int | None:
+        """Return the limit of a message in bytes."""
+        return size
+
+    def connected(self, connection: ServerConnection) -> None:
+        """Take a connection on which a session opens."""
+
+    def sender(self, send: Send) -> Send:
+        """Return the function by which a session sends its frames."""
+        return send
+
+    def idle_timeout(self, seconds: float | None) -> float | None:
+        """Return after how long without a frame the server closes with 1011."""
+        return seconds
+
+    def client_vanished(self, *, mid_utterance: bool) -> None:
+        """Take note that a client went without a close frame."""
+
+    # Text
+
+    def keeps_word(self, kept: bool, *, age: float) -> bool:
+        """Return whether a final has a word that ended ``age`` s before the audio."""
+        return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way in which a server can be wrong.
+
+    ``about`` completes the sentence "a server that ...". ``hooks`` gives the hooks for
+    one fake server.
+    """
+
+    name: str
+    about: str
+    hooks: Callable[[ServerState], Hooks]
+
+
+class _Wrapping(Hooks):
+    """Puts a wrapper around the server's side of each session."""
+
+    def __init__(self, state: ServerState, around: Wrap) -> None:
+        super().__init__(state)
+        self._around = around
+
+    def wrap(self, server: Server) -> Server:
+        return self._around(server, self._state)
+
+
+FAULTS: dict[str, Fault] = {}  # by name, in the order of their declaration
+
+_T = TypeVar("_T")
+
+
+@overload
+def fault(name: str, about: str) -> Callable[[_T], _T]: ...
+@overload
+def fault(name: str, about: str, *, by: Callable[[_T], Wrap]) -> Callable[[_T], _T]: ...
+def fault(
+    name: str, about: str, *, by: Callable[[Any], Wrap] | None = None
+) -> Callable[[Any], Any]:
+    """Declare a `Hooks` class or a wrapper as a fault.
+
+    ``by`` makes a wrapper from anything else. Raises ValueError for a name that is
+    taken.
+    """
+
+    def declare(declared: Any) -> Any:
+        if name in FAULTS:
+            raise ValueError(f"there is already a fault {name!r}")
+        if isinstance(declared, type) and issubclass(declared, Hooks):
+            FAULTS[name] = Fault(name, about, declared)
+        else:
+            around: Wrap = declared if by is None else by(declared)
+            FAULTS[name] = Fault(name, about, lambda s: _Wrapping(s, around))
+        return declared
+
+    return declare
+
+
+class Faults(Hooks):
+    """The hooks of several faults, applied in the order of their names.
+
+    Raises LookupError, which lists all faults, for an unknown name.
+    """
+
+    def __init__(self, names: Iterable[str], state: ServerState | None = None) -> None:
+        super().__init__(state or ServerState())
+        self._hooks: list[Hooks] = []
+        for name in names:
+            if name not in FAULTS:
+                known = ", ".join(FAULTS)
+                raise LookupError(f"unknown fault {name!r}; there are: {known}")
+            self._hooks.append(FAULTS[name].hooks(self._state))
+
+    def wrap(self, server: Server) -> Server:
+        for each in self._hooks:
+            server = each.wrap(server)
+        return server
+
+    def accepts_key(self, accepted: bool) -> bool:
+        for each in self._hooks:
+            accepted = each.accepts_key(accepted)
+        return accepted
+
+    def serves_path(self, served: bool, *, upgrade: bool) -> bool:
+        for each in self._hooks:
+            served = each.serves_path(served, upgrade=upgrade)
+        return served
+
+    def response(
+        self, connection: ServerConnection, *, upgrade: bool
+    ) -> Response | None:
+        for each in self._hooks:
+            response = each.response(connection, upgrade=upgrade)
+            if response is not None:
+                return response
+        return None
+
+    def active_sessions(self, number: int) -> int:
+        for each in self._hooks:
+            number = each.active_sessions(number)
+        return number
+
+    def connection_class(self, kind: type[ServerConnection]) -> type[ServerConnection]:
+        for each in self._hooks:
+            kind = each.connection_class(kind)
+        return kind
+
+    def max_size(self, size: int | None) -> int | None:
+        for each in self._hooks:
+            size = each.max_size(size)
+        return size
+
+    def connected(self, connection: ServerConnection) -> None:
+        for each in self._hooks:
+            each.connected(connection)
+
+    def sender(self, send: Send) -> Send:
+        for each in self._hooks:
+            send = each.sender(send)
+        return send
+
+    def idle_timeout(self, seconds: float | None) -> float | None:
+        for each in self._hooks:
+            seconds = each.idle_timeout(seconds)
+        return seconds
+
+    def client_vanished(self, *, mid_utterance: bool) -> None:
+        for each in self._hooks:
+            each.client_vanished(mid_utterance=mid_utterance)
+
+    def keeps_word(self, kept: bool, *, age: float) -> bool:
+        for each in self._hooks:
+            kept = each.keeps_word(kept, age=age)
+        return kept

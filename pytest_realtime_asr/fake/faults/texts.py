@@ -1,0 +1,395 @@
+"""Faults of partials and finals: what the text is, and when it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from pytest_realtime_asr.dialects import Reaction, Server
+from pytest_realtime_asr.fake.faults.client_frames import is_control, was_ignored
+from pytest_realtime_asr.fake.faults.registry import Hooks, fault
+from pytest_realtime_asr.fake.frame_edits import Event, edited
+from pytest_realtime_asr.fake.server_state import ServerState
+from pytest_realtime_asr.fake.server_wrappers import (
+    ServerWrapper,
+    UtteranceTracker,
+    WordChanger,
+)
+from pytest_realtime_asr.trace.timeline import Usage
+
+KEPT = 25.0  # s at the end of an utterance that `forgets-old` keeps
+_CONTROL_TOKENS = "language English<asr_text>"
+_FLOOD = 20_000  # partials
+
+
+# How many partials and finals come, and when
+
+
+@fault("lost-delta", "loses the first partial of each utterance")
+class LostDelta(ServerWrapper):
+    """Has a text in the final that the partials do not add up to."""
+
+    _lost = False
+
+    def partial(self, added: str, item: int) -> Iterable[str]:
+        if self._lost:
+            return self._server.partial(added, item)
+        self._lost = True
+        return ()
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        self._lost = False
+        return self._server.final(text, usage, item)
+
+
+@fault("late-delta", "sends a partial after the final")
+class LateDelta(ServerWrapper):
+    """Goes on with the text that was final."""
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        yield from self._server.final(text, usage, item)
+        yield from self._server.partial(" again", item)
+
+
+@fault("two-finals", "sends each final twice")
+class TwoFinals(ServerWrapper):
+    """Repeats the frames of the final."""
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        frames = tuple(self._server.final(text, usage, item))
+        return frames + frames
+
+
+@fault("no-final", "never sends a final")
+class NoFinal(ServerWrapper):
+    """Sends partials only."""
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        return ()
+
+
+@fault("all-at-end", "sends all text at the end")
+class AllAtEnd(ServerWrapper):
+    """Sends the whole text as one partial just before the final."""
+
+    def partial(self, added: str, item: int) -> Iterable[str]:
+        return ()
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        partial = self._server.partial(text, item) if text else ()
+        return [*partial, *self._server.final(text, usage, item)]
+
+
+@fault("early-text", "sends text before it has heard any audio")
+class EarlyText(WordChanger):
+    """Sends a word at the start of each utterance."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = super().hear(frame)
+        if not reaction.begin:
+            return reaction
+        early = self.send("so", self.number - 1)
+        return replace(reaction, replies=[*reaction.replies, *early])
+
+
+@fault("dot-first", "sends a dot at the first audio")
+class DotFirst(WordChanger):
+    """Sends a dot as a word at the first audio of each utterance."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = super().hear(frame)
+        if self.sent or not (reaction.audio and self.is_open):
+            return reaction
+        dot = self.send(".", self.number - 1)
+        return replace(reaction, replies=[*reaction.replies, *dot])
+
+
+@fault("final-first", "sends the final at the first audio")
+class FinalFirst(UtteranceTracker):
+    """Sends nothing of the utterance after that."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = super().hear(frame)
+        if not (reaction.audio and self.is_open):
+            return reaction
+        final = super().final("so", Usage(1, 1, seconds=0.1), self.number - 1)
+        return replace(reaction, replies=[*reaction.replies, *final])
+
+    def partial(self, added: str, item: int) -> Iterable[str]:
+        return self._server.partial(added, item) if self.is_open else ()
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        return super().final(text, usage, item) if self.is_open else ()
+
+
+@fault("flood", "floods its client with partials")
+class Flood(ServerWrapper):
+    """Answers each frame of audio with 20,000 partials."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = self._server.hear(frame)
+        return replace(reaction, replies=self._flood()) if reaction.audio else reaction
+
+    def _flood(self) -> Iterator[str]:
+        for _ in range(_FLOOD):
+            yield from self._server.partial("and ", 0)
+
+
+# Events that no protocol has
+
+
+@fault("no-json", "sends frames that are not JSON")
+class NoJson(ServerWrapper):
+    """Sends one before each partial."""
+
+    def partial(self, added: str, item: int) -> Iterable[str]:
+        yield "this is {no JSON"
+        yield from self._server.partial(added, item)
+
+
+@fault("novelty", "sends events that are not in the protocol")
+class Novelty(ServerWrapper):
+    """Sends one with the protocol's prefix before each partial."""
+
+    def partial(self, added: str, item: int) -> Iterable[str]:
+        yield '{"type":"session.novelty"}'
+        yield from self._server.partial(added, item)
+
+
+# What the usage counts
+
+
+@fault("bad-usage", "counts tokens wrongly")
+class BadUsage(ServerWrapper):
+    """Counts -1 prompt tokens and -1 s of audio."""
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        wrong = replace(usage, prompt=-1, seconds=-1.0)
+        return self._server.final(text, wrong, item)
+
+
+@fault("no-usage", "sends finals without a usage")
+class NoUsage(ServerWrapper):
+    """Leaves the field out."""
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        frames = self._server.final(text, usage, item)
+        return [edited(frame, _without_usage) for frame in frames]
+
+
+def _without_usage(content: Event) -> None:
+    content.pop("usage", None)
+
+
+@fault("free-tokens", "counts no tokens for its text")
+class FreeTokens(ServerWrapper):
+    """Counts 0 completion tokens and 0 s of audio."""
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        free = replace(usage, completion=0, seconds=0.0)
+        return self._server.final(text, free, item)
+
+
+# Which words are sent
+
+
+@fault("tokens-shown", "shows control tokens in its text")
+class TokensShown(WordChanger):
+    """Puts them before the first word."""
+
+    def words_for(self, word: str) -> Iterable[str]:
+        return (word if self.sent else f"{_CONTROL_TOKENS}{word}",)
+
+
+@fault("broken-characters", "breaks a character of each text")
+class BrokenCharacters(WordChanger):
+    """Has U+FFFD as the first character."""
+
+    def words_for(self, word: str) -> Iterable[str]:
+        return (word if self.sent else f"\ufffd{word[1:]}",)
+
+
+@fault("stutters", "sends each text three times")
+class Stutters(WordChanger):
+    """Sends the text twice more before the final."""
+
+    def last_words(self) -> Iterable[str]:
+        return 2 * self.sent.split()
+
+
+@fault("babbles-in-silence", "has words for silence")
+class BabblesInSilence(WordChanger):
+    """Sends two words where none was recognised."""
+
+    def last_words(self) -> Iterable[str]:
+        return () if self.sent else ("Thank", "you.")
+
+
+@fault("wordless", "has no words for any audio")
+class Wordless(WordChanger):
+    """Sends empty finals."""
+
+    def words_for(self, word: str) -> Iterable[str]:
+        return ()
+
+
+@fault("loses-head", "loses the first word of each utterance")
+class LosesHead(WordChanger):
+    """Sends the words from the second one on."""
+
+    _begun = False
+
+    def reset(self) -> None:
+        super().reset()
+        self._begun = False
+
+    def words_for(self, word: str) -> Iterable[str]:
+        begun, self._begun = self._begun, True
+        return (word,) if begun else ()
+
+
+@fault("loses-later-heads", "loses the first word of utterances after the first")
+class LosesLaterHeads(LosesHead):
+    """Sends all words of the first utterance of a session."""
+
+    def words_for(self, word: str) -> Iterable[str]:
+        return (word,) if self.number == 1 else super().words_for(word)
+
+
+@fault("loses-tail", "loses the last word of each utterance")
+class LosesTail(WordChanger):
+    """Sends each word when the next one comes."""
+
+    _waiting: tuple[str, ...] = ()
+
+    def reset(self) -> None:
+        super().reset()
+        self._waiting = ()
+
+    def words_for(self, word: str) -> Iterable[str]:
+        waiting, self._waiting = self._waiting, (word,)
+        return waiting
+
+
+@fault("loses-later-tails", "loses the last word of utterances after the first")
+class LosesLaterTails(LosesTail):
+    """Sends all words of the first utterance of a session."""
+
+    def words_for(self, word: str) -> Iterable[str]:
+        return (word,) if self.number == 1 else super().words_for(word)
+
+
+@fault("forgets-old", "keeps the last 25 s of an utterance")
+class ForgetsOld(Hooks):
+    """Leaves words out of the final that ended more than ``KEPT`` s before the end."""
+
+    def keeps_word(self, kept: bool, *, age: float) -> bool:
+        return kept and age < KEPT
+
+
+# Where one utterance touches the next
+
+
+@fault("echo", "begins each text with the previous one")
+class Echo(ServerWrapper):
+    """Sends the last utterance's text before the words of this one."""
+
+    _before = ""
+    _repeated = False
+
+    def partial(self, added: str, item: int) -> Iterable[str]:
+        if self._before and not self._repeated:
+            self._repeated = True
+            added = f"{self._before} {added}"
+        return self._server.partial(added, item)
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        whole = f"{self._before} {text}" if self._repeated else text
+        self._before, self._repeated = text, False
+        return self._server.final(whole, usage, item)
+
+
+@fault("repeats-first", "repeats its first text in the second utterance")
+class RepeatsFirst(WordChanger):
+    """Sends the words of a session's first utterance in the place of the second's."""
+
+    def __init__(self, server: Server, state: ServerState) -> None:
+        super().__init__(server, state)
+        self._first: list[str] = []
+
+    def words_for(self, word: str) -> Iterable[str]:
+        if self.number == 1:
+            self._first.append(word)
+        return self._next_of_first(1) if self.number == 2 else (word,)
+
+    def last_words(self) -> Iterable[str]:
+        return self._next_of_first(len(self._first)) if self.number == 2 else ()
+
+    def _next_of_first(self, most: int) -> Iterable[str]:
+        sent = len(self.sent.split())
+        return self._first[sent : sent + most]
+
+
+@fault("stale-final", "keeps a stray final commit for the next utterance")
+class StaleFinal(UtteranceTracker):
+    """Ends the next utterance at its start."""
+
+    _end: str | bytes | None = None
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = super().hear(frame)
+        if reaction.begin and self._end is not None:
+            end, self._end = self._end, None
+            self.audio.finish()
+            self._server.hear(end)
+            return replace(reaction, finish=True)
+        if not self.is_open and self._keeps(reaction, frame):
+            self._end = frame
+        return reaction
+
+    def _keeps(self, reaction: Reaction, frame: str | bytes) -> bool:
+        return (
+            is_control(frame)
+            and was_ignored(reaction)
+            and self._state.correct.finishes(frame)
+        )
+
+
+@fault("refused-final-kept", "keeps a refused final commit for the next utterance")
+class RefusedFinalKept(StaleFinal):
+    """Ends the next utterance at its start, also after a commit that it refused."""
+
+    def _keeps(self, reaction: Reaction, frame: str | bytes) -> bool:
+        return is_control(frame) and self._state.correct.finishes(frame)
+
+
+@fault("late-audio-kept", "keeps late audio for the next utterance")
+class LateAudioKept(UtteranceTracker):
+    """Puts audio that came after the end in front of what comes next."""
+
+    _kept = b""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = super().hear(frame)
+        if self.is_open and self.audio.complete and was_ignored(reaction):
+            self._kept += self._state.correct.audio(frame)
+        elif reaction.audio and self._kept:
+            kept, self._kept = self._kept, b""
+            return replace(reaction, audio=kept + reaction.audio)
+        return reaction
+
+
+@fault("restarts-on-begin", "starts anew when an open utterance is started again")
+class RestartsOnBegin(UtteranceTracker):
+    """Forgets the audio so far; the partials that were sent stay sent."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = super().hear(frame)
+        if (
+            self.is_hearing
+            and is_control(frame)
+            and was_ignored(reaction)
+            and self._state.correct.begins(frame)
+        ):
+            return replace(reaction, begin=True)
+        return reaction

@@ -1,0 +1,115 @@
+"""The HTTP requests of a fake server, up to the handshake of the WebSocket."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+
+import msgspec
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from pytest_realtime_asr.fake.config import FakeConfig
+from pytest_realtime_asr.fake.faults import Faults
+from pytest_realtime_asr.fake.server_state import ServerState
+from pytest_realtime_asr.trace.records import Trace
+
+TRACES = "/fake/traces"
+
+_GUARDED = "/v1"  # the prefix of the paths that need the key, as every WebSocket does
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class HttpRoutes:
+    """Answers the HTTP requests to one fake server."""
+
+    def __init__(
+        self,
+        config: FakeConfig,
+        state: ServerState,
+        faults: Faults,
+        traces: Callable[[], Sequence[Trace]],
+    ) -> None:
+        self._config = config
+        self._state = state
+        self._faults = faults
+        self._traces = traces
+
+    def respond(
+        self, connection: ServerConnection, request: Request
+    ) -> Response | None:
+        """Return the response to a request, ``None`` to go on with the handshake."""
+        config, path = self._config, request.path.partition("?")[0]
+        upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
+        if path == "/health":
+            return connection.respond(HTTPStatus.OK, "")
+        if path == "/version" and config.version is not None:
+            return _json(connection, {"version": config.version})
+        if path == "/metrics":
+            return _typed(connection, self._metrics(), _PROMETHEUS)
+        guarded = upgrade or path.startswith(_GUARDED) or path == TRACES
+        if guarded and not self._faults.accepts_key(self._has_key(request)):
+            return connection.respond(
+                HTTPStatus.UNAUTHORIZED, '{"error":"Unauthorized"}'
+            )
+        if path == "/v1/models":
+            models = [{"id": name, "object": "model"} for name in config.models]
+            return _json(connection, {"object": "list", "data": models})
+        if path == TRACES:
+            return _json(connection, [t.dumps().decode() for t in self._traces()])
+        served = path == config.dialect.path
+        if not self._faults.serves_path(served, upgrade=upgrade):
+            return connection.respond(HTTPStatus.NOT_FOUND, '{"detail":"Not Found"}')
+        return self._faults.response(connection, upgrade=upgrade)
+
+    def _has_key(self, request: Request) -> bool:
+        """Return whether a request carries the key, where the server needs one."""
+        key = self._config.key
+        if not key:
+            return True
+        return all(
+            hmac.compare_digest(request.headers.get(name, "").encode(), value.encode())
+            for name, value in self._config.dialect.headers(key).items()
+            if key in value
+        )
+
+    def _metrics(self) -> str:
+        """Return the metrics page in the text format of Prometheus."""
+        state = self._state
+        active = self._faults.active_sessions(len(state.open_sessions))
+        return "".join(
+            f"# HELP {name} {about}\n# TYPE {name} {kind}\n{name} {float(value)!r}\n"
+            for name, kind, value, about in (
+                (
+                    "process_start_time_seconds",
+                    "gauge",
+                    state.started,
+                    "Start time of the process since unix epoch in seconds.",
+                ),
+                (
+                    "vllm:websocket_connections_active",
+                    "gauge",
+                    active,
+                    "Number of active WebSocket connections.",
+                ),
+                (
+                    "vllm:websocket_connections_total",
+                    "counter",
+                    state.sessions,
+                    "Total number of WebSocket connections.",
+                ),
+            )
+        )
+
+
+def _json(connection: ServerConnection, value: object) -> Response:
+    text = msgspec.json.encode(value).decode()
+    return _typed(connection, text, "application/json")
+
+
+def _typed(connection: ServerConnection, text: str, kind: str) -> Response:
+    response = connection.respond(HTTPStatus.OK, text)
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = kind
+    return response

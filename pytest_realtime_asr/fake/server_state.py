@@ -1,0 +1,48 @@
+"""What the sessions of one fake server share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.fake.correct_server import CorrectServer
+
+
+class ServerState:
+    """The counters of a fake server, and what its faults keep from session to session.
+
+    Sessions are numbered from 1 in the order in which they open. ``started`` is the
+    start of the server in unix seconds, ``key`` the key that it asks for.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect | None = None,
+        models: Sequence[str] = (),
+        *,
+        key: str = "",
+    ) -> None:
+        self.correct = CorrectServer(dialect, models)
+        self.models = tuple(models)
+        self.key = key
+        self.started = time.time()
+        self.sessions = 0
+        self.open_sessions: set[int] = set()
+        self.vanished = 0  # clients that went without a close frame
+        self.closed_mid_utterance = 0  # clients that closed while an utterance was open
+        self.last_audio: dict[int, float] = {}  # monotonic s, of sessions that speak
+        self.open_texts: dict[int, list[str]] = {}  # of open utterances, by session
+        self.changed_words: set[tuple[int, str]] = set()  # see `legal_variation`
+
+    def open_session(self) -> int:
+        """Count a session that opens and return its number."""
+        self.sessions += 1
+        self.open_sessions.add(self.sessions)
+        return self.sessions
+
+    def close_session(self, number: int) -> None:
+        """Forget a session that has ended."""
+        self.open_sessions.discard(number)
+        self.open_texts.pop(number, None)
+        self.last_audio.pop(number, None)

@@ -1,0 +1,162 @@
+"""One connection to the fake server: it reads frames, and its utterances send words."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterable
+
+from websockets.asyncio.server import ServerConnection
+
+from pytest_realtime_asr.dialects import Reaction, Server
+from pytest_realtime_asr.fake.config import FakeConfig
+from pytest_realtime_asr.fake.faults import Faults
+from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
+from pytest_realtime_asr.fake.utterance import FakeUtterance, Speaking
+from pytest_realtime_asr.trace.records import Recorder, Sender, Span
+
+_DIED = 70  # the exit code of a server that dies of a fault
+
+
+class FakeSession:
+    """Reads the frames of one client and does what the dialect's server side says.
+
+    ``was_dropped`` says that this server dropped the connection.
+    """
+
+    def __init__(
+        self,
+        config: FakeConfig,
+        recogniser: Recogniser,
+        server: Server,
+        connection: ServerConnection,
+        recorder: Recorder,
+        faults: Faults,
+        word_delay: Callable[[], float],
+    ) -> None:
+        self._limit = config.limit
+        self._server = server
+        self._connection = connection
+        self._recorder = recorder
+        client = config.dialect.caller("", {})
+        carrier = client.append(b"")  # stands in the trace for a frame with audio
+        self._carrier = carrier if client.binary else carrier.decode()
+        self._early: list[tuple[bytes, int]] = []  # audio before its utterance began
+        self._utterances: list[FakeUtterance] = []  # in their order
+        self._position = 0  # samples of audio so far
+        self._idle = faults.idle_timeout(None)
+        self._send_frame = faults.sender(connection.send)
+        self.was_dropped = False
+        self._speaking = Speaking(
+            server=server,
+            recogniser=recogniser,
+            faults=faults,
+            now=recorder.now,
+            send=self._send,
+            fail=self._fail,
+            word_delay=word_delay,
+            final_delay=config.final_delay,
+        )
+        faults.connected(connection)
+
+    @property
+    def is_mid_utterance(self) -> bool:
+        """Whether an utterance is open, from its start to its final."""
+        return any(not utterance.is_over for utterance in self._utterances)
+
+    async def run(self, name: str) -> None:
+        """Serve the client; raises ConnectionClosed at the end of the connection."""
+        await self._send(self._server.open(f"sess-{name}", int(time.time())))
+        try:
+            async with asyncio.timeout(self._limit):
+                await self._read()
+        except TimeoutError:
+            await self._react(self._server.expire(), self._recorder.now())
+
+    async def close(self) -> None:
+        """Drop all utterances."""
+        for utterance in self._utterances:
+            await utterance.close()
+
+    @property
+    def _hearing(self) -> FakeUtterance | None:
+        """The utterance whose audio is not complete yet."""
+        last = self._utterances[-1] if self._utterances else None
+        return None if last is None or last.is_complete else last
+
+    async def _read(self) -> None:
+        while True:
+            frame = await self._receive()
+            at = self._recorder.now()
+            reaction = self._server.hear(frame)
+            self._record(at, frame, reaction)
+            await self._react(reaction, at)
+
+    async def _receive(self) -> str | bytes:
+        try:
+            async with asyncio.timeout(self._idle):
+                return await self._connection.recv()
+        except TimeoutError:
+            await self._connection.close(1011)
+            return await self._connection.recv()  # raises ConnectionClosed
+
+    async def _send(self, frames: Iterable[str]) -> None:
+        for frame in frames:
+            woke = self._recorder.now()
+            await self._send_frame(frame)
+            self._recorder.sent(Sender.SERVER, frame, due=woke, woke=woke)
+
+    async def _fail(self, failure: BaseException) -> None:
+        """Print a failure of the recogniser to stderr, and close with 1011."""
+        traceback.print_exception(failure)
+        await self._connection.close(1011, "the recogniser failed")
+
+    async def _react(self, reaction: Reaction, at: int) -> None:
+        if reaction.drop and (dropped := self._hearing) is not None:
+            await dropped.close()  # it sends nothing more once the drop is answered
+        await self._send(reaction.replies)
+        if reaction.die:
+            os._exit(_DIED)
+        if reaction.begin:
+            await self._begin()
+        self._take_audio(reaction, at)
+        if reaction.pause:
+            self._connection.transport.pause_reading()
+            await asyncio.sleep(reaction.pause)
+            self._connection.transport.resume_reading()
+        if reaction.close:
+            await self._connection.close(reaction.close, reaction.reason)
+        elif reaction.close is not None:
+            self.was_dropped = True
+            self._connection.transport.abort()
+
+    async def _begin(self) -> None:
+        """Start an utterance with the audio that came before it."""
+        if (interrupted := self._hearing) is not None:
+            await interrupted.close()
+        begun = FakeUtterance(len(self._utterances), self._speaking)
+        self._utterances.append(begun)
+        for pcm, earlier in self._early:
+            begun.hear(pcm, earlier)
+        self._early.clear()
+
+    def _take_audio(self, reaction: Reaction, at: int) -> None:
+        hearing = self._hearing
+        if reaction.audio and hearing is None:
+            self._early.append((reaction.audio, at))
+        elif reaction.audio and hearing is not None:
+            hearing.hear(reaction.audio, at)
+        if reaction.finish and hearing is not None:
+            hearing.finish(at)
+
+    def _record(self, at: int, frame: str | bytes, reaction: Reaction) -> None:
+        samples = reaction.carried or len(reaction.audio) // 2
+        if not samples:
+            self._recorder.received(Sender.CLIENT, at, frame)
+            return
+        start = self._position
+        self._position += samples * self._recorder.rate // self._server.rate
+        span = Span("heard", start, self._position)
+        self._recorder.received(Sender.CLIENT, at, self._carrier, span=span)

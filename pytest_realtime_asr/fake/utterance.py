@@ -1,0 +1,164 @@
+"""One utterance of a session with the fake server: from its audio to its final.
+
+Each word is sent ``word_delay`` after the audio in which it ends had arrived, and the
+final ``final_delay`` after the client completed the audio. A word that would come later
+than the final is sent just before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from websockets.exceptions import ConnectionClosed
+
+from pytest_realtime_asr.audio import Resampler
+from pytest_realtime_asr.dialects import Server
+from pytest_realtime_asr.fake.faults import Faults
+from pytest_realtime_asr.fake.recognisers.recogniser import (
+    Listener,
+    RecognisedWord,
+    Recogniser,
+)
+from pytest_realtime_asr.trace.timeline import Usage
+
+_TOKENS_PER_SECOND = 12.5  # of audio, as a prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Speaking:
+    """What the utterances of a session need of it.
+
+    ``server`` is its server side, ``now`` its clock in ns, ``send`` sends frames and
+    ``fail`` closes the session after a failure of the recogniser. ``word_delay`` gives
+    the delay of the next word in s, ``final_delay`` is in s.
+    """
+
+    server: Server
+    recogniser: Recogniser
+    faults: Faults
+    now: Callable[[], int]
+    send: Callable[[Iterable[str]], Awaitable[None]]
+    fail: Callable[[BaseException], Awaitable[None]]
+    word_delay: Callable[[], float]
+    final_delay: float
+
+
+class FakeUtterance:
+    """Turns the audio of one utterance into words, and sends each when it is due.
+
+    ``item`` is its number in the session. ``is_over`` says that its final was sent or
+    that it was dropped.
+    """
+
+    def __init__(self, item: int, speaking: Speaking) -> None:
+        self._item = item
+        self._speaking = speaking
+        self._final_delay = round(speaking.final_delay * 1e9)
+        self._rate = speaking.server.rate
+        self._audio: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._words: asyncio.Queue[RecognisedWord | None] = asyncio.Queue()
+        self._arrivals: list[tuple[int, int]] = []  # (samples so far, when in ns)
+        self._samples = 0
+        self._final_due: int | None = None
+        self._finished = asyncio.Event()
+        self.is_over = False
+        self._task = asyncio.create_task(self._run())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the client has completed its audio."""
+        return self._final_due is not None
+
+    def hear(self, pcm: bytes, at: int) -> None:
+        """Take audio that arrived at ``at`` (ns)."""
+        self._samples += len(pcm) // 2
+        self._arrivals.append((self._samples, at))
+        self._audio.put_nowait(pcm)
+
+    def finish(self, at: int) -> None:
+        """Note that the audio was completed at ``at`` (ns)."""
+        self._final_due = at + self._final_delay
+        self._finished.set()
+        self._audio.put_nowait(None)
+
+    async def close(self) -> None:
+        """Drop the utterance; it sends nothing more."""
+        self.is_over = True
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._recognise())
+                tasks.create_task(self._send_words())
+        except* ConnectionClosed:
+            pass  # the client has gone; the task that reads records how
+        except* Exception as failure:
+            await self._speaking.fail(failure)
+
+    async def _recognise(self) -> None:
+        recogniser = self._speaking.recogniser
+        listener: Listener = await recogniser.listen()
+        resampler = Resampler(self._rate, recogniser.rate)
+        try:
+            while (pcm := await self._audio.get()) is not None:
+                for word in await listener.hear(resampler.feed(pcm)):
+                    self._words.put_nowait(word)
+            for word in await listener.hear(resampler.flush()):
+                self._words.put_nowait(word)
+            for word in await listener.finish():
+                self._words.put_nowait(word)
+            self._words.put_nowait(None)
+        finally:
+            await listener.close()
+
+    async def _send_words(self) -> None:
+        speaking = self._speaking
+        words: list[RecognisedWord] = []
+        while (word := await self._words.get()) is not None:
+            delay = round(speaking.word_delay() * 1e9)
+            await self._until(self._arrival(self._sample(word)) + delay)
+            added = f" {word.text}" if words else word.text
+            words.append(word)
+            await speaking.send(speaking.server.partial(added, self._item))
+        assert self._final_due is not None
+        await self._until(self._final_due)
+        words = [word for word in words if self._keeps(word)]
+        text = " ".join(word.text for word in words)
+        seconds = self._samples / self._rate
+        usage = Usage(round(seconds * _TOKENS_PER_SECOND), len(words), seconds=seconds)
+        final = tuple(speaking.server.final(text, usage, self._item))
+        self.is_over = bool(final)  # without its final it is still open
+        await speaking.send(final)
+
+    def _keeps(self, word: RecognisedWord) -> bool:
+        age = (self._samples - self._sample(word)) / self._rate
+        return self._speaking.faults.keeps_word(True, age=age)
+
+    def _sample(self, word: RecognisedWord) -> int:
+        """Return the sample of the client's audio at which a word ends."""
+        return word.end * self._rate // self._speaking.recogniser.rate
+
+    def _arrival(self, sample: int) -> int:
+        index = bisect_left(self._arrivals, (sample, 0))
+        return self._arrivals[min(index, len(self._arrivals) - 1)][1]
+
+    async def _until(self, due: int) -> None:
+        """Sleep until ``due`` or until the final is due, whichever comes first."""
+        while True:
+            end = due if self._final_due is None else min(due, self._final_due)
+            left = end - self._speaking.now()
+            if left <= 0:
+                return
+            if self._finished.is_set():
+                await asyncio.sleep(left / 1e9)
+            else:
+                try:
+                    async with asyncio.timeout(left / 1e9):
+                        await self._finished.wait()
+                except TimeoutError:
+                    return

@@ -1,0 +1,187 @@
+"""The text of a comparison with another run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pytest_realtime_asr.metrics.accuracy import SYNTHETIC, lines, words
+from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.text.number_format import several
+from pytest_realtime_asr.verdicts.change import (
+    LEVEL,
+    Change,
+    Invalid,
+    Outcome,
+    milliseconds,
+)
+from pytest_realtime_asr.verdicts.comparison import Comparison, Values
+from pytest_realtime_asr.verdicts.headline import PREMATURE
+from pytest_realtime_asr.verdicts.limits import WER, Scale
+from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
+
+_NAMED = 3  # utterances that are named in a line
+
+
+def failures(comparison: Comparison) -> list[str]:
+    """Return why the test fails by its margins, one text for each reason."""
+    if not comparison.gated:
+        return []
+    found = [_refusal(comparison)] if comparison.refused else []
+    for change in comparison.changes:
+        if change.failed:
+            texts = (change_line(change), details(change))
+            found.append("\n".join(text for text in texts if text))
+    return _headed(comparison, found)
+
+
+def warnings(comparison: Comparison) -> list[str]:
+    """Return the margins that cannot fail, for lack of clips or of values."""
+    found = [
+        few_clips(change)
+        for change in comparison.changes
+        if change.gated and change.too_few and change.invalid is None
+    ]
+    if comparison.pairs and comparison.unmeasured:
+        names = ", ".join(comparison.unmeasured)
+        found.append(f"{names} can show no change: no pair has a value")
+    return _headed(comparison, found)
+
+
+def summary(comparison: Comparison) -> list[str]:
+    """Return the whole comparison, in lines."""
+    if not (comparison.pairs or comparison.alone_before):
+        return _headed(comparison, ["this test is not in it"])
+    pairs = several(comparison.pairs, "pair")
+    context = [_values(each, "-") for each in comparison.context]
+    refusal = _refusal(comparison) if comparison.refused else pairs
+    found = _headed(comparison, ["; ".join([*context, refusal])])
+    if comparison.pairs and comparison.mismatches:
+        found.append(f"not paired: {_mismatches(comparison)}")
+    if comparison.pairs and (alone := _alone(comparison)):
+        found.append(alone)
+    return [*found, *map(change_line, comparison.changes)]
+
+
+def change_line(change: Change) -> str:
+    """Return a change in one line: number, limit, how sure, and the worst pair."""
+    name = f"{change.name} {change.outcome.value}"
+    if change.invalid is not None:
+        return f"{name}: {_invalid(change)}"
+    scale, (low, high) = change.margin.scale, change.interval
+    sign = ">" if change.effect > change.margin.size else "<="
+    parts = [
+        f"{LEVEL:.0%} CI {_shown(low, scale, '+')} to {_shown(high, scale, '+')}",
+        f"p={change.p:.2g} of {several(change.family, 'comparison')}",
+        f"n={several(change.n, 'pair')}",
+        f"{_value(change, change.before)} -> {_value(change, change.now)}",
+    ]
+    if any(change.lost):
+        parts.append(f"lost {change.lost[0]} -> {change.lost[1]}")
+    for why, (before, now) in change.premature:
+        parts.append(f"{PREMATURE[why]} {before} -> {now}")
+    if change.margin.metric == WER and change.worst[1].synthetic:
+        parts.append(SYNTHETIC)
+    effect, size = _shown(change.effect, scale, "+"), _shown(change.margin.size, scale)
+    tail = _worst(change)
+    if change.too_few and change.outcome is Outcome.UNDECIDED:
+        tail += f"; {few_clips(change)}"
+    return f"{name}: {effect} {sign} {size} ({'; '.join(parts)}){tail}"
+
+
+def few_clips(change: Change) -> str:
+    """Say that a change has too few clips, and how many it needs."""
+    needs = "comparison needs" if change.family == 1 else "comparisons need"
+    return (
+        f"{change.name} can show no change: it has {several(change.clips, 'clip')}, "
+        f"and {change.family} {needs} {change.needed}"
+    )
+
+
+def details(change: Change) -> str | None:
+    """Return the worst pair of an error rate, both texts aligned with the reference."""
+    if change.margin.metric != WER:
+        return None
+    return "\n".join(
+        f"{row.utterance} {when}\n{_aligned(row)}"
+        for when, row in zip(("before", "now"), change.worst, strict=True)
+    )
+
+
+def _aligned(row: UtteranceRecord) -> str:
+    # Aligned by the normaliser of this run, since that of the other may be another.
+    heard = None if row.lost else row.text
+    return lines(words(row.reference, heard, language=row.language))
+
+
+def _invalid(change: Change) -> str:
+    if change.invalid is Invalid.NO_RATIO:
+        return "values of zero and less have no ratio; give its limit in ms"
+    measured = change.n - sum(count for _, count in change.unmeasured)
+    counts = ", ".join(f"{count} {_reason(why)}" for why, count in change.unmeasured)
+    return (
+        f"the baseline was measured in {measured} of {several(change.n, 'session')} "
+        f"({counts}), and the outcome depends on the rest; correct the baseline, or "
+        "record it again"
+    )
+
+
+def _reason(why: str | Premature | None) -> str:
+    if isinstance(why, Premature):
+        return PREMATURE[why]
+    return "without a value" if why is None else why
+
+
+def _worst(change: Change) -> str:
+    """Return the worst pair, if it got worse at all."""
+    before, now = change.worst
+    if change.margin.metric == WER:
+        if now.errors.wrong <= before.errors.wrong:
+            return ""
+        wrong = f"{before.errors.wrong} -> {now.errors.wrong} wrong"
+        return f"; worst {now.utterance}: {wrong} of {now.errors.reference}"
+    old, new = (milliseconds(row, change.margin.metric) for row in change.worst)
+    if new <= old:
+        return ""
+    return f"; worst {now.utterance}: {_value(change, old)} -> {_value(change, new)}"
+
+
+def _refusal(comparison: Comparison) -> str:
+    why = _mismatches(comparison) or _alone(comparison)
+    return f"no utterance could be paired: {why}"
+
+
+def _mismatches(comparison: Comparison) -> str:
+    return "; ".join(_values(each) for each in comparison.mismatches)
+
+
+def _values(values: Values, missing: str = "") -> str:
+    old, new = (", ".join(each) or missing for each in (values.before, values.now))
+    return f"{values.name} {old}" if old == new else f"{values.name} {old} -> {new}"
+
+
+def _alone(comparison: Comparison) -> str:
+    sides = (("before", comparison.alone_before), ("now", comparison.alone_now))
+    return "; ".join(f"only {name}: {_some(ids)}" for name, ids in sides if ids)
+
+
+def _headed(comparison: Comparison, texts: Iterable[str]) -> list[str]:
+    return [f"compared with {comparison.other}: {text}" for text in texts]
+
+
+def _value(change: Change, value: float) -> str:
+    return _shown(value, Scale.SHARE if change.margin.metric == WER else Scale.MS)
+
+
+def _shown(value: float, scale: Scale, sign: str = "") -> str:
+    if scale is Scale.MS:
+        digits = 0 if abs(value) >= 99.95 else 1
+        return f"{value:{sign}.{digits}f} ms"
+    unit = "%" if scale is Scale.SHARE else " pp"
+    return f"{100 * value:{sign}.{1 if scale is Scale.SHARE else 2}f}{unit}"
+
+
+def _some(ids: Sequence[str]) -> str:
+    every = list(dict.fromkeys(ids))
+    more = len(every) - _NAMED
+    shown = ", ".join(every[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"{len(ids)} ({shown})"

@@ -1,0 +1,84 @@
+"""The text of a parity check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_realtime_asr.metrics.accuracy import lines
+from pytest_realtime_asr.requirements.pseudo_reference import MARGIN
+from pytest_realtime_asr.verdicts.parity import (
+    LEAST_ALONE,
+    REPEATS,
+    Cause,
+    Difference,
+    Losses,
+    Parity,
+)
+
+_NAMED = 3  # utterances that are named in a line
+
+
+def summary(parity: Parity) -> str:
+    """Return the whole result in one line."""
+    noise = "not known" if parity.noise is None else f"{parity.noise}"
+    lost = f", {parity.lost} lost" if parity.lost else ""
+    parts = [
+        f"own noise: {noise} words; a difference of {MARGIN:.0%} beyond it passes",
+        f"{parity.texts} texts{lost}",
+    ]
+    if parity.unused:
+        parts.append(f"not judged: {_named(parity.unused)}")
+    differ = len(parity.differences)
+    reason = cause(parity)
+    tail = "" if reason is None else f": {reason}"
+    return (
+        f"parity over {parity.over}: {differ} of {parity.judged} utterances differ "
+        f"({'; '.join(parts)}); {parity.verdict.value}{tail}"
+    )
+
+
+def details(parity: Parity, *, width: int = 80) -> str:
+    """Return the summary, and each clip that differs below it, word by word."""
+    shown = (_difference(each, width) for each in parity.differences)
+    return "\n".join([summary(parity), *shown])
+
+
+def cause(parity: Parity) -> str | None:
+    """Say why the verdict is what it is, where the texts do not say it."""
+    losses = None if parity.losses is None else _losses(parity.losses)
+    match parity.cause:
+        case Cause.LOST:
+            return losses
+        case Cause.NOISE:
+            clips = parity.judged + len(parity.unused)
+            return f"own noise leaves {parity.judged} of {clips} clips to be judged"
+        case Cause.UNKNOWN_NOISE:
+            why = losses or f"send each clip alone at least {LEAST_ALONE} times"
+            return f"the noise is not known: {why}"
+        case Cause.FEW_REPEATS:
+            repeat = _named(parity.repeat)
+            return f"a single difference may be chance; send {repeat} {REPEATS} times"
+        case None:
+            return None
+
+
+def _difference(difference: Difference, width: int) -> str:
+    """Return the text that differs most, aligned with the solo transcript (``ref``)."""
+    solo = difference.solo
+    worst = max(difference.texts, key=solo.distance)
+    off = f"{solo.distance(worst)} of {solo.words} words differ"
+    head = f"{solo.utterance.id}: {off}; in {len(difference.texts)} of {difference.of}"
+    return f"{head}\n{lines(solo.aligned(worst), width=width)}"
+
+
+def _losses(losses: Losses) -> str:
+    alone = " alone" if losses.alone else ""
+    return (
+        f"{losses.count} of {losses.of} sessions{alone} were lost; "
+        f"{losses.utterance} {losses.first.how}: {losses.first.reason}"
+    )
+
+
+def _named(ids: Sequence[str]) -> str:
+    more = len(ids) - _NAMED
+    return ", ".join(ids[:_NAMED]) + (f" and {more} more" if more > 0 else "")

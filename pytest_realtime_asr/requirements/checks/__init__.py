@@ -1,0 +1,118 @@
+"""Checks of what is the same in every dialect: frames, timelines, texts and ends.
+
+Most functions here make a check of the sessions of one ``role`` of a scenario.
+"""
+
+from pytest_realtime_asr.requirements.checks.combinators import absent, both, why
+from pytest_realtime_asr.requirements.checks.connection import (
+    close_answered,
+    explained_close,
+    freed,
+    handshake_refused,
+    plain_http_refused,
+    pongs,
+    refused_or_closed,
+    same_process,
+    unique_ids,
+)
+from pytest_realtime_asr.requirements.checks.finals import (
+    answers,
+    finishes,
+    random_sessions_pass,
+    survives,
+)
+from pytest_realtime_asr.requirements.checks.frames import (
+    cut,
+    ended,
+    first_event,
+    known_events,
+    named,
+    records,
+    well_formed,
+)
+from pytest_realtime_asr.requirements.checks.leaks import (
+    never_repeated,
+    no_control_tokens,
+    no_secret,
+    no_stack_trace,
+    whole_characters,
+)
+from pytest_realtime_asr.requirements.checks.refusals import (
+    errors_have_codes,
+    refused,
+    sent_after_hand,
+    silent,
+)
+from pytest_realtime_asr.requirements.checks.texts import (
+    has_both_clips,
+    has_clip,
+    has_first_word,
+    has_last_word,
+    if_in_time,
+    keeps_start,
+    kept_apart,
+    no_repetition,
+    same_text,
+    solo_transcripts,
+    speech_has_text,
+    starts_nothing,
+    usable,
+    wordless,
+)
+from pytest_realtime_asr.requirements.checks.timing import (
+    no_early_text,
+    no_stall,
+    text_during_audio,
+)
+
+__all__ = [
+    "absent",
+    "answers",
+    "both",
+    "close_answered",
+    "cut",
+    "ended",
+    "errors_have_codes",
+    "explained_close",
+    "finishes",
+    "first_event",
+    "freed",
+    "handshake_refused",
+    "has_both_clips",
+    "has_clip",
+    "has_first_word",
+    "has_last_word",
+    "if_in_time",
+    "keeps_start",
+    "kept_apart",
+    "known_events",
+    "named",
+    "never_repeated",
+    "no_control_tokens",
+    "no_early_text",
+    "no_repetition",
+    "no_secret",
+    "no_stack_trace",
+    "no_stall",
+    "plain_http_refused",
+    "pongs",
+    "random_sessions_pass",
+    "records",
+    "refused",
+    "refused_or_closed",
+    "same_process",
+    "same_text",
+    "sent_after_hand",
+    "silent",
+    "solo_transcripts",
+    "speech_has_text",
+    "starts_nothing",
+    "survives",
+    "text_during_audio",
+    "unique_ids",
+    "usable",
+    "well_formed",
+    "whole_characters",
+    "why",
+    "wordless",
+]

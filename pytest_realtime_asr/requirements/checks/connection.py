@@ -1,0 +1,251 @@
+"""Checks of connections: handshakes, ids, pings, closes, and the server's process."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from pytest_realtime_asr.requirements.checks.combinators import (
+    absent,
+    any_session,
+    by_hand,
+    first_at,
+    first_unsatisfied,
+    opened,
+    per_session,
+    server_sent_text,
+    why,
+)
+from pytest_realtime_asr.requirements.checks.finals import finishes
+from pytest_realtime_asr.requirements.checks.refusals import error_codes
+from pytest_realtime_asr.requirements.checks.timing import LATE
+from pytest_realtime_asr.requirements.evidence import Evidence, Gauges, Part
+from pytest_realtime_asr.requirements.requirement import (
+    Check,
+    Outcome,
+    Satisfied,
+    Undecided,
+    Violated,
+)
+from pytest_realtime_asr.trace.records import Ending, Ping, Sender
+
+_NONE_OPENED = Undecided("the server opened no session at all")
+
+
+# The handshake
+
+
+def handshake_refused(role: str, statuses: Collection[int], *, without: str) -> Check:
+    """Return a check that the handshake is refused by one of these HTTP statuses.
+
+    ``without`` is the reason why there is no session of the role. A server that opens
+    no session at all shows nothing.
+    """
+
+    def check(evidence: Evidence) -> Outcome:
+        parts = evidence.role(role)
+        if not parts:
+            return Undecided(without)
+        for part in parts:
+            end = part.trace.end
+            if part.trace.opened is not None:
+                return Violated("the session was opened", (), evidence.index(part))
+            if end.code is None:
+                return Undecided(f"it was not answered: {why(part)}")
+            if end.code not in statuses:
+                wanted = ", ".join(map(str, sorted(statuses)))
+                return Violated(
+                    f"it was refused by HTTP {end.code}, not by one of HTTP {wanted}",
+                    (),
+                    evidence.index(part),
+                )
+        return Satisfied() if opened(evidence) else _NONE_OPENED
+
+    return check
+
+
+def plain_http_refused(role: str) -> Check:
+    """Return a check that plain HTTP is answered by a status of a client error (4xx).
+
+    A server that opens no session at all shows nothing: it answers 404 to any path.
+    """
+
+    def check(evidence: Evidence) -> Outcome:
+        for answer in evidence.answers:
+            if answer.role != role:
+                continue
+            if 400 <= answer.status < 500:
+                return Satisfied() if opened(evidence) else _NONE_OPENED
+            given = f"HTTP {answer.status}" if answer.status else answer.body
+            return Violated(f"it was answered by {given}", ())
+        return Undecided("no plain HTTP request was sent")
+
+    return check
+
+
+# Ids, pings and closes
+
+
+def unique_ids(*roles: str) -> Check:
+    """Return a check that each session has an id of its own."""
+
+    def check(evidence: Evidence) -> Outcome:
+        if missing := absent(evidence, *roles):
+            return missing
+        seen = set()
+        for part in evidence.role(*roles):
+            name = part.timeline.session
+            if name in seen:
+                return Violated(
+                    f"two sessions have the id {name!r}", (), evidence.index(part)
+                )
+            if name:
+                seen.add(name)
+        if len(seen) < 2:
+            return Undecided("fewer than two sessions have an id")
+        return Satisfied()
+
+    return check
+
+
+def pongs(*roles: str) -> Check:
+    """Return a check that each ping is answered in time."""
+
+    def check(part: Part) -> Outcome | None:
+        unanswered = (ping for ping in part.trace.pings if ping.answered is None)
+        if ping := next(unanswered, None):
+            return _unanswered(part, ping)
+        return Satisfied() if part.trace.pings else None
+
+    return any_session(check, *roles, nothing="no ping was sent")
+
+
+def _unanswered(part: Part, ping: Ping) -> Outcome:
+    """Return whether the server is responsible for a ping without an answer."""
+    late = max(part.trace.lag.late, default=0) / 1e9
+    if late > LATE:
+        return Undecided(f"the client itself was {late:.1f} s late")
+    gone = part.trace.end.how in (Ending.CLOSED_BY_PEER, Ending.BROKEN)
+    sent_later = any(
+        record.sender is Sender.SERVER and record.at >= ping.sent
+        for record in part.trace.records
+    )
+    if gone and not sent_later:
+        return Undecided(f"the session ended: {why(part)}")
+    return Violated("a ping was not answered in time", first_at(part, ping.sent))
+
+
+def close_answered(role: str) -> Check:
+    """Return a check that the client's close frame is answered by one."""
+
+    def check(part: Part) -> Outcome:
+        end = part.trace.end
+        if end.how is not Ending.CLOSED_BY_US:
+            return Undecided(f"the client did not close the session: {why(part)}")
+        if end.code is None:
+            return Violated("the client's close frame was not answered", ())
+        return Satisfied()
+
+    return per_session(check, role, fold=first_unsatisfied)
+
+
+def refused_or_closed(role: str, codes: Collection[int]) -> Check:
+    """Return a check that a frame by hand gets an error or a close with such a code."""
+
+    def check(part: Part) -> Outcome:
+        end = part.trace.end
+        # A close may come while the frame is still on its way out. The frame is its
+        # cause if it was sent, or by the code for what is too big, and if the server
+        # sent anything before.
+        caused = by_hand(part) or end.code == 1009
+        closed = end.how is Ending.CLOSED_BY_PEER and end.code in codes
+        if closed and caused and server_sent_text(part):
+            return Satisfied()
+        if closed:
+            return Undecided(f"there may be another reason why {why(part)}")
+        if not by_hand(part):
+            return Undecided(f"the frame was not sent to its end: {why(part)}")
+        if error_codes(part):
+            return Satisfied()
+        if end.how is Ending.CANCELLED:
+            return Undecided(why(part))
+        ignored = end.how is Ending.CLOSED_BY_US
+        return Violated("it was not answered" if ignored else why(part), ())
+
+    return per_session(check, role, fold=first_unsatisfied)
+
+
+def _unexplained_close(part: Part) -> Outcome | None:
+    end, trace = part.trace.end, part.trace
+    if trace.opened is None:
+        return None
+    bare = end.how is Ending.BROKEN and end.code is None
+    if end.how is Ending.CLOSED_BY_PEER and end.code in (1006, 1011):
+        bare = True
+    if bare and not part.timeline.refusals:
+        return Violated(f"no error came before: {why(part)}", ())
+    return Satisfied()
+
+
+explained_close = any_session(_unexplained_close, nothing="no session was opened")
+"""A check that a server that ends a session says why, by an error or its close frame.
+
+A close with 1011, or a connection that breaks off, needs an error before it.
+"""
+
+
+# The server's process
+
+
+def freed(role: str, gauge: str) -> Check:
+    """Return a check that the server's count of open sessions falls once they are left.
+
+    It may count sessions of others too, which come and go: the count violates if it
+    stays up by as many as were left.
+    """
+
+    def check(evidence: Evidence) -> Outcome:
+        if missing := absent(evidence, role):
+            return missing
+        counts = [
+            each.values[gauge] for each in evidence.gauges if gauge in each.values
+        ]
+        if len(counts) < 2:
+            return Undecided(f"the server has no {gauge} in /metrics")
+        before, after = counts[0], min(counts[1:])
+        left = sum(part.trace.opened is not None for part in evidence.role(role))
+        if after - before >= left:
+            return Violated(
+                f"{gauge} is {after:g} after {left} sessions were left, and was "
+                f"{before:g} before",
+                (),
+            )
+        return Satisfied()
+
+    return check
+
+
+def same_process(evidence: Evidence) -> Outcome:
+    """Check that the server's process is the same from the first session to the last.
+
+    Several processes may answer in turn: the server was restarted if all processes that
+    are seen later are younger than all that were seen before. One that is seen again
+    was never gone.
+    """
+    seen: list[tuple[float, str]] = []
+    lost: Gauges | None = None
+    for gauges in evidence.gauges:
+        if gauges.lost:
+            lost = lost or gauges
+            continue
+        now = gauges.values.get("process_start_time_seconds")
+        if now is None:
+            continue
+        if now in [started for started, _ in seen]:
+            lost = None
+        seen.append((now, gauges.after))
+    if lost is not None:
+        return Violated(f"lost after {lost.after}: {lost.lost}", ())
+    for at in range(1, len(seen)):
+        if min(seen[at:])[0] > max(seen[:at])[0]:
+            return Violated(f"the server was restarted in or after {seen[at][1]}", ())
+    return finishes("last")(evidence)

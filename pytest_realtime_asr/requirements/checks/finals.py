@@ -1,0 +1,116 @@
+"""Checks that utterances get their finals, also after what a scenario did."""
+
+from __future__ import annotations
+
+from pytest_realtime_asr.requirements.checks.combinators import (
+    ENDED_BY_CLIENT,
+    absent,
+    by_hand,
+    first_at,
+    last,
+    per_session,
+    why,
+    worst,
+)
+from pytest_realtime_asr.requirements.evidence import Evidence, Part
+from pytest_realtime_asr.requirements.requirement import (
+    Check,
+    Outcome,
+    Satisfied,
+    Undecided,
+    Violated,
+)
+from pytest_realtime_asr.trace.records import Ending
+
+
+def finals(part: Part, *, first: int = 0) -> Outcome:
+    """Check that each utterance of a session, from number ``first`` on, has a final."""
+    spoken = [(i, clip.id) for i, clip in part.spoken.items() if i >= first]
+    if not spoken:
+        return _loss(part, "no utterance could be begun")
+    return worst(
+        Satisfied()
+        if part.text(item) is not None
+        else _loss(part, f"no final of {name} came")
+        for item, name in spoken
+    )
+
+
+def _loss(part: Part, what: str) -> Outcome:
+    """Return who is responsible for what a session lacks."""
+    end = part.trace.end
+    if part.trace.opened is None:
+        return Undecided(f"{what}: the session could not be opened: {why(part)}")
+    if end.how not in ENDED_BY_CLIENT:
+        return Violated(f"{what}: {why(part)}", last(part))
+    refusals = part.timeline.refusals
+    if not refusals or by_hand(part):  # a frame written by hand may be refused
+        cancelled = end.how is Ending.CANCELLED
+        reason = why(part) if cancelled else "the client closed the session first"
+        return Undecided(f"{what}: {reason}")
+    refusal = refusals[-1]
+    return Violated(f"{what}: refused: {refusal}", first_at(part, refusal.at))
+
+
+def finishes(*roles: str) -> Check:
+    """Return a check that each utterance of these sessions gets its final."""
+    return per_session(finals, *roles)
+
+
+def answers(role: str) -> Check:
+    """Return a check that the first utterance gets a final or an error.
+
+    A later one has to get its final.
+    """
+
+    def check(part: Part) -> Outcome:
+        refused = part.text(0) is None and part.timeline.item(0).refusals
+        if refused and len(part.spoken) < 2 and part.trace.end.how in ENDED_BY_CLIENT:
+            return Undecided("it was refused, and no utterance was sent after it")
+        return finals(part, first=1 if refused else 0)
+
+    return per_session(check, role)
+
+
+def survives(role: str) -> Check:
+    """Return a check that ``role`` harms neither a bystander nor a fresh session."""
+
+    def check(evidence: Evidence) -> Outcome:
+        if missing := absent(evidence, role):
+            return missing
+        outcome = finishes("bystander", "fresh")(evidence)
+        fresh = evidence.role("fresh")
+        if any(part.timeline.final is not None for part in fresh):
+            return outcome  # the server is there, even if too busy to answer HTTP
+        if evidence.gauges and (lost := evidence.gauges[-1].lost):
+            return Violated(f"the server is gone: {lost}", ())
+        if isinstance(outcome, Violated):
+            return outcome
+        if not fresh:
+            return Undecided("no fresh session was run after it")
+        if fresh[0].trace.opened is not None:
+            return outcome
+        return Violated(
+            f"no fresh session could be opened after it: {why(fresh[0])}",
+            (),
+            evidence.index(fresh[0]),
+        )
+
+    return check
+
+
+def random_sessions_pass(role: str) -> Check:
+    """Return a check that no random session fails, and that none harms any other."""
+
+    def check(evidence: Evidence) -> Outcome:
+        for finding in evidence.findings:
+            if finding.role == role:
+                part = evidence.role(role)[-1]
+                return Violated(
+                    f"{finding.what}\n\n{finding.script}",
+                    last(part),
+                    evidence.index(part),
+                )
+        return survives(role)(evidence)
+
+    return check

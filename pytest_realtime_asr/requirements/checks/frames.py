@@ -1,0 +1,120 @@
+"""Checks of the frames of one session, whatever they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pytest_realtime_asr.requirements.checks.combinators import ENDED_BY_CLIENT
+from pytest_realtime_asr.requirements.requirement import (
+    Outcome,
+    Satisfied,
+    SessionCheck,
+    Undecided,
+    Violated,
+)
+from pytest_realtime_asr.text.messages import printable
+from pytest_realtime_asr.trace.json_events import Malformed, Unknown
+from pytest_realtime_asr.trace.recording import Message, Recording
+from pytest_realtime_asr.trace.records import Sender
+
+
+def records(recording: Recording, kind: type, sender: Sender) -> list[int]:
+    """Return the indexes of the records of ``sender`` with a message of this kind."""
+    return [
+        index
+        for index, (record, message) in enumerate(
+            zip(recording.trace.records, recording.messages, strict=True)
+        )
+        if record.sender is sender and isinstance(message, kind)
+    ]
+
+
+def cut(recording: Recording) -> bool:
+    """Return whether the client ended the session, so that the rest is not known."""
+    return recording.trace.end.how in ENDED_BY_CLIENT
+
+
+def ended(recording: Recording) -> str:
+    """Return why the session ended."""
+    end = recording.trace.end
+    return printable(end.reason) or end.how.value
+
+
+def named(message: Message) -> str:
+    """Return what a message is, in words."""
+    match message:
+        case Unknown(type=kind):
+            return f"of unknown type {kind!r}"
+        case Malformed(reason=reason):
+            return reason
+    return message.move
+
+
+def first_event(identity: Callable[[Message], str | None]) -> SessionCheck:
+    """Return a check that the first frame opens the session and carries its id.
+
+    ``identity`` returns the id in a message, ``None`` for one that opens no session.
+    """
+
+    def check(recording: Recording) -> Outcome:
+        frames = recording.trace.records
+        first = next(
+            (i for i, r in enumerate(frames) if r.sender is Sender.SERVER), None
+        )
+        if first is None:
+            if recording.trace.opened is None or cut(recording):
+                return Undecided("the session was over before the server sent anything")
+            return Violated(f"nothing came: {ended(recording)}", ())
+        message = recording.messages[first]
+        name = identity(message)
+        if name is None:
+            return Violated(f"the first event was {named(message)}", (first,))
+        if not name:
+            return Violated(f"{message.move} has an empty id", (first,))
+        return Satisfied()
+
+    return check
+
+
+def well_formed(sender: Sender) -> SessionCheck:
+    """Return a check that every frame of this side has the fields of its type."""
+
+    def check(recording: Recording) -> Outcome:
+        wrong = records(recording, Malformed, sender)
+        if wrong:
+            return Violated(named(recording.messages[wrong[0]]), tuple(wrong))
+        return _sent(recording, sender)
+
+    return check
+
+
+def known_events(sender: Sender, own: tuple[str, ...]) -> SessionCheck:
+    """Return a check that this side sends no event that the protocol does not know.
+
+    ``own`` are the prefixes of the protocol's event types; a server's event with
+    another prefix is an extension and allowed.
+    """
+
+    def is_own(message: Message) -> bool:
+        assert isinstance(message, Unknown)
+        return message.type is None or message.type.startswith(own)
+
+    def check(recording: Recording) -> Outcome:
+        wrong = [
+            index
+            for index in records(recording, Unknown, sender)
+            if sender is Sender.CLIENT or is_own(recording.messages[index])
+        ]
+        if wrong:
+            name = named(recording.messages[wrong[0]])
+            return Violated(f"an event {name}", tuple(wrong))
+        return _sent(recording, sender)
+
+    return check
+
+
+def _sent(recording: Recording, sender: Sender) -> Outcome:
+    """Return satisfied if this side sent anything that could be wrong."""
+    if any(record.sender is sender for record in recording.trace.records):
+        return Satisfied()
+    return Undecided(f"the {sender.value} sent nothing")

@@ -1,0 +1,163 @@
+"""Checks that what must stay hidden is in no frame, close reason or HTTP page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from io import StringIO
+
+from pytest_realtime_asr.requirements.checks.combinators import (
+    any_session,
+    by_hand,
+    first_at,
+)
+from pytest_realtime_asr.requirements.checks.refusals import error_codes
+from pytest_realtime_asr.requirements.evidence import Evidence, Part
+from pytest_realtime_asr.requirements.requirement import (
+    Check,
+    Outcome,
+    Satisfied,
+    Undecided,
+    Violated,
+)
+from pytest_realtime_asr.text.redaction import REMOVED, WRITTEN
+from pytest_realtime_asr.trace.records import HIDDEN, Ending, Sender, Trace
+from pytest_realtime_asr.trace.timeline import Final, Partial, Timeline
+
+_BROKEN = re.compile("[\ufffd\ud800-\udfff]")
+_TOKENS = re.compile(r"<\|[^|>]*\|?>|<asr_text>|\[BLANK_AUDIO\]|\[(?:PAD|UNK)\]|</?s>")
+_OVERLAP = 40  # characters of a token that may have come before the rest of it
+_STACK = re.compile(r'Traceback \(most recent call last\)|File \\?"[^"]+", line \d+')
+
+
+# Texts
+
+
+def _in_no_text(pattern: re.Pattern[str], what: str) -> Check:
+    """Return a check that the pattern is found in no text of the server."""
+
+    def check(part: Part) -> Outcome | None:
+        outcome: Outcome | None = None
+        for at, text in _pieces(part.timeline):
+            if text:
+                outcome = Satisfied()
+            if found := pattern.search(text):
+                return Violated(
+                    f"{what} {found.group()!r} in {text[:120]!r}", first_at(part, at)
+                )
+        return outcome
+
+    return any_session(check, nothing="no text came")
+
+
+def _pieces(timeline: Timeline) -> Iterator[tuple[int, str]]:
+    """Yield the time and the new part of each text, with the end of what was before."""
+    text, length = StringIO(), 0
+    for event in timeline.events:
+        if isinstance(event, Partial):
+            kept = min(event.kept, length)
+            text.seek(kept)
+            text.truncate()
+            text.write(event.added)
+            length = kept + len(event.added)
+            text.seek(max(0, kept - _OVERLAP))
+            yield event.at, text.read()
+        elif isinstance(event, Final):
+            yield event.at, event.text
+
+
+whole_characters = _in_no_text(_BROKEN, "a broken character")
+"""A check that no character of a text is cut or replaced."""
+no_control_tokens = _in_no_text(_TOKENS, "a token of the model")
+"""A check that no control token of the model is in a text."""
+
+
+# Frames, close reasons and pages
+
+
+def no_stack_trace(evidence: Evidence) -> Outcome:
+    """Check that no frame, close reason or page shows a stack trace."""
+    return _shown_nowhere(
+        evidence, lambda text: bool(_STACK.search(text)), "a stack trace"
+    )
+
+
+def never_repeated(text: str, what: str) -> Check:
+    """Return a check that the server does not send back what it got by hand."""
+
+    def check(evidence: Evidence) -> Outcome:
+        given = [part for part in evidence.parts if by_hand(part)]
+        if not given:
+            return Undecided(f"{what} was not sent to it")
+        if not any(map(error_codes, given)):
+            return Undecided(f"no error came after {what} was sent to it")
+        return _shown_nowhere(evidence, lambda sent: text in sent, what)
+
+    return check
+
+
+def _shown_nowhere(
+    evidence: Evidence, holds: Callable[[str], bool], what: str
+) -> Outcome:
+    for answer in evidence.answers:
+        if answer.status and holds(answer.body):
+            return Violated(f"{answer.role}: the page shows {what}", ())
+    checked = any(answer.status for answer in evidence.answers)
+    for place, part in enumerate(evidence.parts):
+        for index, text in _sent(part):
+            checked = True
+            if holds(text):
+                return Violated(f"the server shows {what}", (index,), place)
+        end = part.trace.end
+        if end.how is Ending.CLOSED_BY_PEER and holds(end.reason):
+            return Violated(f"the reason of the close shows {what}", (), place)
+    return Satisfied() if checked else Undecided("the server sent nothing")
+
+
+def _sent(part: Part) -> Iterator[tuple[int, str]]:
+    """Yield the index and the text of each text frame of the server."""
+    for index, record in enumerate(part.trace.records):
+        if record.sender is Sender.SERVER and record.text is not None:
+            yield index, record.text
+
+
+def no_secret(evidence: Evidence) -> Outcome:
+    """Check that no frame, close reason or page shows the key of the client.
+
+    Frames are decoded first, so that an escaped key is found, and so is a key that runs
+    over the same field of several frames.
+    """
+    what = "the client's key"
+    for answer in evidence.answers:
+        known = (part.trace.redactor for part in evidence.parts)
+        if answer.status and any(each.shows(answer.body) for each in known):
+            return Violated(f"{answer.role}: the page shows {what}", ())
+    checked = any(answer.status for answer in evidence.answers)
+    for place, part in enumerate(evidence.parts):
+        sent = list(_sent(part))
+        checked |= bool(sent)
+        if shown := _shown(part.trace, sent):
+            return Violated(f"the server shows {what}", shown, place)
+        end = part.trace.end
+        if end.how is Ending.CLOSED_BY_PEER and _hidden(part.trace, end.reason):
+            return Violated(f"the reason of the close shows {what}", (), place)
+    return Satisfied() if checked else Undecided("the server sent nothing")
+
+
+def _shown(trace: Trace, sent: Sequence[tuple[int, str]]) -> tuple[int, ...]:
+    """Return the indexes of the frames that show a secret of the client."""
+    found = trace.redactor.shown_by([text for _, text in sent])
+    shown = {sent[place][0] for place in found}
+    for index, record in enumerate(trace.records):
+        if record.sender is Sender.SERVER:
+            text = record.text or (record.data or b"").decode("latin-1")
+            if _hidden(trace, text):
+                shown.add(index)
+    return tuple(sorted(shown))
+
+
+def _hidden(trace: Trace, text: str) -> bool:
+    """Return whether a secret is in a text, or was when the trace was written."""
+    if trace.redactor is WRITTEN:
+        return REMOVED in text
+    return trace.redactor.shows(text) or text.endswith(HIDDEN)

@@ -1,0 +1,11 @@
+"""The clauses that requirements of several protocols share."""
+
+from __future__ import annotations
+
+HARM = "harm to every client"
+READ = "read 2026-11-22"
+
+
+def bug(*threads: str, read: str = READ) -> str:
+    """Return the clause of what was reported in these threads."""
+    return f"bug reports: {', '.join(threads)} ({read})"

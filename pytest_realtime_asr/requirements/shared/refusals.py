@@ -1,0 +1,104 @@
+"""The refusals that several protocols share: invalid frames and their requirements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pytest_realtime_asr.requirements import checks
+from pytest_realtime_asr.requirements.requirement import Level, Proof, Requirement
+from pytest_realtime_asr.requirements.scenario_steps import Misuse
+
+IGNORED = Proof(("tolerant",))
+"""The proof of most refusals: the fake ignores what it should refuse."""
+
+
+def refused(
+    name: str,
+    clause: str,
+    *codes: str,
+    level: Level = Level.MUST,
+    proof: Proof = IGNORED,
+) -> Requirement:
+    """Return the requirement that a misuse is refused, by one of ``codes`` if given."""
+    title, what = _REFUSED[name]
+    return Requirement(
+        f"{name}-refused",
+        title,
+        level,
+        clause,
+        checks.refused(name, what, *codes),
+        scenarios=(name,),
+        proof=proof,
+    )
+
+
+def misuses(*names: str) -> tuple[Misuse, ...]:
+    """Return the misuses of these names; their frames are events of no protocol."""
+    return tuple(_MISUSES[name] for name in names)
+
+
+_REFUSED: Mapping[str, tuple[str, str]] = {
+    "bad-json": ("text that is no JSON is refused", "text that is no JSON"),
+    "no-object": ("JSON that is no object is refused", "JSON that is no object"),
+    "no-type": ("an event without a type is refused", "an event without a type"),
+    "unknown-event": ("an unknown event is refused by name", "an unknown event"),
+    "append-without-audio": (
+        "an append without audio is refused",
+        "an append without audio",
+    ),
+    "append-wrong-type": ("audio that is no text is refused", "audio that is no text"),
+    "bad-base64": ("audio that is no base64 is refused", "audio that is no base64"),
+    "foreign-characters": (
+        "audio with characters that are not of base64 is refused",
+        "audio with foreign characters",
+    ),
+    "unknown-model": ("a model that is not there is refused", "an unknown model"),
+}
+"""By the name of the misuse: the title, and what the message says of it."""
+
+_DEEP = 100_000  # levels; a reader that recurses has a thousand or so
+
+_FRAMES: tuple[Misuse, ...] = (
+    Misuse(
+        "bad-json",
+        "text that is no JSON",
+        ('{"type": "session.update", ', "", "hello"),
+    ),
+    Misuse(
+        "no-object",
+        "JSON that is no object",
+        ("[]", '"session.update"', "5", "null"),
+    ),
+    Misuse(
+        "deep-json",
+        "JSON that is nested 100,000 levels deep",
+        (f'{{"type":"no.such.event","a":{"[" * _DEEP}{"]" * _DEEP}}}',),
+    ),
+    Misuse(
+        "duplicate-keys",
+        "JSON that names its type twice",
+        ('{"type":"no.such.event","type":"no.such.event"}',),
+    ),
+    Misuse(
+        "not-a-number",
+        "NaN and Infinity, which JSON does not have",
+        (
+            '{"type":"no.such.event","a":NaN}',
+            '{"type":"no.such.event","a":-Infinity}',
+        ),
+    ),
+    Misuse(
+        "no-type",
+        "events without a type, and with one that is no text",
+        ("{}", '{"audio":"AAA="}', '{"type":5}', '{"type":null}'),
+    ),
+    Misuse("unknown-event", "an event that no protocol has", ('{"type":"no.such"}',)),
+    Misuse(
+        "unknown-event-amid-speech",
+        "an event that no protocol has, in the middle of an utterance",
+        ('{"type":"no.such"}',),
+        speaking=True,
+    ),
+    Misuse("binary", "a binary frame", (b"\0\1" * 800,)),
+)
+_MISUSES: Mapping[str, Misuse] = {it.name: it for it in _FRAMES}

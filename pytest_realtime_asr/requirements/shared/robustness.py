@@ -1,0 +1,121 @@
+"""Shared requirements on what a server survives: odd JSON, big and binary frames."""
+
+from __future__ import annotations
+
+from pytest_realtime_asr.requirements import checks
+from pytest_realtime_asr.requirements.requirement import (
+    Level,
+    Proof,
+    Requirement,
+)
+from pytest_realtime_asr.requirements.shared.clauses import HARM, bug
+
+MUST, SHOULD = Level.MUST, Level.SHOULD
+
+JSON: tuple[Requirement, ...] = (
+    Requirement(
+        "deep-json-outlived",
+        "JSON nested 100,000 levels deep is refused, and outlived",
+        SHOULD,
+        HARM,
+        checks.refused("deep-json", "deep JSON"),
+        scenarios=("deep-json",),
+        proof=Proof(("deep-dies",)),
+    ),
+    Requirement(
+        "huge-json-outlived",
+        "an event of 4 MiB harms nobody",
+        MUST,
+        HARM + "; " + bug("FunASR#1756", "elevenlabs-python#482"),
+        checks.survives("huge-json"),
+        scenarios=("huge-json",),
+        proof=Proof(("big-frame-dies",), own_process=True),
+    ),
+    Requirement(
+        "duplicate-keys-refused",
+        "an unknown type that is named twice is refused",
+        SHOULD,
+        "RFC 8259, section 4: names within an object SHOULD be unique",
+        checks.refused("duplicate-keys", "JSON with duplicate keys"),
+        scenarios=("duplicate-keys",),
+        proof=Proof(("tolerant",)),
+    ),
+    Requirement(
+        "not-a-number-outlived",
+        "NaN and Infinity are refused, and outlived",
+        SHOULD,
+        "RFC 8259, section 6: Infinity and NaN are not permitted",
+        checks.refused("not-a-number", "a value that is no number"),
+        scenarios=("not-a-number",),
+        proof=Proof(("tolerant",)),
+    ),
+    Requirement(
+        "lone-surrogates-outlived",
+        "half a character in a name is refused, and outlived",
+        SHOULD,
+        "RFC 8259, section 8.2: unpaired surrogates lead to unpredictable behaviour",
+        checks.refused("lone-surrogates", "half a character"),
+        scenarios=("lone-surrogates",),
+        proof=Proof(("surrogate-dies",)),
+    ),
+)
+
+AMID_SPEECH: tuple[Requirement, ...] = (
+    Requirement(
+        "unknown-event-amid-speech",
+        "an unknown event in mid-utterance leaves the utterance alone",
+        SHOULD,
+        "",
+        checks.refused("unknown-event-amid-speech", "an unknown event"),
+        scenarios=("unknown-event-amid-speech",),
+        proof=Proof(("closes-on-error",)),
+    ),
+    Requirement(
+        "binary-answered",
+        "a binary frame is answered by an error or a proper close",
+        SHOULD,
+        "",
+        checks.refused_or_closed("binary", (1003, 1007, 1008)),
+        scenarios=("binary",),
+        proof=Proof(("silent-close",)),
+    ),
+)
+
+SIZES: tuple[Requirement, ...] = (
+    Requirement(
+        "big-audio-outlived",
+        "15 MiB of audio in one frame harm nobody",
+        MUST,
+        HARM,
+        checks.survives("big-audio"),
+        scenarios=("big-audio",),
+        proof=Proof(("big-frame-dies",), own_process=True),
+    ),
+    Requirement(
+        "oversized-frame-closed",
+        "a frame of over 16 MiB is refused, or the session closed with 1009",
+        SHOULD,
+        "RFC 6455, section 7.4.1: 1009 for a message that is too big",
+        checks.refused_or_closed("oversized", (1008, 1009)),
+        scenarios=("oversized",),
+        proof=Proof(("any-size",)),
+    ),
+    Requirement(
+        "oversized-frame-outlived",
+        "a frame of over 16 MiB harms nobody else",
+        MUST,
+        HARM + "; " + bug("FunASR#1756"),
+        checks.survives("oversized"),
+        scenarios=("oversized",),
+        proof=Proof(("any-size", "big-frame-dies"), own_process=True),
+    ),
+    Requirement(
+        "flood-outlived",
+        "16 MiB of audio that no commit asks for harm nobody else",
+        MUST,
+        HARM + "; " + bug("vllm#48130"),
+        checks.survives("flood"),
+        scenarios=("flood",),
+        proof=Proof(("flood-dies",), own_process=True),
+    ),
+)

@@ -1,0 +1,64 @@
+"""How a dialect states shared requirements: with its clause, check, level or proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from pytest_realtime_asr.requirements.requirement import (
+    Check,
+    Level,
+    Proof,
+    Requirement,
+)
+from pytest_realtime_asr.requirements.shared.connections import HANDSHAKES, LIFE, MANY
+from pytest_realtime_asr.requirements.shared.events import DISCLOSURE, EVENTS
+from pytest_realtime_asr.requirements.shared.robustness import AMID_SPEECH, JSON, SIZES
+from pytest_realtime_asr.requirements.shared.utterances import (
+    EMPTY,
+    LENGTHS,
+    NEIGHBOURS,
+    PAUSES,
+    SAME_TEXT,
+    TEXTS,
+)
+
+SHARED: Mapping[str, Requirement] = {
+    each.id: each
+    for group in (
+        *(EVENTS, DISCLOSURE, JSON, AMID_SPEECH, SIZES, TEXTS, LENGTHS, EMPTY, PAUSES),
+        *(NEIGHBOURS, LIFE, HANDSHAKES, MANY, SAME_TEXT),
+    )
+    for each in group
+}
+"""All shared requirements by their ids."""
+
+
+def stated(
+    id: str,
+    clause: str | None = None,
+    check: Check | None = None,
+    *,
+    level: Level | None = None,
+    proof: Proof | None = None,
+) -> Requirement:
+    """Return the shared requirement of this id as one protocol states it.
+
+    What is not given is as in the shared declaration.
+    """
+    found = SHARED[id]
+    return replace(
+        found,
+        clause=clause or found.clause,
+        check=check or found.check,
+        level=level or found.level,
+        proof=proof or found.proof,
+    )
+
+
+def restated(
+    group: Iterable[Requirement], *changed: Requirement
+) -> tuple[Requirement, ...]:
+    """Return the group with the changed requirements in the places of their ids."""
+    own = {each.id: each for each in changed}
+    return tuple(own.pop(each.id, each) for each in group)

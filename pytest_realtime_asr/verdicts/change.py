@@ -1,0 +1,314 @@
+"""The change of one metric of a test between two runs, from pairs of utterances.
+
+A pair gives a difference. The differences of a test give an effect, its confidence
+interval and its p-value:
+
+- For a duration, the effect is the median of the differences (margin in ms) or of the
+  ratios (margin in %), with a bootstrap interval. The p-value is that of a signed-rank
+  permutation test, which is distribution-free and accepts infinite values.
+- For the word error rate, the effect is the difference of the pooled rates; interval
+  and p-value come from the matched-pairs test.
+- A session of this run without a final is infinitely late and has all its words
+  deleted. A latency whose event came before its cause is infinite, and so is a value
+  that only the other run has.
+
+Source: Wilcoxon (1945) for the ranks, Gillick and Cox (1989) for the matched pairs.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pytest_realtime_asr.metrics.accuracy import Errors, Unit, pooled
+from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.stats import (
+    matched_pairs,
+    paired,
+    quantile,
+    sign_flip_p_value,
+)
+from pytest_realtime_asr.verdicts.limits import WER, Margin, Scale
+from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
+
+LEVEL = 0.95  # of the intervals; a p-value is small enough at 1 - LEVEL
+Pair = tuple[UtteranceRecord, UtteranceRecord]  # the other run's record, and this run's
+
+
+class Outcome(enum.Enum):
+    """How a metric changed."""
+
+    SAME = "same"
+    BETTER = "better"
+    UNDECIDED = "undecided"
+    INVALID = "INVALID"
+    WORSE = "worse"
+
+
+class Invalid(enum.Enum):
+    """Why a change cannot be judged."""
+
+    NO_RATIO = enum.auto()  # values of zero or less
+    BASELINE = enum.auto()  # the outcome depends on what the other run did not measure
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One metric of a test in two runs.
+
+    ``before`` and ``now`` are medians in ms, or the pooled error rates. ``effect`` and
+    ``interval`` have the unit of the margin; ``p`` is corrected for ``family``
+    comparisons. ``n`` counts pairs, ``clips`` different utterances: repeats of a clip
+    are not independent. ``lost`` counts the sessions without a final in either run,
+    ``premature`` those whose value is not a measurement, by reason. ``unmeasured``
+    counts the sessions of the other run without a measurement, by reason: how the
+    session was lost, why the value is premature, or ``None`` for no value. ``worst`` is
+    the pair that got worse most. ``gated`` says that a margin was set, so that the test
+    can fail by it. ``invalid`` says why the change cannot be judged.
+    """
+
+    margin: Margin
+    n: int
+    clips: int
+    before: float
+    now: float
+    effect: float
+    interval: tuple[float, float]
+    p: float
+    lost: tuple[int, int]
+    worst: Pair
+    invalid: Invalid | None = None
+    family: int = 1
+    gated: bool = False
+    premature: tuple[tuple[Premature, tuple[int, int]], ...] = ()
+    unmeasured: tuple[tuple[str | Premature | None, int], ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome, by the interval, the p-value and the margin."""
+        low, high = self.interval
+        size = self.margin.size
+        if self.invalid is not None:
+            return Outcome.INVALID
+        if -size <= low and high <= size:
+            return Outcome.SAME
+        if self.p <= 1 - LEVEL:
+            if low > 0 and self.effect > size:
+                return Outcome.WORSE
+            if high < 0 and self.effect < -size:
+                return Outcome.BETTER
+        return Outcome.UNDECIDED
+
+    @property
+    def needed(self) -> int:
+        """The least number of clips that could show a change of a duration.
+
+        With fewer, all signs are alike by chance too often.
+        """
+        return math.ceil(1 + math.log2(self.family / (1 - LEVEL)) - 1e-9)
+
+    @property
+    def too_few(self) -> bool:
+        """Whether so few clips could show no change, whatever was measured."""
+        return self.margin.metric != WER and self.clips < self.needed
+
+    @property
+    def failed(self) -> bool:
+        """Whether its test fails by it."""
+        return self.gated and self.outcome in (Outcome.WORSE, Outcome.INVALID)
+
+    @property
+    def name(self) -> str:
+        """The metric; an error rate that counts characters is ``cer``."""
+        chars = self.margin.metric == WER and self.worst[1].unit is Unit.CHARACTER
+        return "cer" if chars else self.margin.metric
+
+
+def change(
+    margin: Margin, pairs: Sequence[Pair], *, resamples: int, best: bool
+) -> Change:
+    """Return the change of a metric over pairs, not yet corrected for its family.
+
+    Where the other run has no measurement, its value counts as the worst possible, or
+    with ``best`` as the best possible.
+    """
+    if margin.metric == WER:
+        return _rate(margin, pairs, best=best)
+    return _duration(margin, pairs, resamples, best=best)
+
+
+def measured(pairs: Sequence[Pair], metric: str) -> list[Pair]:
+    """Return the pairs that take part in the comparison of a metric.
+
+    A pair of two lost sessions takes part where any other pair has a value.
+    """
+    if metric == WER:
+        return [pair for pair in pairs if pair[1].errors.reference]
+
+    def has_value(pair: Pair) -> bool:
+        return any(row.metrics.get(metric) is not None for row in pair)
+
+    if not any(map(has_value, pairs)):
+        return []
+    return [pair for pair in pairs if has_value(pair) or all(row.lost for row in pair)]
+
+
+def milliseconds(row: UtteranceRecord, metric: str) -> float:
+    """Return a value as it is compared: infinite where it is over every limit."""
+    value = row.metrics.get(metric)
+    return math.inf if value is None or not _is_measured(row, metric) else value
+
+
+def _is_measured(row: UtteranceRecord, metric: str) -> bool:
+    if row.lost:
+        return False
+    return metric == WER or (
+        metric not in row.premature and row.metrics.get(metric) is not None
+    )
+
+
+def _unmeasured(
+    pairs: Iterable[Pair], metric: str
+) -> tuple[tuple[str | Premature | None, int], ...]:
+    """Count the sessions of the other run without a measurement, by reason."""
+    missing = (row for row, _ in pairs if not _is_measured(row, metric))
+    found = Counter(row.lost or row.premature.get(metric) for row in missing)
+    return tuple(found.most_common())
+
+
+def _duration(
+    margin: Margin, pairs: Sequence[Pair], resamples: int, *, best: bool
+) -> Change:
+    """Compare a duration by the median of the differences, or of the ratios."""
+    metric, share = margin.metric, margin.scale is Scale.SHARE
+    before = [milliseconds(row, metric) for row, _ in pairs]
+    now = [milliseconds(row, metric) for _, row in pairs]
+    invalid = None
+    effect, low, high, p = math.nan, -math.inf, math.inf, 1.0
+    both = list(zip(before, now, strict=True))
+    if share and min(*before, *now) <= 0:
+        invalid = Invalid.NO_RATIO
+    else:
+        steps = [
+            math.inf if best and math.isinf(old) else _step(old, new, share=share)
+            for old, new in both
+        ]
+        finite = [abs(step) for step in steps if math.isfinite(step)]
+        # A median depends only on the order of the values, so that any number larger
+        # than all others can stand for infinity.
+        far = 1000 * (max(finite, default=0.0) or 1.0)
+        clips = [row.utterance for _, row in pairs]
+        found = paired(
+            [min(far, max(-far, step)) for step in steps],
+            median=True,
+            blocks=clips,
+            confidence=LEVEL,
+            resamples=resamples,
+        )
+        p = sign_flip_p_value(_ranks(steps), blocks=clips, resamples=resamples)
+        effect, low, high = (
+            _as_change(value, far, share=share)
+            for value in (found.value, found.low, found.high)
+        )
+    return Change(
+        margin=margin,
+        n=len(pairs),
+        clips=_clips(pairs),
+        before=quantile(before, 0.5),
+        now=quantile(now, 0.5),
+        effect=effect,
+        interval=(low, high),
+        p=p,
+        lost=_lost(pairs),
+        worst=pairs[max(range(len(both)), key=lambda i: _step(*both[i], share=False))],
+        invalid=invalid,
+        premature=_premature(pairs, metric),
+        unmeasured=_unmeasured(pairs, metric),
+    )
+
+
+def _rate(margin: Margin, pairs: Sequence[Pair], *, best: bool) -> Change:
+    """Compare the pooled error rates by the matched-pairs test of the errors.
+
+    A lost text of the other run counts as all wrong, or with ``best`` as right.
+    """
+    errors = [
+        Errors(hits=row.errors.reference) if best and row.lost else row.errors
+        for row, _ in pairs
+    ]
+    before = pooled(errors)
+    now = pooled(row.errors for _, row in pairs)
+    found = matched_pairs(
+        [each.wrong for each in errors],
+        [row.errors.wrong for _, row in pairs],
+        blocks=[row.utterance for _, row in pairs],
+        confidence=LEVEL,
+    )
+    # The test gives errors per segment; this turns them into errors per word.
+    each = found.blocks / now.reference
+    return Change(
+        margin=margin,
+        n=len(pairs),
+        clips=_clips(pairs),
+        before=before.rate or 0.0,
+        now=now.rate or 0.0,
+        effect=found.value * each,
+        interval=(found.low * each, found.high * each),
+        p=found.p,
+        lost=_lost(pairs),
+        unmeasured=_unmeasured(pairs, WER),
+        worst=max(pairs, key=lambda pair: pair[1].errors.wrong - pair[0].errors.wrong),
+    )
+
+
+def _clips(pairs: Iterable[Pair]) -> int:
+    return len({row.utterance for _, row in pairs})
+
+
+def _step(before: float, now: float, *, share: bool) -> float:
+    """Return the difference, or the logarithm of the ratio; two lost ones are equal."""
+    if before == now:
+        return 0.0
+    both = math.isfinite(before) and math.isfinite(now)
+    return math.log(now / before) if share and both else now - before
+
+
+def _ranks(steps: Sequence[float]) -> list[float]:
+    """Return the rank of each step by its size, with its sign; ties share a rank."""
+    sizes = sorted(map(abs, steps))
+    places = [bisect_left(sizes, abs(s)) + bisect_right(sizes, abs(s)) for s in steps]
+    return [
+        math.copysign(place + 1, step) / 2 if step else 0.0
+        for place, step in zip(places, steps, strict=True)
+    ]
+
+
+def _as_change(value: float, far: float, *, share: bool) -> float:
+    """Return a median as a change, infinite where it rests on a lost session."""
+    if abs(value) > far / 3:
+        value = math.copysign(math.inf, value)
+    return math.expm1(value) if share else value
+
+
+def _lost(pairs: Iterable[Pair]) -> tuple[int, int]:
+    before, now = zip(*pairs, strict=True)
+    return sum(bool(row.lost) for row in before), sum(bool(row.lost) for row in now)
+
+
+def _premature(
+    pairs: Iterable[Pair], metric: str
+) -> tuple[tuple[Premature, tuple[int, int]], ...]:
+    """Count the sessions of either run with a premature value, by reason."""
+    before, now = (
+        Counter(
+            row.premature[metric]
+            for row in rows
+            if metric in row.premature and not row.lost
+        )
+        for rows in zip(*pairs, strict=True)
+    )
+    return tuple((why, (before[why], now[why])) for why in before | now)

@@ -1,0 +1,188 @@
+"""Findings: what judging the limits of a budget found, in numbers."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pytest_realtime_asr.metrics import CATALOGUE
+from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.stats import quantile
+from pytest_realtime_asr.text.number_format import ms
+from pytest_realtime_asr.verdicts.budgets import Budget, Limit
+from pytest_realtime_asr.verdicts.sample import (
+    PUNCTUAL,
+    Oriented,
+    Sample,
+    restored,
+    statistic,
+    tally,
+)
+from pytest_realtime_asr.verdicts.verdict import Verdict, worst
+
+DEFAULT_LEVEL = 0.95  # confidence of intervals and of "proven" where none was asked for
+WORST = 3  # sessions that a finding names
+NOTHING = "no session was judged: nothing was measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of judging one limit over ``n`` sessions.
+
+    ``observed`` is ``None`` where nothing could be judged; ``reason`` then says why. It
+    also says why a verdict is ``INVALID`` or ``INCONCLUSIVE``. ``interval`` (with
+    confidence ``level``) exists for quantiles, and for a mean without lost sessions; in
+    a sequential test there is none, since optional stopping would bias it. ``over``
+    counts the samples beyond the limit, among them the lost and the premature ones,
+    which ``lost`` and ``premature`` count by reason. ``needed`` is the least sample
+    size with so many over the limit that would prove it.
+
+    ``late_ms`` is the largest client delay in the samples on which the verdict rests,
+    ``blocked_ms`` the longest time for which the socket did not accept a frame in them,
+    and ``path_ms`` their median ping round trip. ``excused`` counts samples that may
+    have been over the limit for the client's delay alone, ``again`` the retries of
+    disturbed sessions. ``clips`` is the number of different clips where some repeat,
+    else 0. ``decided`` is the session by which a sequential test was decided; 0 where
+    no session could change it. ``beside`` is the mean of the metric that must be read
+    together with this one.
+    """
+
+    metric: str
+    limit: Limit
+    verdict: Verdict
+    n: int
+    level: float
+    observed: float | None = None
+    interval: tuple[float, float] | None = None
+    over: int = 0
+    lost: tuple[tuple[str, int], ...] = ()
+    premature: tuple[tuple[Premature, int], ...] = ()
+    proven: bool = False
+    needed: int | None = None
+    late_ms: float = 0.0
+    excused: int = 0
+    reason: str = ""
+    worst: tuple[Sample, ...] = ()
+    clips: int = 0
+    decided: int | None = None
+    again: int = 0
+    blocked_ms: float = 0.0
+    path_ms: float | None = None
+    beside: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A budget with a finding for each of its limits."""
+
+    budget: Budget
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of the findings."""
+        return worst(finding.verdict for finding in self.findings)
+
+    @property
+    def decided(self) -> int | None:
+        """The session by which a sequential test was decided; ``None`` if it was not.
+
+        One missed limit decides the budget; keeping to it takes all of them.
+        """
+        found = [(each.verdict, each.decided) for each in self.findings]
+        missed = [
+            n for verdict, n in found if verdict is Verdict.FAIL and n is not None
+        ]
+        if missed:
+            return min(missed)
+        every = [n for _, n in found if n is not None]
+        return max(every, default=None) if len(every) == len(found) else None
+
+
+def unmeasured(budget: Budget, limit: Limit, samples: Sequence[Sample]) -> Finding:
+    """Return the finding where there is no session, or one without a value."""
+    missing = [sample for sample in samples if sample.missing]
+    needs = CATALOGUE[budget.metric].needs
+    reason = f"cannot be measured in {len(missing)} of {len(samples)} sessions: "
+    return Finding(
+        budget.metric,
+        limit,
+        Verdict.FAIL,
+        len(samples),
+        budget.confidence or DEFAULT_LEVEL,
+        lost=tally(sample.lost for sample in samples if sample.lost),
+        premature=_premature(samples),
+        reason=f"{reason}needs {needs}" if samples else NOTHING,
+        worst=tuple(missing[:WORST]),
+    )
+
+
+def finding(
+    budget: Budget, limit: Limit, oriented: Oriented, verdict: Verdict
+) -> Finding:
+    """Return the part of a finding that is the same for every way of judging."""
+    samples, over, attributed = oriented.samples, oriented.over, oriented.attributed
+    rows = zip(samples, attributed, strict=True)
+    servers = [sample for sample, attributed in rows if attributed]
+    by_value = zip(samples, oriented.values, strict=True)
+    ordered = sorted(by_value, key=lambda pair: pair[1], reverse=True)
+    clips = {sample.clip or sample.label for sample in samples}
+    rests = servers or samples
+    paths = [sample.path_ms for sample in rests if sample.path_ms is not None]
+    return Finding(
+        metric=budget.metric,
+        limit=limit,
+        verdict=verdict,
+        n=len(samples),
+        level=budget.confidence or DEFAULT_LEVEL,
+        observed=restored(limit, statistic(oriented.values, limit.stat)),
+        over=sum(over),
+        lost=tally(sample.lost for sample in samples if sample.lost),
+        premature=_premature(samples),
+        late_ms=max(sample.late_ms for sample in rests),
+        blocked_ms=max(sample.blocked_ms for sample in rests),
+        path_ms=quantile(paths, 0.5) if paths else None,
+        beside=_mean(sample.beside for sample in samples),
+        again=sum(sample.again for sample in samples),
+        excused=sum(over) - len(servers),
+        worst=tuple(sample for sample, _ in ordered[:WORST]),
+        clips=len(clips) if oriented.repeats else 0,
+    )
+
+
+def client_reason(oriented: Oriented) -> str:
+    """Say by how much the client was delayed, and its state in the worst session."""
+    found = [
+        sample
+        for sample in oriented.samples
+        if sample.late_ms > oriented.bound or sample.own.overloaded
+    ]
+    late = [sample.late_ms for sample in found if sample.late_ms > oriented.bound]
+    of = f"of {len(oriented.samples)} sessions"
+    parts = []
+    if late:
+        parts.append(
+            f"the client was delayed in {len(late)} {of} (up to {ms(max(late))} ms; "
+            f"{ms(oriented.bound)} ms are tolerated)"
+        )
+    if busy := sum(sample.own.overloaded for sample in found):
+        who = "it" if late else "the client"
+        parts.append(f"{who} used over two thirds of a core in {busy} {of}")
+    worst = max(found, key=lambda sample: (sample.late_ms, sample.own.cpu))
+    if worst.own != PUNCTUAL:
+        parts.append(f"in {worst.label}: {worst.own}")
+    return "; ".join(parts)
+
+
+def _premature(samples: Iterable[Sample]) -> tuple[tuple[Premature, int], ...]:
+    """Count the samples that are premature and not lost, by reason."""
+    kept = (sample.premature for sample in samples if not sample.lost)
+    return tuple(Counter(filter(None, kept)).most_common())
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the values that are known."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None

@@ -1,0 +1,141 @@
+"""The judge of a budget over a sample of fixed size.
+
+Without a confidence, the observed statistic is judged, and the finding says whether the
+sample proves the verdict at 95 %. With a confidence, only proof passes and only proof
+fails.
+
+Where clips repeat, sessions are not independent: the interval resamples whole clips,
+and a proof holds for this corpus and not for speech in general. Sessions of which each
+clip has its own share over the limit vary less than the binomial distribution of their
+mean share (Hoeffding, 1956), so the proof is conservative.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pytest_realtime_asr.stats import (
+    mean_interval,
+    proven_at_most,
+    proven_over,
+    quantile_interval,
+    samples_needed,
+)
+from pytest_realtime_asr.verdicts.budgets import Budget, Limit, Side, Stat
+from pytest_realtime_asr.verdicts.client_delay import bound, not_real_time
+from pytest_realtime_asr.verdicts.finding import (
+    Finding,
+    Judgement,
+    client_reason,
+    finding,
+    unmeasured,
+)
+from pytest_realtime_asr.verdicts.sample import (
+    Oriented,
+    Sample,
+    orient,
+    restored,
+    statistic,
+)
+from pytest_realtime_asr.verdicts.verdict import Verdict
+
+
+def judge(
+    budget: Budget,
+    samples: Sequence[Sample],
+    *,
+    pace: float = 1.0,
+    parallel: bool = False,
+) -> Judgement:
+    """Judge each limit of a budget over all samples.
+
+    ``pace`` is how many times faster than real time the audio was sent; ``parallel``
+    says that sessions of other processes ran at the same time. Either makes every
+    latency ``INVALID``; other metrics are judged all the same.
+    """
+    invalid = not_real_time(budget, pace, parallel)
+    return Judgement(
+        budget,
+        tuple(_judge(budget, limit, samples, invalid) for limit in budget.limits),
+    )
+
+
+def _judge(
+    budget: Budget, limit: Limit, samples: Sequence[Sample], invalid: str | None
+) -> Finding:
+    if not samples or any(sample.missing for sample in samples):
+        return unmeasured(budget, limit, samples)
+    oriented = orient(limit, samples, bound(budget.metric, limit.value))
+    most, stat, confidence = oriented.limit, limit.stat, budget.confidence
+    verdict = _verdict(oriented.values, most, stat, confidence)
+    without_delay = _verdict(oriented.prompt, most, stat, confidence)
+    found = finding(budget, limit, oriented, verdict)
+    n, level, q = found.n, found.level, stat.provable
+    needed = None if q is None else samples_needed(q, level, over=found.over)
+    reason = ""
+    if verdict is Verdict.INCONCLUSIVE and needed is not None:
+        reason = f"{needed - n} more sessions within the limit would prove it"
+    if invalid is not None:
+        verdict, reason = Verdict.INVALID, invalid
+    elif without_delay is not verdict:
+        verdict, reason = Verdict.INVALID, client_reason(oriented)
+    attributed = sum(oriented.attributed)
+    return replace(
+        found,
+        verdict=verdict,
+        reason=reason,
+        needed=needed,
+        interval=_interval(oriented, limit, level),
+        proven=_is_proven(verdict, stat, found.over, attributed, n, level),
+    )
+
+
+def _interval(
+    oriented: Oriented, limit: Limit, level: float
+) -> tuple[float, float] | None:
+    blocks = None
+    if oriented.repeats:
+        blocks = [each.clip or (each.label,) for each in oriented.samples]
+    if limit.stat.provable is not None:
+        low, high = quantile_interval(
+            oriented.values, limit.stat.provable, level, blocks=blocks
+        )
+    elif limit.stat is Stat.MEAN and all(map(math.isfinite, oriented.values)):
+        low, high = mean_interval(oriented.values, confidence=level, blocks=blocks)
+        if math.isinf(high):
+            return None
+    else:
+        return None
+    if limit.side is Side.AT_LEAST:
+        low, high = high, low
+    return restored(limit, low), restored(limit, high)
+
+
+def _verdict(
+    values: list[float], most: float, stat: Stat, confidence: float | None
+) -> Verdict:
+    q = stat.provable
+    if confidence is None or q is None:
+        within = statistic(values, stat) <= most
+        return Verdict.PASS if within else Verdict.FAIL
+    over = sum(value > most for value in values)
+    if proven_at_most(over, len(values), q, confidence):
+        return Verdict.PASS
+    if proven_over(over, len(values), q, confidence):
+        return Verdict.FAIL
+    return Verdict.INCONCLUSIVE
+
+
+def _is_proven(
+    verdict: Verdict, stat: Stat, over: int, attributed: int, n: int, level: float
+) -> bool:
+    q = stat.provable
+    if verdict is Verdict.PASS:
+        return q is not None and proven_at_most(over, n, q, level)
+    if verdict is Verdict.FAIL:
+        return stat is Stat.MAX or (
+            q is not None and proven_over(attributed, n, q, level)
+        )
+    return False

@@ -1,0 +1,138 @@
+"""Limits that a user writes as text: durations, named limits, margins of a comparison.
+
+- a duration: ``"800ms"``, ``"1.2s"``, ``"10min"``;
+- the name of a limit in the budget file: ``"$final"``;
+- the margins of ``--realtime-compare-fail``: ``"final_from_commit:5%,wer:1pp"``.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from pytest_realtime_asr.metrics import CATALOGUE
+from pytest_realtime_asr.text.inputs import InputError, shown
+
+WER = "wer"
+_MS = {"ms": 1.0, "s": 1000.0, "min": 60_000.0}
+_DURATION = re.compile(r"(\d+\.?\d*|\.\d+)\s*(ms|s|min)", re.ASCII)
+_MAX_DURATION = 7 * 24 * 60 * 60_000.0  # ms
+_NAME = "$"  # the first character of the name of a limit
+_MARGIN = re.compile(r"(\d+\.?\d*|\.\d+)\s*(%|ms|s|pp)", re.ASCII)
+_MAX_MARGIN = 1_000_000
+_MARGIN_EXAMPLES = "final_from_commit:5%, final_from_commit:20ms or wer:1pp"
+L = TypeVar("L")
+
+
+class BudgetError(InputError):
+    """A budget or limit that is not valid; the message says what may be written."""
+
+
+class Scale(enum.StrEnum):
+    """The unit of a change between two runs."""
+
+    SHARE = "%"
+    MS = "ms"
+    POINTS = "pp"
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """By how much a metric may grow between two runs.
+
+    ``size`` is a share (0.05 is 5 %), ms, or a difference of rates (0.01 is 1 pp).
+    """
+
+    metric: str
+    size: float
+    scale: Scale
+
+
+def parse_duration(value: str | timedelta) -> float:
+    """Return a duration such as ``"800ms"`` or a timedelta in milliseconds.
+
+    Raises `BudgetError`.
+    """
+    if isinstance(value, timedelta):
+        ms = value / timedelta(milliseconds=1)
+    else:
+        found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+        if found is None:
+            raise BudgetError(
+                f"{shown(value)} is not a duration: write a number with its unit, "
+                "such as '800ms', '1.2s' or '10min', or give a timedelta"
+            )
+        ms = float(found[1]) * _MS[found[2]]
+    if not 0 <= ms <= _MAX_DURATION:
+        raise BudgetError(
+            f"{value!r} is not a duration: it is negative, or longer than a week"
+        )
+    return ms
+
+
+def resolve(limit: L | str, named: Mapping[str, L | str]) -> L | str:
+    """Return the limit that a text such as ``"$final"`` names, else the limit itself.
+
+    Raises `BudgetError`, which lists the names in ``named``.
+    """
+    if not isinstance(limit, str) or not limit.startswith(_NAME):
+        return limit
+    name = limit.removeprefix(_NAME)
+    if name not in named:
+        known = listed(f"{_NAME}{each}" for each in named)
+        known = known or "none: see --realtime-budgets"
+        raise BudgetError(f"there is no limit {limit!r}; there are {known}")
+    return named[name]
+
+
+def parse_margins(text: str) -> tuple[Margin, ...]:
+    """Return the margins of a text such as ``final_from_commit:5%,wer:1pp``.
+
+    A duration has a margin in % or as a duration. The word error rate has one in
+    percentage points only, since a margin in % could mean either. Raises ValueError,
+    which says what may be written.
+    """
+    found: dict[str, Margin] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        margin = _margin(part)
+        if margin.metric in found:
+            raise ValueError(f"{margin.metric} has two limits; give one")
+        found[margin.metric] = margin
+    if not found:
+        raise ValueError(f"there is no limit; write one such as {_MARGIN_EXAMPLES}")
+    return tuple(found.values())
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names, separated by commas."""
+    return ", ".join(map(str, names))
+
+
+def _margin(part: str) -> Margin:
+    name, colon, amount = (each.strip() for each in part.partition(":"))
+    read = _MARGIN.fullmatch(amount)
+    if not colon or read is None:
+        raise ValueError(
+            f"{part!r} is not a limit; write one such as {_MARGIN_EXAMPLES}"
+        )
+    timed = [name for name, entry in CATALOGUE.items() if entry.gated and entry.timed]
+    if name != WER and name not in timed:
+        raise ValueError(
+            f"{name!r} cannot be compared; there are {listed([WER, *timed])}"
+        )
+    number, unit = float(read[1]), read[2]
+    if number > _MAX_MARGIN:
+        raise ValueError(f"{part!r}: a limit is {_MAX_MARGIN} at most")
+    match unit:
+        case "pp" if name == WER:
+            return Margin(name, number / 100, Scale.POINTS)
+        case "%" if name != WER:
+            return Margin(name, number / 100, Scale.SHARE)
+        case "ms" | "s" if name != WER:
+            return Margin(name, number * (1000 if unit == "s" else 1), Scale.MS)
+    example = "1pp, in percentage points" if name == WER else "5% or 20ms"
+    raise ValueError(f"{part!r}: write the limit of {name} as {example}")

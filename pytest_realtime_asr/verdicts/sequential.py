@@ -1,0 +1,140 @@
+"""The judge of a budget over sessions in their order, by a sequential test.
+
+Sessions judged in their order need no fixed number: the test decides when there have
+been enough. Of each sample it uses only whether it is beyond the limit
+(`pytest_realtime_asr.stats.sequential`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pytest_realtime_asr.stats import (
+    GOOD_SHARE,
+    Decision,
+    least_clean,
+    samples_needed,
+    sequential,
+)
+from pytest_realtime_asr.text.number_format import several
+from pytest_realtime_asr.verdicts.budgets import Budget, Limit, Side
+from pytest_realtime_asr.verdicts.client_delay import bound, not_real_time
+from pytest_realtime_asr.verdicts.finding import (
+    DEFAULT_LEVEL,
+    Finding,
+    Judgement,
+    client_reason,
+    finding,
+    unmeasured,
+)
+from pytest_realtime_asr.verdicts.limits import BudgetError
+from pytest_realtime_asr.verdicts.sample import Sample, orient
+from pytest_realtime_asr.verdicts.verdict import Verdict
+
+MOST_SESSIONS = 400  # that are sent for a sequential verdict
+
+
+def judge_in_order(
+    budget: Budget,
+    samples: Sequence[Sample],
+    *,
+    most: int = MOST_SESSIONS,
+    pace: float = 1.0,
+    parallel: bool = False,
+) -> Judgement:
+    """Judge each limit of a budget by a sequential test of the samples in their order.
+
+    Samples after the decision, and after the first ``most``, are ignored. Without a
+    decision the verdict is ``INCONCLUSIVE``, and another sample may decide it. ``FAIL``
+    says that the server is not a good one, which has at most a fifth of the share over
+    the limit that the claim allows. A sample that may be over for the client's delay
+    alone is counted both ways; where that leads to different decisions, the verdict is
+    ``INVALID``.
+
+    The order of the clips must be random: a corpus with its easy clips first would pass
+    before the hard ones were sent. Raises `BudgetError` where a limit is a mean or a
+    maximum, which no such test decides.
+    """
+    for limit in budget.limits:
+        if limit.stat.provable is None:
+            raise BudgetError(
+                f"{budget.metric} {limit.name}: sessions in their order decide a "
+                "quantile, not a maximum or a mean"
+            )
+    invalid = not_real_time(budget, pace, parallel)
+    return Judgement(
+        budget,
+        tuple(
+            _judge(budget, limit, samples[:most], most, invalid)
+            for limit in budget.limits
+        ),
+    )
+
+
+def unprovable(budget: Budget, most: int, *, in_order: bool = False) -> str | None:
+    """Return why ``most`` sessions can never prove a budget, and how many could.
+
+    ``None`` where they can. Nothing has to be proven without a confidence, except by a
+    sequential test (``in_order``).
+    """
+    if budget.confidence is None and not in_order:
+        return None
+    level = budget.confidence or DEFAULT_LEVEL
+    least = least_clean if in_order else samples_needed
+    for limit in budget.limits:
+        q = limit.stat.provable
+        if q is not None and (needed := least(q, level)) > most:
+            return (
+                f"{budget.metric} {limit.name} can never be proven at "
+                f"{level * 100:g} % with {several(most, 'session')}: "
+                f"it needs {needed}, all within the limit"
+            )
+    return None
+
+
+def _judge(
+    budget: Budget,
+    limit: Limit,
+    samples: Sequence[Sample],
+    most: int,
+    invalid: str | None,
+) -> Finding:
+    q, level = limit.stat.provable, budget.confidence or DEFAULT_LEVEL
+    assert q is not None
+    delay = bound(budget.metric, limit.value)
+    measured = list(itertools.takewhile(lambda each: not each.missing, samples))
+    oriented = orient(limit, measured, delay)
+    ways = [sequential(way, q, level) for way in (oriented.over, oriented.attributed)]
+    pending = [way for way in ways if way.decision is Decision.UNDECIDED]
+    if not samples or (pending and len(measured) < len(samples)):
+        return unmeasured(budget, limit, samples)
+    decided = None if pending else max(way.n for way in ways)
+    oriented = orient(limit, measured[:decided], delay)
+    n, verdict, reason = len(oriented.values), _VERDICTS[ways[0].decision], ""
+    if invalid is not None:
+        verdict, reason, decided = Verdict.INVALID, invalid, 0
+    elif ways[0].decision is not ways[1].decision:
+        verdict, reason = Verdict.INVALID, client_reason(oriented)
+    elif verdict is Verdict.INCONCLUSIVE:
+        reason = f"not decided within {most}"
+        if n < most:
+            reason = f"not decided by {n} of at most {most} sessions"
+    elif verdict is Verdict.FAIL:
+        beyond = "over" if limit.side is Side.AT_MOST else "under"
+        good = f"{(1 - q) * GOOD_SHARE * 100:g} %"
+        reason = f"a good server has at most {good} {beyond}"
+    return replace(
+        finding(budget, limit, oriented, verdict),
+        reason=reason,
+        decided=decided,
+        proven=verdict in (Verdict.PASS, Verdict.FAIL),
+    )
+
+
+_VERDICTS = {
+    Decision.PASS: Verdict.PASS,
+    Decision.FAIL: Verdict.FAIL,
+    Decision.UNDECIDED: Verdict.INCONCLUSIVE,
+}

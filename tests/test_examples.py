@@ -1,0 +1,51 @@
+"""The projects in `examples/` pass as they are, also without docstrings and asserts."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+EXAMPLES = ROOT / "examples"
+IN_REAL_TIME = ("nightly",)  # its latencies are judged
+PASSED = {"asgi_server": 3, "client": 2, "nightly": 2}
+
+
+def run(name: str, folder: Path, *options: str) -> str:
+    """Run the tests of one example in a copy of it; return what pytest printed."""
+    project = shutil.copytree(EXAMPLES / name, folder / name)
+    command = [sys.executable, *options, "-m", "pytest", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        command, cwd=project, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_every_example_has_a_readme_and_is_run() -> None:
+    found = {path.parent.name for path in EXAMPLES.glob("*/README.md")}
+    assert found == {path.name for path in EXAMPLES.iterdir() if path.is_dir()}
+    assert found == set(PASSED)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in IN_REAL_TIME else ())
+        for name in PASSED
+    ],
+)
+def test_an_example_passes(name: str, tmp_path: Path) -> None:
+    assert f"= {PASSED[name]} passed in " in run(name, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PASSED)
+def test_an_example_passes_without_docstrings(name: str, tmp_path: Path) -> None:
+    # pytest warns that only the assertions of test modules are executed.
+    assert f"= {PASSED[name]} passed, 1 warning in " in run(name, tmp_path, "-OO")

@@ -1,0 +1,48 @@
+"""The page of what holds lists what the code has."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import pytest_realtime_asr
+from pytest_realtime_asr.plugin.options import MARKERS
+from pytest_realtime_asr.requirements import pinned_suites
+from pytest_realtime_asr.verdicts.verdict import Verdict
+from tests.support.paths import ROOT
+
+PAGE = (ROOT / "docs/stability.md").read_text()
+
+
+def listed(part: str) -> list[str]:
+    """The names in the last column of one row of the table."""
+    (cells,) = re.findall(rf"^\| {part} \| [^|]+ \| (.*) \|$", PAGE, re.MULTILINE)
+    return re.findall(r"`([\w.-]+)`", cells)
+
+
+def test_the_public_names_are_listed() -> None:
+    (block,) = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
+    assert block.split() == pytest_realtime_asr.__all__
+
+
+def test_the_markers_are_listed() -> None:
+    assert listed("markers") == sorted(MARKERS)
+
+
+def test_the_pinned_suites_are_listed() -> None:
+    assert listed("pinned suites") == sorted(pinned_suites.names())
+
+
+def test_the_verdicts_are_listed() -> None:
+    assert sorted(listed("verdicts")) == sorted(each.value for each in Verdict)
+
+
+INTERNAL = ["realtime_strict", "realtime_trace_file"]  # for the packaged suite
+
+
+def test_the_fixtures_are_listed(pytester: pytest.Pytester) -> None:
+    done = pytester.runpytest_subprocess("--fixtures", "-p", "no:hypothesispytest")
+    own = r"^(\w+)(?: \[.*\])? -- .*pytest_realtime_asr/plugin"
+    found = re.findall(own, done.stdout.str(), re.MULTILINE)
+    assert sorted([*listed("fixtures"), *INTERNAL]) == sorted(found)
