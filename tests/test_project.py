@@ -6,7 +6,10 @@ import ast
 import re
 import tomllib
 
+import pytest
+
 from tests.support.paths import ROOT
+from tests.test_architecture import LAYERS
 
 NOX = ast.parse((ROOT / "noxfile.py").read_text())
 WORKFLOW = (ROOT / ".github/workflows/ci.yml").read_text()
@@ -42,3 +45,19 @@ def test_every_page_is_in_the_site() -> None:
     listed = re.findall(r"^[a-z][\w/-]*$", "\n".join(blocks), re.MULTILINE)
     pages = [path.relative_to(docs).with_suffix("") for path in docs.rglob("*.md")]
     assert sorted(listed) == sorted(str(page) for page in pages if page.name != "index")
+
+
+def test_the_picture_of_the_layers_is_the_one_that_is_checked() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    (picture,) = re.findall(r"## Layers\n.*?```text\n(.*?)```", page, re.DOTALL)
+    rows = re.findall(r"^   (\w+(?:, \w+)*)  ", picture, re.MULTILINE)
+    assert [set(row.split(", ")) for row in reversed(rows)] == list(map(set, LAYERS))
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_the_files_that_a_page_names_are_there(page: str) -> None:
+    named = re.findall(r"`([\w./]+/[\w./]*)`", (ROOT / page).read_text())
+    places = (ROOT, ROOT / "pytest_realtime_asr")
+    for path in named:
+        found = [place for place in places if (place / path).exists()]
+        assert found or "NAME" in path, path

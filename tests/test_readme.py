@@ -126,6 +126,16 @@ def test_every_example_is_run() -> None:
     assert sorted(map(example, words)) == sorted(EXAMPLES)
 
 
+def test_the_commands_that_need_no_server_end_well(
+    project: pytest.Pytester,
+) -> None:
+    commands = re.findall(r"^\| [^|]+ \| `pytest (.*?)`", TEXTS[README], re.MULTILINE)
+    ended = [each for each in commands if re.search("-(plan|list)", each)]
+    assert len(ended) == 2
+    for command in ended:
+        assert project.runpytest_subprocess(*command.split()).ret == 0
+
+
 def test_every_option_that_is_named_is_there() -> None:
     named = {
         name

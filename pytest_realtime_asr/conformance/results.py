@@ -1,10 +1,10 @@
-"""What came of each requirement: one value for the test, the reports and the reader."""
+"""Judges requirements: a status, its reason, and the session that shows it."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import msgspec
 import pytest
@@ -22,15 +22,13 @@ from pytest_realtime_asr.requirements.requirement import (
     Violated,
 )
 from pytest_realtime_asr.requirements.violations import Violation, observe
-from pytest_realtime_asr.text.messages import printable, shortened
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.recording import Recording
-from pytest_realtime_asr.trace.records import Sender, Trace, Vantage
-from pytest_realtime_asr.trace.transcript import transcript
+from pytest_realtime_asr.trace.records import Sender, Vantage
 
 
 class Status(enum.Enum):
-    """What came of a requirement."""
+    """The result of a requirement; the values stand in reports."""
 
     SATISFIED = "satisfied"
     VIOLATED = "violated"
@@ -42,11 +40,12 @@ class Status(enum.Enum):
     OTHER_VERSION = "other version"
 
 
-class Judged(msgspec.Struct, frozen=True):
-    """The server that was judged, and by what.
+class ServerInfo(msgspec.Struct, frozen=True):
+    """The server that was judged, as it stands in a report.
 
-    ``version`` and ``suite`` are empty where the server tells none and where no suite
-    was pinned; ``found`` is how the dialect was found, empty where it was named.
+    A text is empty where nothing is known: ``version`` where the server names none,
+    ``suite`` where none is pinned, ``found`` (how the dialect was detected) where the
+    dialect was named, and all of them where the server was unreachable.
     """
 
     target: str
@@ -57,67 +56,57 @@ class Judged(msgspec.Struct, frozen=True):
     found: str = ""
 
 
-class Row(msgspec.Struct, frozen=True):
-    """What one test of the suite hands on, from worker to controller."""
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The result of a requirement.
 
-    server: Judged
-    result: Result
-
-
-RESULT: pytest.StashKey[Row] = pytest.StashKey()  # of a test, for the plugin
-SCHEDULER: pytest.StashKey[tuple[Scheduler, Dialect, Judged]] = (
-    pytest.StashKey()
-)  # of a run
-
-
-class Result(msgspec.Struct, frozen=True):
-    """A requirement and what came of it.
-
-    ``seen`` is what was seen, in a sentence. ``lines`` are the session around the
-    offence, ``trace`` is its file. ``expected`` is the entry of the list of known
-    failures, and ``stale`` why this entry is wrong; each is empty where there is none.
+    - ``reason`` is a sentence about what was seen, without secrets.
+    - ``session`` and the indexes ``records`` show a violation.
+    - ``known`` is the entry in the list of known failures.
     """
 
-    id: str
-    title: str
-    level: Level
-    clause: str
-    scenarios: tuple[str, ...]
+    requirement: Requirement
     status: Status
-    seen: str = ""
-    lines: tuple[str, ...] = ()
-    trace: str = ""
-    expected: str = ""
-    flaky: bool = False
-    stale: str = ""
-
-    def fails(self, *, strict: bool) -> bool:
-        """Whether the test fails: what is broken, could not be tried, or is ours."""
-        if self.stale:
-            return True
-        if self.status in (Status.MISSING, Status.HARNESS):
-            return True
-        if self.status is not Status.VIOLATED or self.expected:
-            return False
-        return self.level is Level.MUST or (strict and self.level is Level.SHOULD)
+    reason: str | None = None
+    session: Part | None = None
+    records: tuple[int, ...] = ()
+    known: Known | None = None
 
     @property
-    def told(self) -> str:
-        """The message: the requirement, its clause, what was seen, and the session."""
-        first = self.stale or f"{self.id} [{self.level.name}] {self.status.value}"
-        if self.seen:
-            first += f": {self.seen}"
-        if self.status is Status.MISSING:
-            return first  # the cause is the same for many
-        told = [first, f"  it should be: {self.title}", f"  clause: {self.clause}"]
-        told += [f"  expected: {self.expected}"] if self.expected else []
-        told += [f"  scenarios: {', '.join(self.scenarios)}"]
-        told += [f"  trace: {self.trace}"] if self.trace else []
-        told += [f"  {line}" for line in self.lines]
-        return "\n".join(told)
+    def flaky(self) -> bool:
+        """Return whether the requirement is listed as one that fails at times."""
+        return self.known is not None and self.known.kind is Expected.FLAKY
+
+    @property
+    def stale(self) -> bool:
+        """Return whether it is listed as a known failure, and passes."""
+        listed = self.known is not None and not self.flaky
+        return listed and self.status is Status.SATISFIED
+
+    def fails(self, *, strict: bool) -> bool:
+        """Return whether its test fails; a violated SHOULD does so if ``strict``."""
+        if self.stale or self.status in (Status.MISSING, Status.HARNESS):
+            return True
+        if self.status is not Status.VIOLATED or self.known is not None:
+            return False
+        level = self.requirement.level
+        return level is Level.MUST or (strict and level is Level.SHOULD)
 
 
-def result(
+@dataclass(frozen=True, slots=True)
+class ServerResult:
+    """A result, its server, and the path of the trace that was kept for it."""
+
+    server: ServerInfo
+    result: Result
+    trace: str | None = None
+
+
+# The scheduler of a process, the dialect and the server of its scenarios.
+SCHEDULER: pytest.StashKey[tuple[Scheduler, Dialect, ServerInfo]] = pytest.StashKey()
+
+
+def judge(
     requirement: Requirement,
     scheduler: Scheduler,
     dialect: Dialect,
@@ -125,56 +114,54 @@ def result(
     version: str = "",
     model: str = "",
     known: Iterable[Known] = (),
-    keep: Callable[[Trace], str] = lambda trace: "",
 ) -> Result:
-    """Judge a requirement by what its scenarios gave.
+    """Wait for the scenarios of a requirement, and judge it by their evidence.
 
-    ``keep`` writes a trace and gives its path. A mistake of ours in a session, or in a
-    judge, is a harness error and never the server's.
+    A mistake of the client in a session, or an exception in a check, is a harness error
+    and never the server's.
     """
-    listed = (e for e in known if e.id == requirement.id)
-    entry = next((e for e in listed if e.applies_to(version, model)), None)
     if not requirement.applies_to(version):
-        seen = f"it holds {requirement.interval}, and the server is {version}"
-        return _made(requirement, Status.OTHER_VERSION, seen)
-    held = scheduler.collect(requirement.scenarios)
-    if held.obstacle is not None:
-        status = Status(held.obstacle.kind.value)
-        return _made(requirement, status, held.obstacle.message)
-    ours = client_violations(dialect, held.evidence)
-    if ours:
-        return _made(requirement, Status.HARNESS, f"we misspoke: {ours[0]}")
-    evidence = scheduler.everything if requirement.passive else held.evidence
+        reason = f"it applies {requirement.interval}; the server is {version}"
+        return Result(requirement, Status.OTHER_VERSION, reason)
+    found = scheduler.collect(requirement.scenarios)
+    if found.obstacle is not None:
+        status = Status(found.obstacle.kind.value)
+        return Result(requirement, status, found.obstacle.message)
+    if own := client_violations(dialect, found.evidence):
+        reason = f"the client sent an invalid frame: {own[0]}"
+        return Result(requirement, Status.HARNESS, reason)
+    evidence = scheduler.everything if requirement.passive else found.evidence
     try:
         outcome = requirement.check(evidence)
     except Exception as error:
-        return _made(requirement, Status.HARNESS, f"the judge failed: {error!r}")
-    found = _judged(requirement, outcome, evidence, keep)
-    if entry is None:
-        return found
-    flaky = entry.kind is Expected.FLAKY
-    stale = ""
-    if found.status is Status.SATISFIED and not flaky:
-        stale = f"known failure {entry.id} passes now: take it out of the list"
-    return msgspec.structs.replace(found, expected=str(entry), flaky=flaky, stale=stale)
+        return Result(requirement, Status.HARNESS, f"the check failed: {error!r}")
+    listed = (e for e in known if e.id == requirement.id)
+    entry = next((e for e in listed if e.applies_to(version, model)), None)
+    return replace(_result(requirement, outcome, evidence), known=entry)
 
 
-def cut_off(
+def missing(requirement: Requirement, reason: str) -> Result:
+    """Return the result of a requirement whose server is unreachable."""
+    return Result(requirement, Status.MISSING, reason)
+
+
+def interrupted(
     config: pytest.Config, items: Iterable[pytest.Item], known: Iterable[Known]
-) -> dict[str, Row]:
-    """What came of tests without a result whose scenarios were held, by their ids."""
+) -> dict[str, ServerResult]:
+    """Return the results of tests that an interrupt prevented, by node id.
+
+    Only tests whose scenarios have run have one.
+    """
     if SCHEDULER not in config.stash:
         return {}
     scheduler, dialect, server = config.stash[SCHEDULER]
     listed = tuple(known)
-    found: dict[str, Row] = {}
+    found: dict[str, ServerResult] = {}
     for item in items:
         params = getattr(getattr(item, "callspec", None), "params", {})
         requirement = params.get("requirement")
-        if requirement is None or RESULT in item.stash:
-            continue
-        if scheduler.done(requirement.scenarios):
-            came = result(
+        if requirement is not None and scheduler.done(requirement.scenarios):
+            result = judge(
                 requirement,
                 scheduler,
                 dialect,
@@ -182,13 +169,8 @@ def cut_off(
                 model=server.model,
                 known=listed,
             )
-            found[item.nodeid] = Row(server, came)
+            found[item.nodeid] = ServerResult(server, result)
     return found
-
-
-def missing(requirement: Requirement, reason: str) -> Result:
-    """A requirement of which nothing is known, since no server was there."""
-    return _made(requirement, Status.MISSING, reason)
 
 
 def client_violations(dialect: Dialect, evidence: Evidence) -> tuple[Violation, ...]:
@@ -208,40 +190,20 @@ def client_violations(dialect: Dialect, evidence: Evidence) -> tuple[Violation, 
     return tuple(found)
 
 
-def _judged(
-    requirement: Requirement,
-    outcome: Outcome,
-    evidence: Evidence,
-    keep: Callable[[Trace], str],
-) -> Result:
+def _result(requirement: Requirement, outcome: Outcome, evidence: Evidence) -> Result:
     redactor = evidence.parts[0].trace.redactor if evidence.parts else Redactor()
     match outcome:
         case Satisfied():
-            return _made(requirement, Status.SATISFIED)
+            return Result(requirement, Status.SATISFIED)
         case Undecided(reason=reason):
-            return _made(requirement, Status.UNDECIDED, redactor.message(reason))
+            return Result(requirement, Status.UNDECIDED, redactor.message(reason))
         case Violated(message=message, records=records, part=place):
             if not evidence.parts:
-                return _made(requirement, Status.VIOLATED, message)
-            message = redactor.message(message)
-            part = evidence.parts[place]
-            session = shortened(printable(part.timeline.session), 120)
-            role = f"session {session or '?'} ({part.role})"
-            lines = [role, *transcript(part.trace.redacted(), records)]
-            made = _made(requirement, Status.VIOLATED, message, lines)
-            return msgspec.structs.replace(made, trace=keep(part.trace))
-
-
-def _made(
-    requirement: Requirement, status: Status, seen: str = "", lines: Sequence[str] = ()
-) -> Result:
-    return Result(
-        id=requirement.id,
-        title=requirement.title,
-        level=requirement.level,
-        clause=requirement.clause,
-        scenarios=requirement.scenarios,
-        status=status,
-        seen=seen,
-        lines=tuple(lines),
-    )
+                return Result(requirement, Status.VIOLATED, message)
+            return Result(
+                requirement,
+                Status.VIOLATED,
+                redactor.message(message),
+                session=evidence.parts[place],
+                records=tuple(records),
+            )

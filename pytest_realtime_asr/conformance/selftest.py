@@ -19,8 +19,8 @@ from pytest_realtime_asr.client import target
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Limits, Plan
 from pytest_realtime_asr.client.transport import Access
-from pytest_realtime_asr.conformance import clips
-from pytest_realtime_asr.conformance.results import Result, Status, result
+from pytest_realtime_asr.conformance import clips, results
+from pytest_realtime_asr.conformance.results import Result, Status
 from pytest_realtime_asr.conformance.scenario_run import RunConfig
 from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.conformance.scenarios.overload import FLOODS
@@ -63,12 +63,12 @@ class Score:
         lines = []
         for id, found in self.sound.items():
             if found.status is not Status.SATISFIED:
-                seen = f"sound, yet {found.status.value}: {found.seen}"
+                seen = f"sound, yet {found.status.value}: {found.reason}"
                 lines.append(f"{self.dialect}: {id}: {seen}")
         for id, found in self.broken.items():
             if found.status is not Status.VIOLATED:
                 faults = " ".join(self.proofs[id].faults)
-                seen = f"with {faults}, yet {found.status.value}: {found.seen}"
+                seen = f"with {faults}, yet {found.status.value}: {found.reason}"
                 lines.append(f"{self.dialect}: {id}: {seen}")
         return lines
 
@@ -172,7 +172,7 @@ class Bench:
         def judge() -> dict[str, Result]:
             # Those that hold for every session come last, so that they see most.
             found = {
-                each.id: result(each, scheduler, self.dialect, version=VERSION)
+                each.id: results.judge(each, scheduler, self.dialect, version=VERSION)
                 for each in sorted(wanted, key=lambda each: each.passive)
             }
             open = [id for id in found if found[id].status is Status.UNDECIDED]

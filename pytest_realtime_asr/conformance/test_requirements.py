@@ -1,4 +1,4 @@
-"""Whether a server keeps its protocol: one test for each requirement."""
+"""Judges whether a server follows its protocol: one test for each requirement."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import pytest
 from pytest_realtime_asr.conformance import clips, selection
 from pytest_realtime_asr.conformance.config import SuiteConfig
 from pytest_realtime_asr.conformance.results import (
-    RESULT,
     SCHEDULER,
-    Judged,
     Result,
-    Row,
+    ServerInfo,
+    ServerResult,
     Status,
+    judge,
     missing,
-    result,
 )
 from pytest_realtime_asr.conformance.scenario_run import RunConfig
 from pytest_realtime_asr.conformance.scenarios import scenarios
@@ -35,39 +34,40 @@ def test_requirement(
     request: pytest.FixtureRequest,
     realtime_suite_config: SuiteConfig,
     realtime_trace_file: Callable[[Trace], str],
+    realtime_record_result: Callable[[ServerResult], str],
 ) -> None:
     try:
         realtime: Realtime = request.getfixturevalue("realtime")
         corpus = request.getfixturevalue("corpus")
         scheduler = _scheduler(request, realtime, corpus, realtime_suite_config)
     except pytest.fail.Exception as error:  # every requirement has the same cause
-        server = Judged(target="", dialect="", model="", version="", suite="")
-        row = Row(server, missing(requirement, str(error)))
+        server = ServerInfo(target="", dialect="", model="", version="", suite="")
+        found = ServerResult(server, missing(requirement, str(error)))
     else:
-        _begin(request, realtime, scheduler, requirement)
-        row = Row(
-            _judged(realtime),
-            result(
-                requirement,
-                scheduler,
-                realtime.plan.dialect,
-                version=realtime.plan.version,
-                model=realtime.plan.model,
-                known=realtime.run.config.known,
-                keep=realtime_trace_file,
-            ),
+        _start(request, realtime, scheduler, requirement)
+        result = judge(
+            requirement,
+            scheduler,
+            realtime.plan.dialect,
+            version=realtime.plan.version,
+            model=realtime.plan.model,
+            known=realtime.run.config.known,
         )
-    request.node.stash[RESULT] = row
-    _decide(row.result, strict=realtime_suite_config.strict)
+        session = result.session
+        trace = None if session is None else realtime_trace_file(session.trace)
+        found = ServerResult(_server_info(realtime), result, trace)
+    message = realtime_record_result(found)
+    _decide(found.result, message, strict=realtime_suite_config.strict)
 
 
-def _decide(found: Result, *, strict: bool) -> None:
+def _decide(found: Result, message: str, *, strict: bool) -> None:
+    """Fail, xfail or skip the test, or let it pass."""
     if found.fails(strict=strict):
-        pytest.fail(found.told, pytrace=False)
-    if found.expected and found.status is Status.VIOLATED:
-        pytest.xfail(f"{found.expected}: {found.seen}")
+        pytest.fail(message, pytrace=False)
+    if found.known is not None and found.status is Status.VIOLATED:
+        pytest.xfail(f"{found.known}: {found.reason}")
     if found.status not in (Status.SATISFIED, Status.VIOLATED):
-        pytest.skip(f"{found.status.value}: {found.seen}")
+        pytest.skip(f"{found.status.value}: {found.reason}")
 
 
 def _scheduler(
@@ -76,7 +76,7 @@ def _scheduler(
     corpus: Corpus,
     config: SuiteConfig,
 ) -> Scheduler:
-    """The scenarios of this process."""
+    """Return the scheduler of this process, made by the first test that needs it."""
     stash, run = request.config.stash, realtime.run
     if SCHEDULER not in stash:
         try:
@@ -84,7 +84,7 @@ def _scheduler(
         except ValueError as error:
             pytest.fail(str(error), pytrace=False)
         server, session = run.config.server, run.config.session
-        # What a fixture names elsewhere may be anybody's: only what is here is broken.
+        # A server elsewhere can belong to others: only one on this machine is stressed.
         here = realtime.plan.access.target.loopback
         run_config = RunConfig(
             run.loop,
@@ -101,17 +101,17 @@ def _scheduler(
             recover=server.recover,
             progress=run.tell,
         )
-        stash[SCHEDULER] = scheduler, realtime.plan.dialect, _judged(realtime)
+        stash[SCHEDULER] = scheduler, realtime.plan.dialect, _server_info(realtime)
     return stash[SCHEDULER][0]
 
 
-def _begin(
+def _start(
     request: pytest.FixtureRequest,
     realtime: Realtime,
     scheduler: Scheduler,
     requirement: Requirement,
 ) -> None:
-    """Begin the scenarios of all tests, or of this one where workers take turns."""
+    """Start the scenarios of all tests, or of this one where workers take turns."""
     run = realtime.run
     names = set(requirement.scenarios)
     if run.shared:
@@ -123,9 +123,9 @@ def _begin(
     scheduler.start(names, before=run.turns.occupy, over=run.turns.vacate)
 
 
-def _judged(realtime: Realtime) -> Judged:
+def _server_info(realtime: Realtime) -> ServerInfo:
     pinned = realtime.run.config.pinned
-    return Judged(
+    return ServerInfo(
         target=realtime.target,
         dialect=realtime.dialect,
         model=realtime.model,

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from pytest_realtime_asr.metrics.accuracy import (
+from pytest_realtime_asr.metrics.alignment import Pair, TextUnit, align
+from pytest_realtime_asr.metrics.normalizers import (
     BASIC,
     Normalizer,
-    Pair,
-    Unit,
-    align,
     normalizer_for,
     unspaced,
 )
@@ -153,7 +151,7 @@ def emissions(timeline: Timeline, script: Script | None) -> Emissions:
     text = "" if script is None else script.text
     language = "" if script is None else script.language
     normalizer = normalizer_for(text, language)
-    unit = Unit.CHARACTER if unspaced(text, language) else Unit.WORD
+    unit = TextUnit.CHARACTER if unspaced(text, language) else TextUnit.WORD
     shown, last = _shown(timeline, normalizer, unit)
     times = _times(shown, last)
     reference, ends = _reference(script, normalizer, unit)
@@ -181,7 +179,7 @@ def emissions(timeline: Timeline, script: Script | None) -> Emissions:
     )
 
 
-def split(text: str, normalizer: Normalizer, unit: Unit) -> tuple[str, ...]:
+def split(text: str, normalizer: Normalizer, unit: TextUnit) -> tuple[str, ...]:
     """Return the words of a text, or its characters, each normalised by itself.
 
     So the normal form of a word does not depend on what follows it, and its time is
@@ -192,11 +190,11 @@ def split(text: str, normalizer: Normalizer, unit: Unit) -> tuple[str, ...]:
 
 
 def _split(
-    found: Iterable[Token], normalizer: Normalizer, unit: Unit
+    found: Iterable[Token], normalizer: Normalizer, unit: TextUnit
 ) -> tuple[str, ...]:
     normal = normalizer.function
     words = [word for token in found for word in _normal(token.text, normal)]
-    return tuple(words if unit is Unit.WORD else "".join(words))
+    return tuple(words if unit is TextUnit.WORD else "".join(words))
 
 
 @lru_cache(maxsize=_CACHED)
@@ -208,7 +206,7 @@ def _normal(raw: str, normal: Callable[[str], str]) -> tuple[str, ...]:
 
 
 def _shown(
-    timeline: Timeline, normalizer: Normalizer, unit: Unit
+    timeline: Timeline, normalizer: Normalizer, unit: TextUnit
 ) -> tuple[list[Shown], tuple[str, ...]]:
     """Return the changes that each hypothesis makes, and the words of the last one."""
     shown: list[Shown] = []
@@ -257,7 +255,7 @@ def _times(shown: Sequence[Shown], last: tuple[str, ...]) -> list[tuple[int, int
 
 
 def _reference(
-    script: Script | None, normalizer: Normalizer, unit: Unit
+    script: Script | None, normalizer: Normalizer, unit: TextUnit
 ) -> tuple[list[str], list[float | None]]:
     """Return the words of a script, and the end of each (s) if known."""
     if script is None:

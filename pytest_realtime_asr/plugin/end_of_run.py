@@ -10,6 +10,7 @@ import pytest
 
 from pytest_realtime_asr.conformance import results
 from pytest_realtime_asr.plugin import items, kept_calibration, suite
+from pytest_realtime_asr.plugin.item_judge import has_result
 from pytest_realtime_asr.plugin.state import State, printable_lines
 from pytest_realtime_asr.report import conformance, summary
 from pytest_realtime_asr.requirements import known_failures
@@ -38,12 +39,18 @@ class EndOfRun:
 
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]:
         """Return the results of requirements whose test an interrupt cut off."""
-        tests = [item for item in session.items if items.is_suite(item)]
+        tests = [
+            item
+            for item in session.items
+            if items.is_suite(item) and not has_result(item)
+        ]
         if not tests or not self._state.has_judging:
             return {}
         known = self._state.settings.run.known
-        found = results.cut_off(session.config, tests, known)
-        rows = {id: conformance.row(row) for id, row in found.items()}
+        found = results.interrupted(session.config, tests, known)
+        rows = {
+            id: conformance.mapping(conformance.row(each)) for id, each in found.items()
+        }
         cleaned: Mapping[str, Row] = self._state.redactor.clean_value(rows)
         return cleaned
 

@@ -11,6 +11,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_realtime_asr.conformance.config import SuiteConfig
+    from pytest_realtime_asr.conformance.results import ServerResult
     from pytest_realtime_asr.corpus import Corpus, Utterance
     from pytest_realtime_asr.fake.process import FakeServer
     from pytest_realtime_asr.plugin.hooks import RealtimePlugin
@@ -97,6 +98,14 @@ def realtime_suite_config(pytestconfig: pytest.Config) -> SuiteConfig:
 def realtime_trace_file(request: pytest.FixtureRequest) -> Callable[[Trace], str]:
     """Keeps a trace of the running test; returns its path, or an empty text."""
     return partial(_state(request.config).judging.keep, request.node.nodeid)
+
+
+@pytest.fixture
+def realtime_record_result(
+    request: pytest.FixtureRequest,
+) -> Callable[[ServerResult], str]:
+    """Records the result of a requirement for all reports; returns its message."""
+    return partial(_plugin(request.config).judge.record_requirement, request.node)
 
 
 @pytest.fixture

@@ -342,7 +342,7 @@ class RealtimePlugin:
         state = self.used_state
         result: Mapping[str, Any] | None = None
         if state is not None and call.when == "call" and is_suite(item):
-            result = self.judge.suite_result(item)
+            result = self.judge.requirement(item)
         report = yield
         if state is not None:
             self.judge.complete(item, call, report, result=result, uses=self.uses(item))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_realtime_asr.conformance.results import RESULT
+from pytest_realtime_asr.conformance.results import ServerResult
 from pytest_realtime_asr.plugin import items, kept_calibration, report_redaction
 from pytest_realtime_asr.plugin.judging import Case, Judged
 from pytest_realtime_asr.plugin.pytest_internals import kept_exception
@@ -20,6 +20,7 @@ from pytest_realtime_asr.verdicts.verdict import UndecidedWarning
 Properties = Sequence[tuple[str, str | float | int]]
 _ROW: pytest.StashKey[Mapping[str, object]] = pytest.StashKey()
 _POOL_FAILED: pytest.StashKey[bool] = pytest.StashKey()
+_REQUIREMENT: pytest.StashKey[conformance.Row] = pytest.StashKey()
 
 
 class ItemJudge:
@@ -65,12 +66,18 @@ class ItemJudge:
             item.stash[_POOL_FAILED] = True
         return failure
 
-    def suite_result(self, item: pytest.Item) -> Mapping[str, object] | None:
+    def record_requirement(self, item: pytest.Item, found: ServerResult) -> str:
+        """Record the result of a requirement for all reports; return its message."""
+        row = conformance.row(found)
+        item.stash[_REQUIREMENT] = row
+        return conformance.message(row)
+
+    def requirement(self, item: pytest.Item) -> Mapping[str, object] | None:
         """Return the result of a requirement, which JUnit XML gets as well."""
-        if RESULT not in item.stash:
+        if not has_result(item):
             return None
-        _set_properties(item, conformance.properties(item.stash[RESULT]))
-        return conformance.row(item.stash[RESULT])
+        _set_properties(item, conformance.properties(item.stash[_REQUIREMENT]))
+        return conformance.mapping(item.stash[_REQUIREMENT])
 
     def complete(
         self,
@@ -143,6 +150,11 @@ class ItemJudge:
             _set_properties(item, [*judged.properties, *more])
             item.stash[_ROW] = judged.row
         return judged
+
+
+def has_result(item: pytest.Item) -> bool:
+    """Return whether the result of a requirement was recorded for a test."""
+    return _REQUIREMENT in item.stash
 
 
 def _set_properties(item: pytest.Item, properties: Properties) -> None:

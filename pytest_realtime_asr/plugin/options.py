@@ -238,7 +238,7 @@ OPTIONS = (
     ),
     Option(
         "fuzz",
-        "the number of random sessions of the suite (default 8 on this machine, else 0)",
+        "the number of random sessions (default 8 on this machine, else 0)",
         metavar="N",
     ),
     Option(

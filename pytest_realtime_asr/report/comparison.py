@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pytest_realtime_asr.metrics.accuracy import SYNTHETIC, lines, words
+from pytest_realtime_asr.metrics.accuracy import (
+    SYNTHETIC,
+    words,
+)
 from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.report.alignment import lines
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.verdicts.change import (
     LEVEL,

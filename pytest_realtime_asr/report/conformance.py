@@ -1,22 +1,28 @@
-"""What a conformance run found: for a terminal, as JSON, as a matrix and as a badge."""
+"""A conformance report: as JSON, in the terminal, as a matrix, and as a badge."""
 
 from __future__ import annotations
 
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
 
 import msgspec
 
-from pytest_realtime_asr.conformance.results import Judged, Result, Row, Status
+from pytest_realtime_asr.conformance.results import (
+    Result,
+    ServerInfo,
+    ServerResult,
+    Status,
+)
 from pytest_realtime_asr.report.files import ReportFile
+from pytest_realtime_asr.report.transcript import transcript
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.text import inputs
-from pytest_realtime_asr.text.messages import printable
+from pytest_realtime_asr.text.messages import printable, shortened
 from pytest_realtime_asr.text.number_format import several
 
 FORMAT = 1
@@ -37,28 +43,60 @@ _MARKS = {
 _TRIED = (Status.SATISFIED, Status.VIOLATED, Status.UNDECIDED)
 
 
-class Document(msgspec.Struct, frozen=True):
-    """A conformance report: one server, and what came of each requirement.
+class Entry(msgspec.Struct, frozen=True):
+    """One requirement in a report.
 
-    ``planned`` is how many requirements the suite has, of which a run may hold fewer.
-    ``calibration`` is the last one of the instrument, empty where there was none.
+    - ``seen`` is a sentence about what was seen, ``lines`` are the transcript of the
+      session around a violation, and ``trace`` is the file of its trace.
+    - ``expected`` is the entry of the list of known failures, and ``stale`` says why
+      this entry is wrong.
+
+    A text is empty where there is none.
+    """
+
+    id: str
+    title: str
+    level: Level
+    clause: str
+    scenarios: tuple[str, ...]
+    status: Status
+    seen: str = ""
+    lines: tuple[str, ...] = ()
+    trace: str = ""
+    expected: str = ""
+    flaky: bool = False
+    stale: str = ""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """An entry and its server, as a worker hands it to the controller."""
+
+    server: ServerInfo
+    result: Entry
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A conformance report: one server, and an entry for each requirement.
+
+    ``planned`` is the number of requirements of the suite, of which a run may judge
+    fewer. ``calibration`` is the last calibration of the client, or empty.
     """
 
     format: int
     plugin: str
     made: datetime
-    server: Judged
+    server: ServerInfo
     planned: int
-    requirements: list[Result]
+    requirements: list[Entry]
     calibration: str = ""
 
     @property
     def counts(self) -> Counter[Status]:
-        """How many requirements came to each status."""
+        """The number of requirements by status."""
         return Counter(each.status for each in self.requirements)
 
-    def broken(self, level: Level) -> list[Result]:
-        """The violated requirements of a level, but for those that are expected."""
+    def violated(self, level: Level) -> list[Entry]:
+        """Return the violated requirements of a level that are no known failures."""
         return [
             each
             for each in self.requirements
@@ -68,21 +106,69 @@ class Document(msgspec.Struct, frozen=True):
         ]
 
 
-def row(found: Row) -> Mapping[str, object]:
-    """The row in builtin types, as it crosses to the controller."""
+def row(found: ServerResult) -> Row:
+    """Return a result with all its texts."""
+    result, requirement = found.result, found.result.requirement
+    stale = ""
+    if result.stale:
+        stale = f"known failure {requirement.id} passes now: remove it from the list"
+    entry = Entry(
+        id=requirement.id,
+        title=requirement.title,
+        level=requirement.level,
+        clause=requirement.clause,
+        scenarios=requirement.scenarios,
+        status=result.status,
+        seen=result.reason or "",
+        lines=tuple(_session_lines(result)),
+        trace=found.trace or "",
+        expected=str(result.known or ""),
+        flaky=result.flaky,
+        stale=stale,
+    )
+    return Row(found.server, entry)
+
+
+def _session_lines(result: Result) -> Iterator[str]:
+    """Yield the session's id and role, and its transcript around the violation."""
+    part = result.session
+    if part is not None:
+        session = shortened(printable(part.timeline.session), 120)
+        yield f"session {session or '?'} ({part.role})"
+        yield from transcript(part.trace.redacted(), result.records)
+
+
+def mapping(found: Row) -> Mapping[str, object]:
+    """Return a row in builtin types, as it crosses to the controller."""
     made: dict[str, object] = msgspec.to_builtins(found)
     return made
 
 
+def message(found: Row) -> str:
+    """Return the failure message of a requirement: what was seen, clause, session."""
+    entry = found.result
+    first = entry.stale or f"{entry.id} [{entry.level.name}] {entry.status.value}"
+    if entry.seen:
+        first += f": {entry.seen}"
+    if entry.status is Status.MISSING:
+        return first  # many requirements have the same cause
+    lines = [first, f"  requirement: {entry.title}", f"  clause: {entry.clause}"]
+    lines += [f"  expected: {entry.expected}"] if entry.expected else []
+    lines += [f"  scenarios: {', '.join(entry.scenarios)}"]
+    lines += [f"  trace: {entry.trace}"] if entry.trace else []
+    lines += [f"  {line}" for line in entry.lines]
+    return "\n".join(lines)
+
+
 def properties(found: Row) -> list[tuple[str, str]]:
-    """What JUnit XML gets of a requirement."""
-    result = found.result
+    """Return the JUnit properties of a requirement."""
+    entry = found.result
     rows = [
-        ("requirement", result.id),
-        ("level", result.level.value),
-        ("outcome", result.status.value),
-        ("seen", result.seen),
-        ("trace", result.trace),
+        ("requirement", entry.id),
+        ("level", entry.level.value),
+        ("outcome", entry.status.value),
+        ("seen", entry.seen),
+        ("trace", entry.trace),
     ]
     return [(f"realtime.{name}", text) for name, text in rows if text]
 
@@ -90,7 +176,7 @@ def properties(found: Row) -> list[tuple[str, str]]:
 def document(
     rows: Iterable[object], *, planned: int, calibration: str = ""
 ) -> Document:
-    """The report of rows that came as plain mappings from the workers."""
+    """Return the report of rows that arrived as mappings from the workers."""
     found = msgspec.convert(list(rows), list[Row])
     return Document(
         format=FORMAT,
@@ -104,12 +190,12 @@ def document(
 
 
 def dumps(found: Document) -> bytes:
-    """The report as JSON."""
+    """Return the report as JSON."""
     return msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
 
 
 def write(file: ReportFile, found: Document) -> bool:
-    """Write a report, and say whether it was; one without a verdict is not.
+    """Write a report if it has a verdict; return whether it was written.
 
     Raises OSError.
     """
@@ -120,7 +206,7 @@ def write(file: ReportFile, found: Document) -> bool:
 
 
 def read(path: Path) -> Document:
-    """Read a report; ValueError names the file and what is wrong with it."""
+    """Read a report. Raises ValueError with the file and what is wrong with it."""
     data = inputs.content(path, most=_LARGEST)
     with inputs.reading(f"{path}: not a conformance report"):
         found = msgspec.json.decode(data, type=Document)
@@ -135,18 +221,22 @@ def read(path: Path) -> Document:
 
 
 def summary(found: Document, *, strict: bool, advice: Sequence[str] = ()) -> list[str]:
-    """The lines below a run: counts, then what is broken, by its cause."""
-    lines = [_server(found.server), _tally(found)]
+    """Return the lines below a run: counts, then violations, grouped by cause."""
+    lines = [_server(found.server), _counts(found)]
     for level in (Level.MUST, Level.SHOULD):
         failing = level is Level.MUST or strict
-        head = f"{level.name} that is broken" + ("" if failing else " (no failure)")
-        lines += _listed(head, found.broken(level))
-    lines += _listed("otherwise than documented (INFO)", found.broken(Level.INFO))
+        head = f"{level.name} violated" + ("" if failing else " (no test fails)")
+        lines += _listed(head, found.violated(level))
+    lines += _listed(
+        "INFO: deviates from the documentation", found.violated(Level.INFO)
+    )
     known = [each for each in found.requirements if each.expected]
     lines += _listed(
-        "known", [each for each in known if each.status is Status.VIOLATED]
+        "known failures", [each for each in known if each.status is Status.VIOLATED]
     )
-    lines += _listed("known, and yet", [each for each in known if each.stale])
+    lines += _listed(
+        "unexpectedly passing (stale entry)", [each for each in known if each.stale]
+    )
     for status in (
         Status.MISSING,
         Status.HARNESS,
@@ -161,46 +251,46 @@ def summary(found: Document, *, strict: bool, advice: Sequence[str] = ()) -> lis
     return [*lines, *advice]
 
 
-def _server(server: Judged) -> str:
+def _server(server: ServerInfo) -> str:
     if not server.target:
-        return "no server was there"
+        return "server unreachable"
     version = f", version {server.version}" if server.version else ""
     suite = f", suite {server.suite}" if server.suite else ""
     dialect = f"{server.dialect} ({server.found})" if server.found else server.dialect
     return f"{server.target}, {dialect}, model {server.model}{version}{suite}"
 
 
-def _tally(found: Document) -> str:
+def _counts(found: Document) -> str:
     counts = found.counts
-    told = [f"{counts[status]} {status.value}" for status in Status if counts[status]]
-    return f"{several(len(found.requirements), 'requirement')}: {', '.join(told)}"
+    parts = [f"{counts[status]} {status.value}" for status in Status if counts[status]]
+    return f"{several(len(found.requirements), 'requirement')}: {', '.join(parts)}"
 
 
-def _listed(head: str, results: Sequence[Result]) -> list[str]:
-    """Each result with what was seen; several with one cause are told together."""
-    if not results:
+def _listed(head: str, entries: Sequence[Entry]) -> list[str]:
+    """Return one line for each cause, with the ids of its requirements."""
+    if not entries:
         return []
     lines = ["", f"{head}:"]
-    for seen, group in _grouped(results):
+    for seen, group in _grouped(entries):
         lines += _wrapped(f"{', '.join(each.id for each in group)}: {seen}")
     return lines
 
 
-def _by_cause(status: Status, results: Sequence[Result]) -> list[str]:
-    if not results:
+def _by_cause(status: Status, entries: Sequence[Entry]) -> list[str]:
+    if not entries:
         return []
     lines = ["", f"{status.value}:"]
-    for seen, group in _grouped(results):
+    for seen, group in _grouped(entries):
         ids = ", ".join(each.id for each in group[:3])
         more = f" and {len(group) - 3} more" if len(group) > 3 else ""
         lines += _wrapped(f"{len(group)} x {seen} ({ids}{more})")
     return lines
 
 
-def _grouped(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:
-    """The results by their cause, each cause in the words of the first of them."""
-    groups: dict[str, list[Result]] = {}
-    for each in results:
+def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
+    """Return the entries by cause, each in the words of its first entry."""
+    groups: dict[str, list[Entry]] = {}
+    for each in entries:
         groups.setdefault(_cause(each), []).append(each)
     return [
         ((group[0].stale or group[0].seen).partition("\n")[0], group)
@@ -208,9 +298,9 @@ def _grouped(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:
     ]
 
 
-def _cause(result: Result) -> str:
-    """What was seen but for numbers, and for what had arrived until then."""
-    what = (result.stale or result.seen).partition("; had arrived")[0]
+def _cause(entry: Entry) -> str:
+    """Return what was seen, without its numbers and without what had arrived."""
+    what = (entry.stale or entry.seen).partition("; had arrived")[0]
     return re.sub(r"\d[\d.]*|'[^']*'", "#", what)
 
 
@@ -226,9 +316,9 @@ def _wrapped(line: str) -> list[str]:
 
 
 def matrix(documents: Sequence[Document]) -> str:
-    """A Markdown table: a row for each requirement, a column for each report."""
+    """Return a Markdown table of requirements (rows) and reports (columns)."""
     heads = [_column(each) for each in documents]
-    ids: dict[str, Result] = {}
+    ids: dict[str, Entry] = {}
     for each in documents:
         for result in each.requirements:
             ids.setdefault(result.id, result)
@@ -267,15 +357,15 @@ def _cell(found: Document, id: str) -> str:
 
 
 def badge(found: Document) -> bytes:
-    """The report in the format of shields.io's endpoint badge."""
-    broken, should = found.broken(Level.MUST), found.broken(Level.SHOULD)
+    """Return the report as a shields.io endpoint badge."""
+    must, should = found.violated(Level.MUST), found.violated(Level.SHOULD)
     counts = found.counts
     asked = found.planned - counts[Status.OTHER_VERSION]
     message = f"{counts[Status.SATISFIED]} of {asked}"
-    # What could not be decided is no fault; what was not tried is no merit.
+    # An undecided requirement counts as tried; one that was not run does not.
     tried = sum(counts[each] for each in _TRIED)
     colour = "yellow" if should or tried < asked else "brightgreen"
-    colour = "red" if broken else colour
+    colour = "red" if must else colour
     if not counts[Status.SATISFIED] + counts[Status.VIOLATED]:
         message, colour = "not judged", "lightgrey"
     row = {

@@ -17,13 +17,13 @@ import msgspec
 from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.metrics.accuracy import (
-    NONE,
-    Errors,
     head_deletions,
-    repeated,
     tail_deletions,
     words,
 )
+from pytest_realtime_asr.metrics.alignment import Errors
+from pytest_realtime_asr.metrics.normalizers import NONE
+from pytest_realtime_asr.metrics.repetition import repeated
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.run.ledger import Purpose, Transcription
@@ -110,7 +110,7 @@ def _makers(
         "format": lambda: FORMAT,
         **_compared(test, take),
         **({"calibration": lambda: calibration} if calibration else {}),
-        "normalizer_reason": lambda: take.alignment.reason,
+        "normalizer_reason": lambda: take.alignment.reason or "",
         "purpose": lambda: take.purpose,
         "again": lambda: take.again,
         "dialect_found": lambda: take.found,
@@ -124,7 +124,7 @@ def _makers(
         "raw_wer": lambda: raw().rate,
         "head_deletions": lambda: head_deletions(take.alignment),
         "tail_deletions": lambda: tail_deletions(take.alignment),
-        "repeated": lambda: repeated(take.alignment),
+        "repeated": lambda: repeated(take.alignment) or "",
         "counts": lambda: take.counts,
         "usage": lambda: take.usage,
         "violations": lambda: [str(violation) for violation in take.violations],

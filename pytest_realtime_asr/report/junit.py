@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from pytest_realtime_asr.metrics import CATALOGUE
-from pytest_realtime_asr.metrics.accuracy import Errors
+from pytest_realtime_asr.metrics.alignment import Errors
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.run.ledger import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_realtime_asr.metrics.accuracy import lines
+from pytest_realtime_asr.report.alignment import lines
 from pytest_realtime_asr.requirements.pseudo_reference import MARGIN
 from pytest_realtime_asr.verdicts.parity import (
     LEAST_ALONE,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from pytest_realtime_asr.metrics.accuracy import Errors
+from pytest_realtime_asr.metrics.alignment import Errors
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.run.ledger import (
     Report,

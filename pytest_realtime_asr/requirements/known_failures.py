@@ -1,25 +1,30 @@
-"""Known failures: what a server is expected to break, as its repository lists it.
+"""Known failures: which requirements a server is expected to violate.
+
+Its repository lists them in a TOML file:
 
 [[known]]
 id = "binary-answered"
 reason = "a binary frame ends the session without a word"
 issue = "https://github.com/vllm-project/vllm/issues/1"
-until = 2027-01-31
+until = 2027-01-31       # the last day on which the entry applies
 version = "<0.34"        # optional, as pip writes it
 model = "voxtral"        # optional
 
-[[flaky]]                # runs, and is tolerated when it fails
+[[flaky]]                # runs, and may fail
 ...                      # the same fields
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
@@ -27,8 +32,11 @@ from pytest_realtime_asr.requirements.requirement import Level, Requirement
 from pytest_realtime_asr.text.inputs import InputError, toml
 
 SOON = 14  # days before its end that an entry is announced
-_NEEDED = ("id", "reason", "issue", "until")
-_FIELDS = (*_NEEDED, "version", "model")
+_Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
+_HOW_TO_WRITE = (
+    "write [[known]] or [[flaky]] with the texts id, reason and issue, the date until "
+    "(such as 2027-01-31), and where needed the texts version and model"
+)
 
 
 class Expected(enum.Enum):
@@ -40,18 +48,21 @@ class Expected(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One entry of the list; ``until`` is the last day on which it holds."""
+    """One entry of the list; ``until`` is the last day on which it applies.
+
+    Without ``versions`` it applies to all versions, without ``model`` to all models.
+    """
 
     id: str
     kind: Expected
     reason: str
     issue: str
     until: date
-    versions: str = ""
-    model: str = ""
+    versions: str | None = None
+    model: str | None = None
 
     def applies_to(self, version: str, model: str) -> bool:
-        """Whether it is about this server; an unknown version is any version."""
+        """Return whether it is about this server; an unknown version is any version."""
         if self.model and self.model != model:
             return False
         try:
@@ -65,66 +76,78 @@ class Known:
         return f"{self.reason} ({self.issue}, until {self.until})"
 
 
-def read(path: Path) -> tuple[Known, ...]:
-    """The entries of a file, in its order.
+class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An entry as the file has it."""
 
-    Raises `InputError`, which names the file, the entry and what is wrong with it.
+    id: _Text
+    reason: _Text
+    issue: _Text
+    until: date
+    version: str = ""
+    model: str = ""
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    known: tuple[_Entry, ...] = ()
+    flaky: tuple[_Entry, ...] = ()
+
+
+def read(path: Path) -> tuple[Known, ...]:
+    """Return the entries of a file, in its order.
+
+    Raises `InputError`, which names the file, the entry, what is wrong with it and how
+    an entry is written.
     """
     tables = toml(path)
-    kinds = {kind.value: kind for kind in Expected}
-    if unknown := sorted(set(tables) - set(kinds)):
-        raise InputError(
-            f"{path}: no [[{unknown[0]}]]; there are [[known]] and [[flaky]]"
-        )
+    file = _converted(tables, path)
+    entries = {Expected.KNOWN: file.known, Expected.FLAKY: file.flaky}
     found: dict[tuple[str, str, str], Known] = {}
-    for name, rows in tables.items():
-        if not isinstance(rows, list):
-            raise InputError(f"{path}: {name} should be a list: write [[{name}]]")
-        for number, row in enumerate(rows, 1):
-            where = f"{path}: [[{name}]] {number}"
-            entry = _entry(row, kinds[name], where)
-            key = entry.id, entry.versions, entry.model
+    for kind in map(Expected, tables):
+        for number, entry in enumerate(entries[kind], 1):
+            where = f"{path}: [[{kind.value}]] {number}"
+            key = entry.id, entry.version, entry.model
             if key in found:
                 raise InputError(f"{where}: {entry.id} is listed twice")
-            found[key] = entry
+            _check_version(entry.version, where)
+            found[key] = Known(
+                id=entry.id,
+                kind=kind,
+                reason=entry.reason,
+                issue=entry.issue,
+                until=entry.until,
+                versions=entry.version or None,
+                model=entry.model or None,
+            )
     return tuple(found.values())
 
 
-def _entry(row: object, kind: Expected, where: str) -> Known:
-    if not isinstance(row, dict):
-        raise InputError(f"{where}: not a table; write [[{kind.value}]]")
-    if missing := [name for name in _NEEDED if name not in row]:
-        raise InputError(f"{where}: it has no {', '.join(missing)}")
-    if unknown := [name for name in row if name not in _FIELDS]:
-        raise InputError(
-            f"{where}: no field {unknown[0]}; there are {', '.join(_FIELDS)}"
-        )
-    until = row["until"]
-    if not isinstance(until, date) or isinstance(until, datetime):
-        raise InputError(f"{where}: until should be a date such as 2027-01-31")
-    texts = {name: row.get(name, "") for name in _FIELDS if name != "until"}
-    for name, text in texts.items():
-        if not isinstance(text, str) or (name in _NEEDED and not text.strip()):
-            raise InputError(f"{where}: {name} should be a text")
+def _converted(tables: Mapping[str, object], path: Path) -> _File:
     try:
-        SpecifierSet(texts["version"]).contains("0")  # reads its numbers too
+        # A date is written as one, not as a text.
+        return msgspec.convert(tables, _File, builtin_types=(date, datetime))
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        place = re.sub(r"^(\w+)\[(\d+)\]", _numbered, where.rstrip("`"))
+        place = place and f"{place}: "
+        raise InputError(f"{path}: {place}{what}; {_HOW_TO_WRITE}") from None
+
+
+def _numbered(match: re.Match[str]) -> str:
+    """Return a place such as ``known[0]`` as ``[[known]] 1``."""
+    return f"[[{match[1]}]] {int(match[2]) + 1}"
+
+
+def _check_version(version: str, where: str) -> None:
+    try:
+        SpecifierSet(version).contains("0")  # reads its numbers too
     except ValueError:
         raise InputError(
             f"{where}: version should look like '<0.34' or '>=0.22,<0.34'"
         ) from None
-    return Known(
-        id=texts["id"],
-        kind=kind,
-        reason=texts["reason"],
-        issue=texts["issue"],
-        until=until,
-        versions=texts["version"],
-        model=texts["model"],
-    )
 
 
 def check(entries: Sequence[Known], ids: Collection[str], today: date) -> None:
-    """Refuse entries whose id no requirement has, and those past their date.
+    """Refuse entries whose id no requirement has, and expired ones.
 
     Raises `InputError`.
     """
@@ -136,15 +159,15 @@ def check(entries: Sequence[Known], ids: Collection[str], today: date) -> None:
             )
         if entry.until < today:
             raise InputError(
-                f"{entry.id}: its time is over since {entry.until} ({entry.issue}); "
-                "take it out, or give it a later date"
+                f"{entry.id}: the entry expired on {entry.until} ({entry.issue}); "
+                "remove it, or give it a later date"
             )
 
 
 def soon(entries: Sequence[Known], today: date) -> list[str]:
-    """One line for each entry that ends within `SOON` days."""
+    """Return one line for each entry that expires within `SOON` days."""
     return [
-        f"known failure {entry.id} ends in {(entry.until - today).days} days, on "
+        f"known failure {entry.id} expires in {(entry.until - today).days} days, on "
         f"{entry.until} ({entry.issue})"
         for entry in entries
         if 0 <= (entry.until - today).days <= SOON
@@ -158,7 +181,7 @@ def softened(
     version: str,
     model: str,
 ) -> tuple[Requirement, ...]:
-    """The requirements, of which those that are listed for this server blame nobody."""
+    """Return the requirements; those listed for this server have the level INFO."""
     listed = {entry.id: entry for entry in entries if entry.applies_to(version, model)}
     return tuple(
         replace(

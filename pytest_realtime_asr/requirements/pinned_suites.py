@@ -1,8 +1,8 @@
-"""Frozen suites: sets of requirements by which a server's CI can let itself be judged.
+"""Pinned suites: fixed sets of requirements for the CI of a server.
 
 A suite never changes once it was released, so that a newer release of this package
-turns no server red that changed nothing. Each is a file in ``suites/``: a JSON object
-of its dialect and of each requirement's id with its level.
+fails no server that did not change. Each is a file in ``suites/``: a JSON object with
+its dialect and with the level of each requirement by its id.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from pytest_realtime_asr.trace.records import Sender
 _FOLDER = Path(__file__).parent / "suites"
 
 
-class _Pinned(msgspec.Struct):
+class _File(msgspec.Struct):
     dialect: str
     requirements: dict[str, Level]
 
 
 @dataclass(frozen=True, slots=True)
 class PinnedSuite:
-    """A set of requirements by id, each with its level in it."""
+    """A set of requirements by id, with the level that each has in it."""
 
     name: str
     dialect: str
     levels: Mapping[str, Level]
 
     def select(self, requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:
-        """Those that are in the suite, at the level that they have in it.
+        """Return the requirements in the suite, at the level that they have in it.
 
-        What binds the client is in every suite.
+        Those that bind the client are in every suite.
         """
         return tuple(
             replace(each, level=self.levels.get(each.id, each.level))
@@ -45,13 +45,13 @@ class PinnedSuite:
 
 
 def names() -> tuple[str, ...]:
-    """The suites that there are, the oldest first."""
+    """Return the names of all suites, the oldest first."""
     return tuple(sorted(file.stem for file in _FOLDER.glob("*.json")))
 
 
 def load(name: str) -> PinnedSuite:
-    """The suite of this name. ValueError names those that there are."""
+    """Return the suite of this name. Raises ValueError, which names all suites."""
     if name not in names():
-        raise ValueError(f"{name!r} is no suite; there is: {', '.join(names())}")
-    row = msgspec.json.decode((_FOLDER / f"{name}.json").read_bytes(), type=_Pinned)
-    return PinnedSuite(name, row.dialect, row.requirements)
+        raise ValueError(f"{name!r} is not a suite; there are: {', '.join(names())}")
+    file = msgspec.json.decode((_FOLDER / f"{name}.json").read_bytes(), type=_File)
+    return PinnedSuite(name, file.dialect, file.requirements)

@@ -13,7 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.metrics.accuracy import Alignment, words
+from pytest_realtime_asr.metrics.accuracy import (
+    words,
+)
+from pytest_realtime_asr.metrics.alignment import Alignment
 
 MARGIN = 0.05  # share of the words by which a text may differ beyond the noise
 

@@ -1,7 +1,7 @@
-"""What the suite does to a server beside what every dialect can, as data.
+"""What the suite does to a server of one protocol, as data.
 
-A dialect says which steps make an exercise, and which frames are none of its own; who
-holds a session takes them one after the other.
+A dialect declares the steps of its own scenarios, and the invalid frames that a server
+has to refuse. The code that runs a session carries them out in their order.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Misuse:
-    """Frames outside the protocol, which a server should outlive.
+    """Invalid frames, each of which a server should answer by an error and survive.
 
-    They are sent by hand, one after the other: after the set-up of the session where
-    that is ``configured``, in the middle of an utterance where one is ``speaking``.
-    Each is to be answered by an error.
+    They are sent by hand, one after the other: after the set-up of the session if
+    ``configured``, in the middle of an utterance if ``speaking``.
     """
 
     name: str
@@ -28,7 +27,7 @@ class Misuse:
 
 
 class Clip(enum.Enum):
-    """What is spoken."""
+    """The audio of an utterance."""
 
     FIRST = "a clip"
     SECOND = "another clip"
@@ -36,16 +35,16 @@ class Clip(enum.Enum):
 
 
 class Until(enum.Enum):
-    """How far an utterance is taken before the next step."""
+    """How far an utterance is sent before the next step."""
 
-    AUDIO = "its audio is handed over"
-    FINISH = "its audio is said to be complete"
+    AUDIO = "its audio is sent"
+    FINISH = "its audio is declared complete"
     FINAL = "its final has come"
 
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Speak a clip as an utterance, as far as it is to go."""
+    """Send an utterance, as far as ``until``."""
 
     clip: Clip = Clip.FIRST
     until: Until = Until.FINAL
@@ -53,21 +52,21 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send frames by hand, each of which is to be answered by such an event.
+    """Send frames by hand, each of which is to be answered by an event of this type.
 
-    It is waited for as long as a refusal is. Where it does not come, the session goes
-    on; without ``answer`` none is waited for.
+    The client waits for it as long as for a refusal, and then goes on. Without
+    ``answer`` it does not wait.
     """
 
     frames: tuple[str | bytes, ...]
-    answer: str = ""
+    answer: str | None = None
 
 
 class Wait(enum.Enum):
-    """What is waited for between two steps."""
+    """What the client waits for between two steps."""
 
     FINALS = "the finals of all utterances that are complete"
-    SETTLED = "what may come yet"
+    SETTLED = "events that may still come"
 
 
 Step = Speak | Send | Wait
@@ -75,10 +74,10 @@ Step = Speak | Send | Wait
 
 @dataclass(frozen=True, slots=True)
 class Exercise:
-    """What is done in a session of this protocol alone, step by step.
+    """A scenario of one protocol: a session that is run step by step.
 
-    ``options`` are those of its set-up, beside those of the run. ``brisk`` audio is
-    handed over as fast as it is taken.
+    ``options`` are added to those of the run for its set-up. ``brisk`` audio is sent as
+    fast as the server reads it.
     """
 
     name: str

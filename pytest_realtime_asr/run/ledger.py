@@ -15,18 +15,17 @@ from functools import cached_property
 from pytest_realtime_asr import dialects, metrics
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.metrics import Better, Measures, accuracy
+from pytest_realtime_asr.metrics import Better, Measures
 from pytest_realtime_asr.metrics.accuracy import (
-    Alignment,
-    Errors,
-    Unit,
     characters,
-    keywords,
     pooled,
     unspoken_rate,
     words,
 )
+from pytest_realtime_asr.metrics.alignment import Alignment, Errors, TextUnit
 from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.metrics.keywords import keyword_recall as pooled_recall
+from pytest_realtime_asr.metrics.keywords import keywords
 from pytest_realtime_asr.metrics.pacing import (
     Counts,
     client_state,
@@ -461,7 +460,7 @@ def _unjudged(takes: Sequence[Transcription]) -> list[str]:
 def word_errors(takes: Iterable[Transcription]) -> Errors:
     """The pooled errors of the takes that are counted by words: the WER."""
     aligned = (take.alignment for take in takes)
-    return pooled(each.errors for each in aligned if each.unit is Unit.WORD)
+    return pooled(each.errors for each in aligned if each.unit is TextUnit.WORD)
 
 
 def character_errors(takes: Iterable[Transcription]) -> Errors:
@@ -490,7 +489,7 @@ def keyword_recall(
         ]
         heard = None if take.lost else take.text
         found.append(keywords(said, heard, language=language))
-    return accuracy.keyword_recall(found)
+    return pooled_recall(found)
 
 
 def unspoken(takes: Iterable[Transcription]) -> float | None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_realtime_asr.requirements.requirement import Level
-from pytest_realtime_asr.verdicts.budgets import (
-    Budget,
-    WerThreshold,
-)
+from pytest_realtime_asr.verdicts.budgets import Budget, WerThreshold
 from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pytest_realtime_asr.metrics import CATALOGUE
-from pytest_realtime_asr.metrics.accuracy import Normalizer, normalizer_named
+from pytest_realtime_asr.metrics.normalizers import Normalizer, normalizer_named
 from pytest_realtime_asr.text.inputs import shown, within
 from pytest_realtime_asr.verdicts.limits import BudgetError, listed, parse_duration
 

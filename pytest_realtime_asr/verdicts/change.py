@@ -24,7 +24,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pytest_realtime_asr.metrics.accuracy import Errors, Unit, pooled
+from pytest_realtime_asr.metrics.accuracy import (
+    pooled,
+)
+from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.stats import (
     matched_pairs,
@@ -124,7 +127,7 @@ class Change:
     @property
     def name(self) -> str:
         """The metric; an error rate that counts characters is ``cer``."""
-        chars = self.margin.metric == WER and self.worst[1].unit is Unit.CHARACTER
+        chars = self.margin.metric == WER and self.worst[1].unit is TextUnit.CHARACTER
         return "cer" if chars else self.margin.metric
 
 

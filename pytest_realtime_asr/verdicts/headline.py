@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping
 
 from pytest_realtime_asr.metrics import CATALOGUE, Metric
 from pytest_realtime_asr.metrics import Unit as Measured
-from pytest_realtime_asr.metrics.accuracy import SYNTHETIC, lines
+from pytest_realtime_asr.metrics.accuracy import (
+    SYNTHETIC,
+)
 from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.report.alignment import lines
 from pytest_realtime_asr.text.number_format import ms, plain, several, share
 from pytest_realtime_asr.verdicts.budgets import Side, Stat
 from pytest_realtime_asr.verdicts.client_delay import allowed_delay

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pytest_realtime_asr.metrics.accuracy import Errors, Unit
+from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.causality import Premature
 
 
@@ -47,7 +47,7 @@ class UtteranceRecord:
     reference: str
     text: str
     normalizer: str
-    unit: Unit
+    unit: TextUnit
     errors: Errors
     metrics: Mapping[str, float | None]
     conditions: Conditions

@@ -10,20 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pytest_realtime_asr.metrics.accuracy import (
-    Alignment,
-    Errors,
-    Normalizer,
-    Unit,
     pooled,
     words,
 )
+from pytest_realtime_asr.metrics.alignment import Alignment, Errors, TextUnit
+from pytest_realtime_asr.metrics.normalizers import Normalizer
 from pytest_realtime_asr.stats import bootstrap, count_interval
 from pytest_realtime_asr.verdicts.budgets import WerThreshold
-from pytest_realtime_asr.verdicts.finding import (
-    DEFAULT_LEVEL,
-    NOTHING,
-    WORST,
-)
+from pytest_realtime_asr.verdicts.finding import DEFAULT_LEVEL, NOTHING, WORST
 from pytest_realtime_asr.verdicts.sample import tally
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
@@ -123,7 +117,9 @@ def judge_wer(
     limit = threshold.limit
     aligned = [(row, row.align(threshold.normalizer)) for row in rows]
     units = sorted({alignment.unit for _, alignment in aligned}, reverse=True)
-    name = "+".join("wer" if unit is Unit.WORD else "cer" for unit in units) or "wer"
+    name = (
+        "+".join("wer" if unit is TextUnit.WORD else "cer" for unit in units) or "wer"
+    )
     counted = [(row, alignment.errors) for row, alignment in aligned]
     errors = pooled(each for _, each in counted)
     observed = errors.rate

@@ -40,7 +40,8 @@ from pytest_realtime_asr.conformance.random_session import (
     execute,
     judge,
 )
-from pytest_realtime_asr.conformance.results import Status, result
+from pytest_realtime_asr.conformance.results import Status
+from pytest_realtime_asr.conformance.results import judge as judge_requirement
 from pytest_realtime_asr.conformance.scenario_run import FUZZ, RateLimited, RunConfig
 from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.conformance.scheduler import Bounds, Scheduler
@@ -723,9 +724,9 @@ def test_the_requirement(
         scheduler = Scheduler(there, scenarios(VLLM), bounds)
         over = threading.Event()
         scheduler.start([ROLE], over=over.set)
-        judgement = result(requirement, scheduler, VLLM)
+        judgement = judge_requirement(requirement, scheduler, VLLM)
         assert over.wait(10)  # it looks after the server once more
-    assert judgement.status is status, judgement.told
+    assert judgement.status is status, judgement.reason
 
 
 @pytest.mark.slow

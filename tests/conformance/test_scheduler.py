@@ -15,7 +15,7 @@ import pytest
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.conformance import clips
-from pytest_realtime_asr.conformance.results import Result, Status, result
+from pytest_realtime_asr.conformance.results import Result, Status, judge
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import RunConfig, ScenarioRun
 from pytest_realtime_asr.conformance.scenarios import scenarios
@@ -177,7 +177,7 @@ def judged(
     it = Scheduler(config(loop, url, dialect=dialect), known, bounds)
     over = threading.Event()
     it.start(requirement.scenarios, over=over.set)
-    found = result(requirement, it, dialect)
+    found = judge(requirement, it, dialect)
     assert over.wait(30)
     return found
 
@@ -204,7 +204,9 @@ def test_a_mistake_of_ours_is_a_harness_error(loop: Loop) -> None:
         found = judged(loop, url, REQUIREMENTS["one-final"], dialect=ours)
     assert found.status is Status.HARNESS
     assert found.fails(strict=False)
-    assert found.seen.startswith("we misspoke: client-well-formed [MUST]: ")
+    assert str(found.reason).startswith(
+        "the client sent an invalid frame: client-well-formed [MUST]: "
+    )
 
 
 def test_so_is_a_judge_that_fails(loop: Loop) -> None:
@@ -215,7 +217,7 @@ def test_so_is_a_judge_that_fails(loop: Loop) -> None:
     with faking() as (url, _):
         found = judged(loop, url, requirement)
     assert found.status is Status.HARNESS
-    assert found.seen == "the judge failed: ZeroDivisionError()"
+    assert found.reason == "the check failed: ZeroDivisionError()"
 
 
 def test_so_is_a_scenario_that_fails_or_does_not_end(loop: Loop) -> None:
@@ -273,8 +275,7 @@ def test_a_server_that_is_not_there_is_a_missing_prerequisite(loop: Loop) -> Non
         url = f"http://127.0.0.1:{port}"
         found = judged(loop, url, REQUIREMENTS["first-event"])
     assert found.status is Status.MISSING
-    assert "cannot connect" in found.told
-    assert "clause" not in found.told
+    assert "cannot connect" in str(found.reason)
     assert found.fails(strict=False)
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
-import msgspec
 import pytest
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.conformance import selftest
-from pytest_realtime_asr.conformance.results import Result, Status, result
+from pytest_realtime_asr.conformance import results
+from pytest_realtime_asr.conformance.results import Result, Status, judge
 from pytest_realtime_asr.conformance.selftest import Bench, Score, prove
 from pytest_realtime_asr.fake.faults import FAULTS
 from pytest_realtime_asr.requirements.requirement import Level, Proof, Requirement
@@ -73,7 +73,7 @@ def test_no_requirement_is_left_without_its_proofs(name: str) -> None:
 )
 def test_its_fault_violates_it(name: str, id: str) -> None:
     found = broken(name)[id]
-    assert found.status is Status.VIOLATED, found.told
+    assert found.status is Status.VIOLATED, found.reason
 
 
 @pytest.mark.slow
@@ -81,7 +81,7 @@ def test_its_fault_violates_it(name: str, id: str) -> None:
 def test_the_sound_fake_satisfies_all(name: str) -> None:
     with Bench(name) as bench:
         found = bench.hold(bench.requirements, Proof(()))()
-    assert [each.told for each in found.values() if each.seen] == []
+    assert [each.reason for each in found.values() if each.reason] == []
 
 
 @pytest.mark.slow
@@ -92,9 +92,9 @@ def test_so_it_is_where_a_shape_or_a_profile_is_otherwise(name: str) -> None:
         judge = bench.hold(calm, Proof(()))
         broken = prove(bench, OTHERWISE[name])  # meanwhile
         sound = judge()
-    assert [each.told for each in sound.values() if each.seen] == []
+    assert [each.reason for each in sound.values() if each.reason] == []
     kept = [each for each in broken.values() if each.status is not Status.VIOLATED]
-    assert [each.told for each in kept] == []
+    assert [each.reason for each in kept] == []
 
 
 @pytest.mark.slow
@@ -104,9 +104,11 @@ def test_no_requirement_trips_on_what_a_sound_server_may_do(
 ) -> None:
     with Bench(name, variety=seed) as bench:
         found = bench.hold(bench.requirements, Proof(()))()
-    # That it may do otherwise is told, and blames it not.
-    blamed = [each for each in found.values() if each.level is not Level.INFO]
-    assert [each.told for each in blamed if each.seen] == []
+    # An INFO finding is reported and fails nothing.
+    blamed = [
+        each for each in found.values() if each.requirement.level is not Level.INFO
+    ]
+    assert [each.reason for each in blamed if each.reason] == []
 
 
 @pytest.mark.slow
@@ -115,14 +117,12 @@ def test_what_is_undecided_is_held_again(monkeypatch: pytest.MonkeyPatch) -> Non
     judged: list[str] = []
 
     def undecided(requirement: Requirement, *given: Any, **named: Any) -> Result:
-        found = result(requirement, *given, **named)
+        found = judge(requirement, *given, **named)
         judged.append(requirement.id)
         late = requirement.id == "order" and judged.count("order") < 3
-        return (
-            msgspec.structs.replace(found, status=Status.UNDECIDED) if late else found
-        )
+        return replace(found, status=Status.UNDECIDED) if late else found
 
-    monkeypatch.setattr(selftest, "result", undecided)
+    monkeypatch.setattr(results, "judge", undecided)
     with Bench("vllm") as bench:
         found = bench.hold(["first-event", "order"], Proof(()))()
     assert {each.status for each in found.values()} == {Status.SATISFIED}

@@ -341,7 +341,7 @@ TABLES = (
         known_failures.read,
         "has numbers",
         b"known = [3]",
-        "not a table",
+        "write [[known]]",
     ),
     toml(
         "known-version",

@@ -19,7 +19,7 @@ import msgspec
 
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.corpus import Corpus
-from pytest_realtime_asr.metrics.accuracy import Alignment
+from pytest_realtime_asr.metrics.alignment import Alignment
 from pytest_realtime_asr.plugin import termination
 from pytest_realtime_asr.plugin.judging import Case as Judge
 from pytest_realtime_asr.plugin.judging import Judging

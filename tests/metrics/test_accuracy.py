@@ -18,23 +18,25 @@ import jiwer
 import pytest
 
 from pytest_realtime_asr import corpus
-from pytest_realtime_asr.metrics import accuracy
+from pytest_realtime_asr.metrics import alignment, normalizers
 from pytest_realtime_asr.metrics.accuracy import (
-    BASIC,
-    GROUP,
-    NONE,
-    WHISPER_ENGLISH,
-    Alignment,
-    error_rate,
     head_deletions,
-    keyword_recall,
-    keywords,
-    normalizer_named,
-    repeated,
+    pooled,
     tail_deletions,
     unspoken_rate,
     words,
 )
+from pytest_realtime_asr.metrics.alignment import Alignment
+from pytest_realtime_asr.metrics.keywords import keyword_recall, keywords
+from pytest_realtime_asr.metrics.normalizers import (
+    BASIC,
+    GROUP,
+    NONE,
+    WHISPER_ENGLISH,
+    normalizer_named,
+)
+from pytest_realtime_asr.metrics.repetition import repeated
+from pytest_realtime_asr.report.alignment import lines
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of an escape in it
@@ -45,7 +47,7 @@ with warnings.catch_warnings():
 def test_a_library_that_is_not_compiled_yet_ends_no_run(tmp_path: Path) -> None:
     """As one that uv has installed; where warnings are errors, Python's would."""
     isolated = ("-W", "error", "-X", f"pycache_prefix={tmp_path}")
-    code = "import pytest_realtime_asr.metrics.accuracy"
+    code = "import pytest_realtime_asr.metrics.normalizers"
     done = subprocess.run(
         [sys.executable, *isolated, "-c", code], capture_output=True, text=True
     )
@@ -90,9 +92,9 @@ def test_ten_thousand_pairs_have_the_rate_of_jiwer() -> None:
     random = Random(20260101)
     pairs = [random_pair(random) for _ in range(10_000)]
     found = [plain(*pair) for pair in pairs]
-    for (one, other), alignment in zip(pairs, found, strict=True):
+    for (one, other), aligned in zip(pairs, found, strict=True):
         theirs = jiwer.process_words(one, other)
-        errors = alignment.errors
+        errors = aligned.errors
         assert (
             errors.hits,
             errors.substitutions,
@@ -106,11 +108,11 @@ def test_ten_thousand_pairs_have_the_rate_of_jiwer() -> None:
         )
         assert errors.rate == theirs.wer
         assert errors.wrong == edits(one.split(), other.split())
-        left = [p.reference for p in alignment.pairs if p.reference is not None]
-        right = [p.hypothesis for p in alignment.pairs if p.hypothesis is not None]
+        left = [p.reference for p in aligned.pairs if p.reference is not None]
+        right = [p.hypothesis for p in aligned.pairs if p.hypothesis is not None]
         assert (left, right) == (one.split(), other.split())
     said, heard = map(list, zip(*pairs, strict=True))
-    assert error_rate(each.errors for each in found) == jiwer.wer(said, heard)
+    assert pooled(each.errors for each in found).rate == jiwer.wer(said, heard)
 
 
 # Head and tail
@@ -160,11 +162,11 @@ def test_the_edges_of_a_short_reference_overlap() -> None:
 def test_what_is_said_three_times_over_is_flagged(
     said: str, heard: str, what: str
 ) -> None:
-    assert repeated(plain(said, heard)) == what
+    assert (repeated(plain(said, heard)) or "") == what
 
 
 def test_three_equal_characters_are_no_repeat() -> None:
-    assert repeated(words("一", "一一一", language="zh")) == ""
+    assert repeated(words("一", "一一一", language="zh")) is None
     assert repeated(words("一", "一二一二一二", language="zh")) == "一 二"
 
 
@@ -180,7 +182,7 @@ def test_words_per_minute_where_nothing_was_said() -> None:
     assert unspoken_rate(takes) == 2.0
     assert unspoken_rate(takes[1:]) == 0.0
     assert unspoken_rate(takes[2:]) is None
-    assert error_rate(each.errors for each, _ in takes) == 1.0
+    assert pooled(each.errors for each, _ in takes).rate == 1.0
 
 
 # Keywords
@@ -255,7 +257,7 @@ def points(monkeypatch: pytest.MonkeyPatch, **found: Any) -> None:
         assert group == GROUP
         return installed
 
-    monkeypatch.setattr(accuracy, "entry_points", entry_points)
+    monkeypatch.setattr(normalizers, "entry_points", entry_points)
 
 
 def versioned(function: Callable[[Any], Any], version: object) -> Any:
@@ -288,7 +290,7 @@ def test_ones_own_is_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         ("gone", r"the normalizer gone \(their_texts:gone\) cannot be loaded: .*gone"),
         ("bare", r"the normalizer bare \(their_texts:bare\) has no version; set one"),
         ("numb", "the normalizer numb .* has no version; set one: function.version"),
-        ("odd", "the normalizer odd .* does not make a text of a text"),
+        ("odd", "the normalizer odd .* does not return a text for a text"),
     ],
 )
 def test_a_normalizer_that_cannot_be_used(
@@ -391,15 +393,16 @@ def test_the_basic_normaliser_is_the_same_in_ascii() -> None:
 
 
 def test_a_text_that_is_too_long_for_a_normaliser_is_scored_by_another() -> None:
-    most = accuracy.MOST_CHARACTERS
+    most = normalizers.MOST_CHARACTERS
     long = ("ten " * most)[:most]
     assert words("ten", long, language="en").normalizer == WHISPER_ENGLISH.id
     found = words("Ten.", f"{long}.", language="en")
     assert (found.normalizer, found.errors.hits) == (BASIC.id, 1)
-    assert found.reason == (
+    why = (
         f"{WHISPER_ENGLISH.id} was not used: ValueError: the text has 200,001 "
-        "characters, and it takes 200,000"
+        "characters; at most 200,000 are allowed"
     )
+    assert (found.reason or "").startswith(why)
 
 
 def test_a_normaliser_of_ones_own_that_fails_loses_no_text(
@@ -418,20 +421,20 @@ def test_a_normaliser_of_ones_own_that_fails_loses_no_text(
         return 3 if text == "three" else text
 
     points(monkeypatch, slow=versioned(slow, "1"), picky=versioned(picky, "2"))
-    monkeypatch.setattr(accuracy, "PATIENCE", 0.2)
+    monkeypatch.setattr(normalizers, "PATIENCE", 0.2)
     own = normalizer_named("picky")
     found = words("Three", "three", normalizer=own)
     assert (found.normalizer, found.errors.wrong) == (BASIC.id, 0)
-    assert found.reason == "picky/2 was not used: TypeError: it gave int, not a text"
-    assert words("a", "a", normalizer=own).reason == ""
+    why = "picky/2 was not used: TypeError: it returned int, not a text"
+    assert (found.reason or "").startswith(why)
+    assert words("a", "a", normalizer=own).reason is None
     assert keywords(["three"], "THREE three", normalizer=own).normalizer == BASIC.id
     own = normalizer_named("slow")
     for text in ("hang", "go"):
         found = words("Go", text, normalizer=own)
         assert found.normalizer == BASIC.id
-        assert (
-            "slow/1 was not used: TimeoutError: it took more than 0.2 s" in found.reason
-        )
+        why = "slow/1 was not used: it took more than 0.2 s"
+        assert why in (found.reason or "")
     assert calls == ["a", "Go", "hang"]  # it is not called again
     hung.set()
 
@@ -458,7 +461,7 @@ def test_repeats_are_found_as_by_looking_everywhere() -> None:
         if random.random() < 0.5:
             said += random.choices(letters, k=random.randrange(1, 6)) * 3
         expected = slowly_repeated(said, spoken)
-        assert repeated(plain(" ".join(spoken), " ".join(said))) == expected
+        assert (repeated(plain(" ".join(spoken), " ".join(said))) or "") == expected
         found += bool(expected)
     assert 100 < found < 590
 
@@ -477,8 +480,8 @@ def test_a_text_that_is_too_long_for_one_alignment_is_cut(
     ]
     heard[1_500:1_500] = ["more"] * 200
     least = plain(" ".join(said), " ".join(heard)).errors
-    monkeypatch.setattr(accuracy, "MOST_CELLS", 10**6)
-    monkeypatch.setattr(accuracy, "_PART", 100)
+    monkeypatch.setattr(alignment, "MOST_CELLS", 10**6)
+    monkeypatch.setattr(alignment, "_PART", 100)
     found = plain(" ".join(said), " ".join(heard))
     left = [p.reference for p in found.pairs if p.reference is not None]
     right = [p.hypothesis for p in found.pairs if p.hypothesis is not None]
@@ -489,9 +492,9 @@ def test_a_text_that_is_too_long_for_one_alignment_is_cut(
 def test_of_a_long_alignment_a_few_lines_are_shown() -> None:
     said = ["go"] * 2_000
     heard = ["stop" if n % 100 == 50 else "go" for n in range(2_000)]
-    shown = accuracy.lines(plain(" ".join(said), " ".join(heard))).splitlines()
+    shown = lines(plain(" ".join(said), " ".join(heard))).splitlines()
     assert len(shown) == 8 * 3 + 1
     assert shown[-1] == "... 8 of 81 lines, 20 with errors"
     assert all("stop" in line for line in shown[1:-1:3])
-    whole = accuracy.lines(plain("a b", "a c")).splitlines()
+    whole = lines(plain("a b", "a c")).splitlines()
     assert len(whole) == 3

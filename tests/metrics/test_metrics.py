@@ -26,25 +26,22 @@ from pytest_realtime_asr.metrics import (
     measure,
     measures,
 )
-from pytest_realtime_asr.metrics import accuracy as acc
 from pytest_realtime_asr.metrics.accuracy import (
+    characters,
+    pooled,
+    words,
+)
+from pytest_realtime_asr.metrics.alignment import Alignment, Errors, Pair, TextUnit
+from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.metrics.normalizers import (
     BASIC,
     NONE,
     NORMALIZERS,
     WHISPER_ENGLISH,
-    Alignment,
-    Errors,
     Normalizer,
-    Pair,
-    characters,
-    error_rate,
-    lines,
     normalizer_for,
-    pooled,
     unspaced,
-    words,
 )
-from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.metrics.pacing import (
     ClientState,
     Counts,
@@ -52,6 +49,7 @@ from pytest_realtime_asr.metrics.pacing import (
     counts,
     scheduling_delay,
 )
+from pytest_realtime_asr.report.alignment import lines
 from pytest_realtime_asr.trace import records
 from pytest_realtime_asr.trace.records import NO_LAG, End, Ending, Lag, Ping
 from pytest_realtime_asr.trace.timeline import (
@@ -633,7 +631,7 @@ def test_an_alignment_says_what_was_heard_for_each_word() -> None:
     assert found.errors == Errors(3, 1, 1, 1)
     assert (found.errors.reference, found.errors.wrong) == (5, 3)
     assert found.errors.rate == 0.6
-    assert (found.unit, found.normalizer) == (acc.Unit.WORD, "none/1")
+    assert (found.unit, found.normalizer) == (TextUnit.WORD, "none/1")
 
 
 def test_a_lost_session_has_all_words_deleted() -> None:
@@ -656,9 +654,9 @@ def test_rates_are_pooled_and_not_averaged() -> None:
         words("", "hello").errors,
     ]
     assert pooled(rows) == Errors(hits=4, substitutions=1, unspoken=1)
-    assert error_rate(rows) == 0.2
-    assert error_rate([]) is None
-    assert error_rate(rows[2:]) is None
+    assert pooled(rows).rate == 0.2
+    assert pooled([]).rate is None
+    assert pooled(rows[2:]).rate is None
 
 
 TEXT = st.text("ab c\u0301\u4e2d\u0e01.", max_size=30)
@@ -674,7 +672,7 @@ def test_the_counts_add_up(
         chosen = normalizer or normalizer_for(reference)
         said = chosen.function(reference).split()
         heard = chosen.function(hypothesis).split()
-        if found.unit is acc.Unit.CHARACTER:
+        if found.unit is TextUnit.CHARACTER:
             said, heard = list("".join(said)), list("".join(heard))
         assert [p.reference for p in found.pairs if p.reference is not None] == said
         assert [p.hypothesis for p in found.pairs if p.hypothesis is not None] == heard
@@ -740,7 +738,7 @@ def test_scripts_without_spaces_go_by_characters(
     language: str, text: str, expected: bool
 ) -> None:
     assert unspaced(text, language) is expected
-    unit = acc.Unit.CHARACTER if expected else acc.Unit.WORD
+    unit = TextUnit.CHARACTER if expected else TextUnit.WORD
     assert words(text, text, language=language).unit is unit
 
 
@@ -818,11 +816,11 @@ def test_an_alignment_by_characters_has_no_blanks() -> None:
 @given(
     st.lists(st.tuples(st.text("ab中\u0301", min_size=1), st.booleans())),
     st.integers(20, 90),
-    st.sampled_from(acc.Unit),
+    st.sampled_from(TextUnit),
 )
-@example([("a" * 14, False)] * 20, 20, acc.Unit.WORD)  # with lines that are left out
+@example([("a" * 14, False)] * 20, 20, TextUnit.WORD)  # with lines that are left out
 def test_no_line_is_wider_than_asked_for(
-    tokens: list[tuple[str, bool]], width: int, unit: acc.Unit
+    tokens: list[tuple[str, bool]], width: int, unit: TextUnit
 ) -> None:
     pairs = [Pair(text, text if same else None) for text, same in tokens]
     for line in lines(Alignment(unit, "none/1", tuple(pairs)), width=width).split("\n"):

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from pytest_realtime_asr.corpus import Word
 from pytest_realtime_asr.metrics import growing_text, measure
-from pytest_realtime_asr.metrics.accuracy import BASIC, Unit, normalizer_for
+from pytest_realtime_asr.metrics.alignment import TextUnit
 from pytest_realtime_asr.metrics.emission import Script, emissions
+from pytest_realtime_asr.metrics.normalizers import BASIC, normalizer_for
 from pytest_realtime_asr.trace.records import End, Ending
 from pytest_realtime_asr.trace.timeline import (
     Commit,
@@ -273,7 +274,7 @@ def edited(seed: int, pieces: Sequence[str] = PIECES) -> Timeline:
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.text or "none")
 def test_the_numbers_are_those_of_every_text_as_a_whole(script: Said) -> None:
     normalizer = normalizer_for(script.text, script.language)
-    unit = Unit.CHARACTER if script.language == "zh" else Unit.WORD
+    unit = TextUnit.CHARACTER if script.language == "zh" else TextUnit.WORD
     reference = oracles.split(script.text, normalizer, unit)
     changed = 0
     for seed in range(500):
@@ -315,7 +316,7 @@ def test_words_of_any_length_are_counted_as_they_are() -> None:
         found = measure(session, SCRIPTS[-1])
         assert found["normalized_erasure"] == oracles.normalized_erasure(session)
         assert found["revision_rate"] == oracles.revision_rate(session)
-        seen = oracles.shown(session, BASIC, Unit.CHARACTER)
+        seen = oracles.shown(session, BASIC, TextUnit.CHARACTER)
         it = emissions(session, SCRIPTS[-1])
         assert [each.count for each in it.shown] == [len(signs) for _, signs, _ in seen]
         assert tuple(w.word for w in it.words) == (seen[-1][1] if seen else ())
@@ -346,7 +347,7 @@ def test_the_error_rate_of_a_long_text_that_grows(
         events.append(Partial(0, due[n + 1] + 300 * MS, kept, added))
         text = text[:kept] + added
     session = Timeline(RATE, 0, 0, tuple(events), End(Ending.CLOSED_BY_US, 0))
-    seen = oracles.shown(session, BASIC, Unit.WORD)
+    seen = oracles.shown(session, BASIC, TextUnit.WORD)
     dues = [session.due(word.end) or 0 for word in script.words]
     expected = oracles.partial_wer(seen, tuple(spoken), dues)
     found = measure(session, script)["partial_wer"]

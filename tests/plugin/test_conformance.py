@@ -166,8 +166,8 @@ def test_the_plan_sends_nothing(project: Project) -> None:
     assert result.ret == 0
     result.stdout.fnmatch_lines(
         [
-            "realtime conformance: vllm, newest: 3 requirements, 1 scenario (2 held "
-            "back), * min of audio, 1 connection, *",
+            "realtime conformance: vllm, newest: 3 requirements, 1 scenario (2 not "
+            "run), * min of audio, 1 connection, *",
             "  scenario * harm *",
             "  utterances *",
             "  crowd * NOT RUN: the scenario is heavy; --realtime-allow=heavy runs it",
@@ -217,7 +217,7 @@ def test_a_broken_must_fails_with_its_evidence(
     result.stdout.fnmatch_lines(
         [
             "one-final ?MUST? violated: a transcription.done that no commit asked for",
-            "  it should be: each utterance ends in exactly one final",
+            "  requirement: each utterance ends in exactly one final",
             "  clause: vLLM 0.33.0, *",
             "  scenarios: utterances",
             "  trace: *.jsonl",
@@ -228,7 +228,7 @@ def test_a_broken_must_fails_with_its_evidence(
             "again: pytest --realtime-target=* -k *one-final*",
         ]
     )
-    result.stdout.fnmatch_lines(["MUST that is broken:", "  one-final: *"])
+    result.stdout.fnmatch_lines(["MUST violated:", "  one-final: *"])
     # In a CI, pytest prints the message a second time, in its summary.
     (trace,) = {
         row.split()[-1] for row in result.outlines if row.strip().startswith("trace: ")
@@ -249,14 +249,14 @@ def test_a_broken_should_is_shown_and_fails_when_it_is_strict(
     result = project.run(*words, target=url)
     result.assert_outcomes(passed=2, deselected=TESTS - 2)
     result.stdout.fnmatch_lines(
-        ["SHOULD that is broken (no failure):", "  created-now: created is 0"]
+        ["SHOULD violated (no test fails):", "  created-now: created is 0"]
     )
     strict = project.run(*words, "--realtime-strict", target=url)
     strict.assert_outcomes(failed=1, passed=1, deselected=TESTS - 2)
     strict.stdout.fnmatch_lines(["created-now ?SHOULD? violated: *"])
     for told in (result, strict):
         told.stdout.fnmatch_lines(
-            ["otherwise than documented (INFO):", "  update-is-silent: *"]
+            ["INFO: deviates from the documentation:", "  update-is-silent: *"]
         )
 
 
@@ -276,7 +276,7 @@ def test_another_version_is_skipped_with_the_reason(project: Project) -> None:
     result = project.run(*words)
     result.assert_outcomes(passed=1, skipped=1, deselected=TESTS - 2)
     result.stdout.fnmatch_lines(
-        ["*other version: it holds since 0.22, and the server is 0.16.0*"]
+        ["*other version: it applies since 0.22; the server is 0.16.0*"]
     )
 
 
@@ -312,7 +312,7 @@ def test_a_known_failure_is_expected(project: Project, faulty: Faking) -> None:
     result.assert_outcomes(xfailed=2, deselected=TESTS - 2)
     assert result.ret == 0
     result.stdout.no_fnmatch_line("*proves nothing*")
-    result.stdout.fnmatch_lines(["known:", "  one-final: *"])
+    result.stdout.fnmatch_lines(["known failures:", "  one-final: *"])
     # So it is in the user's own tests, which the passive rules watch.
     project.write(
         """
@@ -337,8 +337,8 @@ def test_a_known_failure_that_passes_now_is_an_error(project: Project) -> None:
     result.assert_outcomes(failed=1, deselected=TESTS - 1)
     result.stdout.fnmatch_lines(
         [
-            "known failure one-final passes now: take it out of the list",
-            "known failure one-final ends in 3 days, on *",
+            "known failure one-final passes now: remove it from the list",
+            "known failure one-final expires in 3 days, on *",
         ]
     )
 
@@ -347,9 +347,9 @@ def test_a_known_failure_that_passes_now_is_an_error(project: Project) -> None:
     ("id", "fields", "message"),
     [
         ("no-such", {}, "no-such: there is no such requirement*"),
-        ("order", {"until": "2020-01-01"}, "order: its time is over since *"),
-        ("order", {"until": '"soon"'}, "*until should be a date *"),
-        ("order", {"model": "5"}, "*model should be a text"),
+        ("order", {"until": "2020-01-01"}, "order: the entry expired on *"),
+        ("order", {"until": '"soon"'}, "*1.until: Expected `date`, got `str`; write*"),
+        ("order", {"model": "5"}, "*1.model: Expected `str`, got `int`; write*"),
     ],
 )
 def test_a_wrong_list_is_refused(
@@ -439,7 +439,7 @@ def realtime_target():
     words = (ASKED, "-k", "bad-json or created-now or first-event", "-W", "error")
     result = project.run(*words, target=None)
     result.assert_outcomes(passed=3, deselected=TESTS - 3)
-    result.stdout.fnmatch_lines(["SHOULD that is broken (no failure):"])
+    result.stdout.fnmatch_lines(["SHOULD violated (no test fails):"])
 
 
 def test_a_target_that_is_neither_is_told(project: Project) -> None:

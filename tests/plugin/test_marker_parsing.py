@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_realtime_asr.metrics.accuracy import NONE
+from pytest_realtime_asr.metrics.normalizers import NONE
 from pytest_realtime_asr.plugin.markers import read
 from pytest_realtime_asr.plugin.options import MARKERS
 from pytest_realtime_asr.plugin.settings import Settings, settings

@@ -535,8 +535,8 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "strict": (("very", "'very' is neither true nor false"),),
     "suite": (
-        ("vllm", "'vllm' is no suite; there is: openai-2026.11, vllm-2026.11"),
-        ("../x", "'../x' is no suite; there is: "),
+        ("vllm", "'vllm' is not a suite; there are: openai-2026.11, vllm-2026.11"),
+        ("../x", "'../x' is not a suite; there are: "),
     ),
     "known-failures": (("absent.toml", "absent.toml: there is no such file"),),
     "server-version": (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_realtime_asr.metrics import accuracy
+from pytest_realtime_asr.metrics import accuracy, normalizers
 from tests.support.project import Faking, Project, Servers
 
 LIMIT = """
@@ -486,7 +486,7 @@ def shouting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (info / "METADATA").write_text(
         "Metadata-Version: 2.1\nName: shouting\nVersion: 1.0\n"
     )
-    entry = f"[{accuracy.GROUP}]\nshout = shouting:shout\n"
+    entry = f"[{normalizers.GROUP}]\nshout = shouting:shout\n"
     (info / "entry_points.txt").write_text(entry)
     before = os.environ.get("PYTHONPATH")
     path = os.pathsep.join(filter(None, [str(tmp_path), before]))

@@ -25,6 +25,8 @@ from pytest_realtime_asr.report import jsonl, junit, terminal
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.progress import Progress
 from pytest_realtime_asr.report.terminal import WIDTH, Row
+from pytest_realtime_asr.report.transcript import FULL, transcript
+from pytest_realtime_asr.report.transcript import WIDTH as WIDTH_OF_TRANSCRIPT
 from pytest_realtime_asr.run.ledger import Purpose, Report, Transcription, report
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.trace.records import (
@@ -39,8 +41,6 @@ from pytest_realtime_asr.trace.records import (
     loads,
     read,
 )
-from pytest_realtime_asr.trace.transcript import FULL, transcript
-from pytest_realtime_asr.trace.transcript import WIDTH as WIDTH_OF_TRANSCRIPT
 from pytest_realtime_asr.verdicts.budgets import latency_budget, wer_threshold
 from pytest_realtime_asr.verdicts.verdict import Verdict
 from tests.support.paths import FIXTURES

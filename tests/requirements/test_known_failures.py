@@ -73,35 +73,48 @@ def test_a_list_may_be_empty(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[[known]\n", "Expected ']]' at the end of an array declaration"),
-        ('title = "a"', "no [[title]]; there are [[known]] and [[flaky]]"),
-        ("[[unknown]]", "no [[unknown]]; there are [[known]] and [[flaky]]"),
-        ("[known]", "known should be a list: write [[known]]"),
-        ("flaky = 1", "flaky should be a list: write [[flaky]]"),
-        ("known = [1]", "[[known]] 1: not a table; write [[known]]"),
-        ("[[known]]", "[[known]] 1: it has no id, reason, issue, until"),
+        (
+            'title = "a"',
+            "Object contains unknown field `title`; write",
+        ),
+        ("[[unknown]]", "Object contains unknown field `unknown`; write [[known]]"),
+        ("[known]", "known: Expected `array`, got `object`; write [[known]]"),
+        (
+            "flaky = 1",
+            "flaky: Expected `array`, got `int`; write",
+        ),
+        ("known = [1]", "[[known]] 1: Expected `object`, got `int`; write [[known]]"),
+        (
+            "[[known]]",
+            "[[known]] 1: Object missing required field `id`; write",
+        ),
         (
             FULL + FULL.replace("reason", "because"),
-            "[[known]] 2: it has no reason",
+            "[[known]] 2: Object contains unknown field `because`; write [[known]]",
         ),
         (
             FULL + 'since = "0.33"',
-            "[[known]] 1: no field since; there are id, reason, issue, until, version, "
-            "model",
+            "[[known]] 1: Object contains unknown field `since`; write [[known]]",
         ),
         (
             FULL.replace("2027-01-31", '"2027-01-31"'),
-            "[[known]] 1: until should be a date such as 2027-01-31",
+            "[[known]] 1.until: Expected `date`, got `str`; write [[known]] or "
+            "[[flaky]] with the texts id, reason and issue, the date until (such as "
+            "2027-01-31)",
         ),
         (
             FULL.replace("2027-01-31", "2027-01-31T00:00:00"),
-            "[[known]] 1: until should be a date such as 2027-01-31",
+            "[[known]] 1.until: Expected `date`, got `datetime`; write [[known]]",
         ),
         (
             FULL.replace('"https://example.org/1"', "5"),
-            "[[known]] 1: issue should be a text",
+            "[[known]] 1.issue: Expected `str`, got `int`; write [[known]]",
         ),
-        (FULL.replace("binary-answered", " "), "[[known]] 1: id should be a text"),
-        (FULL + "model = 5", "[[known]] 1: model should be a text"),
+        (
+            FULL.replace("binary-answered", " "),
+            "[[known]] 1.id: Expected `str` matching",
+        ),
+        (FULL + "model = 5", "[[known]] 1.model: Expected `str`, got `int`"),
         (
             FULL + 'version = "0.34"',
             "[[known]] 1: version should look like '<0.34' or '>=0.22,<0.34'",
@@ -129,8 +142,8 @@ def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("versions", "version", "holds"),
     [
-        ("", "0.33.0", True),
-        ("", "", True),
+        (None, "0.33.0", True),
+        (None, "", True),
         ("<0.34", "0.33.0", True),
         ("<0.34", "0.34", False),
         ("<0.34", "0.34.0rc1", False),
@@ -141,7 +154,7 @@ def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_an_entry_holds_for_its_versions(
-    versions: str, version: str, holds: bool
+    versions: str | None, version: str, holds: bool
 ) -> None:
     assert replace(ENTRY, versions=versions).applies_to(version, "any") is holds
 
@@ -162,8 +175,8 @@ def test_an_entry_whose_time_is_over_is_refused() -> None:
     check([replace(ENTRY, until=TODAY)], {ENTRY.id}, TODAY)
     with pytest.raises(
         ValueError,
-        match=r"^binary-answered: its time is over since 2026-11-23 "
-        r"\(https://example.org/1\); take it out, or give it a later date$",
+        match=r"^binary-answered: the entry expired on 2026-11-23 "
+        r"\(https://example.org/1\); remove it, or give it a later date$",
     ):
         check([replace(ENTRY, until=date(2026, 11, 23))], {ENTRY.id}, TODAY)
 
@@ -181,9 +194,9 @@ def test_an_entry_that_no_requirement_has_is_refused() -> None:
 def test_what_ends_soon_is_announced() -> None:
     days = (date(2026, 11, 23), TODAY, date(2026, 12, 8), date(2026, 12, 9))
     assert soon([replace(ENTRY, until=day) for day in days], TODAY) == [
-        "known failure binary-answered ends in 0 days, on 2026-11-24 "
+        "known failure binary-answered expires in 0 days, on 2026-11-24 "
         "(https://example.org/1)",
-        "known failure binary-answered ends in 14 days, on 2026-12-08 "
+        "known failure binary-answered expires in 14 days, on 2026-12-08 "
         "(https://example.org/1)",
     ]
 

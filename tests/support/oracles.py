@@ -11,7 +11,8 @@ from itertools import pairwise
 
 from rapidfuzz.distance import Levenshtein
 
-from pytest_realtime_asr.metrics.accuracy import Normalizer, Unit
+from pytest_realtime_asr.metrics.alignment import TextUnit
+from pytest_realtime_asr.metrics.normalizers import Normalizer
 from pytest_realtime_asr.stats import quantile
 from pytest_realtime_asr.trace.timeline import Final, Partial, Timeline
 
@@ -32,7 +33,7 @@ def texts(timeline: Timeline) -> Iterator[tuple[int, str, bool]]:
 
 
 def shown(
-    timeline: Timeline, normalizer: Normalizer, unit: Unit
+    timeline: Timeline, normalizer: Normalizer, unit: TextUnit
 ) -> list[tuple[int, Words, bool]]:
     """The words of each text, each normalised by itself."""
     return [
@@ -41,9 +42,9 @@ def shown(
     ]
 
 
-def split(text: str, normalizer: Normalizer, unit: Unit) -> Words:
+def split(text: str, normalizer: Normalizer, unit: TextUnit) -> Words:
     words = [w for raw in text.split() for w in normalizer.function(raw).split()]
-    return tuple(words if unit is Unit.WORD else "".join(words))
+    return tuple(words if unit is TextUnit.WORD else "".join(words))
 
 
 def same(one: Words, other: Words) -> int:

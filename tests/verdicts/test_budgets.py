@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_realtime_asr.metrics.accuracy import NONE, Errors, Normalizer
+from pytest_realtime_asr.metrics.alignment import Errors
+from pytest_realtime_asr.metrics.normalizers import NONE, Normalizer
 from pytest_realtime_asr.verdicts.budgets import (
     Budget,
     Limit,

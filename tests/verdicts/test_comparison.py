@@ -15,7 +15,10 @@ from typing import Any
 import pytest
 
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.metrics.accuracy import Errors, Unit, words
+from pytest_realtime_asr.metrics.accuracy import (
+    words,
+)
+from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.report import jsonl
 from pytest_realtime_asr.report.comparison import (
@@ -29,11 +32,7 @@ from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.run.ledger import Transcription
 from pytest_realtime_asr.verdicts import comparison
 from pytest_realtime_asr.verdicts.change import Change, Outcome
-from pytest_realtime_asr.verdicts.comparison import (
-    DEFAULT_MARGINS,
-    Comparison,
-    Values,
-)
+from pytest_realtime_asr.verdicts.comparison import DEFAULT_MARGINS, Comparison, Values
 from pytest_realtime_asr.verdicts.limits import Margin, Scale, parse_margins
 from pytest_realtime_asr.verdicts.utterance_record import (
     Conditions,
@@ -67,7 +66,7 @@ def row(number: int, final: float | None, **changes: Any) -> UtteranceRecord:
         reference=TEXT,
         text=text,
         normalizer="whisper-english/1",
-        unit=Unit.WORD,
+        unit=TextUnit.WORD,
         errors=words(TEXT, text, language="en").errors,
         metrics=metrics,
         conditions=replace(conditions, **changes.pop("conditions", {})),
@@ -431,7 +430,7 @@ def test_synthetic_speech_is_labelled() -> None:
 
 
 def test_characters_are_called_by_their_name() -> None:
-    rows = [replace(each, unit=Unit.CHARACTER) for each in wrong(0.1)]
+    rows = [replace(each, unit=TextUnit.CHARACTER) for each in wrong(0.1)]
     assert change_line(only(compare(rows, rows), "wer")).startswith("cer same: ")
 
 

@@ -15,7 +15,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from pytest_realtime_asr.metrics.accuracy import Errors, Unit, words
+from pytest_realtime_asr.metrics.accuracy import (
+    words,
+)
+from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.stats import (
     Difference,
     holm,
@@ -281,7 +284,7 @@ def run(rng: np.random.Generator, slower: float = 0.0) -> list[UtteranceRecord]:
             reference=TEXT,
             text=HEARD[wrong[n]],
             normalizer="none/1",
-            unit=Unit.WORD,
+            unit=TextUnit.WORD,
             errors=Errors(WORDS - wrong[n], wrong[n]),
             metrics=dict(zip(METRICS, values, strict=True)),
             conditions=Conditions(),

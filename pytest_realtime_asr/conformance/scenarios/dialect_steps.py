@@ -84,7 +84,7 @@ async def _exercise(run: ScenarioRun, *, exercise: Exercise) -> None:
                     await run.final(live, owed.pop(0))
             case Send(frames=frames, answer=answer):
                 for frame in frames:
-                    before = _count(live, answer)
+                    before = _count(live, answer) if answer else 0
                     await live.send_raw(frame)
                     if answer:
                         await _wait_for(run, live, answer, before + 1)

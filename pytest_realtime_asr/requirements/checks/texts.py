@@ -12,8 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.metrics.accuracy import repeated, words
+from pytest_realtime_asr.metrics.accuracy import (
+    words,
+)
 from pytest_realtime_asr.metrics.latency import has_words
+from pytest_realtime_asr.metrics.repetition import (
+    repeated,
+)
 from pytest_realtime_asr.requirements.checks.combinators import (
     absent,
     any_session,

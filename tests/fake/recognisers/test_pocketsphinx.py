@@ -30,7 +30,7 @@ from pytest_realtime_asr.fake.recognisers.recogniser import (
     RecognisedWord,
     Recogniser,
 )
-from pytest_realtime_asr.metrics.accuracy import WHISPER_ENGLISH
+from pytest_realtime_asr.metrics.normalizers import WHISPER_ENGLISH
 
 CORPORA = Path(pytest_realtime_asr.__file__).parent / "corpus" / "bundled"
 MANIFEST = (CORPORA / "english.jsonl").read_text("utf-8").splitlines()

@@ -17,7 +17,11 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import load
 from pytest_realtime_asr.fake.recognisers.pocketsphinx import PocketsphinxRecogniser
-from pytest_realtime_asr.metrics.accuracy import Errors, error_rate, words
+from pytest_realtime_asr.metrics.accuracy import (
+    pooled,
+    words,
+)
+from pytest_realtime_asr.metrics.alignment import Errors
 from pytest_realtime_asr.run.utterances import run_utterance
 from tests.support.servers import plan
 
@@ -79,7 +83,7 @@ def test_pocketsphinx_hears_hardly_worse(tmp_path: Path) -> None:
             errors = await asyncio.gather(*map(wrong, half))
         finally:
             await recogniser.close()
-        found = error_rate(errors)
+        found = pooled(errors).rate
         assert found is not None
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_realtime_asr.dialects.openai import checks as own
+from pytest_realtime_asr.dialects.openai.checks import answers, items, session, usage
 from pytest_realtime_asr.dialects.openai.events import START, TABLE
 from pytest_realtime_asr.dialects.openai.requirements.declared import (
     GUIDE,
@@ -48,7 +48,7 @@ ITEMS: tuple[Declared, ...] = (
         MUST,
         clause("realtime_error_event", "event_id is the unique ID of the server event")
         + "; LocalAI gives all the same",
-        each(own.event_ids),
+        each(session.event_ids),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("same-event-ids",)),
@@ -61,7 +61,7 @@ ITEMS: tuple[Declared, ...] = (
             "input_audio_buffer_commit_event",
             "the server will respond with input_audio_buffer.committed",
         ),
-        each(own.commits_answered),
+        each(answers.commits_answered),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("silent-commit",)),
@@ -75,7 +75,7 @@ ITEMS: tuple[Declared, ...] = (
             "item_id is the ID of the item that will be created",
         )
         + "; LocalAI completes another one",
-        own.each_item(own.committed_first, "no item ended"),
+        items.each_item(items.committed_first, "no item ended"),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("other-item-ids",)),
@@ -88,7 +88,7 @@ ITEMS: tuple[Declared, ...] = (
             "input_audio_buffer_committed_event",
             "item_id is the ID of the item that will be created",
         ),
-        own.each_item(own.committed_once, "nothing was committed"),
+        items.each_item(items.committed_once, "nothing was committed"),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("same-item-ids",)),
@@ -102,7 +102,7 @@ ITEMS: tuple[Declared, ...] = (
             "previous_item_id is the ID of the preceding item, or null",
         )
         + "; openclaw#113723",
-        each(own.chained),
+        each(items.follows_previous),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("unchained",)),
@@ -115,7 +115,7 @@ ITEMS: tuple[Declared, ...] = (
             "conversation_item_added",
             "sent when the input audio buffer is committed",
         ),
-        own.each_item(own.announced, "no item was committed and ended"),
+        items.each_item(items.announced, "no item was committed and ended"),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("adds-nothing",)),
@@ -128,7 +128,9 @@ ITEMS: tuple[Declared, ...] = (
             "conversation_item_added",
             "previous_item_id is the ID of the item that precedes this one",
         ),
-        own.each_item(own.consistent, "no item was added to the conversation"),
+        items.each_item(
+            items.announced_consistently, "no item was added to the conversation"
+        ),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("displaced",)),
@@ -142,7 +144,9 @@ ITEMS: tuple[Declared, ...] = (
             "returned when a transcription request for a user message failed",
         )
         + "; sgl-project/sglang-omni#385",
-        own.each_item(own.ends, "nothing was committed in a session that was set up"),
+        items.each_item(
+            items.ends, "nothing was committed in a session that was set up"
+        ),
         scenarios=("utterances", "in-flight"),
         passive=True,
         proof=Proof(("no-final",)),
@@ -152,7 +156,7 @@ ITEMS: tuple[Declared, ...] = (
         "no item ends twice",
         MUST,
         HARM + ": the second text is taken for that of another item",
-        own.each_item(own.ends_once, "no item ended"),
+        items.each_item(items.ends_once, "no item ended"),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("fails-first",)),
@@ -162,7 +166,7 @@ ITEMS: tuple[Declared, ...] = (
         "no text of an item comes after its end",
         MUST,
         HARM + ": the text is lost, or taken for that of another item",
-        own.each_item(own.nothing_after, "no item ended"),
+        items.each_item(items.no_text_after_end, "no item ended"),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("late-delta",)),
@@ -176,7 +180,7 @@ ITEMS: tuple[Declared, ...] = (
             "content_index is that of the content part containing the audio",
         )
         + "; huggingface/speech-to-speech#474",
-        own.each_item(own.one_content, "no content_index came"),
+        items.each_item(items.one_content, "no content_index came"),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("counts-content",)),
@@ -190,7 +194,7 @@ ITEMS: tuple[Declared, ...] = (
             "incremental transcription results",
         )
         + "; huggingface/speech-to-speech#474, vllm-omni#3907",
-        own.each_item(own.increments, "no item had several deltas"),
+        items.each_item(items.increments, "no item had several deltas"),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("cumulative",)),
@@ -198,7 +202,7 @@ ITEMS: tuple[Declared, ...] = (
     shared.stated(
         "deltas-add-up",
         bug("huggingface/speech-to-speech#474", "vllm-omni#3907"),
-        own.each_item(own.adds_up, "no item had a delta and was completed"),
+        items.each_item(items.adds_up, "no item had a delta and was completed"),
         level=SHOULD,
     ),
     shared.stated(
@@ -207,7 +211,7 @@ ITEMS: tuple[Declared, ...] = (
             "conversation_item_input_audio_transcription_completed_event",
             "usage is required, and total_tokens is the sum of its parts",
         ),
-        each(own.usage),
+        each(usage.usage_is_valid),
     ),
     shared.stated(
         "usage-counts",
@@ -215,7 +219,7 @@ ITEMS: tuple[Declared, ...] = (
             "conversation_item_input_audio_transcription_completed_event",
             "output_tokens are those generated, seconds are those of the input audio",
         ),
-        each(own.counts),
+        each(usage.usage_counts_text),
     ),
     Requirement(
         "logprobs-come",
@@ -225,7 +229,7 @@ ITEMS: tuple[Declared, ...] = (
             "conversation_item_input_audio_transcription_delta_event",
             "logprobs can be enabled by configuring the session with include",
         ),
-        own.logprobs_came,
+        usage.texts_have_logprobs("logprobs"),
         scenarios=("logprobs",),
         proof=Proof(("no-logprobs",)),
     ),
@@ -237,7 +241,7 @@ ITEMS: tuple[Declared, ...] = (
             "conversation_item_input_audio_transcription_delta_event",
             "each entry is the log probability of a token of this chunk",
         ),
-        each(own.logprobs_sane),
+        each(usage.logprobs_are_valid),
         scenarios=("logprobs",),
         passive=True,
         proof=Proof(("odd-logprobs",)),

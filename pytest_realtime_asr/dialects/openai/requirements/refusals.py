@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_realtime_asr.dialects.openai import checks as own
+from pytest_realtime_asr.dialects.openai.checks import refusals
 from pytest_realtime_asr.dialects.openai.invalid_frames import NO_FIELD
 from pytest_realtime_asr.dialects.openai.profile import Profile
 from pytest_realtime_asr.dialects.openai.requirements.declared import (
@@ -62,7 +62,7 @@ def _short_commit(profile: Profile) -> Iterable[Requirement]:
         f"a commit of less than {profile.least * 1000:g} ms of audio is refused",
         SHOULD,
         bug("openai/openai-agents-js#748", "betalgo/openai#674"),
-        own.commit_refused(
+        refusals.commit_refused(
             "short-commit", "a commit of too little audio", *_codes(profile)
         ),
         scenarios=("short-commit",),
@@ -76,7 +76,7 @@ ERRORS: tuple[Declared, ...] = (
         "each error has a type and a message",
         MUST,
         clause("realtime_error", "message and type are required"),
-        each(own.typed_errors),
+        each(refusals.errors_have_types),
         scenarios=("unknown-event",),
         passive=True,
         proof=Proof(("typeless",)),
@@ -91,7 +91,7 @@ ERRORS: tuple[Declared, ...] = (
             "event_id will be passed back if there is an error with the event",
         )
         + "; langchain_dart#624",
-        own.name_their_cause("named-event", "unknown-parameter", "empty-commit"),
+        refusals.errors_name_event("named-event", "unknown-parameter", "empty-commit"),
         scenarios=("named-event", "unknown-parameter", "empty-commit"),
         proof=Proof(("causeless",)),
     ),
@@ -101,7 +101,7 @@ ERRORS: tuple[Declared, ...] = (
         SHOULD,
         clause("realtime_error", "param is the parameter related to the error")
         + "; langchain_dart#624",
-        own.name_the_field("unknown-parameter", NO_FIELD),
+        refusals.errors_name_field("unknown-parameter", NO_FIELD),
         scenarios=("unknown-parameter",),
         proof=Proof(("paramless",)),
     ),
@@ -233,7 +233,7 @@ REFUSALS: tuple[Declared, ...] = (
             "input_audio_buffer_append_event",
             f"up to a maximum of {_MOST} MiB in each event",
         ),
-        own.no_error("big-audio", f"an event of {_MOST} MiB"),
+        refusals.no_error("big-audio", f"an event of {_MOST} MiB"),
         scenarios=("big-audio",),
         proof=Proof(("refuses-big",)),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_realtime_asr.dialects.openai import checks as own
+from pytest_realtime_asr.dialects.openai.checks import answers, refusals, session
 from pytest_realtime_asr.dialects.openai.profile import Profile
 from pytest_realtime_asr.dialects.openai.requirements.declared import (
     Declared,
@@ -25,7 +25,7 @@ def _first_event(profile: Profile) -> Iterable[Requirement]:
             "session_created_event",
             "emitted when a new connection is established, as the first server event",
         ),
-        each(checks.first_event(own.identity(profile))),
+        each(checks.first_event(session.identity(profile))),
     )
 
 
@@ -42,7 +42,7 @@ SESSION: tuple[Declared, ...] = (
                 "type is always `transcription`",
             )
             + "; mudler/LocalAI#6445",
-            each(own.of_transcription),
+            each(session.is_transcription),
             scenarios=("utterances",),
             passive=True,
             proof=Proof(("conversing",)),
@@ -67,7 +67,7 @@ SESSION: tuple[Declared, ...] = (
                 "expires_at is in seconds since the epoch",
             )
             + "; livekit/agents#2358",
-            each(own.expires_later),
+            each(session.expires_later),
             scenarios=("utterances",),
             passive=True,
             proof=Proof(("old-clock",)),
@@ -81,7 +81,7 @@ SESSION: tuple[Declared, ...] = (
             "session_updated_event",
             "returned when a session is updated, unless there is an error",
         ),
-        each(own.updates_answered),
+        each(answers.updates_answered),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("silent-update",)),
@@ -98,7 +98,7 @@ SESSION: tuple[Declared, ...] = (
             "session_update_event",
             "session.updated shows the full, effective configuration",
         ),
-        each(own.shows_what_was_asked),
+        each(session.shows_what_was_asked),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("unset",)),
@@ -111,7 +111,7 @@ SESSION: tuple[Declared, ...] = (
             "session_update_event",
             "only the fields that are present in the session.update are updated",
         ),
-        own.keeps_the_rest("partial-update"),
+        session.keeps_the_rest("partial-update"),
         scenarios=("partial-update",),
         proof=Proof(("forgets-rest",)),
     ),
@@ -124,7 +124,7 @@ SESSION: tuple[Declared, ...] = (
             "returned when a session is updated, unless there is an error",
         )
         + "; Speaches does both",
-        own.unconfirmed,
+        session.refused_not_accepted,
         scenarios=("refused-update",),
         proof=Proof(("confirms-refused",)),
     ),
@@ -136,7 +136,7 @@ SESSION: tuple[Declared, ...] = (
             "session_update_event",
             "session.updated shows the full, effective configuration",
         ),
-        own.unshown,
+        session.refused_not_shown,
         scenarios=("refused-update",),
         proof=Proof(("shows-refused",)),
     ),
@@ -146,7 +146,7 @@ SESSION: tuple[Declared, ...] = (
         MUST,
         HARM,
         checks.both(
-            own.stays_open("refused-update"),
+            refusals.stays_open("refused-update"),
             checks.finishes("refused-update"),
             checks.same_text("refused-update"),
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_realtime_asr.dialects.openai import checks as own
+from pytest_realtime_asr.dialects.openai.checks import turns
 from pytest_realtime_asr.dialects.openai.requirements.declared import (
     Declared,
     bug,
@@ -37,7 +37,7 @@ TURNS: tuple[Declared, ...] = (
             "item_id is that of the item that is created when speech stops, and is "
             "also in speech_stopped",
         ),
-        own.of("turns", own.in_order),
+        turns.in_role("turns", turns.turns_in_order),
         scenarios=("turns",),
         proof=Proof(("other-turns",)),
     ),
@@ -49,7 +49,7 @@ TURNS: tuple[Declared, ...] = (
             "input_audio_buffer_speech_started_event",
             "milliseconds from the start of all audio written to the buffer",
         ),
-        own.of("turns", own.timely),
+        turns.in_role("turns", turns.turns_match_audio),
         scenarios=("turns",),
         proof=Proof(("restarts-times",)),
     ),
@@ -67,7 +67,7 @@ TURNS: tuple[Declared, ...] = (
         "in silence no turn is detected",
         SHOULD,
         bug("WhisperLiveKit#150", "WhisperLive#196"),
-        own.of("hush", own.hushed),
+        turns.in_role("hush", turns.no_turn_in_silence),
         scenarios=("hush",),
         proof=Proof(("hears-things",)),
     ),
@@ -85,7 +85,7 @@ TURNS: tuple[Declared, ...] = (
         "a commit of the silence after a turn gives no words",
         SHOULD,
         bug("lemonade-sdk/lemonade#1739", "betalgo/openai#674"),
-        own.of("turn-commit", own.wordless_commit),
+        turns.in_role("turn-commit", turns.silent_commit_has_no_text),
         scenarios=("turn-commit",),
         proof=Proof(("babbles-of-empty",)),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_realtime_asr.dialects.openai import checks as own
+from pytest_realtime_asr.dialects.openai.checks import answers, refusals
 from pytest_realtime_asr.dialects.openai.requirements.declared import (
     GUIDE,
     READ,
@@ -27,7 +27,7 @@ BUFFER: tuple[Declared, ...] = (
         clause(
             "input_audio_buffer_clear_event", f"the server will respond with {CLEARED}"
         ),
-        each(own.clears_answered),
+        each(answers.clears_answered),
         scenarios=("clear",),
         passive=True,
         proof=Proof(("silent-clear",)),
@@ -50,7 +50,7 @@ BUFFER: tuple[Declared, ...] = (
         clause(
             "input_audio_buffer_clear_event", "clears the audio bytes in the buffer"
         ),
-        own.commit_refused("clear-commit", "a commit after a clear"),
+        refusals.commit_refused("clear-commit", "a commit after a clear"),
         scenarios=("clear-commit",),
         proof=Proof(("keeps-cleared",)),
     ),
@@ -62,7 +62,7 @@ BUFFER: tuple[Declared, ...] = (
             "input_audio_buffer_clear_event", f"the server will respond with {CLEARED}"
         ),
         checks.both(
-            own.no_error("clear-nothing", "a clear of no audio"),
+            refusals.no_error("clear-nothing", "a clear of no audio"),
             checks.finishes("clear-nothing"),
         ),
         scenarios=("clear-nothing",),

@@ -1,0 +1,1 @@
+"""Checks of the requirements that only OpenAI's protocol has."""

@@ -1,0 +1,41 @@
+"""The messages of one session by their sender and kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from pytest_realtime_asr.trace.recording import Recording
+from pytest_realtime_asr.trace.records import Sender
+
+M = TypeVar("M")
+
+
+def sent_by(
+    sender: Sender, recording: Recording, *kinds: type[M]
+) -> Iterator[tuple[int, M]]:
+    """Yield index and message of each record of ``sender`` of one of these kinds."""
+    records = zip(recording.trace.records, recording.messages, strict=True)
+    for index, (record, message) in enumerate(records):
+        if record.sender is sender and isinstance(message, kinds):
+            yield index, message
+
+
+def from_server(recording: Recording, *kinds: type[M]) -> list[tuple[int, M]]:
+    """Return index and message of each record of the server of one of these kinds."""
+    return list(sent_by(Sender.SERVER, recording, *kinds))
+
+
+def from_client(recording: Recording, *kinds: type) -> list[int]:
+    """Return the index of each record of the client of one of these kinds."""
+    return [index for index, _ in sent_by(Sender.CLIENT, recording, *kinds)]
+
+
+def indexes(recording: Recording, *kinds: type) -> list[int]:
+    """Return the index of each record of the server of one of these kinds."""
+    return [index for index, _ in sent_by(Sender.SERVER, recording, *kinds)]
+
+
+def by_hand(recording: Recording) -> bool:
+    """Return whether the client sent a frame that was written by hand."""
+    return any(record.raw for record in recording.trace.records)

@@ -1,0 +1,168 @@
+"""Checks of refusals: errors, their fields, and what is not to be refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from pytest_realtime_asr.dialects.openai.checks.messages import (
+    by_hand,
+    from_client,
+    from_server,
+    indexes,
+)
+from pytest_realtime_asr.dialects.openai.events import (
+    BetaUpdated,
+    Commit,
+    Error,
+    SessionUpdated,
+)
+from pytest_realtime_asr.requirements.checks import cut, finishes, why
+from pytest_realtime_asr.requirements.checks.combinators import (
+    any_session,
+    first_unsatisfied,
+    per_session,
+    shown,
+)
+from pytest_realtime_asr.requirements.evidence import Evidence, Part
+from pytest_realtime_asr.requirements.requirement import (
+    Check,
+    Outcome,
+    Satisfied,
+    Undecided,
+    Violated,
+)
+from pytest_realtime_asr.text.messages import printable
+from pytest_realtime_asr.trace.recording import Recording
+
+_NO_ERROR = "no error came"
+
+
+def errors_have_types(recording: Recording) -> Outcome:
+    """Check that each error has a type and a message."""
+    errors = from_server(recording, Error)
+    for index, message in errors:
+        for name in ("type", "message"):
+            if not getattr(message.error, name):
+                return Violated(f"an error without a {name}", (index,))
+    return Satisfied() if errors else Undecided(_NO_ERROR)
+
+
+def _errors_after_hand(part: Part) -> list[tuple[int, Error]]:
+    """Return index and message of the errors after the first frame by hand."""
+    records = part.trace.records
+    first = next((i for i, record in enumerate(records) if record.raw), len(records))
+    return [each for each in from_server(part.recording, Error) if each[0] > first]
+
+
+def errors_name_event(*roles: str) -> Check:
+    """Return a check that an error names the event of the client that caused it."""
+
+    def check(part: Part) -> Outcome | None:
+        sent = {_event_id(record.text) for record in part.trace.records if record.raw}
+
+        def outcomes() -> Iterator[Outcome]:
+            for index, message in _errors_after_hand(part):
+                named = message.error.event_id
+                what = f"the error names {named!r}, not {', '.join(sorted(sent))}"
+                yield Satisfied() if named in sent else Violated(what, (index,))
+
+        return _if_any(outcomes())
+
+    return any_session(check, *roles, nothing=_NO_ERROR)
+
+
+def _event_id(frame: str | None) -> str:
+    return str(msgspec.json.decode(frame or "{}").get("event_id"))
+
+
+def errors_name_field(role: str, name: str) -> Check:
+    """Return a check that the error about an unknown field names the field."""
+
+    def check(part: Part) -> Outcome | None:
+        def outcomes() -> Iterator[Outcome]:
+            for index, message in _errors_after_hand(part):
+                param = message.error.param
+                named = name in (param or "")
+                yield (
+                    Satisfied()
+                    if named
+                    else Violated(f"its param is {param!r}", (index,))
+                )
+
+        return _if_any(outcomes())
+
+    return any_session(check, role, nothing=_NO_ERROR)
+
+
+def _if_any(outcomes: Iterator[Outcome]) -> Outcome | None:
+    found = list(outcomes)
+    return shown(found, nothing=_NO_ERROR) if found else None
+
+
+def commit_refused(role: str, what: str, *codes: str) -> Check:
+    """Return a check that a commit by hand is refused, with one of ``codes`` if given.
+
+    The utterances of the session must be transcribed all the same.
+    """
+
+    def check(part: Part) -> Outcome:
+        records = part.trace.records
+        commits = tuple(
+            i for i in from_client(part.recording, Commit) if records[i].raw
+        )
+        if not commits:
+            return Undecided(f"{what} was not sent: {why(part)}")
+        errors = _errors_after_hand(part)
+        if not errors:
+            return Violated(f"{what} was not refused", commits)
+        code = errors[0][1].error.code
+        if codes and code not in codes:
+            shown_code = printable(code) if code else "no code"
+            return Violated(
+                f"{what} was refused with {shown_code}, not with {codes[0]}", commits
+            )
+        return Satisfied()
+
+    refused = per_session(check, role, fold=first_unsatisfied)
+
+    def refused_and_finished(evidence: Evidence) -> Outcome:
+        outcome = refused(evidence)
+        if isinstance(outcome, Satisfied):
+            return finishes(role)(evidence)
+        return outcome
+
+    return refused_and_finished
+
+
+def no_error(role: str, what: str) -> Check:
+    """Return a check that a frame by hand leads to no error and no end of the session.
+
+    An accepted frame may have no answer. So the server must have answered the set-up of
+    the session: one that sends nothing at all has accepted nothing.
+    """
+
+    def check(part: Part) -> Outcome:
+        if not by_hand(part.recording):
+            return Undecided(f"{what} was not sent: {why(part)}")
+        for index, message in _errors_after_hand(part):
+            return Violated(f"{what} was refused: {message.error.message}", (index,))
+        if not cut(part.recording):
+            return Violated(f"{what}: {why(part)}", ())
+        if not indexes(part.recording, SessionUpdated, BetaUpdated):
+            return Undecided(f"the session of {what} was never set up")
+        return Satisfied()
+
+    return per_session(check, role, fold=first_unsatisfied)
+
+
+def stays_open(role: str) -> Check:
+    """Return a check that the server does not end a session after a frame by hand."""
+
+    def check(part: Part) -> Outcome:
+        if not by_hand(part.recording):
+            return Undecided(f"nothing was sent by hand: {why(part)}")
+        return Satisfied() if cut(part.recording) else Violated(why(part), ())
+
+    return per_session(check, role, fold=first_unsatisfied)

@@ -1,0 +1,193 @@
+"""Checks of the session object: how it is opened, updated and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pytest_realtime_asr.dialects.openai.checks.messages import (
+    from_client,
+    from_server,
+    indexes,
+)
+from pytest_realtime_asr.dialects.openai.events import (
+    BetaUpdate,
+    BetaUpdated,
+    Error,
+    SessionCreated,
+    SessionUpdate,
+    SessionUpdated,
+)
+from pytest_realtime_asr.dialects.openai.invalid_frames import NO_FORMAT
+from pytest_realtime_asr.dialects.openai.profile import Profile
+from pytest_realtime_asr.requirements.checks import sent_after_hand
+from pytest_realtime_asr.requirements.checks.combinators import (
+    any_session,
+    first_unsatisfied,
+    per_session,
+    shown,
+)
+from pytest_realtime_asr.requirements.evidence import Part
+from pytest_realtime_asr.requirements.requirement import (
+    Check,
+    Outcome,
+    Satisfied,
+    Undecided,
+    Violated,
+)
+from pytest_realtime_asr.trace.recording import Message, Recording
+from pytest_realtime_asr.trace.records import Sender
+
+_CONFIGURED = (
+    "audio",
+    "turn_detection",
+    "input_audio_format",
+    "input_audio_transcription",
+)
+
+
+def identity(profile: Profile) -> Callable[[Message], str | None]:
+    """Return the function that finds the session id in the greeting of this profile."""
+
+    def found(message: Message) -> str | None:
+        session = getattr(message, "identity", None)
+        if session is None or message.move != profile.greeting:
+            return None
+        return str(session.id)
+
+    return found
+
+
+def is_transcription(recording: Recording) -> Outcome:
+    """Check that session.created is one of a transcription session."""
+    for index, message in from_server(recording, SessionCreated):
+        if message.session.type != "transcription":
+            return Violated(f"its type is {message.session.type!r}", (index,))
+        return Satisfied()
+    return Undecided("no session.created came")
+
+
+def expires_later(recording: Recording) -> Outcome:
+    """Check that ``expires_at`` is in the future, if the session has it."""
+    for index, message in enumerate(recording.messages):
+        session = getattr(message, "identity", None)
+        if session is None or session.expires_at is None:
+            continue
+        if session.expires_at <= recording.trace.started.timestamp():
+            return Violated(f"expires_at is {session.expires_at:.0f}", (index,))
+        return Satisfied()
+    return Undecided("no event says when the session expires")
+
+
+def event_ids(recording: Recording) -> Outcome:
+    """Check that each event of the server has an id that no other event has."""
+    seen: dict[str, int] = {}
+    for index, message in enumerate(recording.messages):
+        if recording.trace.records[index].sender is not Sender.SERVER:
+            continue
+        name = getattr(message, "event_id", None)
+        if name is None:
+            continue  # it is not an event of the protocol
+        if not name:
+            return Violated(f"{message.move} has no event_id", (index,))
+        if name in seen:
+            return Violated(f"two events have the id {name!r}", (seen[name], index))
+        seen[name] = index
+    return Satisfied() if seen else Undecided("no event came")
+
+
+def shows_what_was_asked(recording: Recording) -> Outcome:
+    """Check that accepted updates are shown, until the first error."""
+    sent = from_client(recording, SessionUpdate, BetaUpdate)
+    answers = indexes(recording, SessionUpdated, BetaUpdated)
+    errors = indexes(recording, Error)
+
+    def outcomes() -> Iterator[Outcome]:
+        for index, answer in zip(sent, answers, strict=False):
+            by_hand = recording.trace.records[index].raw
+            if by_hand or (errors and errors[0] < answer):
+                return
+            wanted, actual = (_session(recording.messages[i]) for i in (index, answer))
+            difference = next(_differences(wanted, actual, "session"), None)
+            yield Violated(difference, (answer,)) if difference else Satisfied()
+
+    return shown(outcomes(), nothing="no update was accepted")
+
+
+def keeps_the_rest(role: str) -> Check:
+    """Return a check that an update of one field does not change other fields."""
+
+    def check(part: Part) -> Outcome:
+        recording = part.recording
+        answers = indexes(recording, SessionUpdated, BetaUpdated)
+        if len(answers) < 2:
+            return Undecided("the session was not shown twice")
+        before, after = (
+            _session(recording.messages[i]) for i in (answers[0], answers[-1])
+        )
+        kept = {name: v for name, v in before.items() if name in _CONFIGURED}
+        if not kept:
+            return Undecided("the session shows none of the fields that were set")
+        if difference := next(_differences(kept, after, "session"), None):
+            return Violated(difference.replace(" was set to ", " was "), (answers[-1],))
+        return Satisfied()
+
+    return per_session(check, role, fold=first_unsatisfied)
+
+
+def _session(message: Message) -> dict[str, Any]:
+    assert isinstance(
+        message, SessionUpdate | BetaUpdate | SessionUpdated | BetaUpdated
+    )
+    return message.session
+
+
+def _differences(wanted: Any, actual: Any, where: str) -> Iterator[str]:
+    """Yield which fields are shown with another value than wanted, or not at all."""
+    if isinstance(wanted, dict):
+        for name, value in wanted.items():
+            inner = actual.get(name) if isinstance(actual, dict) else None
+            yield from _differences(value, inner, f"{where}.{name}")
+    elif wanted != actual:
+        yield f"{where} was set to {wanted!r}, but is shown as {actual!r}"
+
+
+def _accepts_refused(part: Part) -> Outcome:
+    """Check that an update which is refused is not also answered as accepted."""
+    recording = part.recording
+    sent = len(from_client(recording, SessionUpdate, BetaUpdate))
+    refused = indexes(recording, Error)
+    accepted = indexes(recording, SessionUpdated, BetaUpdated)
+    if not refused:
+        return Undecided("the update was not refused")
+    if not accepted:
+        return Undecided("no update was accepted")
+    if len(refused) + len(accepted) > sent:
+        return Violated(
+            f"of {sent} updates {len(refused)} were refused and {len(accepted)} "
+            "accepted",
+            tuple(accepted),
+        )
+    return Satisfied()
+
+
+refused_not_accepted = per_session(
+    _accepts_refused, "refused-update", fold=first_unsatisfied
+)
+
+
+def _shows_refused(part: Part) -> Outcome | None:
+    """Check that a refused format is not shown as accepted."""
+    if not sent_after_hand(part.recording):
+        return None
+    answers = indexes(part.recording, SessionUpdated, BetaUpdated)
+    for index in answers:
+        if NO_FORMAT in (part.trace.records[index].text or ""):
+            what = "was refused" if part.timeline.refusals else "does not exist"
+            return Violated(f"a format that {what} is shown as accepted", (index,))
+    return Satisfied() if answers else None
+
+
+refused_not_shown = any_session(
+    _shows_refused, "refused-update", nothing="no session was shown after a refusal"
+)

@@ -1,0 +1,99 @@
+"""Checks of usage and log probabilities, which come with the text of an item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_realtime_asr.dialects.openai.checks.items import items, single_spaced
+from pytest_realtime_asr.dialects.openai.checks.messages import from_server
+from pytest_realtime_asr.dialects.openai.events import Completed, Counted, Delta
+from pytest_realtime_asr.requirements.checks.combinators import any_session, shown
+from pytest_realtime_asr.requirements.evidence import Part
+from pytest_realtime_asr.requirements.requirement import (
+    Check,
+    Outcome,
+    Satisfied,
+    Undecided,
+    Violated,
+)
+from pytest_realtime_asr.trace.recording import Recording
+
+
+def usage_is_valid(recording: Recording) -> Outcome:
+    """Check that each completion has a usage, not negative, that adds up."""
+    completions = from_server(recording, Completed)
+    for index, message in completions:
+        if problem := _usage_problem(message.usage):
+            return Violated(problem, (index,))
+    return Satisfied() if completions else Undecided("no item was completed")
+
+
+def _usage_problem(usage: Counted | None) -> str | None:
+    if usage is None:
+        return "completed has no usage"
+    if usage.type == "duration":
+        valid = usage.seconds is not None and usage.seconds >= 0
+        return None if valid else f"it counts {usage.seconds} seconds"
+    before, after, total = usage.input_tokens, usage.output_tokens, usage.total_tokens
+    if before is None or after is None or min(before, after) < 0:
+        return f"it counts {before} and {after} tokens"
+    if before + after != total:
+        return f"usage does not add up: {before} + {after} is not {total}"
+    return None
+
+
+def usage_counts_text(recording: Recording) -> Outcome:
+    """Check that a text counts its tokens and those of its audio, or its seconds."""
+
+    def outcomes() -> Iterator[Outcome]:
+        for index, message in from_server(recording, Completed):
+            usage = message.usage
+            if usage is None or not message.transcript.strip():
+                continue
+            tokens = usage.input_tokens and usage.output_tokens
+            counted = usage.seconds if usage.type == "duration" else tokens
+            yield (
+                Satisfied()
+                if counted
+                else Violated(f"{message.transcript!r} counts {usage}", (index,))
+            )
+
+    return shown(outcomes(), nothing="no text with a usage came")
+
+
+def texts_have_logprobs(role: str) -> Check:
+    """Return a check that each text of these sessions has log probabilities."""
+
+    def check(part: Part) -> Outcome | None:
+        return shown(_logprobs(part), nothing=nothing)
+
+    nothing = "no text came"
+    return any_session(check, role, nothing=nothing)
+
+
+def _logprobs(part: Part) -> Iterator[Outcome]:
+    recording = part.recording
+    for name, item in items(recording).items():
+        events = [recording.messages[i] for i in (*item.deltas, *item.ends)]
+        if not any(getattr(event, "transcript", "") for event in events):
+            continue
+        given = any(getattr(event, "logprobs", None) for event in events)
+        what = f"the item {name!r} has no log probabilities"
+        yield Satisfied() if given else Violated(what, tuple(item.ends))
+
+
+def logprobs_are_valid(recording: Recording) -> Outcome:
+    """Check that log probabilities are not positive, and their tokens the delta."""
+
+    def outcomes() -> Iterator[Outcome]:
+        for index, message in from_server(recording, Delta):
+            if not message.logprobs:
+                continue
+            if high := [each.logprob for each in message.logprobs if each.logprob > 0]:
+                yield Violated(f"a log probability is {high[0]:g}", (index,))
+            tokens = "".join(each.token for each in message.logprobs)
+            same = single_spaced(tokens) == single_spaced(message.delta or "")
+            what = f"the tokens are {tokens!r}, but the delta is {message.delta!r}"
+            yield Satisfied() if same else Violated(what, (index,))
+
+    return shown(outcomes(), nothing="no log probability came")

@@ -1,0 +1,209 @@
+"""Alignment of a hypothesis with its reference, word by word or by characters.
+
+Two texts are aligned with the least number of edits. Where the product of their lengths
+is over `MOST_CELLS`, they are cut where both have the same run of words, and aligned
+part by part, so that the cost stays linear. The edits are then not always the least,
+but nearly so. Parts of this size without a common run are aligned word by word, in
+order.
+"""
+
+from __future__ import annotations
+
+import enum
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import jiwer
+import numpy as np
+import numpy.typing as npt
+
+MOST_CELLS = 4 * 10**9  # words of one text times words of the other
+_RUN = 12  # words in a row that both texts have, where they are cut
+_PART = 1_000  # words between two cuts, at least
+
+
+class TextUnit(enum.StrEnum):
+    """The unit that an error rate counts."""
+
+    WORD = "word"
+    CHARACTER = "character"
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """The counts of an alignment, or the sum of several (``+``).
+
+    ``unspoken`` counts words recognised where the reference is empty. They take no part
+    in the rate.
+    """
+
+    hits: int = 0
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
+    unspoken: int = 0
+
+    @property
+    def reference(self) -> int:
+        """The number of words (or characters) of the reference."""
+        return self.hits + self.substitutions + self.deletions
+
+    @property
+    def wrong(self) -> int:
+        """The sum of substitutions, deletions and insertions."""
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def rate(self) -> float | None:
+        """The errors per word of the reference; ``None`` where it has no words."""
+        return self.wrong / self.reference if self.reference else None
+
+    def __add__(self, other: Errors) -> Errors:
+        return Errors(
+            self.hits + other.hits,
+            self.substitutions + other.substitutions,
+            self.deletions + other.deletions,
+            self.insertions + other.insertions,
+            self.unspoken + other.unspoken,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A word of the reference and of the hypothesis; ``None`` on one side at most."""
+
+    reference: str | None
+    hypothesis: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """A normalised reference and hypothesis, aligned by words or characters.
+
+    ``normalizer`` is the id of the normaliser that was used, and ``reason`` says why it
+    is not the one that was chosen.
+    """
+
+    unit: TextUnit
+    normalizer: str
+    pairs: tuple[Pair, ...]
+    reason: str | None = None
+
+    @property
+    def errors(self) -> Errors:
+        """The error counts."""
+        kinds = Counter(map(kind, self.pairs))
+        spoken = kinds["I"] < len(self.pairs)
+        return Errors(
+            hits=kinds[""],
+            substitutions=kinds["S"],
+            deletions=kinds["D"],
+            insertions=kinds["I"] if spoken else 0,
+            unspoken=0 if spoken else kinds["I"],
+        )
+
+
+def kind(pair: Pair) -> str:
+    """Return ``I``, ``D`` or ``S`` for an error, and an empty text for a match."""
+    if pair.reference is None:
+        return "I"
+    if pair.hypothesis is None:
+        return "D"
+    return "" if pair.reference == pair.hypothesis else "S"
+
+
+def split(text: str, unit: TextUnit) -> list[str]:
+    """Return the words, or the characters, of a text without its blanks."""
+    tokens = text.split()
+    return tokens if unit is TextUnit.WORD else list("".join(tokens))
+
+
+def numbered(words: Sequence[str], numbers: dict[str, int]) -> npt.NDArray[np.int64]:
+    """Return a number for each word, the same for the same word."""
+    return np.array([numbers.setdefault(w, len(numbers)) for w in words], np.int64)
+
+
+def align(said: Sequence[str], heard: Sequence[str]) -> tuple[Pair, ...]:
+    """Return the words of a reference and a hypothesis with the least edits.
+
+    No word may be empty or contain a blank. Over `MOST_CELLS`, there may be more edits.
+    """
+    if len(said) * len(heard) <= MOST_CELLS:
+        return _least(said, heard)
+    pairs: list[Pair] = []
+    for left, right in _parts(said, heard):
+        if len(left) * len(right) <= MOST_CELLS:
+            pairs += _least(left, right)
+        else:
+            pairs += map(Pair, left, right)
+            pairs += [Pair(word, None) for word in left[len(right) :]]
+            pairs += [Pair(None, word) for word in right[len(left) :]]
+    return tuple(pairs)
+
+
+def _parts(
+    said: Sequence[str], heard: Sequence[str]
+) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
+    """Yield both texts, cut where a run of words occurs exactly once in each.
+
+    As many of these runs are used as have the same order in both texts (the patience
+    diff of Bram Cohen).
+    """
+    numbers: dict[str, int] = {}
+    left, lefts = _once(numbered(said, numbers))
+    right, rights = _once(numbered(heard, numbers))
+    _, one, other = np.intersect1d(left, right, True, return_indices=True)
+    places = sorted(zip(lefts[one].tolist(), rights[other].tolist(), strict=True))
+    start, begin = 0, 0
+    for at, place in _rising(places):
+        if at - start >= _PART and place > begin:
+            yield said[start:at], heard[begin:place]
+            start, begin = at, place
+    yield said[start:], heard[begin:]
+
+
+def _once(
+    words: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Return the runs of `_RUN` words that occur once, as hashes, and their places."""
+    hashes = np.zeros(max(0, len(words) - _RUN + 1), np.uint64)
+    for number in range(_RUN):
+        following = words[number : number + len(hashes)].astype(np.uint64)
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + following + np.uint64(1)
+    values, places, counts = np.unique(hashes, return_index=True, return_counts=True)
+    return values[counts == 1], places[counts == 1]
+
+
+def _rising(places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the longest chain of pairs that rise on the right; the left ones rise."""
+    ends: list[int] = []  # the least right end of a chain of each length
+    tops: list[int] = []  # and its index
+    before: list[int] = []
+    for index, (_, place) in enumerate(places):
+        length = bisect_left(ends, place)
+        ends[length : length + 1] = [place]
+        tops[length : length + 1] = [index]
+        before.append(tops[length - 1] if length else -1)
+    chain = []
+    index = tops[-1] if tops else -1
+    while index >= 0:
+        chain.append(places[index])
+        index = before[index]
+    return chain[::-1]
+
+
+def _least(said: Sequence[str], heard: Sequence[str]) -> tuple[Pair, ...]:
+    found = jiwer.process_words(" ".join(said), " ".join(heard))
+    pairs: list[Pair] = []
+    for chunk in found.alignments[0]:
+        left = said[chunk.ref_start_idx : chunk.ref_end_idx]
+        right = heard[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        if chunk.type == "delete":
+            pairs += [Pair(token, None) for token in left]
+        elif chunk.type == "insert":
+            pairs += [Pair(None, token) for token in right]
+        else:
+            pairs += map(Pair, left, right)
+    return tuple(pairs)

@@ -1,0 +1,280 @@
+"""Normalisers: named and versioned ways to make texts comparable.
+
+A normaliser decides which words are equal, and a change of normaliser alone has moved
+published error rates by a tenth. So each has a version, and the id of the one that was
+used belongs to every number:
+
+``none``
+    splits at white space; case and punctuation count.
+``basic``
+    compatibility forms and case are folded, punctuation and symbols become blanks,
+    invisible format characters are removed. Marks stay: accents, vowel signs, harakat.
+    Whisper's own basic normaliser is not used, since it removes marks, which breaks
+    Hindi, Thai and vocalised Arabic words apart, and drops all text in brackets.
+``whisper-english``
+    Whisper's English normaliser: contractions, spellings, numbers, titles, fillers,
+    bracketed notes and accents are made equal. It damages other languages.
+
+Where none is named, ``whisper-english`` is used for English, and for a reference of
+unknown language in mainly Latin letters; ``basic`` is used for everything else. The
+choice depends on the reference alone, so that the server's text cannot change it. A
+corpus in another language with Latin letters should state its language. A user's own
+normaliser is found by its name as well (`normalizer_named`).
+
+A server may send long or malicious texts, so every cost here is linear. A normaliser
+that fails on a text, or takes longer than `PATIENCE`, is replaced by ``basic`` for both
+texts of the pair; the result names the one that was used, and the reason.
+``whisper-english`` takes texts of up to `MOST_CHARACTERS`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points, version
+from threading import Thread
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from pytest_realtime_asr.text.messages import error_text
+
+with warnings.catch_warnings():
+    # Python warns about an invalid escape in it until it is compiled; where warnings
+    # are errors, that would end the run.
+    warnings.simplefilter("ignore")
+    from whisper_normalizer.english import EnglishTextNormalizer
+
+_ENGLISH = frozenset({"en", "eng"})
+_UNSPACED_LANGUAGES = frozenset(
+    {
+        *("zh", "zho", "chi", "cmn", "yue", "wuu", "nan", "hak"),
+        *("ja", "jpn", "th", "tha", "lo", "lao", "km", "khm", "my", "mya", "bur"),
+    }
+)
+_UNSPACED_SCRIPTS = (
+    *("CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA"),
+    *("THAI", "LAO", "KHMER", "MYANMAR"),
+)
+GROUP = "pytest_realtime_asr.normalizers"  # the entry points of users' normalisers
+PATIENCE = 10.0  # s that a user's normaliser may take for a text
+MOST_CHARACTERS = 200_000  # of a text for whisper-english; about four hours of speech
+_MARKS = 30  # marks in a row (UAX #15: no language has so many); others are removed
+
+
+@dataclass(frozen=True, slots=True)
+class Normalizer:
+    """A named and versioned way to make texts comparable."""
+
+    name: str
+    version: str
+    function: Callable[[str], str]
+
+    @property
+    def id(self) -> str:
+        """Name and version, as shown with every number."""
+        return f"{self.name}/{self.version}"
+
+
+class Normalised(NamedTuple):
+    """Texts in normal form, the normaliser that was used, and why it is another one.
+
+    ``reason`` is ``None`` where the chosen normaliser was used.
+    """
+
+    normalizer: Normalizer
+    texts: list[str]
+    reason: str | None
+
+
+def normalizer_named(name: str) -> Normalizer:
+    """Return the normaliser of this name: one of `NORMALIZERS`, or a user's own.
+
+    A user's normaliser is an entry point in the group `GROUP`: a function from text to
+    text with its version as a text in its attribute ``version``. It is called in a
+    thread of its own. Where it raises an exception or takes longer than `PATIENCE`, the
+    text is scored with ``basic``; one that took too long is not called again. A regular
+    expression cannot be interrupted: one with quadratic cost blocks the run for as long
+    as it takes. Raises LookupError, which says what is wrong with the normaliser, or
+    which ones there are.
+    """
+    if name in NORMALIZERS:
+        return NORMALIZERS[name]
+    own = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in own:
+        raise LookupError(
+            f"there is no normalizer {name!r}; "
+            f"there are {', '.join([*NORMALIZERS, *sorted(own)])} "
+            f"(your own is an entry point in {GROUP})"
+        )
+    return _users(own[name])
+
+
+def _users(point: EntryPoint) -> Normalizer:
+    where = f"the normalizer {point.name} ({point.value})"
+    try:
+        function = point.load()
+    except (ImportError, AttributeError) as error:
+        raise LookupError(f"{where} cannot be loaded: {error}") from error
+    stated = getattr(function, "version", None)
+    if not (isinstance(stated, str) and stated):
+        raise LookupError(f"{where} has no version; set one: function.version = '1'")
+    own = _Timed(function)
+    try:
+        own("a")
+    except Exception as error:
+        why = f"{where} does not return a text for a text: {error_text(error)}"
+        raise LookupError(why) from error
+    return Normalizer(point.name, stated, own)
+
+
+class _Timed:
+    """A user's normaliser with a time limit of `PATIENCE` for each text.
+
+    Raises what the normaliser raises, TypeError where it returns no text, and
+    TimeoutError.
+    """
+
+    def __init__(self, function: Callable[[str], Any]) -> None:
+        self._function = function
+        self._late: str | None = None
+
+    def __call__(self, text: str) -> str:
+        if self._late is not None:
+            raise TimeoutError(self._late)
+        found: list[Any] = []
+
+        def call() -> None:
+            try:
+                found.append(self._function(text))
+            except BaseException as error:
+                found.append(error)
+
+        thread = Thread(target=call, name="normalizer", daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+        if not found:
+            self._late = (
+                f"it took more than {PATIENCE:g} s for a text of {len(text):,} "
+                "characters, and is not called again"
+            )
+            raise TimeoutError(self._late)
+        if isinstance(found[0], BaseException):
+            raise found[0]
+        if not isinstance(found[0], str):
+            raise TypeError(f"it returned {type(found[0]).__name__}, not a text")
+        return found[0]
+
+
+def normalised(chosen: Normalizer, texts: Sequence[str]) -> Normalised:
+    """Return texts in normal form, all by the same normaliser, since they are compared.
+
+    Where the chosen one fails, ``basic`` is used.
+    """
+    try:
+        return Normalised(chosen, [chosen.function(text) for text in texts], None)
+    except Exception as error:
+        reason = f"{chosen.id} was not used: {error_text(error)}"
+    return Normalised(BASIC, [BASIC.function(text) for text in texts], reason)
+
+
+def normalizer_for(reference: str, language: str = "") -> Normalizer:
+    """Return the normaliser that is used where none is named."""
+    code = _code(language)
+    if code:
+        return WHISPER_ENGLISH if code in _ENGLISH else BASIC
+    return WHISPER_ENGLISH if _mainly(reference, ("LATIN",)) else BASIC
+
+
+def unspaced(reference: str, language: str = "") -> bool:
+    """Return whether a text has no spaces between words, so that characters count."""
+    code = _code(language)
+    if code:
+        return code in _UNSPACED_LANGUAGES
+    return any(map(_letter, reference)) and _mainly(reference, _UNSPACED_SCRIPTS)
+
+
+def _category(char: str) -> str:
+    return unicodedata.category(char)
+
+
+def _code(language: str) -> str:
+    return language.replace("_", "-").partition("-")[0].strip().lower()
+
+
+def _letter(char: str) -> bool:
+    return _category(char)[0] == "L"
+
+
+def _mainly(text: str, scripts: tuple[str, ...]) -> bool:
+    """Return whether at least half of the letters are of these scripts."""
+    plain = unicodedata.normalize("NFKC", text)
+    names = [unicodedata.name(char, "") for char in plain if _letter(char)]
+    return 2 * sum(name.startswith(scripts) for name in names) >= len(names)
+
+
+_PLAIN = {code: " " for code in range(128) if _category(chr(code))[0] in "PS"}
+
+
+def _basic(text: str) -> str:
+    if text.isascii():  # the same result, and fast
+        return text.lower().translate(_PLAIN)
+    seen = "".join(char for char in text if _category(char) != "Cf")
+    folded = unicodedata.normalize("NFKC", _fewer_marks(seen)).casefold()
+    plain = unicodedata.normalize("NFKC", folded)
+    return "".join(" " if _category(char)[0] in "PS" else char for char in plain)
+
+
+def _fewer_marks(text: str) -> str:
+    """Return the text with no more than `_MARKS` combining marks in a row.
+
+    Unicode normalisation sorts marks, and Python's cost for it is quadratic.
+    """
+    if text.isascii():
+        return text
+    kept, row = [], 0
+    for char in text:
+        row = row + 1 if unicodedata.combining(char) else 0
+        if row <= _MARKS:
+            kept.append(char)
+    return "".join(kept)
+
+
+_BRACKETS = re.compile(r"[<\[][^>\]]*[>\]]")
+_PARENTHESES = re.compile(r"\([^)]+?\)")
+_FILLERS = re.compile(r"\b(?:hmm|mm|mhm|mmm|uh|um)\b")
+_BLANKS = re.compile(r"\s{2,}")
+_STARS = str.maketrans(dict.fromkeys("<[", "*"))
+_whisper = EnglishTextNormalizer()
+
+
+def _english(text: str) -> str:
+    """Apply Whisper's English normaliser with linear cost.
+
+    Its first steps are done here, each on the part of the text in which its pattern
+    finds an end: text in brackets is removed, a bracket that is never closed is an
+    ordinary character, fillers are removed, and two blanks or more become two. None of
+    this changes the result.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(
+            f"the text has {len(text):,} characters; at most {MOST_CHARACTERS:,} are "
+            "allowed"
+        )
+    text = text.lower()
+    end = max(map(text.rfind, ">]")) + 1
+    text = _BRACKETS.sub("", text[:end]) + text[end:].translate(_STARS)
+    end = text.rfind(")") + 1
+    text = _PARENTHESES.sub("", text[:end]) + text[end:].replace("(", "*")
+    text = _BLANKS.sub("  ", _FILLERS.sub("", text))
+    return str(_whisper(_fewer_marks(text)))
+
+
+NONE = Normalizer("none", "1", str)
+BASIC = Normalizer("basic", "1", _basic)
+WHISPER_ENGLISH = Normalizer("whisper-english", version("whisper-normalizer"), _english)
+NORMALIZERS: Mapping[str, Normalizer] = MappingProxyType(
+    {each.name: each for each in (NONE, BASIC, WHISPER_ENGLISH)}
+)

@@ -1,0 +1,80 @@
+"""An alignment as text: reference, hypothesis and errors below each other."""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+
+from pytest_realtime_asr.metrics.alignment import Alignment, Pair, TextUnit, kind
+
+_MARGIN = 5  # columns of the name of a line
+_LINES = 8  # blocks that are shown
+
+
+def lines(alignment: Alignment, *, width: int = 80) -> str:
+    """Return reference, hypothesis and errors of an alignment below each other.
+
+    Lines have at most ``width`` columns (20 or more); a longer word is cut. Of a long
+    alignment, the first `_LINES` blocks with an error are shown, and a note says how
+    many there are.
+    """
+    if width < 20:
+        raise ValueError(f"an alignment needs 20 columns, not {width}")
+    gap = " " if alignment.unit is TextUnit.WORD else ""
+    room = width - _MARGIN
+    blocks: list[list[tuple[str, str, str]]] = []
+    used = room
+    for pair in alignment.pairs:
+        cells, columns = _cells(pair, room)
+        if used + len(gap) + columns > room:
+            blocks.append([])
+            used = -len(gap)
+        blocks[-1].append(cells)
+        used += len(gap) + columns
+    shown, hidden = blocks, list[str]()
+    if len(blocks) > _LINES:
+        wrong = [block for block in blocks if any(error.strip() for *_, error in block)]
+        shown = wrong[:_LINES]
+        note = f"... {len(shown)} of {len(blocks)} lines, {len(wrong)} with errors"
+        hidden = textwrap.wrap(note, width)
+    texts = []
+    for block in shown:
+        rows = zip(("ref: ", "hyp: ", "     "), zip(*block, strict=True), strict=True)
+        texts += [(name + gap.join(row)).rstrip() for name, row in rows]
+    return "\n".join(text for text in (*texts, *hidden) if text)
+
+
+def _cells(pair: Pair, room: int) -> tuple[tuple[str, str, str], int]:
+    """Return both sides and the kind of error at the same width, and that width."""
+    texts = [
+        None if text is None else _cut(text, room)
+        for text in (pair.reference, pair.hypothesis)
+    ]
+    width = max(1, *(_columns(text or "") for text in texts))
+    left, right = (
+        "*" * width if text is None else text + " " * (width - _columns(text))
+        for text in texts
+    )
+    return (left, right, kind(pair).ljust(width)), width
+
+
+def _cut(text: str, room: int) -> str:
+    text = "".join(
+        "\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text
+    )
+    if _columns(text) <= room:
+        return text
+    text = text[:room]
+    while _columns(text) > room - 3:
+        text = text[:-1]
+    return text + "..."
+
+
+def _columns(text: str) -> int:
+    return sum(map(_column, text))
+
+
+def _column(char: str) -> int:
+    if unicodedata.category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1

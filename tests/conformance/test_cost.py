@@ -1,0 +1,39 @@
+"""The cost of a conformance run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pytest_realtime_asr import corpus, dialects
+from pytest_realtime_asr.conformance import clips, selection
+from pytest_realtime_asr.conformance.config import SuiteConfig
+from pytest_realtime_asr.conformance.cost import cost
+from pytest_realtime_asr.conformance.scenarios import scenarios
+from pytest_realtime_asr.requirements.requirement import (
+    Harm,
+)
+
+VLLM = dialects.load("vllm")
+
+SPOKEN = clips.choose(corpus.load("bundled:english"))
+EVERYTHING = list(scenarios(VLLM).values())
+
+
+def test_the_cost_is_of_the_scenarios_that_run() -> None:
+    there = selection.bounds(SuiteConfig(), here=False)
+    safe = cost(EVERYTHING, SPOKEN, there, pace=1.0)
+    harmful = [each for each in EVERYTHING if each.harm is not Harm.SAFE]
+    assert set(safe.not_run) == {each.name for each in harmful}
+    assert safe.scenarios == len(EVERYTHING) - len(harmful)
+    assert safe.streams == 2
+    here = selection.bounds(SuiteConfig(), here=True)
+    whole = cost(EVERYTHING, SPOKEN, here, pace=1.0)
+    assert (whole.scenarios, whole.not_run) == (len(EVERYTHING), {})
+    one = [each for each in EVERYTHING if each.sessions == 1][:1]
+    single = cost(one, SPOKEN, here, pace=1.0)
+    assert (single.scenarios, single.connections, single.streams) == (1, 1, 1)
+    assert whole.seconds < safe.seconds  # more at a time
+    assert whole.audio > safe.audio
+    assert cost(EVERYTHING, SPOKEN, here, pace=8.0).seconds < 20
+    short = replace(here, audio=30.0)
+    assert cost(EVERYTHING, SPOKEN, short, pace=1.0).audio <= 30.0
