@@ -10,11 +10,12 @@ import pytest
 
 from pytest_realtime_asr.conformance.results import ServerResult
 from pytest_realtime_asr.plugin import items, kept_calibration, report_redaction
-from pytest_realtime_asr.plugin.judging import Case, Judged
+from pytest_realtime_asr.plugin.judging import Case
 from pytest_realtime_asr.plugin.pytest_internals import kept_exception
 from pytest_realtime_asr.plugin.state import State, printable_lines
 from pytest_realtime_asr.plugin.tally import attach
-from pytest_realtime_asr.report import conformance
+from pytest_realtime_asr.report import conformance, junit, messages
+from pytest_realtime_asr.run.results import Results
 from pytest_realtime_asr.verdicts.verdict import UndecidedWarning
 
 Properties = Sequence[tuple[str, str | float | int]]
@@ -52,16 +53,17 @@ class ItemJudge:
             self._judging.finish()
         elif _is_skip(error):
             self._judging.skip(self._case(item))
-        elif (judged := self._judge(item, failed=True)) is not None:
-            item.add_report_section("call", "realtime", judged.evidence)
+        elif (results := self._judge(item, failed=True)) is not None:
+            evidence = messages.evidence(results)
+            item.add_report_section("call", "realtime", evidence)
         elif items.is_suite(item):
             again = self._judging.again(self._case(item))
             item.add_report_section("call", "realtime", again)
 
     def pools(self, item: pytest.Item, *, last: bool) -> str:
         """Judge the pools that waited for this test; returns why they fail, or ""."""
-        judged = self._judging.rest(self._case(item), over=last)
-        failure = self._failure(item, self._publish(item, judged))
+        results = self._judging.rest(self._case(item), over=last)
+        failure = self._failure(item, self._publish(item, results))
         if failure:
             item.stash[_POOL_FAILED] = True
         return failure
@@ -106,29 +108,29 @@ class ItemJudge:
             report_redaction.withhold(report, call.excinfo)
         report_redaction.clean(report, redactor)
 
-    def _judge(self, item: pytest.Item, *, failed: bool) -> Judged | None:
+    def _judge(self, item: pytest.Item, *, failed: bool) -> Results | None:
         # An expected failure of the test must not stand in for the pool's verdict.
         pooled = not failed and item.get_closest_marker("xfail") is None
-        judged = self._judging.judge(self._case(item), failed=failed, pooled=pooled)
-        return self._publish(item, judged)
+        results = self._judging.judge(self._case(item), failed=failed, pooled=pooled)
+        return self._publish(item, results)
 
-    def _failure(self, item: pytest.Item, judged: Judged | None) -> str:
+    def _failure(self, item: pytest.Item, results: Results | None) -> str:
         """Return why a test fails that was judged, and what to do, or "".
 
         Undecided verdicts are warnings. Those of which ``-W error`` makes errors come
         below what failed.
         """
-        if judged is None:
+        if results is None:
             return ""
-        errors = []
-        for text in printable_lines(self._state, judged.warnings):
+        failure, errors = messages.failure(results), []
+        for text in printable_lines(self._state, messages.warnings(results)):
             try:
                 item.warn(UndecidedWarning(text))
             except UndecidedWarning:
                 errors.append(text)
-        if errors and not judged.failure:
-            errors.append(judged.again)
-        return "\n".join(filter(None, [judged.failure, *errors]))
+        if errors and failure is None:
+            errors.append(results.rerun)
+        return "\n".join(filter(None, [failure, *errors]))
 
     def _case(self, item: pytest.Item) -> Case:
         id = item.nodeid
@@ -142,14 +144,14 @@ class ItemJudge:
             select = (self._state.located(id),)
         return Case(item.nodeid, lambda: items.terms(item, self._state), select)
 
-    def _publish(self, item: pytest.Item, judged: Judged | None) -> Judged | None:
+    def _publish(self, item: pytest.Item, results: Results | None) -> Results | None:
         """Hand the results of a test to JUnit XML and to the controller's table."""
-        if judged is not None:
+        if results is not None:
             calibrated = kept_calibration.line(item.config)
             more = [("realtime.calibration", calibrated)] if calibrated else []
-            _set_properties(item, [*judged.properties, *more])
-            item.stash[_ROW] = judged.row
-        return judged
+            _set_properties(item, [*junit.properties(results), *more])
+            item.stash[_ROW] = self._judging.row(results)
+        return results
 
 
 def has_result(item: pytest.Item) -> bool:

@@ -181,7 +181,7 @@ def test_each_event_moves_by_its_type_but_a_commit_by_its_meaning() -> None:
         ("null", "a JSON NoneType, not an object"),
         ('{"type":"transcription.delta"}', "transcription.delta: "),
         ('{"type":"error","error":{}}', "error: "),
-        ("[1e999]", "a JSON value that cannot be held: "),
+        ("[1e999]", "a JSON value that cannot be decoded: "),
         (b"\0", "a binary frame"),
     ],
 )
