@@ -94,8 +94,6 @@ class Servers:
         self._suspects: dict[str, tuple[str, datetime]] = {}
         # Baselines that are lost, and are not waited for again.
         self._abandoned: set[tuple[str, str, str]] = set()
-            set()
-        )  # baselines that are not waited for again
 
     def host(
         self, text: str, dialect: Dialect, model: str, *, baseline: bool = False
