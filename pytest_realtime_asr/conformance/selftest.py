@@ -184,7 +184,10 @@ class Bench:
 
 
 def prove(
-    bench: Bench, ids: Iterable[str], *, tell: Callable[[str], None] = lambda text: None
+    bench: Bench,
+    ids: Iterable[str],
+    *,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Result]:
     """Each requirement on the fake with its fault."""
     groups: dict[tuple[Proof, str], list[str]] = {}
@@ -207,27 +210,29 @@ def prove(
         with ThreadPoolExecutor(at_once) as pool:
             for each in pool.map(hold, batch):
                 found |= each
-                tell(f"{len(found)} of {sum(map(len, groups.values()))} requirements")
+                progress(
+                    f"{len(found)} of {sum(map(len, groups.values()))} requirements"
+                )
     return found
 
 
-def run(dialect: str | None, *, tell: Callable[[str], None]) -> list[Score]:
+def run(dialect: str | None, *, progress: Callable[[str], None]) -> list[Score]:
     """Run the self-test of one dialect, or of all.
 
-    ``tell`` reports the progress. Raises LookupError for an unknown dialect.
+    ``progress`` reports the progress. Raises LookupError for an unknown dialect.
     """
     names = dialects.installed() if dialect is None else [dialect]
-    return [selftest(name, tell=tell) for name in names]
+    return [selftest(name, progress=progress) for name in names]
 
 
-def selftest(name: str, *, tell: Callable[[str], None]) -> Score:
+def selftest(name: str, *, progress: Callable[[str], None]) -> Score:
     """Run both proofs of every requirement of a dialect.
 
-    ``tell`` hears how far it has come. Raises LookupError for an unknown dialect.
+    ``progress`` hears how far it has come. Raises LookupError for an unknown dialect.
     """
     with Bench(name) as bench:
         ids = list(bench.requirements)
-        tell(f"the sound fake: {len(ids)} requirements")
+        progress(f"the sound fake: {len(ids)} requirements")
         sound = bench.hold(ids, Proof(()))()
-        broken = prove(bench, bench.proofs, tell=tell)
+        broken = prove(bench, bench.proofs, progress=progress)
     return Score(bench.dialect.name, bench.proofs, sound, broken)

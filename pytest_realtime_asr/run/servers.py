@@ -76,7 +76,7 @@ class Servers:
         loop: Callable[[], Loop],
         turns: Turns,
         shared: Path | None,
-        tell: Callable[[str], None],
+        progress: Callable[[str], None],
         warn: Callable[[str], None],
     ) -> None:
         self.redactor = config.redactor
@@ -87,7 +87,7 @@ class Servers:
         self._loop = loop
         self._turns = turns
         self._answers = SharedAnswers(shared)
-        self._tell = tell
+        self._progress = progress
         self._warn = warn
         self._hosts: dict[tuple[str, str, str], Host | Unreachable] = {}
         # By URL: the test and the time at which a session met with trouble.
@@ -116,7 +116,7 @@ class Servers:
                     self._abandoned.add(name)
                 else:
                     known = recovered
-            self._tell("")
+            self._progress("")
             self._hosts[name] = known
             self._keep(known, *name)
         if isinstance(known, Unreachable):
@@ -132,9 +132,9 @@ class Servers:
             found = self.discovered.get(text)
             found = found or self._answers.find(Discovery, text, AUTO)
             if found is None:
-                self._tell("asking the server which protocol it speaks")
+                self._progress("asking the server which protocol it speaks")
                 found = self._ask_first(text)
-                self._tell("")
+                self._progress("")
             self.discovered[text] = found
             self._answers.keep(found, text, AUTO)
         if found.lost:
@@ -221,10 +221,10 @@ class Servers:
 
     def _ask_first(self, text: str) -> Discovery:
         """Detect the dialect of a server that may still be loading."""
-        model = self._config.session.model
+        model, wait = self._config.session.model, self._config.server.wait
         asked = ways(lambda dialect: self._access(text, dialect, model))
         try:
-            probe.health(asked[0], wait=self._config.server.wait, progress=self._tell)
+            probe.health(asked[0], wait=wait, progress=self._progress)
         except Unreachable as error:
             return Discovery(lost=str(error))
         return self._loop().run(find(asked, self.redactor))
@@ -240,7 +240,7 @@ class Servers:
         """Ask and warm up a server; returns the error if it is unreachable."""
         try:
             access = self._access(text, dialect)
-            probe.health(access, wait=self._config.server.wait, progress=self._tell)
+            probe.health(access, wait=self._config.server.wait, progress=self._progress)
             model = model or probe.first_model(access)
             host = Host(
                 self._access(text, dialect, model),
@@ -277,7 +277,7 @@ class Servers:
         test, when = suspect
         try:
             probe.health(
-                host.access, wait=self._config.server.recover, progress=self._tell
+                host.access, wait=self._config.server.recover, progress=self._progress
             )
         except Unreachable as error:
             return Unreachable(
@@ -303,7 +303,7 @@ class Servers:
             self._warm,
             sessions=self._config.server.warmup,
             timeout=session.timeout,
-            tell=self._tell,
+            progress=self._progress,
         )
         return replace(host, cold=found.cold, note=found.note)
 

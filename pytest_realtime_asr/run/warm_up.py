@@ -43,7 +43,7 @@ def warm_up(
     *,
     sessions: int | None,
     timeout: float,
-    tell: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> WarmUp:
     """Run sessions with the shortest utterance of a corpus.
 
@@ -61,7 +61,7 @@ def warm_up(
     started = time.monotonic()
     finals: list[float] = []
     for number in range(1, most + 1):
-        tell(f"warming up the server, session {number} with {clip.id}")
+        progress(f"warming up the server, session {number} with {clip.id}")
         left = WARMUP_TIME - (time.monotonic() - started)
         if left <= 0:
             break
