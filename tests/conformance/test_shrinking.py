@@ -227,7 +227,7 @@ def test_shrinking_ends_in_time(loop: Loop, fault_found: Found) -> None:
 def test_a_failure_that_does_not_repeat_is_flaky(loop: Loop) -> None:
     finals = iter(range(1000))
 
-    @fault("once", "loses one final")
+    @fault("once", "loses some finals, one after the other")
     class Once(ServerWrapper):
         def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
             frames = self._server.final(text, usage, item)
