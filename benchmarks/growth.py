@@ -24,8 +24,9 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance, Word
 from pytest_realtime_asr.report import jsonl
-from pytest_realtime_asr.run.ledger import Transcription, report
+from pytest_realtime_asr.run.results import judge_test
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.trace.records import (
     End,
     Ending,
@@ -113,15 +114,15 @@ def measure(dialect: str, way: str, partials: int, length: int) -> None:
     it = dialects.load(dialect)
     trace, clip = session(dialect, way, partials, length)
     begun = time.process_time()
-    part = dialects.part(it, trace)
-    timeline = part.timeline.item(0)
+    recording = dialects.recording(it, trace)
     if way == REWRITTEN:
-        timeline = replace(timeline, events=tuple(rewritten(timeline.events)))
-    take = Transcription(clip, timeline, trace, it, it.requirements)
+        events = tuple(rewritten(recording.timeline.events))
+        timeline = replace(recording.timeline, events=events)
+        recording = replace(recording, timeline=timeline)
+    take = Transcription(clip, recording, it, it.requirements)
     jsonl.line("test", take)
     terms = Terms(dialect, "m", 1.0, 0.1)
-    sessions = [(it.requirements, part)]
-    report("test", [take], sessions, terms, pools={}, paths={})
+    judge_test("test", [take], terms, pools={}, violations=take.violations)
     spent = time.process_time() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps([spent, peak / (1024 if sys.platform == "linux" else 2**20)]))

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.corpus import Utterance as Utterance
     from pytest_realtime_asr.corpus import Word as Word
     from pytest_realtime_asr.fake.process import FakeServer as FakeServer
-    from pytest_realtime_asr.run.ledger import Transcription as Transcription
-    from pytest_realtime_asr.run.ledger import keyword_recall as keyword_recall
     from pytest_realtime_asr.run.realtime import AsyncSession as AsyncSession
     from pytest_realtime_asr.run.realtime import Realtime as Realtime
     from pytest_realtime_asr.run.realtime import Session as Session
+    from pytest_realtime_asr.run.statistics import keyword_recall as keyword_recall
+    from pytest_realtime_asr.run.transcription import Transcription as Transcription
     from pytest_realtime_asr.trace.records import Trace as Trace
     from pytest_realtime_asr.trace.timeline import Timeline as Timeline
     from pytest_realtime_asr.verdicts.parity import Parity as Parity
@@ -39,11 +39,11 @@ _HOMES = {
     "Session": "run.realtime.Session",
     "Timeline": "trace.timeline.Timeline",
     "Trace": "trace.records.Trace",
-    "Transcription": "run.ledger.Transcription",
+    "Transcription": "run.transcription.Transcription",
     "UndecidedWarning": "verdicts.verdict.UndecidedWarning",
     "Utterance": "corpus.Utterance",
     "Word": "corpus.Word",
-    "keyword_recall": "run.ledger.keyword_recall",
+    "keyword_recall": "run.statistics.keyword_recall",
 }
 
 __all__ = sorted(_HOMES)

@@ -15,6 +15,7 @@ signed value of the metric in ms.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 
 from pytest_realtime_asr.metrics.emission import Emissions
 
@@ -29,6 +30,16 @@ class Premature(enum.StrEnum):
     FINAL_BEFORE_COMMIT = "final-before-commit"
     FINAL_BEFORE_SPEECH_END = "final-before-speech-end"
     ENDPOINT_BEFORE_SPEECH_END = "endpoint-before-speech-end"
+
+
+PREMATURE: Mapping[Premature, str] = {
+    Premature.TEXT_BEFORE_AUDIO: "text from before the audio",
+    Premature.TEXT_BEFORE_SPEECH: "text from before the speech",
+    Premature.FINAL_BEFORE_COMMIT: "final from before its commit",
+    Premature.FINAL_BEFORE_SPEECH_END: "final from before the end of speech",
+    Premature.ENDPOINT_BEFORE_SPEECH_END: "endpoint from before the end of speech",
+}
+"""The names of the premature events in messages."""
 
 
 def text_after_audio(item: Emissions, value: float) -> Premature | None:

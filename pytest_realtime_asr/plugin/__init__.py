@@ -47,13 +47,14 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.conformance.results import ServerResult
     from pytest_realtime_asr.corpus import Corpus, Utterance
     from pytest_realtime_asr.fake.process import FakeServer
-    from pytest_realtime_asr.plugin.judging import Case, Judged, Judging
+    from pytest_realtime_asr.plugin.judging import Case, Judging
     from pytest_realtime_asr.plugin.settings import Settings
     from pytest_realtime_asr.report.conformance import Row
     from pytest_realtime_asr.report.files import ReportFile
     from pytest_realtime_asr.report.progress import Progress
     from pytest_realtime_asr.run.fakes import FakeServers
     from pytest_realtime_asr.run.realtime import AsyncSession, Realtime, Session
+    from pytest_realtime_asr.run.results import Results
     from pytest_realtime_asr.run.terms import Terms
     from pytest_realtime_asr.text.redaction import Redactor
     from pytest_realtime_asr.trace.records import Trace
@@ -1194,8 +1195,10 @@ def _judge_raised(item: pytest.Item, error: BaseException) -> None:
     elif _is_skip(error):
         if _JUDGING in item.config.stash:
             item.config.stash[_JUDGING].skip(_case(item))
-    elif (judged := _judge(item, failed=True)) is not None:
-        item.add_report_section("call", "realtime", judged.evidence)
+    elif (results := _judge(item, failed=True)) is not None:
+        from pytest_realtime_asr.report import messages
+
+        item.add_report_section("call", "realtime", messages.evidence(results))
     elif _is_suite(item):
         again = _judging(item.config).again(_case(item))
         item.add_report_section("call", "realtime", again)
@@ -1224,7 +1227,7 @@ def pytest_runtest_teardown(
     return result
 
 
-def _judge(item: pytest.Item, *, failed: bool) -> Judged | None:
+def _judge(item: pytest.Item, *, failed: bool) -> Results | None:
     if _JUDGING not in item.config.stash:
         return None
     # What the test itself says must not stand in for the verdict of its module.
@@ -1244,25 +1247,26 @@ def _rest(item: pytest.Item, *, over: bool) -> str:
     return failure
 
 
-def _failure(item: pytest.Item, judged: Judged | None) -> str:
+def _failure(item: pytest.Item, results: Results | None) -> str:
     """Why a test fails that was judged, and what to do then; empty where it does not.
 
     Warn of verdicts that are undecided. Those of which ``-W error`` makes errors stand
     below what failed.
     """
-    if judged is None:
+    if results is None:
         return ""
+    from pytest_realtime_asr.report import messages
     from pytest_realtime_asr.verdicts.verdict import UndecidedWarning
 
-    errors = []
-    for text in _shown(item.config, judged.warnings):
+    failure, errors = messages.failure(results), []
+    for text in _shown(item.config, messages.warnings(results)):
         try:
             item.warn(UndecidedWarning(text))
         except UndecidedWarning:
             errors.append(text)
-    if errors and not judged.failure:
-        errors.append(judged.again)
-    return "\n".join(filter(None, [judged.failure, *errors]))
+    if errors and failure is None:
+        errors.append(results.rerun)
+    return "\n".join(filter(None, [failure, *errors]))
 
 
 def _case(item: pytest.Item) -> Case:
@@ -1280,14 +1284,16 @@ def _case(item: pytest.Item) -> Case:
     return Case(item.nodeid, lambda: _terms(item), select)
 
 
-def _publish(item: pytest.Item, judged: Judged | None) -> Judged | None:
+def _publish(item: pytest.Item, results: Results | None) -> Results | None:
     """Hand what was judged to JUnit XML and to the controller's table."""
-    if judged is not None:
+    if results is not None:
+        from pytest_realtime_asr.report import junit
+
         calibrated = _calibrated(item.config)
         more = [("realtime.calibration", calibrated)] if calibrated else []
-        _say(item, [*judged.properties, *more])
-        item.stash[_ROW] = judged.row
-    return judged
+        _say(item, [*junit.properties(results), *more])
+        item.stash[_ROW] = _judging(item.config).row(results)
+    return results
 
 
 def _say(

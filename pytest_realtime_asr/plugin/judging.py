@@ -1,9 +1,9 @@
-"""The judging of tests: over which takes, where their traces go, what is handed on.
+"""Judges tests: over which utterances, where their traces go, and what is reported.
 
 Most budgets are judged at the end of their test. One that is pooled over a module is
-judged at the end of the last test of the module that has it, whatever becomes of this
-one. So are tests that are compared as one, since they differ in their utterance alone.
-Of a test, this knows its id and its terms.
+judged at the end of the last test of the module that has it, whatever becomes of that
+test. So are tests that are compared as one, since they differ in their utterance only.
+Of a test, this module knows the id and the terms.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from pytest_realtime_asr.plugin.options import OPTIONS, Option
 from pytest_realtime_asr.plugin.settings import ComparisonConfig
-from pytest_realtime_asr.report import jsonl, junit, terminal
-from pytest_realtime_asr.run.ledger import Purpose, Report, Transcription, report
-from pytest_realtime_asr.run.run import Ledger, Run
+from pytest_realtime_asr.report import jsonl, terminal
+from pytest_realtime_asr.run.ledger import Ledger
+from pytest_realtime_asr.run.results import Results, is_private, judge_test
+from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.text.redaction import Redactor
@@ -40,13 +42,14 @@ from pytest_realtime_asr.verdicts.utterance_record import (
 _COMPARED = None  # stands for the budget of a pool that is one to be compared
 _NAMED = 60  # characters of an id in the name of a file
 Takes = Sequence[Transcription]
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Pool:
-    """The takes of tests that are judged as one, by test; the ``last`` judges them.
+    """Transcriptions that are judged as one, by test; the ``last`` test judges them.
 
-    ``terms`` are those of one of its tests.
+    ``terms`` are the terms of one of these tests.
     """
 
     terms: Terms
@@ -56,64 +59,27 @@ class Pool:
 
     @property
     def all(self) -> Takes:
-        """The takes of all tests."""
+        """The transcriptions of all tests."""
         return [take for takes in self.takes.values() for take in takes]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A test: ``terms`` gives its terms, ``select`` are the words that run it alone."""
+    """A test: ``terms`` returns its terms, ``select`` are the words that run it."""
 
     test: str
     terms: Callable[[], Terms]
     select: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A test that was judged, for JUnit XML, for the table and for a person.
-
-    ``again`` is the command that runs it again; ``unkept`` says why its traces could
-    not be kept, else it is empty.
-    """
-
-    report: Report
-    row: Mapping[str, object]
-    again: str
-    unkept: str
-
-    @property
-    def properties(self) -> list[tuple[str, str | float | int]]:
-        """What JUnit XML gets."""
-        return junit.properties(self.report)
-
-    @property
-    def failure(self) -> str:
-        """Why it fails, and what to do then; empty where it does not."""
-        failures = self.report.failures
-        return _lines(*failures, self.unkept, self.again) if failures else ""
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is undecided, and does not fail it."""
-        return self.report.warnings
-
-    @property
-    def evidence(self) -> str:
-        """Where the evidence of a test is that failed by itself."""
-        paths = [f"trace: {path}" for path in self.report.paths]
-        return _lines(*paths, self.unkept, self.again)
-
-
 class Judging:
     """Judges the tests of a run in this process.
 
-    ``folder`` gives where the traces of those that fail are kept, ``None`` for
-    nowhere; their paths are shown relative to ``origin``. ``given`` is what the
-    command line says of an option. By ``comparison`` each test is compared with other
-    runs; ``baseline`` are the rows of an earlier report, with
-    which each test is compared. ``command`` are the first words of the command that
-    runs a test again; ``located`` gives an id as it is named in that command.
+    ``folder`` returns where the traces of failing tests are kept, ``None`` for nowhere;
+    their paths are shown relative to ``origin``. ``given`` returns the value of an
+    option on the command line. By ``comparison`` each test is compared with other runs;
+    ``baseline`` are the rows of an earlier report. ``command`` are the first words of
+    the command that runs a test again; ``located`` returns an id as it is named there.
     """
 
     def __init__(
@@ -138,7 +104,7 @@ class Judging:
         self._comparison = comparison or ComparisonConfig()
         self._compared: dict[str, str] = {}  # the tests, and as what they are compared
         self._given = given
-        self._said: Report | None = None
+        self._judged: Results | None = None
         self._folder = folder
         self._origin = origin
         self._pools: dict[tuple[str, Budget | None], Pool] = {}
@@ -147,8 +113,8 @@ class Judging:
     def expect(self, test: str, terms: Terms, *, compared: str = "") -> None:
         """Note a test that will run, in the order of the tests.
 
-        ``compared`` is as what it is compared with another run: its own id, or the name
-        that it shares with others; empty where it is not.
+        ``compared`` is the name by which it is compared with another run: its own id,
+        or the name that it shares with other tests; "" where it is not compared.
         """
         if compared:
             self._compared[test] = compared
@@ -156,95 +122,98 @@ class Judging:
             self._pools.setdefault(key, Pool(terms, test)).last = test
 
     def begin(self, test: str) -> None:
-        """From now on, sessions belong to this test; it may be one that ran before."""
+        """Let sessions belong to this test from now on; it may have run before."""
         for key, pool in list(self._pools.items()):
             if module(key[0]) == module(test):
                 if pool.takes.pop(test, None) is not None or pool.last == test:
                     pool.judged = False
             elif pool.judged:  # it was kept for a test that is run again
                 del self._pools[key]
-        self._said = None
+        self._judged = None
         self.run.begin(test)
 
     def finish(self) -> Ledger | None:
-        """Close what the running test has open, and give its ledger, once."""
+        """Close what the running test has open, and return its ledger, once."""
         ledger = self.run.finish()
         self.run.tell("")
         return ledger
 
-    def judge(self, case: Case, *, failed: bool, pooled: bool) -> Judged | None:
+    def judge(self, case: Case, *, failed: bool, pooled: bool) -> Results | None:
         """Judge a test that ends, which may have ``failed`` by itself.
 
         ``pooled`` lets the last test of a module judge its pools, else `rest` does.
+        Returns ``None`` where there is nothing to judge.
         """
         ledger = self.finish()
         if ledger is None:
             return None
         test, terms = ledger.test, case.terms()
-        spoken = [take.transcription for take in ledger.takes]
-        takes = _of(Purpose.TEST, spoken)
-        shared = self._share(test, terms, spoken)
+        every = ledger.takes
+        takes = _of(Purpose.TEST, every)
         due = {
-            key: pool for key, pool in shared.items() if pooled and pool.last == test
+            key: pool
+            for key, pool in self._share(test, terms, every).items()
+            if pooled and pool.last == test
         }
         for pool in due.values():
             pool.judged = True
+        if not (ledger.sessions or terms.budgets or terms.thresholds):
+            return None
         pools: dict[Budget, Takes] = {}
         for budget in terms.budgets:
             if budget.over is None:
                 pools[budget] = takes
             elif (found := due.get((module(test), budget))) is not None:
                 pools[budget] = found.all
-        compared: Takes | None = spoken
-        if (name := self._compared.get(test, test)) != test:
+        name, compared = self._compared.get(test, test), every
+        if name != test:
             found = due.get((name, _COMPARED))
-            compared = found.all if found is not None else None
-        against = cache(lambda: self._against(name, compared or ()))
-        if not (ledger.sessions or terms.budgets or terms.thresholds):
-            return None
+            compared = () if found is None else tuple(found.all)
 
-        def judged(paths: Mapping[str, str]) -> Report:
-            return report(
+        def judged() -> Results:
+            return judge_test(
                 test,
                 takes,
-                ledger.parts,
                 terms,
                 pools=pools,
-                paths=paths,
+                violations=ledger.violations,
                 order=ledger.order,
-                against=against(),
+                against=self._against(name, compared),
                 parities=ledger.parities,
             )
 
+        results = _attempt(judged, test, takes)
         # What was judged comes first: its traces are the ones to look at.
-        every = [takes, spoken, compared or (), *pools.values()]
-        return self._kept(test, case.select, judged, every, failed=failed)
+        evidence = [takes, every, compared, *pools.values()]
+        return self._kept(results, case.select, evidence, failed=failed)
 
     def skip(self, case: Case) -> None:
         """Close a test that skips itself, or fails in its set-up, after it measured.
 
-        Its own budgets, rules and comparisons are not judged. Its takes stay in the
-        pools that it shares with other tests: a test that skips what went wrong must
-        not take lost sessions out of their denominators.
+        Its own budgets, rules and comparisons are not judged. Its transcriptions stay
+        in the pools that it shares with other tests: a test that skips what went wrong
+        must not take lost sessions out of their denominators.
         """
         ledger = self.finish()
         if ledger is not None and ledger.takes:
-            spoken = [take.transcription for take in ledger.takes]
-            self._share(ledger.test, case.terms(), spoken)
+            self._share(ledger.test, case.terms(), ledger.takes)
 
     def _share(
-        self, test: str, terms: Terms, spoken: Takes
+        self, test: str, terms: Terms, every: Takes
     ) -> dict[tuple[str, Budget | None], Pool]:
-        """Put the takes of a test into the pools that it shares, and give these."""
+        """Put the transcriptions of a test into the pools that it shares.
+
+        Returns these pools.
+        """
         found = {}
         for key in self._shared(test, terms):
             pool = found[key] = self._pools.setdefault(key, Pool(terms, test))
-            takes = spoken if key[1] is _COMPARED else _of(Purpose.TEST, spoken)
+            takes = every if key[1] is _COMPARED else _of(Purpose.TEST, every)
             pool.takes[test] = tuple(takes)
         return found
 
     def _shared(self, test: str, terms: Terms) -> list[tuple[str, Budget | None]]:
-        """The keys of the pools that a test shares with others."""
+        """Return the keys of the pools that a test shares with others."""
         found: list[tuple[str, Budget | None]] = [
             (module(test), budget)
             for budget in terms.budgets
@@ -255,9 +224,9 @@ class Judging:
         return found
 
     def _against(self, name: str, takes: Takes) -> list[Comparison]:
-        """Tests compared with what they were in the earlier report and at a baseline.
+        """Compare tests with the earlier report, and with the baseline server.
 
-        Each is a family of comparisons of its own: those of this run with one other.
+        Each is a family of comparisons of its own: of this run with one other.
         """
         config, others = self._comparison, _of(Purpose.BASELINE, takes)
         if config.report is None and not others:
@@ -281,7 +250,7 @@ class Judging:
         ]
 
     def again(self, case: Case) -> str:
-        """The command that runs a test again."""
+        """Return the command that runs a test again."""
         return self._again(case.select)
 
     def _again(self, select: Iterable[str]) -> str:
@@ -289,15 +258,15 @@ class Judging:
         return f"again: {words}"
 
     def keep(self, test: str, trace: Trace) -> str:
-        """Keep a trace of a test on the disk; gives its path, empty where it cannot.
+        """Keep a trace of a test on the disk; return its path, "" where it is not kept.
 
-        It has a place beside those that are kept where the test fails. What an earlier
-        run kept is removed.
+        Its folder is beside the one for the traces of a failing test. What an earlier
+        run kept there is removed.
         """
         try:
             if (folder := self._folder()) is None:
                 return ""
-            folder /= f"{_name(test, told_apart=True)}-asked"
+            folder /= f"{_name(test, unique=True)}-asked"
             if test not in self._asked:
                 self._asked.add(test)
                 shutil.rmtree(folder, ignore_errors=True)
@@ -311,7 +280,7 @@ class Judging:
 
     @property
     def unjudged(self) -> list[str]:
-        """One line for each pool with sessions that the end of the run cut off."""
+        """One line for each pool that was not judged because the run ended early."""
         return [
             f"{budget.metric if budget else 'the comparison'} over {where} was not "
             f"judged: the run ended after {several(len(pool.takes), 'test')} of it"
@@ -319,10 +288,10 @@ class Judging:
             if pool.all and not pool.judged
         ]
 
-    def rest(self, case: Case, *, over: bool) -> Judged | None:
-        """Judge the pools that wait at the end of a test, and add them to its report.
+    def rest(self, case: Case, *, over: bool) -> Results | None:
+        """Judge the pools that wait at the end of a test, and add them to its results.
 
-        ``over`` says that it is the last test. ``failure`` is that of the pools.
+        ``over`` says that it is the last test. The results fail by the pools only.
         """
         self.skip(case)  # a set-up that failed or skipped left it open
         test = case.test
@@ -333,51 +302,50 @@ class Judging:
         }
         if not waiting:
             return None
-        said = self._said
-        if said is None or said.test != test:
-            said = Report(test, ())
-
-        def judged(paths: Mapping[str, str]) -> Report:
-            judgements = list(said.judgements)
-            failures: list[str] = []
-            warnings: list[str] = []
-            against = list(said.against)
-            for (where, budget), pool in waiting.items():
-                found = report(
-                    test,
-                    (),
-                    (),
-                    replace(pool.terms, thresholds=(), rules=None),
-                    pools={budget: pool.all} if budget else {},
-                    paths=paths,
-                    against=() if budget else self._against(where, pool.all),
-                )
-                judgements += found.judgements
-                against += found.against
-                failures += found.failures
-                warnings += found.warnings
-            return replace(
-                said,
-                judgements=tuple(judgements),
-                against=tuple(against),
-                failures=tuple(failures),
-                warnings=tuple(warnings),
-                paths=tuple(paths.values()),
-            )
-
+        before = self._judged
+        if before is None or before.test != test:
+            before = Results(test, ())
         for pool in waiting.values():
             pool.judged = True
+        results = _attempt(
+            lambda: self._with_pools(before, waiting), test, before.takes
+        )
         # What was written before is written again, under the same names.
-        every = [said.takes, *(pool.all for pool in waiting.values())]
+        every = [before.takes, *(pool.all for pool in waiting.values())]
         names = dict.fromkeys(where.partition("[")[0] for where, _ in waiting)
         select = list(map(self._located, names))
-        return self._kept(test, select, judged, every, failed=False)
+        return self._kept(results, select, every, failed=False)
 
-    def _row(self, found: Report) -> Mapping[str, object]:
-        """What the table gets, in builtin types."""
+    def _with_pools(
+        self, before: Results, waiting: Mapping[tuple[str, Budget | None], Pool]
+    ) -> Results:
+        """Return the results of a test with the judged pools."""
+        found = [
+            judge_test(
+                before.test,
+                (),
+                replace(pool.terms, thresholds=(), rules=None),
+                pools={budget: pool.all} if budget else {},
+                against=() if budget else self._against(where, pool.all),
+            )
+            for (where, budget), pool in waiting.items()
+        ]
+        judged = {label: take for each in found for label, take in each.judged.items()}
+        return replace(
+            before,
+            findings=before.findings + _all(each.findings for each in found),
+            against=before.against + _all(each.against for each in found),
+            failing=_all(each.failing for each in found),
+            undecided=_all(each.undecided for each in found),
+            judged=judged,
+            private=before.private or any(each.private for each in found),
+        )
+
+    def row(self, results: Results) -> Mapping[str, object]:
+        """Return the row of a test in the table, in builtin types."""
         host = self.run.servers.last_host
         row = terminal.row(
-            found,
+            results,
             model=host.model if host else "",
             cold=host.cold if host else None,
             note=host.note if host else "",
@@ -387,45 +355,38 @@ class Judging:
 
     def _kept(
         self,
-        test: str,
+        results: Results,
         select: Iterable[str],
-        judge: Callable[[Mapping[str, str]], Report],
-        takes: Sequence[Takes],
+        evidence: Sequence[Takes],
         *,
         failed: bool,
-    ) -> Judged:
-        """Judge a test; the traces of one that fails are kept on the disk.
-
-        The first of ``takes`` are its own.
-        """
-        found, unkept = _judged(test, takes[0], judge, {}), ""
-        every = {(t.label, t.trace.started): t for each in takes for t in each}
-        if found.failures or failed:
+    ) -> Results:
+        """Keep the traces of a test that fails on the disk; return where they are."""
+        paths: Mapping[str, str] = {}
+        unkept = None
+        every = {(t.label, t.trace.started): t for each in evidence for t in each}
+        if results.failing or failed:
             try:
                 if (folder := self._folder()) is not None:
-                    folder /= _name(test, told_apart=True)
+                    folder /= _name(results.test, unique=True)
                     paths = _write(folder, every.values(), self._origin)
-                    found = _judged(test, takes[0], judge, paths)
             except Exception as error:
                 unkept = _unkept(error)
-        self._said = found
-        return Judged(found, self._row(found), self._again(select), unkept)
+        rerun = self._again(select)
+        self._judged = replace(results, paths=paths, rerun=rerun, unkept=unkept)
+        return self._judged
 
 
-def _judged(
-    test: str,
-    takes: Takes,
-    judge: Callable[[Mapping[str, str]], Report],
-    paths: Mapping[str, str],
-) -> Report:
-    """The report of a test; where a part of it raises, the test fails and says why."""
+def _attempt(judge: Callable[[], Results], test: str, takes: Takes) -> Results:
+    """Judge a test; where a part of it raises, the test fails and says why."""
     try:
-        return judge(paths)
+        return judge()
     except Exception as error:
-        kept = tuple(paths.values())
-        found = Report(test, tuple(takes), paths=kept)
-        why = f"no verdict could be made: {error_text(error, private=found.private)}"
-        return replace(found, failures=(why,))
+        return Results(test, tuple(takes), failing=(error,), private=is_private(takes))
+
+
+def _all(parts: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
+    return tuple(each for part in parts for each in part)
 
 
 def _unkept(error: Exception) -> str:
@@ -435,7 +396,7 @@ def _unkept(error: Exception) -> str:
     )
 
 
-def _of(purpose: Purpose, takes: Iterable[Transcription]) -> Takes:
+def _of(purpose: Purpose, takes: Iterable[Transcription]) -> tuple[Transcription, ...]:
     return tuple(take for take in takes if take.purpose is purpose)
 
 
@@ -444,7 +405,7 @@ def _rows(test: str, takes: Iterable[Transcription]) -> list[UtteranceRecord]:
 
 
 def module(test: str) -> str:
-    """The module of a test, by its id."""
+    """Return the module of a test, by its id."""
     return test.partition("::")[0]
 
 
@@ -454,7 +415,7 @@ def again(
     where: Iterable[str],
     redactor: Redactor,
 ) -> str:
-    """The command that runs a test again with the options that were given to it.
+    """Return the command that runs a test again with the options that were given.
 
     It begins with ``command``; ``where`` are the words that select the test. No user,
     password, key or session option is shown.
@@ -489,7 +450,7 @@ def _shown(option: Option, text: str) -> str:
 def _write(
     folder: Path, takes: Iterable[Transcription], origin: Path
 ) -> dict[str, str]:
-    """Write the traces into a folder that is made anew; gives their paths by label."""
+    """Write traces into a new folder; return their paths by label."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     paths: dict[str, str] = {}
@@ -500,13 +461,9 @@ def _write(
     return paths
 
 
-def _name(id: str, *, told_apart: bool = False) -> str:
-    """An id as the name of a file, which is the id's own if it is to be told apart."""
+def _name(id: str, *, unique: bool = False) -> str:
+    """Return an id as a file name; with ``unique``, no other id has the same name."""
     name = re.sub(r"[^\w.-]+", "-", id, flags=re.ASCII)
-    if len(name) <= _NAMED and not told_apart:
+    if len(name) <= _NAMED and not unique:
         return name
     return f"{name[-_NAMED:]}-{hashlib.sha256(id.encode()).hexdigest()[:8]}"
-
-
-def _lines(*lines: str) -> str:
-    return "\n".join(filter(None, lines))

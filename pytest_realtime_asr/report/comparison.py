@@ -8,7 +8,7 @@ from pytest_realtime_asr.metrics.accuracy import (
     SYNTHETIC,
     words,
 )
-from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.metrics.causality import PREMATURE, Premature
 from pytest_realtime_asr.report.alignment import lines
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.verdicts.change import (
@@ -19,7 +19,6 @@ from pytest_realtime_asr.verdicts.change import (
     milliseconds,
 )
 from pytest_realtime_asr.verdicts.comparison import Comparison, Values
-from pytest_realtime_asr.verdicts.headline import PREMATURE
 from pytest_realtime_asr.verdicts.limits import WER, Scale
 from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 

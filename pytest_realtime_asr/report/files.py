@@ -1,11 +1,10 @@
-"""The files of reports: nothing is touched before there is something to write.
+"""The files of reports: no file is touched before there is something to write.
 
-A report is begun by its first line or by its whole content. What an earlier run left
-under its name is moved to ``NAME.1`` then, once in a run, however many processes of the
-run append to it. Its lines are appended whole or not at all; a whole report is written
-beside and moved into place. From before its first test, a run holds a lock beside each
-report, so that a second run on the same file is refused; the lock is the system's,
-which takes it back from a run that was killed.
+The first line, or the whole content, starts a report. The file of an earlier run is
+then moved to ``NAME.1``, once in a run, however many processes append to the report.
+Lines are appended whole or not at all; a whole report is written to a temporary file
+and moved into place. Before its first test, a run locks each report, so that a second
+run on the same file is refused. The system releases the lock of a run that was killed.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from pathlib import Path
 
 from filelock import FileLock
 
-WAIT = 30.0  # s at most until the other processes of a run have appended
-_TRIES = 3  # a lock file may be removed by the run that held it
-_held: set[int] = set()  # the open files of the locks of this process
+WAIT = 30.0  # s to wait while other processes of the run append
+_TRIES = 3  # another run may remove its lock file meanwhile
+_locks: set[int] = set()  # the open lock files of this process
 
 
 class ReportFile:
     """A report of a run at ``path``, written by this process and perhaps by others.
 
-    ``shared`` is a folder that all processes of the run see, ``None`` where there is
-    but one process. ``tell`` is called with what the user should know, in one line.
+    ``shared`` is a folder that all processes of the run see, ``None`` for a single
+    process. ``tell`` is called with one line that the user should see.
     """
 
     def __init__(
@@ -43,7 +42,7 @@ class ReportFile:
     ) -> None:
         self.name = path
         self._device = _kind(path) == stat.S_IFCHR
-        # A link stays where it is, and its target is moved.
+        # A symbolic link stays, and its target is moved.
         self._path = path if self._device else path.resolve()
         self.kept = _name(self._path, ".1")
         self._tell = tell
@@ -63,11 +62,11 @@ class ReportFile:
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """The files that belong to it: itself, and what an earlier run left."""
+        """The files of the report: itself, and the one of an earlier run."""
         return (self._path,) if self._device else (self._path, self.kept)
 
     def check(self) -> None:
-        """Raise OSError where it cannot be written; nothing is touched or made."""
+        """Raise OSError if the report cannot be written; no file is touched."""
         for path in self.places:
             kind = _kind(path)
             if kind == stat.S_IFDIR:
@@ -82,17 +81,18 @@ class ReportFile:
         while _kind(folder) is None and folder != folder.parent:
             folder = folder.parent
         if _kind(folder) != stat.S_IFDIR:
-            raise NotADirectoryError(f"{folder} is no folder; name a path in a folder")
+            raise NotADirectoryError(
+                f"{folder} is not a folder; name a path in a folder"
+            )
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(
-                f"nothing can be written into the folder {folder}; name another one"
+                f"the folder {folder} is not writable; name another one"
             )
 
     def lock(self) -> None:
-        """Hold it for this run until `release`.
+        """Lock the report for this run until `release`.
 
-        Raises OSError where another run holds it, or where its folder cannot be
-        written.
+        Raises OSError if another run has locked it or its folder is not writable.
         """
         if self._device or self._lock is not None:
             return
@@ -104,38 +104,37 @@ class ReportFile:
             except BlockingIOError:
                 os.close(file)
                 break
-            except OSError:  # the file system knows no locks
+            except OSError:  # the file system has no locks
                 os.close(file)
                 self._beside.unlink(missing_ok=True)
                 return
             if _is(file, self._beside):
                 self._lock = file
-                _held.add(file)
+                _locks.add(file)
                 return
             os.close(file)
         raise BlockingIOError(
-            "another run is writing it; wait for the end of that run, or name "
-            "another file"
+            "another run is writing this file; wait for its end, or name another file"
         )
 
     def release(self) -> None:
-        """Let other runs write it."""
+        """Let other runs write the report."""
         lock, self._lock = self._lock, None
-        if lock not in _held:  # or this process was forked
+        if lock not in _locks:  # as in a forked process
             return
-        _held.remove(lock)
+        _locks.remove(lock)
         with suppress(OSError):
             os.unlink(self._beside)
         os.close(lock)
 
     def append(self, line: bytes) -> None:
-        """Append a whole line, or nothing. Raises OSError."""
+        """Append a whole line, or nothing at all. Raises OSError."""
         with self._alone():
             self._begin()
             _append(self._path, line)
 
     def replace(self, content: bytes) -> None:
-        """Make this its whole content, or leave it as it was. Raises OSError."""
+        """Replace the whole content, or leave it unchanged. Raises OSError."""
         if self._device:
             _append(self._path, content)
             return
@@ -154,7 +153,7 @@ class ReportFile:
                 raise
 
     def _begin(self) -> None:
-        """Move what an earlier run left, once in a run."""
+        """Move the report of an earlier run away, once in a run."""
         if self._device or self._open or (self._begun and self._begun.exists()):
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +162,7 @@ class ReportFile:
         try:
             if self._path.exists() and self._path.stat().st_size:
                 if self.kept.exists() and self.kept.samefile(self._path):
-                    self.kept.unlink()  # else two names of one file stay both
+                    self.kept.unlink()  # else both names of the one file would stay
                 os.replace(self._path, self.kept)
                 self._tell(f"{self}: the earlier report was moved to {self.kept}")
         except OSError:
@@ -174,7 +173,7 @@ class ReportFile:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep the other threads and processes of the run from writing meanwhile."""
+        """Keep other threads and processes of the run from writing."""
         with self._threads:
             if self._between is None:
                 yield
@@ -184,7 +183,7 @@ class ReportFile:
 
 
 def distinct(files: Iterable[ReportFile]) -> None:
-    """Raise OSError where two reports would be written over each other."""
+    """Raise OSError if two reports would overwrite each other."""
     seen: set[Path] = set()
     for file in files:
         if not seen.isdisjoint(file.places):
@@ -192,14 +191,14 @@ def distinct(files: Iterable[ReportFile]) -> None:
         seen.update(file.places)
 
 
-def _let_go() -> None:
-    """Close the locks in a forked child, which may outlive the run."""
-    for file in _held:
+def _close_locks() -> None:
+    """Close the locks in a forked child, which may live longer than the run."""
+    for file in _locks:
         os.close(file)
-    _held.clear()
+    _locks.clear()
 
 
-os.register_at_fork(after_in_child=_let_go)
+os.register_at_fork(after_in_child=_close_locks)
 
 
 def _append(path: Path, line: bytes) -> None:
@@ -216,7 +215,7 @@ def _append(path: Path, line: bytes) -> None:
             _write(file, line)
         except OSError:
             if size is not None:
-                with suppress(OSError):  # the next line begins on a line of its own
+                with suppress(OSError):  # so that the next line starts a new one
                     os.ftruncate(file, size)
             raise
     finally:
@@ -224,17 +223,17 @@ def _append(path: Path, line: bytes) -> None:
 
 
 def _write(file: int, content: bytes) -> None:
-    """Write all of it; the system may take less at a time. Raises OSError."""
+    """Write the whole content; one call may write less. Raises OSError."""
     left = memoryview(content)
     while left:
         taken = os.write(file, left)
         if not taken:
-            raise OSError(errno.EIO, "the system took nothing of what was written")
+            raise OSError(errno.EIO, "the system wrote nothing")
         left = left[taken:]
 
 
 def _kind(path: Path) -> int | None:
-    """The kind of a file as `stat` has it, ``None`` where there is none."""
+    """Return the file type as in `stat`, ``None`` where there is no file."""
     try:
         return stat.S_IFMT(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -242,7 +241,7 @@ def _kind(path: Path) -> int | None:
 
 
 def _is(file: int, path: Path) -> bool:
-    """Whether an open file is the one that has this name now."""
+    """Whether an open file is the one at this path now."""
     try:
         return os.path.samestat(os.fstat(file), path.stat())
     except FileNotFoundError:
@@ -254,5 +253,5 @@ def _name(path: Path, ending: str) -> Path:
 
 
 def _hidden(path: Path, what: str) -> Path:
-    """The name of a file of ours beside a report, which no user gives to one."""
+    """Return the name of a hidden file beside a report."""
     return path.with_name(f".{path.name}.pytest-realtime-{what}")

@@ -1,8 +1,8 @@
-"""JSON Lines: one line for each utterance, appended whole as it ends.
+"""The JSON Lines report: one line for each utterance, appended whole as it ends.
 
-Whichever process of a run ends an utterance appends its line, so that a run that is
-killed keeps what was finished. Each line says by itself under what conditions it was
-measured, so that a later run can be compared with what there is.
+The process that runs an utterance appends its line, so that a run that is killed keeps
+what was finished. Each line has the conditions of its measurement, so that a later run
+can be compared with the lines that there are.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from pytest_realtime_asr.metrics.normalizers import NONE
 from pytest_realtime_asr.metrics.repetition import repeated
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.parts import Parts
-from pytest_realtime_asr.run.ledger import Purpose, Transcription
+from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 
 FORMAT = 2
-_NAMED = 5  # damaged lines that are named
-# What a run that keeps texts private leaves out.
+_NAMED = 5  # damaged lines whose numbers are shown
+# Fields that a private run leaves out.
 _TEXTS = ("reference", "text", "normalizer_reason")
 Rows = tuple[UtteranceRecord, ...]
 
 
 def row(test: str, take: Transcription) -> UtteranceRecord:
-    """What became of one utterance, as two runs are compared by it."""
+    """Return the record of one utterance by which two runs are compared."""
     made: dict[str, Any] = {n: make() for n, make in _compared(test, take).items()}
     return UtteranceRecord(**made)
 
 
 def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]:
-    """What makes each field of a row, by its name."""
+    """Return the function that makes each field of a record, by name."""
     return {
         "test": lambda: test,
         "started": lambda: take.trace.started,
@@ -65,12 +65,11 @@ def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]
 
 
 def line(test: str, take: Transcription, calibration: str = "") -> bytes:
-    """What became of one utterance, with everything that a later reader may ask.
+    """Return the line of one utterance.
 
-    ``calibration`` is the last one of the instrument, empty where there was none.
-    ``errors`` and ``wer`` are of the normalised texts, ``raw_errors`` and ``raw_wer``
-    of the texts as they are. A field that cannot be made is null, and ``failed`` says
-    why.
+    ``calibration`` is the last calibration of the client, "" without one. ``errors``
+    and ``wer`` are of the normalised texts, ``raw_errors`` and ``raw_wer`` of the texts
+    as they are. A field that cannot be made is null, and ``failed`` says why.
     """
     parts = Parts(private=take.trace.redactor.private)
     makers = _makers(test, take, calibration)
@@ -96,14 +95,13 @@ def line(test: str, take: Transcription, calibration: str = "") -> bytes:
 def _makers(
     test: str, take: Transcription, calibration: str
 ) -> dict[str, Callable[[], object]]:
-    """What makes each field of a line, in the order of the fields."""
+    """Return the function that makes each field of a line, in their order."""
 
     @cache
     def raw() -> Errors:
-        heard = None if take.lost else take.text
-        spoken = take.utterance
+        spoken, text = take.utterance, take.hypothesis
         return words(
-            spoken.text, heard, normalizer=NONE, language=spoken.language
+            spoken.text, text, normalizer=NONE, language=spoken.language
         ).errors
 
     return {
@@ -133,17 +131,17 @@ def _makers(
 
 
 def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows:
-    """The rows of an earlier report that were spoken for its tests, in its order.
+    """Return the records of an earlier report that its tests measured, in its order.
 
     A last line that was cut off is left out, and so is a line that cannot be read;
-    ``tell`` is called with one line that counts and names these. Raises ValueError,
-    which names the file, the line and what is wrong with it.
+    ``tell`` is called with one line that counts these. Raises ValueError, which names
+    the file, the line and what is wrong with it.
     """
     try:
         text = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
-    whole = text[: text.rfind(b"\n") + 1]  # each line was written with its end
+    whole = text[: text.rfind(b"\n") + 1]  # without a last line that was cut off
     found: list[UtteranceRecord] = []
     damaged: dict[int, str] = {}
     for number, each in enumerate(whole.split(b"\n"), 1):
@@ -152,20 +150,20 @@ def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows
         try:
             row = _read(each, f"{path}:{number}")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            damaged[number] = f"is no line of a report: {error}"
+            damaged[number] = f"is not a line of a report: {error}"
         else:
             found += [] if row is None else [row]
     if not found:
         for number, why in damaged.items():
             raise ValueError(f"{path}:{number}: {why}")
-        raise ValueError(f"{path}: no utterance has ended in it")
+        raise ValueError(f"{path}: it holds no utterance that has ended")
     if damaged:
         tell(f"{path}: {_skipped(damaged)}")
     return tuple(found)
 
 
 def _skipped(damaged: Mapping[int, str]) -> str:
-    """Say how many lines were skipped, where they stand, and what is wrong."""
+    """Say how many lines were skipped, which ones, and what is wrong."""
     shown = ", ".join(map(str, list(damaged)[:_NAMED]))
     more = len(damaged) - _NAMED
     where = f"{shown} and {more} more" if more > 0 else shown
@@ -181,9 +179,9 @@ class _Format(msgspec.Struct):
 
 
 def _read(text: bytes, place: str) -> UtteranceRecord | None:
-    """The row of a line, ``None`` where it was spoken for no test.
+    """Return the record of a line, ``None`` where no test counts it.
 
-    Raises ValueError where it is of another format, and what the decoder raises.
+    Raises ValueError for another format, and what the decoder raises.
     """
     head = msgspec.json.decode(text, type=_Format)
     found = head.format
@@ -191,7 +189,7 @@ def _read(text: bytes, place: str) -> UtteranceRecord | None:
         return None
     if found == FORMAT:
         return msgspec.json.decode(text, type=UtteranceRecord)
-    older = ", which does not say how its utterances were spoken; write it again"
+    older = ", which lacks the conditions of its utterances; write it again"
     raise ValueError(
         f"{place}: is of format {found}{older if found < FORMAT else ''}; "
         f"format {FORMAT} can be read"
@@ -199,7 +197,7 @@ def _read(text: bytes, place: str) -> UtteranceRecord | None:
 
 
 def _digest(utterance: Utterance) -> str:
-    """That of the sound; empty where it cannot be decoded, as it then was not sent."""
+    """Return the digest of the audio, "" where it cannot be decoded."""
     try:
         return utterance.audio.digest
     except AudioError:
@@ -217,5 +215,5 @@ class Appender:
         return str(self._file)
 
     def __call__(self, test: str, take: Transcription) -> None:
-        """Append the line of this utterance. Raises OSError."""
+        """Append the line of an utterance. Raises OSError."""
         self._file.append(line(test, take, self._calibration))

@@ -1,7 +1,7 @@
-"""Properties of a test case in JUnit XML.
+"""The properties of a test case in JUnit XML.
 
-Only exact builtin types leave here: anything else, a numpy number or an enum of
-strings among them, ends a worker of pytest-xdist.
+All values are of exact builtin types: anything else, such as a numpy number or an enum
+of strings, ends a worker of pytest-xdist.
 """
 
 from __future__ import annotations
@@ -14,49 +14,44 @@ from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.metrics.alignment import Errors
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.requirements.requirement import Level
-from pytest_realtime_asr.run.ledger import (
-    Report,
-    character_errors,
-    statistics,
-    word_errors,
-)
-from pytest_realtime_asr.verdicts.verdict import Verdict
+from pytest_realtime_asr.run.results import Results
+from pytest_realtime_asr.run.statistics import character_errors, statistics, word_errors
 
 PREFIX = "realtime."
 Properties = list[tuple[str, str | float | int]]
 
 
-def properties(report: Report) -> Properties:
-    """Name and value of each property, in a fixed order; numbers are rounded.
+def properties(results: Results) -> Properties:
+    """Return name and value of each property, in a fixed order; numbers are rounded.
 
-    What cannot be made is left out, and ``failed`` says why.
+    A property that cannot be made is left out, and ``failed`` says why.
     """
-    parts = Parts(private=report.private)
+    parts = Parts(private=results.private)
     rows: Properties = []
     for name, make in _PARTS.items():
-        rows += parts(name, partial(make, report), [])
+        rows += parts(name, partial(make, results), [])
     if parts.failed:
         rows.append(("failed", "; ".join(parts.lines)))
     return [(PREFIX + name, value) for name, value in rows]
 
 
-def _server(report: Report) -> Properties:
-    if not report.takes:
+def _server(results: Results) -> Properties:
+    if not results.takes:
         return []
-    first = report.takes[0]
+    first = results.takes[0]
     return [
         ("target", first.trace.target),
         ("dialect", first.trace.dialect),
         *([("dialect_found", first.found)] if first.found else []),
-        ("planned", report.planned),
-        ("lost", report.lost),
+        ("planned", results.planned),
+        ("lost", results.lost),
     ]
 
 
-def _statistics(report: Report) -> Properties:
+def _statistics(results: Results) -> Properties:
     return [
         (f"{name}_{CATALOGUE[name].unit.value}.{key}", number(value))
-        for name, values in statistics(report.takes).items()
+        for name, values in statistics(results.takes).items()
         for key, value in values.items()
     ]
 
@@ -73,15 +68,15 @@ def _rate(name: str, errors: Errors) -> Properties:
     ]
 
 
-def _normalizer(report: Report) -> Properties:
-    used = {take.alignment.normalizer for take in report.takes}
+def _normalizer(results: Results) -> Properties:
+    used = {take.alignment.normalizer for take in results.takes}
     return [("normalizer", " ".join(sorted(used)))] if used else []
 
 
-def _spent(report: Report) -> Properties:
-    if not report.takes:
+def _spent(results: Results) -> Properties:
+    if not results.takes:
         return []
-    spent = [take.counts for take in report.takes]
+    spent = [take.counts for take in results.takes]
     tokens = [each.total_tokens for each in spent if each.total_tokens is not None]
     return [
         ("audio_seconds", number(math.fsum(each.seconds for each in spent))),
@@ -91,41 +86,33 @@ def _spent(report: Report) -> Properties:
     ]
 
 
-def _verdict(report: Report) -> Properties:
+def _verdict(results: Results) -> Properties:
     rows: Properties = []
-    if report.verdict is not None:
+    if results.verdict is not None:
         rows += [
-            ("verdict", str(report.verdict.value)),
-            ("proven", "yes" if proven(report) else "no"),
+            ("verdict", str(results.verdict.value)),
+            ("proven", "yes" if results.proven else "no"),
         ]
-    if report.violations:
-        broken = [each.requirement for each, _ in report.violations if not each.ours]
-        ids = sorted({each.id for each in broken if each.level is not Level.INFO})
-        rows += [("violations", " ".join(ids))] if ids else []
-    if report.paths:
-        rows.append(("trace", str(report.paths[0])))
+    broken = [each.requirement for each in results.violations if not each.ours]
+    ids = sorted({each.id for each in broken if each.level is not Level.INFO})
+    rows += [("violations", " ".join(ids))] if ids else []
+    rows += [("trace", str(path)) for path in list(results.paths.values())[:1]]
     return rows
 
 
-_PARTS: dict[str, Callable[[Report], Properties]] = {
+_PARTS: dict[str, Callable[[Results], Properties]] = {
     "server": _server,
     "metrics": _statistics,
-    "wer": lambda report: _rate("wer", word_errors(report.takes)),
-    "cer": lambda report: _rate("cer", character_errors(report.takes)),
+    "wer": lambda results: _rate("wer", word_errors(results.takes)),
+    "cer": lambda results: _rate("cer", character_errors(results.takes)),
     "normalizer": _normalizer,
     "audio": _spent,
     "verdict": _verdict,
 }
 
 
-def proven(report: Report) -> bool:
-    """Whether every verdict is a proven one."""
-    every = [finding.proven for finding in report.findings]
-    return report.verdict is Verdict.PASS and bool(every) and all(every)
-
-
 def number(value: float, digits: int = 3) -> float | int | str:
-    """A finite number rounded, as an exact builtin; ``inf``, ``-inf`` as a text."""
+    """Round a number, as an exact builtin; infinity is the text ``inf`` or ``-inf``."""
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     return value if type(value) is int else round(float(value), digits)

@@ -133,7 +133,8 @@ def withhold(
         report.wasxfail = PRIVATE
     last = raised.traceback[-1]
     place = f"{last.path}:{last.lineno + 1}"
-    if type(raised.value).__module__.startswith(f"{_PACKAGE}.client.session"):
+    own = (f"{_PACKAGE}.client.loss", f"{_PACKAGE}.client.session")
+    if type(raised.value).__module__.startswith(own):
         report.longrepr = f"{place}: {raised.typename}: {raised.value}"
     elif not _is_ours(raised):
         told = f"{raised.typename}: {PRIVATE}"

@@ -1,4 +1,4 @@
-"""The table at the end of a run, for 80 columns, and what stands below it."""
+"""The summary table at the end of a run, for 80 columns, and the lines below it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from pytest_realtime_asr.metrics.alignment import Errors
+from pytest_realtime_asr.report import messages
 from pytest_realtime_asr.report.parts import Parts
-from pytest_realtime_asr.run.ledger import (
-    Report,
-    broken,
+from pytest_realtime_asr.run.results import Results, broken_rules
+from pytest_realtime_asr.run.statistics import (
     character_errors,
     statistics,
     unspoken,
@@ -48,37 +48,38 @@ class Row(msgspec.Struct, frozen=True):
     note: str
 
 
-def row(report: Report, *, model: str, cold: float | None, note: str) -> Row:
-    """The row of one test; ``lines`` are its verdicts, one sentence each.
+def row(results: Results, *, model: str, cold: float | None, note: str) -> Row:
+    """Return the row of one test; ``lines`` are its verdicts, one sentence each.
 
-    They end with the reasons for what cannot be made.
+    The last lines say which parts could not be made, and why.
     """
-    parts = Parts(private=report.private)
+    parts = Parts(private=results.private)
     nothing: dict[str, dict[str, float]] = {}
-    found = parts("metrics", lambda: statistics(report.takes), nothing)
+    found = parts("metrics", lambda: statistics(results.takes), nothing)
     rate = parts(
         "WER",
-        lambda: _rate(word_errors(report.takes), character_errors(report.takes)),
+        lambda: _rate(word_errors(results.takes), character_errors(results.takes)),
         None,
     )
-    silence = parts("what was heard in silence", lambda: unspoken(report.takes), None)
+    silence = parts("words in silence", lambda: unspoken(results.takes), None)
     lines: list[str] = []
-    lines += parts("verdicts", lambda: report.lines, lines)
-    lines += broken(report.violations) + _endpoints(found)
+    lines += parts("verdicts", lambda: messages.lines(results), lines)
+    lines += map(messages.rule, broken_rules(results.violations))
+    lines += _endpoints(found)
     if silence is not None:
-        lines.append(f"heard where nothing was said: {silence:.1f} words a minute")
+        lines.append(f"recognised in silence: {silence:.1f} words per minute")
     lines += parts.lines
     return Row(
-        test=report.test,
-        planned=report.planned,
-        lost=report.lost,
+        test=results.test,
+        planned=results.planned,
+        lost=results.lost,
         first=_value(found, "first_partial_from_speech", "p50"),
         final=_value(found, "final_from_commit", "p50"),
         tail=_value(found, "final_from_commit", "p95"),
         wer=rate,
-        verdict="" if report.verdict is None else report.verdict.value,
+        verdict="" if results.verdict is None else results.verdict.value,
         lines=lines,
-        target=report.takes[0].trace.target if report.takes else "",
+        target=results.takes[0].trace.target if results.takes else "",
         model=model,
         cold=cold,
         note=note,
@@ -86,7 +87,7 @@ def row(report: Report, *, model: str, cold: float | None, note: str) -> Row:
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """The lines of the table; none where nothing was measured."""
+    """Return the lines of the table, none where nothing was measured."""
     if not rows:
         return []
     lines = []
@@ -126,7 +127,7 @@ def _server(row: Row) -> str:
 
 
 def _endpoints(found: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """What is said of a server that detects turns; the two belong together."""
+    """Return a line on endpoints for a server that detects turns."""
     cut, delay = found.get("false_endpoints"), found.get("endpoint_delay")
     if cut is None:
         return []
@@ -145,10 +146,7 @@ def _value(
 
 
 def _names(tests: Iterable[str]) -> dict[str, str]:
-    """What each test is called: its name, with the class or file that tells it apart.
-
-    Where two have the same class as well, it is the whole id.
-    """
+    """Return the shortest unique name of each test: name, class and name, or id."""
     found: dict[str, str] = {}
     left = list(tests)
     for parts in (1, 2, 3):
@@ -160,7 +158,7 @@ def _names(tests: Iterable[str]) -> dict[str, str]:
 
 
 def _end(test: str, parts: int) -> str:
-    """The last parts of an id; a parameter may hold ``::`` as well."""
+    """Return the last parts of an id; a parameter may contain ``::`` as well."""
     path, colons, names = test.partition("::")
     names, bracket, parameters = names.partition("[")
     whole = f"{path}{colons}{names}".split("::")
@@ -168,7 +166,7 @@ def _end(test: str, parts: int) -> str:
 
 
 def _short(name: str) -> str:
-    """The end of a name, which tells more than its begin."""
+    """Return the end of a name, which says more than its start."""
     return name if len(name) <= _NAME else ".." + name[-(_NAME - 2) :]
 
 

@@ -1,10 +1,10 @@
-"""How far the instrument is off, on this machine and now.
+"""Measures the client's own error in each latency, on this machine and now.
 
-The fake server speaks after delays that are known, in a process of its own. What a
-perfect instrument would have seen of a session follows from them and from the audio's
-schedule; every latency is computed twice, from what was seen and from what should have
-been seen, and the difference is the instrument's own error. What the machine does
-beside it is part of that: it is the error of a machine at a time, not of a program.
+The fake server answers after known delays, in a process of its own. The times that an
+ideal client would have measured follow from these delays and from the audio's schedule.
+Every latency is computed twice, from the measured and from the ideal times; the
+difference is the client's own error. The load of the machine is part of it: it is the
+error of one machine at one time, not of a program.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from pytest_realtime_asr.corpus import Utterance, load
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.metrics import CATALOGUE, ONCE, Group, Unit, measure
-from pytest_realtime_asr.run.utterances import run_utterance
+from pytest_realtime_asr.run.transcription import run_utterance
 from pytest_realtime_asr.stats import quantile
 from pytest_realtime_asr.trace.timeline import Event, Final, Partial, Timeline
 
 SESSIONS = 24
-AT_ONCE = 8
-WORD_DELAY = 300  # ms after the audio of its end at which the fake says a word
-FINAL_DELAY = 250  # ms after the commit at which it says the final
+CONCURRENCY = 8
+WORD_DELAY = 300  # ms after the end of its audio at which the fake sends a word
+FINAL_DELAY = 250  # ms after the commit at which the fake sends the final
 _TAIL = 0.95
 _NS_PER_MS = 1_000_000
-# Those whose zero is in the audio; the fake has no known delay in the others.
+# Latencies that start in the audio; in the others the fake has no known delay.
 _LATENCIES = [
     name
     for name, metric in CATALOGUE.items()
@@ -51,7 +51,7 @@ _CORPUS = "bundled:english"
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """What was measured less what should have been, in ms, over ``n`` sessions.
+    """Measured minus ideal latency in ms, over ``n`` sessions.
 
     ``bias`` is the median, ``spread`` the 95th percentile of the distance from it.
     """
@@ -63,7 +63,7 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The instrument's error by metric, and where and when it was found."""
+    """The client's own error by metric, and where and when it was measured."""
 
     made: datetime
     machine: str
@@ -71,7 +71,7 @@ class Calibration:
 
     @property
     def worst(self) -> str:
-        """The metric that is furthest off."""
+        """The metric with the largest error."""
         return max(
             self.errors,
             key=lambda name: abs(self.errors[name].bias) + self.errors[name].spread,
@@ -86,20 +86,20 @@ class Calibration:
 
     @property
     def lines(self) -> list[str]:
-        """The table, to be read."""
+        """The table of all errors, as text."""
         head = f"{'':32}{'n':>4} {'bias':>8} {'spread':>8}"
         return [
-            f"the instrument's own error on {self.machine}, in ms",
+            f"the client's own error on {self.machine}, in ms",
             head,
             *(
                 f"{name:32}{it.n:4} {it.bias:+8.2f} {it.spread:8.2f}"
                 for name, it in self.errors.items()
             ),
-            "bias: the median of measured - known; spread: 95 % are so near to it",
+            "bias: median of measured - ideal; spread: 95 % are within it of the bias",
         ]
 
     def dumps(self) -> str:
-        """The calibration as JSON."""
+        """Return the calibration as JSON."""
         return msgspec.json.encode(self).decode()
 
 
@@ -118,15 +118,16 @@ def calibrate(
     sessions: int = SESSIONS,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Calibration:
-    """Measure the fake on this machine; takes about a quarter of a minute.
+    """Measure the fake on this machine, which takes about 15 s.
 
-    ``tell`` is told how far it is. Raises RuntimeError where the fake does not answer.
+    ``tell`` is called with the progress. Raises RuntimeError where the fake does not
+    answer.
     """
-    held = converse(loop, dialect, _CORPUS, sessions=sessions, tell=tell)
+    measured = converse(loop, dialect, _CORPUS, sessions=sessions, tell=tell)
     return Calibration(
         made=datetime.now(UTC),
         machine=f"{platform.node()}, {platform.machine()}",
-        errors=errors(held),
+        errors=errors(measured),
     )
 
 
@@ -138,7 +139,7 @@ def converse(
     sessions: int,
     tell: Callable[[str], None] = lambda text: None,
 ) -> list[tuple[Timeline, Utterance]]:
-    """So many sessions with the fake, over the clips of a corpus that have words."""
+    """Run sessions with the fake, over the clips of a corpus that have words."""
     clips = [clip for clip in load(corpus) if clip.words]
     words = ("--dialect", dialect.name, "--corpus", corpus)
     delays = ("--word-delay", f"{WORD_DELAY}ms", "--final-delay", f"{FINAL_DELAY}ms")
@@ -146,25 +147,25 @@ def converse(
         where = parse(server.url, path=dialect.path, query=dialect.query(_MODEL))
         access = Access(where, headers=dialect.headers(""))
         plan = Plan(dialect, access, _MODEL, {})
-        spoken = [clips[n % len(clips)] for n in range(sessions)]
-        return loop.run(_hold(loop, plan, spoken, tell))
+        sent = [clips[n % len(clips)] for n in range(sessions)]
+        return loop.run(_run_sessions(loop, plan, sent, tell))
 
 
-def errors(held: Iterable[tuple[Timeline, Utterance]]) -> dict[str, Error]:
-    """The error of each latency that has its zero in the audio, over these sessions."""
+def errors(sessions: Iterable[tuple[Timeline, Utterance]]) -> dict[str, Error]:
+    """Return the error of each latency that starts in the audio."""
     found: dict[str, list[float]] = {}
-    for timeline, utterance in held:
-        seen = measure(timeline, utterance)
-        known = measure(ideal(timeline, utterance), utterance)
+    for timeline, utterance in sessions:
+        measured = measure(timeline, utterance)
+        expected = measure(ideal(timeline, utterance), utterance)
         for name in _LATENCIES:
-            value, right = seen[name], known[name]
+            value, right = measured[name], expected[name]
             if value is not None and right is not None:
                 found.setdefault(name, []).append(value - right)
     return {name: _error(values) for name, values in found.items()}
 
 
 def ideal(timeline: Timeline, utterance: Utterance) -> Timeline:
-    """What a perfect instrument would have seen of a session with the fake.
+    """Return what an ideal client would have measured in a session with the fake.
 
     Each word comes `WORD_DELAY` after the audio of its end was due, or with the final,
     which comes `FINAL_DELAY` after the commit was due.
@@ -188,26 +189,26 @@ def ideal(timeline: Timeline, utterance: Utterance) -> Timeline:
     return replace(timeline, events=tuple(map(moved, timeline.events)))
 
 
-async def _hold(
+async def _run_sessions(
     loop: Loop,
     plan: Plan,
-    spoken: Sequence[Utterance],
+    utterances: Sequence[Utterance],
     tell: Callable[[str], None],
 ) -> list[tuple[Timeline, Utterance]]:
-    """Hold the sessions, a few at a time, begun evenly over the length of a chunk."""
-    free = asyncio.Semaphore(AT_ONCE)
+    """Run a session for each utterance, started evenly over the length of a chunk."""
+    free = asyncio.Semaphore(CONCURRENCY)
     ended = itertools.count(1)
 
     async def one(number: int, utterance: Utterance) -> tuple[Timeline, Utterance]:
         async with free:
-            await asyncio.sleep(number % AT_ONCE * plan.chunk / AT_ONCE)
+            await asyncio.sleep(number % CONCURRENCY * plan.chunk / CONCURRENCY)
             take = await run_utterance(Live(loop, plan, pings=True), utterance)
-        await asyncio.to_thread(tell, f"{next(ended)}/{len(spoken)} sessions")
+        await asyncio.to_thread(tell, f"{next(ended)}/{len(utterances)} sessions")
         if take.lost:
             raise RuntimeError(f"the fake server did not answer: {take.reason}")
-        return take.transcription.timeline, utterance
+        return take.timeline, utterance
 
-    return await asyncio.gather(*(one(n, it) for n, it in enumerate(spoken)))
+    return await asyncio.gather(*(one(n, it) for n, it in enumerate(utterances)))
 
 
 def _error(values: Sequence[float]) -> Error:

@@ -4,55 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live, Plan
 from pytest_realtime_asr.corpus import Corpus
-from pytest_realtime_asr.requirements.evidence import Part
-from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.run.config import MeasurementConfig
-from pytest_realtime_asr.run.ledger import Order, Transcription
+from pytest_realtime_asr.run.ledger import CUT_OFF, Ledger
 from pytest_realtime_asr.run.servers import Servers, ignore
-from pytest_realtime_asr.run.turns import Turn, Turns
-from pytest_realtime_asr.run.utterances import Take
+from pytest_realtime_asr.run.transcription import Transcription
+from pytest_realtime_asr.run.turns import Turns
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.redaction import Redactor
-from pytest_realtime_asr.verdicts.parity import Parity
 from pytest_realtime_asr.verdicts.utterance_record import Conditions
-
-
-class Ended(RuntimeError):
-    """A fixture, or a session of it, was used after its test."""
-
-
-@dataclass(slots=True)
-class Ledger:
-    """The sessions of a test, and the utterances that were begun in them.
-
-    ``open`` are the places in ``takes`` of those that have not ended yet. ``order`` is
-    there where clips come by chance until the verdicts are decided.
-    """
-
-    test: str
-    sessions: list[Live] = field(default_factory=list)
-    takes: list[Take] = field(default_factory=list)
-    open: set[int] = field(default_factory=set)
-    order: Order | None = None
-    parities: list[Parity] = field(default_factory=list)
-    turn: Turn = field(default_factory=Turn)
-    closed: bool = False
-
-    @property
-    def parts(self) -> tuple[tuple[tuple[Requirement, ...], Part], ...]:
-        """Every session with the rules by which its server is judged."""
-        return tuple(
-            (live.plan.rules, dialects.part(live.plan.dialect, live.trace))
-            for live in self.sessions
-        )
 
 
 class Run:
@@ -140,33 +105,20 @@ class Run:
     def session(self, ledger: Ledger, plan: Plan) -> Live:
         """Make a session of a test. Raises `Ended` once the test has ended."""
         __tracebackhide__ = True
-        _refuse_closed(ledger)
+        ledger.refuse_closed()
         live = Live(self.loop, plan, pings=True)
         ledger.sessions.append(live)
         return live
 
-    def begun(self, ledger: Ledger, take: Take) -> int:
-        """Record an utterance that starts; returns its place in the ledger.
-
-        Until `ended` it counts as cut off. Raises `Ended` once the test has ended.
-        """
-        _refuse_closed(ledger)
-        place = len(ledger.takes)
-        cut = replace(take, lost="cancelled", reason="cut off before its end")
-        ledger.takes.append(cut)
-        ledger.open.add(place)
-        return place
-
-    def ended(self, ledger: Ledger, place: int, take: Take) -> None:
+    def ended(self, ledger: Ledger, place: int, take: Transcription) -> None:
         """Record what became of an utterance, and report it at once.
 
         A report that cannot be written changes neither the test nor the other reports.
         """
-        ledger.takes[place] = take
-        ledger.open.discard(place)
+        ledger.end(place, take)
         for sink in self.sinks:
             try:
-                sink(ledger.test, take.transcription)
+                sink(ledger.test, take)
             except Exception as error:
                 why = error_text(error, private=self.redactor.private)
                 self.warn(f"{sink}: {why}; utterances are missing in it")
@@ -181,7 +133,7 @@ class Run:
             if ledger.sessions:
                 self.loop.run(_close(ledger.sessions))
             for place in sorted(ledger.open):
-                self.ended(ledger, place, ledger.takes[place])
+                self.ended(ledger, place, ledger.open[place].ended(CUT_OFF))
             self.servers.note_trouble(ledger.test, ledger.sessions)
         finally:
             self.turns.end(ledger.turn)
@@ -193,15 +145,6 @@ class Run:
         if self._loop is not None:
             self._loop.stop()
             self._loop = None
-
-
-def _refuse_closed(ledger: Ledger) -> None:
-    __tracebackhide__ = True
-    if ledger.closed:
-        raise Ended(
-            f"{ledger.test} has ended, and its sessions are closed: ask for the "
-            "fixture in each test that uses it"
-        )
 
 
 async def _close(sessions: list[Live]) -> None:

@@ -25,15 +25,15 @@ from pytest_realtime_asr.client.session import Limits, Live, Plan, caller
 from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.corpus import Corpus, CorpusError, Utterance
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.metrics.causality import PREMATURE
 from pytest_realtime_asr.requirements.known_failures import softened
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.transcription import run_utterance
 from pytest_realtime_asr.run.turns import Turns
-from pytest_realtime_asr.run.utterances import run_utterance
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace.records import Ending
-from pytest_realtime_asr.verdicts.headline import PREMATURE
 
 WARMUPS = 5  # sessions at most
 WARMUP_TIME = 300.0  # s in all
@@ -332,19 +332,19 @@ class Servers:
                 limits=self._limits(most=left),
                 redactor=self.redactor,
             )
-            take = self._loop().run(run_utterance(Live(self._loop(), plan), clip))
-            end = take.live.trace.end
+            live = Live(self._loop(), plan)
+            take = self._loop().run(run_utterance(live, clip))
+            end = take.trace.end
             if end.how is Ending.REFUSED:
                 raise Unreachable(end.reason, status=end.code)
-            if take.live.misfit:
-                raise Unreachable(take.live.misfit)
-            said = take.transcription
+            if live.misfit:
+                raise Unreachable(live.misfit)
             # Where the server detects turns, there is no commit.
             for name in ("final_from_commit", "final_from_speech_end"):
-                if (final := said.metrics[name]) is not None:
+                if (final := take.metrics[name]) is not None:
                     break
-            if final is None or name in said.premature:
-                early = said.premature.get(name)
+            if final is None or name in take.premature:
+                early = take.premature.get(name)
                 why = take.reason if early is None else PREMATURE[early]
                 return replace(host, note=f"the warm-up failed: {why}")
             finals.append(final)

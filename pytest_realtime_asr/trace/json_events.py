@@ -1,4 +1,4 @@
-"""JSON frames as typed events: one struct for each type that a protocol knows."""
+"""JSON frames as typed events: one struct for each event type of a protocol."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Record, Sender
 
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""An integer in an event. One that no program counts so far makes a frame malformed."""
+"""An integer in an event; one outside of 64 bits makes the frame malformed."""
 
 
 class Typed(msgspec.Struct, frozen=True, tag_field="type"):
-    """An event that the protocol knows; fields beyond its own are allowed."""
+    """An event of the protocol; additional fields are allowed."""
 
     @property
     def move(self) -> str:
-        """The event's type."""
+        """The type of the event."""
         return str(self.__struct_config__.tag)
 
 
@@ -32,7 +32,7 @@ class Unknown(msgspec.Struct, frozen=True):
 
 
 class Malformed(msgspec.Struct, frozen=True):
-    """A frame that is no event: what is wrong, and whether it is JSON at all."""
+    """A frame that is not an event: what is wrong, and whether it is JSON at all."""
 
     reason: str
     json: bool
@@ -40,7 +40,7 @@ class Malformed(msgspec.Struct, frozen=True):
 
 
 class Shapes:
-    """The types of event that each side may send."""
+    """The event types that each side may send."""
 
     def __init__(self, kinds: Mapping[Sender, tuple[type[Typed], ...]]) -> None:
         self._decoders = {
@@ -53,21 +53,21 @@ class Shapes:
         }
 
     def parse(self, record: Record) -> Message:
-        """The event of a frame; `Unknown` or `Malformed` for any other frame."""
+        """Return the event of a frame; `Unknown` or `Malformed` for any other frame."""
         if record.text is None:
             return Malformed("a binary frame", json=True)
         return self.read(record.text, record.sender)
 
     def read(self, text: str, sender: Sender) -> Message:
-        """The event of a text frame of this side.
+        """Return the event of a text frame of this side.
 
-        A server that repeats half a character, as JSON may write it, is not to blame
-        for it: that half is read as a question mark.
+        A lone surrogate escape of a server is read as a question mark: the server may
+        repeat what the client sent.
         """
         try:
             return self._event(text, sender)
         except msgspec.ValidationError as error:
-            return Malformed(f"a JSON value that cannot be held: {error}", json=True)
+            return Malformed(f"a JSON value that cannot be decoded: {error}", json=True)
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
             if sender is Sender.SERVER and (whole := _whole(text)) is not None:
                 return self.read(whole, sender)
@@ -79,7 +79,7 @@ class Shapes:
             return event
         except msgspec.ValidationError as error:
             reason = str(error)
-        # It may yet be no JSON: the decoder stops at the first thing that is wrong.
+        # It may still not be JSON: the decoder stops at the first error.
         value = msgspec.json.decode(text)
         if not isinstance(value, dict):
             return Malformed(f"a JSON {type(value).__name__}, not an object", json=True)
@@ -92,7 +92,7 @@ class Shapes:
 
 
 def _whole(text: str) -> str | None:
-    """The same JSON with no half of a character; ``None`` where that is not it."""
+    """Return the JSON without lone surrogates; ``None`` where it has none."""
     if "\\ud" not in text.lower():
         return None
     try:
@@ -104,5 +104,5 @@ def _whole(text: str) -> str | None:
 
 
 def encode(event: Typed) -> str:
-    """The frame of an event."""
+    """Return the frame of an event."""
     return msgspec.json.encode(event).decode()

@@ -1,9 +1,9 @@
 """The evidence of one session: every frame with its times, as it crossed the wire.
 
-All times are integer nanoseconds of one monotonic clock, counted from the instant at
-which the connection was begun. A trace knows no dialect: it stores frames and never
-what they mean, so that a better reader can judge an old trace again. Audio is stored
-as a span of a named asset and not as the bytes, which is thirty times smaller.
+All times are integer nanoseconds of one monotonic clock, counted from the start of the
+connection attempt. A trace knows no dialect: it stores frames and not their meaning, so
+that a better reader can judge an old trace again. Audio is stored as a span of a named
+asset and not as bytes, which is thirty times smaller.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from pytest_realtime_asr.text.privacy import without_bytes, without_texts
 from pytest_realtime_asr.text.redaction import REMOVED, WRITTEN, Redactor
 
 FORMAT = 1
-LONGEST = 2**20  # characters or bytes of a frame that is kept whole
-NO_CODE = 1005  # stands for a close frame without a code
-TAIL = "tail"  # the asset of the silence by which an utterance is ended
-_BEGIN = 100  # characters or bytes that are kept of a longer one
-HIDDEN = f"... [more, and {REMOVED} in it]"  # the end of a longer one with a secret
+LONGEST = 2**20  # characters or bytes of the longest frame that is kept whole
+NO_CODE = 1005  # the code of a close frame without a code (RFC 6455, 7.4.1)
+TAIL = "tail"  # the asset of the silence that ends an utterance
+_START = 100  # characters or bytes that are kept of a longer frame
+HIDDEN = f"... [more, and {REMOVED} in it]"  # ends a longer frame with a secret
 
 
 class Sender(enum.Enum):
@@ -44,7 +44,7 @@ class Vantage(enum.Enum):
 
 
 class Ending(enum.Enum):
-    """How a session came to its end."""
+    """How a session ended; "us" is the recorder of the trace, "peer" the other side."""
 
     CLOSED_BY_US = "closed by us"
     CLOSED_BY_PEER = "closed by peer"
@@ -57,7 +57,7 @@ class Ending(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of audio: samples ``start`` to ``stop`` (exclusive) of an asset."""
+    """Audio samples ``start`` to ``stop`` (exclusive) of an asset."""
 
     asset: str
     start: int
@@ -68,12 +68,12 @@ class Span:
 class Record:
     """One frame on the wire.
 
-    ``at`` is when we had received the peer's frame, or when the socket had taken ours.
-    Our own frames also carry ``due`` (when the audio clock says it should leave) and
-    ``woke`` (when we came to send it): ``woke - due`` is our lateness, ``at - woke``
-    is a peer or a path that does not read. ``text`` is a text frame, ``data`` a binary
-    one; where ``span`` is set, the audio itself was left out of ``text``. ``raw`` marks
-    a frame that the test wrote by hand.
+    ``at`` is when the recorder had received the frame, or when its socket had taken it.
+    A frame that the recorder sent also has ``due`` (when the audio clock says that it
+    should leave) and ``woke`` (when the recorder started to send it): ``woke - due`` is
+    the recorder's scheduling delay, ``at - woke`` is a receiver or path that does not
+    read. ``text`` is a text frame, ``data`` a binary one; where ``span`` is set, the
+    audio was left out of ``text``. ``raw`` marks a frame that was written by hand.
     """
 
     sender: Sender
@@ -87,7 +87,7 @@ class Record:
 
     @property
     def times(self) -> tuple[int, int]:
-        """``due`` and ``woke``; one that we only received has them where it came."""
+        """``due`` and ``woke``, by default the time at which the frame arrived."""
         due = self.at if self.due is None else self.due
         return due, self.at if self.woke is None else self.woke
 
@@ -106,13 +106,13 @@ class End:
 
     @property
     def coded(self) -> str:
-        """With which close code, in words."""
+        """The close code, in words."""
         return "without a code" if self.code == NO_CODE else f"with code {self.code}"
 
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """When a ping left, and when its pong came; ``None``: it never did."""
+    """When a ping was sent, and when it was answered, ``None`` for never."""
 
     sent: int
     answered: int | None = None
@@ -120,12 +120,12 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How late the recorder's own clock ticks came, in ns, every ``TICK`` ns.
+    """The delays in ns of the recorder's own clock ticks, one every ``TICK`` ns.
 
-    ``late`` holds the lateness of each tick that came more than 1 ms late; ticks that
-    were missed altogether count with the lateness that they would have had. ``paused``
-    is the longest pause in ns for which Python collected garbage, ``load`` the share
-    of a core that the recorder's loop used.
+    ``late`` holds the delay of each tick that came more than 1 ms late; ticks that were
+    missed count with the delay that they would have had. ``paused`` is the longest
+    pause in ns for garbage collection, ``load`` the share of a core that the recorder's
+    event loop used.
     """
 
     ticks: int = 0
@@ -141,9 +141,9 @@ NO_LAG = Lag()
 class Trace:
     """All frames of one session, in the order in which the recorder saw them.
 
-    ``version`` is what the server says of itself, empty where it says nothing. The
-    frames are as they came; ``redactor`` knows what must not leave the process, and
-    `redacted` is what is written or shown.
+    ``version`` is the version that the server reports, "" for none. The frames are as
+    they came; ``redactor`` knows what must not leave the process, and `redacted` is
+    what is written or shown.
     """
 
     vantage: Vantage
@@ -214,7 +214,7 @@ class Trace:
         }
         lag: dict[str, object] = {"ticks": trace.lag.ticks, "late": trace.lag.late}
         tail: dict[str, object] = {"end": trace.end, "lag": lag}
-        # What may be left out is: a trace of before is written as it was read.
+        # Optional fields are left out, so that an old trace is written as it was read.
         if trace.version:
             head["version"] = trace.version
         if trace.lag.paused:
@@ -252,7 +252,7 @@ class _Tail(msgspec.Struct):
 
 
 def _sparse(record: Record) -> dict[str, object]:
-    """The record without the fields that are at their default."""
+    """Return the fields of a record that differ from their default."""
     fields = msgspec.to_builtins(record)
     # By identity: a time of 0 equals False and has to stay.
     return {
@@ -263,7 +263,7 @@ def _sparse(record: Record) -> dict[str, object]:
 
 
 def loads(lines: bytes) -> Trace:
-    """Read a trace from JSON Lines; ``ValueError`` names the line that is wrong."""
+    """Read a trace from JSON Lines. Raises ValueError, which names the wrong line."""
     rows = lines.splitlines()
     if len(rows) < 2:
         raise ValueError("not a trace: it needs a head line and an end line")
@@ -290,7 +290,7 @@ def loads(lines: bytes) -> Trace:
 
 
 def read(path: Path) -> Trace:
-    """Read a trace file; ``ValueError`` names the file and the line that is wrong."""
+    """Read a trace file. Raises ValueError, which names the file and the wrong line."""
     try:
         return loads(path.read_bytes())
     except ValueError as error:
@@ -308,12 +308,12 @@ def _decode(row: bytes, kind: type[_T], number: int) -> _T:
 
 
 class Recorder:
-    """The one mutable thing of a session: it collects records and freezes a Trace.
+    """Collects the records of a session, and freezes them into a Trace.
 
-    What is recorded is kept as it came; ``redactor`` goes with the trace and takes the
-    secrets out of what is written. Of a frame of more than `LONGEST` the begin is kept,
-    and whether there was a secret in it. ``clock`` gives nanoseconds; the zero is the
-    last `begin`, at first the construction.
+    Frames are kept as they came; ``redactor`` goes with the trace and removes secrets
+    from what is written. Of a frame of more than `LONGEST` the start is kept, and
+    whether there was a secret in it. ``clock`` returns nanoseconds; times are counted
+    from the last `begin`, at first from the construction.
     """
 
     def __init__(
@@ -341,22 +341,22 @@ class Recorder:
         self.begin()
 
     def begin(self) -> None:
-        """Count the time from now on: the connection is begun."""
+        """Count the time from now on, the start of the connection attempt."""
         self._zero = self._clock()
         self._started = datetime.now(UTC)
 
     def now(self) -> int:
-        """Nanoseconds since the recorder's zero."""
+        """Return the nanoseconds since the start of the connection attempt."""
         return self._clock() - self._zero
 
     def open(self) -> None:
-        """Note that the connection stands."""
+        """Note that the connection is open."""
         self._opened = self.now()
 
     def received(
         self, sender: Sender, at: int, frame: str | bytes, *, span: Span | None = None
     ) -> Record:
-        """Record the peer's frame, stamped ``at`` by whoever read the socket."""
+        """Record a frame that was received ``at`` this time."""
         return self._add(Record(sender, at, span=span), frame)
 
     def sent(
@@ -369,26 +369,26 @@ class Recorder:
         span: Span | None = None,
         raw: bool = False,
     ) -> Record:
-        """Record our own frame at the instant at which the socket had taken it."""
+        """Record a frame that the socket has just taken."""
         record = Record(sender, self.now(), due=due, woke=woke, span=span, raw=raw)
         return self._add(record, frame)
 
     def pinged(self, sent: int, answered: int | None) -> None:
-        """Record a ping of ours, once its pong has come or is given up."""
+        """Record a ping, once it was answered or has timed out."""
         self._pings.append(Ping(sent, answered))
 
     def end(self, how: Ending, *, code: int | None = None, reason: str = "") -> None:
-        """Note the end; the first one noted stands."""
+        """Note the end of the session; only the first call counts."""
         if self._end is None:
             self._end = End(how, self.now(), code, reason)
 
     @property
     def ended(self) -> End | None:
-        """The end, once it was noted."""
+        """The end of the session, once it was noted."""
         return self._end
 
     def freeze(self, *, lag: Lag = NO_LAG) -> Trace:
-        """The trace so far; where no end was noted yet, it ends now by our hand."""
+        """Return the trace so far; without an end, it is closed by the recorder now."""
         return Trace(
             vantage=self._vantage,
             dialect=self._dialect,
@@ -413,15 +413,15 @@ class Recorder:
         return record
 
     def _shortened(self, frame: _Frame) -> _Frame:
-        """Return a frame of at most `LONGEST`, and of a longer one the begin."""
+        """Return a frame of at most `LONGEST`, and the start of a longer one."""
         if len(frame) <= LONGEST:
             return frame
-        note = f"... [{len(frame) - _BEGIN} more]"
+        note = f"... [{len(frame) - _START} more]"
         if isinstance(frame, str):
             shown = self._redactor.shows(frame)
-            return self._redactor.clean(frame)[:_BEGIN] + (HIDDEN if shown else note)
+            return self._redactor.clean(frame)[:_START] + (HIDDEN if shown else note)
         shown = self._redactor.shows(frame.decode("latin-1"))
-        begin = self._redactor.clean_bytes(frame)[:_BEGIN]
+        begin = self._redactor.clean_bytes(frame)[:_START]
         return begin + (HIDDEN if shown else note).encode()
 
 

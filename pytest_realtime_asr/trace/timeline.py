@@ -1,7 +1,7 @@
 """The meaning of a session, the same for every dialect.
 
-All times are integer nanoseconds on the clock of the trace. An *item* is one
-utterance of the session, numbered from 0 in the order in which it was begun.
+All times are integer nanoseconds on the clock of the trace. An *item* is one utterance
+of the session; items are numbered from 0 in the order in which they were started.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import overload
 from pytest_realtime_asr.text.messages import printable, shortened
 from pytest_realtime_asr.trace.records import NO_LAG, End, Lag, Ping
 
-_SAID = 500  # characters of an error that are shown
+_LONGEST = 500  # characters of an error that are shown
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Audio of an item was handed over up to sample ``samples`` of the item."""
+    """Audio was sent up to sample ``samples`` of an item; times as in `Record`."""
 
     item: int
     samples: int
@@ -35,7 +35,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """The server was told that the audio of an item is complete."""
+    """The client told the server that the audio of an item is complete."""
 
     item: int
     due: int
@@ -45,7 +45,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """The hypothesis keeps its first ``kept`` characters and goes on with ``added``."""
+    """The text keeps its first ``kept`` characters and continues with ``added``."""
 
     item: int
     at: int
@@ -55,9 +55,9 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the server says it counted; ``None`` where it does not say.
+    """The usage that the server reports; ``None`` for what it does not report.
 
-    The first three are tokens, ``seconds`` are of audio.
+    The first three count tokens, ``seconds`` are of audio.
     """
 
     prompt: int | None = None
@@ -68,7 +68,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """The whole text of an item, which the server will not change again."""
+    """The final text of an item, which the server does not change any more."""
 
     item: int
     at: int
@@ -78,7 +78,7 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The server took the speech of an item, or a part of it, for over by itself."""
+    """The server detected the end of the speech of an item, or of a part of it."""
 
     item: int
     at: int
@@ -86,7 +86,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The server refused something or failed; ``item`` is the one it belongs to."""
+    """The server refused something or failed; ``item`` is the item concerned."""
 
     at: int
     code: str
@@ -94,7 +94,7 @@ class Refusal:
     item: int | None = None
 
     def __str__(self) -> str:
-        return shortened(printable(f"{self.message} ({self.code})"), _SAID)
+        return shortened(printable(f"{self.message} ({self.code})"), _LONGEST)
 
 
 Event = Heard | Commit | Partial | Endpoint | Final | Refusal
@@ -102,12 +102,12 @@ Event = Heard | Commit | Partial | Endpoint | Final | Refusal
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What a partial or a final changes in the hypothesis before it.
+    """The change that a partial or a final makes to the text before it.
 
-    The hypothesis keeps its first ``kept`` characters, loses ``removed``, which stood
-    behind them, and goes on with ``added``. ``removed`` and ``added`` begin with
-    different characters, so that an update that changes nothing has neither. ``blank``
-    says that the whole new text is blank.
+    The text keeps its first ``kept`` characters, loses ``removed`` after them, and
+    continues with ``added``. ``removed`` and ``added`` start with different characters,
+    so that an update without a change has neither. ``blank`` says that the whole new
+    text is blank.
     """
 
     at: int
@@ -119,11 +119,11 @@ class Edit:
 
 
 class Texts(Sequence[str]):
-    """The full text after each edit, built when it is asked for.
+    """The full text after each edit, built on access.
 
-    All of them together would take memory in the square of the length of the text. One
-    text takes time in its own length, and in the number of edits between it and the
-    text that was asked for before. A slice is of the same kind.
+    All texts together would take memory quadratic in the length of the text. One text
+    takes time in its own length, and in the number of edits between it and the text
+    that was accessed before. A slice is of the same type.
     """
 
     __hash__ = None  # type: ignore[assignment]  # it equals a list
@@ -131,7 +131,7 @@ class Texts(Sequence[str]):
     def __init__(self, edits: Sequence[Edit], places: range | None = None) -> None:
         self._edits = edits
         self._places = range(len(edits)) if places is None else places
-        self._near = (-1, "")  # the text that was asked for last, and its place
+        self._near = (-1, "")  # the place and the text of the last access
 
     def __len__(self) -> int:
         return len(self._places)
@@ -159,7 +159,7 @@ class Texts(Sequence[str]):
         return f"<{len(self)} texts{last}>"
 
     def _text(self, place: int) -> str:
-        """The text after this edit, put together from its end to its begin."""
+        """Return the text after this edit, put together from its end to its start."""
         near, known = self._near
         parts: list[str] = []
         kept = None  # characters that later edits keep, ``None`` for all
@@ -182,9 +182,9 @@ class Texts(Sequence[str]):
 class Timeline:
     """What happened in a session, in order.
 
-    ``opened`` is when the connection stood, ``ready`` when the server said that the
-    session may begin; ``None`` where it did not come to that. ``rate`` is in Hz,
-    ``session`` the id under which the server knows the session, empty without one.
+    ``opened`` is when the connection was open, ``ready`` when the server said that the
+    session may start; ``None`` if that never happened. ``rate`` is in Hz, ``session``
+    the id that the server gave the session, "" without one.
     """
 
     rate: int
@@ -197,7 +197,7 @@ class Timeline:
     pings: tuple[Ping, ...] = ()
 
     def item(self, number: int) -> Timeline:
-        """The same session with the events of one item alone."""
+        """Return the session with the events of one item alone."""
         return replace(self, events=tuple(self._items.get(number, ())))
 
     @cached_property
@@ -209,7 +209,7 @@ class Timeline:
 
     @cached_property
     def heard(self) -> tuple[Heard, ...]:
-        """Audio that was handed over, in order."""
+        """The audio that was sent, in order."""
         return tuple(event for event in self.events if isinstance(event, Heard))
 
     @cached_property
@@ -223,7 +223,7 @@ class Timeline:
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """Where the server took the speech for over by itself, in order."""
+        """The ends of speech that the server detected, in order."""
         return tuple(event for event in self.events if isinstance(event, Endpoint))
 
     @property
@@ -233,27 +233,27 @@ class Timeline:
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
-        """What the server refused, in order."""
+        """The refusals of the server, in order."""
         return tuple(event for event in self.events if isinstance(event, Refusal))
 
     @cached_property
     def edits(self) -> tuple[Edit, ...]:
-        """What each hypothesis of one item changes, the final included, in order.
+        """The changes of the text of one item, the final included, in order.
 
-        Meant for the timeline of one item; texts of several would run together. It
-        costs what was received, however long the text is.
+        Meant for the timeline of one item; the texts of several would be mixed. The
+        cost is linear in what was received.
         """
         return tuple(_edits(self.events))
 
     @property
     def texts(self) -> Texts:
-        """The full text of each hypothesis of one item, in order, with the final."""
+        """The full text of one item after each partial and the final, in order."""
         return Texts(self.edits)
 
     def hypotheses(self) -> Iterator[tuple[int, str]]:
-        """Time and full text of each hypothesis of one item, the final included.
+        """Yield time and full text of each partial of one item, and of the final.
 
-        Each text is as long as all that came before it: what has to be linear in a
+        Each text is as long as all text before it: code that has to be linear in a
         session reads `edits`.
         """
         times = (edit.at for edit in self.edits)
@@ -261,14 +261,14 @@ class Timeline:
 
     @property
     def text(self) -> str:
-        """The final text; without a final, the last hypothesis of one item."""
+        """The final text of one item; without a final, its last partial."""
         return self.texts[-1] if self.edits else ""
 
     def due(self, seconds: float) -> int | None:
-        """When the audio of one item was due to be handed over up to ``seconds``.
+        """Return when the audio of one item was due to be sent up to ``seconds``.
 
         That is the due time of the first frame that ends at or after this position;
-        ``None`` where the session did not send so much audio.
+        ``None`` if the session did not send so much audio.
         """
         heard = self.heard
         index = bisect_left(self._ends, round(seconds * self.rate))
@@ -303,10 +303,10 @@ def _edits(events: Iterable[Event]) -> Iterator[Edit]:
 
 
 def common(one: str, other: str) -> int:
-    """How many characters two texts have in common from the begin on."""
+    """Return how many characters two texts have in common from the start."""
     length = min(len(one), len(other))
     same, step = 0, length
-    while step:  # halves are compared at once, and signs one by one never
+    while step:  # compares whole halves, never single characters
         if one[same : same + step] == other[same : same + step]:
             same += step
             step = min(step, length - same)

@@ -34,8 +34,8 @@ class Sample:
     not a measurement; in both cases the session is over every limit. ``late_ms`` is the
     client's scheduling delay in that session, and ``own`` the client's state.
     ``blocked_ms`` is for how long the socket did not accept a frame, ``path_ms`` the
-    round trip of a ping, ``None`` where none was answered. ``trace`` is the path of the
-    trace. ``again`` marks the retry of a disturbed session. ``beside`` is the value of
+    round trip of a ping, ``None`` where none was answered. ``again``
+    marks the retry of a disturbed session. ``beside`` is the value of
     the metric that must be read together with this one, if any.
     """
 
@@ -43,7 +43,6 @@ class Sample:
     value: float | None
     lost: str = ""
     late_ms: float = 0.0
-    trace: str = ""
     clip: str = ""
     own: ClientState = PUNCTUAL
     blocked_ms: float = 0.0

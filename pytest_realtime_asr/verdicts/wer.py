@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.metrics.accuracy import (
     pooled,
-    words,
 )
 from pytest_realtime_asr.metrics.alignment import Alignment, Errors, TextUnit
 from pytest_realtime_asr.metrics.normalizers import Normalizer
@@ -26,33 +27,25 @@ LEAST_SPEAKERS = 10  # nor does one over fewer speakers, where they are named
 NO_ERRORS = Errors()
 
 
-@dataclass(frozen=True, slots=True)
-class WerRow:
+class WerRow(Protocol):
     """One transcription under a threshold.
 
-    ``label`` is the id of its session, ``utterance`` that of what was said, ``speaker``
-    that of who said it, where it is known: rows of the same utterance or speaker are
-    not independent. ``hypothesis`` is ``None``, or ``lost`` is the reason, where the
-    session gave no final: then all words are deleted. ``synthetic`` says that a machine
-    spoke.
+    ``label`` is the id of its session. Rows of the same utterance or speaker are not
+    independent. ``hypothesis`` is ``None`` and ``lost`` says why where the session gave
+    no final: then all words are deleted.
     """
 
-    label: str
-    utterance: str
-    reference: str
-    hypothesis: str | None
-    language: str = ""
-    lost: str = ""
-    trace: str = ""
-    speaker: str = ""
-    synthetic: bool = False
+    @property
+    def label(self) -> str: ...
+    @property
+    def utterance(self) -> Utterance: ...
+    @property
+    def hypothesis(self) -> str | None: ...
+    @property
+    def lost(self) -> str: ...
 
     def align(self, normalizer: Normalizer | None) -> Alignment:
-        """The alignment as it is judged."""
-        heard = None if self.lost else self.hypothesis
-        return words(
-            self.reference, heard, normalizer=normalizer, language=self.language
-        )
+        """Return the alignment as it is judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +122,7 @@ def judge_wer(
             name, limit, Verdict.FAIL, len(rows), level, errors=errors, reason=reason
         )
     spoken = [(row, each) for row, each in counted if each.reference]
-    blocks = [_block(row.utterance, row.speaker) for row, _ in spoken]
+    blocks = [_block(row.utterance.id, row.utterance.speaker) for row, _ in spoken]
     wide = bootstrap(
         [each.wrong for _, each in spoken],
         [each.reference for _, each in spoken],
@@ -139,7 +132,7 @@ def judge_wer(
     )
     exact = count_interval(errors.wrong, errors.reference, level)
     low, high = min(wide[0], exact[0]), max(wide[1], exact[1])
-    few = too_few((row.utterance, row.speaker) for row, _ in spoken)
+    few = too_few((row.utterance.id, row.utterance.speaker) for row, _ in spoken)
     within = observed <= limit
     proven = not few and (high <= limit if within else low > limit)
     verdict = Verdict.PASS if within else Verdict.FAIL
@@ -165,8 +158,8 @@ def judge_wer(
         proven=proven,
         reason=reason,
         worst=tuple(missed[:WORST]),
-        speakers=len({row.speaker for row, _ in spoken if row.speaker}),
-        synthetic=any(row.synthetic for row in rows),
+        speakers=len({row.utterance.speaker for row, _ in spoken} - {""}),
+        synthetic=any(row.utterance.synthetic for row in rows),
     )
 
 

@@ -35,8 +35,7 @@ from pytest_realtime_asr.client.transport import MAX_MESSAGE, Unreachable
 from pytest_realtime_asr.dialects.vllm.events import Delta, Done, Error
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.metrics.pacing import scheduling_delay
-from pytest_realtime_asr.run.ledger import Transcription
-from pytest_realtime_asr.run.utterances import Take, run_utterance
+from pytest_realtime_asr.run.transcription import Transcription, run_utterance
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Ending, Ping, Record, Sender, Span, Trace
 from tests.support.servers import (
@@ -121,7 +120,7 @@ def went(loop: Loop, held: Plan) -> Transcription:
     """A session with one utterance that has to go well."""
     take = loop.run(run_utterance(Live(loop, held), CLIP))
     assert not take.lost, take.reason
-    return take.transcription
+    return take
 
 
 def lost(loop: Loop, held: Plan, audio: Audio = SOUND) -> tuple[Lost, Live]:
@@ -226,16 +225,16 @@ def measured() -> Measured:
         delays = ["--word-delay", f"{word}ms", "--final-delay", f"{final}ms"]
         return FakeServer(["--corpus", "bundled:english", *delays])
 
-    async def session(url: str, wait: float, **changes: object) -> Take:
+    async def session(url: str, wait: float, **changes: object) -> Transcription:
         await asyncio.sleep(wait)
         held = plan(url, model="scripted", pace=1.0, **changes)
         clip = bridge if "chunk" in changes else CLIP
         return await run_utterance(Live(loop, held), clip)
 
-    async def group(*sessions: Awaitable[Take]) -> list[Transcription]:
+    async def group(*sessions: Awaitable[Transcription]) -> list[Transcription]:
         takes = await asyncio.gather(*sessions)
         assert not [take.reason for take in takes if take.lost]
-        return [take.transcription for take in takes]
+        return [take for take in takes]
 
     async def every() -> Measured:
         long, near_, far_, stalls, ready_ = await asyncio.gather(
@@ -479,7 +478,7 @@ def test_a_server_that_does_not_read_is_charged(loop: Loop) -> None:
 
 
 def test_blocked_loop_of_the_test(loop: Loop) -> None:
-    async def test() -> Take:
+    async def test() -> Transcription:
         held = plan(url, pace=4.0)
         waiting = asyncio.create_task(loop.wait(run_utterance(Live(loop, held), CLIP)))
         await asyncio.sleep(0.05)
@@ -487,7 +486,7 @@ def test_blocked_loop_of_the_test(loop: Loop) -> None:
         return await waiting
 
     with faking(final_delay=0.25) as (url, _):
-        take = asyncio.run(test()).transcription
+        take = asyncio.run(test())
     final, late = (
         value(take, "final_from_commit"),
         scheduling_delay(take.timeline) or 0.0,
@@ -535,7 +534,7 @@ def test_held_interpreter_is_reported(loop: Loop, sound: str) -> None:
     begun = time.monotonic()
     assert slow.match("a" * 24) is None  # holds the interpreter lock all the while
     spent = (time.monotonic() - begun) * 1e3
-    take = future.result(20).transcription
+    take = future.result(20)
     assert max(take.trace.lag.late) / MS >= spent / 2
     assert (scheduling_delay(take.timeline) or 0.0) >= spent / 4
 
@@ -700,7 +699,7 @@ def test_server_is_killed(loop: Loop) -> None:
         take = future.result(10)
     assert take.lost == "broke"
     assert "the connection broke without a close frame" in take.reason
-    assert take.transcription.metrics["final_from_commit"] is None
+    assert take.metrics["final_from_commit"] is None
     with pytest.raises(Lost) as caught:
         loop.run(live.transcribe(SOUND, "again"))
     assert caught.value.how == "broke"

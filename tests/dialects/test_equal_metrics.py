@@ -21,7 +21,6 @@ from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.server_pool import MODEL, FakeSpec, ServerPool
 from pytest_realtime_asr.metrics import CATALOGUE, Unit
 from pytest_realtime_asr.metrics.pacing import scheduling_delay
-from pytest_realtime_asr.run.utterances import prepare
 from pytest_realtime_asr.trace.timeline import Timeline
 from tests.support.servers import plan, serving
 
@@ -54,7 +53,7 @@ async def talk(loop: Loop, held: Plan, clips: Sequence[Utterance]) -> Live:
         await live.open()
         await live.configure()
         for clip in clips:
-            await live.transcribe(await prepare(live, clip), clip.id)
+            await live.speak(clip)
     finally:
         await live.close()
     return live

@@ -25,7 +25,7 @@ from pytest_realtime_asr.fake.legal_variation import (
     _ulid,
 )
 from pytest_realtime_asr.fake.server_state import ServerState
-from pytest_realtime_asr.run.utterances import run_utterance
+from pytest_realtime_asr.run.transcription import run_utterance
 from pytest_realtime_asr.trace.records import Record, Sender
 from pytest_realtime_asr.trace.timeline import Usage
 from tests.support.servers import CLIP, SOUND, VLLM, faking, plan
@@ -399,7 +399,7 @@ def test_over_the_wire() -> None:
         for _ in range(8):
             take = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
             assert not take.lost, take.reason
-            texts.append(take.transcription.text)
+            texts.append(take.text)
     loop.stop()
     traces = fake.traces()
     assert len({trace.records[0].text for trace in traces}) == 8

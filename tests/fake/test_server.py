@@ -33,8 +33,7 @@ from pytest_realtime_asr.fake.process import FakeError, FakeServer
 from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
 from pytest_realtime_asr.requirements.violations import observe
 from pytest_realtime_asr.run.fakes import FakeServers
-from pytest_realtime_asr.run.ledger import Transcription
-from pytest_realtime_asr.run.utterances import Take, run_utterance
+from pytest_realtime_asr.run.transcription import Transcription, run_utterance
 from pytest_realtime_asr.trace.records import Ending, Sender, Trace, Vantage
 from pytest_realtime_asr.trace.timeline import Usage
 from tests.support.servers import BRIEF, CLIP, SOUND, VLLM, faking, plan
@@ -170,7 +169,7 @@ def test_deaf(loop: Loop) -> None:
         take = loop.run(run_utterance(Live(loop, held), CLIP))
     (theirs,) = fake.traces()
     assert not take.lost, take.reason
-    took = take.transcription.metrics["final_from_commit"]
+    took = take.metrics["final_from_commit"]
     assert took is not None
     assert took >= 2900  # it slept from the fifth frame on
     heard = [r.at for r in theirs.records if r.span]
@@ -204,7 +203,7 @@ def test_unknown_fault() -> None:
 
 def test_usage_counts_audio_and_words(loop: Loop) -> None:
     with faking() as (url, _):
-        take = loop.run(run_utterance(Live(loop, plan(url)), CLIP)).transcription
+        take = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
     words = len(TEXT.split())
     audio = round(SOUND.seconds * 12.5)
     assert take.usage == Usage(audio, words, audio + words)
@@ -307,7 +306,7 @@ def test_sessions_do_not_mix(loop: Loop, fake: FakeServer) -> None:
     clips = list(corpus.load("bundled:english"))[:8]
     random.Random(3).shuffle(clips)
 
-    async def all_of_them() -> list[Take]:
+    async def all_of_them() -> list[Transcription]:
         held = plan(fake.url, model="scripted", pace=4.0)
         return await asyncio.gather(
             *(run_utterance(Live(loop, held), clip) for clip in clips)
@@ -315,9 +314,9 @@ def test_sessions_do_not_mix(loop: Loop, fake: FakeServer) -> None:
 
     takes = loop.run(all_of_them())
     assert [take.reason for take in takes] == [""] * len(clips)
-    assert [t.transcription.text for t in takes] == [clip.text for clip in clips]
-    assert len({take.transcription.session for take in takes}) == len(clips)
-    assert all(take.transcription.violations == () for take in takes)
+    assert [t.text for t in takes] == [clip.text for clip in clips]
+    assert len({take.session for take in takes}) == len(clips)
+    assert all(take.violations == () for take in takes)
 
 
 # It judges its clients
@@ -356,9 +355,9 @@ def test_our_client_breaks_nothing(loop: Loop, fake: FakeServer) -> None:
     take = loop.run(run_utterance(Live(loop, plan(fake.url, model="scripted")), CLIP))
     assert not take.lost
     assert fake.violations() == ()
-    name = take.transcription.session
+    name = take.session
     (theirs,) = [t for t in fake.traces() if name in "".join(said(t))]
-    assert said(theirs) == said(take.live.trace)
+    assert said(theirs) == said(take.trace)
     heard = [r.span for r in theirs.records if r.span is not None]
     assert heard[-1].stop == SOUND.samples
 
@@ -402,8 +401,8 @@ class _Failing:
 
 def test_recogniser_that_fails(loop: Loop, capfd: pytest.CaptureFixture[str]) -> None:
     with faking(recogniser=_Failing()) as (url, _):
-        take: Take = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
-        found: Transcription = take.transcription
+        take: Transcription = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
+        found: Transcription = take
     assert take.lost == "closed"
     assert "closed with code 1011: the recogniser failed" in take.reason
     assert found.trace.end.code == 1011
@@ -602,12 +601,10 @@ def test_command_with_tls_and_key(
         assert url.startswith("https://127.0.0.1:")
         held = plan(url, tls=trusting, model="scripted")
         refused = loop.run(run_utterance(Live(loop, held), CLIP))
-        assert refused.live.trace.end.code == 401
+        assert refused.trace.end.code == 401
         given = {"Authorization": "Bearer hush"}
         held = plan(url, tls=trusting, headers=given, model="scripted")
-        assert (
-            loop.run(run_utterance(Live(loop, held), CLIP)).transcription.text == TEXT
-        )
+        assert loop.run(run_utterance(Live(loop, held), CLIP)).text == TEXT
         stranger = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
         assert "the certificate does not verify" in stranger.reason
         it.terminate()
@@ -645,9 +642,9 @@ def test_command_that_cannot_be(
         (["--fault", "mut"], "--fault: there is no fault 'mut'; closest are mute, "),
         (["--session-limit", "0s"], "--session-limit: '0s' is no time"),
         (["--word-delay", "3"], "'3' is not a duration"),
-        (["--port", "many"], "a port: 'many' is not a number from 0"),
-        (["--port", "65536"], "a port: '65536' is not a number from 0 to 65535"),
-        (["--port=-1"], "a port: '-1' is not a number from 0"),
+        (["--port", "many"], "a port: 'many' is not a whole number from 0"),
+        (["--port", "65536"], "a port: '65536' is not a whole number from 0 to 65535"),
+        (["--port=-1"], "a port: '-1' is not a whole number from 0"),
         (["--recogniser", "ear"], "invalid choice"),
     ],
 )

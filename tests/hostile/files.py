@@ -210,7 +210,7 @@ MANIFESTS = (
         row().replace(b"}", b', "id": ' + DIGITS + b"}"),
         "out of range",
     ),
-    lines("manifest-offset", "has an offset below 0", row(offset=-1), "give a stretch"),
+    lines("manifest-offset", "has an offset below 0", row(offset=-1), "give a part"),
     lines("manifest-list", "has a list for a text", row(text=[]), "Expected `str`"),
     lines(
         "manifest-nul",
@@ -231,12 +231,12 @@ MANIFESTS = (
         "is a device",
     ),
     lines(
-        "manifest-twice", "has an id twice", row() + b"\n" + row(), "is already that of"
+        "manifest-twice", "has an id twice", row() + b"\n" + row(), "is already used in"
     ),
     Case(
         "corpus-a-pipe",
         "the corpus is a named pipe",
-        ("pipe.jsonl: is no corpus",),
+        ("pipe.jsonl: is not a corpus",),
         5,
         piped(corpus.load),
     ),
@@ -250,7 +250,7 @@ FOLDERS = (
         "a.txt:1: is not UTF-8",
         "save it as UTF-8",
     ),
-    folder("folder-twins", "two files have one id", twins, "is already that of"),
+    folder("folder-twins", "two files have one id", twins, "is already used in"),
     folder("folder-not-utf8", "a file's name is not UTF-8", named_in_bytes, "\\udcff"),
     folder("folder-socket", "an audio file is a socket", listening, "is a socket"),
     folder(
@@ -368,7 +368,7 @@ TABLES = (
     ),
     Case(
         "known-a-device",
-        "the list of known failures has no end",
+        "the list of known failures is a device without end",
         ("/dev/zero: is a device",),
         5,
         lambda folder: message(
@@ -383,17 +383,41 @@ COMMANDS = (
     ),
     report("report-a-list", "is a list", b"[]", "Expected `object`"),
     command(
-        "report-absent", "no report", "report", "badge", "x.json", says="no such file"
+        "report-absent",
+        "a report that does not exist",
+        "report",
+        "badge",
+        "x.json",
+        says="no such file",
     ),
     command(
-        "report-a-folder", "a folder", "report", "matrix", "/", says="/: is a folder"
+        "report-a-folder",
+        "a folder in place of a report",
+        "report",
+        "matrix",
+        "/",
+        says="/: is a folder",
     ),
-    command("port-digits", "other digits", "fake", "--port", "²", says="'²' is not"),
+    command(
+        "port-digits",
+        "a port in other digits",
+        "fake",
+        "--port",
+        "²",
+        says="'²' is not",
+    ),
     command("port-high", "a high port", "fake", "--port", "65536", says="to 65535"),
-    command("port-long", "5,000 digits", "fake", "--port", "9" * 5000, says="to 65535"),
+    command(
+        "port-long",
+        "a port of 5,000 digits",
+        "fake",
+        "--port",
+        "9" * 5000,
+        says="to 65535",
+    ),
     command(
         "fake-dialect",
-        "no dialect",
+        "a dialect that is not installed",
         "fake",
         "--dialect",
         "klingon",
@@ -409,8 +433,8 @@ COMMANDS = (
         "fake-corpus-device",
         "a device as the corpus",
         *("fake", "--corpus", "/dev/zero"),
-        says="/dev/zero: is no corpus",
+        says="/dev/zero: is not a corpus",
     ),
-    Case("port-in-use", "another has the port", ("in use",), 20, taken),
+    Case("port-in-use", "another process has the port", ("in use",), 20, taken),
 )
 CASES = (*MANIFESTS, *FOLDERS, *SOUNDS, *TABLES, *COMMANDS)

@@ -24,11 +24,12 @@ from pytest_realtime_asr.plugin import termination
 from pytest_realtime_asr.plugin.judging import Case as Judge
 from pytest_realtime_asr.plugin.judging import Judging
 from pytest_realtime_asr.plugin.settings import settings
-from pytest_realtime_asr.report import conformance, jsonl, junit, terminal
+from pytest_realtime_asr.report import conformance, jsonl, junit, messages, terminal
 from pytest_realtime_asr.report.files import ReportFile, distinct
-from pytest_realtime_asr.run.ledger import Report, Transcription
-from pytest_realtime_asr.run.run import Ledger, Run
-from pytest_realtime_asr.run.utterances import Take
+from pytest_realtime_asr.run.ledger import Ledger
+from pytest_realtime_asr.run.results import Results
+from pytest_realtime_asr.run.run import Run
+from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.trace import records
 from tests.hostile import Case, message
 from tests.support.paths import FIXTURES
@@ -122,17 +123,8 @@ def taken(kind: type[Transcription] = Transcription) -> Transcription:
     """An utterance that was spoken to a sound server."""
     found = records.read(TRACES / "vllm-sound.jsonl")
     dialect = dialects.load("vllm")
-    timeline = dialects.read(dialect, found).item(0)
     clip = corpus.load("bundled:english")["turn-right"]
-    return kind(clip, timeline=timeline, trace=found, dialect=dialect)
-
-
-class Done(Take):
-    """An utterance that has ended, without a session."""
-
-    @property
-    def transcription(self) -> Transcription:
-        return taken()
+    return kind(clip, dialects.recording(dialect, found), dialect)
 
 
 def run() -> tuple[Run, list[str]]:
@@ -150,9 +142,8 @@ def written(*files: Callable[[str, Transcription], None], times: int = 1) -> str
     found, told = run()
     seen: list[str] = []
     found.sinks = [*files, lambda test, take: seen.append(take.text)]
-    take: Any = object.__new__(Done)
     for _ in range(times):
-        found.ended(Ledger("test_it", takes=[take]), 0, take)
+        found.ended(Ledger("test_it"), 0, taken())
     assert seen == [taken().text] * times  # the other report holds them all
     return "\n".join(dict.fromkeys(told))
 
@@ -216,14 +207,14 @@ def json(line: bytes) -> dict[str, Any]:
 
 
 def unscored_in_junit(folder: Path) -> str:
-    rows = dict(junit.properties(Report("test_it", (taken(Raising),))))
+    rows = dict(junit.properties(Results("test_it", (taken(Raising),))))
     assert rows["realtime.planned"] == 1
     assert "realtime.final_from_commit_ms.p50" in rows
     return str(rows["realtime.failed"])
 
 
 def unscored_in_the_table(folder: Path) -> str:
-    found = Report("test_it", (taken(Raising),))
+    found = Results("test_it", (taken(Raising),))
     row = terminal.row(found, model="fake", cold=None, note="")
     assert row.final is not None
     return row.lines[-1]
@@ -239,18 +230,18 @@ def unjudged(folder: Path) -> str:
         given=lambda option: None,
     )
 
-    def wrong(*args: object, **kwargs: object) -> Report:
+    def wrong(*args: object, **kwargs: object) -> Results:
         raise ValueError("no such word")
 
     found.begin("test_it")
-    found.ledger.takes.append(object.__new__(Done))
+    found.ledger.end(0, taken())
     terms = mock.Mock(budgets=(), thresholds=("one",))
     case = Judge("test_it", lambda: terms, ("test_it",))
-    with mock.patch("pytest_realtime_asr.plugin.judging.report", wrong):
+    with mock.patch("pytest_realtime_asr.plugin.judging.judge_test", wrong):
         judged = judging.judge(case, failed=False, pooled=False)
     assert judged is not None
-    assert ("realtime.planned", 1) in judged.properties
-    return judged.failure.partition("\n")[0]
+    assert ("realtime.planned", 1) in junit.properties(judged)
+    return str(messages.failure(judged)).partition("\n")[0]
 
 
 def compared(*lines: bytes) -> Callable[[Path], str]:
@@ -343,7 +334,7 @@ CASES = (
     Case(
         "report-under-a-file",
         "the folder of the report is a file",
-        ("--realtime-report=", "/file is no folder", "name a path in a folder"),
+        ("--realtime-report=", "/file is not a folder", "name a path in a folder"),
         5,
         under_a_file,
     ),
@@ -363,7 +354,7 @@ CASES = (
     ),
     Case(
         "kept-report-is-a-folder",
-        "a folder stands where the earlier report would be moved",
+        "the name for the earlier report is taken by a folder",
         ("out.jsonl.1 is a folder", "name a file"),
         5,
         beside_a_folder,
@@ -377,8 +368,8 @@ CASES = (
     ),
     Case(
         "report-in-a-protected-folder",
-        "nothing may be written into the folder",
-        ("nothing can be written into the folder", "name another one"),
+        "the folder is not writable",
+        ("the folder", "is not writable; name another one"),
         5,
         protected,
     ),
@@ -391,7 +382,7 @@ CASES = (
     ),
     Case(
         "folder-of-the-report-cannot-be-made",
-        "the system makes no folder there",
+        "the folder cannot be created",
         ("deep/out.jsonl: Operation not permitted; name another file",),
         5,
         unmakeable,
@@ -406,13 +397,13 @@ CASES = (
     Case(
         "two-runs-on-one-report",
         "another run writes the report",
-        ("out.jsonl: another run is writing it", "wait for the end", "name another"),
+        ("out.jsonl: another run is writing this file", "wait for", "name another"),
         5,
         held,
     ),
     Case(
         "killed-run-left-a-lock",
-        "a run was killed with the lock in its hands",
+        "a run was killed while it had the lock",
         ("out.jsonl: the earlier report was moved to", "out.jsonl.1"),
         30,
         killed,
@@ -430,14 +421,14 @@ CASES = (
     ),
     Case(
         "quota-is-spent",
-        "the user's quota is spent",
+        "the disk quota of the user is used up",
         ("out.jsonl: Disk quota exceeded", "utterances are"),
         5,
         unwritten(errno.EDQUOT),
     ),
     Case(
         "disk-became-read-only",
-        "the file system is read-only from now on",
+        "the file system becomes read-only during the run",
         ("out.jsonl: Read-only file system", "utterances are"),
         5,
         unwritten(errno.EROFS),
@@ -508,7 +499,7 @@ CASES = (
     Case(
         "report-without-a-sound-line",
         "every line of the earlier report is damaged",
-        ("out.jsonl:1: is no line of a report", "JSON is malformed"),
+        ("out.jsonl:1: is not a line of a report", "JSON is malformed"),
         5,
         unreadable(b"\x00\xff\n"),
     ),

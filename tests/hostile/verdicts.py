@@ -10,13 +10,17 @@ from pathlib import Path
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import silence
+from pytest_realtime_asr.client.loss import Loss
 from pytest_realtime_asr.corpus import Utterance, Word
-from pytest_realtime_asr.report import jsonl, junit, terminal
+from pytest_realtime_asr.report import jsonl, junit, messages, terminal
 from pytest_realtime_asr.report.comparison import change_line
 from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Part
 from pytest_realtime_asr.requirements.requirement import Undecided
-from pytest_realtime_asr.run.ledger import Order, Report, Transcription, report
+from pytest_realtime_asr.run.ledger import RandomOrder
+from pytest_realtime_asr.run.results import Results, judge_test
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.transcription import Transcription
+from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Ending
 from pytest_realtime_asr.trace.timeline import (
     Commit,
@@ -78,12 +82,9 @@ def take(*events: Event, clip: Utterance = CLIP, number: int = 0) -> Transcripti
         return event.due if isinstance(event, Heard | Commit) else event.at
 
     ordered = tuple(sorted((*FRAMES, COMMIT, *events), key=at))
-    return Transcription(
-        clip,
-        Timeline(RATE, 1, 2, ordered, SESSION.end, session=f"sess-{number}"),
-        replace(SESSION, started=STARTED + timedelta(seconds=number)),
-        VLLM,
-    )
+    timeline = Timeline(RATE, 1, 2, ordered, SESSION.end, session=f"sess-{number}")
+    trace = replace(SESSION, started=STARTED + timedelta(seconds=number))
+    return Transcription(clip, Recording(trace, (), timeline), VLLM)
 
 
 def many(count: int, *events: Event) -> list[Transcription]:
@@ -94,41 +95,39 @@ def many(count: int, *events: Event) -> list[Transcription]:
 
 
 def judged(
-    takes: Sequence[Transcription], budget: Budget, order: Order | None = None
-) -> Report:
+    takes: Sequence[Transcription], budget: Budget, order: RandomOrder | None = None
+) -> Results:
     """The report of a test with this budget, without rules."""
     terms = Terms("vllm", "", 1.0, 0.1, budgets=(budget,), rules=None)
-    return report(
-        "test_it", takes, (), terms, pools={budget: takes}, paths={}, order=order
-    )
+    return judge_test("test_it", takes, terms, pools={budget: takes}, order=order)
 
 
 def verdict(metric: str, *takes: Transcription, **limits: str) -> str:
     """The line of a budget on this metric, of at most 10 s where no limit is given."""
     budget = latency_budget(metric, **(limits or {"max": "10s"}))  # type: ignore[arg-type]
-    (line,) = judged(takes, budget).lines
+    (line,) = messages.lines(judged(takes, budget))
     return line
 
 
 def in_order() -> str:
     takes = many(8, final(300))
     budget = latency_budget("final_from_commit", p50="10s")
-    return judged(takes, budget, Order(seed=1, most=40)).lines[0]
+    return messages.lines(judged(takes, budget, RandomOrder(seed=1, most=40)))[0]
 
 
 def pooled() -> str:
     takes = [*many(2, final(1200)), take(final(300), number=9)]
     budget = latency_budget("final_from_commit", max="10s", over="module")
-    return judged(takes, budget).lines[0]
+    return messages.lines(judged(takes, budget))[0]
 
 
 def worst_session() -> str:
     found = judged([take(final(300))], latency_budget("final_from_commit", p50="10s"))
-    return found.failures[0].splitlines()[1]
+    return messages.failures(found)[0].splitlines()[1]
 
 
 def with_one_lost() -> str:
-    hung = replace(take(), lost="hung")
+    hung = replace(take(), lost=Loss.HUNG)
     return verdict("final_from_commit", hung, take(final(300)), p50="10s")
 
 
@@ -184,49 +183,49 @@ EARLY = "with final from before its commit"
 CASES = (
     Case(
         "final-before-commit",
-        "the server sends the final at the third frame",
+        "the server sends the final at the third frame of audio",
         ("FAIL", "final_from_commit max = inf ms > 10000 ms", f"1 over, 1 {EARLY}"),
         1,
         lambda _: verdict("final_from_commit", take(final(300))),
     ),
     Case(
         "final-before-commit-from-the-speech",
-        "the server sends the final after the speech, and yet before the commit",
+        "the server sends the final after the speech, but before the commit",
         ("FAIL", "final_from_speech_end max = inf ms > 10000 ms", EARLY),
         1,
         lambda _: verdict("final_from_speech_end", take(final(950))),
     ),
     Case(
         "text-complete-by-an-early-final",
-        "the server sends a final in mid-speech, so that its text is soon complete",
+        "the server sends a final during the speech, so that its text is soon complete",
         ("FAIL", "text_complete_from_speech_end max = inf ms", EARLY),
         1,
         lambda _: verdict("text_complete_from_speech_end", take(final(700, "go"))),
     ),
     Case(
         "drained-before-the-commit",
-        "the server sends a final in mid-speech, and nothing more",
+        "the server sends a final during the speech, and nothing more",
         ("FAIL", "drain max = inf ms > 10000 ms", EARLY),
         1,
         lambda _: verdict("drain", take(final(700, "go"))),
     ),
     Case(
         "final-before-the-end-of-speech",
-        "the server ends the turn in mid-speech, and sends the final at once",
+        "the server ends the turn during the speech, and sends the final at once",
         ("FAIL", "= inf ms", "1 with final from before the end of speech"),
         1,
         lambda _: verdict("final_from_commit", take(endpoint(600), final(610))),
     ),
     Case(
         "final-before-its-endpoint",
-        "the server sends the final, and says only then that the turn was over",
+        "the server sends the final, and only then the end of the turn",
         ("FAIL", "= inf ms", EARLY),
         1,
         lambda _: verdict("final_from_commit", take(final(920), endpoint(930))),
     ),
     Case(
         "text-before-the-speech",
-        "the server has a word at the first frame",
+        "the server sends a word at the first frame",
         (
             "FAIL",
             "first_partial_from_speech max = inf ms > 10000 ms",
@@ -257,7 +256,7 @@ CASES = (
     ),
     Case(
         "endpoint-before-the-end-of-speech",
-        "the server cuts the speaker off, and then says no more of turns",
+        "the server ends the turn too early, and reports no other turn",
         (
             "FAIL",
             "endpoint_delay max = inf ms > 10000 ms",
@@ -303,14 +302,14 @@ CASES = (
     ),
     Case(
         "premature-in-json-lines",
-        "the final comes before the commit, and the number is looked at later",
+        "the final comes before the commit, and the number is read later",
         ("-700.0 ", "'final_from_commit': 'final-before-commit'"),
         1,
         lambda _: json_line(),
     ),
     Case(
         "premature-read-again",
-        "an earlier run whose final came before the commit is compared with",
+        "the earlier run of a comparison has its final before the commit",
         ("final-before-commit",),
         1,
         read_again,
@@ -331,7 +330,7 @@ CASES = (
     ),
     Case(
         "silent-as-it-should-be-and-dead",
-        "the server says nothing at all, and so not to a final out of turn",
+        "the server sends nothing at all, also after an unexpected final",
         ("the server sent nothing at all after a final commit",),
         1,
         lambda _: outcome(
@@ -363,7 +362,7 @@ CASES = (
     ),
     Case(
         "nothing-on-the-path",
-        "the server has no WebSocket, and refuses plain HTTP like everything",
+        "the server has no WebSocket, and refuses plain HTTP like every other request",
         ("the server opened no session at all",),
         1,
         lambda _: outcome(
@@ -384,7 +383,7 @@ CASES = (
     ),
     Case(
         "mute-about-a-path",
-        "the server says nothing to a frame with a path in it",
+        "the server does not answer a frame with a path in it",
         ("no error came after a path was sent to it",),
         1,
         lambda _: outcome(

@@ -206,7 +206,7 @@ def test_two_servers_by_turns(project: Project, servers: Servers, many: str) -> 
             ["--realtime-compare=none.jsonl"],
             "--realtime-compare: *none.jsonl: there is no *",
         ),
-        (["--realtime-compare=pytest.ini"], "*pytest.ini:1: is no line of a report*"),
+        (["--realtime-compare=pytest.ini"], "*pytest.ini:1: is not a line of a *"),
         (
             ["--realtime-compare=a.jsonl", "--realtime-report=a.jsonl"],
             "--realtime-compare: --realtime-report would write over it",

@@ -120,14 +120,14 @@ def test_a_second_run_on_a_report_is_refused(reporting: Project) -> None:
     first.lock()
     refused = reporting.run()
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
-    told = "ERROR: --realtime-report=*out.json: another run is writing it; wait *"
+    told = "ERROR: --realtime-report=*out.json: another run is writing *; wait *"
     refused.stderr.fnmatch_lines([told])
     reporting.write("def test_other(): pass", name="test_other")
     reporting.run("test_other.py").assert_outcomes(passed=1)  # it writes none
     reporting.write(LATE, name="test_late")
     late = reporting.run("test_late.py")
     late.assert_outcomes(failed=1)
-    late.stdout.fnmatch_lines(["--realtime-report=*: another run is writing it; *"])
+    late.stdout.fnmatch_lines(["--realtime-report=*: another run is writing *; wait *"])
     first.release()
     reporting.run().assert_outcomes(passed=3)
     assert not list(reporting.path.glob(".*-lock"))
@@ -356,7 +356,7 @@ def test_it(realtime, corpus, number):
             time.sleep(0.05)
         second = project.run("--realtime-report=out.jsonl")
         assert second.ret == pytest.ExitCode.USAGE_ERROR
-        second.stderr.fnmatch_lines(["ERROR: *out.jsonl: another run is writing it*"])
+        second.stderr.fnmatch_lines(["ERROR: *out.jsonl: another run is writing *"])
     finally:
         (project.path / "refused").touch()
         text = first.communicate(timeout=60)[0].decode()

@@ -55,7 +55,7 @@ def test_a_calibration_is_printed_and_kept(project: Project) -> None:
     assert made.ret == 0
     made.stdout.fnmatch_lines(
         [
-            "the instrument's own error on *, in ms",
+            "the client's own error on *, in ms",
             "*bias*spread",
             "final_from_commit *",
             CALIBRATED.removeprefix("realtime: "),
@@ -117,7 +117,7 @@ def test_a_failure_behind_a_long_path_says_so(project: Project, bits: str) -> No
         result = project.run(*arguments, target=far)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["* > 100 ms (*path * ms); server or path, not instrument (*a fifth of *"]
+        ["* > 100 ms (*path * ms); server or path, not client (*a fifth of *"]
     )
     trip = project.properties()["test_it"]["realtime.path_round_trip_ms.p50"]
     assert float(trip) >= 600
@@ -130,7 +130,7 @@ def test_a_loop_that_a_test_blocks_is_invalid(project: Project, bits: str) -> No
     result = project.run(*reports, f"--realtime-corpus={bits}")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["*; n=1, 1 run again, *; INVALID, the server is not blamed: the client *"]
+        ["*; n=1, 1 retried, *; INVALID, not attributed to the server: the client *"]
     )
     marks = [(row["purpose"], row["again"]) for row in project.rows()]
     assert marks == [("disturbed", False), ("test", True)]

@@ -101,8 +101,8 @@ class TestNearest:
     text = result.stdout.str()
     # The first line says all.
     first = re.search(
-        r"^final_from_commit max = (\d+) ms > 50 ms \(n=1, (?:1 run again, )?1 over; "
-        r"proven; path [\d.]+ ms\); server, not instrument \(late [\d.]+ ms\)$",
+        r"^final_from_commit max = (\d+) ms > 50 ms \(n=1, (?:1 retried, )?1 over; "
+        r"proven; path [\d.]+ ms\); server, not client \(client delay [\d.]+ ms\)$",
         text,
         re.MULTILINE,
     )
@@ -119,7 +119,8 @@ class TestNearest:
     (path,) = re.findall("trace: (.*)$", text.partition("test_unreal _")[0], re.M)
     kept = records.read(project.path / path)
     assert "turn" in (kept.records[-1].text or "")
-    assert "INVALID, the server is not blamed: a latency at pace 8 is not real" in text
+    why = "a latency at pace 8 is not real"
+    assert f"INVALID, not attributed to the server: {why}" in text
     assert "cold final" in text
     found = project.properties()
     assert found["test_slow"]["realtime.verdict"] == "FAIL"

@@ -94,8 +94,11 @@ def realtime_session_options(): return {value}
         ("server-version=new", "*--realtime-server-version: 'new' is no version*"),
         ("allow=all", "*--realtime-allow: 'all'; there are heavy and disruptive*"),
         ("max-audio=much", "*--realtime-max-audio: 'much' is not a duration*"),
-        ("max-streams=0", "*--realtime-max-streams: '0' is not a number from 1 to *"),
-        ("fuzz=-1", "*--realtime-fuzz: '-1' is not a number from 0 to *"),
+        (
+            "max-streams=0",
+            "*--realtime-max-streams: '0' is not a whole number from 1*",
+        ),
+        ("fuzz=-1", "*--realtime-fuzz: '-1' is not a whole number from 0 to *"),
         ("corpus=x.jsonl", "*--realtime-corpus: *x.jsonl: there is no such file*"),
         ("corpus=bundled:no", "*--realtime-corpus: bundled:no: *bundled:english*"),
         ("dialect=klingon", "*--realtime-dialect: *klingon*vllm*"),
@@ -279,7 +282,7 @@ def test_a_broken_sound_in_the_warm_up_is_one_line(project: Project) -> None:
     project.write(
         """
 def test_it(realtime, corpus):
-    with pytest.raises(ValueError, match="its body is broken or cut short"):
+    with pytest.raises(ValueError, match="its audio is broken or truncated"):
         realtime.transcribe(corpus["a"])
     with realtime.connect():
         pass

@@ -150,14 +150,14 @@ def test_what_hinders_a_verdict_is_named_by_its_kind(project: Project) -> None:
     project.write(
         """
 import pytest
-from pytest_realtime_asr.run import ledger
+from pytest_realtime_asr.run import results
 
 def judge(*args, **kwargs):
     raise ValueError("turn right and stop")
 
 @pytest.mark.latency_budget("final_from_commit", max="5s")
 def test_it(realtime, corpus, monkeypatch):
-    monkeypatch.setattr(ledger, "judge", judge)
+    monkeypatch.setattr(results, "judge", judge)
     realtime.transcribe(corpus["clip-01"])
 """
     )

@@ -229,7 +229,7 @@ def test_one_run_at_a_time_holds_it(path: Path) -> None:
     one, other = ReportFile(path), ReportFile(path)
     one.lock()
     one.lock()
-    with pytest.raises(BlockingIOError, match="another run is writing it"):
+    with pytest.raises(BlockingIOError, match="another run is writing this file"):
         other.lock()
     third = ReportFile(path.with_name("other.jsonl"))
     third.lock()

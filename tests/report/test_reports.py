@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.loss import Loss
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.report import jsonl, junit, terminal
 from pytest_realtime_asr.report.files import ReportFile
@@ -27,8 +28,9 @@ from pytest_realtime_asr.report.progress import Progress
 from pytest_realtime_asr.report.terminal import WIDTH, Row
 from pytest_realtime_asr.report.transcript import FULL, transcript
 from pytest_realtime_asr.report.transcript import WIDTH as WIDTH_OF_TRANSCRIPT
-from pytest_realtime_asr.run.ledger import Purpose, Report, Transcription, report
+from pytest_realtime_asr.run.results import Results, judge_test
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.trace.records import (
     End,
     Ending,
@@ -44,7 +46,7 @@ from pytest_realtime_asr.trace.records import (
 from pytest_realtime_asr.verdicts.budgets import latency_budget, wer_threshold
 from pytest_realtime_asr.verdicts.verdict import Verdict
 from tests.support.paths import FIXTURES
-from tests.support.servers import CLIP, sessions, took
+from tests.support.servers import CLIP, took, violations
 
 TRACES = FIXTURES / "traces"
 MS = 1_000_000
@@ -65,20 +67,21 @@ def sloppy(loop: Loop) -> Transcription:
     return took(loop, "novelty", "bad-usage")
 
 
-def judged(*takes: Transcription, test: str = "test_it.py::test_it") -> Report:
+def judged(*takes: Transcription, test: str = "test_it.py::test_it") -> Results:
     budgets = (
         latency_budget("final_from_commit", p50="10s", p95="60s"),
         latency_budget("first_partial_from_speech", max="60s"),
     )
     terms = Terms("vllm", "", 1.0, 0.1, budgets, (wer_threshold(0.5),))
-    return report(
+    found = judge_test(
         test,
         takes,
-        sessions(takes),
         terms,
         pools={each: takes for each in budgets},
-        paths={take.label: f"traces/{take.label}.jsonl" for take in takes},
+        violations=violations(takes),
     )
+    paths = {take.label: f"traces/{take.label}.jsonl" for take in takes}
+    return replace(found, paths=paths)
 
 
 # JUnit
@@ -123,7 +126,7 @@ def test_properties_are_exact_builtins(
 def test_proven(good: Transcription) -> None:
     found = judged(good)
     assert found.verdict is Verdict.PASS
-    assert not junit.proven(found)  # one session proves no quantile
+    assert not found.proven  # one session proves no quantile
 
 
 @pytest.mark.parametrize(
@@ -178,12 +181,12 @@ def test_what_was_spoken_for_no_test_is_not_read_again(
     rows = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert [row["purpose"] for row in rows] == [each.value for each in Purpose]
     path.write_bytes(jsonl.line("test_it", replace(good, purpose=Purpose.BASELINE)))
-    with pytest.raises(ValueError, match="no utterance has ended in it"):
+    with pytest.raises(ValueError, match="it holds no utterance that has ended"):
         jsonl.read(path)
 
 
 def test_line_is_one_line(good: Transcription) -> None:
-    odd = replace(good, lost="hung", reason="two\nlines\u2028 and \U0001f600")
+    odd = replace(good, lost=Loss.HUNG, reason="two\nlines\u2028 and \U0001f600")
     found = jsonl.line("test[\n]", odd)
     assert found.count(b"\n") == 1
     assert json.loads(found)["reason"] == odd.reason
@@ -237,7 +240,7 @@ def test_processes_do_not_mix(tmp_path: Path) -> None:
 # The table
 
 
-def row(found: Report, *, model: str = "fake", note: str = "") -> Row:
+def row(found: Results, *, model: str = "fake", note: str = "") -> Row:
     return terminal.row(found, model=model, cold=1234.5, note=note)
 
 

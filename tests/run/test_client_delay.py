@@ -25,16 +25,17 @@ from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.metrics.pacing import ClientState
 from pytest_realtime_asr.plugin.judging import Case, Judging
 from pytest_realtime_asr.plugin.settings import ComparisonConfig, settings
-from pytest_realtime_asr.run.ledger import Purpose, Report
+from pytest_realtime_asr.report import messages
+from pytest_realtime_asr.report.messages import headline
 from pytest_realtime_asr.run.realtime import Realtime
+from pytest_realtime_asr.run.results import Results
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.run.utterances import Take, run_utterance
+from pytest_realtime_asr.run.transcription import Purpose, Transcription, run_utterance
 from pytest_realtime_asr.trace.records import Ending, Ping
 from pytest_realtime_asr.verdicts.budgets import Budget, budget, latency_budget
 from pytest_realtime_asr.verdicts.client_delay import tolerance
 from pytest_realtime_asr.verdicts.fixed_sample import judge
-from pytest_realtime_asr.verdicts.headline import headline
 from pytest_realtime_asr.verdicts.sample import Sample
 from pytest_realtime_asr.verdicts.sequential import judge_in_order
 from pytest_realtime_asr.verdicts.verdict import Verdict
@@ -80,7 +81,7 @@ def test_what_was_late_is_told_with_its_numbers() -> None:
     slow = Sample("s1", 840, late_ms=90, own=LATE)
     verdict, line = one(p50("800ms"), slow)
     assert verdict is INVALID
-    assert "INVALID, the server is not blamed: the client was delayed in 1 of 1" in line
+    assert "not attributed to the server: the client was delayed in 1 of 1" in line
     assert line.endswith(
         "in s1: send delay p99 90.0 ms, loop lag p99 80.0 ms, GC pause 70.0 ms, "
         "CPU 10% of a core"
@@ -113,7 +114,7 @@ def test_what_is_no_time_is_judged_under_load() -> None:
 def test_a_server_that_does_not_read_is_told() -> None:
     verdict, line = one(p50("800ms"), Sample("s1", 3000, blocked_ms=2500))
     assert verdict is FAIL
-    assert "; send_blocked 2500 ms: our audio was not read)" in line
+    assert "; send_blocked 2500 ms: the server did not read the audio)" in line
     assert "send_blocked" not in one(p50("800ms"), Sample("s1", 900, blocked_ms=40))[1]
 
 
@@ -123,16 +124,16 @@ def test_the_path_stands_beside_a_latency() -> None:
     assert "path" not in one(p50("800ms"), Sample("s1", 900))[1]
     verdict, line = one(p50("800ms"), Sample("s1", 900, path_ms=160))
     assert verdict is FAIL
-    assert "; server, not instrument (late 0 ms)" in line
+    assert "; server, not client (client delay 0 ms)" in line
     verdict, line = one(p50("800ms"), Sample("s1", 900, path_ms=161))
     assert verdict is FAIL  # it is never taken off
-    assert "; server or path, not instrument" in line
+    assert "; server or path, not client" in line
     assert "path 161 ms, over a fifth of the limit)" in line
 
 
 def test_what_was_run_again_is_counted() -> None:
     given = [Sample(f"s{n}", 100, again=n < 3) for n in range(60)]
-    assert "(n=60, 3 run again, 0 over;" in one(p50("800ms"), *given)[1].replace(
+    assert "(n=60, 3 retried, 0 over;" in one(p50("800ms"), *given)[1].replace(
         "95% CI 100-100; ", ""
     )
 
@@ -140,7 +141,7 @@ def test_what_was_run_again_is_counted() -> None:
 # Pings
 
 
-def pinged(loop: Loop, url: str, *, pace: float = 1.0) -> Take:
+def pinged(loop: Loop, url: str, *, pace: float = 1.0) -> Transcription:
     """A session that pings."""
     return loop.run(run_utterance(Live(loop, plan(url, pace=pace), pings=True), CLIP))
 
@@ -151,19 +152,19 @@ def test_the_way_to_the_server_is_read_back(loop: Loop) -> None:
         near, away = pinged(loop, url, pace=8), pinged(loop, far)
     assert not near.lost
     assert not away.lost
-    trips = [take.transcription.metrics["path_round_trip"] for take in (near, away)]
+    trips = [take.metrics["path_round_trip"] for take in (near, away)]
     assert trips[0] is not None
     assert trips[1] is not None
     assert 2e3 * AWAY <= trips[1] <= 2e3 * AWAY + 200
     assert trips[0] < trips[1]
     # One at once, and one each second.
-    assert len(away.live.trace.pings) == 2
+    assert len(away.trace.pings) == 2
 
 
 def test_nobody_is_pinged_who_should_not_be(loop: Loop) -> None:
     with faking() as (url, _):
         take = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
-    assert take.live.trace.pings == ()
+    assert take.trace.pings == ()
 
 
 @pytest.mark.slow
@@ -175,13 +176,13 @@ def test_a_server_that_answers_no_pings_is_not_harmed(
         monkeypatch.setattr(session, "PONG_TIMEOUT", 0.2)
         longer = pinged(loop, url)
     for take in (brief, longer):
-        assert (take.lost, take.live.trace.end.how) == ("", Ending.CLOSED_BY_US)
-        assert take.transcription.text == CLIP.text
+        assert (take.lost, take.trace.end.how) == ("", Ending.CLOSED_BY_US)
+        assert take.text == CLIP.text
     # Whether it would have been answered is known of one alone; no more are sent.
-    assert brief.live.trace.pings == ()
-    (ping,) = longer.live.trace.pings
+    assert brief.trace.pings == ()
+    (ping,) = longer.trace.pings
     assert ping.answered is None
-    assert longer.transcription.metrics["path_round_trip"] is None
+    assert longer.metrics["path_round_trip"] is None
 
 
 def test_a_ping_that_is_under_way_at_the_end_is_left_out(loop: Loop) -> None:
@@ -194,7 +195,7 @@ def test_a_ping_that_is_under_way_at_the_end_is_left_out(loop: Loop) -> None:
     with serving(leave) as url:
         take = pinged(loop, url)
     assert take.lost
-    assert [ping for ping in take.live.trace.pings if ping.answered is None] == []
+    assert [ping for ping in take.trace.pings if ping.answered is None] == []
     assert Ping(0).answered is None
 
 
@@ -232,7 +233,7 @@ def judged(
     *budgets: Budget,
     clips: Sequence[corpus.Utterance] = (BIT,),
     concurrency: int = 1,
-) -> Report:
+) -> Results:
     """What is to be said of a test that transcribes these."""
     terms = Terms("vllm", "", 1.0, 0.1, budgets=budgets)
     room.begin("test_it")
@@ -240,7 +241,7 @@ def judged(
     realtime.transcribe(clips, concurrency=concurrency)
     done = room.judge(Case("test_it", lambda: terms, ()), failed=False, pooled=False)
     assert done is not None
-    return done.report
+    return done
 
 
 class Blocking:
@@ -290,20 +291,20 @@ def test_a_disturbed_session_is_run_again_and_counted(room: Judging) -> None:
     room.run.sinks.append(lambda test, take: rows.append((take.purpose, take.again)))
     with blocking(room, 1) as url:
         found = judged(room, url, p50("300ms"))
-    assert found.verdict is PASS, found.lines
+    assert found.verdict is PASS, messages.lines(found)
     assert rows == [(Purpose.DISTURBED, False), (Purpose.TEST, True)]
     assert found.planned == 1
-    assert "n=1, 1 run again, 0 over" in found.lines[0]
+    assert "n=1, 1 retried, 0 over" in messages.lines(found)[0]
 
 
 @pytest.mark.slow
 def test_a_loop_that_stays_blocked_is_invalid_and_says_why(room: Judging) -> None:
     with blocking(room, 9) as url:
         found = judged(room, url, p50("300ms"))
-    assert found.verdict is INVALID, found.lines
-    (line,) = found.lines
-    assert "n=1, 1 run again, 1 over" in line
-    assert "INVALID, the server is not blamed: the client was delayed in 1 of 1" in line
+    assert found.verdict is INVALID, messages.lines(found)
+    (line,) = messages.lines(found)
+    assert "n=1, 1 retried, 1 over" in line
+    assert "not attributed to the server: the client was delayed in 1 of 1" in line
     assert "loop lag p99" in line
 
 
@@ -314,9 +315,9 @@ def test_a_tenth_of_a_call_is_run_again_at_most(room: Judging) -> None:
     with blocking(room, 9) as url:
         found = judged(room, url, p50("300ms"), clips=[BIT] * 3, concurrency=3)
     assert sorted(takes) == [Purpose.DISTURBED, *[Purpose.TEST] * 3]
-    assert found.verdict is INVALID, found.lines
-    assert "n=3" in found.lines[0]
-    assert ", 1 run again" in found.lines[0]
+    assert found.verdict is INVALID, messages.lines(found)
+    assert "n=3" in messages.lines(found)[0]
+    assert ", 1 retried" in messages.lines(found)[0]
 
 
 @pytest.mark.slow
@@ -328,8 +329,8 @@ def test_where_nothing_is_gained_no_session_is_run_again(room: Judging) -> None:
     with blocking(room, 1, closes=True) as url:
         found = judged(room, url, p50("300ms"))
     assert found.verdict is FAIL
-    assert "1 closed" in found.lines[0]
-    assert "again" not in found.lines[0]
+    assert "1 closed" in messages.lines(found)[0]
+    assert "again" not in messages.lines(found)[0]
 
 
 # On a busy machine
@@ -363,7 +364,7 @@ HONEST = (
 )
 
 
-def blamed(room: Judging, url: str, repeats: int) -> list[Report]:
+def blamed(room: Judging, url: str, repeats: int) -> list[Results]:
     with burning():
         return [
             judged(room, url, *HONEST, clips=CLIPS * 3, concurrency=6)
@@ -374,13 +375,13 @@ def blamed(room: Judging, url: str, repeats: int) -> list[Report]:
 @pytest.mark.slow
 def test_no_burner_makes_a_sound_server_fail(room: Judging, sound: str) -> None:
     for found in blamed(room, sound, 1):
-        assert found.verdict in (PASS, INVALID), found.lines
+        assert found.verdict in (PASS, INVALID), messages.lines(found)
 
 
 @pytest.mark.slow
 def test_no_burner_ever_makes_a_sound_server_fail(room: Judging, sound: str) -> None:
     for found in blamed(room, sound, 4):
-        assert found.verdict in (PASS, INVALID), found.lines
+        assert found.verdict in (PASS, INVALID), messages.lines(found)
 
 
 @pytest.mark.slow
@@ -388,5 +389,5 @@ def test_who_stops_reading_fails_and_is_never_excused(room: Judging) -> None:
     arguments = ["--corpus", "bundled:english", "--fault", "deaf"]
     with FakeServer(arguments) as fake, burning():
         found = judged(room, fake.url, HONEST[0], clips=CLIPS, concurrency=2)
-    assert (found.verdict, found.lost) == (FAIL, 0), found.lines
-    assert "server, not instrument" in found.lines[0]
+    assert (found.verdict, found.lost) == (FAIL, 0), messages.lines(found)
+    assert "server, not client" in messages.lines(found)[0]

@@ -10,23 +10,29 @@ import pytest
 
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.report import messages
+from pytest_realtime_asr.report.messages import headline
 from pytest_realtime_asr.requirements.requirement import Level
-from pytest_realtime_asr.run import ledger
-from pytest_realtime_asr.run.ledger import (
-    Order,
-    Report,
-    Transcription,
+from pytest_realtime_asr.run.ledger import RandomOrder
+from pytest_realtime_asr.run.results import (
+    Results,
+    broken_rules,
     decided,
-    in_order,
+    judge_test,
+    sequential_budgets,
+)
+from pytest_realtime_asr.run.statistics import (
+    character_errors,
     keyword_recall,
-    report,
     statistics,
+    unspoken,
+    word_errors,
 )
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.verdicts.budgets import budget, latency_budget, wer_threshold
-from pytest_realtime_asr.verdicts.headline import headline
 from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy, Verdict
-from tests.support.servers import CLIP, VLLM, sessions, took
+from tests.support.servers import CLIP, VLLM, took, violations
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +59,15 @@ def terms(**changes: object) -> Terms:
     return Terms("vllm", "", 1.0, 0.1, **changes)  # type: ignore[arg-type]
 
 
-def judged(takes: list[Transcription], held: Terms, **paths: str) -> Report:
-    return report(
+def judged(takes: list[Transcription], held: Terms, **paths: str) -> Results:
+    found = judge_test(
         "test_it",
         takes,
-        sessions(takes),
         held,
         pools={each: takes for each in held.budgets},
-        paths=paths,
+        violations=violations(takes),
     )
+    return replace(found, paths=paths)
 
 
 def test_transcription(good: Transcription) -> None:
@@ -90,14 +96,14 @@ def test_lost_transcription(hung: Transcription) -> None:
 
 
 def test_label_of_a_later_utterance(good: Transcription) -> None:
-    later = Transcription(CLIP, good.timeline, good.trace, VLLM, item=2)
+    later = Transcription(CLIP, good.recording, VLLM, item=2)
     assert later.label == f"{good.session}#3"
 
 
 def test_nothing_to_judge(good: Transcription) -> None:
     found = judged([good], terms())
     assert found.verdict is None
-    assert (found.planned, found.lost, found.failures) == (1, 0, ())
+    assert (found.planned, found.lost, found.failing) == (1, 0, ())
 
 
 def test_budgets_pass_and_fail(good: Transcription, hung: Transcription) -> None:
@@ -106,18 +112,18 @@ def test_budgets_pass_and_fail(good: Transcription, hung: Transcription) -> None
     assert judged([good], terms(budgets=(wide,))).verdict is Verdict.PASS
     found = judged([good], terms(budgets=(tight,)), **{good.label: "a.jsonl"})
     assert found.verdict in (Verdict.FAIL, Verdict.INVALID)
-    (text,) = found.failures
+    (text,) = messages.failures(found)
     assert text.startswith("final_from_commit max = ")
     assert f"turn-right  {good.label}  " in text
     assert " UTC" in text
     assert "trace: a.jsonl" in text
     assert "text: 'turn right and stop'" in text
-    assert found.paths == ("a.jsonl",)
+    assert found.paths == {good.label: "a.jsonl"}
     found = judged([good, hung], terms(budgets=(wide,)))
     assert found.verdict is Verdict.FAIL
     assert found.lost == 1
-    assert "1 hung" in found.failures[0]
-    assert hung.reason in found.failures[0]
+    assert "1 hung" in messages.failures(found)[0]
+    assert hung.reason in messages.failures(found)[0]
 
 
 def test_wer(good: Transcription, hung: Transcription) -> None:
@@ -125,7 +131,7 @@ def test_wer(good: Transcription, hung: Transcription) -> None:
     assert judged([good], held).verdict is Verdict.PASS
     found = judged([good, hung], held)
     assert found.verdict is Verdict.FAIL
-    (text,) = found.failures
+    (text,) = messages.failures(found)
     assert "50" in text.splitlines()[0]
 
 
@@ -133,15 +139,17 @@ def test_rules(sloppy: Transcription) -> None:
     ids = [v.requirement.id for v in sloppy.violations]
     assert ids == ["known-events", "usage-adds-up"]
     must = judged([sloppy], terms())
-    assert ["rule usage-adds-up [MUST]" in text for text in must.failures] == [True]
+    assert [
+        "rule usage-adds-up [MUST]" in text for text in messages.failures(must)
+    ] == [True]
     should = judged([sloppy, sloppy], terms(rules=Level.SHOULD))
-    assert len(should.failures) == 2
-    assert all(", in 2 sessions; vLLM" in text for text in should.failures)
-    assert "(4 times)" in should.failures[0]
+    assert len(messages.failures(should)) == 2
+    assert all(", in 2 sessions; vLLM" in text for text in messages.failures(should))
+    assert "(4 times)" in messages.failures(should)[0]
     off = judged([sloppy], terms(rules=None))
-    assert off.failures == ()
+    assert messages.failures(off) == []
     assert len(off.violations) == 2
-    assert len(ledger.broken(off.violations)) == 2
+    assert len(broken_rules(off.violations)) == 2
 
 
 def softer(take: Transcription, *ids: str) -> Transcription:
@@ -157,7 +165,7 @@ def test_who_is_judged_by_nothing_breaks_nothing(sloppy: Transcription) -> None:
     free = replace(sloppy, rules=())
     assert free.violations == ()
     found = judged([free], terms(rules=Level.SHOULD))
-    assert (found.failures, found.violations) == ((), ())
+    assert (messages.failures(found), found.violations) == ([], ())
     few = replace(
         sloppy, rules=tuple(r for r in sloppy.rules if r.id == "known-events")
     )
@@ -168,14 +176,16 @@ def test_who_is_judged_by_nothing_breaks_nothing(sloppy: Transcription) -> None:
 def test_what_is_known_is_seen_and_blames_nobody(sloppy: Transcription) -> None:
     known = softer(sloppy, "usage-adds-up")
     found = judged([known], terms(rules=Level.SHOULD))
-    levels = [violation.requirement.level for violation, _ in found.violations]
+    levels = [violation.requirement.level for violation in found.violations]
     assert levels == [Level.SHOULD, Level.INFO]
-    assert ["rule known-events [SHOULD]" in text for text in found.failures] == [True]
-    assert judged([known], terms()).failures == ()
-    (line,) = ledger.broken(found.violations)
-    assert line.startswith("rule known-events [SHOULD]")
-    (line,) = ledger.broken(found.violations, [Level.INFO])
-    assert line.startswith("rule usage-adds-up [INFO]")
+    assert [
+        "rule known-events [SHOULD]" in text for text in messages.failures(found)
+    ] == [True]
+    assert messages.failures(judged([known], terms())) == []
+    (broken,) = broken_rules(found.violations)
+    assert messages.rule(broken).startswith("rule known-events [SHOULD]")
+    (broken,) = broken_rules(found.violations, [Level.INFO])
+    assert messages.rule(broken).startswith("rule usage-adds-up [INFO]")
 
 
 def test_each_session_is_judged_by_its_own_rules(sloppy: Transcription) -> None:
@@ -183,11 +193,11 @@ def test_each_session_is_judged_by_its_own_rules(sloppy: Transcription) -> None:
     found = judged(takes, terms())
     levels = [
         violation.requirement.level
-        for violation, _ in found.violations
+        for violation in found.violations
         if violation.requirement.id == "usage-adds-up"
     ]
     assert levels == [Level.MUST, Level.INFO]
-    (text,) = found.failures
+    (text,) = messages.failures(found)
     assert text.startswith("rule usage-adds-up [MUST]")
     assert "sessions" not in text  # it is one, and not three
 
@@ -196,12 +206,12 @@ def test_unjudged_loss_fails(good: Transcription, hung: Transcription) -> None:
     found = judged([good, hung], terms())
     assert any(
         text.startswith("1 of 2 utterances have no final; turn-right hung: waited")
-        for text in found.failures
+        for text in messages.failures(found)
     )
     told = replace(hung, raised=True)
     alone = judged([told], terms(rules=Level.MUST))
-    assert not any("have no final" in text for text in alone.failures)
-    assert judged([hung], terms(rules=None)).failures == ()
+    assert not any("have no final" in text for text in messages.failures(alone))
+    assert messages.failures(judged([hung], terms(rules=None))) == []
 
 
 def test_statistics(good: Transcription, hung: Transcription) -> None:
@@ -237,13 +247,13 @@ def test_what_is_premature_is_over_every_limit(
     wide = latency_budget("final_from_commit", max="60s")
     other = latency_budget("send_blocked", max="60s")
     found = judged([good, hasty], terms(budgets=(wide, other), rules=rules))
-    (over,), (kept,) = (each.findings for each in found.judgements)
+    over, kept = found.findings
     assert (over.verdict, over.over, over.observed) == (Verdict.FAIL, 1, math.inf)
     assert over.premature == ((Premature.FINAL_BEFORE_COMMIT, 1),)
     assert over.worst[0].label == hasty.label
     assert (kept.verdict, kept.premature) == (Verdict.PASS, ())  # it is none of these
-    assert "1 with final from before its commit" in found.failures[0]
-    assert "ms, final from before its commit  turn-right" in found.failures[0]
+    assert "1 with final from before its commit" in messages.failures(found)[0]
+    assert "ms, final from before its commit  turn-right" in messages.failures(found)[0]
 
 
 def test_a_lost_take_is_the_worst_in_the_direction_of_the_metric(
@@ -257,10 +267,10 @@ def test_a_lost_take_is_the_worst_in_the_direction_of_the_metric(
 
 def test_values_have_the_unit_of_their_metric(good: Transcription) -> None:
     held = terms(budgets=(budget("word_coverage", at_least=1.5),))
-    (text,) = judged([good], held).failures
+    (text,) = messages.failures(judged([good], held))
     assert text.splitlines()[1].split()[:2] == ["1", "turn-right"]
     tight = terms(budgets=(latency_budget("final_from_commit", p50="1ms"),))
-    (text,) = judged([good] * 2, tight).failures
+    (text,) = messages.failures(judged([good] * 2, tight))
     assert text.splitlines()[1].split()[1:3] == ["ms", "turn-right"]
 
 
@@ -272,14 +282,14 @@ def test_what_is_undecided_fails_or_warns(
     sure = terms(budgets=(proof,), undecided=policy, rules=None)
     found = judged([good], sure)
     assert found.verdict is Verdict.INCONCLUSIVE
-    told, quiet = found.failures, found.warnings
+    told, quiet = messages.failures(found), messages.warnings(found)
     if policy is UndecidedPolicy.WARN:
         told, quiet = quiet, told
         assert told[0].startswith("INCONCLUSIVE (not proven: n=1, needs 5): final_from")
-    assert (len(told), quiet) == (1, ())
+    assert (len(told), quiet) == (1, [])
     # What speaks of the server fails in any case.
     assert judged([hung] * 5, sure).verdict is Verdict.FAIL
-    assert len(judged([hung] * 5, sure).failures) == 1
+    assert len(messages.failures(judged([hung] * 5, sure))) == 1
 
 
 def test_in_order_what_comes_after_the_decision_counts_no_more(
@@ -288,54 +298,55 @@ def test_in_order_what_comes_after_the_decision_counts_no_more(
     wide = latency_budget("final_from_commit", p50="60s")
     most = latency_budget("final_from_commit", max="60s")
     held = terms(budgets=(wide, most), rules=None)
-    order = Order(seed=1, most=40)
+    order = RandomOrder(seed=1, most=40)
     taken = [good]
     while not decided(taken, held, order):
         taken.append(good)
     assert len(taken) < 10
-    assert in_order(held) == [wide]
-    found = report(
+    assert sequential_budgets(held) == [wide]
+    found = judge_test(
         "test_it",
         [*taken, hung, hung],
-        [],
         held,
         pools={each: [*taken, hung, hung] for each in held.budgets},
-        paths={},
         order=order,
     )
-    verdicts = [judgement.verdict for judgement in found.judgements]
+    verdicts = [finding.verdict for finding in found.findings]
     assert verdicts == [Verdict.PASS, Verdict.FAIL]
-    assert found.judgements[0].findings[0].n == len(taken)
-    assert "by chance (seed 1), until decided or 40 sessions" in found.lines[2]
+    assert found.findings[0].n == len(taken)
+    assert (
+        "in random order (seed 1), until decided or 40 sessions"
+        in messages.lines(found)[2]
+    )
 
 
 def test_in_order_two_that_are_lost_decide(hung: Transcription) -> None:
     held = terms(budgets=(latency_budget("final_from_commit", p50="60s"),))
-    assert decided([hung] * 2, held, Order(1, 40))
+    assert decided([hung] * 2, held, RandomOrder(1, 40))
 
 
 def test_in_order_a_value_that_is_missing_ends_it(good: Transcription) -> None:
     bare = replace(good, utterance=replace(CLIP, text="", words=()))
     held = terms(budgets=(latency_budget("first_partial_from_speech", p50="60s"),))
-    assert decided([bare], held, Order(1, 40))
-    assert not decided([], held, Order(1, 40))
+    assert decided([bare], held, RandomOrder(1, 40))
+    assert not decided([], held, RandomOrder(1, 40))
 
 
 def test_what_was_heard_in_silence(good: Transcription, hung: Transcription) -> None:
     silent = replace(good, utterance=replace(CLIP, text="", words=()))
     rate = 4 / (CLIP.audio.seconds / 60)
-    assert ledger.unspoken([silent, good]) == pytest.approx(rate)
-    assert ledger.unspoken([good]) is None
+    assert unspoken([silent, good]) == pytest.approx(rate)
+    assert unspoken([good]) is None
     assert statistics([silent, good, hung])["unspoken_rate"]["n"] == 1
     held = terms(budgets=(budget("unspoken_rate", at_most=0),))
-    (text,) = judged([silent, good], held).failures
+    (text,) = messages.failures(judged([silent, good], held))
     assert text.startswith("unspoken_rate mean = ")
     assert " per minute > 0 per minute (n=1, 1 over)" in text
 
 
 def test_error_rates(good: Transcription, hung: Transcription) -> None:
-    words = ledger.word_errors([good, hung])
-    letters = ledger.character_errors([good, hung])
+    words = word_errors([good, hung])
+    letters = character_errors([good, hung])
     spoken = CLIP.text.replace(" ", "")
     assert (words.hits, words.deletions) == (4, 4)
     assert (letters.hits, letters.deletions) == (len(spoken), len(spoken))
@@ -346,11 +357,11 @@ def test_error_rates(good: Transcription, hung: Transcription) -> None:
 
 def test_a_latency_of_words_comes_with_their_coverage(good: Transcription) -> None:
     held = terms(budgets=(latency_budget("word_settled", p95="10s"),))
-    (found,) = judged([good], held).judgements[0].findings
+    (found,) = judged([good], held).findings
     assert found.beside == good.metrics["word_coverage"] == 1.0
     assert "; word_coverage 1" in headline(found)
     alone = terms(budgets=(latency_budget("final_from_commit", p95="10s"),))
-    (other,) = judged([good], alone).judgements[0].findings
+    (other,) = judged([good], alone).findings
     assert other.beside is None
     assert "coverage" not in headline(other)
 

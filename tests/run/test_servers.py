@@ -31,14 +31,13 @@ from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.requirements.requirement import Level, Requirement, Violated
-from pytest_realtime_asr.requirements.violations import observe
 from pytest_realtime_asr.run import servers as run_module
 from pytest_realtime_asr.run.config import MeasurementConfig
-from pytest_realtime_asr.run.ledger import Purpose, Transcription
 from pytest_realtime_asr.run.realtime import Realtime
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.servers import WARMUPS
 from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.trace.records import Ending, Sender
 from tests.support.paths import FIXTURES
 from tests.support.servers import CLIP, CREATED, VLLM, closed, faking, plain, serving
@@ -340,10 +339,7 @@ def test_the_rules_of_a_run_reach_its_sessions(start: Start) -> None:
     ]
     assert take.violations == found
     assert ledger is not None
-    ((rules, part),) = ledger.parts
-    assert rules == server.plan.rules
-    assert observe(rules, part) == found
-    assert part.trace == ledger.sessions[0].trace
+    assert ledger.violations == found
 
 
 # Warming up
@@ -701,10 +697,13 @@ def test_sessions_belong_to_the_running_test(start: Start, url: str) -> None:
     assert ledger is not None
     assert run.finish() is None
     assert (ledger.test, len(ledger.sessions), len(ledger.takes)) == ("first", 2, 1)
-    parts = [part for _, part in ledger.parts]
-    assert [part.trace.end.how for part in parts] == [Ending.CLOSED_BY_US] * 2
-    assert [part.trace for part in parts] == [live.trace for live in ledger.sessions]
-    assert [rules for rules, _ in ledger.parts] == [server.plan.rules] * 2
+    recordings = [live.recording for live in ledger.sessions]
+    assert [each.trace.end.how for each in recordings] == [Ending.CLOSED_BY_US] * 2
+    assert [each.trace for each in recordings] == [
+        live.trace for live in ledger.sessions
+    ]
+    assert [live.recording for live in ledger.sessions] == recordings
+    assert ledger.takes[0].recording is recordings[0]  # it was read once
     with pytest.raises(Lost, match="closed by us"):
         session.send_raw("too late")
     run.begin("second")

@@ -28,11 +28,8 @@ from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
 from pytest_realtime_asr.fake.server import Fake
-from pytest_realtime_asr.requirements.evidence import Part
-from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.requirements.violations import Violation, observe
-from pytest_realtime_asr.run.ledger import Transcription
-from pytest_realtime_asr.run.utterances import run_utterance
+from pytest_realtime_asr.run.transcription import Transcription, run_utterance
 from pytest_realtime_asr.trace.records import Trace
 
 Talk = Callable[[ServerConnection], Awaitable[None]]
@@ -73,11 +70,9 @@ def broken(trace: Trace) -> tuple[Violation, ...]:
     return observe(VLLM.requirements, dialects.part(VLLM, trace))
 
 
-def sessions(
-    takes: Iterable[Transcription],
-) -> list[tuple[tuple[Requirement, ...], Part]]:
-    """The sessions of takes, each with its rules, as a report wants them."""
-    return [(take.rules, dialects.part(take.dialect, take.trace)) for take in takes]
+def violations(takes: Iterable[Transcription]) -> list[Violation]:
+    """What the sessions of these transcriptions have violated."""
+    return [violation for take in takes for violation in take.violations]
 
 
 def took(loop: Loop, *faults: str) -> Transcription:
@@ -85,8 +80,7 @@ def took(loop: Loop, *faults: str) -> Transcription:
     silence = 0.3 if "no-final" in faults else 5
     limits = Limits(connect=5, ready=5, silence=silence, beyond=10)
     with faking(*faults) as (url, _):
-        take = loop.run(run_utterance(Live(loop, plan(url, limits=limits)), CLIP))
-    return take.transcription
+        return loop.run(run_utterance(Live(loop, plan(url, limits=limits)), CLIP))
 
 
 async def quiet(connection: ServerConnection) -> None:
@@ -243,12 +237,17 @@ async def _emptied() -> None:
     """
     loop: Any = asyncio.get_running_loop()
     deadline = time.monotonic() + 2
-    while loop._transports and time.monotonic() < deadline:
+    while _open(loop) and time.monotonic() < deadline:
         await asyncio.sleep(0.01)
     for transport in list(loop._transports.values()):
         transport.abort()
     for _ in range(2):  # one turn to detach each transport, one to close its socket
         await asyncio.sleep(0)
+
+
+def _open(loop: Any) -> bool:
+    """Whether a transport has a socket; a closed one waits to be collected."""
+    return any(each._sock is not None for each in [*loop._transports.values()])
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_realtime_asr.metrics.alignment import Errors
 from pytest_realtime_asr.metrics.normalizers import NONE, Normalizer
+from pytest_realtime_asr.report.messages import details, headline, standing
 from pytest_realtime_asr.verdicts.budgets import (
     Budget,
     Limit,
@@ -25,7 +26,6 @@ from pytest_realtime_asr.verdicts.budgets import (
 )
 from pytest_realtime_asr.verdicts.finding import Finding, Judgement
 from pytest_realtime_asr.verdicts.fixed_sample import judge
-from pytest_realtime_asr.verdicts.headline import details, headline, standing
 from pytest_realtime_asr.verdicts.limits import BudgetError, parse_duration, resolve
 from pytest_realtime_asr.verdicts.sample import Sample
 from pytest_realtime_asr.verdicts.sequential import judge_in_order, unprovable
@@ -36,7 +36,8 @@ from pytest_realtime_asr.verdicts.verdict import (
     effect,
     worst,
 )
-from pytest_realtime_asr.verdicts.wer import WerFinding, WerRow, judge_wer, too_few
+from pytest_realtime_asr.verdicts.wer import WerFinding, judge_wer, too_few
+from tests.support.wer_rows import ScoredText, scored
 
 PASS, FAIL = Verdict.PASS, Verdict.FAIL
 INCONCLUSIVE, INVALID = Verdict.INCONCLUSIVE, Verdict.INVALID
@@ -427,9 +428,9 @@ def test_a_late_sample_that_decides_makes_the_verdict_invalid() -> None:
     found = one(latency_budget(METRIC, max="800ms"), given)
     assert (found.verdict, found.proven, found.excused) == (INVALID, False, 1)
     assert headline(found) == (
-        "final_from_commit max = 840 ms > 800 ms (n=10, 1 over); INVALID, the server "
-        "is not blamed: the client was delayed in 1 of 10 sessions (up to 48 ms; 40 "
-        "ms are tolerated)"
+        "final_from_commit max = 840 ms > 800 ms (n=10, 1 over); INVALID, not "
+        "attributed to the server: the client was delayed in 1 of 10 sessions (up to "
+        "48 ms; 40 ms are tolerated)"
     )
 
 
@@ -439,7 +440,7 @@ def test_a_late_sample_that_decides_nothing_leaves_the_failure() -> None:
     assert (found.verdict, found.excused, found.late_ms) == (FAIL, 1, 0.8)
     assert headline(found) == (
         "final_from_commit max = 900 ms > 800 ms (n=10, 2 over; proven); server, not "
-        "instrument (late 0.8 ms; 1 more over but late, not counted against it)"
+        "client (client delay 0.8 ms; 1 more over, but by client delay: not counted)"
     )
 
 
@@ -480,7 +481,8 @@ def test_another_pace_is_not_real_time(value: float) -> None:
     found = one(latency_budget(METRIC, p95="800ms"), samples(value), pace=4)
     assert found.verdict is INVALID
     assert headline(found).endswith(
-        "; INVALID, the server is not blamed: a latency at pace 4 is not in real time"
+        "; INVALID, not attributed to the server: a latency at pace 4 is not in real "
+        "time"
     )
 
 
@@ -587,7 +589,7 @@ def test_without_a_confidence_it_is_said_whether_the_sample_proves_it() -> None:
     )
     assert headline(one(made, samples(251, 900))) == (
         "final_from_commit p95 = 900 ms > 800 ms (95% CI 251-inf; n=2, 1 over; not "
-        "proven); server, not instrument (late 0.8 ms)"
+        "proven); server, not client (client delay 0.8 ms)"
     )
 
 
@@ -624,7 +626,8 @@ def test_sessions_in_order_fail_as_soon_as_they_may() -> None:
     assert (found.verdict, found.n, found.over, found.decided) == (FAIL, 7, 2, 7)
     assert headline(found) == (
         "final_from_commit p95 = 900 ms > 800 ms (n=7 in order, 2 over; proven); "
-        "FAIL: a good server has at most 1 % over; server, not instrument (late 0.8 ms)"
+        "FAIL: a good server has at most 1 % over; server, not client (client delay "
+        "0.8 ms)"
     )
 
 
@@ -817,7 +820,7 @@ def test_the_line_of_a_failure() -> None:
     given.append(Sample("x", None, lost="hung"))
     assert headline(one(latency_budget(METRIC, p95="800ms"), given)) == (
         "final_from_commit p95 = 1140 ms > 800 ms (95% CI 980-inf; n=60, 9 over, 1 "
-        "hung; proven); server, not instrument (late 0.8 ms)"
+        "hung; proven); server, not client (client delay 0.8 ms)"
     )
 
 
@@ -826,7 +829,7 @@ def test_the_line_names_all_reasons_of_a_loss() -> None:
     line = headline(one(latency_budget(METRIC, p50="1s"), [*samples(1), *lost]))
     assert line == (
         "final_from_commit p50 = inf ms > 1000 ms (95% CI -inf to inf; n=4, 3 over, 2 "
-        "hung, 1 refused; not proven); server, not instrument (late 0 ms)"
+        "hung, 1 refused; not proven); server, not client (client delay 0 ms)"
     )
 
 
@@ -840,7 +843,7 @@ def test_the_line_of_a_maximum_and_of_a_mean() -> None:
     )
     assert headline(one(latency_budget(METRIC, mean="1s"), samples(1200))) == (
         "final_from_commit mean = 1200 ms > 1000 ms (n=1, 1 over); server, not "
-        "instrument (late 0.8 ms)"
+        "client (client delay 0.8 ms)"
     )
 
 
@@ -865,9 +868,9 @@ def test_signed_latencies_have_a_readable_interval() -> None:
 # Word error rate
 
 
-def rows(*texts: tuple[str, str | None], language: str = "en") -> list[WerRow]:
+def rows(*texts: tuple[str, str | None], language: str = "en") -> list[ScoredText]:
     return [
-        WerRow(f"s{number}", f"u{number}", said, heard, language)
+        scored(number, said, heard, language)
         for number, (said, heard) in enumerate(texts)
     ]
 
@@ -940,7 +943,7 @@ def test_the_worst_utterances_are_shown_with_their_texts() -> None:
 
 def test_a_lost_transcription_is_all_deleted() -> None:
     said, heard = GOOD
-    hung = WerRow("s9", "u9", said, heard, "en", lost="hung")
+    hung = scored(9, said, heard, "en", lost="hung")
     found = judge_wer(wer_threshold(0.12), [*rows(GOOD, (said, None)), hung])
     assert found.observed == 2 / 3
     assert sorted(found.lost) == [("hung", 1), ("no final", 1)]
@@ -951,7 +954,7 @@ def test_a_lost_transcription_is_all_deleted() -> None:
 def test_words_where_nothing_was_said_are_said() -> None:
     found = judge_wer(wer_threshold(0.12), rows(GOOD, ("", "thank you")))
     assert (found.verdict, found.observed) == (PASS, 0)
-    assert "I=0, 2 heard where nothing was said" in headline(found)
+    assert "I=0, 2 recognised in silence" in headline(found)
     assert details(found).startswith("s1 u1: 2 wrong of 0\n")
 
 
@@ -997,16 +1000,21 @@ def test_a_few_utterances_prove_nothing() -> None:
     few = judge_wer(proof, rows(*[GOOD] * 19))
     assert few.verdict is INCONCLUSIVE
     assert headline(few).endswith("fewer than 20 utterances prove nothing")
-    again = [replace(row, utterance="u0") for row in rows(*[GOOD] * 40)]
+    said = rows(GOOD)[0].utterance
+    again = [replace(row, utterance=said) for row in rows(*[GOOD] * 40)]
     assert judge_wer(proof, again).verdict is INCONCLUSIVE
     assert judge_wer(proof, again).interval == (0, math.inf)
     assert "95% CI 0.000-inf" in headline(judge_wer(proof, again))
 
 
+def by(row: ScoredText, speaker: str) -> ScoredText:
+    return replace(row, utterance=replace(row.utterance, speaker=speaker))
+
+
 def test_speakers_are_drawn_together() -> None:
     texts = [*[GOOD] * 60, *[BAD] * 12]
     alone = rows(*texts)
-    named = [replace(row, speaker=f"p{n // 6}") for n, row in enumerate(alone)]
+    named = [by(row, f"p{n // 6}") for n, row in enumerate(alone)]
     by_row = judge_wer(wer_threshold(0.2), alone)
     by_speaker = judge_wer(wer_threshold(0.2), named)
     assert (by_row.speakers, by_speaker.speakers) == (0, 12)
@@ -1020,16 +1028,14 @@ def test_speakers_are_drawn_together() -> None:
 def test_a_few_speakers_prove_nothing() -> None:
     proof, many = wer_threshold(0.12, confidence=0.95), rows(*[GOOD] * 40)
 
-    def by(speakers: int) -> WerFinding:
-        return judge_wer(
-            proof,
-            [replace(row, speaker=f"p{n % speakers}") for n, row in enumerate(many)],
-        )
+    def spoken(speakers: int) -> WerFinding:
+        rows = [by(row, f"p{n % speakers}") for n, row in enumerate(many)]
+        return judge_wer(proof, rows)
 
-    assert by(10).verdict is PASS
-    assert by(9).verdict is INCONCLUSIVE
-    assert headline(by(9)).endswith("fewer than 10 speakers prove nothing")
-    one_named = [replace(many[0], speaker="p"), *many[1:]]
+    assert spoken(10).verdict is PASS
+    assert spoken(9).verdict is INCONCLUSIVE
+    assert headline(spoken(9)).endswith("fewer than 10 speakers prove nothing")
+    one_named = [by(many[0], "p"), *many[1:]]
     assert judge_wer(proof, one_named).verdict is PASS
 
 

@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.metrics.accuracy import (
-    words,
-)
+from pytest_realtime_asr.client.loss import Loss
+from pytest_realtime_asr.metrics.accuracy import words
 from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.report import jsonl
@@ -29,7 +28,7 @@ from pytest_realtime_asr.report.comparison import (
     warnings,
 )
 from pytest_realtime_asr.report.files import ReportFile
-from pytest_realtime_asr.run.ledger import Transcription
+from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.verdicts import comparison
 from pytest_realtime_asr.verdicts.change import Change, Outcome
 from pytest_realtime_asr.verdicts.comparison import DEFAULT_MARGINS, Comparison, Values
@@ -608,7 +607,7 @@ def take(loop: Loop) -> Transcription:
 
 def test_what_was_written_is_read(take: Transcription, tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
-    gone = replace(take, lost="hung", reason="no final came")
+    gone = replace(take, lost=Loss.HUNG, reason="no final came")
     append = jsonl.Appender(ReportFile(path))
     append("test_it", take)
     append("test_it", gone)
@@ -626,7 +625,7 @@ def test_both_rates_are_written(take: Transcription) -> None:
     written = json.loads(jsonl.line("test_it", shouted))
     assert (written["wer"], written["raw_wer"]) == (0, 0.75)
     assert written["raw_errors"]["substitutions"] == 3
-    gone = json.loads(jsonl.line("test_it", replace(take, lost="hung")))
+    gone = json.loads(jsonl.line("test_it", replace(take, lost=Loss.HUNG)))
     assert (gone["raw_wer"], gone["head_deletions"], gone["tail_deletions"]) == (
         1,
         3,
@@ -654,12 +653,12 @@ def test_a_line_that_was_cut_off_is_left_out(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", ": no utterance has ended in it"),
-        ('{"format": 2', ": no utterance has ended in it"),
-        ("\n\nnonsense\n", ":3: is no line of a report: JSON is malformed"),
-        ('{"test": "a"}\n', ":1: is no line of a report: .*`format`"),
-        ('{"format": 2}\n', ":1: is no line of a report: .*`test`"),
-        ('{"format": 1}\n', ":1: is of format 1, which does not say how .* again"),
+        ("", ": it holds no utterance that has ended"),
+        ('{"format": 2', ": it holds no utterance that has ended"),
+        ("\n\nnonsense\n", ":3: is not a line of a report: JSON is malformed"),
+        ('{"test": "a"}\n', ":1: is not a line of a report: .*`format`"),
+        ('{"format": 2}\n', ":1: is not a line of a report: .*`test`"),
+        ('{"format": 1}\n', ":1: is of format 1, which lacks .* again"),
         ('{"format": 3}\n', ":1: is of format 3; format 2 can be read"),
     ],
 )

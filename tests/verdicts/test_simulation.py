@@ -22,7 +22,6 @@ from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.stats import (
     Difference,
     holm,
-    log_ratios,
     matched_pairs,
     paired,
     quantile_interval,
@@ -37,7 +36,8 @@ from pytest_realtime_asr.verdicts.sample import Sample
 from pytest_realtime_asr.verdicts.sequential import judge_in_order
 from pytest_realtime_asr.verdicts.utterance_record import Conditions, UtteranceRecord
 from pytest_realtime_asr.verdicts.verdict import Verdict
-from pytest_realtime_asr.verdicts.wer import WerRow, judge_wer
+from pytest_realtime_asr.verdicts.wer import judge_wer
+from tests.support.wer_rows import scored
 
 ALLOWED = 0.05  # what 95 % of confidence allow
 NOISE = 3.0
@@ -186,14 +186,14 @@ def test_a_rate_at_its_limit(
     limit: float, speakers: int, each: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # There are few texts, and they come again and again.
-    monkeypatch.setattr("pytest_realtime_asr.verdicts.wer.words", cache(words))
+    monkeypatch.setattr("tests.support.wer_rows.words", cache(words))
     threshold = wer_threshold(limit, normalizer="none", confidence=0.95)
     rng = np.random.default_rng(9)
 
     def verdict() -> Verdict:
         wrong = errors(rng, limit, speakers, each)
         rows = [
-            WerRow(f"s{n}", f"u{n}", TEXT, HEARD[bad], speaker=f"p{n // each}")
+            scored(n, TEXT, HEARD[bad], speaker=f"p{n // each}")
             for n, bad in enumerate(wrong)
         ]
         return judge_wer(threshold, rows).verdict
@@ -217,8 +217,9 @@ def latencies(rng: np.random.Generator, slower: float = 0.0) -> list[float]:
 
 
 def difference(rng: np.random.Generator, slower: float, *, median: bool) -> Difference:
+    pairs = zip(latencies(rng), latencies(rng, slower), strict=True)
     return paired(
-        log_ratios(latencies(rng), latencies(rng, slower)),
+        [math.log(after / before) for before, after in pairs],
         median=median,
         resamples=300,
     )

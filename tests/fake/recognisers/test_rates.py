@@ -22,7 +22,7 @@ from pytest_realtime_asr.metrics.accuracy import (
     words,
 )
 from pytest_realtime_asr.metrics.alignment import Errors
-from pytest_realtime_asr.run.utterances import run_utterance
+from pytest_realtime_asr.run.transcription import run_utterance
 from tests.support.servers import plan
 
 CLIPS = ("turn-right", "go-forward", "digits-five")
@@ -57,7 +57,7 @@ def test_the_scripted_recogniser_hears_the_same(
 
     async def heard() -> list[str]:
         sessions = [run_utterance(Live(loop, held), each) for each in copies]
-        return [take.transcription.text for take in await asyncio.gather(*sessions)]
+        return [take.text for take in await asyncio.gather(*sessions)]
 
     texts = loop.run(heard())
     loop.stop()

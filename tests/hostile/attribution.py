@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_realtime_asr.client.asgi import Application, ApplicationError
-from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.loss import Loss, Lost
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.report import jsonl
 from pytest_realtime_asr.report.comparison import failures, summary
@@ -24,7 +24,7 @@ from tests.support.servers import closed
 def dead_baseline(limit: str) -> str:
     """What is said of a baseline whose sessions were all closed at once."""
     now = [jsonl.row("test_it", it) for it in many(8, final(1030))]
-    gone = [jsonl.row("test_it", replace(it, lost="closed")) for it in many(8)]
+    gone = [jsonl.row("test_it", replace(it, lost=Loss.CLOSED)) for it in many(8)]
     found = compare("http://base:1", gone, now, parse_margins(limit))
     return [*failures(found), summary(found)[-1]][0]
 
@@ -48,7 +48,8 @@ def long_id() -> str:
     """How a session is called whose id is very long."""
     it = many(1)[0]
     timeline = replace(it.timeline, session="sess-" + "7" * 900_000 + "-end")
-    return replace(it, timeline=timeline).label
+    recording = replace(it.recording, timeline=timeline)
+    return replace(it, recording=recording).label
 
 
 def redirected_to_nobody() -> str:
@@ -82,14 +83,14 @@ CASES = [
     ),
     Case(
         "closed-without-a-code",
-        "the server closes the session with a close frame that holds no code",
+        "the server closes the session with a close frame without a code",
         ("the server closed without a code; 2 bytes had arrived",),
         10,
         lambda _: session(frames(b"\x88\0")),
     ),
     Case(
         "greeting-closed-without-a-code",
-        "a server of an unknown dialect closes with a close frame that holds no code",
+        "a server of an unknown dialect closes with a close frame without a code",
         ("the server closed without a code before its first event",),
         10,
         lambda _: greeting(frames(b"\x88\0")),
@@ -103,7 +104,7 @@ CASES = [
     ),
     Case(
         "list-of-models-cut-off",
-        "the server sends less of its list of models than its head says",
+        "the server sends less of its list of models than its Content-Length",
         ("/v1/models: its response ended after 28 of 4000 bytes",),
         10,
         lambda _: model(
@@ -170,7 +171,7 @@ CASES = [
     ),
     Case(
         "long-loss",
-        "the reason for which a session was lost is very long",
+        "the reason of a lost session is very long",
         ("closed: xx", "characters left out", "; had arrived: nothing"),
         1,
         lambda _: bounded(
@@ -186,7 +187,7 @@ CASES = [
     ),
     Case(
         "long-unreachable",
-        "whatever is said of an unreachable server is very long",
+        "the error of an unreachable server is very long",
         ("ws://h/: no: xx", "characters left out"),
         1,
         lambda _: bounded(str(Unreachable("ws://h/: no: " + "x" * 900_000))),
@@ -204,14 +205,14 @@ CASES = [
     ),
     Case(
         "baseline-says-nothing",
-        "the baseline gives no text, and the server is right",
+        "the baseline sends no text, and the server the correct one",
         ("wer INVALID", "0 of 8 sessions (8 closed)"),
         5,
         lambda _: dead_baseline("wer:1pp").splitlines()[0],
     ),
     Case(
         "parity-of-a-dead-server",
-        "the server dies before the sessions in the crowd",
+        "the server dies before the concurrent sessions",
         (
             "0 of 1 utterances differ",
             "0 texts, 3 lost",

@@ -1,0 +1,348 @@
+"""The text of results: a verdict in one line, and the evidence below it.
+
+The first line of a failure is all that most dashboards keep, so it holds everything:
+the value, the limit, the interval, the sample size and which side is responsible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pytest_realtime_asr.metrics import CATALOGUE, Metric
+from pytest_realtime_asr.metrics import Unit as Measured
+from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
+from pytest_realtime_asr.metrics.causality import PREMATURE
+from pytest_realtime_asr.report import alignment as alignments
+from pytest_realtime_asr.report import comparison, parity
+from pytest_realtime_asr.run.results import BrokenRule, Cause, Results, UnjudgedLoss
+from pytest_realtime_asr.text.messages import error_text
+from pytest_realtime_asr.text.number_format import ms, plain, several, share
+from pytest_realtime_asr.verdicts.budgets import Side, Stat
+from pytest_realtime_asr.verdicts.client_delay import allowed_delay
+from pytest_realtime_asr.verdicts.comparison import Comparison
+from pytest_realtime_asr.verdicts.finding import Finding
+from pytest_realtime_asr.verdicts.parity import Parity
+from pytest_realtime_asr.verdicts.sample import Sample
+from pytest_realtime_asr.verdicts.verdict import Verdict
+from pytest_realtime_asr.verdicts.wer import WerFinding, mistakes
+
+PATH_SHARE = 0.2  # a round trip above this share of the limit is reported
+_LONGEST_TEXT = 120  # characters of a transcript
+
+
+def failures(results: Results) -> list[str]:
+    """Return why a test fails: one text for each cause, headline first.
+
+    A text that cannot be made, by a normaliser of the user, fails the test as well.
+    """
+    try:
+        return [text for cause in results.failing for text in _failure(cause, results)]
+    except Exception as error:
+        return [_unmade(error, results)]
+
+
+def warnings(results: Results) -> list[str]:
+    """Return what is undecided and does not fail the test, in one line each."""
+    return [line for cause in results.undecided for line in _warning(cause)]
+
+
+def failure(results: Results) -> str | None:
+    """Return why a test fails and how to run it again; ``None`` where it does not."""
+    if not results.failing:
+        return None
+    return _joined(*failures(results), results.unkept, results.rerun)
+
+
+def evidence(results: Results) -> str:
+    """Return where the evidence is of a test that failed by itself."""
+    paths = [f"trace: {path}" for path in results.paths.values()]
+    return _joined(*paths, results.unkept, results.rerun)
+
+
+def lines(results: Results) -> list[str]:
+    """Return each verdict in one line, and what the test was compared with."""
+    judged: list[Finding | WerFinding] = [*results.findings, *results.wer]
+    found = [verdict(finding) for finding in judged]
+    if results.order is not None:
+        found.append(
+            f"clips in random order (seed {results.order.seed}), until decided or "
+            f"{several(results.order.most, 'session')}"
+        )
+    found += map(parity.summary, results.parities)
+    return found + [
+        line for each in results.against for line in comparison.summary(each)
+    ]
+
+
+def rule(broken: BrokenRule) -> str:
+    """Return a violated rule in one line: how often, and the first example."""
+    violation, sessions = broken.violation, broken.sessions
+    often = f", in {sessions} sessions" if sessions > 1 else ""
+    return f"rule {violation}{often}; {violation.requirement.clause}"
+
+
+def _failure(cause: Cause, results: Results) -> list[str]:
+    match cause:
+        case Finding():
+            return [_explained(cause, results)]
+        case WerFinding():
+            texts = not results.private
+            return [_joined(headline(cause), details(cause, texts=texts))]
+        case Parity():
+            text = parity.summary if results.private else parity.details
+            return [text(cause)]
+        case Comparison():
+            return comparison.failures(cause)
+        case BrokenRule():
+            return [rule(cause)]
+        case UnjudgedLoss():
+            return [_unjudged(cause)]
+        case _:
+            return [_unmade(cause, results)]
+
+
+def _warning(cause: Cause) -> list[str]:
+    match cause:
+        case Finding() | WerFinding():
+            return [verdict(cause)]
+        case Parity():
+            return [parity.summary(cause)]
+        case Comparison():
+            return comparison.warnings(cause)
+        case _:
+            raise AssertionError(f"{cause!r} always fails its test")
+
+
+def _explained(finding: Finding, results: Results) -> str:
+    """Return the headline, and the worst sessions below it."""
+    found = [headline(finding)]
+    indent = f"{'':14}"
+    for sample in finding.worst:
+        take = results.judged[sample.label]
+        value = outcome(finding.metric, sample)
+        when = f"{take.trace.started:%Y-%m-%d %H:%M:%S} UTC"
+        found.append(f"  {value:>12}  {take.utterance.id}  {sample.label}  {when}")
+        if take.reason:
+            found.append(f"{indent}{take.reason}")
+        if path := results.paths.get(sample.label):
+            found.append(f"{indent}trace: {path}")
+        if take.trace.redactor.private:
+            continue
+        text = take.text
+        if len(text) > _LONGEST_TEXT:
+            text = f"{text[:_LONGEST_TEXT]}..."
+        found.append(f"{indent}text: {text!r}")
+    return "\n".join(found)
+
+
+def _unjudged(cause: UnjudgedLoss) -> str:
+    first = cause.lost[0]
+    return (
+        f"{len(cause.lost)} of {cause.of} utterances have no final; "
+        f"{first.utterance.id} {first.lost}: {first.reason}"
+    )
+
+
+def _unmade(error: Exception, results: Results) -> str:
+    return f"no verdict could be made: {error_text(error, private=results.private)}"
+
+
+def _joined(*texts: str | None) -> str:
+    return "\n".join(filter(None, texts))
+
+
+def standing(finding: Finding | WerFinding) -> str:
+    """Return the name of the verdict, and whether the sample size proves it.
+
+    An example is ``PASS (not proven: n=24, needs 59)``.
+    """
+    counts = f"n={finding.n}"
+    if finding.proven:
+        return f"{finding.verdict.value} ({_proven(finding)}: {counts})"
+    hopeful = finding.verdict in (Verdict.PASS, Verdict.INCONCLUSIVE)
+    if hopeful and isinstance(finding, Finding) and finding.needed:
+        counts += f", needs {finding.needed}"
+    return f"{finding.verdict.value} (not proven: {counts})"
+
+
+def shown(metric: str, value: float) -> str:
+    """Return a value of a metric with its unit."""
+    if CATALOGUE[metric].unit is Measured.MS:
+        return f"{ms(value)} ms"
+    return f"{plain(value)}{_unit(CATALOGUE[metric])}"
+
+
+def outcome(metric: str, sample: Sample) -> str:
+    """Return the value of one session, or why it counts as over every limit."""
+    if sample.lost:
+        return sample.lost
+    if sample.value is None:
+        return "not measured"
+    value = shown(metric, sample.value)
+    if sample.premature is None:
+        return value
+    return f"{value}, {PREMATURE[sample.premature]}"
+
+
+def verdict(finding: Finding | WerFinding) -> str:
+    """Return a finding in one line that starts with the name of the verdict."""
+    return f"{standing(finding)}: {headline(finding, proof=False)}"
+
+
+def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
+    """Return a finding in one line, which dashboards often keep alone.
+
+    With ``proof``, the line says whether the sample proves the verdict.
+    """
+    if isinstance(finding, WerFinding):
+        return _wer_line(finding, proof=proof)
+    limit, metric = finding.limit, CATALOGUE[finding.metric]
+    timed = metric.unit is Measured.MS
+    show, unit = (ms if timed else plain), _unit(metric)
+    name = f"{finding.metric} {limit.name}"
+    if finding.observed is None:
+        return f"{name} {limit.side.value} {show(limit.value)}{unit}: {finding.reason}"
+    compared = _compared(finding.observed, limit.value, show, unit, limit.side)
+    n = f"n={finding.n}" + (" in order" if finding.decided else "")
+    n += f" of {several(finding.clips, 'clip')}" if finding.clips else ""
+    n += f", {finding.again} retried" if finding.again else ""
+    beyond = "over" if limit.side is Side.AT_MOST else "under"
+    early = [(f"with {PREMATURE[why]}", count) for why, count in finding.premature]
+    parts = [_counted([n, f"{finding.over} {beyond}"], (*finding.lost, *early))]
+    if finding.interval is not None:
+        shown = _interval(finding.interval, finding.level, show)
+        parts.insert(0, f"{shown} by clip" if finding.clips else shown)
+    if proof and finding.verdict is not Verdict.INVALID:
+        parts += _proof(finding)
+    if finding.beside is not None:
+        parts.append(f"{metric.beside} {plain(finding.beside)}")
+    if timed and finding.path_ms is not None:
+        parts.append(f"path {ms(finding.path_ms)} ms")
+    tail = _responsible(finding) if finding.verdict is Verdict.FAIL and timed else ""
+    if finding.verdict is Verdict.FAIL and finding.reason:
+        tail = f"; FAIL: {finding.reason}{tail}"
+    elif finding.verdict is Verdict.INVALID:
+        tail = f"; INVALID, not attributed to the server: {finding.reason}"
+    elif finding.verdict is Verdict.INCONCLUSIVE:
+        tail = f"; INCONCLUSIVE: {finding.reason}"
+    return f"{name} = {compared} ({'; '.join(parts)}){tail}"
+
+
+def _responsible(finding: Finding) -> str:
+    """Say which side is responsible for a latency over its limit."""
+    most = finding.limit.value
+    facts = [f"client delay {ms(finding.late_ms)} ms"]
+    if finding.excused:
+        facts.append(f"{finding.excused} more over, but by client delay: not counted")
+    if finding.blocked_ms > allowed_delay(most):
+        blocked = ms(finding.blocked_ms)
+        facts.append(f"send_blocked {blocked} ms: the server did not read the audio")
+    who, path = "server", finding.path_ms
+    if path is not None and path > PATH_SHARE * most:
+        who = "server or path"
+        facts.append(f"path {ms(path)} ms, over a fifth of the limit")
+    return f"; {who}, not client ({'; '.join(facts)})"
+
+
+def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
+    """Return the worst rows of a threshold with their aligned texts.
+
+    There are none without errors. Without ``texts``, there are only the counts.
+    """
+    blocks = []
+    for row, alignment in finding.worst:
+        errors = alignment.errors
+        head = f"{row.label} {row.utterance.id}: {mistakes(alignment)} wrong of"
+        head += f" {errors.reference}" + (f", {row.lost}" if row.lost else "")
+        if alignment.reason:  # the message of a normaliser may quote a text
+            reason = alignment.reason if texts else alignment.reason.partition(":")[0]
+            head += f"; {reason}"
+        blocks.append(
+            f"{head}\n{alignments.lines(alignment, width=width)}" if texts else head
+        )
+    return "\n".join(blocks)
+
+
+def _wer_line(finding: WerFinding, *, proof: bool) -> str:
+    if finding.observed is None or finding.interval is None:
+        return f"{finding.name} <= {share(finding.limit)}: {finding.reason}"
+    compared = _compared(finding.observed, finding.limit, share)
+    errors = finding.errors
+    n = f"n={finding.n}"
+    n += f" of {several(finding.speakers, 'speaker')}" if finding.speakers else ""
+    counts = [n, f"{errors.reference} {_UNITS[finding.name]}"]
+    wrong = f"S={errors.substitutions} D={errors.deletions} I={errors.insertions}"
+    if errors.unspoken:
+        wrong += f", {errors.unspoken} recognised in silence"
+    parts = [
+        _interval(finding.interval, finding.level, share),
+        _counted([*counts, wrong], finding.lost),
+        "+".join(finding.normalizers),
+        *(["proven" if finding.proven else "not proven"] if proof else []),
+        *([SYNTHETIC] if finding.synthetic else []),
+    ]
+    tail = ""
+    if finding.verdict is Verdict.INCONCLUSIVE:
+        tail = f"; INCONCLUSIVE: {finding.reason}"
+    return f"{finding.name} = {compared} ({'; '.join(parts)}){tail}"
+
+
+_UNITS = {"wer": "words", "cer": "characters", "wer+cer": "words and characters"}
+
+
+def _proof(finding: Finding) -> list[str]:
+    if finding.proven:
+        return [_proven(finding)]
+    if finding.limit.stat is Stat.MEAN:
+        return []
+    if finding.limit.stat is Stat.MAX:
+        return ["not proven: no sample proves a maximum"]
+    if finding.verdict is Verdict.FAIL or finding.needed is None:
+        return ["not proven"]
+    return [f"not proven: needs {finding.needed}"]
+
+
+def _proven(finding: Finding | WerFinding) -> str:
+    """Say for what the verdict is proven."""
+    if isinstance(finding, WerFinding) or not finding.clips:
+        return "proven"
+    # A value over the maximum violates it, whichever clips were sent.
+    return "proven" if finding.limit.stat is Stat.MAX else "proven for this corpus"
+
+
+def _counted(counts: list[str], lost: tuple[tuple[str, int], ...]) -> str:
+    return ", ".join([*counts, *(f"{count} {reason}" for reason, count in lost)])
+
+
+def _interval(
+    interval: tuple[float, float], level: float, show: Callable[..., str]
+) -> str:
+    low, high = interval
+    dash = "-" if low >= 0 else " to "
+    return f"{level * 100:g}% CI {show(low)}{dash}{show(high)}"
+
+
+def _compared(
+    observed: float,
+    limit: float,
+    show: Callable[..., str],
+    unit: str = "",
+    side: Side = Side.AT_MOST,
+) -> str:
+    """Return both numbers, with enough digits to see which one is larger."""
+    if side is Side.AT_MOST:
+        sign = "<=" if observed <= limit else ">"
+    else:
+        sign = ">=" if observed >= limit else "<"
+    left, right, more = show(observed), show(limit), 1
+    while left == right and observed != limit and more < 9:
+        left, right = show(observed, more=more), show(limit, more=more)
+        more += 1
+    return f"{left}{unit} {sign} {right}{unit}"
+
+
+def _unit(metric: Metric) -> str:
+    """Return the unit of a number; a ratio and a count have none."""
+    if metric.unit in ("ratio", "count"):
+        return ""
+    return f" {metric.unit.replace('_', ' ')}"

@@ -1,0 +1,254 @@
+"""What one test measured, and how it was judged: numbers, from which reports are made.
+
+Each result is computed once. `pytest_realtime_asr.report` turns them into text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pytest_realtime_asr import metrics
+from pytest_realtime_asr.requirements.requirement import Level
+from pytest_realtime_asr.requirements.violations import Violation
+from pytest_realtime_asr.run.ledger import RandomOrder
+from pytest_realtime_asr.run.statistics import counts_for
+from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.transcription import Transcription
+from pytest_realtime_asr.verdicts.budgets import Budget
+from pytest_realtime_asr.verdicts.comparison import Comparison
+from pytest_realtime_asr.verdicts.finding import Finding, Judgement
+from pytest_realtime_asr.verdicts.fixed_sample import judge
+from pytest_realtime_asr.verdicts.parity import Parity
+from pytest_realtime_asr.verdicts.sample import Sample
+from pytest_realtime_asr.verdicts.sequential import judge_in_order
+from pytest_realtime_asr.verdicts.verdict import Effect, Verdict, effect, worst
+from pytest_realtime_asr.verdicts.wer import WerFinding, judge_wer
+
+Pools = Mapping[Budget, Sequence[Transcription]]
+"""Budgets, each with the transcriptions over which it is judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRule:
+    """A rule that was violated in so many ``sessions``, with its first violation."""
+
+    violation: Violation
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnjudgedLoss:
+    """Lost utterances, ``of`` so many, that neither a marker nor a test has judged."""
+
+    lost: tuple[Transcription, ...]
+    of: int
+
+
+Cause = (
+    Finding | WerFinding | Parity | Comparison | BrokenRule | UnjudgedLoss | Exception
+)
+"""Why a test fails or is undecided; an exception where no verdict could be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What one test measured and how it was judged, the same for every report.
+
+    ``takes`` are its own utterances. ``judged`` are all utterances by label over which
+    a budget was judged, those of other tests included. ``failing`` is why the test
+    fails, ``undecided`` what is undecided and does not fail it. ``paths`` are the trace
+    files that were written, by label; ``rerun`` is the command that runs the test
+    again, and ``unkept`` says why its traces could not be kept. In a ``private`` run no
+    text may be quoted.
+    """
+
+    test: str
+    takes: tuple[Transcription, ...]
+    findings: tuple[Finding, ...] = ()
+    wer: tuple[WerFinding, ...] = ()
+    violations: tuple[Violation, ...] = ()
+    parities: tuple[Parity, ...] = ()
+    against: tuple[Comparison, ...] = ()
+    order: RandomOrder | None = None
+    failing: tuple[Cause, ...] = ()
+    undecided: tuple[Cause, ...] = ()
+    judged: Mapping[str, Transcription] = field(default_factory=dict, repr=False)
+    paths: Mapping[str, str] = field(default_factory=dict)
+    rerun: str = ""
+    unkept: str | None = None
+    private: bool = False
+
+    @property
+    def planned(self) -> int:
+        """How many utterances were begun."""
+        return len(self.takes)
+
+    @property
+    def lost(self) -> int:
+        """How many utterances have no final."""
+        return sum(bool(take.lost) for take in self.takes)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The worst of all verdicts; ``None`` where there was nothing to judge."""
+        found = [each.verdict for each in self.findings]
+        found += [each.verdict for each in self.wer]
+        found += [each.verdict for each in self.parities]
+        found += [
+            Verdict.INVALID if each.invalid else Verdict.FAIL
+            for each in self.against
+            if each.failed
+        ]
+        return worst(found) if found else None
+
+    @property
+    def proven(self) -> bool:
+        """Whether the test passes, and every verdict is a proven one."""
+        every = [each.proven for each in self.findings]
+        every += [each.proven for each in self.wer]
+        return self.verdict is Verdict.PASS and bool(every) and all(every)
+
+
+def judge_test(
+    test: str,
+    takes: Sequence[Transcription],
+    terms: Terms,
+    *,
+    pools: Pools,
+    violations: Iterable[Violation] = (),
+    order: RandomOrder | None = None,
+    against: Sequence[Comparison] = (),
+    parities: Sequence[Parity] = (),
+) -> Results:
+    """Judge a test by its terms.
+
+    ``violations`` are those of all sessions that it opened. With an ``order``, the
+    budgets that a sequential test can decide are judged in it.
+    """
+    findings = [
+        finding
+        for budget, pool in pools.items()
+        for finding in _judge(budget, pool, terms, order).findings
+    ]
+    wer = [judge_wer(threshold, takes) for threshold in terms.thresholds]
+    violated = tuple(violations)
+    causes: dict[Effect, list[Cause]] = {each: [] for each in Effect}
+    judged: list[Finding | WerFinding | Parity] = [*findings, *wer, *parities]
+    for each in judged:
+        causes[effect(each.verdict, terms.undecided)].append(each)
+    causes[Effect.FAIL] += [each for each in against if each.failed]
+    causes[Effect.WARN] += against  # any may hold changes that are undecided
+    causes[Effect.FAIL] += broken_rules(violated, _levels(terms.rules))
+    if terms.rules is not None and not pools and not wer:
+        causes[Effect.FAIL] += _unjudged(takes)
+    return Results(
+        test=test,
+        takes=tuple(takes),
+        findings=tuple(findings),
+        wer=tuple(wer),
+        violations=violated,
+        parities=tuple(parities),
+        against=tuple(against),
+        order=order,
+        failing=tuple(causes[Effect.FAIL]),
+        undecided=tuple(causes[Effect.WARN]),
+        judged={take.label: take for pool in pools.values() for take in pool},
+        private=terms.private or is_private(takes),
+    )
+
+
+def is_private(takes: Iterable[Transcription]) -> bool:
+    """Whether these texts may not be quoted."""
+    return any(take.trace.redactor.private for take in takes)
+
+
+def _judge(
+    budget: Budget,
+    pool: Sequence[Transcription],
+    terms: Terms,
+    order: RandomOrder | None,
+) -> Judgement:
+    if order is not None and _sequential(budget):
+        return judge_sequence(budget, pool, terms, order)
+    return judge(
+        budget, _samples(pool, budget.metric), pace=terms.pace, parallel=terms.parallel
+    )
+
+
+def judge_sequence(
+    budget: Budget, takes: Iterable[Transcription], terms: Terms, order: RandomOrder
+) -> Judgement:
+    """Judge a budget by a sequential test of these utterances in their order."""
+    return judge_in_order(
+        budget,
+        _samples(takes, budget.metric),
+        most=order.most,
+        pace=terms.pace,
+        parallel=terms.parallel,
+    )
+
+
+def decided(takes: Sequence[Transcription], terms: Terms, order: RandomOrder) -> bool:
+    """Whether more sessions can change no verdict of the sequential tests."""
+    for budget in sequential_budgets(terms):
+        found = judge_sequence(budget, takes, terms, order)
+        # A value that is missing stays so, and fails whatever comes.
+        hopeless = found.findings[0].n > 0 and found.verdict is Verdict.FAIL
+        if found.decided is None and not hopeless:
+            return False
+    return True
+
+
+def sequential_budgets(terms: Terms) -> list[Budget]:
+    """Return the budgets that a sequential test can decide."""
+    return list(filter(_sequential, terms.budgets))
+
+
+def _sequential(budget: Budget) -> bool:
+    return budget.over is None and budget.provable
+
+
+def _samples(takes: Iterable[Transcription], metric: str) -> list[Sample]:
+    return [_sample(take, metric) for take in takes if counts_for(take, metric)]
+
+
+def _sample(take: Transcription, metric: str) -> Sample:
+    beside = metrics.CATALOGUE[metric].beside
+    return Sample(
+        label=take.label,
+        value=take.metrics[metric],
+        lost=take.lost,
+        late_ms=take.scheduling_delay,
+        clip=take.utterance.id,
+        own=take.client_state,
+        blocked_ms=take.metrics["send_blocked"] or 0.0,
+        path_ms=take.metrics["path_round_trip"],
+        again=take.again,
+        beside=None if beside is None else take.metrics[beside],
+        premature=take.premature.get(metric),
+    )
+
+
+def broken_rules(
+    violations: Iterable[Violation],
+    levels: Iterable[Level] = (Level.MUST, Level.SHOULD),
+) -> list[BrokenRule]:
+    """Group violations of these levels by their rule."""
+    wanted = set(levels)
+    by_id: dict[str, list[Violation]] = {}
+    for violation in violations:
+        if violation.requirement.level in wanted:
+            by_id.setdefault(violation.requirement.id, []).append(violation)
+    return [BrokenRule(each[0], len(each)) for each in by_id.values()]
+
+
+def _levels(weakest: Level | None) -> tuple[Level, ...]:
+    if weakest is None:
+        return ()
+    return (Level.MUST,) if weakest is Level.MUST else (Level.MUST, Level.SHOULD)
+
+
+def _unjudged(takes: Sequence[Transcription]) -> list[UnjudgedLoss]:
+    lost = tuple(take for take in takes if take.lost and not take.raised)
+    return [UnjudgedLoss(lost, len(takes))] if lost else []

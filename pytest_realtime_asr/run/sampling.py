@@ -1,0 +1,318 @@
+"""Sends utterances to a server, each in a session of its own, as a test asks for it.
+
+Its coroutines run on the loop of the run, and none of them raises `Lost`: a lost
+session is a transcription that says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import warnings
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any, TypeVar
+
+from pytest_realtime_asr.client.session import Plan
+from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.run.ledger import Ledger, RandomOrder
+from pytest_realtime_asr.run.results import decided, sequential_budgets
+from pytest_realtime_asr.run.run import Run
+from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.run.transcription import (
+    Begun,
+    Purpose,
+    Transcription,
+    run_session,
+)
+from pytest_realtime_asr.verdicts import parity
+from pytest_realtime_asr.verdicts.client_delay import tolerance
+from pytest_realtime_asr.verdicts.parity import (
+    REPEATS,
+    Clip,
+    Condition,
+    LostSession,
+    Parity,
+)
+from pytest_realtime_asr.verdicts.sequential import unprovable
+from pytest_realtime_asr.verdicts.verdict import UndecidedWarning
+from pytest_realtime_asr.verdicts.wer import too_few
+
+CROWD = 8  # concurrent sessions of parity over a crowd
+RETRY_SHARE = 10  # of so many sessions of a call, one that was disturbed is run again
+_FASTER = 4.0  # the pace of parity over pace, in times the pace of the test
+_SHORTER = 0.2  # the chunk of parity over chunk, in times the chunk of the test
+
+_NO_RETRIES: Iterator[int] = iter(())
+
+T = TypeVar("T")
+
+
+class Sampling:
+    """Sends the utterances of one test.
+
+    ``baseline`` is the plan for another server, to which each utterance is sent as
+    well.
+    """
+
+    def __init__(
+        self, run: Run, plan: Plan, terms: Terms, *, baseline: Plan | None = None
+    ) -> None:
+        self._run = run
+        self._ledger: Ledger = run.ledger
+        self._plan = plan
+        self._terms = terms
+        self._baseline = baseline
+        self._tolerance = tolerance(
+            terms.budgets, pace=terms.pace, parallel=terms.parallel
+        )
+
+    def warn_of_unprovable(self, clips: Sequence[Utterance]) -> None:
+        """Warn, before the first session, of claims that these can never prove.
+
+        In a test that has sent utterances before these are not all, and it may send
+        more.
+        """
+        if self._ledger.begun:
+            return
+        found = [
+            f"{why}; give more utterances, or until='decided'"
+            for budget in self._terms.budgets
+            if budget.over is None and (why := unprovable(budget, len(clips)))
+        ]
+        few = too_few((clip.id, clip.speaker) for clip in clips if clip.text.strip())
+        claimed = (each.confidence for each in self._terms.thresholds)
+        if few and any(level is not None for level in claimed):
+            found.append(f"wer_threshold can never be proven: {few}")
+        for text in found:
+            warnings.warn(UndecidedWarning(text), stacklevel=4)
+
+    def random_order(self, clips: Sequence[Utterance], most: int) -> RandomOrder:
+        """Return the random order of the test, the same whenever it runs.
+
+        Raises ValueError where nothing could be decided in it.
+        """
+        __tracebackhide__ = True
+        budgets = sequential_budgets(self._terms)
+        if not clips or not budgets:
+            wanted = "a budget with a quantile, such as p95=" if clips else "utterances"
+            raise ValueError(f"until='decided' has nothing to decide: give {wanted}")
+        if self._ledger.begun:
+            raise ValueError(
+                "until='decided' must be the first call of its test that sends "
+                "utterances: those sent before were not in random order"
+            )
+        if hopeless := [
+            why for each in budgets if (why := unprovable(each, most, in_order=True))
+        ]:
+            raise ValueError(f"{hopeless[0]}; give max_sessions=, or another budget")
+        digest = hashlib.sha256(self._ledger.test.encode()).hexdigest()
+        return RandomOrder(int(digest[:8], 16), most)
+
+    async def each(
+        self, utterances: Sequence[Utterance], concurrency: int, *, alone: bool = False
+    ) -> list[Transcription]:
+        """Send each utterance once; ``alone`` is the only one, whose loss is raised.
+
+        So many sessions run at a time, started evenly over the length of a chunk.
+        """
+        await asyncio.to_thread(self._run.take_turn, self._ledger)
+        free = asyncio.Semaphore(concurrency)
+        takes: list[Transcription | None] = [None] * len(utterances)
+        retries = _retries(len(utterances))
+
+        async def one(index: int, utterance: Utterance) -> None:
+            async with free:
+                if index < concurrency:
+                    await asyncio.sleep(index * self._plan.chunk / concurrency)
+                takes[index] = await self._in_turns(
+                    index, utterance, concurrency, retries, raised=alone
+                )
+                if not alone:
+                    ended = sum(take is not None for take in takes)
+                    self._run.tell(f"{ended}/{len(takes)} utterances")
+
+        await _together(one(*each) for each in enumerate(utterances))
+        self._run.tell("")
+        return [take for take in takes if take is not None]
+
+    async def until_decided(
+        self, clips: Sequence[Utterance], concurrency: int, order: RandomOrder
+    ) -> list[Transcription]:
+        """Send clips in random order until the budgets of the test are decided."""
+        await asyncio.to_thread(self._run.take_turn, self._ledger)
+        self._ledger.order = order
+        turns = enumerate(islice(_shuffled(clips, order.seed), order.most))
+        takes: dict[int, Transcription] = {}
+        retries = _retries(order.most)
+        over = False
+
+        async def some(index: int) -> None:
+            nonlocal over
+            await asyncio.sleep(index * self._plan.chunk / concurrency)
+            while not over and (each := next(turns, None)) is not None:
+                takes[each[0]] = await self._in_turns(*each, concurrency, retries)
+                self._run.tell(f"{len(takes)} of at most {order.most} utterances")
+                ended = [take for _, take in self._ledger.sequence]
+                enough = await asyncio.to_thread(decided, ended, self._terms, order)
+                over = over or enough
+
+        await _together(some(index) for index in range(concurrency))
+        self._run.tell("")
+        return [takes[turn] for turn in sorted(takes)]
+
+    async def parity(self, clips: Mapping[str, Utterance], over: Condition) -> Parity:
+        """Compare the texts of clips under a condition with those of clips alone."""
+        await asyncio.to_thread(self._run.take_turn, self._ledger)
+        alone = await self._texts(clips.values(), self._plan, 1)
+        plan, concurrency = self._plan, 1
+        match over:
+            case Condition.CHUNK:
+                plan = replace(plan, chunk=max(0.001, _SHORTER * plan.chunk))
+            case Condition.PACE:
+                plan = replace(plan, pace=_FASTER * plan.pace or 1.0)
+            case Condition.CROWD:
+                concurrency = CROWD
+        then = await self._texts(clips.values(), plan, concurrency)
+        found = parity.judge(
+            over,
+            [Clip(clip, alone[id], then[id]) for id, clip in clips.items()],
+        )
+        self._ledger.parities.append(found)
+        return found
+
+    async def _texts(
+        self, clips: Iterable[Utterance], plan: Plan, concurrency: int
+    ) -> dict[str, tuple[str | LostSession, ...]]:
+        """Send each clip several times; return its texts."""
+        free = asyncio.Semaphore(concurrency)
+        sent = [clip for _ in range(REPEATS) for clip in clips]
+        ended = 0
+
+        async def one(clip: Utterance) -> tuple[str, str | LostSession]:
+            nonlocal ended
+            async with free:
+                take = await self._session(
+                    clip, plan, concurrency, purpose=Purpose.PARITY
+                )
+            ended += 1
+            self._run.tell(f"{ended}/{len(sent)} utterances")
+            if take.lost:
+                return clip.id, LostSession(take.lost, take.reason)
+            text = await asyncio.to_thread(lambda: take.text)
+            return clip.id, plan.redactor.clean(text)  # before a normaliser changes it
+
+        texts = await _together(map(one, sent))
+        self._run.tell("")
+        return {
+            clip.id: tuple(text for id, text in texts if id == clip.id)
+            for clip in clips
+        }
+
+    async def _in_turns(
+        self,
+        turn: int,
+        utterance: Utterance,
+        concurrency: int,
+        retries: Iterator[int],
+        *,
+        raised: bool = False,
+    ) -> Transcription:
+        """Send an utterance to the target, and to the baseline.
+
+        Which of the two is first changes from turn to turn.
+        """
+
+        async def baseline() -> None:
+            if self._baseline is not None:
+                await self._session(
+                    utterance,
+                    self._baseline,
+                    concurrency,
+                    retries,
+                    purpose=Purpose.BASELINE,
+                )
+
+        if turn % 2:
+            await baseline()
+        take = await self._session(
+            utterance, self._plan, concurrency, retries, raised=raised
+        )
+        if not turn % 2:
+            await baseline()
+        return take
+
+    async def _session(
+        self,
+        utterance: Utterance,
+        plan: Plan,
+        concurrency: int,
+        retries: Iterator[int] = _NO_RETRIES,
+        *,
+        raised: bool = False,
+        purpose: Purpose = Purpose.TEST,
+        again: bool = False,
+    ) -> Transcription:
+        """Send an utterance in a session of its own.
+
+        A session that the client disturbed is run once more, if one of the ``retries``
+        is left, whatever it measured: a retry of slow ones alone would favour the
+        server.
+        """
+        begun = Begun(
+            self._run.session(self._ledger, plan),
+            utterance,
+            raised=raised,
+            conditions=self._run.conditions(plan, concurrency=concurrency),
+            purpose=purpose,
+            again=again,
+        )
+        place = self._ledger.begin(begun)
+        lost = await run_session(begun.live, utterance)
+        take = await asyncio.to_thread(begun.ended, lost)
+        retry = (
+            not again
+            and await asyncio.to_thread(self._disturbed, take)
+            and next(retries, None) is not None
+        )
+        if retry:
+            take = replace(take, purpose=Purpose.DISTURBED)
+        await asyncio.to_thread(self._run.ended, self._ledger, place, take)
+        if not retry:
+            return take
+        return await self._session(
+            utterance, plan, concurrency, raised=raised, purpose=purpose, again=True
+        )
+
+    def _disturbed(self, take: Transcription) -> bool:
+        """Whether the client's own delay was above the tolerance of the budgets.
+
+        A lost session was not disturbed: a delay postpones an answer, and loses none.
+        """
+        if self._tolerance is None or take.lost:
+            return False
+        return take.client_state.disturbed(self._tolerance)
+
+
+def _retries(sessions: int) -> Iterator[int]:
+    """Return the retries of a call; concurrent sessions may share them."""
+    return iter(range(max(1, sessions // RETRY_SHARE)))
+
+
+def _shuffled(clips: Sequence[Utterance], seed: int) -> Iterator[Utterance]:
+    """Yield all clips again and again, each time in another random order."""
+    source = random.Random(seed)
+    while True:
+        yield from source.sample(clips, len(clips))
+
+
+async def _together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run all of these concurrently; the first that raises ends all, and is raised."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            made = [tasks.create_task(work) for work in works]
+    except ExceptionGroup as group:  # such as audio that cannot be decoded
+        raise group.exceptions[0] from None
+    return [task.result() for task in made]

@@ -1,0 +1,97 @@
+"""Statistics over the transcriptions of a test, for every report the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from pytest_realtime_asr import metrics
+from pytest_realtime_asr.metrics import Better
+from pytest_realtime_asr.metrics.accuracy import pooled, unspoken_rate
+from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
+from pytest_realtime_asr.metrics.keywords import keyword_recall as pooled_recall
+from pytest_realtime_asr.metrics.keywords import keywords as find
+from pytest_realtime_asr.run.transcription import Transcription
+from pytest_realtime_asr.stats import quantile
+
+
+def word_errors(takes: Iterable[Transcription]) -> Errors:
+    """Pool the errors of the transcriptions that are counted by words: the WER."""
+    aligned = (take.alignment for take in takes)
+    return pooled(each.errors for each in aligned if each.unit is TextUnit.WORD)
+
+
+def character_errors(takes: Iterable[Transcription]) -> Errors:
+    """Pool the errors of all transcriptions by characters: the CER."""
+    return pooled(take.characters.errors for take in takes)
+
+
+def keyword_recall(
+    takes: Iterable[Transcription], entities: Iterable[str]
+) -> float | None:
+    """Return the share of these entities that was recognised, pooled.
+
+    Each entity counts as often as it occurs in a reference; in a lost session all are
+    missed. ``None`` where no reference has one. See
+    `pytest_realtime_asr.metrics.keywords`.
+    """
+    wanted = list(entities)
+    found = []
+    for take in takes:
+        reference, language = take.utterance.text, take.utterance.language
+        # As often as it is found in the reference itself.
+        spoken = [
+            entity
+            for entity in wanted
+            for count in range(1, len(reference.split()) + 1)
+            if not find([entity] * count, reference, language=language).missed
+        ]
+        found.append(find(spoken, take.hypothesis, language=language))
+    return pooled_recall(found)
+
+
+def unspoken(takes: Iterable[Transcription]) -> float | None:
+    """Return the words per minute that were recognised in silence, pooled."""
+    return unspoken_rate((take.alignment, take.counts.seconds) for take in takes)
+
+
+def counts_for(take: Transcription, metric: str) -> bool:
+    """Whether a transcription counts for a metric.
+
+    Metrics of the connection count once for each session, and those of silence only
+    where the reference is empty.
+    """
+    if metric in metrics.SILENT:
+        return not take.utterance.text.strip()
+    return take.item == 0 or metric not in metrics.ONCE
+
+
+def statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:
+    """Return ``p50``, ``p95``, the worst and ``n`` of each metric that has a value.
+
+    Values are in the unit of the metric. The worst is ``max``, or ``min`` where higher
+    is better; there, ``p95`` is reached by 95 % of the transcriptions. A lost session
+    counts as infinitely bad in every metric of the server, and so does a premature
+    value.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for name, metric in metrics.CATALOGUE.items():
+        sign = 1 if metric.better is Better.LOWER else -1
+        turned, measured = [], False
+        for take in takes:
+            value = take.metrics[name]
+            if not counts_for(take, name):
+                continue
+            if take.lost and metric.gated:
+                turned.append(math.inf)
+            elif value is not None:
+                turned.append(math.inf if name in take.premature else sign * value)
+                measured = True
+        if measured:
+            found[name] = {
+                "p50": sign * quantile(turned, 0.5),
+                "p95": sign * quantile(turned, 0.95),
+                "max" if sign > 0 else "min": sign * max(turned),
+                "n": len(turned),
+            }
+    return found
