@@ -1,4 +1,4 @@
-"""A correct server of OpenAI's protocol violates nothing, and is always understood.
+"""A correct server of OpenAI's protocol has no violations, and is always understood.
 
 1,000 random sessions, in which frames cross on the wire and items are completed in any
 order.
@@ -218,9 +218,7 @@ def cut(whole: Trace, random: Random) -> Trace:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("waits", [True, False])
-def test_a_correct_server_violates_nothing_however_the_frames_cross(
-    waits: bool,
-) -> None:
+def test_a_correct_server_has_no_violation_however_frames_cross(waits: bool) -> None:
     satisfied: Counter[str] = Counter()
     for seed in range(500):
         found = sample(seed, waits=waits)
@@ -245,7 +243,7 @@ def test_a_correct_server_violates_nothing_however_the_frames_cross(
     assert {each: n for each, n in satisfied.items() if n < 100} == {}
 
 
-def test_a_client_that_waits_violates_nothing() -> None:
+def test_a_server_finds_no_violation_of_a_client_that_waits() -> None:
     for seed in range(300):
         found = sample(seed, waits=True)
         judge = order(found.dialect.table, start=found.dialect.start)
