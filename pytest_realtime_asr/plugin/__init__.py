@@ -483,6 +483,8 @@ def _selftest(config: pytest.Config) -> int:
 
     It is that of the dialect that is named, else of all. Raises UsageError.
     """
+    from hypothesis.errors import HypothesisSideeffectWarning
+
     from pytest_realtime_asr import dialects
     from pytest_realtime_asr.client.dialect_detection import AUTO
     from pytest_realtime_asr.conformance.selftest import selftest
@@ -490,7 +492,10 @@ def _selftest(config: pytest.Config) -> int:
     settings = _settings(config)
     names = dialects.installed() if settings.dialect == AUTO else [settings.dialect]
     try:
-        scores = [selftest(name, progress=_tell) for name in names]
+        with warnings.catch_warnings():
+            # The self-test replaces the run of tests: nothing is imported more slowly.
+            warnings.simplefilter("ignore", HypothesisSideeffectWarning)
+            scores = [selftest(name, progress=_tell) for name in names]
     except LookupError as error:
         raise pytest.UsageError(_at(config, "dialect", error)) from None
     _tell("")
