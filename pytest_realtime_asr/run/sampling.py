@@ -84,7 +84,7 @@ class Sampling:
         ]
         few = too_few((clip.id, clip.speaker) for clip in clips if clip.text.strip())
         claimed = (each.confidence for each in self._terms.thresholds)
-        if few and any(level is not None for level in claimed):
+        if few is not None and any(level is not None for level in claimed):
             found.append(f"wer_threshold can never be proven: {few}")
         for text in found:
             warnings.warn(UndecidedWarning(text), stacklevel=4)

@@ -988,8 +988,8 @@ def test_a_rate_is_proven_where_its_interval_is_clear_of_the_limit() -> None:
     between = judge_wer(proof, rows(*[BAD] * 16, *[GOOD] * 24))
     assert between.verdict is INCONCLUSIVE
     assert headline(between).endswith(
-        "; not proven); INCONCLUSIVE: the interval holds the limit; more utterances "
-        "would narrow it"
+        "; not proven); INCONCLUSIVE: the interval includes the limit; more "
+        "utterances narrow it"
     )
     assert judge_wer(wer_threshold(0.12), rows(*[GOOD] * 40)).proven
 
@@ -1042,15 +1042,15 @@ def test_a_few_speakers_prove_nothing() -> None:
 def test_a_speaker_is_no_utterance_of_that_name() -> None:
     """Ten that say two utterances each, or one that is called like each utterance."""
     said = [(f"u{n}", f"p{n % 10}") for n in range(20)]
-    assert too_few(said) == ""
+    assert too_few(said) is None
     assert too_few([*said[:9], *((f"v{n}", "p0") for n in range(11))]) == (
         "fewer than 10 speakers prove nothing"
     )
-    assert too_few([*said[:8], *((f"p{n}", "") for n in range(12))]) == ""
+    assert too_few([*said[:8], *((f"p{n}", "") for n in range(12))]) is None
     both = [("u0", ""), *((f"u{n}", "u0") for n in range(1, 20))]
     assert too_few(both) == "fewer than 10 speakers prove nothing"
     unnamed = [(f"p{n}", "") for n in range(8)]  # none of which is the speaker
-    assert too_few([*unnamed, *((f"v{n}", f"p{n % 2}") for n in range(12))]) == ""
+    assert too_few([*unnamed, *((f"v{n}", f"p{n % 2}") for n in range(12))]) is None
 
 
 TEXT = st.text("ab ", max_size=12)
