@@ -18,7 +18,8 @@ from pytest_realtime_asr.metrics.alignment import Alignment, Errors, TextUnit
 from pytest_realtime_asr.metrics.normalizers import Normalizer
 from pytest_realtime_asr.stats import bootstrap, count_interval
 from pytest_realtime_asr.verdicts.budgets import WerThreshold
-from pytest_realtime_asr.verdicts.finding import DEFAULT_LEVEL, NOTHING, WORST
+from pytest_realtime_asr.verdicts.finding import DEFAULT_LEVEL, WORST
+from pytest_realtime_asr.verdicts.reasons import Reason, Simple, TooFew
 from pytest_realtime_asr.verdicts.sample import tally
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
@@ -68,13 +69,13 @@ class WerFinding:
     normalizers: tuple[str, ...] = ()
     lost: tuple[tuple[str, int], ...] = ()
     proven: bool = False
-    reason: str = ""
+    reason: Reason | None = None
     worst: tuple[tuple[WerRow, Alignment], ...] = ()
     speakers: int = 0
     synthetic: bool = False
 
 
-def too_few(utterances: Iterable[tuple[str, str]]) -> str | None:
+def too_few(utterances: Iterable[tuple[str, str]]) -> TooFew | None:
     """Return why utterances can prove no error rate, whatever their errors.
 
     Each is given by its id and its speaker, who is empty where unknown. ``None`` where
@@ -85,9 +86,9 @@ def too_few(utterances: Iterable[tuple[str, str]]) -> str | None:
         ids.add(utterance)
         blocks.add(_block(utterance, speaker))
     if len(ids) < LEAST_UTTERANCES:
-        return f"fewer than {LEAST_UTTERANCES} utterances prove nothing"
+        return TooFew(LEAST_UTTERANCES, speakers=False)
     if len(blocks) < LEAST_SPEAKERS:
-        return f"fewer than {LEAST_SPEAKERS} speakers prove nothing"
+        return TooFew(LEAST_SPEAKERS, speakers=True)
     return None
 
 
@@ -113,7 +114,7 @@ def judge_wer(
     errors = pooled(each for _, each in counted)
     observed = errors.rate
     if observed is None:
-        reason = "cannot be measured: needs a reference" if rows else NOTHING
+        reason: Reason | None = Simple.NO_REFERENCE if rows else Simple.NOTHING_JUDGED
         return WerFinding(
             name, limit, Verdict.FAIL, len(rows), level, errors=errors, reason=reason
         )
@@ -123,10 +124,10 @@ def judge_wer(
     within = observed <= limit
     proven = few is None and (high <= limit if within else low > limit)
     verdict = Verdict.PASS if within else Verdict.FAIL
-    reason = ""
+    reason = None
     if threshold.confidence is not None and not proven:
         verdict = Verdict.INCONCLUSIVE
-        reason = few or "the interval includes the limit; more utterances narrow it"
+        reason = few or Simple.INTERVAL_INCLUDES_LIMIT
     wrong = [pair for pair in aligned if mistakes(pair[1])]
     wrong.sort(key=lambda pair: mistakes(pair[1]), reverse=True)
     return WerFinding(
