@@ -116,7 +116,7 @@ NUMBERS = (
     option("pace-of-5000-digits", "pace", DIGITS, "from 0.001 to 1000"),
     option("timeout-zero", "timeout", "0", "0 is not a time", "from 0.001s"),
     option("timeout-huge", "timeout", "1e300", "is not a time", "to a week"),
-    option("timeout-in-other-digits", "timeout", "٣", "'٣' is not a whole number"),
+    option("timeout-in-other-digits", "timeout", "٣", "'٣' is not a number"),
     option("wait-for-ever", "wait", "1e9", "is not a time", "to a week"),
     option("recover-for-ever", "recover", "99999999min", "longer than a week"),
     option("warmup-superscript", "warmup", "²", "'²' is neither auto nor a number"),
