@@ -490,7 +490,7 @@ def _selftest(config: pytest.Config) -> int:
     settings = _settings(config)
     names = dialects.installed() if settings.dialect == AUTO else [settings.dialect]
     try:
-        scores = [selftest(name, tell=_tell) for name in names]
+        scores = [selftest(name, progress=_tell) for name in names]
     except LookupError as error:
         raise pytest.UsageError(_at(config, "dialect", error)) from None
     _tell("")
