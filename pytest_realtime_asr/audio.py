@@ -1,8 +1,8 @@
-"""Sound as it is sent: mono PCM16 at some rate, in memory and in files.
+"""Mono PCM16 audio at any sample rate, in memory and in files.
 
-One full-scale convention holds throughout: a sample is its integer divided by 32768,
-so that -1.0 is -32768 and +1.0, which PCM16 cannot hold, is clipped to 32767. A 16-bit
-file therefore comes back bit for bit, and so does whatever is written here.
+One full-scale convention holds throughout: a float sample is the integer divided by
+32768, so that -1.0 is -32768, and +1.0, which PCM16 cannot represent, is clipped to
+32767. So a 16-bit file is read bit for bit, and so is a file written here.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from pytest_realtime_asr.text.inputs import InputError, regular
 
 _FULL_SCALE = 32768
 _WIDTH = 2  # bytes of one sample
-_BLOCK = 2**18  # samples that are computed at a time: floats take 4 times the memory
-_FRAME = 0.01  # s of sound whose energy is taken together
-_RUN = 3  # loud frames in a row that are speech
-_RANGE = 35.0  # dB below the loudest twentieth that are speech
-_FLOOR = -60.0  # dB of full scale below which nothing is
+_BLOCK = 2**18  # samples processed at a time, since floats take four times the memory
+_FRAME = 0.01  # s of audio over which energy is averaged
+_RUN = 3  # consecutive loud frames that are speech
+_RANGE = 35.0  # dB below the loudest twentieth of the frames within which speech is
+_FLOOR = -60.0  # dB of full scale below which nothing is speech
 _RATES = (1_000, 768_000)  # Hz that a file may have
-_LONGEST = 24 * 3600  # s; of a longer sound the head is wrong
-_UNKNOWN_FRAMES = 2**62  # libsndfile counts to 2**63 - 1 where no length is stated
-_UNKNOWN_BYTES = 0x7FFF_0000  # writers to a pipe put such a size into a WAV head
+_LONGEST = 24 * 3600  # s; the header of a longer file is wrong
+_UNKNOWN_FRAMES = 2**62  # libsndfile reports 2**63 - 1 where the length is unknown
+_UNKNOWN_BYTES = 0x7FFF_0000  # the size in a WAV header that was written to a pipe
 
 
 class AudioError(InputError):
-    """An audio file that cannot be used: its path, what is wrong and what to do."""
+    """An audio file that cannot be used; the message says which, why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Mono sound: signed 16-bit little-endian samples at ``rate`` Hz.
+    """Mono audio: signed 16-bit little-endian samples at ``rate`` Hz.
 
-    Half a sample or a rate that is not positive is a ``ValueError``. Positions in
-    seconds are rounded to the nearest sample everywhere.
+    Positions in seconds are rounded to the nearest sample everywhere. Raises ValueError
+    for half a sample, or a rate that is not positive.
     """
 
     pcm: bytes = field(repr=False)
@@ -60,12 +60,12 @@ class Audio:
 
     @property
     def samples(self) -> int:
-        """How many samples there are."""
+        """The number of samples."""
         return len(self.pcm) // _WIDTH
 
     @property
     def seconds(self) -> float:
-        """How long it lasts."""
+        """The length in seconds."""
         return self.samples / self.rate
 
     @property
@@ -75,37 +75,37 @@ class Audio:
 
     @property
     def digest(self) -> str:
-        """16 hex digits that are the same for the same samples at the same rate."""
+        """A hash of the samples and the rate, in 16 hexadecimal digits."""
         found = hashlib.sha256(b"%d\n" % self.rate)
         found.update(self.pcm)
         return found.hexdigest()[:16]
 
     def resample(self, rate: int) -> Audio:
-        """The same sound at ``rate`` Hz; itself where that is its rate already.
+        """Return the audio at ``rate`` Hz; the same object where that is its rate.
 
-        Computed in floats and clipped, so that an overshoot of the filter never wraps
-        round. The length is right to one sample.
+        It is computed in floats and clipped, so that an overshoot of the filter never
+        wraps around. The length is correct to one sample.
         """
         _check_rate(rate)
         if rate == self.rate:
             return self
         floats = self.array.astype(np.float32)
-        floats /= _FULL_SCALE  # in place, since the sound may be long
+        floats /= _FULL_SCALE  # in place, since the audio may be long
         return from_float(soxr.resample(floats, self.rate, rate, quality="HQ"), rate)
 
     def cut(self, start: float, stop: float) -> Audio:
-        """The stretch from ``start`` to ``stop``, in seconds.
+        """Return the part from ``start`` to ``stop``, in seconds.
 
-        Neighbouring cuts join without a gap. A stretch that is not inside the sound is
-        a ``ValueError``.
+        Adjacent parts join without a gap. Raises ValueError where the part is not
+        inside the audio.
         """
         first, last = _span(start, stop, self.samples, self.rate)
         return Audio(self.pcm[first * _WIDTH : last * _WIDTH], self.rate)
 
     def chunks(self, seconds: float) -> Iterator[bytes]:
-        """The PCM in pieces of ``seconds`` each; the last one may be shorter.
+        """Return the PCM in chunks of ``seconds``; the last one may be shorter.
 
-        A piece of less than one sample is a ``ValueError``, raised at the call.
+        Raises ValueError, at the call, for a chunk of less than one sample.
         """
         size = _samples(seconds, self.rate) * _WIDTH
         if not size:
@@ -118,11 +118,12 @@ class Audio:
 
 
 def from_float(samples: npt.NDArray[np.floating[Any]], rate: int) -> Audio:
-    """Sound from floats, where full scale is -1 to 1.
+    """Return audio from floats, where full scale is -1 to 1.
 
-    ``samples`` is float32 or float64, one-dimensional or frames x channels. Channels
-    are averaged, what is over full scale is clipped, the rest rounded to the nearest
-    step. Another type or shape, or a sample that is not finite, is a ``ValueError``.
+    ``samples`` is float32 or float64, of shape (samples,) or (samples, channels).
+    Channels are averaged, values over full scale are clipped, others rounded to the
+    nearest step. Raises ValueError for other types or shapes, and for samples that are
+    not finite.
     """
     if samples.dtype not in (np.float32, np.float64):
         raise ValueError(
@@ -148,13 +149,13 @@ def _pcm(samples: npt.NDArray[np.floating[Any]]) -> bytes:
 
 
 def silence(seconds: float, *, rate: int = 16000) -> Audio:
-    """Digital silence."""
+    """Return digital silence."""
     _check_rate(rate)
     return Audio(bytes(_samples(seconds, rate) * _WIDTH), rate)
 
 
 def join(*parts: Audio) -> Audio:
-    """The parts one after the other; no part or unequal rates are a ``ValueError``."""
+    """Return the parts in a row. Raises ValueError for no part or unequal rates."""
     rates = sorted({part.rate for part in parts})
     if len(rates) != 1:
         found = ", ".join(f"{rate} Hz" for rate in rates) or "no part at all"
@@ -163,12 +164,13 @@ def join(*parts: Audio) -> Audio:
 
 
 def speech(audio: Audio) -> tuple[float, float] | None:
-    """Where speech begins and ends by the energy of the sound, in s; ``None``: nowhere.
+    """Return the start and the end of speech by the energy of the audio, in s.
 
-    A frame of 10 ms is loud where its RMS is within 35 dB of the 95th percentile of all
-    frames, and over -60 dB of full scale; speech is from the first run of three loud
-    frames to the end of the last. On the bundled clips with word times the onsets are
-    17 ms late in the mean (80 ms at most), the ends 6 ms early (111 ms at most).
+    ``None`` where there is no speech. A frame of 10 ms is loud where its RMS is within
+    35 dB of the 95th percentile of all frames, and over -60 dB of full scale; speech
+    lasts from the first run of three loud frames to the end of the last run. On the
+    bundled clips with word times, the start is 17 ms late on average (80 ms at most),
+    and the end 6 ms early (111 ms at most).
     """
     size = max(1, round(_FRAME * audio.rate))
     count = audio.samples // size
@@ -188,20 +190,20 @@ def speech(audio: Audio) -> tuple[float, float] | None:
 
 
 def length(path: Path) -> float:
-    """How many seconds of sound a file holds by its head, without decoding it.
+    """Return the length of a file in seconds by its header, without decoding it.
 
-    Raises ``AudioError`` for whatever the head alone shows to be wrong.
+    Raises `AudioError` for every problem that the header shows.
     """
     with _opened(path) as file:
         return float(file.frames / file.samplerate)
 
 
 def read(path: Path, *, start: float = 0.0, stop: float | None = None) -> Audio:
-    """The sound of a file at the file's own rate, its channels mixed to one.
+    """Return the audio of a file at the file's rate, its channels mixed to one.
 
-    Reads whatever libsndfile reads. ``start`` and ``stop`` take a stretch, in seconds.
-    Raises ``AudioError`` for a file that is missing, not audio, empty, cut short or
-    shorter than the stretch.
+    Reads every format of libsndfile. ``start`` and ``stop`` select a part, in seconds.
+    Raises `AudioError` for a file that is missing, not audio, empty, truncated or
+    shorter than the part.
     """
     with _opened(path) as file:
         end = file.frames / file.samplerate if stop is None else stop
@@ -221,38 +223,38 @@ def read(path: Path, *, start: float = 0.0, stop: float | None = None) -> Audio:
             raise AudioError(f"{path}: {error}; write the file again") from error
     sound = Audio(b"".join(found), rate)
     if sound.samples != last - first:
-        raise _broken(path, f"{sound.samples} of {last - first} frames are there")
+        raise _broken(path, f"{sound.samples} of {last - first} frames are present")
     return sound
 
 
 def write(path: Path, audio: Audio) -> None:
     """Write ``audio`` with 16 bits, in the format that the suffix of ``path`` names.
 
-    Raises ``AudioError`` where the format does not hold 16-bit PCM at this rate, where
-    there is no sample to write, and where the file cannot be made.
+    Raises `AudioError` where the format does not support 16-bit PCM at this rate, where
+    there is no sample to write, and where the file cannot be created.
     """
     kind = path.suffix[1:].upper()
-    # libsndfile would take .raw, but nobody could read the rate back.
+    # libsndfile would write .raw, but the rate could not be read back.
     if kind == "RAW" or not soundfile.check_format(kind, "PCM_16"):
         raise AudioError(
-            f"{path}: this suffix is no format of 16-bit PCM; use .flac or .wav"
+            f"{path}: this suffix is not a format of 16-bit PCM; use .flac or .wav"
         )
     if not audio.samples:
-        raise AudioError(f"{path}: there is no sample to write; give some audio")
+        raise AudioError(f"{path}: there is no sample to write")
     try:
         soundfile.write(path, audio.array, audio.rate, subtype="PCM_16")
     except soundfile.SoundFileError as error:
         reason = getattr(error, "error_string", error)
         raise AudioError(
             f"{path}: cannot be written at {audio.rate} Hz ({reason}); "
-            "check that the folder is there and that the format has this rate"
+            "check that the folder exists and that the format supports this rate"
         ) from error
 
 
 class Resampler:
-    """PCM16 of one sound at one rate, piece by piece, to PCM16 at another.
+    """Resamples a stream of PCM16 from one rate to another, piece by piece.
 
-    What comes out is a few milliseconds behind what went in, until `flush`.
+    The output lags the input by a few milliseconds, until `flush`.
     """
 
     def __init__(self, source: int, target: int) -> None:
@@ -265,11 +267,11 @@ class Resampler:
         )
 
     def feed(self, pcm: bytes) -> bytes:
-        """The next piece."""
+        """Return the resampled output for the next piece."""
         return self._next(pcm, last=False)
 
     def flush(self) -> bytes:
-        """What is left of the sound, which ends here."""
+        """Return the rest of the output; the stream ends here."""
         return self._next(b"", last=True)
 
     def _next(self, pcm: bytes, *, last: bool) -> bytes:
@@ -281,39 +283,40 @@ class Resampler:
 
 def _check_rate(rate: int) -> None:
     if rate <= 0:
-        raise ValueError(f"a rate of {rate} Hz; give a positive number of Hz")
+        raise ValueError(f"the rate is {rate} Hz; give a positive rate")
 
 
 def _samples(seconds: float, rate: int) -> int:
-    """The nearest number of samples."""
+    """Return the nearest number of samples."""
     if not 0 <= seconds < float("inf"):
-        raise ValueError(f"{seconds} s is no duration; give 0 or more seconds")
+        raise ValueError(f"{seconds} s is not a duration; give 0 or more seconds")
     return round(seconds * rate)
 
 
 def _span(start: float, stop: float, samples: int, rate: int) -> tuple[int, int]:
-    """First and last (exclusive) sample of a stretch that lies inside the sound."""
+    """Return the first and the last (exclusive) sample of a part of the audio."""
     seconds = samples / rate
     if not 0 <= start <= stop <= seconds + 0.5 / rate:
         raise ValueError(
-            f"the stretch {start:g} to {stop:g} s is not inside the {seconds:g} s "
-            "that there are; give a start and a later stop inside the sound"
+            f"{start:g} to {stop:g} s is not inside the {seconds:g} s of audio; give "
+            "a start and a later stop inside it"
         )
     return _samples(start, rate), min(_samples(stop, rate), samples)
 
 
 def _broken(path: Path, what: str) -> AudioError:
     return AudioError(
-        f"{path}: its body is broken or cut short ({what}); fetch or make it again"
+        f"{path}: its audio is broken or truncated ({what}); download or create it "
+        "again"
     )
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """The file, open for reading, once its head was found to be sound."""
+    """Open a file for reading, once its header was found to be correct."""
     try:
         regular(path)
-        file = soundfile.SoundFile(os.fsencode(path))  # it may not be UTF-8
+        file = soundfile.SoundFile(os.fsencode(path))  # the path may not be UTF-8
     except InputError as error:
         raise AudioError(str(error)) from error
     except (soundfile.SoundFileError, TypeError) as error:  # .raw is a TypeError
@@ -324,29 +327,29 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from error
     with file:
         if file.frames == 0:
-            raise AudioError(f"{path}: holds no sound (0 frames); make it again")
+            raise AudioError(f"{path}: has no audio (0 frames); create it again")
         if file.frames > _UNKNOWN_FRAMES:
             raise AudioError(
-                f"{path}: does not state its length, as if it came from a pipe; "
-                "write it again to a file"
+                f"{path}: does not state its length, as if written to a pipe; "
+                "write it to a file again"
             )
         if not _RATES[0] <= file.samplerate <= _RATES[1]:
             raise AudioError(
                 f"{path}: states a rate of {file.samplerate} Hz, which is not from "
-                f"{_RATES[0]} to {_RATES[1]} Hz; make it again"
+                f"{_RATES[0]} to {_RATES[1]} Hz; create it again"
             )
         if file.frames > _LONGEST * file.samplerate:
             raise AudioError(
-                f"{path}: states {file.frames} frames, which is more than a day; make "
-                "it again, or cut it into pieces"
+                f"{path}: states {file.frames} frames, which is more than a day; "
+                "create it again, or split it"
             )
         if missing := _missing(path):
-            raise _broken(path, f"{missing} bytes that its head promises are missing")
+            raise _broken(path, f"{missing} bytes of its stated length are missing")
         yield file
 
 
 def _missing(path: Path) -> int:
-    """How many bytes of samples a WAV lacks; libsndfile shortens it without a word."""
+    """Return how many bytes a WAV lacks; libsndfile ignores a truncated end."""
     size = path.stat().st_size
     with path.open("rb") as file:
         if file.read(12)[:4] != b"RIFF":

@@ -81,7 +81,7 @@ def test_half_a_sample() -> None:
     ],
 )
 def test_rate_is_positive(make: Callable[[int], Audio], rate: int) -> None:
-    with pytest.raises(ValueError, match=f"a rate of {rate} Hz"):
+    with pytest.raises(ValueError, match=f"the rate is {rate} Hz"):
         make(rate)
 
 
@@ -174,9 +174,9 @@ def test_chunk_below_one_sample(seconds: float) -> None:
 
 @pytest.mark.parametrize("seconds", [-1, math.nan, math.inf])
 def test_no_duration(seconds: float) -> None:
-    with pytest.raises(ValueError, match="is no duration"):
+    with pytest.raises(ValueError, match="is not a duration"):
         silence(1).chunks(seconds)
-    with pytest.raises(ValueError, match="is no duration"):
+    with pytest.raises(ValueError, match="is not a duration"):
         silence(seconds)
 
 
@@ -197,7 +197,7 @@ def test_cut_is_in_seconds() -> None:
     [(-0.1, 0.5), (0.6, 0.5), (0.5, 1.001), (math.nan, 0.5), (0.5, math.inf)],
 )
 def test_cut_is_inside(start: float, stop: float) -> None:
-    with pytest.raises(ValueError, match=r"is not inside the 1 s that there are"):
+    with pytest.raises(ValueError, match=r"is not inside the 1 s of audio"):
         silence(1, rate=8000).cut(start, stop)
 
 
@@ -301,7 +301,7 @@ def test_any_sound_survives_a_file(
 @pytest.mark.parametrize("name", ["x.mp3", "x.ogg", "x.raw", "x.txt", "x"])
 def test_write_needs_a_format_of_16_bit_pcm(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    with pytest.raises(AudioError, match=r"no format of 16-bit PCM; use \.flac"):
+    with pytest.raises(AudioError, match=r"not a format of 16-bit PCM; use \.flac"):
         write(path, silence(1))
     assert not path.exists()
 
@@ -312,7 +312,7 @@ def test_write_needs_a_sample(tmp_path: Path) -> None:
 
 
 def test_write_needs_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="check that the folder is there"):
+    with pytest.raises(AudioError, match="check that the folder exists"):
         write(tmp_path / "nowhere" / "x.wav", silence(1))
 
 
@@ -371,7 +371,7 @@ def test_wav_with_other_chunks(tmp_path: Path) -> None:
     path.write_bytes(whole[:36] + odd + whole[36:])
     assert read(path) == silence(0.1)
     path.write_bytes(whole[:36] + odd + whole[36:-100])
-    with pytest.raises(AudioError, match="100 bytes that its head promises"):
+    with pytest.raises(AudioError, match="100 bytes of its stated length"):
         length(path)
 
 
@@ -387,7 +387,7 @@ def test_stretch_of_a_file() -> None:
     whole = read(path)
     assert read(path, start=0.25) == whole.cut(0.25, 1)
     assert read(path, start=0.25, stop=0.5) == whole.cut(0.25, 0.5)
-    with pytest.raises(AudioError, match=r"tone\.flac: the stretch 0\.5 to 2 s"):
+    with pytest.raises(AudioError, match=r"tone\.flac: 0\.5 to 2 s"):
         read(path, start=0.5, stop=2)
 
 
@@ -396,9 +396,9 @@ def test_stretch_of_a_file() -> None:
     [
         ("nowhere.wav", "there is no such file or folder; check the path"),
         ("", "is a folder; give a file"),
-        ("empty.wav", "holds no sound (0 frames)"),
+        ("empty.wav", "has no audio (0 frames)"),
         ("text.wav", "cannot be read as audio (Format not recognised.)"),
-        ("cut-short.wav", "its body is broken or cut short (1044 bytes"),
+        ("cut-short.wav", "its audio is broken or truncated (1044 bytes"),
         ("piped.flac", "does not state its length"),
     ],
 )
@@ -413,8 +413,8 @@ def test_unusable_head(use: Callable[[Path], object], name: str, what: str) -> N
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        ("cut-short.flac", "its body is broken or cut short"),
-        ("cut-short.mp3", "its body is broken or cut short (623 of 8000 frames"),
+        ("cut-short.flac", "its audio is broken or truncated"),
+        ("cut-short.mp3", "its audio is broken or truncated (623 of 8000 frames"),
         ("nan.wav", "a sample is not a finite number"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Makes the pages of `docs/` that come from data; `--check` compares them instead."""
+"""Generates the pages of `docs/` that come from data; `--check` compares them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.report import metrics_page, reference_pages
 
 DOCS = Path(__file__).parents[1] / "docs"
-DIALECTS = ("vllm", "openai")  # each has a section of its own
+DIALECTS = ("vllm", "openai")  # each has a section
 
 
 def pages() -> dict[Path, str]:
-    """Each page that is made, by its file."""
+    """Return the text of each generated page, by its file."""
     sections = [reference_pages.conformance(dialects.load(name)) for name in DIALECTS]
     return {
         DOCS / "conformance.md": "\n".join(sections),
@@ -23,7 +23,7 @@ def pages() -> dict[Path, str]:
 
 
 def main() -> int:
-    """Write the pages, or name those that are not current."""
+    """Write the pages, or name those that are out of date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
@@ -34,7 +34,7 @@ def main() -> int:
     ]
     for file in stale:
         if check:
-            print(f"{file} is not current: run tools/make_docs.py")
+            print(f"{file} is out of date: run tools/make_docs.py")
         else:
             file.write_text(pages()[file])
     return int(check and bool(stale))

@@ -1,4 +1,4 @@
-"""Pages of the documentation that are made from the data."""
+"""Pages of the documentation that are generated from the requirements."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from pytest_realtime_asr.trace.records import Sender
 
 _LEVELS = {
     Level.MUST: "the server's own documentation of that version says so, or the harm "
-    "is universal: the process dies, accepted input is met with silence, another "
-    "session's text comes, a head or a tail is lost, a stack trace or a secret is "
-    "shown. A violation fails the test.",
-    Level.SHOULD: "what clients rely on. A violation is shown, and fails the test with "
-    "`--realtime-strict`.",
-    Level.INFO: "an oddity that is documented. A violation tells that the server is "
-    "otherwise, and fails nothing.",
+    "is universal: the process ends, accepted input gets no answer, text of another "
+    "session comes, the start or end of an utterance is lost, a stack trace or a "
+    "secret is shown. A violation fails the test.",
+    Level.SHOULD: "clients rely on it. A violation is reported, and fails the test "
+    "only with `--realtime-strict`.",
+    Level.INFO: "a documented quirk. A violation is reported and never fails a test.",
 }
 
 
 def conformance(dialect: Dialect) -> str:
-    """The page of all requirements and scenarios of a dialect."""
+    """Return the page of all requirements and scenarios of a dialect."""
     binding = [r for r in dialect.requirements if r.binds is Sender.SERVER]
     client = [r for r in dialect.requirements if r.binds is Sender.CLIENT]
     counts = {level: sum(r.level is level for r in binding) for level in Level}
-    told = ", ".join(f"{count} {level.name}" for level, count in counts.items())
+    by_level = ", ".join(f"{count} {level.name}" for level, count in counts.items())
     suites = [
         n
         for n in pinned_suites.names()
@@ -34,34 +33,34 @@ def conformance(dialect: Dialect) -> str:
     lines = [
         f"# Requirements of the dialect `{dialect.name}`",
         "",
-        "This page is made from the requirements themselves by `tools/make_docs.py`.",
+        "This page is generated from the requirements by `tools/make_docs.py`.",
         "",
-        f"{len(binding)} requirements bind a server: {told}. Frozen suites, for "
+        f"{len(binding)} requirements bind a server: {by_level}. Pinned suites, for "
         f"`--realtime-suite`: {', '.join(f'`{name}`' for name in suites)}.",
         "",
         *(f"- **{level.name}**: {text}" for level, text in _LEVELS.items()),
         "",
-        "One that is *passive* needs no scenario: it is put to every session of every "
-        "test, your own as well. The others are judged by what their scenarios gave.",
+        "A *passive* requirement applies to every session of every test, also of your "
+        "own. The others are checked in the sessions of their scenarios.",
         "",
-        "| id | level | the requirement | clause or bug report | for | scenarios |",
+        "| id | level | requirement | clause or bug report | versions | scenarios |",
         "|---|---|---|---|---|---|",
     ]
     for each in binding:
-        held = ", ".join(each.scenarios)
-        held = f"passive ({held})" if each.passive else held
+        names = ", ".join(each.scenarios)
+        names = f"passive ({names})" if each.passive else names
         lines.append(
             f"| `{each.id}` | {each.level.name} | {each.title} | {each.clause} | "
-            f"{each.interval or 'all versions'} | {held} |"
+            f"{each.interval or 'all'} | {names} |"
         )
     lines += [
         "",
-        "## What binds a client",
+        "## Requirements on the client",
         "",
-        "The fake server judges its clients by these, and the suite judges itself: "
-        "what it breaks of them is a harness error and never the server's.",
+        "The fake server checks its clients by these. The suite checks its own client "
+        "too: a violation there is a harness error, never one of the server.",
         "",
-        "| id | level | the requirement | clause |",
+        "| id | level | requirement | clause |",
         "|---|---|---|---|",
     ]
     lines += [
@@ -72,8 +71,9 @@ def conformance(dialect: Dialect) -> str:
         "",
         "## Scenarios",
         "",
-        "What is done to a server. *Safe* ones run anywhere; *heavy* and *disruptive* "
-        "ones on a loopback address, or with `--realtime-allow`. *Exclusive* ones "
+        "What the suite does to a server. *Safe* scenarios run anywhere, *heavy* and "
+        "*disruptive* ones only on a loopback address or with `--realtime-allow`. "
+        "*Exclusive* ones "
         "share the server only with a bystander session that transcribes all the time, "
         "and end with a fresh session; *long* ones run beside them.",
         "",
@@ -88,7 +88,7 @@ def conformance(dialect: Dialect) -> str:
     lines += ["", "## The order of events", ""]
     for sender, states in dialect.table.items():
         lines += [
-            f"What the {sender.value} may say, by the state of the session:",
+            f"What the {sender.value} may send, by the state of the session:",
             "",
             "| state | event | state after it |",
             "|---|---|---|",

@@ -19,7 +19,7 @@ from pytest_realtime_asr.corpus import (
     BUNDLED,
     Corpus,
     CorpusError,
-    Stretch,
+    FileSpan,
     Utterance,
     Word,
     load,
@@ -86,7 +86,7 @@ def test_utterance_in_a_file() -> None:
 
 
 def test_utterance_in_a_stretch_of_a_file() -> None:
-    utterance = Utterance("a", "", Stretch(TONE, 0.25, 0.75))
+    utterance = Utterance("a", "", FileSpan(TONE, 0.25, 0.75))
     assert utterance.audio == read(TONE).cut(0.25, 0.75)
     assert utterance.audio is utterance.audio
     assert utterance.duration == 0.5
@@ -95,7 +95,7 @@ def test_utterance_in_a_stretch_of_a_file() -> None:
 def test_duration_does_not_decode() -> None:
     utterance = Utterance("a", "", ODD / "cut-short.flac")
     assert utterance.duration == 1
-    with pytest.raises(AudioError, match="cut short"):
+    with pytest.raises(AudioError, match="truncated"):
         _ = utterance.audio
 
 
@@ -132,7 +132,7 @@ def test_words_may_overlap() -> None:
 
 
 def test_words_have_a_text() -> None:
-    with pytest.raises(CorpusError, match=r"a word at 0\.5 s has no text"):
+    with pytest.raises(CorpusError, match=r"the word at 0\.5 s has no text"):
         spoken("a", Word("one", 0.0, 0.5), Word(" ", 0.5, 0.6))
 
 
@@ -161,12 +161,12 @@ def test_index_is_an_unknown_id() -> None:
 
 
 def test_corpus_is_not_empty() -> None:
-    with pytest.raises(CorpusError, match="some: holds no utterance"):
+    with pytest.raises(CorpusError, match="some: has no utterance"):
         corpus()
 
 
 def test_id_comes_once() -> None:
-    with pytest.raises(CorpusError, match="some: the id 'a' comes twice"):
+    with pytest.raises(CorpusError, match="some: the id 'a' occurs twice"):
         corpus("a", "b", "a")
 
 
@@ -177,7 +177,7 @@ def test_map() -> None:
 
 
 def test_map_keeps_ids_apart() -> None:
-    with pytest.raises(CorpusError, match="comes twice"):
+    with pytest.raises(CorpusError, match="occurs twice"):
         corpus("a", "b").map(lambda utterance: replace(utterance, id="c"))
 
 
@@ -265,7 +265,7 @@ def test_duration_may_be_a_little_off(tmp_path: Path, duration: float | None) ->
 def test_stretch_may_end_a_little_late(tmp_path: Path) -> None:
     row: dict[str, object] = {"offset": 0.5, "duration": 0.55}
     utterance = load(manifest(tmp_path, row))["tone"]
-    assert utterance.source == Stretch(tmp_path / "tone.flac", 0.5, 1.0)
+    assert utterance.source == FileSpan(tmp_path / "tone.flac", 0.5, 1.0)
     assert utterance.audio == read(TONE).cut(0.5, 1)
 
 
@@ -289,15 +289,15 @@ def test_offset_of_0_makes_a_stretch(tmp_path: Path) -> None:
         ({"audio_filepath": "x.wav"}, "x.wav: there is no such file"),
         ({"audio_filepath": "."}, ": is a folder"),
         ({"audio_filepath": str(ODD / "text.wav")}, "text.wav: cannot be read as"),
-        ({"audio_filepath": str(ODD / "empty.wav")}, "empty.wav: holds no sound"),
+        ({"audio_filepath": str(ODD / "empty.wav")}, "empty.wav: has no audio"),
         ({"duration": 1.2}, "duration is 1.2 s, but "),
-        ({"duration": 0.8}, "tone.flac lasts 1.000 s; correct it, or give the offset"),
+        ({"duration": 0.8}, "tone.flac lasts 1.000 s; correct it, or give an offset"),
         ({"duration": -1}, "duration is -1 s"),
-        ({"offset": -0.1}, "the stretch -0.1 to 1 s"),
-        ({"offset": 1}, "the stretch 1 to 1 s"),
-        ({"offset": 1.05, "duration": 0.01}, "the stretch 1.05 to 1.06 s"),
-        ({"offset": 0.5, "duration": 0}, "the stretch 0.5 to 0.5 s"),
-        ({"offset": 0.5, "duration": 0.7}, "the stretch 0.5 to 1.2 s"),
+        ({"offset": -0.1}, "offset and duration give -0.1 to 1 s"),
+        ({"offset": 1}, "offset and duration give 1 to 1 s"),
+        ({"offset": 1.05, "duration": 0.01}, "offset and duration give 1.05 to 1.06 s"),
+        ({"offset": 0.5, "duration": 0}, "offset and duration give 0.5 to 0.5 s"),
+        ({"offset": 0.5, "duration": 0.7}, "offset and duration give 0.5 to 1.2 s"),
         ({"id": ""}, "the id '' is empty"),
         ({"id": "a\n"}, "the id 'a\\n' is empty, not printable"),
         ({"lang": "de", "language": "en"}, "language is 'en' and lang is 'de'"),
@@ -345,13 +345,13 @@ def test_json_that_is_not_in_lines() -> None:
 def test_two_lines_with_one_stem(tmp_path: Path) -> None:
     path = manifest(tmp_path, {"offset": 0, "duration": 0.5}, {"offset": 0.5})
     said = refusal(path)
-    assert said.startswith(f"{path}:2: the id 'tone' is already that of {path}:1; give")
-    assert "where a manifest gives none, it is the file name" in said
+    assert said.startswith(f"{path}:2: the id 'tone' is already used in {path}:1; give")
+    assert "without one in a manifest, it is the file name" in said
 
 
 def test_empty_manifest(tmp_path: Path) -> None:
     path = manifest(tmp_path, "", " ")
-    assert refusal(path) == f"{path}: holds no utterance; give at least one"
+    assert refusal(path) == f"{path}: has no utterance; give at least one"
 
 
 def test_manifest_that_cannot_be_read(
@@ -418,7 +418,7 @@ def test_librispeech_id_that_comes_twice(tmp_path: Path) -> None:
     path = librispeech(tmp_path) / "84-121.trans.txt"
     path.write_text(path.read_text() + "other AGAIN\n")
     assert refusal(tmp_path).startswith(
-        f"{path}:5: the id 'other' is already that of {path}:4; "
+        f"{path}:5: the id 'other' is already used in {path}:4; "
     )
 
 
@@ -462,14 +462,14 @@ def test_folder_with_a_text_alone(tmp_path: Path) -> None:
 def test_folder_with_a_broken_file(tmp_path: Path) -> None:
     shutil.copy(ODD / "empty.wav", folder(tmp_path) / "a.WAV")
     assert refusal(tmp_path).startswith(
-        f"{tmp_path}: {tmp_path / 'a.WAV'}: holds no sound"
+        f"{tmp_path}: {tmp_path / 'a.WAV'}: has no audio"
     )
 
 
 def test_folder_with_one_name_twice(tmp_path: Path) -> None:
     shutil.copy(TONE, folder(tmp_path) / "a.flac")
     assert refusal(tmp_path).startswith(
-        f"{tmp_path / 'a.flac'}: the id 'a' is already that of {tmp_path / 'a.WAV'}; "
+        f"{tmp_path / 'a.flac'}: the id 'a' is already used in {tmp_path / 'a.WAV'}; "
     )
 
 
@@ -488,7 +488,7 @@ def test_folder_that_cannot_be_read(
 
 
 def test_empty_folder(tmp_path: Path) -> None:
-    assert refusal(tmp_path) == f"{tmp_path}: holds no utterance; give at least one"
+    assert refusal(tmp_path) == f"{tmp_path}: has no utterance; give at least one"
 
 
 # What a spec may be
@@ -502,7 +502,7 @@ def test_path_that_is_not_there(tmp_path: Path) -> None:
 
 def test_path_of_something_else() -> None:
     said = refusal(TONE)
-    assert said.startswith(f"{TONE}: is no corpus; give a manifest")
+    assert said.startswith(f"{TONE}: is not a corpus; give a manifest")
 
 
 def test_unknown_bundled_corpus() -> None:
@@ -526,12 +526,12 @@ def test_load_all_names_both_places_of_an_id(tmp_path: Path) -> None:
     with pytest.raises(CorpusError) as caught:
         load_all([NEMO, path])
     assert str(caught.value).startswith(
-        f"{path}: the id 'rest' is already that of {NEMO}; "
+        f"{path}: the id 'rest' is already used in {NEMO}; "
     )
 
 
 def test_load_all_of_nothing() -> None:
-    with pytest.raises(CorpusError, match="no corpus is named; give a manifest"):
+    with pytest.raises(CorpusError, match="no corpus is given; give a manifest"):
         load_all([])
 
 

@@ -1006,7 +1006,7 @@ PROVOKED: Mapping[str, Proof] = {
             "slow-reader-harms-nobody": "slow-reader",
         }.items()
     },
-    "bad-json-refused": wrongly("bad-json", "text that is no JSON", "invalid_json"),
+    "bad-json-refused": wrongly("bad-json", "text that is not JSON", "invalid_json"),
     "no-object-refused": refused("no-object", "4 of them got no error"),
     "deep-json-outlived": unanswered("deep-json", "deep JSON"),
     "duplicate-keys-refused": unanswered("duplicate-keys", "JSON with duplicate keys"),
@@ -1049,14 +1049,14 @@ PROVOKED: Mapping[str, Proof] = {
         "a final commit before the set-up got no error",
     ),
     "bad-base64-refused": wrongly(
-        "bad-base64", "audio that is no base64", "invalid_audio"
+        "bad-base64", "audio that is not base64", "invalid_audio"
     ),
     "foreign-characters-refused": wrongly(
         "foreign-characters", "audio with foreign characters", "invalid_audio"
     ),
     "odd-bytes-refused": wrongly("odd-bytes", "half a sample", "invalid_audio"),
     "empty-audio-refused": wrongly(
-        "empty-audio", "audio of no samples", "invalid_audio"
+        "empty-audio", "audio without samples", "invalid_audio"
     ),
     "refusal-amid-speech": wrongly(
         "odd-bytes-amid-speech", "half a sample", "invalid_audio"

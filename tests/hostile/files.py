@@ -210,7 +210,7 @@ MANIFESTS = (
         row().replace(b"}", b', "id": ' + DIGITS + b"}"),
         "out of range",
     ),
-    lines("manifest-offset", "has an offset below 0", row(offset=-1), "give a stretch"),
+    lines("manifest-offset", "has an offset below 0", row(offset=-1), "give a part"),
     lines("manifest-list", "has a list for a text", row(text=[]), "Expected `str`"),
     lines(
         "manifest-nul",
@@ -231,12 +231,12 @@ MANIFESTS = (
         "is a device",
     ),
     lines(
-        "manifest-twice", "has an id twice", row() + b"\n" + row(), "is already that of"
+        "manifest-twice", "has an id twice", row() + b"\n" + row(), "is already used in"
     ),
     Case(
         "corpus-a-pipe",
         "the corpus is a named pipe",
-        ("pipe.jsonl: is no corpus",),
+        ("pipe.jsonl: is not a corpus",),
         5,
         piped(corpus.load),
     ),
@@ -250,7 +250,7 @@ FOLDERS = (
         "a.txt:1: is not UTF-8",
         "save it as UTF-8",
     ),
-    folder("folder-twins", "two files have one id", twins, "is already that of"),
+    folder("folder-twins", "two files have one id", twins, "is already used in"),
     folder("folder-not-utf8", "a file's name is not UTF-8", named_in_bytes, "\\udcff"),
     folder("folder-socket", "an audio file is a socket", listening, "is a socket"),
     folder(
@@ -409,7 +409,7 @@ COMMANDS = (
         "fake-corpus-device",
         "a device as the corpus",
         *("fake", "--corpus", "/dev/zero"),
-        says="/dev/zero: is no corpus",
+        says="/dev/zero: is not a corpus",
     ),
     Case("port-in-use", "another has the port", ("in use",), 20, taken),
 )

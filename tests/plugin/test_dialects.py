@@ -303,8 +303,12 @@ THERE = "there are: openai: openai, azure, sglang, localai; openai-beta: beta, *
         ("riva", "openai", f"openai has no profile 'riva'; {THERE}"),
         ("azure", "openai:sglang", "the dialect openai:sglang names a profile already"),
         ("azure", "klingon", "unknown dialect 'klingon'; installed are: openai, *"),
-        ("sglang cost=1", "auto", "*'cost=1' is no capability; there are: *rates, *"),
-        ("sglang vad=perhaps", "auto", "*'vad=perhaps' cannot be read; *"),
+        (
+            "sglang cost=1",
+            "auto",
+            "*'cost=1' is not a capability; there are: *",
+        ),
+        ("sglang vad=perhaps", "auto", "*'vad=perhaps' is not valid; *"),
     ],
 )
 def test_wrong_profiles(project: Project, words: str, dialect: str, said: str) -> None:

@@ -471,7 +471,11 @@ def test_a_profile_of_a_dialect_that_is_named() -> None:
         (None, {"profile": "vad=no"}, "realtime_profile in the ini file: no dialect "),
         ({"profile": "azure", "dialect": "vllm"}, None, "vllm has no profile 'azure'"),
         ({"profile": "azure", "dialect": "d"}, None, "unknown dialect 'd'"),
-        ({"profile": "azure a=1", "dialect": "openai"}, None, "'a=1' is no capability"),
+        (
+            {"profile": "azure a=1", "dialect": "openai"},
+            None,
+            "'a=1' is not a capability",
+        ),
     ],
 )
 def test_wrong_profiles(

@@ -1,7 +1,7 @@
-"""OpenAI's realtime transcription on ``/v1/realtime``: see `events` for what is said.
+"""OpenAI's realtime transcription on ``/v1/realtime``; `events` has its events.
 
-A dialect is named ``openai`` or ``openai:sglang``, and may have capabilities of its own
-after it: ``openai:sglang rates=16000 least=0.2``. Those of `profile` are known.
+A dialect is named ``openai`` or ``openai:sglang``. Capabilities of the server may
+follow, as in ``openai:sglang rates=16000 least=0.2``; `profile` has the known ones.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class _OpenAI:
             name = others.pop(0)
             if name not in self.profiles:
                 there = ", ".join(self.profiles)
-                raise ValueError(f"there is no {name!r}; there are: {there}")
+                raise ValueError(f"there is no profile {name!r}; there are: {there}")
             base = PROFILES[name]
         own = self.name.partition(":")[0]
         return _OpenAI(f"{own}:{' '.join(words)}", changed(base, others))
@@ -83,7 +83,7 @@ class _OpenAI:
         message = self.parse(record)
         if message.move != self._profile.greeting:
             return False
-        if isinstance(message, SessionCreated):  # by which both shapes may begin
+        if isinstance(message, SessionCreated):  # the first event of both shapes
             return message.session.flat == self._profile.beta
         return isinstance(message, BetaCreated | ConversationCreated)
 

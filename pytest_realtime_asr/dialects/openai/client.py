@@ -1,4 +1,4 @@
-"""The client's half of OpenAI's protocol."""
+"""The client's side of OpenAI's protocol."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_realtime_asr.dialects.openai.profile import Profile
 
 
 class Caller:
-    """It names each of its events but the audio, so that an error can name it too."""
+    """Writes the events of a client; each but the audio has an id, for errors."""
 
     binary = False
 

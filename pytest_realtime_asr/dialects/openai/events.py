@@ -2,17 +2,17 @@
 
     server  session.created
     client  session.update {session: {type: transcription, audio: {input: ...}}}
-    server  session.updated                       what holds now, or an error
+    server  session.updated                       the session as it is now, or an error
     client  input_audio_buffer.append {audio} ... PCM16 mono 24 kHz (or G.711), base64
-    client  input_audio_buffer.commit             where the server does not end turns
+    client  input_audio_buffer.commit             if the server does not detect turns
     server  input_audio_buffer.committed          the audio is now an item, with an id
     server  conversation.item.input_audio_transcription.delta {item_id, delta} ...
     server  conversation.item.input_audio_transcription.completed {item_id, transcript}
 
-Several items may be in transcription at a time and be completed in any order. Where the
-server detects turns, it commits by itself, between ``speech_started`` and
-``speech_stopped``. The beta shape has a flat session under another name, and announces
-items by ``conversation.item.created``.
+Several items may be transcribed at a time and completed in any order. A server that
+detects turns commits them itself, after ``speech_started`` and ``speech_stopped``. The
+beta shape has a flat session under another name, and announces items by
+``conversation.item.created``.
 """
 
 from __future__ import annotations
@@ -26,56 +26,58 @@ from pytest_realtime_asr.requirements.order import Table
 from pytest_realtime_asr.trace.json_events import Shapes, Typed, Whole
 from pytest_realtime_asr.trace.records import Sender
 
-# What a client says
+# Events of a client
 
 
-class _Said(Typed, frozen=True, kw_only=True):
-    """An event of a client: ``event_id`` is repeated in an error that it leads to."""
+class _ClientEvent(Typed, frozen=True, kw_only=True):
+    """An event of a client; an error that it causes repeats its ``event_id``."""
 
     event_id: str | None = None
 
 
-class SessionUpdate(_Said, frozen=True, kw_only=True, tag="session.update"):
-    """Client: hold the session so; only fields that are there change anything."""
+class SessionUpdate(_ClientEvent, frozen=True, kw_only=True, tag="session.update"):
+    """Client: change the fields of the session that are present."""
 
     session: dict[str, Any]
 
 
-class BetaUpdate(_Said, frozen=True, kw_only=True, tag="transcription_session.update"):
-    """Client, beta: the same with a flat session."""
+class BetaUpdate(
+    _ClientEvent, frozen=True, kw_only=True, tag="transcription_session.update"
+):
+    """Client, beta: change the fields of a flat session that are present."""
 
     session: dict[str, Any]
 
 
-class Append(_Said, frozen=True, kw_only=True, tag="input_audio_buffer.append"):
+class Append(_ClientEvent, frozen=True, kw_only=True, tag="input_audio_buffer.append"):
     """Client: more audio."""
 
     audio: str
 
 
-class Commit(_Said, frozen=True, kw_only=True, tag="input_audio_buffer.commit"):
-    """Client: the audio since the last one is an item."""
+class Commit(_ClientEvent, frozen=True, kw_only=True, tag="input_audio_buffer.commit"):
+    """Client: make an item of the audio since the last commit."""
 
 
-class Clear(_Said, frozen=True, kw_only=True, tag="input_audio_buffer.clear"):
-    """Client: forget the audio that was not committed."""
+class Clear(_ClientEvent, frozen=True, kw_only=True, tag="input_audio_buffer.clear"):
+    """Client: discard the audio that is not committed."""
 
 
-class Done(_Said, frozen=True, kw_only=True, tag="input_audio_buffer.done"):
+class Done(_ClientEvent, frozen=True, kw_only=True, tag="input_audio_buffer.done"):
     """Client, Riva: no more audio will come."""
 
 
-# What a server says
+# Events of a server
 
 
-class _Told(Typed, frozen=True, kw_only=True):
-    """An event of a server; its id is its own within the session."""
+class _ServerEvent(Typed, frozen=True, kw_only=True):
+    """An event of a server; ``event_id`` is unique in the session."""
 
     event_id: str = ""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read of a session; the whole of it is in the record."""
+    """The fields of a session that are parsed; the record has the whole session."""
 
     id: str = ""
     type: str = ""
@@ -88,92 +90,98 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def flat(self) -> bool:
-        """Whether it is of the beta shape, which has all fields on one level."""
+        """Whether it has the beta shape, with all fields on one level."""
         return self.modalities is not None or self.input_audio_format is not None
 
 
-class SessionCreated(_Told, frozen=True, kw_only=True, tag="session.created"):
-    """Server: the session may begin."""
+class SessionCreated(_ServerEvent, frozen=True, kw_only=True, tag="session.created"):
+    """Server: the session is open."""
 
     session: Identity
 
     @property
     def identity(self) -> Identity:
-        """Of the session."""
+        """The session."""
         return self.session
 
 
 class BetaCreated(
-    _Told, frozen=True, kw_only=True, tag="transcription_session.created"
+    _ServerEvent, frozen=True, kw_only=True, tag="transcription_session.created"
 ):
-    """Server, beta: the session may begin."""
+    """Server, beta: the session is open."""
 
     session: Identity
 
     @property
     def identity(self) -> Identity:
-        """Of the session."""
+        """The session."""
         return self.session
 
 
-class ConversationCreated(_Told, frozen=True, kw_only=True, tag="conversation.created"):
-    """Server, Riva: the session may begin."""
+class ConversationCreated(
+    _ServerEvent, frozen=True, kw_only=True, tag="conversation.created"
+):
+    """Server, Riva: the session is open."""
 
     conversation: Identity = Identity()
 
     @property
     def identity(self) -> Identity:
-        """Of the conversation, in the place of the session's."""
+        """The conversation, which takes the place of the session."""
         return self.conversation
 
 
-class SessionUpdated(_Told, frozen=True, kw_only=True, tag="session.updated"):
-    """Server: the update holds; the session as it is now."""
+class SessionUpdated(_ServerEvent, frozen=True, kw_only=True, tag="session.updated"):
+    """Server: the update is accepted; the session as it is now."""
 
     session: dict[str, Any]
 
 
 class BetaUpdated(
-    _Told, frozen=True, kw_only=True, tag="transcription_session.updated"
+    _ServerEvent, frozen=True, kw_only=True, tag="transcription_session.updated"
 ):
-    """Server, beta: the update holds."""
+    """Server, beta: the update is accepted."""
 
     session: dict[str, Any]
 
 
-class Committed(_Told, frozen=True, kw_only=True, tag="input_audio_buffer.committed"):
-    """Server: the audio is an item, which follows another one."""
+class Committed(
+    _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.committed"
+):
+    """Server: the audio is an item, after the previous one."""
 
     item_id: str
     previous_item_id: str | None = None
 
 
-class Cleared(_Told, frozen=True, kw_only=True, tag="input_audio_buffer.cleared"):
-    """Server: the audio that was not committed is forgotten."""
+class Cleared(
+    _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.cleared"
+):
+    """Server: the audio that was not committed is discarded."""
 
 
 class SpeechStarted(
-    _Told, frozen=True, kw_only=True, tag="input_audio_buffer.speech_started"
+    _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.speech_started"
 ):
-    """Server: speech began there, counted in ms from the first audio of the session."""
+    """Server: speech started at this position, in ms from the start of the audio."""
 
     item_id: str
     audio_start_ms: Whole
 
 
 class SpeechStopped(
-    _Told, frozen=True, kw_only=True, tag="input_audio_buffer.speech_stopped"
+    _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.speech_stopped"
 ):
-    """Server: speech ended, and the silence after it was long enough there."""
+    """Server: speech ended at this position, with the silence after it."""
 
     item_id: str
     audio_end_ms: Whole
 
 
 class TimeoutTriggered(
-    _Told, frozen=True, kw_only=True, tag="input_audio_buffer.timeout_triggered"
+    _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.timeout_triggered"
 ):
-    """Server: nothing was said for the time that the session allows."""
+    """Server: no speech was detected for the idle timeout of the session."""
 
     item_id: str
     audio_start_ms: Whole
@@ -181,14 +189,14 @@ class TimeoutTriggered(
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read of an item."""
+    """The fields of an item that are parsed."""
 
     id: str
     type: str = ""
     status: str | None = None
 
 
-class _Announced(_Told, frozen=True, kw_only=True):
+class _Announced(_ServerEvent, frozen=True, kw_only=True):
     item: Item
     previous_item_id: str | None = None
 
@@ -208,14 +216,14 @@ class ItemCreated(
 
 
 class Logprob(msgspec.Struct, frozen=True, kw_only=True):
-    """How likely a token was; ``bytes`` are those of its text."""
+    """The log probability of a token; ``bytes`` is its text in UTF-8."""
 
     token: str
     logprob: float
     bytes: list[int] | None = None
 
 
-class _OfItem(_Told, frozen=True, kw_only=True):
+class _OfItem(_ServerEvent, frozen=True, kw_only=True):
     item_id: str
     content_index: Whole | None = None
 
@@ -224,14 +232,14 @@ _TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
 
 class Delta(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.delta"):
-    """Server: the text of an item goes on with this; may be empty."""
+    """Server: more text of an item; may be empty."""
 
     delta: str | None = None
     logprobs: list[Logprob] | None = None
 
 
 class Counted(msgspec.Struct, frozen=True, kw_only=True):
-    """What the server counted for an item: tokens, or the seconds of its audio."""
+    """The usage of an item: tokens, or the seconds of its audio."""
 
     type: str
     input_tokens: Whole | None = None
@@ -250,7 +258,7 @@ class Completed(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.compl
 
 
 class Segment(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.segment"):
-    """Server: a piece of the text, its speaker, and its time in the audio in s."""
+    """Server: a part of the text, its speaker, and its position in the audio in s."""
 
     id: str
     text: str
@@ -260,7 +268,7 @@ class Segment(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.segment
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """What went wrong; ``event_id`` is that of the client's event that led to it."""
+    """The cause of an error; ``event_id`` names the event of the client behind it."""
 
     message: str | None = None
     type: str | None = None
@@ -270,29 +278,29 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failed(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.failed"):
-    """Server: an item has no text, and will have none."""
+    """Server: the transcription of an item has failed."""
 
     error: Problem
 
 
-class Error(_Told, frozen=True, kw_only=True, tag="error"):
+class Error(_ServerEvent, frozen=True, kw_only=True, tag="error"):
     """Server: a refusal or a failure; the session goes on after most of them."""
 
     error: Problem
 
     @property
     def code(self) -> str | None:
-        """That of the problem."""
+        """The code of the error."""
         return self.error.code
 
     @property
     def message(self) -> str | None:
-        """That of the problem."""
+        """The message of the error."""
         return self.error.message
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of something is left, and when it is full again."""
+    """The rest of a rate limit, and when it is reset."""
 
     name: str | None = None
     limit: Whole | None = None
@@ -300,8 +308,8 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     reset_seconds: float | None = None
 
 
-class RateLimits(_Told, frozen=True, kw_only=True, tag="rate_limits.updated"):
-    """Server: what may be asked for yet."""
+class RateLimits(_ServerEvent, frozen=True, kw_only=True, tag="rate_limits.updated"):
+    """Server: the rate limits of the client."""
 
     rate_limits: list[Limit]
 
@@ -342,16 +350,16 @@ DELTA = f"{_TRANSCRIPTION}.delta"
 COMPLETED = f"{_TRANSCRIPTION}.completed"
 FAILED = f"{_TRANSCRIPTION}.failed"
 
-# The order, as far as it is one of the session; that of each item is told by its id.
-# An item is *owing* from its commit to its completion. How many are is not counted: a
-# completion may be that of the last one, or not.
+# The order of the events of a session; checks of items cover the order within an item.
+# The server is in the state *owing* from a commit to its completion. Open items are not
+# counted: after a completion there may be others, or none.
 START = "opening"
 OWING = "owing"
 
 
 def _everywhere(state: str) -> dict[str, tuple[str, ...]]:
-    """What a server may say in a session that is set up, and stays as it is."""
-    said = (
+    """Return the events that a server may send at any time, and stay in this state."""
+    kinds = (
         "session.updated",
         "transcription_session.updated",
         "input_audio_buffer.cleared",
@@ -359,11 +367,11 @@ def _everywhere(state: str) -> dict[str, tuple[str, ...]]:
         "rate_limits.updated",
         "error",
     )
-    return dict.fromkeys(said, (state,))
+    return dict.fromkeys(kinds, (state,))
 
 
-def _hears(state: str) -> dict[str, tuple[str, ...]]:
-    """What it may say of speech that it is hearing; it may commit it by itself."""
+def _receiving(state: str) -> dict[str, tuple[str, ...]]:
+    """Return the events that a server may send while it receives audio."""
     return {
         **_everywhere(state),
         "input_audio_buffer.speech_started": (state,),
@@ -373,10 +381,12 @@ def _hears(state: str) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _tells(state: str, *paid: str, refused: str = "") -> dict[str, tuple[str, ...]]:
-    """What it may say of items that it owes.
+def _transcribing(
+    state: str, *completed: str, refused: str = ""
+) -> dict[str, tuple[str, ...]]:
+    """Return the events that a server may send while it transcribes items.
 
-    The states ``paid`` may follow a completion, ``refused`` may follow an error.
+    The states ``completed`` may follow a completion, ``refused`` may follow an error.
     """
     names = (
         "input_audio_buffer.committed",
@@ -385,10 +395,10 @@ def _tells(state: str, *paid: str, refused: str = "") -> dict[str, tuple[str, ..
         f"{_TRANSCRIPTION}.segment",
     )
     return {
-        **_hears(state),
+        **_receiving(state),
         **dict.fromkeys(names, (state,)),
-        COMPLETED: (state, *paid),
-        FAILED: (state, *paid),
+        COMPLETED: (state, *completed),
+        FAILED: (state, *completed),
         "error": (state, refused) if refused else (state,),
     }
 
@@ -403,7 +413,7 @@ TABLE: Table = {
             CLEAR: ("fresh",),
             DONE: ("fresh",),
         },
-        # What nobody has set up is as the server has it: it may detect turns.
+        # Without an update the server's default applies: it may detect turns.
         "default": {
             UPDATE: ("both",),
             BETA_UPDATE: ("both",),
@@ -452,15 +462,15 @@ TABLE: Table = {
             "conversation.created": ("fresh",),
         },
         "fresh": _everywhere("fresh"),
-        "default": _tells("default"),
+        "default": _transcribing("default"),
         "idle": {**_everywhere("idle"), "error": ("idle", "fresh")},
         "hearing": {
-            **_hears("hearing"),
-            # by its own detection of turns
+            **_receiving("hearing"),
+            # after turn detection
             "input_audio_buffer.committed": ("both", OWING),
         },
-        # The audio of a commit that is refused is still there.
-        OWING: _tells(OWING, "idle", refused="hearing"),
-        "both": _tells("both", "hearing", refused="hearing"),
+        # The audio of a refused commit can be committed again.
+        OWING: _transcribing(OWING, "idle", refused="hearing"),
+        "both": _transcribing("both", "hearing", refused="hearing"),
     },
 }

@@ -1,7 +1,7 @@
-"""What the conformance suite says to a server of this protocol that it should refuse.
+"""Frames that a server of this protocol must refuse.
 
-Where a row holds several frames, each of them is one case of the same misuse. Those
-that can be told apart have an id of ours, which the error is to name.
+Each frame of a `Misuse` is one case of it. Frames that can have an event id have one,
+which the error of the server must name.
 """
 
 from __future__ import annotations
@@ -20,101 +20,114 @@ NO_FIELD = "no_such_field"
 _NO_RATE = 12_345  # Hz
 
 
-def said(kind: str, **content: object) -> str:
-    """The frame of an event."""
+def event(kind: str, **content: object) -> str:
+    """Return an event as a frame."""
     return msgspec.json.encode({"type": kind, **content}).decode()
 
 
 def update(profile: Profile, **changes: object) -> str:
-    """An update of what is named as in the general shape, and of nothing else."""
+    """Return an update of these fields, named as in the general shape, only."""
     if profile.beta:
         names = {"transcription": "input_audio_transcription"}
         flat = {names.get(name, name): value for name, value in changes.items()}
         audio = flat.pop("format", None)
         if isinstance(audio, dict):
             flat["input_audio_format"] = audio["type"]
-        return said(profile.update, event_id="by_hand", session=flat)
+        return event(profile.update, event_id="by_hand", session=flat)
     include = {"include": changes.pop("include")} if "include" in changes else {}
     extra = {NO_FIELD: changes.pop(NO_FIELD)} if NO_FIELD in changes else {}
     audio = {"audio": {"input": changes}} if changes else {}
     session = {"type": "transcription", **audio, **include, **extra}
-    return said(profile.update, event_id="by_hand", session=session)
+    return event(profile.update, event_id="by_hand", session=session)
 
 
 def _append(audio: object) -> str:
-    return said(APPEND, audio=audio)
+    return event(APPEND, audio=audio)
 
 
-_NO_TEXT: tuple[object, ...] = (5, None, [], {})
-_NO_OBJECT: tuple[object, ...] = (5, None, [])
+_NOT_TEXTS: tuple[object, ...] = (5, None, [], {})
+_NOT_OBJECTS: tuple[object, ...] = (5, None, [])
+_JSON = shared.misuses(
+    "bad-json", "no-object", "deep-json", "duplicate-keys", "not-a-number"
+)
+_EVENTS: tuple[Misuse, ...] = (
+    *shared.misuses("no-type", "unknown-event", "unknown-event-amid-speech"),
+    Misuse(
+        "named-event",
+        "an unknown event with an event id",
+        (event("no.such", event_id="by_hand"),),
+    ),
+    Misuse("append-without-audio", "an append without audio", (event(APPEND),)),
+    Misuse(
+        "append-wrong-type",
+        "an append whose audio is not a text",
+        tuple(map(_append, _NOT_TEXTS)),
+    ),
+    Misuse(
+        "bad-base64",
+        "an append whose audio is not base64: the wrong length",
+        (_append("AAAAA"), _append("A")),
+    ),
+    Misuse(
+        "foreign-characters",
+        "an append whose audio has characters that are not base64",
+        (_append("!!!!"), _append("AA*A-_ =")),
+    ),
+)
+_EMPTY_COMMIT = Misuse(
+    "empty-commit", "a commit of no audio", (event(COMMIT, event_id="by_hand"),)
+)
 
 
-@cache
-def misuses(profile: Profile) -> tuple[Misuse, ...]:
-    """Those of the servers of this profile."""
-    sets_up = profile.update
-    surrogate = f'{{"type":"{sets_up}","session":{{"x":"\\udfff"}}}}'
+def _lone_surrogates(profile: Profile) -> Misuse:
+    surrogate = f'{{"type":"{profile.update}","session":{{"x":"\\udfff"}}}}'
+    return Misuse(
+        "lone-surrogates",
+        "an escaped half of a surrogate pair in the type of an event and in an update",
+        ('{"type":"no.\\ud800.event"}', surrogate),
+    )
+
+
+def _updates(profile: Profile) -> tuple[Misuse, ...]:
+    kind = profile.update
     return (
-        *shared.misuses(
-            "bad-json", "no-object", "deep-json", "duplicate-keys", "not-a-number"
-        ),
-        Misuse(
-            "lone-surrogates",
-            "half a character, escaped, in the type of an event and in a set-up",
-            ('{"type":"no.\\ud800.event"}', surrogate),
-        ),
-        *shared.misuses("no-type", "unknown-event", "unknown-event-amid-speech"),
-        Misuse(
-            "named-event",
-            "an event that no protocol has, with an id of ours",
-            (said("no.such", event_id="by_hand"),),
-        ),
-        Misuse("append-without-audio", "audio without audio", (said(APPEND),)),
-        Misuse(
-            "append-wrong-type",
-            "audio that is no text",
-            tuple(map(_append, _NO_TEXT)),
-        ),
-        Misuse(
-            "bad-base64",
-            "audio that is no base64: the wrong length",
-            (_append("AAAAA"), _append("A")),
-        ),
-        Misuse(
-            "foreign-characters",
-            "audio with characters that are not of base64",
-            (_append("!!!!"), _append("AA*A-_ =")),
-        ),
         Misuse(
             "update-without-session",
-            "a set-up without a session, and with one that is none",
-            (said(sets_up), *(said(sets_up, session=it) for it in _NO_OBJECT)),
+            "an update without a session, and with one that is not an object",
+            (event(kind), *(event(kind, session=each) for each in _NOT_OBJECTS)),
         ),
         Misuse(
             "unknown-parameter",
-            "a set-up with a field that no server knows",
+            "an update with an unknown field",
             (update(profile, **{NO_FIELD: {"a": 1}}),),
         ),
         Misuse(
             "unknown-format",
-            "a set-up with a format of audio that there is not",
+            "an update with an unknown audio format",
             (update(profile, format={"type": NO_FORMAT}),),
         ),
         Misuse(
             "unknown-rate",
-            f"a set-up with a rate of {_NO_RATE} Hz",
+            f"an update with a sample rate of {_NO_RATE} Hz",
             (update(profile, format={"type": "audio/pcm", "rate": _NO_RATE}),),
         ),
         Misuse(
             "unknown-model",
-            "a set-up with a model that is not there",
+            "an update with an unknown model",
             (update(profile, transcription={"model": "no-such-model"}),),
             configured=False,
         ),
-        Misuse(
-            "empty-commit",
-            "a commit of no audio",
-            (said(COMMIT, event_id="by_hand"),),
-        ),
+    )
+
+
+@cache
+def misuses(profile: Profile) -> tuple[Misuse, ...]:
+    """Return the misuses for servers of this profile."""
+    return (
+        *_JSON,
+        _lone_surrogates(profile),
+        *_EVENTS,
+        *_updates(profile),
+        _EMPTY_COMMIT,
         *shared.misuses("binary"),
     )

@@ -1,4 +1,4 @@
-"""What one server of this protocol can do and another cannot, as data."""
+"""Profiles: the capabilities in which servers of this protocol differ, as data."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A server's capabilities, and how it wants to be asked.
+    """The capabilities of a server, and how a client connects to it.
 
-    ``rates`` are those of PCM in Hz, the first one is what we send; ``companded`` says
-    that it takes PCMU and PCMA, ``vad`` that it detects turns. ``early`` text may come
-    before the commit; ``items`` are announced beside their commit. ``least`` is the
-    shortest audio in s that can be committed, and ``empty`` the code by which less is
-    refused (empty: any). In the ``query`` of the URL ``{model}`` is the model's name.
-    ``key`` is the header of the key, where Authorization carries it as a bearer's.
-    ``greeting`` is what the server says first, ``update`` how it is set up, ``done``
-    whether it is told that no more audio will come. ``usage`` counts tokens, or is a
-    duration.
+    - ``rates``: sample rates of PCM in Hz; the client sends the first one
+    - ``companded``: the server supports PCMU and PCMA
+    - ``vad``: it detects turns
+    - ``early``: text may come before the commit
+    - ``items``: it sends conversation items in addition to commits
+    - ``least``: the shortest audio that can be committed, in s
+    - ``empty``: the error code for shorter audio; "" means any
+    - ``query``: the query of the URL, with ``{model}`` for the name of the model
+    - ``key``: the header of the API key; Authorization has it as a bearer token
+    - ``greeting``: the first event of the server
+    - ``update``: the event that sets the session up
+    - ``done``: the client sends an event at the end of the audio
+    - ``usage``: ``tokens`` or ``duration``
     """
 
     name: str = "openai"
@@ -86,31 +90,32 @@ PROFILES: Mapping[str, Profile] = {
 
 
 def changed(profile: Profile, words: Iterable[str]) -> Profile:
-    """The profile with other capabilities, written like ``rates=16000 vad=no``.
+    """Return the profile with other capabilities, written as ``rates=16000 vad=no``.
 
-    ValueError names the word that cannot be read, and the capabilities there are.
+    Raises ValueError for a word that cannot be parsed.
     """
     readers = {each.name: _READERS[str(each.type)] for each in fields(Profile)}
-    del readers["name"], readers["beta"]  # which are another profile
+    del readers["name"], readers["beta"]  # these are another profile
     changes: dict[str, object] = {}
     for word in words:
         name, sign, text = word.partition("=")
         if not sign or name not in readers:
             raise ValueError(
-                f"{word!r} is no capability; there are: {', '.join(readers)}, each "
-                "written like vad=no"
+                f"{word!r} is not a capability; there are: {', '.join(readers)}; "
+                "write one as vad=no"
             )
         try:
             changes[name] = readers[name](text)
         except ValueError:
             raise ValueError(
-                f"{word!r} cannot be read; now it is {getattr(profile, name)!r}"
+                f"the value of {word!r} is not valid; its default is "
+                f"{getattr(profile, name)!r}"
             ) from None
     return replace(profile, **changes)  # type: ignore[arg-type]
 
 
 def changes(profile: Profile) -> str:
-    """What differs from the first profile of its shape, as `changed` reads it."""
+    """Return how it differs from the first profile of its shape, as words."""
     base = PROFILES["beta" if profile.beta else "openai"]
     found = []
     for each in fields(Profile):

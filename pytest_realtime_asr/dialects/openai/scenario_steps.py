@@ -1,4 +1,4 @@
-"""What the conformance suite does in sessions of this protocol alone."""
+"""Scenarios of the conformance suite that only this protocol has, step by step."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 from functools import cache
 
 from pytest_realtime_asr.dialects.openai.events import APPEND, CLEAR, COMMIT
-from pytest_realtime_asr.dialects.openai.invalid_frames import NO_FORMAT, said, update
+from pytest_realtime_asr.dialects.openai.invalid_frames import NO_FORMAT, event, update
 from pytest_realtime_asr.dialects.openai.profile import Profile
 from pytest_realtime_asr.dialects.openai.session_setup import LOGPROBS
 from pytest_realtime_asr.requirements.scenario_steps import (
@@ -20,30 +20,24 @@ from pytest_realtime_asr.requirements.scenario_steps import (
 
 CLEARED = "input_audio_buffer.cleared"
 _ERROR = "error"
-_LITTLE = 0.05  # s of audio, which no commit may have
+_TOO_SHORT = 0.05  # s of audio, less than any server commits
 _FIRST, _SECOND = Speak(Clip.FIRST), Speak(Clip.SECOND)
-_HANDED = Speak(Clip.SECOND, Until.AUDIO)
-_CLEAR = Send((said(CLEAR),), CLEARED)
-_COMMIT = said(COMMIT, event_id="by_hand")
+_ONLY_AUDIO = Speak(Clip.SECOND, Until.AUDIO)
+_CLEAR = Send((event(CLEAR),), CLEARED)
+_COMMIT = event(COMMIT, event_id="by_hand")
+_DETECTING = {"turn_detection": {"type": "server_vad"}}
 
 
 def _append(pcm: bytes) -> str:
-    return said(APPEND, audio=base64.b64encode(pcm).decode())
+    return event(APPEND, audio=base64.b64encode(pcm).decode())
 
 
-def _detecting(name: str, about: str, *steps: Speak | Send | Wait) -> Exercise:
-    return Exercise(name, about, steps, {"turn_detection": {"type": "server_vad"}})
-
-
-@cache
-def exercises(profile: Profile) -> tuple[Exercise, ...]:
-    """Those for the servers of this profile."""
+def _updates(profile: Profile) -> tuple[Exercise, ...]:
     updated = profile.update.replace("update", "updated")
-    little = _append(bytes(2 * round(_LITTLE * profile.rates[0])))
-    found = [
+    return (
         Exercise(
             "refused-update",
-            "an update that is refused, and one of nothing, which shows what holds",
+            "an update that is refused, then an empty one, which shows the session",
             (
                 _FIRST,
                 Send((update(profile, format={"type": NO_FORMAT}),), _ERROR),
@@ -53,95 +47,102 @@ def exercises(profile: Profile) -> tuple[Exercise, ...]:
         ),
         Exercise(
             "partial-update",
-            "an update of one field, after which the others are as they were",
+            "an update of one field, which leaves the other fields as they were",
             (_FIRST, Send((update(profile, include=[LOGPROBS]),), updated), _FIRST),
         ),
-        Exercise(
-            "logprobs",
-            "utterances in a session that includes log probabilities",
-            (_FIRST, _SECOND),
-            {"include": [LOGPROBS]},
-        ),
-        Exercise(
-            "odd-audio",
-            "audio of no samples, and a sample that is cut in two",
-            (
-                Send((_append(b""), _append(b"\0\0\0"), _append(b"\0"))),
-                _FIRST,
-                _FIRST,
+    )
+
+
+_UTTERANCES: tuple[Exercise, ...] = (
+    Exercise(
+        "logprobs",
+        "utterances in a session that includes log probabilities",
+        (_FIRST, _SECOND),
+        {"include": [LOGPROBS]},
+    ),
+    Exercise(
+        "odd-audio",
+        "audio without samples, and a sample that is cut in two",
+        (Send((_append(b""), _append(b"\0\0\0"), _append(b"\0"))), _FIRST, _FIRST),
+    ),
+    Exercise(
+        "clear",
+        "an utterance that is cleared before its commit, and two more",
+        (_ONLY_AUDIO, _CLEAR, _FIRST, _FIRST),
+    ),
+    Exercise(
+        "clear-commit",
+        "an utterance that is cleared and then committed",
+        (_ONLY_AUDIO, _CLEAR, Send((_COMMIT,), _ERROR), _FIRST),
+    ),
+    Exercise("clear-nothing", "a clear without audio", (_CLEAR, _FIRST)),
+    Exercise(
+        "in-flight",
+        "three utterances that are committed before the first final",
+        (
+            *(
+                Speak(clip, Until.FINISH)
+                for clip in (Clip.FIRST, Clip.SECOND, Clip.FIRST)
             ),
+            Wait.FINALS,
         ),
-        Exercise(
-            "clear",
-            "an utterance that is cleared before its commit, and two after it",
-            (_HANDED, _CLEAR, _FIRST, _FIRST),
-        ),
-        Exercise(
-            "clear-commit",
-            "an utterance that is cleared, and then committed",
-            (_HANDED, _CLEAR, Send((_COMMIT,), _ERROR), _FIRST),
-        ),
-        Exercise("clear-nothing", "a clear of no audio", (_CLEAR, _FIRST)),
-        Exercise(
-            "in-flight",
-            "three utterances whose finals are not waited for",
-            (
-                *(
-                    Speak(clip, Until.FINISH)
-                    for clip in (Clip.FIRST, Clip.SECOND, Clip.FIRST)
-                ),
-                Wait.FINALS,
-            ),
-            brisk=True,
-        ),
-    ]
-    if profile.least > _LITTLE:
-        found.append(
-            Exercise(
-                "short-commit",
-                f"a commit of {_LITTLE * 1000:g} ms of audio",
-                (Send((little,)), Send((_COMMIT,), _ERROR), _FIRST),
-            )
-        )
-    if profile.vad:
-        found += [
-            _detecting(
-                "turns",
-                "three utterances that the server ends by itself",
-                _FIRST,
-                _SECOND,
-                _FIRST,
-            ),
-            _detecting(
-                "hush",
-                "silence, and then an utterance that the server ends by itself",
-                Speak(Clip.SILENCE, Until.AUDIO),
-                Wait.SETTLED,
-                _FIRST,
-            ),
-            _detecting(
-                "turn-commit",
-                "a commit of the silence after an utterance that the server has ended",
-                _FIRST,
-                Send((_COMMIT,)),
-                Wait.SETTLED,
-                _SECOND,
-            ),
-        ]
-    if profile.companded:
-        found += [
-            Exercise(
-                name, f"a clip in {name.upper()}", (_FIRST, _FIRST), {"format": name}
-            )
-            for name in ("pcmu", "pcma")
-        ]
-    found += [
-        Exercise(
-            f"{rate}hz",
-            f"a clip at {rate} Hz",
-            (_FIRST, _FIRST),
-            {"format": {"type": "audio/pcm", "rate": rate}},
-        )
-        for rate in profile.rates[1:]
-    ]
-    return tuple(found)
+        brisk=True,
+    ),
+)
+
+
+def _short_commit(profile: Profile) -> Exercise:
+    audio = _append(bytes(2 * round(_TOO_SHORT * profile.rates[0])))
+    return Exercise(
+        "short-commit",
+        f"a commit of {_TOO_SHORT * 1000:g} ms of audio",
+        (Send((audio,)), Send((_COMMIT,), _ERROR), _FIRST),
+    )
+
+
+_TURNS: tuple[Exercise, ...] = (
+    Exercise(
+        "turns",
+        "three utterances whose end the server detects",
+        (_FIRST, _SECOND, _FIRST),
+        _DETECTING,
+    ),
+    Exercise(
+        "hush",
+        "silence, then an utterance whose end the server detects",
+        (Speak(Clip.SILENCE, Until.AUDIO), Wait.SETTLED, _FIRST),
+        _DETECTING,
+    ),
+    Exercise(
+        "turn-commit",
+        "a commit of the silence after an utterance whose end the server has detected",
+        (_FIRST, Send((_COMMIT,)), Wait.SETTLED, _SECOND),
+        _DETECTING,
+    ),
+)
+_COMPANDED: tuple[Exercise, ...] = tuple(
+    Exercise(name, f"a clip in {name.upper()}", (_FIRST, _FIRST), {"format": name})
+    for name in ("pcmu", "pcma")
+)
+
+
+def _at_rate(rate: int) -> Exercise:
+    return Exercise(
+        f"{rate}hz",
+        f"a clip at {rate} Hz",
+        (_FIRST, _FIRST),
+        {"format": {"type": "audio/pcm", "rate": rate}},
+    )
+
+
+@cache
+def exercises(profile: Profile) -> tuple[Exercise, ...]:
+    """Return the exercises for servers of this profile."""
+    return (
+        *_updates(profile),
+        *_UTTERANCES,
+        *((_short_commit(profile),) if profile.least > _TOO_SHORT else ()),
+        *(_TURNS if profile.vad else ()),
+        *(_COMPANDED if profile.companded else ()),
+        *map(_at_rate, profile.rates[1:]),
+    )

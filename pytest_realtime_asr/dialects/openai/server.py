@@ -1,4 +1,4 @@
-"""The server's half of OpenAI's protocol, in both shapes."""
+"""The server's side of OpenAI's protocol, in both shapes."""
 
 from __future__ import annotations
 
@@ -44,19 +44,20 @@ from pytest_realtime_asr.trace.json_events import Malformed, Unknown
 from pytest_realtime_asr.trace.records import Sender
 from pytest_realtime_asr.trace.timeline import Usage
 
-_MOST = 15 * 2**20  # characters of audio in one append
+_LONGEST_AUDIO = 15 * 2**20  # characters of base64 in one append
 _INVALID = "invalid_request_error"
-_LIVE = ("gpt-live-transcribe", "gpt-realtime-whisper")  # which detect no turns
+_LIVE = ("gpt-live-transcribe", "gpt-realtime-whisper")  # models without turn detection
 _FIELD = re.compile(r"(unknown|missing required) field `(\w+)`")
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
 _LOGPROB = -0.1  # of each word
-_SEMANTIC = 0.8  # s of silence that sound like the end of a sentence
+_SEMANTIC = 0.8  # s of silence that stand for the end of a sentence
 
 
 class Server:
-    """The server's half. By default it detects turns, as OpenAI's does.
+    """Reads the frames of a client and writes the events of a server.
 
-    Each utterance is an item, whose id is known from its first audio on.
+    By default it detects turns, as OpenAI's server does. Each utterance is an item,
+    whose id is known from its first audio on.
     """
 
     def __init__(self, models: Sequence[str], profile: Profile, limit: float) -> None:
@@ -75,13 +76,13 @@ class Server:
         self._name = self._short = ""
         self._expires = 0
         self._events = 0
-        self._items: list[str] = []  # by the number of their utterance
-        self._before: str | None = None  # the item that was committed last
-        self._open = False  # whether an utterance is
+        self._items: list[str] = []  # item ids by the number of the utterance
+        self._before: str | None = None  # the item id of the last commit
+        self._open = False  # whether an utterance has audio and no commit
         self._committed: set[int] = set()
-        self._held: dict[int, str] = {}  # text that waits for the commit of its item
-        self._written = 0  # samples of the session
-        self._samples = 0  # of the open utterance
+        self._early: dict[int, str] = {}  # text before the commit of its item
+        self._received = 0  # samples of the session
+        self._samples = 0  # samples of the open utterance
         self._detector = self._new_detector()
 
     @property
@@ -105,9 +106,9 @@ class Server:
 
     def expire(self) -> Reaction:
         minutes = f"{self._limit / 60:g} minutes"
-        said = f"Your session hit the maximum duration of {minutes}."
-        error = self._error("session_expired", said, None)
-        return Reaction((error,), close=1001, reason=said)
+        text = f"Your session hit the maximum duration of {minutes}."
+        error = self._error("session_expired", text, None)
+        return Reaction((error,), close=1001, reason=text)
 
     def hear(self, frame: str | bytes) -> Reaction:
         if isinstance(frame, bytes):
@@ -115,11 +116,11 @@ class Server:
         message = SHAPES.read(frame, Sender.CLIENT)
         match message:
             case Malformed():
-                return self._misread(message, _named(frame))
+                return self._malformed(message, _named(frame))
             case Unknown(type=None):
-                said = "Missing required parameter: 'type'."
+                text = "Missing required parameter: 'type'."
                 return self._refuse(
-                    "missing_required_parameter", said, _named(frame), "type"
+                    "missing_required_parameter", text, _named(frame), "type"
                 )
             case Unknown(type=kind):
                 return self._unknown(kind or "", _named(frame))
@@ -142,33 +143,33 @@ class Server:
         raise AssertionError(f"no reaction to {message!r}")
 
     def _update(self, content: dict[str, Any], name: str | None) -> Reaction:
-        """Take over what is there, or refuse all of it."""
+        """Apply all changes of an update, or refuse it."""
         try:
             change, include = sessions.read(content, beta=self._beta)
         except msgspec.ValidationError as error:
-            return self._unfit(str(error), name, "session")
-        reason = self._impossible(change)
-        if reason is not None:
-            code, said, field = reason
+            return self._invalid(str(error), name, "session")
+        refusal = self._unsupported(change)
+        if refusal is not None:
+            code, text, field = refusal
             place = sessions.place(field, beta=self._beta)
-            return self._refuse(code, said, name, place)
+            return self._refuse(code, text, name, place)
         before, rate = self._input, self.rate
         changes = msgspec.structs.asdict(change).items()
         present = {name: value for name, value in changes if value is not UNSET}
-        if _live(change):  # whatever it was before
+        if _live(change):  # also if it was set before
             present.setdefault("turn_detection", None)
         it = sessions.complete(present.get("format", self._format), self._profile)
         self._input = msgspec.structs.replace(before, **present | {"format": it})
         if include is not UNSET:
             self._include = include
-        self._written = self._written * self.rate // rate
+        self._received = self._received * self.rate // rate
         if self._input.turn_detection != before.turn_detection or self.rate != rate:
             self._detector = self._new_detector()
         kind = self._profile.update.replace("update", "updated")
         return Reaction((self._event(kind, session=self._shown()),))
 
-    def _impossible(self, change: Input) -> tuple[str, str, str] | None:
-        """Why a change cannot be made: code, message and the field of the input."""
+    def _unsupported(self, change: Input) -> tuple[str, str, str] | None:
+        """Return why a change is refused: code, message and field of the input."""
         profile = self._profile
         match change.format:
             case Format(type=kind) if kind != PCM and not profile.companded:
@@ -176,36 +177,36 @@ class Server:
             case Format(type=kind, rate=int(rate)) if (
                 kind != PCM or rate not in profile.rates
             ):
-                said = f"A rate of {rate} Hz is not supported."
-                return "invalid_value", said, "format.rate"
+                text = f"A rate of {rate} Hz is not supported."
+                return "invalid_value", text, "format.rate"
             case Format() as it if (
                 self._open and sessions.rate(it, self._rate) != self.rate
             ):
-                said = "The rate cannot change before the audio is committed."
-                return "invalid_value", said, "format"
+                text = "The rate cannot change before the audio is committed."
+                return "invalid_value", text, "format"
         match change.transcription:
             case Transcription(model=str(model)) if model not in self._models:
-                said = f"The model '{model}' does not exist."
-                return "model_not_found", said, "transcription.model"
+                text = f"The model '{model}' does not exist."
+                return "model_not_found", text, "transcription.model"
         detects = isinstance(change.turn_detection, Detection)
         if detects and (_live(change) or not profile.vad):
-            said = "Turn detection is not supported."
-            return "not_supported", said, "turn_detection"
+            text = "Turn detection is not supported."
+            return "not_supported", text, "turn_detection"
         if isinstance(change.noise_reduction, NoiseReduction) and not profile.vad:
-            said = "Noise reduction is not supported."
-            return "not_supported", said, "noise_reduction"
+            text = "Noise reduction is not supported."
+            return "not_supported", text, "noise_reduction"
         return None
 
     def _shown(self) -> dict[str, Any]:
         shown = sessions.shown(self._input, self._include, beta=self._beta)
         return {"id": self._name, "expires_at": self._expires, **shown}
 
-    # Its audio
+    # The audio
 
     def _append(self, audio: str, name: str | None) -> Reaction:
-        if len(audio) > _MOST:
-            said = "The audio of an event must not be longer than 15 MiB."
-            return self._refuse("string_above_max_length", said, name, "audio")
+        if len(audio) > _LONGEST_AUDIO:
+            text = "The audio of an event must not be longer than 15 MiB."
+            return self._refuse("string_above_max_length", text, name, "audio")
         try:
             data = base64.b64decode(audio, validate=True)
         except (binascii.Error, ValueError):
@@ -216,11 +217,11 @@ class Server:
         if law is not None:
             data = law.decode(data)
         elif len(data) % 2:
-            said = "The audio ends in half a sample."
-            return self._refuse("invalid_value", said, name, "audio")
+            text = "The audio ends in half a sample."
+            return self._refuse("invalid_value", text, name, "audio")
         if not data:
             return Reaction()
-        self._written += len(data) // 2
+        self._received += len(data) // 2
         if self._detector is not None:
             return self._detect(self._detector, data)
         begin = self._begin()
@@ -228,7 +229,7 @@ class Server:
         return Reaction(begin=begin, audio=data)
 
     def _begin(self) -> bool:
-        """Open an utterance, if none is."""
+        """Open an utterance unless one is open; return whether it did."""
         if self._open:
             return False
         self._open = True
@@ -237,7 +238,7 @@ class Server:
         return True
 
     def _detect(self, detector: Detector, pcm: bytes) -> Reaction:
-        turn = detector.hear(pcm)
+        turn = detector.detect(pcm)
         replies: list[str] = []
         begin = False
         if turn.start is not None:
@@ -269,20 +270,20 @@ class Server:
 
     def _commit(self, name: str | None) -> Reaction:
         seconds = self._samples / self.rate if self._open else 0.0
-        # What rounds to the least that is asked for is enough.
+        # Audio that is too short by less than half a ms is accepted.
         if not self._open or round(seconds, 3) < self._profile.least:
-            said = (
+            text = (
                 "Error committing input audio buffer: buffer too small. Expected at "
                 f"least {self._profile.least * 1000:g}ms of audio, but buffer only has "
                 f"{seconds * 1000:.2f}ms of audio."
             )
             code = self._profile.empty or "invalid_state"
-            return self._refuse(code, said, name)
+            return self._refuse(code, text, name)
         self._detector = self._new_detector()
         return Reaction(self._complete(), finish=True)
 
     def _complete(self) -> list[str]:
-        """Make an item of the open utterance; what is said of that."""
+        """Make an item of the open utterance; return its events."""
         item, previous = self._items[-1], self._before
         self._open = False
         self._before = item
@@ -307,7 +308,7 @@ class Server:
                 for kind in announced
                 if self._profile.items
             ),
-            *self._spoken(self._held.pop(number, ""), number),
+            *self._deltas(self._early.pop(number, ""), number),
         ]
 
     def _clear(self) -> Reaction:
@@ -316,7 +317,7 @@ class Server:
         return Reaction((self._event("input_audio_buffer.cleared"),), drop=drop)
 
     def _last(self, name: str | None) -> Reaction:
-        """No more audio will come: what was not committed is an item, too."""
+        """Make an item of the audio that is not committed, at the end of the audio."""
         if not self._profile.done:
             return self._unknown(DONE, name)
         if not self._open:
@@ -324,7 +325,7 @@ class Server:
         return Reaction(self._complete(), finish=True)
 
     def _new_detector(self) -> Detector | None:
-        """It looks at what is written from now on."""
+        """Return the detector of the audio from now on; ``None`` without detection."""
         match self._input.turn_detection:
             case ServerVad() as it:
                 return Detector(
@@ -332,7 +333,7 @@ class Server:
                     threshold=it.threshold,
                     padding=it.prefix_padding_ms / 1000,
                     silence=it.silence_duration_ms / 1000,
-                    begin=self._written,
+                    first=self._received,
                 )
             case SemanticVad():
                 return Detector(
@@ -340,19 +341,19 @@ class Server:
                     threshold=0.5,
                     padding=0.3,
                     silence=_SEMANTIC,
-                    begin=self._written,
+                    first=self._received,
                 )
         return None
 
-    # Its text
+    # The text
 
     def partial(self, added: str, item: int) -> Iterable[str]:
         if self._profile.early or item in self._committed:
-            return self._spoken(added, item)
-        self._held[item] = self._held.get(item, "") + added
+            return self._deltas(added, item)
+        self._early[item] = self._early.get(item, "") + added
         return ()
 
-    def _spoken(self, added: str, item: int) -> list[str]:
+    def _deltas(self, added: str, item: int) -> list[str]:
         if not added:
             return []
         more: dict[str, Any] = {}
@@ -373,65 +374,65 @@ class Server:
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         return (
-            *self._spoken(self._held.pop(item, ""), item),
+            *self._deltas(self._early.pop(item, ""), item),
             self._event(
                 COMPLETED,
                 item_id=self._items[item],
                 content_index=0,
                 transcript=text,
-                usage=self._counted(usage),
+                usage=self._usage(usage),
             ),
         )
 
-    def _counted(self, usage: Usage) -> dict[str, Any]:
+    def _usage(self, usage: Usage) -> dict[str, Any]:
         if self._profile.usage == "duration":
             return {"type": "duration", "seconds": usage.seconds or 0.0}
-        heard, said = usage.prompt or 0, usage.completion or 0
+        before, after = usage.prompt or 0, usage.completion or 0
         return {
             "type": "tokens",
-            "input_tokens": heard,
-            "output_tokens": said,
-            "total_tokens": heard + said,
-            "input_token_details": {"audio_tokens": heard, "text_tokens": 0},
+            "input_tokens": before,
+            "output_tokens": after,
+            "total_tokens": before + after,
+            "input_token_details": {"audio_tokens": before, "text_tokens": 0},
         }
 
-    # What it refuses
+    # Refusals
 
-    def _misread(self, message: Malformed, name: str | None) -> Reaction:
+    def _malformed(self, message: Malformed, name: str | None) -> Reaction:
         if not message.json:
             return self._refuse("invalid_json", "The event is not valid JSON.", name)
-        return self._unfit(message.reason, name, "")
+        return self._invalid(message.reason, name, "")
 
     def _unknown(self, kind: str, name: str | None) -> Reaction:
-        said = f"Invalid value: '{kind[:100]}'."
-        return self._refuse("invalid_value", said, name, "type")
+        text = f"Invalid value: '{kind[:100]}'."
+        return self._refuse("invalid_value", text, name, "type")
 
-    def _unfit(self, reason: str, name: str | None, place: str) -> Reaction:
-        """Refuse what does not fit there, by the words of the decoder."""
+    def _invalid(self, reason: str, name: str | None, place: str) -> Reaction:
+        """Refuse an event by the message of the decoder, which names the field."""
         path, field = _PATH.search(reason), _FIELD.search(reason)
         parts = (place, path and path[1], field and field[2])
         param = ".".join(filter(None, parts))
         if field is None:
             return self._refuse("invalid_value", reason, name, param or None)
         if field[1] == "unknown":
-            code, said = "unknown_parameter", f"Unknown parameter: '{param}'."
+            code, text = "unknown_parameter", f"Unknown parameter: '{param}'."
         else:
             code = "missing_required_parameter"
-            said = f"Missing required parameter: '{param}'."
-        return self._refuse(code, said, name, param)
+            text = f"Missing required parameter: '{param}'."
+        return self._refuse(code, text, name, param)
 
     def _refuse(
-        self, code: str, said: str, name: str | None = None, param: str | None = None
+        self, code: str, text: str, name: str | None = None, param: str | None = None
     ) -> Reaction:
-        return Reaction((self._error(code, said, name, param),))
+        return Reaction((self._error(code, text, name, param),))
 
     def _error(
-        self, code: str, said: str, name: str | None, param: str | None = None
+        self, code: str, text: str, name: str | None, param: str | None = None
     ) -> str:
         error = {
             "type": _INVALID,
             "code": code,
-            "message": said,
+            "message": text,
             "param": param,
             "event_id": name,
         }
@@ -445,7 +446,7 @@ class Server:
 
 
 def _live(change: Input) -> bool:
-    """Whether a change names a model that leaves turns to its client."""
+    """Return whether a change names a model without turn detection."""
     match change.transcription:
         case Transcription(model=str(model)):
             return model in _LIVE
@@ -453,7 +454,7 @@ def _live(change: Input) -> bool:
 
 
 def _named(frame: str) -> str | None:
-    """The id that a client gave an event that is not understood, if it can be read."""
+    """Return the event id of a frame that is not a valid event, if it has one."""
     try:
         content = msgspec.json.decode(frame)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):

@@ -1,6 +1,7 @@
-"""The set-up of a session: read from what a client sends, written as it is wanted.
+"""The configuration of a session: parsed from an update, and written for one.
 
-Both shapes say the same; the beta one has all fields on one level, under other names.
+The general and the beta shape have the same fields; the beta shape has them on one
+level, under other names.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from pytest_realtime_asr.dialects.openai.profile import Profile
 class Strict(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """Fields that are not there stay as they were; ``None`` takes back."""
+    """A missing field keeps its value; ``None`` resets it."""
 
 
 class Format(Strict, frozen=True):
-    """How audio is written; ``rate`` is in Hz, and of PCM alone."""
+    """The encoding of the audio; ``rate`` is in Hz, and only PCM has it."""
 
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
     rate: Annotated[int, Meta(gt=0, le=2**31)] | None = None
 
 
 class Transcription(Strict, frozen=True):
-    """Which model writes down, and what it is told beside the audio."""
+    """The model that transcribes, and its options."""
 
     model: str | None = None
     language: str | None = None
@@ -44,7 +45,7 @@ _Time = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class ServerVad(Strict, frozen=True, tag_field="type", tag="server_vad"):
-    """Turns end after so much silence; times are in ms."""
+    """Detection of turns by silence; times are in ms."""
 
     threshold: Annotated[float, Meta(ge=0, le=1)] = 0.5
     prefix_padding_ms: _Time = 300
@@ -55,7 +56,7 @@ class ServerVad(Strict, frozen=True, tag_field="type", tag="server_vad"):
 
 
 class SemanticVad(Strict, frozen=True, tag_field="type", tag="semantic_vad"):
-    """Turns end where the words sound complete."""
+    """Detection of turns by what is said."""
 
     eagerness: Literal["low", "medium", "high", "auto"] = "auto"
     create_response: bool | None = None
@@ -66,14 +67,14 @@ Detection = ServerVad | SemanticVad
 
 
 class NoiseReduction(Strict, frozen=True):
-    """Where the microphone is, or how much noise is taken away."""
+    """The reduction of noise."""
 
     type: Literal["near_field", "far_field"] | None = None
     strength: float | None = None
 
 
 class Input(Strict, frozen=True):
-    """How audio comes in."""
+    """The input of a session."""
 
     format: Format | UnsetType = UNSET
     transcription: Transcription | UnsetType | None = UNSET
@@ -81,7 +82,7 @@ class Input(Strict, frozen=True):
     noise_reduction: NoiseReduction | UnsetType | None = UNSET
 
 
-class Sound(Strict, frozen=True):
+class SessionAudio(Strict, frozen=True):
     """The audio of a session."""
 
     input: Input | UnsetType = UNSET
@@ -91,7 +92,7 @@ class Session(Strict, frozen=True):
     """A transcription session in the general shape."""
 
     type: Literal["transcription"]
-    audio: Sound | UnsetType = UNSET
+    audio: SessionAudio | UnsetType = UNSET
     include: list[str] | UnsetType | None = UNSET
 
 
@@ -108,7 +109,7 @@ class BetaSession(Strict, frozen=True):
 
     @property
     def input(self) -> Input:
-        """The same in the general shape."""
+        """The input in the general shape."""
         name = self.input_audio_format
         return Input(
             format=Format(_GENERAL[name]) if isinstance(name, str) else UNSET,
@@ -130,13 +131,13 @@ _LONGEST = {"low": 8.0, "medium": 4.0, "high": 2.0, "auto": 4.0}  # s, by eagern
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How turns end and how audio is written, as an update of either shape has it."""
+    """Turn detection and audio format, as an update of either shape has them."""
 
     detection: Detection | None = None
     format: Format | None = None
 
     def changed(self, content: Mapping[str, object]) -> Setup:
-        """The same after an update; what cannot be read there changes nothing."""
+        """Return it after an update; fields that cannot be parsed change nothing."""
         audio = content.get("audio")
         found = audio.get("input") if isinstance(audio, dict) else content
         found = found if isinstance(found, dict) else {}
@@ -150,11 +151,11 @@ class Setup:
 
     @property
     def law(self) -> g711.Law | None:
-        """The law of its audio, ``None`` for PCM."""
+        """The G.711 law of its audio; ``None`` for PCM."""
         return LAWS.get(self.format.type) if self.format is not None else None
 
     def rate(self, default: int) -> int:
-        """The rate of its audio in Hz."""
+        """Return the sample rate of its audio in Hz."""
         return default if self.format is None else rate(self.format, default)
 
 
@@ -166,7 +167,7 @@ def _or(value: object, kind: Any, otherwise: Any) -> Any:
 
 
 def detection(value: object) -> Detection | None:
-    """Turn detection as a user names it. Raises ValueError."""
+    """Parse turn detection, as a user writes it. Raises ValueError."""
     if isinstance(value, str):
         value = {"type": value}
     try:
@@ -174,12 +175,15 @@ def detection(value: object) -> Detection | None:
         return found
     except msgspec.ValidationError as error:
         raise ValueError(
-            f"turn_detection: {error}; there are server_vad and semantic_vad"
+            f"turn_detection: {error}; valid are server_vad and semantic_vad"
         ) from None
 
 
 def audio_format(value: object, profile: Profile) -> Format:
-    """A format as a user names it, or what the server prefers. Raises ValueError."""
+    """Parse an audio format, as a user writes it; the default is PCM.
+
+    Raises ValueError.
+    """
     if value is None:
         value = PCM
     if isinstance(value, str):
@@ -187,24 +191,24 @@ def audio_format(value: object, profile: Profile) -> Format:
     try:
         found = msgspec.convert(value, Format)
     except msgspec.ValidationError as error:
-        raise ValueError(f"format: {error}; there are pcm, pcmu and pcma") from None
+        raise ValueError(f"format: {error}; valid are pcm, pcmu and pcma") from None
     return complete(found, profile)
 
 
 def complete(it: Format, profile: Profile) -> Format:
-    """The format with its rate, where it has one that was not named."""
+    """Return the format; PCM without a rate has the first one of the profile."""
     if it.type == PCM and it.rate is None:
         return Format(PCM, profile.rates[0])
     return it
 
 
 def rate(it: Format, default: int) -> int:
-    """The rate of a format in Hz."""
+    """Return the sample rate of a format in Hz."""
     return (it.rate or default) if it.type == PCM else g711.RATE
 
 
 def silence(it: Detection | None) -> float:
-    """The silence in s after which a turn is over at the earliest."""
+    """Return the shortest silence in s that ends a turn."""
     match it:
         case ServerVad(silence_duration_ms=ms):
             return ms / 1000
@@ -214,7 +218,7 @@ def silence(it: Detection | None) -> float:
 
 
 def longest(it: Detection | None) -> float:
-    """The silence in s after which a turn is over at the latest."""
+    """Return the silence in s after which a turn has ended at the latest."""
     match it:
         case ServerVad(silence_duration_ms=ms):
             return ms / 1000 + 2.0
@@ -226,19 +230,19 @@ def longest(it: Detection | None) -> float:
 def written(
     model: str, options: Mapping[str, object], profile: Profile
 ) -> dict[str, Any]:
-    """The session object of an update. Raises ValueError for bad options.
+    """Return the session object of an update. Raises ValueError for invalid options.
 
-    ``format``, ``language``, ``prompt``, ``turn_detection`` (none, if it is not named),
-    ``noise_reduction`` and so on are put where the shape has them; whatever else the
-    user names is put on the highest level as it is.
+    ``format``, ``language``, ``prompt``, ``turn_detection`` (``None`` by default),
+    ``noise_reduction`` and so on are placed where the shape has them; other options are
+    copied to the top level.
     """
     rest = dict(options)
     nested = sorted({"audio", "type", "input_audio_format"} & rest.keys())
     if nested:
         raise ValueError(
-            f"{', '.join(nested)}: name the fields themselves, such as "
-            '{"turn_detection": "server_vad", "language": "en"}; they are put where '
-            "the server wants them"
+            f"{', '.join(nested)}: give the fields inside it, such as "
+            '{"turn_detection": "server_vad", "language": "en"}; they are placed where '
+            "the server expects them"
         )
     transcription: dict[str, object] = {"model": model or None}
     for name in _TRANSCRIPTION:
@@ -252,8 +256,8 @@ def written(
     if profile.beta:
         if it.type == PCM and it.rate != profile.rates[0]:
             raise ValueError(
-                f"format: the beta shape cannot say a rate of {it.rate} Hz; a server "
-                f"that has it is named by its profile, as rates={it.rate}"
+                f"format: the beta shape has no field for a rate of {it.rate} Hz; if "
+                f"the server has this rate, give rates={it.rate} with its profile"
             )
         session: dict[str, Any] = {
             "input_audio_transcription": transcription,
@@ -275,7 +279,10 @@ def written(
 
 
 def read(content: object, *, beta: bool) -> tuple[Input, list[str] | UnsetType | None]:
-    """What an update changes, and its ``include``. Raises msgspec.ValidationError."""
+    """Return what an update changes, and its ``include``.
+
+    Raises msgspec.ValidationError.
+    """
     if beta:
         flat = msgspec.convert(content, BetaSession)
         return flat.input, flat.include
@@ -285,18 +292,18 @@ def read(content: object, *, beta: bool) -> tuple[Input, list[str] | UnsetType |
 
 
 def place(field: str, *, beta: bool) -> str:
-    """Where a session has a field of its input."""
+    """Return the path of a field of the input in a session."""
     if not beta:
         return f"session.audio.input.{field}"
     return f"session.{field if field == 'turn_detection' else f'input_audio_{field}'}"
 
 
 def shown(it: Input, include: list[str] | None, *, beta: bool) -> dict[str, Any]:
-    """A whole session as the server tells it."""
+    """Return a whole session as the server sends it."""
     audio: dict[str, Any] = msgspec.to_builtins(it)
     for name in ("transcription", "turn_detection", "noise_reduction"):
         audio.setdefault(name, None)
-    if isinstance(it.turn_detection, Detection):  # with what it is by default
+    if isinstance(it.turn_detection, Detection):  # with its defaults
         whole = msgspec.structs.asdict(it.turn_detection)
         audio["turn_detection"] |= {k: v for k, v in whole.items() if v is not None}
     if not beta:

@@ -1,4 +1,4 @@
-"""Turns, by the energy of the sound: what a fake needs to end them by itself."""
+"""Voice activity detection by energy, by which a fake server ends turns."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 _FRAME = 0.01  # s
-_ONSET = 3  # loud frames in a row by which speech begins
-_LOUD = 300.0  # RMS of 32768 that is speech at the threshold of 1
+_ONSET = 3  # loud frames in a row that start speech
+_LOUD = 300.0  # RMS, of 32768, that is speech at a threshold of 1
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """What was found in a piece of sound; positions in samples of the whole of it.
+class Detected:
+    """What was detected in a piece of audio; positions are samples of the session.
 
-    ``start`` is where speech began, its padding included; ``end`` where it was over,
-    the silence after it included; ``None`` where it did not. ``pcm`` is what belongs
-    to the turn.
+    ``start`` is where speech started, with its padding; ``end`` is where it ended, with
+    the silence after it; each is ``None`` if that was not in this piece. ``pcm`` is the
+    audio that belongs to the turn.
     """
 
     start: int | None
@@ -26,11 +26,11 @@ class Turn:
 
 
 class Detector:
-    """Speech is what is loud; it is over when nothing was loud for a while.
+    """Detects loud audio as speech, which ends after a period of silence.
 
     ``threshold`` is from 0 to 1, ``padding`` and ``silence`` are in s. Positions are
-    counted on from ``begin``. Sound is looked at in frames of 10 ms, so that up to
-    that much of the latest waits for more.
+    counted from ``first``. Audio is analysed in frames of 10 ms, so that up to 10 ms of
+    it wait for the next piece.
     """
 
     def __init__(
@@ -40,29 +40,29 @@ class Detector:
         threshold: float,
         padding: float,
         silence: float,
-        begin: int = 0,
+        first: int = 0,
     ) -> None:
         self._size = max(1, round(_FRAME * rate))
         self._loud = _LOUD * threshold
         self._padding = round(padding / _FRAME)
         self._silence = max(1, round(silence / _FRAME))
-        self._place = begin  # of the next frame
-        self._rest = b""  # what is not looked at yet
-        self._before: list[bytes] = []  # frames that may belong to what comes
+        self._place = first  # of the next frame
+        self._rest = b""  # not analysed yet
+        self._before: list[bytes] = []  # frames that may belong to the next turn
         self._onset = 0
         self._quiet = 0
         self._speaking = False
 
-    def hear(self, pcm: bytes) -> Turn:
-        """Look at more sound, up to the end of a turn; what comes after it waits."""
-        sound = self._rest + pcm
+    def detect(self, pcm: bytes) -> Detected:
+        """Analyse more audio, up to the end of a turn; the rest waits."""
+        audio = self._rest + pcm
         size = 2 * self._size
-        said: list[bytes] = []
+        speech: list[bytes] = []
         start = end = None
-        looked = 0
-        while end is None and looked + size <= len(sound):
-            frame = sound[looked : looked + size]
-            looked += size
+        done = 0
+        while end is None and done + size <= len(audio):
+            frame = audio[done : done + size]
+            done += size
             self._place += self._size
             loud = _rms(frame) > self._loud
             if not self._speaking:
@@ -71,16 +71,16 @@ class Detector:
                 self._onset = self._onset + 1 if loud else 0
                 if self._onset == _ONSET:
                     start = self._place - len(self._before) * self._size
-                    said, self._before = self._before, []
+                    speech, self._before = self._before, []
                     self._speaking, self._onset, self._quiet = True, 0, 0
                 continue
-            said.append(frame)
+            speech.append(frame)
             self._quiet = 0 if loud else self._quiet + 1
             if self._quiet == self._silence:
                 end = self._place
                 self._speaking = False
-        self._rest = sound[looked:]
-        return Turn(start, end, b"".join(said))
+        self._rest = audio[done:]
+        return Detected(start, end, b"".join(speech))
 
 
 def _rms(frame: bytes) -> float:

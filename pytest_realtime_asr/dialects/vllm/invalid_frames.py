@@ -23,7 +23,7 @@ MISUSES: tuple[Misuse, ...] = (
     ),
     Misuse(
         "lone-surrogates",
-        "half a character, escaped, in the type of an event and in a model's name",
+        "an escaped unpaired surrogate in the type of an event and in a model's name",
         (
             '{"type":"no.\\ud800.event"}',
             f'{{"type":"{UPDATE}","model":"\\udfff"}}',
@@ -38,10 +38,12 @@ MISUSES: tuple[Misuse, ...] = (
             '{"type":"transcription_session.update","session":{}}',
         ),
     ),
-    Misuse("append-without-audio", "audio without audio", (f'{{"type":"{APPEND}"}}',)),
+    Misuse(
+        "append-without-audio", "an append without audio", (f'{{"type":"{APPEND}"}}',)
+    ),
     Misuse(
         "append-wrong-type",
-        "audio that is no text",
+        "audio that is not a text",
         tuple(f'{{"type":"{APPEND}","audio":{v}}}' for v in ("5", "null", "[]", "{}")),
     ),
     Misuse(
@@ -62,13 +64,13 @@ MISUSES: tuple[Misuse, ...] = (
     ),
     Misuse(
         "update-wrong-type",
-        "a set-up with a model that is no text",
+        "a set-up with a model that is not a text",
         tuple(f'{{"type":"{UPDATE}","model":{value}}}' for value in ("5", "[]", "{}")),
         configured=False,
     ),
     Misuse(
         "unknown-model",
-        "a set-up with a model that is not there",
+        "a set-up with an unknown model",
         (f'{{"type":"{UPDATE}","model":"no-such-model"}}',),
         configured=False,
     ),
@@ -80,16 +82,16 @@ MISUSES: tuple[Misuse, ...] = (
     ),
     Misuse(
         "bad-base64",
-        "audio that is no base64: the wrong length",
+        "audio that is not base64: the wrong length",
         (_append("AAAAA"), _append("A")),
     ),
     Misuse(
         "foreign-characters",
-        "audio with characters that are not of base64",
+        "audio with characters outside base64",
         (_append("!!!!"), _append("AA*A-_ =")),
     ),
     Misuse("odd-bytes", "audio that ends in half a sample", (_append("AAAA"),)),
-    Misuse("empty-audio", "audio of no samples", (_append(""),)),
+    Misuse("empty-audio", "audio without samples", (_append(""),)),
     Misuse(
         "odd-bytes-amid-speech",
         "audio that ends in half a sample, in the middle of an utterance",

@@ -45,7 +45,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "created-now",
-        "session.created tells the time at which it was created",
+        "session.created carries the time of its creation",
         SHOULD,
         _clause(SHAPES, "created is a time in unix seconds"),
         each(own.created_now),
@@ -55,7 +55,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     shared.stated(
         "unique-ids",
-        _clause(SHAPES, "each id is a random one"),
+        _clause(SHAPES, "each id is random"),
     ),
     Requirement(
         "update-is-silent",
@@ -72,7 +72,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "unknown-fields-ignored",
-        "a field that the server does not know does no harm",
+        "an unknown field is ignored",
         SHOULD,
         _clause(SHAPES, "events allow fields beyond their own"),
         checks.finishes("extra-field"),
@@ -81,7 +81,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "audio-before-update",
-        "audio may come before the set-up",
+        "audio can be sent before the set-up",
         SHOULD,
         _clause(CODES, "audio is queued whether the model is validated or not"),
         checks.both(checks.finishes("early-audio"), checks.has_clip("early-audio")),
@@ -207,10 +207,10 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "update-wrong-type-refused",
-        "a set-up with a model that is no text is refused",
+        "a set-up with a model that is not a text is refused",
         SHOULD,
         _clause(SHAPES, "model is a text"),
-        checks.refused("update-wrong-type", "a model that is no text"),
+        checks.refused("update-wrong-type", "a model that is not a text"),
         scenarios=("update-wrong-type",),
         proof=Proof(("tolerant",)),
     ),
@@ -222,7 +222,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "unknown-model-code",
-        "a model that is not there is refused as model_not_found",
+        "an unknown model is refused as model_not_found",
         MUST,
         _clause(CODES, "code model_not_found"),
         checks.refused("unknown-model", "an unknown model", "model_not_found"),
@@ -243,7 +243,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "early-commit-has-no-effect",
-        "a commit that was refused starts nothing",
+        "a refused commit starts no utterance",
         SHOULD,
         "vLLM 0.16.0 refuses it and starts all the same",
         checks.starts_nothing("refused-begin"),
@@ -263,7 +263,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "early-final-spoils-nothing",
-        "a final commit that was refused spoils no later utterance",
+        "a refused final commit does not affect later utterances",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("early-final"), checks.same_text("early-final")),
@@ -272,7 +272,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "paths-removed",
-        "an error repeats no path",
+        "an error does not repeat a file path",
         SHOULD,
         _clause(
             "vLLM 0.33.0, serve/exception_handling/utils.py",
@@ -306,16 +306,16 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "empty-audio-refused",
-        "audio of no samples is refused",
+        "audio without samples is refused",
         MUST,
         _clause(CODES, "code invalid_audio"),
-        checks.refused("empty-audio", "audio of no samples", "invalid_audio"),
+        checks.refused("empty-audio", "audio without samples", "invalid_audio"),
         scenarios=("empty-audio",),
         proof=Proof(("tolerant",)),
     ),
     Requirement(
         "refusal-amid-speech",
-        "audio that is refused in mid-utterance leaves the utterance alone",
+        "refused audio in mid-utterance does not affect the utterance",
         SHOULD,
         _clause(CODES, "an error leaves the connection and the utterance open"),
         checks.refused("odd-bytes-amid-speech", "half a sample", "invalid_audio"),
@@ -329,7 +329,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     shared.stated(
         "binary-answered",
         "RFC 6455, section 7.4.1: 1003 for data that cannot be accepted; "
-        "vLLM 0.33.0 ends the session without a word",
+        "vLLM 0.33.0 ends the session without an explanation",
     ),
     *shared.SIZES,
     # Texts and finals
@@ -347,16 +347,16 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "stray-final-is-silent",
-        "a final commit with nothing begun is not answered",
+        "a final commit without an open utterance is not answered",
         INFO,
         _clause(CODES, "a final commit only ends the audio that is queued"),
-        checks.silent("stray-final", "a final commit with nothing begun"),
+        checks.silent("stray-final", "a final commit without an open utterance"),
         scenarios=("stray-final",),
         proof=Proof(("answers-stray",)),
     ),
     Requirement(
         "stray-final-spoils-nothing",
-        "a final commit with nothing begun spoils no later utterance",
+        "a final commit without an open utterance does not affect later ones",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("stray-final"), checks.same_text("stray-final")),
@@ -365,7 +365,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "second-final-spoils-nothing",
-        "a second final commit spoils no later utterance",
+        "a second final commit does not affect later utterances",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
@@ -374,7 +374,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "late-audio-spoils-nothing",
-        "audio between the final commit and the final gets into no later utterance",
+        "audio between the final commit and the final is in no later utterance",
         MUST,
         HARM + "; " + bug("FunASR#630"),
         checks.both(
@@ -397,7 +397,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "second-begin-spoils-nothing",
-        "a second commit in mid-utterance loses nothing of it",
+        "a second commit in mid-utterance loses no part of it",
         SHOULD,
         _clause(CODES, "a commit while an utterance is open is ignored"),
         checks.both(
@@ -420,7 +420,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     *shared.LIFE,
     Requirement(
         "abandoned-freed",
-        "sessions that are left are freed",
+        "abandoned sessions are freed",
         SHOULD,
         _clause(
             "vLLM 0.33.0, speech_to_text/realtime/metrics.py",
@@ -444,7 +444,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         shared.MANY,
         shared.stated(
             "crowd-has-unique-ids",
-            _clause(SHAPES, "each id is a random one"),
+            _clause(SHAPES, "each id is random"),
         ),
     ),
     *shared.SAME_TEXT,

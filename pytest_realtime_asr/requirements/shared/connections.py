@@ -25,7 +25,7 @@ LIFE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "pong-under-load",
-        "a ping is answered in time while eight sessions speak",
+        "a ping is answered in time while eight sessions send audio",
         SHOULD,
         bug("FunASR#3528", "vosk-server#80"),
         checks.pongs("crowd"),
@@ -34,7 +34,7 @@ LIFE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "idle-outlived",
-        "a session that says nothing for a while can be used then",
+        "a session can be used after an idle period",
         SHOULD,
         bug("Azure-Samples/aoai-realtime-audio-sdk#96", "vllm#36015"),
         checks.finishes("idle"),
@@ -53,7 +53,7 @@ LIFE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "close-answered",
-        "a close frame is answered by one",
+        "a close frame is answered by a close frame",
         MUST,
         "RFC 6455, section 5.5.1: the endpoint MUST send a Close frame in response",
         checks.close_answered("close"),
@@ -62,7 +62,7 @@ LIFE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "close-amid-speech-outlived",
-        "a session that is closed in mid-utterance harms no other",
+        "a session closed in mid-utterance does not harm other sessions",
         MUST,
         HARM + "; " + bug("ufal/whisper_streaming#106", "wenet#911"),
         checks.survives("cut"),
@@ -71,7 +71,7 @@ LIFE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "reset-outlived",
-        "connections that break off in mid-utterance harm nobody else",
+        "connections that break off in mid-utterance do not harm other sessions",
         MUST,
         HARM + "; " + bug("vllm#34532", "ufal/whisper_streaming#106"),
         checks.survives("reset"),
@@ -80,7 +80,7 @@ LIFE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "half-open-outlived",
-        "a client that vanishes without a word harms nobody else",
+        "a client that vanishes without a close does not harm other sessions",
         MUST,
         HARM + "; " + bug("vllm#46815"),
         checks.survives("half-open"),
@@ -89,7 +89,7 @@ LIFE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "empty-reset-outlived",
-        "an empty utterance, broken off, harms nobody else",
+        "an empty utterance that breaks off does not harm other sessions",
         MUST,
         HARM + "; " + bug("vllm#34532", "vllm#34862"),
         checks.survives("empty-reset"),
@@ -98,7 +98,7 @@ LIFE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "abandoned-outlived",
-        "sessions that are left in mid-utterance harm nobody else",
+        "sessions abandoned in mid-utterance do not harm other sessions",
         MUST,
         HARM + "; " + bug("vllm#46815"),
         checks.survives("abandoned"),
@@ -110,7 +110,7 @@ LIFE: tuple[Requirement, ...] = (
 HANDSHAKES: tuple[Requirement, ...] = (
     Requirement(
         "wrong-path-refused",
-        "a WebSocket on a path that is not there is refused",
+        "a WebSocket on an unknown path is refused",
         MUST,
         "RFC 6455, section 4.2.2: the server MUST answer an unavailable resource by "
         "an HTTP status such as 404",
@@ -131,7 +131,7 @@ HANDSHAKES: tuple[Requirement, ...] = (
     ),
     Requirement(
         "plain-http-refused",
-        "plain HTTP on the path of the WebSocket is refused, as the client's mistake",
+        "plain HTTP on the WebSocket path is refused as a client error (4xx)",
         SHOULD,
         "RFC 9110, section 15.5: 4xx where the client seems to have erred",
         checks.plain_http_refused("plain-http"),
@@ -143,7 +143,7 @@ HANDSHAKES: tuple[Requirement, ...] = (
 MANY: tuple[Requirement, ...] = (
     Requirement(
         "one-process",
-        "the server lives from the first session to the last",
+        "the server's process runs from the first session to the last",
         MUST,
         HARM + "; " + bug("vllm#34532", "vllm#39996"),
         checks.same_process,
@@ -152,7 +152,7 @@ MANY: tuple[Requirement, ...] = (
     ),
     Requirement(
         "crowd-finishes",
-        "eight sessions at once get their finals",
+        "eight concurrent sessions get their finals",
         MUST,
         HARM + "; " + bug("vllm#35863", "FunASR#3533"),
         checks.finishes("crowd"),
@@ -161,7 +161,7 @@ MANY: tuple[Requirement, ...] = (
     ),
     Requirement(
         "crowd-has-unique-ids",
-        "eight sessions at once have eight ids",
+        "eight concurrent sessions have eight ids",
         MUST,
         "",
         checks.unique_ids("crowd"),
@@ -170,7 +170,7 @@ MANY: tuple[Requirement, ...] = (
     ),
     Requirement(
         "crowd-kept-apart",
-        "no session hears what is said in another",
+        "no session gets text of another one",
         MUST,
         HARM + ": another session's text",
         checks.kept_apart("crowd"),
@@ -179,7 +179,7 @@ MANY: tuple[Requirement, ...] = (
     ),
     Requirement(
         "slow-reader-harms-nobody",
-        "a client that does not read holds nobody up",
+        "a client that does not read does not delay other sessions",
         MUST,
         HARM,
         checks.survives("slow-reader"),
@@ -188,8 +188,7 @@ MANY: tuple[Requirement, ...] = (
     ),
     Requirement(
         "random-sessions",
-        "whatever is said in random sessions, each utterance that was accepted comes "
-        "to an end, and the next session works",
+        "in random sessions each accepted utterance ends, and the next session works",
         MUST,
         HARM,
         checks.random_sessions_pass("random"),

@@ -35,7 +35,7 @@ EVENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "unique-ids",
-        "each session has an id of its own",
+        "each session has its own id",
         MUST,
         "",
         checks.unique_ids("alone", "utterances"),
@@ -44,7 +44,7 @@ EVENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "update-again",
-        "a session may be set up twice",
+        "a session can be configured twice",
         SHOULD,
         "",
         checks.finishes("update-again"),
@@ -73,7 +73,7 @@ EVENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "known-events",
-        "no event in the protocol's own name that it does not know",
+        "no unknown event has a prefix of the protocol's own events",
         SHOULD,
         "",
         _protocol_check,
@@ -83,7 +83,7 @@ EVENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "deltas-add-up",
-        "the deltas, joined, are the final text",
+        "the joined deltas equal the final text",
         MUST,
         "",
         _protocol_check,
@@ -93,7 +93,7 @@ EVENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "usage-adds-up",
-        "usage is sane and adds up",
+        "usage is valid and its parts add up to its total",
         MUST,
         "",
         _protocol_check,
@@ -103,7 +103,7 @@ EVENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "usage-counts",
-        "a text counts tokens, and so does its audio",
+        "usage counts tokens for a text and for its audio",
         SHOULD,
         "",
         _protocol_check,
@@ -127,7 +127,7 @@ EVENTS: tuple[Requirement, ...] = (
 DISCLOSURE: tuple[Requirement, ...] = (
     Requirement(
         "closes-are-explained",
-        "a server that ends a session says why before",
+        "a server that ends a session says why first",
         SHOULD,
         bug("sglang-omni#706", "livekit/agents#2774", "vllm#39996"),
         checks.explained_close,
@@ -167,7 +167,7 @@ DISCLOSURE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "no-control-tokens",
-        "no token of the model gets into a text",
+        "no control token of the model is in a text",
         SHOULD,
         bug("vllm#35767", "vllm#47421"),
         checks.no_control_tokens,
@@ -177,9 +177,9 @@ DISCLOSURE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "no-early-text",
-        "no text comes before any audio",
+        "no text comes before the audio",
         SHOULD,
-        "a first text that nothing was said for makes every latency a lie",
+        "text without audio makes every latency wrong",
         checks.no_early_text,
         scenarios=("utterances",),
         passive=True,

@@ -38,21 +38,27 @@ def misuses(*names: str) -> tuple[Misuse, ...]:
 
 
 _REFUSED: Mapping[str, tuple[str, str]] = {
-    "bad-json": ("text that is no JSON is refused", "text that is no JSON"),
-    "no-object": ("JSON that is no object is refused", "JSON that is no object"),
+    "bad-json": ("text that is not JSON is refused", "text that is not JSON"),
+    "no-object": (
+        "JSON that is not an object is refused",
+        "JSON that is not an object",
+    ),
     "no-type": ("an event without a type is refused", "an event without a type"),
     "unknown-event": ("an unknown event is refused by name", "an unknown event"),
     "append-without-audio": (
         "an append without audio is refused",
         "an append without audio",
     ),
-    "append-wrong-type": ("audio that is no text is refused", "audio that is no text"),
-    "bad-base64": ("audio that is no base64 is refused", "audio that is no base64"),
+    "append-wrong-type": (
+        "audio that is not a text is refused",
+        "audio that is not a text",
+    ),
+    "bad-base64": ("audio that is not base64 is refused", "audio that is not base64"),
     "foreign-characters": (
-        "audio with characters that are not of base64 is refused",
+        "audio with characters outside base64 is refused",
         "audio with foreign characters",
     ),
-    "unknown-model": ("a model that is not there is refused", "an unknown model"),
+    "unknown-model": ("an unknown model is refused", "an unknown model"),
 }
 """By the name of the misuse: the title, and what the message says of it."""
 
@@ -61,22 +67,22 @@ _DEEP = 100_000  # levels; a reader that recurses has a thousand or so
 _FRAMES: tuple[Misuse, ...] = (
     Misuse(
         "bad-json",
-        "text that is no JSON",
+        "text that is not JSON",
         ('{"type": "session.update", ', "", "hello"),
     ),
     Misuse(
         "no-object",
-        "JSON that is no object",
+        "JSON that is not an object",
         ("[]", '"session.update"', "5", "null"),
     ),
     Misuse(
         "deep-json",
-        "JSON that is nested 100,000 levels deep",
+        "JSON nested 100,000 levels deep",
         (f'{{"type":"no.such.event","a":{"[" * _DEEP}{"]" * _DEEP}}}',),
     ),
     Misuse(
         "duplicate-keys",
-        "JSON that names its type twice",
+        "JSON with its type given twice",
         ('{"type":"no.such.event","type":"no.such.event"}',),
     ),
     Misuse(
@@ -89,13 +95,13 @@ _FRAMES: tuple[Misuse, ...] = (
     ),
     Misuse(
         "no-type",
-        "events without a type, and with one that is no text",
+        "events without a type, and with a type that is not a text",
         ("{}", '{"audio":"AAA="}', '{"type":5}', '{"type":null}'),
     ),
-    Misuse("unknown-event", "an event that no protocol has", ('{"type":"no.such"}',)),
+    Misuse("unknown-event", "an event of no protocol", ('{"type":"no.such"}',)),
     Misuse(
         "unknown-event-amid-speech",
-        "an event that no protocol has, in the middle of an utterance",
+        "an event of no protocol, in the middle of an utterance",
         ('{"type":"no.such"}',),
         speaking=True,
     ),

@@ -15,7 +15,7 @@ MUST, SHOULD = Level.MUST, Level.SHOULD
 JSON: tuple[Requirement, ...] = (
     Requirement(
         "deep-json-outlived",
-        "JSON nested 100,000 levels deep is refused, and outlived",
+        "the server refuses JSON nested 100,000 levels deep, and survives it",
         SHOULD,
         HARM,
         checks.refused("deep-json", "deep JSON"),
@@ -24,7 +24,7 @@ JSON: tuple[Requirement, ...] = (
     ),
     Requirement(
         "huge-json-outlived",
-        "an event of 4 MiB harms nobody",
+        "a 4 MiB event harms neither the server nor other sessions",
         MUST,
         HARM + "; " + bug("FunASR#1756", "elevenlabs-python#482"),
         checks.survives("huge-json"),
@@ -33,7 +33,7 @@ JSON: tuple[Requirement, ...] = (
     ),
     Requirement(
         "duplicate-keys-refused",
-        "an unknown type that is named twice is refused",
+        "an event with its unknown type given twice is refused",
         SHOULD,
         "RFC 8259, section 4: names within an object SHOULD be unique",
         checks.refused("duplicate-keys", "JSON with duplicate keys"),
@@ -42,19 +42,19 @@ JSON: tuple[Requirement, ...] = (
     ),
     Requirement(
         "not-a-number-outlived",
-        "NaN and Infinity are refused, and outlived",
+        "the server refuses NaN and Infinity, and survives them",
         SHOULD,
         "RFC 8259, section 6: Infinity and NaN are not permitted",
-        checks.refused("not-a-number", "a value that is no number"),
+        checks.refused("not-a-number", "a value that is not a number"),
         scenarios=("not-a-number",),
         proof=Proof(("tolerant",)),
     ),
     Requirement(
         "lone-surrogates-outlived",
-        "half a character in a name is refused, and outlived",
+        "the server refuses an unpaired surrogate in a name, and survives it",
         SHOULD,
         "RFC 8259, section 8.2: unpaired surrogates lead to unpredictable behaviour",
-        checks.refused("lone-surrogates", "half a character"),
+        checks.refused("lone-surrogates", "an unpaired surrogate"),
         scenarios=("lone-surrogates",),
         proof=Proof(("surrogate-dies",)),
     ),
@@ -63,7 +63,7 @@ JSON: tuple[Requirement, ...] = (
 AMID_SPEECH: tuple[Requirement, ...] = (
     Requirement(
         "unknown-event-amid-speech",
-        "an unknown event in mid-utterance leaves the utterance alone",
+        "an unknown event in mid-utterance does not affect the utterance",
         SHOULD,
         "",
         checks.refused("unknown-event-amid-speech", "an unknown event"),
@@ -84,7 +84,7 @@ AMID_SPEECH: tuple[Requirement, ...] = (
 SIZES: tuple[Requirement, ...] = (
     Requirement(
         "big-audio-outlived",
-        "15 MiB of audio in one frame harm nobody",
+        "15 MiB of audio in one frame harm neither the server nor other sessions",
         MUST,
         HARM,
         checks.survives("big-audio"),
@@ -93,7 +93,7 @@ SIZES: tuple[Requirement, ...] = (
     ),
     Requirement(
         "oversized-frame-closed",
-        "a frame of over 16 MiB is refused, or the session closed with 1009",
+        "a frame of over 16 MiB is refused, or the session is closed with code 1009",
         SHOULD,
         "RFC 6455, section 7.4.1: 1009 for a message that is too big",
         checks.refused_or_closed("oversized", (1008, 1009)),
@@ -102,7 +102,7 @@ SIZES: tuple[Requirement, ...] = (
     ),
     Requirement(
         "oversized-frame-outlived",
-        "a frame of over 16 MiB harms nobody else",
+        "a frame of over 16 MiB does not harm other sessions",
         MUST,
         HARM + "; " + bug("FunASR#1756"),
         checks.survives("oversized"),
@@ -111,7 +111,7 @@ SIZES: tuple[Requirement, ...] = (
     ),
     Requirement(
         "flood-outlived",
-        "16 MiB of audio that no commit asks for harm nobody else",
+        "16 MiB of audio without a commit do not harm other sessions",
         MUST,
         HARM + "; " + bug("vllm#48130"),
         checks.survives("flood"),

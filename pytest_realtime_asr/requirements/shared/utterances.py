@@ -16,7 +16,7 @@ MUST, SHOULD = Level.MUST, Level.SHOULD
 TEXTS: tuple[Requirement, ...] = (
     Requirement(
         "text-of-speech",
-        "speech gives text",
+        "speech is transcribed",
         MUST,
         bug("vllm#47614", "sherpa-onnx#327"),
         checks.both(checks.finishes("alone"), checks.speech_has_text("alone")),
@@ -34,7 +34,7 @@ TEXTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "no-stall",
-        "text goes on coming while speech is sent",
+        "text keeps coming while speech is sent",
         SHOULD,
         bug("vllm#47614", "CrispASR#383"),
         checks.no_stall("10s", at_most=7.0),
@@ -43,7 +43,7 @@ TEXTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "no-repetition",
-        "nothing is said three times over",
+        "no text repeats the same words three times in a row",
         SHOULD,
         bug("elevenlabs-python#686", "vllm#47264"),
         checks.no_repetition("alone"),
@@ -77,7 +77,7 @@ LENGTHS: tuple[Requirement, ...] = (
 EMPTY: tuple[Requirement, ...] = (
     Requirement(
         "empty-utterance-finishes",
-        "an utterance without audio is answered, and the next one transcribed",
+        "an utterance without audio is answered, and the next one is transcribed",
         MUST,
         HARM + "; " + bug("vllm#34532"),
         checks.answers("empty"),
@@ -115,7 +115,7 @@ PAUSES: tuple[Requirement, ...] = (
     ),
     Requirement(
         "pause-finishes",
-        "an utterance in which no audio comes for a while gets its final",
+        "an utterance with a pause in its audio gets its final",
         MUST,
         HARM + "; " + bug("vllm#36015", "pipecat#4124"),
         checks.finishes("pause"),
@@ -124,7 +124,7 @@ PAUSES: tuple[Requirement, ...] = (
     ),
     Requirement(
         "pause-loses-nothing",
-        "what was said before and after a pause is in the text",
+        "the text has the words before and after a pause",
         SHOULD,
         bug("WhisperLiveKit#234", "vllm#35863"),
         checks.has_both_clips("pause"),
@@ -133,7 +133,7 @@ PAUSES: tuple[Requirement, ...] = (
     ),
     Requirement(
         "long-keeps-its-begin",
-        "of a long utterance the begin is in the text",
+        "the text of a long utterance keeps its start",
         SHOULD,
         bug("WhisperFusion#26", "WhisperLiveKit#372"),
         checks.keeps_start("35s"),
@@ -153,7 +153,7 @@ NEIGHBOURS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "utterances-kept-apart",
-        "nothing of an utterance is heard in another",
+        "no utterance has text of another one",
         MUST,
         HARM + "; " + bug("FunASR#630", "vllm#51374"),
         checks.kept_apart("utterances"),
@@ -162,7 +162,7 @@ NEIGHBOURS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "head-present",
-        "the first word of an utterance is there",
+        "the first word of an utterance is in its text",
         MUST,
         HARM + "; " + bug("FunASR#556"),
         checks.has_first_word("utterances"),
@@ -171,7 +171,7 @@ NEIGHBOURS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "tail-present",
-        "the last word of an utterance is there",
+        "the last word of an utterance is in its text",
         MUST,
         HARM + "; " + bug("FunASR#3438", "FunASR#630", "WhisperLiveKit#122"),
         checks.has_last_word("utterances"),
@@ -212,20 +212,20 @@ SAME_TEXT: tuple[Requirement, ...] = (
             ),
             (
                 "fast",
-                "at four times its pace",
-                "what was heard does not depend on when",
+                "at four times real time",
+                "a transcript does not depend on when the audio arrives",
                 Proof(("fast-loses",), pace=REAL_TIME),
             ),
             (
                 "again",
-                "for the second time in a session",
+                "sent a second time in a session",
                 bug("vllm#51374"),
                 Proof(("again-loses",)),
             ),
             (
                 "crowd",
-                "in a crowd",
-                "what one says does not depend on others",
+                "in eight concurrent sessions",
+                "a transcript does not depend on other sessions",
                 Proof(("crowd-loses",)),
             ),
             (

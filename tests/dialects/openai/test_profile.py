@@ -80,14 +80,14 @@ def test_what_a_profile_changes_is_read_back(name: str) -> None:
     [
         ("hamburg", "'hamburg'; there are: openai, azure, sglang, localai"),
         ("beta", "'beta'; there are: openai, azure, sglang, localai"),
-        ("sglang vad", "'vad' is no capability; there are: rates, companded"),
-        ("speed=1", "'speed=1' is no capability"),
-        ("name=x", "'name=x' is no capability"),
-        ("vad=maybe", "'vad=maybe' cannot be read; now it is True"),
-        ("rates=fast", r"'rates=fast' cannot be read; now it is \(24000,\)"),
-        ("rates=", "'rates=' cannot be read"),
-        ("rates=0", "'rates=0' cannot be read"),
-        ("least=much", "'least=much' cannot be read; now it is 0.1"),
+        ("sglang vad", "'vad' is not a capability; there are: rates, companded"),
+        ("speed=1", "'speed=1' is not a capability"),
+        ("name=x", "'name=x' is not a capability"),
+        ("vad=maybe", "the value of 'vad=maybe' is not valid; its default is True"),
+        ("rates=fast", r"'rates=fast' is not valid; its default is \(24000,\)"),
+        ("rates=", "'rates=' is not valid"),
+        ("rates=0", "'rates=0' is not valid"),
+        ("least=much", "'least=much' is not valid; its default is 0.1"),
     ],
 )
 def test_an_unknown_profile_is_refused_with_what_there_is(

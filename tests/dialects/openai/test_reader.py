@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_realtime_asr.dialects.openai.reader import _Turn, _Utterance
+from pytest_realtime_asr.dialects.openai.utterances import Turn, Utterance
 from pytest_realtime_asr.trace.records import Vantage
 from pytest_realtime_asr.trace.timeline import (
     Endpoint,
@@ -839,19 +839,21 @@ def test_the_server_answers_whatever_it_hears(frames: list[str | bytes]) -> None
 def test_the_text_of_an_utterance_is_that_of_its_turns_joined() -> None:
     for seed in range(2_000):
         rng = random.Random(seed)
-        utterance = _Utterance()
+        utterance = Utterance()
         text = ""
         for _ in range(rng.randrange(1, 25)):
             said = "".join(rng.choices(("a", "b c", " ", "\u00a0", ""), k=3))
             move = rng.randrange(8)
             if move == 0 or not utterance.turns:
-                utterance.turns.append(_Turn(0))
+                utterance.turns.append(Turn(0))
             turn = rng.choice([*utterance.turns, utterance.turns[-1]])
             if move == 1:
                 utterance.drop(turn)
                 continue
             changed = (
-                utterance.say(turn, said) if move == 2 else utterance.add(turn, said)
+                utterance.set_text(turn, said)
+                if move == 2
+                else utterance.add(turn, said)
             )
             if changed is not None:
                 kept, added = changed
@@ -869,9 +871,9 @@ def test_a_delta_costs_what_it_brings() -> None:
             Counted.written += len(text)
             return super().write(text)
 
-    utterance = _Utterance(shown=Counted())
+    utterance = Utterance(shown=Counted())
     for number in range(5_000):
         if number % 50 == 0:
-            utterance.turns.append(_Turn(0))
+            utterance.turns.append(Turn(0))
         utterance.add(utterance.turns[-1], f"word{number} ")
     assert Counted.written <= len(utterance.text) + 5_000

@@ -14,7 +14,7 @@ from tests.support.openai import SOUND, cut, loud, pcm, quiet
 
 
 def detector(begin: int = 0) -> Detector:
-    return Detector(24_000, threshold=0.5, padding=0.3, silence=0.5, begin=begin)
+    return Detector(24_000, threshold=0.5, padding=0.3, silence=0.5, first=begin)
 
 
 def turns(chunks: Iterable[bytes], it: Detector) -> list[tuple[int, int, bytes]]:
@@ -22,7 +22,7 @@ def turns(chunks: Iterable[bytes], it: Detector) -> list[tuple[int, int, bytes]]
     found = []
     start, said = 0, b""
     for chunk in chunks:
-        turn = it.hear(chunk)
+        turn = it.detect(chunk)
         while True:
             start = start if turn.start is None else turn.start
             said += turn.pcm
@@ -30,7 +30,7 @@ def turns(chunks: Iterable[bytes], it: Detector) -> list[tuple[int, int, bytes]]
                 break
             found.append((start // 24, turn.end // 24, said))
             said = b""
-            turn = it.hear(b"")
+            turn = it.detect(b"")
     return found
 
 
@@ -59,6 +59,6 @@ def test_the_cut_into_chunks_changes_nothing(places: list[int]) -> None:
 
 def test_what_is_spoken_is_handed_on_but_for_the_last_frame() -> None:
     it = detector()
-    said = it.hear(loud(0.1)[:-2]).pcm
+    said = it.detect(loud(0.1)[:-2]).pcm
     assert said == loud(0.09)
-    assert it.hear(pcm(-4000)).pcm == loud(0.01)
+    assert it.detect(pcm(-4000)).pcm == loud(0.01)

@@ -44,7 +44,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "event-ids-are-unique",
-        "each event has an id of its own",
+        "each event has its own id",
         MUST,
         clause("realtime_error_event", "event_id is the unique ID of the server event")
         + "; LocalAI gives all the same",
@@ -68,7 +68,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "items-are-committed",
-        "what is completed is what was committed, by its id",
+        "a completed item has the id of a committed one",
         MUST,
         clause(
             "input_audio_buffer_committed_event",
@@ -82,7 +82,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "item-ids-are-unique",
-        "each item has an id of its own",
+        "each item has its own id",
         MUST,
         clause(
             "input_audio_buffer_committed_event",
@@ -122,7 +122,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "items-are-added-in-place",
-        "what is added to the conversation is what was committed, in its place",
+        "the item that is added is the committed one, in its place",
         SHOULD,
         clause(
             "conversation_item_added",
@@ -173,7 +173,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "one-content-index",
-        "content_index is the same in all that is said of an item",
+        "content_index is the same in all events of an item",
         MUST,
         clause(
             "conversation_item_input_audio_transcription_completed_event",
@@ -187,7 +187,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "deltas-are-new",
-        "a delta is what is new, and not the text so far",
+        "a delta is the new text, not the text so far",
         MUST,
         clause(
             "conversation_item_input_audio_transcription_delta_event",
@@ -223,7 +223,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "logprobs-come",
-        "log probabilities come where they are included",
+        "log probabilities come if they are requested",
         SHOULD,
         clause(
             "conversation_item_input_audio_transcription_delta_event",
@@ -235,7 +235,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "logprobs-are-sane",
-        "a log probability is none above 0, of a token of its text",
+        "a log probability is at most 0, and its token is in the text",
         SHOULD,
         clause(
             "conversation_item_input_audio_transcription_delta_event",

@@ -47,10 +47,10 @@ def _empty_commit_code(profile: Profile) -> Iterable[Requirement]:
     for code in _codes(profile):
         yield Requirement(
             "empty-commit-code",
-            f"a commit of no audio is refused as {code}",
+            f"a commit without audio is refused as {code}",
             SHOULD,
             bug("openai/openai-agents-js#748", "goodroot/hyprwhspr#63"),
-            checks.refused("empty-commit", "a commit of no audio", code),
+            checks.refused("empty-commit", "a commit without audio", code),
             scenarios=("empty-commit",),
             proof=Proof(("wrong-codes",)),
         )
@@ -84,7 +84,7 @@ ERRORS: tuple[Declared, ...] = (
     shared.stated("errors-have-codes", clause("realtime_error", "code, if any")),
     Requirement(
         "errors-name-their-cause",
-        "an error names the event that led to it, where that has an id",
+        "an error names the event that caused it, if that has an id",
         MUST,
         clause(
             "session_update_event",
@@ -97,7 +97,7 @@ ERRORS: tuple[Declared, ...] = (
     ),
     Requirement(
         "errors-name-the-field",
-        "an error of a field says which it is",
+        "an error about a field names the field",
         SHOULD,
         clause("realtime_error", "param is the parameter related to the error")
         + "; langchain_dart#624",
@@ -148,13 +148,13 @@ REFUSALS: tuple[Declared, ...] = (
     ),
     _update_refused(
         "unknown-parameter",
-        "a field that the protocol does not know is refused",
+        "an unknown field is refused",
         "an unknown field",
         "the fields of a session",
     ),
     _update_refused(
         "unknown-format",
-        "a format that there is not is refused",
+        "an unknown format is refused",
         "an unknown format",
         "formats are audio/pcm, audio/pcmu and audio/pcma",
     ),
@@ -163,34 +163,34 @@ REFUSALS: tuple[Declared, ...] = (
         lambda profile: not profile.beta,
         _update_refused(
             "unknown-rate",
-            "a rate that the server does not take is refused",
+            "a rate that the server does not support is refused",
             "an unknown rate",
             "rate is always 24000",
         ),
     ),
     shared.refused(
         "unknown-model",
-        "accepted, the session has no text and nobody knows why",
+        "if accepted, the session gets no text and no error",
         level=SHOULD,
         proof=Proof(("tolerant",)),
     ),
     Requirement(
         "empty-commit-refused",
-        "a commit of no audio is refused",
+        "a commit without audio is refused",
         MUST,
         clause(
             "input_audio_buffer_commit_event",
             "it will produce an error if the input audio buffer is empty",
         )
         + "; LocalAI acknowledges it, and is silent then",
-        checks.refused("empty-commit", "a commit of no audio"),
+        checks.refused("empty-commit", "a commit without audio"),
         scenarios=("empty-commit",),
         proof=Proof(("acknowledges-empty",)),
     ),
     _empty_commit_code,
     Requirement(
         "empty-commit-spoils-nothing",
-        "a commit of no audio spoils no later utterance",
+        "a commit without audio does not affect later utterances",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("stray-final"), checks.same_text("stray-final")),
@@ -199,7 +199,7 @@ REFUSALS: tuple[Declared, ...] = (
     ),
     Requirement(
         "second-commit-spoils-nothing",
-        "a second commit spoils no later utterance",
+        "a second commit does not affect later utterances",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
@@ -209,7 +209,7 @@ REFUSALS: tuple[Declared, ...] = (
     _short_commit,
     Requirement(
         "odd-audio-outlived",
-        "a sample that is cut in two is joined, or refused, and spoils nothing",
+        "a sample split over two frames is joined or refused, and loses no other audio",
         MUST,
         HARM
         + "; "
@@ -227,7 +227,7 @@ REFUSALS: tuple[Declared, ...] = (
     ),
     Requirement(
         "big-audio-accepted",
-        f"{_MOST} MiB of audio in one event are taken",
+        f"{_MOST} MiB of audio in one event are accepted",
         MUST,
         clause(
             "input_audio_buffer_append_event",

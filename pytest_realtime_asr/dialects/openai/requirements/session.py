@@ -60,7 +60,7 @@ SESSION: tuple[Declared, ...] = (
         lambda profile: profile.greeting != "conversation.created",
         Requirement(
             "expires-later",
-            "a session that is opened has yet to expire",
+            "a new session has not expired yet",
             SHOULD,
             clause(
                 "realtime_transcription_session_create_response",
@@ -75,7 +75,7 @@ SESSION: tuple[Declared, ...] = (
     ),
     Requirement(
         "update-answered",
-        "an update of the session is answered by the session, or by an error",
+        "an update is answered by the updated session, or by an error",
         MUST,
         clause(
             "session_updated_event",
@@ -92,7 +92,7 @@ SESSION: tuple[Declared, ...] = (
     ),
     Requirement(
         "update-shows-what-holds",
-        "what was set up is shown as what holds",
+        "session.updated shows what was configured",
         SHOULD,
         clause(
             "session_update_event",
@@ -105,7 +105,7 @@ SESSION: tuple[Declared, ...] = (
     ),
     Requirement(
         "update-keeps-the-rest",
-        "an update changes only what is in it",
+        "an update changes only the fields in it",
         MUST,
         clause(
             "session_update_event",
@@ -117,7 +117,7 @@ SESSION: tuple[Declared, ...] = (
     ),
     Requirement(
         "refused-update-unconfirmed",
-        "an update that is refused is not confirmed as well",
+        "a refused update is not also confirmed",
         SHOULD,
         clause(
             "session_updated_event",
@@ -130,7 +130,7 @@ SESSION: tuple[Declared, ...] = (
     ),
     Requirement(
         "refused-fields-unshown",
-        "what is refused is not shown as what holds",
+        "refused fields are not shown as effective",
         MUST,
         clause(
             "session_update_event",
@@ -142,7 +142,7 @@ SESSION: tuple[Declared, ...] = (
     ),
     Requirement(
         "refused-update-outlived",
-        "an update that is refused leaves the session as it was",
+        "a refused update leaves the session as it was",
         MUST,
         HARM,
         checks.both(

@@ -43,7 +43,7 @@ TURNS: tuple[Declared, ...] = (
     ),
     Requirement(
         "turn-times",
-        "the times of a turn are those of its audio in the session",
+        "the times of a turn match its audio in the session",
         MUST,
         clause(
             "input_audio_buffer_speech_started_event",
@@ -55,7 +55,7 @@ TURNS: tuple[Declared, ...] = (
     ),
     Requirement(
         "same-text-turns",
-        "a clip has the same text where the server ends it as where we do",
+        "a clip has the same text whether the server or the client ends it",
         SHOULD,
         bug("FunASR#556", "FunASR#630"),
         checks.both(checks.finishes("turns"), checks.same_text("turns")),
@@ -64,7 +64,7 @@ TURNS: tuple[Declared, ...] = (
     ),
     Requirement(
         "no-turn-in-silence",
-        "in silence no turn is detected",
+        "no turn is detected in silence",
         SHOULD,
         bug("WhisperLiveKit#150", "WhisperLive#196"),
         turns.in_role("hush", turns.no_turn_in_silence),
@@ -73,7 +73,7 @@ TURNS: tuple[Declared, ...] = (
     ),
     Requirement(
         "turn-after-silence-finishes",
-        "an utterance after silence gets its final where the server ends it",
+        "an utterance after silence gets its final if the server ends it",
         MUST,
         HARM + "; " + bug("WhisperLiveKit#129", "pipecat#4124"),
         checks.finishes("hush"),
@@ -82,7 +82,7 @@ TURNS: tuple[Declared, ...] = (
     ),
     Requirement(
         "commit-after-turn-is-wordless",
-        "a commit of the silence after a turn gives no words",
+        "a commit of the silence after a turn has no words",
         SHOULD,
         bug("lemonade-sdk/lemonade#1739", "betalgo/openai#674"),
         turns.in_role("turn-commit", turns.silent_commit_has_no_text),
@@ -91,7 +91,7 @@ TURNS: tuple[Declared, ...] = (
     ),
     Requirement(
         "commit-after-turn-spoils-nothing",
-        "a commit of the silence after a turn spoils no later turn",
+        "a commit of the silence after a turn does not affect later turns",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(

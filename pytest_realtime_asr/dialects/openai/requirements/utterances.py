@@ -34,7 +34,7 @@ BUFFER: tuple[Declared, ...] = (
     ),
     Requirement(
         "clear-forgets",
-        "audio that was cleared is in no text",
+        "cleared audio is in no text",
         MUST,
         clause(
             "input_audio_buffer_clear_event", "clears the audio bytes in the buffer"
@@ -45,7 +45,7 @@ BUFFER: tuple[Declared, ...] = (
     ),
     Requirement(
         "clear-empties",
-        "a commit after a clear is one of no audio, and refused",
+        "a commit after a clear has no audio and is refused",
         MUST,
         clause(
             "input_audio_buffer_clear_event", "clears the audio bytes in the buffer"
@@ -56,13 +56,13 @@ BUFFER: tuple[Declared, ...] = (
     ),
     Requirement(
         "clear-of-nothing",
-        "a clear of no audio is answered as any other",
+        "a clear without audio is answered like any other",
         SHOULD,
         clause(
             "input_audio_buffer_clear_event", f"the server will respond with {CLEARED}"
         ),
         checks.both(
-            refusals.no_error("clear-nothing", "a clear of no audio"),
+            refusals.no_error("clear-nothing", "a clear without audio"),
             checks.finishes("clear-nothing"),
         ),
         scenarios=("clear-nothing",),
@@ -97,7 +97,7 @@ UTTERANCES: tuple[Declared, ...] = (
     ),
     Requirement(
         "in-flight-finish",
-        "each of several utterances in transcription gets its final",
+        "each of several utterances transcribed at once gets its final",
         MUST,
         HARM + "; " + bug("sgl-project/sglang-omni#385"),
         checks.finishes("in-flight"),
@@ -106,9 +106,9 @@ UTTERANCES: tuple[Declared, ...] = (
     ),
     Requirement(
         "in-flight-kept-apart",
-        "of several utterances in transcription each has its own text",
+        "of several utterances transcribed at once each has its own text",
         MUST,
-        f"{GUIDE}: items are told by item_id, and completed in any order ({READ}); "
+        f"{GUIDE}: items are identified by item_id, completed in any order ({READ}); "
         "openclaw#113723",
         checks.both(checks.finishes("in-flight"), checks.kept_apart("in-flight")),
         scenarios=("alone", "in-flight"),

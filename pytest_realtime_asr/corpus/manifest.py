@@ -1,0 +1,114 @@
+"""Manifests in NeMo's convention: JSON Lines, one utterance on each line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from pytest_realtime_asr.audio import length
+from pytest_realtime_asr.corpus.places import Found, at
+from pytest_realtime_asr.corpus.utterance import (
+    CorpusError,
+    FileSpan,
+    Utterance,
+    Word,
+)
+from pytest_realtime_asr.text import inputs
+from pytest_realtime_asr.text.inputs import InputError
+
+_LARGEST = 2**30  # bytes of a manifest
+_DURATION_SLACK = 0.1  # s by which a stated duration may be wrong
+_WORD_SLACK = 0.02  # s by which rounding may put the end of a word after the audio
+
+
+class _Timed(msgspec.Struct):
+    word: str
+    start: float
+    end: float
+
+
+class _Line(msgspec.Struct):
+    """A line of a manifest; other fields are ignored."""
+
+    audio_filepath: str
+    text: str
+    duration: float | None = None
+    offset: float | None = None
+    id: str | int | None = None
+    language: str | None = None
+    lang: str | None = None
+    speaker: str | int | None = None
+    words: tuple[_Timed, ...] = ()
+
+
+def read(path: Path) -> Found:
+    """Yield the utterances of a manifest, each with its file and line."""
+    whole = inputs.utf8(inputs.content(path, most=_LARGEST), path)
+    for number, row in enumerate(whole.encode().splitlines(), 1):
+        if row.strip():
+            place = f"{path}:{number}"
+            with at(place):
+                utterance = _utterance(_decode(row), path.parent)
+            yield place, utterance
+
+
+def _decode(row: bytes) -> _Line:
+    try:
+        with inputs.reading():
+            return msgspec.json.decode(row, type=_Line)
+    except InputError as error:
+        raise CorpusError(
+            f"{error}; give one JSON object on each line, with audio_filepath, text "
+            "and duration"
+        ) from error
+
+
+def _utterance(line: _Line, folder: Path) -> Utterance:
+    path = folder / line.audio_filepath
+    source = _source(path, line.offset, line.duration)
+    if line.language and line.lang and line.language != line.lang:
+        raise CorpusError(
+            f"language is {line.language!r} and lang is {line.lang!r}; give one"
+        )
+    utterance = Utterance(
+        id=path.stem if line.id is None else str(line.id),
+        text=line.text,
+        source=source,
+        words=tuple(Word(word.word, word.start, word.end) for word in line.words),
+        language=line.language or line.lang or "",
+        speaker="" if line.speaker is None else str(line.speaker),
+    )
+    return replace(utterance, words=_inside(utterance.words, utterance.duration))
+
+
+def _source(path: Path, offset: float | None, stated: float | None) -> Path | FileSpan:
+    """Return the file, or a span of it where an offset is given, even 0."""
+    seconds = length(path)
+    if offset is None:
+        if stated is not None and abs(stated - seconds) > _DURATION_SLACK:
+            raise CorpusError(
+                f"duration is {stated:g} s, but {path} lasts {seconds:.3f} s; correct "
+                "it, or give an offset"
+            )
+        return path
+    stop = seconds if stated is None else offset + stated
+    if not (0 <= offset < min(stop, seconds) and stop <= seconds + _DURATION_SLACK):
+        raise CorpusError(
+            f"offset and duration give {offset:g} to {stop:g} s, but {path} lasts "
+            f"{seconds:.3f} s; give a part inside it"
+        )
+    return FileSpan(path, offset, min(stop, seconds))
+
+
+def _inside(words: tuple[Word, ...], seconds: float) -> tuple[Word, ...]:
+    """Return the words, with ends that rounding put after the audio moved back."""
+    for word in words:
+        if word.start >= seconds or word.end > seconds + _WORD_SLACK:
+            raise CorpusError(
+                f"the word {word.text!r} from {word.start:g} to {word.end:g} s is not "
+                f"inside the {seconds:.3f} s of audio; give times in seconds of the "
+                "utterance"
+            )
+    return tuple(replace(word, end=min(word.end, seconds)) for word in words)

@@ -1,0 +1,218 @@
+"""Utterances: pieces of speech, each with its reference transcript, and corpora."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from pytest_realtime_asr.audio import Audio, length, read, speech
+from pytest_realtime_asr.text.inputs import InputError
+
+
+class CorpusError(InputError):
+    """A corpus that cannot be used; the message says where, why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a reference, with its start and end in seconds of the utterance."""
+
+    text: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class FileSpan:
+    """A part of an audio file, in seconds."""
+
+    path: Path
+    start: float
+    stop: float
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """A piece of speech with its reference transcript.
+
+    ``id`` is printable, without a blank at either end. ``words`` are in the order in
+    which they are spoken, each with a text; they may be missing. ``language`` is a tag
+    such as ``en``. ``synthetic`` marks synthesised speech, as in the bundled corpora.
+    Raises `CorpusError` for other values.
+    """
+
+    id: str
+    text: str
+    source: Path | FileSpan | Audio
+    words: tuple[Word, ...] = ()
+    language: str = ""
+    speaker: str = ""
+    synthetic: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.id or not self.id.isprintable() or self.id != self.id.strip():
+            raise CorpusError(
+                f"the id {self.id!r} is empty, not printable, or has a blank at an "
+                "end; give another one"
+            )
+        before = Word("", 0.0, 0.0)
+        for word in self.words:
+            if not word.text.strip():
+                raise CorpusError(
+                    f"the word at {word.start:g} s has no text; remove pauses"
+                )
+            if not (before.start <= word.start <= word.end >= before.end):
+                raise CorpusError(
+                    f"the word {word.text!r} from {word.start:g} to {word.end:g} s is "
+                    f"out of order (before it: {before.start:g} to {before.end:g} s); "
+                    "give words as they are spoken, with times in seconds from 0"
+                )
+            before = word
+
+    @property
+    def audio(self) -> Audio:
+        """The audio; that of a file is decoded once and cached for some time."""
+        if isinstance(self.source, Audio):
+            return self.source
+        return _decoded(self.source)
+
+    @property
+    def duration(self) -> float:
+        """The length of the audio in seconds, without decoding it."""
+        if isinstance(self.source, Audio):
+            return self.source.seconds
+        if isinstance(self.source, FileSpan):
+            return self.source.stop - self.source.start
+        return length(self.source)
+
+    @property
+    def speech_start(self) -> float | None:
+        """The start of speech in seconds, by word times or by `audio.speech`."""
+        return self._speech[0]
+
+    @property
+    def speech_end(self) -> float | None:
+        """The end of speech in seconds, by word times or by `audio.speech`."""
+        return self._speech[1]
+
+    @property
+    def speech_by(self) -> str:
+        """How the speech was located: by ``words``, by ``energy``, or not (empty)."""
+        if self.words:
+            return "words"
+        return "energy" if self._speech[0] is not None else ""
+
+    @property
+    def _speech(self) -> tuple[float | None, float | None]:
+        if self.words:
+            return self.words[0].start, self.words[-1].end
+        if not self.text.strip():
+            return None, None  # energy without a text is noise, not speech
+        return _detected(self.source) or (None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Utterances in a fixed order, with unique ids.
+
+    Raises `CorpusError` where there is no utterance, or where an id occurs twice.
+    """
+
+    name: str
+    utterances: tuple[Utterance, ...]
+    _by_id: dict[str, Utterance] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.utterances:
+            raise CorpusError(f"{self.name}: has no utterance; give at least one")
+        by_id: dict[str, Utterance] = {}
+        for utterance in self.utterances:
+            if utterance.id in by_id:
+                raise CorpusError(
+                    f"{self.name}: the id {utterance.id!r} occurs twice; "
+                    "give every utterance a unique id"
+                )
+            by_id[utterance.id] = utterance
+        object.__setattr__(self, "_by_id", by_id)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self.utterances)
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __getitem__(self, id: str) -> Utterance:
+        """Return the utterance of this id. Raises KeyError, which names similar ids."""
+        try:
+            return self._by_id[id]
+        except KeyError:  # str(), since an index is a likely mistake
+            near = difflib.get_close_matches(str(id), self._by_id, cutoff=0.0)
+            raise KeyError(
+                f"no utterance {id!r} in {self.name}; nearest: {', '.join(near)}"
+            ) from None
+
+    def anonymous(self) -> Corpus:
+        """Return the same utterances with numbers instead of their ids."""
+        width = len(str(len(self)))
+        return Corpus(
+            self.name,
+            tuple(
+                replace(each, id=f"clip-{number:0{width}}")
+                for number, each in enumerate(self, 1)
+            ),
+        )
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any speech is synthesised, so that it does not measure accuracy."""
+        return any(utterance.synthetic for utterance in self)
+
+    @property
+    def digest(self) -> str:
+        """A hash of the ids, texts and languages, in 16 hexadecimal digits.
+
+        The audio is not included, so that none has to be decoded; each `Audio` has its
+        own digest.
+        """
+        rows = [(each.id, each.text, each.language) for each in self]
+        return hashlib.sha256(msgspec.json.encode(rows)).hexdigest()[:16]
+
+    def sample(self, n: int, *, seed: int) -> Corpus:
+        """Return ``n`` random utterances, in the order of this corpus.
+
+        The same seed gives the same sample on every machine and Python, and a smaller
+        sample is part of a larger one. Raises ValueError where ``n`` is not from 1 to
+        the size of the corpus.
+        """
+        if not 1 <= n <= len(self):
+            raise ValueError(
+                f"cannot draw {n} from {self.name}; give 1 to {len(self)} utterances"
+            )
+
+        def lot(utterance: Utterance) -> bytes:
+            return hashlib.sha256(f"{seed} {utterance.id}".encode()).digest()
+
+        drawn = {utterance.id for utterance in sorted(self, key=lot)[:n]}
+        return Corpus(self.name, tuple(u for u in self if u.id in drawn))
+
+    def map(self, function: Callable[[Utterance], Utterance]) -> Corpus:
+        """Return the corpus of the results of ``function`` for each utterance."""
+        return Corpus(self.name, tuple(map(function, self)))
+
+
+@lru_cache(maxsize=4096)
+def _detected(source: Path | FileSpan | Audio) -> tuple[float, float] | None:
+    return speech(source if isinstance(source, Audio) else _decoded(source))
+
+
+@lru_cache(maxsize=32)
+def _decoded(source: Path | FileSpan) -> Audio:
+    if isinstance(source, FileSpan):
+        return read(source.path, start=source.start, stop=source.stop)
+    return read(source)

@@ -1,0 +1,170 @@
+"""The text of an utterance, which a server may divide into several turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import TypeVar
+
+from pytest_realtime_asr.trace.timeline import Usage, common
+
+_N = TypeVar("_N", int, float)
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """An item of the server, which belongs to the utterance of this number."""
+
+    number: int
+    pieces: list[str] = field(default_factory=list)  # of its text
+    start: int = 0  # its position in the shown text of the utterance
+    usage: Usage | None = None
+    committed: str = ""  # the item id of its commit
+    ended: bool = False  # the server detected the end of its speech
+    over: bool = False  # it was completed, or has failed
+    failed: bool = False
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+
+@dataclass(slots=True)
+class Utterance:
+    """The turns of an utterance, and its text so far.
+
+    ``shown`` is the text of its turns; several are joined with single spaces. Only the
+    part from the first changed turn on is written again, so that the cost of a session
+    is linear in what was received.
+    """
+
+    turns: list[Turn] = field(default_factory=list)
+    shown: StringIO = field(default_factory=StringIO)
+    length: int = 0  # of the shown text, in characters
+    right: int = 0  # characters of it that are up to date
+    known: int = 0  # turns whose shown text is up to date
+    alone: bool = True  # there was a single turn when it was shown
+    blanks: list[str] = field(default_factory=list)  # white space after it
+    end: int = 0  # the end of its last turn in the audio of the session, in ms
+    at: int = 0  # when its last turn was completed, in ns
+    final: bool = False  # its final was reported
+    _over: int = 0  # number of first turns that are over
+    _failed: int = 0  # how many of these have failed
+
+    @property
+    def over(self) -> bool:
+        """Whether all its turns are over, and one of them has a text."""
+        for turn in self.turns[self._over :]:
+            if not turn.over:
+                return False
+            self._over += 1
+            self._failed += turn.failed
+        return self._failed < len(self.turns)
+
+    def fail(self, turn: Turn) -> None:
+        """Note that a turn has failed."""
+        if turn.over:  # it may be counted in `_over`
+            self._over = self._failed = 0
+        turn.over = turn.failed = True
+
+    def drop(self, turn: Turn) -> None:
+        """Remove a turn, which belongs to another utterance."""
+        place = self.turns.index(turn)
+        del self.turns[place]
+        if place < self.known:  # show the one before it again, for its white space
+            self.known = max(0, place - 1)
+            self.right = self.turns[self.known].start if place else 0
+        self._over = self._failed = 0
+
+    @property
+    def text(self) -> str:
+        if len(self.turns) == 1:
+            return self.turns[0].text
+        return " ".join(filter(None, (turn.text.strip() for turn in self.turns)))
+
+    def add(self, turn: Turn, added: str) -> tuple[int, str] | None:
+        """Add text to a turn.
+
+        Return how many characters of the shown text are kept, and the text after them;
+        ``None`` if the shown text has not changed.
+        """
+        turn.pieces.append(added)
+        known = self.known == len(self.turns) and self.right == self.length
+        if not known or turn is not self.turns[-1] or self.alone != self._single:
+            return self.show(self._place(turn))
+        if self.alone:
+            return self._put(self.length, added)
+        words = added.rstrip()
+        if not words:
+            self.blanks.append(added)
+            return None
+        if turn.start == self.length:  # its first words
+            return self.show(self.known - 1)
+        new = "".join((*self.blanks, words))
+        self.blanks = [added[len(words) :]]
+        return self._put(self.length, new)
+
+    def set_text(self, turn: Turn, text: str) -> tuple[int, str] | None:
+        """Set the text of a turn; return as `add`."""
+        if turn.text == text:
+            return self.show(self.known)
+        turn.pieces = [text]
+        return self.show(self._place(turn))
+
+    def show(self, place: int) -> tuple[int, str] | None:
+        """Update the shown text from the turn at this place on; return as `add`."""
+        place = min(self.known, place)
+        if self.alone != self._single:
+            place, self.alone = 0, self._single
+        begin = self.turns[place].start if place < self.known else self.right
+        at, parts, text = begin, [], ""
+        for turn in self.turns[place:]:
+            turn.start = at
+            text = turn.text
+            part = text if self.alone else text.strip()
+            if part:
+                parts.append(f" {part}" if at else part)
+                at += len(parts[-1])
+        if self.turns[place:]:
+            self.blanks = [text[len(text.rstrip()) :]]
+        self.known = len(self.turns)
+        self.shown.seek(begin)
+        new, old = "".join(parts), self.shown.read()
+        same = common(old, new)
+        return self._put(begin + same, new[same:])
+
+    @property
+    def _single(self) -> bool:
+        return len(self.turns) == 1
+
+    def _place(self, turn: Turn) -> int:
+        last = turn is self.turns[-1]
+        return len(self.turns) - 1 if last else self.turns.index(turn)
+
+    def _put(self, kept: int, added: str) -> tuple[int, str] | None:
+        same = kept == self.length and not added
+        self.shown.seek(kept)
+        self.shown.truncate()
+        self.shown.write(added)
+        self.length = self.right = kept + len(added)
+        return None if same else (kept, added)
+
+    @property
+    def usage(self) -> Usage | None:
+        """The sum of the usages of its turns; ``None`` if one of them has none."""
+        usages = [turn.usage for turn in self.turns if not turn.failed]
+        known = [usage for usage in usages if usage is not None]
+        if len(known) < len(usages):
+            return None
+        return Usage(
+            _sum(usage.prompt for usage in known),
+            _sum(usage.completion for usage in known),
+            _sum(usage.total for usage in known),
+            _sum(usage.seconds for usage in known),
+        )
+
+
+def _sum(numbers: Iterable[_N | None]) -> _N | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
