@@ -38,7 +38,8 @@ def test_the_verdicts_are_listed() -> None:
     assert sorted(listed("verdicts")) == sorted(each.value for each in Verdict)
 
 
-INTERNAL = ["realtime_suite_config", "realtime_trace_file"]  # for the packaged suite
+# The fixtures for the packaged suite alone.
+INTERNAL = ["realtime_record_result", "realtime_suite_config", "realtime_trace_file"]
 
 
 def test_the_fixtures_are_listed(pytester: pytest.Pytester) -> None:

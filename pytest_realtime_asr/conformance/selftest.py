@@ -211,6 +211,15 @@ def prove(
     return found
 
 
+def run(dialect: str | None, *, tell: Callable[[str], None]) -> list[Score]:
+    """Run the self-test of one dialect, or of all.
+
+    ``tell`` reports the progress. Raises LookupError for an unknown dialect.
+    """
+    names = dialects.installed() if dialect is None else [dialect]
+    return [selftest(name, tell=tell) for name in names]
+
+
 def selftest(name: str, *, tell: Callable[[str], None]) -> Score:
     """Run both proofs of every requirement of a dialect.
 

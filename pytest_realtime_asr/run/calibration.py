@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live, Plan
 from pytest_realtime_asr.client.target import parse
@@ -109,6 +110,19 @@ def loads(text: str) -> Calibration:
         return msgspec.json.decode(text, type=Calibration)
     except msgspec.DecodeError as error:
         raise ValueError(f"not a calibration: {error}") from error
+
+
+def run(dialect: str, *, tell: Callable[[str], None]) -> Calibration:
+    """Calibrate with an event loop of its own, as `calibrate`.
+
+    Raises LookupError for an unknown dialect, and RuntimeError.
+    """
+    loaded = dialects.load(dialect)
+    loop = Loop()
+    try:
+        return calibrate(loop, loaded, tell=tell)
+    finally:
+        loop.stop()
 
 
 def calibrate(

@@ -217,8 +217,8 @@ class Servers:
         found = dialect.requirements
         if config.pinned is not None:
             found = config.pinned.select(found)
-        held = [requirement for requirement in found if requirement.applies_to(version)]
-        return softened(held, config.known, version=version, model=model)
+        binding = [each for each in found if each.applies_to(version)]
+        return softened(binding, config.known, version=version, model=model)
 
     def note_trouble(self, test: str, sessions: Iterable[Live]) -> None:
         """Note the servers whose sessions failed in a test, to ask them again."""
@@ -230,6 +230,7 @@ class Servers:
                 self._refuse(live)
 
     def _ask_first(self, text: str) -> Discovery:
+        """Detect the dialect of a server that may still be loading."""
         model = self._config.session.model
         asked = ways(lambda dialect: self._access(text, dialect, model))
         try:
@@ -254,6 +255,7 @@ class Servers:
                 self._remember(name, self._hosts[name])
 
     def _find(self, text: str, dialect: Dialect, model: str) -> Host | Unreachable:
+        """Ask and warm up a server; returns the error if it is unreachable."""
         try:
             access = self._access(text, dialect)
             probe.health(access, wait=self._config.server.wait, progress=self._tell)
@@ -374,6 +376,7 @@ class Servers:
         )
 
     def _remember(self, name: str, known: Host | Unreachable) -> None:
+        """Leave an answer for the other workers."""
         if self._shared is None:
             return
         if isinstance(known, Host):
