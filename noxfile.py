@@ -1,9 +1,11 @@
 """The checks of this project: `nox` runs all, `nox -s style` one; `.ci/run` the same.
 
-Sessions that run on several Pythons skip those that are not installed.
+Sessions that run on several Pythons skip those that are not installed, except in CI.
 """
 
 from __future__ import annotations
+
+import os
 
 import nox
 
@@ -12,7 +14,7 @@ OLDEST = PYTHONS[0]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 nox.needs_version = ">=2025.2.9"
-nox.options.error_on_missing_interpreters = False
+nox.options.error_on_missing_interpreters = "CI" in os.environ
 nox.options.default_venv_backend = "virtualenv"
 nox.options.sessions = ["style", "types", "tests", "slow", "lowest", "docs"]
 

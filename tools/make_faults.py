@@ -1,6 +1,6 @@
-"""Makes `docs/faults.md`: every fault of the fake against every requirement.
+"""Make `docs/faults.md`: every fault of the fake server by every requirement.
 
-It takes some minutes, since each fault is put to all scenarios of a dialect.
+It takes some minutes, since all scenarios of a dialect run against each fault.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ AT_ONCE = 3
 HEAD = """\
 # Faults by requirements
 
-Each fault of the fake server was put to all scenarios of the suite; the page was made
-by `tools/make_faults.py`. In **bold** are the requirements that the fault proves: these
-are broken by it in the ordinary tests and in `pytest --realtime-selftest`. Audio went
-eight times faster than real time but where a fault depends on the clock, so that it may
-break more at its own pace.
+`tools/make_faults.py` made this page: it ran all scenarios of the suite against a fake
+server with each fault. The fault proves the requirements in **bold**: they are violated
+by it in the ordinary tests and in `pytest --realtime-selftest`. Audio was sent at eight
+times real time, except where a fault depends on the clock; at real time a fault may
+violate more requirements.
 """
 TABLE = """
 ## With the dialect `{name}`
@@ -57,7 +57,7 @@ def sections() -> dict[str, list[str]]:
 
 
 def proof(bench: Bench, fault: str) -> Proof:
-    """The plan by which this fault shows best."""
+    """Return the plan by which a fault shows best."""
     for each in bench.proofs.values():
         if each.faults == (fault,):
             return each
@@ -65,18 +65,18 @@ def proof(bench: Bench, fault: str) -> Proof:
 
 
 def row(bench: Bench, fault: str) -> str:
-    """The line of a fault."""
+    """Return the row of a fault."""
     found = bench.hold(bench.requirements, proof(bench, fault))()
     mine = {id for id, each in bench.proofs.items() if fault in each.faults}
-    for id in mine:  # of a server that a fault ends, one at a time is seen
+    for id in mine:  # a server that dies shows one violation at a time
         if found[id].status is not Status.VIOLATED:
             found |= bench.hold([id], bench.proofs[id])()
     broken = [id for id, each in found.items() if each.status is Status.VIOLATED]
-    told = [f"**{id}**" if id in mine else id for id in broken]
+    cells = [f"**{id}**" if id in mine else id for id in broken]
     missing = sum(each.status is Status.MISSING for each in found.values())
-    told += [f"({missing} could not be tried)"] if missing else []
+    cells += [f"({missing} could not be tried)"] if missing else []
     print(fault, len(broken), missing, file=sys.stderr, flush=True)
-    return f"| `{fault}` | {FAULTS[fault].about} | {', '.join(told) or 'nothing'} |"
+    return f"| `{fault}` | {FAULTS[fault].about} | {', '.join(cells) or 'nothing'} |"
 
 
 def main() -> int:

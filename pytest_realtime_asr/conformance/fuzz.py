@@ -57,23 +57,30 @@ def below(count: int) -> st.SearchStrategy[int]:
     )
 
 
-@st.composite
-def scripts(draw: st.DrawFn, grammar: Grammar, pcm: bytes) -> Script:
+def scripts(grammar: Grammar, pcm: bytes) -> st.SearchStrategy[Script]:
     """Return a strategy for scripts.
 
     ``pcm`` is speech at the dialect's rate. Each script uses some kinds of steps only,
     so that also sessions without any foreign frame are frequent ("swarm testing").
     """
-    writer = _Writer(draw, grammar, pcm)
-    if draw(st.booleans()):
-        writer.send(*grammar.configure)
-    used = {kind for kind in writer.kinds if draw(st.booleans())}
-    for _ in range(STEPS):
-        possible = writer.possible()
-        step = writer.choose([kind for kind in possible if kind in used] or possible)
-        step()
-    writer.end()
-    return tuple(writer.steps)
+
+    @st.composite
+    def script(draw: st.DrawFn) -> Script:
+        writer = _Writer(draw, grammar, pcm)
+        if draw(st.booleans()):
+            writer.send(*grammar.configure)
+        used = {kind for kind in writer.kinds if draw(st.booleans())}
+        for _ in range(STEPS):
+            possible = writer.possible()
+            step = writer.choose(
+                [kind for kind in possible if kind in used] or possible
+            )
+            step()
+        writer.end()
+        return tuple(writer.steps)
+
+    # Without arguments: Hypothesis writes them out, and warns of 200 kB of speech.
+    return script()
 
 
 class _Writer:
@@ -109,7 +116,7 @@ class _Writer:
             self.legal: not grammar.legal(self._states),
             self.illegal: not grammar.illegal(self._states),
             self.misuse: not grammar.dialect.misuses,
-            self.wait: not self._states & grammar.owing,
+            self.wait: not self._states & grammar.pending,
         }
         return [kind for kind in self.kinds if not impossible.get(kind, False)]
 
@@ -159,7 +166,7 @@ class _Writer:
         self.steps.append(Pause(_PAUSE))
 
     def wait(self) -> None:
-        """Wait until the server has ended what it owes."""
+        """Wait until the server has completed all utterances."""
         self.steps.append(Await())
         self._states = self._grammar.after_answer(self._states)
 
@@ -172,7 +179,7 @@ class _Writer:
             self._states = self._grammar.after_frame(self._states, frame)
 
     def end(self) -> None:
-        """Wait for what is owed, and append a whole utterance of silence."""
+        """Wait for pending utterances, and append a whole utterance of silence."""
         grammar = self._grammar
         self.steps.append(Await())
         self.send(*grammar.configure, *grammar.begin)

@@ -39,10 +39,10 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Await:
-    """Wait for the answers to foreign frames, and then for what the server owes.
+    """Wait for the answers to foreign frames, then until no utterance is pending.
 
     Once executed, ``move`` is what arrived or should have arrived; ``None`` where
-    nothing was owed.
+    none was pending.
     """
 
     move: str | None = None
@@ -64,7 +64,7 @@ def program(
 
     It starts with the comment ``about`` and ends with the statements ``then``.
     ``speech`` is the clip of which frames carry parts, at the rate of these. The
-    program waits at most ``limit`` s for what the server owes.
+    program waits at most ``limit`` s for a pending utterance.
     """
     body = [line for step in script for line in _statement(step, limit, speech)]
     body += then or ([] if body else ["pass"])

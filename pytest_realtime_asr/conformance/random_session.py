@@ -91,7 +91,7 @@ async def execute(
     problem = judge(grammar, taken, evidence, limit=limit)
     unfinished = problem is not None and problem.kind is ProblemKind.NOT_COMPLETED
     if unfinished and grammar.ends and not (taken and isinstance(taken[-1], Await)):
-        taken += (Await(grammar.ends[0]),)  # the last step made it owe an end again
+        taken += (Await(grammar.ends[0]),)  # the last step began an utterance
     return RandomSession(taken, evidence, problem, execution.slowest)
 
 
@@ -122,7 +122,7 @@ class _Execution:
                 self.taken.append(awaited)
 
     async def _steps(self, live: Live, script: Script) -> bool:
-        """Take the steps until the server is late; return whether it never was.
+        """Take the steps until a wait times out; return whether none did.
 
         Raises `Lost`.
         """
@@ -132,7 +132,7 @@ class _Execution:
                     await asyncio.sleep(seconds)
                 case Await():
                     step = await self._wait(live)
-                    if self._owes(live.trace):
+                    if self._is_pending(live.trace):
                         self.taken.append(step)
                         return False
                 case _:
@@ -153,18 +153,18 @@ class _Execution:
         self._completed(start)
 
     async def _wait(self, live: Live) -> Await:
-        """Wait until the server owes nothing or is late; return the step as taken."""
+        """Wait until no utterance is pending, or time out; return the step as taken."""
         foreign = sum(step.foreign for step in frames(self.taken))
         await live.answered(foreign, timeout=REFUSED)
         start, seen = time.monotonic(), len(live.trace.records)
-        if not self._owes(live.trace):
+        if not self._is_pending(live.trace):
             return Await()
         while time.monotonic() - start <= self._limits.silence:
             trace = live.trace
             # Several can arrive together, and only one of them completes the utterance.
             for count in range(seen + 1, len(trace.records) + 1):
                 until = replace(trace, records=trace.records[:count])
-                if not self._owes(until):
+                if not self._is_pending(until):
                     self._completed(start)
                     return Await(self._grammar.dialect.parse(until.records[-1]).move)
             if trace.end.how is not Ending.CLOSED_BY_US:
@@ -173,8 +173,8 @@ class _Execution:
             await asyncio.sleep(_LOOK)
         return Await(self._grammar.ends[0])
 
-    def _owes(self, trace: Trace) -> bool:
-        return self._grammar.owes(self.taken, trace)
+    def _is_pending(self, trace: Trace) -> bool:
+        return self._grammar.is_pending(self.taken, trace)
 
     def _completed(self, start: float) -> None:
         self.slowest = max(self.slowest, time.monotonic() - start)
@@ -197,8 +197,8 @@ def judge(
     for part in evidence.role(ROLE):
         if (problem := _wrong_end(part, taken)) is not None:
             return problem
-        ours = part.trace.end.how is Ending.CLOSED_BY_US
-        if ours and grammar.owes(taken, part.trace):
+        by_client = part.trace.end.how is Ending.CLOSED_BY_US
+        if by_client and grammar.is_pending(taken, part.trace):
             message = f"an utterance was not completed within {limit:.2g} s"
             return Problem(ProblemKind.NOT_COMPLETED, message)
     for part in evidence.role(FRESH):

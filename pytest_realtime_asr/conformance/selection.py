@@ -35,8 +35,9 @@ def requirements(
 ) -> tuple[Requirement, ...]:
     """Return the requirements of a run of the suite, in the order of judging.
 
-    Requirements that hold for every session come last, so that they see most. Raises
-    LookupError for an unknown dialect, and ValueError for a suite of another one.
+    Requirements that bind every session come last, so that they see most sessions.
+    Raises LookupError for an unknown dialect, and ValueError for a suite of another
+    one.
     """
     if dialect == AUTO:
         return (UNKNOWN,)

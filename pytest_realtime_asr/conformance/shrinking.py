@@ -165,7 +165,7 @@ class _Failure:
 def _not_taken(script: Script) -> Script:
     """Return the script to be executed again, without what arrived before.
 
-    What is owed at its end is waited for anyway.
+    Pending utterances at its end are waited for anyway.
     """
     steps = [Await() if isinstance(step, Await) else step for step in script]
     while steps and steps[-1] == Await():

@@ -80,7 +80,7 @@ def _scheduler(
     stash, run = request.config.stash, realtime.run
     if SCHEDULER not in stash:
         try:
-            spoken = clips.choose(corpus)
+            chosen = clips.choose(corpus)
         except ValueError as error:
             pytest.fail(str(error), pytrace=False)
         server, session = run.config.server, run.config.session
@@ -89,7 +89,7 @@ def _scheduler(
         run_config = RunConfig(
             run.loop,
             realtime.plan,
-            spoken,
+            chosen,
             answer=min(_ANSWER, session.timeout),
             fuzz=selection.fuzz(config, here=here),
             seed=request.config.getoption("--hypothesis-seed", default=None),

@@ -1,7 +1,7 @@
-"""Whether a server is right and fast: the spoken corpus, with its WER and latency.
+"""Measures WER and latency of a server on the spoken corpus.
 
-It is reported for any target, and judged where it is known what can be expected: on
-the reference server, whose recogniser and clips are those of this package.
+They are reported for any target, and judged only on the reference server, whose
+recogniser and clips are part of this package.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.run.realtime import Realtime
 
 WER = 0.12
-FINAL = "3s"  # the recogniser is a real one and takes what the machine gives it
+FINAL = "3s"  # the recogniser is a real one, and its speed depends on the machine
 
 
 @pytest.fixture(autouse=True)
 def judged(request: pytest.FixtureRequest, realtime_target: str) -> None:
     """Set the limits where the target is the reference server."""
     if realtime_target == "fake":
-        pytest.skip("the scripted recogniser knows its clips: nothing to learn of it")
+        pytest.skip(
+            "the fake server knows the texts of its clips: there is nothing to measure"
+        )
     if realtime_target == "reference":
         request.applymarker(pytest.mark.wer_threshold(WER))
         request.applymarker(pytest.mark.latency_budget("final_from_commit", p50=FINAL))
@@ -28,7 +30,7 @@ def judged(request: pytest.FixtureRequest, realtime_target: str) -> None:
 def test_spoken_corpus(realtime: Realtime, corpus: Corpus) -> None:
     takes = realtime.transcribe(corpus)
     if lost := [take for take in takes if take.lost]:
-        # An assertion would show the utterances, with their texts and paths.
+        # Not an assertion, which would print the utterances with their texts and paths.
         found = (
             f"{len(lost)} of {len(takes)} have no final; the first: {lost[0].reason}"
         )

@@ -1,17 +1,17 @@
-"""A sound server is not one fixed behaviour: wherever it may differ, this one does.
+"""The fake server with legal variation: it differs wherever a correct server may.
 
 Each session has a style of its own, drawn from the seed and the number of the session,
-so that runs repeat: where the text is cut into partials and when they come, what its
-ids look like, which fields and events it has beyond the protocol, how it words its
-errors, what it counts, whether it answers a set-up that need not be answered. Where
-several utterances may be open, it may also send all of a text with its final, tell no
-more of an item than its commit, and end one before another that was begun before it.
-Whoever takes one of these for a fault is too strict.
+so that runs repeat: where the text is cut into partials and when they come, what the
+ids look like, which fields and events beyond the protocol there are, how errors are
+worded, what the usage counts, whether a session update is answered that need not be.
+Where several utterances may be open, a session may also send all of a text just before
+its final, send of an item only its commit, and end an utterance before another one that
+began earlier. A check that takes any of this for a violation is too strict.
 
 Now and then a word of the text is another one. Servers compute sessions in batches, and
-how a batch rounds may decide between two words that are about as likely; so a healthy
-server differs from itself. It does so by chance: the same place, heard again, has its
-word, and never are two changes in the same place one after the other.
+rounding in a batch may decide between two words that are about equally likely; so a
+correct server differs from itself. It does so at random: the next session has the
+recognised word at the same place, so two sessions in a row never have the same change.
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-import msgspec
-
 from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.frame_edits import (
     Event,
     edited,
+    encoded,
     error_edited,
     event,
     is_error,
@@ -40,7 +39,7 @@ from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
 from pytest_realtime_asr.trace.timeline import Usage
 
 CHANGED = 1 / 200  # of the words
-LATER = 0.2  # s at most by which a word is later than it was to be
+LATER = 0.2  # s that a word of the pace LATE comes later, at most
 
 _OTHERS = ("the", "a", "and", "one", "there", "that", "it")
 _NOVELTIES = ("server.heartbeat", "queue.position", "debug.trace", "ping")
@@ -68,45 +67,45 @@ _WORDINGS: Mapping[str, Sequence[str]] = {
 }
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _JOINER = "\u200d"
-_SHORT = 10_000  # characters; longer frames carry audio
+_LONGEST_UPDATE = 10_000  # characters; a longer frame carries audio
 
 
 class _Cut(enum.Enum):
     """Where the text is cut into partials."""
 
-    WORDS = "as it comes, word by word"
+    WORDS = "after each word"
     SEVERAL = "after a few words"
-    INSIDE = "within words, the rest of which comes with the next"
+    INSIDE = "within a word, whose rest comes with the next one"
     FINE = "after every few characters"
 
 
 class _Pace(enum.Enum):
-    """When a word is said."""
+    """When a word is sent."""
 
-    EARLY = "as soon as it was heard"
-    EVEN = "after the delay of the server"
-    LATE = "somewhat later, by a different time each"
+    EARLY = "as soon as it is recognised"
+    EVEN = "after the configured delay"
+    LATE = "later than that, each by another time"
 
 
 @dataclass(slots=True)
 class _Utterance:
-    """What was made of an utterance; ``few`` are the words after which it is cut."""
+    """The text of an open utterance; a cut comes after ``few`` words."""
 
     few: int
-    told: str = ""  # what was given
-    said: str = ""  # what is said for it
-    waiting: str = ""  # the part of it that is yet to be sent
-    place: int = 0
-    whole: bool = False  # whether all of it is sent at once
-    complete: bool = False  # whether its audio is
+    recognised: str = ""
+    changed: str = ""  # the same text with some other words
+    unsent: str = ""  # the end of ``changed``
+    words: int = 0
+    whole: bool = False  # whether all text is sent just before the final
+    complete: bool = False  # whether the client completed the audio
 
 
 class VariedServer(ServerWrapper):
-    """A sound machine with a style of its own."""
+    """The server side of a session with a style of its own."""
 
     def __init__(self, server: Server, state: ServerState, seed: int) -> None:
         super().__init__(server, state)
-        # One source for each cause: which frame comes first is a matter of time.
+        # One source per cause, since the order of frames depends on timing.
         style, self._text, self._frames, self._times = (
             random.Random(f"{seed} {self.session} {cause}")
             for cause in ("style", "text", "frames", "times")
@@ -116,11 +115,11 @@ class VariedServer(ServerWrapper):
         self._id = style.choice((_as_given, _hex, _ulid, _prefixed))
         self._acknowledges = style.random() < 0.5
         self._empty = style.choice((0.0, 0.2, 0.6))  # share of partials, and of audio
-        self._novel = style.choice((0.0, 0.05, 0.3))  # share of frames
+        self._novel = style.choice((0.0, 0.05, 0.3))  # events per frame
         self._novelty = style.choice(_NOVELTIES)
         self._extras = style.sample(sorted(_EXTRAS), style.randint(0, 3))
         self._wording = style.randint(0, 2)
-        self._prompt = style.choice((None, 1, 2, 4))  # times what was given; None: same
+        self._prompt = style.choice((None, 1, 2, 4))  # factor; None: a constant
         self._completion = style.randint(1, 3)
         self._sent = 0
         self._begun = 0
@@ -129,10 +128,11 @@ class VariedServer(ServerWrapper):
         self._adds = style.random() < 0.7  # items to the conversation
         self._whole = style.choice((0.0, 0.0, 0.5, 1.0))  # share of texts
         self._reorders = style.random() < 0.5
-        self._late: dict[int, list[str]] = {}  # finals, by whose final they wait for
+        # Finals that wait, by the utterance whose final they wait for.
+        self._late: dict[int, list[str]] = {}
 
     def delay(self, seconds: float) -> float:
-        """How long after its audio the next word is said, where it is to be this."""
+        """Return the delay of the next word for a configured delay, both in s."""
         match self._pace:
             case _Pace.EARLY:
                 return 0.0
@@ -142,15 +142,15 @@ class VariedServer(ServerWrapper):
                 return seconds + self._times.uniform(0, LATER)
 
     def open(self, session: str, created: int) -> Iterable[str]:
-        return self._dressed(self._server.open(self._id(session), created))
+        return self._decorated(self._server.open(self._id(session), created))
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = self._server.hear(frame)
         replies = [self._worded(reply) for reply in reaction.replies]
-        if self._acknowledges and _sets_up(frame) and not replies:
+        if self._acknowledges and _is_update(frame) and not replies:
             replies.append('{"type":"session.updated"}')
         if reaction.begin:
-            # Where audio begins an utterance, its text may wait for the commit.
+            # If audio begins an utterance, its text may wait for the commit.
             whole = bool(reaction.audio) and self._chance(self._whole)
             few = self._text.randint(2, 4)
             self._open[self._begun] = _Utterance(few, whole=whole)
@@ -163,34 +163,38 @@ class VariedServer(ServerWrapper):
             self._open[last].complete = True
         elif hearing and reaction.audio and self._chance(self._empty):
             replies.extend(self._server.partial("", last))
-        replies = list(self._dressed(replies))
+        replies = list(self._decorated(replies))
         if self._chance(self._novel):
             replies.append(self._novel_event())
         return replace(reaction, replies=replies)
 
     def partial(self, added: str, item: int) -> Iterable[str]:
-        it = self._open.get(item)
-        if it is None:
+        utterance = self._open.get(item)
+        if utterance is None:
             return self._server.partial(added, item)
-        it.told += added
-        changed = re.sub(r"\S+", lambda match: self._word(match[0], it), added)
-        it.said += changed
-        it.waiting += changed
-        return self._partials(self._ripe(it), item)
+        utterance.recognised += added
+        changed = re.sub(r"\S+", lambda match: self._word(match[0], utterance), added)
+        utterance.changed += changed
+        utterance.unsent += changed
+        return self._partials(self._ready(utterance), item)
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
-        it = self._open.pop(item, None)
+        utterance = self._open.pop(item, None)
         pieces: list[str] = []
-        if it is not None:
-            pieces = [it.waiting] if it.whole else self._pieces(it.waiting)
-            # What does not add up was not meant to.
-            text = it.said if it.told == text else text
+        if utterance is not None:
+            pieces = (
+                [utterance.unsent]
+                if utterance.whole
+                else self._pieces(utterance.unsent)
+            )
+            # A fault has changed a text that does not add up; keep it.
+            text = utterance.changed if utterance.recognised == text else text
         frames = self._partials(filter(None, pieces), item)
         frames.extend(
-            self._dressed(self._server.final(text, self._counted(usage), item))
+            self._decorated(self._server.final(text, self._counted(usage), item))
         )
         frames += self._late.pop(item, [])
-        # One whose audio is complete has its final soon, and this one may wait for it.
+        # An utterance whose audio is complete has its final soon; this one may wait.
         later = [number for number, other in self._open.items() if other.complete]
         if self._reorders and later and self._chance(0.5):
             self._late.setdefault(self._frames.choice(later), []).extend(frames)
@@ -199,9 +203,9 @@ class VariedServer(ServerWrapper):
 
     # Text
 
-    def _word(self, word: str, it: _Utterance) -> str:
-        it.place += 1
-        place = (it.place, word)
+    def _word(self, word: str, utterance: _Utterance) -> str:
+        utterance.words += 1
+        place = (utterance.words, word)
         others = [other for other in _OTHERS if other != word]
         other = self._text.choice(others)
         changes = self._text.random() < CHANGED
@@ -214,21 +218,21 @@ class VariedServer(ServerWrapper):
         self._state.changed_words.add(place)
         return other
 
-    def _ripe(self, it: _Utterance) -> list[str]:
-        """What is sent now of what waits."""
-        text = it.waiting
-        if it.whole:
+    def _ready(self, utterance: _Utterance) -> list[str]:
+        """Return the partials to send now."""
+        text = utterance.unsent
+        if utterance.whole:
             return []
         match self._cut:
-            case _Cut.SEVERAL if len(text.split()) < it.few:
+            case _Cut.SEVERAL if len(text.split()) < utterance.few:
                 return []
             case _Cut.INSIDE:
                 places = [place for place in _places(text) if place > 1]
                 end = self._text.choice([*places, len(text)])
             case _:
                 end = len(text)
-        it.few = self._text.randint(2, 4)
-        it.waiting = text[end:]
+        utterance.few = self._text.randint(2, 4)
+        utterance.unsent = text[end:]
         return self._pieces(text[:end])
 
     def _pieces(self, text: str) -> list[str]:
@@ -243,11 +247,11 @@ class VariedServer(ServerWrapper):
     def _partials(self, pieces: Iterable[str], item: int) -> list[str]:
         frames: list[str] = []
         for piece in pieces:
-            told = list(self._server.partial(piece, item))
+            partial = list(self._server.partial(piece, item))
             if self._text.random() < self._empty:
-                empty = list(self._server.partial("", item)) or map(_emptied, told)
-                frames.extend(self._dressed(empty))
-            frames.extend(self._dressed(told))
+                empty = list(self._server.partial("", item)) or map(_emptied, partial)
+                frames.extend(self._decorated(empty))
+            frames.extend(self._decorated(partial))
             if self._text.random() < self._novel:
                 frames.append(self._novel_event())
         return frames
@@ -257,7 +261,7 @@ class VariedServer(ServerWrapper):
     def _counted(self, usage: Usage) -> Usage:
         prompt, completion = usage.prompt, usage.completion
         if prompt is not None and prompt >= 0:
-            # One that counts only the first of its prompts has the same each time.
+            # A server that counts the prompt of its first chunk has a constant.
             prompt = 39 if self._prompt is None else prompt * self._prompt
         if completion is not None:
             completion *= self._completion
@@ -274,8 +278,8 @@ class VariedServer(ServerWrapper):
             return frame
         return error_edited(frame, message=wordings[self._wording - 1])
 
-    def _dressed(self, frames: Iterable[str]) -> Iterator[str]:
-        """The frames with other ids, and fields that the protocol does not know."""
+    def _decorated(self, frames: Iterable[str]) -> Iterator[str]:
+        """Return the frames with other ids, and with fields that no protocol knows."""
         for frame in frames:
             self._sent += 1
             if not self._adds and "item" in event(frame):
@@ -294,7 +298,7 @@ class VariedServer(ServerWrapper):
             counted.setdefault("prompt_tokens_details", None)
 
     def _rename(self, content: Event, name: str) -> None:
-        """Another id in the place of this one, the same each time."""
+        """Replace an id by another one, the same each time."""
         before = content.get(name)
         if self._name is not None and isinstance(before, str):
             content[name] = (
@@ -303,15 +307,14 @@ class VariedServer(ServerWrapper):
 
     def _novel_event(self) -> str:
         self._sent += 1
-        content = {"type": self._novelty, "number": self._sent}
-        return msgspec.json.encode(content).decode()
+        return encoded({"type": self._novelty, "number": self._sent})
 
     def _chance(self, share: float) -> bool:
         return self._frames.random() < share
 
 
 def _emptied(frame: str) -> str:
-    """The frame of a piece of text, with none in it, as an event of its own."""
+    """Return a partial with an empty text and its own event id."""
 
     def change(content: Event) -> None:
         content["delta"] = ""
@@ -321,13 +324,13 @@ def _emptied(frame: str) -> str:
     return edited(frame, change)
 
 
-def _sets_up(frame: str | bytes) -> bool:
-    """Whether the client sets the session up with this; it may be refused."""
-    return len(frame) < _SHORT and event(frame).get("type") == "session.update"
+def _is_update(frame: str | bytes) -> bool:
+    """Return whether a frame is a session update, valid or not."""
+    return len(frame) < _LONGEST_UPDATE and event(frame).get("type") == "session.update"
 
 
 def _places(text: str) -> list[int]:
-    """Where text may be cut: never between a character and what belongs to it."""
+    """Return where a text may be cut without cutting a grapheme."""
     return [place for place in range(1, len(text)) if not _joined(text, place)]
 
 
@@ -337,7 +340,7 @@ def _joined(text: str, place: int) -> bool:
         unicodedata.category(after).startswith("M")
         or unicodedata.combining(before) == 9  # a virama joins two consonants
         or _JOINER in (before, after)
-        or "\U0001f3fb" <= after <= "\U0001f3ff"  # the skin of an emoji
+        or "\U0001f3fb" <= after <= "\U0001f3ff"  # a skin tone of an emoji
         or all("\U0001f1e6" <= letter <= "\U0001f1ff" for letter in (before, after))
         or all("\u1100" <= letter <= "\u11ff" for letter in (before, after))
     )
@@ -365,7 +368,7 @@ def _prefixed(session: str) -> str:
 
 
 def _number(session: str) -> int | None:
-    """The number of the UUID in an id; ``None`` where it holds none."""
+    """Return the number of the UUID in a session id, ``None`` without a UUID."""
     try:
         return UUID(session.removeprefix("sess-")).int
     except ValueError:

@@ -1,4 +1,4 @@
-"""A fake server in a process of its own, so that it cannot disturb the measuring."""
+"""A fake server in its own process, so that it cannot disturb a measurement."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from pytest_realtime_asr.trace import records
 from pytest_realtime_asr.trace.records import Trace
 
 DEFAULT_DIALECT = "vllm"  # of a fake whose dialect is not named
-STARTING = 60.0  # s that a server may take until it listens
-STOPPING = 5.0  # s that it may take to end by itself
-ANSWERING = 10.0  # s that it may take to send its traces
-_KEY = "PYTEST_REALTIME_ASR_FAKE_KEY"  # the variable by which the child learns it
+STARTING = 60.0  # s within which a server must listen
+STOPPING = 5.0  # s within which it must end by itself
+ANSWERING = 10.0  # s within which it must send its traces
+_KEY = "PYTEST_REALTIME_ASR_FAKE_KEY"  # the variable that passes the key to the child
 
 
 class FakeError(RuntimeError):
-    """The fake server did not start, or ended; the message says why."""
+    """A fake server did not start or has ended; the message says why."""
 
 
 class FakeServer(ProgramServer):
-    """``python -m pytest_realtime_asr fake`` on a free port, until `stop`.
+    """Runs ``python -m pytest_realtime_asr fake`` on a free port, until `stop`.
 
-    The child ends with its standard input, hence with this process, however that ends.
-    It asks its clients for ``key`` where there is one.
+    The child ends when its standard input closes, hence with this process, however that
+    ends. Its clients need ``key`` unless that is empty.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class FakeServer(ProgramServer):
         self._output.skip()
 
     def traces(self) -> tuple[Trace, ...]:
-        """What the server recorded of each session, the latest last.
+        """Return what the server recorded of each session, the latest last.
 
-        Raises `FakeError` where it has ended, or does not answer.
+        Raises `FakeError` if it has ended or does not answer.
         """
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         headers = dialects.load(self._dialect).headers(self._key)
@@ -77,7 +77,7 @@ class FakeServer(ProgramServer):
         return tuple(records.loads(row.encode()) for row in rows)
 
     def violations(self) -> tuple[Violation, ...]:
-        """The rules that the clients broke. Raises `FakeError` as `traces` does."""
+        """Return the violations of its clients. Raises `FakeError` as `traces` does."""
         found: list[Violation] = []
         for recorded in self.traces():
             dialect = dialects.load(recorded.dialect)

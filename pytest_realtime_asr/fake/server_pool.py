@@ -23,8 +23,8 @@ from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
 from pytest_realtime_asr.fake.server import Fake
 
 MODEL = "scripted"
-_STARTING = 60.0  # s that a server may take, the first one to load the corpus
-_ENDING = 10.0  # s that the process may take to end
+_STARTING = 60.0  # s within which a server must listen; the first loads the corpus
+_ENDING = 10.0  # s within which the process must end
 
 
 class FakeSpec(msgspec.Struct, frozen=True):
@@ -39,7 +39,7 @@ class FakeSpec(msgspec.Struct, frozen=True):
 
 
 class ServerPool(ProgramServer):
-    """The process of the servers, as its parent uses it, from any thread.
+    """Starts servers in one child process; its methods may be called in any thread.
 
     ``corpus`` names the corpus that the servers know.
     """
@@ -61,8 +61,8 @@ class ServerPool(ProgramServer):
         return url
 
 
-async def _serve(spoken: str) -> None:
-    recogniser = ScriptedRecogniser(corpus.load(spoken))
+async def _serve(name: str) -> None:
+    recogniser = ScriptedRecogniser(corpus.load(name))
     async with AsyncExitStack() as stack:
         while line := await asyncio.to_thread(sys.stdin.buffer.readline):
             spec = msgspec.json.decode(line, type=FakeSpec)
@@ -80,7 +80,7 @@ async def _serve(spoken: str) -> None:
             server = await stack.enter_async_context(listening)
             port = next(iter(server.sockets)).getsockname()[1]
             print(f"http://127.0.0.1:{port}", flush=True)
-        os._exit(0)  # whatever the fakes were up to
+        os._exit(0)  # without waiting for what the servers are doing
 
 
 if __name__ == "__main__":

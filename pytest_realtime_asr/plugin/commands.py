@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-
 import pytest
-from hypothesis.errors import HypothesisSideeffectWarning
 
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance import selftest
@@ -28,13 +25,10 @@ def run(name: str, config: pytest.Config) -> int:
 def _selftest(state: State) -> int:
     """Prove each requirement both ways on this machine, and print the scores."""
     named = state.settings.dialect
-    with warnings.catch_warnings():
-        # Hypothesis warns of its use before the tests, since it may slow them down.
-        warnings.simplefilter("ignore", HypothesisSideeffectWarning)
-        try:
-            scores = selftest.run(None if named == AUTO else named, tell=show_status)
-        except LookupError as error:
-            raise state.options.usage_error("dialect", error) from None
+    try:
+        scores = selftest.run(None if named == AUTO else named, tell=show_status)
+    except LookupError as error:
+        raise state.options.usage_error("dialect", error) from None
     show_status("")
     for score in scores:
         print(*score.unproven, str(score), sep="\n")

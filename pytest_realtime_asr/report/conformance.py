@@ -335,7 +335,7 @@ def matrix(documents: Sequence[Document]) -> str:
     lines.append(f"| **violated** | | {' | '.join(broken)} |")
     lines += [
         "",
-        "yes: satisfied; **no**: violated; ?: not decided; -: not run, or not for this "
+        "yes: satisfied; **no**: violated; ?: undecided; -: not run, or not for this "
         "version.",
     ]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""A readable transcript of a session: frames around a violation, numbered and timed."""
+"""The transcript of a session: its frames around a violation, numbered and timed."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace.records import Ping, Record, Sender, Trace
 
-WIDTH = 98  # columns, so that the lines can be indented by two
-HEAD = 3  # rows that are shown from the start
-BEFORE, AFTER = 4, 2  # rows that are shown around a violation
-FULL = 6  # lines of a violating frame; any other frame has one
-_BYTES = 200  # shown of a binary frame
+WIDTH = 98  # columns; the caller may indent the lines by two
+HEAD = 3  # rows shown at the start
+BEFORE, AFTER = 4, 2  # rows shown around a violation
+FULL = 6  # lines of a frame that violates; any other frame takes one
+_BYTES = 200  # shown of a binary frame at most
 _MARGIN = 29  # columns before the text
-_ROOM = WIDTH - _MARGIN
-_SIGNS = 4  # characters per column, since combining ones have no width
+_TEXT_WIDTH = WIDTH - _MARGIN
+_CHARACTERS = 4  # in a column at most: a text may be nothing but combining marks
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A frame, several frames of audio, or an event without a number."""
+    """A frame, or several frames of audio, or an event without a number (a ping)."""
 
     at: int
     side: str
@@ -33,14 +33,14 @@ class _Row:
     full: bool = False
 
 
-def transcript(trace: Trace, violations: Collection[int] = ()) -> list[str]:
-    """Return the lines of a session; the violating records, by index, are marked.
+def transcript(trace: Trace, marked_records: Collection[int] = ()) -> list[str]:
+    """Return the lines of a session, with the records at these indexes marked.
 
-    The lines show the start, the frames around the first and the last violation, and
-    the end; without a violation, the last frames. Consecutive audio is one row. No line
+    They show its start, the frames around the first and the last marked record, and its
+    end; without a marked record, its last frames. Consecutive audio is one row. No line
     is wider than `WIDTH`.
     """
-    rows = list(_rows(trace, frozenset(violations)))
+    rows = list(_rows(trace, frozenset(marked_records)))
     lines = []
     if trace.opened is not None:
         lines += _lines(_Row(trace.opened, "", "connected"))
@@ -59,7 +59,7 @@ def transcript(trace: Trace, violations: Collection[int] = ()) -> list[str]:
 
 
 def _shown(rows: Sequence[_Row]) -> list[bool]:
-    """Return which rows are shown; a gap of a single row is filled."""
+    """Return which rows are shown; a gap of a single row is shown too."""
     shown = [i < HEAD or (row.full and not row.marked) for i, row in enumerate(rows)]
     marks = [i for i, row in enumerate(rows) if row.marked] or [len(rows) - 1]
     for mark in (marks[0], marks[-1]):
@@ -73,22 +73,22 @@ def _shown(rows: Sequence[_Row]) -> list[bool]:
 # The rows of a trace
 
 
-def _rows(trace: Trace, violations: frozenset[int]) -> Iterator[_Row]:
+def _rows(trace: Trace, marked_records: frozenset[int]) -> Iterator[_Row]:
     pings = deque(trace.pings)
-    for group in _groups(trace.records, violations):
+    for group in _groups(trace.records, marked_records):
         while pings and pings[0].sent < trace.records[group[0]].at:
             yield _ping(pings.popleft())
-        yield _frames(trace, group, marked=not violations.isdisjoint(group))
+        yield _frames(trace, group, marked=not marked_records.isdisjoint(group))
     yield from map(_ping, pings)
 
 
 def _groups(
-    records: Sequence[Record], violations: frozenset[int]
+    records: Sequence[Record], marked_records: frozenset[int]
 ) -> Iterator[Sequence[int]]:
-    """Yield the indexes of the records, those of consecutive audio together."""
+    """Yield the indexes of the records, consecutive audio in one group."""
     group: list[int] = []
     for index, record in enumerate(records):
-        apart = not violations.isdisjoint((index - 1, index))
+        apart = not marked_records.isdisjoint((index - 1, index))
         if group and (apart or not _continues(records[index - 1], record)):
             yield group
             group = []
@@ -98,7 +98,7 @@ def _groups(
 
 
 def _continues(before: Record, record: Record) -> bool:
-    """Whether a record is the next piece of the same audio, sent in the same way."""
+    """Return whether a record continues the audio of the one before it."""
     one, other = before.span, record.span
     if one is None or other is None or before.raw != record.raw:
         return False
@@ -120,7 +120,7 @@ def _frames(trace: Trace, group: Sequence[int], *, marked: bool) -> _Row:
     return _Row(
         at=first.at,
         side=first.sender.value,
-        text=f"by hand: {text}" if first.raw else text,
+        text=f"raw: {text}" if first.raw else text,
         number=group[0] + 1,
         frames=len(group),
         marked=marked,
@@ -157,7 +157,7 @@ def _gap(hidden: Sequence[_Row]) -> list[str]:
 
 
 def _lines(row: _Row) -> list[str]:
-    """Return a row in one line, or in several where it is shown in full."""
+    """Return a row in one line, or in several if it is shown in full."""
     mark = ">" if row.marked else ""
     number = "" if row.number is None else row.number
     margin = f"{mark:1}{number:>6}  {row.at / 1e9:8.3f} s  {row.side:6}  "
@@ -166,9 +166,9 @@ def _lines(row: _Row) -> list[str]:
     for _ in range(FULL - 1 if row.full else 0):
         lines.append(left[: _break(left)])
         left = left[len(lines[-1]) :]
-    if _fit(left, _ROOM) < len(left):
+    if _fit(left, _TEXT_WIDTH) < len(left):
         note = f"... {len(left)} more"
-        kept = _fit(left, _ROOM - len(note))
+        kept = _fit(left, _TEXT_WIDTH - len(note))
         left = f"{left[:kept]}... {len(left) - kept} more"
     lines.append(left)
     return [
@@ -179,31 +179,31 @@ def _lines(row: _Row) -> list[str]:
 
 
 def _visible(text: str) -> str:
-    """Return a text with control and unprintable characters escaped."""
+    """Return the text with unprintable characters escaped."""
     return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode()
-        for sign in text
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in text
     )
 
 
 def _break(text: str) -> int:
-    """Return where to break a text: after a late comma or space, if there is one."""
-    end = _fit(text, _ROOM)
+    """Return where a line ends: after a late comma or space, if there is one."""
+    end = _fit(text, _TEXT_WIDTH)
     if end == len(text):
         return end
-    late = max(text.rfind(sign, end // 2, end) for sign in ", ")
+    late = max(text.rfind(char, end // 2, end) for char in ", ")
     return late + 1 if late >= 0 else end
 
 
 def _fit(text: str, width: int) -> int:
-    """Return how many characters of a text fit into so many columns.
+    """Return how many characters of a text fit into ``width`` columns.
 
-    They are at most `_SIGNS` per column: a text may consist of combining characters.
+    Combining marks have no width; wide East Asian characters take two columns.
     """
     columns = 0
-    for index, sign in enumerate(text):
-        if not unicodedata.combining(sign):
-            columns += 2 if unicodedata.east_asian_width(sign) in "WF" else 1
-        if columns > width or index >= _SIGNS * width:
+    for index, char in enumerate(text):
+        if not unicodedata.combining(char):
+            columns += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        if columns > width or index >= _CHARACTERS * width:
             return index
     return len(text)

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 Span = tuple[int, int]  # start and end of a part of a text, in characters
-_DEPTH = 6  # escapes of escapes that are undone
+_DEPTH = 6  # layers of escapes that are decoded
 _JSON = (
     r"\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\}|\\U[0-9a-fA-F]{8}"
     r"|\\x[0-9a-fA-F]{2}|\\[\"'\\/]"
@@ -21,9 +21,9 @@ _ESCAPE = re.compile("|".join((_JSON, _PERCENT, _HTML)))
 
 
 def layers(text: str) -> Iterator[Layer]:
-    """Yield a text as it is written, and with ever more escapes undone.
+    """Yield a text as it is, then with one layer of escapes decoded after the other.
 
-    A secret that looks escaped itself is seen where one kind of escape is undone alone.
+    Each kind of escape is also decoded alone, since a secret may contain the others.
     """
     written = layer = Layer(text)
     yield layer
@@ -38,14 +38,14 @@ def layers(text: str) -> Iterator[Layer]:
 
 
 class Layer:
-    """A text with so many layers of escapes undone, and where each character was."""
+    """A text with some layers of escapes decoded, and the origin of its characters."""
 
     def __init__(self, text: str, steps: tuple[_Step, ...] = ()) -> None:
         self.text = text
         self._steps = steps
 
     def unescaped(self, escape: re.Pattern[str] = _ESCAPE) -> Layer | None:
-        """Return the next layer; ``None`` where nothing is escaped."""
+        """Return the next layer; ``None`` if nothing is escaped."""
         if not any(sign in self.text for sign in "\\%&"):
             return None
         parts: list[str] = []
@@ -67,19 +67,19 @@ class Layer:
         return Layer("".join(parts), (*self._steps, step))
 
     def source(self, span: Span) -> Span:
-        """Return where a stretch of the text is in the text as it is written."""
+        """Return the span of the original text that a span of this text is from."""
         for step in reversed(self._steps):
             span = step.source(span)
         return span
 
 
 class _Step:
-    """Where the escapes of one layer were: one text before, one after it was undone."""
+    """The positions of the escapes in one layer, before and after decoding."""
 
     def __init__(self) -> None:
-        self._starts: list[int] = []  # of what an escape stands for
+        self._starts: list[int] = []  # of the decoded text of an escape
         self._ends: list[int] = []
-        self._spans: list[Span] = []  # of the escape itself
+        self._spans: list[Span] = []  # of the escape
 
     def add(self, start: int, length: int, span: Span) -> None:
         self._starts.append(start)
@@ -91,7 +91,7 @@ class _Step:
         return self._place(first)[0], self._place(last - 1)[1]
 
     def _place(self, at: int) -> Span:
-        """Where one character was."""
+        """Return the origin of one character."""
         index = bisect_right(self._starts, at) - 1
         if index < 0:
             return at, at + 1
@@ -102,7 +102,7 @@ class _Step:
 
 
 def _plain(escape: str) -> str:
-    """Return what an escape stands for."""
+    """Return the text that an escape stands for."""
     if escape[0] == "&":
         return html.unescape(escape)
     if escape[:2] == "%u":

@@ -10,13 +10,13 @@ import msgspec
 
 _DEEPEST = 32  # levels of nested JSON
 Path = tuple[str | int, ...]
-Field = list[tuple[int, Path, str]]  # frame, place in it, text
+Field = list[tuple[int, Path, str]]  # index of the frame, path in it, text
 
 
 def fields(frames: Sequence[str]) -> list[Field]:
-    """Return the texts of the same field of the same kind of frame, in their order.
+    """Return the texts of each field of each type of frame, in their order.
 
-    They are put together twice: those about the same items, and those of all items.
+    A text is in two fields if its frame names an item: one of the item, one of all.
     """
     found: defaultdict[object, Field] = defaultdict(list)
     for index, frame in enumerate(frames):
@@ -34,7 +34,7 @@ def fields(frames: Sequence[str]) -> list[Field]:
 
 
 def decoded(frame: str) -> Any:
-    """Return the value of a JSON frame; another frame is a text of its own."""
+    """Return the value of a JSON frame, or the frame itself if it is not JSON."""
     try:
         return msgspec.json.decode(frame)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
@@ -42,7 +42,7 @@ def decoded(frame: str) -> Any:
 
 
 def _leaves(value: Any) -> Iterator[tuple[Path, str]]:
-    """Yield each text in a value, with its place; bounded where it is deeply nested."""
+    """Yield each text in a value with its path, up to `_DEEPEST` levels."""
     waiting: list[tuple[Path, Any]] = [((), value)]
     while waiting:
         path, each = waiting.pop()
@@ -56,6 +56,6 @@ def _leaves(value: Any) -> Iterator[tuple[Path, str]]:
 
 
 def encoded(value: Any, frame: str) -> str:
-    """Return a changed value as a frame like the one that it came from."""
+    """Return a changed value as a frame, in the form of the original frame."""
     plain = isinstance(value, str) and not frame.lstrip().startswith('"')
     return value if plain else msgspec.json.encode(value).decode()

@@ -1,10 +1,9 @@
-"""What a user gives, read in one way: files, TOML, JSON, numbers and texts.
+"""Validation of user input: files, TOML, JSON, numbers and texts.
 
-Whatever is wrong with it is one `InputError`, whose message is one printable line. A
-file is opened only where it is a regular one, because a named pipe or a device may
-block for ever. The errors that Python raises for odd content (too deep, too many
-digits, not UTF-8, a path too long or with a NUL) become an `InputError` here, and
-nowhere else.
+Any problem is an `InputError`, whose message is one printable line. Only regular files
+are opened, since a named pipe or a device may block for ever. The errors that Python
+raises for unusual content (nested too deeply, too many digits, not UTF-8, a path that
+is too long or has a NUL) become an `InputError` here and nowhere else.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import msgspec
 from pytest_realtime_asr.text.messages import one_line
 
 _MIB = 2**20
-_DOTS = 100  # of a line of TOML
+_DOTS = 100  # in a key of TOML
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _WHOLE = re.compile(r"0*(\d{1,18})", re.ASCII)
 _KINDS = (
@@ -36,7 +35,7 @@ _KINDS = (
 
 
 class InputError(ValueError):
-    """What a user gave cannot be used; the message is one printable line."""
+    """An input cannot be used; the message is one printable line."""
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
@@ -44,7 +43,7 @@ class InputError(ValueError):
 
 @contextmanager
 def reading(place: object = "") -> Iterator[None]:
-    """Turn what Python raises for odd content into an `InputError` about ``place``."""
+    """Raise `InputError` about ``place`` for the errors of Python on odd content."""
     at = f"{place}: " if str(place) else ""
     try:
         yield
@@ -60,12 +59,12 @@ def reading(place: object = "") -> Iterator[None]:
 
 
 def status(path: Path) -> os.stat_result:
-    """The status of a file or a folder. Raises `InputError` where there is none."""
+    """Return the status of a file or folder. Raises `InputError` if there is none."""
     try:
         return path.stat()
     except FileNotFoundError:
         why = "there is no such file or folder"
-    except OSError as error:  # too long, a loop of links, not allowed
+    except OSError as error:  # too long, a loop of links, permission denied
         why = error.strerror or str(error)
     except ValueError as error:  # a NUL in it
         why = str(error)
@@ -73,20 +72,20 @@ def status(path: Path) -> os.stat_result:
 
 
 def regular(path: Path) -> os.stat_result:
-    """The status of a regular file. Raises `InputError` for anything else."""
+    """Return the status of a regular file. Raises `InputError` for anything else."""
     found = status(path)
-    for holds, name in _KINDS:
-        if holds(found.st_mode):
+    for is_kind, name in _KINDS:
+        if is_kind(found.st_mode):
             raise InputError(f"{path}: is a {name}; give a file")
     return found
 
 
 def content(path: Path, *, most: int = _MIB) -> bytes:
-    """The bytes of a regular file of at most ``most`` bytes. Raises `InputError`."""
+    """Return the bytes of a regular file, at most ``most``. Raises `InputError`."""
     if regular(path).st_size > most:
         raise InputError(
-            f"{path}: is larger than {most // _MIB} MiB, which is the most that is "
-            "read; is it the right file?"
+            f"{path}: is larger than {most // _MIB} MiB, the limit; is it the right "
+            "file?"
         )
     try:
         with path.open("rb") as file:
@@ -96,12 +95,12 @@ def content(path: Path, *, most: int = _MIB) -> bytes:
 
 
 def text(path: Path) -> str:
-    """The text of a file in UTF-8, with or without a BOM. Raises `InputError`."""
+    """Return the text of a file in UTF-8, without its BOM. Raises `InputError`."""
     return utf8(content(path), path)
 
 
 def utf8(data: bytes, place: object) -> str:
-    """The text of these bytes. Raises `InputError`, which names the line."""
+    """Decode UTF-8. Raises `InputError`, which names the line."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -112,9 +111,9 @@ def utf8(data: bytes, place: object) -> str:
 
 
 def toml(path: Path) -> dict[str, object]:
-    """The tables of a TOML file. Raises `InputError`."""
+    """Return the tables of a TOML file. Raises `InputError`."""
     found = text(path)
-    # tomllib needs memory that is quadratic in the parts of a dotted key.
+    # The memory that tomllib needs is quadratic in the parts of a dotted key.
     for number, row in enumerate(found.split("\n"), 1):
         key = row.partition("#")[0].partition("=")[0]
         if key.count(".") > _DOTS:
@@ -129,7 +128,7 @@ def toml(path: Path) -> dict[str, object]:
 
 
 def json_object(text: str) -> dict[str, object]:
-    """The object that a JSON text is. Raises `InputError`."""
+    """Parse a JSON object. Raises `InputError`."""
     with reading("not JSON"):
         value = msgspec.json.decode(text)
     if not isinstance(value, dict):
@@ -138,7 +137,7 @@ def json_object(text: str) -> dict[str, object]:
 
 
 def sendable(value: object) -> None:
-    """Refuse a value that cannot be sent as a JSON object. Raises `InputError`."""
+    """Check that a value can be sent as a JSON object. Raises `InputError`."""
     if not isinstance(value, Mapping):
         raise InputError(f"{shown(value)} is not a mapping of names to JSON values")
     try:
@@ -149,36 +148,38 @@ def sendable(value: object) -> None:
 
 
 def plain(text: str) -> str:
-    """The text, which UTF-8 can write and a path can hold. Raises `InputError`.
+    """Return the text if it is valid UTF-8 without NUL. Raises `InputError`.
 
-    The message does not show the text, which may be a secret.
+    The message does not quote the text, which may be a secret.
     """
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InputError("it is not UTF-8; write it, or name the file, so") from None
+        raise InputError(
+            "it is not UTF-8; encode the value, or the file name, in UTF-8"
+        ) from None
     if "\0" in text:
-        raise InputError("it holds a NUL character; leave it out")
+        raise InputError("it contains a NUL character; remove it")
     return text
 
 
 def shown(value: object) -> str:
-    """The value as a message shows it, whatever its ``repr`` does."""
+    """Return the ``repr`` of a value, or its type if ``repr`` fails."""
     try:
         return repr(value)
-    except Exception:  # such as that of an integer of 5,000 digits
+    except Exception:  # for example of an integer of 5,000 digits
         return f"a value of type {type(value).__name__}"
 
 
 def within(value: object, low: float, high: float) -> bool:
-    """Whether the value is a number, and from ``low`` to ``high``."""
+    """Return whether the value is a number from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return low <= value <= high
 
 
 def number(text: str, low: float = -math.inf, high: float = math.inf) -> float:
-    """The number that a text is. Raises `InputError`."""
+    """Parse a number. Raises `InputError`."""
     written = _NUMBER.fullmatch(text.strip())
     found = float(text) if written else math.nan
     if not low <= found <= high:
@@ -187,8 +188,8 @@ def number(text: str, low: float = -math.inf, high: float = math.inf) -> float:
 
 
 def whole(text: str, low: int, high: int) -> int:
-    """The whole number that a text is. Raises `InputError`."""
+    """Parse a whole number. Raises `InputError`."""
     written = _WHOLE.fullmatch(text.strip())
     if written is None or not low <= int(written[1]) <= high:
-        raise InputError(f"{text!r} is not a number from {low} to {high}")
+        raise InputError(f"{text!r} is not a whole number from {low} to {high}")
     return int(written[1])

@@ -1,4 +1,4 @@
-"""Text of other origin in our messages: printable, on one line, of a bounded length."""
+"""Texts that a message quotes: printable, on one line, of limited length."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ _COMMAND = re.compile(r"(?:(?<=\s)|^):(?=:\w)|#(?=#(?:\[|vso\[|teamcity\[))")
 
 
 def printable(text: str) -> str:
-    """Return a text of a server, or of a file, that is safe in a terminal and a log.
+    """Return a text of a server or a file that is safe in a terminal and a log.
 
-    Line breaks and control characters are written out as escapes. What a CI service
-    would take for a command (``::error::``, ``##[error]``) is written so that it does
-    not.
+    Line breaks and control characters become escapes, and so does the first character
+    of what a CI service takes for a command (``::error::``, ``##[error]``).
     """
     if not text.isprintable():
         text = "".join(

@@ -1,4 +1,4 @@
-"""How numbers are written in a line; ``more`` digits tell two apart."""
+"""The format of numbers in messages; ``more`` digits show a small difference."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 
 def plain(value: float, *, more: int = 0) -> str:
-    """A number without a unit, with three digits behind its point at most."""
+    """Return a number without a unit, with at most three decimals."""
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     text = f"{value:.{3 + more}f}".rstrip("0").rstrip(".")
@@ -14,7 +14,7 @@ def plain(value: float, *, more: int = 0) -> str:
 
 
 def ms(value: float, *, more: int = 0) -> str:
-    """Milliseconds, with one digit behind the point where they are under 100."""
+    """Return a time in ms, with one decimal below 100 ms."""
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     digits = (0 if abs(value) >= 99.95 else 1) + more
@@ -24,10 +24,10 @@ def ms(value: float, *, more: int = 0) -> str:
 
 
 def share(rate: float, *, more: int = 0) -> str:
-    """A share of 1, always with three digits behind its point."""
+    """Return a share of 1, with three decimals."""
     return "inf" if math.isinf(rate) else f"{rate:.{3 + more}f}"
 
 
 def several(count: int, noun: str) -> str:
-    """A number of things by their name, of which one is not called several."""
+    """Return a number and a noun, in the plural unless the number is 1."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

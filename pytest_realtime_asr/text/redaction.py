@@ -25,15 +25,15 @@ from pytest_realtime_asr.text.secret_spellings import (
     spellings,
 )
 
-REMOVED = "[removed]"  # stands where a secret stood
+REMOVED = "[removed]"  # in place of a secret
 
 
 class Redactor:
-    """Finds and removes secrets; those of fewer than `SHORTEST` characters are kept.
+    """Finds and removes secrets of at least `SHORTEST` characters.
 
-    A shorter one may be a word of a transcript, and would take it away. ``private``
-    says that texts, audio and names of files must not leave the process either; those
-    who write or show a text ask for it.
+    A shorter one may be a word of a transcript, which must not be removed. If
+    ``private``, texts, audio and file names must not leave the process either; each
+    writer of a text checks this.
     """
 
     def __init__(self, secrets: Iterable[str] = (), *, private: bool = False) -> None:
@@ -47,11 +47,11 @@ class Redactor:
         return bool(self._secrets)
 
     def also(self, secrets: Iterable[str]) -> Redactor:
-        """Return a redactor that knows these secrets as well."""
+        """Return a redactor for these secrets as well."""
         return Redactor((*self._secrets, *secrets), private=self.private)
 
     def shows(self, text: str) -> bool:
-        """Return whether a whole secret is in the text, in some spelling."""
+        """Return whether a whole secret is in the text, in any spelling."""
         return any(True for _ in self._found(text, whole=True))
 
     def clean(self, text: str) -> str:
@@ -86,9 +86,9 @@ class Redactor:
         return value
 
     def clean_frames(self, frames: Sequence[str]) -> list[str]:
-        """Return the text frames of one sender, in their order, without secrets.
+        """Return the text frames of one sender, in order, without secrets.
 
-        A secret that runs over the same field of several frames is removed from each.
+        A secret may be divided among the same field of several frames, such as deltas.
         """
         if not self:
             return list(frames)
@@ -97,7 +97,7 @@ class Redactor:
             for parts in self._crossing(field, whole=False):
                 for frame, path, cut in parts:
                     cuts[frame, path].append(cut)
-        changed: dict[int, Any] = {}  # the values of frames that hold a part of one
+        changed: dict[int, Any] = {}  # values of the frames with a part of a secret
         for (frame, path), spans in cuts.items():
             value = changed.setdefault(frame, decoded(frames[frame]))
             changed[frame] = _cut_out(value, path, spans)
@@ -105,15 +105,15 @@ class Redactor:
             encoded(changed[index], frame) if index in changed else frame
             for index, frame in enumerate(frames)
         ]
-        # Mostly there is nothing, which one look at all of them shows.
+        # Usually there is nothing left, which one search in all of them shows.
         if any(True for _ in self._found("\n".join(cleaned))):
             cleaned = list(map(self.clean, cleaned))
         return cleaned
 
     def shown_by(self, frames: Sequence[str]) -> tuple[int, ...]:
-        """Return the indexes of the text frames of one sender that show a secret.
+        """Return the indexes of the text frames of one sender with a secret.
 
-        A secret that runs over the same field of several frames is shown by each.
+        A secret may be divided among the same field of several frames, such as deltas.
         """
         if not self:
             return ()
@@ -128,9 +128,9 @@ class Redactor:
     def _crossing(
         self, field: Field, *, whole: bool
     ) -> Iterator[list[tuple[int, Path, Span]]]:
-        """Yield the parts of each secret that runs over several texts of a field.
+        """Yield the parts of each secret that is divided among texts of a field.
 
-        A part is a frame, the place of the text in it, and the stretch of the text.
+        A part is the index of a frame, the path of the text in it, and a span.
         """
         starts = [0, *accumulate(len(text) for _, _, text in field)]
         joined = "".join(text for _, _, text in field)
@@ -148,7 +148,7 @@ class Redactor:
                 yield parts
 
     def _found(self, text: str, *, whole: bool = False) -> Iterator[Span]:
-        """Yield where secrets are in a text as it is written, in any order."""
+        """Yield the spans of secrets in a text, in any order."""
         if not self:
             return
         for layer in layers(text):
@@ -167,7 +167,7 @@ def _without(text: str, spans: Iterable[Span]) -> str:
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
-    """Return the stretches in their order, those that overlap as one."""
+    """Return the spans in order, overlapping ones as one."""
     found: list[Span] = []
     for first, last in sorted(spans):
         if found and first < found[-1][1]:
@@ -178,7 +178,7 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def _cut_out(value: Any, path: Path, cuts: Iterable[Span]) -> Any:
-    """Return the value with stretches of the text at this place removed."""
+    """Return the value without these spans of the text at this path."""
     if not path:
         return _without(value, cuts)
     name, *rest = path
@@ -187,4 +187,4 @@ def _cut_out(value: Any, path: Path, cuts: Iterable[Span]) -> Any:
 
 
 WRITTEN = Redactor()
-"""Marks a trace that was read from a file: its secrets are removed, and not known."""
+"""The redactor of a trace from a file: its secrets are removed and not known."""

@@ -10,28 +10,28 @@ from typing import NamedTuple
 from pytest_realtime_asr.text.escapes import Span
 
 SHORTEST = 8  # characters; a shorter secret may be a word of a transcript
-PART = 16  # characters in a row of a secret that are removed like the whole
+PART = 16  # consecutive characters of a secret that are removed like all of it
 QUOTE = '"'
 
 
 class Needle(NamedTuple):
-    """A spelling to look for; a part of ``part`` characters is removed like it."""
+    """A spelling to search; ``part`` consecutive characters of it are enough."""
 
     text: str
     part: int
 
 
 def spellings(secrets: Iterable[str]) -> tuple[Needle, ...]:
-    """Return each secret as a server may hold it once nothing is escaped any more.
+    """Return each secret as it may be in a text whose escapes are decoded.
 
-    Its bytes may have been read in another encoding; of base64, what stands before and
-    after the secret decides on its first and last characters, which are left out.
+    The server may have decoded its bytes in another encoding. The first and last
+    characters in base64 depend on what surrounds the secret, so they are left out.
     """
-    found: dict[str, int] = {}  # the characters that stand for `PART` of the secret
+    found: dict[str, int] = {}  # spelling -> characters for `PART` of the secret
     for secret in sorted(secrets, key=len, reverse=True):
         wide = secret.encode("utf-16-le", "surrogatepass")
         codes = [secret.encode("utf-8", "surrogateescape")]
-        with suppress(UnicodeEncodeError):  # not each can stand in a header so
+        with suppress(UnicodeEncodeError):  # a header may be in this encoding
             codes.append(secret.encode("latin-1"))
         found |= dict.fromkeys((secret, secret.lower(), secret.upper()), PART)
         found[wide.decode("latin-1")] = 2 * PART
@@ -52,7 +52,7 @@ def spellings(secrets: Iterable[str]) -> tuple[Needle, ...]:
 
 
 def _cores(code: bytes) -> Iterator[str]:
-    """Yield the base64 of these bytes wherever they stand in what is encoded."""
+    """Yield the base64 of these bytes at each of the three alignments."""
     for before in range(3):
         text = base64.b64encode(bytes(before) + code).decode().rstrip("=")
         # The last character of an unfinished group depends on what follows.
@@ -66,7 +66,7 @@ _URL = str.maketrans("+/", "-_")
 
 
 def occurrences(needle: Needle, text: str, *, whole: bool) -> Iterator[Span]:
-    """Yield where a secret is in a text, or a part of it that is long enough."""
+    """Yield the spans of a secret in a text, or of a part that is long enough."""
     wanted, part = needle.text, needle.part
     if whole or len(wanted) < part:
         at = text.find(wanted)
@@ -74,7 +74,7 @@ def occurrences(needle: Needle, text: str, *, whole: bool) -> Iterator[Span]:
             yield at, at + len(wanted)
             at = text.find(wanted, at + len(wanted))
         return
-    # Each part that is long enough holds a whole one of these blocks.
+    # Each part that is long enough contains one of these blocks.
     length = part // 2
     for place in range(0, len(wanted) - length + 1, length):
         block = wanted[place : place + length]
@@ -90,8 +90,8 @@ def occurrences(needle: Needle, text: str, *, whole: bool) -> Iterator[Span]:
                 right, last = right + 1, last + 1
             if last - first >= part:
                 if first and text[first - 1] == "\\":
-                    first += 1  # it is the letter of an escape
-                # A quote at its edge may be one of the JSON around it.
+                    first += 1  # this character belongs to an escape
+                # A quote at the edge may belong to the JSON around it.
                 left = first + (text[first] == QUOTE)
                 yield left, last - (text[last - 1] == QUOTE)
             at = text.find(block, at + 1)

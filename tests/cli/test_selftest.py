@@ -44,9 +44,3 @@ def test_the_scores(
 def test_an_unknown_dialect(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["selftest", "--dialect", "none"]) == 2
     assert capsys.readouterr().err.startswith("error: unknown dialect 'none'")
-
-
-@pytest.mark.slow
-def test_the_self_test_of_a_dialect(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["selftest", "--dialect", "vllm"]) == 0
-    assert capsys.readouterr().out.startswith("vllm: ")

@@ -12,7 +12,7 @@ from pytest_realtime_asr.conformance import clips
 SPOKEN = clips.choose(corpus.load("bundled:english"))
 
 
-def test_clips_are_the_shortest_with_texts_of_their_own() -> None:
+def test_clips_are_the_shortest_with_different_texts() -> None:
     lengths = [each.duration for each in SPOKEN.candidates]
     assert lengths == sorted(lengths)
     assert len({each.text for each in SPOKEN.candidates}) == len(lengths)
@@ -24,11 +24,11 @@ def test_clips_are_the_shortest_with_texts_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.1, 2.0, 35.0])
-def test_speech_lasts_as_long_as_is_asked(seconds: float) -> None:
+def test_speech_of_a_given_length(seconds: float) -> None:
     assert SPOKEN.lasting(seconds).duration == pytest.approx(seconds, abs=1e-4)
 
 
-def test_what_is_made_of_a_clip() -> None:
+def test_changed_clips() -> None:
     clip = SPOKEN.first
     assert SPOKEN.both().text == f"{clip.text} {SPOKEN.second.text}"
     later = clips.after_silence(clip, 1.5)

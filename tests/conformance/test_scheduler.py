@@ -1,4 +1,4 @@
-"""The conformance run: what overlaps, what is held back, and who is not to blame."""
+"""The scheduler: what runs in parallel, what does not run, and harness errors."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def config(loop: Loop, url: str, **changes: Any) -> RunConfig:
     return RunConfig(loop, plan(url, **changes), spoken, answer=2.0, settle=0.05)
 
 
-def held(
+def ran(
     loop: Loop,
     url: str,
     *names: str,
@@ -60,7 +60,7 @@ def held(
     overhead: float = OVERHEAD,
     **changes: Any,
 ) -> dict[str, ScenarioResult]:
-    """What these scenarios give."""
+    """Return the results of these scenarios."""
     it = Scheduler(config(loop, url, **changes), known, bounds, overhead=overhead)
     over = threading.Event()
     it.start(names, over=over.set)
@@ -88,10 +88,10 @@ async def short(run: ScenarioRun) -> None:
 
 
 @pytest.mark.slow
-def test_no_scenario_costs_more_than_it_says(loop: Loop) -> None:
+def test_no_scenario_costs_more_than_declared(loop: Loop) -> None:
     with faking(key="a-key-of-eight") as (url, _):
         headers = {"Authorization": "Bearer a-key-of-eight"}
-        found = held(loop, url, *KNOWN, headers=headers)
+        found = ran(loop, url, *KNOWN, headers=headers)
     spoken = config(loop, url).clips
     for name, each in found.items():
         parts = each.evidence.parts
@@ -104,14 +104,14 @@ def test_no_scenario_costs_more_than_it_says(loop: Loop) -> None:
         ) / (2 * VLLM.rate)
         scenario = KNOWN[name]
         if scenario.concurrency is Concurrency.EXCLUSIVE:
-            # As long as the others take, its bystander speaks.
+            # Its bystander transcribes as long as the others take.
             parts = tuple(part for part in parts if part.role != "bystander")
         else:
             assert seconds <= scenario.audio(spoken) + 0.01, name
         assert len(parts) <= scenario.sessions + (name != "wrong-key"), name
 
 
-def test_a_scenario_is_held_once(loop: Loop) -> None:
+def test_a_scenario_runs_once(loop: Loop) -> None:
     count = 0
 
     async def counted(run: ScenarioRun) -> None:
@@ -124,14 +124,14 @@ def test_a_scenario_is_held_once(loop: Loop) -> None:
         it = Scheduler(config(loop, url), known, ALL)
         ends: list[str] = []
         for _ in range(2):
-            it.start(known, before=lambda: ends.append("begun"))
+            it.start(known, before=lambda: ends.append("started"))
             first = it.collect(["parallel_a"])
         assert it.everything == first.evidence
     assert count == 1
-    assert ends == ["begun"]
+    assert ends == ["started"]
 
 
-# What is held back
+# What does not run
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,11 @@ def test_a_scenario_is_held_once(loop: Loop) -> None:
         ),
     ],
 )
-def test_what_is_held_back_says_why(loop: Loop, bounds: Bounds, reason: str) -> None:
+def test_a_scenario_that_does_not_run_says_why(
+    loop: Loop, bounds: Bounds, reason: str
+) -> None:
     with faking() as (url, fake):
-        (found,) = held(loop, url, "crowd", bounds=bounds).values()
+        (found,) = ran(loop, url, "crowd", bounds=bounds).values()
         assert fake.traces() == ()
     assert found.obstacle is not None
     assert (found.obstacle.kind, found.obstacle.message) == (
@@ -182,11 +184,11 @@ def judged(
     return found
 
 
-# Who is not to blame
+# What is not the server's fault
 
 
 class Misspelt:
-    """The dialect, but for a mistake in what it appends."""
+    """The dialect with a mistake in its audio frames."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(VLLM, name)
@@ -198,7 +200,7 @@ class Misspelt:
         return caller
 
 
-def test_a_mistake_of_ours_is_a_harness_error(loop: Loop) -> None:
+def test_an_invalid_frame_of_the_client_is_a_harness_error(loop: Loop) -> None:
     with faking() as (url, _):
         ours: Any = Misspelt()
         found = judged(loop, url, REQUIREMENTS["one-final"], dialect=ours)
@@ -209,7 +211,7 @@ def test_a_mistake_of_ours_is_a_harness_error(loop: Loop) -> None:
     )
 
 
-def test_so_is_a_judge_that_fails(loop: Loop) -> None:
+def test_a_check_that_raises_is_a_harness_error(loop: Loop) -> None:
     def failing(_: object) -> Any:
         raise ZeroDivisionError
 
@@ -220,7 +222,7 @@ def test_so_is_a_judge_that_fails(loop: Loop) -> None:
     assert found.reason == "the check failed: ZeroDivisionError()"
 
 
-def test_so_is_a_scenario_that_fails_or_does_not_end(loop: Loop) -> None:
+def test_a_scenario_that_raises_or_times_out_is_a_harness_error(loop: Loop) -> None:
     async def failing(run: ScenarioRun) -> None:
         raise LookupError("ours")
 
@@ -229,7 +231,7 @@ def test_so_is_a_scenario_that_fails_or_does_not_end(loop: Loop) -> None:
 
     limits = replace(BRIEF, beyond=0.1)
     with faking() as (url, _):
-        found = held(
+        found = ran(
             loop,
             url,
             "parallel_a",
@@ -242,7 +244,7 @@ def test_so_is_a_scenario_that_fails_or_does_not_end(loop: Loop) -> None:
     assert reasons == ["parallel_a: LookupError('ours')", "it timed out after 0 s"]
 
 
-def test_a_server_that_limits_us_is_asked_again_and_then_left_alone(
+def test_a_server_that_limits_its_clients_is_asked_three_times(
     loop: Loop,
 ) -> None:
     asked = 0
@@ -255,7 +257,7 @@ def test_a_server_that_limits_us_is_asked_again_and_then_left_alone(
         return plain(HTTPStatus.OK)
 
     with serving(answer=answer) as url:
-        (found,) = held(loop, url, "update-again").values()
+        (found,) = ran(loop, url, "update-again").values()
     assert found.obstacle is not None
     assert found.obstacle.kind is ObstacleKind.LIMITED
     assert "HTTP 429" in found.obstacle.message
@@ -263,14 +265,14 @@ def test_a_server_that_limits_us_is_asked_again_and_then_left_alone(
 
 
 @pytest.mark.slow
-def test_a_server_that_limits_us_once_is_judged(loop: Loop) -> None:
+def test_a_server_that_limits_its_clients_once_is_judged(loop: Loop) -> None:
     with faking("limits") as (url, _):
-        (found,) = held(loop, url, "stray-final").values()
+        (found,) = ran(loop, url, "stray-final").values()
     assert found.obstacle is None
     assert len(found.evidence.parts) == 2
 
 
-def test_a_server_that_is_not_there_is_a_missing_prerequisite(loop: Loop) -> None:
+def test_an_unreachable_server_is_a_missing_prerequisite(loop: Loop) -> None:
     with closed() as port:
         url = f"http://127.0.0.1:{port}"
         found = judged(loop, url, REQUIREMENTS["first-event"])
@@ -282,7 +284,7 @@ def test_a_server_that_is_not_there_is_a_missing_prerequisite(loop: Loop) -> Non
 # What overlaps
 
 
-def test_what_goes_through_harm_and_is_lost_is_held_again(loop: Loop) -> None:
+def test_a_long_scenario_that_an_exclusive_one_broke_runs_again(loop: Loop) -> None:
     takes: list[str] = []
     through = asyncio.Event()
 
@@ -297,7 +299,7 @@ def test_what_goes_through_harm_and_is_lost_is_held_again(loop: Loop) -> None:
         await run.transcribe(live, run.clips.first)
 
     async def harm(run: ScenarioRun) -> None:
-        while not takes:  # it has begun as well
+        while not takes:  # it has started as well
             await asyncio.sleep(0.01)
         takes.append("apart")
         await short(run)
@@ -305,13 +307,13 @@ def test_what_goes_through_harm_and_is_lost_is_held_again(loop: Loop) -> None:
 
     with faking() as (url, _):
         known = made(long_a=long, exclusive_a=harm)
-        found = held(loop, url, "long_a", "exclusive_a", known=known)
+        found = ran(loop, url, "long_a", "exclusive_a", known=known)
     assert takes == ["through", "apart", "through"]
     (part,) = found["long_a"].evidence.parts
     assert part.text(0) == "turn right and stop"
 
 
-def test_who_is_first_is_alone(loop: Loop) -> None:
+def test_first_exclusive_and_last_scenarios_run_alone(loop: Loop) -> None:
     here: list[str] = []
     seen: list[tuple[str, ...]] = []
 
@@ -323,13 +325,15 @@ def test_who_is_first_is_alone(loop: Loop) -> None:
 
     names = ("parallel_a", "parallel_b", "first_a", "last_a", "exclusive_a")
     with faking() as (url, _):
-        held(loop, url, *names, known=made(**dict.fromkeys(names, noted)))
+        ran(loop, url, *names, known=made(**dict.fromkeys(names, noted)))
     assert [each for each in seen if len(each) > 1] == [("parallel_a", "parallel_b")]
     assert seen[0] == ("first_a",)
     assert seen[-2:] == [("exclusive_a",), ("last_a",)]
 
 
-def test_a_server_that_is_lost_is_the_cause_of_all_that_follows(loop: Loop) -> None:
+def test_an_unreachable_server_is_the_reason_for_all_later_scenarios(
+    loop: Loop,
+) -> None:
     async def kill(run: ScenarioRun) -> None:
         await short(run)
         await asyncio.to_thread(over)
@@ -344,7 +348,7 @@ def test_a_server_that_is_lost_is_the_cause_of_all_that_follows(loop: Loop) -> N
 
     names = ("exclusive_a", "exclusive_b", "last_a")
     known = made(exclusive_a=kill, exclusive_b=short, last_a=short)
-    found = held(loop, url, *names, known=known)
+    found = ran(loop, url, *names, known=known)
     assert found["exclusive_a"].obstacle is None
     for name in names[1:]:
         obstacle = found[name].obstacle
@@ -354,7 +358,7 @@ def test_a_server_that_is_lost_is_the_cause_of_all_that_follows(loop: Loop) -> N
         assert " UTC in exclusive_a: " in obstacle.message
 
 
-def test_nobody_waits_for_a_run_that_is_cut_short() -> None:
+def test_an_interrupted_run_leaves_no_test_waiting() -> None:
     own = Loop()
 
     async def endless(run: ScenarioRun) -> None:
@@ -372,9 +376,9 @@ def test_nobody_waits_for_a_run_that_is_cut_short() -> None:
     assert ended == [1]
 
 
-def test_what_is_too_large_for_a_trace_is_shortened_in_it(loop: Loop) -> None:
+def test_a_frame_too_large_for_a_trace_is_shortened(loop: Loop) -> None:
     with faking() as (url, _):
-        (found,) = held(loop, url, "big-audio").values()
+        (found,) = ran(loop, url, "big-audio").values()
     (part,) = found.evidence.role("big-audio")
     frames = [record.text or "" for record in part.trace.records if record.raw]
     assert len(frames) == 1
@@ -384,7 +388,7 @@ def test_what_is_too_large_for_a_trace_is_shortened_in_it(loop: Loop) -> None:
 
 def test_audio_is_a_span_in_the_traces(loop: Loop) -> None:
     with faking() as (url, _):
-        (found,) = held(loop, url, "10s").values()
+        (found,) = ran(loop, url, "10s").values()
     (part,) = found.evidence.parts
     spans = [record.span for record in part.trace.records if record.span]
     assert spans[0] == Span("10 s of speech", 0, VLLM.rate // 10)

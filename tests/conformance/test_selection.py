@@ -31,7 +31,7 @@ def chosen(found: Settings) -> tuple[Requirement, ...]:
     )
 
 
-def test_the_passive_ones_come_last_and_those_of_the_client_not_at_all() -> None:
+def test_passive_requirements_come_last_and_those_of_the_client_are_left_out() -> None:
     found = chosen(given())
     assert [each.passive for each in found] == sorted(each.passive for each in found)
     assert all(each.binds is Sender.SERVER for each in found)
@@ -47,7 +47,7 @@ def test_a_suite_is_for_its_dialect() -> None:
         selection.requirements("vllm", pinned=other)
 
 
-def test_elsewhere_only_what_is_safe_is_done() -> None:
+def test_elsewhere_only_safe_scenarios_run() -> None:
     there = selection.bounds(given().suite, here=False)
     assert (there.harms, there.streams, there.audio) == (
         frozenset({Harm.SAFE}),

@@ -642,9 +642,9 @@ def test_command_that_cannot_be(
         (["--fault", "mut"], "--fault: there is no fault 'mut'; closest are mute, "),
         (["--session-limit", "0s"], "--session-limit: '0s' is no time"),
         (["--word-delay", "3"], "'3' is not a duration"),
-        (["--port", "many"], "a port: 'many' is not a number from 0"),
-        (["--port", "65536"], "a port: '65536' is not a number from 0 to 65535"),
-        (["--port=-1"], "a port: '-1' is not a number from 0"),
+        (["--port", "many"], "a port: 'many' is not a whole number from 0"),
+        (["--port", "65536"], "a port: '65536' is not a whole number from 0 to 65535"),
+        (["--port=-1"], "a port: '-1' is not a whole number from 0"),
         (["--recogniser", "ear"], "invalid choice"),
     ],
 )

@@ -1,6 +1,6 @@
-"""What servers, disks, users and files do wrong, and what must be said of it.
+"""Mistakes of servers, disks, users and files, and the message that each must give.
 
-Each module holds rows of one table, `CASES`. A fault that is found later is one more
+Each module has rows of one table, `CASES`. A mistake that is found later is one more
 row. Most rows call the function that decides; few start a run of pytest.
 """
 
@@ -15,10 +15,9 @@ from pathlib import Path
 class Case:
     """One row of the table.
 
-    ``does`` says what the server, disk, user or file does wrong. ``says`` are texts
-    that the one line must contain which the user is shown. ``within`` is the time in
-    seconds after which the case counts as hanging. ``ask`` does it, in an empty folder,
-    and returns what the user is shown.
+    ``does`` is the mistake of the server, disk, user or file. ``says`` are texts that
+    the message must contain. ``within`` is the time limit in s. ``ask`` makes the
+    mistake, in an empty folder, and returns the message.
     """
 
     id: str

@@ -368,7 +368,7 @@ TABLES = (
     ),
     Case(
         "known-a-device",
-        "the list of known failures has no end",
+        "the list of known failures is a device without end",
         ("/dev/zero: is a device",),
         5,
         lambda folder: message(
@@ -383,17 +383,41 @@ COMMANDS = (
     ),
     report("report-a-list", "is a list", b"[]", "Expected `object`"),
     command(
-        "report-absent", "no report", "report", "badge", "x.json", says="no such file"
+        "report-absent",
+        "a report that does not exist",
+        "report",
+        "badge",
+        "x.json",
+        says="no such file",
     ),
     command(
-        "report-a-folder", "a folder", "report", "matrix", "/", says="/: is a folder"
+        "report-a-folder",
+        "a folder in place of a report",
+        "report",
+        "matrix",
+        "/",
+        says="/: is a folder",
     ),
-    command("port-digits", "other digits", "fake", "--port", "²", says="'²' is not"),
+    command(
+        "port-digits",
+        "a port in other digits",
+        "fake",
+        "--port",
+        "²",
+        says="'²' is not",
+    ),
     command("port-high", "a high port", "fake", "--port", "65536", says="to 65535"),
-    command("port-long", "5,000 digits", "fake", "--port", "9" * 5000, says="to 65535"),
+    command(
+        "port-long",
+        "a port of 5,000 digits",
+        "fake",
+        "--port",
+        "9" * 5000,
+        says="to 65535",
+    ),
     command(
         "fake-dialect",
-        "no dialect",
+        "a dialect that is not installed",
         "fake",
         "--dialect",
         "klingon",
@@ -411,6 +435,6 @@ COMMANDS = (
         *("fake", "--corpus", "/dev/zero"),
         says="/dev/zero: is not a corpus",
     ),
-    Case("port-in-use", "another has the port", ("in use",), 20, taken),
+    Case("port-in-use", "another process has the port", ("in use",), 20, taken),
 )
 CASES = (*MANIFESTS, *FOLDERS, *SOUNDS, *TABLES, *COMMANDS)

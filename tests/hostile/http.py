@@ -248,7 +248,7 @@ def unknown_host(folder: Path) -> str:
 
 
 def resolver_that_hangs(folder: Path) -> str:
-    """Return what is said where the look-up of the host name does not end."""
+    """Return what is said where the resolution of the host name does not end."""
     over = threading.Event()
     with (
         patch.object(probe, "ANSWER", BRIEF),
@@ -293,14 +293,14 @@ CASES = (
     # TLS, and limits of this machine
     Case(
         "no-more-descriptors",
-        "the user runs it where no more files may be opened",
+        "the process may open no more files",
         ("Too many open files", "a limit of this machine, not of the server"),
         10,
         no_descriptors,
     ),
     Case(
         "no-tls-there",
-        "the user names a server by https that speaks plain HTTP",
+        "the user gives https for a server with plain HTTP",
         ("does not use TLS on this port: use http or ws",),
         5,
         tls_failure("WRONG_VERSION_NUMBER"),
@@ -321,14 +321,14 @@ CASES = (
     ),
     Case(
         "ping-flood",
-        "the server pings without end and reads no answer",
+        "the server sends pings without end and reads no pong",
         ("the server sent more than 10000 pings or pongs", "code 1008"),
         20,
         lambda _: session(lambda request: pour(agree(request), 500 * b"\x89\0")),
     ),
     Case(
         "pong-flood",
-        "the server sends pongs without end that answer nothing",
+        "the server sends pongs without end and without a ping",
         ("the server sent more than 10000 pings or pongs",),
         20,
         lambda _: session(lambda request: pour(agree(request), 500 * b"\x8a\0")),
@@ -343,7 +343,7 @@ CASES = (
     ),
     Case(
         "status-line-of-another-protocol",
-        "the server sends 60 kB that are no HTTP",
+        "the server sends 60 kB that are not HTTP",
         ("/health: not an HTTP server: its response has no HTTP status line",),
         10,
         lambda _: health(lambda request: [60_000 * b"x" + b"\r\n"]),
@@ -451,7 +451,7 @@ CASES = (
     ),
     Case(
         "host-name-looked-up-for-ever",
-        "the look-up of the host name does not end",
+        "the resolution of the host name does not end",
         ("slow-name.invalid:8000/health: ", TOO_LATE),
         10,
         resolver_that_hangs,
@@ -532,7 +532,7 @@ CASES = (
     ),
     Case(
         "refusal-of-a-broken-chunk",
-        "the server refuses the key with a body that is not chunked as it says",
+        "the server refuses the key with a body that is not chunked as announced",
         (REFUSED,),
         10,
         lambda _: session(
@@ -566,21 +566,21 @@ CASES = (
     ),
     Case(
         "status-line-broken",
-        "the server answers the handshake with no HTTP and stays",
+        "the server answers the handshake without HTTP and keeps the connection",
         ("not a WebSocket server", "(invalid HTTP status line)"),
         10,
         lambda _: session(lambda request: stay(b"+OK hello\r\n")),
     ),
     Case(
         "status-line-of-100-kb",
-        "the server answers the handshake with a line of 100 kB and stays",
+        "the server answers the handshake with 100 kB and keeps the connection",
         ("not a WebSocket server", "expected no more than 8192 bytes"),
         10,
         lambda _: session(lambda request: stay(b"HTTP/1.1 101 " + 100_000 * b"x")),
     ),
     Case(
         "handshake-with-1000-headers",
-        "the server agrees with a thousand headers and stays",
+        "the server accepts with 1,000 headers and keeps the connection",
         ("not a WebSocket server", "expected no more than 128 headers"),
         10,
         lambda _: session(
@@ -590,7 +590,7 @@ CASES = (
     # The frames of a WebSocket
     Case(
         "protocol-error-after-200-kb",
-        "the server breaks the protocol after 200 kB and stays",
+        "the server breaks the protocol after 200 kB and keeps the connection",
         ("code 1002", "invalid opcode", "200012 bytes had arrived, but no whole event"),
         10,
         lambda _: session(frames(fragment(200_000, first=True), b"\x83\0")),
@@ -636,7 +636,7 @@ CASES = (
     ),
     Case(
         "greeting-that-breaks-the-protocol",
-        "the first frame of a server of an unknown dialect cannot be",
+        "the first frame of a server of an unknown dialect is invalid",
         ("/v1/realtime: the server broke the WebSocket protocol: invalid opcode",),
         10,
         lambda _: greeting(frames(b"\x83\0")),
@@ -644,7 +644,7 @@ CASES = (
     # The warm-up
     Case(
         "warm-up-without-a-final",
-        "the server gives no final in the warm-up",
+        "the server sends no final in the warm-up",
         ("the warm-up failed: waited ", " for the final of utterance 0 (turn-right)"),
         10,
         lambda _: warm_up(
@@ -677,7 +677,7 @@ CASES = (
     ),
     Case(
         "own-header-that-cannot-be-sent",
-        "the user gives a header name with a blank",
+        "the user gives a header name with a space",
         ("realtime_header in the ini file", "a character that cannot be sent"),
         10,
         lambda _: told(
@@ -686,42 +686,42 @@ CASES = (
     ),
     Case(
         "timeout-of-0",
-        "the user gives sessions no time at all",
+        "the user gives a timeout of 0",
         ("--realtime-timeout: 0 is not a time", "from 0.001s to a week"),
         10,
         lambda _: told({"timeout": "0"}),
     ),
     Case(
         "max-message-of-1",
-        "the user gives a limit that no event keeps",
+        "the user gives a limit that is smaller than any event",
         ("--realtime-max-message", "it should be between 1KiB and 1GiB"),
         10,
         lambda _: told({"max-message": "1"}),
     ),
     Case(
         "port-0",
-        "the user names port 0",
+        "the user gives port 0",
         ("'http://gpu-7:0'", "port 0 cannot be used"),
         10,
         lambda _: parsed("http://gpu-7:0"),
     ),
     Case(
         "port-out-of-range",
-        "the user names a port that cannot be",
+        "the user gives a port above 65535",
         ("'http://gpu-7:99999'", "Port out of range 0-65535"),
         10,
         lambda _: parsed("http://gpu-7:99999"),
     ),
     Case(
         "ipv6-without-brackets",
-        "the user names an IPv6 address without brackets",
+        "the user gives an IPv6 address without brackets",
         ("'::1:8000'", "write an IPv6 address in brackets"),
         10,
         lambda _: parsed("::1:8000"),
     ),
     Case(
         "host-name-that-cannot-be",
-        "the user names a host with an empty label",
+        "the user gives a host name with an empty label",
         ("'http://gpu..7:8000'", "gpu..7 is not a valid host name"),
         10,
         lambda _: parsed("http://gpu..7:8000"),

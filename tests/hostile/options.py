@@ -69,7 +69,7 @@ def marker(id: str, mark: pytest.MarkDecorator, *says: str) -> Case:
     """Return the row of a marker."""
     return Case(
         id,
-        f"the user gives the marker {mark.mark.name} what it cannot take",
+        f"the user gives the marker {mark.mark.name} invalid arguments",
         says,
         5,
         lambda folder: message(
@@ -157,21 +157,21 @@ TEXTS = (
     option("empty-corpus", "corpus", [""], "it is empty"),
     Case(
         "empty-target-in-the-ini-file",
-        "the ini file names no target",
+        "the target in the ini file is empty",
         ("realtime_target in the ini file: it is empty",),
         5,
         lambda folder: told({}, ini={"target": ""}),
     ),
     Case(
         "flag-that-is-no-flag",
-        "the environment gives a flag a word",
+        "the value of a flag in the environment is a word",
         ("the environment variable REALTIME_PLAN: 'maybe' is neither true nor false",),
         5,
         lambda folder: told({}, environment={"REALTIME_PLAN": "maybe"}),
     ),
     Case(
         "flag-in-the-ini-file",
-        "the ini file gives a flag a word",
+        "the value of a flag in the ini file is a word",
         ("realtime_conformance in the ini file: 'x' is neither",),
         5,
         lambda folder: told({}, ini={"conformance": "x"}),
@@ -188,7 +188,7 @@ REFUSED = (
     ),
     Case(
         "ca-in-the-environment",
-        "the environment names a certificate that is not there",
+        "the environment names a certificate that does not exist",
         ("the environment variable REALTIME_CA: absent/ca.pem: there is no such file",),
         5,
         lambda folder: told({}, environment={"REALTIME_CA": "absent/ca.pem"}),
@@ -272,7 +272,7 @@ REFUSED = (
     ),
     Case(
         "session-options-an-object",
-        "the fixture realtime_session_options returns what JSON cannot hold",
+        "the fixture realtime_session_options returns a value that is not JSON",
         ("not JSON", "object"),
         5,
         lambda folder: session("vllm", {"language": object()}),

@@ -355,7 +355,7 @@ CASES = (
     ),
     Case(
         "kept-report-is-a-folder",
-        "a folder stands where the earlier report would be moved",
+        "the name for the earlier report is taken by a folder",
         ("out.jsonl.1 is a folder", "name a file"),
         5,
         beside_a_folder,
@@ -369,7 +369,7 @@ CASES = (
     ),
     Case(
         "report-in-a-protected-folder",
-        "nothing may be written into the folder",
+        "the folder is not writable",
         ("the folder", "is not writable; name another one"),
         5,
         protected,
@@ -383,7 +383,7 @@ CASES = (
     ),
     Case(
         "folder-of-the-report-cannot-be-made",
-        "the system makes no folder there",
+        "the folder cannot be created",
         ("deep/out.jsonl: Operation not permitted; name another file",),
         5,
         unmakeable,
@@ -404,7 +404,7 @@ CASES = (
     ),
     Case(
         "killed-run-left-a-lock",
-        "a run was killed with the lock in its hands",
+        "a run was killed while it had the lock",
         ("out.jsonl: the earlier report was moved to", "out.jsonl.1"),
         30,
         killed,
@@ -422,14 +422,14 @@ CASES = (
     ),
     Case(
         "quota-is-spent",
-        "the user's quota is spent",
+        "the disk quota of the user is used up",
         ("out.jsonl: Disk quota exceeded", "utterances are"),
         5,
         unwritten(errno.EDQUOT),
     ),
     Case(
         "disk-became-read-only",
-        "the file system is read-only from now on",
+        "the file system becomes read-only during the run",
         ("out.jsonl: Read-only file system", "utterances are"),
         5,
         unwritten(errno.EROFS),

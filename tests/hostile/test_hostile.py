@@ -1,4 +1,4 @@
-"""Each hostile server, disk, user or file is answered by one clear line, in time."""
+"""Each hostile server, disk, user or file leads to one clear line, in time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODULES = sorted(
     for path in Path(hostile.__file__).parent.glob("*.py")
     if path.stem not in {"__init__", "test_hostile"}
 )
-BUSY = 3  # a machine with other work may take so many times as long
+BUSY = 3  # factor by which a busy machine may be slower
 CASES: list[Case] = [
     case for name in MODULES for case in import_module(f"tests.hostile.{name}").CASES
 ]
@@ -29,13 +29,13 @@ CASES: list[Case] = [
         for case in CASES
     ],
 )
-def test_the_user_is_told_in_one_line(case: Case, tmp_path: Path) -> None:
-    told = case.ask(tmp_path)
+def test_the_message_is_one_clear_line(case: Case, tmp_path: Path) -> None:
+    shown = case.ask(tmp_path)
     for text in case.says:
-        assert text in told, f"{case.does}: {told}"
-    assert len(told.strip().splitlines()) == 1, told
-    assert told.isprintable(), repr(told)
+        assert text in shown, f"{case.does}: {shown}"
+    assert len(shown.strip().splitlines()) == 1, shown
+    assert shown.isprintable(), repr(shown)
 
 
-def test_each_case_has_an_id_of_its_own() -> None:
+def test_each_case_has_its_own_id() -> None:
     assert Counter(case.id for case in CASES).most_common(1)[0][1] == 1

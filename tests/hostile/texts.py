@@ -74,28 +74,28 @@ def failing(text: str) -> str:
 CASES = (
     Case(
         "whisper-open-brackets",
-        "the server sends 100,000 signs < that are never closed",
+        "the server sends 100,000 characters < that are never closed",
         ("4 wrong, by whisper-english/",),
         5,
         lambda folder: scored("<" * 100_000),
     ),
     Case(
         "whisper-open-parentheses",
-        "the server sends 100,000 signs ( that are never closed",
+        "the server sends 100,000 characters ( that are never closed",
         ("4 wrong, by whisper-english/",),
         5,
         lambda folder: scored("(" * 100_000),
     ),
     Case(
         "whisper-blanks",
-        "the server sends 100,000 blanks between two words",
+        "the server sends 100,000 spaces between two words",
         ("2 wrong, by whisper-english/",),
         5,
         lambda folder: scored(f"go {' ' * 100_000} forward"),
     ),
     Case(
         "whisper-fillers",
-        "the server sends a filler 60,000 times, which leaves blanks behind",
+        "the server sends a filler 60,000 times, which leaves spaces",
         ("0 wrong, by whisper-english/",),
         5,
         lambda folder: scored(f"go forward {'um ' * 60_000}ten meters"),
@@ -116,7 +116,7 @@ CASES = (
     ),
     Case(
         "own-normaliser-raises",
-        "a normaliser of the user's own raises with control characters",
+        "the user's normaliser raises with control characters",
         ("4 wrong, by basic/1; mine/1 was not used: RuntimeError: no \\x1b[31mway",),
         5,
         lambda folder: scored("", normalizer=Normalizer("mine", "1", failing)),
@@ -144,7 +144,7 @@ CASES = (
     ),
     Case(
         "deltas-of-blanks",
-        "the server sends 12,000 deltas of blanks after a word",
+        "the server sends 12,000 deltas of spaces after a word",
         ("12001 texts, the last of 1200004 characters, erasure 0",),
         20,
         lambda folder: grown("word", *[" " * 100] * 12_000),
@@ -158,7 +158,7 @@ CASES = (
     ),
     Case(
         "loops-of-its-own",
-        "the server says phrases that never stand three times in a row",
+        "the server sends phrases that never come three times in a row",
         ("nothing repeated",),
         20,
         lambda folder: (
@@ -168,7 +168,7 @@ CASES = (
     ),
     Case(
         "long-text-in-a-message",
-        "the server says 1 MB where nothing was said",
+        "the server sends 1 MB of text for silence",
         ("characters left out", "came for an utterance without speech"),
         5,
         lambda folder: violated("thank you " * 100_000)[:700],

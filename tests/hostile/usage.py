@@ -75,7 +75,7 @@ CASES = (
     ),
     Case(
         "fake-is-silent",
-        "the fake server ends without a word",
+        "the fake server ends without any output",
         ("the fake server did not start: it has ended with exit code 1",),
         10,
         child("exit 1"),
@@ -89,14 +89,14 @@ CASES = (
     ),
     Case(
         "fake-without-standard-output",
-        "the fake prints its port to a standard output that is closed",
+        "the standard output of the fake server is closed",
         ("error: --port 0: ", "standard output is closed", "name a port"),
         5,
         unheard,
     ),
     Case(
         "fake-with-a-file-as-its-lifeline",
-        "the fake watches a file as its standard input",
+        "the standard input of the fake server is a file",
         ("error: --lifeline: ", "give a pipe or a terminal"),
         5,
         without_lifeline,

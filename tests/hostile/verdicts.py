@@ -183,49 +183,49 @@ EARLY = "with final from before its commit"
 CASES = (
     Case(
         "final-before-commit",
-        "the server sends the final at the third frame",
+        "the server sends the final at the third frame of audio",
         ("FAIL", "final_from_commit max = inf ms > 10000 ms", f"1 over, 1 {EARLY}"),
         1,
         lambda _: verdict("final_from_commit", take(final(300))),
     ),
     Case(
         "final-before-commit-from-the-speech",
-        "the server sends the final after the speech, and yet before the commit",
+        "the server sends the final after the speech, but before the commit",
         ("FAIL", "final_from_speech_end max = inf ms > 10000 ms", EARLY),
         1,
         lambda _: verdict("final_from_speech_end", take(final(950))),
     ),
     Case(
         "text-complete-by-an-early-final",
-        "the server sends a final in mid-speech, so that its text is soon complete",
+        "the server sends a final during the speech, so that its text is soon complete",
         ("FAIL", "text_complete_from_speech_end max = inf ms", EARLY),
         1,
         lambda _: verdict("text_complete_from_speech_end", take(final(700, "go"))),
     ),
     Case(
         "drained-before-the-commit",
-        "the server sends a final in mid-speech, and nothing more",
+        "the server sends a final during the speech, and nothing more",
         ("FAIL", "drain max = inf ms > 10000 ms", EARLY),
         1,
         lambda _: verdict("drain", take(final(700, "go"))),
     ),
     Case(
         "final-before-the-end-of-speech",
-        "the server ends the turn in mid-speech, and sends the final at once",
+        "the server ends the turn during the speech, and sends the final at once",
         ("FAIL", "= inf ms", "1 with final from before the end of speech"),
         1,
         lambda _: verdict("final_from_commit", take(endpoint(600), final(610))),
     ),
     Case(
         "final-before-its-endpoint",
-        "the server sends the final, and says only then that the turn was over",
+        "the server sends the final, and only then the end of the turn",
         ("FAIL", "= inf ms", EARLY),
         1,
         lambda _: verdict("final_from_commit", take(final(920), endpoint(930))),
     ),
     Case(
         "text-before-the-speech",
-        "the server has a word at the first frame",
+        "the server sends a word at the first frame",
         (
             "FAIL",
             "first_partial_from_speech max = inf ms > 10000 ms",
@@ -256,7 +256,7 @@ CASES = (
     ),
     Case(
         "endpoint-before-the-end-of-speech",
-        "the server cuts the speaker off, and then says no more of turns",
+        "the server ends the turn too early, and reports no other turn",
         (
             "FAIL",
             "endpoint_delay max = inf ms > 10000 ms",
@@ -302,14 +302,14 @@ CASES = (
     ),
     Case(
         "premature-in-json-lines",
-        "the final comes before the commit, and the number is looked at later",
+        "the final comes before the commit, and the number is read later",
         ("-700.0 ", "'final_from_commit': 'final-before-commit'"),
         1,
         lambda _: json_line(),
     ),
     Case(
         "premature-read-again",
-        "an earlier run whose final came before the commit is compared with",
+        "the earlier run of a comparison has its final before the commit",
         ("final-before-commit",),
         1,
         read_again,
@@ -330,7 +330,7 @@ CASES = (
     ),
     Case(
         "silent-as-it-should-be-and-dead",
-        "the server says nothing at all, and so not to a final out of turn",
+        "the server sends nothing at all, also after an unexpected final",
         ("the server sent nothing at all after a final commit",),
         1,
         lambda _: outcome(
@@ -362,7 +362,7 @@ CASES = (
     ),
     Case(
         "nothing-on-the-path",
-        "the server has no WebSocket, and refuses plain HTTP like everything",
+        "the server has no WebSocket, and refuses plain HTTP like every other request",
         ("the server opened no session at all",),
         1,
         lambda _: outcome(
@@ -383,7 +383,7 @@ CASES = (
     ),
     Case(
         "mute-about-a-path",
-        "the server says nothing to a frame with a path in it",
+        "the server does not answer a frame with a path in it",
         ("no error came after a path was sent to it",),
         1,
         lambda _: outcome(

@@ -94,8 +94,11 @@ def realtime_session_options(): return {value}
         ("server-version=new", "*--realtime-server-version: 'new' is no version*"),
         ("allow=all", "*--realtime-allow: 'all'; there are heavy and disruptive*"),
         ("max-audio=much", "*--realtime-max-audio: 'much' is not a duration*"),
-        ("max-streams=0", "*--realtime-max-streams: '0' is not a number from 1 to *"),
-        ("fuzz=-1", "*--realtime-fuzz: '-1' is not a number from 0 to *"),
+        (
+            "max-streams=0",
+            "*--realtime-max-streams: '0' is not a whole number from 1*",
+        ),
+        ("fuzz=-1", "*--realtime-fuzz: '-1' is not a whole number from 0 to *"),
         ("corpus=x.jsonl", "*--realtime-corpus: *x.jsonl: there is no such file*"),
         ("corpus=bundled:no", "*--realtime-corpus: bundled:no: *bundled:english*"),
         ("dialect=klingon", "*--realtime-dialect: *klingon*vllm*"),

@@ -557,12 +557,15 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("inf", "'inf' is not a duration"),
     ),
     "max-streams": (
-        ("0", "'0' is not a number from 1"),
-        ("-1", "'-1' is not a number from 1"),
-        ("2.5", "'2.5' is not a number from 1"),
-        ("many", "'many' is not a number from 1"),
+        ("0", "'0' is not a whole number from 1"),
+        ("-1", "'-1' is not a whole number from 1"),
+        ("2.5", "'2.5' is not a whole number from 1"),
+        ("many", "'many' is not a whole number from 1"),
     ),
-    "fuzz": (("-1", "'-1' is not a number from 0"), ("x", "'x' is not a number from")),
+    "fuzz": (
+        ("-1", "'-1' is not a whole number from 0"),
+        ("x", "'x' is not a whole"),
+    ),
     "fake": (("'a", "No closing quotation"),),
 }
 WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {

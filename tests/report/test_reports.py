@@ -460,7 +460,7 @@ def test_binary_audio_reads_as_any_audio() -> None:
             "      1     0.100 s  client",
             "audio: clip, 0.000 to 0.200 s, in 2 frames until 0.200 s",
         ),
-        ("      3     0.300 s  client", "by hand: binary, 2 bytes: 01 02"),
+        ("      3     0.300 s  client", "raw: binary, 2 bytes: 01 02"),
     ]
 
 
@@ -483,7 +483,7 @@ def test_audio_that_follows_audio_is_one_row() -> None:
         ),
         (
             "      4     0.400 s  client",
-            "by hand: audio: clip, 0.300 to 0.500 s, in 2 frames until 0.500 s",
+            "raw: audio: clip, 0.300 to 0.500 s, in 2 frames until 0.500 s",
         ),
         ("      6     0.510 s  server", "said"),
         ("      7     0.600 s  client", "audio: clip, 0.500 to 0.600 s"),
@@ -644,7 +644,7 @@ def test_a_line_is_as_wide_as_a_terminal_prints_it() -> None:
 
 def test_what_is_no_text_is_told() -> None:
     binary = Record(Sender.CLIENT, 0, data=b"\x00\xff", raw=True)
-    assert told(binary, marked=False) == ["by hand: binary, 2 bytes: 00 ff"]
+    assert told(binary, marked=False) == ["raw: binary, 2 bytes: 00 ff"]
     empty = Record(Sender.SERVER, 0)
     assert told(empty, marked=True) == ["binary, 0 bytes:"]
     assert told(frame(""), marked=True) == [""]

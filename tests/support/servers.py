@@ -237,12 +237,17 @@ async def _emptied() -> None:
     """
     loop: Any = asyncio.get_running_loop()
     deadline = time.monotonic() + 2
-    while loop._transports and time.monotonic() < deadline:
+    while _open(loop) and time.monotonic() < deadline:
         await asyncio.sleep(0.01)
     for transport in list(loop._transports.values()):
         transport.abort()
     for _ in range(2):  # one turn to detach each transport, one to close its socket
         await asyncio.sleep(0)
+
+
+def _open(loop: Any) -> bool:
+    """Whether a transport has a socket; a closed one waits to be collected."""
+    return any(each._sock is not None for each in [*loop._transports.values()])
 
 
 @contextmanager

@@ -124,7 +124,7 @@ def test_bounds_belong_to_what_they_bound() -> None:
     for given in ("0", "3", "9" * 5000):
         with pytest.raises(InputError, match="is not a number from 1 to 2"):
             number(given, 1, 2)
-        with pytest.raises(InputError, match="is not a number from 1 to 2"):
+        with pytest.raises(InputError, match="is not a whole number from 1 to 2"):
             whole(given, 1, 2)
     for given in ("1.0", "-1", "+1", "\u00b2", "\u0661", ""):
         with pytest.raises(InputError):

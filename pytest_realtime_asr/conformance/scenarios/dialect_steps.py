@@ -74,14 +74,14 @@ async def _exercise(run: ScenarioRun, *, exercise: Exercise) -> None:
         options={**plan.options, **exercise.options},
         pace=0.0 if exercise.brisk else plan.pace,
     )
-    owed: list[int] = []  # the items that were finished and have no final yet
+    unfinished: list[int] = []  # items that have no final yet
     for step in exercise.steps:
         match step:
             case Wait.SETTLED:
                 await run.settle()
             case Wait.FINALS:
-                while owed:
-                    await run.final(live, owed.pop(0))
+                while unfinished:
+                    await run.final(live, unfinished.pop(0))
             case Send(frames=frames, answer=answer):
                 for frame in frames:
                     before = _count(live, answer) if answer else 0
@@ -98,7 +98,7 @@ async def _exercise(run: ScenarioRun, *, exercise: Exercise) -> None:
                 if until is Until.FINISH:
                     run.assign(live, item, utterance)
                     await live.finish()
-                    owed.append(item)
+                    unfinished.append(item)
 
 
 def _utterance(run: ScenarioRun, clip: Clip) -> Utterance:

@@ -1,31 +1,31 @@
-"""Recognising a known recording by its sound, while it is being heard.
+"""Recognises a known recording by its spectrum, while it is being played.
 
 Sound is looked at through a window of 40 ms. Its power spectrum from 150 to 3400 Hz,
-which an 8 kHz copy still holds, is summed into 24 bands, evenly spaced in mel. What is
-kept is the *shape*: the logarithm of each band's share of the power (tilted up by 20 dB
-over the range, as speech falls off about so), not deeper than 20 dB below the whole,
-less its mean, at length 1. A gain cancels in the shares; noise far below the sound and
-the steps of PCM16 stay under the 20 dB. The likeness of two windows is the cosine of
-their shapes: 0.98 and more for copies of one sound, 0.8 for a copy that is clipped by
-10 dB, 0.4 in the median for different sounds of one voice.
+which an 8 kHz copy still has, is summed into 24 bands, evenly spaced in mel. The
+*shape* of a window is the logarithm of each band's share of the power (tilted up by
+20 dB over the range, since speech falls off by about that), not deeper than 20 dB below
+the whole, less its mean, scaled to length 1. A gain cancels in the shares; noise far
+below the sound and the steps of PCM16 stay below the 20 dB. The likeness of two windows
+is the cosine of their shapes: 0.98 and more for copies of one sound, 0.8 for a copy
+that is clipped by 10 dB, 0.4 in the median for different sounds of one voice.
 
 The stream is looked at every 20 ms, the known clips every 10 ms (a *row*), so that some
 row lies within 5 ms of each look whatever the offset. A clip that is being played moves
-two rows on with each look, along a *diagonal*. For each row the search keeps the sum of
-the likenesses along the diagonal that ends there, forgetting a tenth at each row that
-is loud in the clip:
+on by two rows with each look, along a *diagonal*. For each row the search keeps the sum
+of the likenesses along the diagonal that ends there, and forgets a tenth of it at each
+row that is loud in the clip:
 
     sum[row] = keep[row] * sum[row - 2] + likeness(row, look)
 
-and divides it by what a perfect copy would have. Rows that are soft count neither way;
-where the clip pauses but the stream is loud, the sum decays without any gain. A row may
-speak for its clip once 12 loud rows of the diagonal came before it, or fewer where the
-clip then pauses, as after a short word. This only proposes: the few diagonals near the
+It divides the sum by what a perfect copy would have. Soft rows count neither way; where
+the clip pauses but the stream is loud, the sum decays without any gain. A row can
+propose its clip once 12 loud rows of the diagonal came before it, or fewer if the clip
+then pauses, as after a short word. The search only proposes: the few diagonals near the
 top are then compared look by look over 100 ms each, which tells apart sentences that
-differ in a single sound (see ``scripted``). There the levels count too: the stream must
+differ in a single sound (see `scripted`). There the levels count too: the stream must
 be louder than the clip by the same gain throughout, to 12 dB.
 
-Loud and pausing are meant against the loudest look of the last 2 s, and so do not
+*Loud* and *pause* are relative to the loudest look of the last 2 s, so they do not
 depend on the gain either.
 """
 
@@ -39,7 +39,7 @@ import numpy as np
 import numpy.typing as npt
 
 RATE = 16000
-WINDOW = 640  # samples of a look at the sound
+WINDOW = 640  # samples of a look
 HOP = 320  # samples from one look at the stream to the next
 STEP = 160  # samples from one row of a clip to the next
 STRIDE = HOP // STEP  # rows that a clip moves on with each look
@@ -50,19 +50,19 @@ Floats = npt.NDArray[np.float32]
 _BANDS = 24
 _LOWEST, _HIGHEST = 150.0, 3400.0
 _TILT = 20.0  # dB
-_DEPTH = 0.01  # share of the power under which bands are taken as equal
+_DEPTH = 0.01  # share of the power below which bands count as equal
 
 _LOUD = -25.0  # dB against the loudest look of the last 2 s
 _LOUD_IN_CLIP = -35.0  # dB against the loudest row of the clip
 _PAUSE = -40.0  # dB, as _LOUD
-LOOKS = 2 * RATE // HOP  # looks that are remembered: 2 s
+LOOKS = 2 * RATE // HOP  # the latest looks, over 2 s
 
 _KEEP = 0.9  # of the sum, at each loud row
 _MARGIN = 20  # rows of silence after a clip
 ENOUGH = 12  # loud rows of a diagonal
-_SOME = 5  # loud rows before which a sum says nothing
+_SOME = 5  # loud rows before which a sum has no meaning
 _LIKE = 0.75  # of a perfect copy
-_SHORT = ((6, 12), (3, 16))  # loud rows, then rows of pause: maybe a word on its own
+_SHORT = ((6, 12), (3, 16))  # loud rows, then rows of pause: maybe a single word
 _SUSPECT = 0.9  # of a perfect copy
 _SAME_GAIN = 12.0  # dB
 _NEAR_TOP = 0.2
@@ -73,7 +73,7 @@ _MOST_OF_PART = 24
 
 
 def _mel_bands() -> Floats:
-    """Triangular weights: bands x bins of the spectrum."""
+    """Return triangular weights (bands x bins of the spectrum)."""
     lowest, highest = 2595 * np.log10(1 + np.array([_LOWEST, _HIGHEST]) / 700)
     edges = 700 * (10 ** (np.linspace(lowest, highest, _BANDS + 2) / 2595) - 1)
     low, mid, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
@@ -90,9 +90,9 @@ _SCALE = 2 / (WINDOW * float(np.square(np.hanning(WINDOW)).sum()))
 
 
 def look(windows: npt.NDArray[np.int16]) -> tuple[Floats, Floats]:
-    """Shapes (n x bands) and levels (n, in dBFS) of n windows of samples.
+    """Return the shapes (n x bands) and levels (n, in dBFS) of n windows of samples.
 
-    The shape of a silent window is zero, which is like nothing.
+    The shape of a silent window is zero, whose likeness to any other is 0.
     """
     spectrum = np.fft.rfft(windows * _HANN, axis=1)
     powers = (np.square(spectrum.real) + np.square(spectrum.imag)) @ _WEIGHTS.T
@@ -106,7 +106,7 @@ def look(windows: npt.NDArray[np.int16]) -> tuple[Floats, Floats]:
 
 
 class Looks:
-    """The looks of the last 2 s at a stream; before it began there was silence."""
+    """The looks at the last 2 s of a stream; before its start there is silence."""
 
     def __init__(self) -> None:
         self.shapes: Floats = np.zeros((LOOKS, _BANDS), np.float32)
@@ -114,7 +114,7 @@ class Looks:
         self.loud = np.zeros(LOOKS, np.bool_)
 
     def add(self, window: npt.NDArray[np.int16]) -> None:
-        """Look at the next window."""
+        """Add a look at the next window."""
         for array in (self.shapes, self.levels, self.loud):
             array[:-1] = array[1:]
         shapes, levels = look(window[None])
@@ -122,7 +122,7 @@ class Looks:
         self.loud[-1] = levels[0] > max(SILENT, float(self.levels.max()) + _LOUD)
 
     def last(self, number: int) -> Looks:
-        """The latest of them."""
+        """Return the latest ``number`` of them."""
         looks = Looks.__new__(Looks)
         looks.shapes = self.shapes[-number:]
         looks.levels = self.levels[-number:]
@@ -132,9 +132,9 @@ class Looks:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Where a clip stands in an index.
+    """The place of a clip in an index.
 
-    ``zero`` is the row of the window that begins with the clip; the loud rows reach
+    ``zero`` is the row of the window that starts with the clip; the loud rows reach
     from ``first`` to ``last``, and all rows of the clip from ``start`` to ``stop``
     (exclusive).
     """
@@ -180,13 +180,13 @@ class Index:
         some = _joined([part.some for part in parts], (0,), np.bool_)
         begin = _joined([part.begin for part in parts], (0,), np.bool_)
         # Bands x rows, because einsum adds whole rows of that without BLAS, whose
-        # threads would fight for the cores with everything else.
+        # threads would compete with everything else for the cores.
         self.columns = np.ascontiguousarray(self.shapes.T)
         self.enough = enough
         self.short = short
         # Zero for the rows that come too early in their clip to be compared at all.
-        judged = np.where(some, perfect, np.float32(np.inf))
-        self.per_perfect = (1 / judged).astype(np.float32)
+        compared = np.where(some, perfect, np.float32(np.inf))
+        self.per_perfect = (1 / compared).astype(np.float32)
         keep = np.where(self.loud, np.float32(_KEEP), np.float32(1))
         keep[begin] = 0
         self.keep = keep
@@ -195,7 +195,7 @@ class Index:
     def gain(
         self, rows: npt.NDArray[np.intp], looks: Looks, kept: npt.NDArray[np.bool_]
     ) -> float:
-        """How much louder the latest looks are than their rows, in dB.
+        """Return how much louder the latest looks are than their rows, in dB.
 
         Only the looks that are ``kept`` count.
         """
@@ -206,10 +206,10 @@ class Index:
     def likeness(
         self, rows: npt.NDArray[np.intp], looks: Looks, gains: Floats
     ) -> Floats:
-        """How like the looks are to the rows; NaN where that says nothing.
+        """Return the likeness of the looks to the rows, NaN for rows that do not count.
 
-        ``rows`` are alignments x looks; the likeness is zero where the look is not the
-        gain of the alignment louder than the row, in dB.
+        ``rows`` are alignments x looks. The likeness is zero where the look is not
+        louder than the row by the gain of the alignment (in dB).
         """
         like: Floats = np.einsum("anb,nb->an", self.shapes[rows], looks.shapes)
         with np.errstate(invalid="ignore"):  # silence has no level, nor has its like
@@ -221,7 +221,7 @@ class Index:
 
 
 class Search:
-    """Which clips of an index a stream may be playing, at which row."""
+    """Finds which clips of an index a stream may be playing, at which row."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
@@ -229,11 +229,11 @@ class Search:
         self._moved = np.zeros(index.size, np.float32)
 
     def reset(self) -> None:
-        """Forget what was heard."""
+        """Forget the looks so far."""
         self._sums[:] = 0
 
     def hear(self, shape: Floats, loud: bool) -> None:
-        """Take the next look at the stream."""
+        """Add the next look at the stream."""
         index = self._index
         moved, sums = self._moved, self._sums
         keep = index.keep_when_loud if loud else index.keep
@@ -243,25 +243,25 @@ class Search:
 
     @property
     def suspects(self) -> bool:
-        """Whether a clip may be playing that no row can speak for yet."""
+        """Whether a clip may be playing that no row can propose yet."""
         return bool((self._sums * self._index.per_perfect > _SUSPECT).any())
 
     def proposals(self) -> list[int]:
-        """The rows that the stream may have reached, the likeliest one first.
+        """Return the rows that the stream may have reached, the likeliest one first.
 
-        None before one of them may speak for its clip.
+        There are none before one of them can propose its clip.
         """
         scores = self._sums * self._index.per_perfect
         if not scores.size or (top := scores.max()) < _LIKE:
             return []
         rows = np.flatnonzero(scores >= max(_LIKE, top - _NEAR_TOP))
-        speaks = self._index.enough[rows] | self._index.short[rows]
-        return _best(rows, scores[rows], _MOST) if speaks.any() else []
+        proposes = self._index.enough[rows] | self._index.short[rows]
+        return _best(rows, scores[rows], _MOST) if proposes.any() else []
 
     def remains(self) -> list[int]:
-        """As ``proposals``, for sound that ended soon: also rows that are less likely.
+        """Return proposals for sound that ended early, with less likely rows as well.
 
-        Where a clip was heard from its middle on, the sum begins too low.
+        If a clip was heard from its middle on, the sum starts too low.
         """
         scores = self._sums * self._index.per_perfect
         rows = np.flatnonzero(scores >= _LIKE_OF_PART)
@@ -269,7 +269,7 @@ class Search:
 
 
 def _best(rows: npt.NDArray[np.intp], scores: Floats, most: int) -> list[int]:
-    """The best rows, leaving out those that are nearly the same alignment."""
+    """Return the best rows without those of nearly the same alignment."""
     found: list[int] = []
     for row in rows[np.argsort(-scores, kind="stable")].tolist():
         if all(abs(row - other) > _NEAR for other in found):
@@ -283,9 +283,9 @@ def _best(rows: npt.NDArray[np.intp], scores: Floats, most: int) -> list[int]:
 class _Part:
     """The rows of one clip.
 
-    ``enough`` marks those by which much of the clip was heard, ``short`` those behind a
-    short word, ``some`` those that can be compared at all, and ``begin`` those that no
-    diagonal leads to.
+    ``enough`` marks the rows by which much of the clip was heard, ``short`` those after
+    a short word, ``some`` those that can be compared at all, and ``begin`` those to
+    which no diagonal leads.
     """
 
     shapes: Floats
@@ -311,10 +311,10 @@ def _part(samples: npt.NDArray[np.int16]) -> _Part:
     above = levels - recent
     loud = (above > _LOUD) & (levels > levels.max() + _LOUD_IN_CLIP) & (levels > SILENT)
     pause = (above < _PAUSE) | (levels <= SILENT)
-    # A look may lie 5 ms off its row, and at an edge that is all the difference.
+    # A look may lie 5 ms off its row, which at an edge changes loud into soft.
     loud, pause = _inner(loud, 1), _inner(pause, 2)
     shapes[~loud] = 0
-    # Diagonals begin at every STRIDE-th row, so that those in between are their own.
+    # A diagonal has every STRIDE-th row; those in between belong to another one.
     perfect = np.zeros(len(loud), np.float32)
     before = np.zeros(len(loud), np.intp)
     quiet = np.zeros(len(loud), np.intp)
@@ -343,7 +343,7 @@ def _part(samples: npt.NDArray[np.int16]) -> _Part:
 
 
 def _inner(mask: npt.NDArray[np.bool_], rows: int) -> npt.NDArray[np.bool_]:
-    """The mask without the ``rows`` at either edge of each stretch."""
+    """Return the mask without the ``rows`` at either edge of each run."""
     for _ in range(rows):
         mask = mask & np.append(mask[1:], mask[-1]) & np.append(mask[0], mask[:-1])
     return mask

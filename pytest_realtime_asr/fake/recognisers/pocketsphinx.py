@@ -1,23 +1,23 @@
 """A real recogniser for the fake server: pocketsphinx, in processes of its own.
 
 pocketsphinx holds the interpreter lock while it decodes, which would stop the server's
-loop, so each utterance has a worker: this module, run as a program. The server and a
-worker speak in turns over the worker's stdin and stdout, a request and its answer each
-as four bytes of length and a MessagePack body. A worker ends when its stdin does, and
-so with the server, however that ends.
+event loop, so each utterance has a worker: this module, run as a program. The server
+and a worker exchange requests and answers over the worker's stdin and stdout, each as
+four bytes of length and a MessagePack body. A worker ends when its stdin closes, and so
+with the server, however that ends.
 
 A protocol that sends words as they are recognised cannot take one back, so a word is
-said only once it has *settled*: ``SETTLED`` successive hypotheses hold it at the same
-place, and its end lies ``DISTANCE`` seconds behind the audio that was heard. When the
-audio ends, pocketsphinx looks for the best path through all that it considered; the
-words of this path are said as far as they follow those already said.
+returned only once it has *settled*: ``SETTLED`` successive hypotheses have it at the
+same place, and its end lies ``DISTANCE`` seconds behind the audio so far. When the
+audio ends, pocketsphinx finds the best path through all that it considered; the words
+of this path are returned as far as they follow those already returned.
 
-Cepstral means are what makes a voice of one loudness and colour look like another.
-pocketsphinx carries them from one utterance to the next, so its text would depend on
-what was heard before. Here every utterance starts from ``MEANS``, drawn towards the
-means of the first ``SAMPLE`` seconds of its own speech; audio is held back until these
-are there. Audio is decoded in blocks of ``BLOCK`` seconds, whatever the chunks in which
-it comes. Equal audio therefore gives equal words.
+Cepstral means are what makes voices of different loudness and colour look alike.
+pocketsphinx carries them from one utterance to the next, so that its text would depend
+on earlier audio. Here every utterance starts from ``MEANS``, drawn towards the means of
+the first ``SAMPLE`` seconds of its own speech; audio waits until these are known. Audio
+is decoded in blocks of ``BLOCK`` seconds, whatever the chunks in which it comes. Equal
+audio therefore gives equal words.
 """
 
 from __future__ import annotations
@@ -31,12 +31,11 @@ import sys
 from array import array
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import msgspec
 
-from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
+from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord, TimedWord
 
 try:
     import pocketsphinx
@@ -55,7 +54,7 @@ BLOCK = 0.1
 # passes over the whole give 8.2 %.
 SETTLED = 3
 DISTANCE = 0.6
-SHIFT = 0.05  # a word may move so much between hypotheses, in seconds, and be the same
+SHIFT = 0.05  # s that a word may move between hypotheses
 
 # Means of four flite voices at -4 dBFS. On half of these clips they alone gave 15.3 %,
 # with the means of the utterance's own first 0.8 s of speech it was 11.9 %.
@@ -69,49 +68,36 @@ WEIGHT = 50  # of MEANS, in frames of 10 ms
 _SETTINGS = {"loglevel": "FATAL", "fwdflat": False, "maxhmmpf": 5000}
 
 LOUD = 0.003  # RMS of a block of speech, of full scale: -50 dBFS; less is silence
-LEAD = 0.3  # of the silence before the speech, this much is decoded
+LEAD = 0.3  # s of silence before the speech that are decoded
 
 _BYTES = round(BLOCK * RATE) * 2  # of a block
 _FRAME = RATE // 100  # samples of a frame of pocketsphinx
-_SUMMED = 500  # frames as which pocketsphinx counts the means that it was given
+_SUMMED = 500  # frames, the weight that pocketsphinx gives to the means it was set
 
 
 class WorkerLost(RuntimeError):
-    """A worker ended in the middle of an utterance, which is lost with it."""
+    """A worker ended in the middle of an utterance, which is lost."""
 
 
 class _Begin(msgspec.Struct, frozen=True, tag="begin"):
-    """A new utterance; what is left of the one before is given up. No answer."""
+    """Starts an utterance and drops an open one; has no answer."""
 
 
 class _Hear(msgspec.Struct, frozen=True, tag="hear"):
-    """More audio; the answer is the words that settled."""
+    """Carries more audio; the answer is the words that settled."""
 
     pcm: bytes
 
 
 class _Finish(msgspec.Struct, frozen=True, tag="finish"):
-    """The end of the audio; the answer is the rest of the words."""
+    """Ends the audio; the answer is the rest of the words."""
 
 
 _Request = _Begin | _Hear | _Finish
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
-    """A word of a hypothesis, from its first frame up to before ``end``."""
-
-    text: str
-    start: int
-    end: int
-
-    @property
-    def middle(self) -> float:
-        return (self.start + self.end) / 2
-
-
 class _Decoding:
-    """One utterance at a time, decoded in this process."""
+    """Decodes one utterance at a time, in this process."""
 
     def __init__(self) -> None:
         self._decoder = pocketsphinx.Decoder(**_SETTINGS)
@@ -122,78 +108,78 @@ class _Decoding:
         self.begin()
 
     def begin(self) -> None:
-        """Start on a new utterance."""
+        """Start a new utterance."""
         if self._started:
             self._decoder.end_utt()
         self._started = False
         self._pending = bytearray()  # less than a block
-        self._held = bytearray()  # blocks that wait for the means
-        self._onset: int | None = None  # bytes held before the first loud block
+        self._waiting = bytearray()  # blocks that wait for the means
+        self._onset: int | None = None  # bytes that wait before the first loud block
         self._dropped = 0  # samples of silence that are not decoded
-        self._heard = 0  # samples decoded
-        self._said_up_to = 0  # frame
-        self._recent: deque[tuple[_Word, ...]] = deque(maxlen=SETTLED)
+        self._decoded = 0  # samples
+        self._returned = 0  # frames, up to the end of the last returned word
+        self._recent: deque[tuple[TimedWord, ...]] = deque(maxlen=SETTLED)
 
     def hear(self, pcm: bytes) -> list[RecognisedWord]:
-        """The words that settled with this audio."""
+        """Return the words that settled with this audio."""
         self._pending += pcm
-        said: list[RecognisedWord] = []
+        words: list[RecognisedWord] = []
         while len(self._pending) >= _BYTES:
             block = bytes(self._pending[:_BYTES])
             del self._pending[:_BYTES]
             if self._started:
-                said += self._decode(block)
+                words += self._decode(block)
             else:
-                said += self._hold(block)
-        return said
+                words += self._wait(block)
+        return words
 
     def finish(self) -> list[RecognisedWord]:
-        """The words that were not yet said, by the best path through the whole."""
+        """Return the words that are left on the best path through all audio."""
         rest = bytes(self._pending[: len(self._pending) // 2 * 2])
-        said: list[RecognisedWord] = []
+        words: list[RecognisedWord] = []
         if not self._started:
             if self._onset is None:
                 return []
-            self._held += rest
-            said += self._start()
+            self._waiting += rest
+            words += self._start()
         elif rest:
-            said += self._decode(rest)
+            words += self._decode(rest)
         self._decoder.end_utt()
         self._started = False
-        return said + [self._say(word) for word in self._open()]
+        return words + [self._settle(word) for word in self._open()]
 
-    def _hold(self, block: bytes) -> list[RecognisedWord]:
-        """Keep a block until the means of the speech are known."""
+    def _wait(self, block: bytes) -> list[RecognisedWord]:
+        """Let a block wait until the means of the speech are known."""
         if self._onset is None:
             if _rms(block) > LOUD:
-                self._onset = len(self._held)
+                self._onset = len(self._waiting)
             else:
-                silence = len(self._held) - _BYTES * (round(LEAD / BLOCK) - 1)
+                silence = len(self._waiting) - _BYTES * (round(LEAD / BLOCK) - 1)
                 if silence > 0:
-                    del self._held[:silence]
+                    del self._waiting[:silence]
                     self._dropped += silence // 2
-        self._held += block
+        self._waiting += block
         if self._onset is None:
             return []
-        if len(self._held) - self._onset < round(SAMPLE / BLOCK) * _BYTES:
+        if len(self._waiting) - self._onset < round(SAMPLE / BLOCK) * _BYTES:
             return []
         return self._start()
 
     def _start(self) -> list[RecognisedWord]:
-        """Set the means and decode what was held."""
+        """Set the means and decode the blocks that have waited."""
         self._decoder.set_cmn(_written(self._means()))
         self._decoder.activate_search(self._words)
         self._decoder.start_utt()
         self._started = True
-        held, self._held = bytes(self._held), bytearray()
-        said: list[RecognisedWord] = []
-        for start in range(0, len(held), _BYTES):
-            said += self._decode(held[start : start + _BYTES])
-        return said
+        waiting, self._waiting = bytes(self._waiting), bytearray()
+        words: list[RecognisedWord] = []
+        for start in range(0, len(waiting), _BYTES):
+            words += self._decode(waiting[start : start + _BYTES])
+        return words
 
     def _means(self) -> list[float]:
-        """The means of the speech that is held, drawn towards ``MEANS``."""
-        speech = bytes(self._held[self._onset :])
+        """Return the means of the speech that waits, drawn towards ``MEANS``."""
+        speech = bytes(self._waiting[self._onset :])
         self._decoder.activate_search("means")
         self._decoder.set_cmn(_written(MEANS))
         self._decoder.start_utt()
@@ -211,35 +197,35 @@ class _Decoding:
         ]
 
     def _decode(self, block: bytes) -> list[RecognisedWord]:
-        """The words that settled with this block."""
+        """Return the words that settled with this block."""
         self._decoder.process_raw(block)
-        self._heard += len(block) // 2
+        self._decoded += len(block) // 2
         words = self._open()
         self._recent.append(words)
         if len(self._recent) < SETTLED:
             return []
-        said = []
+        settled = []
         for word in words:
-            behind = self._heard / RATE - word.end * _FRAME / RATE
+            behind = self._decoded / RATE - word.end * _FRAME / RATE
             if behind < DISTANCE or not all(
                 any(_same(word, other) for other in hypothesis)
                 for hypothesis in self._recent
             ):
                 break
-            said.append(self._say(word))
-        return said
+            settled.append(self._settle(word))
+        return settled
 
-    def _open(self) -> tuple[_Word, ...]:
-        """The words of the present hypothesis that follow those already said."""
+    def _open(self) -> tuple[TimedWord, ...]:
+        """Return the words of the present hypothesis after the returned ones."""
         words = (
-            _Word(_VARIANT.sub("", s.word), s.start_frame, s.end_frame + 1)
+            TimedWord(_VARIANT.sub("", s.word), s.start_frame, s.end_frame + 1)
             for s in self._decoder.seg() or ()
             if not _FILLER.match(s.word)
         )
-        return tuple(word for word in words if word.middle > self._said_up_to)
+        return tuple(word for word in words if word.middle > self._returned)
 
-    def _say(self, word: _Word) -> RecognisedWord:
-        self._said_up_to = word.end
+    def _settle(self, word: TimedWord) -> RecognisedWord:
+        self._returned = word.end
         return RecognisedWord(word.text, self._dropped + word.end * _FRAME)
 
 
@@ -247,7 +233,7 @@ _FILLER = re.compile(r"[<\[]|\+\+")  # <s>, </s>, <sil>, [NOISE], ++SMACK++
 _VARIANT = re.compile(r"\(\d+\)$")  # the(2)
 
 
-def _same(word: _Word, other: _Word) -> bool:
+def _same(word: TimedWord, other: TimedWord) -> bool:
     moved = abs(word.start - other.start) * _FRAME / RATE
     return word.text == other.text and moved <= SHIFT
 
@@ -257,7 +243,7 @@ def _written(means: Sequence[float]) -> str:
 
 
 def _rms(block: bytes) -> float:
-    """The root of the mean square of PCM16, of full scale."""
+    """Return the root mean square of PCM16, relative to full scale."""
     samples = array("h", block)
     if sys.byteorder == "big":
         samples.byteswap()
@@ -266,7 +252,8 @@ def _rms(block: bytes) -> float:
 
 
 _LENGTH = 4  # bytes, big-endian, before every body
-_PIECE = RATE * 2  # bytes of audio in a request; between two, the rest can be given up
+# Bytes of audio in a request; between two requests an utterance can be dropped.
+_PIECE = RATE * 2
 
 
 def _send(stream: BinaryIO | asyncio.StreamWriter, message: object) -> None:
@@ -275,7 +262,7 @@ def _send(stream: BinaryIO | asyncio.StreamWriter, message: object) -> None:
 
 
 def _work(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer requests until there are no more; the first answer says ready."""
+    """Answer requests until stdin closes; the first answer means ready."""
     decoding = _Decoding()
     read = msgspec.msgpack.Decoder(_Request).decode
     ready: list[RecognisedWord] = []
@@ -295,7 +282,7 @@ def _work(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 class _Worker:
-    """A process that decodes one utterance at a time."""
+    """Runs a process that decodes one utterance at a time."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None
@@ -308,7 +295,7 @@ class _Worker:
 
     @classmethod
     async def start(cls) -> _Worker:
-        """A worker that is ready."""
+        """Return a worker that is ready."""
         pipe = asyncio.subprocess.PIPE
         command = (sys.executable, "-m", __name__)
         process = await asyncio.create_subprocess_exec(
@@ -324,21 +311,16 @@ class _Worker:
         return worker
 
     @property
-    def pid(self) -> int:
-        """The id of the process."""
-        return self._process.pid
-
-    @property
     def alive(self) -> bool:
-        """Whether the process can still be asked."""
+        """Whether the process still answers."""
         return not self._lost and self._process.returncode is None
 
     def begin(self) -> None:
-        """Start on a new utterance; everything asked for before is answered first."""
+        """Start a new utterance, after all earlier requests."""
         _send(self._requests, _Begin())
 
     async def ask(self, request: _Hear | _Finish) -> list[RecognisedWord]:
-        """The answer; who no longer waits for it leaves the worker in order."""
+        """Return the answer; cancelling the wait for it leaves the worker usable."""
         return await asyncio.shield(asyncio.create_task(self._exchange(request)))
 
     async def stop(self) -> None:
@@ -346,7 +328,7 @@ class _Worker:
         self._lost = True
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        async with self._turn:  # whoever waits for an answer learns of the end first
+        async with self._turn:  # a pending request learns of the end first
             await self._process.communicate()
 
     async def _exchange(self, request: _Hear | _Finish) -> list[RecognisedWord]:
@@ -370,7 +352,7 @@ class _Worker:
 
 
 class _Utterance:
-    """The listener of one utterance; it has a worker until its end."""
+    """Listens to one utterance, with a worker of its own until the end."""
 
     def __init__(self, pool: PocketsphinxRecogniser, worker: _Worker) -> None:
         self._pool = pool
@@ -378,14 +360,14 @@ class _Utterance:
         worker.begin()
 
     async def hear(self, pcm: bytes) -> list[RecognisedWord]:
-        """The words that have settled with this audio, in order."""
+        """Return the words that have settled with this audio, in order."""
         words: list[RecognisedWord] = []
         for start in range(0, len(pcm), _PIECE):
             words += await self._open().ask(_Hear(pcm[start : start + _PIECE]))
         return words
 
     async def finish(self) -> list[RecognisedWord]:
-        """The words that were still open when the audio ended; it is closed then."""
+        """Return the words that were still open, and close the utterance."""
         words = await self._open().ask(_Finish())
         await self.close()
         return words
@@ -407,16 +389,16 @@ class PocketsphinxRecogniser:
 
     The first worker starts with the recogniser, the others when utterances overlap;
     each takes up to a second to start and about 130 MB. Up to ``limit`` utterances are
-    heard at once and the next wait for one of them to end. ``warm`` workers, of which
-    the default is one for each processor and at least two, are kept between utterances.
-    Audio that never gets louder than -50 dBFS has no words.
+    recognised at once; more wait until one of them ends. ``warm`` workers are kept
+    between utterances (default: one per processor, at least two). Audio that is never
+    louder than -50 dBFS has no words.
     """
 
     rate = RATE
 
     def __init__(self, *, limit: int = 8, warm: int | None = None) -> None:
         if limit < 1:
-            raise ValueError(f"limit is {limit}; at least one utterance must be heard")
+            raise ValueError(f"limit is {limit}; give at least 1 utterance")
         self._warm = max(2, os.cpu_count() or 1) if warm is None else warm
         self._places = asyncio.Semaphore(limit)
         self._workers: set[_Worker] = set()
@@ -427,47 +409,42 @@ class PocketsphinxRecogniser:
     async def start(
         cls, *, limit: int = 8, warm: int | None = None
     ) -> PocketsphinxRecogniser:
-        """A recogniser whose first worker is ready."""
+        """Return a recogniser whose first worker is ready."""
         pool = cls(limit=limit, warm=warm)
-        pool._idle.append(await pool._hire())
+        pool._idle.append(await pool._new_worker())
         return pool
 
-    @property
-    def pids(self) -> frozenset[int]:
-        """The process ids of its workers."""
-        return frozenset(worker.pid for worker in self._workers)
-
     async def listen(self) -> _Utterance:
-        """A listener for one utterance; it must be finished or closed."""
+        """Return a listener for one utterance; it must be finished or closed."""
         await self._places.acquire()
         try:
             while self._idle:
                 worker = self._idle.pop()
                 if worker.alive:
                     return _Utterance(self, worker)
-                await self._dismiss(worker)
-            return _Utterance(self, await self._hire())
+                await self._stop_worker(worker)
+            return _Utterance(self, await self._new_worker())
         except BaseException:
             self._places.release()
             raise
 
     async def close(self) -> None:
-        """End all workers; an utterance that is still heard is lost."""
+        """End all workers; an utterance that is still open is lost."""
         self._closed = True
         self._idle.clear()
-        await asyncio.gather(*map(self._dismiss, tuple(self._workers)))
+        await asyncio.gather(*map(self._stop_worker, tuple(self._workers)))
 
-    async def _hire(self) -> _Worker:
+    async def _new_worker(self) -> _Worker:
         if self._closed:
             raise RuntimeError("this recogniser is closed")
         worker = await _Worker.start()
         self._workers.add(worker)
         if self._closed:
-            await self._dismiss(worker)
+            await self._stop_worker(worker)
             raise RuntimeError("this recogniser is closed")
         return worker
 
-    async def _dismiss(self, worker: _Worker) -> None:
+    async def _stop_worker(self, worker: _Worker) -> None:
         self._workers.discard(worker)
         await worker.stop()
 
@@ -476,12 +453,12 @@ class PocketsphinxRecogniser:
         if worker.alive and not self._closed and len(self._idle) < self._warm:
             self._idle.append(worker)
         else:
-            await self._dismiss(worker)
+            await self._stop_worker(worker)
 
 
 def main() -> None:
-    """Be a worker: stdin and stdout belong to the server, what is printed to stderr."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server decides when to end
+    """Run as a worker; stdout carries answers, so prints go to stderr."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server decides when it ends
     with os.fdopen(os.dup(1), "wb") as answers, contextlib.suppress(BrokenPipeError):
         os.dup2(2, 1)
         _work(sys.stdin.buffer, answers)

@@ -1,4 +1,4 @@
-"""What the fake server asks of whatever turns its audio into words."""
+"""The interface of a recogniser, which turns a fake server's audio into words."""
 
 from __future__ import annotations
 
@@ -9,23 +9,36 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class RecognisedWord:
-    """One recognised word and the sample of its utterance's audio at which it ends."""
+    """A recognised word, and the sample of its utterance's audio at which it ends."""
 
     text: str
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class TimedWord:
+    """A word from its ``start`` to before its ``end``, in samples or in frames."""
+
+    text: str
+    start: int
+    end: int
+
+    @property
+    def middle(self) -> float:
+        return (self.start + self.end) / 2
+
+
 class Listener(Protocol):
-    """One utterance: audio in, words out, none of which is ever taken back."""
+    """Recognises one utterance; a word that was returned is never taken back."""
 
     async def hear(self, pcm: bytes) -> Sequence[RecognisedWord]:
-        """The words that have settled with this audio, in order."""
+        """Return the words that have settled with this audio, in order."""
 
     async def finish(self) -> Sequence[RecognisedWord]:
-        """The words that were still open when the audio ended, in order."""
+        """Return the words that were still open when the audio ended, in order."""
 
     async def close(self) -> None:
-        """Give the utterance up; may be called at any time, and twice."""
+        """Drop the utterance; may be called at any time, and twice."""
 
 
 class Recogniser(Protocol):
@@ -33,10 +46,10 @@ class Recogniser(Protocol):
 
     @property
     def rate(self) -> int:
-        """The rate in Hz that ``hear`` expects."""
+        """The sample rate in Hz that ``hear`` expects."""
 
     async def listen(self) -> Listener:
-        """A listener for one utterance."""
+        """Return a listener for one utterance."""
 
     async def close(self) -> None:
-        """Free what the recogniser holds."""
+        """Free all resources."""

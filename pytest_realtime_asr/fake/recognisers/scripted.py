@@ -1,14 +1,14 @@
-"""The scripted recogniser: it knows a corpus by its sound, and says its words.
+"""The scripted recogniser: it knows a corpus by its audio, and returns its words.
 
 A listener looks at the stream every 20 ms, on a grid of its own, so that the cut into
-chunks changes nothing. The search of ``fingerprint`` proposes alignments of known clips
-with the stream. All proposals are held together and go on being compared, look by look:
-one that is unlike the stream over 100 ms, or clearly less like it than the best of
-them, is dropped. A word is said when the audio has passed its end and all that are left
-agree on it; so sentences with the same beginning say it at once, and go silent where
-they part until one is left. Where the last one is dropped, the sound was cut or
-something else began: the words that were mostly heard by then are said, and the search
-goes on. Sound that belongs to no clip gives one made-up word for each burst.
+chunks changes nothing. The search of `fingerprint` proposes alignments of known clips
+with the stream. All proposals are kept and compared further, look by look: one is
+dropped if it is unlike the stream over 100 ms, or clearly less like it than the best of
+them. A word is returned when the audio has passed its end and all alignments that are
+left agree on it; so sentences with the same beginning return it at once, and return
+nothing from where they part until one is left. When the last one is dropped, the clip
+was cut or something else began: the words that were mostly heard by then are returned,
+and the search goes on. Sound that belongs to no clip gives one made-up word per burst.
 """
 
 from __future__ import annotations
@@ -39,22 +39,23 @@ from pytest_realtime_asr.fake.recognisers.fingerprint import (
     Rows,
     Search,
 )
-from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
+from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord, TimedWord
 
 _SPAN = 5  # looks that are judged together
-_FEWEST = 3  # of them that must say something
+_FEWEST = 3  # of them that must have a likeness
 _UNLIKE = 0.85
 _LESS_LIKE = 0.1
-_LIKE = 0.92  # over all that was heard, to begin with
+_LIKE = 0.92  # over all that was heard, of a new alignment
 _LIKE_SHORT = 0.95  # over a short word, or the end of a clip
-_PART = 8  # looks at the end of a clip that are enough if nothing follows, and that
-# may pass in a burst before them: a clip that was cut may go on softly at first
-_TOGETHER = 3  # looks by which equal beginnings may differ
+# Looks at the end of a clip that are enough if nothing follows, and that may pass in a
+# burst before them: a clip that was cut may go on softly at first.
+_PART = 8
+_TOGETHER = 3  # looks by which the starts of equal alignments may differ
 _SAME_END = RATE // 50  # samples by which the ends of a word may differ
 _PASSED = RATE // 100  # samples behind a word's end: the alignment is good to 5 ms
 _TAIL = 6  # rows behind the last loud one after which a clip is over
-_FORGET = 15  # silent looks after which the search begins anew
-_PADDING = 16 * HOP  # what is heard after the end: silence, so that all settles
+_FORGET = 15  # silent looks after which the search starts anew
+_PADDING = 16 * HOP  # samples of silence after the end, so that all words settle
 
 _AUDIBLE = 32768 * 10 ** (-48 / 20)  # RMS of unknown sound that gives a word
 _BURST_GAP = 10  # looks
@@ -64,27 +65,16 @@ _CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
-    """A word of a script, in samples of its clip."""
-
-    text: str
-    start: int
-    end: int
-
-    @property
-    def middle(self) -> float:
-        return (self.start + self.end) / 2
-
-
-@dataclass(frozen=True, slots=True)
 class _Clip:
+    """A known clip: its place in the index, its script and its length in samples."""
+
     rows: Rows
-    words: tuple[_Word, ...]
+    words: tuple[TimedWord, ...]
     samples: int
 
 
 class _Known:
-    """The clips that have a sound, and their index."""
+    """The clips that have any sound, and their index."""
 
     def __init__(self, utterances: Sequence[Utterance]) -> None:
         arrays = [utterance.audio.resample(RATE).array for utterance in utterances]
@@ -99,15 +89,15 @@ class _Known:
         self._starts = np.array([clip.rows.start for clip in self._clips], np.intp)
 
     def clip(self, row: int) -> _Clip:
-        """The clip that a row of the index belongs to."""
+        """Return the clip that a row of the index belongs to."""
         return self._clips[int(np.searchsorted(self._starts, row, side="right")) - 1]
 
 
 class ScriptedRecogniser:
-    """A recogniser of the sound of ``utterances``.
+    """Recognises the audio of ``utterances``.
 
-    It says ``text.split()`` of an utterance at the times of its ``words``; where it has
-    none, evenly over its sound. Other sound gives made-up words, silence none.
+    It returns ``text.split()`` of an utterance at the times of its ``words``, or evenly
+    over its sound if it has none. Other sound gives made-up words, silence none.
     """
 
     rate = RATE
@@ -116,37 +106,37 @@ class ScriptedRecogniser:
         self._known = _Known(tuple(utterances))
 
     async def listen(self) -> ScriptedListener:
-        """A listener for one utterance."""
+        """Return a listener for one utterance."""
         return ScriptedListener(self._known)
 
     async def close(self) -> None:
-        """There is nothing to free."""
+        """Do nothing; there are no resources to free."""
 
 
 class ScriptedListener:
-    """One utterance: PCM16 at 16 kHz in, words out; equal audio gives equal words."""
+    """Recognises one utterance, PCM16 at 16 kHz; equal audio gives equal words."""
 
     def __init__(self, known: _Known) -> None:
         self._hearing = _Hearing(known)
 
     async def hear(self, pcm: bytes) -> Sequence[RecognisedWord]:
-        """The words that have settled with this audio, in order."""
+        """Return the words that have settled with this audio, in order."""
         return self._hearing.hear(np.frombuffer(pcm, "<i2"))
 
     async def finish(self) -> Sequence[RecognisedWord]:
-        """The words that were still open when the audio ended, in order."""
+        """Return the words that were still open when the audio ended, in order."""
         return self._hearing.finish()
 
     async def close(self) -> None:
-        """There is nothing to give up."""
+        """Do nothing; there are no resources to free."""
 
 
 class _Alignment:
     """A clip that the stream may be playing.
 
-    ``shift`` is the row at look 0, ``gain`` that of the stream in dB. ``begin`` is the
-    look from which on they are alike, the clip's first loud one where it is ``whole``;
-    ``likes`` says how like they are from then on.
+    ``shift`` is the clip's row at look 0, ``gain`` how much louder the stream is in dB.
+    ``begin`` is the look from which on they are alike: the clip's first loud one if it
+    is ``whole``. ``likes`` is the likeness of each look since then.
     """
 
     def __init__(
@@ -166,8 +156,8 @@ class _Alignment:
         self.begin = begin
         self.whole = whole
         self.likes = deque((float(like) for like in likes[-_SPAN:]), _SPAN)
-        said = likes[~np.isnan(likes)]
-        self._sum, self.count = float(said.sum()), len(said)
+        known = likes[~np.isnan(likes)]
+        self._sum, self.count = float(known.sum()), len(known)
         self._at = 0
 
     @property
@@ -176,13 +166,13 @@ class _Alignment:
         return -math.inf if self.whole else self.begin * HOP + WINDOW / 2
 
     def certain(self, short: bool) -> bool:
-        """Whether enough was heard; a ``short`` word is enough if it was whole."""
+        """Return whether enough was heard; a whole ``short`` word is enough."""
         if self.count >= ENOUGH:
             return True
         return short and self.whole and self.mean >= _LIKE_SHORT
 
     def add(self, like: float) -> None:
-        """Take the likeness of the next look."""
+        """Add the likeness of the next look."""
         self.likes.append(like)
         if not math.isnan(like):
             self._sum += like
@@ -190,40 +180,40 @@ class _Alignment:
 
     @property
     def mean(self) -> float:
-        """Likeness over all that was heard."""
+        """The mean likeness of all looks."""
         return self._sum / self.count if self.count else 0.0
 
     @property
     def recent(self) -> float:
-        """Likeness over the latest looks; NaN where they say too little."""
-        said = [like for like in self.likes if not math.isnan(like)]
-        return sum(said) / len(said) if len(said) >= _FEWEST else math.nan
+        """The mean likeness of the latest looks, NaN if too few have one."""
+        known = [like for like in self.likes if not math.isnan(like)]
+        return sum(known) / len(known) if len(known) >= _FEWEST else math.nan
 
     def row(self, at: int) -> int:
-        """The row at look ``at``; it may lie behind the clip."""
+        """Return the row at look ``at``; it may lie behind the clip."""
         return self.shift + STRIDE * at
 
     def skip(self, until: float) -> None:
-        """Pass over the words whose middle is before sample ``until``."""
+        """Skip the words whose middle is before sample ``until``."""
         words = self.clip.words
         while self._at < len(words) and self.zero + words[self._at].middle < until:
             self._at += 1
 
     def passed(self) -> None:
-        """The next word was said."""
+        """Go on to the word after the next one."""
         self._at += 1
 
     @property
-    def word(self) -> _Word | None:
-        """The next word, in samples of the stream."""
+    def word(self) -> TimedWord | None:
+        """The next word, in samples of the stream, or ``None`` after the last."""
         if self._at == len(self.clip.words):
             return None
         word = self.clip.words[self._at]
-        return _Word(word.text, self.zero + word.start, self.zero + word.end)
+        return TimedWord(word.text, self.zero + word.start, self.zero + word.end)
 
 
 class _Hearing:
-    """What a listener has heard, and what it made of it."""
+    """Follows the audio of one utterance and finds its words."""
 
     def __init__(self, known: _Known) -> None:
         self._known = known
@@ -235,8 +225,8 @@ class _Hearing:
         self._looks = Looks()
         self._silent = 0  # looks since there was sound
         self._alive: list[_Alignment] = []
-        self._said = 0  # sample at which the last word ended
-        self._explained = 0  # sample up to which clips account for the sound
+        self._ended = 0  # sample at which the last word ended
+        self._explained = 0  # sample up to which known clips explain the sound
         self._burst = _Burst()
         self._out: list[RecognisedWord] = []
 
@@ -253,7 +243,7 @@ class _Hearing:
             self._begin(ended=True)
         if self._alive:
             self._settle(self._total)
-        self._made_up()
+        self._end_burst()
         return self._drain(self._total)
 
     def _drain(self, limit: int) -> list[RecognisedWord]:
@@ -288,12 +278,12 @@ class _Hearing:
     def _now(self) -> int:
         return self._at * HOP + WINDOW
 
-    # Known sound
+    # Sound of known clips
 
     def _begin(self, *, ended: bool = False) -> None:
-        """Hold the proposals of the search that bear a comparison look by look.
+        """Start to follow the proposals of the search that are alike look by look.
 
-        ``ended`` sound is all that there will be, so less of it is enough.
+        If the sound has ``ended``, less of it is enough.
         """
         rows = self._search.remains() if ended else self._search.proposals()
         found = self._compared(rows) if rows else []
@@ -310,17 +300,17 @@ class _Hearing:
             return
         self._alive = [one for one in found if one.mean >= best.mean - _LESS_LIKE]
         for one in self._alive:
-            one.skip(max(one.begun, self._said))
+            one.skip(max(one.begun, self._ended))
         self._burst = _Burst()
-        self._speak()
+        self._release()
 
     def _compared(self, rows: list[int]) -> list[_Alignment]:
-        """The alignments of which all was alike since they began."""
+        """Return the alignments that were alike ever since they began."""
         clips = [self._known.clip(row) for row in rows]
         back = STRIDE * np.arange(1 - LOOKS, 1)
         diagonals = np.array(rows)[:, None] + back
         inside = _inside(clips, diagonals)
-        diagonals[~inside] = 0  # any row: what it gives is left out
+        diagonals[~inside] = 0  # any row; its likeness is set to NaN below
         gains = np.array(
             [
                 self._index.gain(diagonal, self._looks, kept)
@@ -351,10 +341,10 @@ class _Hearing:
         return found
 
     def _follow(self) -> None:
-        """Compare what is held with the next look, and say what is certain."""
+        """Compare the alignments with the next look, and return certain words."""
         rows = np.array([[one.row(self._at)] for one in self._alive])
         inside = _inside([one.clip for one in self._alive], rows)
-        rows[~inside] = 0  # any row: what it gives is left out
+        rows[~inside] = 0  # any row; its likeness is set to NaN below
         gains = np.array([one.gain for one in self._alive], np.float32)
         likes = self._index.likeness(rows, self._looks.last(1), gains)
         likes[~inside] = np.nan
@@ -370,12 +360,12 @@ class _Hearing:
         ]
         if left:
             self._alive = left
-            self._speak()
+            self._release()
         else:
             self._settle(self._now())
 
-    def _speak(self) -> None:
-        """Say the words that all agree on and whose end has passed."""
+    def _release(self) -> None:
+        """Return the words that all alignments agree on and whose end has passed."""
         while self._alive:
             over = [one for one in self._alive if self._over(one)]
             if over:
@@ -394,7 +384,7 @@ class _Hearing:
                 break
             for one in self._alive:
                 one.passed()
-            self._say(word.text, word.end)
+            self._add_word(word.text, word.end)
         behind = all(one.row(self._at) >= one.clip.rows.stop for one in self._alive)
         if self._alive and behind:
             self._settle(self._now())
@@ -403,7 +393,7 @@ class _Hearing:
         return one.word is None and one.row(self._at) > one.clip.rows.last + _TAIL
 
     def _settle(self, now: int) -> None:
-        """The likeness ended: say what was mostly heard of the likeliest clip."""
+        """Return the words of the likeliest clip that were mostly heard, and stop."""
         one = max(self._alive, key=lambda one: one.mean)
         unlike = 0
         for like in reversed(one.likes):
@@ -413,18 +403,18 @@ class _Hearing:
         heard = min(self._at * HOP + WINDOW // 2 - unlike * HOP, self._total)
         while (word := one.word) is not None and word.middle <= heard:
             one.passed()
-            self._say(word.text, min(word.end, now))
+            self._add_word(word.text, min(word.end, now))
         self._alive = []
         self._explained = heard + HOP
 
-    def _say(self, text: str, end: int) -> None:
-        self._said = max(self._said, end)
-        self._out.append(RecognisedWord(text, self._said))
+    def _add_word(self, text: str, end: int) -> None:
+        self._ended = max(self._ended, end)
+        self._out.append(RecognisedWord(text, self._ended))
 
     # Unknown sound
 
     def _unknown(self, samples: npt.NDArray[np.int16], shape: Floats) -> None:
-        """Gather what no clip accounts for into bursts."""
+        """Collect the sound that no clip explains into bursts."""
         at = self._at * HOP
         if self._alive or at < self._explained:
             return
@@ -437,16 +427,16 @@ class _Hearing:
         if over:
             self._begin(ended=True)
         if over or self._burst.looks >= _BURST_MOST:
-            self._made_up()
+            self._end_burst()
 
-    def _made_up(self) -> None:
+    def _end_burst(self) -> None:
         if self._burst.looks >= _BURST_LEAST:
-            self._say(self._burst.word(), min(self._burst.end, self._total))
+            self._add_word(self._burst.word(), min(self._burst.end, self._total))
         self._burst = _Burst()
 
 
 class _Burst:
-    """Unknown sound between silences."""
+    """Unknown sound between two silences."""
 
     def __init__(self) -> None:
         self.looks = 0
@@ -456,7 +446,7 @@ class _Burst:
         self._sum: npt.NDArray[np.float64] = np.zeros(1)
 
     def add(self, shape: Floats, end: int) -> None:
-        """Take the next audible look, whose part of the stream ends at ``end``."""
+        """Add an audible look, whose part of the stream ends at sample ``end``."""
         if not self.looks:
             self.begin = end // HOP - 1
         self.looks += 1
@@ -465,7 +455,7 @@ class _Burst:
         self._sum = self._sum + shape
 
     def word(self) -> str:
-        """A word of two or three syllables for this sound."""
+        """Return a made-up word of two or three syllables for this sound."""
         mean = np.rint(8 * self._sum / self.looks).astype(np.int8)
         number = zlib.crc32(mean.tobytes() + self.looks.to_bytes(4, "little"))
         number, more = divmod(number, 2)
@@ -477,7 +467,7 @@ class _Burst:
         return word
 
 
-def _agree(one: _Word, other: _Word | None) -> bool:
+def _agree(one: TimedWord, other: TimedWord | None) -> bool:
     return (
         other is not None
         and one.text == other.text
@@ -486,14 +476,14 @@ def _agree(one: _Word, other: _Word | None) -> bool:
 
 
 def _inside(clips: list[_Clip], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-    """Which of the rows, clips x looks, belong to the sound of their clip."""
+    """Return which of the rows (clips x looks) belong to the sound of their clip."""
     first = np.array([[clip.rows.first] for clip in clips])
     stop = np.array([[clip.rows.stop] for clip in clips])
     return (rows >= first) & (rows < stop)
 
 
 def _spans(likes: Floats) -> Floats:
-    """Mean likeness of the looks up to each look; NaN where they say too little."""
+    """Return the mean likeness of the looks up to each, NaN if too few have one."""
     known = ~np.isnan(likes)
     sums = np.cumsum(np.where(known, likes, 0), axis=1)
     counts = np.cumsum(known, axis=1)
@@ -505,18 +495,18 @@ def _spans(likes: Floats) -> Floats:
 
 
 def _first_alike(likes: Floats, unlike: npt.NDArray[np.bool_]) -> int:
-    """The first look of the likeness that lasts to the end; their number if none."""
+    """Return the look since when they are alike, their number if they are not."""
     bad = np.flatnonzero(unlike)
     first = max(0, int(bad[-1]) - _SPAN + 2) if bad.size else 0
     like = np.flatnonzero(likes[first:] >= _UNLIKE)
     return first + int(like[0]) if like.size else len(likes)
 
 
-def _script(utterance: Utterance, rows: Rows) -> tuple[_Word, ...]:
-    """The words of the text, each with its time."""
+def _script(utterance: Utterance, rows: Rows) -> tuple[TimedWord, ...]:
+    """Return the words of the text, each with its time."""
     texts = utterance.text.split()
     timed = [
-        _Word(word.text, round(word.start * RATE), round(word.end * RATE))
+        TimedWord(word.text, round(word.start * RATE), round(word.end * RATE))
         for word in utterance.words
     ]
     if len(timed) == len(texts):
@@ -531,18 +521,20 @@ def _script(utterance: Utterance, rows: Rows) -> tuple[_Word, ...]:
             start, end = timed[0].start, timed[-1].end
         edges = [round(edge) for edge in np.linspace(start, end, len(texts) + 1)]
         times = list(pairwise(edges))
-    return tuple(_Word(text, *time) for text, time in zip(texts, times, strict=True))
+    return tuple(
+        TimedWord(text, *time) for text, time in zip(texts, times, strict=True)
+    )
 
 
 def _sound(rows: Rows) -> tuple[int, int]:
-    """First and last sample of the sound of a clip."""
+    """Return the first and the last sample of the sound of a clip."""
     half = (WINDOW - STEP) // 2
     start = (rows.first - rows.zero) * STEP + half
     return max(0, start), (rows.last - rows.zero) * STEP + half + STEP
 
 
-def _by_characters(texts: list[str], timed: list[_Word]) -> list[tuple[int, int]]:
-    """Times for texts that cut the same characters in another way."""
+def _by_characters(texts: list[str], timed: list[TimedWord]) -> list[tuple[int, int]]:
+    """Return the times of texts that cut the same characters in another way."""
     spans = [
         (word.start, word.end) for word in timed for _ in "".join(word.text.split())
     ]

@@ -83,14 +83,14 @@ CASES = [
     ),
     Case(
         "closed-without-a-code",
-        "the server closes the session with a close frame that holds no code",
+        "the server closes the session with a close frame without a code",
         ("the server closed without a code; 2 bytes had arrived",),
         10,
         lambda _: session(frames(b"\x88\0")),
     ),
     Case(
         "greeting-closed-without-a-code",
-        "a server of an unknown dialect closes with a close frame that holds no code",
+        "a server of an unknown dialect closes with a close frame without a code",
         ("the server closed without a code before its first event",),
         10,
         lambda _: greeting(frames(b"\x88\0")),
@@ -104,7 +104,7 @@ CASES = [
     ),
     Case(
         "list-of-models-cut-off",
-        "the server sends less of its list of models than its head says",
+        "the server sends less of its list of models than its Content-Length",
         ("/v1/models: its response ended after 28 of 4000 bytes",),
         10,
         lambda _: model(
@@ -171,7 +171,7 @@ CASES = [
     ),
     Case(
         "long-loss",
-        "the reason for which a session was lost is very long",
+        "the reason of a lost session is very long",
         ("closed: xx", "characters left out", "; had arrived: nothing"),
         1,
         lambda _: bounded(
@@ -187,7 +187,7 @@ CASES = [
     ),
     Case(
         "long-unreachable",
-        "whatever is said of an unreachable server is very long",
+        "the error of an unreachable server is very long",
         ("ws://h/: no: xx", "characters left out"),
         1,
         lambda _: bounded(str(Unreachable("ws://h/: no: " + "x" * 900_000))),
@@ -205,14 +205,14 @@ CASES = [
     ),
     Case(
         "baseline-says-nothing",
-        "the baseline gives no text, and the server is right",
+        "the baseline sends no text, and the server the correct one",
         ("wer INVALID", "0 of 8 sessions (8 closed)"),
         5,
         lambda _: dead_baseline("wer:1pp").splitlines()[0],
     ),
     Case(
         "parity-of-a-dead-server",
-        "the server dies before the sessions in the crowd",
+        "the server dies before the concurrent sessions",
         (
             "0 of 1 utterances differ",
             "0 texts, 3 lost",

@@ -1,0 +1,40 @@
+"""Scripts of random sessions, and the settings in which tests execute them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_realtime_asr import corpus
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.conformance import clips, fuzz
+from pytest_realtime_asr.conformance.grammar import Grammar, grammar_of
+from pytest_realtime_asr.conformance.random_script import (
+    Script,
+    Send,
+)
+from pytest_realtime_asr.conformance.scenario_run import FUZZ, RunConfig
+from tests.support.servers import CLIP, plan
+from tests.support.sessions import (
+    APPEND,
+    BEGIN,
+    FINISH,
+    NO_JSON,
+)
+
+SPOKEN = clips.choose(corpus.load("bundled:english"))
+GRAMMAR = grammar_of(plan("http://127.0.0.1:1"))
+SET_UP = Send(GRAMMAR.configure[0])
+BEGUN, AUDIO, ENDED = Send(BEGIN), Send(APPEND), Send(FINISH)
+BAD = Send(NO_JSON, foreign=True)
+
+
+def run_config(loop: Loop, url: str, **changes: Any) -> RunConfig:
+    """Return how scenarios run on the server at this URL."""
+    return RunConfig(loop, plan(url), SPOKEN, **changes)
+
+
+def generated(
+    seed: int | str, count: int = FUZZ, grammar: Grammar = GRAMMAR
+) -> tuple[Script, ...]:
+    """Return the scripts of a seed."""
+    return fuzz.generate(grammar, CLIP.audio.pcm, seed=seed, count=count)
