@@ -10,6 +10,7 @@ from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.plugin import kept_calibration, pytest_internals
 from pytest_realtime_asr.plugin.options import OPTIONS, RawOptions
 from pytest_realtime_asr.plugin.state import State
+from pytest_realtime_asr.report import calibration as calibration_text
 from pytest_realtime_asr.report import listing
 from pytest_realtime_asr.report.progress import show_status
 from pytest_realtime_asr.run import calibration
@@ -49,7 +50,7 @@ def _calibrate(state: State) -> int:
         raise pytest.UsageError(f"--realtime-calibrate: {error}") from None
     finally:
         show_status("")
-    print(*found.lines, str(found), sep="\n")
+    print(*calibration_text.table(found), calibration_text.line(found), sep="\n")
     pytest_internals.configure(state.config)  # so that there is a cache
     if not kept_calibration.keep(state.config, found):
         print("not kept: pytest's cache is off; leave out -p no:cacheprovider")

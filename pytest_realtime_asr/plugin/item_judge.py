@@ -54,8 +54,7 @@ class ItemJudge:
         elif _is_skip(error):
             self._judging.skip(self._case(item))
         elif (results := self._judge(item, failed=True)) is not None:
-            evidence = messages.evidence(results)
-            item.add_report_section("call", "realtime", evidence)
+            item.add_report_section("call", "realtime", messages.evidence(results))
         elif items.is_suite(item):
             again = self._judging.again(self._case(item))
             item.add_report_section("call", "realtime", again)

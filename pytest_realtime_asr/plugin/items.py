@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 
 import pytest
@@ -14,6 +15,8 @@ from pytest_realtime_asr.plugin.state import State
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.verdicts.utterance_record import shared_test_name
 
+_TERMS: pytest.StashKey[tuple[list[pytest.Mark], Terms]] = pytest.StashKey()
+
 
 def is_suite(item: pytest.Item) -> bool:
     """Return whether a test is one of the packaged suite."""
@@ -21,11 +24,20 @@ def is_suite(item: pytest.Item) -> bool:
 
 
 def terms(item: pytest.Item, state: State) -> Terms:
-    """Return the terms of a test. Raises UsageError on a wrong marker."""
+    """Return the terms of a test. Raises UsageError on a wrong marker.
+
+    They are parsed again only if a marker was added while the test ran.
+    """
+    marks = list(item.iter_markers())
+    if _TERMS in item.stash:
+        known, found = item.stash[_TERMS]
+        # By identity: the arguments of foreign markers may not be comparable.
+        if len(known) == len(marks) and all(map(operator.is_, known, marks)):
+            return found
     params = getattr(getattr(item, "callspec", None), "params", {})
     try:
-        return markers.read(
-            list(item.iter_markers()),
+        found = markers.read(
+            marks,
             state.settings,
             parallel=bool(state.worker),
             fixed=_fixed(item),
@@ -33,6 +45,8 @@ def terms(item: pytest.Item, state: State) -> Terms:
         )
     except ValueError as error:
         raise pytest.UsageError(f"{item.nodeid}: {error}") from None
+    item.stash[_TERMS] = (marks, found)
+    return found
 
 
 def _fixed(item: pytest.Item) -> frozenset[str]:

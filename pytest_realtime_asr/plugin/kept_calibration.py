@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from pytest_realtime_asr.plugin.options import CALIBRATION
+from pytest_realtime_asr.report import calibration
 from pytest_realtime_asr.run.calibration import Calibration
 
 
@@ -17,7 +18,8 @@ def keep(config: pytest.Config, found: Calibration) -> bool:
     cache = getattr(config, "cache", None)
     if cache is None:
         return False
-    cache.set(CALIBRATION, {"line": str(found), **json.loads(found.dumps())})
+    values = msgspec.to_builtins(found)
+    cache.set(CALIBRATION, {"line": calibration.line(found), **values})
     return True
 
 

@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-import msgspec
-
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live, Plan
@@ -77,39 +75,6 @@ class Calibration:
             self.errors,
             key=lambda name: abs(self.errors[name].bias) + self.errors[name].spread,
         )
-
-    def __str__(self) -> str:
-        error = self.errors[self.worst]
-        return (
-            f"calibrated {self.made:%Y-%m-%d %H:%M} UTC: the worst, {self.worst}, is "
-            f"off by {error.bias:+.1f} ms, 95 % within {error.spread:.1f} ms of it"
-        )
-
-    @property
-    def lines(self) -> list[str]:
-        """The table of all errors, as text."""
-        head = f"{'':32}{'n':>4} {'bias':>8} {'spread':>8}"
-        return [
-            f"the client's own error on {self.machine}, in ms",
-            head,
-            *(
-                f"{name:32}{it.n:4} {it.bias:+8.2f} {it.spread:8.2f}"
-                for name, it in self.errors.items()
-            ),
-            "bias: median of measured - ideal; spread: 95 % are within it of the bias",
-        ]
-
-    def dumps(self) -> str:
-        """Return the calibration as JSON."""
-        return msgspec.json.encode(self).decode()
-
-
-def loads(text: str) -> Calibration:
-    """Read what `Calibration.dumps` wrote. Raises ValueError."""
-    try:
-        return msgspec.json.decode(text, type=Calibration)
-    except msgspec.DecodeError as error:
-        raise ValueError(f"not a calibration: {error}") from error
 
 
 def run(dialect: str, *, progress: Callable[[str], None]) -> Calibration:

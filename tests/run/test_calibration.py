@@ -13,6 +13,7 @@ from pytest_realtime_asr.audio import join, silence, write
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.corpus import Utterance, Word, load
 from pytest_realtime_asr.metrics import measure
+from pytest_realtime_asr.report.calibration import line, table
 from pytest_realtime_asr.run.calibration import (
     FINAL_DELAY,
     WORD_DELAY,
@@ -20,7 +21,6 @@ from pytest_realtime_asr.run.calibration import (
     converse,
     errors,
     ideal,
-    loads,
 )
 from pytest_realtime_asr.trace.records import End, Ending
 from pytest_realtime_asr.trace.timeline import (
@@ -87,19 +87,13 @@ def test_the_error_is_what_was_seen_less_what_should_have_been() -> None:
 @pytest.mark.slow
 def test_this_machine_is_calibrated(loop: Loop) -> None:
     found = calibrate(loop, VLLM, sessions=4)
-    assert loads(found.dumps()) == found
     final = found.errors["final_from_commit"]
     assert final.n == 4
     # Whoever is late is late by more than nothing, and by less than what is measured.
     assert -WORD_DELAY / 10 < final.bias < FINAL_DELAY
     assert found.worst in found.errors
-    assert len(found.lines) == len(found.errors) + 3
-    assert str(found).startswith("calibrated ")
-
-
-def test_what_is_no_calibration_is_refused() -> None:
-    with pytest.raises(ValueError, match="not a calibration"):
-        loads("{}")
+    assert len(table(found)) == len(found.errors) + 3
+    assert line(found).startswith("calibrated ")
 
 
 def scattered(folder: Path, *, seed: int, clips: int) -> Path:
