@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
+from hypothesis.errors import HypothesisSideeffectWarning
 
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance import selftest
@@ -26,9 +29,12 @@ def _selftest(state: State) -> int:
     """Prove each requirement both ways on this machine, and print the scores."""
     named = state.settings.dialect
     try:
-        scores = selftest.selftests(
-            None if named == AUTO else named, progress=show_status
-        )
+        with warnings.catch_warnings():
+            # It runs in place of the tests, so it slows no import down.
+            warnings.simplefilter("ignore", HypothesisSideeffectWarning)
+            scores = selftest.selftests(
+                None if named == AUTO else named, progress=show_status
+            )
     except LookupError as error:
         raise state.options.usage_error("dialect", error) from None
     show_status("")
