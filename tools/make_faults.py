@@ -66,11 +66,11 @@ def proof(bench: Bench, fault: str) -> Proof:
 
 def row(bench: Bench, fault: str) -> str:
     """Return the row of a fault."""
-    found = bench.hold(bench.requirements, proof(bench, fault))()
+    found = bench.start(bench.requirements, proof(bench, fault))()
     mine = {id for id, each in bench.proofs.items() if fault in each.faults}
     for id in mine:  # a server that dies shows one violation at a time
         if found[id].status is not Status.VIOLATED:
-            found |= bench.hold([id], bench.proofs[id])()
+            found |= bench.start([id], bench.proofs[id])()
     broken = [id for id, each in found.items() if each.status is Status.VIOLATED]
     cells = [f"**{id}**" if id in mine else id for id in broken]
     missing = sum(each.status is Status.MISSING for each in found.values())

@@ -1,8 +1,8 @@
-"""The suite judges itself: each requirement passes on a sound fake, trips on a broken.
+"""The self-test: each check passes on a correct fake server and fails on a faulty one.
 
-Fakes share a process, each on a port of its own; one that a fault ends has a process
-for itself. Many are spoken to at the same time, faster than real time where that shows
-as much.
+The fakes share a process, each on a port of its own; a fake that its fault may end has
+a process for itself. Sessions with many fakes run at the same time, faster than real
+time where the fault does not depend on the clock.
 """
 
 from __future__ import annotations
@@ -42,50 +42,52 @@ _AT_ONCE = 8  # fakes at a time
 _LIMITS = Limits(connect=10, ready=5, silence=3.0, beyond=15)
 _ANSWER = 1.0  # s in which a refusal has to come
 _SETTLE = 0.1  # s in which nothing more should come
-_AGAIN = 2  # times at most that what came to no verdict is held again
+_RETRIES = 2  # of requirements that are undecided
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What the self-test found: each requirement on the sound fake and on its fault.
+    """The result of each requirement on the correct fake and on the faulty one.
 
     ``proofs`` are those of the dialect.
     """
 
     dialect: str
     proofs: Mapping[str, Proof]
-    sound: Mapping[str, Result]
-    broken: Mapping[str, Result]
+    correct: Mapping[str, Result]
+    faulty: Mapping[str, Result]
 
     @property
     def unproven(self) -> list[str]:
         """One line for each requirement that lacks one of its two proofs."""
         lines = []
-        for id, found in self.sound.items():
+        for id, found in self.correct.items():
             if found.status is not Status.SATISFIED:
-                seen = f"sound, yet {found.status.value}: {found.reason}"
-                lines.append(f"{self.dialect}: {id}: {seen}")
-        for id, found in self.broken.items():
+                lines.append(self._line(id, found, "on a correct fake"))
+        for id, found in self.faulty.items():
             if found.status is not Status.VIOLATED:
                 faults = " ".join(self.proofs[id].faults)
-                seen = f"with {faults}, yet {found.status.value}: {found.reason}"
-                lines.append(f"{self.dialect}: {id}: {seen}")
+                lines.append(self._line(id, found, f"with the fault {faults}"))
         return lines
 
+    def _line(self, id: str, found: Result, where: str) -> str:
+        reason = f": {found.reason}" if found.reason else ""
+        return f"{self.dialect}: {id}: {found.status.value} {where}{reason}"
+
     def __str__(self) -> str:
-        sound = sum(r.status is Status.SATISFIED for r in self.sound.values())
-        broken = sum(r.status is Status.VIOLATED for r in self.broken.values())
+        passed = sum(r.status is Status.SATISFIED for r in self.correct.values())
+        failed = sum(r.status is Status.VIOLATED for r in self.faulty.values())
         return (
-            f"{self.dialect}: {sound} of {len(self.sound)} requirements are satisfied "
-            f"by the sound fake, {broken} of {len(self.broken)} are violated by their "
-            "fault"
+            f"{self.dialect}: {passed} of {len(self.correct)} requirements are "
+            f"satisfied by the correct fake, {failed} of {len(self.faulty)} are "
+            "violated by their fault"
         )
 
 
 class Bench:
-    """Fakes of a dialect, and suites that are held with them, in a ``with`` block.
+    """Fakes of a dialect, and suites that run with them, in a ``with`` block.
 
-    ``variety`` is the seed by which the fakes differ where sound servers may.
+    ``variety`` is the seed of the legal variation between the fakes.
     """
 
     def __init__(self, dialect: str, *, variety: int | None = None) -> None:
@@ -96,10 +98,10 @@ class Bench:
             if each.proof is not None
         }
         self._variety = variety
-        self._spoken = clips.choose(corpus.load(_CORPUS))
-        self._sessions = Loop()
+        self._clips = clips.choose(corpus.load(_CORPUS))
+        self._loop = Loop()
         self._stack = ExitStack()
-        self._stack.callback(self._sessions.stop)
+        self._stack.callback(self._loop.stop)
         self._pool = self._stack.enter_context(ServerPool(_CORPUS))
 
     def __enter__(self) -> Self:
@@ -110,7 +112,7 @@ class Bench:
 
     @property
     def requirements(self) -> Mapping[str, Requirement]:
-        """Those that bind a server, by id."""
+        """The requirements that bind a server, by id."""
         return {
             each.id: each
             for each in self.dialect.requirements
@@ -118,37 +120,67 @@ class Bench:
         }
 
     def floods(self, ids: Iterable[str]) -> bool:
-        """Whether what provokes one of these requirements floods the server."""
+        """Return whether a scenario of these requirements floods the server."""
         names = (name for id in ids for name in self.requirements[id].scenarios)
         return any(name in FLOODS for name in names)
 
-    def hold(
-        self, ids: Iterable[str], proof: Proof, *, again: int = _AGAIN
+    def start(
+        self, ids: Iterable[str], proof: Proof, *, retries: int = _RETRIES
     ) -> Callable[[], dict[str, Result]]:
-        """Begin the scenarios of these requirements on a fake with these faults.
+        """Start the scenarios of these requirements on a fake with these faults.
 
-        What is given waits for them and judges. On a busy machine it is chance which of
-        two frames that cross comes first, and with it whether a scenario has shown what
-        it was held for; what is undecided is held ``again`` so many times, on a fake of
-        its own.
+        Returns a function that waits for the scenarios and checks the requirements. On
+        a busy machine it is random which of two frames that cross comes first, and so
+        whether a scenario shows what it is for; undecided requirements are therefore
+        repeated up to ``retries`` times, on a new fake.
         """
         wanted = [self.requirements[id] for id in ids]
         names = {name for each in wanted for name in each.scenarios} | {*proof.beside}
-        order = FakeSpec(
-            self.dialect.name,
-            proof.faults,
-            self._variety,
-            _KEY,
-            final_delay=proof.final,
+        scheduler = Scheduler(
+            RunConfig(
+                self._loop,
+                self._plan(self._fake(proof), proof),
+                self._clips,
+                answer=_ANSWER,
+                settle=_SETTLE,
+            ),
+            scenarios(self.dialect),
+            Bounds(frozenset(Harm), _STREAMS, math.inf),
         )
+        scheduler.start(names)
+
+        def judge() -> dict[str, Result]:
+            # Passive requirements come last, so that they see the most sessions.
+            found = {
+                each.id: results.judge(each, scheduler, self.dialect, version=VERSION)
+                for each in sorted(wanted, key=lambda each: each.passive)
+            }
+            open = [id for id in found if found[id].status is Status.UNDECIDED]
+            if open and retries:
+                found |= self.start(open, proof, retries=retries - 1)()
+            return found
+
+        return judge
+
+    def _fake(self, proof: Proof) -> str:
+        """Start a fake with the faults of a proof, and return its URL."""
         pool = self._pool
         if proof.own_process:
             pool = self._stack.enter_context(ServerPool(_CORPUS))
-        url = pool.start(order)
-        where = target.parse(
-            url, path=self.dialect.path, query=self.dialect.query(MODEL)
+        return pool.start(
+            FakeSpec(
+                self.dialect.name,
+                proof.faults,
+                self._variety,
+                _KEY,
+                final_delay=proof.final,
+            )
         )
-        plan = Plan(
+
+    def _plan(self, url: str, proof: Proof) -> Plan:
+        path, query = self.dialect.path, self.dialect.query(MODEL)
+        where = target.parse(url, path=path, query=query)
+        return Plan(
             dialect=self.dialect,
             access=Access(where, headers=self.dialect.headers(_KEY)),
             model=MODEL,
@@ -160,74 +192,59 @@ class Bench:
             rules=self.dialect.requirements,
             version=VERSION,
         )
-        scheduler = Scheduler(
-            RunConfig(
-                self._sessions, plan, self._spoken, answer=_ANSWER, settle=_SETTLE
-            ),
-            scenarios(self.dialect),
-            Bounds(frozenset(Harm), _STREAMS, math.inf),
-        )
-        scheduler.start(names)
-
-        def judge() -> dict[str, Result]:
-            # Those that hold for every session come last, so that they see most.
-            found = {
-                each.id: results.judge(each, scheduler, self.dialect, version=VERSION)
-                for each in sorted(wanted, key=lambda each: each.passive)
-            }
-            open = [id for id in found if found[id].status is Status.UNDECIDED]
-            if open and again:
-                found |= self.hold(open, proof, again=again - 1)()
-            return found
-
-        return judge
 
 
 def prove(
-    bench: Bench, ids: Iterable[str], *, tell: Callable[[str], None] = lambda text: None
+    bench: Bench,
+    ids: Iterable[str],
+    *,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Result]:
-    """Each requirement on the fake with its fault."""
+    """Return the result of each requirement on the fake with its fault."""
     groups: dict[tuple[Proof, str], list[str]] = {}
     for id in ids:
         proof = bench.proofs[id]
-        # A server that a fault ends serves for one requirement.
+        # A fake that its fault may end serves one requirement only.
         groups.setdefault((proof, id if proof.own_process else ""), []).append(id)
-    # The longest first, so that none is left alone at the end; and those by themselves
-    # that flood their server, since frames of 15 MiB hold up who looks at the clock.
+    # The slowest pace goes first, so that none is left alone at the end. Those that
+    # flood their server run alone, since frames of 15 MiB delay the other sessions.
     order = sorted(groups.items(), key=lambda group: group[0][0].pace)
     calm = [each for each in order if not bench.floods(each[1])]
-    rest = [each for each in order if bench.floods(each[1])]
+    flooding = [each for each in order if bench.floods(each[1])]
 
-    def hold(group: tuple[tuple[Proof, str], list[str]]) -> dict[str, Result]:
+    def run(group: tuple[tuple[Proof, str], list[str]]) -> dict[str, Result]:
         (proof, _), its = group
-        return bench.hold(its, proof)()
+        return bench.start(its, proof)()
 
     found: dict[str, Result] = {}
-    for batch, at_once in ((calm, _AT_ONCE), (rest, 1)):
+    total = sum(map(len, groups.values()))
+    for batch, at_once in ((calm, _AT_ONCE), (flooding, 1)):
         with ThreadPoolExecutor(at_once) as pool:
-            for each in pool.map(hold, batch):
+            for each in pool.map(run, batch):
                 found |= each
-                tell(f"{len(found)} of {sum(map(len, groups.values()))} requirements")
+                progress(f"{len(found)} of {total} requirements")
     return found
 
 
-def run(dialect: str | None, *, tell: Callable[[str], None]) -> list[Score]:
+def run(dialect: str | None, *, progress: Callable[[str], None]) -> list[Score]:
     """Run the self-test of one dialect, or of all.
 
-    ``tell`` reports the progress. Raises LookupError for an unknown dialect.
+    ``progress`` is called with each step done. Raises LookupError for an unknown
+    dialect.
     """
     names = dialects.installed() if dialect is None else [dialect]
-    return [selftest(name, tell=tell) for name in names]
+    return [selftest(name, progress=progress) for name in names]
 
 
-def selftest(name: str, *, tell: Callable[[str], None]) -> Score:
+def selftest(name: str, *, progress: Callable[[str], None]) -> Score:
     """Run both proofs of every requirement of a dialect.
 
-    ``tell`` hears how far it has come. Raises LookupError for an unknown dialect.
+    ``progress`` is called with each step done. Raises LookupError for an unknown
+    dialect.
     """
     with Bench(name) as bench:
         ids = list(bench.requirements)
-        tell(f"the sound fake: {len(ids)} requirements")
-        sound = bench.hold(ids, Proof(()))()
-        broken = prove(bench, bench.proofs, tell=tell)
-    return Score(bench.dialect.name, bench.proofs, sound, broken)
+        progress(f"the correct fake: {len(ids)} requirements")
+        correct = bench.start(ids, Proof(()))()
+        faulty = prove(bench, bench.proofs, progress=progress)
+    return Score(bench.dialect.name, bench.proofs, correct, faulty)

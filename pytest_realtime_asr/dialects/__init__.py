@@ -1,8 +1,8 @@
-"""The wire protocols: what a client says and hears, what a server says and hears.
+"""Dialects: the wire protocols that a client and a server of this package implement.
 
 A dialect is found by its name among the entry points of the group
-``pytest_realtime_asr.dialects``. Everything in it is a value or a fold: it touches no
-clock and no socket.
+``pytest_realtime_asr.dialects``. It consists of values and folds, and uses no clock and
+no socket.
 """
 
 from __future__ import annotations
@@ -26,30 +26,29 @@ GROUP = "pytest_realtime_asr.dialects"
 
 
 class Reader(Protocol):
-    """A fold of the records of one session, in their order, into its meaning.
+    """A fold of the records of one session, in their order, into its timeline.
 
-    ``ready`` is when the server said that the session may begin (ns), else ``None``;
-    ``session`` is the id that it gave it, else empty.
+    ``ready`` is the time (ns) at which the server declared the session ready, ``None``
+    before; ``session`` is the id that the server gave it, empty before.
     """
 
     ready: int | None
     session: str
 
     def step(self, record: Record, message: Message) -> Sequence[Event]:
-        """The events that this record adds."""
+        """Return the events that this record adds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """What a server does on hearing one frame.
+    """What a server does when it has received one frame.
 
-    It answers with ``replies``; ``begin`` starts an utterance, ``audio`` (PCM) belongs
-    to the one that is open or comes next, ``finish`` says that its audio is complete.
-    ``drop`` forgets the one that is open. Utterances are numbered from 0 as they begin.
-    ``carried`` are the samples of the frame, where ``audio`` is not all of its audio.
-    ``pause`` stops it from reading for so many seconds, ``close`` ends the connection
-    with this code (0: without a close frame) and this ``reason``, and ``die`` ends the
-    whole process.
+    It sends ``replies``. ``begin`` starts an utterance; ``audio`` (PCM) belongs to the
+    open one or to the next; ``finish`` declares its audio complete; ``drop`` discards
+    it. Utterances are numbered from 0 in the order in which they begin. ``carried`` is
+    the number of samples in the frame, if ``audio`` is not all of them. ``pause`` stops
+    reading for so many seconds. ``close`` ends the connection with this code (0: no
+    close frame) and this ``reason``. ``die`` ends the whole process.
     """
 
     replies: Iterable[str] = ()
@@ -67,9 +66,9 @@ class Reaction:
 class Caller(Protocol):
     """The client's side of one session, without its socket and its clock.
 
-    ``rate`` is that of the audio in Hz; its frames are ``binary`` ones or text. Where
-    ``tail`` is not 0, the server ends an utterance by itself, and silence is to follow
-    the audio until it has, for so many seconds at most.
+    ``rate`` is the sample rate in Hz; audio frames are ``binary`` or text. If ``tail``
+    is not 0, the server ends an utterance by itself: the client then sends silence
+    after the audio until the server has, for at most so many seconds.
     """
 
     rate: int
@@ -77,54 +76,52 @@ class Caller(Protocol):
     tail: float
 
     def configure(self) -> Sequence[str]:
-        """The frames that set the session up."""
+        """Return the frames that set up the session."""
 
     def begin(self) -> Sequence[str]:
-        """The frames before the audio of an utterance."""
+        """Return the frames before the audio of an utterance."""
 
     def append(self, pcm: bytes) -> bytes:
-        """The frame that carries this audio, as UTF-8; built on the measured path."""
+        """Return the frame with this audio, as UTF-8; it runs on the measured path."""
 
     def finish(self) -> Sequence[str]:
-        """The frames that tell the server that the audio is complete."""
+        """Return the frames that declare the audio complete."""
 
 
 class Server(Protocol):
     """The server's side of one session, without its socket and its recogniser.
 
-    ``rate`` is that of the audio in its reactions, in Hz, as of now.
+    ``rate`` is the current sample rate of the audio in its reactions, in Hz.
     """
 
     @property
     def rate(self) -> int: ...
 
     def open(self, session: str, created: int) -> Iterable[str]:
-        """What the server says as soon as the connection stands.
+        """Return the frames that the server sends as soon as the connection is open.
 
-        ``session`` is the id that it gives the session, ``created`` its time in unix
-        seconds.
+        ``session`` is the id of the session, ``created`` its time in unix seconds.
         """
 
     def hear(self, frame: str | bytes) -> Reaction:
-        """What a frame of the client makes it do."""
+        """Return the reaction to a frame of the client."""
 
     def partial(self, added: str, item: int) -> Iterable[str]:
-        """The frames for a piece of text that this utterance goes on with."""
+        """Return the frames for text that is added to this utterance."""
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
-        """The frames that end this utterance."""
+        """Return the frames that end this utterance."""
 
     def expire(self) -> Reaction:
-        """What it does when the session has lasted as long as it may."""
+        """Return the reaction to the end of the session's maximum duration."""
 
 
 class Dialect(Protocol):
-    """One protocol. ``rate`` is in Hz, ``path`` is that of the WebSocket.
+    """One protocol; ``rate`` is in Hz, ``path`` is the default path of the WebSocket.
 
-    Its servers may differ by ``profiles``, each of which is a dialect by `profiled`.
-    ``table`` is the order of its moves, which begins in the state ``start``.
-    ``misuses`` and ``exercises`` are what the conformance suite does to a server beside
-    what every dialect can.
+    ``table`` is the order of its moves, which begins in the state ``start``. The
+    conformance suite runs the scenarios of every dialect, and those of ``misuses`` and
+    ``exercises``. `profiled` returns the dialect of one of the ``profiles``.
     """
 
     name: str
@@ -138,46 +135,46 @@ class Dialect(Protocol):
 
     @property
     def profiles(self) -> Mapping[str, str]:
-        """Its profiles by name, each with what it changes (``a=b c=d``)."""
+        """The profiles by name, each with its changes (``a=b c=d``)."""
 
     def profiled(self, words: Sequence[str]) -> Dialect:
-        """The dialect of a profile: its name, and what differs from it (``a=b``).
+        """Return the dialect of a profile: its name, and changes to it (``a=b``).
 
-        Raises ValueError, which says what there is.
+        Raises ValueError, which names the profiles or capabilities that exist.
         """
 
     def parse(self, record: Record) -> Message:
-        """What a frame says; never raises, whatever the frame holds."""
+        """Return the message in a frame; never raises, whatever the frame contains."""
 
     def reader(self) -> Reader:
-        """A new reader for one session."""
+        """Return a new reader for one session."""
 
     def query(self, model: str) -> str:
-        """The query of the WebSocket's URL, without its question mark."""
+        """Return the query of the WebSocket's URL, without its question mark."""
 
     def headers(self, key: str) -> Mapping[str, str]:
-        """The headers of the handshake; ``key`` is empty where there is none."""
+        """Return the headers of the handshake; an empty ``key`` is no key."""
 
     def greets(self, record: Record) -> bool:
-        """Whether this is what a server of this dialect says first."""
+        """Return whether a server of this dialect sends this first."""
 
     def caller(self, model: str, options: Mapping[str, object]) -> Caller:
-        """The client's side of a new session. Raises ValueError for bad options."""
+        """Return the client's side of a session. Raises ValueError for bad options."""
 
     def server(self, models: Sequence[str], *, limit: float = 3600.0) -> Server:
-        """The server's side of a new session, which may last ``limit`` s."""
+        """Return the server's side of a session that lasts at most ``limit`` s."""
 
 
 def installed() -> tuple[str, ...]:
-    """The names of all dialects."""
+    """Return the names of all installed dialects."""
     return tuple(sorted(_points()))
 
 
 def load(name: str) -> Dialect:
-    """The dialect of this name, such as ``openai`` or ``openai:sglang rates=16000``.
+    """Return the dialect of a name such as ``openai`` or ``openai:sglang vad=yes``.
 
-    What stands behind the colon is its profile. Raises LookupError, which names the
-    dialects or the profiles that there are.
+    The profile follows the colon. Raises LookupError, which names the dialects or
+    profiles that exist.
     """
     name, colon, profile = name.partition(":")
     point = _points().get(name)
@@ -200,11 +197,11 @@ def load(name: str) -> Dialect:
 
 
 def with_profile(words: str, *, of: str = "") -> str:
-    """The name of the dialect with this profile, such as ``openai:sglang rates=16000``.
+    """Return the name of a dialect with a profile: ``openai:sglang rates=16000``.
 
-    ``words`` are the profile's name and what differs from it. ``of`` is the dialect
-    where the user names it, and then its own profile may be changed. Raises
-    LookupError, which names the profiles or the capabilities that there are.
+    ``words`` are the name of the profile and the changes to it. ``of`` is the dialect
+    that the user named, if any; its default profile can be changed too. Raises
+    LookupError, which names the profiles or capabilities that exist.
     """
     if ":" in of:
         raise LookupError(f"the dialect {of} names a profile already")
@@ -228,9 +225,9 @@ def with_profile(words: str, *, of: str = "") -> str:
 
 
 def greeted(record: Record) -> tuple[str, ...]:
-    """The names of the dialects whose servers say this first.
+    """Return the names of the dialects whose servers send this first.
 
-    Where those of a profile alone do, it is named with the profile.
+    If only servers of a profile do, the name includes the profile.
     """
     found = []
     for name in installed():
@@ -281,6 +278,6 @@ def read(dialect: Dialect, trace: Trace) -> Timeline:
     return recording(dialect, trace).timeline
 
 
-@cache  # what is installed does not change while we run, and reading it takes ms
+@cache  # the installed packages do not change during a run; reading them takes ms
 def _points() -> Mapping[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}

@@ -1,8 +1,8 @@
-"""What requirements judge: sessions as they were recorded, and the parts they played.
+"""Evidence: the recorded sessions that requirements are checked on, and their roles.
 
-A rule that holds for every session looks at one of them. A requirement that has to be
-provoked looks at what a scenario gave: several sessions, each in a role of its own,
-what the server said over plain HTTP, and what it counted.
+A passive requirement is checked on each session. Any other is checked on what its
+scenarios gave: several sessions, each in a role, answers over plain HTTP, and the
+server's own metrics.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pytest_realtime_asr.trace.timeline import Timeline
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A session and the ``role`` that it played in a scenario.
+    """A session and the ``role`` that it had in a scenario.
 
-    ``spoken`` is what was said in it, by the number of the item.
+    ``spoken`` are the utterances that were sent in it, by the number of the item.
     """
 
     role: str
@@ -29,23 +29,23 @@ class Part:
 
     @property
     def trace(self) -> Trace:
-        """What was recorded."""
+        """The trace of the session."""
         return self.recording.trace
 
     @property
     def timeline(self) -> Timeline:
-        """What its frames mean."""
+        """The timeline of the session."""
         return self.recording.timeline
 
     def text(self, item: int) -> str | None:
-        """The final text of an item, ``None`` where none came."""
+        """Return the final text of an item, ``None`` if none came."""
         final = self.timeline.item(item).final
         return None if final is None else final.text
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a plain HTTP request was answered: ``status`` 0 where nothing came."""
+    """The answer to a plain HTTP request; ``status`` is 0 if none came."""
 
     role: str
     status: int
@@ -54,10 +54,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """What the server counted at one time, by the name of the metric.
+    """The server's own metrics at one time, by their names.
 
-    ``after`` is the scenario that was held before. ``values`` is empty for a server
-    that has no ``/metrics``; ``lost`` says why nobody answered, else it is empty.
+    ``after`` is the scenario that ran before. ``values`` is empty for a server without
+    ``/metrics``; ``lost`` is the reason why no server answered, empty if one did.
     """
 
     after: str
@@ -69,7 +69,7 @@ class Gauges:
 class SessionFinding:
     """What went wrong in a random session of this ``role``, in a sentence.
 
-    ``script`` is a test that does it again; ``flaky`` says that it did not always.
+    ``script`` is a test that repeats it; ``flaky`` says that it does not always fail.
     """
 
     role: str
@@ -80,7 +80,7 @@ class SessionFinding:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that one or several scenarios gave, in the order in which it began."""
+    """Everything that one or several scenarios gave, in the order in which it began."""
 
     parts: tuple[Part, ...]
     answers: tuple[Answer, ...] = ()
@@ -88,11 +88,11 @@ class Evidence:
     findings: tuple[SessionFinding, ...] = ()
 
     def role(self, *roles: str) -> tuple[Part, ...]:
-        """The sessions that played one of these roles."""
+        """Return the sessions with one of these roles."""
         return tuple(part for part in self.parts if part.role in roles)
 
     def index(self, part: Part) -> int:
-        """The place of a session among all of them."""
+        """Return the index of a session among all of them."""
         return next(i for i, each in enumerate(self.parts) if each is part)
 
     def __add__(self, other: Evidence) -> Evidence:

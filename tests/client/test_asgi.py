@@ -1,4 +1,4 @@
-"""An ASGI application in a process of its own."""
+"""ASGI applications that are served in a child process."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_shutdown_that_fails_is_shown(capsys: pytest.CaptureFixture[str]) -> Non
     assert "ArithmeticError: no shutdown today" in capsys.readouterr().err
 
 
-def test_end_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shutdown_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asgi, "STOPPING", 0.3)
     app = Application(Living(fails="hangs at shutdown"))
     app.stop()
@@ -168,7 +168,7 @@ def test_stopped_process_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gone(app.pid, within=1)
 
 
-def test_what_it_has_started_ends_with_it(tmp_path: Path) -> None:
+def test_its_own_processes_end_with_it(tmp_path: Path) -> None:
     note = tmp_path / "pid"
 
     async def forking(scope: Message, receive: Receive, send: Send) -> None:
@@ -194,7 +194,7 @@ def test_end_does_not_wait_for_sessions() -> None:
         assert time.monotonic() - begun < 4
 
 
-def test_what_is_no_application() -> None:
+def test_not_an_application() -> None:
     with pytest.raises(TypeError, match="5 is not an ASGI application"):
         Application(5)  # type: ignore[arg-type]
 

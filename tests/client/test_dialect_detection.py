@@ -1,4 +1,4 @@
-"""Which dialect a server speaks, by what it says first."""
+"""The dialect of a server is detected by its first event."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_silence_is_asked_once() -> None:
 
 
 @pytest.mark.parametrize("frame", ["the-token, hush-hush", b"\0hush"])
-def test_what_came_first_is_told_without_secrets(frame: str | bytes) -> None:
+def test_the_first_event_is_shown_without_secrets(frame: str | bytes) -> None:
     with serving(saying(frame)) as url:
         lost = found(f"{url}/?key=the-token").lost
     assert "its first event was " in lost
@@ -158,7 +158,7 @@ def test_each_server_is_known_by_its_greeting(name: str, told: str) -> None:
     ("mine", "theirs"),
     [(a, b) for a, b in permutations(FAMILY, 2) if FAMILY[a] != FAMILY[b]],
 )
-def test_whoever_speaks_another_dialect_is_told_which(mine: str, theirs: str) -> None:
+def test_a_server_of_another_dialect_is_recognised(mine: str, theirs: str) -> None:
     loop = Loop()
     try:
         with serving(saying(opening(theirs))) as url:

@@ -1,4 +1,4 @@
-"""The loop on its own thread: running, waiting, ending, and knowing its lateness."""
+"""The event loop on its own thread, and its scheduling delay."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ async def ended(loop: Loop) -> None:
     loop.unwatch()
 
 
-def test_a_clock_that_stands_still_gives_a_load(
+def test_a_stopped_clock_does_not_break_the_load(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.monotonic_ns()
@@ -178,7 +178,7 @@ def test_a_clock_that_stands_still_gives_a_load(
     assert loop.lag(now, now + 2 * TICK).load >= 0
 
 
-def test_trio_is_told_what_to_do(loop: Loop) -> None:
+def test_trio_gets_advice(loop: Loop) -> None:
     async def test() -> None:
         with pytest.raises(RuntimeError, match="on trio, use the blocking"):
             await loop.wait(double(21))
@@ -310,7 +310,7 @@ def spent(loop: Loop, work: Callable[[], object]) -> Lag:
     return loop.lag(*loop.run(measure()))
 
 
-def test_the_loop_knows_how_much_of_a_core_it_uses(loop: Loop) -> None:
+def test_the_loop_measures_its_cpu_load(loop: Loop) -> None:
     before = time.process_time_ns(), time.monotonic_ns()
     busy = spent(loop, lambda: sum(range(1000)))
     core = (time.process_time_ns() - before[0]) / (time.monotonic_ns() - before[1])

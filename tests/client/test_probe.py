@@ -1,4 +1,4 @@
-"""What is asked over HTTP, of real servers on real sockets."""
+"""HTTP requests to real servers on real sockets."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_healthy(status: int) -> None:
     ("status", "advice"),
     [(401, "REALTIME_API_KEY"), (500, "server error"), (503, "load")],
 )
-def test_ill(status: int, advice: str) -> None:
+def test_health_that_is_an_error(status: int, advice: str) -> None:
     def answer(request: Request) -> Response:
         return plain(status, b"no")
 
@@ -68,7 +68,7 @@ def test_ill(status: int, advice: str) -> None:
     assert "waited" not in str(caught.value)
 
 
-def test_key_is_sent_and_not_told() -> None:
+def test_key_is_sent_and_not_shown() -> None:
     seen: list[str] = []
 
     def answer(request: Request) -> Response:
@@ -134,7 +134,7 @@ def test_waits_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0.3 <= float(said[1]) <= took + 0.05
 
 
-def test_tells_how_long_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_shows_how_long_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "PAUSE", 0.05)
     told: list[str] = []
     with closed() as port, pytest.raises(Unreachable):
@@ -142,7 +142,7 @@ def test_tells_how_long_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told[0] == f"waiting for http://127.0.0.1:{port}, 0 of 0.2 s"
 
 
-def test_does_not_wait_for_what_will_not_change() -> None:
+def test_no_wait_for_a_permanent_error() -> None:
     with (
         serving(answer=saying(401)) as url,
         pytest.raises(Unreachable) as caught,
@@ -162,7 +162,7 @@ def test_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         probe.health(access(f"http://127.0.0.1:{mute.getsockname()[1]}"))
 
 
-def test_no_http() -> None:
+def test_no_http_server() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
 
         def greet() -> None:
@@ -321,7 +321,7 @@ def test_version() -> None:
         (200, '{"version":"1.0","x":' + "[" * 99_999),
     ],
 )
-def test_a_server_that_tells_no_version(status: int, body: str) -> None:
+def test_a_server_without_a_version(status: int, body: str) -> None:
     raw = body.encode("latin-1")
     with serving(answer=saying(status, raw)) as url:
         assert probe.version(access(url)) == ""
@@ -393,13 +393,13 @@ def test_a_server_without_metrics(status: int) -> None:
         assert probe.metrics(access(url)) == {}
 
 
-def test_metrics_that_are_none() -> None:
+def test_metrics_that_are_not_valid() -> None:
     for body in (b"", b"<html>one 1</html>", b"\xff\xfe\n\xff 1", b'{"one": 1}'):
         with serving(answer=saying(200, body)) as url:
             assert probe.metrics(access(url)) == {}
 
 
-def test_no_number_is_read_that_was_cut() -> None:
+def test_a_number_that_is_cut_off_is_ignored() -> None:
     most, line = 2**20, b"one 1234567\n"
     head = b"# " + b"x" * ((most - 3 - 7) % len(line)) + b"\n"
     whole, rest = divmod(most - len(head), len(line))
@@ -485,7 +485,7 @@ def test_get(status: int, errors: bool, body: bytes) -> None:
     assert found == (status, body)
 
 
-def test_of_a_body_the_begin_is_read() -> None:
+def test_the_start_of_a_long_body_is_read() -> None:
     long = b"x" * (2**20 + 7)
     for status in (200, 500):
         with serving(answer=saying(status, long)) as url:
@@ -494,7 +494,7 @@ def test_of_a_body_the_begin_is_read() -> None:
 
 
 @pytest.mark.parametrize("most", [2**10, 2**21])
-def test_of_a_body_no_more_is_read_than_the_limit_says(most: int) -> None:
+def test_a_body_is_read_up_to_the_limit(most: int) -> None:
     with serving(answer=saying(200, b"x" * (2**21 + 7))) as url:
         found = probe.get(access(url, max_message=most), "/long")
     assert found == (200, b"x" * most)
@@ -624,7 +624,7 @@ def test_a_body_that_is_broken(status: bytes, body: bytes, said: str) -> None:
 
 @pytest.mark.parametrize("place", ["http://[", "http://host:port/"])
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_a_redirect_to_no_place(place: str) -> None:
+def test_a_redirect_without_a_location(place: str) -> None:
     with serving(answer=saying(302, Location=place)) as url:
         with pytest.raises(Unreachable, match=f"^{url}/x.*: "):
             probe.get(access(url), "/x")

@@ -1,4 +1,4 @@
-"""Targets: what a user writes, and the URLs that it means."""
+"""Targets as a user writes them, and the URLs that they mean."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_nobody_listens() -> None:
     assert found.status is None
 
 
-def test_no_such_host_says_so() -> None:
+def test_unknown_host_name() -> None:
     found = refusal(access("http://no-such-host.invalid:8000"))
     assert "Unknown error" not in str(found)
     assert "known" in str(found) or "resol" in str(found).lower()
@@ -92,7 +92,7 @@ def test_reason_of_an_error(error: OSError, reason: str) -> None:
     assert unreachable(error).endswith("is the server running there?")
 
 
-def test_a_name_that_is_not_found_is_no_server_that_is_down() -> None:
+def test_an_unknown_host_name_is_not_a_server_that_is_down() -> None:
     said = unreachable(socket.gaierror(socket.EAI_NONAME, "Name not known"))
     assert said == "cannot resolve the host name: Name not known; is it right?"
 
@@ -171,7 +171,7 @@ def test_when_to_ask_again(told: list[str], seconds: float | None) -> None:
     ],
     ids=range(9),
 )
-def test_of_a_refusal_the_library_gets_no_more_than_it_needs(
+def test_the_library_gets_a_refusal_without_its_body(
     head: bytes, passed: bytes | None
 ) -> None:
     assert transport._without_body(head) == passed
@@ -189,7 +189,7 @@ def test_a_refusal_is_understood_in_whatever_pieces_it_comes() -> None:
     assert (found.status, found.retry_after) == (503, 7.0)
 
 
-def test_who_gives_no_answer_asks_for_no_time() -> None:
+def test_no_retry_after_without_an_answer() -> None:
     with closed_port() as port:
         assert refusal(access(f"http://127.0.0.1:{port}")).retry_after is None
 
@@ -253,13 +253,13 @@ def test_server_that_does_not_answer() -> None:
     assert str(found).endswith("/v1/realtime: no connection within 0.2 s")
 
 
-def test_server_that_hangs_up() -> None:
+def test_server_that_closes_during_the_handshake() -> None:
     found = deaf(lambda taken: None)(5)
     assert "/v1/realtime: the server closed the connection without a" in str(found)
     assert "TLS" not in str(found)  # on this port, it was asked over HTTP before
 
 
-def test_server_that_is_none() -> None:
+def test_not_a_websocket_server() -> None:
     def ssh(taken: socket.socket) -> None:
         taken.recv(4096)
         taken.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
@@ -285,14 +285,14 @@ def test_dead_proxy_is_named() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["ftp", "socks5"])
-def test_a_proxy_that_cannot_be_used_is_told_without_its_password(scheme: str) -> None:
+def test_the_error_of_a_proxy_has_no_password(scheme: str) -> None:
     with serving() as url:
         found = refusal(access(url, proxy=f"{scheme}://me:hunter2@127.0.0.1:9"))
     assert scheme == "socks5" or "the proxy cannot be used: scheme ftp" in str(found)
     assert "hunter2" not in repr(found)
 
 
-def test_direct_way_asks_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_direct_connection_uses_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
 
@@ -452,12 +452,12 @@ def ending(talk: Callable[[ServerConnection], object], **options: object) -> Clo
         return asyncio.run(wait())
 
 
-def test_peer_closes() -> None:
+def test_server_closes() -> None:
     end = ending(lambda connection: connection.close(4001, "enough"))
     assert (end.code, end.reason, end.by_client) == (4001, "enough", False)
 
 
-def test_peer_vanishes() -> None:
+def test_server_vanishes() -> None:
     end = ending(lambda connection: connection.transport.abort())
     assert (end.code, end.by_client) == (None, False)
     assert end.reason == "the connection broke without a close frame"
@@ -494,7 +494,7 @@ def test_largest_frame(size: int) -> None:
         assert asyncio.run(talk()) == size
 
 
-def test_text_that_is_no_utf8() -> None:
+def test_text_that_is_not_utf8() -> None:
     end = ending(lambda connection: connection.send(b"\xff\xfe", text=True))
     assert (end.code, end.by_client) == (1007, True)
 
@@ -506,7 +506,7 @@ def test_text_that_is_no_utf8() -> None:
         (b"\x88\x02\x03\xf3", (1011, False, False)),
     ],
 )
-def test_a_peer_that_stays_keeps_no_connection_open(
+def test_a_server_that_stays_does_not_keep_the_connection_open(
     sent: bytes, end: tuple[int, bool, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After an error and after a close frame, which the library waits for."""
@@ -530,7 +530,7 @@ def test_a_peer_that_stays_keeps_no_connection_open(
     assert (found.code, found.by_client, found.protocol_error) == end
 
 
-def test_we_close() -> None:
+def test_client_closes() -> None:
     async def talk() -> Closed:
         wire = await connect(access(url), timeout=5)
         await wire.close()
@@ -543,7 +543,7 @@ def test_we_close() -> None:
     assert (end.code, end.by_client) == (1000, True)
 
 
-def test_we_cut() -> None:
+def test_client_aborts() -> None:
     async def talk() -> Closed:
         wire = await connect(access(url), timeout=5)
         wire.abort()
@@ -575,7 +575,7 @@ def answering(reply: bytes, first: bytes = b"") -> Callable[[socket.socket], Non
         (b"", None, "the server did not answer the client's close frame"),
     ],
 )
-def test_a_close_of_ours_is_ours_whatever_is_answered(
+def test_a_close_of_the_client_stays_one_whatever_the_answer(
     reply: bytes, code: int | None, reason: str
 ) -> None:
     async def talk() -> Closed:
@@ -615,7 +615,7 @@ def test_what_cannot_be_fails_the_connection_whatever_is_answered(
     assert (end.code, end.by_client, end.protocol_error) == (code, True, True)
 
 
-def test_a_peer_that_does_not_read_holds_up_no_close(
+def test_a_server_that_does_not_read_does_not_delay_the_close(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(transport, "CLOSE_TIMEOUT", 0.3)
@@ -735,7 +735,7 @@ def test_a_ping_waits_for_its_pong() -> None:
     assert prompt < late
 
 
-def test_a_ping_that_the_peer_cuts_off() -> None:
+def test_a_ping_that_the_server_interrupts() -> None:
     async def cut(connection: ServerConnection) -> None:
         connection.transport.pause_reading()
         await connection.send("deaf")
@@ -833,7 +833,9 @@ def test_nothing_is_done_to_a_connection_that_is_gone(
         asyncio.run(talk())
 
 
-def test_a_fault_is_no_end_of_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_protocol_error_is_not_a_lost_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def faulty() -> str:
         raise AttributeError("ours")
 
@@ -851,7 +853,7 @@ def test_a_fault_is_no_end_of_the_connection(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("secure", [False, True])
-def test_who_is_deaf_lets_frames_pile_up_at_the_peer(
+def test_stop_reading_leads_to_back_pressure_at_the_server(
     secure: bool, authority: trustme.CA, server_side: ssl.SSLContext
 ) -> None:
     """Far less than is sent fits in between, however the sockets are made."""
@@ -891,7 +893,7 @@ def test_who_is_deaf_lets_frames_pile_up_at_the_peer(
     assert pongs == []
 
 
-def test_who_is_deaf_hears_nothing_of_what_had_come(
+def test_frames_that_had_come_are_not_read_after_stop_reading(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The library would read on as soon as its own queue is short."""
@@ -924,7 +926,7 @@ def test_who_is_deaf_hears_nothing_of_what_had_come(
 
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("way", ["reset", "abort"])
-def test_a_reset_is_no_mere_end(
+def test_a_reset_is_not_an_end_of_file(
     way: str, secure: bool, authority: trustme.CA, server_side: ssl.SSLContext
 ) -> None:
     """The peer's kernel tells one from the other."""

@@ -1,4 +1,4 @@
-"""Every requirement is proven twice: a sound fake satisfies it, a fault violates it."""
+"""Every requirement is proven twice: a correct fake meets it, a fault violates it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def broken(name: str) -> Mapping[str, Result]:
 
 
 @pytest.mark.parametrize("name", BINDING)
-def test_no_requirement_is_left_without_its_proofs(name: str) -> None:
+def test_each_requirement_has_a_proof(name: str) -> None:
     proofs = {
         each.id: each.proof for each in dialects.load(name).requirements if each.proof
     }
@@ -78,32 +78,30 @@ def test_its_fault_violates_it(name: str, id: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE)
-def test_the_sound_fake_satisfies_all(name: str) -> None:
+def test_the_correct_fake_satisfies_all(name: str) -> None:
     with Bench(name) as bench:
-        found = bench.hold(bench.requirements, Proof(()))()
+        found = bench.start(bench.requirements, Proof(()))()
     assert [each.reason for each in found.values() if each.reason] == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERWISE)
-def test_so_it_is_where_a_shape_or_a_profile_is_otherwise(name: str) -> None:
+def test_other_shapes_and_profiles_are_proven_too(name: str) -> None:
     with Bench(name) as bench:
         calm = [id for id in bench.requirements if not bench.floods([id])]
-        judge = bench.hold(calm, Proof(()))
+        judge = bench.start(calm, Proof(()))
         broken = prove(bench, OTHERWISE[name])  # meanwhile
-        sound = judge()
-    assert [each.reason for each in sound.values() if each.reason] == []
+        correct = judge()
+    assert [each.reason for each in correct.values() if each.reason] == []
     kept = [each for each in broken.values() if each.status is not Status.VIOLATED]
     assert [each.reason for each in kept] == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "seed"), [("vllm", 0), ("openai", 1)])
-def test_no_requirement_trips_on_what_a_sound_server_may_do(
-    name: str, seed: int
-) -> None:
+def test_legal_variation_violates_no_requirement(name: str, seed: int) -> None:
     with Bench(name, variety=seed) as bench:
-        found = bench.hold(bench.requirements, Proof(()))()
+        found = bench.start(bench.requirements, Proof(()))()
     # An INFO finding is reported and fails nothing.
     blamed = [
         each for each in found.values() if each.requirement.level is not Level.INFO
@@ -112,7 +110,7 @@ def test_no_requirement_trips_on_what_a_sound_server_may_do(
 
 
 @pytest.mark.slow
-def test_what_is_undecided_is_held_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_undecided_requirements_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is at most three times, each time alone."""
     judged: list[str] = []
 
@@ -124,23 +122,23 @@ def test_what_is_undecided_is_held_again(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(results, "judge", undecided)
     with Bench("vllm") as bench:
-        found = bench.hold(["first-event", "order"], Proof(()))()
+        found = bench.start(["first-event", "order"], Proof(()))()
     assert {each.status for each in found.values()} == {Status.SATISFIED}
     assert sorted(judged) == ["first-event", "order", "order", "order"]
 
 
 @pytest.mark.slow
-def test_the_score_names_what_is_not_proven() -> None:
+def test_the_score_names_unproven_requirements() -> None:
     with Bench("vllm") as bench:
-        sound = bench.hold(["first-event", "order"], Proof(("created-twice",)))()
-        broken = bench.hold(["first-event", "order"], Proof(()))()
-        score = Score("vllm", bench.proofs, sound, broken)
+        correct = bench.start(["first-event", "order"], Proof(("created-twice",)))()
+        broken = bench.start(["first-event", "order"], Proof(()))()
+        score = Score("vllm", bench.proofs, correct, broken)
     assert score.unproven == [
-        "vllm: order: sound, yet violated: session.created came out of turn",
-        "vllm: first-event: with nameless, yet satisfied: ",
-        "vllm: order: with created-twice, yet satisfied: ",
+        "vllm: order: violated on a correct fake: session.created came out of turn",
+        "vllm: first-event: satisfied with the fault nameless",
+        "vllm: order: satisfied with the fault created-twice",
     ]
     assert str(score) == (
-        "vllm: 1 of 2 requirements are satisfied by the sound fake, 0 of 2 are "
+        "vllm: 1 of 2 requirements are satisfied by the correct fake, 0 of 2 are "
         "violated by their fault"
     )

@@ -625,7 +625,7 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
     "one-final": (
         SOUND_SESSION,
         trace_of(mixed(CREATED, UPDATE, BEGIN, FINISH)),
-        "we closed before the transcription was done",
+        "the client closed before transcription.done",
     ),
     "usage-adds-up": (
         SOUND_SESSION,
@@ -711,12 +711,12 @@ BROKEN = (
     Broken(
         "deltas-add-up",
         broken(*UTTERANCES, faults=["lost-delta"]),
-        "the deltas add up to ' forward', but done says 'go forward'",
+        "the deltas add up to ' forward', but done has 'go forward'",
     ),
     Broken(
         "deltas-add-up",
         at_deadline(delta("a"), error("x"), delta("b"), done("c")),
-        "the deltas add up to 'ab', but done says 'c'",
+        "the deltas add up to 'ab', but done has 'c'",
     ),
     Broken(
         "one-final",
@@ -1227,7 +1227,7 @@ def test_a_commit_by_hand_may_have_ended_any_utterance() -> None:
 def test_an_update_is_unacknowledged_only_where_it_was_accepted() -> None:
     held = Evidence((spoke("update-again", None),))
     outcome = BY_ID["update-is-silent"].check(held)
-    assert outcome == Undecided("no session came to a final")
+    assert outcome == Undecided("no session got a final")
 
 
 def test_an_event_by_a_name_of_its_own_is_an_extension() -> None:

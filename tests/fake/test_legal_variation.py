@@ -1,4 +1,4 @@
-"""The variety of the fake server: every session differs, and each is sound."""
+"""The legal variation of the fake server: all sessions differ, and each is correct."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ Frame = dict[str, Any]
 
 
 class Talk:
-    """One session with a varied machine, in memory."""
+    """One session with a varied server, in memory."""
 
-    def __init__(self, world: ServerState, seed: int, *faults: str) -> None:
-        world.open_session()
-        self.varied = VariedServer(VLLM.server(["m"]), world, seed)
-        self.machine = Faults(faults, world).wrap(self.varied)
+    def __init__(self, state: ServerState, seed: int, *faults: str) -> None:
+        state.open_session()
+        self.varied = VariedServer(VLLM.server(["m"]), state, seed)
+        self.server = Faults(faults, state).wrap(self.varied)
         self.frames: list[Frame] = []
         self.items = 0
 
@@ -81,25 +81,27 @@ class Talk:
         return [
             reply
             for frame in frames
-            for reply in self.take(self.machine.hear(frame).replies)
+            for reply in self.take(self.server.hear(frame).replies)
         ]
 
     def utter(self, text: str) -> tuple[list[str], Frame]:
-        """The deltas of an utterance and its final."""
-        said = self.hear(BEGIN, *[AUDIO] * 5)
+        """Return the deltas of an utterance and its final."""
+        frames = self.hear(BEGIN, *[AUDIO] * 5)
         item, self.items = self.items, self.items + 1
         words = text.split()
         for place, word in enumerate(words):
-            said += self.take(self.machine.partial(f" {word}" if place else word, item))
-        said += self.hear(END)
-        said += self.take(self.machine.final(text, Usage(20, len(words), None), item))
-        deltas = [f["delta"] for f in said if f["type"] == "transcription.delta"]
-        (done,) = [f for f in said if f["type"] == "transcription.done"]
+            frames += self.take(
+                self.server.partial(f" {word}" if place else word, item)
+            )
+        frames += self.hear(END)
+        frames += self.take(self.server.final(text, Usage(20, len(words), None), item))
+        deltas = [f["delta"] for f in frames if f["type"] == "transcription.delta"]
+        (done,) = [f for f in frames if f["type"] == "transcription.done"]
         return deltas, done
 
-    def hold(self) -> list[Frame]:
-        """A whole session of every kind of frame."""
-        self.take(self.machine.open(ID, 1_800_000_000))
+    def run(self) -> list[Frame]:
+        """Run a whole session with every kind of frame."""
+        self.take(self.server.open(ID, 1_800_000_000))
         self.hear(*BAD, UPDATE)
         for text in TEXTS:
             self.utter(text)
@@ -108,20 +110,20 @@ class Talk:
 
 @pytest.fixture(scope="module")
 def talks() -> list[Talk]:
-    """The sessions of a server, each held to its end."""
-    world = ServerState(VLLM, ["m"])
+    """Return the sessions of a server, each at its end."""
+    state = ServerState(VLLM, ["m"])
     talks = []
     for _ in range(300):
-        talk = Talk(world, 7)
-        talk.hold()
+        talk = Talk(state, 7)
+        talk.run()
         talks.append(talk)
     return talks
 
 
 def test_runs_repeat() -> None:
     def run(seed: int) -> list[list[Frame]]:
-        world = ServerState(VLLM, ["m"])
-        return [Talk(world, seed).hold() for _ in range(5)]
+        state = ServerState(VLLM, ["m"])
+        return [Talk(state, seed).run() for _ in range(5)]
 
     assert run(1) == run(1)
     assert run(1) != run(2)
@@ -130,11 +132,11 @@ def test_runs_repeat() -> None:
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_partials_add_up_and_cut_no_character(text: str) -> None:
-    world = ServerState(VLLM, ["m"])
+    state = ServerState(VLLM, ["m"])
     changed = 0
     shapes = set()
     for _ in range(200):
-        talk = Talk(world, 3)
+        talk = Talk(state, 3)
         talk.hear(UPDATE)
         deltas, done = talk.utter(text)
         final = done["text"]
@@ -202,7 +204,7 @@ def test_errors_keep_their_codes(talks: list[Talk]) -> None:
     assert len(wordings) == 3
 
 
-def test_set_up_is_answered_or_not(talks: list[Talk]) -> None:
+def test_an_update_is_answered_or_not(talks: list[Talk]) -> None:
     counts = {
         sum(frame["type"] == "session.updated" for frame in talk.frames)
         for talk in talks
@@ -226,12 +228,12 @@ def test_usage_adds_up(talks: list[Talk]) -> None:
 
 
 def test_ids_have_several_forms() -> None:
-    world = ServerState(VLLM, ["m"])
+    state = ServerState(VLLM, ["m"])
     forms = set()
     for number in range(100):
-        talk = Talk(world, 5)
+        talk = Talk(state, 5)
         session = f"sess-00000000-0000-4000-8000-{number:012x}"
-        forms.add(talk.take(talk.machine.open(session, 1))[0]["id"])
+        forms.add(talk.take(talk.server.open(session, 1))[0]["id"])
     assert len(forms) == 100
     kinds = (
         r"sess-[0-9a-f-]{36}",
@@ -252,13 +254,13 @@ def test_ids_that_are_not_of_the_server_are_kept() -> None:
 
 @pytest.mark.slow
 def test_a_word_may_be_another_but_never_twice_in_the_same_place() -> None:
-    world = ServerState(VLLM, ["m"])
+    state = ServerState(VLLM, ["m"])
     words = ["alpha", "bravo", "charlie", "delta", "echo"] * 4
     text = " ".join(words)
     before: set[int] = set()
     count = 0
     for _ in range(1000):
-        talk = Talk(world, 11)
+        talk = Talk(state, 11)
         talk.hear(UPDATE)
         _, done = talk.utter(text)
         pairs = zip(words, done["text"].split(), strict=True)
@@ -269,10 +271,10 @@ def test_a_word_may_be_another_but_never_twice_in_the_same_place() -> None:
 
 
 def test_delays_are_bounded() -> None:
-    world = ServerState(VLLM, ["m"])
+    state = ServerState(VLLM, ["m"])
     delays: set[tuple[float, ...]] = set()
     for _ in range(30):
-        talk = Talk(world, 1)
+        talk = Talk(state, 1)
         delays.add(tuple(talk.varied.delay(0.3) for _ in range(10)))
     assert {(0.0,) * 10, (0.3,) * 10} < delays
     assert len(delays) > 5
@@ -291,12 +293,12 @@ def test_delays_are_bounded() -> None:
     ],
 )
 def test_faults_show_through(fault: str, wrong: Any) -> None:
-    world = ServerState(VLLM, ["m"])
+    state = ServerState(VLLM, ["m"])
     for _ in range(20):
-        talk = Talk(world, 2, fault)
+        talk = Talk(state, 2, fault)
         talk.hear(UPDATE)
         assert wrong(*talk.utter(TEXTS[0]))
-        assert not Talk(world, 2).frames
+        assert not Talk(state, 2).frames
 
 
 # Where utterances are items
@@ -308,15 +310,15 @@ OPENAI = dialects.load("openai")
 class Items:
     """A session in which three utterances are in transcription at the same time."""
 
-    def __init__(self, world: ServerState, seed: int) -> None:
-        world.open_session()
-        self.varied = VariedServer(OPENAI.server(["m"]), world, seed)
-        self.said: list[Frame] = []
+    def __init__(self, state: ServerState, seed: int) -> None:
+        state.open_session()
+        self.varied = VariedServer(OPENAI.server(["m"]), state, seed)
+        self.frames: list[Frame] = []
         self.take(self.varied.open(ID, 1_800_000_000))
         caller = OPENAI.caller("m", {})
         audio = caller.append(bytes(2 * 24_000)).decode()
         self.hear(*caller.configure())
-        self.early = len(self.said)
+        self.early = len(self.frames)
         for item in range(3):
             self.hear(audio)
             for place, word in enumerate(TEXTS[0].split()):
@@ -328,20 +330,20 @@ class Items:
             self.take(self.varied.final(TEXTS[0], Usage(20, words, None, 1.0), item))
 
     def take(self, frames: Iterable[str]) -> None:
-        self.said += [msgspec.json.decode(frame) for frame in frames]
+        self.frames += [msgspec.json.decode(frame) for frame in frames]
 
     def hear(self, *frames: str) -> None:
         for frame in frames:
             self.take(self.varied.hear(frame).replies)
 
     def all(self, end: str) -> list[Frame]:
-        return [frame for frame in self.said if frame["type"].endswith(end)]
+        return [frame for frame in self.frames if frame["type"].endswith(end)]
 
 
 @pytest.fixture(scope="module")
 def of_items() -> list[Items]:
-    world = ServerState(OPENAI, ["m"])
-    return [Items(world, 7) for _ in range(200)]
+    state = ServerState(OPENAI, ["m"])
+    return [Items(state, 7) for _ in range(200)]
 
 
 def test_each_item_has_its_text_and_one_end(of_items: list[Items]) -> None:
@@ -355,9 +357,9 @@ def test_each_item_has_its_text_and_one_end(of_items: list[Items]) -> None:
         for end in it.all(".completed"):
             deltas = [d for d in it.all(".delta") if d["item_id"] == end["item_id"]]
             assert "".join(d["delta"] for d in deltas) == end["transcript"]
-            last = it.said.index(deltas[-1])
-            assert last < it.said.index(end)
-        ids = [frame["event_id"] for frame in it.said if "event_id" in frame]
+            last = it.frames.index(deltas[-1])
+            assert last < it.frames.index(end)
+        ids = [frame["event_id"] for frame in it.frames if "event_id" in frame]
         assert len(set(ids)) == len(ids)
 
 
@@ -369,8 +371,8 @@ def test_items_differ_where_they_may(of_items: list[Items]) -> None:
         added.add(len(it.all("item.added")))
         counts.add(len(it.all(".delta")))
         prefixes.add(commits[0][:3])
-        first = it.said.index(it.all(".delta")[0])
-        early.add(first < it.said.index(it.all(".committed")[0]))
+        first = it.frames.index(it.all(".delta")[0])
+        early.add(first < it.frames.index(it.all(".committed")[0]))
         assert len(it.all("session.updated")) == 1
         assert it.all("session.updated")[0]["session"]
     assert {(0, 1, 2), (1, 0, 2), (2, 0, 1)} < orders
@@ -381,9 +383,9 @@ def test_items_differ_where_they_may(of_items: list[Items]) -> None:
     assert early == {True, False}
 
 
-def test_all_that_is_said_of_items_is_of_the_protocol(of_items: list[Items]) -> None:
+def test_all_events_of_items_are_in_the_protocol(of_items: list[Items]) -> None:
     for it in of_items[:50]:
-        for frame in it.said:
+        for frame in it.frames:
             text = msgspec.json.encode(frame).decode()
             message = OPENAI.parse(Record(Sender.SERVER, 0, text))
             assert message.move != "malformed", frame
@@ -405,14 +407,14 @@ def test_over_the_wire() -> None:
     assert len({trace.records[0].text for trace in traces}) == 8
     assert sum(text == CLIP.text for text in texts) >= 6
     for trace, text in zip(traces, texts, strict=True):
-        heard, said = 0.0, ""
+        heard, text_so_far = 0.0, ""
         for record in trace.records:
             if record.span is not None:
                 heard = record.span.stop / SOUND.rate
             elif record.sender is Sender.SERVER:
                 frame = msgspec.json.decode(record.text or "")
-                said += frame.get("delta", "")
+                text_so_far += frame.get("delta", "")
                 # Of a word that is cut, a part may come before its end.
-                words = len(said.split())
+                words = len(text_so_far.split())
                 assert not words or heard >= CLIP.words[words - 1].start
-        assert said == text
+        assert text_so_far == text

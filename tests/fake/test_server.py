@@ -1,9 +1,8 @@
-"""The fake server: its faults, its own judging of clients, its process and command."""
+"""The fake server: its faults, its HTTP routes, its traces of clients, its command."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
 import ssl
@@ -27,12 +26,9 @@ from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.session import Limits, Live
 from pytest_realtime_asr.dialects.vllm.events import Done, Error
-from pytest_realtime_asr.fake import process
-from pytest_realtime_asr.fake.faults import Faults
-from pytest_realtime_asr.fake.process import FakeError, FakeServer
+from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
 from pytest_realtime_asr.requirements.violations import observe
-from pytest_realtime_asr.run.fakes import FakeServers
 from pytest_realtime_asr.run.transcription import Transcription, run_utterance
 from pytest_realtime_asr.trace.records import Ending, Sender, Trace, Vantage
 from pytest_realtime_asr.trace.timeline import Usage
@@ -65,7 +61,7 @@ def get(url: str, **headers: str) -> tuple[int, bytes]:
 def two(
     loop: Loop, url: str, *, raw: Sequence[object] = (), wait: float = 10.0
 ) -> Live:
-    """A session with two utterances and frames by hand, as far as it comes.
+    """Run a session with two utterances and frames by hand, as far as it goes.
 
     The server may be silent for ``wait`` s.
     """
@@ -92,13 +88,13 @@ def two(
 
 
 def violations(trace: Trace) -> set[str]:
-    """The rules that the peer of whoever recorded this broke."""
+    """Return the ids of the requirements that the trace violates."""
     part = dialects.part(VLLM, trace)
     found = observe(VLLM.requirements, part)
     return {violation.requirement.id for violation in found}
 
 
-def said(trace: Trace) -> list[str]:
+def sent(trace: Trace) -> list[str]:
     return [r.text or "" for r in trace.records if r.sender is Sender.SERVER]
 
 
@@ -109,29 +105,29 @@ def final(live: Live, item: int) -> str:
 
 TEXT = TURN.text
 CHECKS: dict[str, Callable[[Live], bool]] = {
-    "mute": lambda live: said(live.trace) == [],
-    "nameless": lambda live: '"id":""' in said(live.trace)[0],
+    "mute": lambda live: sent(live.trace) == [],
+    "nameless": lambda live: '"id":""' in sent(live.trace)[0],
     "created-twice": lambda live: (
-        ["created" in frame for frame in said(live.trace)[:3]] == [True, True, False]
+        ["created" in frame for frame in sent(live.trace)[:3]] == [True, True, False]
     ),
-    "tolerant": lambda live: not any('"error"' in frame for frame in said(live.trace)),
+    "tolerant": lambda live: not any('"error"' in frame for frame in sent(live.trace)),
     "lost-delta": lambda live: (
-        '"delta":" right"' in said(live.trace)[1] and final(live, 1) == TEXT
+        '"delta":" right"' in sent(live.trace)[1] and final(live, 1) == TEXT
     ),
     "two-finals": lambda live: (
-        sum("transcription.done" in frame for frame in said(live.trace)) == 4
+        sum("transcription.done" in frame for frame in sent(live.trace)) == 4
     ),
     "no-final": lambda live: live.trace.end.how is Ending.DEADLINE,
-    "late-delta": lambda live: '"delta":" again"' in said(live.trace)[-1],
-    "bad-usage": lambda live: '"prompt_tokens":-1' in said(live.trace)[-1],
+    "late-delta": lambda live: '"delta":" again"' in sent(live.trace)[-1],
+    "bad-usage": lambda live: '"prompt_tokens":-1' in sent(live.trace)[-1],
     "echo": lambda live: final(live, 0) == TEXT and final(live, 1) == f"{TEXT} {TEXT}",
-    "no-json": lambda live: said(live.trace)[1] == "this is {no JSON",
-    "novelty": lambda live: said(live.trace)[1] == '{"type":"session.novelty"}',
+    "no-json": lambda live: sent(live.trace)[1] == "this is {no JSON",
+    "novelty": lambda live: sent(live.trace)[1] == '{"type":"session.novelty"}',
     "flood": lambda live: live.trace.end.how is Ending.LIMIT,
     "close": lambda live: live.trace.end.code == 1011,
     "reset": lambda live: live.trace.end.how is Ending.BROKEN,
 }
-BROKEN = {  # rules of a single session; some faults may break others as well
+BROKEN = {  # requirements on one session; some faults may violate more
     "mute": {"first-event"},
     "nameless": {"first-event"},
     "created-twice": {"order"},
@@ -171,12 +167,12 @@ def test_deaf(loop: Loop) -> None:
     assert not take.lost, take.reason
     took = take.metrics["final_from_commit"]
     assert took is not None
-    assert took >= 2900  # it slept from the fifth frame on
+    assert took >= 2900  # it did not read after the fifth frame
     heard = [r.at for r in theirs.records if r.span]
     assert max(b - a for a, b in pairwise(heard)) >= 2.9e9
 
 
-def test_sound_server_breaks_nothing(loop: Loop) -> None:
+def test_a_correct_server_violates_nothing(loop: Loop) -> None:
     with faking() as (url, fake):
         live = two(loop, url)
     assert violations(live.trace) == set()
@@ -184,7 +180,7 @@ def test_sound_server_breaks_nothing(loop: Loop) -> None:
     (theirs,) = fake.traces()
     assert violations(theirs) == set()
     assert theirs.vantage is Vantage.SERVER
-    assert said(theirs) == said(live.trace)
+    assert sent(theirs) == sent(live.trace)
     assert (theirs.end.how, theirs.end.code) == (Ending.CLOSED_BY_PEER, 1000)
 
 
@@ -192,13 +188,6 @@ def test_faults_add_up(loop: Loop) -> None:
     with faking("nameless", "bad-usage") as (url, _):
         live = two(loop, url)
     assert violations(live.trace) == {"first-event", "usage-adds-up"}
-
-
-def test_unknown_fault() -> None:
-    with pytest.raises(
-        LookupError, match="unknown fault 'x'; there are: small-chunks-lose, "
-    ):
-        Faults(["x"])
 
 
 def test_usage_counts_audio_and_words(loop: Loop) -> None:
@@ -209,7 +198,7 @@ def test_usage_counts_audio_and_words(loop: Loop) -> None:
     assert take.usage == Usage(audio, words, audio + words)
 
 
-# Its side of HTTP
+# HTTP
 
 
 def test_routes(loop: Loop) -> None:
@@ -224,10 +213,10 @@ def test_routes(loop: Loop) -> None:
         assert status == 200
         rows = msgspec.json.decode(body)["data"]
         assert [row["id"] for row in rows] == ["one", "two"]
-        assert get(f"{url}/other")[0] == 404  # only what is below /v1 is guarded
+        assert get(f"{url}/other")[0] == 404  # only paths below /v1 need the key
         assert get(f"{url}/v1/other", **given)[0] == 404
         assert get(f"{url}/fake/traces", **given) == (200, b"[]")
-        assert get(f"{url}/v1/realtime", **given)[0] == 426  # it wants an upgrade
+        assert get(f"{url}/v1/realtime", **given)[0] == 426  # it needs an upgrade
 
 
 def test_version() -> None:
@@ -298,7 +287,7 @@ def test_traces_have_no_key(loop: Loop) -> None:
     assert b"hush" not in theirs.dumps()
 
 
-# Many at once
+# Many sessions
 
 
 @pytest.mark.slow
@@ -319,11 +308,11 @@ def test_sessions_do_not_mix(loop: Loop, fake: FakeServer) -> None:
     assert all(take.violations == () for take in takes)
 
 
-# It judges its clients
+# Requirements on its clients
 
 
 def broken(loop: Loop, *frames: dict[str, object] | str | bytes) -> set[str]:
-    """The rules that a client breaks which sends these frames after the opening."""
+    """Return what a client violates that sends these frames after the opening."""
     with FakeServer([*ENGLISH]) as fake:
         live = Live(loop, plan(fake.url))
         loop.run(live.open())
@@ -351,19 +340,19 @@ def test_unknown_and_malformed_are_the_clients_fault(loop: Loop) -> None:
     assert found == {"client-known-events", "client-well-formed"}
 
 
-def test_our_client_breaks_nothing(loop: Loop, fake: FakeServer) -> None:
+def test_the_own_client_violates_nothing(loop: Loop, fake: FakeServer) -> None:
     take = loop.run(run_utterance(Live(loop, plan(fake.url, model="scripted")), CLIP))
     assert not take.lost
     assert fake.violations() == ()
     name = take.session
-    (theirs,) = [t for t in fake.traces() if name in "".join(said(t))]
-    assert said(theirs) == said(take.trace)
+    (theirs,) = [t for t in fake.traces() if name in "".join(sent(t))]
+    assert sent(theirs) == sent(take.trace)
     heard = [r.span for r in theirs.records if r.span is not None]
     assert heard[-1].stop == SOUND.samples
 
 
 def test_audio_before_its_utterance_is_not_lost(loop: Loop) -> None:
-    """Audio that comes before the commit belongs to the utterance that it begins."""
+    """Audio before the commit belongs to the utterance that the commit starts."""
     pcm = SOUND.pcm
     with faking() as (url, _):
         live = Live(loop, plan(url))
@@ -425,7 +414,7 @@ def test_client_that_vanishes(loop: Loop) -> None:
         loop.run(live.close())
         assert live.trace.end.how is Ending.CANCELLED
         again = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
-        assert not again.lost  # the server goes on
+        assert not again.lost  # the server still works
     first, second = fake.traces()
     assert first.end.how is Ending.BROKEN
     assert second.end.how is Ending.CLOSED_BY_PEER
@@ -449,107 +438,7 @@ def test_refuses_by_code(loop: Loop) -> None:
         loop.run(live.close())
 
 
-# Its process
-
-
-def test_process(loop: Loop) -> None:
-    fake = FakeServer(ENGLISH)
-    assert fake.url.startswith("http://127.0.0.1:")
-    assert get(f"{fake.url}/health")[0] == 200
-    fake.stop()
-    fake.stop()
-    with pytest.raises(ProcessLookupError):
-        os.kill(fake.pid, 0)
-    with pytest.raises(FakeError, match=r"no traces: it has ended with exit code 0$"):
-        fake.traces()
-
-
-@pytest.mark.slow
-def test_process_with_a_version_and_variety(loop: Loop) -> None:
-    given = ["--server-version", "9.9", "--variety", "1", "--final-delay", "0s"]
-    with FakeServer([*ENGLISH, *given]) as fake:
-        assert get(f"{fake.url}/version") == (200, b'{"version":"9.9"}')
-        for _ in range(2):
-            take = loop.run(
-                run_utterance(Live(loop, plan(fake.url, model="scripted")), CLIP)
-            )
-            assert not take.lost, take.reason
-        first, second = fake.traces()
-    assert first.records[0].text != second.records[0].text
-    with FakeServer([*ENGLISH, "--server-version", ""]) as fake:
-        assert get(f"{fake.url}/version")[0] == 404
-
-
-@pytest.mark.slow
-def test_process_is_killed() -> None:
-    with FakeServer(ENGLISH) as fake:
-        fake.kill()
-        with pytest.raises(ProcessLookupError):
-            os.kill(fake.pid, 0)
-        with pytest.raises(FakeError, match=r"no traces: it has ended with signal 9$"):
-            fake.violations()
-
-
-@pytest.mark.slow
-def test_process_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "ANSWERING", 0.1)
-    with FakeServer(ENGLISH) as fake:
-        os.kill(fake.pid, signal.SIGSTOP)
-        with pytest.raises(FakeError, match=r"^the fake server gives no .*time"):
-            fake.traces()
-        os.kill(fake.pid, signal.SIGCONT)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("given", ["no-such.jsonl", Path("no-such.jsonl")])
-def test_process_that_does_not_start(given: str | Path) -> None:
-    servers = FakeServers()
-    with pytest.raises(FakeError, match=r"^the fake server did not start: no-such\.js"):
-        servers.start(corpus=given)
-
-
-@pytest.mark.slow
-def test_process_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "STOPPING", 0.2)
-    fake = FakeServer(ENGLISH)
-    os.kill(fake.pid, signal.SIGSTOP)
-    fake.stop()
-    with pytest.raises(ProcessLookupError):
-        os.kill(fake.pid, 0)
-
-
-@pytest.mark.slow
-def test_lifeline_ends_it_with_its_parent() -> None:
-    parent = (
-        "from pytest_realtime_asr.fake.process import FakeServer\n"
-        "import os, time\n"
-        f"fake = FakeServer({list(ENGLISH)!r})\n"
-        "print(fake.pid, fake.url, flush=True)\n"
-        "time.sleep(60)\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        pid, url = process.stdout.readline().split()
-        assert get(f"{url}/health")[0] == 200
-        process.kill()
-    deadline = time.monotonic() + 10
-    while _runs(int(pid)):
-        assert time.monotonic() < deadline, "the server has outlived its parent"
-        time.sleep(0.05)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    state = Path(f"/proc/{pid}/stat")  # an orphan may stay as a zombie in a container
-    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-# Its command
+# The command
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Faults of one side that must not be blamed on the other, or called another name."""
+"""Faults of one side that must not be attributed to the other."""
 
 from __future__ import annotations
 

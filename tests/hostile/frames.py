@@ -1,4 +1,4 @@
-"""Frames whose fields no server can mean."""
+"""Frames whose fields have impossible values."""
 
 from __future__ import annotations
 

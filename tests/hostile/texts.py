@@ -1,4 +1,4 @@
-"""Texts that are long, or made to hurt."""
+"""Texts that are very long, or made to be slow."""
 
 from __future__ import annotations
 

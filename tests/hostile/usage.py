@@ -1,4 +1,4 @@
-"""What a user does with pytest, the fixtures and the fake that cannot work."""
+"""Mistakes of a user with pytest, the fixtures and the fake server."""
 
 from __future__ import annotations
 

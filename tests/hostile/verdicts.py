@@ -1,4 +1,4 @@
-"""Servers that win a budget by an event from before what it answers, or by nothing."""
+"""Servers that pass a budget by premature events, or by sending nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user gives: what is read, and what is refused in one line."""
+"""User input: what is accepted, and what is refused in one line."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_number(given: str, found: float) -> None:
 @pytest.mark.parametrize(
     "given", ["", "nan", "inf", "1_0", "\u0663", "0x1", "1 0", "e"]
 )
-def test_what_is_no_number(given: str) -> None:
+def test_not_a_number(given: str) -> None:
     with pytest.raises(InputError, match="is not a number from"):
         number(given)
 

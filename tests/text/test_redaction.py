@@ -144,7 +144,7 @@ def test_texts_of_other_events_are_not_joined() -> None:
     assert Redactor([KEY]).clean_frames(frames) == frames
 
 
-def test_frames_that_are_no_json_are_joined_as_texts() -> None:
+def test_frames_that_are_not_json_are_joined_as_texts() -> None:
     frames = ["so " + KEY[:9], KEY[9:] + " it is"]
     assert Redactor([KEY]).clean_frames(frames) == [f"so {REMOVED}", f"{REMOVED} it is"]
 
@@ -195,6 +195,6 @@ def test_the_cost_grows_with_the_text(sign: str) -> None:
         ("std::string, a::b, # heading, ##", "std::string, a::b, # heading, ##"),
     ],
 )
-def test_what_a_server_says_is_written_out(text: str, shown: str) -> None:
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
     assert printable(shown) == shown

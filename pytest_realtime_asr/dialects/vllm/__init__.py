@@ -1,4 +1,4 @@
-"""vLLM's own protocol on ``/v1/realtime``: see `events` for what is said in it."""
+"""vLLM's own protocol on ``/v1/realtime``; see `events` for its events."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class _Caller:
 
     def __init__(self, model: str, options: Mapping[str, object]) -> None:
         if "type" in options:
-            raise ValueError("type: it is the kind of the event; leave it out")
+            raise ValueError("type: it is the type of the event; leave it out")
         self._update = {"type": UPDATE, "model": model, **options}
 
     def configure(self) -> Sequence[str]:

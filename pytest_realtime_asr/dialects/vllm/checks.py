@@ -29,13 +29,14 @@ _CREATED_SLACK = 24 * 3600  # s by which two clocks may differ
 
 
 def identity(message: Message) -> str | None:
+    """Return the id of the session that a message opens."""
     return message.id if isinstance(message, SessionCreated) else None
 
 
 def deltas_add_up(recording: Recording) -> Outcome:
-    """The deltas of an utterance, joined, are the text of its done.
+    """Check that the joined deltas of an utterance are the text of its done.
 
-    An error may have ended an utterance, so that the next begins anew after it.
+    An error may have ended an utterance; the deltas after it are then of the next one.
     """
     wrong, example, judged = [], "", 0
     pieces: list[str] = []
@@ -47,11 +48,11 @@ def deltas_add_up(recording: Recording) -> Outcome:
                 length += len(delta)
             case Error():
                 starts.add(length)
-            case Done(text=said):
+            case Done(text=final):
                 judged += 1
                 text = "".join(pieces)
-                if not (text.endswith(said) and length - len(said) in starts):
-                    example = example or f"{text!r}, but done says {said!r}"
+                if not (text.endswith(final) and length - len(final) in starts):
+                    example = example or f"{text!r}, but done has {final!r}"
                     wrong.append(index)
                 pieces, length, starts = [], 0, {0}
     if wrong:
@@ -60,12 +61,11 @@ def deltas_add_up(recording: Recording) -> Outcome:
 
 
 def one_final(recording: Recording) -> Outcome:
-    """Each utterance whose audio was completed ends in one done, or in an error.
+    """Check that each completed utterance ends in exactly one done, or in an error.
 
-    An error while an utterance is open may have ended it, or may refuse but one frame
-    and let the utterance go on; a done that comes yet shows the latter. What a commit
-    written by hand may have ended is not known. Where errors ended all utterances, no
-    final shows anything.
+    An error while an utterance is open may have ended it, or may have refused a single
+    frame; a later done shows that it refused. Which utterance a commit by hand ended is
+    not known. If errors ended all utterances, nothing is shown.
     """
     states = PossibleStates(TABLE, start=START, of=Sender.SERVER)
     begun, finals = False, 0
@@ -95,14 +95,14 @@ def one_final(recording: Recording) -> Outcome:
             return Undecided("every utterance was ended by an error")
         return Satisfied()
     if checks.cut(recording):
-        return Undecided("we closed before the transcription was done")
+        return Undecided("the client closed before transcription.done")
     return Violated(
         f"no transcription.done came: {checks.ended(recording)}", (asked[-1],)
     )
 
 
 def usage_adds_up(recording: Recording) -> Outcome:
-    """The usage of each done is there, not negative, and its parts give its total."""
+    """Check that each done has a usage, not negative, whose parts add up."""
     done = checks.records(recording, Done, Sender.SERVER)
     if not done:
         return Undecided("no transcription.done came")
@@ -120,7 +120,7 @@ def usage_adds_up(recording: Recording) -> Outcome:
 
 
 def created_now(recording: Recording) -> Outcome:
-    """``created`` is the time at which the session was created, in unix seconds."""
+    """Check that ``created`` is the time of the session, in unix seconds."""
     for index, message in enumerate(recording.messages):
         if isinstance(message, SessionCreated):
             off = message.created - recording.trace.started.timestamp()
@@ -131,7 +131,7 @@ def created_now(recording: Recording) -> Outcome:
 
 
 def tokens_for_text(recording: Recording) -> Outcome:
-    """A final with text counts tokens of the text, and of its audio."""
+    """Check that a final with text counts tokens of the text and of its audio."""
     judged = False
     for index in checks.records(recording, Done, Sender.SERVER):
         message = recording.messages[index]
@@ -145,11 +145,11 @@ def tokens_for_text(recording: Recording) -> Outcome:
 
 
 def unacknowledged(evidence: Evidence) -> Outcome:
-    """An accepted session.update is answered by nothing."""
+    """Check that an accepted session.update is not answered."""
     judged = False
     for place, part in enumerate(evidence.parts):
         acks = checks.records(part.recording, SessionUpdated, Sender.SERVER)
         if acks:
             return Violated("session.updated came", tuple(acks), place)
         judged = judged or part.text(0) is not None
-    return Satisfied() if judged else Undecided("no session came to a final")
+    return Satisfied() if judged else Undecided("no session got a final")

@@ -9,7 +9,7 @@
     server  transcription.done {text, usage}
 
 The next utterance begins with the next commit, once the last one is done. An error
-leaves the connection open. Nothing carries an id, so that utterances are told apart by
+leaves the connection open. No event carries an id, so that utterances are identified by
 their order alone.
 """
 
@@ -41,7 +41,7 @@ class CommitEvent(Typed, frozen=True, tag="input_audio_buffer.commit"):
 
     @property
     def move(self) -> str:
-        """``FINISH`` or ``BEGIN``: one type, two meanings."""
+        """``FINISH`` or ``BEGIN``: one type with two meanings."""
         return FINISH if self.final else BEGIN
 
 
@@ -63,7 +63,7 @@ class Delta(Typed, frozen=True, tag="transcription.delta"):
 
 
 class Tokens(msgspec.Struct, frozen=True):
-    """What the server counted for one utterance."""
+    """The tokens that the server counted for one utterance."""
 
     prompt_tokens: Whole
     completion_tokens: Whole
@@ -85,7 +85,7 @@ class Error(Typed, frozen=True, tag="error"):
 
     @property
     def message(self) -> str:
-        """What it says."""
+        """The text of the error."""
         return self.error
 
 
@@ -96,7 +96,7 @@ RATE = 16_000  # Hz
 APPEND = "input_audio_buffer.append"
 
 START = "opening"
-OWING = "finishing"  # the state in which a final is owed
+OWING = "finishing"  # the state in which the server has yet to send a final
 TABLE: Table = {
     Sender.CLIENT: {
         "fresh": {UPDATE: ("idle",), APPEND: ("fresh",)},

@@ -1,4 +1,4 @@
-"""The meaning of a session of vLLM's protocol."""
+"""The reader of vLLM's protocol: from records to events of the timeline."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from pytest_realtime_asr.trace.timeline import (
 
 
 class Reader:
-    """Numbers the utterances by their order, since nothing in a frame tells them.
+    """A reader that numbers utterances by their order, since no frame names them.
 
-    An utterance that an error has ended gets no final; that it has ended shows when the
-    client begins the next.
+    An utterance that an error ended gets no final; that it has ended is only known when
+    the client begins the next one.
     """
 
     def __init__(self) -> None:
         self.ready: int | None = None
         self.session = ""
-        self._asked = 0  # the utterance that the client's frames belong to
-        self._told = 0  # the utterance that the server's frames belong to
+        self._client_item = 0  # the utterance that the client's frames belong to
+        self._server_item = 0  # the utterance that the server's frames belong to
         self._samples = 0
         self._length = 0
         self._begun = False
@@ -51,14 +51,14 @@ class Reader:
                 if not self._begun:
                     return ()  # it ends no utterance
                 due, woke = record.times
-                commit = Commit(self._asked, due, woke, record.at)
-                self._asked += 1
+                commit = Commit(self._client_item, due, woke, record.at)
+                self._client_item += 1
                 self._samples = 0
                 self._begun = False
                 return (commit,)
             case CommitEvent():
                 if self._failed:
-                    self._told = self._asked
+                    self._server_item = self._client_item
                     self._length = 0
                     self._failed = False
                 self._begun = True
@@ -66,19 +66,19 @@ class Reader:
                 self.ready = record.at
                 self.session = session
             case Delta(delta=added) if added:
-                partial = Partial(self._told, record.at, self._length, added)
+                partial = Partial(self._server_item, record.at, self._length, added)
                 self._length += len(added)
                 return (partial,)
             case Done(text=text, usage=tokens):
-                final = Final(self._told, record.at, text, _usage(tokens))
-                self._told += 1
+                final = Final(self._server_item, record.at, text, _usage(tokens))
+                self._server_item += 1
                 self._length = 0
                 self._failed = False
                 return (final,)
             case Error():
-                busy = self._begun or self._told < self._asked
+                busy = self._begun or self._server_item < self._client_item
                 self._failed |= busy
-                item = self._told if busy else None
+                item = self._server_item if busy else None
                 code = message.code or ""
                 return (Refusal(record.at, code, message.error, item),)
         return ()
@@ -91,7 +91,9 @@ class Reader:
             samples = (len(message.audio) * 3 // 4 - filler) // 2
         self._samples += samples
         due, woke = record.times
-        return Heard(self._asked, self._samples, due, woke, record.at, 2 * samples)
+        return Heard(
+            self._client_item, self._samples, due, woke, record.at, 2 * samples
+        )
 
 
 def _usage(tokens: Tokens | None) -> Usage | None:

@@ -1,9 +1,9 @@
 """What a server of vLLM's protocol has to do, with the clause or the bug behind it.
 
-MUST stands where vLLM's documentation of that version says so, or where the harm is
-universal: the process dies, accepted input is met with silence, another session's text
-comes, a head or a tail is lost, a stack trace or a secret is shown. SHOULD is what
-clients rely on. INFO tells an oddity that is documented.
+The level is MUST if vLLM's documentation of that version says so, or if the harm is
+universal: the process ends, accepted input gets no answer, text of another session
+comes, the start or end of an utterance is lost, a stack trace or a secret is shown. It
+is SHOULD if clients rely on it, and INFO for a documented quirk.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         scenarios=("alone", "early-audio"),
         proof=Proof(("no-early-audio",)),
     ),
-    # The shapes and the order of what is said
+    # The shapes and the order of events
     shared.stated(
         "order",
         _clause(DOCUMENTED, "the order of events"),
@@ -137,7 +137,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         shared.DISCLOSURE,
         shared.stated("no-early-text", proof=Proof(("early-text",))),
     ),
-    # Refusals, each of which the session and the server outlive
+    # Refusals, which the session and the server survive
     shared.refused(
         "bad-json",
         _clause(CODES, "code invalid_json"),

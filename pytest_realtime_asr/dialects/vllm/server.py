@@ -1,4 +1,4 @@
-"""The server's half of vLLM's protocol."""
+"""The server's side of vLLM's protocol."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pytest_realtime_asr.trace.timeline import Usage
 
 
 class Server:
-    """The server's half, as vLLM 0.33 does it; a binary frame is refused politely."""
+    """The server's side, as in vLLM 0.33; a binary frame is answered by an error."""
 
     rate = RATE
 
@@ -60,7 +60,7 @@ class Server:
         if message.move in (BEGIN, FINISH) and self._state == "fresh":
             return _refuse("model_not_validated", "Send session.update first")
         if message.move not in moves:
-            return Reaction()  # a final commit with nothing begun, or one too many
+            return Reaction()  # a final commit with no open utterance, or a second one
         before, (self._state,) = self._state, moves[message.move]
         return Reaction(
             begin=self._state == "hearing" and before == "idle",
@@ -75,7 +75,7 @@ class Server:
         if not pcm or len(pcm) % 2:
             return _refuse("invalid_audio", "Invalid audio data")
         if self._state == "finishing":
-            return Reaction()  # lost, as the documented queue is cleared with `done`
+            return Reaction()  # discarded: vLLM clears its queue with `done`
         return Reaction(audio=pcm)
 
     def expire(self) -> Reaction:

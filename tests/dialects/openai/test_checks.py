@@ -1,4 +1,4 @@
-"""What the judges of OpenAI's dialect make of sessions that are told by hand."""
+"""The checks of OpenAI's dialect on sessions that are written by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What our side of a session says."""
+"""The events that the client sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sound server of OpenAI's protocol is never blamed, and always understood.
+"""A correct server of OpenAI's protocol has no violations, and is always understood.
 
 1,000 random sessions, in which frames cross on the wire and items are completed in any
 order.
@@ -210,7 +210,7 @@ def cut(whole: Trace, random: Random) -> Trace:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("waits", [True, False])
-def test_a_sound_server_is_never_blamed_however_the_frames_cross(waits: bool) -> None:
+def test_a_correct_server_has_no_violation_however_frames_cross(waits: bool) -> None:
     satisfied: Counter[str] = Counter()
     for seed in range(500):
         found = sample(seed, waits=waits)
@@ -235,7 +235,7 @@ def test_a_sound_server_is_never_blamed_however_the_frames_cross(waits: bool) ->
     assert {each: n for each, n in satisfied.items() if n < 100} == {}
 
 
-def test_a_client_that_waits_is_never_blamed_by_the_server() -> None:
+def test_a_server_finds_no_violation_of_a_client_that_waits() -> None:
     for seed in range(300):
         found = sample(seed, waits=True)
         judge = order(found.dialect.table, start=found.dialect.start)

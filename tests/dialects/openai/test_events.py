@@ -1,4 +1,4 @@
-"""The events of OpenAI's dialect: read, written, and in their order."""
+"""The events of OpenAI's dialect: parsing, encoding and order."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ THE_ITEM = Item(id="i2", type="message", status="completed")
         (frame(f"{BUFFER}.done"), Done()),
     ],
 )
-def test_what_a_client_says(frame: str, message: Message) -> None:
+def test_events_of_a_client(frame: str, message: Message) -> None:
     assert SHAPES.read(frame, CLIENT) == message
     assert message.move == json.loads(frame)["type"]
 
@@ -293,7 +293,7 @@ def test_what_a_client_says(frame: str, message: Message) -> None:
         ),
     ],
 )
-def test_what_a_server_says(
+def test_events_of_a_server(
     kind: str, content: Mapping[str, object], message: Message
 ) -> None:
     said = SHAPES.read(frame(kind, event_id="e", **content), SERVER)
@@ -337,7 +337,7 @@ def test_what_the_protocol_does_not_know(
         (SERVER, "[]", "a JSON list, not an object"),
     ],
 )
-def test_what_is_no_event(sender: Sender, frame: str, reason: str) -> None:
+def test_not_an_event(sender: Sender, frame: str, reason: str) -> None:
     message = SHAPES.read(frame, sender)
     assert isinstance(message, Malformed)
     assert message.json

@@ -1,4 +1,4 @@
-"""G.711: telephone audio of one byte a sample."""
+"""G.711: companded audio of one byte per sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Profiles: servers that differ from OpenAI's."""
+"""Profiles of servers that differ from OpenAI's."""
 
 from __future__ import annotations
 

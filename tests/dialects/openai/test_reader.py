@@ -1,4 +1,4 @@
-"""What the frames of a session mean."""
+"""The timeline of a session, read from its frames."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ from tests.support.openai import (
 from tests.support.sessions import CLIENT, MS
 
 
-def test_an_utterance_that_is_committed_by_us() -> None:
+def test_an_utterance_that_the_client_commits() -> None:
     usage = {"type": "tokens", "input_tokens": 4, "output_tokens": 2}
     timeline = lived(
         HELLO,  # 1 ms
@@ -183,7 +183,7 @@ def test_the_second_of_two_commits_may_be_refused() -> None:
         error("server_error"),
     ],
 )
-def test_an_error_that_is_of_no_commit_refuses_none(refusal: str) -> None:
+def test_another_error_refuses_no_commit(refusal: str) -> None:
     timeline = lived(
         HELLO,
         PCM,
@@ -225,7 +225,7 @@ def test_audio_that_was_too_little_is_of_the_next_commit() -> None:
     assert timeline.item(2).final == final(2, 13, "now")
 
 
-def test_audio_that_was_too_little_may_be_told_of_at_once() -> None:
+def test_short_audio_may_be_refused_at_once() -> None:
     timeline = lived(
         HELLO,
         PCM,
@@ -265,7 +265,7 @@ def test_a_name_may_be_taken_for_that_of_another_item() -> None:
 
 
 @pytest.mark.parametrize("piece", [delta("b", "go"), completed("b", "go")])
-def test_an_item_may_be_told_by_another_name(piece: str) -> None:
+def test_an_item_may_have_another_id(piece: str) -> None:
     """LocalAI's transcription makes an id of its own up."""
     timeline = lived(
         HELLO,
@@ -320,7 +320,7 @@ def test_an_item_that_failed_has_no_final() -> None:
     assert timeline.item(1).final == final(1, 9, "two")
 
 
-def test_what_comes_after_the_end_of_an_item_changes_nothing() -> None:
+def test_events_after_the_end_of_an_item_change_nothing() -> None:
     timeline = lived(
         HELLO,
         PCM,
@@ -381,7 +381,7 @@ def test_audio_is_counted_from_the_frame_where_it_has_no_span() -> None:
     assert events == (heard(0, 3, 5, 5),)
 
 
-def test_riva_is_told_that_the_audio_is_complete() -> None:
+def test_riva_commits_at_the_end_of_the_audio() -> None:
     greeted = frame("conversation.created", conversation={"id": "c"})
     timeline = lived(
         greeted,
@@ -514,7 +514,7 @@ def test_turns_may_be_completed_in_any_order() -> None:
 
 
 @pytest.mark.parametrize(("end", "least"), [(200, 12_000), (199, 60_000), (0, 60_000)])
-def test_a_final_is_told_when_no_other_turn_can_come(end: int, least: int) -> None:
+def test_a_final_comes_once_no_other_turn_can(end: int, least: int) -> None:
     """That is sooner where the server has looked at all audio, which ends at 200 ms.
 
     Its time is when it came, and not when that is known.
@@ -575,7 +575,7 @@ def test_a_turn_of_several_may_fail() -> None:
     assert timeline.final == final(0, 11, "on")
 
 
-def test_of_silence_nothing_is_told() -> None:
+def test_silence_has_no_events() -> None:
     timeline = lived(
         HELLO, DETECT, PCM, tail(0, 12_000), tail(12_000, 60_000), PCM, started("a")
     )
@@ -608,7 +608,7 @@ def test_a_turn_may_be_committed_by_hand() -> None:
     )
 
 
-def test_what_is_said_before_a_commit_by_hand_is_answered_is_of_its_turn() -> None:
+def test_text_before_the_answer_to_a_commit_belongs_to_its_turn() -> None:
     timeline = lived(
         HELLO,
         DETECT,
@@ -649,7 +649,7 @@ def test_a_commit_by_hand_may_come_too_late() -> None:
     )
 
 
-def test_a_turn_that_is_cleared_leaves_what_was_said_before() -> None:
+def test_a_cleared_turn_leaves_the_turns_before() -> None:
     timeline = lived(
         HELLO,
         DETECT,
@@ -699,7 +699,7 @@ def test_a_set_up_that_is_refused_is_not_that_of_the_session(refusal: str) -> No
     assert timeline.events[1:] == (heard(0, 6), ended(0, 7), final(0, 9, "go"))
 
 
-def test_the_set_up_is_what_the_server_says() -> None:
+def test_the_setup_is_what_the_server_shows() -> None:
     """It may not take what was asked for, and say so."""
     timeline = lived(
         HELLO, DETECT, updated(), PCM, COMMIT, committed("a"), completed("a", "go")
@@ -707,7 +707,7 @@ def test_the_set_up_is_what_the_server_says() -> None:
     assert timeline.events[1:] == (ended(0, 5), final(0, 7, "go"))
 
 
-def test_what_is_asked_for_holds_until_it_is_answered() -> None:
+def test_an_update_applies_until_it_is_answered() -> None:
     timeline = lived(
         HELLO,
         DETECT,
@@ -793,7 +793,7 @@ ROWS = st.one_of(
 
 @settings(deadline=None)
 @given(st.lists(ROWS, max_size=30), st.sampled_from(Vantage))
-def test_however_a_session_goes_its_meaning_is_sound(
+def test_any_session_has_a_consistent_timeline(
     rows: list[Row], vantage: Vantage
 ) -> None:
     shown: dict[int | None, str] = {}
@@ -831,7 +831,7 @@ def test_however_a_session_goes_its_meaning_is_sound(
         max_size=9,
     )
 )
-def test_the_server_answers_whatever_it_hears(frames: list[str | bytes]) -> None:
+def test_the_server_answers_any_frame(frames: list[str | bytes]) -> None:
     for name in ("openai", "openai-beta"):
         Talk(name).hear(*frames)
 

@@ -1,4 +1,4 @@
-"""What the server's side does with what it hears."""
+"""The answers of the server to the frames of a client."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_the_beta_session() -> None:
         ("openai:items=no", "session.created session.updated committed"),
     ],
 )
-def test_what_each_server_says_of_an_utterance(name: str, kinds: str) -> None:
+def test_events_of_each_profile_for_an_utterance(name: str, kinds: str) -> None:
     talk = Talk(name)
     caller = talk.dialect.caller("m", {})
     talk.hear(*caller.configure(), AUDIO, *caller.finish())
@@ -144,7 +144,7 @@ def test_an_update_changes_what_is_there_and_nothing_else() -> None:
     assert third["session"]["audio"]["input"] == held
 
 
-def test_a_model_for_live_text_detects_no_turns() -> None:
+def test_a_model_for_live_text_does_not_detect_turns() -> None:
     talk = Talk(model="gpt-live-transcribe")
     live = {"model": "gpt-live-transcribe"}
     (asked,), _ = talk.hear(update(transcription=live, turn_detection="server_vad"))
@@ -356,7 +356,7 @@ def test_an_update_that_is_refused_changes_nothing() -> None:
     assert after[0]["session"] == before[0]["session"]
 
 
-def test_a_commit_of_less_than_100_ms_says_how_much_there_is() -> None:
+def test_the_refusal_of_a_short_commit_names_its_length() -> None:
     talk = Talk()
     (_, error), _ = talk.hear(MANUAL, append(quiet(0.05)), COMMIT)
     assert error["error"]["message"] == (
@@ -375,7 +375,7 @@ def test_sglang_takes_however_little() -> None:
     assert talk.kinds(COMMIT)[0] == f"{BUFFER}.committed"
 
 
-def test_audio_is_handed_on_and_an_empty_piece_of_it_is_nothing() -> None:
+def test_audio_is_passed_on_unless_it_is_empty() -> None:
     talk = Talk()
     talk.hear(MANUAL)
     assert talk.hear(append(b"")) == ([], Reaction())
@@ -394,7 +394,7 @@ def test_companded_audio_is_handed_on_as_pcm(kind: str, law: g711.Law) -> None:
     assert reaction == Reaction(begin=True, audio=law.decode(b"\x00\x80\xaa"))
 
 
-def test_several_items_are_told_apart() -> None:
+def test_several_items_are_distinguished() -> None:
     talk = Talk()
     talk.hear(MANUAL)
     names = []
@@ -453,7 +453,7 @@ def test_text_waits_for_the_commit_where_it_is_not_early() -> None:
     assert delta["delta"] == " now"
 
 
-def test_logprobs_are_told_where_they_were_asked_for() -> None:
+def test_logprobs_are_sent_if_they_are_included() -> None:
     talk = Talk()
     asked = {**SESSION, "include": [session_setup.LOGPROBS]}
     talk.hear(MANUAL, frame("session.update", session=asked), AUDIO)
@@ -484,7 +484,7 @@ def test_what_was_not_committed_is_forgotten() -> None:
     assert committed["previous_item_id"] == "item_abcdefghijkl_1"
 
 
-def test_riva_is_told_that_no_more_audio_will_come() -> None:
+def test_riva_gets_an_event_at_the_end_of_the_audio() -> None:
     talk = Talk("openai-beta:riva")
     talk.hear(flat())
     assert talk.hear(DONE) == ([], Reaction())
@@ -591,5 +591,5 @@ def test_a_turn_that_is_cleared_is_forgotten() -> None:
     assert again[2]["previous_item_id"] is None
 
 
-def test_silence_is_no_turn() -> None:
+def test_silence_is_not_a_turn() -> None:
     assert detecting(Talk(), quiet(5.0)) == []

@@ -1,4 +1,4 @@
-"""How a session is set up: the fields of an update, and what is wrong in them."""
+"""The fields of an update: parsing, writing and errors."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_options_that_cannot_be(
         dialects.load(name).caller("m", options)
 
 
-def test_the_beta_shape_cannot_say_a_rate() -> None:
+def test_the_beta_shape_has_no_rate() -> None:
     other = {"format": {"type": "audio/pcm", "rate": 16_000}}
     with pytest.raises(ValueError, match=r"the beta shape .* 16000 Hz.* rates=16000"):
         BETA.caller("m", other)
@@ -182,7 +182,7 @@ def test_how_much_silence_ends_a_turn(
         {"input_audio_format": "mp3"},
     ],
 )
-def test_what_cannot_be_read_changes_nothing(content: Mapping[str, object]) -> None:
+def test_an_invalid_field_changes_nothing(content: Mapping[str, object]) -> None:
     before = Setup(SemanticVad(), Format("audio/pcmu"))
     assert before.changed(content) == before
 
@@ -198,7 +198,7 @@ def test_what_is_not_named_stays() -> None:
 
 
 @pytest.mark.parametrize("silence", [-1, 2**63, 10**400])
-def test_a_silence_that_no_clock_counts_is_no_setting(silence: int) -> None:
+def test_a_silence_beyond_64_bits_is_refused(silence: int) -> None:
     given = {"type": "server_vad", "silence_duration_ms": silence}
     with pytest.raises(msgspec.ValidationError, match="silence_duration_ms"):
         msgspec.convert(given, ServerVad)

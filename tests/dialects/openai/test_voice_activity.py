@@ -1,4 +1,4 @@
-"""Turns, found by the energy of the sound."""
+"""Voice activity detection by energy."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The faults of the fake server: each does what it says, and a sound server does not.
+"""The faults of the fake server: each does what it says, a correct server does not.
 
-Both ends are in one event loop. The recogniser of these tests knows a word by the
-height of its samples, so that texts are known and hours of audio cost nothing.
+Client and server run in one event loop. The recogniser of these tests knows a word by
+the value of its samples, so that texts are known and hours of audio cost nothing.
 """
 
 from __future__ import annotations
@@ -23,12 +23,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.config import FakeConfig
-from pytest_realtime_asr.fake.faults import FAULTS, Faults, network
+from pytest_realtime_asr.fake.faults import FAULTS, network
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
 from pytest_realtime_asr.fake.server import Fake
-from pytest_realtime_asr.fake.server_state import ServerState
-from pytest_realtime_asr.fake.utterance_audio import UtteranceAudio
 from tests.fake.faults.test_items import CHECKS as OF_ITEMS
 from tests.fake.test_server import CHECKS as OF_SPEECH
 from tests.support.servers import VLLM
@@ -46,7 +44,7 @@ UPDATE: Frame = {"type": "session.update", "model": "fake"}
 
 
 class Alphabet:
-    """Hears a letter in each 100 ms of samples that are not 0."""
+    """Recognises a letter in each 100 ms of samples that are not 0."""
 
     rate = RATE
 
@@ -81,8 +79,8 @@ class Hearing:
         pass
 
 
-def sound(text: str, *, gain: float = 1.0, lead: float = 0.0) -> bytes:
-    """The samples of a text of letters, 100 ms for each; ``_`` is silence."""
+def audio_of(text: str, *, gain: float = 1.0, lead: float = 0.0) -> bytes:
+    """Return the samples of a text of letters, 100 ms each; ``_`` is silence."""
     heights = [
         0 if letter == "_" else round((20_000 + 10 * LETTERS.index(letter)) * gain)
         for letter in text.split()
@@ -97,14 +95,14 @@ def append(pcm: bytes) -> Frame:
 
 
 class Talk:
-    """A session by hand: what was said, and how it ended."""
+    """A client session: the frames that came, and how it ended."""
 
     def __init__(self, link: ClientConnection) -> None:
         self.link = link
         self.frames: list[Frame] = []
         self.closed: int | None = None
 
-    async def say(self, *frames: Frame | str | bytes) -> Talk:
+    async def send(self, *frames: Frame | str | bytes) -> Talk:
         for frame in frames:
             await self.link.send(
                 msgspec.json.encode(frame).decode()
@@ -114,7 +112,7 @@ class Talk:
         return self
 
     async def hear(self, kind: str, *, within: float = LONG) -> Frame | None:
-        """The next event of this type; what is passed over stays in ``frames``."""
+        """Return the next event of a type; all that came is in ``frames``."""
         try:
             async with asyncio.timeout(within):
                 while True:
@@ -129,16 +127,18 @@ class Talk:
             return None
 
     async def rest(self) -> Talk:
-        """Hear for a short time, or until it is closed."""
+        """Receive for a short time, or until the connection is closed."""
         await self.hear("no such event", within=BRIEF)
         return self
 
-    async def speak(self, pcm: bytes, *, chunk: float = 0.1, pace: float = 0) -> Talk:
+    async def send_audio(
+        self, pcm: bytes, *, chunk: float = 0.1, pace: float = 0
+    ) -> Talk:
         size = 2 * round(chunk * RATE)
         for start in range(0, len(pcm), size):
             if pace:
                 await asyncio.sleep(chunk / pace)
-            await self.say(append(pcm[start : start + size]))
+            await self.send(append(pcm[start : start + size]))
         return self
 
     async def utter(
@@ -151,13 +151,15 @@ class Talk:
         pace: float = 0,
         within: float = LONG,
     ) -> str | None:
-        """The final of an utterance; ``None`` if none comes in time."""
-        await self.say(COMMIT)
-        await self.speak(sound(text, gain=gain, lead=lead), chunk=chunk, pace=pace)
+        """Return the final of an utterance, ``None`` if none comes in time."""
+        await self.send(COMMIT)
+        await self.send_audio(
+            audio_of(text, gain=gain, lead=lead), chunk=chunk, pace=pace
+        )
         return await self.finish(within=within)
 
     async def finish(self, *, within: float = LONG) -> str | None:
-        await self.say(FINAL)
+        await self.send(FINAL)
         done = await self.hear("transcription.done", within=within)
         return None if done is None else str(done["text"])
 
@@ -174,7 +176,7 @@ class Talk:
 
 
 class Place:
-    """Where a fake listens."""
+    """A fake server that listens on a port."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -195,18 +197,18 @@ class Place:
         talk = Talk(link)
         await talk.hear("session.created", within=BRIEF)
         if configured:
-            await talk.say(UPDATE)
+            await talk.send(UPDATE)
         return talk
 
     async def raw(self, *frames: Frame | str | bytes, configured: bool = True) -> Talk:
-        """What is answered to these frames within a short time."""
+        """Send frames and receive the answers for a short time."""
         talk = await self.open(configured=configured)
         with suppress(ConnectionClosed):
-            await talk.say(*frames)
+            await talk.send(*frames)
         return await talk.rest()
 
     async def utter(self, text: str, **given: Any) -> str | None:
-        """The final of an utterance in a session of its own."""
+        """Return the final of an utterance in a session of its own."""
         talk = await self.open()
         return await talk.utter(text, **given)
 
@@ -233,7 +235,7 @@ class Place:
 
 
 def reset(talk: Talk) -> None:
-    """Cut the connection as a client does that dies."""
+    """Reset the connection, as a client that dies."""
     it: socket.socket = talk.link.transport.get_extra_info("socket")
     it.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     talk.link.transport.abort()
@@ -252,7 +254,7 @@ async def place(*faults: str, **given: Any) -> AsyncIterator[Place]:
             await it.leave()
 
 
-# What it refuses, and how
+# Refusals
 
 UNKNOWN: Frame = {"type": "no.such"}
 DEEP = f'{{"type":"no.such","a":{"[" * 2000}{"]" * 2000}}}'
@@ -269,7 +271,7 @@ async def closes_on_error(place: Place) -> bool:
     return talk.closed is not None
 
 
-async def shows_its_insides(place: Place) -> bool:
+async def shows_a_traceback(place: Place) -> bool:
     talk = await place.raw(UNKNOWN)
     return "Traceback (most recent call last)" in talk.all("error")[0]["error"]
 
@@ -289,7 +291,7 @@ async def takes_any_model(place: Place) -> bool:
 
 
 async def does_what_it_refused(place: Place) -> bool:
-    talk = await place.raw(COMMIT, append(sound("a b")), configured=False)
+    talk = await place.raw(COMMIT, append(audio_of("a b")), configured=False)
     assert talk.codes == ["model_not_validated"]
     return await talk.finish(within=BRIEF) == "a b"
 
@@ -297,15 +299,15 @@ async def does_what_it_refused(place: Place) -> bool:
 async def forgets_its_set_up(place: Place) -> bool:
     talk = await place.open()
     assert await talk.utter("a b") == "a b"
-    await (await talk.say(COMMIT)).rest()
+    await (await talk.send(COMMIT)).rest()
     return talk.codes == ["model_not_validated"]
 
 
 async def ends_at_bad_audio(place: Place) -> bool:
     talk = await place.open()
-    await talk.say(COMMIT, append(sound("a b")), append(b"\0"))
+    await talk.send(COMMIT, append(audio_of("a b")), append(b"\0"))
     assert await talk.hear("error")
-    await talk.speak(sound("c d"))
+    await talk.send_audio(audio_of("c d"))
     lost = await talk.finish(within=BRIEF) != "a b c d"
     assert await talk.utter("e f") == "e f"  # the session goes on
     return lost
@@ -322,7 +324,7 @@ async def closes_on_surrogate(place: Place) -> bool:
     return talk.closed == 1011 and not talk.codes
 
 
-# What it says of the session
+# The start of a session
 
 
 async def has_one_id(place: Place) -> bool:
@@ -341,18 +343,18 @@ async def acknowledges(place: Place) -> bool:
     return len(talk.all("session.updated")) == 1
 
 
-# What it says of an utterance
+# Partials and finals
 
 
-async def speaks_early(place: Place) -> bool:
+async def sends_text_early(place: Place) -> bool:
     talk = await place.raw(COMMIT)
     early = bool(talk.deltas)
-    await talk.speak(sound("a b"))
+    await talk.send_audio(audio_of("a b"))
     assert await talk.finish() == "".join(talk.deltas)
     return early
 
 
-async def says_a_dot(place: Place) -> bool:
+async def sends_a_dot(place: Place) -> bool:
     talk = await place.open()
     final = await talk.utter("a b")
     assert final == "".join(talk.deltas)
@@ -360,12 +362,12 @@ async def says_a_dot(place: Place) -> bool:
 
 
 async def sends_its_final_first(place: Place) -> bool:
-    talk = await place.raw(COMMIT, append(sound("a")), append(sound("b")))
+    talk = await place.raw(COMMIT, append(audio_of("a")), append(audio_of("b")))
     return [frame["type"] for frame in talk.frames[1:]] == ["transcription.done"]
 
 
-def said(text: str, *, of: str) -> Callable[[Place], Awaitable[bool]]:
-    """Whether this text is said, in partials and final, where that one was heard."""
+def sends(text: str, *, of: str) -> Callable[[Place], Awaitable[bool]]:
+    """Return a check: partials and final have ``text`` for the audio of ``of``."""
 
     async def check(place: Place) -> bool:
         talk = await place.open()
@@ -379,7 +381,7 @@ def said(text: str, *, of: str) -> Callable[[Place], Awaitable[bool]]:
     return check
 
 
-async def does_not_count(place: Place) -> bool:
+async def sends_no_usage(place: Place) -> bool:
     talk = await place.open()
     await talk.utter("a b")
     return "usage" not in talk.frames[-1]
@@ -393,8 +395,8 @@ async def counts_nothing(place: Place) -> bool:
     return bool(usage["completion_tokens"] == 0)
 
 
-async def says_all_at_the_end(place: Place) -> bool:
-    talk = await place.raw(COMMIT, append(sound("a b c")))
+async def sends_all_at_the_end(place: Place) -> bool:
+    talk = await place.raw(COMMIT, append(audio_of("a b c")))
     before = list(talk.deltas)
     assert await talk.finish() == "a b c"
     return not before and talk.deltas == ["a b c"]
@@ -421,15 +423,15 @@ async def forgets_what_is_old(place: Place) -> bool:
 
 async def keeps_a_final(place: Place) -> bool:
     talk = await place.open()
-    await talk.say(FINAL)
+    await talk.send(FINAL)
     return await talk.utter("a b") == ""
 
 
 async def keeps_late_audio(place: Place) -> bool:
     talk = await place.open()
-    await talk.say(COMMIT)
-    await talk.speak(sound("a"))
-    await talk.say(FINAL, append(sound("b")))
+    await talk.send(COMMIT)
+    await talk.send_audio(audio_of("a"))
+    await talk.send(FINAL, append(audio_of("b")))
     done = await talk.hear("transcription.done")
     assert done is not None
     assert done["text"] == "a"
@@ -438,14 +440,14 @@ async def keeps_late_audio(place: Place) -> bool:
 
 async def restarts(place: Place) -> bool:
     talk = await place.open()
-    await talk.say(COMMIT)
-    await talk.speak(sound("a b"))
-    await talk.say(COMMIT)
-    await talk.speak(sound("c d"))
+    await talk.send(COMMIT)
+    await talk.send_audio(audio_of("a b"))
+    await talk.send(COMMIT)
+    await talk.send_audio(audio_of("c d"))
     return await talk.finish() == "c d"
 
 
-# What it makes of the audio
+# Audio
 
 ALL, HALF = "a b c d e f", "b d f"
 
@@ -453,7 +455,7 @@ ALL, HALF = "a b c d e f", "b d f"
 def loses(
     hit: dict[str, float], plain: dict[str, float] | None = None
 ) -> Callable[[Place], Awaitable[bool]]:
-    """Whether half is lost of a text that is spoken in the first of two ways."""
+    """Return a check: half of a text is lost if it is sent in the first way."""
 
     async def check(place: Place) -> bool:
         assert await place.utter(ALL, **(plain or {})) == ALL
@@ -482,7 +484,7 @@ async def loses_at_first(place: Place) -> bool:
 def withholds(
     hit: str, *plain: str, chunk: float = 0.5
 ) -> Callable[[Place], Awaitable[bool]]:
-    """Whether the first of these texts has no final, the others have."""
+    """Return a check: the first text has no final, the others have one."""
 
     async def check(place: Place) -> bool:
         for text in plain:
@@ -496,26 +498,26 @@ def withholds(
 
 async def withholds_after_pause(place: Place) -> bool:
     talk = await place.open()
-    await talk.say(COMMIT)
-    await talk.speak(sound("a"))
+    await talk.send(COMMIT)
+    await talk.send_audio(audio_of("a"))
     await asyncio.sleep(2.1)
-    await talk.speak(sound("b"))
+    await talk.send_audio(audio_of("b"))
     final = await talk.finish(within=BRIEF)
     assert await place.utter("a b", pace=1) == "a b"
     return final is None
 
 
-# What sessions do to each other
+# Several sessions
 
 
 async def mixes_texts(place: Place) -> bool:
     one, two = [await place.open() for _ in range(2)]
     assert await two.utter("a b") == "a b"  # alone
-    await one.say(COMMIT)
-    await two.say(COMMIT)
-    await one.speak(sound("c d"))
+    await one.send(COMMIT)
+    await two.send(COMMIT)
+    await one.send_audio(audio_of("c d"))
     await one.rest()
-    await two.speak(sound("e f"))
+    await two.send_audio(audio_of("e f"))
     assert await one.finish() == "c d"
     seen = len(one.deltas)
     final = await two.finish()
@@ -538,7 +540,7 @@ async def stalls_after_reset(place: Place) -> bool:
     talk, other = await place.open(), await place.open()
     assert await talk.utter("a b") == "a b"
     await other.link.close()
-    assert await talk.utter("a b") == "a b"  # that was none
+    assert await talk.utter("a b") == "a b"  # a close is no reset
     reset(await place.open())
     await asyncio.sleep(0.05)
     later = await place.open()
@@ -553,9 +555,9 @@ async def waits_for_the_slowest(place: Place) -> bool:
     narrow.setblocking(False)
     deaf = await place.open(sock=narrow)
     deaf.link.transport.pause_reading()
-    # Each is answered by its name, until all buffers on the way are full.
+    # Each answer repeats the type, until all buffers on the way are full.
     flood = [{"type": "x" * 400_000}] * 40
-    sending = asyncio.create_task(deaf.say(*flood))
+    sending = asyncio.create_task(deaf.send(*flood))
     await asyncio.sleep(0.5)
     talk = await place.open()
     final = await talk.utter("a b", within=2 * BRIEF)
@@ -647,7 +649,7 @@ async def seems_restarted(place: Place) -> bool:
 SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "silent-close": closes_on_binary,
     "closes-on-error": closes_on_error,
-    "stack-trace": shows_its_insides,
+    "stack-trace": shows_a_traceback,
     "codeless": gives_no_code,
     "wrong-codes": has_one_code,
     "accepts-any-model": takes_any_model,
@@ -659,18 +661,18 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "same-id": has_one_id,
     "old-clock": is_of_1970,
     "acknowledges": acknowledges,
-    "early-text": speaks_early,
-    "dot-first": says_a_dot,
+    "early-text": sends_text_early,
+    "dot-first": sends_a_dot,
     "final-first": sends_its_final_first,
-    "tokens-shown": said("language English<asr_text>a b", of="a b"),
-    "broken-characters": said("\ufffd b", of="a b"),
-    "no-usage": does_not_count,
+    "tokens-shown": sends("language English<asr_text>a b", of="a b"),
+    "broken-characters": sends("\ufffd b", of="a b"),
+    "no-usage": sends_no_usage,
     "free-tokens": counts_nothing,
-    "all-at-end": says_all_at_the_end,
-    "stutters": said("a b a b a b", of="a b"),
-    "babbles-in-silence": said("Thank you.", of="_"),
-    "loses-head": said("b c", of="a b c"),
-    "loses-tail": said("a b", of="a b c"),
+    "all-at-end": sends_all_at_the_end,
+    "stutters": sends("a b a b a b", of="a b"),
+    "babbles-in-silence": sends("Thank you.", of="_"),
+    "loses-head": sends("b c", of="a b c"),
+    "loses-tail": sends("a b", of="a b c"),
     "repeats-first": repeats_its_first,
     "forgets-old": forgets_what_is_old,
     "stale-final": keeps_a_final,
@@ -717,17 +719,17 @@ def test_fault(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
             return await SHOWS[name](it)
 
     async def both() -> tuple[bool, bool]:
-        broken, sound = await asyncio.gather(shown(name), shown())
-        return broken, sound
+        broken, correct = await asyncio.gather(shown(name), shown())
+        return broken, correct
 
     assert asyncio.run(both()) == (True, False)
 
 
-# What it dies of
+# Faults that end the process
 
 
 def dies(*faults: str, talk: Callable[[Place], Awaitable[object]]) -> bool:
-    async def hold(port: int) -> None:
+    async def run(port: int) -> None:
         it = Place(port)
         with suppress(ConnectionClosed):
             await talk(it)
@@ -735,7 +737,7 @@ def dies(*faults: str, talk: Callable[[Place], Awaitable[object]]) -> bool:
 
     arguments = [word for name in faults for word in ("--fault", name)]
     with FakeServer([*arguments, "--corpus", "bundled:odd"]) as fake:
-        asyncio.run(hold(int(fake.url.rpartition(":")[2])))
+        asyncio.run(run(int(fake.url.rpartition(":")[2])))
         deadline = time.monotonic() + (LONG if faults else BRIEF)
         while fake._process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -746,12 +748,12 @@ async def resets(place: Place) -> None:
     update = {**UPDATE, "model": "scripted"}
     idle, busy = [await place.open(configured=False) for _ in range(2)]
     reset(idle)
-    await busy.say(update, COMMIT)
-    await busy.rest()  # it lives: nothing was open
+    await busy.send(update, COMMIT)
+    await busy.rest()  # the server lives: no utterance was open
     reset(busy)
 
 
-async def says_nothing(place: Place) -> None:
+async def sends_no_audio(place: Place) -> None:
     update = {**UPDATE, "model": "scripted"}
     await place.raw(update, COMMIT, FINAL, configured=False)
 
@@ -759,19 +761,19 @@ async def says_nothing(place: Place) -> None:
 async def floods(place: Place) -> None:
     talk = await place.open(configured=False)
     for _ in range(9):
-        await talk.say(append(bytes(2**20)))
+        await talk.send(append(bytes(2**20)))
     await talk.rest()
 
 
-async def is_huge(place: Place) -> None:
+async def sends_a_huge_frame(place: Place) -> None:
     await place.raw(f'{{"type":"no.such","a":"{"a" * 2**22}"}}', configured=False)
 
 
 DEADLY: dict[str, Callable[[Place], Awaitable[None]]] = {
     "dies-of-reset": resets,
-    "dies-of-empty": says_nothing,
+    "dies-of-empty": sends_no_audio,
     "flood-dies": floods,
-    "big-frame-dies": is_huge,
+    "big-frame-dies": sends_a_huge_frame,
 }
 
 
@@ -782,7 +784,7 @@ def test_deadly_fault(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_sound_server_dies_of_nothing() -> None:
+def test_a_correct_server_never_dies() -> None:
     async def everything(place: Place) -> None:
         for talk in DEADLY.values():
             await talk(place)
@@ -806,7 +808,9 @@ def test_every_fault_is_shown() -> None:
     assert all(name == fault.name and fault.about for name, fault in FAULTS.items())
 
 
-def test_close_is_answered_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_close_frame_is_answered_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(network, "ANSWERED", 0.1)
 
     async def close() -> tuple[float, int | None]:
@@ -819,53 +823,3 @@ def test_close_is_answered_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
     took, code = asyncio.run(close())
     assert took >= 0.1
     assert code == 1000
-
-
-def test_fault_that_needs_to_know_the_dialect() -> None:
-    with pytest.raises(LookupError, match="needs a ServerState"):
-        Faults(["starts-anyway"]).wrap(VLLM.server(["m"]))
-    machine = Faults(["starts-anyway"], ServerState(VLLM, ["m"])).wrap(
-        VLLM.server(["m"])
-    )
-    assert machine.hear(msgspec.json.encode(COMMIT).decode()).begin
-
-
-# How audio was heard
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-
-    def pass_by(seconds: float) -> None:
-        now[0] += seconds
-
-    return pass_by
-
-
-def test_times_of_what_was_heard(clock: Callable[[float], None]) -> None:
-    heard = UtteranceAudio(RATE)
-    clock(9)
-    heard.add(bytes(2 * RATE))
-    clock(5)
-    heard.begin()
-    assert heard.pause == 0
-    clock(1)
-    heard.add(bytes(2 * RATE * 2))
-    assert heard.speed == pytest.approx(2 / 6)  # since the first, before the begin
-    clock(3)
-    heard.finish()
-    assert (heard.pause, heard.seconds, heard.complete) == (3, 3, True)
-    assert heard.chunks == [1, 2]
-
-
-def test_sound_of_what_was_heard() -> None:
-    heard = UtteranceAudio(RATE)
-    samples = np.array([0, 90, -100, 0, 0, 101, 0, 0, 0, -32768], "<i2")
-    for cut in (samples[:2], samples[2:4], samples[4:8], samples[8:]):
-        heard.add(cut.tobytes())
-    assert heard.lead == 5 / RATE
-    assert heard.zeros == 3 / RATE
-    assert heard.peak == 32768
-    assert heard.size == 20

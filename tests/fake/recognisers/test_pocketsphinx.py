@@ -60,7 +60,7 @@ def pids(recogniser: PocketsphinxRecogniser) -> set[int]:
 async def heard(
     listener: Listener, audio: bytes, size: int = CHUNK
 ) -> list[RecognisedWord]:
-    """All words of an utterance that comes in chunks of ``size`` bytes."""
+    """Return all words of an utterance that comes in chunks of ``size`` bytes."""
     words: list[RecognisedWord] = []
     for chunk in chunks(audio, size):
         words += await listener.hear(chunk)
@@ -74,7 +74,7 @@ def text(words: Sequence[RecognisedWord]) -> str:
 def with_recogniser(
     test: Callable[[PocketsphinxRecogniser], Awaitable[_T]], *, limit: int = 8
 ) -> _T:
-    """Run a test with a recogniser of its own; no worker may outlive it."""
+    """Run a test with a recogniser of its own; check that its workers end with it."""
 
     async def run() -> _T:
         recogniser = await PocketsphinxRecogniser.start(limit=limit)
@@ -160,7 +160,7 @@ def test_the_loop_runs_on_while_a_worker_decodes() -> None:
 
 
 @pytest.mark.slow
-def test_silence_has_no_words_and_a_snatch_of_speech_does_no_harm() -> None:
+def test_silence_has_no_words_and_a_fragment_of_speech_does_no_harm() -> None:
     async def test(recogniser: Recogniser) -> None:
         assert recogniser.rate == 16_000
         quiet = bytes(3 * SECOND)
@@ -181,12 +181,12 @@ def test_silence_has_no_words_and_a_snatch_of_speech_does_no_harm() -> None:
 def test_closing_in_the_middle_frees_the_worker() -> None:
     async def test(recogniser: PocketsphinxRecogniser) -> None:
         before = pids(recogniser)
-        given_up = await recogniser.listen()
-        await given_up.hear(pcm("prose-bridge")[: 3 * SECOND])
-        await given_up.close()
-        await given_up.close()
+        dropped = await recogniser.listen()
+        await dropped.hear(pcm("prose-bridge")[: 3 * SECOND])
+        await dropped.close()
+        await dropped.close()
         with pytest.raises(RuntimeError, match="closed"):
-            await given_up.hear(bytes(CHUNK))
+            await dropped.hear(bytes(CHUNK))
 
         cut_off = await recogniser.listen()
         hearing = asyncio.create_task(cut_off.hear(pcm("prose-bridge")))

@@ -31,13 +31,13 @@ RATES = (8_000, 16_000, 24_000, 44_100, 48_000)
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A scripted server that knows the bundled clips at their own rate."""
+    """Return a scripted server that knows the bundled clips at their own rate."""
     with FakeServer(["--word-delay", "0s", "--final-delay", "20ms"]) as server:
         yield server.url
 
 
 def copy(clip: Utterance, rate: int, channels: int, folder: Path) -> Utterance:
-    """A file of the clip at another rate, the same in each channel."""
+    """Write a file of the clip at another rate, the same in each channel."""
     path = folder / f"{clip.id}-{rate}-{channels}.wav"
     mono = clip.audio.resample(rate).array
     soundfile.write(path, np.stack([mono] * channels, axis=1), rate)

@@ -32,10 +32,10 @@ def script(english: Corpus) -> ScriptedRecogniser:
     return ScriptedRecogniser(english)
 
 
-def said(
+def timed(
     script: Recogniser, samples: Samples, *, chunk: int = 1600
 ) -> list[tuple[RecognisedWord, int | None]]:
-    """Each word and how many samples were heard by then; ``None`` at the end."""
+    """Return each word and the samples heard by then, ``None`` for the end."""
 
     async def session() -> list[tuple[RecognisedWord, int | None]]:
         listener: Listener = await script.listen()
@@ -54,7 +54,7 @@ def said(
 def spoken(
     script: Recogniser, samples: Samples, *, chunk: int = 1600
 ) -> list[RecognisedWord]:
-    return [word for word, _ in said(script, samples, chunk=chunk)]
+    return [word for word, _ in timed(script, samples, chunk=chunk)]
 
 
 def text(script: Recogniser, *parts: Samples, chunk: int = 1600) -> str:
@@ -71,7 +71,7 @@ def still(seconds: float) -> Samples:
 
 
 def noise(level: float, seconds: float) -> Samples:
-    """White noise at ``level`` dBFS."""
+    """Return white noise at ``level`` dBFS."""
     steps = np.random.default_rng(7).standard_normal(round(seconds * RATE))
     return from_float(steps * 10 ** (level / 20), RATE).array
 
@@ -82,13 +82,13 @@ def tone(seconds: float) -> Samples:
 
 
 def louder(audio: Audio, gain: float) -> Audio:
-    """Clipped where it gets over full scale."""
+    """Return the audio with a gain, clipped at full scale."""
     floats = audio.array.astype(np.float32) / 32768
     return from_float(floats * np.float32(10 ** (gain / 20)), audio.rate)
 
 
 def copy(audio: Audio, *, rate: int = RATE, gain: float = 0.0) -> Samples:
-    """What is left of the sound behind another rate and gain."""
+    """Return the samples after a conversion to another rate and gain."""
     return samples(louder(audio, gain).resample(rate))
 
 
@@ -99,9 +99,9 @@ def check(
     offset: float,
     chunk: int,
 ) -> None:
-    """The very words, each within 20 ms of its true end and never before it."""
+    """Check the words, each within 20 ms after its true end."""
     stream = np.concatenate([still(offset), copied])
-    words = said(script, stream, chunk=chunk)
+    words = timed(script, stream, chunk=chunk)
     assert [word.text for word, _ in words] == utterance.text.split()
     for (word, heard), true in zip(words, utterance.words, strict=True):
         end = (offset + true.end) * RATE
@@ -145,7 +145,7 @@ def test_every_clip_gives_its_words(
 def test_every_clip_in_every_way(
     script: ScriptedRecogniser, english: Corpus, rate: int
 ) -> None:
-    """Each clip in every fourth way; the next clip begins with another one."""
+    """Check each clip in every fourth way, the next clip in other ones."""
     ways = list(itertools.product(CHUNKS, OFFSETS, GAINS))
     for number, utterance in enumerate(english):
         for chunk, offset, gain in ways[number % 4 :: 4]:
@@ -179,7 +179,7 @@ def test_the_cut_into_chunks_changes_nothing(
 
 def test_words_come_soon(script: ScriptedRecogniser, english: Corpus) -> None:
     utterance = english["prose-doctor"]
-    words = said(script, samples(utterance.audio), chunk=320)
+    words = timed(script, samples(utterance.audio), chunk=320)
     late = [
         heard - word.end if heard is not None else 0
         for (word, heard), true in zip(words, utterance.words, strict=True)
@@ -254,7 +254,7 @@ def test_speech_that_it_does_not_know(english: Corpus) -> None:
 
 
 def _spliced(id: str, *parts: tuple[Utterance, int, int]) -> Utterance:
-    """An utterance of words ``first`` to ``stop`` of others."""
+    """Return an utterance of the words ``first`` to ``stop`` of others."""
     sound: list[Samples] = [still(0.2)]
     words: list[Word] = []
     at = 0.2
@@ -284,7 +284,7 @@ def test_sentences_that_begin_alike(english: Corpus) -> None:
     for utterance, offset in itertools.product(alike, (0.0, 0.137)):
         copied = copy(utterance.audio, rate=8000, gain=-20)
         check(script, utterance, copied, offset, 320)
-    words = said(script, samples(alike[0].audio), chunk=320)
+    words = timed(script, samples(alike[0].audio), chunk=320)
     assert [heard is not None for _, heard in words] == [True, True, True]
 
 
@@ -332,9 +332,9 @@ def test_unknown_sound_gives_a_word_for_each_burst(
     assert spoken(script, stream, chunk=333) == words
 
 
-def test_a_burst_is_told_while_the_sound_goes_on(script: ScriptedRecogniser) -> None:
+def test_a_long_burst_gives_a_word_before_its_end(script: ScriptedRecogniser) -> None:
     burst, quiet = tone(0.5), still(1.0)
-    ((word, heard),) = said(script, np.concatenate([burst, quiet]))
+    ((word, heard),) = timed(script, np.concatenate([burst, quiet]))
     assert word.end == len(burst)
     assert heard is not None
     assert heard < len(burst) + len(quiet)
