@@ -1,7 +1,7 @@
-"""What things cost, each beside the plain way to do it: ``python benchmarks/costs.py``.
+"""Costs, each beside those of the plain way to do it: ``python benchmarks/costs.py``.
 
-The figures of a shared machine move; the ratio of two that were measured in turns does
-so much less. Each row is the median of its rounds, in which both sides took turns.
+On a shared machine figures vary; the ratio of two that are measured in turns varies
+much less. Each row is the median of several rounds, in which both sides take turns.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def row(name: str, ours: list[float], plain: list[float]) -> None:
-    """One line: both medians, and the median of the ratios of the rounds."""
+    """Print both medians, and the median of the ratios of the rounds."""
     ratio = statistics.median(a / b for a, b in zip(ours, plain, strict=True))
     left, right = statistics.median(ours), statistics.median(plain)
     print(f"{name:44}{left:10.2f}{right:10.2f}{ratio:8.2f}")
@@ -54,7 +54,7 @@ def row(name: str, ours: list[float], plain: list[float]) -> None:
 def turns(
     ours: Callable[[], float], plain: Callable[[], float]
 ) -> tuple[list[float], list[float]]:
-    """Both sides by turns."""
+    """Measure both sides in turns."""
     rounds = [(ours(), plain()) for _ in range(ROUNDS)]
     return [a for a, _ in rounds], [b for _, b in rounds]
 

@@ -28,9 +28,9 @@ def test_the_scores(
 ) -> None:
     asked: list[str | None] = []
 
-    def run(dialect: str | None, *, tell: Callable[[str], None]) -> list[Score]:
+    def run(dialect: str | None, *, progress: Callable[[str], None]) -> list[Score]:
         asked.append(dialect)
-        tell("half of it")
+        progress("half of it")
         return [Score(*unproven)]
 
     monkeypatch.setattr(selftest, "run", run)
