@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 from pytest_realtime_asr.metrics import CATALOGUE, Metric
 from pytest_realtime_asr.metrics import Unit as Measured
-from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
+from pytest_realtime_asr.metrics.accuracy import (
+    SYNTHETIC,
+)
 from pytest_realtime_asr.metrics.causality import PREMATURE
 from pytest_realtime_asr.report import alignment as alignments
 from pytest_realtime_asr.report import comparison, parity

@@ -321,7 +321,9 @@ TABLES = (
         b"\na = '\xe9'",
         ":2: is not UTF-8",
     ),
-    toml("budgets-nan", budget_file.read, "has no number", b"a = nan", "a is no limit"),
+    toml(
+        "budgets-nan", budget_file.read, "has no number", b"a = nan", "a is not a limit"
+    ),
     toml(
         "known-too-deep",
         known_failures.read,
