@@ -40,7 +40,7 @@ def _calibrate(state: State) -> int:
     named = state.settings.dialect
     try:
         found = calibration.run(
-            DEFAULT_DIALECT if named == AUTO else named, tell=show_status
+            DEFAULT_DIALECT if named == AUTO else named, progress=show_status
         )
     except LookupError as error:
         raise state.options.usage_error("dialect", error) from None

@@ -76,14 +76,12 @@ def realtime(
     realtime_session_options: Mapping[str, object],
 ) -> Realtime:
     """The server under test, asked for its health and warmed up once in a run."""
-    from pytest_realtime_asr.plugin import server
+    from pytest_realtime_asr.plugin.realtime_fixture import Unusable, make
 
     plugin = _plugin(request.config)
     try:
-        return server.realtime(
-            plugin, request.node, realtime_target, realtime_session_options
-        )
-    except server.Unusable as error:
+        return make(plugin, request.node, realtime_target, realtime_session_options)
+    except Unusable as error:
         wrong = str(error)
     pytest.fail(wrong, pytrace=False)
 

@@ -239,9 +239,9 @@ class RealtimePlugin:
 
             suite.generate(metafunc, self.state)
         if "utterance" in metafunc.fixturenames:
-            from pytest_realtime_asr.plugin import utterances
+            from pytest_realtime_asr.plugin import utterance_fixture
 
-            utterances.generate(metafunc, self)
+            utterance_fixture.generate(metafunc, self)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(

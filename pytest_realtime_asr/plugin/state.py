@@ -245,7 +245,7 @@ class State:
         )
         if self._terminal is not None and _is_interactive(self.config):
             self._progress = Progress(self._terminal, self._columns_left)
-            run.tell = self._show_progress
+            run.progress = self._show_progress
         return run
 
     def _warm(self) -> Corpus:
@@ -258,7 +258,7 @@ class State:
     def _show_progress(self, text: str) -> None:
         assert self._progress is not None
         for line in printable_lines(self, [text]):
-            self._progress.tell(line)
+            self._progress.show(line)
 
     def located(self, id: str) -> str:
         """Return a test id that is relative to the folder where pytest was started."""

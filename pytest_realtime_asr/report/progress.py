@@ -28,7 +28,7 @@ class Progress:
         self._width = 0
         self._writing = threading.Lock()
 
-    def tell(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """Show a text, or nothing if it is empty; the cursor stays in its place."""
         with self._writing:
             room = self._room() - 1  # a cursor beyond the last column cannot go back

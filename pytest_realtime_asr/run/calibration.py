@@ -77,7 +77,7 @@ class Calibration:
         )
 
 
-def run(dialect: str, *, tell: Callable[[str], None]) -> Calibration:
+def run(dialect: str, *, progress: Callable[[str], None]) -> Calibration:
     """Calibrate with an event loop of its own, as `calibrate`.
 
     Raises LookupError for an unknown dialect, and RuntimeError.
@@ -85,7 +85,7 @@ def run(dialect: str, *, tell: Callable[[str], None]) -> Calibration:
     loaded = dialects.load(dialect)
     loop = Loop()
     try:
-        return calibrate(loop, loaded, tell=tell)
+        return calibrate(loop, loaded, progress=progress)
     finally:
         loop.stop()
 
@@ -95,14 +95,13 @@ def calibrate(
     dialect: Dialect,
     *,
     sessions: int = SESSIONS,
-    tell: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Calibration:
     """Measure the fake on this machine, which takes about 15 s.
 
-    ``tell`` is called with the progress. Raises RuntimeError where the fake does not
-    answer.
+    ``progress`` shows how far it is. Raises RuntimeError if the fake does not answer.
     """
-    measured = converse(loop, dialect, _CORPUS, sessions=sessions, tell=tell)
+    measured = converse(loop, dialect, _CORPUS, sessions=sessions, progress=progress)
     return Calibration(
         made=datetime.now(UTC),
         machine=f"{platform.node()}, {platform.machine()}",
@@ -116,7 +115,7 @@ def converse(
     corpus: str,
     *,
     sessions: int,
-    tell: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> list[tuple[Timeline, Utterance]]:
     """Run sessions with the fake, over the clips of a corpus that have words."""
     clips = [clip for clip in load(corpus) if clip.words]
@@ -127,7 +126,7 @@ def converse(
         access = Access(where, headers=dialect.headers(""))
         plan = Plan(dialect, access, _MODEL, {})
         sent = [clips[n % len(clips)] for n in range(sessions)]
-        return loop.run(_run_sessions(loop, plan, sent, tell))
+        return loop.run(_run_sessions(loop, plan, sent, progress))
 
 
 def errors(sessions: Iterable[tuple[Timeline, Utterance]]) -> dict[str, Error]:
@@ -172,7 +171,7 @@ async def _run_sessions(
     loop: Loop,
     plan: Plan,
     utterances: Sequence[Utterance],
-    tell: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> list[tuple[Timeline, Utterance]]:
     """Run a session for each utterance, started evenly over the length of a chunk."""
     free = asyncio.Semaphore(CONCURRENCY)
@@ -182,7 +181,7 @@ async def _run_sessions(
         async with free:
             await asyncio.sleep(number % CONCURRENCY * plan.chunk / CONCURRENCY)
             take = await run_utterance(Live(loop, plan, pings=True), utterance)
-        await asyncio.to_thread(tell, f"{next(ended)}/{len(utterances)} sessions")
+        await asyncio.to_thread(progress, f"{next(ended)}/{len(utterances)} sessions")
         if take.lost:
             raise RuntimeError(f"the fake server did not answer: {take.reason}")
         return take.timeline, utterance

@@ -31,13 +31,13 @@ from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.requirements.requirement import Level, Requirement, Violated
-from pytest_realtime_asr.run import servers as run_module
+from pytest_realtime_asr.run import warm_up
 from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.realtime import Realtime
 from pytest_realtime_asr.run.run import Run
-from pytest_realtime_asr.run.servers import WARMUPS
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.transcription import Purpose, Transcription
+from pytest_realtime_asr.run.warm_up import WARMUPS
 from pytest_realtime_asr.trace.records import Ending, Sender
 from tests.support.paths import FIXTURES
 from tests.support.servers import CLIP, CREATED, VLLM, closed, faking, plain, serving
@@ -443,7 +443,7 @@ def test_a_warm_up_keeps_the_timeout(start: Start) -> None:
 def test_a_long_warm_up_says_what_it_waited_for(
     start: Start, monkeypatch: pytest.MonkeyPatch, long: float, noted: bool
 ) -> None:
-    monkeypatch.setattr(run_module, "LONG_WARMUP", long)
+    monkeypatch.setattr(warm_up, "LONG_WARMUP", long)
     _, cold, note = warmed(start, Talk(0.0), warmup="2")
     assert cold is not None
     assert (

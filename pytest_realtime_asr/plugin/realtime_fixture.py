@@ -31,7 +31,7 @@ class Unusable(Exception):
     """The fixture cannot be made; the message says why, and what to do."""
 
 
-def realtime(
+def make(
     plugin: RealtimePlugin, item: pytest.Item, target: object, options: Options
 ) -> Realtime:
     """Return the fixture of a test. Raises `Unusable`.
