@@ -36,12 +36,12 @@ DIALECT = dialects.load("vllm")
 
 def main() -> None:
     """Print the table."""
-    print(f"{'':44}{'ours':>10}{'plain':>10}{'ratio':>8}")
+    print(f"{'':44}{'plugin':>10}{'plain':>10}{'ratio':>8}")
     row("a frame of 100 ms (us)", *frames())
     row("pytest with the plugin, unused: CPU (ms)", *start_up())
     with FakeServer(["--recogniser", "scripted"]) as server:
         row("a session of 2 s, unpaced: CPU (ms)", *sessions(server.url))
-        lateness(server.url)
+        scheduling_delays(server.url)
 
 
 def row(name: str, ours: list[float], plain: list[float]) -> None:
@@ -60,7 +60,7 @@ def turns(
 
 
 def frames() -> tuple[list[float], list[float]]:
-    """Building an append frame: our template, and a JSON encoder."""
+    """Build an append frame: by the template of a dialect, and by a JSON encoder."""
     pcm = os.urandom(3200)
 
     def encoded(pcm: bytes) -> bytes:
@@ -78,7 +78,7 @@ def frames() -> tuple[list[float], list[float]]:
 
 
 def start_up() -> tuple[list[float], list[float]]:
-    """An empty pytest run with the plugin loaded but not used, and without it."""
+    """Run an empty test file with the plugin loaded but unused, and without it."""
 
     def run(*options: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -97,7 +97,7 @@ def start_up() -> tuple[list[float], list[float]]:
 
 
 def sessions(url: str) -> tuple[list[float], list[float]]:
-    """A whole session with records, and the same frames in 20 lines of websockets."""
+    """Run a recorded session, and send the same frames by websockets alone."""
     clip = load("bundled:english")["turn-right"]
     access = Access(parse(url, path=DIALECT.path))
     plan = Plan(DIALECT, access, "scripted", {}, pace=0.0)
@@ -135,8 +135,8 @@ def sessions(url: str) -> tuple[list[float], list[float]]:
         loop.stop()
 
 
-def lateness(url: str) -> None:
-    """How late frames leave with so many sessions at a time, and what that takes."""
+def scheduling_delays(url: str) -> None:
+    """Print the scheduling delay with concurrent sessions, and the CPU they take."""
     access = Access(parse(url, path=DIALECT.path))
     plan = Plan(DIALECT, access, "scripted", {})
     quiet = silence(3.0)
