@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    scores = selftest.run(options.dialect, progress=show_status)
+    scores = selftest.selftests(options.dialect, progress=show_status)
     show_status("")
     for score in scores:
         print(*score.unproven, str(score), sep="\n")

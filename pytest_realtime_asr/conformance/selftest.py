@@ -226,8 +226,8 @@ def prove(
     return found
 
 
-def run(dialect: str | None, *, progress: Callable[[str], None]) -> list[Score]:
-    """Run the self-test of one dialect, or of all.
+def selftests(dialect: str | None, *, progress: Callable[[str], None]) -> list[Score]:
+    """Run the self-test of one dialect, ``None`` for all.
 
     ``progress`` is called with each step done. Raises LookupError for an unknown
     dialect.

@@ -26,7 +26,9 @@ def _selftest(state: State) -> int:
     """Prove each requirement both ways on this machine, and print the scores."""
     named = state.settings.dialect
     try:
-        scores = selftest.run(None if named == AUTO else named, progress=show_status)
+        scores = selftest.selftests(
+            None if named == AUTO else named, progress=show_status
+        )
     except LookupError as error:
         raise state.options.usage_error("dialect", error) from None
     show_status("")

@@ -33,7 +33,7 @@ def test_the_scores(
         progress("half of it")
         return [Score(*unproven)]
 
-    monkeypatch.setattr(selftest, "run", run)
+    monkeypatch.setattr(selftest, "selftests", run)
     assert (
         main(["selftest"]) == main(["selftest", "--dialect", "vllm"]) == bool(unproven)
     )
