@@ -1,7 +1,7 @@
-"""What things cost, each beside the plain way to do it: ``python benchmarks/costs.py``.
+"""Costs, each beside those of the plain way to do it: ``python benchmarks/costs.py``.
 
-The figures of a shared machine move; the ratio of two that were measured in turns does
-so much less. Each row is the median of its rounds, in which both sides took turns.
+On a shared machine figures vary; the ratio of two that are measured in turns varies
+much less. Each row is the median of several rounds, in which both sides take turns.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ DIALECT = dialects.load("vllm")
 
 def main() -> None:
     """Print the table."""
-    print(f"{'':44}{'ours':>10}{'plain':>10}{'ratio':>8}")
+    print(f"{'':44}{'plugin':>10}{'plain':>10}{'ratio':>8}")
     row("a frame of 100 ms (us)", *frames())
     row("pytest with the plugin, unused: CPU (ms)", *start_up())
     with FakeServer(["--recogniser", "scripted"]) as server:
         row("a session of 2 s, unpaced: CPU (ms)", *sessions(server.url))
-        lateness(server.url)
+        scheduling_delays(server.url)
 
 
 def row(name: str, ours: list[float], plain: list[float]) -> None:
-    """One line: both medians, and the median of the ratios of the rounds."""
+    """Print both medians, and the median of the ratios of the rounds."""
     ratio = statistics.median(a / b for a, b in zip(ours, plain, strict=True))
     left, right = statistics.median(ours), statistics.median(plain)
     print(f"{name:44}{left:10.2f}{right:10.2f}{ratio:8.2f}")
@@ -54,13 +54,13 @@ def row(name: str, ours: list[float], plain: list[float]) -> None:
 def turns(
     ours: Callable[[], float], plain: Callable[[], float]
 ) -> tuple[list[float], list[float]]:
-    """Both sides by turns."""
+    """Measure both sides in turns."""
     rounds = [(ours(), plain()) for _ in range(ROUNDS)]
     return [a for a, _ in rounds], [b for _, b in rounds]
 
 
 def frames() -> tuple[list[float], list[float]]:
-    """Building an append frame: our template, and a JSON encoder."""
+    """Build an append frame: by the template of a dialect, and by a JSON encoder."""
     pcm = os.urandom(3200)
 
     def encoded(pcm: bytes) -> bytes:
@@ -78,7 +78,7 @@ def frames() -> tuple[list[float], list[float]]:
 
 
 def start_up() -> tuple[list[float], list[float]]:
-    """An empty pytest run with the plugin loaded but not used, and without it."""
+    """Run an empty test file with the plugin loaded but unused, and without it."""
 
     def run(*options: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -97,7 +97,7 @@ def start_up() -> tuple[list[float], list[float]]:
 
 
 def sessions(url: str) -> tuple[list[float], list[float]]:
-    """A whole session with records, and the same frames in 20 lines of websockets."""
+    """Run a recorded session, and send the same frames by websockets alone."""
     clip = load("bundled:english")["turn-right"]
     access = Access(parse(url, path=DIALECT.path))
     plan = Plan(DIALECT, access, "scripted", {}, pace=0.0)
@@ -135,8 +135,8 @@ def sessions(url: str) -> tuple[list[float], list[float]]:
         loop.stop()
 
 
-def lateness(url: str) -> None:
-    """How late frames leave with so many sessions at a time, and what that takes."""
+def scheduling_delays(url: str) -> None:
+    """Print the scheduling delay with concurrent sessions, and the CPU they take."""
     access = Access(parse(url, path=DIALECT.path))
     plan = Plan(DIALECT, access, "scripted", {})
     quiet = silence(3.0)

@@ -1,9 +1,8 @@
-"""What long sessions cost: ``python benchmarks/growth.py``.
+"""The cost of long sessions: ``python benchmarks/growth.py``.
 
-A session is held by hand, read, measured, judged and reported, as at the end of a test.
-Each row is a child process of its own, so that its peak of memory is known. Where the
-cost is linear, twice the size costs twice as much: ``x2`` is the ratio to the row
-before it, for a doubling.
+A synthetic session is read, measured, judged and reported, as at the end of a test.
+Each row is a process of its own, so that its peak of memory is known. ``x2`` is the
+ratio to the row before, for a doubling of the size: 2 where the cost is linear.
 """
 
 from __future__ import annotations
@@ -57,11 +56,11 @@ VOCABULARY = [
     "here",
 ]
 APPENDED, REWRITTEN, ENDLESS = "appended", "rewritten", "endless"
-BACK = 30  # characters that a partial says again
+BACK = 30  # characters that a partial repeats
 
 
 def main() -> None:
-    """Print a table for each way to grow, or measure the row that was asked for."""
+    """Print a table for each way to grow, or measure one row."""
     if len(sys.argv) == 4:
         dialect, way, partials = sys.argv[1:]
         measure(dialect, way, *map(int, partials.split("/")))
@@ -80,7 +79,7 @@ def main() -> None:
 
 
 def rows(title: str, dialect: str, way: str, sizes: list[tuple[int, int]]) -> None:
-    """One line for each size, in a process of its own."""
+    """Print a line for each size, each measured in a process of its own."""
     _, base = child(dialect, way, 2, 6)
     before: tuple[int, float, float] | None = None
     for partials, length in sizes:
@@ -102,7 +101,7 @@ def rows(title: str, dialect: str, way: str, sizes: list[tuple[int, int]]) -> No
 
 
 def child(dialect: str, way: str, partials: int, length: int) -> tuple[float, float]:
-    """The seconds of CPU and the peak in MB of one session of this size."""
+    """Return the CPU seconds and the peak in MB of one session of this size."""
     command = [sys.executable, __file__, dialect, way, f"{partials}/{length}"]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=600)
     spent, peak = json.loads(done.stdout)
@@ -110,7 +109,7 @@ def child(dialect: str, way: str, partials: int, length: int) -> tuple[float, fl
 
 
 def measure(dialect: str, way: str, partials: int, length: int) -> None:
-    """Print what one session costs, from its frames to its line in a report."""
+    """Print the cost of one session, from its frames to its line in a report."""
     it = dialects.load(dialect)
     trace, clip = session(dialect, way, partials, length)
     begun = time.process_time()
@@ -131,7 +130,7 @@ def measure(dialect: str, way: str, partials: int, length: int) -> None:
 def session(
     dialect: str, way: str, partials: int, length: int
 ) -> tuple[Trace, Utterance]:
-    """A paced session with five partials a second, and what was said in it."""
+    """Return a paced session with five partials a second, and its utterance."""
     rng = random.Random(partials)
     said = rng.choices(VOCABULARY, k=length // 3 + 1)
     text = " ".join(said)[:length].strip()
@@ -154,7 +153,7 @@ def session(
 
 
 def frames(dialect: str, deltas: list[str]) -> Iterator[Record]:
-    """The frames of both sides: two of audio for each delta, and the final."""
+    """Yield the frames of both sides: two of audio for each delta, and the final."""
     ours = ["session.update", "input_audio_buffer.commit"]
     spoken = "conversation.item.input_audio_transcription"
     text = "".join(deltas)
@@ -203,7 +202,7 @@ def frames(dialect: str, deltas: list[str]) -> Iterator[Record]:
 
 
 def rewritten(events: tuple[Event, ...]) -> Iterator[Event]:
-    """The same with partials that take some of the last words back, and say them."""
+    """Yield the events with partials that repeat some of the last words."""
     text = ""
     for event in events:
         if isinstance(event, Partial):
