@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,11 +132,14 @@ def test_every_example_is_run() -> None:
 def test_the_commands_that_need_no_server_end_well(
     project: pytest.Pytester,
 ) -> None:
-    commands = re.findall(r"^\| [^|]+ \| `pytest (.*?)`", TEXTS[README], re.MULTILINE)
-    ended = [each for each in commands if re.search("-(plan|list)", each)]
-    assert len(ended) == 2
-    for command in ended:
-        assert project.runpytest_subprocess(*command.split()).ret == 0
+    commands = re.findall(r"^\| [^|]+ \| `(.*?)`", TEXTS[README], re.MULTILINE)
+    plan, names = (each for each in commands if re.search("-plan| list ", each))
+    pytest_, *options = plan.split()
+    assert pytest_ == "pytest"
+    assert project.runpytest_subprocess(*options).ret == 0
+    python, *words = names.split()
+    assert python == "python"
+    assert project.run(sys.executable, *words).ret == 0
 
 
 def test_every_option_that_is_named_is_there() -> None:
