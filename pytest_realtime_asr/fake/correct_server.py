@@ -52,7 +52,7 @@ class CorrectServer:
     def utterance(self, text: str) -> tuple[Sequence[str], Sequence[str]]:
         """Return the replies to the end of an utterance, and the frames of its final.
 
-        Their ids are those of another session than that of the client.
+        Their ids belong to another session than the client's.
         """
         server = self._hearing()
         replies = [

@@ -338,7 +338,7 @@ OPTIONS = (
     Option("insecure", "do not verify the certificate of the server", flag=True),
     Option(
         "proxy",
-        "connect through this proxy (default: that of the environment; never on "
+        "connect through this proxy (default: as the environment says; never on "
         "loopback)",
         metavar="URL",
     ),

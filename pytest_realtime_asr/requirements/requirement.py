@@ -83,8 +83,8 @@ class Proof:
     """The faults that violate a requirement, and how to run the fake that has them.
 
     ``faults`` are names of faults of the fake server, which has them all at once.
-    ``pace`` is that of the audio, ``chunk`` its piece in s, ``final`` the delay in s
-    after which the fake sends a final. ``beside`` names scenarios that run in addition
+    ``pace`` is the pace of the audio, ``chunk`` the length of a chunk in s, ``final``
+    the delay in s after which the fake sends a final. ``beside`` names scenarios that run in addition
     to those of the requirement. ``own_process`` says that the fake needs a process of
     its own, since the fault may end it.
     """

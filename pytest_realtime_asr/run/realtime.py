@@ -120,7 +120,7 @@ class Session(_View):
     def expect(self, type: str, *, timeout: float | None = None) -> Message:
         """Wait for the next event of this type after the last one. Raises `Lost`.
 
-        ``timeout`` is in seconds; by default it is that of the run.
+        ``timeout`` is in seconds; the default is the idle timeout of the run.
         """
         __tracebackhide__ = True
         return _block(
@@ -156,7 +156,7 @@ class AsyncSession(_View):
     async def expect(self, type: str, *, timeout: float | None = None) -> Message:
         """Wait for the next event of this type after the last one. Raises `Lost`.
 
-        ``timeout`` is in seconds; by default it is that of the run.
+        ``timeout`` is in seconds; the default is the idle timeout of the run.
         """
         __tracebackhide__ = True
         live = self._session.live

@@ -134,7 +134,7 @@ def test_a_loop_that_a_test_blocks_is_invalid(project: Project, bits: str) -> No
     )
     marks = [(row["purpose"], row["again"]) for row in project.rows()]
     assert marks == [("disturbed", False), ("test", True)]
-    # Its trace is that of the session that was judged.
+    # Its trace belongs to the session that was judged.
     kept = records.read(
         project.path / project.properties()["test_it"]["realtime.trace"]
     )

@@ -202,8 +202,8 @@ def paced(
 ) -> Part:
     """A session whose audio lasts so long, and in which words come at these times.
 
-    The times are in seconds from the begin of the utterance. We are ``late`` s behind
-    with all audio of the second half. The final comes a second after the audio.
+    The times are in seconds from the start of the utterance. The client sends all audio
+    of the second half ``late`` s late. The final comes a second after the audio.
     """
     step, zero = 0.1, 10 * MS
     chunks = round(seconds / step)

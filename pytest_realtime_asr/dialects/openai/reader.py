@@ -130,7 +130,7 @@ class Reader:
     def _count(self, audio: str) -> int:
         """Return the number of samples in base64 audio, at the rate of the trace.
 
-        This is the rate of the audio in a client's trace, else that of the dialect.
+        A client's trace has the rate of the audio, any other the rate of the dialect.
         """
         size = len(audio) * 3 // 4 - audio[-2:].count("=")
         samples = size if self._setup.law is not None else size // 2

@@ -298,7 +298,7 @@ def test_each_turn_gets_its_text() -> None:
 
 
 def test_the_sessions_do_cross() -> None:
-    """And items are completed in another order than that of their commits."""
+    """Items are also completed in another order than they were committed in."""
     crossed = swapped = 0
     for seed in range(200):
         found = sample(seed, waits=False)

@@ -21,7 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CACHE = "~/.cache/pytest-realtime-asr/clients"  # unless CLIENTS_FOLDER names another
 NODE = "openai-node"
-# Each client, and the package whose version is that of the client.
+# Each client, and the package that has its version.
 CLIENTS = {
     "guidellm": "guidellm",
     "livekit": "livekit-plugins-openai",

@@ -177,7 +177,7 @@ ITEMS: tuple[Declared, ...] = (
         MUST,
         clause(
             "conversation_item_input_audio_transcription_completed_event",
-            "content_index is that of the content part containing the audio",
+            "content_index names the content part that contains the audio",
         )
         + "; huggingface/speech-to-speech#474",
         items.each_item(items.one_content, "no content_index came"),

@@ -34,7 +34,7 @@ TURNS: tuple[Declared, ...] = (
         MUST,
         clause(
             "input_audio_buffer_speech_started_event",
-            "item_id is that of the item that is created when speech stops, and is "
+            "item_id names the item that is created when speech stops, and is "
             "also in speech_stopped",
         ),
         turns.in_role("turns", turns.turns_in_order),
