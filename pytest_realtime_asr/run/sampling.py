@@ -84,8 +84,12 @@ class Sampling:
         ]
         few = too_few((clip.id, clip.speaker) for clip in clips if clip.text.strip())
         claimed = (each.confidence for each in self._terms.thresholds)
-        if few and any(level is not None for level in claimed):
-            found.append(f"wer_threshold can never be proven: {few}")
+        if few is not None and any(level is not None for level in claimed):
+            of = "speakers" if few.speakers else "utterances"
+            found.append(
+                f"wer_threshold can never be proven: fewer than {few.least} {of} prove "
+                "nothing"
+            )
         for text in found:
             warnings.warn(UndecidedWarning(text), stacklevel=4)
 

@@ -474,8 +474,13 @@ import json
 from dataclasses import dataclass
 
 from pytest_realtime_asr.dialects import Reaction
-from pytest_realtime_asr.requirements.requirement import Level, Requirement, each
 from pytest_realtime_asr.requirements.order import order
+from pytest_realtime_asr.requirements.requirement import (
+    Level,
+    Proof,
+    Requirement,
+    each,
+)
 from pytest_realtime_asr.trace.timeline import Commit, Final, Heard, Partial, Refusal
 from pytest_realtime_asr.trace.records import Sender
 
@@ -602,9 +607,14 @@ class Parrot:
             clause="the table",
             check=each(order(TABLE, start="fresh")),
             binds=side,
+            scenarios=("utterances",),
             passive=True,
+            proof=proof,
         )
-        for id, side in (("turns", Sender.SERVER), ("our-turns", Sender.CLIENT))
+        for id, side, proof in (
+            ("turns", Sender.SERVER, Proof(("created-twice",))),
+            ("our-turns", Sender.CLIENT, None),
+        )
     )
 
     parse = staticmethod(parse)
@@ -692,6 +702,20 @@ def test_a_dialect_of_somebody_else(project: Project, clips: str, bits: str) -> 
     result = project.run(*given, "--junitxml=out.xml", target="fake", apart=True)
     result.assert_outcomes(passed=5)
     assert project.properties()["test_one"]["realtime.dialect"] == "parrot"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("parrot")
+def test_its_requirements_carry_their_proofs(project: Project) -> None:
+    options = ("--realtime-selftest", "--realtime-dialect=parrot")
+    result = project.run(*options, target=None, apart=True)
+    result.stdout.fnmatch_lines(
+        [
+            "parrot: 1 of 1 requirements are satisfied by the correct fake, 1 of 1 are "
+            "violated by their fault"
+        ]
+    )
+    assert result.ret == 0
 
 
 @pytest.mark.slow

@@ -1,0 +1,279 @@
+"""The checks of connections and of the server's process."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_realtime_asr.requirements import checks
+from pytest_realtime_asr.requirements.evidence import (
+    Answer,
+    Evidence,
+    Gauges,
+    Part,
+)
+from pytest_realtime_asr.trace.records import (
+    Ending,
+    Ping,
+)
+from tests.support.check_outcomes import (
+    BROKEN,
+    GONE,
+    GOOD,
+    HERE,
+    LATE,
+    OPENED,
+    PEER,
+    US,
+    Bad,
+    Found,
+    Open,
+    check,
+    page,
+    seen,
+    there,
+)
+from tests.support.sessions import (
+    CREATED,
+    MS,
+    UPDATE,
+    WAITED,
+    Hand,
+    S,
+    error,
+    part,
+    spoke,
+    unopened,
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (("a", "b", "c"), GOOD),
+        (("a", "b", "a"), Bad("two sessions have the id 'a'")),
+        (("a",), Open("fewer than two sessions have an id")),
+        ((), Open("no session was run for it (it, other)")),
+    ],
+)
+def test_unique_ids(names: tuple[str, ...], found: Found) -> None:
+    parts = [spoke("it", "a", name=name) for name in names]
+    check(checks.unique_ids("it", "other"), seen(*parts), found)
+
+
+def test_sessions_without_an_id_are_not_told_apart() -> None:
+    evidence = seen(*[part("it", UPDATE)] * 3, spoke("it", "a"))
+    check(checks.unique_ids("it"), evidence, Open("fewer than two sessions have an id"))
+
+
+IN_VAIN = (Ping(MS, 2 * MS), Ping(2 * MS, None))
+
+
+@pytest.mark.parametrize(
+    ("evidence", "found"),
+    [
+        (part("it", CREATED, pings=(Ping(0, 5 * S),)), GOOD),
+        (part("it", CREATED, pings=IN_VAIN), Bad("a ping was not answered in time")),
+        (
+            part("it", CREATED, pings=IN_VAIN, how=Ending.DEADLINE),
+            Bad("a ping was not answered in time"),
+        ),
+        # Who is gone cannot answer, but whoever goes on speaking can.
+        (
+            part("it", CREATED, pings=(Ping(3 * MS, None),), how=PEER, code=1001),
+            Open("the session ended: the server closed with code 1001"),
+        ),
+        (
+            part("it", CREATED, UPDATE, pings=(Ping(3 * MS, None),), how=BROKEN),
+            Open("the session ended: the connection broke off"),
+        ),
+        (
+            part("it", CREATED, UPDATE, error("x"), pings=IN_VAIN, how=BROKEN),
+            Bad("a ping was not answered in time"),
+        ),
+        (
+            part("it", CREATED, pings=IN_VAIN, lag=LATE),
+            Open("the client itself was 3.0 s late"),
+        ),
+        (part("it", CREATED), Open("no ping was sent")),
+        (unopened("it"), Open("no session could be opened")),
+    ],
+)
+def test_pongs(evidence: Part, found: Found) -> None:
+    check(checks.pongs("it"), evidence, found)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "found"),
+    [
+        (part("it", CREATED, code=1000), GOOD),
+        (part("it", CREATED), Bad("the client's close frame was not answered")),
+        (
+            part("it", CREATED, how=PEER, code=1000),
+            Open(
+                "the client did not close the session: the server closed with code 1000"
+            ),
+        ),
+        (unopened("it"), Open("no session could be opened")),
+    ],
+)
+def test_closes(evidence: Part, found: Found) -> None:
+    check(checks.close_answered("it"), evidence, found)
+
+
+WRITTEN = (CREATED, UPDATE, Hand(b"\0"))
+
+
+@pytest.mark.parametrize(
+    ("evidence", "found"),
+    [
+        (part("it", *WRITTEN, error("x")), GOOD),
+        (part("it", *WRITTEN, error("x"), how=BROKEN), GOOD),
+        (part("it", *WRITTEN, how=PEER, code=1003), GOOD),
+        # The close came before the frame was taken to its end.
+        (part("it", CREATED, how=PEER, code=1009), GOOD),
+        (
+            part("it", CREATED, how=PEER, code=1003),
+            Open("there may be another reason why the server closed with code 1003"),
+        ),
+        # The server closes on everything.
+        (part("it", UPDATE, Hand(b"\0"), how=PEER, code=1003), Open("there may be")),
+        (
+            part("it", CREATED, how=BROKEN),
+            Open("the frame was not sent to its end: the connection broke off"),
+        ),
+        (part("it", error("x"), *WRITTEN), Bad("it was not answered")),
+        (part("it", *WRITTEN), Bad("it was not answered")),
+        (
+            part("it", *WRITTEN, how=PEER, code=1011),
+            Bad("the server closed with code 1011"),
+        ),
+        (part("it", *WRITTEN, how=BROKEN), Bad("the connection broke off")),
+        (part("it", *WRITTEN, how=Ending.CANCELLED, reason="our own"), Open("our own")),
+        (part("it", *WRITTEN, how=Ending.DEADLINE, reason=WAITED), Bad("waited 30")),
+        (unopened("it"), Open("no session could be opened")),
+    ],
+)
+def test_closed_with(evidence: Part, found: Found) -> None:
+    check(checks.refused_or_closed("it", (1003, 1009)), evidence, found)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "found"),
+    [
+        (
+            seen(OPENED, unopened("it", code=403), unopened("it", code=401)),
+            GOOD,
+        ),
+        (
+            seen(unopened("other", code=403), unopened("it", code=403)),
+            Open("the server opened no session at all"),
+        ),
+        (
+            seen(unopened("it", code=500)),
+            Bad("it was refused by HTTP 500, not by one o"),
+        ),
+        (
+            seen(unopened("it", reason="no answer")),
+            Open("it was not answered: no ans"),
+        ),
+        (seen(unopened("it", US)), Open("it was not answered: closed by us")),
+        (seen(part("it", CREATED)), Bad("the session was opened")),
+        (seen(), Open("no key was given")),
+    ],
+)
+def test_turned_away(evidence: Evidence, found: Found) -> None:
+    rule = checks.handshake_refused("it", (401, 403), without="no key was given")
+    check(rule, evidence, found)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "found"),
+    [
+        (page(400, "", OPENED), GOOD),
+        (page(426, "Upgrade Required", OPENED), GOOD),
+        (page(404, ""), Open("the server opened no session at all")),
+        (page(200, "hello"), Bad("it was answered by HTTP 200")),
+        (page(500, ""), Bad("it was answered by HTTP 500")),
+        (page(0, "no answer within 10 s"), Bad("it was answered by no answer within")),
+        (Evidence((), (Answer("other", 500, ""),)), Open("no plain HTTP request was")),
+    ],
+)
+def test_answered_plainly(evidence: Evidence, found: Found) -> None:
+    check(checks.plain_http_refused("plain-http"), evidence, found)
+
+
+LEFT = [part("it", CREATED)] * 3
+
+
+@pytest.mark.parametrize(
+    ("parts", "counts", "found"),
+    [
+        (LEFT, [2, 6, 4, 2], GOOD),
+        (LEFT, [2, 1], GOOD),
+        (LEFT, [2, 6, 4], GOOD),  # two others have come
+        (
+            LEFT,
+            [2, 6, 5],
+            Bad("open is 5 after 3 sessions were left, and was 2 before"),
+        ),
+        (
+            LEFT,
+            [2, 6, 7],
+            Bad("open is 6 after 3 sessions were left, and was 2 before"),
+        ),
+        ([*LEFT[1:], unopened("it")], [0, 2], Bad("open is 2 after 2 sessions")),
+        (LEFT, [2], Open("the server has no open in /metrics")),
+        (LEFT, [2, None], Open("the server has no open in /metrics")),
+        ([], [2, 2], Open("no session was run")),
+    ],
+)
+def test_freed(parts: list[Part], counts: list[float | None], found: Found) -> None:
+    gauges = [Gauges("it", {} if n is None else {"open": n}) for n in counts]
+    check(checks.freed("it", "open"), there(*parts, gauges=gauges), found)
+
+
+def since(*started: float | None) -> list[Gauges]:
+    """What is seen of processes that began then; ``None``: nobody answers."""
+    name = "process_start_time_seconds"
+    return [
+        Gauges(f"scenario {place}", {}, "no answer")
+        if each is None
+        else Gauges(f"scenario {place}", {name: each})
+        for place, each in enumerate(started)
+    ]
+
+
+LAST = spoke("last", "a")
+
+
+@pytest.mark.parametrize(
+    ("part", "gauges", "found"),
+    [
+        (LAST, since(5, 5, 5), GOOD),
+        (LAST, [HERE, HERE], GOOD),  # it does not tell
+        (LAST, [], GOOD),
+        (
+            LAST,
+            since(5, 5, 7, 7),
+            Bad("the server was restarted in or after scenario 2"),
+        ),
+        (LAST, since(5, 7), Bad("the server was restarted in or after scenario 1")),
+        # Several processes answer in turn.
+        (LAST, since(5, 7, 5, 7), GOOD),
+        (LAST, since(7, 5, 5), GOOD),
+        (
+            LAST,
+            since(5, 7, 5, 9),
+            Bad("the server was restarted in or after scenario 3"),
+        ),
+        # It was too busy to answer, and is the same.
+        (LAST, since(5, None, 5), GOOD),
+        (LAST, since(5, None, None), Bad("lost after scenario 1: no answer")),
+        (LAST, since(5, None, 7), Bad("lost after scenario 1: no answer")),
+        (LAST, [HERE, GONE, HERE], Bad("lost after it: no answer within 10 s")),
+        (spoke("last", None), since(5, 5), Bad("no final of turn-right came")),
+        (spoke("other", "a"), since(5, 5), Open("no session was run for it (last)")),
+    ],
+)
+def test_unbroken(part: Part, gauges: list[Gauges], found: Found) -> None:
+    check(checks.same_process, there(part, gauges=gauges), found)

@@ -1,0 +1,230 @@
+"""The checks that utterances get their finals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_realtime_asr.requirements import checks
+from pytest_realtime_asr.requirements.evidence import (
+    Evidence,
+    Part,
+    SessionFinding,
+)
+from pytest_realtime_asr.requirements.requirement import (
+    Violated,
+)
+from pytest_realtime_asr.trace.records import (
+    Ending,
+)
+from tests.support.check_outcomes import (
+    BROKEN,
+    CLOSED_FIRST,
+    GONE,
+    GOOD,
+    HERE,
+    PEER,
+    Bad,
+    Found,
+    Open,
+    begun,
+    check,
+    seen,
+    there,
+)
+from tests.support.sessions import (
+    BEGIN,
+    CREATED,
+    FINISH,
+    FIRST,
+    SILENCE,
+    SPEAK,
+    UNKNOWN,
+    UPDATE,
+    WAITED,
+    Frame,
+    Hand,
+    done,
+    error,
+    part,
+    spoke,
+    unopened,
+)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "found"),
+    [
+        (seen(spoke("it", "a", "b")), GOOD),
+        (seen(spoke("it", "a"), spoke("other", None)), GOOD),
+        (seen(spoke("it", "a"), spoke("it", "")), GOOD),
+        (seen(spoke("other", "a")), Open("no session was run for it (it)")),
+        (
+            seen(unopened("it", code=503, reason="HTTP 503")),
+            Open("no session could be opened: HTTP 503"),
+        ),
+        (
+            seen(spoke("it", "a"), unopened("it", reason="HTTP 503")),
+            Open("no utterance could be begun: the session could not be opened: HTTP"),
+        ),
+        (seen(spoke("it", None)), Bad(f"no final of turn-right came: {WAITED}")),
+        (
+            seen(spoke("it", "a", None)),
+            Bad("no final of open-door came: waited"),
+        ),
+        (
+            seen(spoke("it", "a"), begun(how=PEER, code=1011, reason="oops")),
+            Bad("no final of turn-right came: the server closed with code 1011: oops"),
+        ),
+        (
+            seen(begun(how=PEER, code=1000)),
+            Bad("no final of turn-right came: the server closed with code 1000"),
+        ),
+        (
+            seen(begun(how=BROKEN, reason="reset")),
+            Bad("no final of turn-right came: the connection broke off: reset"),
+        ),
+        (
+            seen(begun(how=Ending.LIMIT)),
+            Bad("no final of turn-right came: limit"),
+        ),
+        (
+            seen(begun()),
+            Open("no final of turn-right came: the client closed the session first"),
+        ),
+        (
+            seen(begun(how=Ending.CANCELLED, code=1009, reason="our own limit")),
+            Open("no final of turn-right came: our own limit"),
+        ),
+        (
+            seen(begun(error("no_model", "why"))),
+            Bad("no final of turn-right came: refused: why (no_model)"),
+        ),
+        # What was written by hand is to be refused, and ended no session of ours.
+        (
+            seen(begun(Hand(UNKNOWN), error("x"))),
+            Open("no final of turn-right came"),
+        ),
+        (
+            seen(part("it", CREATED)),
+            Open(f"no utterance could be begun: {CLOSED_FIRST}"),
+        ),
+        (
+            seen(part("it", CREATED, how=PEER, code=1008)),
+            Bad("no utterance could be begun: the server closed with code 1008"),
+        ),
+        (
+            seen(begun(), spoke("it", "a")),
+            Open(f"no final of turn-right came: {CLOSED_FIRST}"),
+        ),
+        # What is violated weighs more than what is not known.
+        (
+            seen(begun(), spoke("it", None)),
+            Bad("no final of turn-right came: waited"),
+        ),
+    ],
+)
+def test_finishes(evidence: Evidence, found: Found) -> None:
+    check(checks.finishes("it"), evidence, found)
+
+
+def test_a_violation_shows_where_it_is() -> None:
+    lost, refused = spoke("it", None), begun(error("x"))
+    outcome = checks.finishes("it")(seen(spoke("it", "a"), lost))
+    assert outcome == Violated(
+        f"no final of turn-right came: {WAITED}", (len(lost.trace.records) - 1,), 1
+    )
+    outcome = checks.finishes("it")(seen(spoke("it", "a"), refused))
+    assert isinstance(outcome, Violated)
+    assert (outcome.records, outcome.part) == ((4,), 1)
+
+
+def test_all_of_several_have_to_hold() -> None:
+    good, bad = checks.finishes("a"), checks.finishes("b")
+    evidence = seen(spoke("a", "text"), spoke("b", None))
+    check(checks.both(good, good), evidence, GOOD)
+    check(checks.both(good, bad), evidence, Bad("no final of turn-right"))
+    check(checks.both(good, checks.finishes("c")), evidence, Open("no session was"))
+
+
+def empty(*frames: Frame, more: bool = False, **changes: object) -> Part:
+    """A session with an utterance without audio, answered so, and maybe another."""
+    whole = (CREATED, UPDATE, BEGIN, FINISH, *frames)
+    spoken = {0: SILENCE, 1: FIRST} if more else {0: SILENCE}
+    return part("empty", *whole, spoken=spoken, **changes)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "found"),
+    [
+        (empty(done(""), *SPEAK, done("a"), more=True), GOOD),
+        (empty(error("x"), *SPEAK, done("a"), more=True), GOOD),
+        (empty(error("x")), Open("it was refused, and no utterance was sent after it")),
+        (
+            empty(error("x"), *SPEAK, more=True, how=Ending.DEADLINE, reason=WAITED),
+            Bad("no final of turn-right came: waited"),
+        ),
+        (
+            empty(error("x"), how=PEER, code=1011),
+            Bad("no utterance could be begun: the server closed with code 1011"),
+        ),
+        (empty(how=BROKEN), Bad("no final of silence came: the connection broke off")),
+        (spoke("other", "a"), Open("no session was run")),
+    ],
+)
+def test_an_utterance_without_audio_is_answered(evidence: Part, found: Found) -> None:
+    check(checks.answers("empty"), evidence, found)
+
+
+DONE_TO = part("it", CREATED, how=BROKEN)
+
+
+BYSTANDER, FRESH = spoke("bystander", "a", "b"), spoke("fresh", "a")
+
+
+SURVIVED = [
+    (there(DONE_TO, BYSTANDER, FRESH), GOOD),
+    (there(DONE_TO, FRESH, gauges=()), GOOD),
+    (there(BYSTANDER, FRESH), Open("no session was run for it (it)")),
+    (there(unopened("it"), BYSTANDER, FRESH), Open("no session could be opened")),
+    (
+        there(DONE_TO, spoke("bystander", "a", None), FRESH),
+        Bad("no final of open-door came: waited"),
+    ),
+    (
+        there(DONE_TO, BYSTANDER, spoke("fresh", None)),
+        Bad("no final of turn-right came: waited"),
+    ),
+    (
+        there(DONE_TO, BYSTANDER, unopened("fresh", reason="HTTP 503")),
+        Bad("no fresh session could be opened after it: HTTP 503"),
+    ),
+    (
+        there(DONE_TO, BYSTANDER, part("fresh", CREATED)),
+        Open("no utterance could be begun: the client closed the session first"),
+    ),
+    (there(DONE_TO, BYSTANDER), Open("no fresh session was run after it")),
+    (
+        there(DONE_TO, spoke("bystander", None), gauges=[GONE]),
+        Bad("the server is gone: no answer within 10 s"),
+    ),
+    (there(DONE_TO, BYSTANDER, gauges=[GONE]), Bad("the server is gone")),
+    # A busy server may answer late; who is served yet knows that it is there.
+    (there(DONE_TO, BYSTANDER, FRESH, gauges=[HERE, GONE]), GOOD),
+]
+
+
+@pytest.mark.parametrize(("evidence", "found"), SURVIVED)
+def test_survives(evidence: Evidence, found: Found) -> None:
+    check(checks.survives("it"), evidence, found)
+    check(checks.random_sessions_pass("it"), evidence, found)  # nothing was found in it
+
+
+def test_what_was_found_in_a_random_session_is_told() -> None:
+    finding = SessionFinding("it", "no final came", "a script")
+    evidence = replace(there(FRESH, DONE_TO, DONE_TO), findings=(finding,))
+    outcome = checks.random_sessions_pass("it")(evidence)
+    assert outcome == Violated("no final came\n\na script", (0,), 1)
+    other = replace(evidence, findings=(replace(finding, role="other"),))
+    check(checks.random_sessions_pass("it"), other, GOOD)

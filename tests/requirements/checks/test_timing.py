@@ -1,0 +1,101 @@
+"""The checks of when text comes."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_realtime_asr.requirements import checks
+from pytest_realtime_asr.requirements.evidence import (
+    Part,
+)
+from tests.support.check_outcomes import (
+    GOOD,
+    LATE,
+    Bad,
+    Found,
+    Open,
+    check,
+)
+from tests.support.sessions import (
+    APPEND,
+    BEGIN,
+    CREATED,
+    FINISH,
+    SPEAK,
+    UPDATE,
+    delta,
+    done,
+    error,
+    paced,
+    part,
+    spoke,
+)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "found"),
+    [
+        (paced("it", 0.5), GOOD),
+        (paced("it", 10.0), GOOD),
+        (paced("it", 10.1), Bad("no text came in the 10.0 s in which audio was sent")),
+        (paced("it"), Open("no text came at all: closed by us")),
+        (part("it", CREATED, UPDATE, BEGIN, APPEND), Open("no text came at all")),
+        (paced("it", 1.0, pace=8.0), GOOD),
+        (paced("it", 2.0, pace=8.0), Open("the audio was sent faster than it is spok")),
+        (paced("it", 11.0, late=3.0), Open("the client itself was 3.0 s late")),
+        (paced("it", 11.0, late=2.0), Bad("no text came")),
+        (paced("it", 11.0, lag=LATE), Open("the client itself was 3.0 s late")),
+        (spoke("other", "a"), Open("no session was run")),
+    ],
+)
+def test_text_comes_meanwhile(evidence: Part, found: Found) -> None:
+    check(checks.text_during_audio("it"), evidence, found)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "found"),
+    [
+        (paced("it", 3.0, 6.0, 9.0), GOOD),
+        (paced("it", 7.0), GOOD),
+        (paced("it", 7.2), Bad("no new text for 7.1 s while speech was sent; the")),
+        (paced("it", 1.0, 2.0), Bad("no new text for 8.0 s")),
+        (paced("it"), Bad("no new text for 9.9 s")),
+        (paced("it", 3.0, 6.0, late=1.5), GOOD),
+        # What was a second too late may be so because we were.
+        (paced("it", 8.0, late=1.5), Open("the client itself was 1.5 s late")),
+        (paced("it", 8.0, late=0.5), Bad("no new text for 7.9 s")),
+        (paced("it", late=1.5), Bad("no new text for 9.9 s")),
+        (paced("it", 0.5, 1.0, pace=8.0), GOOD),
+        (paced("it", 0.1, pace=8.0), Open("the audio was sent faster than it is spok")),
+        (paced("it", 4.0, 8.0, 13.0, pace=0.5), GOOD),
+        (paced("it", 4.0, 12.0, pace=0.5), Bad("no new text for 8.0 s")),
+        (paced("it", 1.0, seconds=0.1), Open("the audio was not sent to its end")),
+        (part("it", CREATED, UPDATE, BEGIN, APPEND), Open("the audio was not sent")),
+        (spoke("other", "a"), Open("no session was run")),
+    ],
+)
+def test_text_goes_on_coming(evidence: Part, found: Found) -> None:
+    check(checks.no_stall("it", at_most=7.0), evidence, found)
+
+
+@pytest.mark.parametrize(
+    ("frames", "found"),
+    [
+        ((*SPEAK, delta("a"), done("a"), *SPEAK, delta("b"), done("b")), GOOD),
+        ((APPEND, BEGIN, delta("a")), GOOD),
+        ((BEGIN, delta("a")), Bad("the text 'a' came before any audio was sent")),
+        ((*SPEAK, done("a"), BEGIN, delta("b")), Bad("the text 'b' came before any")),
+        ((BEGIN, delta(" "), APPEND, delta("a")), GOOD),  # no text
+        ((BEGIN, delta("")), Open("no text came")),
+        # An utterance without audio may have its final, and the next one its text.
+        ((BEGIN, FINISH, done(""), *SPEAK, delta("b")), GOOD),
+        # The client went on, and what comes yet is of the utterance before.
+        ((*SPEAK, BEGIN, delta("a"), done("a"), APPEND, delta("b")), GOOD),
+        ((*SPEAK, *SPEAK, done("a"), delta("b")), GOOD),
+        ((BEGIN, APPEND, error("x"), FINISH, BEGIN, delta("a")), GOOD),
+        # One that failed has no final.
+        ((BEGIN, APPEND, error("x"), BEGIN, delta("a"), APPEND), GOOD),
+    ],
+)
+def test_no_text_comes_early(frames: tuple[str, ...], found: Found) -> None:
+    check(checks.no_early_text, part("it", CREATED, UPDATE, *frames), found)
