@@ -151,7 +151,7 @@ def serving(
     late: float = 0.0,
     **options: Any,
 ) -> Iterator[str]:
-    """A server that talks as it is told, ``late`` s after it was asked; its URL."""
+    """Serve ``talk``, ``late`` s after a request came; yield the URL."""
 
     async def asked(connection: ServerConnection, request: Request) -> Response | None:
         await asyncio.sleep(late)

@@ -202,7 +202,7 @@ def paced(
 ) -> Part:
     """A session whose audio lasts so long, and in which words come at these times.
 
-    The times are in seconds from the begin of the utterance. We are ``late`` s behind
+    The times are in seconds from the start of the utterance. We are ``late`` s behind
     with all audio of the second half. The final comes a second after the audio.
     """
     step, zero = 0.1, 10 * MS

@@ -1,7 +1,7 @@
 """Serves the realtime endpoint of a released vLLM, without a GPU.
 
 ``python tests/interop/vllm/serve.py --version 0.33.0`` prints the server's URL and then
-serves until it is told to end. The endpoint, its events, its checks and its
+serves until it is asked to end. The endpoint, its events, its checks and its
 authentication are vLLM's own; the engine behind them is a stub that has one of our
 recognisers.
 """
