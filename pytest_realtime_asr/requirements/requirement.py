@@ -84,9 +84,9 @@ class Proof:
 
     ``faults`` are names of faults of the fake server, which has them all at once.
     ``pace`` is the pace of the audio, ``chunk`` the length of a chunk in s, ``final``
-    the delay in s after which the fake sends a final. ``beside`` names scenarios that run in addition
-    to those of the requirement. ``own_process`` says that the fake needs a process of
-    its own, since the fault may end it.
+    the delay in s after which the fake sends a final. ``beside`` names scenarios that
+    run in addition to those of the requirement. ``own_process`` says that the fake
+    needs its own process, since the fault may end it.
     """
 
     faults: tuple[str, ...]
