@@ -106,7 +106,7 @@ def normalizer_named(name: str) -> Normalizer:
     if name not in own:
         raise LookupError(
             f"there is no normalizer {name!r}; "
-            f"there are {', '.join([*NORMALIZERS, *sorted(own)])} "
+            f"choose from {', '.join([*NORMALIZERS, *sorted(own)])} "
             f"(your own is an entry point in {GROUP})"
         )
     return _users(own[name])

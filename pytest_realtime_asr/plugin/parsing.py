@@ -249,7 +249,7 @@ def level(value: object) -> Level | None:
     if value == "off":
         return None
     if value not in ("must", "should"):
-        raise ValueError(f"{inputs.shown(value)}; there are must, should and off")
+        raise ValueError(f"{inputs.shown(value)}; choose from must, should and off")
     return Level(value)
 
 
@@ -258,7 +258,7 @@ def suite_level(text: str) -> Level:
     try:
         return Level(text)
     except ValueError:
-        raise ValueError(f"{text!r}; there are must, should and info") from None
+        raise ValueError(f"{text!r}; choose from must, should and info") from None
 
 
 def undecided(text: str) -> UndecidedPolicy:
@@ -266,7 +266,7 @@ def undecided(text: str) -> UndecidedPolicy:
     try:
         return UndecidedPolicy(text)
     except ValueError:
-        raise ValueError(f"{text!r}; there are fail and warn") from None
+        raise ValueError(f"{text!r}; choose from fail and warn") from None
 
 
 def harms(text: str) -> frozenset[Harm]:
@@ -276,7 +276,7 @@ def harms(text: str) -> frozenset[Harm]:
         return frozenset(map(Harm, names))
     except ValueError:
         raise ValueError(
-            f"{text!r}; there are heavy and disruptive, or both with a comma"
+            f"{text!r}; choose from heavy and disruptive, or both with a comma"
         ) from None
 
 

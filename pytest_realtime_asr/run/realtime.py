@@ -400,7 +400,7 @@ class Realtime:
         __tracebackhide__ = True
         if over not in list(Condition):
             raise ValueError(
-                f"over={over!r} is not known; there are {', '.join(Condition)}"
+                f"over={over!r} is not known; choose from {', '.join(Condition)}"
             )
         clips = {utterance.id: utterance for utterance in what}
         if not clips:

@@ -121,7 +121,7 @@ def latency_budget(
     if unknown:
         raise BudgetError(
             f"a budget has no keyword {listed(unknown)}; "
-            f"there are {listed([*Stat, 'confidence', 'over'])}"
+            f"choose from {listed([*Stat, 'confidence', 'over'])}"
         )
     given = {stat: limits.get(stat) for stat in Stat}
     made = [
@@ -155,7 +155,7 @@ def budget(
     """
     _metric(metric, timed=False)
     if stat not in set(Stat):
-        raise BudgetError(f"there is no stat={shown(stat)}; there are {listed(Stat)}")
+        raise BudgetError(f"there is no stat={shown(stat)}; choose from {listed(Stat)}")
     given = {Side.AT_MOST: at_most, Side.AT_LEAST: at_least}
     made = []
     for side, value in given.items():
@@ -211,7 +211,7 @@ def _metric(name: str, *, timed: bool) -> None:
     ]
     entry = CATALOGUE.get(name)
     if entry is None:
-        raise BudgetError(f"there is no metric {shown(name)}; there are {listed(fit)}")
+        raise BudgetError(f"there is no metric {shown(name)}; choose from {listed(fit)}")
     if not entry.gated:
         raise BudgetError(
             f"{name} cannot have a budget: {entry.no_budget}; set one on one of "
@@ -239,7 +239,7 @@ def _budget(
         )
     if over not in (None, *PoolScope):
         raise BudgetError(
-            f"over={shown(over)} is not known; there is {listed(PoolScope)}"
+            f"over={shown(over)} is not known; choose from {listed(PoolScope)}"
         )
     pooled_over = None if over is None else PoolScope(over)
     return Budget(metric, tuple(limits), confidence, pooled_over)

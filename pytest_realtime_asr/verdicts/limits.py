@@ -122,7 +122,7 @@ def _margin(part: str) -> Margin:
     timed = [name for name, entry in CATALOGUE.items() if entry.gated and entry.timed]
     if name != WER and name not in timed:
         raise ValueError(
-            f"{name!r} cannot be compared; there are {listed([WER, *timed])}"
+            f"{name!r} cannot be compared; choose from {listed([WER, *timed])}"
         )
     number, unit = float(read[1]), read[2]
     if number > _MAX_MARGIN:

@@ -198,7 +198,7 @@ def test_the_lists(project: Project) -> None:
     assert wrong.ret == pytest.ExitCode.USAGE_ERROR
     wrong.stderr.fnmatch_lines(
         [
-            "*--realtime-list: 'servers'; there are requirements, dialects, metrics "
+            "*--realtime-list: 'servers'; choose from requirements, dialects, metrics "
             "and options"
         ]
     )

@@ -125,11 +125,11 @@ def test_a_pace_is_a_number(value: float) -> None:
 
 
 WRONG = {
-    "realtime: no modell; there are dialect, model, pace, chunk, rules": [
+    "realtime: no modell; choose from dialect, model, pace, chunk, rules": [
         mark("realtime", modell="m")
     ],
-    "realtime: no a, b; there are dialect": [mark("realtime", a=1, b=2, pace=1)],
-    "realtime: no positional argument; there are dialect": [mark("realtime", "vllm")],
+    "realtime: no a, b; choose from dialect": [mark("realtime", a=1, b=2, pace=1)],
+    "realtime: no positional argument; choose from dialect": [mark("realtime", "vllm")],
     "realtime: pace: a pace of .*; 1.0 is real time, 0 is unpaced": [
         mark("realtime", pace=value)
         for value in (-1, math.nan, math.inf, True, "1", None)
@@ -143,14 +143,14 @@ WRONG = {
         mark("latency_budget", METRIC, p95=800),
         mark("latency_budget", METRIC, p95="fast"),
     ],
-    "realtime: rules: .*; there are must, should and off": [
+    "realtime: rules: .*; choose from must, should and off": [
         mark("realtime", rules=value) for value in ("may", None, Level.MUST, ["must"])
     ],
-    "there is no metric 'ttft'; there are .*final_from_commit": [
+    "there is no metric 'ttft'; choose from .*final_from_commit": [
         mark("latency_budget", "ttft", p95="1s")
     ],
     "a budget needs a limit: one of .*p95": [mark("latency_budget", METRIC)],
-    "a budget has no keyword .*p96.*; there are .*p95": [
+    "a budget has no keyword .*p96.*; choose from .*p95": [
         mark("latency_budget", METRIC, p96="1s")
     ],
     'latency_budget: .*; it should look like latency_budget."final_from_commit"': [
@@ -158,7 +158,7 @@ WRONG = {
         mark("latency_budget", METRIC, "800ms"),
         mark("latency_budget", [METRIC], p95="800ms"),
     ],
-    "over='all' is not known; there is .*module": [
+    "over='all' is not known; choose from .*module": [
         mark("latency_budget", METRIC, max="1s", over="all")
     ],
     "is not a share: write 0.12 for 12 %": [
@@ -169,7 +169,7 @@ WRONG = {
         mark("wer_threshold", 0.1, confidence=95),
         mark("latency_budget", METRIC, p95="1s", confidence=95),
     ],
-    "there is no normalizer 'whisper-99'; there are ": [
+    "there is no normalizer 'whisper-99'; choose from ": [
         mark("wer_threshold", 0.1, normalizer="whisper-99")
     ],
     "wer_threshold: .*; it should look like wer_threshold.0.12, ": [

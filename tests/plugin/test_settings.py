@@ -532,10 +532,10 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("2min", "a chunk of 2min; it should be between 1ms and 60s"),
         ("61s", "a chunk of 61s; it should be between 1ms and 60s"),
     ),
-    "rules": (("may", "'may'; there are must, should and off"),),
+    "rules": (("may", "'may'; choose from must, should and off"),),
     "level": (
-        ("all", "'all'; there are must, should and info"),
-        ("MUST", "'MUST'; there are must, should and info"),
+        ("all", "'all'; choose from must, should and info"),
+        ("MUST", "'MUST'; choose from must, should and info"),
     ),
     "strict": (("very", "'very' is neither true nor false"),),
     "suite": (
@@ -548,8 +548,8 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("<0.33", "'<0.33' is no version"),
     ),
     "allow": (
-        ("everything", "'everything'; there are heavy and disruptive, or both"),
-        ("heavy disruptive", "'heavy disruptive'; there are heavy and disruptive"),
+        ("everything", "'everything'; choose from heavy and disruptive, or both"),
+        ("heavy disruptive", "'heavy disruptive'; choose from heavy and disruptive"),
     ),
     "max-audio": (
         ("much", "'much' is not a duration: .*'10min'"),

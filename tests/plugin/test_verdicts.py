@@ -465,7 +465,7 @@ def test_of_nothing(realtime):
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         [
-            "E *over='noise' is not known; there are chunk, *",
+            "E *over='noise' is not known; choose from chunk, *",
             "E *ValueError: parity needs at least one utterance; give some",
         ]
     )
@@ -518,4 +518,4 @@ def test_it(realtime): pass
     )
     result = project.run(target=None)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines("*no normalizer 'whisper'; there are none, basic, *")
+    result.stderr.fnmatch_lines("*no normalizer 'whisper'; choose from none, basic, *")
