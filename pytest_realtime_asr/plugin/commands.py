@@ -82,7 +82,8 @@ def _list(state: State) -> int:
                 lines = listing.options(OPTIONS)
             case _:
                 *others, last = listing.LISTS
-                raise ValueError(f"{asked!r}; choose from {', '.join(others)} and {last}")
+                known = f"{', '.join(others)} and {last}"
+                raise ValueError(f"{asked!r}; choose from {known}")
     except (ValueError, LookupError) as error:
         raise pytest.UsageError(f"--realtime-list: {error.args[0]}") from None
     print("\n".join(lines))

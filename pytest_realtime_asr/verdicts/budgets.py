@@ -211,7 +211,7 @@ def _metric(name: str, *, timed: bool) -> None:
     ]
     entry = CATALOGUE.get(name)
     if entry is None:
-        raise BudgetError(f"there is no metric {shown(name)}; choose from {listed(fit)}")
+        raise BudgetError(f"no metric {shown(name)}; choose from {listed(fit)}")
     if not entry.gated:
         raise BudgetError(
             f"{name} cannot have a budget: {entry.no_budget}; set one on one of "

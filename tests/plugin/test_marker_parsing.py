@@ -146,7 +146,7 @@ WRONG = {
     "realtime: rules: .*; choose from must, should and off": [
         mark("realtime", rules=value) for value in ("may", None, Level.MUST, ["must"])
     ],
-    "there is no metric 'ttft'; choose from .*final_from_commit": [
+    "no metric 'ttft'; choose from .*final_from_commit": [
         mark("latency_budget", "ttft", p95="1s")
     ],
     "a budget needs a limit: one of .*p95": [mark("latency_budget", METRIC)],

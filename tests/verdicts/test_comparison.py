@@ -587,7 +587,7 @@ def test_limits() -> None:
         ("final_from_commit:-5%", "is not a limit"),
         ("final_from_commit:5pp", "write the limit of final_from_commit as 5% or 20ms"),
         ("wer:5%", "'wer:5%': write the limit of wer as 1pp, in percentage points"),
-        ("latency:5%", "'latency' cannot be compared; choose from wer, connect, session"),
+        ("latency:5%", "'latency' cannot be compared; choose from wer, connect"),
         ("loop_lag:5%", "'loop_lag' cannot be compared"),
         ("word_coverage:5%", "'word_coverage' cannot be compared"),
         ("wer:1pp,wer:2pp", "wer has two limits; give one"),
