@@ -312,7 +312,7 @@ def matched_pairs(
     ``blocks`` a block, such as all utterances of a speaker, which are not independent.
     Student's t distribution with n - 1 degrees of freedom is used; sc_stats uses its
     limit, the normal distribution, which needs 50 segments. Where all segments differ
-    by the same amount, their spread is unknown, and p is that of their signs,
+    by the same amount, their spread is unknown, and p is the p-value of their signs,
     2^(1 - n).
 
     Source: Gillick and Cox (1989); NIST sc_stats.

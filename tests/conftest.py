@@ -17,7 +17,10 @@ from pytest_realtime_asr.plugin.options import OPTIONS
 from pytest_realtime_asr.report import conformance, jsonl, listing, planning, summary
 from pytest_realtime_asr.run import fakes, realtime
 from tests.support.project import CLIPS, SOON, Faking, Project, Servers
+from tests.support.runs import start, url
 from tests.support.servers import faking
+
+__all__ = ["start", "url"]  # fixtures
 
 # A run in this process drops what it imported. Numpy cannot be imported twice, and of
 # the rest the time is saved.

@@ -16,7 +16,8 @@ from pytest_realtime_asr import dialects
 
 PACKAGE = "pytest_realtime_asr"
 ROOT = Path(pytest_realtime_asr.__file__).parent
-DOORS = {"__init__", "plugin"}  # what they import, they import lazily
+# What these import, they import lazily: every pytest run pays for them.
+DOORS = {"__init__", "plugin", "plugin.hooks", "plugin.fixtures"}
 
 # The layers of the package, the lowest first. A module imports its own package and the
 # layers below it; the packages of one layer do not import each other.
@@ -34,12 +35,14 @@ LAYERS = (
     ("conformance",),
     ("report",),
     ("plugin",),
+    ("cli",),
     ("__main__",),
 )
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
-LAZY = {
-    "__main__": {"fake.recognisers.pocketsphinx"}
-}  # an optional part is imported when asked
+LAZY = {  # an optional part is imported when it is asked for
+    "cli.fake": {"fake.recognisers.pocketsphinx"},
+    "plugin.targets": {"client.asgi"},
+}
 
 
 def modules() -> dict[str, Path]:
@@ -143,7 +146,7 @@ def test_the_plugin_costs_those_who_do_not_use_it_few_modules() -> None:
     )
     added = done.stdout.split()
     assert [name for name in added if name.startswith(PACKAGE)]
-    assert len(added) <= 5, added
+    assert len(added) <= 6, added
 
 
 # Where a dialect may be named outside its own modules, by the texts that name it.

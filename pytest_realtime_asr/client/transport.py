@@ -56,7 +56,7 @@ _LOCAL = (  # errors of this machine
 _EXPIRED = (9, 10)  # OpenSSL: the certificate is not yet, or no longer, valid
 _PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 _NO_CERTIFICATE = ("SSLV3_ALERT_HANDSHAKE_FAILURE", "TLSV1_ALERT_UNKNOWN_CA")
-_HUNG_UP = (
+_CLOSED_DURING_HANDSHAKE = (
     "the server closed the connection during the handshake; does the scheme match the "
     "server (wss or https with TLS, ws or http without), and does the server require a "
     "client certificate (--realtime-client-cert)?"
@@ -343,9 +343,6 @@ async def connect(access: Access, *, timeout: float) -> Wire:
     the session), no write buffer (``sent`` is when the socket accepted the frame), and
     the message limit of ``access``.
     """
-    where = access.target.shown
-    # The health check has just used the same port, so the scheme is right for ws.
-    hung_up = _HUNG_UP if access.target.secure else _UNANSWERED
     kwargs: dict[str, Any] = {}
     if access.target.secure:
         kwargs["ssl"] = access.tls or ssl.create_default_context()
@@ -367,32 +364,49 @@ async def connect(access: Access, *, timeout: float) -> Wire:
             logger=_QUIET,
             **kwargs,
         )
-    except InvalidStatus as error:
-        status = error.response.status_code
-        raise Unreachable(
-            f"{where}: {explain(status)}",
-            status=status,
-            retry_after=_seconds(error.response.headers.get_all("Retry-After")),
-        ) from error
-    except ssl.SSLCertVerificationError as error:
-        raise Unreachable(f"{where}: {untrusted(error)}") from error
-    except TimeoutError as error:
-        raise Unreachable(f"{where}: no connection within {timeout:g} s") from error
     except InvalidProxy as error:  # its message contains the proxy's password
+        where = access.target.shown
         raise Unreachable(f"{where}: the proxy cannot be used: {error.msg}") from None
-    except ImportError as error:  # a SOCKS proxy needs another package
-        raise Unreachable(f"{where}: {error}") from error
-    except (InvalidURI, InvalidHandshake) as error:
-        if isinstance(error.__cause__, EOFError):
-            raise Unreachable(f"{where}: {hung_up}") from error
-        raise Unreachable(f"{where}: not a WebSocket server: {_why(error)}") from error
-    except (EOFError, ConnectionResetError) as error:
-        raise Unreachable(f"{where}: {hung_up}") from error
-    except OSError as error:
-        local = error.errno in _LOCAL
-        raise Unreachable(f"{where}: {unreachable(error)}", local=local) from error
+    except (
+        InvalidURI,
+        InvalidHandshake,
+        OSError,
+        EOFError,
+        ImportError,  # a SOCKS proxy needs another package
+    ) as error:
+        raise _failure(error, access, timeout) from error
     assert isinstance(connection, _Connection)
     return Wire(connection, max_message=access.max_message)
+
+
+def _failure(error: Exception, access: Access, timeout: float) -> Unreachable:
+    """Return the error for a connection that could not be opened."""
+    where = access.target.shown
+    # The health check has just used the same port, so the scheme is right for ws.
+    closed = _CLOSED_DURING_HANDSHAKE if access.target.secure else _UNANSWERED
+    match error:
+        case InvalidStatus(response=response):
+            return Unreachable(
+                f"{where}: {explain(response.status_code)}",
+                status=response.status_code,
+                retry_after=_seconds(response.headers.get_all("Retry-After")),
+            )
+        case ssl.SSLCertVerificationError():
+            what = untrusted(error)
+        case TimeoutError():
+            what = f"no connection within {timeout:g} s"
+        case EOFError() | ConnectionResetError():
+            what = closed
+        case OSError():
+            local = error.errno in _LOCAL
+            return Unreachable(f"{where}: {unreachable(error)}", local=local)
+        case ImportError():
+            what = str(error)
+        case _ if isinstance(error.__cause__, EOFError):
+            what = closed
+        case _:
+            what = f"not a WebSocket server: {_why(error)}"
+    return Unreachable(f"{where}: {what}")
 
 
 def explain(status: int) -> str:

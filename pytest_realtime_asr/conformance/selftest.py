@@ -226,6 +226,16 @@ def prove(
     return found
 
 
+def selftests(dialect: str | None, *, progress: Callable[[str], None]) -> list[Score]:
+    """Run the self-test of one dialect, ``None`` for all.
+
+    ``progress`` is called with each step done. Raises LookupError for an unknown
+    dialect.
+    """
+    names = dialects.installed() if dialect is None else [dialect]
+    return [selftest(name, progress=progress) for name in names]
+
+
 def selftest(name: str, *, progress: Callable[[str], None]) -> Score:
     """Run both proofs of every requirement of a dialect.
 

@@ -99,7 +99,7 @@ def _scheduler(
             scenarios(realtime.plan.dialect),
             selection.bounds(config, here=here),
             recover=server.recover,
-            progress=run.tell,
+            progress=run.progress,
         )
         stash[SCHEDULER] = scheduler, realtime.plan.dialect, _server_info(realtime)
     return stash[SCHEDULER][0]

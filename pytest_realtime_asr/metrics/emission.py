@@ -18,8 +18,8 @@ from pytest_realtime_asr.metrics.normalizers import (
     normalizer_for,
     unspaced,
 )
-from pytest_realtime_asr.metrics.tokens import Token, alike, tokens, updates
-from pytest_realtime_asr.trace.timeline import Timeline
+from pytest_realtime_asr.metrics.tokens import Token, tokens, updates
+from pytest_realtime_asr.trace.timeline import Timeline, common_prefix
 
 _CACHED = 2**15  # words whose normal forms are kept
 _NS_PER_MS = 1_000_000
@@ -221,7 +221,7 @@ def _shown(
             words += _split((token,), normalizer, unit)
             ends.append(len(words))
         added = words[kept:]
-        same = alike(lost, added)
+        same = common_prefix(lost, added)
         shown.append(
             Shown(
                 at=update.at,
@@ -247,7 +247,9 @@ def _times(shown: Sequence[Shown], last: tuple[str, ...]) -> list[tuple[int, int
             if word == other:
                 first.setdefault(place, each.at)
         # Where an earlier word differs, no later word has settled.
-        now = firm if each.kept > firm else each.kept + alike(each.added, wanted)
+        now = (
+            firm if each.kept > firm else each.kept + common_prefix(each.added, wanted)
+        )
         for place in range(firm, now):
             settled[place] = each.at
         firm = now

@@ -65,12 +65,6 @@ class ClientState:
         """Return whether it was overloaded, or delayed by more than ``bound`` ms."""
         return self.overloaded or max(self.send, self.loop) > bound
 
-    def __str__(self) -> str:
-        return (
-            f"send delay p99 {self.send:.1f} ms, loop lag p99 {self.loop:.1f} ms, "
-            f"GC pause {self.pause:.1f} ms, CPU {self.cpu:.0%} of a core"
-        )
-
 
 def client_state(timeline: Timeline) -> ClientState:
     """Return how the client performed during a session."""

@@ -9,15 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from pytest_realtime_asr.trace.timeline import Edit
+from pytest_realtime_asr.trace.timeline import Edit, common_prefix
 
 LONGEST = 256  # characters of a token
 # A combining mark stays with its letter, unless there are very many.
 _MARKS = r"\u0300-\u036f\u3099\u309a\uff9e\uff9f"
 _TOKEN = re.compile(rf"\S{{1,{LONGEST}}}[{_MARKS}]{{0,32}}")
-_T = TypeVar("_T")
 
 
 class Token(NamedTuple):
@@ -80,13 +79,5 @@ def updates(edits: Iterable[Edit]) -> Iterator[Update]:
             held.append(token)
             places.append((begin + start, begin + end))
         added = held[kept:]
-        same = alike(lost, added)
+        same = common_prefix(lost, added)
         yield Update(edit.at, edit.final, kept + same, lost[same:], added[same:])
-
-
-def alike(one: Sequence[_T], other: Sequence[_T]) -> int:
-    """Return the length of the common prefix of two sequences."""
-    length = min(len(one), len(other))
-    if one[:length] == other[:length]:  # the usual case, and cheap
-        return length
-    return next(place for place in range(length) if one[place] != other[place])

@@ -224,7 +224,7 @@ def partial_wer(item: Emissions) -> float | None:
     Unit: ratio
     Better: lower
     Source: partial word error rate (Bruguier et al. 2023): the quality of partials can
-        change without that of the finals
+        change while the finals stay the same
     """
     dues = (item.timeline.due(end) for end in item.ends if end is not None)
     said = sorted(due for due in dues if due is not None)

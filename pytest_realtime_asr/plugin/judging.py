@@ -135,7 +135,7 @@ class Judging:
     def finish(self) -> Ledger | None:
         """Close what the running test has open, and return its ledger, once."""
         ledger = self.run.finish()
-        self.run.tell("")
+        self.run.progress("")
         return ledger
 
     def judge(self, case: Case, *, failed: bool, pooled: bool) -> Results | None:

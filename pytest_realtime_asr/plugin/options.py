@@ -1,44 +1,53 @@
-"""The options of the plugin, as data: imported by every pytest run, so it is light.
+"""The options, markers and fixtures of the plugin, as data.
 
-Each is ``--realtime-NAME`` on the command line, ``realtime_NAME`` in the ini file and
-``REALTIME_NAME`` in the environment (dashes become underscores), in this order of
-precedence. Where an option may be repeated, each line of the text in the ini file or
-the environment is one value. What the texts mean is read by
-`pytest_realtime_asr.plugin.settings`.
+Every pytest run imports this module, so it is light. Each option is ``--realtime-NAME``
+on the command line, ``realtime_NAME`` in the ini file and ``REALTIME_NAME`` in the
+environment (dashes become underscores), in this order of precedence. Where an option
+may be repeated, each line of the ini file or of the environment variable is one value.
+`pytest_realtime_asr.plugin.settings` parses the texts.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
+COMMANDS = ("selftest", "calibrate", "list")  # the options that run no tests
+FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"}
+SUITE = Path(__file__).parents[1] / "conformance"  # the folder of the packaged suite
+SUITE_ID = "realtime_conformance"  # the ids of its tests begin with this
+CALIBRATION = "realtime/calibration"  # the key in pytest's cache
 MARKERS = {
     "latency_budget": (
         "(metric, *, p50=, p90=, p95=, p99=, max=, mean=, confidence=None, "
-        "over=None): the most that a latency may be, such as p95='800ms'; stackable"
+        "over=None): the upper limit of a latency, such as p95='800ms'; stackable"
     ),
     "budget": (
         "(metric, *, at_most=, at_least=, stat='mean', confidence=None, over=None): "
-        "the most or the least that what is no time may be, such as at_most=0.2; "
-        "stackable"
+        "the upper or lower limit of a metric that is not a duration, such as "
+        "at_most=0.2; stackable"
     ),
     "wer_threshold": (
-        "(limit, *, normalizer=None, confidence=None): the most that the word error "
-        "rate, pooled over the sessions of the test, may be, such as 0.12"
+        "(limit, *, normalizer=None, confidence=None): the upper limit of the word "
+        "error rate, pooled over the sessions of the test, such as 0.12"
     ),
     "realtime_requirement": (
-        "(*, id=, level=, scenario=): which requirement a test of the packaged suite "
-        "is about; the suite sets it itself, for -m"
+        "(*, id=, level=, scenario=): the requirement that a test of the packaged "
+        "suite judges; set by the suite itself, for -m"
     ),
     "realtime": (
         "(*, dialect=, model=, pace=, chunk=, rules=): how the sessions of the test "
-        "are held, and which broken rules fail it (must, should or off)"
+        "run, and the weakest violated requirement that fails it (must, should or off)"
     ),
 }
 
 
 class Option(NamedTuple):
-    """One option; ``default`` is a text like any that a user may give."""
+    """An option of the plugin; ``default`` is a text, as a user would write it."""
 
     name: str
     help: str
@@ -49,25 +58,25 @@ class Option(NamedTuple):
 
     @property
     def cli(self) -> str:
-        """Its name on the command line."""
+        """The name of the option on the command line."""
         return f"--realtime-{self.name}"
 
     @property
     def ini(self) -> str:
-        """Its name in the ini file, and its key in pytest's options."""
+        """The name of the option in the ini file, and its key in pytest's options."""
         return f"realtime_{self.name}".replace("-", "_")
 
     @property
     def env(self) -> str:
-        """Its name in the environment."""
+        """The name of the option in the environment."""
         return self.ini.upper()
 
 
 class Given(NamedTuple):
-    """What a place says of an option, and how a message names the place.
+    """The value of an option in the place that sets it, and the name of that place.
 
-    ``value`` is a text, or true for a flag on the command line; of an option that may
-    be repeated it is a list of texts. ``stated`` is false for the default.
+    ``value`` is a text, or true for a flag on the command line, or a list of texts for
+    an option that may be repeated. ``stated`` is false for the default.
     ``from_environment`` is true for a variable, which runs share that have nothing to
     do with this plugin.
     """
@@ -81,10 +90,10 @@ class Given(NamedTuple):
 def first_given(
     option: Option, line: object, ini: object, environment: Mapping[str, str]
 ) -> Given:
-    """What the first place that names the option says, else its default.
+    """Return the value from the first place that sets an option, else its default.
 
-    ``line`` and ``ini`` are ``None`` where the command line and the ini file do not
-    name it. An environment variable that is empty counts as not set.
+    ``line`` and ``ini`` are ``None`` where the command line and the ini file do not set
+    it. An environment variable that is empty counts as not set.
     """
     if line is not None:
         return Given(line, option.cli)
@@ -102,7 +111,7 @@ def first_given(
 
 
 def flag(text: str) -> bool:
-    """What the text of a flag says; empty is no. Raises ValueError."""
+    """Parse the text of a flag; an empty one is false. Raises ValueError."""
     if text.lower() in ("", "0", "false", "no", "off"):
         return False
     if text.lower() in ("1", "true", "yes", "on"):
@@ -110,188 +119,269 @@ def flag(text: str) -> bool:
     raise ValueError(f"{text!r} is neither true nor false")
 
 
+class RawOptions:
+    """The options of a run as pytest has read them, before they are parsed.
+
+    ``wrong_environment`` says that what was found wrong is set in the environment.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.wrong_environment = False
+        self._config = config
+
+    def line(self, option: Option) -> object:
+        """Return what the command line sets, else ``None``."""
+        return self._config.getoption(option.ini)
+
+    def ini(self, option: Option) -> object:
+        """Return what the ini file sets, else ``None``. Raises UsageError."""
+        try:
+            return self._config.getini(option.ini)
+        except (TypeError, ValueError) as error:  # such as a number in TOML
+            raise pytest.UsageError(f"{option.ini} in the ini file: {error}") from None
+
+    def given(self, name: str) -> Given:
+        """Return the value of an option with its place. Raises UsageError."""
+        option = BY_NAME[name]
+        return first_given(option, self.line(option), self.ini(option), os.environ)
+
+    def text(self, name: str) -> str:
+        """Return what is set for an option, else an empty text.
+
+        A flag with a wrong text in the environment counts as not set: a run that has
+        nothing to do with this plugin must not end because of it. The header reports
+        it, and a test that uses the plugin fails. Raises UsageError for other places.
+        """
+        found = self.given(name)
+        if not found.stated:
+            return ""
+        if wrong := self.wrong_flag(name):
+            if found.from_environment:
+                return ""
+            raise pytest.UsageError(wrong)
+        return str(found.value or "")
+
+    def flag(self, name: str) -> bool:
+        """Return whether a flag is set. Raises UsageError."""
+        return flag(self.text(name))
+
+    def wrong_flag(self, name: str) -> str:
+        """Return what is wrong with a flag, with its place, else an empty text."""
+        found = self.given(name)
+        try:
+            if BY_NAME[name].flag:
+                flag(str(found.value))
+        except ValueError as error:
+            return f"{found.place}: {error}"
+        return ""
+
+    def usage_error(self, name: str, error: object) -> pytest.UsageError:
+        """Return an error about an option that names the place that sets it."""
+        return pytest.UsageError(f"{self.given(name).place}: {error}")
+
+
 OPTIONS = (
     Option(
         "target",
-        "the server: http(s)://HOST:PORT, ws(s)://HOST:PORT/PATH, HOST:PORT, "
-        "fake (scripted) or reference (a real recogniser)",
+        "the server under test: http(s)://HOST:PORT, ws(s)://HOST:PORT/PATH, "
+        "HOST:PORT, fake (scripted) or reference (a real recogniser)",
         metavar="URL",
     ),
     Option("conformance", "run the packaged suite against the target", flag=True),
     Option(
         "level",
-        "the weakest requirements of the suite to run: must, should or info (default "
-        "info: all)",
+        "the weakest level of the requirements to judge: must, should or info "
+        "(default info: all)",
         "info",
         "LEVEL",
     ),
-    Option("strict", "let a broken SHOULD of the suite fail its test", flag=True),
+    Option(
+        "strict",
+        "fail a test of the suite whose SHOULD requirement is violated",
+        flag=True,
+    ),
     Option(
         "suite",
-        "judge by this frozen set of requirements (default: by the newest)",
+        "judge by this pinned suite of requirements (default: by the newest)",
         metavar="NAME",
     ),
     Option(
         "known-failures",
-        "what the server is expected to break, in TOML: id, reason, issue, until",
+        "the requirements that the server is known to violate, in TOML: id, reason, "
+        "issue, until",
         metavar="FILE",
     ),
     Option(
         "server-version",
-        "the version by which the server is judged (default: what GET /version says)",
+        "the version by which the server is judged (default: the one that GET /version "
+        "returns)",
         metavar="VERSION",
     ),
     Option(
         "allow",
-        "harm that the suite may do to a server that is not on this machine: heavy, "
-        "disruptive or both",
+        "the kinds of scenarios that may run against a server that is not on this "
+        "machine: heavy, disruptive or both",
         metavar="HARM[,HARM]",
     ),
     Option(
         "max-audio",
-        "the most audio that the suite may speak to a server that is not on this "
+        "the limit on the audio that the suite sends to a server that is not on this "
         "machine (default 10min)",
         "10min",
         "TIME",
     ),
     Option(
         "max-streams",
-        "how many streams the suite may open at a time (default 16 on this machine, "
-        "else 2)",
+        "the largest number of concurrent streams of the suite (default 16 on this "
+        "machine, else 2)",
         metavar="N",
     ),
     Option(
         "fuzz",
-        "how many random sessions the suite plays (default 8 on this machine, else 0)",
+        "the number of random sessions (default 8 on this machine, else 0)",
         metavar="N",
     ),
-    Option("plan", "say what the suite would do and cost, and send nothing", flag=True),
+    Option(
+        "plan", "show what the suite would do and cost, and send nothing", flag=True
+    ),
     Option(
         "list",
         "list the requirements, the dialects with their profiles, the metrics or the "
-        "options, and end",
+        "options, and exit",
         metavar="requirements|dialects|metrics|options",
     ),
     Option(
         "selftest",
-        "run the suite's own proof on this machine: every fault against its scenarios",
+        "test the suite itself on this machine, and exit: each requirement must pass a "
+        "correct fake server and fail one with its fault",
         flag=True,
     ),
     Option(
         "calibrate",
-        "measure how far the times are off on this machine now, keep it in pytest's "
-        "cache for the header and the reports, and end",
+        "measure the error of the times on this machine now, keep it in pytest's "
+        "cache for the header and the reports, and exit",
         flag=True,
     ),
     Option(
         "dialect",
-        "its protocol (default auto: found by what the server says first)",
+        "the protocol of the server (default auto: detected by its first message)",
         "auto",
         "auto|NAME",
     ),
     Option(
         "profile",
-        "the kind of server, such as sglang; words behind it change what it can do, "
+        "the kind of server, such as sglang; words after it change its capabilities, "
         'such as "sglang rates=16000"',
         metavar="NAME",
     ),
-    Option("model", "its model (default: the first of GET /v1/models)", "", "NAME"),
+    Option("model", "the model (default: the first of GET /v1/models)", "", "NAME"),
     Option(
         "session-options",
-        "fields of your own for the session's set-up",
+        "additional fields for the set-up of each session",
         "{}",
         "JSON",
     ),
-    Option("wait", "wait for a server that is still loading (default 0)", "0", "TIME"),
+    Option(
+        "wait",
+        "the time to wait for a server that is still loading (default 0)",
+        "0",
+        "TIME",
+    ),
     Option(
         "recover",
-        "wait once for a server that was lost in mid-run (default 60s)",
+        "the time to wait for a crashed server to come back (once a run; default 60s)",
         "60s",
         "TIME",
     ),
     Option(
         "timeout",
-        "give a session up after this time without any event (default 30s)",
+        "the idle timeout of a session: the time without any event (default 30s)",
         "30s",
         "TIME",
     ),
     Option(
         "max-message",
-        "the largest event, and the largest body of an HTTP answer, that is read "
+        "the largest event, and the largest body of an HTTP response, that is read "
         "(default 1MiB)",
         "1MiB",
         "SIZE",
     ),
     Option(
         "warmup",
-        "sessions before the first test: auto, or a number (default auto)",
+        "the number of warm-up sessions before the first test: auto, or a number "
+        "(default auto)",
         "auto",
         "auto|N",
     ),
     Option(
         "api-key-env",
-        "the environment variable with the key (default REALTIME_API_KEY)",
+        "the environment variable that holds the API key (default REALTIME_API_KEY)",
         "REALTIME_API_KEY",
         "VARIABLE",
     ),
     Option(
         "private",
-        "keep the texts, the audio and the names of audio files out of reports, traces "
-        "and messages; numbers and counts of errors stay",
+        "keep texts, audio and names of audio files out of reports, traces and "
+        "messages; numbers and error counts stay",
         flag=True,
     ),
     Option(
         "header",
-        "one more header, its value from the environment (repeatable)",
+        "an additional header, with its value from the environment (repeatable)",
         metavar="NAME=VARIABLE",
         many=True,
     ),
-    Option("ca", "trust the certificates in this file", metavar="FILE"),
-    Option("client-cert", "show this certificate to the server", metavar="FILE"),
-    Option("client-key", "the private key of the certificate", metavar="FILE"),
-    Option("server-name", "the name that its certificate has", metavar="HOST"),
-    Option("insecure", "do not verify its certificate", flag=True),
+    Option("ca", "trust the certificate authorities in this file", metavar="FILE"),
+    Option("client-cert", "send this client certificate to the server", metavar="FILE"),
+    Option("client-key", "the private key of the client certificate", metavar="FILE"),
+    Option("server-name", "the name in the certificate of the server", metavar="HOST"),
+    Option("insecure", "do not verify the certificate of the server", flag=True),
     Option(
         "proxy",
-        "go through this proxy (default: as the environment says; never on loopback)",
+        "connect through this proxy (default: that of the environment; never on "
+        "loopback)",
         metavar="URL",
     ),
     Option(
         "corpus",
-        "what is spoken: bundled:english, bundled:languages, bundled:odd, a manifest, "
-        "a LibriSpeech tree or a folder with a .txt beside each file (repeatable)",
+        "the utterances to send: bundled:english, bundled:languages, bundled:odd, a "
+        "manifest, a LibriSpeech tree or a folder with a .txt beside each file "
+        "(repeatable)",
         metavar="NAME|PATH",
         many=True,
     ),
-    Option("pace", "audio seconds per second; 0 is unpaced (default 1.0)", "1", "X"),
-    Option("chunk", "the length of each piece of audio (default 100ms)", "100ms", "T"),
+    Option(
+        "pace", "seconds of audio sent per second; 0 is unpaced (default 1.0)", "1", "X"
+    ),
+    Option("chunk", "the length of each chunk of audio (default 100ms)", "100ms", "T"),
     Option(
         "rules",
-        "which broken rules fail a test: must, should or off (default must)",
+        "the weakest violated requirement that fails a test: must, should or off "
+        "(default must)",
         "must",
         "LEVEL",
     ),
     Option(
         "confidence",
-        "judge every quantile and word error rate by proof at this confidence, such "
-        "as 0.95 (default: by what was observed)",
+        "the confidence with which every quantile and word error rate must be proven, "
+        "such as 0.95 (default: the observed value is judged)",
         metavar="SHARE",
     ),
     Option(
         "undecided",
-        "what becomes of a test that is INCONCLUSIVE or INVALID: fail, or warn "
-        "(default fail)",
+        "the outcome of a test that is INCONCLUSIVE or INVALID: fail or warn (default "
+        "fail)",
         "fail",
         "fail|warn",
     ),
     Option(
         "budgets",
-        'limits by name, in TOML; a marker takes one as "$name"',
+        'named limits, in TOML; a marker uses one as "$name"',
         metavar="FILE",
     ),
     Option(
         "budget-profile",
-        "the table of that file whose limits hold here, such as l4",
+        "the table of that file whose limits apply, such as l4",
         metavar="NAME",
     ),
     Option(
@@ -307,18 +397,19 @@ OPTIONS = (
     ),
     Option(
         "baseline-target",
-        "speak each utterance to this server as well, by turns, and compare with it",
+        "send each utterance to this server as well, alternately, and compare with it",
         metavar="URL",
     ),
     Option(
         "label",
-        "what only you know of this run, such as gpu=H100, for its report (repeatable)",
+        "a label of this run for its report, such as gpu=H100 (repeatable)",
         metavar="NAME=VALUE",
         many=True,
     ),
     Option(
         "parallel",
-        "let the workers of xdist overlap; no latency budget can be judged then",
+        "let xdist workers measure at the same time; no latency budget can be judged "
+        "then",
         flag=True,
     ),
     Option(
@@ -330,8 +421,9 @@ OPTIONS = (
     ),
     Option(
         "fake",
-        "options for the fake and the reference server, such as "
+        "options of the fake and the reference server, such as "
         '"--word-delay 300ms --final-delay 250ms"',
         metavar="OPTIONS",
     ),
 )
+BY_NAME = {option.name: option for option in OPTIONS}

@@ -1,45 +1,60 @@
-"""What the controller of a run hears of its tests, from whichever worker.
+"""Collects the results of all tests in the controller of a run.
 
-Every run of pytest pays for this, so that it imports nothing.
+Every pytest run imports this module, so it is light.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
+
+from pytest_realtime_asr.plugin.options import SUITE_ID
 
 Row = Mapping[str, Any]
-_INTERRUPTED = 2  # pytest's exit code, which is not imported here
+_ATTACHED = "realtime"  # the attribute of a report; xdist sends it to the controller
+
+
+def attach(
+    report: pytest.TestReport, *, row: Row | None, result: Row | None, notes: list[str]
+) -> None:
+    """Attach the results of a test to pytest's report of it, in builtin types.
+
+    ``row`` is the test's row of the table, ``result`` that of a requirement of the
+    packaged suite.
+    """
+    if row is not None or result is not None or notes:
+        found = {"row": row, "result": result, "notes": notes}
+        vars(report)[_ATTACHED] = found
+
+
+class End(Protocol):
+    """Makes the text of rows, and the reports of the packaged suite."""
+
+    def table(self, rows: Iterable[Row]) -> list[str]: ...
+    def verdicts(self, rows: Iterable[Row]) -> list[str]: ...
+    def cut_off(self, session: pytest.Session) -> Mapping[str, Row]: ...
+    def write(self, rows: Iterable[Row]) -> None: ...
 
 
 class Tally:
-    """Collects the rows of all tests and prints them, as a plugin of pytest.
+    """Prints the results of all tests, from whichever worker, as a plugin of pytest.
 
-    ``table`` makes the lines of the rows, ``verdicts`` those of the packaged suite,
-    whose results ``write`` writes where that was asked for. ``rest`` gives the results
-    of tests that an interrupt has cut off, by id. ``notes`` gives what this process
-    has to say at the end, a line each. ``suite`` is how the ids of the suite begin
-    where it was asked for, else it is empty.
+    ``suite`` is how the ids of the packaged suite begin if it was asked for, else it is
+    empty. ``end`` returns what makes the text; ``notes`` returns what this process has
+    to print at the end, a line each.
     """
 
     def __init__(
         self,
         suite: str,
         *,
-        table: Callable[[Iterable[Row]], list[str]],
-        verdicts: Callable[[Iterable[Row]], list[str]],
-        write: Callable[[Iterable[Row]], None],
-        rest: Callable[[pytest.Session], Mapping[str, Row]],
+        end: Callable[[], End],
         notes: Callable[[], Iterable[str]],
     ) -> None:
         self._suite = suite
-        self._table = table
-        self._verdicts = verdicts
-        self._write = write
-        self._rest = rest
+        self._end = end
         self._notes = notes
         self._rows: dict[tuple[str, str], Row] = {}
         self._results: dict[str, Row] = {}
@@ -47,40 +62,43 @@ class Tally:
         self._noted: dict[str, None] = {}  # in the order in which they came
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the last row of each test, which may be run again."""
-        row: Row | None = getattr(report, "realtime", None)
-        if row is not None and (row["planned"] or row["lines"]):
-            self._rows[report.nodeid, getattr(report, "worker_id", "")] = row
-        if (result := getattr(report, "realtime_result", None)) is not None:
-            self._results[report.nodeid] = result
-        self._noted |= dict.fromkeys(getattr(report, "realtime_notes", ()))
+        """Keep the last results of each test, which may run again."""
+        found = getattr(report, _ATTACHED, None)
+        if found is not None:
+            row = found["row"]
+            if row is not None and (row["planned"] or row["lines"]):
+                self._rows[report.nodeid, getattr(report, "worker_id", "")] = row
+            if found["result"] is not None:
+                self._results[report.nodeid] = found["result"]
+            self._noted |= dict.fromkeys(found["notes"])
         if self._suite and report.nodeid.startswith(self._suite):
             expected = hasattr(report, "wasxfail")
             self._judged += report.when == "call" and (expected or not report.skipped)
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """A suite that judged nothing fails; what it found is written."""
-        if exitstatus == _INTERRUPTED:
-            rest = self._rest(session)
+        """Write the results of the suite; one that judged nothing fails the run."""
+        suite = any(item.nodeid.startswith(SUITE_ID) for item in session.items)
+        if suite and exitstatus == pytest.ExitCode.INTERRUPTED:
+            rest = self._end().cut_off(session)
             self._judged += len(rest)
             self._results = {**rest, **self._results}
         if self._results:
-            self._write(self._results.values())
+            self._end().write(self._results.values())
         if self._proves_nothing(session.config) and exitstatus in (0, 5):
             session.exitstatus = 1
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter, config: pytest.Config
     ) -> None:
-        """Print the table."""
+        """Print the tables and the notes."""
         terminalreporter.ensure_newline()  # the line of an interrupted test is open
         if self._rows:
             terminalreporter.section("realtime speech recognition")
-            for line in self._table(self._rows.values()):
+            for line in self._end().table(self._rows.values()):
                 terminalreporter.write_line(line)
         if self._results:
             terminalreporter.section("realtime conformance")
-            for line in self._verdicts(self._results.values()):
+            for line in self._end().verdicts(self._results.values()):
                 terminalreporter.write_line(line)
         for note in self._noted | dict.fromkeys(self._notes()):
             terminalreporter.write_line(f"realtime: {note}", yellow=True)

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a run that measures as Ctrl-C does: what is judged is kept."""
+"""Lets SIGTERM and SIGHUP end a run as Ctrl-C does, so that its results are kept."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def catch() -> Callable[[], None]:
-    """Let these signals interrupt the main thread; gives what restores the defaults.
+    """Let these signals interrupt the main thread; returns what restores the defaults.
 
-    Nothing changes in another thread, and for a signal that has a handler or is ignored
-    already, as nohup does. A second signal of the same kind ends the process at once,
-    and so does one to a forked child.
+    Nothing changes in another thread, nor for a signal that already has a handler or is
+    ignored, as nohup does. A second signal of the same kind ends the process at once,
+    and so does a signal to a forked child.
     """
     owner = os.getpid()
 

@@ -111,7 +111,7 @@ def details(change: Change) -> str | None:
 
 
 def _aligned(row: UtteranceRecord) -> str:
-    # Aligned by the normaliser of this run, since that of the other may be another.
+    # Aligned by the normaliser of this version, since the report may use an older one.
     heard = None if row.lost else row.text
     return lines(words(row.reference, heard, language=row.language))
 

@@ -14,6 +14,7 @@ from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
 from pytest_realtime_asr.metrics.causality import PREMATURE
 from pytest_realtime_asr.report import alignment as alignments
 from pytest_realtime_asr.report import comparison, parity
+from pytest_realtime_asr.report.reasons import reason_text
 from pytest_realtime_asr.run.results import BrokenRule, Cause, Results, UnjudgedLoss
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.number_format import ms, plain, several, share
@@ -201,7 +202,8 @@ def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
     show, unit = (ms if timed else plain), _unit(metric)
     name = f"{finding.metric} {limit.name}"
     if finding.observed is None:
-        return f"{name} {limit.side.value} {show(limit.value)}{unit}: {finding.reason}"
+        wanted = f"{limit.side.value} {show(limit.value)}{unit}"
+        return f"{name} {wanted}: {reason_text(finding.reason)}"
     compared = _compared(finding.observed, limit.value, show, unit, limit.side)
     n = f"n={finding.n}" + (" in order" if finding.decided else "")
     n += f" of {several(finding.clips, 'clip')}" if finding.clips else ""
@@ -220,11 +222,11 @@ def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
         parts.append(f"path {ms(finding.path_ms)} ms")
     tail = _responsible(finding) if finding.verdict is Verdict.FAIL and timed else ""
     if finding.verdict is Verdict.FAIL and finding.reason:
-        tail = f"; FAIL: {finding.reason}{tail}"
+        tail = f"; FAIL: {reason_text(finding.reason)}{tail}"
     elif finding.verdict is Verdict.INVALID:
-        tail = f"; INVALID, not attributed to the server: {finding.reason}"
+        tail = f"; INVALID, not attributed to the server: {reason_text(finding.reason)}"
     elif finding.verdict is Verdict.INCONCLUSIVE:
-        tail = f"; INCONCLUSIVE: {finding.reason}"
+        tail = f"; INCONCLUSIVE: {reason_text(finding.reason)}"
     return f"{name} = {compared} ({'; '.join(parts)}){tail}"
 
 
@@ -265,7 +267,9 @@ def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
 
 def _wer_line(finding: WerFinding, *, proof: bool) -> str:
     if finding.observed is None or finding.interval is None:
-        return f"{finding.name} <= {share(finding.limit)}: {finding.reason}"
+        return (
+            f"{finding.name} <= {share(finding.limit)}: {reason_text(finding.reason)}"
+        )
     compared = _compared(finding.observed, finding.limit, share)
     errors = finding.errors
     n = f"n={finding.n}"
@@ -283,7 +287,7 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
     ]
     tail = ""
     if finding.verdict is Verdict.INCONCLUSIVE:
-        tail = f"; INCONCLUSIVE: {finding.reason}"
+        tail = f"; INCONCLUSIVE: {reason_text(finding.reason)}"
     return f"{finding.name} = {compared} ({'; '.join(parts)}){tail}"
 
 

@@ -1,4 +1,4 @@
-"""What a conformance run would do to its server, and what that would cost."""
+"""Reports what a conformance run would do to its server, and what it would cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run says of its server before its tests, and of its tests at its end."""
+"""Reports the server of a run before its tests, and the table of tests at its end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_realtime_asr.run.run import Run
 
 
 def shown(text: str) -> str:
-    """A target as it may be printed, without asking it anything."""
+    """Return a target as it may be printed, without a request to it."""
     try:
         return target.parse(text, path="").shown
     except TargetError as error:
@@ -22,9 +22,10 @@ def shown(text: str) -> str:
 
 
 def introduce(run: Run, text: str, corpus: Iterable[str]) -> str:
-    """The server that a target names, or why there is none; it is asked for its model.
+    """Ask the server of a target for its model; returns one line about it.
 
-    Raises LookupError where the dialect is unknown.
+    The line says why where the server cannot be reached. Raises LookupError for an
+    unknown dialect.
     """
     spoken = f"corpus {run.config.redactor.message(' '.join(corpus))}"
     try:
@@ -37,5 +38,5 @@ def introduce(run: Run, text: str, corpus: Iterable[str]) -> str:
 
 
 def table(rows: Iterable[Mapping[str, object]]) -> list[str]:
-    """The lines of the table, of rows that came as plain mappings from the workers."""
+    """Return the lines of the table, from rows in builtin types."""
     return terminal.table(msgspec.convert(list(rows), list[terminal.Row]))

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live, Plan
 from pytest_realtime_asr.client.target import parse
@@ -111,19 +112,31 @@ def loads(text: str) -> Calibration:
         raise ValueError(f"not a calibration: {error}") from error
 
 
+def run(dialect: str, *, progress: Callable[[str], None]) -> Calibration:
+    """Calibrate with an event loop of its own, as `calibrate`.
+
+    Raises LookupError for an unknown dialect, and RuntimeError.
+    """
+    loaded = dialects.load(dialect)
+    loop = Loop()
+    try:
+        return calibrate(loop, loaded, progress=progress)
+    finally:
+        loop.stop()
+
+
 def calibrate(
     loop: Loop,
     dialect: Dialect,
     *,
     sessions: int = SESSIONS,
-    tell: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Calibration:
     """Measure the fake on this machine, which takes about 15 s.
 
-    ``tell`` is called with the progress. Raises RuntimeError where the fake does not
-    answer.
+    ``progress`` shows how far it is. Raises RuntimeError if the fake does not answer.
     """
-    measured = converse(loop, dialect, _CORPUS, sessions=sessions, tell=tell)
+    measured = converse(loop, dialect, _CORPUS, sessions=sessions, progress=progress)
     return Calibration(
         made=datetime.now(UTC),
         machine=f"{platform.node()}, {platform.machine()}",
@@ -137,7 +150,7 @@ def converse(
     corpus: str,
     *,
     sessions: int,
-    tell: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> list[tuple[Timeline, Utterance]]:
     """Run sessions with the fake, over the clips of a corpus that have words."""
     clips = [clip for clip in load(corpus) if clip.words]
@@ -148,7 +161,7 @@ def converse(
         access = Access(where, headers=dialect.headers(""))
         plan = Plan(dialect, access, _MODEL, {})
         sent = [clips[n % len(clips)] for n in range(sessions)]
-        return loop.run(_run_sessions(loop, plan, sent, tell))
+        return loop.run(_run_sessions(loop, plan, sent, progress))
 
 
 def errors(sessions: Iterable[tuple[Timeline, Utterance]]) -> dict[str, Error]:
@@ -193,7 +206,7 @@ async def _run_sessions(
     loop: Loop,
     plan: Plan,
     utterances: Sequence[Utterance],
-    tell: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> list[tuple[Timeline, Utterance]]:
     """Run a session for each utterance, started evenly over the length of a chunk."""
     free = asyncio.Semaphore(CONCURRENCY)
@@ -203,7 +216,7 @@ async def _run_sessions(
         async with free:
             await asyncio.sleep(number % CONCURRENCY * plan.chunk / CONCURRENCY)
             take = await run_utterance(Live(loop, plan, pings=True), utterance)
-        await asyncio.to_thread(tell, f"{next(ended)}/{len(utterances)} sessions")
+        await asyncio.to_thread(progress, f"{next(ended)}/{len(utterances)} sessions")
         if take.lost:
             raise RuntimeError(f"the fake server did not answer: {take.reason}")
         return take.timeline, utterance

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 import ssl
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_realtime_asr.client.dialect_detection import AUTO
+from pytest_realtime_asr.client.session import Limits
 from pytest_realtime_asr.requirements.known_failures import Known
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.text.inputs import InputError
@@ -121,6 +123,14 @@ class SessionConfig:
     pace: float = 1.0
     chunk: float = 0.1
     timeout: float = 30.0
+
+
+def time_limits(timeout: float, *, most: float = math.inf) -> Limits:
+    """Return the time limits of a session with this idle timeout, in s.
+
+    Each limit is at most ``most`` seconds.
+    """
+    return Limits(silence=min(timeout, most), beyond=min(max(60.0, 2 * timeout), most))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,12 @@ from pytest_realtime_asr.verdicts.fixed_sample import judge
 from pytest_realtime_asr.verdicts.parity import Parity
 from pytest_realtime_asr.verdicts.sample import Sample
 from pytest_realtime_asr.verdicts.sequential import judge_in_order
-from pytest_realtime_asr.verdicts.verdict import Effect, Verdict, effect, worst
+from pytest_realtime_asr.verdicts.verdict import (
+    Effect,
+    Verdict,
+    effect,
+    worst,
+)
 from pytest_realtime_asr.verdicts.wer import WerFinding, judge_wer
 
 Pools = Mapping[Budget, Sequence[Transcription]]

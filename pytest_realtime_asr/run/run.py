@@ -26,7 +26,7 @@ class Run:
     ``warm`` returns the corpus of the warm-up. ``shared`` is a folder that all workers
     of the run see, ``None`` for a single process; workers take turns, unless the
     configuration lets them measure in parallel. ``sinks`` are called with the test id
-    and the transcription as each utterance ends. ``tell`` reports the progress to a
+    and the transcription as each utterance ends. ``progress`` reports the progress to a
     person who waits, an empty text clears it; ``warn`` reports one line for the end of
     the run.
     """
@@ -40,7 +40,7 @@ class Run:
     ) -> None:
         self.config = config
         self.sinks: list[Callable[[str, Transcription], None]] = []
-        self.tell: Callable[[str], None] = ignore
+        self.progress: Callable[[str], None] = ignore
         self.warn: Callable[[str], None] = ignore
         self.turns = Turns(shared, parallel=config.parallel)
         self.shared = shared is not None
@@ -50,7 +50,7 @@ class Run:
             loop=lambda: self.loop,
             turns=self.turns,
             shared=shared,
-            tell=lambda text: self.tell(text),
+            progress=lambda text: self.progress(text),
             warn=lambda text: self.warn(text),
         )
         self._warm = warm

@@ -84,8 +84,12 @@ class Sampling:
         ]
         few = too_few((clip.id, clip.speaker) for clip in clips if clip.text.strip())
         claimed = (each.confidence for each in self._terms.thresholds)
-        if few and any(level is not None for level in claimed):
-            found.append(f"wer_threshold can never be proven: {few}")
+        if few is not None and any(level is not None for level in claimed):
+            of = "speakers" if few.speakers else "utterances"
+            found.append(
+                f"wer_threshold can never be proven: fewer than {few.least} {of} prove "
+                "nothing"
+            )
         for text in found:
             warnings.warn(UndecidedWarning(text), stacklevel=4)
 
@@ -132,10 +136,10 @@ class Sampling:
                 )
                 if not alone:
                     ended = sum(take is not None for take in takes)
-                    self._run.tell(f"{ended}/{len(takes)} utterances")
+                    self._run.progress(f"{ended}/{len(takes)} utterances")
 
         await _together(one(*each) for each in enumerate(utterances))
-        self._run.tell("")
+        self._run.progress("")
         return [take for take in takes if take is not None]
 
     async def until_decided(
@@ -154,13 +158,13 @@ class Sampling:
             await asyncio.sleep(index * self._plan.chunk / concurrency)
             while not over and (each := next(turns, None)) is not None:
                 takes[each[0]] = await self._in_turns(*each, concurrency, retries)
-                self._run.tell(f"{len(takes)} of at most {order.most} utterances")
+                self._run.progress(f"{len(takes)} of at most {order.most} utterances")
                 ended = [take for _, take in self._ledger.sequence]
                 enough = await asyncio.to_thread(decided, ended, self._terms, order)
                 over = over or enough
 
         await _together(some(index) for index in range(concurrency))
-        self._run.tell("")
+        self._run.progress("")
         return [takes[turn] for turn in sorted(takes)]
 
     async def parity(self, clips: Mapping[str, Utterance], over: Condition) -> Parity:
@@ -198,14 +202,14 @@ class Sampling:
                     clip, plan, concurrency, purpose=Purpose.PARITY
                 )
             ended += 1
-            self._run.tell(f"{ended}/{len(sent)} utterances")
+            self._run.progress(f"{ended}/{len(sent)} utterances")
             if take.lost:
                 return clip.id, LostSession(take.lost, take.reason)
             text = await asyncio.to_thread(lambda: take.text)
             return clip.id, plan.redactor.clean(text)  # before a normaliser changes it
 
         texts = await _together(map(one, sent))
-        self._run.tell("")
+        self._run.progress("")
         return {
             clip.id: tuple(text for id, text in texts if id == clip.id)
             for clip in clips

@@ -1,4 +1,4 @@
-"""The servers of a run: how each is reached, which dialect it speaks, its warm-up.
+"""The servers of a run: how each is reached, and which dialect it speaks.
 
 Each server is asked once in a run. Where several xdist workers share a folder, the
 first that asks leaves the answer there for the others.
@@ -6,9 +6,6 @@ first that asks leaves the answer there for the others.
 
 from __future__ import annotations
 
-import hashlib
-import math
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,29 +14,22 @@ from pathlib import Path
 import msgspec
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client import probe, target
 from pytest_realtime_asr.client.dialect_detection import AUTO, Discovery, find, ways
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Limits, Live, Plan, caller
+from pytest_realtime_asr.client.session import Live, Plan, caller
 from pytest_realtime_asr.client.transport import Access, Unreachable
-from pytest_realtime_asr.corpus import Corpus, CorpusError, Utterance
+from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.metrics.causality import PREMATURE
 from pytest_realtime_asr.requirements.known_failures import softened
 from pytest_realtime_asr.requirements.requirement import Requirement
-from pytest_realtime_asr.run.config import MeasurementConfig
+from pytest_realtime_asr.run.config import MeasurementConfig, time_limits
+from pytest_realtime_asr.run.shared_answers import SharedAnswers
 from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.run.transcription import run_utterance
 from pytest_realtime_asr.run.turns import Turns
-from pytest_realtime_asr.text.number_format import several
+from pytest_realtime_asr.run.warm_up import warm_up
 from pytest_realtime_asr.trace.records import Ending
 
-WARMUPS = 5  # sessions at most
-WARMUP_TIME = 300.0  # s in all
-LONG_WARMUP = 5.0  # s after which it is noted
-AGREEMENT = 0.25  # two finals that differ by less are warm
-SAME_MS = 20.0  # and so are two that differ by less than this
 _TROUBLE = (Ending.REFUSED, Ending.BROKEN, Ending.CLOSED_BY_PEER, Ending.DEADLINE)
 
 
@@ -86,7 +76,7 @@ class Servers:
         loop: Callable[[], Loop],
         turns: Turns,
         shared: Path | None,
-        tell: Callable[[str], None],
+        progress: Callable[[str], None],
         warn: Callable[[str], None],
     ) -> None:
         self.redactor = config.redactor
@@ -96,13 +86,14 @@ class Servers:
         self._warm = warm
         self._loop = loop
         self._turns = turns
-        self._shared = shared
-        self._tell = tell
+        self._answers = SharedAnswers(shared)
+        self._progress = progress
         self._warn = warn
-        self._hosts: dict[str, Host | Unreachable] = {}
+        self._hosts: dict[tuple[str, str, str], Host | Unreachable] = {}
         # By URL: the test and the time at which a session met with trouble.
         self._suspects: dict[str, tuple[str, datetime]] = {}
-        self._abandoned: set[str] = set()  # baselines that are not waited for again
+        # Baselines that are lost, and are not waited for again.
+        self._abandoned: set[tuple[str, str, str]] = set()
 
     def host(
         self, text: str, dialect: Dialect, model: str, *, baseline: bool = False
@@ -113,9 +104,9 @@ class Servers:
         ``baseline`` is lost later, the run warns and goes on: the tests of the target
         continue, and the sessions of the baseline are lost.
         """
-        name = _key(text, dialect.name, model)
+        name = (text, dialect.name, model)
         with self._turns.alone():
-            known = self._recall(name, text, dialect) or self._hosts.get(name)
+            known = self._recall(text, dialect, *name) or self._hosts.get(name)
             if known is None:
                 known = self._find(text, dialect, model)
             elif isinstance(known, Host) and name not in self._abandoned:
@@ -125,9 +116,9 @@ class Servers:
                     self._abandoned.add(name)
                 else:
                     known = recovered
-            self._tell("")
+            self._progress("")
             self._hosts[name] = known
-            self._remember(name, known)
+            self._keep(known, *name)
         if isinstance(known, Unreachable):
             raise known
         return known
@@ -138,15 +129,14 @@ class Servers:
         Raises `Unreachable`, which says what came first and what to do.
         """
         with self._turns.alone():
-            found = self.discovered.get(text) or self._recall_discovery(text)
+            found = self.discovered.get(text)
+            found = found or self._answers.find(Discovery, text, AUTO)
             if found is None:
-                self._tell("asking the server which protocol it speaks")
+                self._progress("asking the server which protocol it speaks")
                 found = self._ask_first(text)
-                self._tell("")
+                self._progress("")
             self.discovered[text] = found
-            if self._shared is not None:
-                path = self._shared / _key(text, AUTO)
-                path.write_bytes(msgspec.json.encode(found))
+            self._answers.keep(found, text, AUTO)
         if found.lost:
             raise Unreachable(found.lost)
         return found
@@ -199,7 +189,7 @@ class Servers:
             options=options,
             pace=terms.pace,
             chunk=terms.chunk,
-            limits=self._limits(),
+            limits=time_limits(self._config.session.timeout),
             redactor=self.redactor,
             rules=self.rules(dialect, host.version, host.model),
             version=host.version,
@@ -217,8 +207,8 @@ class Servers:
         found = dialect.requirements
         if config.pinned is not None:
             found = config.pinned.select(found)
-        held = [requirement for requirement in found if requirement.applies_to(version)]
-        return softened(held, config.known, version=version, model=model)
+        binding = [each for each in found if each.applies_to(version)]
+        return softened(binding, config.known, version=version, model=model)
 
     def note_trouble(self, test: str, sessions: Iterable[Live]) -> None:
         """Note the servers whose sessions failed in a test, to ask them again."""
@@ -230,33 +220,27 @@ class Servers:
                 self._refuse(live)
 
     def _ask_first(self, text: str) -> Discovery:
-        model = self._config.session.model
+        """Detect the dialect of a server that may still be loading."""
+        model, wait = self._config.session.model, self._config.server.wait
         asked = ways(lambda dialect: self._access(text, dialect, model))
         try:
-            probe.health(asked[0], wait=self._config.server.wait, progress=self._tell)
+            probe.health(asked[0], wait=wait, progress=self._progress)
         except Unreachable as error:
             return Discovery(lost=str(error))
         return self._loop().run(find(asked, self.redactor))
-
-    def _recall_discovery(self, text: str) -> Discovery | None:
-        if self._shared is None:
-            return None
-        path = self._shared / _key(text, AUTO)
-        if not path.exists():
-            return None
-        return msgspec.json.decode(path.read_bytes(), type=Discovery)
 
     def _refuse(self, live: Live) -> None:
         """Treat a server that speaks another dialect as unreachable."""
         for name, known in self._hosts.items():
             if isinstance(known, Host) and known.access is live.plan.access:
                 self._hosts[name] = Unreachable(live.misfit)
-                self._remember(name, self._hosts[name])
+                self._keep(self._hosts[name], *name)
 
     def _find(self, text: str, dialect: Dialect, model: str) -> Host | Unreachable:
+        """Ask and warm up a server; returns the error if it is unreachable."""
         try:
             access = self._access(text, dialect)
-            probe.health(access, wait=self._config.server.wait, progress=self._tell)
+            probe.health(access, wait=self._config.server.wait, progress=self._progress)
             model = model or probe.first_model(access)
             host = Host(
                 self._access(text, dialect, model),
@@ -293,7 +277,7 @@ class Servers:
         test, when = suspect
         try:
             probe.health(
-                host.access, wait=self._config.server.recover, progress=self._tell
+                host.access, wait=self._config.server.recover, progress=self._progress
             )
         except Unreachable as error:
             return Unreachable(
@@ -302,108 +286,48 @@ class Servers:
         return host
 
     def _warm_up(self, host: Host, dialect: Dialect) -> Host:
-        """Run sessions whose times do not count, until the server is warm.
-
-        Raises `Unreachable` if the server refuses a session. Another failure is noted
-        in the result, and left to the tests.
-        """
-        session, most = self._config.session, self._config.server.warmup
-        until_warm, most = most is None, WARMUPS if most is None else most
-        if not most:
-            return host
-        try:
-            clip = self._shortest()
-        except (AudioError, CorpusError) as error:
-            return replace(host, note=f"no warm-up: {error}")
-        begun = time.monotonic()
-        finals: list[float] = []
-        for number in range(1, most + 1):
-            self._tell(f"warming up the server, session {number} with {clip.id}")
-            left = WARMUP_TIME - (time.monotonic() - begun)
-            if left <= 0:
-                break
-            plan = Plan(
-                dialect=dialect,
-                access=host.access,
-                model=host.model,
-                options=session.options,
-                pace=session.pace,
-                chunk=session.chunk,
-                limits=self._limits(most=left),
-                redactor=self.redactor,
-            )
-            live = Live(self._loop(), plan)
-            take = self._loop().run(run_utterance(live, clip))
-            end = take.trace.end
-            if end.how is Ending.REFUSED:
-                raise Unreachable(end.reason, status=end.code)
-            if live.misfit:
-                raise Unreachable(live.misfit)
-            # Where the server detects turns, there is no commit.
-            for name in ("final_from_commit", "final_from_speech_end"):
-                if (final := take.metrics[name]) is not None:
-                    break
-            if final is None or name in take.premature:
-                early = take.premature.get(name)
-                why = take.reason if early is None else PREMATURE[early]
-                return replace(host, note=f"the warm-up failed: {why}")
-            finals.append(final)
-            if until_warm and len(finals) > 1 and _agree(*finals[-2:]):
-                break
-        took = time.monotonic() - begun
-        note = ""
-        if took > LONG_WARMUP:
-            sessions = several(len(finals), "session")
-            note = f"the warm-up took {took:.0f} s: {sessions} with {clip.id}"
-        return replace(host, cold=finals[0] if finals else None, note=note)
-
-    def _shortest(self) -> Utterance:
-        """Return the shortest utterance with a text. Raises AudioError, CorpusError."""
-        spoken = [utterance for utterance in self._warm() if utterance.text]
-        if not spoken:
-            raise CorpusError("no utterance of the corpus has a text")
-        found = min(spoken, key=lambda utterance: utterance.duration)
-        return replace(found, source=found.audio)
-
-    def _limits(self, *, most: float = math.inf) -> Limits:
-        """Return the time limits of a session, each at most ``most`` seconds."""
-        timeout = self._config.session.timeout
-        return Limits(
-            silence=min(timeout, most),
-            beyond=min(max(60.0, 2 * timeout), most),
+        """Warm up a server. Raises `Unreachable`."""
+        session = self._config.session
+        plan = Plan(
+            dialect=dialect,
+            access=host.access,
+            model=host.model,
+            options=session.options,
+            pace=session.pace,
+            chunk=session.chunk,
+            redactor=self.redactor,
         )
+        found = warm_up(
+            self._loop(),
+            plan,
+            self._warm,
+            sessions=self._config.server.warmup,
+            timeout=session.timeout,
+            progress=self._progress,
+        )
+        return replace(host, cold=found.cold, note=found.note)
 
-    def _remember(self, name: str, known: Host | Unreachable) -> None:
-        if self._shared is None:
-            return
-        if isinstance(known, Host):
-            row = _Answer(
+    def _keep(self, known: Host | Unreachable, *words: str) -> None:
+        """Leave an answer for the other workers."""
+        if isinstance(known, Unreachable):
+            self._answers.keep(_Answer(lost=str(known)), *words)
+        else:
+            answer = _Answer(
                 model=known.model,
                 version=known.version,
                 cold=known.cold,
                 note=known.note,
             )
-        else:
-            row = _Answer(lost=str(known))
-        (self._shared / name).write_bytes(msgspec.json.encode(row))
+            self._answers.keep(answer, *words)
 
     def _recall(
-        self, name: str, text: str, dialect: Dialect
+        self, text: str, dialect: Dialect, *words: str
     ) -> Host | Unreachable | None:
-        if self._shared is None or not (self._shared / name).exists():
+        """Return the answer of another worker, else ``None``."""
+        found = self._answers.find(_Answer, *words)
+        if found is None:
             return None
-        row = msgspec.json.decode((self._shared / name).read_bytes(), type=_Answer)
-        if row.lost:
-            return Unreachable(row.lost)
-        access = self._access(text, dialect, row.model)
-        return Host(access, row.model, row.version, row.cold, row.note)
-
-
-def _key(*words: str) -> str:
-    """Return the name of a file for these words."""
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
-
-
-def _agree(one: float, other: float) -> bool:
-    apart = abs(one - other)
-    return apart <= SAME_MS or apart <= AGREEMENT * max(one, other)
+        if found.lost:
+            return Unreachable(found.lost)
+        access = self._access(text, dialect, found.model)
+        return Host(access, found.model, found.version, found.cold, found.note)

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from pytest_realtime_asr import metrics
 from pytest_realtime_asr.metrics import Better
-from pytest_realtime_asr.metrics.accuracy import pooled, unspoken_rate
+from pytest_realtime_asr.metrics.accuracy import (
+    pooled,
+    unspoken_rate,
+)
 from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.keywords import keyword_recall as pooled_recall
 from pytest_realtime_asr.metrics.keywords import keywords as find

@@ -13,7 +13,10 @@ from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.metrics import Measures
-from pytest_realtime_asr.metrics.accuracy import characters, words
+from pytest_realtime_asr.metrics.accuracy import (
+    characters,
+    words,
+)
 from pytest_realtime_asr.metrics.alignment import Alignment
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.metrics.normalizers import Normalizer

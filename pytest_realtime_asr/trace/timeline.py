@@ -292,7 +292,7 @@ def _edits(events: Iterable[Event]) -> Iterator[Edit]:
                 continue
         text.seek(kept)
         removed = text.read()
-        same = common(removed, added)
+        same = common_prefix(removed, added)
         kept, removed, added = kept + same, removed[same:], added[same:]
         text.seek(kept)
         text.truncate()
@@ -302,8 +302,8 @@ def _edits(events: Iterable[Event]) -> Iterator[Edit]:
         yield Edit(at, kept, removed, added, not visible, type(event) is Final)
 
 
-def common(one: str, other: str) -> int:
-    """Return how many characters two texts have in common from the start."""
+def common_prefix(one: Sequence[object], other: Sequence[object]) -> int:
+    """Return the length of the common prefix of two texts, or of two sequences."""
     length = min(len(one), len(other))
     same, step = 0, length
     while step:  # compares whole halves, never single characters

@@ -1,14 +1,14 @@
-"""Limits that differ by machine, by name, as a repository lists them in TOML.
+"""Named limits that differ by machine, read from a TOML file of a repository.
 
 erasure = 0.2            # the same on every machine
 
-[l4]                     # a profile: what holds on this machine, over what stands above
+[l4]                     # a profile: limits of this machine, which replace those above
 final = "800ms"
 
 [h100]
 final = "300ms"
 
-A marker takes one by its name: ``latency_budget("final_from_commit", p95="$final")``.
+A marker refers to one by its name: ``latency_budget(..., p95="$final")``.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from pathlib import Path
 from pytest_realtime_asr.text.inputs import InputError, toml, within
 
 Value = str | float
-_MOST = 1e12  # more than any metric can be
+_MAX = 1e12  # larger than any metric can be
 
 
 def read(path: Path, profile: str = "") -> dict[str, Value]:
-    """The limits of a profile, or without one those that hold on every machine.
+    """Return the limits of a profile, or without one those for every machine.
 
-    Raises `InputError`, which names the file, what is wrong with it and what there is.
+    Raises `InputError`, which names the file, the limit and what to write.
     """
     table = toml(path)
     profiles = {name: row for name, row in table.items() if isinstance(row, dict)}
@@ -40,7 +40,8 @@ def read(path: Path, profile: str = "") -> dict[str, Value]:
 
 def _check(rows: Mapping[str, object], where: str) -> None:
     for name, value in rows.items():
-        if not isinstance(value, str) and not within(value, -_MOST, _MOST):
+        if not isinstance(value, str) and not within(value, -_MAX, _MAX):
             raise InputError(
-                f"{where} {name} is no limit; write a time such as '800ms', or a number"
+                f"{where} {name} is not a limit; write a duration such as '800ms', or "
+                "a number"
             )

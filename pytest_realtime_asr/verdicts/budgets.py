@@ -1,7 +1,7 @@
-"""What a server is allowed: limits that a user sets on what is measured.
+"""Budgets: the limits that a user sets on metrics and error rates.
 
-A time has a `latency_budget`, all else (a ratio, a count, a rate) a `budget`, which may
-also ask for at least so much; an error rate has a `wer_threshold`.
+`latency_budget` limits a duration, `budget` any other metric (a ratio, a count or a
+rate), from above or from below, and `wer_threshold` an error rate.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CONFIDENCE = (0.01, 0.999999)  # outside, a proof says nothing, or needs million
 
 
 class Stat(enum.StrEnum):
-    """What is made of the values of all sessions; a quantile is the nearest rank."""
+    """The statistic of all sessions that is limited; quantiles are by nearest rank."""
 
     P50 = "p50"
     P90 = "p90"
@@ -38,18 +38,18 @@ class Stat(enum.StrEnum):
 
     @property
     def provable(self) -> float | None:
-        """The quantile, where a sample can prove it: a maximum or a mean it cannot."""
+        """The quantile that a sample can prove; ``None`` for a maximum or a mean."""
         return None if self.q == 1 else self.q
 
 
 class PoolScope(enum.StrEnum):
-    """PoolScope what a budget is pooled, where that is more than one test item."""
+    """The scope over which a budget pools sessions, if larger than one test item."""
 
     MODULE = "module"
 
 
 class Side(enum.Enum):
-    """On which side of a limit a number keeps to it."""
+    """The side of a limit on which a value is allowed."""
 
     AT_MOST = "<="
     AT_LEAST = ">="
@@ -57,10 +57,10 @@ class Side(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The most, or the least, that a statistic may be, in the unit of its metric.
+    """The upper or lower limit of a statistic, in the unit of its metric.
 
-    At a least value a quantile counts from above: p95 is what 95 % of the sessions
-    reach, and the maximum is the worst of them, which is then the smallest.
+    For a lower limit, a quantile counts from above: p95 is the value that 95 % of the
+    sessions reach, and the maximum is the worst of them, which is the smallest.
     """
 
     stat: Stat
@@ -69,7 +69,7 @@ class Limit:
 
     @property
     def name(self) -> str:
-        """The statistic, as a line shows it."""
+        """The name of the statistic in messages."""
         if self.side is Side.AT_MOST or self.stat is Stat.MEAN:
             return str(self.stat)
         return "min" if self.stat is Stat.MAX else f"{self.stat} from above"
@@ -77,7 +77,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one metric is allowed; made by `latency_budget` or `budget`."""
+    """The limits of one metric; made by `latency_budget` or `budget`."""
 
     metric: str
     limits: tuple[Limit, ...]
@@ -86,15 +86,15 @@ class Budget:
 
     @property
     def provable(self) -> bool:
-        """Whether a sample can prove all of it."""
+        """Whether a sample can prove every limit."""
         return all(limit.stat.provable is not None for limit in self.limits)
 
 
 @dataclass(frozen=True, slots=True)
 class WerThreshold:
-    """The most that a pooled error rate may be; made by `wer_threshold`.
+    """The upper limit of a pooled error rate; made by `wer_threshold`.
 
-    ``normalizer`` is ``None`` where each reference's language chooses it.
+    ``normalizer`` is ``None`` where it is chosen by the language of each reference.
     """
 
     limit: float
@@ -109,12 +109,12 @@ def latency_budget(
     over: str | None = None,
     **limits: str | timedelta | None,
 ) -> Budget:
-    """The budget of a time: ``latency_budget("final_from_commit", p95="800ms")``.
+    """Return a budget of a duration: ``latency_budget("final_from_commit", p95="1s")``.
 
     The limits are ``p50``, ``p90``, ``p95``, ``p99``, ``max`` and ``mean``, at least
-    one of them. What is no time, or not for judging (`CATALOGUE`, not ``gated``), is
-    refused, and so is a confidence for a maximum or a mean. A `BudgetError` names
-    what may be written.
+    one of them. Raises `BudgetError`, which says what may be written, for a metric that
+    is not a duration or has no budget (`Metric.gated`), and for a confidence with a
+    maximum or a mean.
     """
     _metric(metric, timed=True)
     unknown = sorted(set(limits) - set(Stat))
@@ -143,15 +143,15 @@ def budget(
     confidence: float | None = None,
     over: str | None = None,
 ) -> Budget:
-    """The budget of what is no time: ``budget("normalized_erasure", at_most=0.2)``.
+    """Return a budget of a ratio, count or rate.
 
-    The limits are plain numbers in the unit of the metric, at least one of them. What
-    is judged is the mean over the sessions of the test: of a count it is the count for
-    each session, and is 0 only where all are; of a ratio each session weighs the same,
-    however much was said in it. With ``stat`` it is a quantile or the maximum instead
-    (`Limit`), and only a quantile can have a confidence. A time, or what is not for
-    judging (`CATALOGUE`, not ``gated``), is refused. A `BudgetError` names what may be
-    written.
+    ``budget("normalized_erasure", at_most=0.2)`` limits the mean over the sessions of a
+    test. Limits are numbers in the unit of the metric, at least one of them. The mean
+    of a count is the count per session, which is 0 only where all are; for a ratio,
+    each session has the same weight, however much was said in it. With ``stat``, a
+    quantile or the maximum is limited instead (`Limit`); only a quantile can have a
+    confidence. Raises `BudgetError`, which says what may be written, also for a metric
+    that is a duration or has no budget (`Metric.gated`).
     """
     _metric(metric, timed=False)
     if stat not in set(Stat):
@@ -163,14 +163,16 @@ def budget(
             continue
         if not within(value, -_MAX, _MAX):
             raise BudgetError(
-                f"the limit {shown(value)} of {metric} is no number from {-_MAX:g} to "
-                f"{_MAX:g}: write at_most=0.2"
+                f"the limit {shown(value)} of {metric} is not a number from "
+                f"{-_MAX:g} to {_MAX:g}: write at_most=0.2"
             )
         made.append(Limit(Stat(stat), float(value), side))
     if not made:
         raise BudgetError("a budget needs a limit: at_most= or at_least=")
     if at_most is not None and at_least is not None and at_least > at_most:
-        raise BudgetError(f"no {metric} is at least {at_least} and at most {at_most}")
+        raise BudgetError(
+            f"no {metric} can be at least {at_least} and at most {at_most}"
+        )
     return _budget(metric, made, confidence, over)
 
 
@@ -180,9 +182,9 @@ def wer_threshold(
     normalizer: str | Normalizer | None = None,
     confidence: float | None = None,
 ) -> WerThreshold:
-    """The threshold of a pooled error rate; the limit is a share: 0.12 is 12 %.
+    """Return the threshold of a pooled error rate; a limit of 0.12 is 12 %.
 
-    ``normalizer`` is a name (`normalizer_named`), or one's own.
+    ``normalizer`` is a name (`normalizer_named`) or a `Normalizer`.
     """
     if not within(limit, 0, 1):
         raise BudgetError(
@@ -203,7 +205,7 @@ def wer_threshold(
 
 
 def _metric(name: str, *, timed: bool) -> None:
-    """Refuse a metric that is not for this kind of budget."""
+    """Raise `BudgetError` for a metric that cannot have this kind of budget."""
     fit = [
         each.name for each in CATALOGUE.values() if each.gated and each.timed is timed
     ]
@@ -212,7 +214,8 @@ def _metric(name: str, *, timed: bool) -> None:
         raise BudgetError(f"there is no metric {shown(name)}; there are {listed(fit)}")
     if not entry.gated:
         raise BudgetError(
-            f"{name} has no budget: {entry.no_budget}; set one on one of {listed(fit)}"
+            f"{name} cannot have a budget: {entry.no_budget}; set one on one of "
+            f"{listed(fit)}"
         )
     if timed and not entry.timed:
         raise BudgetError(
@@ -232,7 +235,7 @@ def _budget(
     if confidence is not None and not all(limit.stat.provable for limit in limits):
         raise BudgetError(
             "no sample proves a maximum, and a mean has no proof here: "
-            "with confidence=, give quantiles, or leave confidence= out"
+            "with confidence=, limit quantiles, or remove confidence="
         )
     if over not in (None, *PoolScope):
         raise BudgetError(

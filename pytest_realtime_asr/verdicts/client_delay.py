@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.metrics.pacing import ClientState
 from pytest_realtime_asr.verdicts.budgets import Budget
+from pytest_realtime_asr.verdicts.reasons import NotRealTime, Reason, Simple
 
 MIN_DELAY = 5.0  # ms; a smaller delay is always tolerated
 DELAY_SHARE = 0.05  # of a limit; so is a smaller share of it
@@ -63,7 +64,7 @@ def tolerance(
     return allowed_delay(min(limits)) if limits else None
 
 
-def not_real_time(budget: Budget, pace: float, parallel: bool) -> str | None:
+def not_real_time(budget: Budget, pace: float, parallel: bool) -> Reason | None:
     """Return why a latency is not that of a server in real time, if so.
 
     Metrics that are not durations can be judged at any pace.
@@ -71,7 +72,7 @@ def not_real_time(budget: Budget, pace: float, parallel: bool) -> str | None:
     if not CATALOGUE[budget.metric].timed:
         return None
     if pace != 1.0:
-        return f"a latency at pace {pace:g} is not in real time"
+        return NotRealTime(pace)
     if parallel:
-        return "sessions of other workers ran at the same time"
+        return Simple.OTHER_WORKERS
     return None

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.stats import quantile
-from pytest_realtime_asr.text.number_format import ms
 from pytest_realtime_asr.verdicts.budgets import Budget, Limit
+from pytest_realtime_asr.verdicts.reasons import (
+    ClientDelayed,
+    NotMeasured,
+    Reason,
+    Simple,
+)
 from pytest_realtime_asr.verdicts.sample import (
-    PUNCTUAL,
     Oriented,
     Sample,
     restored,
@@ -24,7 +28,6 @@ from pytest_realtime_asr.verdicts.verdict import Verdict, worst
 
 DEFAULT_LEVEL = 0.95  # confidence of intervals and of "proven" where none was asked for
 WORST = 3  # sessions that a finding names
-NOTHING = "no session was judged: nothing was measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Finding:
     needed: int | None = None
     late_ms: float = 0.0
     excused: int = 0
-    reason: str = ""
+    reason: Reason | None = None
     worst: tuple[Sample, ...] = ()
     clips: int = 0
     decided: int | None = None
@@ -105,7 +108,9 @@ def unmeasured(budget: Budget, limit: Limit, samples: Sequence[Sample]) -> Findi
     """Return the finding where there is no session, or one without a value."""
     missing = [sample for sample in samples if sample.missing]
     needs = CATALOGUE[budget.metric].needs
-    reason = f"cannot be measured in {len(missing)} of {len(samples)} sessions: "
+    reason: Reason = Simple.NOTHING_JUDGED
+    if samples:
+        reason = NotMeasured(len(missing), len(samples), needs)
     return Finding(
         budget.metric,
         limit,
@@ -114,7 +119,7 @@ def unmeasured(budget: Budget, limit: Limit, samples: Sequence[Sample]) -> Findi
         budget.confidence or DEFAULT_LEVEL,
         lost=tally(sample.lost for sample in samples if sample.lost),
         premature=_premature(samples),
-        reason=f"{reason}needs {needs}" if samples else NOTHING,
+        reason=reason,
         worst=tuple(missing[:WORST]),
     )
 
@@ -152,28 +157,24 @@ def finding(
     )
 
 
-def client_reason(oriented: Oriented) -> str:
-    """Say by how much the client was delayed, and its state in the worst session."""
+def client_delayed(oriented: Oriented) -> ClientDelayed:
+    """Return by how much the client was delayed, and its state in the worst session."""
     found = [
         sample
         for sample in oriented.samples
         if sample.late_ms > oriented.bound or sample.own.overloaded
     ]
     late = [sample.late_ms for sample in found if sample.late_ms > oriented.bound]
-    of = f"of {len(oriented.samples)} sessions"
-    parts = []
-    if late:
-        parts.append(
-            f"the client was delayed in {len(late)} {of} (up to {ms(max(late))} ms; "
-            f"{ms(oriented.bound)} ms are tolerated)"
-        )
-    if busy := sum(sample.own.overloaded for sample in found):
-        who = "it" if late else "the client"
-        parts.append(f"{who} used over two thirds of a core in {busy} {of}")
     worst = max(found, key=lambda sample: (sample.late_ms, sample.own.cpu))
-    if worst.own != PUNCTUAL:
-        parts.append(f"in {worst.label}: {worst.own}")
-    return "; ".join(parts)
+    return ClientDelayed(
+        late=len(late),
+        overloaded=sum(sample.own.overloaded for sample in found),
+        of=len(oriented.samples),
+        max_ms=max(late, default=0.0),
+        tolerated_ms=oriented.bound,
+        worst=worst.label,
+        state=worst.own,
+    )
 
 
 def _premature(samples: Iterable[Sample]) -> tuple[tuple[Premature, int], ...]:

@@ -28,10 +28,11 @@ from pytest_realtime_asr.verdicts.client_delay import bound, not_real_time
 from pytest_realtime_asr.verdicts.finding import (
     Finding,
     Judgement,
-    client_reason,
+    client_delayed,
     finding,
     unmeasured,
 )
+from pytest_realtime_asr.verdicts.reasons import MoreSessions, Reason
 from pytest_realtime_asr.verdicts.sample import (
     Oriented,
     Sample,
@@ -63,7 +64,7 @@ def judge(
 
 
 def _judge(
-    budget: Budget, limit: Limit, samples: Sequence[Sample], invalid: str | None
+    budget: Budget, limit: Limit, samples: Sequence[Sample], invalid: Reason | None
 ) -> Finding:
     if not samples or any(sample.missing for sample in samples):
         return unmeasured(budget, limit, samples)
@@ -74,13 +75,13 @@ def _judge(
     found = finding(budget, limit, oriented, verdict)
     n, level, q = found.n, found.level, stat.provable
     needed = None if q is None else samples_needed(q, level, over=found.over)
-    reason = ""
+    reason: Reason | None = None
     if verdict is Verdict.INCONCLUSIVE and needed is not None:
-        reason = f"{needed - n} more sessions within the limit would prove it"
+        reason = MoreSessions(needed - n)
     if invalid is not None:
         verdict, reason = Verdict.INVALID, invalid
     elif without_delay is not verdict:
-        verdict, reason = Verdict.INVALID, client_reason(oriented)
+        verdict, reason = Verdict.INVALID, client_delayed(oriented)
     attributed = sum(oriented.attributed)
     return replace(
         found,

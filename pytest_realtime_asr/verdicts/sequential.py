@@ -19,17 +19,18 @@ from pytest_realtime_asr.stats import (
     sequential,
 )
 from pytest_realtime_asr.text.number_format import several
-from pytest_realtime_asr.verdicts.budgets import Budget, Limit, Side
+from pytest_realtime_asr.verdicts.budgets import Budget, Limit
 from pytest_realtime_asr.verdicts.client_delay import bound, not_real_time
 from pytest_realtime_asr.verdicts.finding import (
     DEFAULT_LEVEL,
     Finding,
     Judgement,
-    client_reason,
+    client_delayed,
     finding,
     unmeasured,
 )
 from pytest_realtime_asr.verdicts.limits import BudgetError
+from pytest_realtime_asr.verdicts.reasons import NotDecided, NotGood, Reason
 from pytest_realtime_asr.verdicts.sample import Sample, orient
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
@@ -99,7 +100,7 @@ def _judge(
     limit: Limit,
     samples: Sequence[Sample],
     most: int,
-    invalid: str | None,
+    invalid: Reason | None,
 ) -> Finding:
     q, level = limit.stat.provable, budget.confidence or DEFAULT_LEVEL
     assert q is not None
@@ -112,19 +113,16 @@ def _judge(
         return unmeasured(budget, limit, samples)
     decided = None if pending else max(way.n for way in ways)
     oriented = orient(limit, measured[:decided], delay)
-    n, verdict, reason = len(oriented.values), _VERDICTS[ways[0].decision], ""
+    n, verdict = len(oriented.values), _VERDICTS[ways[0].decision]
+    reason: Reason | None = None
     if invalid is not None:
         verdict, reason, decided = Verdict.INVALID, invalid, 0
     elif ways[0].decision is not ways[1].decision:
-        verdict, reason = Verdict.INVALID, client_reason(oriented)
+        verdict, reason = Verdict.INVALID, client_delayed(oriented)
     elif verdict is Verdict.INCONCLUSIVE:
-        reason = f"not decided within {most}"
-        if n < most:
-            reason = f"not decided by {n} of at most {most} sessions"
+        reason = NotDecided(n, most)
     elif verdict is Verdict.FAIL:
-        beyond = "over" if limit.side is Side.AT_MOST else "under"
-        good = f"{(1 - q) * GOOD_SHARE * 100:g} %"
-        reason = f"a good server has at most {good} {beyond}"
+        reason = NotGood((1 - q) * GOOD_SHARE, limit.side)
     return replace(
         finding(budget, limit, oriented, verdict),
         reason=reason,

@@ -1,7 +1,9 @@
-"""Whether a pooled error rate keeps to its threshold.
+"""The judge of a pooled error rate against its threshold.
 
-Errors come in clusters, by speaker and by utterance, so that the interval draws those
-and not words.
+Errors are clustered by speaker and by utterance, so the interval resamples speakers or
+utterances, not words. It is the wider one, on each side, of a bootstrap over speakers
+(over utterances where no speaker is named) and of the exact interval of as many
+independent errors.
 """
 
 from __future__ import annotations
@@ -11,14 +13,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.metrics.accuracy import (
-    pooled,
-)
+from pytest_realtime_asr.metrics.accuracy import pooled
 from pytest_realtime_asr.metrics.alignment import Alignment, Errors, TextUnit
 from pytest_realtime_asr.metrics.normalizers import Normalizer
 from pytest_realtime_asr.stats import bootstrap, count_interval
 from pytest_realtime_asr.verdicts.budgets import WerThreshold
-from pytest_realtime_asr.verdicts.finding import DEFAULT_LEVEL, NOTHING, WORST
+from pytest_realtime_asr.verdicts.finding import DEFAULT_LEVEL, WORST
+from pytest_realtime_asr.verdicts.reasons import Reason, Simple, TooFew
 from pytest_realtime_asr.verdicts.sample import tally
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
@@ -50,11 +51,11 @@ class WerRow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WerFinding:
-    """What judging a threshold found; the fields of the same name are as in `Finding`.
+    """The result of judging a threshold; fields that are in `Finding` mean the same.
 
     ``name`` is ``wer``, ``cer`` where all rows were counted by characters, or
-    ``wer+cer``. ``speakers`` is how many are named. ``worst`` are the rows with the
-    most errors, with their alignments. ``synthetic`` says that a machine spoke any.
+    ``wer+cer``. ``speakers`` counts the named speakers. ``worst`` are the rows with the
+    most errors, with their alignments. ``synthetic`` marks synthesised speech.
     """
 
     name: str
@@ -68,80 +69,67 @@ class WerFinding:
     normalizers: tuple[str, ...] = ()
     lost: tuple[tuple[str, int], ...] = ()
     proven: bool = False
-    reason: str = ""
+    reason: Reason | None = None
     worst: tuple[tuple[WerRow, Alignment], ...] = ()
     speakers: int = 0
     synthetic: bool = False
 
 
-def too_few(said: Iterable[tuple[str, str]]) -> str:
-    """Why utterances can prove no error rate, whatever was heard; else empty.
+def too_few(utterances: Iterable[tuple[str, str]]) -> TooFew | None:
+    """Return why utterances can prove no error rate, whatever their errors.
 
-    Of each, its id and its speaker are given; the speaker is empty where it is unknown.
+    Each is given by its id and its speaker, who is empty where unknown. ``None`` where
+    there are enough.
     """
-    ids, voices = set(), set()
-    for utterance, speaker in said:
+    ids, blocks = set(), set()
+    for utterance, speaker in utterances:
         ids.add(utterance)
-        voices.add(_block(utterance, speaker))
+        blocks.add(_block(utterance, speaker))
     if len(ids) < LEAST_UTTERANCES:
-        return f"fewer than {LEAST_UTTERANCES} utterances prove nothing"
-    if len(voices) < LEAST_SPEAKERS:
-        return f"fewer than {LEAST_SPEAKERS} speakers prove nothing"
-    return ""
+        return TooFew(LEAST_UTTERANCES, speakers=False)
+    if len(blocks) < LEAST_SPEAKERS:
+        return TooFew(LEAST_SPEAKERS, speakers=True)
+    return None
 
 
 def _block(utterance: str, speaker: str) -> tuple[str, str]:
-    """What an utterance shares with those that resemble it."""
+    """Return the label of utterances that depend on each other."""
     return speaker, "" if speaker else utterance
 
 
 def judge_wer(
     threshold: WerThreshold, rows: Sequence[WerRow], *, seed: int = 0
 ) -> WerFinding:
-    """The pooled error rate of all rows against the threshold.
+    """Judge the pooled error rate of all rows against a threshold.
 
-    The interval is the wider one, on each side, of a bootstrap over speakers, or over
-    utterances where no speaker is named, and of what as many independent errors would
-    give. Fewer than `LEAST_UTTERANCES` utterances prove nothing, nor do fewer than
-    `LEAST_SPEAKERS` speakers. Words that were heard where the reference is empty are
-    counted, but have no part in the rate.
+    Fewer than `LEAST_UTTERANCES` utterances prove nothing, nor do fewer than
+    `LEAST_SPEAKERS` speakers. Words recognised where the reference is empty are
+    counted, but take no part in the rate.
     """
     level = threshold.confidence or DEFAULT_LEVEL
     limit = threshold.limit
     aligned = [(row, row.align(threshold.normalizer)) for row in rows]
-    units = sorted({alignment.unit for _, alignment in aligned}, reverse=True)
-    name = (
-        "+".join("wer" if unit is TextUnit.WORD else "cer" for unit in units) or "wer"
-    )
+    name = _name(alignment for _, alignment in aligned)
     counted = [(row, alignment.errors) for row, alignment in aligned]
     errors = pooled(each for _, each in counted)
     observed = errors.rate
     if observed is None:
-        reason = "cannot be measured: needs a reference" if rows else NOTHING
+        reason: Reason | None = Simple.NO_REFERENCE if rows else Simple.NOTHING_JUDGED
         return WerFinding(
             name, limit, Verdict.FAIL, len(rows), level, errors=errors, reason=reason
         )
-    spoken = [(row, each) for row, each in counted if each.reference]
-    blocks = [_block(row.utterance.id, row.utterance.speaker) for row, _ in spoken]
-    wide = bootstrap(
-        [each.wrong for _, each in spoken],
-        [each.reference for _, each in spoken],
-        seed=seed,
-        confidence=level,
-        blocks=blocks,
-    )
-    exact = count_interval(errors.wrong, errors.reference, level)
-    low, high = min(wide[0], exact[0]), max(wide[1], exact[1])
-    few = too_few((row.utterance.id, row.utterance.speaker) for row, _ in spoken)
+    spoken = [(row.utterance, each) for row, each in counted if each.reference]
+    low, high = _interval(spoken, level, seed)
+    few = too_few((utterance.id, utterance.speaker) for utterance, _ in spoken)
     within = observed <= limit
-    proven = not few and (high <= limit if within else low > limit)
+    proven = few is None and (high <= limit if within else low > limit)
     verdict = Verdict.PASS if within else Verdict.FAIL
-    reason = ""
+    reason = None
     if threshold.confidence is not None and not proven:
         verdict = Verdict.INCONCLUSIVE
-        reason = few or "the interval holds the limit; more utterances would narrow it"
-    missed = [pair for pair in aligned if mistakes(pair[1])]
-    missed.sort(key=lambda pair: mistakes(pair[1]), reverse=True)
+        reason = few or Simple.INTERVAL_INCLUDES_LIMIT
+    wrong = [pair for pair in aligned if mistakes(pair[1])]
+    wrong.sort(key=lambda pair: mistakes(pair[1]), reverse=True)
     return WerFinding(
         name=name,
         limit=limit,
@@ -157,11 +145,33 @@ def judge_wer(
         ),
         proven=proven,
         reason=reason,
-        worst=tuple(missed[:WORST]),
-        speakers=len({row.utterance.speaker for row, _ in spoken} - {""}),
+        worst=tuple(wrong[:WORST]),
+        speakers=len({utterance.speaker for utterance, _ in spoken} - {""}),
         synthetic=any(row.utterance.synthetic for row in rows),
     )
 
 
+def _name(alignments: Iterable[Alignment]) -> str:
+    units = sorted({alignment.unit for alignment in alignments}, reverse=True)
+    names = ["wer" if unit is TextUnit.WORD else "cer" for unit in units]
+    return "+".join(names) or "wer"
+
+
+def _interval(
+    spoken: Sequence[tuple[Utterance, Errors]], level: float, seed: int
+) -> tuple[float, float]:
+    wide = bootstrap(
+        [each.wrong for _, each in spoken],
+        [each.reference for _, each in spoken],
+        seed=seed,
+        confidence=level,
+        blocks=[_block(utterance.id, utterance.speaker) for utterance, _ in spoken],
+    )
+    errors = pooled(each for _, each in spoken)
+    exact = count_interval(errors.wrong, errors.reference, level)
+    return min(wide[0], exact[0]), max(wide[1], exact[1])
+
+
 def mistakes(alignment: Alignment) -> int:
+    """Return the number of errors, including words where nothing was said."""
     return alignment.errors.wrong + alignment.errors.unspoken

@@ -419,7 +419,7 @@ OF_OLD = re.compile(
 
 @given(
     strategies.text('a1.e+-{}"= \t_:#', max_size=12)
-    | strategies.from_regex(OF_OLD, fullmatch=True, alphabet='a1.e+-{}=" in_f')
+    | strategies.from_regex(OF_OLD, fullmatch=True, alphabet='a1.e+-{}=" in_f:')
 )
 @settings(max_examples=100, deadline=None)
 def test_lines_of_metrics_are_read_as_before(line: str) -> None:

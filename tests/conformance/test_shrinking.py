@@ -227,11 +227,14 @@ def test_shrinking_ends_in_time(loop: Loop, fault_found: Found) -> None:
 def test_a_failure_that_does_not_repeat_is_flaky(loop: Loop) -> None:
     finals = iter(range(1000))
 
-    @fault("once", "loses one final")
+    @fault("once", "loses one final of a fresh session")
     class Once(ServerWrapper):
         def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
             frames = self._server.final(text, usage, item)
-            return () if next(finals) == 9 else frames
+            seconds = usage.seconds or 0.0
+            if abs(seconds - SPOKEN.first.duration) > 0.01:
+                return frames  # of a random session, where its loss may not show
+            return () if next(finals) == 4 else frames
 
     with faking("once", final_delay=0.005) as (url, _):
         evidence = found(loop, url, shrinking=1.0)

@@ -21,7 +21,7 @@ import pytest
 import trustme
 
 from pytest_realtime_asr import corpus, dialects
-from pytest_realtime_asr.__main__ import main
+from pytest_realtime_asr.cli.main import main
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.session import Limits, Live

@@ -13,8 +13,8 @@ from pathlib import Path
 from unittest import mock
 
 from pytest_realtime_asr import audio, corpus
-from pytest_realtime_asr.__main__ import main
 from pytest_realtime_asr.audio import AudioError
+from pytest_realtime_asr.cli.main import main
 from pytest_realtime_asr.corpus import CorpusError
 from pytest_realtime_asr.requirements import known_failures
 from pytest_realtime_asr.verdicts import budget_file
@@ -321,7 +321,9 @@ TABLES = (
         b"\na = '\xe9'",
         ":2: is not UTF-8",
     ),
-    toml("budgets-nan", budget_file.read, "has no number", b"a = nan", "a is no limit"),
+    toml(
+        "budgets-nan", budget_file.read, "has no number", b"a = nan", "a is not a limit"
+    ),
     toml(
         "known-too-deep",
         known_failures.read,

@@ -321,7 +321,7 @@ MARKERS = (
     marker(
         "budget-of-400-digits",
         pytest.mark.budget("normalized_erasure", at_most=10**400),
-        "is no number",
+        "is not a number",
     ),
     marker("wer-nan", pytest.mark.wer_threshold(float("nan")), "nan is not a share"),
     marker(

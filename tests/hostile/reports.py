@@ -17,13 +17,14 @@ from unittest import mock
 
 import msgspec
 
-from pytest_realtime_asr import corpus, dialects, plugin
+from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.metrics.alignment import Alignment
 from pytest_realtime_asr.plugin import termination
 from pytest_realtime_asr.plugin.judging import Case as Judge
 from pytest_realtime_asr.plugin.judging import Judging
 from pytest_realtime_asr.plugin.settings import settings
+from pytest_realtime_asr.plugin.state import unwritable
 from pytest_realtime_asr.report import conformance, jsonl, junit, messages, terminal
 from pytest_realtime_asr.report.files import ReportFile, distinct
 from pytest_realtime_asr.run.ledger import Ledger
@@ -43,7 +44,7 @@ def refused(call: Callable[[], object], path: Path) -> str:
     try:
         call()
     except OSError as error:
-        return str(plugin._unwritable(f"--realtime-report={path}", error))
+        return str(unwritable(f"--realtime-report={path}", error))
     raise AssertionError("nothing was refused")
 
 

@@ -9,7 +9,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from unittest import mock
 
-from pytest_realtime_asr.__main__ import main
+from pytest_realtime_asr.cli.main import main
 from pytest_realtime_asr.fake import process
 from pytest_realtime_asr.fake.process import FakeError, FakeServer
 from pytest_realtime_asr.run.fakes import FakeServers

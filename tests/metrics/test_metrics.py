@@ -589,14 +589,6 @@ def test_the_instrument_is_disturbed_by_lateness_and_by_load(
     assert given.disturbed(bound) is disturbed
 
 
-def test_the_state_of_the_instrument_is_told_in_one_line() -> None:
-    held = timeline(frame(0, late=50), lag=Lag(9, (8 * MS,), 7 * MS, 0.5))
-    assert str(client_state(held)) == (
-        "send delay p99 50.0 ms, loop lag p99 8.0 ms, GC pause 7.0 ms, "
-        "CPU 50% of a core"
-    )
-
-
 def test_counts_are_summed_over_items() -> None:
     found = counts(
         timeline(

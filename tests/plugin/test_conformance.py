@@ -448,4 +448,6 @@ def test_a_target_that_is_neither_is_told(project: Project) -> None:
         "@pytest.fixture(scope='session')\ndef realtime_target(): return 5\n"
     )
     result = project.run(ASKED, "-k", "order", target=None)
-    result.stdout.fnmatch_lines(["*the fixture realtime_target gave 5; it should *"])
+    result.stdout.fnmatch_lines(
+        ["*the fixture realtime_target returned 5; it should *"]
+    )

@@ -172,9 +172,8 @@ def test_a_server_that_is_not_there(project: Project) -> None:
 def test_what_sends_nothing_finds_nothing(project: Project) -> None:
     with site() as (url, it):
         plan = (AUTO, "--realtime-conformance", "--realtime-plan")
-        said = (
-            f"--realtime-plan sends nothing, so that no dialect can be found, {NAME_IT}"
-        )
+        why = "--realtime-plan sends nothing, so that no dialect can be detected"
+        said = f"{why}, {NAME_IT}"
         refused(project.run(*plan, target=url), said)
         listed = project.run(AUTO, "--realtime-list=requirements", target=url)
     assert it.opened == 0
@@ -201,13 +200,14 @@ def realtime_target():
     project.write(SPEAK)
     said = (
         "test_it.py::test_first: its server comes from the fixture realtime_target "
-        f"(conftest.py:4), and is not asked for its dialect; {NAME_IT}; of a single "
+        f"(conftest.py:4), and its dialect is not detected; {NAME_IT}; of a single "
         "test, @pytest.mark.realtime(dialect=NAME) names it"
     )
     refused(project.run(AUTO, target=None), said)
     said = (
-        "--realtime-conformance: there is no target whose dialect could be found; pass "
-        "--realtime-target=URL or, where the fixture realtime_target gives it, "
+        "--realtime-conformance: there is no target whose dialect could be "
+        "detected; pass --realtime-target=URL or, where the fixture realtime_target "
+        "returns it, "
         f"{NAME_IT}"
     )
     refused(project.run(AUTO, "--realtime-conformance", target=None), said)

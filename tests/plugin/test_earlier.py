@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_realtime_asr import plugin
+from pytest_realtime_asr.plugin import pytest_internals
 from pytest_realtime_asr.report.files import ReportFile
 from tests.support.project import Project
 from tests.support.servers import closed
@@ -274,7 +274,7 @@ def test_what_the_workers_share_lies_where_pytest_clears_up(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Nothing else removes it where a signal ends the run before its first test."""
-    folder = plugin._temporary(pytestconfig)
+    folder = pytest_internals.new_folder(pytestconfig)
     assert folder.is_dir()
     assert folder.parent == tmp_path_factory.getbasetemp()
 

@@ -89,7 +89,7 @@ def test_without_a_cache_a_calibration_is_printed_alone(
     known = calibration.Calibration(
         datetime.now(UTC), "here, x86_64", {"drain": calibration.Error(2, 1.0, 2.0)}
     )
-    monkeypatch.setattr(calibration, "calibrate", lambda loop, dialect, tell: known)
+    monkeypatch.setattr(calibration, "calibrate", lambda loop, dialect, progress: known)
     made = project.run("--realtime-calibrate", "-p", "no:cacheprovider")
     assert made.ret == 0
     made.stdout.fnmatch_lines(["calibrated *", "not kept: *-p no:cacheprovider"])

@@ -71,7 +71,7 @@ def realtime_session_options(): return {value}
     project.write("def test_it(realtime): pass")
     result = project.run()
     result.assert_outcomes(errors=1)
-    place = "; the fixture realtime_session_options (conftest.py:4) gives them"
+    place = "; the fixture realtime_session_options (conftest.py:4) returns them"
     result.stdout.fnmatch_lines([f"realtime: the session options do not fit *{place}"])
 
 
@@ -265,7 +265,8 @@ def test_it(realtime): pass
     result = project.run("test_none.py", "test_bytes.py", "test_list.py", target=None)
     result.assert_outcomes(errors=3)
     form = (
-        "realtime target: the fixture realtime_target gave {}; it should give a URL, *"
+        "realtime target: the fixture realtime_target returned {}; it should return a "
+        "URL, *"
     )
     result.stdout.fnmatch_lines(
         [form.format(each) for each in ("None", "b'a:1'", "[[]'a:1']")]

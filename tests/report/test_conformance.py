@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pytest_realtime_asr.__main__ import main
+from pytest_realtime_asr.cli.main import main
 from pytest_realtime_asr.conformance.results import (
     Result,
     ServerInfo,

@@ -338,7 +338,7 @@ def test_progress_takes_back_what_it_said() -> None:
 
     def said(text: str) -> str:
         os.write(progress._fd, b".")  # so that something can be read
-        progress.tell(text)
+        progress.show(text)
         return os.read(reading, 1000).decode()[1:]
 
     assert said("1/2 utterances") == " 1/2 utterances" + "\b" * 15
@@ -348,7 +348,7 @@ def test_progress_takes_back_what_it_said() -> None:
     assert said("too narrow for it") == ""
     progress.close()
     rooms = iter([40])
-    progress.tell("nobody listens")
+    progress.show("nobody listens")
     assert os.read(reading, 10) == b""
     os.close(reading)
 

@@ -35,7 +35,15 @@ from pytest_realtime_asr.trace.records import (
     Trace,
     Vantage,
 )
-from tests.support.crossing import CLIENT, SERVER, STARTED, WAIT, Held, Joined, Side
+from tests.support.crossing import (
+    CLIENT,
+    SERVER,
+    STARTED,
+    WAIT,
+    Side,
+    SimulatedSession,
+    Simulation,
+)
 
 JUDGE = order(VLLM.table, start=VLLM.start)
 PASSIVE = [requirement for requirement in VLLM.requirements if requirement.passive]
@@ -102,10 +110,10 @@ def conversation(random: Random, *, waits: bool) -> list[str]:
 
 def hold(
     seed: int, *faults: str, waits: bool = True, hasty: bool = False, model: str = "m"
-) -> Held:
+) -> SimulatedSession:
     server = Faults(faults).wrap(VLLM.server([model]))
     side = Side(partial(conversation, waits=waits), ("transcription.done",))
-    return Joined(seed, side, server, hasty=hasty).hold(VLLM)
+    return Simulation(seed, side, server, hasty=hasty).run(VLLM)
 
 
 ENDS = (Ending.CLOSED_BY_US, Ending.DEADLINE, Ending.CLOSED_BY_PEER)

@@ -1,12 +1,8 @@
-"""A run: its servers, its turns and its tests, and what a test holds in its hands."""
+"""The servers of a run: asked once, lost and found again, shared by workers."""
 
 from __future__ import annotations
 
-import asyncio
-import re
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,135 +13,30 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from pytest_realtime_asr import corpus
 from pytest_realtime_asr.client import probe
 from pytest_realtime_asr.client.dialect_detection import Discovery
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.session import OptionsError, Plan
 from pytest_realtime_asr.client.transport import Unreachable
-from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.dialects.vllm.events import Error
-from pytest_realtime_asr.plugin.settings import settings
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.requirements.requirement import Level, Requirement, Violated
-from pytest_realtime_asr.run import servers as run_module
-from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.realtime import Realtime
 from pytest_realtime_asr.run.run import Run
-from pytest_realtime_asr.run.servers import WARMUPS
-from pytest_realtime_asr.run.terms import Terms
-from pytest_realtime_asr.run.transcription import Purpose, Transcription
-from pytest_realtime_asr.trace.records import Ending, Sender
-from tests.support.paths import FIXTURES
+from pytest_realtime_asr.run.transcription import Purpose
+from pytest_realtime_asr.trace.records import Sender
+from tests.support.runs import (
+    Site,
+    Start,
+    Talk,
+    options,
+    realtime,
+    terms,
+    with_options,
+)
 from tests.support.servers import CLIP, CREATED, VLLM, closed, faking, plain, serving
-
-ENGLISH = corpus.load("bundled:english")
-WARM = Corpus("warm", (CLIP,))
-MODELS = b'{"data":[{"id":"fake"}]}'
-
-
-def options(
-    environment: Mapping[str, str] | None = None, **given: object
-) -> MeasurementConfig:
-    """A fast configuration of a known dialect, without a warm-up."""
-    fast = {"pace": "8", "warmup": "0", "recover": "0", "dialect": "vllm", **given}
-    return settings(
-        lambda option: fast.get(option.name.replace("-", "_")),
-        lambda option: None,
-        environment or {},
-    ).run
-
-
-def with_options(
-    config: MeasurementConfig, options: Mapping[str, object]
-) -> MeasurementConfig:
-    """The configuration with other session options."""
-    return replace(config, session=replace(config.session, options=options))
-
-
-Start = Callable[..., Run]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Makes runs, and stops them at the end."""
-    runs: list[Run] = []
-
-    def make(
-        given: MeasurementConfig | None = None, *, shared: Path | None = None
-    ) -> Run:
-        run = Run(given or options(), lambda: WARM, shared=shared)
-        runs.append(run)
-        return run
-
-    yield make
-    for run in runs:
-        run.stop()
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with faking() as (url, _):
-        yield url
-
-
-def terms(run: Run) -> Terms:
-    session = run.config.session
-    return Terms(session.dialect, session.model, session.pace, session.chunk)
-
-
-def realtime(run: Run, url: str) -> Realtime:
-    return Realtime(run, run.servers.plan(url, terms(run), {}), terms(run))
-
-
-class Site:
-    """A server's HTTP side: the status of each ``/health``, and what was asked.
-
-    Without a ``version`` it has no such route.
-    """
-
-    def __init__(self, *health: int, models: bytes = MODELS, version: str = "") -> None:
-        self.health = list(health)
-        self.models = models
-        self.version = version
-        self.asked: list[str] = []
-
-    def __call__(self, request: Request) -> Response | None:
-        self.asked.append(request.path)
-        if request.path == "/health":
-            return plain(self.health.pop(0) if self.health else 200)
-        if request.path == "/v1/models":
-            return plain(200, self.models)
-        if request.path == "/version":
-            body = b'{"version":"%s"}' % self.version.encode()
-            return plain(200, body) if self.version else plain(404)
-        return None
-
-
-class Talk:
-    """A server's sessions: each answers its commit after the next of the delays."""
-
-    def __init__(self, *delays: float) -> None:
-        self.delays = delays
-        self.sessions = 0
-
-    async def __call__(self, connection: ServerConnection) -> None:
-        delay = self.delays[min(self.sessions, len(self.delays) - 1)]
-        self.sessions += 1
-        await connection.send(CREATED)
-        async for frame in connection:
-            if '"final":true' in str(frame):
-                if delay < 0:
-                    await connection.close(1011, "no memory")
-                    return
-                await asyncio.sleep(delay)
-                await connection.send('{"type":"transcription.done","text":"x"}')
-
-
-# Finding a server
 
 
 def test_model_is_asked_for_once(start: Start) -> None:
@@ -225,6 +116,20 @@ def test_access(start: Start) -> None:
         found = realtime(run, url).transcribe(CLIP)
     assert found.text == CLIP.text
     assert "hush" not in repr(run.servers.plan(url, terms(run), {}))
+
+
+def test_an_own_header_takes_the_place_of_the_dialects(start: Start) -> None:
+    seen: list[list[str]] = []
+
+    def answer(request: Request) -> Response:
+        seen.append(request.headers.get_all("Authorization"))
+        return plain(200)
+
+    given = {"REALTIME_API_KEY": "of-the-dialect", "TOKEN": "of-the-user"}
+    with serving(answer=answer) as url:
+        run = start(options(given, header=["authorization=TOKEN"], model="m"))
+        run.servers.host(url, VLLM, "m")
+    assert seen == [["of-the-user"]] * 2
 
 
 # By what a server is judged
@@ -342,132 +247,6 @@ def test_the_rules_of_a_run_reach_its_sessions(start: Start) -> None:
     assert ledger.violations == found
 
 
-# Warming up
-
-
-def warmed(start: Start, talk: Talk, **given: str) -> tuple[int, float | None, str]:
-    with serving(talk, answer=Site()) as url:
-        run = start(options(None, pace="0", **given))
-        host = run.servers.host(url, VLLM, "")
-        run.servers.host(url, VLLM, "")
-    return talk.sessions, host.cold, host.note
-
-
-def test_no_warm_up(start: Start) -> None:
-    assert warmed(start, Talk(0.0), warmup="0") == (0, None, "")
-
-
-def test_number_of_warm_ups(start: Start) -> None:
-    sessions, cold, note = warmed(start, Talk(0.0), warmup="3")
-    assert sessions == 3
-    assert cold is not None
-    assert note == ""
-
-
-@pytest.mark.slow
-def test_warm_up_ends_in_agreement(start: Start) -> None:
-    sessions, cold, _ = warmed(start, Talk(0.7, 0.3), warmup="auto")
-    assert 3 <= sessions <= WARMUPS
-    assert cold is not None
-    assert cold >= 700  # the first is the cold one
-
-
-@pytest.mark.slow
-def test_warm_up_gives_up_on_agreement(start: Start) -> None:
-    sessions, _, note = warmed(start, Talk(0.6, 0.0, 0.6, 0.0, 0.6), warmup="auto")
-    assert sessions == WARMUPS
-    assert note == ""
-
-
-def test_warm_up_that_fails_is_noted(start: Start) -> None:
-    sessions, cold, note = warmed(start, Talk(-1.0), warmup="auto")
-    assert (sessions, cold) == (1, None)
-    assert note.startswith("the warm-up failed: the server closed with code 1011: no ")
-
-
-def test_warm_up_with_a_final_from_before_its_commit_is_noted(start: Start) -> None:
-    with faking("final-first") as (url, _):
-        host = start(options(None, pace="8", warmup="auto")).servers.host(url, VLLM, "")
-    assert host.cold is None
-    assert host.note == "the warm-up failed: final from before its commit"
-
-
-def test_warm_up_that_is_refused(start: Start) -> None:
-    def answer(request: Request) -> Response | None:
-        known = {"/health": plain(200), "/v1/models": plain(200, MODELS)}
-        return known.get(request.path, plain(404))
-
-    with serving(answer=answer) as url:
-        run = start(options(warmup="auto"))
-        for _ in range(2):
-            with pytest.raises(Unreachable, match="is the path right") as caught:
-                run.servers.host(url, VLLM, "")
-        assert caught.value.status == 404
-
-
-def test_no_warm_up_without_words(start: Start) -> None:
-    silent = Corpus("silent", (replace(CLIP, text=""),))
-    with serving(Talk(0.0), answer=Site()) as url:
-        run = Run(options(warmup="auto"), lambda: silent, shared=None)
-        host = run.servers.host(url, VLLM, "")
-        run.stop()
-    assert (host.cold, host.note) == (
-        None,
-        "no warm-up: no utterance of the corpus has a text",
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [("cut-short.flac", "no warm-up: .*cut-short.flac: "), ("tone.flac", "^$")],
-)
-def test_a_warm_up_with_broken_audio_is_noted(name: str, said: str) -> None:
-    clip = replace(CLIP, source=FIXTURES / "audio" / name, words=())
-    with serving(Talk(0.0), answer=Site()) as url:
-        run = Run(options(warmup="1"), lambda: Corpus("own", (clip,)), shared=None)
-        note = run.servers.host(url, VLLM, "").note
-        run.stop()
-    assert re.search(said, note)
-    assert len(note.splitlines()) < 2
-
-
-def test_a_warm_up_keeps_the_timeout(start: Start) -> None:
-    """The answer that it does not wait for comes five times as late."""
-    sessions, cold, note = warmed(start, Talk(1.5), warmup="auto", timeout="300ms")
-    assert (sessions, cold) == (1, None)
-    assert re.search(r"the warm-up failed: waited 0\.\d s for the final of utt", note)
-    assert "turn-right" in note
-
-
-@pytest.mark.parametrize(("long", "noted"), [(0.0, True), (60.0, False)])
-def test_a_long_warm_up_says_what_it_waited_for(
-    start: Start, monkeypatch: pytest.MonkeyPatch, long: float, noted: bool
-) -> None:
-    monkeypatch.setattr(run_module, "LONG_WARMUP", long)
-    _, cold, note = warmed(start, Talk(0.0), warmup="2")
-    assert cold is not None
-    assert (
-        bool(re.fullmatch(r"the warm-up took \d s: 2 sessions with turn-right", note))
-        is noted
-    )
-    said = r"the warm-up took \d s: 2 sessions with turn-right" if noted else ""
-    assert re.fullmatch(said, note)
-
-
-def test_an_own_header_takes_the_place_of_the_dialects(start: Start) -> None:
-    seen: list[list[str]] = []
-
-    def answer(request: Request) -> Response:
-        seen.append(request.headers.get_all("Authorization"))
-        return plain(200)
-
-    given = {"REALTIME_API_KEY": "of-the-dialect", "TOKEN": "of-the-user"}
-    with serving(answer=answer) as url:
-        run = start(options(given, header=["authorization=TOKEN"], model="m"))
-        run.servers.host(url, VLLM, "m")
-    assert seen == [["of-the-user"]] * 2
-
-
 # Losing a server
 
 
@@ -575,277 +354,6 @@ def test_nothing_secret_is_shared(start: Start, tmp_path: Path) -> None:
     assert not any(b"hush" in data or b"hidden" in data for data in files)
 
 
-@pytest.mark.parametrize("parallel", [False, True])
-def test_turns(start: Start, url: str, tmp_path: Path, parallel: bool) -> None:
-    given = options(parallel="true" if parallel else "false")
-    one, two = (start(given, shared=tmp_path) for _ in range(2))
-    events: list[str] = []
-    taken = threading.Event()
-
-    def first() -> None:
-        one.begin("one")
-        server = realtime(one, url)
-        server.transcribe(CLIP)
-        taken.set()
-        time.sleep(0.2)
-        server.transcribe(CLIP)
-        events.append("one")
-        one.finish()
-
-    def second() -> None:
-        assert taken.wait(10)
-        two.begin("two")
-        with realtime(two, url).connect():
-            events.append("two")
-        two.finish()
-
-    threads = [threading.Thread(target=work) for work in (first, second)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert events == (["two", "one"] if parallel else ["one", "two"])
-
-
-def test_a_test_that_ended_while_it_waited_keeps_no_turn(
-    start: Start, tmp_path: Path
-) -> None:
-    one, two, three = (start(shared=tmp_path) for _ in range(3))
-    for name, run in (("one", one), ("two", two), ("three", three)):
-        run.begin(name)
-    one.take_turn(one.ledger)
-    late = two.ledger
-    waiting = threading.Thread(target=lambda: two.take_turn(late))
-    waiting.start()
-    time.sleep(0.1)
-    two.finish()
-    one.finish()
-    waiting.join(20)
-    assert late.turn.taken is False
-    last = threading.Thread(target=lambda: three.take_turn(three.ledger))
-    last.start()
-    last.join(20)
-    assert not last.is_alive()
-    assert three.ledger.turn.taken
-
-
-def test_no_test_measures_while_another_occupies_the_server(
-    start: Start, url: str
-) -> None:
-    run = start()
-    run.begin("test")
-    server = realtime(run, url)
-    events: list[str] = []
-
-    def measure() -> None:
-        with server.connect():
-            events.append("opened")
-        server.transcribe(CLIP)
-        events.append("spoken")
-
-    run.turns.occupy()
-    thread = threading.Thread(target=measure)
-    thread.start()
-    try:
-        time.sleep(0.2)
-        events.append("vacated")
-    finally:
-        run.turns.vacate()
-    thread.join(20)
-    assert events == ["vacated", "opened", "spoken"]
-
-
-def test_who_occupies_waits_for_who_does(start: Start) -> None:
-    """And anybody may vacate."""
-    run = start()
-    events: list[str] = []
-
-    def second() -> None:
-        run.turns.occupy()
-        events.append("second")
-        run.turns.vacate()
-
-    run.turns.occupy()
-    thread = threading.Thread(target=second)
-    thread.start()
-    time.sleep(0.1)
-    events.append("first")
-    other = threading.Thread(target=run.turns.vacate)
-    other.start()
-    for each in (thread, other):
-        each.join(20)
-    assert events == ["first", "second"]
-    run.turns.occupy()
-    run.turns.vacate()
-
-
-# Whose session it is
-
-
-def test_sessions_belong_to_the_running_test(start: Start, url: str) -> None:
-    run = start()
-    told: list[tuple[str, Transcription]] = []
-    run.sinks.append(lambda test, take: told.append((test, take)))
-    with pytest.raises(RuntimeError, match="while a test runs"):
-        realtime(run, url)
-    assert run.finish() is None
-    run.begin("first")
-    server = realtime(run, url)
-    server.transcribe(CLIP)
-    session = server.connect().open()
-    ledger = run.finish()
-    assert ledger is not None
-    assert run.finish() is None
-    assert (ledger.test, len(ledger.sessions), len(ledger.takes)) == ("first", 2, 1)
-    recordings = [live.recording for live in ledger.sessions]
-    assert [each.trace.end.how for each in recordings] == [Ending.CLOSED_BY_US] * 2
-    assert [each.trace for each in recordings] == [
-        live.trace for live in ledger.sessions
-    ]
-    assert [live.recording for live in ledger.sessions] == recordings
-    assert ledger.takes[0].recording is recordings[0]  # it was read once
-    with pytest.raises(Lost, match="closed by us"):
-        session.send_raw("too late")
-    run.begin("second")
-    for late in (session.transcribe, server.transcribe):
-        with pytest.raises(RuntimeError, match="first has ended"):
-            late(CLIP)
-    ledger = run.finish()
-    assert ledger is not None
-    assert not ledger.sessions
-    assert not ledger.takes
-    assert [(test, take.text) for test, take in told] == [("first", CLIP.text)]
-
-
-# What a test holds
-
-
-def test_session(start: Start, url: str) -> None:
-    run = start()
-    run.begin("test")
-    server = realtime(run, url)
-    assert server.run is run
-    assert server.plan.model == "fake"
-    assert server.target == f"{url.replace('http', 'ws')}/v1/realtime"
-    assert (server.model, server.dialect) == ("fake", "vllm")
-    with server.connect() as session:
-        first = session.transcribe(CLIP)
-        again = session.transcribe(ENGLISH["digits-four"])
-        assert session.id.startswith("sess-")
-        assert (first.item, again.item) == (0, 1)
-        assert (first.text, again.text) == (CLIP.text, "four two seven one")
-        assert session.violations == ()
-        assert session.trace.records
-        assert len(session.timeline.item(1).heard) > 10
-    with server.connect(configure=False) as session:
-        session.send_raw({"type": "input_audio_buffer.commit"})
-        error = session.expect("error", timeout=5)
-        assert isinstance(error, Error)
-        assert error.code == "model_not_validated"
-        session.configure()
-        session.close()
-        session.close()
-    with server.connect(model="other") as session:
-        with pytest.raises(Lost, match="model_not_found") as caught:
-            session.transcribe(CLIP)
-        assert caught.value.how == "refused"
-        assert caught.value.__cause__ is None
-    with server.connect(options={"language": "en"}) as session:
-        session.transcribe(CLIP)
-        sent = [record.text or "" for record in session.trace.records]
-        assert any('"language":"en"' in text for text in sent)
-    ledger = run.finish()
-    assert ledger is not None
-    assert [take.lost for take in ledger.takes] == ["", "", "refused", ""]
-    assert all(take.raised for take in ledger.takes)
-
-
-def test_awaited_session(start: Start, url: str) -> None:
-    run = start()
-    run.begin("test")
-    server = realtime(run, url)
-
-    async def test() -> None:
-        async with server.connect() as session:
-            assert (await session.transcribe(CLIP)).text == CLIP.text
-            await session.send_raw("no JSON")
-            assert isinstance(await session.expect("error"), Error)
-            await session.configure()
-            await session.close()
-        assert (await server.aio.transcribe(CLIP)).text == CLIP.text
-        both = await server.aio.transcribe([CLIP, CLIP], concurrency=2)
-        assert [take.text for take in both] == [CLIP.text] * 2
-
-    asyncio.run(test())
-    with server.connect() as session:
-        other = session.aio
-
-        async def view() -> str:
-            return (await other.transcribe(CLIP)).text
-
-        assert asyncio.run(view()) == CLIP.text
-        assert session.id == other.id
-
-
-def test_many_keep_their_order_and_their_losses(start: Start) -> None:
-    clips = [ENGLISH[name] for name in ("turn-right", "open-door", "digits-four")]
-    run = start(options(pace="0"))
-    with serving(Talk(0.2, -1.0, 0.0), answer=Site()) as url:
-        run.begin("test")
-        takes = realtime(run, url).transcribe(clips, concurrency=1)
-        with pytest.raises(ValueError, match="concurrency is 0"):
-            realtime(run, url).transcribe(clips, concurrency=0)
-        ledger = run.finish()
-    assert [take.utterance.id for take in takes] == [clip.id for clip in clips]
-    assert [take.lost for take in takes] == ["", "closed", ""]
-    assert [take.raised for take in takes] == [False] * 3
-    assert ledger is not None
-    assert len(ledger.takes) == 3
-
-
-def test_concurrency(start: Start) -> None:
-    open_now, most = 0, 0
-
-    async def talk(connection: ServerConnection) -> None:
-        nonlocal open_now, most
-        open_now += 1
-        most = max(most, open_now)
-        await Talk(0.3)(connection)
-        open_now -= 1
-
-    run = start(options(pace="0", chunk="100ms"))
-    with serving(talk, answer=Site()) as url:
-        run.begin("test")
-        takes = realtime(run, url).transcribe([CLIP] * 5, concurrency=2)
-    assert [take.lost for take in takes] == [""] * 5
-    assert most == 2
-
-
-def test_interrupted_test_closes_its_sessions(start: Start, url: str) -> None:
-    run = start(options(pace="1"))
-    run.begin("test")
-    server = realtime(run, url)
-
-    async def test() -> None:
-        async with asyncio.timeout(0.5):
-            await server.aio.transcribe(CLIP)
-
-    with pytest.raises(TimeoutError):
-        asyncio.run(test())
-    ledger = run.finish()
-    assert ledger is not None
-    (live,) = ledger.sessions
-    assert live.trace.end.how is Ending.CANCELLED
-    assert any(record.span for record in live.trace.records)
-    (take,) = ledger.takes
-    assert (take.lost, take.raised) == ("cancelled", True)
-
-
-def test_nobody_listens(start: Start) -> None:
-    with closed() as port, pytest.raises(Unreachable, match="cannot connect"):
-        realtime(start(), f"http://127.0.0.1:{port}")
-
-
 def test_shared_answer_is_json(start: Start, tmp_path: Path) -> None:
     run = start(shared=tmp_path)
     with serving(answer=Site()) as url:
@@ -858,6 +366,11 @@ def test_shared_answer_is_json(start: Start, tmp_path: Path) -> None:
     assert rows == [
         {"lost": "", "model": "fake", "version": "", "cold": None, "note": ""}
     ]
+
+
+def test_nobody_listens(start: Start) -> None:
+    with closed() as port, pytest.raises(Unreachable, match="cannot connect"):
+        realtime(start(), f"http://127.0.0.1:{port}")
 
 
 # Finding its dialect

@@ -1,4 +1,4 @@
-"""A client and a server, joined in memory by two lines with delays of their own."""
+"""A simulation of a client and a server that are connected by two slow lines."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ CLIENT, SERVER = Sender.CLIENT, Sender.SERVER
 MS = 1_000_000
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
 CREATED_AT = int(STARTED.timestamp())
-WAIT = ""  # in a plan: until the server has ended an utterance
+WAIT = ""  # in a plan: wait until the server has completed an utterance
 PIECE = "a "  # of text
 USAGE = Usage(1, 1, seconds=1.0)
 
 
 @dataclass(frozen=True)
-class Held:
-    """One simulated session as each side recorded it.
+class SimulatedSession:
+    """One simulated session, as each side recorded it.
 
-    ``texts`` is what the server made of its utterances. ``finished`` has, for each
-    frame that it heard, the utterance of which it then took the audio for complete.
+    ``texts`` are the transcripts of the utterances. ``finished`` has, for each frame
+    that the server received, the utterance whose audio it completed.
     """
 
     client: Trace
@@ -44,10 +44,10 @@ class Held:
 
 @dataclass(frozen=True)
 class Side:
-    """What a client says, and how it is known to the simulation.
+    """What a client sends in a simulation.
 
-    ``plan`` makes the frames of a session. An utterance is over with a frame that has
-    one of the types ``ends``. ``stamped`` makes the record of a frame that the client
+    ``plan`` makes the frames of a session. A frame with one of the types ``ends``
+    completes an utterance. ``stamped`` makes the record of a frame that the client
     sent at a time.
     """
 
@@ -58,7 +58,7 @@ class Side:
 
 @dataclass
 class _Utterance:
-    """One of the server's: whether audio came for it, and what is said of it."""
+    """An utterance of the server, and whether audio arrived for it."""
 
     fed: bool
     text: str = ""
@@ -67,10 +67,10 @@ class _Utterance:
 
 
 @dataclass
-class Joined:
-    """A session under a virtual clock; all that is random comes from the seed.
+class Simulation:
+    """A session under a virtual clock; everything random comes from the seed.
 
-    A ``hasty`` server says the final of an utterance as soon as it has begun.
+    A ``hasty`` server sends the final of an utterance as soon as it has started.
     """
 
     seed: int
@@ -86,15 +86,15 @@ class Joined:
         self._random = random.Random(self.seed)
         self._count = 0
         self._queue: list[tuple[int, int, str, str]] = []
-        self._arrived = {CLIENT: 0, SERVER: 0}  # when the last frame reached this side
+        self._arrived = {CLIENT: 0, SERVER: 0}  # when the last frame arrived
         self._records: dict[Sender, list[Record]] = {CLIENT: [], SERVER: []}
         self._longest = self._random.choice((1, 20, 100, 300)) * MS
         self._plan = self.side.plan(self._random)
-        self._fed = False  # audio came for the utterance that comes next
+        self._fed = False  # audio arrived for the next utterance
 
-    def hold(self, dialect: Dialect) -> Held:
-        """The session, as it is recorded in this dialect."""
-        self._say(SERVER, self.machine.open("sess-1", CREATED_AT))
+    def run(self, dialect: Dialect) -> SimulatedSession:
+        """Return the session, as it is recorded in this dialect."""
+        self._send(SERVER, self.machine.open("sess-1", CREATED_AT))
         self._later(self._pause(), "client", "")
         while self._queue:
             self.now, _, who, what = heapq.heappop(self._queue)
@@ -113,7 +113,7 @@ class Joined:
             for sender, vantage in ((CLIENT, Vantage.CLIENT), (SERVER, Vantage.SERVER))
         )
         texts = [utterance.text for utterance in self._utterances]
-        return Held(client, server, texts, self._finished)
+        return SimulatedSession(client, server, texts, self._finished)
 
     def _pause(self) -> int:
         return self._random.randint(1, 100 * MS)
@@ -122,21 +122,21 @@ class Joined:
         self._count += 1
         heapq.heappush(self._queue, (self.now + delay, self._count, who, what))
 
-    def _say(self, sender: Sender, frames: Iterable[str]) -> None:
-        """Put frames on the line together; none overtakes one that left before it."""
-        peer = SERVER if sender is CLIENT else CLIENT
+    def _send(self, sender: Sender, frames: Iterable[str]) -> None:
+        """Send frames together; none overtakes a frame that was sent before."""
+        receiver = SERVER if sender is CLIENT else CLIENT
         due = self.now + self._random.randint(0, self._longest)
-        at = self._arrived[peer] = max(self._arrived[peer], due)
+        at = self._arrived[receiver] = max(self._arrived[receiver], due)
         for frame in frames:
-            said = Record(SERVER, self.now, frame)
+            record = Record(SERVER, self.now, frame)
             if sender is CLIENT:
-                said = self.side.stamped(frame, self.now)
-            self._records[sender].append(said)
-            self._later(at - self.now, f"{peer.value}_receives", frame)
+                record = self.side.stamped(frame, self.now)
+            self._records[sender].append(record)
+            self._later(at - self.now, f"{receiver.value}_receives", frame)
 
     def _on_client(self, _: str) -> None:
         if self._plan and self._plan[0] != WAIT:
-            self._say(CLIENT, [self._plan.pop(0)])
+            self._send(CLIENT, [self._plan.pop(0)])
             self._later(self._pause(), "client", "")
 
     def _on_client_receives(self, frame: str) -> None:
@@ -149,7 +149,7 @@ class Joined:
     def _on_server_receives(self, frame: str) -> None:
         self._records[SERVER].append(Record(CLIENT, self.now, frame))
         reaction = self.machine.hear(frame)
-        self._say(SERVER, reaction.replies)
+        self._send(SERVER, reaction.replies)
         number = len(self._utterances) - 1
         if reaction.drop:
             self._utterances[number].over = True
@@ -160,7 +160,7 @@ class Joined:
             for _ in range(self._random.randint(0, 5)):
                 self._later(2 * self._pause(), "partial", str(number))
             if self.hasty:
-                self._say(SERVER, self.machine.final("", USAGE, number))
+                self._send(SERVER, self.machine.final("", USAGE, number))
         if reaction.audio:
             if number >= 0 and not self._utterances[number].finishing:
                 self._utterances[number].fed = True
@@ -176,11 +176,11 @@ class Joined:
         utterance = self._utterances[int(number)]
         if utterance.fed and not utterance.over:
             utterance.text += PIECE
-            self._say(SERVER, self.machine.partial(PIECE, int(number)))
+            self._send(SERVER, self.machine.partial(PIECE, int(number)))
 
     def _on_final(self, number: str) -> None:
         utterance = self._utterances[int(number)]
         assert not utterance.over
         utterance.over = True
         text = utterance.text
-        self._say(SERVER, self.machine.final(text, USAGE, int(number)))
+        self._send(SERVER, self.machine.final(text, USAGE, int(number)))

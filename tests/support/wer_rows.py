@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.metrics.accuracy import words
+from pytest_realtime_asr.metrics.accuracy import (
+    words,
+)
 from pytest_realtime_asr.metrics.alignment import Alignment
 from pytest_realtime_asr.metrics.normalizers import Normalizer
 

@@ -48,9 +48,13 @@ def test_a_profile_stands_over_what_holds_everywhere(
         (TABLE, "a100", "no profile 'a100'; there are l4, h100"),
         ("", "l4", "no profile 'l4'; there are none: a profile is a table such as"),
         ("final = fast", "", "Invalid value"),
-        ("final = true", "", "final is no limit; write a time such as '800ms', or"),
-        ("[l4]\n[h100]\nx = [1]", "l4", r"\[h100\] x is no limit"),
-        ("final = 2026-01-01", "", "final is no limit"),
+        (
+            "final = true",
+            "",
+            "final is not a limit; write a duration such as '800ms', or",
+        ),
+        ("[l4]\n[h100]\nx = [1]", "l4", r"\[h100\] x is not a limit"),
+        ("final = 2026-01-01", "", "final is not a limit"),
     ],
 )
 def test_what_is_wrong_is_named(path: Path, text: str, profile: str, said: str) -> None:

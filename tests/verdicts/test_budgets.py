@@ -27,6 +27,7 @@ from pytest_realtime_asr.verdicts.budgets import (
 from pytest_realtime_asr.verdicts.finding import Finding, Judgement
 from pytest_realtime_asr.verdicts.fixed_sample import judge
 from pytest_realtime_asr.verdicts.limits import BudgetError, parse_duration, resolve
+from pytest_realtime_asr.verdicts.reasons import NotDecided, Simple, TooFew
 from pytest_realtime_asr.verdicts.sample import Sample
 from pytest_realtime_asr.verdicts.sequential import judge_in_order, unprovable
 from pytest_realtime_asr.verdicts.verdict import (
@@ -380,7 +381,7 @@ def test_the_fields_of_a_finding() -> None:
     assert (found.n, found.over, found.lost) == (20, 2, (("hung", 1),))
     assert found.observed == 117
     assert found.interval == (114, math.inf)
-    assert (found.needed, found.reason) == (61, "")
+    assert (found.needed, found.reason) == (61, None)
     assert not found.proven
     assert [sample.label for sample in found.worst] == ["hung", "s18", "s17"]
 
@@ -489,7 +490,7 @@ def test_another_pace_is_not_real_time(value: float) -> None:
 def test_sessions_that_overlap_prove_nothing() -> None:
     judgement = judge(latency_budget(METRIC, p95="800ms"), samples(900), parallel=True)
     assert judgement.verdict is INVALID
-    assert "other workers" in judgement.findings[0].reason
+    assert judgement.findings[0].reason is Simple.OTHER_WORKERS
 
 
 SAMPLE = st.builds(
@@ -658,7 +659,7 @@ def test_sessions_in_order_may_be_too_few() -> None:
     assert (found.verdict, found.n) == (INCONCLUSIVE, 400)
     assert headline(found).endswith("INCONCLUSIVE: not decided within 400")
     assert standing(found) == "INCONCLUSIVE (not proven: n=400)"
-    assert in_order(samples(*[251] * 80), most=60).reason == "not decided within 60"
+    assert in_order(samples(*[251] * 80), most=60).reason == NotDecided(60, 60)
 
 
 def test_lateness_that_decides_in_order_is_invalid() -> None:
@@ -988,8 +989,8 @@ def test_a_rate_is_proven_where_its_interval_is_clear_of_the_limit() -> None:
     between = judge_wer(proof, rows(*[BAD] * 16, *[GOOD] * 24))
     assert between.verdict is INCONCLUSIVE
     assert headline(between).endswith(
-        "; not proven); INCONCLUSIVE: the interval holds the limit; more utterances "
-        "would narrow it"
+        "; not proven); INCONCLUSIVE: the interval includes the limit; more "
+        "utterances narrow it"
     )
     assert judge_wer(wer_threshold(0.12), rows(*[GOOD] * 40)).proven
 
@@ -1042,15 +1043,14 @@ def test_a_few_speakers_prove_nothing() -> None:
 def test_a_speaker_is_no_utterance_of_that_name() -> None:
     """Ten that say two utterances each, or one that is called like each utterance."""
     said = [(f"u{n}", f"p{n % 10}") for n in range(20)]
-    assert too_few(said) == ""
-    assert too_few([*said[:9], *((f"v{n}", "p0") for n in range(11))]) == (
-        "fewer than 10 speakers prove nothing"
-    )
-    assert too_few([*said[:8], *((f"p{n}", "") for n in range(12))]) == ""
+    assert too_few(said) is None
+    nine = [*said[:9], *((f"v{n}", "p0") for n in range(11))]
+    assert too_few(nine) == TooFew(10, speakers=True)
+    assert too_few([*said[:8], *((f"p{n}", "") for n in range(12))]) is None
     both = [("u0", ""), *((f"u{n}", "u0") for n in range(1, 20))]
-    assert too_few(both) == "fewer than 10 speakers prove nothing"
+    assert too_few(both) == TooFew(10, speakers=True)
     unnamed = [(f"p{n}", "") for n in range(8)]  # none of which is the speaker
-    assert too_few([*unnamed, *((f"v{n}", f"p{n % 2}") for n in range(12))]) == ""
+    assert too_few([*unnamed, *((f"v{n}", f"p{n % 2}") for n in range(12))]) is None
 
 
 TEXT = st.text("ab ", max_size=12)

@@ -16,7 +16,9 @@ import pytest
 
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Loss
-from pytest_realtime_asr.metrics.accuracy import words
+from pytest_realtime_asr.metrics.accuracy import (
+    words,
+)
 from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.report import jsonl

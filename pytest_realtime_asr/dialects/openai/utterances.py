@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from typing import TypeVar
 
-from pytest_realtime_asr.trace.timeline import Usage, common
+from pytest_realtime_asr.trace.timeline import Usage, common_prefix
 
 _N = TypeVar("_N", int, float)
 
@@ -131,7 +131,7 @@ class Utterance:
         self.known = len(self.turns)
         self.shown.seek(begin)
         new, old = "".join(parts), self.shown.read()
-        same = common(old, new)
+        same = common_prefix(old, new)
         return self._put(begin + same, new[same:])
 
     @property

@@ -23,7 +23,15 @@ from pytest_realtime_asr.requirements.order import order
 from pytest_realtime_asr.requirements.requirement import Satisfied, Violated
 from pytest_realtime_asr.trace.records import TAIL, Ending, Record, Span, Trace
 from pytest_realtime_asr.trace.timeline import Endpoint, Usage
-from tests.support.crossing import CLIENT, MS, SERVER, WAIT, Held, Joined, Side
+from tests.support.crossing import (
+    CLIENT,
+    MS,
+    SERVER,
+    WAIT,
+    Side,
+    SimulatedSession,
+    Simulation,
+)
 
 RATE = 8_000
 NAMES = (
@@ -43,7 +51,7 @@ VAD = {"type": "server_vad", "prefix_padding_ms": 0, "silence_duration_ms": 100}
 
 
 class Failing:
-    """A server that fails one item in so many, as it may."""
+    """A server in which some items fail, as they may."""
 
     def __init__(self, server: Server, random: Random, odds: int) -> None:
         self._server = server
@@ -86,7 +94,7 @@ QUIET = bytes(2 * RATE * 120 // 1000)
 def conversation(
     random: Random, *, dialect: Dialect, waits: bool, detects: bool, strange: bool
 ) -> list[str]:
-    """What a client says in a session, and where it waits.
+    """Return what a client sends in a session, and where it waits.
 
     The server ``detects`` its turns; what is ``strange`` may be refused.
     """
@@ -128,7 +136,7 @@ def conversation(
 
 
 def _named(said: str, name: str) -> str:
-    """A frame with another id, if it has one."""
+    """Return a frame with another id, if it has one."""
     if '"event_id"' not in said:
         return said
     return json.dumps({**json.loads(said), "event_id": name})
@@ -143,7 +151,7 @@ def clear() -> str:
 
 
 def stamped(said: str, at: int, *, tail: str) -> Record:
-    """A frame of the client, with silence marked where that follows an utterance."""
+    """Return a frame of the client, with the silence after an utterance marked."""
     span = Span(TAIL, 0, len(QUIET) // 2) if said == tail else None
     return Record(CLIENT, at, said, due=at, woke=at, span=span)
 
@@ -154,7 +162,7 @@ class Sample:
 
     seed: int
     dialect: Dialect
-    held: Held
+    session: SimulatedSession
     failed: frozenset[int]  # utterances
 
     @property
@@ -169,7 +177,7 @@ def sample(
     detects: bool | None = None,
     strange: bool | None = None,
 ) -> Sample:
-    """A random session of a random server; what is not said is random, too."""
+    """Return a random session of a random server; what is not given is random."""
     random = Random(seed)
     able = [name for name in NAMES if "sglang" not in name and "riva" not in name]
     name = random.choice(able if detects else NAMES)
@@ -190,12 +198,12 @@ def sample(
     tail = dialect.caller("m", {}).append(QUIET).decode() if marked else ""
     side = Side(plan, OVER, partial(stamped, tail=tail))
     server = Failing(dialect.server(["m"]), random, odds=10)
-    held = Joined(seed, side, server, slowest=500 * MS).hold(dialect)
-    return Sample(seed, dialect, held, frozenset(server.failed))
+    session = Simulation(seed, side, server, slowest=500 * MS).run(dialect)
+    return Sample(seed, dialect, session, frozenset(server.failed))
 
 
 def ended(whole: Part, how: Ending) -> Part:
-    """The same session with another end."""
+    """Return the session with another end."""
     trace = replace(whole.trace, end=replace(whole.trace.end, how=how))
     timeline = replace(whole.timeline, end=trace.end)
     recording = replace(whole.recording, trace=trace, timeline=timeline)
@@ -203,7 +211,7 @@ def ended(whole: Part, how: Ending) -> Part:
 
 
 def cut(whole: Trace, random: Random) -> Trace:
-    """A session that the client closed before it was over."""
+    """Return the session as if the client had closed it early."""
     kept = whole.records[: random.randint(1, len(whole.records))]
     return replace(whole, records=kept, end=replace(whole.end, at=kept[-1].at))
 
@@ -214,7 +222,7 @@ def test_a_correct_server_has_no_violation_however_frames_cross(waits: bool) -> 
     satisfied: Counter[str] = Counter()
     for seed in range(500):
         found = sample(seed, waits=waits)
-        dialect, trace = found.dialect, found.held.client
+        dialect, trace = found.dialect, found.session.client
         ordered = order(dialect.table, start=dialect.start)
         binding = [
             each
@@ -239,21 +247,23 @@ def test_a_server_finds_no_violation_of_a_client_that_waits() -> None:
     for seed in range(300):
         found = sample(seed, waits=True)
         judge = order(found.dialect.table, start=found.dialect.start)
-        observation = dialects.recording(found.dialect, found.held.server)
+        observation = dialects.recording(found.dialect, found.session.server)
         assert judge(observation) == Satisfied(), found.where
 
 
 @pytest.mark.parametrize("waits", [True, False])
 def test_each_commit_gets_the_text_of_its_item(waits: bool) -> None:
-    """From either side, and though refused ones become none."""
+    """On both sides, and although a refused commit has none."""
     finals = refused = 0
     for seed in range(300):
         found = sample(seed, waits=waits, detects=False)
-        held = found.held
-        if "riva" in found.dialect.name or '"session":' not in held.finished[0][0]:
-            continue  # it is told the end of audio; turns are detected at first
-        commits = [end for said, end in held.finished if f'"{BUFFER}.commit"' in said]
-        for trace in (held.client, held.server):
+        session = found.session
+        if "riva" in found.dialect.name or '"session":' not in session.finished[0][0]:
+            continue  # it gets an end of audio; turns are detected at first
+        commits = [
+            end for said, end in session.finished if f'"{BUFFER}.commit"' in said
+        ]
+        for trace in (session.client, session.server):
             timeline = dialects.read(found.dialect, trace)
             for number, utterance in enumerate(commits):
                 final = timeline.item(number).final
@@ -262,7 +272,7 @@ def test_each_commit_gets_the_text_of_its_item(waits: bool) -> None:
                     refused += 1
                 else:
                     assert final is not None, (found.where, trace.vantage, number)
-                    assert final.text == held.texts[utterance], found.where
+                    assert final.text == session.texts[utterance], found.where
                     finals += 1
             assert timeline.item(len(commits)).final is None
     assert finals > 600
@@ -274,14 +284,14 @@ def test_each_turn_gets_its_text() -> None:
     turns = 0
     for seed in range(300):
         found = sample(seed, waits=True, detects=True, strange=False)
-        held = found.held
-        ends = [end for said, end in held.finished if end is not None]
-        for trace in (held.client, held.server):
+        session = found.session
+        ends = [end for said, end in session.finished if end is not None]
+        for trace in (session.client, session.server):
             timeline = dialects.read(found.dialect, trace)
             for number, utterance in enumerate(ends):
                 final = timeline.item(number).final
                 text = None if final is None else final.text
-                wanted = None if utterance in found.failed else held.texts[utterance]
+                wanted = None if utterance in found.failed else session.texts[utterance]
                 assert text == wanted, (found.where, trace.vantage, number)
             turns += sum(isinstance(each, Endpoint) for each in timeline.events)
     assert turns > 300
@@ -294,7 +304,7 @@ def test_the_sessions_do_cross() -> None:
         found = sample(seed, waits=False)
         orders = [
             [record.text for record in trace.records]
-            for trace in (found.held.client, found.held.server)
+            for trace in (found.session.client, found.session.server)
         ]
         assert sorted(map(str, orders[0])) == sorted(map(str, orders[1]))
         crossed += orders[0] != orders[1]

@@ -1,8 +1,8 @@
-"""pytest's own report of a test, without secrets.
+"""Removes secrets from pytest's own reports of tests.
 
-What a test prints, logs or raises may hold what a server said. All of it is in the
-report that pytest makes of the test, from which the terminal, JUnit XML and every other
-plugin take it.
+What a test prints, logs or raises may contain what a server sent. All of it is in the
+report that pytest makes of the test, from which the terminal, JUnit XML and all other
+plugins take it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest.junitxml import xml_key
 
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import OptionsError
+from pytest_realtime_asr.plugin.pytest_internals import junit_properties
 from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.text.privacy import PRIVATE
 from pytest_realtime_asr.text.redaction import Redactor
@@ -37,16 +39,16 @@ def clean(report: pytest.TestReport | pytest.CollectReport, redactor: Redactor) 
         return
     report.longrepr = _each_text(report.longrepr, redactor.clean)
     report.sections = redactor.clean_value(list(report.sections))
-    for name in ("user_properties", "wasxfail", "realtime", "realtime_result"):
+    for name in ("user_properties", "wasxfail", "realtime"):
         if hasattr(report, name):
             setattr(report, name, redactor.clean_value(getattr(report, name)))
 
 
 def escape(report: pytest.TestReport, *, coloured: bool = False) -> None:
-    """Write out control characters in what failed or skipped a test.
+    """Escape control characters in the reason why a test failed or was skipped.
 
-    The report is changed in place. What the test itself has printed stays as it is, and
-    so do the colours of pytest, where the output is ``coloured``.
+    The report is changed in place. What the test itself printed stays as it is, and so
+    do the colours of pytest, if the output is ``coloured``.
     """
     kept = _COLOUR if coloured else _LAYOUT
     report.longrepr = _each_text(report.longrepr, partial(_escaped, kept=kept))
@@ -69,19 +71,19 @@ def shield(report: pytest.TestReport, redactor: Redactor) -> None:
 def shield_suite(config: pytest.Config, redactor: Redactor) -> None:
     """Remove the secrets from the properties of the whole run in JUnit XML, in place.
 
-    In a private run, their values are left out.
+    A private run leaves out their values.
     """
-    if (xml := config.stash.get(xml_key, None)) is not None:
-        xml.global_properties[:] = [
+    if (properties := junit_properties(config)) is not None:
+        properties[:] = [
             (name, redactor.message(_escaped(redactor.clean(str(value)))))
-            for name, value in xml.global_properties
+            for name, value in properties
         ]
 
 
 def rephrase(message: Warning | str, redactor: Redactor) -> Warning | str:
     """Return a warning without secrets; in a private run, without its text.
 
-    A warning of this package quotes no text.
+    Warnings of this package quote no text, and stay.
     """
     text = _escaped(redactor.clean(str(message)))
     if not type(message).__module__.startswith(_PACKAGE):
@@ -95,9 +97,9 @@ def rephrase(message: Warning | str, redactor: Redactor) -> Warning | str:
 
 
 class Formatter(logging.Formatter):
-    """Formats the records of a log like another formatter, without secrets.
+    """Formats log records like another formatter, without secrets.
 
-    ``redactor`` gives what knows them by now.
+    ``redactor`` returns one that knows all secrets so far.
     """
 
     def __init__(
@@ -115,9 +117,9 @@ class Formatter(logging.Formatter):
 def withhold(
     report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException] | None
 ) -> None:
-    """Leave out what a test itself has printed or raised, which may quote a text.
+    """Leave out what a test itself printed or raised, which may quote a text.
 
-    The report is changed in place. What this package says of a test stays.
+    The report is changed in place. What this package reports about the test stays.
     """
     report.sections = [
         (name, text if "realtime" in name else PRIVATE)
@@ -133,8 +135,7 @@ def withhold(
         report.wasxfail = PRIVATE
     last = raised.traceback[-1]
     place = f"{last.path}:{last.lineno + 1}"
-    own = (f"{_PACKAGE}.client.loss", f"{_PACKAGE}.client.session")
-    if type(raised.value).__module__.startswith(own):
+    if isinstance(raised.value, Lost | OptionsError):
         report.longrepr = f"{place}: {raised.typename}: {raised.value}"
     elif not _is_ours(raised):
         told = f"{raised.typename}: {PRIVATE}"
@@ -145,7 +146,7 @@ def withhold(
 
 
 def withhold_collected(report: pytest.CollectReport, ours: Collection[str]) -> None:
-    """Leave out what a module has raised while it was collected.
+    """Leave out what a module raised while it was collected.
 
     The report is changed in place. ``ours`` are the messages of this package.
     """
@@ -154,15 +155,15 @@ def withhold_collected(report: pytest.CollectReport, ours: Collection[str]) -> N
 
 
 def _is_ours(raised: pytest.ExceptionInfo[BaseException]) -> bool:
-    """Return whether this package has failed, skipped or xfailed the test."""
+    """Return whether this package failed, skipped or xfailed the test."""
     kinds = (pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception)
     callers = [entry.path for entry in raised.traceback]
     return isinstance(raised.value, kinds) and _FOLDER in Path(callers[-2]).parents
 
 
 def _escaped(text: str, *, kept: re.Pattern[str] = _LAYOUT) -> str:
-    """Return a text whose control characters are written out, but for some."""
-    parts = kept.split(text)  # what is kept stands at the odd places
+    """Return a text with its control characters escaped, except for those ``kept``."""
+    parts = kept.split(text)  # the kept ones are at the odd indices
     return "".join(
         part if place % 2 else printable(part) for place, part in enumerate(parts)
     )

@@ -1,0 +1,31 @@
+"""The command ``calibrate``: the error of the measured times on this machine."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
+
+HELP = (
+    "measure the error of the times on this machine now, and keep it in pytest's cache "
+    "for the header and the reports"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.add_argument(
+        "--dialect",
+        default=DEFAULT_DIALECT,
+        metavar="NAME",
+        help=f"the protocol of the fake server (default {DEFAULT_DIALECT})",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    # The result is kept in pytest's cache, and pytest alone knows where that is.
+    words = ["--realtime-calibrate", f"--realtime-dialect={options.dialect}"]
+    return int(pytest.main(["-p", "realtime_asr", *words]))

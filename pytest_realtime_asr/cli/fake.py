@@ -1,0 +1,242 @@
+"""The command ``fake``: a realtime speech-recognition server to test against."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import difflib
+import os
+import signal
+import ssl
+import sys
+
+from pytest_realtime_asr import corpus, dialects
+from pytest_realtime_asr.fake.config import FakeConfig
+from pytest_realtime_asr.fake.faults import FAULTS
+from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
+from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
+from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
+from pytest_realtime_asr.fake.server import Fake
+from pytest_realtime_asr.text import inputs
+from pytest_realtime_asr.verdicts.limits import parse_duration
+
+HELP = "serve a realtime speech-recognition server, with faults if you like"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.set_defaults(run=lambda options: asyncio.run(_serve(options)))
+    _add_speech(parser)
+    _add_behaviour(parser)
+    _add_connection(parser)
+
+
+def _add_speech(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--dialect",
+        default=DEFAULT_DIALECT,
+        metavar="NAME[:PROFILE]",
+        help=f"the protocol of the server (default {DEFAULT_DIALECT})",
+    )
+    add(
+        "--recogniser",
+        choices=("scripted", "pocketsphinx"),
+        default="scripted",
+        help="scripted recognises the audio of a corpus; pocketsphinx is a real "
+        "recogniser",
+    )
+    add(
+        "--corpus",
+        action="append",
+        metavar="NAME|PATH",
+        help="the corpus of the scripted recogniser (repeatable; default: all that is "
+        "bundled)",
+    )
+    add(
+        "--word-delay",
+        type=_seconds,
+        metavar="TIME",
+        help="the delay of a partial after the audio of its word, such as 300ms",
+    )
+    add(
+        "--final-delay",
+        type=_seconds,
+        metavar="TIME",
+        help="the delay of the final after the commit, such as 250ms",
+    )
+
+
+def _add_behaviour(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="a model of the server (repeatable; default: the name of the recogniser)",
+    )
+    add(
+        "--session-limit",
+        type=_positive_seconds,
+        default=3600.0,
+        metavar="TIME",
+        help="the longest session (default 60min)",
+    )
+    add(
+        "--fault",
+        action="append",
+        default=[],
+        type=_fault,
+        metavar="NAME",
+        help=f"a fault of the server (repeatable): {', '.join(FAULTS)}",
+    )
+    add("--seed", type=int, help="the seed of the ids of sessions")
+    add(
+        "--server-version",
+        default="0.33.0",
+        metavar="TEXT",
+        help="the version that /version reports (default 0.33.0; empty: no such route)",
+    )
+    add(
+        "--variety",
+        type=int,
+        metavar="SEED",
+        help="let each session differ where a correct server may",
+    )
+
+
+def _add_connection(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--port", type=_port, default=8000, help="0 takes a free port (default 8000)")
+    add(
+        "--api-key-env",
+        metavar="VARIABLE",
+        help="require the key that this environment variable holds",
+    )
+    add("--tls-cert", metavar="FILE", help="serve over TLS with this certificate")
+    add("--tls-key", metavar="FILE", help="the private key of the certificate")
+    add("--lifeline", action="store_true", help="stop when standard input closes")
+
+
+def _port(text: str) -> int:
+    try:
+        return inputs.whole(text, 0, 65535)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"a port: {error}") from error
+
+
+def _seconds(text: str) -> float:
+    try:
+        return parse_duration(text) / 1e3
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _positive_seconds(text: str) -> float:
+    found = _seconds(text)
+    if not found:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a positive time; give a longer one"
+        )
+    return found
+
+
+def _fault(text: str) -> str:
+    if text not in FAULTS:
+        near = difflib.get_close_matches(text, FAULTS, n=3, cutoff=0.0)
+        raise argparse.ArgumentTypeError(
+            f"there is no fault {text!r}; closest are {', '.join(near)}"
+        )
+    return text
+
+
+async def _serve(options: argparse.Namespace) -> int:
+    if sys.stdout is None and options.port == 0:
+        raise ValueError(
+            "--port 0: the port is printed, and standard output is closed; name a port"
+        )
+    real = options.recogniser == "pocketsphinx"
+    config = FakeConfig(
+        dialect=dialects.load(options.dialect),
+        models=tuple(options.model or [options.recogniser]),
+        word_delay=_default(options.word_delay, 0.0 if real else 0.3),
+        final_delay=_default(options.final_delay, 0.0 if real else 0.25),
+        faults=tuple(options.fault),
+        key=_key(options.api_key_env),
+        seed=options.seed,
+        version=options.server_version or None,
+        variety=options.variety,
+        limit=options.session_limit,
+    )
+    tls = _tls(options.tls_cert, options.tls_key)
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, over.set)
+    if options.lifeline:
+        if sys.stdin is None:
+            raise ValueError("--lifeline: standard input is closed; leave it out")
+        try:
+            loop.add_reader(sys.stdin.fileno(), _hang_up, over)
+        except OSError as error:
+            raise ValueError(
+                f"--lifeline: standard input cannot be watched ({error.strerror}); "
+                "give a pipe or a terminal, not a file"
+            ) from error
+    recogniser = await _recogniser(options)
+    fake = Fake(config, recogniser)
+    try:
+        async with fake.listen(port=options.port, tls=tls) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            scheme = "http" if tls is None else "https"
+            print(f"{scheme}://127.0.0.1:{port}", flush=True)
+            await over.wait()
+    finally:
+        await recogniser.close()
+    return 0
+
+
+async def _recogniser(options: argparse.Namespace) -> Recogniser:
+    if options.recogniser == "pocketsphinx":
+        # The extra is optional, and so is this import.
+        from pytest_realtime_asr.fake.recognisers.pocketsphinx import (
+            PocketsphinxRecogniser,
+        )
+
+        return await PocketsphinxRecogniser.start()
+    names = options.corpus or [f"bundled:{name}" for name in corpus.BUNDLED]
+    return ScriptedRecogniser(
+        [utterance for name in names for utterance in corpus.load(name)]
+    )
+
+
+def _default(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
+
+
+def _key(variable: str | None) -> str:
+    if variable is None:
+        return ""
+    if not os.environ.get(variable):
+        raise ValueError(f"--api-key-env: the variable {variable} is not set")
+    return os.environ[variable]
+
+
+def _tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        if key is not None:
+            raise ValueError("--tls-key: give its certificate, with --tls-cert")
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        files = f"{certificate} with {key}" if key else f"{certificate}, no --tls-key"
+        raise ValueError(f"--tls-cert: cannot load {files}: {error}") from error
+    return context
+
+
+def _hang_up(over: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 1024):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        over.set()

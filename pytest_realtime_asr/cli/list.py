@@ -1,0 +1,55 @@
+"""The command ``list``: what there is."""
+
+from __future__ import annotations
+
+import argparse
+
+from pytest_realtime_asr.client.dialect_detection import AUTO
+from pytest_realtime_asr.plugin.options import OPTIONS
+from pytest_realtime_asr.report import listing
+from pytest_realtime_asr.requirements import pinned_suites
+from pytest_realtime_asr.requirements.requirement import Level
+
+HELP = "list the requirements, the dialects, the metrics or the options of the plugin"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    add = parser.add_argument
+    add("what", choices=listing.LISTS, help="the list to show")
+    add(
+        "--dialect",
+        default=AUTO,
+        metavar="NAME[:PROFILE]",
+        help="the dialect of the requirements (default: all)",
+    )
+    add(
+        "--level",
+        choices=tuple(Level),
+        type=Level,
+        default=Level.INFO,
+        help="the weakest requirements to list (default info: all)",
+    )
+    add(
+        "--suite",
+        choices=pinned_suites.names(),
+        help="the requirements of this pinned suite (default: the newest)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    match options.what:
+        case "requirements":
+            pinned = pinned_suites.load(options.suite) if options.suite else None
+            lines = listing.requirements(
+                options.dialect, level=options.level, pinned=pinned
+            )
+        case "dialects":
+            lines = listing.installed_dialects()
+        case "metrics":
+            lines = listing.metrics()
+        case _:
+            lines = listing.options(OPTIONS)
+    print("\n".join(lines))
+    return 0

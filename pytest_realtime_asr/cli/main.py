@@ -1,0 +1,52 @@
+"""The entry point of all commands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from pytest_realtime_asr.cli import calibrate, fake, report, selftest
+from pytest_realtime_asr.cli import list as list_command
+from pytest_realtime_asr.text import inputs
+from pytest_realtime_asr.text.messages import one_line
+
+_COMMANDS = {
+    "fake": fake,
+    "report": report,
+    "selftest": selftest,
+    "calibrate": calibrate,
+    "list": list_command,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(given)
+    try:
+        with inputs.reading("an argument"):
+            for each in given:
+                inputs.plain(each)
+        return int(options.run(options))
+    except (LookupError, ValueError, OSError, ImportError) as error:
+        message = error.args[0] if isinstance(error, LookupError) else error
+        print(f"error: {one_line(str(message))}", file=sys.stderr)
+        return 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong command in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {one_line(message)}; --help shows what there is\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m pytest_realtime_asr")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, module in _COMMANDS.items():
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        module.add_arguments(command)
+    return parser

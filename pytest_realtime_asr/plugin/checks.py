@@ -1,0 +1,58 @@
+"""Refuses wrong settings before anything runs."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.client.dialect_detection import AUTO, advice
+from pytest_realtime_asr.plugin.state import State
+from pytest_realtime_asr.requirements import known_failures
+
+
+def check(state: State) -> None:
+    """Refuse settings that cannot work. Raises UsageError."""
+    settings, options = state.settings, state.options
+    _ = state.baseline  # it is read
+    for name in settings.corpus:
+        try:
+            state.refuse_overwritten(Path(name))
+        except ValueError as error:
+            raise options.usage_error("corpus", error) from None
+    if settings.dialect == AUTO:
+        _refuse_unknown_dialect(state)
+    else:
+        state.check_session_options(settings)
+    _check_known_failures(state)
+
+
+def _refuse_unknown_dialect(state: State) -> None:
+    """Refuse a run of the suite whose dialect cannot be detected. UsageError."""
+    if state.options.flag("plan"):
+        why = "--realtime-plan sends nothing, so that no dialect can be detected"
+    elif state.options.flag("conformance") and not state.settings.target:
+        why = (
+            "--realtime-conformance: there is no target whose dialect could be "
+            "detected; pass --realtime-target=URL or, where the fixture "
+            "realtime_target returns it"
+        )
+    else:
+        return
+    raise pytest.UsageError(f"{why}, {advice()}")
+
+
+def _check_known_failures(state: State) -> None:
+    known, named = state.settings.run.known, state.settings.dialect
+    if not known:
+        return
+    try:
+        names = dialects.installed() if named == AUTO else [named]
+        found = [each for name in names for each in dialects.load(name).requirements]
+        known_failures.check(known, {each.id for each in found}, date.today())
+    except LookupError as error:
+        raise state.options.usage_error("dialect", error) from None
+    except ValueError as error:
+        raise state.options.usage_error("known-failures", error) from None

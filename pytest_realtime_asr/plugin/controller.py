@@ -1,0 +1,59 @@
+"""The controller of xdist: it starts what its workers share."""
+
+from __future__ import annotations
+
+import shutil
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_realtime_asr.plugin.pytest_internals import new_folder
+from pytest_realtime_asr.plugin.worker import MEASURES
+from pytest_realtime_asr.run.fakes import FAKES
+
+if TYPE_CHECKING:
+    from pytest_realtime_asr.plugin.hooks import RealtimePlugin
+
+
+class Controller:
+    """The hooks of xdist in the controller."""
+
+    def __init__(self, plugin: RealtimePlugin) -> None:
+        self._plugin = plugin
+
+    @cached_property
+    def _folder(self) -> Path:
+        """The folder that all workers see."""
+        return new_folder(self._plugin.config)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        plugin, given = self._plugin, node.workerinput
+        given["realtime_shared"] = str(self._folder)
+        given["realtime_dist"] = str(plugin.config.getoption("dist"))
+        target = plugin.options.text("target")
+        started = {target, plugin.options.text("baseline-target")} & FAKES.keys()
+        given["realtime_fakes"] = {
+            each: plugin.state.targets.url(each, plugin.state.settings.dialect)
+            for each in started
+        }
+        if target and target not in FAKES and plugin.asks_target:
+            plugin.state.detect()
+            found = plugin.state.judging.run.servers.discovered
+            given["realtime_discovered"] = {
+                text: [each.dialect, each.reason, each.lost]
+                for text, each in found.items()
+            }
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self) -> None:
+        """Lock the reports where the tests of the workers measure."""
+        if (self._folder / MEASURES).exists():
+            self._plugin.state.lock_reports()
+
+    def stop(self) -> None:
+        """Remove the shared folder."""
+        if "_folder" in self.__dict__:
+            shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,0 +1,70 @@
+"""What a run prints and writes at its end: tables, and the reports of the suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+import pytest
+
+from pytest_realtime_asr.conformance import results
+from pytest_realtime_asr.plugin import items, kept_calibration, suite
+from pytest_realtime_asr.plugin.item_judge import has_result
+from pytest_realtime_asr.plugin.state import State, printable_lines
+from pytest_realtime_asr.report import conformance, summary
+from pytest_realtime_asr.requirements import known_failures
+from pytest_realtime_asr.text.messages import error_text
+
+Row = Mapping[str, Any]
+
+
+class EndOfRun:
+    """Makes the text of the rows that came from all workers."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def table(self, rows: Iterable[Row]) -> list[str]:
+        """Return the table of the tests."""
+        return printable_lines(self._state, summary.table(rows))
+
+    def verdicts(self, rows: Iterable[Row]) -> list[str]:
+        """Return the verdicts of the packaged suite."""
+        settings = self._state.settings
+        advice = known_failures.soon(settings.run.known, date.today())
+        found = conformance.document(rows, planned=0)
+        lines = conformance.summary(found, strict=settings.suite.strict, advice=advice)
+        return printable_lines(self._state, lines)
+
+    def cut_off(self, session: pytest.Session) -> Mapping[str, Row]:
+        """Return the results of requirements whose test an interrupt cut off."""
+        tests = [
+            item
+            for item in session.items
+            if items.is_suite(item) and not has_result(item)
+        ]
+        if not tests or not self._state.has_judging:
+            return {}
+        known = self._state.settings.run.known
+        found = results.interrupted(session.config, tests, known)
+        rows = {
+            id: conformance.mapping(conformance.row(each)) for id, each in found.items()
+        }
+        cleaned: Mapping[str, Row] = self._state.redactor.clean_value(rows)
+        return cleaned
+
+    def write(self, rows: Iterable[Row]) -> None:
+        """Write the reports of the suite, and note why one could not be written."""
+        state = self._state
+        for file in state.reports.get("conformance", ()):
+            try:
+                found = conformance.document(
+                    rows,
+                    planned=len(suite.requirements(state.detect())),
+                    calibration=kept_calibration.line(state.config),
+                )
+                if not conformance.write(file, found):
+                    state.note(f"{file}: not written, since nothing was judged")
+            except Exception as error:
+                state.note(f"{file}: not written: {error_text(error)}")

@@ -1,0 +1,57 @@
+"""Removes secrets from what pytest writes besides the reports of tests."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from pytest_realtime_asr.plugin import report_redaction
+from pytest_realtime_asr.plugin.pytest_internals import log_handlers
+from pytest_realtime_asr.text.redaction import Redactor
+
+
+class Guard:
+    """Changes subtests, warnings and logs before other plugins print them.
+
+    ``redactor`` returns one that knows all secrets so far. ``unjudged`` returns the
+    lines about pools without a verdict, which ``note`` prints at the end.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        *,
+        redactor: Callable[[], Redactor],
+        unjudged: Callable[[], Iterable[str]],
+        note: Callable[[str], None],
+    ) -> None:
+        self._config = config
+        self._redactor = redactor
+        self._unjudged = unjudged
+        self._note = note
+
+    def register(self) -> None:
+        """Register the hooks, and take the secrets out of pytest's logs."""
+        self._config.pluginmanager.register(self, "realtime-guard")
+        for handler in log_handlers(self._config):
+            inner = handler.formatter or logging.Formatter()
+            handler.setFormatter(report_redaction.Formatter(inner, self._redactor))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        report_redaction.shield(report, self._redactor())
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
+        warning_message.message = report_redaction.rephrase(
+            warning_message.message, self._redactor()
+        )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        for line in self._unjudged():
+            self._note(line)
+        report_redaction.shield_suite(self._config, self._redactor())

@@ -1,0 +1,54 @@
+"""What a run reports about its server and its plan before its tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_realtime_asr.client.dialect_detection import AUTO
+from pytest_realtime_asr.report import planning, summary
+from pytest_realtime_asr.run.fakes import FAKES
+
+if TYPE_CHECKING:
+    from pytest_realtime_asr.plugin.hooks import RealtimePlugin
+
+
+def target(plugin: RealtimePlugin, *, asked: bool) -> str:
+    """Return the server under test in one line; it is ``asked`` for its model.
+
+    Raises UsageError.
+    """
+    text = plugin.options.text("target")
+    if not asked:
+        return text if text in FAKES else summary.shown(text)
+    state = plugin.state
+    url = state.targets.url(text, state.detect().dialect)
+    try:
+        return summary.introduce(state.judging.run, url, state.settings.corpus)
+    except LookupError as error:
+        raise state.options.usage_error("dialect", error) from None
+
+
+def plan(plugin: RealtimePlugin, scenarios: list[list[str]] | None) -> list[str]:
+    """Return the plan for requirements with these scenarios, ``None`` for all.
+
+    Raises UsageError.
+    """
+    state = plugin.state
+    settings = state.detect()
+    if settings.dialect == AUTO:
+        return []  # the plan is not known
+    try:
+        return planning.plan(
+            settings.run,
+            settings.suite,
+            state.corpus(),
+            scenarios,
+            target=plugin.config.getoption("realtime_target") or settings.target,
+            whole=plugin.options.flag("plan"),
+        )
+    except LookupError as error:
+        raise state.options.usage_error("dialect", error) from None
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None

@@ -1,0 +1,359 @@
+"""The hooks of the plugin, as methods of the object that holds its state.
+
+Every pytest run imports this module, so it is light: a hook first asks whether the run,
+or the test, uses the plugin at all, and only then imports what does the work.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_realtime_asr.plugin.options import (
+    CALIBRATION,
+    FIXTURES,
+    MARKERS,
+    OPTIONS,
+    SUITE,
+    SUITE_ID,
+    RawOptions,
+)
+from pytest_realtime_asr.plugin.tally import Tally
+
+if TYPE_CHECKING:
+    from pytest_realtime_asr.plugin.controller import Controller
+    from pytest_realtime_asr.plugin.end_of_run import EndOfRun
+    from pytest_realtime_asr.plugin.item_judge import ItemJudge
+    from pytest_realtime_asr.plugin.state import State
+
+
+class RealtimePlugin:
+    """The plugin in one pytest run.
+
+    ``state`` holds the settings and everything that stands on them. It is made when a
+    run first needs it, and ``used_state`` is ``None`` until then.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.options = RawOptions(config)
+        self.used_state: State | None = None
+        self._judge: ItemJudge | None = None
+        self._controller: Controller | None = None
+        self._end: EndOfRun | None = None
+        self._terminal: int | None = None
+        self._measures = False  # some test of this process uses the plugin
+        self._wrong: dict[str, str] = {}  # what is wrong with a test, by id
+        self.refused: set[str] = set()  # messages of modules that cannot be collected
+
+    @property
+    def state(self) -> State:
+        """The state of a run that uses the plugin. Raises UsageError."""
+        if self.used_state is None:
+            from pytest_realtime_asr.plugin.state import State
+
+            self.used_state = State(self.config, self.options, self._terminal)
+        return self.used_state
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether this process is a worker of xdist."""
+        return hasattr(self.config, "workerinput")
+
+    @property
+    def asks_target(self) -> bool:
+        """Whether this run is certainly about its target, which it asks first.
+
+        A target that the ini file or the environment sets for every run does not count:
+        the run may have nothing to do with it.
+        """
+        named = self.config.getoption("realtime_target")
+        asked = named or self.options.flag("conformance")
+        return bool(asked) and not self.options.flag("plan")
+
+    def uses(self, item: pytest.Item) -> bool:
+        """Whether a test has a fixture or a marker of the plugin."""
+        named = set(getattr(item, "fixturenames", ()))
+        return bool(named & FIXTURES) or is_marked(item)
+
+    @property
+    def judge(self) -> ItemJudge:
+        """Judges the tests. Raises UsageError."""
+        if self._judge is None:
+            from pytest_realtime_asr.plugin.item_judge import ItemJudge
+
+            self._judge = ItemJudge(self.state)
+        return self._judge
+
+    def _active_judge(self) -> ItemJudge | None:
+        """Return the judge if this process has measured anything, else ``None``."""
+        if self.used_state is None or not self.used_state.has_judging:
+            return None
+        return self.judge
+
+    # Configuration
+
+    def configure(self) -> None:
+        """Check the options that are set, and add what they ask for. UsageError."""
+        if not self.is_worker:
+            self._watch()
+        conformance = self.options.flag("conformance")
+        plan = self.options.flag("plan")
+        if plan and self.config.getoption("numprocesses", None):
+            raise pytest.UsageError("--realtime-plan runs nothing: leave out -n")
+        stated = conformance or plan
+        stated = stated or any(self.options.line(each) is not None for each in OPTIONS)
+        if (
+            stated
+            or self.options.text("report")
+            or any(self.options.ini(each) is not None for each in OPTIONS)
+        ):
+            try:
+                self._check()
+            except pytest.UsageError:
+                # A wrong variable ends no run that may not need the plugin.
+                if stated or not self.options.wrong_environment:
+                    raise
+        if conformance:
+            from pytest_realtime_asr.plugin import suite
+
+            suite.add(self.config)
+
+    def _check(self) -> None:
+        from pytest_realtime_asr.plugin import checks
+
+        checks.check(self.state)
+
+    def _watch(self) -> None:
+        """Collect the results of all tests, and keep the terminal before capture."""
+        suite = f"{SUITE_ID}/" if self.options.flag("conformance") else ""
+        self.config.pluginmanager.register(
+            Tally(
+                "" if self.options.flag("plan") else suite,
+                end=lambda: self._end_of_run,
+                notes=lambda: self.used_state.drain_notes() if self.used_state else [],
+            ),
+            "realtime-tally",
+        )
+        if self.config.getoption("dist", "no") != "no":
+            from pytest_realtime_asr.plugin.controller import Controller
+
+            self._controller = Controller(self)
+            self.config.pluginmanager.register(self._controller, "realtime-controller")
+        out = sys.__stdout__
+        if out is not None and not out.closed and out.isatty():
+            self._terminal = os.dup(out.fileno())
+
+    @property
+    def _end_of_run(self) -> EndOfRun:
+        if self._end is None:
+            from pytest_realtime_asr.plugin.end_of_run import EndOfRun
+
+            self._end = EndOfRun(self.state)
+        return self._end
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        if self.is_worker or self.config.getoption("collectonly"):
+            return
+        if self.used_state is not None:
+            self.used_state.check_reports()
+        if self.asks_target:
+            self.state.detect()  # before the collection, and before workers start
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        if self.used_state is not None:
+            self.used_state.restore_signals()
+
+    def pytest_unconfigure(self) -> None:
+        if self.used_state is not None:
+            self.used_state.stop()
+        if self._controller is not None:
+            self._controller.stop()
+        if self._terminal is not None:
+            os.close(self._terminal)
+
+    # The header
+
+    def pytest_report_header(self) -> list[str]:
+        found = []
+        if self.options.text("target") and not self.options.flag("plan"):
+            from pytest_realtime_asr.plugin import header
+
+            asked = self.asks_target and not self.config.getoption("collectonly")
+            found.append(header.target(self, asked=asked))
+        cache = getattr(self.config, "cache", None)
+        if cache is not None and cache.get(CALIBRATION, None) is not None:
+            from pytest_realtime_asr.plugin import kept_calibration
+
+            found.append(kept_calibration.line(self.config))
+        flags = (option.name for option in OPTIONS if option.flag)
+        wrong = filter(None, map(self.options.wrong_flag, flags))
+        found += [f"{line}; it is not set" for line in wrong]
+        lines = [f"realtime: {line}" for line in found if line]
+        workers = self.config.getoption("numprocesses", None)
+        if workers and self.options.flag("conformance"):
+            lines += self._plan(None)  # only the workers know what is collected
+        return self._printable(lines)
+
+    def _printable(self, lines: Sequence[str]) -> list[str]:
+        if not lines:
+            return []
+        from pytest_realtime_asr.plugin.state import printable_lines
+
+        return printable_lines(self.used_state, lines)
+
+    def _plan(self, scenarios: list[list[str]] | None) -> list[str]:
+        from pytest_realtime_asr.plugin import header
+
+        return header.plan(self, scenarios)
+
+    def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
+        """Report what the packaged suite is about to do, and what it will cost."""
+        asked = list(filter(is_suite, items))
+        if not asked:
+            return []
+        marks = [m for item in asked for m in item.iter_markers("realtime_requirement")]
+        return self._plan([mark.kwargs["scenario"].split(" ") for mark in marks])
+
+    # Collection
+
+    def pytest_pycollect_makemodule(
+        self, module_path: Path, parent: pytest.Collector
+    ) -> pytest.Module | None:
+        if module_path.parent != SUITE:
+            return None
+        from pytest_realtime_asr.plugin import suite
+
+        return suite.module(module_path, parent)
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        if Path(metafunc.definition.path).parent == SUITE:
+            from pytest_realtime_asr.plugin import suite
+
+            suite.generate(metafunc, self.state)
+        if "utterance" in metafunc.fixturenames:
+            from pytest_realtime_asr.plugin import utterance_fixture
+
+            utterance_fixture.generate(metafunc, self)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(
+        self,
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        report = yield
+        if self.used_state is not None and report.failed:
+            from pytest_realtime_asr.plugin import report_redaction
+
+            redactor = self.used_state.redactor
+            if redactor.private:
+                report_redaction.withhold_collected(report, self.refused)
+            report_redaction.clean(report, redactor)
+        return report
+
+    @pytest.hookimpl(tryfirst=True)  # before xdist reports it to the controller
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Refuse wrong markers, and find the tests that are judged together."""
+        for item in session.items:
+            used = self.uses(item)
+            if not used and "realtime_target" not in getattr(item, "fixturenames", ()):
+                continue
+            try:
+                state = self.state
+                if used:
+                    self._measures = True
+                    state.worker.note_measurement()
+                    self._expect(item)
+            except pytest.UsageError as error:
+                if not self.is_worker:
+                    raise
+                self._wrong[item.nodeid] = str(error)  # xdist would not print it
+
+    def _expect(self, item: pytest.Item) -> None:
+        from pytest_realtime_asr.plugin import items
+
+        compared = items.compared(item, self.state)
+        if compared or is_marked(item):
+            terms = items.pooled_terms(item, self.state)
+            self.state.judging.expect(item.nodeid, terms, compared=compared)
+        items.refuse_unknown_dialect(item, self.state)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> bool | None:
+        """Run nothing with ``--realtime-plan``; else lock the reports of the tests."""
+        if self.options.flag("plan"):
+            return True
+        getoption = self.config.getoption
+        if self._measures and not (getoption("collectonly") or getoption("setupplan")):
+            self.state.lock_reports()
+        return None
+
+    # The life of a test
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if wrong := self._wrong.get(item.nodeid, ""):
+            pytest.fail(wrong, pytrace=False)
+        if self.uses(item):
+            self.judge.begin(item)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Close and judge what a test opened, so that it is the test that fails."""
+        try:
+            result = yield
+        except BaseException as error:
+            if (judge := self._active_judge()) is not None:
+                judge.raised(item, error)
+            raise
+        judge = self._active_judge()
+        if judge is not None and (failure := judge.passed(item)):
+            pytest.fail(failure, pytrace=False)
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        """Judge the pools of a module whose last test did not judge them."""
+        last = nextitem is None
+        try:
+            result = yield
+        except BaseException:
+            judge = self._active_judge()
+            if judge is not None and (failure := judge.pools(item, last=last)):
+                item.add_report_section("teardown", "realtime", failure)
+            raise
+        judge = self._active_judge()
+        if judge is not None and (failure := judge.pools(item, last=last)):
+            pytest.fail(failure, pytrace=False)
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # others may add to the report, too
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        state = self.used_state
+        result: Mapping[str, Any] | None = None
+        if state is not None and call.when == "call" and is_suite(item):
+            result = self.judge.requirement(item)
+        report = yield
+        if state is not None:
+            self.judge.complete(item, call, report, result=result, uses=self.uses(item))
+        return report
+
+
+def is_marked(item: pytest.Item) -> bool:
+    """Return whether a test has a marker of the plugin."""
+    return any(mark.name in MARKERS for mark in item.iter_markers())
+
+
+def is_suite(item: pytest.Item) -> bool:
+    """Return whether a test is one of the packaged suite."""
+    return item.nodeid.startswith(f"{SUITE_ID}/")

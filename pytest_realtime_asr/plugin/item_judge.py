@@ -1,0 +1,172 @@
+"""Judges the items of pytest at their end, and completes their reports."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pytest_realtime_asr.conformance.results import ServerResult
+from pytest_realtime_asr.plugin import items, kept_calibration, report_redaction
+from pytest_realtime_asr.plugin.judging import Case
+from pytest_realtime_asr.plugin.pytest_internals import kept_exception
+from pytest_realtime_asr.plugin.state import State, printable_lines
+from pytest_realtime_asr.plugin.tally import attach
+from pytest_realtime_asr.report import conformance, junit, messages
+from pytest_realtime_asr.run.results import Results
+from pytest_realtime_asr.verdicts.verdict import UndecidedWarning
+
+Properties = Sequence[tuple[str, str | float | int]]
+_ROW: pytest.StashKey[Mapping[str, object]] = pytest.StashKey()
+_POOL_FAILED: pytest.StashKey[bool] = pytest.StashKey()
+_REQUIREMENT: pytest.StashKey[conformance.Row] = pytest.StashKey()
+
+
+class ItemJudge:
+    """Judges the items of this process. Raises UsageError on a wrong marker."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._judging = state.judging
+
+    def begin(self, item: pytest.Item) -> None:
+        """Start a test; one that runs again starts afresh."""
+        _set_properties(item, [])
+        self._judging.begin(item.nodeid)
+
+    def passed(self, item: pytest.Item) -> str:
+        """Judge a test that raised nothing; returns why it fails, or ""."""
+        # pytest keeps what a method of unittest.TestCase raised, and reports it later.
+        if (kept := kept_exception(item)) is not None:
+            self.raised(item, kept)
+            return ""
+        return self._failure(item, self._judge(item, failed=False))
+
+    def raised(self, item: pytest.Item, error: BaseException) -> None:
+        """Judge a test that raised; a skipped one keeps its sessions in the pools.
+
+        An interrupt, by Ctrl-C or pytest.exit, ends the run: nothing more is judged.
+        """
+        if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
+            self._judging.finish()
+        elif _is_skip(error):
+            self._judging.skip(self._case(item))
+        elif (results := self._judge(item, failed=True)) is not None:
+            evidence = messages.evidence(results)
+            item.add_report_section("call", "realtime", evidence)
+        elif items.is_suite(item):
+            again = self._judging.again(self._case(item))
+            item.add_report_section("call", "realtime", again)
+
+    def pools(self, item: pytest.Item, *, last: bool) -> str:
+        """Judge the pools that waited for this test; returns why they fail, or ""."""
+        results = self._judging.rest(self._case(item), over=last)
+        failure = self._failure(item, self._publish(item, results))
+        if failure:
+            item.stash[_POOL_FAILED] = True
+        return failure
+
+    def record_requirement(self, item: pytest.Item, found: ServerResult) -> str:
+        """Record the result of a requirement for all reports; return its message."""
+        row = conformance.row(found)
+        item.stash[_REQUIREMENT] = row
+        return conformance.message(row)
+
+    def requirement(self, item: pytest.Item) -> Mapping[str, object] | None:
+        """Return the result of a requirement, which JUnit XML gets as well."""
+        if not has_result(item):
+            return None
+        _set_properties(item, conformance.properties(item.stash[_REQUIREMENT]))
+        return conformance.mapping(item.stash[_REQUIREMENT])
+
+    def complete(
+        self,
+        item: pytest.Item,
+        call: pytest.CallInfo[None],
+        report: pytest.TestReport,
+        *,
+        result: Mapping[str, Any] | None,
+        uses: bool,
+    ) -> None:
+        """Add the results to pytest's report of a test, and remove the secrets."""
+        row = item.stash.get(_ROW, None)
+        attach(report, row=row, result=result, notes=self._state.drain_notes())
+        if row is not None:
+            del item.stash[_ROW]
+        if call.when == "teardown" and _POOL_FAILED in item.stash:
+            del item.stash[_POOL_FAILED]
+            report.outcome = "failed"  # the failure expected is of the test alone
+            report.__dict__.pop("wasxfail", None)
+        redactor = self._state.redactor
+        if uses:
+            terminal = item.config.pluginmanager.getplugin("terminalreporter")
+            coloured = terminal is not None and terminal.hasmarkup
+            report_redaction.escape(report, coloured=coloured)
+        if redactor.private:
+            report_redaction.withhold(report, call.excinfo)
+        report_redaction.clean(report, redactor)
+
+    def _judge(self, item: pytest.Item, *, failed: bool) -> Results | None:
+        # An expected failure of the test must not stand in for the pool's verdict.
+        pooled = not failed and item.get_closest_marker("xfail") is None
+        results = self._judging.judge(self._case(item), failed=failed, pooled=pooled)
+        return self._publish(item, results)
+
+    def _failure(self, item: pytest.Item, results: Results | None) -> str:
+        """Return why a test fails that was judged, and what to do, or "".
+
+        Undecided verdicts are warnings. Those of which ``-W error`` makes errors come
+        below what failed.
+        """
+        if results is None:
+            return ""
+        failure, errors = messages.failure(results), []
+        for text in printable_lines(self._state, messages.warnings(results)):
+            try:
+                item.warn(UndecidedWarning(text))
+            except UndecidedWarning:
+                errors.append(text)
+        if errors and failure is None:
+            errors.append(results.rerun)
+        return "\n".join(filter(None, [failure, *errors]))
+
+    def _case(self, item: pytest.Item) -> Case:
+        id = item.nodeid
+        if items.is_suite(item):
+            select: tuple[str, ...] = ("--realtime-conformance", "-k", item.name)
+        else:
+            if any("over" in mark.kwargs for mark in item.iter_markers()):
+                id = id.partition("::")[0]
+            elif items.compared(item, self._state) not in ("", id):
+                id = id.partition("[")[0]
+            select = (self._state.located(id),)
+        return Case(item.nodeid, lambda: items.terms(item, self._state), select)
+
+    def _publish(self, item: pytest.Item, results: Results | None) -> Results | None:
+        """Hand the results of a test to JUnit XML and to the controller's table."""
+        if results is not None:
+            calibrated = kept_calibration.line(item.config)
+            more = [("realtime.calibration", calibrated)] if calibrated else []
+            _set_properties(item, [*junit.properties(results), *more])
+            item.stash[_ROW] = self._judging.row(results)
+        return results
+
+
+def has_result(item: pytest.Item) -> bool:
+    """Return whether the result of a requirement was recorded for a test."""
+    return _REQUIREMENT in item.stash
+
+
+def _set_properties(item: pytest.Item, properties: Properties) -> None:
+    """Replace the plugin's properties of a test."""
+    others = [p for p in item.user_properties if not p[0].startswith("realtime.")]
+    item.user_properties[:] = [*others, *properties]
+
+
+def _is_skip(error: BaseException) -> bool:
+    """Return whether pytest reports a test that raised this as skipped."""
+    unittest = sys.modules.get("unittest")  # it cannot have been raised if it is absent
+    kinds = (pytest.skip.Exception, *((unittest.SkipTest,) if unittest else ()))
+    return isinstance(error, kinds)

@@ -1,0 +1,106 @@
+"""Makes the `realtime` fixture of a test: its server, asked and warmed up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_realtime_asr.audio import AudioError
+from pytest_realtime_asr.client.dialect_detection import AUTO, advice
+from pytest_realtime_asr.client.session import OptionsError, Plan
+from pytest_realtime_asr.client.transport import Unreachable
+from pytest_realtime_asr.corpus import CorpusError
+from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
+from pytest_realtime_asr.plugin import items
+from pytest_realtime_asr.plugin.state import State
+from pytest_realtime_asr.run.fakes import FAKES
+from pytest_realtime_asr.run.realtime import Realtime
+from pytest_realtime_asr.run.terms import Terms
+from pytest_realtime_asr.text.inputs import InputError
+
+if TYPE_CHECKING:
+    from pytest_realtime_asr.plugin.hooks import RealtimePlugin
+
+Options = Mapping[str, object]
+
+
+class Unusable(Exception):
+    """The fixture cannot be made; the message says why, and what to do."""
+
+
+def make(
+    plugin: RealtimePlugin, item: pytest.Item, target: object, options: Options
+) -> Realtime:
+    """Return the fixture of a test. Raises `Unusable`.
+
+    ``target`` and ``options`` are what the fixtures of the test return; the command
+    line overrides both.
+    """
+    getoption = plugin.config.getoption
+    try:
+        state = plugin.state
+        state.lock_reports()  # where it is asked for by getfixturevalue alone
+    except pytest.UsageError as error:
+        raise Unusable(str(error)) from None
+    if getoption("realtime_session_options"):
+        options = state.settings.run.session.options
+    target = getoption("realtime_target") or target
+    try:
+        terms = _with_dialect(items.terms(item, state), target, state)
+        if not plugin.uses(item):  # asked for by getfixturevalue
+            state.judging.begin(item.nodeid)
+        baseline = _baseline(state, terms, options)
+        plan = _plan(state, target, terms, options)
+    except (AudioError, CorpusError) as error:
+        raise Unusable(str(state.options.usage_error("corpus", error))) from None
+    except OptionsError as error:
+        message = f"realtime: {error}"
+        where = items.redefined(item, "realtime_session_options")
+        if where and not getoption("realtime_session_options"):
+            message += f"; the fixture realtime_session_options ({where}) returns them"
+        raise Unusable(message) from None
+    except (Unreachable, InputError, pytest.UsageError) as error:
+        raise Unusable(f"realtime target: {error}") from None
+    except LookupError as error:
+        raise Unusable(f"realtime target: {error.args[0]}") from None
+    return Realtime(state.judging.run, plan, terms, baseline=baseline)
+
+
+def _plan(state: State, target: object, terms: Terms, options: Options) -> Plan:
+    url = state.targets.url(target, terms.dialect)
+    return state.judging.run.servers.plan(url, terms, options)
+
+
+def _baseline(state: State, terms: Terms, options: Options) -> Plan | None:
+    """Return how sessions with the baseline run, ``None`` without one.
+
+    The baseline is compared with, and not judged. Raises `Unusable`.
+    """
+    other = state.settings.comparison.target
+    if not other:
+        return None
+    try:
+        where = state.targets.url(other, terms.dialect)
+        plan = state.judging.run.servers.plan(where, terms, options, baseline=True)
+    except (AudioError, CorpusError, OptionsError):
+        raise
+    except (Unreachable, InputError, pytest.UsageError) as error:
+        raise Unusable(f"realtime baseline target: {error}") from None
+    except LookupError as error:
+        raise Unusable(f"realtime baseline target: {error.args[0]}") from None
+    return replace(plan, rules=())
+
+
+def _with_dialect(terms: Terms, target: object, state: State) -> Terms:
+    """Return the terms with the dialect of a target that is not asked for it.
+
+    Raises UsageError where a fixture returns the target, which nobody knows before.
+    """
+    if terms.dialect != AUTO or target == state.settings.target:
+        return terms
+    if isinstance(target, str) and target in FAKES:
+        return replace(terms, dialect=DEFAULT_DIALECT)
+    raise pytest.UsageError(f"the fixture realtime_target returns it; {advice()}")

@@ -1,0 +1,317 @@
+"""The state of a run that uses the plugin: settings, reports, servers, judging."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import pytest
+
+from pytest_realtime_asr.client.dialect_detection import AUTO, Discovery
+from pytest_realtime_asr.client.session import OptionsError, caller
+from pytest_realtime_asr.client.transport import Unreachable
+from pytest_realtime_asr.corpus import Corpus, CorpusError, load_all
+from pytest_realtime_asr.dialects import load
+from pytest_realtime_asr.plugin import kept_calibration
+from pytest_realtime_asr.plugin.guard import Guard
+from pytest_realtime_asr.plugin.judging import Judging
+from pytest_realtime_asr.plugin.options import RawOptions
+from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
+from pytest_realtime_asr.plugin.targets import Targets
+from pytest_realtime_asr.plugin.termination import catch
+from pytest_realtime_asr.plugin.worker import Worker
+from pytest_realtime_asr.report import jsonl
+from pytest_realtime_asr.report.files import ReportFile, distinct
+from pytest_realtime_asr.report.progress import Progress
+from pytest_realtime_asr.run.run import Run
+from pytest_realtime_asr.text.messages import error_text, printable
+from pytest_realtime_asr.text.redaction import Redactor
+from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
+
+
+class State:
+    """The state of a run that uses the plugin, each part made when first needed.
+
+    ``terminal`` is a descriptor of the terminal that no capture redirects, ``None``
+    where there is none. Raises UsageError for a wrong option.
+    """
+
+    def __init__(
+        self, config: pytest.Config, options: RawOptions, terminal: int | None = None
+    ) -> None:
+        self.config = config
+        self.options = options
+        self.settings = _read(config, options)
+        self.worker = Worker(config)
+        self._terminal = terminal
+        self._progress: Progress | None = None
+        self._notes: dict[str, None] = {}  # in the order in which they came
+        self._restore: Callable[[], None] | None = None
+
+    def stop(self) -> None:
+        """Stop what was started, and release the reports."""
+        if self.has_judging:
+            self.judging.run.stop()
+        self.restore_signals()
+        if "reports" in self.__dict__:
+            for file in self.written:
+                file.release()
+        if self._progress is not None:
+            self._progress.close()
+        if "targets" in self.__dict__:
+            self.targets.stop()
+
+    # Notes
+
+    def note(self, text: str) -> None:
+        """Print this at the end of the run, once."""
+        self._notes[text] = None
+
+    def drain_notes(self) -> list[str]:
+        """Return the notes that were not handed on yet."""
+        found = printable_lines(self, self._notes)
+        self._notes.clear()
+        return found
+
+    @property
+    def redactor(self) -> Redactor:
+        """A redactor for all secrets that are known so far."""
+        if self.has_judging:
+            return self.judging.run.redactor
+        return self.settings.run.redactor
+
+    # The dialect
+
+    @cached_property
+    def _detected_dialect(self) -> str:
+        """The dialect that the target speaks, `AUTO` where it cannot be detected."""
+        try:
+            return self.judging.run.servers.find(self.settings.target).dialect
+        except LookupError as error:
+            raise self.options.usage_error("dialect", error) from None
+        except (Unreachable, ValueError):
+            return AUTO
+
+    def detect(self) -> Settings:
+        """Return the settings with the dialect of the target, which is asked once.
+
+        The dialect stays `AUTO` where none was detected: the tests that need it report
+        why. Raises UsageError for session options that do not fit the dialect.
+        """
+        if self.settings.dialect != AUTO:
+            return self.settings
+        if (dialect := self._detected_dialect) == AUTO:
+            return self.settings
+        found = self.settings.with_dialect(dialect)
+        self.check_session_options(found)
+        return found
+
+    def check_session_options(self, found: Settings) -> None:
+        """Refuse session options that do not fit the dialect. Raises UsageError."""
+        session = found.run.session
+        if not session.options:
+            return
+        try:
+            caller(load(session.dialect), session.model, session.options)
+        except LookupError as error:
+            raise self.options.usage_error("dialect", error) from None
+        except OptionsError as error:
+            raise self.options.usage_error("session-options", error) from None
+
+    # Corpus and servers
+
+    def corpus(self) -> Corpus:
+        """Return the corpus of the run. Raises UsageError."""
+        private = self.settings.run.private
+        try:
+            return _corpus(self.settings.corpus, private)
+        except CorpusError as error:
+            hidden = "it cannot be used; without --realtime-private, a run says why"
+            shown = hidden if private else error
+            raise self.options.usage_error("corpus", shown) from None
+
+    @cached_property
+    def targets(self) -> Targets:
+        """The servers that this run starts itself."""
+        return Targets(self.settings, self.worker.fakes, check_corpus=self.corpus)
+
+    # Reports
+
+    @cached_property
+    def reports(self) -> dict[str, list[ReportFile]]:
+        """The report files by their kind. Raises UsageError."""
+        found: dict[str, list[ReportFile]] = {}
+        for kind, path in self.settings.reports:
+            try:
+                file = ReportFile(path, shared=self.worker.folder, tell=self.note)
+                distinct([file, *(f for files in found.values() for f in files)])
+            except OSError as error:
+                raise unwritable(f"--realtime-report={path}", error) from None
+            found.setdefault(kind, []).append(file)
+        return found
+
+    @property
+    def written(self) -> list[ReportFile]:
+        """All report files."""
+        return [file for files in self.reports.values() for file in files]
+
+    def check_reports(self) -> None:
+        """Refuse report files that cannot be written. Raises UsageError."""
+        for file in self.written:
+            try:
+                file.check()
+            except OSError as error:
+                raise unwritable(file, error) from None
+
+    def lock_reports(self) -> None:
+        """Lock the report files for a run that is about to measure.
+
+        From now on SIGTERM and SIGHUP end the run as Ctrl-C does. Raises UsageError
+        where another run writes one of the files.
+        """
+        if self._restore is not None:
+            return
+        if not self.worker:  # the controller locks them for its workers
+            for file in self.written:
+                try:
+                    file.lock()
+                except OSError as error:
+                    raise unwritable(file, error) from None
+        self._restore = catch()
+
+    def restore_signals(self) -> None:
+        """Let signals end the process as before."""
+        if self._restore is not None:
+            self._restore()
+
+    # Judging
+
+    @cached_property
+    def baseline(self) -> tuple[UtteranceRecord, ...]:
+        """The rows of the earlier report, with which tests are compared. UsageError."""
+        earlier = self.settings.comparison.report
+        if earlier is None:
+            return ()
+        try:
+            self.refuse_overwritten(earlier)
+            return jsonl.read(
+                earlier, tell=lambda text: self.note(f"--realtime-compare: {text}")
+            )
+        except ValueError as error:
+            raise self.options.usage_error("compare", error) from None
+
+    def refuse_overwritten(self, path: Path) -> None:
+        """Refuse to read a file that this run writes or moves. Raises ValueError."""
+        if any(path.resolve() in file.places for file in self.written):
+            raise ValueError("--realtime-report would write over it")
+
+    @property
+    def has_judging(self) -> bool:
+        """Whether this process has made its `judging`."""
+        return "judging" in self.__dict__
+
+    @cached_property
+    def judging(self) -> Judging:
+        """The run of this process, and the judging of its tests. Raises UsageError."""
+        cache = getattr(self.config, "cache", None)
+        found = Judging(
+            self._run(),
+            folder=lambda: cache.mkdir("realtime-traces") if cache else None,
+            origin=self.config.invocation_params.dir,
+            given=self.options.line,
+            comparison=self.settings.comparison,
+            baseline=self.baseline,
+            command=_command(self.config),
+            located=self.located,
+        )
+        Guard(
+            self.config,
+            redactor=lambda: self.redactor,
+            unjudged=lambda: found.unjudged,
+            note=self.note,
+        ).register()
+        return found
+
+    def _run(self) -> Run:
+        run = Run(self.settings.run, self._warm, shared=self.worker.folder)
+        for text, words in self.worker.discovered.items():
+            run.servers.discovered[text] = Discovery(*words)
+        run.warn = self.note
+        calibrated = kept_calibration.line(self.config)
+        run.sinks.extend(
+            jsonl.Appender(file, calibrated) for file in self.reports.get("jsonl", ())
+        )
+        if self._terminal is not None and _is_interactive(self.config):
+            self._progress = Progress(self._terminal, self._columns_left)
+            run.progress = self._show_progress
+        return run
+
+    def _warm(self) -> Corpus:
+        return _corpus(self.settings.corpus, self.settings.run.private)
+
+    def _columns_left(self) -> int:
+        writer = self.config.get_terminal_writer()
+        return writer.fullwidth - writer.width_of_current_line
+
+    def _show_progress(self, text: str) -> None:
+        assert self._progress is not None
+        for line in printable_lines(self, [text]):
+            self._progress.show(line)
+
+    def located(self, id: str) -> str:
+        """Return a test id that is relative to the folder where pytest was started."""
+        path, *names = id.split("::")
+        origin = self.config.invocation_params.dir
+        found = os.path.relpath(self.config.rootpath / path, origin)
+        return "::".join([found, *names])
+
+
+def printable_lines(state: State | None, lines: Iterable[str]) -> list[str]:
+    """Return lines without secrets and without control characters."""
+    redactor = state.redactor if state is not None else Redactor()
+    return [printable(redactor.clean(line)) for line in lines]
+
+
+def unwritable(file: object, error: OSError) -> pytest.UsageError:
+    """Return an error about a report file that cannot be written."""
+    # An error of the system has a number and gives no advice.
+    advice = "" if error.errno is None else "; name another file"
+    return pytest.UsageError(f"{file}: {error_text(error)}{advice}")
+
+
+def _read(config: pytest.Config, options: RawOptions) -> Settings:
+    """Read the settings. Raises UsageError."""
+    try:
+        return settings(
+            options.line,
+            options.ini,
+            os.environ,
+            origin=config.invocation_params.dir,
+        )
+    except SettingError as error:
+        # The key may be quoted, if it stands in place of another option.
+        key = os.environ.get(options.text("api-key-env"), "")
+        options.wrong_environment = error.from_environment
+        raise pytest.UsageError(Redactor([key]).clean(str(error))) from None
+
+
+@lru_cache(maxsize=8)
+def _corpus(specs: tuple[str, ...], private: bool) -> Corpus:
+    found = load_all(specs)
+    return found.anonymous() if private else found
+
+
+def _command(config: pytest.Config) -> list[str]:
+    """Return the command that starts pytest with the same ini file and rootdir."""
+    ini, root = config.getoption("inifilename"), config.getoption("rootdir")
+    words = ["pytest", *(["-c", str(ini)] if ini else [])]
+    return [*words, f"--rootdir={root}"] if root else words
+
+
+def _is_interactive(config: pytest.Config) -> bool:
+    """Return whether pytest itself writes to a terminal, and not quietly."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    # `isatty` is a flag in some versions of pytest, and callable in others.
+    return reporter is not None and reporter.isatty and reporter.verbosity >= 0

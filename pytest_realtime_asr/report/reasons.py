@@ -1,0 +1,80 @@
+"""The text of the reasons for a verdict."""
+
+from __future__ import annotations
+
+from pytest_realtime_asr.metrics.pacing import ClientState
+from pytest_realtime_asr.text.number_format import ms
+from pytest_realtime_asr.verdicts.budgets import Side
+from pytest_realtime_asr.verdicts.reasons import (
+    ClientDelayed,
+    MoreSessions,
+    NotDecided,
+    NotGood,
+    NotMeasured,
+    NotRealTime,
+    Reason,
+    Simple,
+    TooFew,
+)
+from pytest_realtime_asr.verdicts.sample import PUNCTUAL
+
+_SIMPLE = {
+    Simple.NOTHING_JUDGED: "no session was judged: nothing was measured",
+    Simple.NO_REFERENCE: "cannot be measured: needs a reference",
+    Simple.OTHER_WORKERS: "sessions of other workers ran at the same time",
+    Simple.INTERVAL_INCLUDES_LIMIT: (
+        "the interval includes the limit; more utterances narrow it"
+    ),
+}
+
+
+def reason_text(reason: Reason | None) -> str:
+    """Return a reason as part of a line; empty for none."""
+    match reason:
+        case None:
+            return ""
+        case Simple():
+            return _SIMPLE[reason]
+        case NotMeasured(missing, of, needs):
+            return f"cannot be measured in {missing} of {of} sessions: needs {needs}"
+        case MoreSessions(count):
+            return f"{count} more sessions within the limit would prove it"
+        case NotRealTime(pace):
+            return f"a latency at pace {pace:g} is not in real time"
+        case ClientDelayed():
+            return _client(reason)
+        case NotDecided(n, most) if n < most:
+            return f"not decided by {n} of at most {most} sessions"
+        case NotDecided(_, most):
+            return f"not decided within {most}"
+        case NotGood(share, side):
+            beyond = "over" if side is Side.AT_MOST else "under"
+            return f"a good server has at most {share * 100:g} % {beyond}"
+        case TooFew(least, speakers):
+            noun = "speakers" if speakers else "utterances"
+            return f"fewer than {least} {noun} prove nothing"
+
+
+def client_state(state: ClientState) -> str:
+    """Return the client's state in one session, in a line."""
+    return (
+        f"send delay p99 {state.send:.1f} ms, loop lag p99 {state.loop:.1f} ms, "
+        f"GC pause {state.pause:.1f} ms, CPU {state.cpu:.0%} of a core"
+    )
+
+
+def _client(reason: ClientDelayed) -> str:
+    parts, of = [], f"of {reason.of} sessions"
+    if reason.late:
+        parts.append(
+            f"the client was delayed in {reason.late} {of} (up to "
+            f"{ms(reason.max_ms)} ms; {ms(reason.tolerated_ms)} ms are tolerated)"
+        )
+    if reason.overloaded:
+        who = "it" if reason.late else "the client"
+        parts.append(
+            f"{who} used over two thirds of a core in {reason.overloaded} {of}"
+        )
+    if reason.state != PUNCTUAL:
+        parts.append(f"in {reason.worst}: {client_state(reason.state)}")
+    return "; ".join(parts)

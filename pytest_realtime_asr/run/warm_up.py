@@ -1,0 +1,113 @@
+"""Warms up a server: sessions whose times do not count, until two finals agree."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from pytest_realtime_asr.audio import AudioError
+from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.session import Live, Plan
+from pytest_realtime_asr.client.transport import Unreachable
+from pytest_realtime_asr.corpus import Corpus, CorpusError, Utterance
+from pytest_realtime_asr.metrics.causality import PREMATURE
+from pytest_realtime_asr.run.config import time_limits
+from pytest_realtime_asr.run.transcription import Transcription, run_utterance
+from pytest_realtime_asr.text.number_format import several
+from pytest_realtime_asr.trace.records import Ending
+
+WARMUPS = 5  # sessions at most
+WARMUP_TIME = 300.0  # s in all
+LONG_WARMUP = 5.0  # s after which it is noted
+AGREEMENT = 0.25  # two finals that differ by less are warm
+SAME_MS = 20.0  # and so are two that differ by less than this
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """The result of a warm-up: the first final in ms, and what the user should know."""
+
+    cold: float | None = None
+    note: str = ""
+
+
+class _Failed(Exception):
+    """A session of the warm-up has no final that can be used; the message says why."""
+
+
+def warm_up(
+    loop: Loop,
+    plan: Plan,
+    corpus: Callable[[], Corpus],
+    *,
+    sessions: int | None,
+    timeout: float,
+    progress: Callable[[str], None],
+) -> WarmUp:
+    """Run sessions with the shortest utterance of a corpus.
+
+    ``sessions`` is their number, ``None`` for as many as it takes; ``timeout`` is the
+    idle timeout in s. Raises `Unreachable` if the server refuses a session. Another
+    failure is noted in the result, and left to the tests.
+    """
+    most = WARMUPS if sessions is None else sessions
+    if not most:
+        return WarmUp()
+    try:
+        clip = _shortest(corpus())
+    except (AudioError, CorpusError) as error:
+        return WarmUp(note=f"no warm-up: {error}")
+    started = time.monotonic()
+    finals: list[float] = []
+    for number in range(1, most + 1):
+        progress(f"warming up the server, session {number} with {clip.id}")
+        left = WARMUP_TIME - (time.monotonic() - started)
+        if left <= 0:
+            break
+        limited = replace(plan, limits=time_limits(timeout, most=left))
+        try:
+            finals.append(_final(loop, limited, clip))
+        except _Failed as error:
+            return WarmUp(note=f"the warm-up failed: {error}")
+        if sessions is None and len(finals) > 1 and _agree(*finals[-2:]):
+            break
+    took = time.monotonic() - started
+    note = ""
+    if took > LONG_WARMUP:
+        ran = several(len(finals), "session")
+        note = f"the warm-up took {took:.0f} s: {ran} with {clip.id}"
+    return WarmUp(finals[0] if finals else None, note)
+
+
+def _final(loop: Loop, plan: Plan, clip: Utterance) -> float:
+    """Run one session; returns the latency of its final in ms. Raises `_Failed`."""
+    live = Live(loop, plan)
+    take: Transcription = loop.run(run_utterance(live, clip))
+    end = take.trace.end
+    if end.how is Ending.REFUSED:
+        raise Unreachable(end.reason, status=end.code)
+    if live.misfit:
+        raise Unreachable(live.misfit)
+    # Where the server detects turns, there is no commit.
+    for name in ("final_from_commit", "final_from_speech_end"):
+        if (final := take.metrics[name]) is not None:
+            break
+    if final is None or name in take.premature:
+        early = take.premature.get(name)
+        raise _Failed(take.reason if early is None else PREMATURE[early])
+    return final
+
+
+def _shortest(corpus: Corpus) -> Utterance:
+    """Return the shortest utterance with a text. Raises AudioError, CorpusError."""
+    spoken = [utterance for utterance in corpus if utterance.text]
+    if not spoken:
+        raise CorpusError("no utterance of the corpus has a text")
+    found = min(spoken, key=lambda utterance: utterance.duration)
+    return replace(found, source=found.audio)
+
+
+def _agree(one: float, other: float) -> bool:
+    apart = abs(one - other)
+    return apart <= SAME_MS or apart <= AGREEMENT * max(one, other)

@@ -1,0 +1,46 @@
+"""The commands: which there are, and how a wrong one is reported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pytest_realtime_asr.cli.main import main
+
+COMMANDS = ("fake", "report", "selftest", "calibrate", "list")
+
+
+def test_the_module_runs_the_commands() -> None:
+    words = [sys.executable, "-m", "pytest_realtime_asr", "--help"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert all(f"\n    {command}" in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_a_help(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    assert f"usage: python -m pytest_realtime_asr {command}" in capsys.readouterr().out
+
+
+def test_a_wrong_command_is_reported_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["serve"])
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: argument COMMAND: invalid choice: 'serve'")
+    assert line.endswith("; --help shows what there is")
+
+
+def test_an_argument_that_cannot_be_printed_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["list", "requirements", "--dialect", "a\0b"]) == 2
+    assert capsys.readouterr().err.startswith("error: an argument: ")
