@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.requirements import pinned_suites
@@ -21,82 +23,99 @@ _LEVELS = {
 
 def conformance(dialect: Dialect) -> str:
     """Return the page of all requirements and scenarios of a dialect."""
-    binding = [r for r in dialect.requirements if r.binds is Sender.SERVER]
-    client = [r for r in dialect.requirements if r.binds is Sender.CLIENT]
-    counts = {level: sum(r.level is level for r in binding) for level in Level}
-    by_level = ", ".join(f"{count} {level.name}" for level, count in counts.items())
-    suites = [
-        n
-        for n in pinned_suites.names()
-        if pinned_suites.load(n).dialect == dialect.name
-    ]
     lines = [
         f"# Requirements of the dialect `{dialect.name}`",
         "",
         "This page is generated from the requirements by `tools/make_docs.py`.",
         "",
-        f"{len(binding)} requirements bind a server: {by_level}. Pinned suites, for "
-        f"`--realtime-suite`: {', '.join(f'`{name}`' for name in suites)}.",
+        *_binding_servers(dialect),
         "",
-        *(f"- **{level.name}**: {text}" for level, text in _LEVELS.items()),
+        *_binding_clients(dialect),
         "",
-        "A *passive* requirement applies to every session of every test, also of your "
-        "own. The others are checked in the sessions of their scenarios.",
+        *_scenarios(dialect),
         "",
-        "| id | level | requirement | clause or bug report | versions | scenarios |",
-        "|---|---|---|---|---|---|",
+        *_order(dialect),
     ]
+    return "\n".join(lines)
+
+
+def _binding_servers(dialect: Dialect) -> Iterator[str]:
+    binding = [r for r in dialect.requirements if r.binds is Sender.SERVER]
+    counts = {level: sum(r.level is level for r in binding) for level in Level}
+    by_level = ", ".join(f"{count} {level.name}" for level, count in counts.items())
+    suites = [
+        f"`{name}`"
+        for name in pinned_suites.names()
+        if pinned_suites.load(name).dialect == dialect.name
+    ]
+    yield (
+        f"{len(binding)} requirements bind a server: {by_level}. Pinned suites, for "
+        f"`--realtime-suite`: {', '.join(suites)}."
+    )
+    yield ""
+    for level, text in _LEVELS.items():
+        yield f"- **{level.name}**: {text}"
+    yield ""
+    yield (
+        "A *passive* requirement applies to every session of every test, also of your "
+        "own. The others are checked in the sessions of their scenarios."
+    )
+    yield ""
+    yield "| id | level | requirement | clause or bug report | versions | scenarios |"
+    yield "|---|---|---|---|---|---|"
     for each in binding:
         names = ", ".join(each.scenarios)
         names = f"passive ({names})" if each.passive else names
-        lines.append(
+        yield (
             f"| `{each.id}` | {each.level.name} | {each.title} | {each.clause} | "
             f"{each.interval or 'all'} | {names} |"
         )
-    lines += [
-        "",
-        "## Requirements on the client",
-        "",
+
+
+def _binding_clients(dialect: Dialect) -> Iterator[str]:
+    yield "## Requirements on the client"
+    yield ""
+    yield (
         "The fake server checks its clients by these. The suite checks its own client "
-        "too: a violation there is a harness error, never one of the server.",
-        "",
-        "| id | level | requirement | clause |",
-        "|---|---|---|---|",
-    ]
-    lines += [
-        f"| `{each.id}` | {each.level.name} | {each.title} | {each.clause} |"
-        for each in client
-    ]
-    lines += [
-        "",
-        "## Scenarios",
-        "",
+        "too: a violation there is a harness error, never one of the server."
+    )
+    yield ""
+    yield "| id | level | requirement | clause |"
+    yield "|---|---|---|---|"
+    for each in dialect.requirements:
+        if each.binds is Sender.CLIENT:
+            yield f"| `{each.id}` | {each.level.name} | {each.title} | {each.clause} |"
+
+
+def _scenarios(dialect: Dialect) -> Iterator[str]:
+    yield "## Scenarios"
+    yield ""
+    yield (
         "What the suite does to a server. *Safe* scenarios run anywhere, *heavy* and "
         "*disruptive* ones only on a loopback address or with `--realtime-allow`. "
-        "*Exclusive* ones "
-        "share the server only with a bystander session that transcribes all the time, "
-        "and end with a fresh session; *long* ones run beside them.",
-        "",
-        "| scenario | what is done | harm | concurrency | connections |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| `{each.name}` | {each.about} | {each.harm.value} | "
-        f"{each.concurrency.value} | {each.sessions} |"
-        for each in scenarios(dialect).values()
-    ]
-    lines += ["", "## The order of events", ""]
+        "*Exclusive* ones share the server only with a bystander session that "
+        "transcribes all the time, and end with a fresh session; *long* ones run "
+        "beside them."
+    )
+    yield ""
+    yield "| scenario | what is done | harm | concurrency | connections |"
+    yield "|---|---|---|---|---|"
+    for each in scenarios(dialect).values():
+        yield (
+            f"| `{each.name}` | {each.about} | {each.harm.value} | "
+            f"{each.concurrency.value} | {each.sessions} |"
+        )
+
+
+def _order(dialect: Dialect) -> Iterator[str]:
+    yield "## The order of events"
+    yield ""
     for sender, states in dialect.table.items():
-        lines += [
-            f"What the {sender.value} may send, by the state of the session:",
-            "",
-            "| state | event | state after it |",
-            "|---|---|---|",
-        ]
-        lines += [
-            f"| {state} | `{move}` | {' or '.join(followers)} |"
-            for state, moves in states.items()
-            for move, followers in moves.items()
-        ]
-        lines.append("")
-    return "\n".join(lines)
+        yield f"What the {sender.value} may send, by the state of the session:"
+        yield ""
+        yield "| state | event | state after it |"
+        yield "|---|---|---|"
+        for state, moves in states.items():
+            for move, followers in moves.items():
+                yield f"| {state} | `{move}` | {' or '.join(followers)} |"
+        yield ""

@@ -1,7 +1,7 @@
 """What a server of OpenAI's protocol has to do, with the clause or the bug behind it.
 
-MUST stands where OpenAI's own description of its events says so, or where the harm is
-universal. SHOULD is what clients rely on. INFO states what servers are free to do.
+The level is MUST if OpenAI's own description of its events says so, or if the harm is
+universal. It is SHOULD if clients rely on it, and INFO where servers are free.
 """
 
 from __future__ import annotations
