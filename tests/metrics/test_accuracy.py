@@ -285,7 +285,8 @@ def test_ones_own_is_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "basics",
             "there is no normalizer 'basics'; choose from none, basic, "
-            "whisper-english, bare, gone, numb, odd .*entry point in pytest_realtime_asr.normalizers",
+            "whisper-english, bare, gone, numb, odd .*entry point in "
+            "pytest_realtime_asr.normalizers",
         ),
         ("gone", r"the normalizer gone \(their_texts:gone\) cannot be loaded: .*gone"),
         ("bare", r"the normalizer bare \(their_texts:bare\) has no version; set one"),
