@@ -12,7 +12,6 @@ import pytest
 from tests.support.paths import ROOT
 
 EXAMPLES = ROOT / "examples"
-IN_REAL_TIME = ("nightly",)  # its latencies are judged
 PASSED = {"asgi_server": 3, "client": 2, "nightly": 2}
 
 
@@ -33,13 +32,8 @@ def test_every_example_has_a_readme_and_is_run() -> None:
     assert found == set(PASSED)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name in IN_REAL_TIME else ())
-        for name in PASSED
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PASSED)
 def test_an_example_passes(name: str, tmp_path: Path) -> None:
     assert f"= {PASSED[name]} passed in " in run(name, tmp_path)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import pytest
+
 from tests.support.project import Project
 
 SUITE = """
@@ -31,6 +33,7 @@ def test_a_ratio_is_not_a_duration():
 """
 
 
+@pytest.mark.slow
 def test_verdicts_do_not_depend_on_docstrings(project: Project) -> None:
     project.write(SUITE)
     result = project.pytester.run(

@@ -31,7 +31,7 @@ from pytest_realtime_asr.trace.records import Record, Sender, Trace
 ASKED = "CLIENTS_INTEROP"
 COMMAND = (
     'pip install -e ".[test]" && python tests/interop/clients/environments.py && '
-    f"{ASKED}=1 pytest tests/interop/clients"
+    f"{ASKED}=1 pytest -n 0 tests/interop/clients"
 )
 pytestmark = [
     pytest.mark.interop,
