@@ -352,7 +352,7 @@ CASES = (
     Case(
         "every-key-refused",
         "the server refuses the right key like the wrong one",
-        ("the server opened no session at all",),
+        ("the server opened no session, so its refusal",),
         1,
         lambda _: outcome(
             "wrong-key-refused",
@@ -363,7 +363,7 @@ CASES = (
     Case(
         "nothing-on-the-path",
         "the server has no WebSocket, and refuses plain HTTP like every other request",
-        ("the server opened no session at all",),
+        ("the server opened no session, so its refusal",),
         1,
         lambda _: outcome(
             "plain-http-refused",
