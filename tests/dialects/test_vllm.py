@@ -614,7 +614,7 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
         "the session ended before the server sent anything",
     ),
     "created-now": (SOUND_SESSION, SILENT, "no session.created came"),
-    "order": (SOUND_SESSION, SILENT, "the server sent no event that the order covers"),
+    "order": (SOUND_SESSION, SILENT, "the server sent no event whose order is checked"),
     "well-formed": (SOUND_SESSION, SILENT, "the server sent nothing"),
     "known-events": (SOUND_SESSION, SILENT, "the server sent nothing"),
     "deltas-add-up": (
@@ -647,7 +647,7 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
     "client-order": (
         SOUND_CLIENT,
         SILENT_CLIENT,
-        "the client sent no event that the order covers",
+        "the client sent no event whose order is checked",
     ),
     "client-well-formed": (SOUND_CLIENT, SILENT_CLIENT, "the client sent nothing"),
     "client-known-events": (SOUND_CLIENT, SILENT_CLIENT, "the client sent nothing"),
@@ -688,17 +688,17 @@ BROKEN = (
     Broken(
         "order",
         broken(*UTTERANCES, faults=["created-twice"]),
-        "session.created came out of turn",
+        "session.created came out of order",
     ),
     Broken(
         "order",
         broken(*UTTERANCES, faults=["two-finals"]),
-        "transcription.done came out of turn",
+        "transcription.done came out of order",
     ),
     Broken(
         "order",
         broken(*UTTERANCES, faults=["late-delta"]),
-        "transcription.delta came out of turn",
+        "transcription.delta came out of order",
     ),
     Broken("well-formed", broken(*UTTERANCES, faults=["no-json"]), "not JSON: "),
     Broken(
@@ -827,7 +827,7 @@ BROKEN = (
     Broken(
         "client-order",
         hold(UPDATE, FINISH, vantage=Vantage.SERVER),
-        "input_audio_buffer.commit final came out of turn",
+        "input_audio_buffer.commit final came out of order",
     ),
     Broken(
         "client-well-formed",

@@ -746,4 +746,4 @@ def test_a_broken_server_of_that_dialect(project: Project, clips: str) -> None:
     result.assert_outcomes(failed=2)
     found = "parrot (auto: its first event was Hello)"
     result.stdout.fnmatch_lines([f"realtime: ws://*/parrot, {found}, *"])
-    result.stdout.fnmatch_lines(["rule turns ?MUST?: Text came out of turn*"])
+    result.stdout.fnmatch_lines(["rule turns ?MUST?: Text came out of order*"])
