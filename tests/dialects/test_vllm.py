@@ -130,7 +130,7 @@ def test_a_dialect_is_found_by_its_name() -> None:
 
 
 def test_an_unknown_dialect_is_refused_with_the_names_of_those_there_are() -> None:
-    with pytest.raises(LookupError, match=r"unknown dialect 'esperanto'.*: .*vllm"):
+    with pytest.raises(LookupError, match=r"unknown .*'esperanto'; choose from .*vllm"):
         dialects.load("esperanto")
 
 
@@ -625,7 +625,7 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
     "one-final": (
         SOUND_SESSION,
         trace_of(mixed(CREATED, UPDATE, BEGIN, FINISH)),
-        "the client closed before transcription.done",
+        "the client ended the session before transcription.done",
     ),
     "usage-adds-up": (
         SOUND_SESSION,
@@ -684,7 +684,11 @@ BROKEN = (
         "the first event was of unknown type 'hello'",
     ),
     Broken("first-event", at_deadline("{"), "the first event was not JSON: "),
-    Broken("created-now", at_deadline(created(at=1)), "created is 1"),
+    Broken(
+        "created-now",
+        at_deadline(created(at=1)),
+        "created is 1, but the session started at ",
+    ),
     Broken(
         "order",
         broken(*UTTERANCES, faults=["created-twice"]),
@@ -719,57 +723,65 @@ BROKEN = (
     Broken(
         "deltas-add-up",
         broken(*UTTERANCES, faults=["lost-delta"]),
-        "the deltas add up to ' forward', but done has 'go forward'",
+        "the deltas add up to ' forward', not to the final text 'go forward'",
     ),
     Broken(
         "deltas-add-up",
         at_deadline(delta("a"), error("x"), delta("b"), done("c")),
-        "the deltas add up to 'ab', but done has 'c'",
+        "the deltas add up to 'ab', not to the final text 'c'",
     ),
     Broken(
         "one-final",
         broken(*UTTERANCES, faults=["no-final"]),
-        "no transcription.done came: deadline",
+        "no transcription.done came after the final commit: deadline",
     ),
     Broken(
         "one-final",
         at_deadline(CREATED, UPDATE, BEGIN, FINISH, done("a"), BEGIN, FINISH),
-        "no transcription.done came: waited 30.0 s",
+        "no transcription.done came after the final commit: waited 30.0 s",
     ),
     Broken(
         "one-final",
         at_deadline(
             *(CREATED, UPDATE, BEGIN, error("x"), FINISH, done("a"), BEGIN, FINISH)
         ),
-        "no transcription.done came: waited 30.0 s",
+        "no transcription.done came after the final commit: waited 30.0 s",
     ),
     Broken(
         "one-final",
         at_deadline(CREATED, UPDATE, BEGIN, error("x"), FINISH, delta("it goes on")),
-        "no transcription.done came: waited 30.0 s",
+        "no transcription.done came after the final commit: waited 30.0 s",
     ),
     Broken(
         "one-final",
         broken(*UTTERANCES, faults=["two-finals"]),
-        "a transcription.done that no commit asked for",
+        "a transcription.done came without a final commit of its own",
     ),
     Broken(
         "usage-adds-up",
         broken(*UTTERANCES, faults=["bad-usage"]),
-        "usage does not add up: -1 + 3 is not 2",
+        "usage must add up from parts of 0 or more, unlike -1 + 3 = 2",
     ),
     Broken(
         "usage-adds-up",
         at_deadline(done("a"), done("a", 1, 2, 4)),
-        "usage does not add up: 1 + 2 is not 4",
+        "usage must add up from parts of 0 or more, unlike 1 + 2 = 4",
     ),
     Broken(
         "usage-adds-up",
         at_deadline('{"type":"transcription.done","text":""}'),
-        "transcription.done carries no usage",
+        "transcription.done has no usage",
     ),
-    Broken("usage-counts", at_deadline(done("a", 2, 0, 2)), "'a' counts Tokens("),
-    Broken("usage-counts", at_deadline(done("a", 0, 3, 3)), "'a' counts Tokens("),
+    Broken(
+        "usage-counts",
+        at_deadline(done("a", 2, 0, 2)),
+        "usage must count tokens of the audio and of the text 'a', unlike Tokens(",
+    ),
+    Broken(
+        "usage-counts",
+        at_deadline(done("a", 0, 3, 3)),
+        "usage must count tokens of the audio and of the text 'a', unlike Tokens(",
+    ),
     Broken(
         "errors-have-codes",
         at_deadline(error(None)),
@@ -991,7 +1003,7 @@ PROVOKED: Mapping[str, Proof] = {
     "update-is-silent": proof(
         [spoke("update-again", FIRST.text, before=(UPDATE, UPDATE))],
         [spoke("update-again", FIRST.text, before=(UPDATE, UPDATED, UPDATE))],
-        "session.updated came",
+        "session.updated came; documented is no answer",
     ),
     "audio-before-update": proof(
         [*ALONE, spoke("early-audio", FIRST.text, before=(APPEND, UPDATE))],
@@ -1257,13 +1269,15 @@ def test_violated_by_broken_evidence(name: str) -> None:
 
 def test_one_final_is_undecided_where_no_audio_was_completed() -> None:
     assert judged("one-final", hold(UPDATE, FINISH)) == Undecided(
-        "no audio was completed"
+        "no utterance was completed by a final commit"
     )
 
 
 def test_a_commit_by_hand_may_have_ended_any_utterance() -> None:
     held = at_deadline(CREATED, UPDATE, BEGIN, FINISH, Hand(BEGIN))
-    assert judged("one-final", held) == Undecided("a commit was written by hand")
+    assert judged("one-final", held) == Undecided(
+        "a commit was written by hand, so the finals cannot be assigned"
+    )
 
 
 def test_an_update_is_unacknowledged_only_where_it_was_accepted() -> None:
