@@ -135,7 +135,7 @@ HANDSHAKES: tuple[Requirement, ...] = (
         "plain-http-refused",
         "plain HTTP on the WebSocket path is refused as a client error (4xx)",
         SHOULD,
-        "RFC 9110, section 15.5: 4xx where the client seems to have erred",
+        "RFC 9110, section 15.5: 4xx if the client seems to have erred",
         checks.plain_http_refused("plain-http"),
         scenarios=("close", "plain-http"),
         proof=Proof(("crash-page",)),
