@@ -1,8 +1,7 @@
 """Dialects: the wire protocols that a client and a server of this package implement.
 
-A dialect is found by its name among the entry points of the group
-``pytest_realtime_asr.dialects``. It consists of values and folds, and uses no clock and
-no socket.
+A dialect is installed as an entry point of the group ``pytest_realtime_asr.dialects``,
+under its name. A dialect consists of values and folds, and uses no clock and no socket.
 """
 
 from __future__ import annotations
@@ -26,29 +25,30 @@ GROUP = "pytest_realtime_asr.dialects"
 
 
 class Reader(Protocol):
-    """A fold of the records of one session, in their order, into its timeline.
+    """A fold of the records of one session, in their order, into a timeline.
 
     ``ready`` is the time (ns) at which the server declared the session ready, ``None``
-    before; ``session`` is the id that the server gave it, empty before.
+    before that. ``session`` is the id of the session, empty until the server sends it.
     """
 
     ready: int | None
     session: str
 
     def step(self, record: Record, message: Message) -> Sequence[Event]:
-        """Return the events that this record adds."""
+        """Return the events that this record adds to the timeline."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
     """What a server does when it has received one frame.
 
-    It sends ``replies``. ``begin`` starts an utterance; ``audio`` (PCM) belongs to the
-    open one or to the next; ``finish`` declares its audio complete; ``drop`` discards
-    it. Utterances are numbered from 0 in the order in which they begin. ``carried`` is
-    the number of samples in the frame, if ``audio`` is not all of them. ``pause`` stops
-    reading for so many seconds. ``close`` ends the connection with this code (0: no
-    close frame) and this ``reason``. ``die`` ends the whole process.
+    The server sends ``replies``. ``begin`` starts an utterance. ``audio`` (PCM) belongs
+    to the open utterance, or to the next if none is open. ``finish`` declares the audio
+    of the open utterance complete; ``drop`` discards the open utterance. Utterances are
+    numbered from 0 in the order in which they begin. ``carried`` is the number of
+    samples in the frame, if ``audio`` is not all of them. ``pause`` is the time in
+    seconds for which the server stops reading. ``close`` ends the connection with this
+    code (0: no close frame) and this ``reason``. ``die`` ends the whole process.
     """
 
     replies: Iterable[str] = ()
@@ -66,9 +66,10 @@ class Reaction:
 class Caller(Protocol):
     """The client's side of one session, without its socket and its clock.
 
-    ``rate`` is the sample rate in Hz; audio frames are ``binary`` or text. If ``tail``
-    is not 0, the server ends an utterance by itself: the client then sends silence
-    after the audio until the server has, for at most so many seconds.
+    ``rate`` is the sample rate in Hz. ``binary`` says that audio frames are binary, not
+    text. If ``tail`` is not 0, the server ends an utterance by itself: the client then
+    sends silence after the audio until the server has ended the utterance, for at most
+    ``tail`` seconds.
     """
 
     rate: int
@@ -79,10 +80,10 @@ class Caller(Protocol):
         """Return the frames that set up the session."""
 
     def begin(self) -> Sequence[str]:
-        """Return the frames before the audio of an utterance."""
+        """Return the frames to send before the audio of an utterance."""
 
     def append(self, pcm: bytes) -> bytes:
-        """Return the frame with this audio, as UTF-8; it runs on the measured path."""
+        """Return the frame with this audio, as UTF-8; must be fast, being measured."""
 
     def finish(self) -> Sequence[str]:
         """Return the frames that declare the audio complete."""
@@ -107,10 +108,10 @@ class Server(Protocol):
         """Return the reaction to a frame of the client."""
 
     def partial(self, added: str, item: int) -> Iterable[str]:
-        """Return the frames for text that is added to this utterance."""
+        """Return the frames that add text to the utterance of this item number."""
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
-        """Return the frames that end this utterance."""
+        """Return the frames that end the utterance of this item number."""
 
     def expire(self) -> Reaction:
         """Return the reaction to the end of the session's maximum duration."""
@@ -119,9 +120,9 @@ class Server(Protocol):
 class Dialect(Protocol):
     """One protocol; ``rate`` is in Hz, ``path`` is the default path of the WebSocket.
 
-    ``table`` is the order of its moves, which begins in the state ``start``. The
-    conformance suite runs the scenarios of every dialect, and those of ``misuses`` and
-    ``exercises``. `profiled` returns the dialect of one of the ``profiles``.
+    ``table`` is the order of events, which begins in the state ``start``. In addition
+    to the scenarios for all dialects, the conformance suite runs those of ``misuses``
+    and ``exercises``. `profiled` returns the dialect with one of the ``profiles``.
     """
 
     name: str
@@ -135,28 +136,29 @@ class Dialect(Protocol):
 
     @property
     def profiles(self) -> Mapping[str, str]:
-        """The profiles by name, each with its changes (``a=b c=d``)."""
+        """The profiles by name, each with its changes to the dialect (``a=b c=d``)."""
 
     def profiled(self, words: Sequence[str]) -> Dialect:
-        """Return the dialect of a profile: its name, and changes to it (``a=b``).
+        """Return the dialect with a profile.
 
+        ``words`` are the name of the profile and changes to the profile (``a=b``).
         Raises ValueError, which names the profiles or capabilities that exist.
         """
 
     def parse(self, record: Record) -> Message:
-        """Return the message in a frame; never raises, whatever the frame contains."""
+        """Return the message in a frame; raises for no frame, not even a broken one."""
 
     def reader(self) -> Reader:
         """Return a new reader for one session."""
 
     def query(self, model: str) -> str:
-        """Return the query of the WebSocket's URL, without its question mark."""
+        """Return the query of the WebSocket's URL, without the question mark."""
 
     def headers(self, key: str) -> Mapping[str, str]:
-        """Return the headers of the handshake; an empty ``key`` is no key."""
+        """Return the headers of the handshake; an empty ``key`` means no key."""
 
     def greets(self, record: Record) -> bool:
-        """Return whether a server of this dialect sends this first."""
+        """Return whether a server of this dialect sends such a frame first."""
 
     def caller(self, model: str, options: Mapping[str, object]) -> Caller:
         """Return the client's side of a session. Raises ValueError for bad options."""
@@ -180,7 +182,7 @@ def load(name: str) -> Dialect:
     point = _points().get(name)
     if point is None:
         raise LookupError(
-            f"unknown dialect {name!r}; installed are: {', '.join(installed())}"
+            f"unknown dialect {name!r}; choose from {', '.join(installed())}"
         )
     try:
         dialect: Dialect = point.load()
@@ -199,12 +201,15 @@ def load(name: str) -> Dialect:
 def with_profile(words: str, *, of: str = "") -> str:
     """Return the name of a dialect with a profile: ``openai:sglang rates=16000``.
 
-    ``words`` are the name of the profile and the changes to it. ``of`` is the dialect
-    that the user named, if any; its default profile can be changed too. Raises
-    LookupError, which names the profiles or capabilities that exist.
+    ``words`` are the name of the profile and changes to the profile. ``of`` is the
+    dialect that the user named, if any. For a named dialect, ``words`` may be changes
+    only, to its default profile. Raises LookupError, which names the profiles or
+    capabilities that exist.
     """
     if ":" in of:
-        raise LookupError(f"the dialect {of} names a profile already")
+        raise LookupError(
+            f"the dialect {of} already names a profile; name only one profile"
+        )
     name, *_ = words.split()
     profiles = {each: load(each).profiles for each in installed()}
     having = [each for each, names in profiles.items() if name in names]
@@ -212,12 +217,14 @@ def with_profile(words: str, *, of: str = "") -> str:
     if of:
         load(of)
         if "=" not in name and of not in having:
-            raise LookupError(f"{of} has no profile {name!r}; there are: {there}")
+            raise LookupError(f"{of} has no profile {name!r}; the profiles are {there}")
     elif not having:
-        raise LookupError(f"no dialect has a profile {name!r}; there are: {there}")
+        raise LookupError(
+            f"no dialect has a profile {name!r}; the profiles are {there}"
+        )
     elif len(having) > 1:
         raise LookupError(
-            f"{' and '.join(having)} have a profile {name!r}: name the dialect as well"
+            f"{' and '.join(having)} have a profile {name!r}; name the dialect as well"
         )
     found = f"{of or having[0]}:{' '.join(words.split())}"
     load(found)
@@ -225,9 +232,9 @@ def with_profile(words: str, *, of: str = "") -> str:
 
 
 def greeted(record: Record) -> tuple[str, ...]:
-    """Return the names of the dialects whose servers send this first.
+    """Return the names of the dialects whose servers send such a frame first.
 
-    If only servers of a profile do, the name includes the profile.
+    If only the servers of a profile send it first, the name includes the profile.
     """
     found = []
     for name in installed():
@@ -239,7 +246,7 @@ def greeted(record: Record) -> tuple[str, ...]:
 
 
 def recording(dialect: Dialect, trace: Trace) -> Recording:
-    """Read a trace: each of its frames is parsed once."""
+    """Return a trace with its messages and its timeline; each frame is parsed once."""
     messages = tuple(map(dialect.parse, trace.records))
     reader = dialect.reader()
     events: list[Event] = []
@@ -249,7 +256,7 @@ def recording(dialect: Dialect, trace: Trace) -> Recording:
 
 
 def timeline(trace: Trace, reader: Reader, events: Iterable[Event]) -> Timeline:
-    """Put the events that a reader found in a trace together."""
+    """Return the timeline of a trace, with the events that a reader found in it."""
     return Timeline(
         rate=trace.rate,
         opened=trace.opened,
@@ -269,12 +276,12 @@ def part(
     role: str = "",
     spoken: Mapping[int, Utterance] | None = None,
 ) -> Part:
-    """The trace as a part of the evidence, in one reading."""
+    """Return a trace as a part of the evidence; each frame is parsed once."""
     return Part(role, recording(dialect, trace), spoken or {})
 
 
 def read(dialect: Dialect, trace: Trace) -> Timeline:
-    """Return what the frames of a trace mean."""
+    """Return the timeline of a trace."""
     return recording(dialect, trace).timeline
 
 

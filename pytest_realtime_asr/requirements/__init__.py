@@ -1,1 +1,1 @@
-"""What a server has to do: requirements, their checks and the evidence."""
+"""Requirements on servers and clients, their checks, and the evidence for them."""

@@ -1,8 +1,8 @@
-"""Evidence: the recorded sessions that requirements are checked on, and their roles.
+"""Evidence: the recorded sessions on which requirements are checked, and their roles.
 
-A passive requirement is checked on each session. Any other is checked on what its
-scenarios gave: several sessions, each in a role, answers over plain HTTP, and the
-server's own metrics.
+A passive requirement is checked on each session. Every other requirement is checked on
+the evidence of its scenarios: several sessions, each with a role, answers over plain
+HTTP, and the server's own metrics.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pytest_realtime_asr.trace.timeline import Timeline
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A session and the ``role`` that it had in a scenario.
+    """A session and its ``role`` in a scenario.
 
-    ``spoken`` are the utterances that were sent in it, by the number of the item.
+    ``spoken`` has the utterances that were sent in the session, by item number.
     """
 
     role: str
@@ -54,10 +54,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """The server's own metrics at one time, by their names.
+    """The server's own metrics at one time: their values by their names.
 
-    ``after`` is the scenario that ran before. ``values`` is empty for a server without
-    ``/metrics``; ``lost`` is the reason why no server answered, empty if one did.
+    ``after`` is the scenario that ran before that time. ``values`` is empty for a
+    server without ``/metrics``. ``lost`` is the reason why no server answered, and is
+    empty if a server answered.
     """
 
     after: str
@@ -69,7 +70,8 @@ class Gauges:
 class SessionFinding:
     """What went wrong in a random session of this ``role``, in a sentence.
 
-    ``script`` is a test that repeats it; ``flaky`` says that it does not always fail.
+    ``script`` is a test that repeats the session. ``flaky`` says that the script does
+    not always fail.
     """
 
     role: str
@@ -80,7 +82,7 @@ class SessionFinding:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that one or several scenarios gave, in the order in which it began."""
+    """The sessions and other observations of scenarios, in the order of their start."""
 
     parts: tuple[Part, ...]
     answers: tuple[Answer, ...] = ()
@@ -92,7 +94,7 @@ class Evidence:
         return tuple(part for part in self.parts if part.role in roles)
 
     def index(self, part: Part) -> int:
-        """Return the index of a session among all of them."""
+        """Return the index of a session among all sessions of the evidence."""
         return next(i for i, each in enumerate(self.parts) if each is part)
 
     def __add__(self, other: Evidence) -> Evidence:
@@ -105,5 +107,5 @@ class Evidence:
 
 
 def observed_side(trace: Trace) -> Sender:
-    """Return the side that did not record the session: the one that is checked."""
+    """Return the side that is checked: the side that did not record the session."""
     return Sender.SERVER if trace.vantage is Vantage.CLIENT else Sender.CLIENT

@@ -1,17 +1,17 @@
-"""Known failures: which requirements a server is expected to violate.
+"""Known failures: the requirements that a server is expected to violate.
 
-Its repository lists them in a TOML file:
+The repository of the server lists them in a TOML file:
 
 [[known]]
 id = "binary-answered"
-reason = "a binary frame ends the session without a word"
+reason = "a binary frame ends the session without an error"
 issue = "https://github.com/vllm-project/vllm/issues/1"
 until = 2027-01-31       # the last day on which the entry applies
 version = "<0.34"        # optional, as pip writes it
 model = "voxtral"        # optional
 
-[[flaky]]                # runs, and may fail
-...                      # the same fields
+[[flaky]]                # is checked, and may fail
+...                      # the fields of [[known]]
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from packaging.version import Version
 from pytest_realtime_asr.requirements.requirement import Level, Requirement
 from pytest_realtime_asr.text.inputs import InputError, toml
 
-SOON = 14  # days before its end that an entry is announced
+SOON = 14  # days; an entry that expires within them is announced
 _Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
 _HOW_TO_WRITE = (
-    "write [[known]] or [[flaky]] with the texts id, reason and issue, the date until "
-    "(such as 2027-01-31), and where needed the texts version and model"
+    "write [[known]] or [[flaky]] with the strings id, reason and issue, the date "
+    "until (such as 2027-01-31) and, if needed, the strings version and model"
 )
 
 
@@ -48,9 +48,10 @@ class Expected(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One entry of the list; ``until`` is the last day on which it applies.
+    """One entry of the list; ``until`` is the last day on which the entry applies.
 
-    Without ``versions`` it applies to all versions, without ``model`` to all models.
+    Without ``versions`` the entry applies to all versions of the server, and without
+    ``model`` to all models.
     """
 
     id: str
@@ -62,7 +63,10 @@ class Known:
     model: str | None = None
 
     def applies_to(self, version: str, model: str) -> bool:
-        """Return whether it is about this server; an unknown version is any version."""
+        """Return whether the entry applies to a server with this version and model.
+
+        Every entry for this model applies to a version that cannot be compared.
+        """
         if self.model and self.model != model:
             return False
         try:
@@ -77,7 +81,7 @@ class Known:
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An entry as the file has it."""
+    """One entry, with the names of the fields in the file."""
 
     id: _Text
     reason: _Text
@@ -95,8 +99,8 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read(path: Path) -> tuple[Known, ...]:
     """Return the entries of a file, in its order.
 
-    Raises `InputError`, which names the file, the entry, what is wrong with it and how
-    an entry is written.
+    Raises `InputError`, which names the file and the entry, says what is wrong with
+    the entry, and shows how to write one.
     """
     tables = toml(path)
     file = _converted(tables, path)
@@ -107,7 +111,9 @@ def read(path: Path) -> tuple[Known, ...]:
             where = f"{path}: [[{kind.value}]] {number}"
             key = entry.id, entry.version, entry.model
             if key in found:
-                raise InputError(f"{where}: {entry.id} is listed twice")
+                raise InputError(
+                    f"{where}: {entry.id} is listed twice; remove one of the entries"
+                )
             _check_version(entry.version, where)
             found[key] = Known(
                 id=entry.id,
@@ -123,7 +129,7 @@ def read(path: Path) -> tuple[Known, ...]:
 
 def _converted(tables: Mapping[str, object], path: Path) -> _File:
     try:
-        # A date is written as one, not as a text.
+        # A date must be a TOML date, not a string.
         return msgspec.convert(tables, _File, builtin_types=(date, datetime))
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
@@ -139,7 +145,7 @@ def _numbered(match: re.Match[str]) -> str:
 
 def _check_version(version: str, where: str) -> None:
     try:
-        SpecifierSet(version).contains("0")  # reads its numbers too
+        SpecifierSet(version).contains("0")  # parses the numbers too
     except ValueError:
         raise InputError(
             f"{where}: version should look like '<0.34' or '>=0.22,<0.34'"
@@ -147,20 +153,17 @@ def _check_version(version: str, where: str) -> None:
 
 
 def check(entries: Sequence[Known], ids: Collection[str], today: date) -> None:
-    """Refuse entries whose id no requirement has, and expired ones.
-
-    Raises `InputError`.
-    """
+    """Raise `InputError` for an expired entry, or one whose id no requirement has."""
     for entry in entries:
         if entry.id not in ids:
             raise InputError(
                 f"{entry.id}: there is no such requirement; "
-                "--realtime-list=requirements lists them"
+                "--realtime-list=requirements lists all requirements"
             )
         if entry.until < today:
             raise InputError(
                 f"{entry.id}: the entry expired on {entry.until} ({entry.issue}); "
-                "remove it, or give it a later date"
+                "remove the entry, or give it a later date"
             )
 
 
@@ -181,7 +184,7 @@ def softened(
     version: str,
     model: str,
 ) -> tuple[Requirement, ...]:
-    """Return the requirements; those listed for this server have the level INFO."""
+    """Return the requirements, with the level INFO for those listed for this server."""
     listed = {entry.id: entry for entry in entries if entry.applies_to(version, model)}
     return tuple(
         replace(

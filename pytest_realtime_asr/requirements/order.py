@@ -1,10 +1,12 @@
-"""The order of moves, checked against the set of all states that are possible.
+"""Checks the order of the events of one side, by keeping every state that is possible.
+
+A *move* is an event as the order knows it: its type, in some protocols with a mode.
 
 Frames cross on the wire. The side that records a session knows the order in which it
-sent and received frames, not the order in which the other side did: an answer may
-belong to any moment between the last frame that the other side had certainly received
-and the last one that was on its way. The check therefore keeps every state that is
-possible and reports a move only where it is legal in none of them.
+sent and received frames. It does not know the order in which the other side did: an
+answer may refer to any moment between the last frame that the other side had certainly
+received and the last frame that was on its way. So the check keeps every state that is
+possible, and reports a move only if it is legal in none of these states.
 """
 
 from __future__ import annotations
@@ -29,10 +31,11 @@ Table = Mapping[Sender, Mapping[str, Mapping[str, tuple[str, ...]]]]
 def order(table: Table, *, start: str) -> SessionCheck:
     """Return a check of the moves of the side that did not record the session.
 
-    The state in the table is that side's. A move of the recorder that the table does
-    not allow leaves the state as it is, since the other side refuses it; what follows
-    is undecided if that frame was written by hand. A move that occurs nowhere in the
-    table is not checked. A session without any checked move is undecided.
+    The states in the table are those of the checked side. A move of the recorder that
+    the table does not allow does not change the state, since the checked side refuses
+    it. If such a move was written by hand, moves after it violate nothing. A move that
+    is nowhere in the table is not checked. A session without any checked move is
+    undecided.
     """
     known = {
         sender: {move for moves in states.values() for move in moves}
@@ -43,7 +46,7 @@ def order(table: Table, *, start: str) -> SessionCheck:
         trace = recording.trace
         side = observed_side(trace)
         states = PossibleStates(table, start=start, of=side)
-        left_order = False  # a frame by hand was not allowed
+        left_order = False  # a frame written by hand was not allowed
         wrong: list[int] = []
         excused = False
         checked = False
@@ -60,13 +63,15 @@ def order(table: Table, *, start: str) -> SessionCheck:
                 if not left_order:
                     wrong.append(index)
         if not checked:
-            return Undecided(f"the {side.value} sent no event that the order covers")
+            return Undecided(f"the {side.value} sent no event whose order is checked")
         if excused and not wrong:
-            return Undecided("a frame written by hand had left the order before")
+            return Undecided(
+                "a frame written by hand broke the order, so later events prove nothing"
+            )
         if not wrong:
             return Satisfied()
         move = recording.messages[wrong[0]].move
-        return Violated(f"{move} came out of turn", tuple(wrong))
+        return Violated(f"{move} came out of order", tuple(wrong))
 
     return check
 
@@ -75,19 +80,19 @@ _COUNTED_IN_A_ROW = 4
 
 
 class PossibleStates:
-    """The states in which one side of a session may be, as a fold over its moves.
+    """The states in which one side of a session may be, as a fold over the moves.
 
-    Each state goes with the number of moves that this side had received when it came to
-    the state. Of a move that is repeated many times in a row, as with each piece of
-    audio, only the first `_COUNTED_IN_A_ROW` are counted: a side that may have received
-    that many may have received any number.
+    Each state is kept with the number of moves that this side had received when it
+    entered the state. Of a move that is repeated in a row, such as a piece of audio,
+    only the first `_COUNTED_IN_A_ROW` are counted: a side that may have received that
+    many may have received any number.
     """
 
     def __init__(self, table: Table, *, start: str, of: Sender) -> None:
         recorder = Sender.CLIENT if of is Sender.SERVER else Sender.SERVER
         self._theirs, self._own = table[recorder], table[of]
-        # A move that changes no state need not be counted: it makes no difference
-        # whether it has arrived, and a long session has thousands of them.
+        # A move that changes no state is not counted: its arrival makes no difference,
+        # and a long session has thousands of such moves.
         self._counted = {
             move
             for state, moves in self._theirs.items()
@@ -95,14 +100,14 @@ class PossibleStates:
             if followers != (state,)
         }
         self._on_the_way: list[str] = []  # counted moves, which arrive in this order
-        self._in_a_row = 0  # how often the last of them was repeated
-        self._endless: set[int] = set()  # where the move before may arrive again
+        self._in_a_row = 0  # how often the last of these moves came in a row
+        self._endless: set[int] = set()  # places after a move that may arrive again
         self._possible = {(start, 0)}
 
     def receive(self, move: str) -> bool:
-        """Add a move on its way to this side; return whether a possible state has it.
+        """Add a move that is on its way to this side, and may arrive at any later time.
 
-        It may arrive at any later time.
+        Return whether the move is legal in a possible state.
         """
         if move in self._counted:
             again = self._on_the_way[-1:] == [move]
@@ -114,9 +119,9 @@ class PossibleStates:
         return any(move in self._theirs.get(state, {}) for state, _ in self._reach())
 
     def send(self, move: str) -> bool:
-        """Add a move of this side; return whether it is legal in a possible state.
+        """Add a move of this side, and return whether it is legal in a possible state.
 
-        A move that is legal in none of them changes none.
+        A move that is legal in no possible state changes no state.
         """
         reach = self._reach()
         after = {
@@ -129,12 +134,12 @@ class PossibleStates:
 
     @property
     def final(self) -> frozenset[str]:
-        """The possible states once this side has received everything on its way."""
+        """The possible states after this side has received all moves on their way."""
         sent = len(self._on_the_way)
         return frozenset(state for state, received in self._reach() if received == sent)
 
     def _reach(self) -> set[tuple[str, int]]:
-        """Return all (state, number of moves received) that are possible by now."""
+        """Return all possible pairs of a state and a number of received moves."""
         reach = set(self._possible)
         fresh = list(self._possible)
         while fresh:

@@ -1,8 +1,8 @@
 """Pinned suites: fixed sets of requirements for the CI of a server.
 
-A suite never changes once it was released, so that a newer release of this package
-fails no server that did not change. Each is a file in ``suites/``: a JSON object with
-its dialect and with the level of each requirement by its id.
+A suite does not change after its release, so that a newer release of this package
+fails no server that has not changed. Each suite is a file in ``suites/``: a JSON object
+with the dialect of the suite, and with the level of each requirement by its id.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ class _File(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class PinnedSuite:
-    """A set of requirements by id, with the level that each has in it."""
+    """A set of requirements: the level of each requirement in this set, by its id."""
 
     name: str
     dialect: str
     levels: Mapping[str, Level]
 
     def select(self, requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:
-        """Return the requirements in the suite, at the level that they have in it.
+        """Return the requirements in the suite, with their levels in the suite.
 
-        Those that bind the client are in every suite.
+        The requirements that bind the client are in every suite.
         """
         return tuple(
             replace(each, level=self.levels.get(each.id, each.level))
@@ -50,8 +50,9 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> PinnedSuite:
-    """Return the suite of this name. Raises ValueError, which names all suites."""
+    """Return the suite of this name; raises ValueError, which names all suites."""
     if name not in names():
-        raise ValueError(f"{name!r} is not a suite; there are: {', '.join(names())}")
+        choices = ", ".join(names())
+        raise ValueError(f"{name!r} is not a pinned suite; choose from {choices}")
     file = msgspec.json.decode((_FOLDER / f"{name}.json").read_bytes(), type=_File)
     return PinnedSuite(name, file.dialect, file.requirements)

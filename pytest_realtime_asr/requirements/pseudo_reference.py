@@ -1,10 +1,11 @@
 """Solo transcripts: a server's own text of a clip sent alone, used as a reference.
 
 Batching changes numerals and some words on correct servers, and a voice may be hard for
-a real model. So the pseudo-reference is the server's own text of the clip, sent alone
-several times; its noise is the distance from the median text to the farthest repeat. A
-text differs only if its distance exceeds that noise and 5 % of the words (at least one
-word), in two of three repeats.
+a real model. So the pseudo-reference is the server's own text of the clip. The clip is
+sent alone several times; the *noise* is the distance, in words, from the median of its
+texts to the farthest of them. Another text differs from the pseudo-reference only if
+its distance exceeds the noise by more than 5 % of the words (at least one word), in two
+of three repeats.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ MARGIN = 0.05  # share of the words by which a text may differ beyond the noise
 class SoloTranscript:
     """The server's own text of a clip sent alone, and how much its repeats differ.
 
-    ``repeats`` are all its texts alone. ``noise`` and ``words`` count words
-    (characters, in scripts without spaces).
+    ``repeats`` are the texts of all its solo sessions. ``noise`` and ``words`` are
+    numbers of words (of characters, in scripts without spaces).
     """
 
     utterance: Utterance
@@ -40,7 +41,7 @@ class SoloTranscript:
         return len(self.words_of(self.text))
 
     def distance(self, text: str) -> int:
-        """Return by how many words a text differs from this one."""
+        """Return the number of words in which a text differs from the solo one."""
         return _distance(self.text, text, self.utterance.language)
 
     def differs(self, text: str) -> bool:
@@ -48,28 +49,35 @@ class SoloTranscript:
         return self.is_beyond_noise(self.distance(text))
 
     def is_beyond_noise(self, count: int) -> bool:
-        """Return whether so many words are more than the noise and the margin."""
+        """Return whether a number of words exceeds the noise by more than the margin.
+
+        The margin is 5 % of the words of the solo transcript, and at least one word.
+        """
         return count - self.noise > max(1.0, MARGIN * self.words)
 
     def aligned(self, text: str) -> Alignment:
-        """Align another text with this one as the reference, word by word."""
+        """Return the alignment of a text with the solo transcript as its reference."""
         return words(self.text, text, language=self.utterance.language)
 
     def words_of(self, text: str) -> list[str]:
-        """Return the words of a text, normalized as those of this one."""
+        """Return the words of a text, normalised like those of the solo transcript."""
         pairs = self.aligned(text).pairs
         return [pair.hypothesis for pair in pairs if pair.hypothesis is not None]
 
     def kept_words(self, text: str) -> list[bool]:
-        """Return for each word of this text whether another text has one there."""
+        """Return, for each word of the solo transcript, whether a text has it.
+
+        A word that the text has in another form (a substitution) counts too.
+        """
         pairs = self.aligned(text).pairs
         return [p.hypothesis is not None for p in pairs if p.reference is not None]
 
 
 def solo_transcript(utterance: Utterance, texts: Sequence[str]) -> SoloTranscript:
-    """Return the solo transcript of a clip that got these texts alone, at least one.
+    """Return the solo transcript of a clip that got these texts when it was sent alone.
 
-    It is the text with the least distance to all of them.
+    The solo transcript is the text whose distances to all texts have the least sum.
+    There must be at least one text.
     """
     distances = {
         text: [_distance(text, other, utterance.language) for other in texts]
@@ -80,9 +88,9 @@ def solo_transcript(utterance: Utterance, texts: Sequence[str]) -> SoloTranscrip
 
 
 def at_equal_noise(found: Mapping[str, SoloTranscript]) -> dict[str, SoloTranscript]:
-    """Return those that can be used for comparison, all with the highest noise of all.
+    """Return the usable solo transcripts, each with the highest noise of all.
 
-    One whose text could be lost as a whole within that noise cannot be used.
+    A solo transcript is not usable if all of its words could be lost within that noise.
     """
     most = max((each.noise for each in found.values()), default=0)
     noisy = {name: replace(each, noise=most) for name, each in found.items()}
@@ -92,7 +100,10 @@ def at_equal_noise(found: Mapping[str, SoloTranscript]) -> dict[str, SoloTranscr
 
 
 def not_random(wrong: int, repeats: int) -> bool:
-    """Return whether so many repeats are wrong that it is not random: two of three."""
+    """Return whether two thirds of the repeats, and at least two, are wrong.
+
+    Fewer wrong repeats may be random.
+    """
     return wrong >= 2 and 3 * wrong >= 2 * repeats
 
 

@@ -1,8 +1,9 @@
-"""Requirements on a session: what each one demands, and the outcomes of its check.
+"""Requirements on a session, and the outcomes of their checks.
 
-A check is a pure function of what was recorded. Its outcome is *satisfied*, *violated*
-(with the records that violate it) or *undecided* (with the reason): a session that the
-client ended early does not show what the server would still have sent.
+A check is a pure function of the recorded evidence. Its outcome is *satisfied*,
+*violated* (with the records that violate the requirement) or *undecided* (with the
+reason). For example, a session that the client ended early does not show what the
+server would still have sent.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Sender
 
-REAL_TIME = 1.0  # the pace of a proof that depends on the clock of the server
-FAST = 8.0  # the pace of every other proof
+REAL_TIME = 1.0  # the pace of a proof that depends on the server's clock
+FAST = 8.0  # the pace of all other proofs
 
 
 class Level(enum.Enum):
-    """How binding a requirement is; a violation of INFO is reported and never fails."""
+    """How binding a requirement is; a violation of INFO never fails a test."""
 
     MUST = "must"
     SHOULD = "should"
@@ -33,8 +34,8 @@ class Level(enum.Enum):
 class Harm(enum.Enum):
     """What a scenario may do to a server and to its other users.
 
-    HEAVY scenarios flood the server or open four sessions or more; DISRUPTIVE ones do
-    what has crashed servers before.
+    HEAVY scenarios flood the server or open four sessions or more. DISRUPTIVE scenarios
+    do what has crashed servers before.
     """
 
     SAFE = "safe"
@@ -44,15 +45,15 @@ class Harm(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Satisfied:
-    """The sessions show that the requirement is met."""
+    """The outcome that the sessions show that the requirement is met."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violated:
-    """The records with these indexes violate the requirement.
+    """The outcome that the records with these indexes violate the requirement.
 
-    They are records of the session at index ``part`` of the evidence. The first
-    paragraph of the message is shortened, since it may quote a long text of the server.
+    The records belong to the session at index ``part`` of the evidence. The first
+    paragraph of ``message`` is shortened, since it may quote a long text of the server.
     """
 
     message: str
@@ -66,7 +67,7 @@ class Violated:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """The sessions do not show whether the requirement is met."""
+    """The outcome that the sessions do not show whether the requirement is met."""
 
     reason: str
 
@@ -75,18 +76,18 @@ Outcome = Satisfied | Violated | Undecided
 SessionCheck = Callable[[Recording], Outcome]
 """A check of one session."""
 Check = Callable[[Evidence], Outcome]
-"""A check of all sessions that the scenarios of a requirement gave."""
+"""A check of all evidence from the scenarios of a requirement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The faults that violate a requirement, and how to run the fake that has them.
+    """The faults that violate a requirement, and how to run the faulty fake server.
 
-    ``faults`` are names of faults of the fake server, which has them all at once.
-    ``pace`` is the pace of the audio, ``chunk`` the length of a chunk in s, ``final``
-    the delay in s after which the fake sends a final. ``beside`` names scenarios that
-    run in addition to those of the requirement. ``own_process`` says that the fake
-    needs its own process, since the fault may end it.
+    The fake server has all ``faults`` at the same time. ``pace`` is the pace of the
+    audio, ``chunk`` the length of a chunk in s, and ``final`` the delay in s after
+    which the fake server sends a final. ``beside`` names scenarios that run in addition
+    to those of the requirement. ``own_process`` says that the fake server needs its own
+    process, since the fault may end the process.
     """
 
     faults: tuple[str, ...]
@@ -99,13 +100,14 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One thing that a server has to do, declared with its check and its proof.
+    """One statement about the protocol, with its check and its proof.
 
-    ``clause`` names the document or the bug reports behind it. ``binds`` is the side
-    that has to meet it. It applies to versions from ``since`` to before ``until``.
-    ``scenarios`` provoke it; one that is ``passive`` also applies to every session of
-    every test. ``proof`` says by which fault of the fake its check is proven to fail;
-    the self-test covers only requirements that have one.
+    ``clause`` names the document or the bug reports behind the requirement. ``binds``
+    is the side that must meet the requirement. The requirement applies to versions from
+    ``since`` on, before ``until``. ``scenarios`` provide its evidence. A ``passive``
+    requirement is also checked on every session of every test. ``proof`` names the
+    faults of the fake server at which the check must fail; the self-test covers only
+    requirements with a proof.
     """
 
     id: str
@@ -121,9 +123,10 @@ class Requirement:
     proof: Proof | None = None
 
     def applies_to(self, version: str) -> bool:
-        """Return whether it binds this version; an unknown one counts as the newest.
+        """Return whether the requirement applies to this version of the server.
 
-        Anything after the release number (``0.33.1.dev5+g1a2b3c``) is compared too.
+        A version that cannot be read counts as the newest. Suffixes of the release
+        number (``0.33.1.dev5+g1a2b3c``) are compared too.
         """
         try:
             given = Version(version)
@@ -135,16 +138,16 @@ class Requirement:
 
     @property
     def interval(self) -> str | None:
-        """The versions that it binds, in words; ``None`` for all versions."""
+        """The versions to which the requirement applies, in words; ``None`` for all."""
         since = f"since {self.since}" if self.since else ""
         until = f"before {self.until}" if self.until else ""
         return " and ".join(filter(None, (since, until))) or None
 
 
 def each(check: SessionCheck) -> Check:
-    """Return the check that applies a check of one session to all of them.
+    """Return a check that applies a check of one session to all sessions.
 
-    The outcome is the first violation, else satisfied if any session satisfies it, else
+    The outcome is the first violation, else satisfied if any session is, else
     undecided.
     """
 

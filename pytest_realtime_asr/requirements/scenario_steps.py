@@ -1,7 +1,7 @@
-"""What the suite does to a server of one protocol, as data.
+"""The steps of the scenarios of one protocol, as data.
 
 A dialect declares the steps of its own scenarios, and the invalid frames that a server
-has to refuse. The code that runs a session carries them out in their order.
+must refuse. The code that runs a session executes the steps in their order.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Misuse:
-    """Invalid frames, each of which a server should answer by an error and survive.
+    """Invalid frames; a server should answer each of them by an error, and survive it.
 
-    They are sent by hand, one after the other: after the set-up of the session if
-    ``configured``, in the middle of an utterance if ``speaking``.
+    The frames are sent by hand, one after the other: after the set-up of the session if
+    ``configured``, and in the middle of an utterance if ``speaking``.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Misuse:
 
 
 class Clip(enum.Enum):
-    """The audio of an utterance."""
+    """The audio to send as an utterance."""
 
     FIRST = "a clip"
     SECOND = "another clip"
@@ -44,7 +44,7 @@ class Until(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Send an utterance, as far as ``until``."""
+    """A step that sends an utterance, as far as ``until``."""
 
     clip: Clip = Clip.FIRST
     until: Until = Until.FINAL
@@ -52,10 +52,10 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send frames by hand, each of which is to be answered by an event of this type.
+    """A step that sends frames by hand; ``answer`` is the event type of each answer.
 
-    The client waits for it as long as for a refusal, and then goes on. Without
-    ``answer`` it does not wait.
+    After each frame the client waits for the answer, at most as long as for a refusal.
+    Without ``answer`` the client does not wait.
     """
 
     frames: tuple[str | bytes, ...]
@@ -63,7 +63,7 @@ class Send:
 
 
 class Wait(enum.Enum):
-    """What the client waits for between two steps."""
+    """A step that waits, and what the client waits for."""
 
     FINALS = "the finals of all utterances that are complete"
     SETTLED = "events that may still come"
@@ -76,8 +76,8 @@ Step = Speak | Send | Wait
 class Exercise:
     """A scenario of one protocol: a session that is run step by step.
 
-    ``options`` are added to those of the run for its set-up. ``brisk`` audio is sent as
-    fast as the server reads it.
+    ``options`` are added to the session options of the run. If ``brisk``, the audio is
+    sent as fast as the server reads it.
     """
 
     name: str

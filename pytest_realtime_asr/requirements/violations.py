@@ -1,7 +1,7 @@
-"""Violations: what one session breaks of the requirements that apply to every session.
+"""Violations: the passive requirements that one session violates.
 
-They are found in the sessions of ordinary tests and by the fake server in those of its
-clients.
+The sessions of ordinary tests are checked, and the fake server checks the sessions of
+its clients.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pytest_realtime_asr.requirements.requirement import Requirement, Violated
 class Violation:
     """A requirement that a session violates: how often, and one example.
 
-    With ``ours`` the check itself failed, which is no fault of the server.
+    ``ours`` says that the check itself failed, which is no fault of the server.
     """
 
     requirement: Requirement
@@ -35,8 +35,8 @@ class Violation:
 def observe(requirements: Iterable[Requirement], part: Part) -> tuple[Violation, ...]:
     """Return the violations of a session by the side that did not record it.
 
-    Only passive requirements are checked, in the given order. Where texts are private,
-    they are removed from the messages.
+    Only passive requirements are checked, in the given order. If texts are private, a
+    placeholder replaces each message.
     """
     evidence, side = Evidence((part,)), observed_side(part.trace)
     violations = []
@@ -45,7 +45,7 @@ def observe(requirements: Iterable[Requirement], part: Part) -> tuple[Violation,
             continue
         try:
             outcome = requirement.check(evidence)
-        except Exception as error:  # the session and the other checks go on
+        except Exception as error:  # the session and the other checks continue
             message = f"the check itself failed, not the server: {error!r}"
             message = part.trace.redactor.message(message)
             violations.append(Violation(requirement, message, 1, None, ours=True))

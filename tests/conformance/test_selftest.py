@@ -134,7 +134,7 @@ def test_the_score_names_unproven_requirements() -> None:
         broken = bench.start(["first-event", "order"], Proof(()))()
         score = Score("vllm", bench.proofs, correct, broken)
     assert score.unproven == [
-        "vllm: order: violated on a correct fake: session.created came out of turn",
+        "vllm: order: violated on a correct fake: session.created came out of order",
         "vllm: first-event: satisfied with the fault nameless",
         "vllm: order: satisfied with the fault created-twice",
     ]

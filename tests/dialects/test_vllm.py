@@ -130,7 +130,7 @@ def test_a_dialect_is_found_by_its_name() -> None:
 
 
 def test_an_unknown_dialect_is_refused_with_the_names_of_those_there_are() -> None:
-    with pytest.raises(LookupError, match=r"unknown dialect 'esperanto'.*: .*vllm"):
+    with pytest.raises(LookupError, match=r"unknown .*'esperanto'; choose from .*vllm"):
         dialects.load("esperanto")
 
 
@@ -611,10 +611,10 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
     "first-event": (
         SOUND_SESSION,
         SILENT,
-        "the session was over before the server sent anything",
+        "the session ended before the server sent anything",
     ),
     "created-now": (SOUND_SESSION, SILENT, "no session.created came"),
-    "order": (SOUND_SESSION, SILENT, "the server sent no event that the order covers"),
+    "order": (SOUND_SESSION, SILENT, "the server sent no event whose order is checked"),
     "well-formed": (SOUND_SESSION, SILENT, "the server sent nothing"),
     "known-events": (SOUND_SESSION, SILENT, "the server sent nothing"),
     "deltas-add-up": (
@@ -625,7 +625,7 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
     "one-final": (
         SOUND_SESSION,
         trace_of(mixed(CREATED, UPDATE, BEGIN, FINISH)),
-        "the client closed before transcription.done",
+        "the client ended the session before transcription.done",
     ),
     "usage-adds-up": (
         SOUND_SESSION,
@@ -647,7 +647,7 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
     "client-order": (
         SOUND_CLIENT,
         SILENT_CLIENT,
-        "the client sent no event that the order covers",
+        "the client sent no event whose order is checked",
     ),
     "client-well-formed": (SOUND_CLIENT, SILENT_CLIENT, "the client sent nothing"),
     "client-known-events": (SOUND_CLIENT, SILENT_CLIENT, "the client sent nothing"),
@@ -664,8 +664,12 @@ class Broken:
 
 
 BROKEN = (
-    Broken("first-event", broken(UPDATE, faults=["mute"]), "nothing came: deadline"),
-    Broken("first-event", at_deadline(), "nothing came: waited 30.0 s"),
+    Broken(
+        "first-event",
+        broken(UPDATE, faults=["mute"]),
+        "the server sent no event: deadline",
+    ),
+    Broken("first-event", at_deadline(), "the server sent no event: waited 30.0 s"),
     Broken(
         "first-event",
         broken(UPDATE, faults=["nameless"]),
@@ -680,21 +684,25 @@ BROKEN = (
         "the first event was of unknown type 'hello'",
     ),
     Broken("first-event", at_deadline("{"), "the first event was not JSON: "),
-    Broken("created-now", at_deadline(created(at=1)), "created is 1"),
+    Broken(
+        "created-now",
+        at_deadline(created(at=1)),
+        "created is 1, but the session started at ",
+    ),
     Broken(
         "order",
         broken(*UTTERANCES, faults=["created-twice"]),
-        "session.created came out of turn",
+        "session.created came out of order",
     ),
     Broken(
         "order",
         broken(*UTTERANCES, faults=["two-finals"]),
-        "transcription.done came out of turn",
+        "transcription.done came out of order",
     ),
     Broken(
         "order",
         broken(*UTTERANCES, faults=["late-delta"]),
-        "transcription.delta came out of turn",
+        "transcription.delta came out of order",
     ),
     Broken("well-formed", broken(*UTTERANCES, faults=["no-json"]), "not JSON: "),
     Broken(
@@ -705,86 +713,105 @@ BROKEN = (
     Broken(
         "known-events",
         at_deadline(CREATED, '{"type":"transcription.novelty"}'),
-        "an event of unknown type 'transcription.novelty'",
+        "the server sent an event of unknown type 'transcription.novelty'",
     ),
-    Broken("known-events", at_deadline("{}"), "an event of unknown type None"),
+    Broken(
+        "known-events",
+        at_deadline("{}"),
+        "the server sent an event of unknown type None",
+    ),
     Broken(
         "deltas-add-up",
         broken(*UTTERANCES, faults=["lost-delta"]),
-        "the deltas add up to ' forward', but done has 'go forward'",
+        "the deltas add up to ' forward', not to the final text 'go forward'",
     ),
     Broken(
         "deltas-add-up",
         at_deadline(delta("a"), error("x"), delta("b"), done("c")),
-        "the deltas add up to 'ab', but done has 'c'",
+        "the deltas add up to 'ab', not to the final text 'c'",
     ),
     Broken(
         "one-final",
         broken(*UTTERANCES, faults=["no-final"]),
-        "no transcription.done came: deadline",
+        "no transcription.done came after the final commit: deadline",
     ),
     Broken(
         "one-final",
         at_deadline(CREATED, UPDATE, BEGIN, FINISH, done("a"), BEGIN, FINISH),
-        "no transcription.done came: waited 30.0 s",
+        "no transcription.done came after the final commit: waited 30.0 s",
     ),
     Broken(
         "one-final",
         at_deadline(
             *(CREATED, UPDATE, BEGIN, error("x"), FINISH, done("a"), BEGIN, FINISH)
         ),
-        "no transcription.done came: waited 30.0 s",
+        "no transcription.done came after the final commit: waited 30.0 s",
     ),
     Broken(
         "one-final",
         at_deadline(CREATED, UPDATE, BEGIN, error("x"), FINISH, delta("it goes on")),
-        "no transcription.done came: waited 30.0 s",
+        "no transcription.done came after the final commit: waited 30.0 s",
     ),
     Broken(
         "one-final",
         broken(*UTTERANCES, faults=["two-finals"]),
-        "a transcription.done that no commit asked for",
+        "a transcription.done came without a final commit of its own",
     ),
     Broken(
         "usage-adds-up",
         broken(*UTTERANCES, faults=["bad-usage"]),
-        "usage does not add up: -1 + 3 is not 2",
+        "usage must add up from parts of 0 or more, unlike -1 + 3 = 2",
     ),
     Broken(
         "usage-adds-up",
         at_deadline(done("a"), done("a", 1, 2, 4)),
-        "usage does not add up: 1 + 2 is not 4",
+        "usage must add up from parts of 0 or more, unlike 1 + 2 = 4",
     ),
     Broken(
         "usage-adds-up",
         at_deadline('{"type":"transcription.done","text":""}'),
-        "transcription.done carries no usage",
+        "transcription.done has no usage",
     ),
-    Broken("usage-counts", at_deadline(done("a", 2, 0, 2)), "'a' counts Tokens("),
-    Broken("usage-counts", at_deadline(done("a", 0, 3, 3)), "'a' counts Tokens("),
-    Broken("errors-have-codes", at_deadline(error(None)), "an error without a code"),
     Broken(
-        "errors-have-codes", at_deadline(error("x", "")), "an error without a message"
+        "usage-counts",
+        at_deadline(done("a", 2, 0, 2)),
+        "usage must count tokens of the audio and of the text 'a', unlike Tokens(",
+    ),
+    Broken(
+        "usage-counts",
+        at_deadline(done("a", 0, 3, 3)),
+        "usage must count tokens of the audio and of the text 'a', unlike Tokens(",
+    ),
+    Broken(
+        "errors-have-codes",
+        at_deadline(error(None)),
+        "the server sent an error without a code",
+    ),
+    Broken(
+        "errors-have-codes",
+        at_deadline(error("x", "")),
+        "the server sent an error without a message",
     ),
     Broken(
         "closes-are-explained",
         hold(UPDATE, BEGIN, how=Ending.CLOSED_BY_PEER, code=1011, reason="oops"),
-        "no error came before: the server closed with code 1011: oops",
+        "the server sent no error before the session ended: the server closed with "
+        "code 1011: oops",
     ),
     Broken(
         "closes-are-explained",
         hold(UPDATE, BEGIN, how=Ending.BROKEN),
-        "no error came before: the connection broke off",
+        "the server sent no error before the session ended: the connection broke off",
     ),
     Broken(
         "no-stack-trace",
         at_deadline(CREATED, error("x", STACK)),
-        "the server shows a stack trace",
+        "a frame of the server shows a stack trace",
     ),
     Broken(
         "no-stack-trace",
         hold(how=Ending.CLOSED_BY_PEER, code=1011, reason='File "/a.py", line 1'),
-        "the reason of the close shows a stack trace",
+        "the reason in the server's close frame shows a stack trace",
     ),
     Broken(
         "no-secret",
@@ -792,27 +819,27 @@ BROKEN = (
             at_deadline(CREATED, error("x", f"the key {KEY} is wrong")),
             redactor=Redactor([KEY]),
         ),
-        "the server shows the client's key",
+        "a frame of the server shows the client's key",
     ),
     Broken(
         "whole-characters",
         at_deadline(CREATED, UPDATE, *SPEAK, delta("caf\ufffd")),
-        "a broken character '\ufffd' in 'caf\ufffd'",
+        "a broken character '\ufffd' is in the text 'caf\ufffd'",
     ),
     Broken(
         "no-control-tokens",
         at_deadline(CREATED, UPDATE, *SPEAK, delta("a<|end"), delta("oftext|>")),
-        "a token of the model '<|endoftext|>' in 'a<|endoftext|>'",
+        "a control token '<|endoftext|>' is in the text 'a<|endoftext|>'",
     ),
     Broken(
         "no-early-text",
         at_deadline(CREATED, UPDATE, BEGIN, delta("so")),
-        "the text 'so' came before any audio was sent",
+        "the text 'so' came before any audio of its",
     ),
     Broken(
         "client-order",
         hold(UPDATE, FINISH, vantage=Vantage.SERVER),
-        "input_audio_buffer.commit final came out of turn",
+        "input_audio_buffer.commit final came out of order",
     ),
     Broken(
         "client-well-formed",
@@ -822,7 +849,7 @@ BROKEN = (
     Broken(
         "client-known-events",
         hold(UPDATE, UNKNOWN, vantage=Vantage.SERVER),
-        "an event of unknown type 'input_audio_buffer.clear'",
+        "the client sent an event of unknown type 'input_audio_buffer.clear'",
     ),
 )
 
@@ -844,7 +871,7 @@ def proof(sound: Sequence[Part], broken: Sequence[Part], message: str) -> Proof:
 
 
 def finishes(role: str) -> Proof:
-    lost = "no final of turn-right came: waited 30.0 s"
+    lost = "no final came for turn-right: waited 30.0 s"
     return proof([spoke(role, FIRST.text)], [spoke(role, None)], lost)
 
 
@@ -853,7 +880,7 @@ def survives(role: str) -> Proof:
     others = spoke("bystander", FIRST.text, FIRST.text), spoke("fresh", FIRST.text)
     lost = spoke("bystander", FIRST.text, None), spoke("fresh", FIRST.text)
     return proof(
-        [done_to, *others], [done_to, *lost], "no final of open-door came: waited"
+        [done_to, *others], [done_to, *lost], "no final came for open-door: waited"
     )
 
 
@@ -867,14 +894,19 @@ def unanswered(name: str, what: str) -> Proof:
 
 
 def wrongly(name: str, what: str, code: str) -> Proof:
-    return refused(name, f"{what} was answered by server_error, not by", code)
+    return refused(
+        name,
+        f"{what} was answered by an error with the code server_error, not with",
+        code,
+    )
 
 
 def same_text(role: str) -> Proof:
     return proof(
         [*ALONE, spoke(role, FIRST.text), spoke(role, "turn right and drop")],
         [*ALONE, spoke(role, "turn left"), spoke(role, "turn left")],
-        "'turn left' in 2 of 2 repeats, but alone 'turn right and stop' (3 of 4 words",
+        "2 of 2 texts differ from the solo transcript of their clip: 'turn left' "
+        "instead of 'turn right and stop' (3 of 4 words",
     )
 
 
@@ -882,7 +914,8 @@ def begins(role: str) -> Proof:
     return proof(
         [*ALONE, spoke(role, FIRST.text, SECOND.text)],
         [*ALONE, spoke(role, "right and stop", "the front door")],
-        "the first word is lost in 2 of 2 utterances: 'turn right and stop' became",
+        "the first word is missing in 2 of 2 texts: 'right and stop' instead of 'turn "
+        "right and stop'",
     )
 
 
@@ -890,7 +923,8 @@ def kept_apart(role: str, before: Sequence[Frame] = (UPDATE,)) -> Proof:
     return proof(
         [*ALONE, spoke(role, FIRST.text, SECOND.text, before=before)],
         [*ALONE, spoke(role, FIRST.text, BOTH.text, before=before)],
-        "'turn right and stop open the front door' came for 'open the front door'",
+        "the text 'turn right and stop open the front door' came for the clip 'open "
+        "the front door' but has words of another clip",
     )
 
 
@@ -899,7 +933,7 @@ def wordless(role: str) -> Proof:
     return proof(
         [spoke(role, "", FIRST.text, clips=clips)],
         [spoke(role, THANKS, FIRST.text, clips=clips)],
-        "'Thank you.' came for an utterance without speech",
+        "the text 'Thank you.' came for an utterance without speech",
     )
 
 
@@ -921,7 +955,7 @@ def turned_away(role: str) -> Proof:
     return proof(
         [part("close", CREATED), unopened(role, code=403)],
         [part("close", CREATED), unopened(role, code=500)],
-        "it was refused by HTTP 500, not by one of HTTP 40",
+        "the handshake was refused by HTTP 500; the",
     )
 
 
@@ -959,22 +993,23 @@ PROVOKED: Mapping[str, Proof] = {
     "unique-ids": proof(
         ALONE,
         [spoke("alone", FIRST.text, name="a"), spoke("utterances", "a", name="a")],
-        "two sessions have the id 'a'",
+        "two sessions have the id 'a'; each",
     ),
     "crowd-has-unique-ids": proof(
         [spoke("crowd", FIRST.text, name="a"), spoke("crowd", FIRST.text, name="b")],
         [spoke("crowd", FIRST.text), spoke("crowd", FIRST.text)],
-        "two sessions have the id 'sess-crowd'",
+        "two sessions have the id 'sess-crowd'; each",
     ),
     "update-is-silent": proof(
         [spoke("update-again", FIRST.text, before=(UPDATE, UPDATE))],
         [spoke("update-again", FIRST.text, before=(UPDATE, UPDATED, UPDATE))],
-        "session.updated came",
+        "session.updated came; documented is no answer",
     ),
     "audio-before-update": proof(
         [*ALONE, spoke("early-audio", FIRST.text, before=(APPEND, UPDATE))],
         [*ALONE, spoke("early-audio", "", before=(APPEND, UPDATE))],
-        "'' has 0 of the 4 words of 'turn right and stop'",
+        "the text '' has only 0 of the 4 words of the solo transcript 'turn right and "
+        "stop'",
     ),
     **{
         id: finishes(role)
@@ -1007,11 +1042,17 @@ PROVOKED: Mapping[str, Proof] = {
         }.items()
     },
     "bad-json-refused": wrongly("bad-json", "text that is not JSON", "invalid_json"),
-    "no-object-refused": refused("no-object", "4 of them got no error"),
+    "no-object-refused": refused(
+        "no-object", "4 frames with JSON that is not an object got no error"
+    ),
     "deep-json-outlived": unanswered("deep-json", "deep JSON"),
     "duplicate-keys-refused": unanswered("duplicate-keys", "JSON with duplicate keys"),
-    "not-a-number-outlived": refused("not-a-number", "2 of them got no error"),
-    "lone-surrogates-outlived": refused("lone-surrogates", "2 of them got no error"),
+    "not-a-number-outlived": refused(
+        "not-a-number", "2 frames with a value that is not a number got no error"
+    ),
+    "lone-surrogates-outlived": refused(
+        "lone-surrogates", "2 frames with an unpaired surrogate got no error"
+    ),
     "no-type-refused": wrongly("no-type", "an event without a type", "unknown_event"),
     "unknown-event-refused": wrongly(
         "unknown-event", "an unknown event", "unknown_event"
@@ -1022,15 +1063,21 @@ PROVOKED: Mapping[str, Proof] = {
     "append-without-audio-refused": unanswered(
         "append-without-audio", "an append without audio"
     ),
-    "append-wrong-type-refused": refused("append-wrong-type", "4 of them got no error"),
-    "commit-wrong-type-refused": refused("commit-wrong-type", "2 of them got no error"),
+    "append-wrong-type-refused": refused(
+        "append-wrong-type", "4 frames with audio that is not a text got no error"
+    ),
+    "commit-wrong-type-refused": refused(
+        "commit-wrong-type", "2 frames with a commit of a wrong type got no error"
+    ),
     "update-without-model-refused": refused(
-        "update-without-model", "2 of them got no error"
+        "update-without-model", "2 frames with a set-up without a model got no error"
     ),
     "update-without-model-code": wrongly(
         "update-without-model", "a set-up without a model", "invalid_event"
     ),
-    "update-wrong-type-refused": refused("update-wrong-type", "3 of them got no error"),
+    "update-wrong-type-refused": refused(
+        "update-wrong-type", "3 frames with a model that is not a text got no error"
+    ),
     "unknown-model-refused": unanswered("unknown-model", "an unknown model"),
     "unknown-model-code": wrongly(
         "unknown-model", "an unknown model", "model_not_found"
@@ -1041,7 +1088,7 @@ PROVOKED: Mapping[str, Proof] = {
     "early-commit-has-no-effect": proof(
         [refused_begin()],
         [refused_begin(delta(""), done("a"))],
-        "text or a final came, although the start was refused",
+        "a text came for an utterance whose start the server had refused",
     ),
     "early-final-refused": proof(
         [early_final(error("model_not_validated"))],
@@ -1067,26 +1114,31 @@ PROVOKED: Mapping[str, Proof] = {
     "paths-removed": proof(
         [misused("path-in-audio")],
         [part("path-in-audio", CREATED, Hand(UNKNOWN), error("x", f"not {PATH}"))],
-        "the server shows a path",
+        "a frame of the server shows a path",
     ),
-    "binary-answered": refused("binary", "it was not answered"),
+    "binary-answered": refused(
+        "binary", "the frame was answered neither by an error nor by"
+    ),
     "oversized-frame-closed": proof(
         [part("oversized", CREATED, how=Ending.CLOSED_BY_PEER, code=1009)],
         [part("oversized", Hand(UNKNOWN), how=Ending.CLOSED_BY_PEER, code=1011)],
-        "the server closed with code 1011",
+        "the frame was answered neither by an error nor by a close with one of the "
+        "codes 1008, 1009: the server closed with code 1011",
     ),
     "text-of-speech": proof(
-        ALONE, [spoke("alone", "", ""), spoke("alone", " ")], "no text at all in 3"
+        ALONE,
+        [spoke("alone", "", ""), spoke("alone", " ")],
+        "speech was sent, but no final has a word (finals: 3)",
     ),
     "no-repetition": proof(
         ALONE,
         [spoke("alone", THREE)],
-        "'turn right' three times in a row in 'turn right turn right",
+        "the text has 'turn right' three times in a row",
     ),
     "text-while-speaking": proof(
         [paced("10s", 9.9)],
         [paced("10s", 10.1)],
-        "no text came in the 10.0 s in which audio was sent",
+        "no text came during the 10.0 s in which audio was sent",
     ),
     "no-stall": proof(
         [paced("10s", 1.0, 7.9)],
@@ -1107,20 +1159,22 @@ PROVOKED: Mapping[str, Proof] = {
     "long-keeps-its-begin": proof(
         [*ALONE, spoke("35s", f"{FIRST.text} and what else was said")],
         [*ALONE, spoke("35s", f"what else was said in the time after it {FIRST.text}")],
-        "'what else was said in the time after it turn right and stop' starts without",
+        "over half of the words of the first clip, 'turn right and stop', are missing",
     ),
     "utterances-kept-apart": kept_apart("utterances"),
     "crowd-kept-apart": kept_apart("crowd"),
     "pause-loses-nothing": proof(
         [*ALONE, spoke("pause", BOTH.text, clips=(BOTH,))],
         [*ALONE, spoke("pause", FIRST.text, clips=(BOTH,))],
-        "'turn right and stop' has 0 of the 4 words of 'open the front door'",
+        "the text 'turn right and stop' has only 0 of the 4 words of the solo "
+        "transcript 'open the front door'",
     ),
     "head-present": begins("utterances"),
     "tail-present": proof(
         [*ALONE, spoke("utterances", FIRST.text, SECOND.text)],
         [*ALONE, spoke("utterances", "turn right and", "open the front")],
-        "the last word is lost in 2 of 2 utterances: 'turn right and stop' became",
+        "the last word is missing in 2 of 2 texts: 'turn right and' instead of 'turn "
+        "right and stop'",
     ),
     "pong": pongs("idle"),
     "pong-under-load": pongs("crowd"),
@@ -1132,12 +1186,12 @@ PROVOKED: Mapping[str, Proof] = {
     "abandoned-freed": Proof(
         left(2, 3, 2),
         left(2, 3, 3),
-        "vllm:websocket_connections_active is 3 after 1 sessions were left",
+        "vllm:websocket_connections_active was 2 and is 3 after 1 sessions were",
     ),
     "wrong-path-refused": turned_away("wrong-path"),
     "wrong-key-refused": turned_away("wrong-key"),
     "plain-http-refused": Proof(
-        answered(426), answered(500), "it was answered by HTTP 500"
+        answered(426), answered(500), "plain HTTP got HTTP 500"
     ),
     "random-sessions": Proof(
         survives("random").sound,
@@ -1215,13 +1269,15 @@ def test_violated_by_broken_evidence(name: str) -> None:
 
 def test_one_final_is_undecided_where_no_audio_was_completed() -> None:
     assert judged("one-final", hold(UPDATE, FINISH)) == Undecided(
-        "no audio was completed"
+        "no utterance was completed by a final commit"
     )
 
 
 def test_a_commit_by_hand_may_have_ended_any_utterance() -> None:
     held = at_deadline(CREATED, UPDATE, BEGIN, FINISH, Hand(BEGIN))
-    assert judged("one-final", held) == Undecided("a commit was written by hand")
+    assert judged("one-final", held) == Undecided(
+        "a commit was written by hand, so the finals cannot be assigned"
+    )
 
 
 def test_an_update_is_unacknowledged_only_where_it_was_accepted() -> None:

@@ -506,7 +506,7 @@ def test_command_with_tls_and_key(
         (["--corpus", "no-such.jsonl"], "no-such.jsonl: there is no such file"),
         (
             ["--dialect", "klingon"],
-            "unknown dialect 'klingon'; installed are: openai, openai-beta, vllm",
+            "unknown dialect 'klingon'; choose from openai, openai-beta, vllm",
         ),
         (["--api-key-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is not set"),
         (["--tls-cert", "no-such.pem"], "no-such.pem"),

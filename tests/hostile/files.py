@@ -423,7 +423,7 @@ COMMANDS = (
         "fake",
         "--dialect",
         "klingon",
-        says="installed are",
+        says="choose from",
     ),
     command(
         "fake-model-not-utf8",

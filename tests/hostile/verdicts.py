@@ -331,7 +331,7 @@ CASES = (
     Case(
         "silent-as-it-should-be-and-dead",
         "the server sends nothing at all, also after an unexpected final",
-        ("the server sent nothing at all after a final commit",),
+        ("the server sent nothing after a final commit",),
         1,
         lambda _: outcome(
             "stray-final-is-silent", part("stray-final", UPDATE, Hand(FINISH))
@@ -352,7 +352,7 @@ CASES = (
     Case(
         "every-key-refused",
         "the server refuses the right key like the wrong one",
-        ("the server opened no session at all",),
+        ("the server opened no session, so its refusal",),
         1,
         lambda _: outcome(
             "wrong-key-refused",
@@ -363,7 +363,7 @@ CASES = (
     Case(
         "nothing-on-the-path",
         "the server has no WebSocket, and refuses plain HTTP like every other request",
-        ("the server opened no session at all",),
+        ("the server opened no session, so its refusal",),
         1,
         lambda _: outcome(
             "plain-http-refused",
@@ -384,7 +384,7 @@ CASES = (
     Case(
         "mute-about-a-path",
         "the server does not answer a frame with a path in it",
-        ("no error came after a path was sent to it",),
+        ("no error came after a path was sent to the server",),
         1,
         lambda _: outcome(
             "paths-removed", part("path-in-audio", CREATED, UPDATE, Hand(APPEND))

@@ -292,7 +292,7 @@ def test_profiles_are_listed(project: Project) -> None:
     )
 
 
-THERE = "there are: openai: openai, azure, sglang, localai; openai-beta: beta, *"
+THERE = "the profiles are openai: openai, azure, sglang, localai; openai-beta: beta, *"
 
 
 @pytest.mark.parametrize(
@@ -301,8 +301,12 @@ THERE = "there are: openai: openai, azure, sglang, localai; openai-beta: beta, *
         ("klingon", "auto", f"no dialect has a profile 'klingon'; {THERE}"),
         ("sglang", "vllm", f"vllm has no profile 'sglang'; {THERE}"),
         ("riva", "openai", f"openai has no profile 'riva'; {THERE}"),
-        ("azure", "openai:sglang", "the dialect openai:sglang names a profile already"),
-        ("azure", "klingon", "unknown dialect 'klingon'; installed are: openai, *"),
+        (
+            "azure",
+            "openai:sglang",
+            "the dialect openai:sglang already names a profile; name only one profile",
+        ),
+        ("azure", "klingon", "unknown dialect 'klingon'; choose from openai, *"),
         (
             "sglang cost=1",
             "auto",
@@ -746,4 +750,4 @@ def test_a_broken_server_of_that_dialect(project: Project, clips: str) -> None:
     result.assert_outcomes(failed=2)
     found = "parrot (auto: its first event was Hello)"
     result.stdout.fnmatch_lines([f"realtime: ws://*/parrot, {found}, *"])
-    result.stdout.fnmatch_lines(["rule turns ?MUST?: Text came out of turn*"])
+    result.stdout.fnmatch_lines(["rule turns ?MUST?: Text came out of order*"])

@@ -89,7 +89,10 @@ def realtime_session_options(): return {value}
         ("header=X=NO_SUCH", "*--realtime-header: the header X names *not set; *"),
         ("report=out.doc", "*--realtime-report: *there is: *jsonl*conformance*"),
         ("level=all", "*--realtime-level: 'all'; choose from must, should and info"),
-        ("suite=mine", "*--realtime-suite: 'mine' is not a suite; there are: *vllm-*"),
+        (
+            "suite=mine",
+            "*--realtime-suite: 'mine' is not a pinned suite; choose from *vllm-*",
+        ),
         ("known-failures=no.toml", "*--realtime-known-failures: *no.toml*"),
         ("server-version=new", "*--realtime-server-version: 'new' is no version*"),
         ("allow=all", "*--realtime-allow: 'all'; choose from heavy and disruptive*"),

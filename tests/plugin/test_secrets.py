@@ -225,7 +225,7 @@ def test_no_output_holds_the_key(
     assert len(project.rows()) > 3
     assert hidden(texts) == []
     result.stdout.fnmatch_lines(
-        ["*no-secret* violated: the server shows the client's*"]
+        ["*no-secret* violated: a frame of the server shows the client's*"]
     )
     lines = result.stdout.str().splitlines() + (
         (project.path / "out.xml").read_text().splitlines()

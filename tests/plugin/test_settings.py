@@ -539,8 +539,11 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "strict": (("very", "'very' is neither true nor false"),),
     "suite": (
-        ("vllm", "'vllm' is not a suite; there are: openai-2026.11, vllm-2026.11"),
-        ("../x", "'../x' is not a suite; there are: "),
+        (
+            "vllm",
+            "'vllm' is not a pinned suite; choose from openai-2026.11, vllm-2026.11",
+        ),
+        ("../x", "'../x' is not a pinned suite; choose from "),
     ),
     "known-failures": (("absent.toml", "absent.toml: there is no such file"),),
     "server-version": (
@@ -674,7 +677,7 @@ def test_paths_are_taken_from_the_origin(tmp_path: Path) -> None:
 def test_a_wrong_entry_of_the_known_failures_is_named(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text(KNOWN % "one" + KNOWN % "one")
-    said = r"^--realtime-known-failures: .*own\.toml: .*one is listed twice"
+    said = r"^--realtime-known-failures: .*own\.toml: .*one is listed twice; remove"
     with pytest.raises(SettingError, match=said):
         made({"known-failures": str(path)})
 

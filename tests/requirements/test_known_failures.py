@@ -99,7 +99,7 @@ def test_a_list_may_be_empty(tmp_path: Path) -> None:
         (
             FULL.replace("2027-01-31", '"2027-01-31"'),
             "[[known]] 1.until: Expected `date`, got `str`; write [[known]] or "
-            "[[flaky]] with the texts id, reason and issue, the date until (such as "
+            "[[flaky]] with the strings id, reason and issue, the date until (such as "
             "2027-01-31)",
         ),
         (
@@ -119,10 +119,10 @@ def test_a_list_may_be_empty(tmp_path: Path) -> None:
             FULL + 'version = "0.34"',
             "[[known]] 1: version should look like '<0.34' or '>=0.22,<0.34'",
         ),
-        (FULL + FULL, "[[known]] 2: binary-answered is listed twice"),
+        (FULL + FULL, "[[known]] 2: binary-answered is listed twice; remove"),
         (
             FULL + FULL.replace("[[known]]", "[[flaky]]"),
-            "[[flaky]] 1: binary-answered is listed twice",
+            "[[flaky]] 1: binary-answered is listed twice; remove",
         ),
     ],
 )
@@ -176,7 +176,7 @@ def test_an_entry_whose_time_is_over_is_refused() -> None:
     with pytest.raises(
         ValueError,
         match=r"^binary-answered: the entry expired on 2026-11-23 "
-        r"\(https://example.org/1\); remove it, or give it a later date$",
+        r"\(https://example.org/1\); remove the entry, or give it a later date$",
     ):
         check([replace(ENTRY, until=date(2026, 11, 23))], {ENTRY.id}, TODAY)
 
@@ -186,7 +186,7 @@ def test_an_entry_that_no_requirement_has_is_refused() -> None:
     with pytest.raises(
         ValueError,
         match=r"^binary-answered: there is no such requirement; "
-        "--realtime-list=requirements lists them$",
+        "--realtime-list=requirements lists all requirements$",
     ):
         check([ENTRY], {"one-final"}, TODAY)
 

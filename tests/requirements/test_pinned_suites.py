@@ -61,10 +61,10 @@ def test_an_unknown_suite_is_refused_with_the_names_of_those_there_are(
     freeze(folder, "vllm-2026.11")
     freeze(folder, "vllm-2027.02")
     for name in ("vllm-2026", "../vllm-2026.11", ""):
-        with pytest.raises(ValueError, match=r"is not a suite") as raised:
+        with pytest.raises(ValueError, match=r"is not a pinned suite") as raised:
             load(name)
         assert str(raised.value) == (
-            f"{name!r} is not a suite; there are: vllm-2026.11, vllm-2027.02"
+            f"{name!r} is not a pinned suite; choose from vllm-2026.11, vllm-2027.02"
         )
 
 

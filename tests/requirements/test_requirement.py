@@ -177,7 +177,7 @@ def test_a_broken_server_is_caught_when_the_client_waits(fault: str, move: str) 
         trace = hold(seed, fault).client
         outcome = judged(trace)
         assert isinstance(outcome, Violated), seed
-        assert outcome.message == f"{move} came out of turn"
+        assert outcome.message == f"{move} came out of order"
         assert {trace.records[index].sender for index in outcome.records} == {SERVER}
 
 
@@ -197,7 +197,7 @@ def test_a_final_before_the_commit_is_caught() -> None:
 def test_a_client_that_does_not_wait_is_caught_by_the_server() -> None:
     frames = (CREATED, UPDATE, BEGIN, APPEND, FINISH, APPEND, DONE)
     outcome = judged(trace_of(spoken(*frames), vantage=Vantage.SERVER))
-    assert outcome == Violated("input_audio_buffer.append came out of turn", (5,))
+    assert outcome == Violated("input_audio_buffer.append came out of order", (5,))
 
 
 def test_a_client_may_not_have_heard_what_the_server_said() -> None:
@@ -240,14 +240,14 @@ def test_of_a_server_that_said_nothing_no_order_is_known(
     frames: tuple[str, ...],
 ) -> None:
     assert judged(trace_of(spoken(*frames))) == Undecided(
-        "the server sent no event that the order covers"
+        "the server sent no event whose order is checked"
     )
 
 
 def test_what_came_before_a_stray_frame_written_by_hand_is_judged() -> None:
     frames = (CREATED, UPDATE, BEGIN, FINISH, DONE, DONE, FINISH, DONE)
     outcome = judged(trace_of(spoken(*frames, raw=frozenset({6}))))
-    assert outcome == Violated("transcription.done came out of turn", (5,))
+    assert outcome == Violated("transcription.done came out of order", (5,))
 
 
 STALE = (CREATED, UPDATE, FINISH, BEGIN, APPEND, DONE)
@@ -255,7 +255,9 @@ STALE = (CREATED, UPDATE, FINISH, BEGIN, APPEND, DONE)
 
 def test_after_a_stray_frame_written_by_hand_the_order_is_undecided() -> None:
     outcome = judged(trace_of(spoken(*STALE, raw=frozenset({2}))))
-    assert outcome == Undecided("a frame written by hand had left the order before")
+    assert outcome == Undecided(
+        "a frame written by hand broke the order, so later events prove nothing"
+    )
 
 
 def test_a_stray_frame_that_was_not_written_by_hand_excuses_nothing() -> None:
@@ -265,7 +267,7 @@ def test_a_stray_frame_that_was_not_written_by_hand_excuses_nothing() -> None:
 def test_a_frame_written_by_hand_that_keeps_the_order_excuses_nothing() -> None:
     frames = (CREATED, UPDATE, BEGIN, FINISH, DONE, DONE)
     outcome = judged(trace_of(spoken(*frames, raw=frozenset({1, 2, 3}))))
-    assert outcome == Violated("transcription.done came out of turn", (5,))
+    assert outcome == Violated("transcription.done came out of order", (5,))
 
 
 def test_a_stray_frame_does_no_harm_where_the_server_keeps_the_order() -> None:
@@ -279,7 +281,7 @@ def test_a_long_session_is_judged_in_linear_time() -> None:
     records = spoken(*long)
     assert judged(trace_of(records)) == Satisfied()
     outcome = judged(trace_of([*records, Record(SERVER, len(records), DONE)]))
-    assert outcome == Violated("transcription.done came out of turn", (len(records),))
+    assert outcome == Violated("transcription.done came out of order", (len(records),))
 
 
 def test_the_states_in_which_a_peer_may_be() -> None:

@@ -60,7 +60,7 @@ class _VLLM:
         return Server(models)
 
     def profiled(self, words: Sequence[str]) -> Dialect:
-        raise ValueError("it has no profiles")
+        raise ValueError("this dialect has no profiles; name the dialect alone")
 
 
 class _Caller:
@@ -70,7 +70,9 @@ class _Caller:
 
     def __init__(self, model: str, options: Mapping[str, object]) -> None:
         if "type" in options:
-            raise ValueError("type: it is the type of the event; leave it out")
+            raise ValueError(
+                "type: this field is the type of the event and no option; remove it"
+            )
         self._update = {"type": UPDATE, "model": model, **options}
 
     def configure(self) -> Sequence[str]:

@@ -29,14 +29,15 @@ _CREATED_SLACK = 24 * 3600  # s by which two clocks may differ
 
 
 def identity(message: Message) -> str | None:
-    """Return the id of the session that a message opens."""
+    """Return the id of the session that a message opens, ``None`` if it opens none."""
     return message.id if isinstance(message, SessionCreated) else None
 
 
 def deltas_add_up(recording: Recording) -> Outcome:
-    """Check that the joined deltas of an utterance are the text of its done.
+    """Check that the joined deltas of an utterance equal the text of its final event.
 
-    An error may have ended an utterance; the deltas after it are then of the next one.
+    An error may have ended an utterance. The deltas after the error then belong to the
+    next utterance.
     """
     wrong, example, judged = [], "", 0
     pieces: list[str] = []
@@ -52,7 +53,7 @@ def deltas_add_up(recording: Recording) -> Outcome:
                 judged += 1
                 text = "".join(pieces)
                 if not (text.endswith(final) and length - len(final) in starts):
-                    example = example or f"{text!r}, but done has {final!r}"
+                    example = example or f"{text!r}, not to the final text {final!r}"
                     wrong.append(index)
                 pieces, length, starts = [], 0, {0}
     if wrong:
@@ -61,11 +62,12 @@ def deltas_add_up(recording: Recording) -> Outcome:
 
 
 def one_final(recording: Recording) -> Outcome:
-    """Check that each completed utterance ends in exactly one done, or in an error.
+    """Check that each completed utterance ends in exactly one final, or in an error.
 
-    An error while an utterance is open may have ended it, or may have refused a single
-    frame; a later done shows that it refused. Which utterance a commit by hand ended is
-    not known. If errors ended all utterances, nothing is shown.
+    An error while an utterance is open may have ended the utterance, or may have
+    refused a single frame. A later final shows that only a frame was refused.
+    The check is undecided if a commit was written by hand, since it is not known which
+    utterance that commit ended, or if errors ended all utterances.
     """
     states = PossibleStates(TABLE, start=START, of=Sender.SERVER)
     begun, finals = False, 0
@@ -76,7 +78,9 @@ def one_final(recording: Recording) -> Outcome:
         (states.receive if ours else states.send)(message.move)
         match message:
             case CommitEvent() if record.raw:
-                return Undecided("a commit was written by hand")
+                return Undecided(
+                    "a commit was written by hand, so the finals cannot be assigned"
+                )
             case CommitEvent(final=False):
                 begun = True
             case CommitEvent() if begun:
@@ -87,22 +91,25 @@ def one_final(recording: Recording) -> Outcome:
             case Done():
                 finals += 1
     if extra:
-        return Violated("a transcription.done that no commit asked for", tuple(extra))
+        return Violated(
+            "a transcription.done came without a final commit of its own", tuple(extra)
+        )
     if not asked:
-        return Undecided("no audio was completed")
+        return Undecided("no utterance was completed by a final commit")
     if states.final != {OWING}:
         if not finals:
             return Undecided("every utterance was ended by an error")
         return Satisfied()
     if checks.cut(recording):
-        return Undecided("the client closed before transcription.done")
+        return Undecided("the client ended the session before transcription.done")
     return Violated(
-        f"no transcription.done came: {checks.ended(recording)}", (asked[-1],)
+        f"no transcription.done came after the final commit: {checks.ended(recording)}",
+        (asked[-1],),
     )
 
 
 def usage_adds_up(recording: Recording) -> Outcome:
-    """Check that each done has a usage, not negative, whose parts add up."""
+    """Check that each final has a usage, whose parts are not negative and add up."""
     done = checks.records(recording, Done, Sender.SERVER)
     if not done:
         return Undecided("no transcription.done came")
@@ -111,11 +118,13 @@ def usage_adds_up(recording: Recording) -> Outcome:
         assert isinstance(message, Done)
         tokens = message.usage
         if tokens is None:
-            return Violated("transcription.done carries no usage", (index,))
+            return Violated("transcription.done has no usage", (index,))
         prompt, completion = tokens.prompt_tokens, tokens.completion_tokens
         if min(prompt, completion) < 0 or prompt + completion != tokens.total_tokens:
-            counts = f"{prompt} + {completion} is not {tokens.total_tokens}"
-            return Violated(f"usage does not add up: {counts}", (index,))
+            counts = f"{prompt} + {completion} = {tokens.total_tokens}"
+            return Violated(
+                f"usage must add up from parts of 0 or more, unlike {counts}", (index,)
+            )
     return Satisfied()
 
 
@@ -123,15 +132,19 @@ def created_now(recording: Recording) -> Outcome:
     """Check that ``created`` is the time of the session, in unix seconds."""
     for index, message in enumerate(recording.messages):
         if isinstance(message, SessionCreated):
-            off = message.created - recording.trace.started.timestamp()
-            if abs(off) > _CREATED_SLACK:
-                return Violated(f"created is {message.created}", (index,))
+            started = recording.trace.started.timestamp()
+            if abs(message.created - started) > _CREATED_SLACK:
+                return Violated(
+                    f"created is {message.created}, but the session started at "
+                    f"{started:.0f} (unix seconds)",
+                    (index,),
+                )
             return Satisfied()
     return Undecided("no session.created came")
 
 
 def tokens_for_text(recording: Recording) -> Outcome:
-    """Check that a final with text counts tokens of the text and of its audio."""
+    """Check that the usage in a final with text counts tokens of text and audio."""
     judged = False
     for index in checks.records(recording, Done, Sender.SERVER):
         message = recording.messages[index]
@@ -140,7 +153,11 @@ def tokens_for_text(recording: Recording) -> Outcome:
             continue
         judged = True
         if not (message.usage.completion_tokens and message.usage.prompt_tokens):
-            return Violated(f"{message.text!r} counts {message.usage}", (index,))
+            return Violated(
+                f"usage must count tokens of the audio and of the text "
+                f"{message.text!r}, unlike {message.usage}",
+                (index,),
+            )
     return Satisfied() if judged else Undecided("no text with a usage came")
 
 
@@ -150,6 +167,10 @@ def unacknowledged(evidence: Evidence) -> Outcome:
     for place, part in enumerate(evidence.parts):
         acks = checks.records(part.recording, SessionUpdated, Sender.SERVER)
         if acks:
-            return Violated("session.updated came", tuple(acks), place)
+            return Violated(
+                "session.updated came; documented is no answer to session.update",
+                tuple(acks),
+                place,
+            )
         judged = judged or part.text(0) is not None
     return Satisfied() if judged else Undecided("no session got a final")

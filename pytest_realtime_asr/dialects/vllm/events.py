@@ -1,16 +1,16 @@
 """vLLM's own protocol on ``/v1/realtime``, as of release 0.33 (November 2026).
 
     server  session.created
-    client  session.update {model}                  (answered only where it is refused)
+    client  session.update {model}                  (answered only if it is refused)
     client  input_audio_buffer.commit               the utterance begins
     client  input_audio_buffer.append {audio} ...   PCM16 mono 16 kHz, base64
     server  transcription.delta {delta} ...
     client  input_audio_buffer.commit {final: true} its audio is complete
     server  transcription.done {text, usage}
 
-The next utterance begins with the next commit, once the last one is done. An error
-leaves the connection open. No event carries an id, so that utterances are identified by
-their order alone.
+After transcription.done, the next commit begins the next utterance. An error leaves the
+connection open. No event has the id of an utterance, so that utterances are identified
+only by their order.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class Append(Typed, frozen=True, tag="input_audio_buffer.append"):
 
 
 class CommitEvent(Typed, frozen=True, tag="input_audio_buffer.commit"):
-    """Client: the utterance begins or, where ``final``, its audio is complete."""
+    """Client: the utterance begins or, if ``final``, its audio is complete."""
 
     final: bool = False
 
     @property
     def move(self) -> str:
-        """``FINISH`` or ``BEGIN``: one type with two meanings."""
+        """``FINISH`` or ``BEGIN``: the two meanings of this event type in the order."""
         return FINISH if self.final else BEGIN
 
 
@@ -57,7 +57,7 @@ class SessionUpdated(Typed, frozen=True, tag="session.updated"):
 
 
 class Delta(Typed, frozen=True, tag="transcription.delta"):
-    """Server: the text goes on with this; may be empty."""
+    """Server: text to append to the text before it; may be empty."""
 
     delta: str
 
@@ -78,7 +78,7 @@ class Done(Typed, frozen=True, tag="transcription.done"):
 
 
 class Error(Typed, frozen=True, tag="error"):
-    """Server: a refusal or a failure, in words and as a code."""
+    """Server: a refusal or a failure, as a sentence and as a code."""
 
     error: str
     code: str | None = None
@@ -104,7 +104,7 @@ TABLE: Table = {
         "hearing": {
             UPDATE: ("hearing",),
             APPEND: ("hearing",),
-            BEGIN: ("hearing",),  # a second one is ignored
+            BEGIN: ("hearing",),  # a second commit is ignored
             FINISH: ("finishing",),
         },
         "finishing": {UPDATE: ("finishing",)},

@@ -1,6 +1,6 @@
 """The invalid frames that a server of vLLM's protocol should refuse.
 
-If a row has several frames, each of them is one case of the same misuse.
+If a misuse has several frames, each frame is one example of this misuse.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pytest_realtime_asr.requirements import shared
 from pytest_realtime_asr.requirements.scenario_steps import Misuse
 
 _COMMIT = "input_audio_buffer.commit"
-PATH = "/home/somebody/secret/key.pem"  # of no real user
+PATH = "/home/somebody/secret/key.pem"  # not the path of a real user
 
 
 def _append(audio: str) -> str:

@@ -29,8 +29,8 @@ from pytest_realtime_asr.trace.timeline import (
 class Reader:
     """A reader that numbers utterances by their order, since no frame names them.
 
-    An utterance that an error ended gets no final; that it has ended is only known when
-    the client begins the next one.
+    An utterance that an error ended gets no final. The reader knows that the utterance
+    has ended only when the client begins the next utterance.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Reader:
                 return (self._heard(record, message),)
             case CommitEvent(final=True):
                 if not self._begun:
-                    return ()  # it ends no utterance
+                    return ()  # this commit ends no utterance
                 due, woke = record.times
                 commit = Commit(self._client_item, due, woke, record.at)
                 self._client_item += 1

@@ -1,9 +1,9 @@
-"""What a server of vLLM's protocol has to do, with the clause or the bug behind it.
+"""The requirements on a server of vLLM's protocol.
 
-The level is MUST if vLLM's documentation of that version says so, or if the harm is
-universal: the process ends, accepted input gets no answer, text of another session
-comes, the start or end of an utterance is lost, a stack trace or a secret is shown. It
-is SHOULD if clients rely on it, and INFO for a documented quirk.
+The level is MUST if vLLM's documentation demands the behaviour, or if a violation harms
+every client: the process ends, accepted input gets no answer, text of another session
+comes, the start or end of an utterance is lost, a stack trace or a secret is shown. The
+level is SHOULD if clients rely on the behaviour, and INFO for a documented quirk.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "created-now",
-        "session.created carries the time of its creation",
+        "session.created has the time of its creation",
         SHOULD,
         _clause(SHAPES, "created is a time in unix seconds"),
         each(own.created_now),
@@ -137,7 +137,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         shared.DISCLOSURE,
         shared.stated("no-early-text", proof=Proof(("early-text",))),
     ),
-    # Refusals, which the session and the server survive
+    # Refusals; the session and the server must survive them
     shared.refused(
         "bad-json",
         _clause(CODES, "code invalid_json"),
@@ -216,7 +216,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     shared.refused(
         "unknown-model",
-        "accepted by vLLM 0.16.0, which checks it and forgets the result",
+        "vLLM 0.16.0 checks the model, forgets the result and accepts the model",
         level=SHOULD,
         proof=Proof(("accepts-any-model",)),
     ),
@@ -245,7 +245,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "early-commit-has-no-effect",
         "a refused commit starts no utterance",
         SHOULD,
-        "vLLM 0.16.0 refuses it and starts all the same",
+        "vLLM 0.16.0 refuses the commit and starts an utterance all the same",
         checks.starts_nothing("refused-begin"),
         scenarios=("refused-begin",),
         proof=Proof(("starts-anyway",)),
@@ -356,7 +356,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "stray-final-spoils-nothing",
-        "a final commit without an open utterance does not affect later ones",
+        "a final commit without an open utterance does not affect later utterances",
         MUST,
         HARM + ": the head of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("stray-final"), checks.same_text("stray-final")),
@@ -374,7 +374,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "late-audio-spoils-nothing",
-        "audio between the final commit and the final is in no later utterance",
+        "audio between the final commit and the final is in no later text",
         MUST,
         HARM + "; " + bug("FunASR#630"),
         checks.both(
@@ -397,7 +397,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "second-begin-spoils-nothing",
-        "a second commit in mid-utterance loses no part of it",
+        "a second commit in mid-utterance loses no part of the utterance",
         SHOULD,
         _clause(CODES, "a commit while an utterance is open is ignored"),
         checks.both(

@@ -28,7 +28,7 @@ from pytest_realtime_asr.trace.timeline import Usage
 
 
 class Server:
-    """The server's side, as in vLLM 0.33; a binary frame is answered by an error."""
+    """The server's side as in vLLM 0.33, but it answers a binary frame by an error."""
 
     rate = RATE
 
@@ -75,7 +75,7 @@ class Server:
         if not pcm or len(pcm) % 2:
             return _refuse("invalid_audio", "Invalid audio data")
         if self._state == "finishing":
-            return Reaction()  # discarded: vLLM clears its queue with `done`
+            return Reaction()  # vLLM discards this audio when it sends `done`
         return Reaction(audio=pcm)
 
     def expire(self) -> Reaction:

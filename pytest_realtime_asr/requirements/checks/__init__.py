@@ -1,6 +1,6 @@
-"""Checks of what is the same in every dialect: frames, timelines, texts and ends.
+"""Checks that hold for every dialect: of frames, timelines, texts and session ends.
 
-Most functions here make a check of the sessions of one ``role`` of a scenario.
+Most functions return a check of those sessions of a scenario that have one ``role``.
 """
 
 from pytest_realtime_asr.requirements.checks.combinators import absent, both, why

@@ -1,11 +1,11 @@
-"""Combinators: which sessions a check looks at, and how their outcomes combine.
+"""Combinators: they select the sessions of a check, and combine their outcomes.
 
-A check of one session is a function of its `Part`; the functions here make a check of
-the whole evidence of it and say which session violates the requirement.
+A check of one session is a function of a `Part`. The functions here turn such a check
+into a check of all evidence, which also says which session violates the requirement.
 
-Fairness: a check is satisfied only where something could have violated it, so that a
-server that sends nothing, or refuses everything, satisfies hardly any. What the client
-itself ended, or sent late, is undecided.
+A check is satisfied only if the server could have violated the requirement: a server
+that sends nothing, or refuses everything, satisfies hardly any check. A check is
+undecided if the client itself ended the session or sent its audio late.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Fold = Callable[[Iterable[Outcome]], Outcome]
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """Return the first violation, else the first undecided one, else satisfied."""
+    """Return the first violation, else the first undecided outcome, else satisfied."""
     found: Outcome = Satisfied()
     for outcome in outcomes:
         if isinstance(outcome, Violated):
@@ -47,10 +47,10 @@ def first_unsatisfied(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 def shown(outcomes: Iterable[Outcome | None], *, nothing: str) -> Outcome:
-    """Return the first outcome that is not satisfied, else satisfied if there is one.
+    """Return the first outcome that is not satisfied, else a satisfied one.
 
-    ``None`` stands for what shows nothing; if all of them do, ``nothing`` is the reason
-    why it is undecided.
+    ``None`` is the outcome of a session that shows nothing. If all outcomes are
+    ``None``, the result is undecided, for the reason ``nothing``.
     """
     found: Outcome = Undecided(nothing)
     for outcome in outcomes:
@@ -61,22 +61,22 @@ def shown(outcomes: Iterable[Outcome | None], *, nothing: str) -> Outcome:
 
 
 def both(*checks: Check) -> Check:
-    """Return the check that all of these are satisfied."""
+    """Return a check that is satisfied if all of these checks are satisfied."""
     return lambda evidence: worst(check(evidence) for check in checks)
 
 
 def absent(evidence: Evidence, *roles: str) -> Undecided | None:
-    """Return why the sessions of these roles show nothing; ``None`` if they do."""
+    """Return why no session of these roles can be checked, ``None`` if one can."""
     parts = evidence.role(*roles)
     if not parts:
-        return Undecided(f"no session was run for it ({', '.join(roles)})")
+        return Undecided(f"no session was run for this check ({', '.join(roles)})")
     if all(part.trace.opened is None for part in parts):
         return Undecided(f"no session could be opened: {why(parts[0])}")
     return None
 
 
 def located(evidence: Evidence, part: Part, outcome: Outcome) -> Outcome:
-    """Return the outcome; a violation is one of this session."""
+    """Return the outcome; a violation gets the index of this session."""
     if isinstance(outcome, Violated):
         return replace(outcome, part=evidence.index(part))
     return outcome
@@ -85,7 +85,10 @@ def located(evidence: Evidence, part: Part, outcome: Outcome) -> Outcome:
 def per_session(
     check: Callable[[Part], Outcome], *roles: str, fold: Fold = worst
 ) -> Check:
-    """Return the check of each session of these roles."""
+    """Return a check that applies ``check`` to each session of these roles.
+
+    ``fold`` combines the outcomes.
+    """
 
     def check_all(evidence: Evidence) -> Outcome:
         if missing := absent(evidence, *roles):
@@ -100,10 +103,11 @@ def per_session(
 def any_session(
     check: Callable[[Part], Outcome | None], *roles: str, nothing: str
 ) -> Check:
-    """Return the check of all sessions of these roles that show something.
+    """Return a check of those sessions of these roles that show something.
 
-    Without ``roles`` it covers every session. ``check`` returns ``None`` for a session
-    that shows nothing; if none shows anything, ``nothing`` is the reason.
+    Without ``roles``, every session is checked. ``check`` returns ``None`` for a
+    session that shows nothing. If no session shows anything, the outcome is undecided,
+    for the reason ``nothing``.
     """
 
     def check_all(evidence: Evidence) -> Outcome:
@@ -122,7 +126,7 @@ def any_session(
 
 
 def why(part: Part) -> str:
-    """Return why a session ended."""
+    """Return why a session ended, in words."""
     end = part.trace.end
     reason = printable(end.reason)
     given = f": {reason}" if reason else ""
@@ -134,18 +138,18 @@ def why(part: Part) -> str:
 
 
 def first_at(part: Part, at: int) -> tuple[int, ...]:
-    """Return the index of the first record at or after this time, to show it."""
+    """Return the index of the first record at or after this time, in a tuple."""
     records = part.trace.records
     return tuple(i for i, record in enumerate(records) if record.at >= at)[:1]
 
 
 def last(part: Part) -> tuple[int, ...]:
-    """Return the index of the last record."""
+    """Return the index of the last record, in a tuple."""
     return tuple(range(len(part.trace.records)))[-1:]
 
 
 def by_hand(part: Part) -> bool:
-    """Return whether a frame was written by hand."""
+    """Return whether a frame of the session was written by hand."""
     return any(record.raw for record in part.trace.records)
 
 
@@ -158,5 +162,5 @@ def server_sent_text(part: Part) -> bool:
 
 
 def opened(evidence: Evidence) -> bool:
-    """Return whether the server opened any session."""
+    """Return whether the server opened a session of any role."""
     return any(part.trace.opened is not None for part in evidence.parts)

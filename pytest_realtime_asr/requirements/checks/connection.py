@@ -28,7 +28,7 @@ from pytest_realtime_asr.requirements.requirement import (
 )
 from pytest_realtime_asr.trace.records import Ending, Ping, Sender
 
-_NONE_OPENED = Undecided("the server opened no session at all")
+_NONE_OPENED = Undecided("the server opened no session, so its refusal proves nothing")
 
 
 # The handshake
@@ -37,8 +37,8 @@ _NONE_OPENED = Undecided("the server opened no session at all")
 def handshake_refused(role: str, statuses: Collection[int], *, without: str) -> Check:
     """Return a check that the handshake is refused by one of these HTTP statuses.
 
-    ``without`` is the reason why there is no session of the role. A server that opens
-    no session at all shows nothing.
+    ``without`` is the reason to give if there is no session of the role. The check is
+    undecided if the server opened no session of any role.
     """
 
     def check(evidence: Evidence) -> Outcome:
@@ -48,13 +48,18 @@ def handshake_refused(role: str, statuses: Collection[int], *, without: str) -> 
         for part in parts:
             end = part.trace.end
             if part.trace.opened is not None:
-                return Violated("the session was opened", (), evidence.index(part))
+                return Violated(
+                    "the server opened the session; it must refuse the handshake",
+                    (),
+                    evidence.index(part),
+                )
             if end.code is None:
-                return Undecided(f"it was not answered: {why(part)}")
+                return Undecided(f"the handshake was not answered: {why(part)}")
             if end.code not in statuses:
                 wanted = ", ".join(map(str, sorted(statuses)))
                 return Violated(
-                    f"it was refused by HTTP {end.code}, not by one of HTTP {wanted}",
+                    f"the handshake was refused by HTTP {end.code}; the expected "
+                    f"statuses are {wanted}",
                     (),
                     evidence.index(part),
                 )
@@ -66,7 +71,8 @@ def handshake_refused(role: str, statuses: Collection[int], *, without: str) -> 
 def plain_http_refused(role: str) -> Check:
     """Return a check that plain HTTP is answered by a status of a client error (4xx).
 
-    A server that opens no session at all shows nothing: it answers 404 to any path.
+    The check is undecided if the server opened no session: such a server may answer
+    404 to any path.
     """
 
     def check(evidence: Evidence) -> Outcome:
@@ -76,7 +82,10 @@ def plain_http_refused(role: str) -> Check:
             if 400 <= answer.status < 500:
                 return Satisfied() if opened(evidence) else _NONE_OPENED
             given = f"HTTP {answer.status}" if answer.status else answer.body
-            return Violated(f"it was answered by {given}", ())
+            return Violated(
+                f"plain HTTP got {given}; the expected answer is a client error (4xx)",
+                (),
+            )
         return Undecided("no plain HTTP request was sent")
 
     return check
@@ -96,7 +105,10 @@ def unique_ids(*roles: str) -> Check:
             name = part.timeline.session
             if name in seen:
                 return Violated(
-                    f"two sessions have the id {name!r}", (), evidence.index(part)
+                    f"two sessions have the id {name!r}; each session must have its "
+                    "own id",
+                    (),
+                    evidence.index(part),
                 )
             if name:
                 seen.add(name)
@@ -120,22 +132,25 @@ def pongs(*roles: str) -> Check:
 
 
 def _unanswered(part: Part, ping: Ping) -> Outcome:
-    """Return whether the server is responsible for a ping without an answer."""
+    """Return a violation for an unanswered ping, undecided if it has another cause."""
     late = max(part.trace.lag.late, default=0) / 1e9
     if late > LATE:
-        return Undecided(f"the client itself was {late:.1f} s late")
+        return Undecided(
+            f"the client's own clock ticks came up to {late:.1f} s late, so the "
+            "missing answer may be the client's fault"
+        )
     gone = part.trace.end.how in (Ending.CLOSED_BY_PEER, Ending.BROKEN)
     sent_later = any(
         record.sender is Sender.SERVER and record.at >= ping.sent
         for record in part.trace.records
     )
     if gone and not sent_later:
-        return Undecided(f"the session ended: {why(part)}")
+        return Undecided(f"the session ended before the answer: {why(part)}")
     return Violated("a ping was not answered in time", first_at(part, ping.sent))
 
 
 def close_answered(role: str) -> Check:
-    """Return a check that the client's close frame is answered by one."""
+    """Return a check that the server answers the client's close frame by its own."""
 
     def check(part: Part) -> Outcome:
         end = part.trace.end
@@ -149,13 +164,17 @@ def close_answered(role: str) -> Check:
 
 
 def refused_or_closed(role: str, codes: Collection[int]) -> Check:
-    """Return a check that a frame by hand gets an error or a close with such a code."""
+    """Return a check that a frame written by hand is answered by an error or a close.
+
+    ``codes`` are the close codes that are allowed.
+    """
+    wanted = ", ".join(map(str, sorted(codes)))
 
     def check(part: Part) -> Outcome:
         end = part.trace.end
-        # A close may come while the frame is still on its way out. The frame is its
-        # cause if it was sent, or by the code for what is too big, and if the server
-        # sent anything before.
+        # The server may close while the client still sends the frame. The frame is
+        # taken for the cause if it was sent or the code says that it is too big, and
+        # if the server had sent anything before.
         caused = by_hand(part) or end.code == 1009
         closed = end.how is Ending.CLOSED_BY_PEER and end.code in codes
         if closed and caused and server_sent_text(part):
@@ -163,13 +182,18 @@ def refused_or_closed(role: str, codes: Collection[int]) -> Check:
         if closed:
             return Undecided(f"there may be another reason why {why(part)}")
         if not by_hand(part):
-            return Undecided(f"the frame was not sent to its end: {why(part)}")
+            return Undecided(f"the frame was not sent completely: {why(part)}")
         if error_codes(part):
             return Satisfied()
         if end.how is Ending.CANCELLED:
             return Undecided(why(part))
         ignored = end.how is Ending.CLOSED_BY_US
-        return Violated("it was not answered" if ignored else why(part), ())
+        ended = "" if ignored else f": {why(part)}"
+        return Violated(
+            "the frame was answered neither by an error nor by a close with one of the "
+            f"codes {wanted}{ended}",
+            (),
+        )
 
     return per_session(check, role, fold=first_unsatisfied)
 
@@ -182,14 +206,17 @@ def _unexplained_close(part: Part) -> Outcome | None:
     if end.how is Ending.CLOSED_BY_PEER and end.code in (1006, 1011):
         bare = True
     if bare and not part.timeline.refusals:
-        return Violated(f"no error came before: {why(part)}", ())
+        return Violated(
+            f"the server sent no error before the session ended: {why(part)}", ()
+        )
     return Satisfied()
 
 
 explained_close = any_session(_unexplained_close, nothing="no session was opened")
-"""A check that a server that ends a session says why, by an error or its close frame.
+"""A check that a server that ends a session gives the reason.
 
-A close with 1011, or a connection that breaks off, needs an error before it.
+A close frame with another code than 1006 and 1011 is a reason. A close with one of
+these codes, and a connection that breaks off, must follow an error.
 """
 
 
@@ -197,10 +224,10 @@ A close with 1011, or a connection that breaks off, needs an error before it.
 
 
 def freed(role: str, gauge: str) -> Check:
-    """Return a check that the server's count of open sessions falls once they are left.
+    """Return a check that the server's gauge of open sessions falls at their end.
 
-    It may count sessions of others too, which come and go: the count violates if it
-    stays up by as many as were left.
+    The gauge may include sessions of other clients. The requirement is violated if the
+    gauge stays above its first value by the number of abandoned sessions or more.
     """
 
     def check(evidence: Evidence) -> Outcome:
@@ -210,13 +237,13 @@ def freed(role: str, gauge: str) -> Check:
             each.values[gauge] for each in evidence.gauges if gauge in each.values
         ]
         if len(counts) < 2:
-            return Undecided(f"the server has no {gauge} in /metrics")
+            return Undecided(f"/metrics of the server does not show {gauge}")
         before, after = counts[0], min(counts[1:])
         left = sum(part.trace.opened is not None for part in evidence.role(role))
         if after - before >= left:
             return Violated(
-                f"{gauge} is {after:g} after {left} sessions were left, and was "
-                f"{before:g} before",
+                f"{gauge} was {before:g} and is {after:g} after {left} sessions were "
+                "abandoned; the server must free them",
                 (),
             )
         return Satisfied()
@@ -227,9 +254,9 @@ def freed(role: str, gauge: str) -> Check:
 def same_process(evidence: Evidence) -> Outcome:
     """Check that the server's process is the same from the first session to the last.
 
-    Several processes may answer in turn: the server was restarted if all processes that
-    are seen later are younger than all that were seen before. One that is seen again
-    was never gone.
+    Several processes may answer in turn. The server was restarted if all processes that
+    were seen after a scenario are younger than all processes that were seen before it.
+    A process that is seen again was not lost.
     """
     seen: list[tuple[float, str]] = []
     lost: Gauges | None = None
@@ -244,7 +271,9 @@ def same_process(evidence: Evidence) -> Outcome:
             lost = None
         seen.append((now, gauges.after))
     if lost is not None:
-        return Violated(f"lost after {lost.after}: {lost.lost}", ())
+        return Violated(
+            f"the server stopped answering after {lost.after}: {lost.lost}", ()
+        )
     for at in range(1, len(seen)):
         if min(seen[at:])[0] > max(seen[:at])[0]:
             return Violated(f"the server was restarted in or after {seen[at][1]}", ())

@@ -1,4 +1,4 @@
-"""Checks that utterances get their finals, also after what a scenario did."""
+"""Checks that utterances get their finals, also after a scenario that disturbs them."""
 
 from __future__ import annotations
 
@@ -27,17 +27,20 @@ def finals(part: Part, *, first: int = 0) -> Outcome:
     """Check that each utterance of a session, from number ``first`` on, has a final."""
     spoken = [(i, clip.id) for i, clip in part.spoken.items() if i >= first]
     if not spoken:
-        return _loss(part, "no utterance could be begun")
+        return _loss(part, "no utterance could be started")
     return worst(
         Satisfied()
         if part.text(item) is not None
-        else _loss(part, f"no final of {name} came")
+        else _loss(part, f"no final came for {name}")
         for item, name in spoken
     )
 
 
 def _loss(part: Part, what: str) -> Outcome:
-    """Return who is responsible for what a session lacks."""
+    """Return a violation if the server is responsible for a loss, else undecided.
+
+    ``what`` says what the session lacks.
+    """
     end = part.trace.end
     if part.trace.opened is None:
         return Undecided(f"{what}: the session could not be opened: {why(part)}")
@@ -49,7 +52,8 @@ def _loss(part: Part, what: str) -> Outcome:
         reason = why(part) if cancelled else "the client closed the session first"
         return Undecided(f"{what}: {reason}")
     refusal = refusals[-1]
-    return Violated(f"{what}: refused: {refusal}", first_at(part, refusal.at))
+    message = f"{what}: the server sent an error: {refusal}"
+    return Violated(message, first_at(part, refusal.at))
 
 
 def finishes(*roles: str) -> Check:
@@ -60,20 +64,24 @@ def finishes(*roles: str) -> Check:
 def answers(role: str) -> Check:
     """Return a check that the first utterance gets a final or an error.
 
-    A later one has to get its final.
+    Each later utterance must get its final.
     """
 
     def check(part: Part) -> Outcome:
         refused = part.text(0) is None and part.timeline.item(0).refusals
         if refused and len(part.spoken) < 2 and part.trace.end.how in ENDED_BY_CLIENT:
-            return Undecided("it was refused, and no utterance was sent after it")
+            return Undecided("the first utterance was refused, and no other was sent")
         return finals(part, first=1 if refused else 0)
 
     return per_session(check, role)
 
 
 def survives(role: str) -> Check:
-    """Return a check that ``role`` harms neither a bystander nor a fresh session."""
+    """Return a check that the sessions of a role harm no other session.
+
+    The other sessions are a *bystander*, which runs beside them, and a *fresh* session,
+    which opens after them.
+    """
 
     def check(evidence: Evidence) -> Outcome:
         if missing := absent(evidence, role):
@@ -81,17 +89,17 @@ def survives(role: str) -> Check:
         outcome = finishes("bystander", "fresh")(evidence)
         fresh = evidence.role("fresh")
         if any(part.timeline.final is not None for part in fresh):
-            return outcome  # the server is there, even if too busy to answer HTTP
+            return outcome  # the server runs, even if it is too busy to answer HTTP
         if evidence.gauges and (lost := evidence.gauges[-1].lost):
-            return Violated(f"the server is gone: {lost}", ())
+            return Violated(f"the server stopped answering: {lost}", ())
         if isinstance(outcome, Violated):
             return outcome
         if not fresh:
-            return Undecided("no fresh session was run after it")
+            return Undecided(f"no session was run after those of {role}")
         if fresh[0].trace.opened is not None:
             return outcome
         return Violated(
-            f"no fresh session could be opened after it: {why(fresh[0])}",
+            f"no session could be opened after those of {role}: {why(fresh[0])}",
             (),
             evidence.index(fresh[0]),
         )
@@ -100,7 +108,7 @@ def survives(role: str) -> Check:
 
 
 def random_sessions_pass(role: str) -> Check:
-    """Return a check that no random session fails, and that none harms any other."""
+    """Return a check that no random session fails or harms another session."""
 
     def check(evidence: Evidence) -> Outcome:
         for finding in evidence.findings:

@@ -1,4 +1,4 @@
-"""Checks of the frames of one session, whatever they mean."""
+"""Checks of the frames of one session: the first one, their fields and their types."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def records(recording: Recording, kind: type, sender: Sender) -> list[int]:
 
 
 def cut(recording: Recording) -> bool:
-    """Return whether the client ended the session, so that the rest is not known."""
+    """Return whether the client ended the session before the server could go on."""
     return recording.trace.end.how in ENDED_BY_CLIENT
 
 
@@ -41,7 +41,7 @@ def ended(recording: Recording) -> str:
 
 
 def named(message: Message) -> str:
-    """Return what a message is, in words."""
+    """Return words for a message: its event type, or what is wrong with its frame."""
     match message:
         case Unknown(type=kind):
             return f"of unknown type {kind!r}"
@@ -51,9 +51,10 @@ def named(message: Message) -> str:
 
 
 def first_event(identity: Callable[[Message], str | None]) -> SessionCheck:
-    """Return a check that the first frame opens the session and carries its id.
+    """Return a check that the server's first event opens the session and has its id.
 
-    ``identity`` returns the id in a message, ``None`` for one that opens no session.
+    ``identity`` returns the id in a message that opens a session, and ``None`` for any
+    other message.
     """
 
     def check(recording: Recording) -> Outcome:
@@ -63,21 +64,27 @@ def first_event(identity: Callable[[Message], str | None]) -> SessionCheck:
         )
         if first is None:
             if recording.trace.opened is None or cut(recording):
-                return Undecided("the session was over before the server sent anything")
-            return Violated(f"nothing came: {ended(recording)}", ())
+                return Undecided("the session ended before the server sent anything")
+            return Violated(f"the server sent no event: {ended(recording)}", ())
         message = recording.messages[first]
         name = identity(message)
         if name is None:
-            return Violated(f"the first event was {named(message)}", (first,))
+            return Violated(
+                f"the first event was {named(message)}, not one that opens a session",
+                (first,),
+            )
         if not name:
-            return Violated(f"{message.move} has an empty id", (first,))
+            return Violated(
+                f"{message.move} has an empty id; each session must have an id",
+                (first,),
+            )
         return Satisfied()
 
     return check
 
 
 def well_formed(sender: Sender) -> SessionCheck:
-    """Return a check that every frame of this side has the fields of its type."""
+    """Return a check that each frame of this side is an event with all its fields."""
 
     def check(recording: Recording) -> Outcome:
         wrong = records(recording, Malformed, sender)
@@ -107,14 +114,14 @@ def known_events(sender: Sender, own: tuple[str, ...]) -> SessionCheck:
         ]
         if wrong:
             name = named(recording.messages[wrong[0]])
-            return Violated(f"an event {name}", tuple(wrong))
+            return Violated(f"the {sender.value} sent an event {name}", tuple(wrong))
         return _sent(recording, sender)
 
     return check
 
 
 def _sent(recording: Recording, sender: Sender) -> Outcome:
-    """Return satisfied if this side sent anything that could be wrong."""
+    """Return satisfied if this side sent a frame, else undecided."""
     if any(record.sender is sender for record in recording.trace.records):
         return Satisfied()
     return Undecided(f"the {sender.value} sent nothing")

@@ -1,4 +1,7 @@
-"""Checks that what must stay hidden is in no frame, close reason or HTTP page."""
+"""Checks of what a server must not show: secrets, stack traces, broken characters.
+
+Texts, frames, the reasons in close frames and HTTP pages are searched.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from pytest_realtime_asr.trace.timeline import Final, Partial, Timeline
 
 _BROKEN = re.compile("[\ufffd\ud800-\udfff]")
 _TOKENS = re.compile(r"<\|[^|>]*\|?>|<asr_text>|\[BLANK_AUDIO\]|\[(?:PAD|UNK)\]|</?s>")
-_OVERLAP = 40  # characters of a token that may have come before the rest of it
+_OVERLAP = 40  # characters before a new piece, searched for a token in two pieces
 _STACK = re.compile(r'Traceback \(most recent call last\)|File \\?"[^"]+", line \d+')
 
 
@@ -34,7 +37,7 @@ _STACK = re.compile(r'Traceback \(most recent call last\)|File \\?"[^"]+", line 
 
 
 def _in_no_text(pattern: re.Pattern[str], what: str) -> Check:
-    """Return a check that the pattern is found in no text of the server."""
+    """Return a check that no text of the server contains the pattern."""
 
     def check(part: Part) -> Outcome | None:
         outcome: Outcome | None = None
@@ -43,7 +46,8 @@ def _in_no_text(pattern: re.Pattern[str], what: str) -> Check:
                 outcome = Satisfied()
             if found := pattern.search(text):
                 return Violated(
-                    f"{what} {found.group()!r} in {text[:120]!r}", first_at(part, at)
+                    f"{what} {found.group()!r} is in the text {text[:120]!r}",
+                    first_at(part, at),
                 )
         return outcome
 
@@ -51,7 +55,7 @@ def _in_no_text(pattern: re.Pattern[str], what: str) -> Check:
 
 
 def _pieces(timeline: Timeline) -> Iterator[tuple[int, str]]:
-    """Yield the time and the new part of each text, with the end of what was before."""
+    """Yield the time and the new piece of each text, after the end of the old text."""
     text, length = StringIO(), 0
     for event in timeline.events:
         if isinstance(event, Partial):
@@ -67,9 +71,9 @@ def _pieces(timeline: Timeline) -> Iterator[tuple[int, str]]:
 
 
 whole_characters = _in_no_text(_BROKEN, "a broken character")
-"""A check that no character of a text is cut or replaced."""
-no_control_tokens = _in_no_text(_TOKENS, "a token of the model")
-"""A check that no control token of the model is in a text."""
+"""A check that no text has a character that is cut in two or was replaced."""
+no_control_tokens = _in_no_text(_TOKENS, "a control token")
+"""A check that no text has a control token of the model."""
 
 
 # Frames, close reasons and pages
@@ -83,14 +87,17 @@ def no_stack_trace(evidence: Evidence) -> Outcome:
 
 
 def never_repeated(text: str, what: str) -> Check:
-    """Return a check that the server does not send back what it got by hand."""
+    """Return a check that the server never sends back a text that it was sent by hand.
+
+    ``what`` names the text in messages.
+    """
 
     def check(evidence: Evidence) -> Outcome:
         given = [part for part in evidence.parts if by_hand(part)]
         if not given:
-            return Undecided(f"{what} was not sent to it")
+            return Undecided(f"{what} was not sent to the server")
         if not any(map(error_codes, given)):
-            return Undecided(f"no error came after {what} was sent to it")
+            return Undecided(f"no error came after {what} was sent to the server")
         return _shown_nowhere(evidence, lambda sent: text in sent, what)
 
     return check
@@ -101,16 +108,17 @@ def _shown_nowhere(
 ) -> Outcome:
     for answer in evidence.answers:
         if answer.status and holds(answer.body):
-            return Violated(f"{answer.role}: the page shows {what}", ())
+            return Violated(f"{answer.role}: the HTTP page shows {what}", ())
     checked = any(answer.status for answer in evidence.answers)
     for place, part in enumerate(evidence.parts):
         for index, text in _sent(part):
             checked = True
             if holds(text):
-                return Violated(f"the server shows {what}", (index,), place)
+                return Violated(f"a frame of the server shows {what}", (index,), place)
         end = part.trace.end
         if end.how is Ending.CLOSED_BY_PEER and holds(end.reason):
-            return Violated(f"the reason of the close shows {what}", (), place)
+            shown = f"the reason in the server's close frame shows {what}"
+            return Violated(shown, (), place)
     return Satisfied() if checked else Undecided("the server sent nothing")
 
 
@@ -124,23 +132,24 @@ def _sent(part: Part) -> Iterator[tuple[int, str]]:
 def no_secret(evidence: Evidence) -> Outcome:
     """Check that no frame, close reason or page shows the key of the client.
 
-    Frames are decoded first, so that an escaped key is found, and so is a key that runs
-    over the same field of several frames.
+    Frames are decoded first, so that an escaped key is found. A key that is divided
+    between the same field of several frames is found too.
     """
     what = "the client's key"
     for answer in evidence.answers:
         known = (part.trace.redactor for part in evidence.parts)
         if answer.status and any(each.shows(answer.body) for each in known):
-            return Violated(f"{answer.role}: the page shows {what}", ())
+            return Violated(f"{answer.role}: the HTTP page shows {what}", ())
     checked = any(answer.status for answer in evidence.answers)
     for place, part in enumerate(evidence.parts):
         sent = list(_sent(part))
         checked |= bool(sent)
         if shown := _shown(part.trace, sent):
-            return Violated(f"the server shows {what}", shown, place)
+            return Violated(f"a frame of the server shows {what}", shown, place)
         end = part.trace.end
         if end.how is Ending.CLOSED_BY_PEER and _hidden(part.trace, end.reason):
-            return Violated(f"the reason of the close shows {what}", (), place)
+            message = f"the reason in the server's close frame shows {what}"
+            return Violated(message, (), place)
     return Satisfied() if checked else Undecided("the server sent nothing")
 
 
@@ -157,7 +166,7 @@ def _shown(trace: Trace, sent: Sequence[tuple[int, str]]) -> tuple[int, ...]:
 
 
 def _hidden(trace: Trace, text: str) -> bool:
-    """Return whether a secret is in a text, or was when the trace was written."""
+    """Return whether a text has a secret, or had one before the trace was written."""
     if trace.redactor is WRITTEN:
         return REMOVED in text
     return trace.redactor.shows(text) or text.endswith(HIDDEN)

@@ -26,10 +26,11 @@ from pytest_realtime_asr.trace.records import Ending, Sender
 
 
 def refused(role: str, what: str, *codes: str) -> Check:
-    """Return a check that each frame by hand is answered by an error, and survived.
+    """Return a check that each frame written by hand is refused and does no harm.
 
-    The error has one of ``codes``, or any code if none is given. The utterances of the
-    session get their finals.
+    The server answers each of these frames by an error with one of ``codes``, or with
+    any code if none is given. The utterances of the session still get their finals.
+    ``what`` describes a frame in messages.
     """
 
     def check(part: Part) -> Outcome:
@@ -46,46 +47,54 @@ def refused(role: str, what: str, *codes: str) -> Check:
 
 
 def _wrong(part: Part, sent: int, what: str, codes: tuple[str, ...]) -> str | None:
-    """Return what is wrong with the answers to ``sent`` frames."""
+    """Return what is wrong with the answers to ``sent`` frames, or ``None``."""
     answers = error_codes(part)
     if len(answers) < sent:
         if part.trace.end.how not in ENDED_BY_CLIENT:
-            return f"{what} was answered by no error: {why(part)}"
-        known = f"{len(answers)} errors" if answers else "no error"
-        count = f"{sent} of them" if sent > 1 else what
+            return f"{what} was not answered by an error: {why(part)}"
+        known = f"only {len(answers)} of {sent} errors" if answers else "no error"
+        count = f"{sent} frames with {what}" if sent > 1 else what
         return f"{count} got {known} within the time given"
     others = [code for code in answers[:sent] if codes and code not in codes]
     if not others:
         return None
-    known = printable(others[0]) or "no code"
-    return f"{what} was answered by {known}, not by {' or '.join(codes)}"
+    known = f"the code {printable(others[0])}" if others[0] else "no code"
+    wanted = " or ".join(codes)
+    return f"{what} was answered by an error with {known}, not with {wanted}"
 
 
 def error_codes(part: Part) -> list[str]:
-    """Return the codes of the errors that came after the first frame by hand."""
+    """Return the codes of the errors after the first frame written by hand."""
     left = next(r.woke or 0 for r in part.trace.records if r.raw)
     return [each.code for each in part.timeline.refusals if each.at >= left]
 
 
 def silent(role: str, what: str) -> Check:
-    """Return a check that a frame by hand is not answered (a documented quirk)."""
+    """Return a check that a frame written by hand is not answered.
+
+    ``what`` describes the frame in messages.
+    """
 
     def check(part: Part) -> Outcome:
         if not by_hand(part):
             return Undecided(f"{what} was not sent: {why(part)}")
         if codes := error_codes(part):
+            known = f"the error {printable(codes[0])}" if codes[0] else "an error"
             return Violated(
-                f"{what} was answered by {printable(codes[0]) or 'an error'}", ()
+                f"{what} was answered by {known}; documented is no answer", ()
             )
         if not sent_after_hand(part.recording):
-            return Undecided(f"the server sent nothing at all after {what}")
+            return Undecided(f"the server sent nothing after {what}")
         return Satisfied()
 
     return per_session(check, role, fold=first_unsatisfied)
 
 
 def sent_after_hand(recording: Recording) -> bool:
-    """Return whether the server sent anything after the first frame by hand."""
+    """Return whether the server sent anything after the first frame by hand.
+
+    By hand means that the scenario wrote the frame, not the client.
+    """
     records = recording.trace.records
     first = next((i for i, record in enumerate(records) if record.raw), len(records))
     return any(record.sender is Sender.SERVER for record in records[first:])
@@ -95,7 +104,8 @@ def _error_without_code(part: Part) -> Outcome | None:
     for refusal in part.timeline.refusals:
         if not refusal.code or not refusal.message:
             missing = "message" if refusal.code else "code"
-            return Violated(f"an error without a {missing}", first_at(part, refusal.at))
+            message = f"the server sent an error without a {missing}"
+            return Violated(message, first_at(part, refusal.at))
     return Satisfied() if part.timeline.refusals else None
 
 

@@ -1,8 +1,8 @@
-"""Checks of texts, compared with the server's own transcript of a clip sent alone.
+"""Checks of texts: each text is compared with the solo transcript of its clip.
 
-See `pytest_realtime_asr.requirements.pseudo_reference` for the comparison. A clip
-of which over 20 % of the words are wrong even alone is not used, nor is one that is
-shorter than the tolerance.
+See `pytest_realtime_asr.requirements.pseudo_reference` for the comparison. A clip is
+not used if over 20 % of the words of its solo transcript are wrong, or if its solo
+transcript is shorter than the tolerance of the comparison.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ from pytest_realtime_asr.requirements.requirement import (
 from pytest_realtime_asr.trace.timeline import Final, Partial
 
 ALONE = "alone"  # the role of the sessions that give the solo transcripts
-USABLE_WER = 0.2  # of a clip alone, above which it is not used to compare texts
+USABLE_WER = 0.2  # a clip is not used if its solo transcript has a higher WER
 
 _NO_CLIP = Undecided(
-    "no clip can be used to compare texts: sent alone, each clip of the corpus has "
-    "over 20 % WER, or is too short for the server's own noise; --realtime-corpus "
-    "selects other clips"
+    "too few clips can be used to compare texts: a clip is left out if its solo "
+    "transcript has over 20 % WER, or too few words to exceed the server's own noise; "
+    "choose other clips by --realtime-corpus"
 )
 
 
-# Solo transcripts, and the texts that are compared with them
+# Solo transcripts, and the texts that are compared with solo transcripts
 
 
 def solo_transcripts(evidence: Evidence) -> dict[str, SoloTranscript]:
-    """Return the solo transcript of each clip that can be used, by the clip's id.
+    """Return the solo transcripts of all usable clips, by the id of the clip.
 
-    All have the noise of the noisiest clip.
+    Each solo transcript gets the noise of the noisiest clip.
     """
     texts: dict[str, list[str]] = {}
     clips: dict[str, Utterance] = {}
@@ -79,9 +79,10 @@ def solo_transcripts(evidence: Evidence) -> dict[str, SoloTranscript]:
 
 
 def usable(utterance: Utterance, text: str) -> bool:
-    """Return whether a clip is recognised well enough alone, and is long enough.
+    """Return whether a clip can be used to compare texts: well recognised, not short.
 
-    Digits may be written as one number, and then are one word.
+    ``text`` is its solo transcript. Digits that the server writes as one number count
+    as one word.
     """
     errors = words(utterance.text, text, language=utterance.language).errors
     alone = SoloTranscript(utterance, text, (text,), noise=0)
@@ -91,7 +92,10 @@ def usable(utterance: Utterance, text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """The text of an item of the session at index ``place``, and its clip's own."""
+    """The text of an item of the session at index ``place``.
+
+    ``solo`` is the solo transcript of the clip of the item.
+    """
 
     place: int
     item: int
@@ -106,7 +110,7 @@ Solos = Mapping[str, SoloTranscript]
 
 
 def _compared(evidence: Evidence, solos: Solos, *roles: str) -> list[_Compared]:
-    """Return each text of these sessions that there is a solo transcript for."""
+    """Return each text in these roles whose clip has a solo transcript."""
     return [
         _Compared(evidence.index(part), item, solo, text)
         for part in evidence.role(*roles)
@@ -119,9 +123,9 @@ def _compared(evidence: Evidence, solos: Solos, *roles: str) -> list[_Compared]:
 def per_text(
     check: Callable[[list[_Compared], Solos], Outcome], *roles: str, clips: int = 1
 ) -> Check:
-    """Return a check of all texts of these roles that can be compared.
+    """Return a check of all texts in these roles whose clip has a solo transcript.
 
-    It is undecided if fewer than ``clips`` clips can be used.
+    The check is undecided if fewer than ``clips`` clips have a solo transcript.
     """
     return _with_solos(
         lambda evidence, solos: check(_compared(evidence, solos, *roles), solos),
@@ -142,15 +146,18 @@ def _with_solos(
     return check_all
 
 
-# The same text as alone, and no text of another clip
+# Checks for the text of the solo transcript, and for texts of other clips
 
 
 def same_text(role: str) -> Check:
-    """Return a check that a clip in this role has the text that it has alone."""
+    """Return a check that clips in this role get the same text as when sent alone."""
 
     def check(texts: list[_Compared], _: Solos) -> Outcome:
         if len(texts) < 2:
-            return Undecided(f"fewer than two texts came ({role})")
+            return Undecided(
+                f"fewer than two texts can be compared with a solo transcript "
+                f"(sessions: {role})"
+            )
         by_clip: dict[str, list[_Compared]] = {}
         for each in texts:
             by_clip.setdefault(each.solo.utterance.id, []).append(each)
@@ -159,9 +166,10 @@ def same_text(role: str) -> Check:
             if not_random(len(wrong), len(repeats)):
                 text, solo = wrong[0].text, wrong[0].solo
                 return wrong[0].violation(
-                    f"{text!r} in {len(wrong)} of {len(repeats)} repeats, but alone "
-                    f"{solo.text!r} ({solo.distance(text)} of {solo.words} words "
-                    f"differ; own noise {solo.noise})"
+                    f"{len(wrong)} of {len(repeats)} texts differ from the solo "
+                    f"transcript of their clip: {text!r} instead of {solo.text!r} "
+                    f"({solo.distance(text)} of {solo.words} words differ; the "
+                    f"server's own noise is {solo.noise})"
                 )
         return Satisfied()
 
@@ -169,9 +177,10 @@ def same_text(role: str) -> Check:
 
 
 def kept_apart(*roles: str, later: bool = False) -> Check:
-    """Return a check that no utterance has the text of another one, whole or in part.
+    """Return a check that no text has half or more of the words of another clip.
 
-    Where ``later``, the first utterance of each session may have it.
+    Only words count that no solo text of the utterance's own clip has. With ``later``,
+    the first utterance of each session is not checked.
     """
 
     def check(texts: list[_Compared], solos: Solos) -> Outcome:
@@ -183,32 +192,36 @@ def kept_apart(*roles: str, later: bool = False) -> Check:
                 if not own.is_beyond_noise(foreign.total()) or (
                     later and not each.item
                 ):
-                    continue  # they are too much alike, or too short
+                    continue  # the clips are too much alike, or too short
                 checked = True
                 found = (foreign & Counter(other.words_of(each.text))).total()
                 if own.is_beyond_noise(found) and 2 * found >= foreign.total():
                     return each.violation(
-                        f"{each.text!r} came for {own.text!r}: it has words of another "
-                        f"utterance, {other.text!r}"
+                        f"the text {each.text!r} came for the clip {own.text!r} but "
+                        f"has words of another clip, {other.text!r}"
                     )
         if not checked:
-            return Undecided("no text came of a clip that differs enough from another")
+            return Undecided(
+                "no text can be checked: each clip with a final is too short, or too "
+                "similar to the other clips"
+            )
         return Satisfied()
 
     return per_text(check, *roles, clips=2)
 
 
 def _foreign(own: SoloTranscript, other: SoloTranscript) -> Counter[str]:
-    """Return the words of another clip that a clip never has when it is sent alone."""
+    """Return the words of the clip ``other`` that no solo text of ``own`` has."""
     usual = set(other.words_of(" ".join(own.repeats)))
     return Counter(word for word in other.words_of(other.text) if word not in usual)
 
 
 def if_in_time(role: str, check: Check) -> Check:
-    """Return the check, without sessions of a role whose late frames came too late.
+    """Return ``check`` without those sessions of a role whose late audio came too late.
 
-    A session is kept if the frame after them, which the server refuses, was refused
-    before the first final: a server reads frames in their order.
+    Late audio is audio that the client sends after the commit, with an invalid frame
+    behind it. A session is kept if the server refused a frame before the first final:
+    a server reads frames in their order, and so had read the late audio.
     """
 
     def check_kept(evidence: Evidence) -> Outcome:
@@ -216,7 +229,10 @@ def if_in_time(role: str, check: Check) -> Check:
             return missing
         kept = [p for p in evidence.parts if p.role != role or _before_final(p)]
         if not any(part.role == role for part in kept):
-            return Undecided("the final came before the server had read the rest")
+            return Undecided(
+                "in each session the final came before the server had read the audio "
+                "sent after the commit"
+            )
         outcome = check(replace(evidence, parts=tuple(kept)))
         if not isinstance(outcome, Violated):
             return outcome
@@ -248,17 +264,20 @@ def _has_word(place: int, name: str, *roles: str) -> Check:
         always = [
             each
             for each in texts
-            # A word that is not always there alone is not expected elsewhere.
+            # A word that a solo text lacks is not expected in other texts.
             if all(each.solo.kept_words(text)[place] for text in each.solo.repeats)
         ]
         if len(always) < 2:
-            return Undecided(f"fewer than two texts came ({', '.join(roles)})")
+            return Undecided(
+                f"fewer than two texts can be checked for their {name} word "
+                f"(sessions: {', '.join(roles)})"
+            )
         lost = [each for each in always if not each.solo.kept_words(each.text)[place]]
-        if len(lost) < 2:  # one may be a word that the server took for another
+        if len(lost) < 2:  # a single word may be a recognition error
             return Satisfied()
         return lost[0].violation(
-            f"the {name} word is lost in {len(lost)} of {len(always)} utterances: "
-            f"{lost[0].solo.text!r} became {lost[0].text!r}"
+            f"the {name} word is missing in {len(lost)} of {len(always)} texts: "
+            f"{lost[0].text!r} instead of {lost[0].solo.text!r}"
         )
 
     return per_text(check, *roles)
@@ -277,7 +296,10 @@ def has_clip(role: str) -> Check:
 
 
 def has_both_clips(role: str) -> Check:
-    """Return a check that two clips sent as one utterance are both in its text."""
+    """Return a check that the text of two clips sent as one utterance has both clips.
+
+    At least half of the words of each clip must be in the text.
+    """
 
     def check(evidence: Evidence, solos: Solos) -> Outcome:
         first_two = list(solos.values())[:2]
@@ -294,17 +316,21 @@ def has_both_clips(role: str) -> Check:
 
 
 def _lost(solo: SoloTranscript, text: str) -> str | None:
-    """Return that over half of a clip is missing from a text, if so."""
+    """Return the message that most of a clip is missing from a text, or ``None``."""
     there = Counter(solo.words_of(solo.text)) & Counter(solo.words_of(text))
     if 2 * (there.total() + solo.noise) >= solo.words:
         return None
-    return f"{text!r} has {there.total()} of the {solo.words} words of {solo.text!r}"
+    return (
+        f"the text {text!r} has only {there.total()} of the {solo.words} words of the "
+        f"solo transcript {solo.text!r}"
+    )
 
 
 def keeps_start(role: str) -> Check:
-    """Return a check that the text of a long utterance keeps the clip at its start.
+    """Return a check that the text of a long utterance starts with its first clip.
 
-    That clip is the first of those that were sent alone.
+    The first clip is that of the first solo transcript. At least half of its words must
+    be at the start of the text.
     """
 
     def check(evidence: Evidence, solos: Solos) -> Outcome:
@@ -317,7 +343,8 @@ def keeps_start(role: str) -> Check:
             found = (Counter(first.words_of(first.text)) & Counter(head)).total()
             if 2 * found < first.words:
                 return Violated(
-                    f"{text[:120]!r} starts without {first.text!r}",
+                    f"over half of the words of the first clip, {first.text!r}, are "
+                    f"missing from the start of the text, {text[:120]!r}",
                     (),
                     evidence.index(part),
                 )
@@ -326,11 +353,11 @@ def keeps_start(role: str) -> Check:
     return _with_solos(check, role)
 
 
-# Text at all, and none
+# Texts of speech, and texts that must be empty
 
 
 def speech_has_text(role: str) -> Check:
-    """Return a check that speech gets text at all."""
+    """Return a check that speech is transcribed: at least one final has words."""
 
     def check(evidence: Evidence) -> Outcome:
         if missing := absent(evidence, role):
@@ -344,7 +371,9 @@ def speech_has_text(role: str) -> Check:
         if not texts:
             return Undecided("no final came")
         if not any(map(has_words, texts)):
-            return Violated(f"no text at all in {len(texts)} finals", ())
+            return Violated(
+                f"speech was sent, but no final has a word (finals: {len(texts)})", ()
+            )
         return Satisfied()
 
     return check
@@ -356,7 +385,9 @@ def wordless(role: str, item: int) -> Check:
     def check(part: Part) -> Outcome | None:
         text = part.text(item)
         if text is not None and text.strip():
-            return Violated(f"{text!r} came for an utterance without speech", ())
+            return Violated(
+                f"the text {text!r} came for an utterance without speech", ()
+            )
         return None if text is None else Satisfied()
 
     return any_session(check, role, nothing="no final came")
@@ -367,13 +398,13 @@ def starts_nothing(role: str) -> Check:
 
     def check(part: Part) -> Outcome:
         if not part.timeline.refusals:
-            return Undecided("nothing was refused")
+            return Undecided("the server did not refuse the start of the utterance")
         if not part.timeline.heard:
             return Undecided("no audio was sent after the refusal")
         for event in part.timeline.events:
             if isinstance(event, Partial | Final):
                 return Violated(
-                    "text or a final came, although the start was refused",
+                    "a text came for an utterance whose start the server had refused",
                     first_at(part, event.at),
                 )
         return Satisfied()
@@ -382,7 +413,10 @@ def starts_nothing(role: str) -> Check:
 
 
 def no_repetition(role: str) -> Check:
-    """Return a check that no text repeats anything three times in a row."""
+    """Return a check that no text repeats the same words three times in a row.
+
+    Words that the reference transcript repeats as well are allowed.
+    """
 
     def check(part: Part) -> Outcome | None:
         outcome: Outcome | None = None
@@ -393,7 +427,11 @@ def no_repetition(role: str) -> Check:
                 outcome = Satisfied()
             aligned = words(utterance.text, text, language=utterance.language)
             if thrice := repeated(aligned):
-                return Violated(f"{thrice!r} three times in a row in {text!r}", ())
+                return Violated(
+                    f"the text has {thrice!r} three times in a row, unlike the "
+                    f"reference transcript: {text!r}",
+                    (),
+                )
         return outcome
 
     return any_session(check, role, nothing="no final with a word came")

@@ -1,7 +1,7 @@
-"""Checks of when text comes.
+"""Checks of the times at which text comes.
 
-Text that comes late because the client was late, or because the audio was sent faster
-than it is spoken, violates nothing.
+Late text violates nothing if the client itself was late, or if the audio was sent
+faster than it is spoken.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from pytest_realtime_asr.requirements.requirement import (
 )
 from pytest_realtime_asr.trace.timeline import Final, Heard, Partial, Timeline
 
-LATE = 2.5  # s of client scheduling delay above which missing text shows nothing
-_TOO_FAST = 0.05  # the share by which audio may be sent faster than it is spoken
+LATE = 2.5  # s; with a longer client scheduling delay, late text proves nothing
+_TOO_FAST = 0.05  # audio may be sent faster than it is spoken by this share
 
 
 def text_during_audio(role: str) -> Check:
@@ -35,18 +35,20 @@ def text_during_audio(role: str) -> Check:
 
     def check(part: Part) -> Outcome:
         timeline = part.timeline.item(0)
-        # Before the first text with words, no edit has left any.
+        # Until the first text with words, no edit adds words.
         with_words = (edit.at for edit in timeline.edits if has_words(edit.added))
         first = next(with_words, None)
         if timeline.commit is None or first is None:
-            return Undecided(f"no text came at all: {why(part)}")
+            return Undecided(f"no text with a word, or no commit: {why(part)}")
         if first <= timeline.commit.due:
             return Satisfied()
         if doubt := _cannot_be_timed(timeline, LATE):
             return Undecided(doubt)
         seconds = sum(frame.size for frame in timeline.heard) / 2 / timeline.rate
         return Violated(
-            f"no text came in the {seconds:.1f} s in which audio was sent", ()
+            f"no text came during the {seconds:.1f} s in which audio was sent, only "
+            "after the commit",
+            (),
         )
 
     return per_session(check, role, fold=first_unsatisfied)
@@ -59,7 +61,7 @@ def no_stall(role: str, *, at_most: float) -> Check:
         timeline = part.timeline.item(0)
         stall = longest_gap(timeline)
         if timeline.commit is None or stall is None:
-            return Undecided(f"the audio was not sent to its end: {why(part)}")
+            return Undecided(f"the audio was not sent completely: {why(part)}")
         pace = min(1.0, 1 + (pace_deviation(timeline) or 0.0))
         if stall / 1000 <= at_most * pace:
             return Satisfied()
@@ -75,23 +77,28 @@ def no_stall(role: str, *, at_most: float) -> Check:
 
 
 def _cannot_be_timed(timeline: Timeline, at_most: float) -> str | None:
-    """Return why times of this session cannot be used, if so.
+    """Return why the times of a session cannot be used, or ``None`` if they can.
 
-    That is if the audio was sent too fast, or the client was over ``at_most`` s late.
+    They cannot if the audio was sent too fast, or if the client was over ``at_most`` s
+    late.
     """
     if (pace_deviation(timeline) or 0.0) < -_TOO_FAST:
         return "the audio was sent faster than it is spoken"
     late = (scheduling_delay(timeline) or 0.0) / 1000
-    return f"the client itself was {late:.1f} s late" if late > at_most else None
+    if late <= at_most:
+        return None
+    return f"the client itself was {late:.1f} s late, so late text may be its own fault"
 
 
 def _early_text(part: Part) -> Outcome | None:
     """Check that no text comes before any audio of its utterance was sent.
 
-    Utterances end in their order, so that a text belongs to none of the first n once n
-    finals have come; to which of the others it belongs is not known where frames cross.
-    Neither is it after a frame by hand, which may have ended an utterance, or where the
-    server ended some utterances and the client others.
+    Utterances end in their order: after n finals, a text belongs to none of the first n
+    utterances. It may belong to any later utterance, since frames cross on the wire.
+
+    Two kinds of session show nothing (``None``): those with a frame written by hand,
+    which may have ended an utterance, and those in which the server ended some
+    utterances and the client ended others.
     """
     both_end = part.timeline.endpoints and part.timeline.commit is not None
     if by_hand(part) or both_end:
@@ -107,7 +114,8 @@ def _early_text(part: Part) -> Outcome | None:
             found = Satisfied()
             if latest < finals and event.added.strip():
                 return Violated(
-                    f"the text {event.added!r} came before any audio was sent",
+                    f"the text {event.added!r} came before any audio of its utterance "
+                    "was sent",
                     first_at(part, event.at),
                 )
     return found

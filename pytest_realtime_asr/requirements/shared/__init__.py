@@ -1,7 +1,7 @@
 """Requirements on every server of realtime transcription, whatever its protocol.
 
-A dialect takes these groups into its own requirements. What depends on the protocol it
-states with a clause of its own, and with a check of its own events where needed.
+A dialect adds these groups to its own requirements. If a requirement depends on the
+protocol, the dialect gives its clause and, if needed, a check of the dialect's events.
 """
 
 from pytest_realtime_asr.requirements.shared.clauses import HARM, READ, bug

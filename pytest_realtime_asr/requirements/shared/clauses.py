@@ -7,5 +7,5 @@ READ = "read 2026-11-22"
 
 
 def bug(*threads: str, read: str = READ) -> str:
-    """Return the clause of what was reported in these threads."""
+    """Return the clause of a requirement that is due to these bug reports."""
     return f"bug reports: {', '.join(threads)} ({read})"

@@ -16,7 +16,10 @@ from pytest_realtime_asr.trace.records import Sender
 def binding_clients(
     table: Table, *, start: str, clauses: tuple[str, str, str]
 ) -> tuple[Requirement, ...]:
-    """Return what binds the client, with the clauses of order, fields and types."""
+    """Return the requirements on the client.
+
+    ``clauses`` are those of the order, the fields and the types of events.
+    """
     ordered, formed, known = clauses
     return (
         _binding(

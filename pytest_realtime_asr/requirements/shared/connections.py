@@ -1,4 +1,4 @@
-"""Shared requirements on connections: alone, at the handshake, and many at once."""
+"""Shared requirements on connections: one, its handshake, and many at the same time."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ LIFE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "empty-reset-outlived",
-        "an empty utterance that breaks off does not harm other sessions",
+        "a connection that breaks off before any audio does not harm other sessions",
         MUST,
         HARM + "; " + bug("vllm#34532", "vllm#34862"),
         checks.survives("empty-reset"),
@@ -114,7 +114,9 @@ HANDSHAKES: tuple[Requirement, ...] = (
         MUST,
         "RFC 6455, section 4.2.2: the server MUST answer an unavailable resource by "
         "an HTTP status such as 404",
-        checks.handshake_refused("wrong-path", (403, 404), without="it was not tried"),
+        checks.handshake_refused(
+            "wrong-path", (403, 404), without="no wrong path was tried"
+        ),
         scenarios=("close", "wrong-path"),
         proof=Proof(("any-path",)),
     ),
@@ -133,7 +135,7 @@ HANDSHAKES: tuple[Requirement, ...] = (
         "plain-http-refused",
         "plain HTTP on the WebSocket path is refused as a client error (4xx)",
         SHOULD,
-        "RFC 9110, section 15.5: 4xx where the client seems to have erred",
+        "RFC 9110, section 15.5: 4xx if the client seems to have erred",
         checks.plain_http_refused("plain-http"),
         scenarios=("close", "plain-http"),
         proof=Proof(("crash-page",)),
@@ -170,7 +172,7 @@ MANY: tuple[Requirement, ...] = (
     ),
     Requirement(
         "crowd-kept-apart",
-        "no session gets text of another one",
+        "no session gets text of another session",
         MUST,
         HARM + ": another session's text",
         checks.kept_apart("crowd"),

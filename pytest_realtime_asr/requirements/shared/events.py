@@ -18,14 +18,14 @@ MUST, SHOULD = Level.MUST, Level.SHOULD
 
 
 def _protocol_check(evidence: Evidence) -> Outcome:
-    """Stand for a check that each dialect gives, since it is about its own events."""
+    """Raise an error: each dialect must give a check of its own events instead."""
     raise NotImplementedError("the dialect has to state this requirement with a check")
 
 
 EVENTS: tuple[Requirement, ...] = (
     Requirement(
         "first-event",
-        "session.created comes first and carries an id",
+        "session.created comes first and has an id",
         MUST,
         "",
         _protocol_check,
@@ -103,7 +103,7 @@ EVENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "usage-counts",
-        "usage counts tokens for a text and for its audio",
+        "usage counts tokens of a text and of its audio",
         SHOULD,
         "",
         _protocol_check,
@@ -122,12 +122,12 @@ EVENTS: tuple[Requirement, ...] = (
         proof=Proof(("codeless",)),
     ),
 )
-"""Each protocol states these with its own clause, and some with its own check."""
+"""Requirements for which each protocol gives its clause, and for some also a check."""
 
 DISCLOSURE: tuple[Requirement, ...] = (
     Requirement(
         "closes-are-explained",
-        "a server that ends a session says why first",
+        "a server that ends a session gives the reason",
         SHOULD,
         bug("sglang-omni#706", "livekit/agents#2774", "vllm#39996"),
         checks.explained_close,
@@ -137,7 +137,7 @@ DISCLOSURE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "no-stack-trace",
-        "no stack trace is shown",
+        "the server shows no stack trace",
         MUST,
         HARM,
         checks.no_stack_trace,
@@ -185,4 +185,4 @@ DISCLOSURE: tuple[Requirement, ...] = (
         passive=True,
     ),
 )
-"""What a session shows, and what it must never show."""
+"""Requirements on what a server must show in a session, and on what it must not."""

@@ -9,7 +9,7 @@ from pytest_realtime_asr.requirements.requirement import Level, Proof, Requireme
 from pytest_realtime_asr.requirements.scenario_steps import Misuse
 
 IGNORED = Proof(("tolerant",))
-"""The proof of most refusals: the fake ignores what it should refuse."""
+"""The proof of most refusals: the fake server ignores what it should refuse."""
 
 
 def refused(
@@ -33,7 +33,7 @@ def refused(
 
 
 def misuses(*names: str) -> tuple[Misuse, ...]:
-    """Return the misuses of these names; their frames are events of no protocol."""
+    """Return the misuses of these names; their events belong to no protocol."""
     return tuple(_MISUSES[name] for name in names)
 
 
@@ -44,7 +44,7 @@ _REFUSED: Mapping[str, tuple[str, str]] = {
         "JSON that is not an object",
     ),
     "no-type": ("an event without a type is refused", "an event without a type"),
-    "unknown-event": ("an unknown event is refused by name", "an unknown event"),
+    "unknown-event": ("an unknown event is refused", "an unknown event"),
     "append-without-audio": (
         "an append without audio is refused",
         "an append without audio",
@@ -60,9 +60,9 @@ _REFUSED: Mapping[str, tuple[str, str]] = {
     ),
     "unknown-model": ("an unknown model is refused", "an unknown model"),
 }
-"""By the name of the misuse: the title, and what the message says of it."""
+"""By the name of a misuse: the title, and the words for the misuse in messages."""
 
-_DEEP = 100_000  # levels; a reader that recurses has a thousand or so
+_DEEP = 100_000  # levels; a recursive parser can read a thousand or so
 
 _FRAMES: tuple[Misuse, ...] = (
     Misuse(

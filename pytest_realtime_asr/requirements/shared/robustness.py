@@ -33,7 +33,7 @@ JSON: tuple[Requirement, ...] = (
     ),
     Requirement(
         "duplicate-keys-refused",
-        "an event with its unknown type given twice is refused",
+        "an event that states its unknown type twice is refused",
         SHOULD,
         "RFC 8259, section 4: names within an object SHOULD be unique",
         checks.refused("duplicate-keys", "JSON with duplicate keys"),

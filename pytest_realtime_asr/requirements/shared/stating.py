@@ -42,9 +42,9 @@ def stated(
     level: Level | None = None,
     proof: Proof | None = None,
 ) -> Requirement:
-    """Return the shared requirement of this id as one protocol states it.
+    """Return the shared requirement of this id, changed for one protocol.
 
-    What is not given is as in the shared declaration.
+    What is not given stays as in the shared declaration.
     """
     found = SHARED[id]
     return replace(
@@ -59,6 +59,6 @@ def stated(
 def restated(
     group: Iterable[Requirement], *changed: Requirement
 ) -> tuple[Requirement, ...]:
-    """Return the group with the changed requirements in the places of their ids."""
+    """Return the group; each changed requirement replaces the one with the same id."""
     own = {each.id: each for each in changed}
     return tuple(own.pop(each.id, each) for each in group)

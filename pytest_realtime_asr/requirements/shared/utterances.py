@@ -145,7 +145,7 @@ PAUSES: tuple[Requirement, ...] = (
 NEIGHBOURS: tuple[Requirement, ...] = (
     Requirement(
         "utterances-finish",
-        "each of several utterances gets its final, after one set-up",
+        "each of several utterances in a session gets its final",
         MUST,
         "",
         checks.finishes("utterances"),
@@ -153,7 +153,7 @@ NEIGHBOURS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "utterances-kept-apart",
-        "no utterance has text of another one",
+        "no utterance has text of another utterance",
         MUST,
         HARM + "; " + bug("FunASR#630", "vllm#51374"),
         checks.kept_apart("utterances"),
@@ -243,4 +243,4 @@ SAME_TEXT: tuple[Requirement, ...] = (
         )
     ),
 )
-"""Relations between texts, which need no reference transcript."""
+"""Requirements on relations between texts; they need no reference transcript."""

@@ -50,9 +50,9 @@ from tests.support.sessions import (
     ("names", "found"),
     [
         (("a", "b", "c"), GOOD),
-        (("a", "b", "a"), Bad("two sessions have the id 'a'")),
+        (("a", "b", "a"), Bad("two sessions have the id 'a'; each")),
         (("a",), Open("fewer than two sessions have an id")),
-        ((), Open("no session was run for it (it, other)")),
+        ((), Open("no session was run for this check (it, other)")),
     ],
 )
 def test_unique_ids(names: tuple[str, ...], found: Found) -> None:
@@ -80,11 +80,13 @@ IN_VAIN = (Ping(MS, 2 * MS), Ping(2 * MS, None))
         # Who is gone cannot answer, but whoever goes on speaking can.
         (
             part("it", CREATED, pings=(Ping(3 * MS, None),), how=PEER, code=1001),
-            Open("the session ended: the server closed with code 1001"),
+            Open(
+                "the session ended before the answer: the server closed with code 1001"
+            ),
         ),
         (
             part("it", CREATED, UPDATE, pings=(Ping(3 * MS, None),), how=BROKEN),
-            Open("the session ended: the connection broke off"),
+            Open("the session ended before the answer: the connection broke off"),
         ),
         (
             part("it", CREATED, UPDATE, error("x"), pings=IN_VAIN, how=BROKEN),
@@ -92,7 +94,7 @@ IN_VAIN = (Ping(MS, 2 * MS), Ping(2 * MS, None))
         ),
         (
             part("it", CREATED, pings=IN_VAIN, lag=LATE),
-            Open("the client itself was 3.0 s late"),
+            Open("the client's own clock ticks came up to 3.0 s late"),
         ),
         (part("it", CREATED), Open("no ping was sent")),
         (unopened("it"), Open("no session could be opened")),
@@ -121,6 +123,10 @@ def test_closes(evidence: Part, found: Found) -> None:
 
 
 WRITTEN = (CREATED, UPDATE, Hand(b"\0"))
+UNANSWERED = (
+    "the frame was answered neither by an error nor by a close with one of the codes "
+    "1003, 1009"
+)
 
 
 @pytest.mark.parametrize(
@@ -139,17 +145,29 @@ WRITTEN = (CREATED, UPDATE, Hand(b"\0"))
         (part("it", UPDATE, Hand(b"\0"), how=PEER, code=1003), Open("there may be")),
         (
             part("it", CREATED, how=BROKEN),
-            Open("the frame was not sent to its end: the connection broke off"),
+            Open("the frame was not sent completely: the connection broke off"),
         ),
-        (part("it", error("x"), *WRITTEN), Bad("it was not answered")),
-        (part("it", *WRITTEN), Bad("it was not answered")),
+        (
+            part("it", error("x"), *WRITTEN),
+            Bad(UNANSWERED),
+        ),
+        (
+            part("it", *WRITTEN),
+            Bad(UNANSWERED),
+        ),
         (
             part("it", *WRITTEN, how=PEER, code=1011),
-            Bad("the server closed with code 1011"),
+            Bad(f"{UNANSWERED}: the server closed with code 1011"),
         ),
-        (part("it", *WRITTEN, how=BROKEN), Bad("the connection broke off")),
+        (
+            part("it", *WRITTEN, how=BROKEN),
+            Bad(f"{UNANSWERED}: the connection broke off"),
+        ),
         (part("it", *WRITTEN, how=Ending.CANCELLED, reason="our own"), Open("our own")),
-        (part("it", *WRITTEN, how=Ending.DEADLINE, reason=WAITED), Bad("waited 30")),
+        (
+            part("it", *WRITTEN, how=Ending.DEADLINE, reason=WAITED),
+            Bad(f"{UNANSWERED}: waited 30"),
+        ),
         (unopened("it"), Open("no session could be opened")),
     ],
 )
@@ -166,18 +184,21 @@ def test_closed_with(evidence: Part, found: Found) -> None:
         ),
         (
             seen(unopened("other", code=403), unopened("it", code=403)),
-            Open("the server opened no session at all"),
+            Open("the server opened no session, so its refusal"),
         ),
         (
             seen(unopened("it", code=500)),
-            Bad("it was refused by HTTP 500, not by one o"),
+            Bad("the handshake was refused by HTTP 500; the"),
         ),
         (
             seen(unopened("it", reason="no answer")),
-            Open("it was not answered: no ans"),
+            Open("the handshake was not answered: no ans"),
         ),
-        (seen(unopened("it", US)), Open("it was not answered: closed by us")),
-        (seen(part("it", CREATED)), Bad("the session was opened")),
+        (
+            seen(unopened("it", US)),
+            Open("the handshake was not answered: closed by us"),
+        ),
+        (seen(part("it", CREATED)), Bad("the server opened the session")),
         (seen(), Open("no key was given")),
     ],
 )
@@ -191,10 +212,10 @@ def test_turned_away(evidence: Evidence, found: Found) -> None:
     [
         (page(400, "", OPENED), GOOD),
         (page(426, "Upgrade Required", OPENED), GOOD),
-        (page(404, ""), Open("the server opened no session at all")),
-        (page(200, "hello"), Bad("it was answered by HTTP 200")),
-        (page(500, ""), Bad("it was answered by HTTP 500")),
-        (page(0, "no answer within 10 s"), Bad("it was answered by no answer within")),
+        (page(404, ""), Open("the server opened no session, so its refusal")),
+        (page(200, "hello"), Bad("plain HTTP got HTTP 200")),
+        (page(500, ""), Bad("plain HTTP got HTTP 500")),
+        (page(0, "no answer within 10 s"), Bad("plain HTTP got no answer within")),
         (Evidence((), (Answer("other", 500, ""),)), Open("no plain HTTP request was")),
     ],
 )
@@ -214,16 +235,20 @@ LEFT = [part("it", CREATED)] * 3
         (
             LEFT,
             [2, 6, 5],
-            Bad("open is 5 after 3 sessions were left, and was 2 before"),
+            Bad("open was 2 and is 5 after 3 sessions were abandoned"),
         ),
         (
             LEFT,
             [2, 6, 7],
-            Bad("open is 6 after 3 sessions were left, and was 2 before"),
+            Bad("open was 2 and is 6 after 3 sessions were abandoned"),
         ),
-        ([*LEFT[1:], unopened("it")], [0, 2], Bad("open is 2 after 2 sessions")),
-        (LEFT, [2], Open("the server has no open in /metrics")),
-        (LEFT, [2, None], Open("the server has no open in /metrics")),
+        (
+            [*LEFT[1:], unopened("it")],
+            [0, 2],
+            Bad("open was 0 and is 2 after 2 sessions"),
+        ),
+        (LEFT, [2], Open("/metrics of the server does not show open")),
+        (LEFT, [2, None], Open("/metrics of the server does not show open")),
         ([], [2, 2], Open("no session was run")),
     ],
 )
@@ -268,11 +293,27 @@ LAST = spoke("last", "a")
         ),
         # It was too busy to answer, and is the same.
         (LAST, since(5, None, 5), GOOD),
-        (LAST, since(5, None, None), Bad("lost after scenario 1: no answer")),
-        (LAST, since(5, None, 7), Bad("lost after scenario 1: no answer")),
-        (LAST, [HERE, GONE, HERE], Bad("lost after it: no answer within 10 s")),
-        (spoke("last", None), since(5, 5), Bad("no final of turn-right came")),
-        (spoke("other", "a"), since(5, 5), Open("no session was run for it (last)")),
+        (
+            LAST,
+            since(5, None, None),
+            Bad("the server stopped answering after scenario 1: no answer"),
+        ),
+        (
+            LAST,
+            since(5, None, 7),
+            Bad("the server stopped answering after scenario 1: no answer"),
+        ),
+        (
+            LAST,
+            [HERE, GONE, HERE],
+            Bad("the server stopped answering after it: no answer within 10 s"),
+        ),
+        (spoke("last", None), since(5, 5), Bad("no final came for turn-right")),
+        (
+            spoke("other", "a"),
+            since(5, 5),
+            Open("no session was run for this check (last)"),
+        ),
     ],
 )
 def test_unbroken(part: Part, gauges: list[Gauges], found: Found) -> None:

@@ -59,69 +59,73 @@ from tests.support.sessions import (
         (seen(spoke("it", "a", "b")), GOOD),
         (seen(spoke("it", "a"), spoke("other", None)), GOOD),
         (seen(spoke("it", "a"), spoke("it", "")), GOOD),
-        (seen(spoke("other", "a")), Open("no session was run for it (it)")),
+        (seen(spoke("other", "a")), Open("no session was run for this check (it)")),
         (
             seen(unopened("it", code=503, reason="HTTP 503")),
             Open("no session could be opened: HTTP 503"),
         ),
         (
             seen(spoke("it", "a"), unopened("it", reason="HTTP 503")),
-            Open("no utterance could be begun: the session could not be opened: HTTP"),
+            Open(
+                "no utterance could be started: the session could not be opened: HTTP"
+            ),
         ),
-        (seen(spoke("it", None)), Bad(f"no final of turn-right came: {WAITED}")),
+        (seen(spoke("it", None)), Bad(f"no final came for turn-right: {WAITED}")),
         (
             seen(spoke("it", "a", None)),
-            Bad("no final of open-door came: waited"),
+            Bad("no final came for open-door: waited"),
         ),
         (
             seen(spoke("it", "a"), begun(how=PEER, code=1011, reason="oops")),
-            Bad("no final of turn-right came: the server closed with code 1011: oops"),
+            Bad("no final came for turn-right: the server closed with code 1011: oops"),
         ),
         (
             seen(begun(how=PEER, code=1000)),
-            Bad("no final of turn-right came: the server closed with code 1000"),
+            Bad("no final came for turn-right: the server closed with code 1000"),
         ),
         (
             seen(begun(how=BROKEN, reason="reset")),
-            Bad("no final of turn-right came: the connection broke off: reset"),
+            Bad("no final came for turn-right: the connection broke off: reset"),
         ),
         (
             seen(begun(how=Ending.LIMIT)),
-            Bad("no final of turn-right came: limit"),
+            Bad("no final came for turn-right: limit"),
         ),
         (
             seen(begun()),
-            Open("no final of turn-right came: the client closed the session first"),
+            Open("no final came for turn-right: the client closed the session first"),
         ),
         (
             seen(begun(how=Ending.CANCELLED, code=1009, reason="our own limit")),
-            Open("no final of turn-right came: our own limit"),
+            Open("no final came for turn-right: our own limit"),
         ),
         (
             seen(begun(error("no_model", "why"))),
-            Bad("no final of turn-right came: refused: why (no_model)"),
+            Bad(
+                "no final came for turn-right: the server sent an error: why (no_model)"
+            ),
         ),
         # What was written by hand is to be refused, and ended no session of ours.
         (
             seen(begun(Hand(UNKNOWN), error("x"))),
-            Open("no final of turn-right came"),
+            Open("no final came for turn-right"),
         ),
         (
             seen(part("it", CREATED)),
-            Open(f"no utterance could be begun: {CLOSED_FIRST}"),
+            Open(f"no utterance could be started: {CLOSED_FIRST}"),
         ),
         (
             seen(part("it", CREATED, how=PEER, code=1008)),
-            Bad("no utterance could be begun: the server closed with code 1008"),
+            Bad("no utterance could be started: the server closed with code 1008"),
         ),
         (
             seen(begun(), spoke("it", "a")),
-            Open(f"no final of turn-right came: {CLOSED_FIRST}"),
+            Open(f"no final came for turn-right: {CLOSED_FIRST}"),
         ),
         # What is violated weighs more than what is not known.
         (
             seen(begun(), spoke("it", None)),
-            Bad("no final of turn-right came: waited"),
+            Bad("no final came for turn-right: waited"),
         ),
     ],
 )
@@ -133,7 +137,7 @@ def test_a_violation_shows_where_it_is() -> None:
     lost, refused = spoke("it", None), begun(error("x"))
     outcome = checks.finishes("it")(seen(spoke("it", "a"), lost))
     assert outcome == Violated(
-        f"no final of turn-right came: {WAITED}", (len(lost.trace.records) - 1,), 1
+        f"no final came for turn-right: {WAITED}", (len(lost.trace.records) - 1,), 1
     )
     outcome = checks.finishes("it")(seen(spoke("it", "a"), refused))
     assert isinstance(outcome, Violated)
@@ -144,7 +148,7 @@ def test_all_of_several_have_to_hold() -> None:
     good, bad = checks.finishes("a"), checks.finishes("b")
     evidence = seen(spoke("a", "text"), spoke("b", None))
     check(checks.both(good, good), evidence, GOOD)
-    check(checks.both(good, bad), evidence, Bad("no final of turn-right"))
+    check(checks.both(good, bad), evidence, Bad("no final came for turn-right"))
     check(checks.both(good, checks.finishes("c")), evidence, Open("no session was"))
 
 
@@ -160,16 +164,19 @@ def empty(*frames: Frame, more: bool = False, **changes: object) -> Part:
     [
         (empty(done(""), *SPEAK, done("a"), more=True), GOOD),
         (empty(error("x"), *SPEAK, done("a"), more=True), GOOD),
-        (empty(error("x")), Open("it was refused, and no utterance was sent after it")),
+        (
+            empty(error("x")),
+            Open("the first utterance was refused, and no other was sent"),
+        ),
         (
             empty(error("x"), *SPEAK, more=True, how=Ending.DEADLINE, reason=WAITED),
-            Bad("no final of turn-right came: waited"),
+            Bad("no final came for turn-right: waited"),
         ),
         (
             empty(error("x"), how=PEER, code=1011),
-            Bad("no utterance could be begun: the server closed with code 1011"),
+            Bad("no utterance could be started: the server closed with code 1011"),
         ),
-        (empty(how=BROKEN), Bad("no final of silence came: the connection broke off")),
+        (empty(how=BROKEN), Bad("no final came for silence: the connection broke off")),
         (spoke("other", "a"), Open("no session was run")),
     ],
 )
@@ -186,30 +193,30 @@ BYSTANDER, FRESH = spoke("bystander", "a", "b"), spoke("fresh", "a")
 SURVIVED = [
     (there(DONE_TO, BYSTANDER, FRESH), GOOD),
     (there(DONE_TO, FRESH, gauges=()), GOOD),
-    (there(BYSTANDER, FRESH), Open("no session was run for it (it)")),
+    (there(BYSTANDER, FRESH), Open("no session was run for this check (it)")),
     (there(unopened("it"), BYSTANDER, FRESH), Open("no session could be opened")),
     (
         there(DONE_TO, spoke("bystander", "a", None), FRESH),
-        Bad("no final of open-door came: waited"),
+        Bad("no final came for open-door: waited"),
     ),
     (
         there(DONE_TO, BYSTANDER, spoke("fresh", None)),
-        Bad("no final of turn-right came: waited"),
+        Bad("no final came for turn-right: waited"),
     ),
     (
         there(DONE_TO, BYSTANDER, unopened("fresh", reason="HTTP 503")),
-        Bad("no fresh session could be opened after it: HTTP 503"),
+        Bad("no session could be opened after those of it: HTTP 503"),
     ),
     (
         there(DONE_TO, BYSTANDER, part("fresh", CREATED)),
-        Open("no utterance could be begun: the client closed the session first"),
+        Open("no utterance could be started: the client closed the session first"),
     ),
-    (there(DONE_TO, BYSTANDER), Open("no fresh session was run after it")),
+    (there(DONE_TO, BYSTANDER), Open("no session was run after those of")),
     (
         there(DONE_TO, spoke("bystander", None), gauges=[GONE]),
-        Bad("the server is gone: no answer within 10 s"),
+        Bad("the server stopped answering: no answer within 10 s"),
     ),
-    (there(DONE_TO, BYSTANDER, gauges=[GONE]), Bad("the server is gone")),
+    (there(DONE_TO, BYSTANDER, gauges=[GONE]), Bad("the server stopped answering")),
     # A busy server may answer late; who is served yet knows that it is there.
     (there(DONE_TO, BYSTANDER, FRESH, gauges=[HERE, GONE]), GOOD),
 ]

@@ -75,7 +75,7 @@ def test_what_is_in_no_text(text: str, character: bool, token: bool, kind: str) 
         "pieces": (*SPEAK, *map(delta, text)),
     }[kind]
     evidence = part("it", CREATED, UPDATE, *frames)
-    broken, shown = Bad("a broken character "), Bad("a token of the model ")
+    broken, shown = Bad("a broken character "), Bad("a control token ")
     check(checks.whole_characters, evidence, broken if character else GOOD)
     check(checks.no_control_tokens, evidence, shown if token else GOOD)
 
@@ -91,18 +91,24 @@ def closed(reason: str, how: Ending = PEER) -> Evidence:
     ("evidence", "found"),
     [
         (page(404, "not found"), GOOD),
-        (page(500, f"<pre>{STACK}</pre>"), Bad("plain-http: the page shows a stack")),
+        (
+            page(500, f"<pre>{STACK}</pre>"),
+            Bad("plain-http: the HTTP page shows a stack"),
+        ),
         (page(0, STACK), Open("the server sent nothing")),  # nobody answered
         (
             seen(part("it", CREATED, error("x", STACK))),
-            Bad("the server shows a stack"),
+            Bad("a frame of the server shows a stack"),
         ),
         (
             seen(part("it", CREATED, error("x", 'File "a.py", line 3'))),
-            Bad("the serv"),
+            Bad("a frame of the server shows a stack"),
         ),
         (seen(part("it", CREATED, error("x", "no file a.py, line 3"))), GOOD),
-        (closed(STACK), Bad("the reason of the close shows a stack trace")),
+        (
+            closed(STACK),
+            Bad("the reason in the server's close frame shows a stack trace"),
+        ),
         (closed(STACK, BROKEN), GOOD),  # these are words of our own
         (seen(part("it", UPDATE)), Open("the server sent nothing")),
         (seen(), Open("the server sent nothing")),
@@ -126,13 +132,19 @@ def keyed(evidence: Evidence) -> Evidence:
     [
         (page(404, "not found"), GOOD),
         (page(404, f"not found: {REMOVED}"), GOOD),
-        (page(401, f"wrong: {KEY}"), Bad("plain-http: the page shows the client's")),
+        (
+            page(401, f"wrong: {KEY}"),
+            Bad("plain-http: the HTTP page shows the client's"),
+        ),
         (
             seen(part("it", CREATED, error("x", KEY))),
-            Bad("the server shows the cl"),
+            Bad("a frame of the server shows the cl"),
         ),
         (seen(part("it", CREATED, error("x", REMOVED))), GOOD),
-        (closed(KEY), Bad("the reason of the close shows the client's key")),
+        (
+            closed(KEY),
+            Bad("the reason in the server's close frame shows the client's key"),
+        ),
         (closed(f"cannot connect to {KEY}", BROKEN), GOOD),
     ],
 )
@@ -144,16 +156,24 @@ def test_no_secret_is_shown(evidence: Evidence | Part, found: Found) -> None:
 def test_what_was_written_by_hand_does_not_come_back() -> None:
     rule = checks.never_repeated("secret", "a path")
     check(rule, mistaken(Hand(UNKNOWN), error("x", "no")), GOOD)
-    check(rule, mistaken(Hand(UNKNOWN), error("x", "the secret")), Bad("the server s"))
-    check(rule, mistaken(error("x", "the secret")), Open("a path was not sent to it"))
+    check(
+        rule,
+        mistaken(Hand(UNKNOWN), error("x", "the secret")),
+        Bad("a frame of the server s"),
+    )
+    check(
+        rule,
+        mistaken(error("x", "the secret")),
+        Open("a path was not sent to the server"),
+    )
 
 
 @pytest.mark.parametrize(
     ("frames", "found"),
     [
         ((error("x"), error("y")), GOOD),
-        ((error("x"), error(None)), Bad("an error without a code")),
-        ((error("x", ""),), Bad("an error without a message")),
+        ((error("x"), error(None)), Bad("the server sent an error without a code")),
+        ((error("x", ""),), Bad("the server sent an error without a message")),
         ((), Open("no error came")),
     ],
 )
@@ -173,11 +193,17 @@ def test_errors_are_coded(frames: tuple[str, ...], found: Found) -> None:
         (part("it", CREATED, how=Ending.DEADLINE), GOOD),
         (
             part("it", CREATED, how=PEER, code=1011),
-            Bad("no error came before: the server closed with code 1011"),
+            Bad(
+                "the server sent no error before the session ended: the server closed "
+                "with code 1011"
+            ),
         ),
         (
             part("it", CREATED, how=BROKEN),
-            Bad("no error came before: the connection broke off"),
+            Bad(
+                "the server sent no error before the session ended: the connection "
+                "broke off"
+            ),
         ),
         (unopened("it"), Open("no session was opened")),
     ],
@@ -207,7 +233,9 @@ def heard(name: str, *frames: str | bytes, key: str = KEY) -> Evidence:
 def test_a_key_is_seen_and_removed_in_each_spelling(name: str, spelling: str) -> None:
     spell = SPELLINGS[spelling]
     evidence = heard(name, said(spell(KEY)))
-    check(checks.no_secret, evidence, Bad("the server shows the client's key"))
+    check(
+        checks.no_secret, evidence, Bad("a frame of the server shows the client's key")
+    )
     check(checks.no_secret, heard(name, said(spell(KEY[::-1]))), GOOD)
     written = loads(evidence.parts[0].trace.dumps())
     (text,) = [record.text or "" for record in written.records]
@@ -215,7 +243,7 @@ def test_a_key_is_seen_and_removed_in_each_spelling(name: str, spelling: str) ->
     assert "the key " in json.loads(text)["error"]["message"]
     # From the file, it is seen that there was one.
     again = Evidence((dialects.part(dialects.load(name), written),))
-    check(checks.no_secret, again, Bad("the server shows the client's key"))
+    check(checks.no_secret, again, Bad("a frame of the server shows the client's key"))
 
 
 @pytest.mark.parametrize("name", dialects.installed())
@@ -226,7 +254,9 @@ def test_a_key_is_seen_over_several_deltas(name: str, size: int) -> None:
         for at in range(0, len(KEY), size)
     ]
     evidence = heard(name, '{"type":"x"}', *deltas, '{"type":"y"}')
-    check(checks.no_secret, evidence, Bad("the server shows the client's key"))
+    check(
+        checks.no_secret, evidence, Bad("a frame of the server shows the client's key")
+    )
     outcome = checks.no_secret(evidence)
     assert isinstance(outcome, Violated)
     assert outcome.records == tuple(range(1, 1 + len(deltas)))
@@ -234,7 +264,7 @@ def test_a_key_is_seen_over_several_deltas(name: str, size: int) -> None:
 
 
 def test_a_key_is_seen_in_binary_frames_and_in_what_is_too_long_to_keep() -> None:
-    found = Bad("the server shows the client's key")
+    found = Bad("a frame of the server shows the client's key")
     check(checks.no_secret, heard("vllm", b"\0" + KEY.encode()), found)
     check(checks.no_secret, heard("vllm", "x" * LONGEST + KEY), found)
     check(checks.no_secret, heard("vllm", "x" * LONGEST + KEY[::-1]), GOOD)

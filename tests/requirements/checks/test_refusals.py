@@ -54,21 +54,21 @@ TWICE = (Hand(UNKNOWN), Hand(UNKNOWN))
         (mistaken(Hand(UNKNOWN)), Bad("it got no error within the time given")),
         (
             mistaken(*TWICE, error("x")),
-            Bad("2 of them got 1 errors within the time given"),
+            Bad("2 frames with it got only 1 of 2 errors within the time given"),
         ),
         # An error that had come before is no answer.
         (mistaken(error("x"), Hand(UNKNOWN)), Bad("it got no error")),
         (
             mistaken(Hand(UNKNOWN), error("z")),
-            Bad("it was answered by z, not by x or y"),
+            Bad("it was answered by an error with the code z, not with x or y"),
         ),
         (
             mistaken(Hand(UNKNOWN), error(None)),
-            Bad("it was answered by no code, not by x or y"),
+            Bad("it was answered by an error with no code, not with x or y"),
         ),
         (
             part("it", CREATED, Hand(UNKNOWN), how=PEER, code=1011),
-            Bad("it was answered by no error: the server closed with code 1011"),
+            Bad("it was not answered by an error: the server closed with code 1011"),
         ),
         (
             part("it", Hand(UNKNOWN), how=Ending.CANCELLED, reason="our own limit"),
@@ -77,11 +77,11 @@ TWICE = (Hand(UNKNOWN), Hand(UNKNOWN))
         # It is to be outlived, too.
         (
             part("it", CREATED, Hand(UNKNOWN), error("x"), how=PEER, code=1011),
-            Bad("no utterance could be begun: the server closed with code 1011"),
+            Bad("no utterance could be started: the server closed with code 1011"),
         ),
         (
             begun(Hand(UNKNOWN), error("x"), how=Ending.DEADLINE, reason=WAITED),
-            Bad("no final of turn-right came: waited"),
+            Bad("no final came for turn-right: waited"),
         ),
     ],
 )
@@ -100,10 +100,13 @@ def test_where_no_code_is_asked_for_any_error_will_do() -> None:
         (mistaken(Hand(FINISH)), GOOD),
         (
             part("it", CREATED, UPDATE, Hand(FINISH), *SPEAK),
-            Open("the server sent nothing at all after it"),
+            Open("the server sent nothing after it"),
         ),
         (mistaken(error("x"), Hand(FINISH)), GOOD),
-        (mistaken(Hand(FINISH), error("x")), Bad("it was answered by x")),
+        (
+            mistaken(Hand(FINISH), error("x")),
+            Bad("it was answered by the error x; documented"),
+        ),
         (mistaken(Hand(FINISH), error(None)), Bad("it was answered by an error")),
         (mistaken(how=BROKEN), Open("it was not sent: the connection broke off")),
         (spoke("other", "a"), Open("no session was run")),
@@ -120,9 +123,18 @@ REFUSED = (Hand(BEGIN), error("x"), Hand(APPEND), Hand(FINISH), error("x"))
     ("evidence", "found"),
     [
         (part("it", CREATED, *REFUSED), GOOD),
-        (part("it", CREATED, *REFUSED, delta("a")), Bad("text or a final came")),
-        (part("it", CREATED, *REFUSED, done("")), Bad("text or a final came")),
-        (part("it", CREATED, Hand(BEGIN), done("a")), Open("nothing was refused")),
+        (
+            part("it", CREATED, *REFUSED, delta("a")),
+            Bad("a text came for an utterance whose"),
+        ),
+        (
+            part("it", CREATED, *REFUSED, done("")),
+            Bad("a text came for an utterance whose"),
+        ),
+        (
+            part("it", CREATED, Hand(BEGIN), done("a")),
+            Open("the server did not refuse the start"),
+        ),
         (unopened("it"), Open("no session could be opened")),
     ],
 )

@@ -139,7 +139,7 @@ def test_a_text_is_another_one_beyond_noise_and_tolerance(
 
 
 NO_USE = Open(
-    "no clip can be used to compare texts: sent alone, each clip of the corpus has"
+    "too few clips can be used to compare texts: a clip is left out if its solo"
 )
 
 
@@ -147,6 +147,9 @@ USELESS = alone(FIRST, "nothing of it")
 
 
 OTHER, NEARLY = "turn left and drop", "turn left and stop"
+
+
+DIFFER = "differ from the solo transcript of their clip"
 
 
 ONE_CLIP = alone(FIRST, *[FIRST.text] * 5)
@@ -157,12 +160,15 @@ ONE_CLIP = alone(FIRST, *[FIRST.text] * 5)
     [
         ([FIRST.text, FIRST.text], GOOD),
         ([NEARLY, NEARLY], GOOD),
-        ([OTHER, OTHER], Bad(f"'{OTHER}' in 2 of 2 repeats, but alone")),
+        ([OTHER, OTHER], Bad(f"2 of 2 texts {DIFFER}: '{OTHER}' instead of")),
         ([FIRST.text, OTHER], GOOD),  # one of two may be chance
-        ([FIRST.text, OTHER, OTHER], Bad(f"'{OTHER}' in 2 of 3 repeats")),
+        (
+            [FIRST.text, OTHER, OTHER],
+            Bad(f"2 of 3 texts {DIFFER}: '{OTHER}' instead of"),
+        ),
         ([FIRST.text, FIRST.text, OTHER, OTHER], GOOD),
-        ([OTHER], Open("fewer than two texts came (it)")),
-        ([FIRST.text, None], Open("fewer than two texts came (it)")),
+        ([OTHER], Open("fewer than two texts can be compared")),
+        ([FIRST.text, None], Open("fewer than two texts can be compared")),
     ],
 )
 def test_same_text(texts: list[str | None], found: Found) -> None:
@@ -178,7 +184,9 @@ def test_the_repeats_of_one_clip_may_be_wrong_while_those_of_another_are_right()
     check(
         checks.same_text("it"),
         seen(*ALONE, *right, *wrong),
-        Bad("'open it' in 3 of 3 repeats, but alone 'open the front door' (3 of 4"),
+        Bad(
+            f"3 of 3 texts {DIFFER}: 'open it' instead of 'open the front door' (3 of 4"
+        ),
     )
 
 
@@ -196,7 +204,7 @@ def test_the_repeats_of_one_clip_may_be_wrong_while_those_of_another_are_right()
 def test_no_text_is_judged_without_a_solo_transcript(rule: Check) -> None:
     check(rule, seen(*USELESS, spoke("it", OTHER, OTHER)), NO_USE)
     check(rule, seen(spoke("it", OTHER, OTHER)), NO_USE)
-    check(rule, seen(*ALONE), Open("no session was run for it (it)"))
+    check(rule, seen(*ALONE), Open("no session was run for this check (it)"))
 
 
 @pytest.mark.parametrize("rule", [checks.kept_apart("it"), checks.has_both_clips("it")])
@@ -205,7 +213,8 @@ def test_two_clips_are_needed_to_tell_them_apart(rule: Check) -> None:
 
 
 LEAK = (
-    "'{}' came for 'open the front door': it has words of another utterance, "
+    "the text '{}' came for the clip 'open the front door' but has words of another "
+    "clip, "
     "'turn right"
 )
 
@@ -247,7 +256,7 @@ def test_clips_that_are_too_much_alike_are_not_told_apart() -> None:
     check(
         checks.kept_apart("it"),
         seen(*ONE_CLIP, *alone(alike, alike.text), spoke("it", alike.text)),
-        Open("no text came of a clip that differs enough from another"),
+        Open("no text can be checked: each clip with a final is too short, or too"),
     )
 
 
@@ -262,12 +271,12 @@ def test_only_what_comes_later_is_kept_apart_where_the_first_may_hear_it() -> No
     check(
         rule,
         seen(*ALONE, spoke("it", FIRST.text, f"{SECOND.text} turn", clips=clips)),
-        Bad("'open the front door turn' came for"),
+        Bad("the text 'open the front door turn' came for"),
     )
     check(
         rule,
         seen(*ALONE, spoke("it", BOTH.text)),
-        Open("no text came of a clip"),
+        Open("no text can be checked"),
     )
 
 
@@ -279,16 +288,30 @@ def test_only_what_comes_later_is_kept_apart_where_the_first_may_hear_it() -> No
         (("left right and stop", "pen the front door"), GOOD, GOOD),  # misheard
         (
             ("right and stop", "the front door"),
-            Bad("the first word is lost in 2 of 2 utterances: 'turn right and stop'"),
+            Bad(
+                "the first word is missing in 2 of 2 texts: 'right and stop' instead "
+                "of 'turn right and stop'"
+            ),
             GOOD,
         ),
         (
             (FIRST.text, "open the front", "turn right and"),
             GOOD,
-            Bad("the last word is lost in 2 of 3 utterances: 'open the front door'"),
+            Bad(
+                "the last word is missing in 2 of 3 texts: 'open the front' instead "
+                "of 'open the front door'"
+            ),
         ),
-        (("", ""), Bad("the first word is lost in 2"), Bad("the last word is lost")),
-        ((FIRST.text,), Open("fewer than two"), Open("fewer than two texts came (it)")),
+        (
+            ("", ""),
+            Bad("the first word is missing in 2"),
+            Bad("the last word is missing"),
+        ),
+        (
+            (FIRST.text,),
+            Open("fewer than two"),
+            Open("fewer than two texts can be checked for their last"),
+        ),
     ],
 )
 def test_the_first_and_the_last_word_are_there(
@@ -302,7 +325,11 @@ def test_the_first_and_the_last_word_are_there(
 def test_a_word_that_is_not_even_there_alone_is_not_missed() -> None:
     noisy = alone(FIRST, FIRST.text, FIRST.text, "right and stop")
     evidence = seen(*noisy, *[spoke("it", "right and stop")] * 3)
-    check(checks.has_first_word("it"), evidence, Open("fewer than two texts came (it)"))
+    check(
+        checks.has_first_word("it"),
+        evidence,
+        Open("fewer than two texts can be checked for their first"),
+    )
     check(checks.has_last_word("it"), evidence, GOOD)
 
 
@@ -310,7 +337,9 @@ def test_the_first_character_of_a_script_without_spaces_is_there() -> None:
     parts = [spoke("it", CHINESE.text[1:], clips=(CHINESE,))] * 2
     evidence = seen(*alone(CHINESE, CHINESE.text), *parts)
     check(
-        checks.has_first_word("it"), evidence, Bad("the first word is lost in 2 of 2")
+        checks.has_first_word("it"),
+        evidence,
+        Bad("the first word is missing in 2 of 2"),
     )
     check(checks.has_last_word("it"), evidence, GOOD)
 
@@ -320,7 +349,13 @@ def test_the_first_character_of_a_script_without_spaces_is_there() -> None:
     [
         (FIRST.text, GOOD),
         ("turn stop", GOOD),
-        ("stop", Bad("'stop' has 1 of the 4 words of 'turn right and stop'")),
+        (
+            "stop",
+            Bad(
+                "the text 'stop' has only 1 of the 4 words of the solo transcript "
+                "'turn right and stop'"
+            ),
+        ),
         (None, Open("no final came")),
     ],
 )
@@ -333,8 +368,20 @@ def test_half_of_a_clip_is_present(text: str | None, found: Found) -> None:
     [
         (BOTH.text, GOOD),
         ("turn stop open door", GOOD),
-        (FIRST.text, Bad("'turn right and stop' has 0 of the 4 words of 'open the")),
-        (SECOND.text, Bad("'open the front door' has 0 of the 4 words of 'turn")),
+        (
+            FIRST.text,
+            Bad(
+                "the text 'turn right and stop' has only 0 of the 4 words of the solo "
+                "transcript 'open the"
+            ),
+        ),
+        (
+            SECOND.text,
+            Bad(
+                "the text 'open the front door' has only 0 of the 4 words of the solo "
+                "transcript 'turn"
+            ),
+        ),
         (None, Open("no final came")),
     ],
 )
@@ -348,7 +395,10 @@ def test_two_clips_are_joined(text: str | None, found: Found) -> None:
     [
         (("", "a"), GOOD),
         ((" \n", "a"), GOOD),
-        (("Thank you.", "a"), Bad("'Thank you.' came for an utterance without speech")),
+        (
+            ("Thank you.", "a"),
+            Bad("the text 'Thank you.' came for an utterance without speech"),
+        ),
         ((None,), Open("no final came")),
     ],
 )
@@ -361,7 +411,10 @@ def test_wordless(texts: tuple[str | None, ...], found: Found) -> None:
     ("parts", "found"),
     [
         ([spoke("it", "", "a")], GOOD),
-        ([spoke("it", ""), spoke("it", None)], Bad("no text at all in 1 finals")),
+        (
+            [spoke("it", ""), spoke("it", None)],
+            Bad("speech was sent, but no final has a word (finals: 1)"),
+        ),
         ([spoke("it", None)], Open("no final came")),
         ([], Open("no session was run")),
     ],
@@ -381,14 +434,22 @@ LOUD = Utterance("loud", "好好好", silence(1.0), language="zh")
     [
         (FIRST, FIRST.text, GOOD),
         (FIRST, "turn right turn right and stop", GOOD),
-        (FIRST, "turn turn turn right", Bad("'turn' three times in a row in 'turn")),
-        (FIRST, "Turn, turn, turn", Bad("'turn' three times")),
-        (FIRST, "and stop and stop and stop", Bad("'and stop' three times")),
+        (
+            FIRST,
+            "turn turn turn right",
+            Bad("the text has 'turn' three times in a row"),
+        ),
+        (FIRST, "Turn, turn, turn", Bad("the text has 'turn' three times")),
+        (
+            FIRST,
+            "and stop and stop and stop",
+            Bad("the text has 'and stop' three times"),
+        ),
         (THRICE, "no no no go on go on go on", GOOD),  # as it was said
-        (THRICE, "on on on no", Bad("'on' three times")),
+        (THRICE, "on on on no", Bad("the text has 'on' three times")),
         (LOUD, "好好好", GOOD),
         (CHINESE, "10000", GOOD),  # a number
-        (CHINESE, "天气天气天气", Bad("'天 气' three times")),
+        (CHINESE, "天气天气天气", Bad("the text has '天 气' three times")),
         (FIRST, None, Open("no final with a word came")),
         (FIRST, "...", Open("no final with a word came")),
     ],
@@ -467,7 +528,8 @@ def test_what_came_too_late_is_not_judged() -> None:
     early = spoke("late", FIRST.text, BOTH.text, before=refused)
     judge = checks.if_in_time("late", checks.kept_apart("late"))
     assert judge(Evidence((*ALONE, late))) == Undecided(
-        "the final came before the server had read the rest"
+        "in each session the final came before the server had read the audio sent "
+        "after the commit"
     )
     found = judge(Evidence((*ALONE, late, early)))
     assert isinstance(found, Violated)
