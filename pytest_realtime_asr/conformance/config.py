@@ -1,4 +1,4 @@
-"""What configures the packaged suite, as a plain value."""
+"""The configuration of the conformance suite, as a plain value."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from pytest_realtime_asr.requirements.requirement import Harm, Level
 class SuiteConfig:
     """Which requirements the suite judges, and what it may do to a server.
 
-    ``level`` is the weakest that is judged; ``strict`` lets a violated SHOULD fail its
-    test. ``max_audio`` is in seconds. ``max_streams`` and the number of random sessions
-    ``fuzz`` are ``None`` where they depend on whether the server is on this machine.
+    - ``level`` is the weakest level of requirements that is judged.
+    - If ``strict``, a violated SHOULD fails its test.
+    - ``allow`` names the kinds of harm that a scenario may do to a server elsewhere.
+    - ``max_audio`` is the most audio in s that is sent to a server elsewhere.
+    - ``max_streams`` is the largest number of sessions at the same time, ``fuzz`` the
+      number of random sessions. ``None`` chooses a default, which is larger for a
+      server on this machine.
     """
 
     level: Level = Level.INFO
