@@ -47,7 +47,8 @@ def cost(
             not_run[each.name] = reason
         elif audio + each.audio(clips) > bounds.audio:
             not_run[each.name] = (
-                "the scenario's audio would exceed --realtime-max-audio"
+                "the scenario's audio would exceed --realtime-max-audio; raise this "
+                "limit to run the scenario"
             )
         else:
             audio += each.audio(clips)
