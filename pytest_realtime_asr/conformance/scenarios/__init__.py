@@ -1,4 +1,4 @@
-"""The scenarios of the suite, one module for each way to provoke a server."""
+"""The scenarios of the suite, one module for each kind of provocation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_realtime_asr.dialects import Dialect
 
 
 def scenarios(dialect: Dialect) -> Mapping[str, Scenario]:
-    """Return the scenarios that a dialect's requirements name, in running order."""
+    """Return the scenarios that a dialect's requirements name, ordered by `Concurrency`."""
     named = {name for each in dialect.requirements for name in each.scenarios}
     every = (
         utterances.ALONE_FIRST,
