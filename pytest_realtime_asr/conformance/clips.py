@@ -9,7 +9,7 @@ from functools import cached_property
 from pytest_realtime_asr.audio import Audio, from_float, join, silence
 from pytest_realtime_asr.corpus import Corpus, Utterance
 
-CANDIDATES = 6  # the most clips that are tried, until the server recognises two
+CANDIDATES = 6  # clips that are tried at most, to find two that are recognised
 _RATE = 16000
 _GAP = 0.3  # s of silence between two joined clips
 _QUIETER = 0.5  # the factor of the samples
@@ -36,11 +36,14 @@ class Clips:
 
     @property
     def seconds(self) -> float:
-        """The length in s of the longer one of the first two candidates."""
+        """The length in s of the first or the second clip, whichever is longer."""
         return max(self.first.duration, self.second.duration)
 
     def prefer(self, ids: Iterable[str]) -> Clips:
-        """Return these clips, those of ``ids`` first and in the order of ``ids``."""
+        """Return the same clips, sorted by the order of their ids in ``ids``.
+
+        Clips whose id is not in ``ids`` come last.
+        """
         order = {id: place for place, id in enumerate(ids)}
         late = len(order)
         return Clips(
@@ -109,7 +112,7 @@ def quieter(utterance: Utterance) -> Utterance:
 
 
 def nothing(seconds: float) -> Utterance:
-    """Return an utterance of ``seconds`` s of silence; 0 s is one without audio."""
+    """Return an utterance of ``seconds`` s of silence, without audio for 0 s."""
     return Utterance("silence" if seconds else "no audio", "", silence(seconds))
 
 

@@ -9,12 +9,13 @@ from pytest_realtime_asr.requirements.requirement import Harm, Level
 
 @dataclass(frozen=True, slots=True)
 class SuiteConfig:
-    """Which requirements the suite judges, and what it may do to a server.
+    """The requirements that the suite judges, and what it may do to a server.
 
-    - ``level`` is the weakest level of requirements that is judged.
+    - Requirements of ``level`` and of stronger levels are judged.
     - If ``strict``, a violated SHOULD fails its test.
-    - ``allow`` names the kinds of harm that a scenario may do to a server elsewhere.
-    - ``max_audio`` is the most audio in s that is sent to a server elsewhere.
+    - ``allow`` are the kinds of harm that are allowed on a server elsewhere, that is,
+      not on this machine.
+    - ``max_audio`` is the largest length in s of the audio for a server elsewhere.
     - ``max_streams`` is the largest number of sessions at the same time, ``fuzz`` the
       number of random sessions. ``None`` chooses a default, which is larger for a
       server on this machine.

@@ -20,7 +20,7 @@ class Cost:
     """The largest cost that a run can have.
 
     - ``scenarios`` is the number of scenarios that run. ``not_run`` maps the name of
-      each other scenario to the reason why it does not run.
+      each other scenario to the reason why that scenario does not run.
     - ``audio`` is the length of all audio in s.
     - ``seconds`` is about the duration of the run in s, with a server that is not slow.
     - ``connections`` is the number of connections in the whole run, ``streams`` the
@@ -82,7 +82,7 @@ def _duration(scenario: Scenario, clips: Clips, pace: float) -> float:
     match scenario.concurrency:
         case Concurrency.FIRST:  # usually the first two clips are recognised
             return (REPEATS + 1) * (clip + _BESIDE_AUDIO)
-        case Concurrency.EXCLUSIVE:  # the session beside it, then a fresh session
+        case Concurrency.EXCLUSIVE:  # the bystander session, then a fresh one
             return clip / BYSTANDER_PACE + 2 * _BESIDE_AUDIO
         case Concurrency.LAST:
             return _BESIDE_AUDIO

@@ -38,6 +38,6 @@ def mutations(frame: str) -> tuple[Group, ...]:
 
 
 def _with_field(frame: str, name: str, value: object) -> str:
-    """Return the JSON object with a field added, even if it has one of this name."""
+    """Return a JSON object with a field added, which may repeat a name."""
     head = frame.rstrip().removesuffix("}")
     return f"{head},{json.dumps(name)}:{json.dumps(value)}}}"

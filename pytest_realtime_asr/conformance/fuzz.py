@@ -82,7 +82,8 @@ def scripts(grammar: Grammar, pcm: bytes) -> st.SearchStrategy[Script]:
         writer.end()
         return tuple(writer.steps)
 
-    # No argument: Hypothesis would print it, and warn about its 200 kB of speech.
+    # `script` has no parameter for the speech: Hypothesis would print its argument, and
+    # warn about 200 kB.
     return script()
 
 
@@ -140,7 +141,7 @@ class _Writer:
             self._append(samples, speech=speech)
 
     def utterance(self) -> None:
-        """Append a whole utterance of one chunk, even if none may begin.
+        """Append a whole utterance of one chunk, even if no utterance may begin.
 
         At most one utterance of a script has a pause before its end. In this pause, a
         faulty server may send a final before the commit.
@@ -196,7 +197,7 @@ class _Writer:
         return 1 + self._draw(below(_CHUNK))
 
     def _append(self, samples: int, *, speech: bool) -> None:
-        """Append silence; or, if ``speech``, the next speech that is left."""
+        """Append some samples of silence, or of speech while unused speech is left."""
         start = self._used
         stop = min(start + 2 * samples, len(self._pcm))
         append = self._grammar.caller.append

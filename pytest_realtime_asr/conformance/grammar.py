@@ -26,14 +26,15 @@ States = frozenset[str]
 class Grammar:
     """The frames of a client and the states of a session in one dialect.
 
-    - ``configure`` are the frames that set up a session, ``begin`` those that start an
-      utterance and ``finish`` those that end an utterance.
+    - ``configure`` are the frames that set up a session.
+    - ``begin`` are the frames that start an utterance, ``finish`` the frames that end
+      an utterance.
     - ``moves`` maps each move without audio to a frame; ``audio`` is the move of a
       frame with audio.
     - ``pending`` are the states in which the server has accepted an utterance and has
       to complete the utterance.
     - ``ends`` are the server's moves that complete an utterance: first the moves that
-      always do, then the moves that do not always.
+      always complete an utterance, then the moves that only sometimes do.
     - ``fresh`` are the possible states of a new session that is ready.
     """
 

@@ -12,7 +12,7 @@ from pytest_realtime_asr.corpus import Utterance
 
 REFUSED = 0.05  # s to wait for the answers to foreign frames
 
-_WIDTH = 64  # the most characters of a frame in one line
+_WIDTH = 64  # characters of a frame in one line, at most
 # Text that is repeated at least 16 times, as in silence, is written as a product.
 _RUN = re.compile(r"(.{1,4}?)\1{15,}", re.DOTALL)
 _SPEECH = "base64.b64encode(clip"
@@ -42,9 +42,9 @@ class Pause:
 class Await:
     """A step that waits for answers to foreign frames, then for pending utterances.
 
-    After the step was executed, ``move`` is the name of the event that completed the
-    last pending utterance or should have completed it. ``move`` is ``None`` before, and
-    if no utterance was pending.
+    ``move`` is ``None`` before the step is executed, and if no utterance is pending.
+    Otherwise ``move`` is the name of the event that completed the pending utterances,
+    or of the event that should have completed them.
     """
 
     move: str | None = None

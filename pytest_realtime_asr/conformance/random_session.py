@@ -76,9 +76,9 @@ async def execute(
 ) -> RandomSession:
     """Execute a script, and transcribe a clip in a second session.
 
-    The second session opens as soon as the last step is executed, while the first one
-    may still have a pending utterance. No single wait takes longer than ``limit`` s.
-    Raises `RateLimited`.
+    The second session opens as soon as the last step is executed, while an utterance of
+    the first session may still be pending. No single wait takes longer than ``limit``
+    s. Raises `RateLimited`.
     """
     run = ScenarioRun(config, ROLE)
     limits = Limits(
@@ -219,8 +219,8 @@ def judge(
 def _wrong_end(part: Part, taken: Script) -> Problem | None:
     """Return the problem if the server ended a session in a way that is not allowed.
 
-    After a foreign frame, some of these endings are allowed here, since other
-    requirements judge them.
+    Other requirements judge how a foreign frame may end its own session. A session with
+    a foreign frame may therefore end in more ways here.
     """
     end, why = part.trace.end, checks.why(part)
     if end.how in (Ending.CLOSED_BY_US, Ending.CANCELLED):

@@ -1,4 +1,4 @@
-"""Judges requirements: the status, its reason, and the session that is the proof."""
+"""Judges requirements: status, reason, and the session with the violation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Status(enum.Enum):
 
 
 class ServerInfo(msgspec.Struct, frozen=True):
-    """The server that was judged, as it is written to a report.
+    """What a report says about the server that was judged.
 
     - ``version`` is empty if the server names no version.
     - ``suite`` is the name of the pinned suite, empty if none was chosen.
@@ -98,7 +98,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ServerResult:
-    """A result, its server, and the path of the trace of its session, if any."""
+    """A result, the judged server, and the path of the violation's trace, if any."""
 
     server: ServerInfo
     result: Result
@@ -118,7 +118,7 @@ def judge(
     model: str = "",
     known: Iterable[Known] = (),
 ) -> Result:
-    """Wait for the scenarios of a requirement, and judge it by their evidence.
+    """Wait for the scenarios of a requirement; return the result of the requirement.
 
     The result is a harness error, which is not attributed to the server, if the client
     sent an invalid frame or the check raised an exception.

@@ -42,7 +42,7 @@ class RunConfig:
     """How scenarios are run: the plan of a session, the clips, and time limits.
 
     - ``answer`` is the time in s within which a refusal has to arrive.
-    - ``settle`` is the time in s to wait for events that should not arrive.
+    - ``settle`` is the time in s to wait for events that may still arrive.
     - ``fuzz`` is the number of random sessions.
     - ``seed`` is the seed of the random sessions; for ``None`` a new seed is drawn.
     """
@@ -62,7 +62,7 @@ class RunConfig:
 
 @dataclass(slots=True)
 class _RoleSession:
-    """A session, its role, and the utterances that were sent, by number of the item."""
+    """A session, its role, and its sent utterances by the numbers of their items."""
 
     role: str
     live: Live
@@ -157,8 +157,8 @@ class ScenarioRun:
         """Run a block beside a bystander session, then transcribe in a fresh session.
 
         The bystander transcribes a clip repeatedly until the block ends. A failure of
-        the bystander or of the fresh session raises nothing, since it is evidence. A
-        `Lost` that the block raises is raised again after the fresh session.
+        the bystander or of the fresh session is evidence, and nothing is raised. A
+        `Lost` from the block is raised again after the fresh session.
         """
         over = asyncio.Event()
         started = asyncio.Event()
@@ -258,7 +258,7 @@ async def read_gauges(config: RunConfig, *, after: str) -> Gauges:
 
 
 def _retry_after(error: Lost) -> float | None:
-    """Return the time in s after which a server that limits its clients is tried again.
+    """Return the time in s until the next attempt if the server limits its clients.
 
     Return ``None`` if the session was lost for another reason.
     """

@@ -53,7 +53,7 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioResult:
-    """The evidence of one or more scenarios, and the obstacle if any had one."""
+    """The evidence of one or more scenarios, and the first obstacle, if any."""
 
     evidence: Evidence = NO_EVIDENCE
     obstacle: Obstacle | None = None
@@ -86,7 +86,7 @@ class Bounds:
 
 
 class _Capacity:
-    """A semaphore of streams; a scenario waits until all its streams are free."""
+    """A semaphore of streams; a scenario takes all its streams at the same time."""
 
     def __init__(self, streams: int) -> None:
         self._streams = streams
@@ -136,7 +136,7 @@ class Scheduler:
         self._audio = 0.0  # s sent so far
         self._started: set[str] = set()
         self._gauges: list[Gauges] = []
-        self._unreachable: str | None = None  # the reason, once it is unreachable
+        self._unreachable: str | None = None  # why the server is lost, ``None`` if not
         self._exclusive = False  # whether exclusive scenarios run now
 
     # The interface of the tests
@@ -224,8 +224,8 @@ class Scheduler:
                 result = await self._run(scenario)
             is_long = scenario.concurrency is Concurrency.LONG_RUNNING
             if is_long and self._exclusive and _lost_utterance(result):
-                # An exclusive scenario may have caused the loss: run this one again,
-                # alone.
+                # An exclusive scenario may have caused the loss: run this scenario
+                # again, alone.
                 return
             self._results[scenario.name].set_result(result)
             done += 1
@@ -305,7 +305,7 @@ class Scheduler:
         return None
 
     async def _recovery(self, scenario: Scenario) -> None:
-        """Wait until the server is reachable, if the scenario was a harmful one.
+        """Wait until the server is reachable after a harmful scenario.
 
         If the time ``recover`` is over first, no more scenarios run.
         """

@@ -1,4 +1,4 @@
-"""Selects the requirements of a run, and the limits of what it may do to a server."""
+"""Selects the requirements of a run, and the limits of the harm to its server."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def bounds(config: SuiteConfig, *, here: bool) -> Bounds:
 
 
 def fuzz(config: SuiteConfig, *, here: bool) -> int:
-    """Return the number of random sessions; by default 0 for a server elsewhere."""
+    """Return the number of random sessions; the default is 0 for a server elsewhere."""
     if config.fuzz is not None:
         return config.fuzz
     return FUZZ if here else 0

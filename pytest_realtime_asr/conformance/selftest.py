@@ -43,15 +43,15 @@ _AT_ONCE = 8  # fakes at the same time
 _LIMITS = Limits(connect=10, ready=5, silence=3.0, beyond=15)
 _ANSWER = 1.0  # s within which a refusal has to arrive
 _SETTLE = 0.1  # s to wait for events that should not arrive
-_RETRIES = 2  # of requirements that are undecided
+_RETRIES = 2  # repetitions of requirements that are undecided
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """The results of a dialect's requirements on the correct fake and on faulty fakes.
 
-    ``proofs``, ``correct`` (the results on the correct fake) and ``faulty`` (those on
-    faulty fakes) have the id of a requirement as key.
+    ``proofs`` are the proofs of the dialect, ``correct`` the results on the correct
+    fake, and ``faulty`` the results on faulty fakes, each by the id of the requirement.
     """
 
     dialect: str
@@ -63,8 +63,8 @@ class Score:
     def unproven(self) -> list[str]:
         """One line for each wrong result.
 
-        A requirement is wrong if it is not satisfied by the correct fake, or not
-        violated by its faulty fake.
+        A result is wrong if the requirement is not satisfied by the correct fake, or
+        not violated by the fake with the matching fault.
         """
         lines = []
         for id, found in self.correct.items():

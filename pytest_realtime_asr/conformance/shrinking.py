@@ -50,7 +50,7 @@ async def search(
     limit: float = LIMIT,
     shrinking: float = SHRINKING,
 ) -> Evidence:
-    """Execute random sessions until one fails; return the evidence of the last one.
+    """Execute random sessions until one fails; return the last session's evidence.
 
     ``speech`` is at the dialect's sample rate. No single wait takes longer than
     ``limit`` s. After ``shrinking`` s no shorter script is tried. Raises `RateLimited`.
@@ -74,7 +74,7 @@ async def search(
 
 
 class _Failure:
-    """A random session that failed, and the one with the shortest failing script."""
+    """A random session that failed, and the shortest script that still fails."""
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ async def _finding(
     if failure.unreachable:
         message += "; the script was not shrunk, since the server is unreachable"
     elif flaky:
-        message = f"flaky: {message}; the script did not fail when it was repeated"
+        message = f"flaky: {message}; no repetition failed"
     text = program(
         failure.shortest.script,
         speech=speech,
@@ -224,7 +224,7 @@ async def _finding(
 
 
 def _assertions(kind: ProblemKind, speech: Utterance) -> Sequence[str]:
-    """Return the statements that fail after the steps of a script that failed."""
+    """Return statements for the end of the test, which fail on the same problem."""
     match kind:
         case ProblemKind.NOT_COMPLETED:
             return ()  # the wait at the end of the script fails

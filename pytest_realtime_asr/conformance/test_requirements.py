@@ -84,7 +84,8 @@ def _scheduler(
         except ValueError as error:
             pytest.fail(str(error), pytrace=False)
         server, session = run.config.server, run.config.session
-        # Only a server on this machine is stressed, as another may serve other users.
+        # Only a server on this machine is stressed, since a server elsewhere may
+        # have other users.
         here = realtime.plan.access.target.loopback
         run_config = RunConfig(
             run.loop,

@@ -33,7 +33,7 @@ def test_spoken_corpus(realtime: Realtime, corpus: Corpus) -> None:
     if lost := [take for take in takes if take.lost]:
         # No assertion, since it would print the utterances with texts and paths.
         found = (
-            f"{len(lost)} of {len(takes)} utterances have no final; the first one: "
+            f"{len(lost)} of {len(takes)} utterances have no final; the first failure: "
             f"{lost[0].reason}"
         )
         pytest.fail(found, pytrace=False)

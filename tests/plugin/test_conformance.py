@@ -52,7 +52,7 @@ def test_a_lost_corpus_is_told_without_its_texts(
     words = (ASKED, "-k", "spoken_corpus", f"--realtime-corpus={clips}")
     result = project.run(*words, target=faulty("close"))
     result.assert_outcomes(failed=1, deselected=TESTS - 1)
-    said = "2 of 2 utterances have no final; the first one: *code 1011*"
+    said = "2 of 2 utterances have no final; the first failure: *code 1011*"
     result.stdout.fnmatch_lines(["*_ test_spoken_corpus _*", said])
     result.stdout.no_fnmatch_line("*Utterance(*")
     result.stdout.no_fnmatch_line("*turn right*")

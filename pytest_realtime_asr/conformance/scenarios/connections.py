@@ -50,7 +50,7 @@ async def _cut(run: ScenarioRun) -> None:
 
 
 async def _half_sent(run: ScenarioRun, role: str) -> Live:
-    """Return a new session after sending the first half of an utterance in it."""
+    """Open a session, send half an utterance, and return the session."""
     live = await run.open(role)
     clip = run.clips.first
     await live.begin()

@@ -85,7 +85,7 @@ async def _late_audio(run: ScenarioRun) -> None:
         await live.stream(await run.audio(first), first.id)
         await live.finish()
         await live.stream(await run.audio(second), second.id, raw=True)
-        await live.send_raw(_UNKNOWN)  # its refusal shows that all audio arrived
+        await live.send_raw(_UNKNOWN)  # the refusal shows that all audio arrived
         await run.final(live, item)
         received_before_final = await live.answered(1, timeout=0.0)
         await run.settle()
