@@ -1,1 +1,1 @@
-"""The packaged suite that judges any server."""
+"""The packaged conformance suite, which judges any server."""

@@ -1,4 +1,4 @@
-"""The clips that scenarios send: utterances of the corpus, whole, cut and joined."""
+"""The clips that scenarios send: whole, cut and joined utterances of the corpus."""
 
 from __future__ import annotations
 
@@ -9,35 +9,41 @@ from functools import cached_property
 from pytest_realtime_asr.audio import Audio, from_float, join, silence
 from pytest_realtime_asr.corpus import Corpus, Utterance
 
-CANDIDATES = 6  # clips that are tried at most, until the server recognises two
+CANDIDATES = 6  # clips that are tried at most, to find two that are recognised
 _RATE = 16000
-_GAP = 0.3  # s between two clips that are joined
-_QUIETER = 0.5
+_GAP = 0.3  # s of silence between two joined clips
+_QUIETER = 0.5  # the factor of the samples
 
 
 @dataclass(frozen=True)
 class Clips:
-    """The shortest clips of a corpus with different texts, the preferred ones first."""
+    """The shortest clips of a corpus that have different reference transcripts.
+
+    Scenarios send mostly the first of the ``candidates``.
+    """
 
     candidates: tuple[Utterance, ...]
 
     @property
     def first(self) -> Utterance:
-        """The clip that is sent most often."""
+        """The first candidate, the clip that scenarios send most often."""
         return self.candidates[0]
 
     @property
     def second(self) -> Utterance:
-        """Another clip; the first one again where there is only one."""
+        """The second candidate, or the first if there is only one."""
         return self.candidates[min(1, len(self.candidates) - 1)]
 
     @property
     def seconds(self) -> float:
-        """The length in s of the longer one of the two."""
+        """The length in s of the first or the second clip, whichever is longer."""
         return max(self.first.duration, self.second.duration)
 
     def prefer(self, ids: Iterable[str]) -> Clips:
-        """Return the clips with these ids before the others."""
+        """Return the same clips, sorted by the order of their ids in ``ids``.
+
+        Clips whose id is not in ``ids`` come last.
+        """
         order = {id: place for place, id in enumerate(ids)}
         late = len(order)
         return Clips(
@@ -46,7 +52,7 @@ class Clips:
 
     @cached_property
     def _joined(self) -> Audio:
-        """All candidates one after the other, from the start of the first word."""
+        """All candidates joined with gaps, from the start of the first word."""
         gap = silence(_GAP, rate=_RATE)
         parts: list[Audio] = []
         for each in self.candidates:
@@ -56,14 +62,14 @@ class Clips:
         return whole.cut(start, whole.seconds)
 
     def lasting(self, seconds: float) -> Utterance:
-        """Return speech of exactly so many seconds, without its text."""
+        """Return exactly ``seconds`` s of speech, without a reference transcript."""
         joined = self._joined
         times = int(seconds // joined.seconds) + 1
         audio = join(*[joined] * times).cut(0.0, seconds)
         return Utterance(f"{seconds:g} s of speech", "", audio)
 
     def both(self) -> Utterance:
-        """Return the first clip and the second one, joined without a gap."""
+        """Return the first and the second clip as one utterance, without a gap."""
         pair = [self.first, self.second]
         audio = join(*(each.audio.resample(_RATE) for each in pair))
         text = " ".join(each.text for each in pair)
@@ -76,22 +82,22 @@ class Clips:
 
 
 def choose(corpus: Corpus) -> Clips:
-    """Return the shortest clips with different texts.
+    """Return the shortest clips that have different reference transcripts.
 
-    Raises ValueError where no utterance has a text.
+    Raises ValueError if no utterance of the corpus has a reference transcript.
     """
     by_text = {each.text: each for each in corpus if each.text.strip()}
     if not by_text:
         raise ValueError(
-            f"the corpus {corpus.name} has no utterance with a text; use another one: "
-            "--realtime-corpus=PATH"
+            f"the corpus {corpus.name} has no utterance with a reference transcript; "
+            "choose another corpus with --realtime-corpus=PATH"
         )
     shortest = sorted(by_text.values(), key=lambda each: (each.duration, each.id))
     return Clips(tuple(shortest[:CANDIDATES]))
 
 
 def after_silence(utterance: Utterance, seconds: float) -> Utterance:
-    """Return the clip with silence before it."""
+    """Return the clip after ``seconds`` s of silence, without its word times."""
     audio = utterance.audio.resample(_RATE)
     return replace(
         utterance, source=join(silence(seconds, rate=_RATE), audio), words=()
@@ -99,18 +105,18 @@ def after_silence(utterance: Utterance, seconds: float) -> Utterance:
 
 
 def quieter(utterance: Utterance) -> Utterance:
-    """Return the clip at half the gain (-6 dB)."""
+    """Return the clip with half its amplitude (-6 dB)."""
     audio = utterance.audio.resample(_RATE)
     samples = audio.array / 32768 * _QUIETER
     return replace(utterance, source=from_float(samples, _RATE))
 
 
 def nothing(seconds: float) -> Utterance:
-    """Return an utterance of silence, or without audio for 0 s."""
+    """Return an utterance of ``seconds`` s of silence, without audio for 0 s."""
     return Utterance("silence" if seconds else "no audio", "", silence(seconds))
 
 
 def halves(utterance: Utterance) -> Sequence[Audio]:
-    """Return the audio of a clip in two parts."""
+    """Return the first and the second half of the audio of a clip."""
     audio = utterance.audio.resample(_RATE)
     return audio.cut(0, audio.seconds / 2), audio.cut(audio.seconds / 2, audio.seconds)

@@ -1,4 +1,4 @@
-"""What configures the packaged suite, as a plain value."""
+"""The configuration of the conformance suite, as a plain value."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from pytest_realtime_asr.requirements.requirement import Harm, Level
 
 @dataclass(frozen=True, slots=True)
 class SuiteConfig:
-    """Which requirements the suite judges, and what it may do to a server.
+    """The requirements that the suite judges, and what it may do to a server.
 
-    ``level`` is the weakest that is judged; ``strict`` lets a violated SHOULD fail its
-    test. ``max_audio`` is in seconds. ``max_streams`` and the number of random sessions
-    ``fuzz`` are ``None`` where they depend on whether the server is on this machine.
+    - Requirements of ``level`` and of stronger levels are judged.
+    - If ``strict``, a violated SHOULD fails its test.
+    - ``allow`` are the kinds of harm that are allowed on a server elsewhere, that is,
+      not on this machine.
+    - ``max_audio`` is the largest length in s of the audio for a server elsewhere.
+    - ``max_streams`` is the largest number of sessions at the same time, ``fuzz`` the
+      number of random sessions. ``None`` chooses a default, which is larger for a
+      server on this machine.
     """
 
     level: Level = Level.INFO

@@ -1,4 +1,4 @@
-"""What a conformance run would cost: connections, streams, audio and time."""
+"""The cost of a run of the suite: connections, streams, audio and time."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from pytest_realtime_asr.conformance.scenario_run import BYSTANDER_PACE
 from pytest_realtime_asr.conformance.scenarios.utterances import REPEATS
 from pytest_realtime_asr.conformance.scheduler import Bounds
 
-_BESIDE_AUDIO = 0.35  # s that a session takes beside its audio, measured on two cores
+# s that a session takes in addition to its audio, measured on two cores
+_BESIDE_AUDIO = 0.35
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of a run, at most.
+    """The largest cost that a run can have.
 
-    - ``scenarios`` is the number of those that run; ``not_run`` maps the others to the
-      reason.
-    - ``audio`` is the length of all audio in s, ``seconds`` the duration of the run.
-    - ``connections`` are those of the whole run, ``streams`` those at a time.
+    - ``scenarios`` is the number of scenarios that run. ``not_run`` maps the name of
+      each other scenario to the reason why that scenario does not run.
+    - ``audio`` is the length of all audio in s.
+    - ``seconds`` is about the duration of the run in s, with a server that is not slow.
+    - ``connections`` is the number of connections in the whole run, ``streams`` the
+      largest number at the same time.
     """
 
     scenarios: int
@@ -35,7 +38,7 @@ class Cost:
 def cost(
     scenarios: Sequence[Scenario], clips: Clips, bounds: Bounds, *, pace: float
 ) -> Cost:
-    """Return the cost of these scenarios within the bounds, at most."""
+    """Return the largest cost of these scenarios within the bounds."""
     not_run: dict[str, str] = {}
     run: list[Scenario] = []
     audio = 0.0
@@ -43,7 +46,10 @@ def cost(
         if reason := bounds.why_not(each):
             not_run[each.name] = reason
         elif audio + each.audio(clips) > bounds.audio:
-            not_run[each.name] = "its audio would exceed --realtime-max-audio"
+            not_run[each.name] = (
+                "the scenario's audio would exceed --realtime-max-audio; raise this "
+                "limit to run the scenario"
+            )
         else:
             audio += each.audio(clips)
             run.append(each)
@@ -58,7 +64,7 @@ def cost(
 
 
 def _total(run: Sequence[Scenario], clips: Clips, streams: int, pace: float) -> float:
-    """Return the duration in s of scenarios that run as the scheduler runs them."""
+    """Return the duration in s of these scenarios, in the order of the scheduler."""
 
     def of(*kinds: Concurrency) -> list[float]:
         return [_duration(e, clips, pace) for e in run if e.concurrency in kinds]
@@ -71,12 +77,12 @@ def _total(run: Sequence[Scenario], clips: Clips, streams: int, pace: float) -> 
 
 
 def _duration(scenario: Scenario, clips: Clips, pace: float) -> float:
-    """Return about how long a scenario takes, in s, with a server that is not slow."""
+    """Return about how many s a scenario takes with a server that is not slow."""
     clip = clips.seconds / pace if pace else 0.0
     match scenario.concurrency:
-        case Concurrency.FIRST:  # mostly, the first two clips are recognised
+        case Concurrency.FIRST:  # usually the first two clips are recognised
             return (REPEATS + 1) * (clip + _BESIDE_AUDIO)
-        case Concurrency.EXCLUSIVE:  # as long as its bystander, and a fresh session
+        case Concurrency.EXCLUSIVE:  # the bystander session, then a fresh one
             return clip / BYSTANDER_PACE + 2 * _BESIDE_AUDIO
         case Concurrency.LAST:
             return _BESIDE_AUDIO
@@ -85,7 +91,7 @@ def _duration(scenario: Scenario, clips: Clips, pace: float) -> float:
 
 
 def _streams(run: Iterable[Scenario], most: int) -> int:
-    """Return the largest number of connections at a time."""
+    """Return the largest number of connections at the same time."""
     shared, exclusive = 0, [0]
     for each in run:
         if each.concurrency is Concurrency.EXCLUSIVE:

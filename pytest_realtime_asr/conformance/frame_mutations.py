@@ -10,7 +10,10 @@ Group = tuple[str | bytes, ...]
 
 
 def mutations(frame: str) -> tuple[Group, ...]:
-    """Return the mutations of a text frame, grouped by kind, the simplest first."""
+    """Return groups of mutations of a text frame, the simplest group first.
+
+    A group has the mutations of one kind, such as a missing field.
+    """
     found: list[Group] = [
         (frame.encode(),),
         (*(frame[: len(frame) * part // 4] for part in range(4)), frame[:-1]),
@@ -35,6 +38,6 @@ def mutations(frame: str) -> tuple[Group, ...]:
 
 
 def _with_field(frame: str, name: str, value: object) -> str:
-    """Return the object with one more field, also where it has one of this name."""
+    """Return a JSON object with a field added, which may repeat a name."""
     head = frame.rstrip().removesuffix("}")
     return f"{head},{json.dumps(name)}:{json.dumps(value)}}}"

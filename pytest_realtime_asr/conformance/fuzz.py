@@ -1,19 +1,21 @@
-"""Random scripts: Hypothesis generates them from the state table of the dialect.
+"""Random scripts, which Hypothesis generates from the state table of a dialect.
 
-One Hypothesis example is one script, generated as a whole before any of it is executed.
-So nothing in it depends on what a server does or when, and one version of Hypothesis
-generates the same scripts for the same seed.
+One Hypothesis example is one script. The whole script is generated before its first
+step is executed, so that no step depends on what a server does or when. One version of
+Hypothesis therefore generates the same scripts for the same seed.
 
-What Hypothesis does here, through its public interface only: it draws all choices of a
-script, with ``@seed``, ``@given`` and ``@composite``. What it does not do:
+Hypothesis draws all choices of a script, through its public interface (``@seed``,
+``@given`` and ``@composite``). It is not used for three other things:
 
-- It does not execute scripts. Several sessions can be needed to see that a failure is
-  flaky, and Hypothesis would report such a test as an error of its own.
-- It does not shrink them. It would try its thousands of choices one by one, and each
-  try is a session that takes up to some seconds; `shrinking` leaves out steps instead.
-- It draws no integers. Its integers prefer constants of the modules that are loaded, so
-  a seed would mean other scripts in each project (and Hypothesis would write a cache of
-  these constants to disk). Numbers are made of booleans, which are drawn independently.
+- Hypothesis does not execute the scripts. Several sessions can be needed to see that a
+  failure is flaky, and Hypothesis would report a flaky test as an error of its own.
+- Hypothesis does not shrink the scripts. It would shrink thousands of choices one by
+  one, and each attempt is a session of up to some seconds; the module `shrinking`
+  removes whole steps instead.
+- Hypothesis draws no integers. Its integers prefer constants of the loaded modules, so
+  that one seed would give different scripts in different projects (and Hypothesis would
+  write a cache of these constants to disk). Numbers are computed from booleans, which
+  are drawn independently.
 """
 
 from __future__ import annotations
@@ -36,19 +38,19 @@ from pytest_realtime_asr.conformance.random_script import (
     Step,
 )
 
-STEPS = 12  # drawn for each script, before the utterance that ends it
+STEPS = 12  # random steps of each script, before its last utterance
 
 _CHUNK = 4800  # samples at most
-_LAST = 0.5  # s of audio in the utterance at the end
+_LAST = 0.5  # s of audio in the last utterance
 _PAUSE, _LINGER = 0.005, 0.3  # s
-_EVEN = 4  # bits beyond those needed: probabilities differ by at most 1/16
+_EVEN = 4  # additional bits, so that probabilities differ by at most 1/16
 
 _Drawn = TypeVar("_Drawn")
 
 
 @cache
 def below(count: int) -> st.SearchStrategy[int]:
-    """Return a strategy for the integers from 0 to below ``count``, evenly."""
+    """Return a strategy for 0 to ``count`` - 1, with nearly equal probabilities."""
     bits = (count - 1).bit_length() + _EVEN
     return st.tuples(*[st.booleans()] * bits).map(
         lambda drawn: (
@@ -60,8 +62,9 @@ def below(count: int) -> st.SearchStrategy[int]:
 def scripts(grammar: Grammar, pcm: bytes) -> st.SearchStrategy[Script]:
     """Return a strategy for scripts.
 
-    ``pcm`` is speech at the dialect's rate. Each script uses some kinds of steps only,
-    so that also sessions without any foreign frame are frequent ("swarm testing").
+    ``pcm`` is speech at the dialect's sample rate. Each script uses only some kinds of
+    steps ("swarm testing"), so that many scripts contain no foreign frame, that is, no
+    frame outside the protocol.
     """
 
     @st.composite
@@ -79,12 +82,13 @@ def scripts(grammar: Grammar, pcm: bytes) -> st.SearchStrategy[Script]:
         writer.end()
         return tuple(writer.steps)
 
-    # Without arguments: Hypothesis writes them out, and warns of 200 kB of speech.
+    # `script` has no parameter for the speech: Hypothesis would print its argument, and
+    # warn about 200 kB.
     return script()
 
 
 class _Writer:
-    """Appends steps to a script, and follows the states in which the session can be."""
+    """Appends steps to a script, and tracks the possible states of the session."""
 
     def __init__(self, draw: st.DrawFn, grammar: Grammar, pcm: bytes) -> None:
         self._draw = draw
@@ -92,7 +96,7 @@ class _Writer:
         self._pcm = pcm
         self.steps: list[Step] = []
         self._states = grammar.fresh
-        self._used = 0  # bytes of the speech that are in the script
+        self._used = 0  # bytes of the speech that the script contains so far
         self._lingered = False
         self.kinds: Sequence[Callable[[], None]] = (
             self.legal,
@@ -106,11 +110,11 @@ class _Writer:
         )
 
     def choose(self, options: Sequence[_Drawn]) -> _Drawn:
-        """Return one of the options."""
+        """Return one of the options, drawn at random."""
         return options[self._draw(below(len(options)))]
 
     def possible(self) -> list[Callable[[], None]]:
-        """Return the kinds of steps that make sense in the present states."""
+        """Return the kinds of steps that can be appended in the present states."""
         grammar = self._grammar
         impossible = {
             self.legal: not grammar.legal(self._states),
@@ -123,24 +127,24 @@ class _Writer:
     # The kinds of steps
 
     def legal(self) -> None:
-        """Send a frame that the table allows now."""
+        """Append a frame that the state table allows in a possible state."""
         self._send_one_of(self._grammar.legal(self._states))
 
     def illegal(self) -> None:
-        """Send a frame that the table knows and does not allow now."""
+        """Append a protocol frame that the state table allows in no possible state."""
         self._send_one_of(self._grammar.illegal(self._states))
 
     def audio(self) -> None:
-        """Send some chunks of silence or speech, whether audio is allowed or not."""
+        """Append some chunks of silence or speech, even if audio is not allowed."""
         samples, speech = self._samples(), self._draw(st.booleans())
         for _ in range(1 + self._draw(below(5))):
             self._append(samples, speech=speech)
 
     def utterance(self) -> None:
-        """Send a whole utterance of one chunk, whether one may begin or not.
+        """Append a whole utterance of one chunk, even if no utterance may begin.
 
-        One of each script can pause before its end, which shows a final that comes
-        before the commit.
+        At most one utterance of a script has a pause before its end. In this pause, a
+        faulty server may send a final before the commit.
         """
         self.send(*self._grammar.begin)
         self._append(self._samples(), speech=self._draw(st.booleans()))
@@ -150,36 +154,36 @@ class _Writer:
         self.send(*self._grammar.finish)
 
     def misuse(self) -> None:
-        """Send a frame that the dialect lists as a misuse."""
+        """Append a frame that the dialect lists as a misuse."""
         misuse = self.choose(self._grammar.dialect.misuses)
         self.steps.append(Send(self.choose(misuse.frames), foreign=True))
 
     def mutated(self) -> None:
-        """Send a frame of the protocol with one mistake in it."""
+        """Append a frame of the protocol that contains one mistake."""
         grammar = self._grammar
         audio = grammar.caller.append(bytes(2)).decode()
         group = self.choose(mutations(self.choose([*grammar.moves.values(), audio])))
         self.steps.append(Send(self.choose(group), foreign=True))
 
     def pause(self) -> None:
-        """Send nothing for a short time."""
+        """Append a short time without frames."""
         self.steps.append(Pause(_PAUSE))
 
     def wait(self) -> None:
-        """Wait until the server has completed all utterances."""
+        """Append a wait until the server has completed all utterances."""
         self.steps.append(Await())
         self._states = self._grammar.after_answer(self._states)
 
-    # What they are made of
+    # The frames of the steps
 
     def send(self, *texts: str, speech: tuple[int, int] | None = None) -> None:
-        """Append frames of the protocol, and follow them in the state table."""
+        """Append frames of the protocol, and update the possible states."""
         for frame in texts:
             self.steps.append(Send(frame, speech=speech))
             self._states = self._grammar.after_frame(self._states, frame)
 
     def end(self) -> None:
-        """Wait for pending utterances, and append a whole utterance of silence."""
+        """Append a wait for pending utterances, then a whole utterance of silence."""
         grammar = self._grammar
         self.steps.append(Await())
         self.send(*grammar.configure, *grammar.begin)
@@ -193,7 +197,7 @@ class _Writer:
         return 1 + self._draw(below(_CHUNK))
 
     def _append(self, samples: int, *, speech: bool) -> None:
-        """Append silence, or speech while there is some left."""
+        """Append some samples of silence, or of speech while unused speech is left."""
         start = self._used
         stop = min(start + 2 * samples, len(self._pcm))
         append = self._grammar.caller.append
@@ -207,10 +211,10 @@ class _Writer:
 def generate(
     grammar: Grammar, pcm: bytes, *, seed: int | str, count: int
 ) -> tuple[Script, ...]:
-    """Return ``count`` scripts, always the same ones for a seed.
+    """Return ``count`` scripts, the same ones for the same seed.
 
-    ``pcm`` is speech at the dialect's rate. Do not call it on an event loop: it takes
-    some tens of milliseconds per script.
+    ``pcm`` is speech at the dialect's sample rate. Do not call this function on an
+    event loop, since each script takes some tens of milliseconds.
     """
     strategy = scripts(grammar, pcm)
     return tuple(_script(strategy, f"{seed}/{number}") for number in range(count))
@@ -219,9 +223,9 @@ def generate(
 def _script(strategy: st.SearchStrategy[Script], seed: str) -> Script:
     """Return the script of a seed.
 
-    The first example of Hypothesis is always the simplest one, and each third and later
-    one is mostly a variation of those before. The second one is random: so it is taken,
-    from a run of its own.
+    The first example of a Hypothesis run is always the simplest one. The third and
+    later examples are mostly variations of earlier examples. The second example is
+    random, so each script is the second example of a separate run.
     """
     found: list[Script] = []
 

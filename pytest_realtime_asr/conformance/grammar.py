@@ -1,6 +1,8 @@
-"""The frames that a client can send in a dialect, and their meaning in its state table.
+"""The frames that a client can send in a dialect, and their effect on its state table.
 
-Random scripts are generated from it, and it decides whether an utterance is pending.
+Random scripts are generated from a `Grammar`, which also decides whether an utterance
+is pending: accepted by the server and not completed yet. A *move* is the name of a
+frame in the state table, such as the type of its event.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.requirements.order import PossibleStates, Table
 from pytest_realtime_asr.trace.records import Record, Sender, Trace
 
-_FOREIGN = "foreign"  # the move of a frame outside the protocol
+_FOREIGN = "foreign"  # the move of every frame outside the protocol
 
 States = frozenset[str]
 
@@ -24,12 +26,16 @@ States = frozenset[str]
 class Grammar:
     """The frames of a client and the states of a session in one dialect.
 
-    - ``configure``, ``begin`` and ``finish`` are the frames that set up a session,
-      start an utterance and end it. ``moves`` maps each move that needs no audio to its
-      frame, and ``audio`` is the move that carries audio.
-    - ``fresh`` are the states of a session that is ready.
-    - In the states ``pending`` the server has accepted an utterance and has to complete
-      it, by one of the moves ``ends``; those that always complete one come first.
+    - ``configure`` are the frames that set up a session.
+    - ``begin`` are the frames that start an utterance, ``finish`` the frames that end
+      an utterance.
+    - ``moves`` maps each move without audio to a frame; ``audio`` is the move of a
+      frame with audio.
+    - ``pending`` are the states in which the server has accepted an utterance and has
+      to complete the utterance.
+    - ``ends`` are the server's moves that complete an utterance: first the moves that
+      always complete an utterance, then the moves that only sometimes do.
+    - ``fresh`` are the possible states of a new session that is ready.
     """
 
     dialect: Dialect
@@ -45,7 +51,7 @@ class Grammar:
     fresh: States
 
     def move(self, frame: str) -> str:
-        """Return the move that a frame of the client makes."""
+        """Return the move of a client frame."""
         return _move(self.dialect, frame)
 
     def legal(self, states: States) -> list[str]:
@@ -63,7 +69,7 @@ class Grammar:
         return [move for move in self.moves if move not in legal]
 
     def after_frame(self, states: States, frame: str) -> States:
-        """Return the states after a client frame; an illegal one changes none."""
+        """Return the states after a client frame; an illegal frame changes no state."""
         table, move = self.table[Sender.CLIENT], self.move(frame)
         return frozenset(
             follower
@@ -78,9 +84,9 @@ class Grammar:
         return states.union(*after) - self.pending
 
     def is_pending(self, taken: Iterable[Step], trace: Trace) -> bool:
-        """Return whether the server certainly has not yet completed an utterance.
+        """Return whether an utterance is certainly accepted and not completed yet.
 
-        ``taken`` are the steps that sent the frames of the client in the trace.
+        ``taken`` are the steps that sent the client's frames of the trace.
         """
         states = PossibleStates(self.table, start=self.dialect.start, of=Sender.SERVER)
         foreign = [step.foreign for step in frames(taken)]
@@ -116,7 +122,8 @@ def grammar_of(plan: Plan) -> Grammar:
         for name, followers in server.get(state, {}).items()
         if not pending.issuperset(followers)
     ]
-    # The server may take a foreign frame for any move that is legal there, or for none.
+    # The server may treat a foreign frame as any move that is legal in its state, or
+    # ignore the frame.
     tolerant = {
         state: {**moves, _FOREIGN: (state, *_followers(moves))}
         for state, moves in client.items()

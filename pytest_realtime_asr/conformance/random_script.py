@@ -1,4 +1,4 @@
-"""A script: the steps of one session, and the source of a test that repeats them."""
+"""Scripts: the steps of a session, and the source of a test that repeats the steps."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from pytest_realtime_asr.corpus import Utterance
 
 REFUSED = 0.05  # s to wait for the answers to foreign frames
 
-_WIDTH = 64  # characters of a frame in one line
-# What is repeated at least so often is written as a product: the audio of silence.
+_WIDTH = 64  # characters of a frame in one line, at most
+# Text that is repeated at least 16 times, as in silence, is written as a product.
 _RUN = re.compile(r"(.{1,4}?)\1{15,}", re.DOTALL)
 _SPEECH = "base64.b64encode(clip"
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a frame; a ``foreign`` one is outside the protocol.
+    """A step that sends a frame; a ``foreign`` frame is outside the protocol.
 
-    ``speech`` is the range of bytes of a clip that the frame carries, if any.
+    ``speech`` is the range of bytes of a clip whose audio the frame contains, ``None``
+    if the frame contains no speech.
     """
 
     frame: str | bytes
@@ -32,17 +33,18 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Send nothing for some seconds."""
+    """A step that sends nothing for some seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Await:
-    """Wait for the answers to foreign frames, then until no utterance is pending.
+    """A step that waits for answers to foreign frames, then for pending utterances.
 
-    Once executed, ``move`` is what arrived or should have arrived; ``None`` where
-    none was pending.
+    ``move`` is ``None`` before the step is executed, and if no utterance is pending.
+    Otherwise ``move`` is the name of the event that completed the pending utterances,
+    or of the event that should have completed them.
     """
 
     move: str | None = None
@@ -62,9 +64,9 @@ def program(
 ) -> str:
     """Return the source of a test file that executes a script.
 
-    It starts with the comment ``about`` and ends with the statements ``then``.
-    ``speech`` is the clip of which frames carry parts, at the rate of these. The
-    program waits at most ``limit`` s for a pending utterance.
+    The file starts with the comment ``about`` and ends with the statements ``then``.
+    ``speech`` is the clip whose audio some frames contain, at the sample rate of these
+    frames. The test waits at most ``limit`` s for a pending utterance.
     """
     body = [line for step in script for line in _statement(step, limit, speech)]
     body += then or ([] if body else ["pass"])
@@ -110,7 +112,7 @@ def _statement(step: Step, limit: float, speech: Utterance) -> Iterator[str]:
 
 
 def _terms(step: Send, speech: Utterance) -> Iterator[str]:
-    """Yield the expressions whose sum is the frame."""
+    """Yield Python expressions; the sum of their values is the frame."""
     frame = step.frame
     if isinstance(frame, bytes):
         for text, times in _products(frame.decode("latin-1")):
@@ -118,7 +120,7 @@ def _terms(step: Send, speech: Utterance) -> Iterator[str]:
         return
     if step.speech is not None:
         start, stop = step.speech
-        # A dialect that does not encode audio as Base64 has its audio written out.
+        # The audio is written out if the dialect does not encode audio as Base64.
         encoded = base64.b64encode(speech.audio.pcm[start:stop]).decode()
         head, audio, tail = frame.partition(encoded)
         if audio:
@@ -135,7 +137,7 @@ def _times(literal: str, times: int) -> str:
 
 
 def _products(text: str) -> Iterable[tuple[str, int]]:
-    """Yield pieces of a text, each with the number of its repetitions."""
+    """Yield the pieces of a string, each with the number of its repetitions."""
     at = 0
     for run in _RUN.finditer(text):
         if at < run.start():
@@ -152,7 +154,7 @@ def _lines(text: str) -> Iterable[tuple[str, int]]:
 
 
 def quoted(text: str) -> str:
-    """Return the text as a literal, in double quotes where that needs no backslash."""
+    """Return a Python literal of the string, in double quotes if none is escaped."""
     literal = repr(text)
     plain = '"' not in text and "\\" not in literal
     return f'"{text}"' if plain else literal

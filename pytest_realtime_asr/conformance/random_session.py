@@ -1,13 +1,13 @@
-"""Executes a random script in a live session, and judges what happened.
+"""Executes a random script in a live session, and judges the server's behaviour.
 
 Few things are required of the server, so that every legal behaviour passes:
 
-- it stays reachable, and the next session works;
-- each utterance that it certainly has accepted is completed;
-- it does not end the session without an error or a close code that says why.
+- The server stays reachable, and the next session works.
+- The server completes each utterance that it has certainly accepted.
+- The server does not end the session without an error or a close code that says why.
 
-A frame outside the protocol may be refused, ignored, or taken for any frame that would
-be legal there.
+The server may refuse a frame outside the protocol, ignore the frame, or treat it as any
+frame that is legal in the state of the session.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ from pytest_realtime_asr.trace.records import Ending, Trace
 ROLE = "random"
 FRESH = "fresh"
 
-_LOOK = 0.002  # s between two looks at what has arrived
+_LOOK = 0.002  # s between two checks for new records
 
 
 class ProblemKind(enum.Enum):
-    """What went wrong in a random session."""
+    """The kind of a failure of a random session."""
 
     NOT_COMPLETED = "an utterance, or the session's set-up, was not completed in time"
-    ENDED = "the server ended the session and did not say why"
-    NEXT_SESSION = "the session could not be opened, or the next one failed"
+    ENDED = "the server ended the session without a reason"
+    NEXT_SESSION = "the session could not be opened, or the next session failed"
     UNREACHABLE = "the server is unreachable"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What went wrong, and a sentence with the details."""
+    """A failure of a random session: its kind, and a sentence with the details."""
 
     kind: ProblemKind
     message: str
@@ -59,9 +59,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class RandomSession:
-    """An executed script: the steps that were taken, the evidence, and the problem.
+    """An executed script: its executed steps, its evidence, and its problem, if any.
 
-    ``slowest`` is the longest time in s that the server took to complete something.
+    ``slowest`` is the longest time in s that the server took to complete an utterance
+    of the script, or the transcription in the next session.
     """
 
     script: Script
@@ -73,9 +74,11 @@ class RandomSession:
 async def execute(
     config: RunConfig, grammar: Grammar, script: Script, *, limit: float
 ) -> RandomSession:
-    """Execute a script, and transcribe a clip in a second session while it ends.
+    """Execute a script, and transcribe a clip in a second session.
 
-    Nothing is waited for longer than ``limit`` s. Raises `RateLimited`.
+    The second session opens as soon as the last step is executed, while an utterance of
+    the first session may still be pending. No single wait takes longer than ``limit``
+    s. Raises `RateLimited`.
     """
     run = ScenarioRun(config, ROLE)
     limits = Limits(
@@ -91,12 +94,13 @@ async def execute(
     problem = judge(grammar, taken, evidence, limit=limit)
     unfinished = problem is not None and problem.kind is ProblemKind.NOT_COMPLETED
     if unfinished and grammar.ends and not (taken and isinstance(taken[-1], Await)):
-        taken += (Await(grammar.ends[0]),)  # the last step began an utterance
+        # The script left an utterance pending: add the wait for its end.
+        taken += (Await(grammar.ends[0]),)
     return RandomSession(taken, evidence, problem, execution.slowest)
 
 
 class _Execution:
-    """The execution of one script, with the steps that were taken so far."""
+    """The execution of one script, with the steps that were executed so far."""
 
     def __init__(self, run: ScenarioRun, grammar: Grammar, limits: Limits) -> None:
         self._run = run
@@ -106,7 +110,7 @@ class _Execution:
         self.slowest = 0.0
 
     async def both_sessions(self, script: Script) -> None:
-        """Execute the script, and transcribe in the next session while it ends."""
+        """Execute the script, and transcribe in the next session at its end."""
         run, limits = self._run, self._limits
         ending = None
         try:
@@ -114,7 +118,7 @@ class _Execution:
             if await self._steps(live, script):
                 ending = asyncio.create_task(self._wait(live))
         except Lost:
-            pass  # the trace says how
+            pass  # the trace shows how the session was lost
         try:
             await self._next_session()
         finally:
@@ -122,9 +126,9 @@ class _Execution:
                 self.taken.append(awaited)
 
     async def _steps(self, live: Live, script: Script) -> bool:
-        """Take the steps until a wait times out; return whether none did.
+        """Execute the steps up to a wait that fails; return whether no wait failed.
 
-        Raises `Lost`.
+        A wait fails if an utterance is still pending after the wait. Raises `Lost`.
         """
         for step in script:
             match step:
@@ -136,8 +140,8 @@ class _Execution:
                         self.taken.append(step)
                         return False
                 case _:
-                    # Raw, so that no rule blames the client: an illegal frame changes
-                    # what the legal ones after it mean.
+                    # Raw, so that no requirement is checked on the client's frames: an
+                    # illegal frame changes what the legal frames after it mean.
                     await live.send_raw(step.frame)
             self.taken.append(step)
         return True
@@ -153,7 +157,10 @@ class _Execution:
         self._completed(start)
 
     async def _wait(self, live: Live) -> Await:
-        """Wait until no utterance is pending, or time out; return the step as taken."""
+        """Wait a limited time until no utterance is pending; return the executed step.
+
+        The ``move`` of the returned step is the event that arrived or is missing.
+        """
         foreign = sum(step.foreign for step in frames(self.taken))
         await live.answered(foreign, timeout=REFUSED)
         start, seen = time.monotonic(), len(live.trace.records)
@@ -161,7 +168,8 @@ class _Execution:
             return Await()
         while time.monotonic() - start <= self._limits.silence:
             trace = live.trace
-            # Several can arrive together, and only one of them completes the utterance.
+            # Of several records that arrive together, find the one that completes the
+            # utterance.
             for count in range(seen + 1, len(trace.records) + 1):
                 until = replace(trace, records=trace.records[:count])
                 if not self._is_pending(until):
@@ -180,15 +188,15 @@ class _Execution:
         self.slowest = max(self.slowest, time.monotonic() - start)
 
 
-# Judging
+# Judgement
 
 
 def judge(
     grammar: Grammar, taken: Script, evidence: Evidence, *, limit: float
 ) -> Problem | None:
-    """Return what went wrong in an executed script, or ``None``.
+    """Return the problem of an executed script, or ``None`` if there is none.
 
-    ``taken`` are the steps that were taken, with time limits of ``limit`` s.
+    ``taken`` are the executed steps, whose time limits were ``limit`` s.
     """
     for gauges in evidence.gauges:
         if gauges.lost:
@@ -209,9 +217,10 @@ def judge(
 
 
 def _wrong_end(part: Part, taken: Script) -> Problem | None:
-    """Return how the server ended a session, where that is not allowed.
+    """Return the problem if the server ended a session in a way that is not allowed.
 
-    The effects of foreign frames on their own session are judged by other requirements.
+    Other requirements judge how a foreign frame may end its own session. A session with
+    a foreign frame may therefore end in more ways here.
     """
     end, why = part.trace.end, checks.why(part)
     if end.how in (Ending.CLOSED_BY_US, Ending.CANCELLED):
@@ -221,7 +230,7 @@ def _wrong_end(part: Part, taken: Script) -> Problem | None:
         return Problem(ProblemKind.NEXT_SESSION, message)
     foreign = any(step.foreign for step in frames(taken))
     if end.how is Ending.DEADLINE:
-        # A server that has sent an error and is about to close need not read on.
+        # A server that has sent an error and is about to close need not read frames.
         excused = foreign or part.timeline.refusals
         return None if excused else Problem(ProblemKind.NOT_COMPLETED, why)
     if end.how is Ending.CLOSED_BY_PEER or (end.how is Ending.BROKEN and not end.code):

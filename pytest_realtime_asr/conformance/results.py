@@ -1,4 +1,4 @@
-"""Judges requirements: a status, its reason, and the session that shows it."""
+"""Judges requirements: status, reason, and the session with the violation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pytest_realtime_asr.trace.records import Sender, Vantage
 
 
 class Status(enum.Enum):
-    """The result of a requirement; the values stand in reports."""
+    """The status of a requirement; the values are written to reports."""
 
     SATISFIED = "satisfied"
     VIOLATED = "violated"
@@ -41,11 +41,13 @@ class Status(enum.Enum):
 
 
 class ServerInfo(msgspec.Struct, frozen=True):
-    """The server that was judged, as it stands in a report.
+    """What a report says about the server that was judged.
 
-    A text is empty where nothing is known: ``version`` where the server names none,
-    ``suite`` where none is pinned, ``found`` (how the dialect was detected) where the
-    dialect was named, and all of them where the server was unreachable.
+    - ``version`` is empty if the server names no version.
+    - ``suite`` is the name of the pinned suite, empty if none was chosen.
+    - ``found`` says how the dialect was detected, empty if the user named the dialect.
+
+    All fields are empty if the server was unreachable.
     """
 
     target: str
@@ -60,9 +62,10 @@ class ServerInfo(msgspec.Struct, frozen=True):
 class Result:
     """The result of a requirement.
 
-    - ``reason`` is a sentence about what was seen, without secrets.
-    - ``session`` and the indexes ``records`` show a violation.
-    - ``known`` is the entry in the list of known failures.
+    - ``reason`` is a sentence about what was observed, without secrets.
+    - ``session`` is the session with the violation, and ``records`` are the indexes of
+      the records that show the violation.
+    - ``known`` is the requirement's entry in the list of known failures, if any.
     """
 
     requirement: Requirement
@@ -74,17 +77,17 @@ class Result:
 
     @property
     def flaky(self) -> bool:
-        """Return whether the requirement is listed as one that fails at times."""
+        """Return whether the requirement is listed as flaky."""
         return self.known is not None and self.known.kind is Expected.FLAKY
 
     @property
     def stale(self) -> bool:
-        """Return whether it is listed as a known failure, and passes."""
+        """Return whether the requirement is listed as a failure, but is satisfied."""
         listed = self.known is not None and not self.flaky
         return listed and self.status is Status.SATISFIED
 
     def fails(self, *, strict: bool) -> bool:
-        """Return whether its test fails; a violated SHOULD does so if ``strict``."""
+        """Return whether the test fails; for a violated SHOULD only if ``strict``."""
         if self.stale or self.status in (Status.MISSING, Status.HARNESS):
             return True
         if self.status is not Status.VIOLATED or self.known is not None:
@@ -95,14 +98,14 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ServerResult:
-    """A result, its server, and the path of the trace that was kept for it."""
+    """A result, the judged server, and the path of the violation's trace, if any."""
 
     server: ServerInfo
     result: Result
     trace: str | None = None
 
 
-# The scheduler of a process, the dialect and the server of its scenarios.
+# The scheduler of this process, and the dialect and the server of its scenarios.
 SCHEDULER: pytest.StashKey[tuple[Scheduler, Dialect, ServerInfo]] = pytest.StashKey()
 
 
@@ -115,26 +118,36 @@ def judge(
     model: str = "",
     known: Iterable[Known] = (),
 ) -> Result:
-    """Wait for the scenarios of a requirement, and judge it by their evidence.
+    """Wait for the scenarios of a requirement; return the result of the requirement.
 
-    A mistake of the client in a session, or an exception in a check, is a harness error
-    and never the server's.
+    The result is a harness error, which is not attributed to the server, if the client
+    sent an invalid frame or the check raised an exception.
     """
     if not requirement.applies_to(version):
-        reason = f"it applies {requirement.interval}; the server is {version}"
+        reason = (
+            f"the requirement applies to versions {requirement.interval}; the server "
+            f"has version {version}"
+        )
         return Result(requirement, Status.OTHER_VERSION, reason)
     found = scheduler.collect(requirement.scenarios)
     if found.obstacle is not None:
         status = Status(found.obstacle.kind.value)
         return Result(requirement, status, found.obstacle.message)
     if own := client_violations(dialect, found.evidence):
-        reason = f"the client sent an invalid frame: {own[0]}"
+        reason = (
+            "the suite's own client sent an invalid frame, so the server is not "
+            f"judged: {own[0]}"
+        )
         return Result(requirement, Status.HARNESS, reason)
     evidence = scheduler.everything if requirement.passive else found.evidence
     try:
         outcome = requirement.check(evidence)
     except Exception as error:
-        return Result(requirement, Status.HARNESS, f"the check failed: {error!r}")
+        reason = (
+            f"the check raised {error!r}; this is an error of the check, not of the "
+            "server"
+        )
+        return Result(requirement, Status.HARNESS, reason)
     listed = (e for e in known if e.id == requirement.id)
     entry = next((e for e in listed if e.applies_to(version, model)), None)
     return replace(_result(requirement, outcome, evidence), known=entry)
@@ -150,7 +163,7 @@ def interrupted(
 ) -> dict[str, ServerResult]:
     """Return the results of tests that an interrupt prevented, by node id.
 
-    Only tests whose scenarios have run have one.
+    Only a test whose scenarios have run has a result.
     """
     if SCHEDULER not in config.stash:
         return {}
@@ -174,7 +187,7 @@ def interrupted(
 
 
 def client_violations(dialect: Dialect, evidence: Evidence) -> tuple[Violation, ...]:
-    """Return the rules that the client's own frames violate, raw ones left out."""
+    """Return the violations in the client's frames, except frames sent as raw."""
     found: list[Violation] = []
     binding = [r for r in dialect.requirements if r.binds is Sender.CLIENT]
     for part in evidence.parts:

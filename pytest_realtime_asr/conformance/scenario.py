@@ -1,8 +1,12 @@
-"""A scenario: one thing that the suite does to a server, and what it costs.
+"""A scenario: one scripted exchange with a server, and its cost.
 
-A scenario only provokes; requirements judge its evidence. It runs once in a process,
-for all requirements that need it. A session that is lost ends it: the trace says how,
-and is judged.
+A scenario only provokes the server; requirements judge the evidence. Each scenario runs
+once in a process, for all requirements that need its evidence. A scenario ends when it
+loses a session; the trace of the lost session is part of the evidence.
+
+Two sessions have names of their own. A *bystander* transcribes beside a harmful
+scenario, to show whether other users would notice. A *fresh* session opens after the
+scenario, to show whether the server still works.
 """
 
 from __future__ import annotations
@@ -17,14 +21,15 @@ from pytest_realtime_asr.requirements.requirement import Harm
 
 
 class Concurrency(enum.Enum):
-    """What may run at the same time as a scenario, in the order in which they start.
+    """What may run at the same time as a scenario.
 
-    - FIRST runs before all others, alone.
-    - PARALLEL runs with others.
-    - LONG_RUNNING does too, and goes on while EXCLUSIVE ones run.
-    - EXCLUSIVE shares the server only with a bystander session of its own, and with
-      LONG_RUNNING ones.
-    - LAST runs after all others, alone.
+    - A FIRST scenario runs alone, before all others.
+    - PARALLEL scenarios run at the same time.
+    - LONG_RUNNING scenarios start with the PARALLEL ones, and may still run beside
+      EXCLUSIVE ones.
+    - An EXCLUSIVE scenario shares the server only with its own bystander session and
+      with LONG_RUNNING scenarios.
+    - A LAST scenario runs alone, after all others.
     """
 
     FIRST = "first"
@@ -39,11 +44,11 @@ Action = Callable[[ScenarioRun], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What is done to a server (``act``), and what it costs at most.
+    """An exchange with a server (``act``), a sentence ``about`` it, and its cost.
 
-    It opens ``sessions`` connections, at most ``streams`` at a time, and sends a short
-    clip ``times`` times and ``seconds`` of other audio. A retry is counted where it can
-    be needed.
+    A scenario opens at most ``sessions`` connections, at most ``streams`` at the same
+    time. It sends a short clip at most ``times`` times, and ``seconds`` s of other
+    audio. The numbers include a retry if one may be needed.
     """
 
     name: str
@@ -57,11 +62,14 @@ class Scenario:
     seconds: float = 0.0
 
     def audio(self, clips: Clips) -> float:
-        """Return the length in s of the audio that it sends at most."""
+        """Return the largest length in s of the audio that the scenario sends."""
         return self.times * clips.seconds + self.seconds
 
 
 def exclusive(name: str, about: str, act: Action, harm: Harm, **cost: int) -> Scenario:
-    """Return an exclusive scenario, with a bystander session and a fresh one."""
+    """Return an exclusive scenario.
+
+    Its default cost includes a bystander session and a fresh session.
+    """
     cost = {"sessions": 3, "streams": 2, "times": 5, **cost}
     return Scenario(name, about, act, harm, Concurrency.EXCLUSIVE, **cost)

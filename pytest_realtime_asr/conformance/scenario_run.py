@@ -1,4 +1,4 @@
-"""One run of a scenario: it opens sessions in their roles and collects the evidence."""
+"""One run of a scenario, which opens sessions and collects their evidence."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from pytest_realtime_asr.conformance.clips import Clips
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Gauges, Part
 
-FUZZ = 8  # random sessions by default; they take about 4 s
+FUZZ = 8  # random sessions by default; all 8 take about 4 s
 BYSTANDER_PACE = 2  # times the pace of the plan
 _TOO_MANY_REQUESTS = 429
 _UNAVAILABLE = 503
-_TRIES = 3  # to open a session on a server that limits its clients
-_LONGEST_RETRY = 30.0  # s at most that a Retry-After is waited for
-_DEFAULT_RETRY = 1.0  # s where the server names none
+_TRIES = 3  # attempts to open a session on a server that limits its clients
+_LONGEST_RETRY = 30.0  # s, the longest wait for a Retry-After
+_DEFAULT_RETRY = 1.0  # s, if the server names no time
 
 
 class RateLimited(Exception):
-    """The server accepts no more sessions from this client for now."""
+    """The server limits its clients, and refused every attempt to open a session."""
 
 
 class NotRun(Exception):
-    """The scenario was not requested; the message says which option runs it."""
+    """The scenario was not requested; the message names the option that requests it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
     """How scenarios are run: the plan of a session, the clips, and time limits.
 
-    - ``answer`` is the time in s in which a refusal has to arrive, ``settle`` the time
-      in which nothing more should arrive.
-    - ``fuzz`` is the number of random sessions and ``seed`` their seed; ``None`` draws
-      a new one.
+    - ``answer`` is the time in s within which a refusal has to arrive.
+    - ``settle`` is the time in s to wait for events that may still arrive.
+    - ``fuzz`` is the number of random sessions.
+    - ``seed`` is the seed of the random sessions; for ``None`` a new seed is drawn.
     """
 
     loop: Loop
@@ -56,13 +56,13 @@ class RunConfig:
     seed: int | str | None = None
 
     def wall_seconds(self, seconds: float) -> float:
-        """Return the time in s that ``seconds`` of audio take at the plan's pace."""
+        """Return the time in s that ``seconds`` s of audio take at the plan's pace."""
         return seconds / self.plan.pace if self.plan.pace else 0.0
 
 
 @dataclass(slots=True)
 class _RoleSession:
-    """A session, its role, and the utterances that were sent, by item."""
+    """A session, its role, and its sent utterances by the numbers of their items."""
 
     role: str
     live: Live
@@ -70,7 +70,7 @@ class _RoleSession:
 
 
 class ScenarioRun:
-    """One run of a scenario, with the sessions that it has opened."""
+    """One run of a scenario, with the sessions that the scenario has opened."""
 
     def __init__(self, config: RunConfig, name: str) -> None:
         self.config = config
@@ -84,10 +84,11 @@ class ScenarioRun:
         self._added = Evidence(())
 
     async def open(self, role: str, *, configure: bool = True, **changes: Any) -> Live:
-        """Open a session in this role, with changes to the plan.
+        """Return a new session in this role; ``changes`` are changes to the plan.
 
-        A server that limits its clients is asked again after the time that it names.
-        Raises `Lost`, and `RateLimited` after the last try.
+        If the server limits its clients, the session is requested again after the time
+        that the server names. Raises `Lost`, and `RateLimited` if the last attempt is
+        refused as well.
         """
         plan = replace(self.config.plan, **changes)
         for left in reversed(range(_TRIES)):
@@ -110,7 +111,7 @@ class ScenarioRun:
         return session.live
 
     async def transcribe(self, live: Live, utterance: Utterance) -> str:
-        """Send an utterance at the session's pace; return its final text.
+        """Send an utterance at the session's pace; return the text of its final.
 
         Raises `Lost`.
         """
@@ -120,13 +121,13 @@ class ScenarioRun:
         return live.timeline.item(item).text
 
     async def begin(self, live: Live, utterance: Utterance) -> int:
-        """Begin an utterance whose audio the scenario sends itself; return its item."""
+        """Begin an utterance without sending audio; return the number of its item."""
         item = await live.begin()
         self.assign(live, item, utterance)
         return item
 
     def assign(self, live: Live, item: int, utterance: Utterance) -> None:
-        """Record which utterance an item of a session is."""
+        """Record that an item of a session transcribes this utterance."""
         self._of(live).spoken[item] = utterance
 
     async def final(self, live: Live, item: int) -> None:
@@ -135,27 +136,29 @@ class ScenarioRun:
         await live.final(item, name, total=live.plan.limits.beyond)
 
     async def audio(self, utterance: Utterance, live: Live | None = None) -> Audio:
-        """Return the audio of an utterance at the rate of a session, else the plan's.
+        """Return the audio of an utterance at the sample rate of a session.
 
-        It is resampled in a thread, so that no other session is delayed.
+        Without ``live``, the sample rate is that of the plan. The audio is resampled in
+        a thread, so that no other session is delayed.
         """
         rate = (self.caller if live is None else live.plan.caller).rate
         return await asyncio.to_thread(lambda: utterance.audio.resample(rate))
 
     async def wait(self, seconds: float) -> None:
-        """Wait as long as ``seconds`` of audio take at the plan's pace."""
+        """Wait as long as ``seconds`` s of audio take at the plan's pace."""
         await asyncio.sleep(self.config.wall_seconds(seconds))
 
     async def settle(self) -> None:
-        """Wait for what may still arrive."""
+        """Wait for events that may still arrive."""
         await asyncio.sleep(self.config.settle)
 
     @asynccontextmanager
     async def with_bystander(self) -> AsyncIterator[None]:
-        """Keep a second session transcribing meanwhile, then use a fresh session.
+        """Run a block beside a bystander session, then transcribe in a fresh session.
 
-        A failure of these two is evidence and raises nothing. A `Lost` of the block is
-        raised at the end.
+        The bystander transcribes a clip repeatedly until the block ends. A failure of
+        the bystander or of the fresh session is evidence, and nothing is raised. A
+        `Lost` from the block is raised again after the fresh session.
         """
         over = asyncio.Event()
         started = asyncio.Event()
@@ -175,7 +178,7 @@ class ScenarioRun:
             raise lost
 
     async def fresh_session(self) -> None:
-        """Transcribe a clip in a new session, whose failure is evidence."""
+        """Transcribe a clip in a new session; a failure is evidence, not raised."""
         try:
             fresh = await self.open("fresh", pace=0.0)
             await self.transcribe(fresh, self.clips.first)
@@ -185,7 +188,7 @@ class ScenarioRun:
 
     async def _bystander(self, started: asyncio.Event, over: asyncio.Event) -> None:
         try:
-            # Only its finals count, so it is faster than the other sessions.
+            # Only finals count in this session, so its pace is faster than the others'.
             pace = self.config.plan.pace * BYSTANDER_PACE
             live = await self.open("bystander", pace=pace)
             started.set()
@@ -198,7 +201,7 @@ class ScenarioRun:
             started.set()
 
     async def get(self, role: str, route: str) -> None:
-        """Request a route over plain HTTP; any answer, or none, is evidence."""
+        """Request a route over plain HTTP; the answer or its absence is evidence."""
         try:
             status, body = await asyncio.to_thread(
                 probe.get, self.config.plan.access, route, errors=True
@@ -209,17 +212,17 @@ class ScenarioRun:
         self._answers.append(Answer(role, status, body.decode(errors="replace")))
 
     async def check_server(self) -> Mapping[str, float]:
-        """Record whether the server is reachable, and return its metrics."""
+        """Record whether the server is reachable; return the server's own metrics."""
         gauges = await read_gauges(self.config, after=self.name)
         self._gauges.append(gauges)
         return gauges.values
 
     def add(self, evidence: Evidence) -> None:
-        """Add the evidence of other runs to that of this one."""
+        """Add the evidence of other runs to the evidence of this run."""
         self._added += evidence
 
     async def close(self) -> Evidence:
-        """Close all sessions; return the evidence."""
+        """Close all sessions; return all evidence of the run."""
         await asyncio.gather(*(session.live.close() for session in self._sessions))
         # Reading all traces takes long enough to delay other sessions on the loop.
         parts = await asyncio.to_thread(self._parts)
@@ -242,9 +245,9 @@ class ScenarioRun:
 
 
 async def read_gauges(config: RunConfig, *, after: str) -> Gauges:
-    """Return the server's metrics, or why it is unreachable.
+    """Return the server's own metrics, or the reason why no server answered.
 
-    ``after`` names the scenario that ran before.
+    ``after`` is the name of the scenario that ran before.
     """
     access = config.plan.access
     try:
@@ -255,9 +258,9 @@ async def read_gauges(config: RunConfig, *, after: str) -> Gauges:
 
 
 def _retry_after(error: Lost) -> float | None:
-    """Return the s after which the server accepts sessions, if it limits its clients.
+    """Return the time in s until the next attempt if the server limits its clients.
 
-    ``None`` is returned for any other refusal.
+    Return ``None`` if the session was lost for another reason.
     """
     cause = error.__cause__
     if not isinstance(cause, Unreachable):

@@ -1,7 +1,7 @@
-"""Runs the scenarios of one process, each once, for all requirements that need them.
+"""Runs each scenario once in a process, for all requirements that need its evidence.
 
-Scenarios run in parallel where they may. They run on the event loop of the test run,
-beside the tests: a test that needs one waits for it.
+Scenarios run in parallel if their `Concurrency` allows this. They run on the event loop
+of the test run, beside the tests. A test waits for the scenarios that it needs.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from pytest_realtime_asr.requirements.checks import solo_transcripts
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges
 from pytest_realtime_asr.requirements.requirement import Harm
 
-OVERHEAD = 60.0  # s that a scenario may take beyond all of its own time limits
+OVERHEAD = 60.0  # s that a scenario may take in addition to its own time limits
 NO_EVIDENCE = Evidence(())
 _START = "the start"
 _PAUSE = 0.5  # s between two health checks of an unreachable server
 
 
 class ObstacleKind(enum.Enum):
-    """Why a scenario gave no evidence."""
+    """The kind of the reason why a scenario gave no evidence."""
 
     MISSING = "missing"
     LIMITED = "limited"
@@ -45,7 +45,7 @@ class ObstacleKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why a scenario gave no evidence, with a sentence that says what to do."""
+    """The reason why a scenario gave no evidence: its kind, and a sentence."""
 
     kind: ObstacleKind
     message: str
@@ -53,7 +53,7 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioResult:
-    """The evidence of one or several scenarios, or why there is none."""
+    """The evidence of one or more scenarios, and the first obstacle, if any."""
 
     evidence: Evidence = NO_EVIDENCE
     obstacle: Obstacle | None = None
@@ -61,11 +61,11 @@ class ScenarioResult:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a run may do to a server.
+    """The limits of what a run may do to a server.
 
     - ``harms`` are the kinds of harm that are allowed.
-    - ``streams`` is the number of concurrent sessions.
-    - ``audio`` is the total length of audio in s.
+    - ``streams`` is the largest number of sessions at the same time.
+    - ``audio`` is the largest total length of audio in s.
     """
 
     harms: frozenset[Harm]
@@ -73,20 +73,20 @@ class Bounds:
     audio: float
 
     def why_not(self, scenario: Scenario) -> str | None:
-        """Return why a scenario is not run, ``None`` where it is."""
+        """Return the reason why a scenario must not run, ``None`` if it may run."""
         if scenario.harm not in self.harms:
             name = scenario.harm.value
-            return f"the scenario is {name}; --realtime-allow={name} runs it"
+            return f"the scenario is {name}; add --realtime-allow={name} to run it"
         if scenario.streams > self.streams:
             return (
-                f"the scenario needs {scenario.streams} streams at a time; "
-                f"--realtime-max-streams={scenario.streams} allows them"
+                f"the scenario needs {scenario.streams} sessions at the same time; "
+                f"set --realtime-max-streams={scenario.streams} to run it"
             )
         return None
 
 
 class _Capacity:
-    """A semaphore of streams, of which a scenario takes all that it needs at once."""
+    """A semaphore of streams; a scenario takes all its streams at the same time."""
 
     def __init__(self, streams: int) -> None:
         self._streams = streams
@@ -110,9 +110,10 @@ class _Capacity:
 class Scheduler:
     """Runs the scenarios of one server.
 
-    - ``progress`` is called with a short text about how many have run.
-    - ``recover`` is the time in s to wait for a server that became unreachable.
-    - ``overhead`` is the time in s that a scenario may take beyond its time limits.
+    - ``progress`` is called with a line that says how many scenarios have run.
+    - ``recover`` is the longest time in s to wait for a server that became unreachable.
+    - ``overhead`` is the time in s that a scenario may take in addition to its own time
+      limits.
     """
 
     def __init__(
@@ -135,10 +136,10 @@ class Scheduler:
         self._audio = 0.0  # s sent so far
         self._started: set[str] = set()
         self._gauges: list[Gauges] = []
-        self._unreachable: str | None = None  # why, once the server was lost
+        self._unreachable: str | None = None  # why the server is lost, ``None`` if not
         self._exclusive = False  # whether exclusive scenarios run now
 
-    # What a test asks for
+    # The interface of the tests
 
     def start(
         self,
@@ -149,8 +150,9 @@ class Scheduler:
     ) -> None:
         """Start these scenarios, and return at once.
 
-        One that was started before does not run again. If there is something to do,
-        ``before`` is called before it, and ``over`` after it, on any thread.
+        A scenario that was started before does not run again. If any scenario is new,
+        ``before`` is called before the new scenarios start, and ``over`` is called on
+        any thread after they have ended.
         """
         wanted = set(names)
         new = [
@@ -168,7 +170,9 @@ class Scheduler:
         def end(done: concurrent.futures.Future[None]) -> None:
             # An interrupted run must not leave a test waiting.
             error = None if done.cancelled() else done.exception()
-            message = f"the run was interrupted: {error!r}" if error else "stopped"
+            message = "the run of the scenarios was stopped"
+            if error:
+                message = f"the run of the scenarios was interrupted: {error!r}"
             obstacle = Obstacle(ObstacleKind.HARNESS, message)
             for each in new:
                 waiting = self._results[each.name]
@@ -179,7 +183,7 @@ class Scheduler:
         future.add_done_callback(end)
 
     def collect(self, names: Sequence[str]) -> ScenarioResult:
-        """Wait for these scenarios; return all evidence and the first obstacle."""
+        """Wait for these scenarios; return their evidence and the first obstacle."""
         evidence = NO_EVIDENCE
         obstacle = None
         for name in names:
@@ -220,7 +224,9 @@ class Scheduler:
                 result = await self._run(scenario)
             is_long = scenario.concurrency is Concurrency.LONG_RUNNING
             if is_long and self._exclusive and _lost_utterance(result):
-                return  # an exclusive scenario may have caused it: it runs again alone
+                # An exclusive scenario may have caused the loss: run this scenario
+                # again, alone.
+                return
             self._results[scenario.name].set_result(result)
             done += 1
             self._progress(f"{done}/{len(new)} scenarios")
@@ -234,7 +240,7 @@ class Scheduler:
         try:
             async with asyncio.TaskGroup() as tasks:
                 parallel = by[Concurrency.PARALLEL]
-                # The longest first, so that none is left to run alone at the end.
+                # The longest starts first, so that it does not run alone at the end.
                 parallel.sort(key=lambda each: -each.audio(self._config.clips))
                 for each in parallel:
                     tasks.create_task(run(each))
@@ -253,13 +259,16 @@ class Scheduler:
         self._progress("")
 
     def _prefer_recognised(self, evidence: Evidence) -> None:
-        """Use the clips that the server has recognised before all others."""
+        """Let scenarios prefer the clips that the server has recognised."""
         if names := solo_transcripts(evidence):
             clips = self._config.clips.prefer(names)
             self._config = replace(self._config, clips=clips)
 
     async def _run(self, scenario: Scenario) -> ScenarioResult:
-        """Run a scenario within its bounds; nothing that happens in it is raised."""
+        """Run a scenario within its limits of time and audio.
+
+        An error of the scenario is not raised but becomes part of the result.
+        """
         audio = scenario.audio(self._config.clips)
         if scenario.name in self._started:
             audio = 0.0  # counted before
@@ -277,25 +286,29 @@ class Scheduler:
             evidence = replace(evidence, gauges=tuple(self._gauges))
         opened = any(part.trace.opened is not None for part in evidence.parts)
         if opened and obstacle and obstacle.kind is ObstacleKind.MISSING:
-            obstacle = None  # the sessions before and beside it are evidence
+            obstacle = None  # the sessions that could be opened are evidence
         return ScenarioResult(evidence, obstacle)
 
     def _obstacle(self, scenario: Scenario, audio: float) -> Obstacle | None:
-        """Return why a scenario with ``audio`` s of audio cannot run now."""
+        """Return the obstacle to a scenario with ``audio`` s of audio, if any."""
         if message := self._bounds.why_not(scenario):
             return Obstacle(ObstacleKind.NOT_RUN, message)
         if self._unreachable is not None:
             return Obstacle(ObstacleKind.MISSING, self._unreachable)
         if self._audio + audio > self._bounds.audio:
             message = (
-                f"the scenario's {audio:.0f} s of audio would exceed "
-                f"--realtime-max-audio={self._bounds.audio:.0f}s"
+                f"with the scenario's {audio:.0f} s of audio, the run would exceed "
+                f"--realtime-max-audio={self._bounds.audio:.0f}s; raise this limit to "
+                "run the scenario"
             )
             return Obstacle(ObstacleKind.NOT_RUN, message)
         return None
 
     async def _recovery(self, scenario: Scenario) -> None:
-        """After a harmful scenario, wait until the server is reachable."""
+        """Wait until the server is reachable after a harmful scenario.
+
+        If the time ``recover`` is over first, no more scenarios run.
+        """
         if scenario.harm is Harm.SAFE or self._unreachable is not None:
             return
         seen = await read_gauges(self._config, after=scenario.name)
@@ -305,21 +318,21 @@ class Scheduler:
         when = time.strftime("%H:%M:%S", time.gmtime())
         deadline = time.monotonic() + self._recover
         while seen.lost and time.monotonic() < deadline:
-            # Polled here and not by a thread that waits, so that an interrupt ends it.
+            # Polled here and not in a thread, so that an interrupt ends the wait.
             await asyncio.sleep(_PAUSE)
             seen = await read_gauges(self._config, after=scenario.name)
         if seen.lost:
-            where = f"at {when} UTC in {scenario.name}"
+            where = f"at {when} UTC in the scenario {scenario.name}"
             self._unreachable = f"the server became unreachable {where}: {seen.lost}"
 
 
 async def _act(scenario: Scenario, run: ScenarioRun, timeout: float) -> Obstacle | None:
-    """Do what the scenario does, in at most ``timeout`` s; return what prevented it."""
+    """Execute a scenario in at most ``timeout`` s; return its obstacle, if any."""
     try:
         async with asyncio.timeout(timeout):
             await scenario.act(run)
     except Lost as error:
-        # A lost session is evidence, unless it could not even be opened.
+        # A lost session is evidence, unless the session could not be opened.
         if isinstance(error.__cause__, Unreachable):
             message = f"no session could be opened: {error}"
             return Obstacle(ObstacleKind.MISSING, message)
@@ -328,14 +341,16 @@ async def _act(scenario: Scenario, run: ScenarioRun, timeout: float) -> Obstacle
     except NotRun as error:
         return Obstacle(ObstacleKind.NOT_RUN, str(error))
     except TimeoutError:
-        return Obstacle(ObstacleKind.HARNESS, f"it timed out after {timeout:.0f} s")
+        message = f"the scenario {scenario.name} timed out after {timeout:.0f} s"
+        return Obstacle(ObstacleKind.HARNESS, message)
     except Exception as error:
-        return Obstacle(ObstacleKind.HARNESS, f"{scenario.name}: {error!r}")
+        message = f"the scenario {scenario.name} raised {error!r}"
+        return Obstacle(ObstacleKind.HARNESS, message)
     return None
 
 
 def _lost_utterance(result: ScenarioResult) -> bool:
-    """Return whether an utterance has no final."""
+    """Return whether an utterance of the scenario has no final."""
     return any(
         part.text(item) is None
         for part in result.evidence.parts

@@ -1,4 +1,4 @@
-"""Selects the requirements of a run, and what it may do to its server."""
+"""Selects the requirements of a run, and the limits of the harm to its server."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ UNKNOWN = Requirement(
     id="dialect",
     title="the first event of the server is one of an installed dialect",
     level=Level.MUST,
-    clause="the requirements depend on the dialect",
+    clause="the requirements depend on the dialect of the server",
     check=lambda evidence: Undecided("the server was not contacted"),
 )
-"""The only requirement of a server whose dialect could not be detected."""
+"""The only requirement for a server whose dialect could not be detected."""
 
 
 def requirements(
@@ -35,9 +35,9 @@ def requirements(
 ) -> tuple[Requirement, ...]:
     """Return the requirements of a run of the suite, in the order of judging.
 
-    Requirements that bind every session come last, so that they see most sessions.
-    Raises LookupError for an unknown dialect, and ValueError for a suite of another
-    one.
+    Passive requirements, which apply to every session, come last, so that they are
+    judged on the most sessions. Raises LookupError for an unknown dialect, and
+    ValueError if the pinned suite belongs to another dialect.
     """
     if dialect == AUTO:
         return (UNKNOWN,)
@@ -46,8 +46,8 @@ def requirements(
     if pinned is not None:
         if pinned.dialect != loaded.name.partition(":")[0]:
             raise ValueError(
-                f"the suite {pinned.name} is for {pinned.dialect}, and the dialect is "
-                f"{loaded.name}"
+                f"the pinned suite {pinned.name} is for {pinned.dialect}, but the "
+                f"dialect is {loaded.name}; choose a suite of that dialect"
             )
         found = pinned.select(found)
     allowed = _STRENGTH[: _STRENGTH.index(level) + 1]
@@ -58,9 +58,9 @@ def requirements(
 
 
 def bounds(config: SuiteConfig, *, here: bool) -> Bounds:
-    """Return what a run may do to its server.
+    """Return the limits of what a run may do to its server.
 
-    ``here`` says that the server is on this machine, where any harm is allowed.
+    ``here`` says that the server is on this machine; every harm is allowed there.
     """
     if here:
         streams = config.max_streams or STREAMS_HERE
@@ -71,7 +71,7 @@ def bounds(config: SuiteConfig, *, here: bool) -> Bounds:
 
 
 def fuzz(config: SuiteConfig, *, here: bool) -> int:
-    """Return the number of random sessions."""
+    """Return the number of random sessions; the default is 0 for a server elsewhere."""
     if config.fuzz is not None:
         return config.fuzz
     return FUZZ if here else 0

@@ -1,8 +1,9 @@
 """The self-test: each check passes on a correct fake server and fails on a faulty one.
 
-The fakes share a process, each on a port of its own; a fake that its fault may end has
-a process for itself. Sessions with many fakes run at the same time, faster than real
-time where the fault does not depend on the clock.
+The fake servers, *fakes* for short, share a process and have a port each. A fake whose
+fault may end its process has its own process. Sessions with several fakes run at the
+same time. Their audio is sent faster than real time if the fault does not depend on
+time.
 """
 
 from __future__ import annotations
@@ -38,18 +39,19 @@ VERSION = "0.33.0"
 _KEY = "the-key-of-the-selftest"
 _CORPUS = "bundled:english"
 _STREAMS = 16
-_AT_ONCE = 8  # fakes at a time
+_AT_ONCE = 8  # fakes at the same time
 _LIMITS = Limits(connect=10, ready=5, silence=3.0, beyond=15)
-_ANSWER = 1.0  # s in which a refusal has to come
-_SETTLE = 0.1  # s in which nothing more should come
-_RETRIES = 2  # of requirements that are undecided
+_ANSWER = 1.0  # s within which a refusal has to arrive
+_SETTLE = 0.1  # s to wait for events that should not arrive
+_RETRIES = 2  # repetitions of requirements that are undecided
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The result of each requirement on the correct fake and on the faulty one.
+    """The results of a dialect's requirements on the correct fake and on faulty fakes.
 
-    ``proofs`` are those of the dialect.
+    ``proofs`` are the proofs of the dialect, ``correct`` the results on the correct
+    fake, and ``faulty`` the results on faulty fakes, each by the id of the requirement.
     """
 
     dialect: str
@@ -59,7 +61,11 @@ class Score:
 
     @property
     def unproven(self) -> list[str]:
-        """One line for each requirement that lacks one of its two proofs."""
+        """One line for each wrong result.
+
+        A result is wrong if the requirement is not satisfied by the correct fake, or
+        not violated by the fake with the matching fault.
+        """
         lines = []
         for id, found in self.correct.items():
             if found.status is not Status.SATISFIED:
@@ -80,14 +86,14 @@ class Score:
         return (
             f"{self.dialect}: {passed} of {len(self.correct)} requirements are "
             f"satisfied by the correct fake, {failed} of {len(self.faulty)} are "
-            "violated by their fault"
+            "violated by the fake with the matching fault"
         )
 
 
 class Bench:
-    """Fakes of a dialect, and suites that run with them, in a ``with`` block.
+    """The fakes of a dialect, and the runs of the suite with them; a context manager.
 
-    ``variety`` is the seed of the legal variation between the fakes.
+    ``variety`` is the seed of the legal variation that the fakes show.
     """
 
     def __init__(self, dialect: str, *, variety: int | None = None) -> None:
@@ -120,19 +126,19 @@ class Bench:
         }
 
     def floods(self, ids: Iterable[str]) -> bool:
-        """Return whether a scenario of these requirements floods the server."""
+        """Return whether any scenario of these requirements floods the server."""
         names = (name for id in ids for name in self.requirements[id].scenarios)
         return any(name in FLOODS for name in names)
 
     def start(
         self, ids: Iterable[str], proof: Proof, *, retries: int = _RETRIES
     ) -> Callable[[], dict[str, Result]]:
-        """Start the scenarios of these requirements on a fake with these faults.
+        """Start the scenarios of these requirements on a fake with the proof's faults.
 
-        Returns a function that waits for the scenarios and checks the requirements. On
-        a busy machine it is random which of two frames that cross comes first, and so
-        whether a scenario shows what it is for; undecided requirements are therefore
-        repeated up to ``retries`` times, on a new fake.
+        Returns a function that waits for the scenarios and returns the result of each
+        requirement. Undecided requirements are repeated up to ``retries`` times on a
+        new fake: if two frames cross on a busy machine, their order is random, and
+        some requirements can be decided only in one of the orders.
         """
         wanted = [self.requirements[id] for id in ids]
         names = {name for each in wanted for name in each.scenarios} | {*proof.beside}
@@ -150,7 +156,7 @@ class Bench:
         scheduler.start(names)
 
         def judge() -> dict[str, Result]:
-            # Passive requirements come last, so that they see the most sessions.
+            # Passive requirements come last, to be judged on the most sessions.
             found = {
                 each.id: results.judge(each, scheduler, self.dialect, version=VERSION)
                 for each in sorted(wanted, key=lambda each: each.passive)
@@ -200,14 +206,15 @@ def prove(
     *,
     progress: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Result]:
-    """Return the result of each requirement on the fake with its fault."""
+    """Return the result of each requirement on a fake with the matching fault."""
     groups: dict[tuple[Proof, str], list[str]] = {}
     for id in ids:
         proof = bench.proofs[id]
-        # A fake that its fault may end serves one requirement only.
+        # A fake whose fault may end its process serves only one requirement.
         groups.setdefault((proof, id if proof.own_process else ""), []).append(id)
-    # The slowest pace goes first, so that none is left alone at the end. Those that
-    # flood their server run alone, since frames of 15 MiB delay the other sessions.
+    # The groups of the slowest pace start first, so that none runs alone at the end.
+    # Groups that flood their fake run alone, since frames of 15 MiB delay the other
+    # sessions.
     order = sorted(groups.items(), key=lambda group: group[0][0].pace)
     calm = [each for each in order if not bench.floods(each[1])]
     flooding = [each for each in order if bench.floods(each[1])]
@@ -222,14 +229,14 @@ def prove(
         with ThreadPoolExecutor(at_once) as pool:
             for each in pool.map(run, batch):
                 found |= each
-                progress(f"{len(found)} of {total} requirements")
+                progress(f"faulty fakes: {len(found)} of {total} requirements")
     return found
 
 
 def selftests(dialect: str | None, *, progress: Callable[[str], None]) -> list[Score]:
-    """Run the self-test of one dialect, ``None`` for all.
+    """Run the self-test of one dialect, or of all dialects for ``None``.
 
-    ``progress`` is called with each step done. Raises LookupError for an unknown
+    ``progress`` is called with a line for each step. Raises LookupError for an unknown
     dialect.
     """
     names = dialects.installed() if dialect is None else [dialect]
@@ -237,9 +244,9 @@ def selftests(dialect: str | None, *, progress: Callable[[str], None]) -> list[S
 
 
 def selftest(name: str, *, progress: Callable[[str], None]) -> Score:
-    """Run both proofs of every requirement of a dialect.
+    """Judge a dialect's requirements on the correct fake and on faulty fakes.
 
-    ``progress`` is called with each step done. Raises LookupError for an unknown
+    ``progress`` is called with a line for each step. Raises LookupError for an unknown
     dialect.
     """
     with Bench(name) as bench:

@@ -1,7 +1,8 @@
 """Searches for a random session that fails, and shrinks its script.
 
-A shorter script is searched for while there is time. The shortest one has to fail once
-more; otherwise the failure is reported as flaky.
+Shorter scripts are tried while there is time. The shortest script that fails is then
+repeated. If neither this script nor the first one fails again, the failure is reported
+as flaky.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.evidence import Evidence, SessionFinding
 from pytest_realtime_asr.text.number_format import several
 
-LIMIT = 5.0  # s that anything may take
-SHRINKING = 20.0  # s after a failure in which a shorter script is searched for
+LIMIT = 5.0  # s that a single wait may take
+SHRINKING = 20.0  # s after a failure during which shorter scripts are tried
 
-_MARGIN = 2  # times the slowest that succeeded: the time limit while shrinking
-_LEAST = 0.25  # s that this limit is at least
-_LEFT = 0.5  # s after which it shows that a server has ended a session
+_MARGIN = 2  # the time limit while shrinking, in multiples of the slowest success
+_LEAST = 0.25  # s, the shortest time limit while shrinking
+_LEFT = 0.5  # s after which the end of a session by the server is visible
 
 
 async def search(
@@ -49,10 +50,10 @@ async def search(
     limit: float = LIMIT,
     shrinking: float = SHRINKING,
 ) -> Evidence:
-    """Execute random sessions until one fails; return the evidence of the last one.
+    """Execute random sessions until one fails; return the last session's evidence.
 
-    ``speech`` is at the dialect's rate. Nothing is waited for longer than ``limit`` s,
-    and shrinking takes at most ``shrinking`` s. Raises `RateLimited`.
+    ``speech`` is at the dialect's sample rate. No single wait takes longer than
+    ``limit`` s. After ``shrinking`` s no shorter script is tried. Raises `RateLimited`.
     """
     limit = min(limit, config.plan.limits.silence)
     seed = secrets.randbits(32) if config.seed is None else config.seed
@@ -73,7 +74,7 @@ async def search(
 
 
 class _Failure:
-    """A script that failed, and the shortest one found that fails too."""
+    """A random session that failed, and the shortest script that still fails."""
 
     def __init__(
         self,
@@ -99,7 +100,11 @@ class _Failure:
         return problem is not None and problem.kind is ProblemKind.UNREACHABLE
 
     async def shrink(self, seconds: float) -> None:
-        """Leave out what it fails without: many steps, then single ones, then audio."""
+        """Remove from the script what the failure does not need, for ``seconds`` s.
+
+        First many steps at a time are removed, then single steps. At last the audio in
+        the remaining frames is replaced by one sample.
+        """
         self._deadline = time.monotonic() + seconds
         size = len(self.shortest.script) // 2
         while size:
@@ -113,7 +118,7 @@ class _Failure:
             place += 1
 
     async def repeat(self) -> bool:
-        """Return whether the shortest script fails again, or else the first one."""
+        """Return whether the shortest script fails again, or else the first script."""
         for found in (self.shortest, self._first):
             script = _not_taken(found.script)
             session = await execute(
@@ -126,9 +131,9 @@ class _Failure:
         return False
 
     async def _without(self, size: int) -> bool:
-        """Leave out ``size`` steps at a time, the last ones first.
+        """Remove ``size`` steps at a time, the last steps first.
 
-        Return whether any could be left out.
+        Return whether a script without some of the steps fails as well.
         """
         fewer = False
         place = len(self.shortest.script)
@@ -146,13 +151,17 @@ class _Failure:
         return False
 
     async def _fails(self, script: Script) -> bool:
-        """Return whether a shorter script fails as well, if there is time to try it."""
+        """Return whether a shorter script fails as well.
+
+        Return false without a session if the script was tried before, no time is left,
+        or the server is unreachable.
+        """
         script = _not_taken(script)
         late = time.monotonic() > self._deadline
         if script in self._tried or late or self.unreachable:
             return False
         self._tried.add(script)
-        # Each failure by a missing answer takes the whole limit, so it is a short one.
+        # A missing answer takes the whole time limit, so the limit is short.
         limit = min(self.limit, max(_LEAST, _MARGIN * self._slowest))
         session = await execute(self._config, self._grammar, script, limit=limit)
         if session.problem is None:
@@ -163,9 +172,10 @@ class _Failure:
 
 
 def _not_taken(script: Script) -> Script:
-    """Return the script to be executed again, without what arrived before.
+    """Return a script to execute again, without the results of its waits.
 
-    Pending utterances at its end are waited for anyway.
+    Waits at the end of the script are removed, since every execution ends with a wait
+    for pending utterances.
     """
     steps = [Await() if isinstance(step, Await) else step for step in script]
     while steps and steps[-1] == Await():
@@ -173,7 +183,7 @@ def _not_taken(script: Script) -> Script:
     return tuple(steps)
 
 
-# The finding
+# The finding in the report
 
 
 def _evidence(session: RandomSession | None) -> Evidence:
@@ -183,7 +193,7 @@ def _evidence(session: RandomSession | None) -> Evidence:
 async def _finding(
     failure: _Failure, speech: Utterance, shrinking: float, reproduce: str
 ) -> SessionFinding:
-    """Shrink a failure and repeat it; return it with its message and its program."""
+    """Shrink and repeat a failure; return its message and a test that repeats it."""
     flaky, limited = False, ""
     try:
         if not failure.unreachable:
@@ -191,15 +201,18 @@ async def _finding(
         if not failure.unreachable:
             flaky = not await failure.repeat()
     except RateLimited as error:
-        limited = f"; it could not be repeated: {error}"
+        limited = f"; the failure could not be repeated: {error}"
     problem = failure.shortest.problem
     assert problem is not None
     count = several(len(frames(failure.shortest.script)), "frame")
-    message = f"{problem.message}; after {count}, {reproduce}{limited}"
+    message = (
+        f"{problem.message}; the script sends {count}; repeat the session with "
+        f"{reproduce}{limited}"
+    )
     if failure.unreachable:
-        message += "; not shrunk, since the server is unreachable"
+        message += "; the script was not shrunk, since the server is unreachable"
     elif flaky:
-        message = f"flaky: {message}; it did not fail when it was repeated"
+        message = f"flaky: {message}; no repetition failed"
     text = program(
         failure.shortest.script,
         speech=speech,
@@ -211,10 +224,10 @@ async def _finding(
 
 
 def _assertions(kind: ProblemKind, speech: Utterance) -> Sequence[str]:
-    """Return the statements that fail once the steps of the script were taken."""
+    """Return statements for the end of the test, which fail on the same problem."""
     match kind:
         case ProblemKind.NOT_COMPLETED:
-            return ()  # the wait at its end fails
+            return ()  # the wait at the end of the script fails
         case ProblemKind.ENDED:
             return (
                 f"time.sleep({_LEFT:g})",

@@ -26,7 +26,7 @@ from pytest_realtime_asr.run.realtime import Realtime
 from pytest_realtime_asr.trace.records import Trace
 
 pytestmark = pytest.mark.realtime(rules="off")
-_ANSWER = 10.0  # s at most in which a refusal has to come
+_ANSWER = 10.0  # s at most within which a refusal has to arrive
 
 
 def test_requirement(
@@ -40,7 +40,7 @@ def test_requirement(
         realtime: Realtime = request.getfixturevalue("realtime")
         corpus = request.getfixturevalue("corpus")
         scheduler = _scheduler(request, realtime, corpus, realtime_suite_config)
-    except pytest.fail.Exception as error:  # every requirement has the same cause
+    except pytest.fail.Exception as error:  # the same for every requirement
         server = ServerInfo(target="", dialect="", model="", version="", suite="")
         found = ServerResult(server, missing(requirement, str(error)))
     else:
@@ -61,7 +61,7 @@ def test_requirement(
 
 
 def _decide(found: Result, message: str, *, strict: bool) -> None:
-    """Fail, xfail or skip the test, or let it pass."""
+    """Let the test fail, xfail, be skipped or pass, as the result requires."""
     if found.fails(strict=strict):
         pytest.fail(message, pytrace=False)
     if found.known is not None and found.status is Status.VIOLATED:
@@ -76,7 +76,7 @@ def _scheduler(
     corpus: Corpus,
     config: SuiteConfig,
 ) -> Scheduler:
-    """Return the scheduler of this process, made by the first test that needs it."""
+    """Return the scheduler of this process; the first test creates the scheduler."""
     stash, run = request.config.stash, realtime.run
     if SCHEDULER not in stash:
         try:
@@ -84,7 +84,8 @@ def _scheduler(
         except ValueError as error:
             pytest.fail(str(error), pytrace=False)
         server, session = run.config.server, run.config.session
-        # A server elsewhere can belong to others: only one on this machine is stressed.
+        # Only a server on this machine is stressed, since a server elsewhere may
+        # have other users.
         here = realtime.plan.access.target.loopback
         run_config = RunConfig(
             run.loop,
@@ -111,7 +112,7 @@ def _start(
     scheduler: Scheduler,
     requirement: Requirement,
 ) -> None:
-    """Start the scenarios of all tests, or of this one where workers take turns."""
+    """Start the scenarios of all tests, or only of this test if workers take turns."""
     run = realtime.run
     names = set(requirement.scenarios)
     if run.shared:

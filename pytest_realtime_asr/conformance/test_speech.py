@@ -1,7 +1,7 @@
 """Measures WER and latency of a server on the spoken corpus.
 
-They are reported for any target, and judged only on the reference server, whose
-recogniser and clips are part of this package.
+WER and latency are reported for any target. They are judged only for the reference
+server, since its recogniser and its clips are part of this package.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.run.realtime import Realtime
 
 WER = 0.12
-FINAL = "3s"  # the recogniser is a real one, and its speed depends on the machine
+FINAL = "3s"  # long, since the speed of the recogniser depends on the machine
 
 
 @pytest.fixture(autouse=True)
 def judged(request: pytest.FixtureRequest, realtime_target: str) -> None:
-    """Set the limits where the target is the reference server."""
+    """Set the limits if the target is the reference server; skip the fake server."""
     if realtime_target == "fake":
         pytest.skip(
-            "the fake server knows the texts of its clips: there is nothing to measure"
+            "the fake server knows the transcripts of its clips, so there is nothing "
+            "to measure; choose another target"
         )
     if realtime_target == "reference":
         request.applymarker(pytest.mark.wer_threshold(WER))
@@ -30,8 +31,9 @@ def judged(request: pytest.FixtureRequest, realtime_target: str) -> None:
 def test_spoken_corpus(realtime: Realtime, corpus: Corpus) -> None:
     takes = realtime.transcribe(corpus)
     if lost := [take for take in takes if take.lost]:
-        # Not an assertion, which would print the utterances with their texts and paths.
+        # No assertion, since it would print the utterances with texts and paths.
         found = (
-            f"{len(lost)} of {len(takes)} have no final; the first: {lost[0].reason}"
+            f"{len(lost)} of {len(takes)} utterances have no final; the first failure: "
+            f"{lost[0].reason}"
         )
         pytest.fail(found, pytrace=False)

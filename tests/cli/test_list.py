@@ -39,7 +39,7 @@ def test_the_requirements_of_a_pinned_suite(
     assert "requirements of openai" in capsys.readouterr().out
     wrong = ["list", "requirements", "--suite", "openai-2026.11", "--dialect", "vllm"]
     assert main(wrong) == 2
-    assert "is for openai, and the dialect is vllm" in capsys.readouterr().err
+    assert "is for openai, but the dialect is vllm; choose" in capsys.readouterr().err
 
 
 def test_an_unknown_dialect(capsys: pytest.CaptureFixture[str]) -> None:

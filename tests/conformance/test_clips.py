@@ -19,7 +19,7 @@ def test_clips_are_the_shortest_with_different_texts() -> None:
     preferred = SPOKEN.prefer([SPOKEN.candidates[3].id, SPOKEN.candidates[1].id])
     assert preferred.first is SPOKEN.candidates[3]
     assert preferred.second is SPOKEN.candidates[1]
-    with pytest.raises(ValueError, match="no utterance with a text"):
+    with pytest.raises(ValueError, match="no utterance with a reference transcript"):
         clips.choose(corpus.load("bundled:odd").map(lambda u: replace(u, text="")))
 
 

@@ -139,16 +139,17 @@ def test_a_scenario_runs_once(loop: Loop) -> None:
     [
         (
             Bounds(frozenset({Harm.SAFE}), 16, math.inf),
-            "the scenario is heavy; --realtime-allow=heavy runs it",
+            "the scenario is heavy; add --realtime-allow=heavy to run it",
         ),
         (
             Bounds(frozenset(Harm), 4, math.inf),
-            "the scenario needs 8 streams at a time; "
-            "--realtime-max-streams=8 allows them",
+            "the scenario needs 8 sessions at the same time; "
+            "set --realtime-max-streams=8 to run it",
         ),
         (
             Bounds(frozenset(Harm), 16, 10.0),
-            "the scenario's 14 s of audio would exceed --realtime-max-audio=10s",
+            "with the scenario's 14 s of audio, the run would exceed "
+            "--realtime-max-audio=10s; raise this limit to run the scenario",
         ),
     ],
 )
@@ -207,7 +208,8 @@ def test_an_invalid_frame_of_the_client_is_a_harness_error(loop: Loop) -> None:
     assert found.status is Status.HARNESS
     assert found.fails(strict=False)
     assert str(found.reason).startswith(
-        "the client sent an invalid frame: client-well-formed [MUST]: "
+        "the suite's own client sent an invalid frame, so the server is not judged: "
+        "client-well-formed [MUST]: "
     )
 
 
@@ -219,7 +221,10 @@ def test_a_check_that_raises_is_a_harness_error(loop: Loop) -> None:
     with faking() as (url, _):
         found = judged(loop, url, requirement)
     assert found.status is Status.HARNESS
-    assert found.reason == "the check failed: ZeroDivisionError()"
+    assert found.reason == (
+        "the check raised ZeroDivisionError(); this is an error of the check, not of "
+        "the server"
+    )
 
 
 def test_a_scenario_that_raises_or_times_out_is_a_harness_error(loop: Loop) -> None:
@@ -241,7 +246,10 @@ def test_a_scenario_that_raises_or_times_out_is_a_harness_error(loop: Loop) -> N
             overhead=0.1,
         )
     reasons = [each.obstacle.message for each in found.values() if each.obstacle]
-    assert reasons == ["parallel_a: LookupError('ours')", "it timed out after 0 s"]
+    assert reasons == [
+        "the scenario parallel_a raised LookupError('ours')",
+        "the scenario parallel_b timed out after 0 s",
+    ]
 
 
 def test_a_server_that_limits_its_clients_is_asked_three_times(
@@ -355,7 +363,7 @@ def test_an_unreachable_server_is_the_reason_for_all_later_scenarios(
         assert obstacle is not None
         assert obstacle.kind is ObstacleKind.MISSING
         assert "the server became unreachable at " in obstacle.message
-        assert " UTC in exclusive_a: " in obstacle.message
+        assert " UTC in the scenario exclusive_a: " in obstacle.message
 
 
 def test_an_interrupted_run_leaves_no_test_waiting() -> None:

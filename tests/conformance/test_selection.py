@@ -43,7 +43,9 @@ def test_a_suite_is_for_its_dialect() -> None:
     pinned = given(realtime_suite="vllm-2026.11").run.pinned
     assert pinned is not None
     other = replace(pinned, dialect="openai")
-    with pytest.raises(ValueError, match="is for openai, and the dialect is vllm"):
+    with pytest.raises(
+        ValueError, match="is for openai, but the dialect is vllm; choose"
+    ):
         selection.requirements("vllm", pinned=other)
 
 

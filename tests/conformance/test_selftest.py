@@ -140,5 +140,5 @@ def test_the_score_names_unproven_requirements() -> None:
     ]
     assert str(score) == (
         "vllm: 1 of 2 requirements are satisfied by the correct fake, 0 of 2 are "
-        "violated by their fault"
+        "violated by the fake with the matching fault"
     )

@@ -52,7 +52,7 @@ def test_a_lost_corpus_is_told_without_its_texts(
     words = (ASKED, "-k", "spoken_corpus", f"--realtime-corpus={clips}")
     result = project.run(*words, target=faulty("close"))
     result.assert_outcomes(failed=1, deselected=TESTS - 1)
-    said = "2 of 2 have no final; the first: *code 1011*"
+    said = "2 of 2 utterances have no final; the first failure: *code 1011*"
     result.stdout.fnmatch_lines(["*_ test_spoken_corpus _*", said])
     result.stdout.no_fnmatch_line("*Utterance(*")
     result.stdout.no_fnmatch_line("*turn right*")
@@ -170,8 +170,8 @@ def test_the_plan_sends_nothing(project: Project) -> None:
             "run), * min of audio, 1 connection, *",
             "  scenario * harm *",
             "  utterances *",
-            "  crowd * NOT RUN: the scenario is heavy; --realtime-allow=heavy runs it",
-            "  reset * NOT RUN: the scenario is disruptive; --realtime-allow=*",
+            "  crowd * NOT RUN: the scenario is heavy; add --realtime-allow=heavy to *",
+            "  reset * NOT RUN: the scenario is disruptive; add --realtime-allow=*",
         ]
     )
     assert "passed" not in result.parseoutcomes()
@@ -280,7 +280,10 @@ def test_another_version_is_skipped_with_the_reason(project: Project) -> None:
     result = project.run(*words)
     result.assert_outcomes(passed=1, skipped=1, deselected=TESTS - 2)
     result.stdout.fnmatch_lines(
-        ["*other version: it applies since 0.22; the server is 0.16.0*"]
+        [
+            "*other version: the requirement applies to versions since 0.22; the "
+            "server has version 0.16.0*"
+        ]
     )
 
 

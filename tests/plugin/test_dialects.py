@@ -716,7 +716,7 @@ def test_its_requirements_carry_their_proofs(project: Project) -> None:
     result.stdout.fnmatch_lines(
         [
             "parrot: 1 of 1 requirements are satisfied by the correct fake, 1 of 1 are "
-            "violated by their fault"
+            "violated by the fake with the matching fault"
         ]
     )
     assert result.ret == 0

@@ -1,4 +1,4 @@
-"""Connections that idle, break, are abandoned or must be turned away."""
+"""Connections that idle, break, are abandoned or must be refused."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
 from pytest_realtime_asr.requirements.requirement import Harm
 
 IDLE = 12.0  # s without a frame
-PONG = 5.0  # s in which a ping has to be answered
+PONG = 5.0  # s within which a ping has to be answered
 VANISHED = 1.5  # s for which a half-open connection is kept
-FREED = 5.0  # s in which the server has to free abandoned sessions
+FREED = 5.0  # s within which the server has to free abandoned sessions
 
 
 async def _idle(run: ScenarioRun) -> None:
@@ -50,7 +50,7 @@ async def _cut(run: ScenarioRun) -> None:
 
 
 async def _half_sent(run: ScenarioRun, role: str) -> Live:
-    """Open a session and send the first half of an utterance."""
+    """Open a session, send half an utterance, and return the session."""
     live = await run.open(role)
     clip = run.clips.first
     await live.begin()

@@ -23,12 +23,12 @@ from pytest_realtime_asr.requirements.scenario_steps import (
 )
 from pytest_realtime_asr.trace.records import Sender
 
-HUSH = 1.5  # s of silence in an exercise
-_LOOK = 0.01  # s between two looks at what has arrived
+HUSH = 1.5  # s of each silence in an exercise
+_LOOK = 0.01  # s between two checks for new records
 
 
 def scenarios(dialect: Dialect) -> Iterator[Scenario]:
-    """Yield the scenarios that a dialect describes."""
+    """Yield the scenarios of the misuses and exercises of a dialect."""
     for misuse in dialect.misuses:
         yield Scenario(misuse.name, misuse.about, partial(_misuse, misuse=misuse))
     for exercise in dialect.exercises:
@@ -112,17 +112,20 @@ def _utterance(run: ScenarioRun, clip: Clip) -> Utterance:
 
 
 async def _wait_for(run: ScenarioRun, live: Live, move: str, count: int) -> None:
-    """Wait for ``count`` such events, at most as long as for a refusal."""
+    """Wait until the server has sent ``count`` events of this type.
+
+    The wait takes at most as long as a wait for a refusal.
+    """
     try:
         async with asyncio.timeout(run.config.answer):
             while _count(live, move) < count:
                 await asyncio.sleep(_LOOK)
     except TimeoutError:
-        pass  # its absence is evidence
+        pass  # the absence of the event is evidence
 
 
 def _count(live: Live, move: str) -> int:
-    """Return how many such events the server has sent."""
+    """Return how many events of this type the server has sent."""
     return sum(
         record.sender is Sender.SERVER and live.plan.dialect.parse(record).move == move
         for record in live.trace.records

@@ -6,8 +6,8 @@ from pytest_realtime_asr.conformance import clips
 from pytest_realtime_asr.conformance.scenario import Scenario
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
 
-_TRIES = 3  # for frames to arrive before a final
-_UNKNOWN = '{"type":"no.such.event"}'  # which every server refuses
+_TRIES = 3  # attempts to make frames arrive before a final
+_UNKNOWN = '{"type":"no.such.event"}'  # an event that every server refuses
 
 
 async def _update_again(run: ScenarioRun) -> None:
@@ -85,7 +85,7 @@ async def _late_audio(run: ScenarioRun) -> None:
         await live.stream(await run.audio(first), first.id)
         await live.finish()
         await live.stream(await run.audio(second), second.id, raw=True)
-        await live.send_raw(_UNKNOWN)  # once it is refused, all was received
+        await live.send_raw(_UNKNOWN)  # the refusal shows that all audio arrived
         await run.final(live, item)
         received_before_final = await live.answered(1, timeout=0.0)
         await run.settle()
@@ -132,12 +132,12 @@ SCENARIOS = (
     ),
     Scenario(
         "refused-begin",
-        "an utterance that is refused, since it starts before the configuration",
+        "an utterance that is refused because it starts before the configuration",
         _refused_begin,
     ),
     Scenario(
         "second-final",
-        "two final commits for one utterance, and a third one after its final",
+        "two final commits for one utterance, and a third after the final",
         _second_final,
         times=3,
     ),

@@ -10,16 +10,16 @@ from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
 from pytest_realtime_asr.requirements.requirement import Harm
 
 CROWD = 8  # sessions
-FLOODS = ("huge-json", "big-audio", "oversized", "flood")  # by megabytes
+FLOODS = ("huge-json", "big-audio", "oversized", "flood")  # scenarios with megabytes
 FLOOD = 16  # MiB of audio
-PONG = 5.0  # s in which a ping has to be answered
+PONG = 5.0  # s within which a ping has to be answered
 _MIB = 2**20
-_BIG = 11  # MiB of audio: a frame of 15 MiB, which servers have to accept
-_OVERSIZED = 13  # MiB of audio: a frame of over 16 MiB, which they may refuse
-_HUGE = 4  # MiB in an unknown field
-_ERRORS = 4000  # errors that a client causes and does not read
-_ERROR = 1000  # characters that each of them may repeat
-_ACCEPTED = 5.0  # s that a server may take to read what it does not want
+_BIG = 11  # MiB of audio in a frame of 15 MiB, which servers have to accept
+_OVERSIZED = 13  # MiB of audio in a frame of over 16 MiB, which they may refuse
+_HUGE = 4  # MiB of text in an unknown field
+_ERRORS = 4000  # errors that the client causes and does not read
+_ERROR = 1000  # characters of the frame that each error may repeat
+_ACCEPTED = 5.0  # s that a server may take to read these frames
 
 
 async def _crowd(run: ScenarioRun) -> None:
@@ -36,14 +36,14 @@ async def _crowd(run: ScenarioRun) -> None:
         await live.close()
 
     outcomes = await asyncio.gather(*map(one, range(CROWD)), return_exceptions=True)
-    for outcome in outcomes:  # raised only now, so that all sessions end by themselves
+    for outcome in outcomes:  # raised only here, so that all sessions can end normally
         if isinstance(outcome, BaseException):
             raise outcome
 
 
 async def _slow_reader(run: ScenarioRun) -> None:
     async with run.with_bystander():
-        # It must outlast the timeouts of the other sessions.
+        # This session must outlast the timeouts of the other sessions.
         limits = run.config.plan.limits
         patient = replace(limits, silence=limits.silence + _ACCEPTED)
         live = await run.open("slow-reader", limits=patient)
@@ -77,7 +77,7 @@ async def _big_audio(run: ScenarioRun) -> None:
 
 
 async def _audio_frame(run: ScenarioRun, size: int) -> str:
-    """Return a frame with ``size`` MiB of silence."""
+    """Return a frame with ``size`` MiB of silent audio."""
     return await asyncio.to_thread(
         lambda: run.caller.append(bytes(size * _MIB)).decode()
     )

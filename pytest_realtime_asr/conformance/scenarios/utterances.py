@@ -1,4 +1,4 @@
-"""Utterances of one session: of any length, silent, empty, repeated, changed."""
+"""Utterances of various lengths, and silent, empty, repeated and changed ones."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.checks.texts import ALONE, usable
 
-REPEATS = 5  # of one clip alone: they show how much the server's texts vary
+REPEATS = 5  # solo sessions of one clip, to show how much its texts vary
 PAUSE = 4.0  # s without audio in the middle of an utterance
-SILENCE = 4.0  # s of an utterance of silence
+SILENCE = 4.0  # s, the length of an utterance of silence
 LEAD = 1.5  # s of silence before a clip
 FASTER = 4  # times the pace of the plan
 LENGTHS = ("0.1s", "0.5s", "1s", "2s", "10s", "35s")
@@ -23,7 +23,7 @@ _LONG = ("10s", "35s")
 
 
 async def _alone(run: ScenarioRun) -> None:
-    """Send clips until two are recognised, then repeat the first of these."""
+    """Send clips until two are recognised, then repeat the first recognised clip."""
     good: list[Utterance] = []
     for clip in run.clips.candidates:
         if usable(clip, await _in_new_session(run, ALONE, clip)):
@@ -42,7 +42,7 @@ async def _in_new_session(
     pace: float | None = None,
     chunk: float | None = None,
 ) -> str:
-    """Transcribe a clip in a session of its own; return its final text."""
+    """Transcribe a clip in a new session; return the text of its final."""
     plan = run.config.plan
     live = await run.open(
         role,
@@ -58,7 +58,8 @@ async def _utterances(run: ScenarioRun) -> None:
     live = await run.open("utterances")
     for clip in (run.clips.first, run.clips.second, run.clips.first):
         await run.transcribe(live, clip)
-        await run.settle()  # a second final must not count for the next utterance
+        # A second final must not be counted as the final of the next utterance.
+        await run.settle()
 
 
 async def _lasting(run: ScenarioRun, *, name: str) -> None:
@@ -104,7 +105,7 @@ async def _related(
     chunk: float | None = None,
     faster: int = 1,
 ) -> None:
-    """Send a changed clip twice, and a third time if the texts differ."""
+    """Send a changed clip twice, and a third time if its two texts differ."""
     clip = await asyncio.to_thread(change, run.clips.first)
     pace = run.config.plan.pace * faster
     texts = [
