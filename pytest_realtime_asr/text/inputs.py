@@ -63,7 +63,7 @@ def reading(place: object = "") -> Iterator[None]:
 
 
 def status(path: Path) -> os.stat_result:
-    """Return the status of a file or folder; raises `InputError` if it has none."""
+    """Return the status of a file or folder. Raises `InputError` on failure."""
     try:
         return path.stat()
     except FileNotFoundError:

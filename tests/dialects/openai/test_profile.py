@@ -78,8 +78,8 @@ def test_what_a_profile_changes_is_read_back(name: str) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("hamburg", "'hamburg'; there are: openai, azure, sglang, localai"),
-        ("beta", "'beta'; there are: openai, azure, sglang, localai"),
+        ("hamburg", "'hamburg'; choose from openai, azure, sglang, localai"),
+        ("beta", "'beta'; choose from openai, azure, sglang, localai"),
         ("sglang vad", "'vad' is not a capability; there are: rates, companded"),
         ("speed=1", "'speed=1' is not a capability"),
         ("name=x", "'name=x' is not a capability"),
