@@ -306,7 +306,7 @@ THERE = "there are: openai: openai, azure, sglang, localai; openai-beta: beta, *
         (
             "sglang cost=1",
             "auto",
-            "*'cost=1' is not a capability; there are: *",
+            "*'cost=1' is not a capability; choose from *",
         ),
         ("sglang vad=perhaps", "auto", "*'vad=perhaps' is not valid; *"),
     ],
