@@ -16,9 +16,9 @@ Field = list[tuple[int, Path, str]]  # index of a frame, path in the frame, stri
 def fields(frames: Sequence[str]) -> list[Field]:
     """Return the strings of each field of each type of frame, in the order of frames.
 
-    If a frame names an item, its strings are in two groups: the field in all frames of
-    the type, and the field in the frames of this item. A field with only one string is
-    left out.
+    If a frame names an item, each string is in two groups: that of the field in all
+    frames of the type, and that of the field in the frames of the item. A
+    field with only one string is left out.
     """
     found: defaultdict[object, Field] = defaultdict(list)
     for index, frame in enumerate(frames):

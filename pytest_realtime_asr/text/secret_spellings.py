@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pytest_realtime_asr.text.escapes import Span
 
 SHORTEST = 8  # characters; a shorter secret may be a word of a transcript
-PART = 16  # consecutive characters of a secret that are removed like the whole
+PART = 16  # a run of this many characters of a secret is removed too
 QUOTE = '"'
 
 

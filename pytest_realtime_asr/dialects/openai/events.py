@@ -103,7 +103,7 @@ class SessionCreated(_ServerEvent, frozen=True, kw_only=True, tag="session.creat
 
     @property
     def identity(self) -> Identity:
-        """The session."""
+        """The parsed fields of the session."""
         return self.session
 
 
@@ -116,7 +116,7 @@ class BetaCreated(
 
     @property
     def identity(self) -> Identity:
-        """The session."""
+        """The parsed fields of the session."""
         return self.session
 
 

@@ -63,7 +63,7 @@ _EVENTS: tuple[Misuse, ...] = (
     Misuse("append-without-audio", "an append without audio", (event(APPEND),)),
     Misuse(
         "append-wrong-type",
-        "an append whose audio is not a text",
+        "an append whose audio is not a string",
         tuple(map(_append, _NOT_TEXTS)),
     ),
     Misuse(
@@ -78,7 +78,7 @@ _EVENTS: tuple[Misuse, ...] = (
     ),
 )
 _EMPTY_COMMIT = Misuse(
-    "empty-commit", "a commit of no audio", (event(COMMIT, event_id="by_hand"),)
+    "empty-commit", "a commit without audio", (event(COMMIT, event_id="by_hand"),)
 )
 
 

@@ -20,8 +20,8 @@ class Profile:
     - ``items``: the server sends conversation items in addition to committed events
     - ``least``: the shortest audio that can be committed, in s
     - ``empty``: the error code if the committed audio is shorter; "" means any code
-    - ``query``: the query of the URL, where ``{model}`` is replaced by the model's name
-    - ``key``: the header with the API key, a bearer token if it is Authorization
+    - ``query``: the query of the URL, with ``{model}`` for the name of the model
+    - ``key``: the header with the API key; in Authorization, a bearer token
     - ``greeting``: the first event of the server
     - ``update``: the event of the client that sets the session up
     - ``done``: the client sends input_audio_buffer.done at the end of the audio
@@ -118,7 +118,7 @@ def changed(profile: Profile, words: Iterable[str]) -> Profile:
 def changes(profile: Profile) -> str:
     """Return the changes that turn the default of a shape into ``profile``.
 
-    They are written as `changed` takes them, as in ``rates=16000 vad=no``.
+    The changes are written as `changed` reads them, as in ``rates=16000 vad=no``.
     """
     base = PROFILES["beta" if profile.beta else "openai"]
     found = []

@@ -209,7 +209,9 @@ class Reader:
         turn = self._turns.get(name)
         if turn is not None and turn.committed == name:
             return
-        if turn is not None and turn.committed:  # the id is an alias of another item
+        if (
+            turn is not None and turn.committed
+        ):  # the id was a second id of another item
             del self._turns[name]
             turn = None
         if self._waiting and (turn is None or not turn.ended):
@@ -288,7 +290,7 @@ class Reader:
         return self._turns[name]
 
     def _turn_of_delta(self, name: str) -> Turn:
-        """Return the turn of a delta; a new id may be an alias of an open item."""
+        """Return the turn of a delta; a new id may be a second id of an open item."""
         if name not in self._turns:
             unnamed = self._grouped or self._next < self._number or self._audio
             if not unnamed and (found := self._open):
@@ -296,7 +298,7 @@ class Reader:
         return self._turn(name)
 
     def _turn_of_end(self, name: str) -> Turn:
-        """Return the turn that ends; an id without a commit may be an alias, too."""
+        """Return the turn that ends; an id without a commit may be a second id."""
         turn = self._turns.get(name)
         unknown = turn is None or not (turn.committed or turn.over)
         if unknown and (found := self._open):
@@ -356,8 +358,8 @@ class Reader:
     def _may_go_on(self, utterance: Utterance) -> bool:
         """Return whether the current utterance may get another turn.
 
-        It may not once enough silence has followed the audio. Less silence is enough if
-        the last turn ends after the audio.
+        No turn can follow once the silence after the audio is long enough. Less silence
+        is enough if the last turn ends after the audio.
         """
         detection = self._setup.detection
         all_heard = utterance.end + 1 > self._sent  # the server rounds to ms

@@ -72,7 +72,7 @@ class Utterance:
         """Remove a turn that belongs to another utterance."""
         place = self.turns.index(turn)
         del self.turns[place]
-        if place < self.known:  # write the turn before again
+        if place < self.known:  # write the previous turn again
             self.known = max(0, place - 1)
             self.right = self.turns[self.known].start if place else 0
         self._over = self._failed = 0

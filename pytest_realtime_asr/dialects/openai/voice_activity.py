@@ -16,8 +16,8 @@ class Detected:
     """The start and the end of speech that were detected in a piece of audio.
 
     Positions are in samples from the start of the session. ``start`` includes the
-    padding before the speech, ``end`` includes the silence after the speech. Each is
-    ``None`` if it was not detected in this piece. ``pcm`` is the audio to add to the
+    padding before the speech, ``end`` includes the silence after the speech. A position
+    is ``None`` if it was not detected in this piece. ``pcm`` is the audio to add to the
     turn.
     """
 

@@ -47,7 +47,7 @@ class Item:
     parts: list[int] = field(default_factory=list)  # completed, but more text follows
     ends: list[int] = field(default_factory=list)
     announced: list[int] = field(default_factory=list)
-    configured: bool = False  # the session was, before the first commit
+    configured: bool = False  # an update came before the first commit
 
 
 def items(recording: Recording) -> dict[str, Item]:
@@ -87,8 +87,8 @@ def each_item(
     """Return a check that applies ``problem`` to each item of each session.
 
     ``problem`` returns what is wrong with an item, "" if the item is correct, and
-    ``None`` if the recording does not show whether it is. ``nothing`` says why the
-    check is undecided if ``problem`` returns ``None`` for every item.
+    ``None`` if the recording cannot show this. ``nothing`` says why the check is
+    undecided if ``problem`` returns ``None`` for every item.
     """
 
     def check(recording: Recording) -> Outcome:

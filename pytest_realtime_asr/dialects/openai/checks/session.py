@@ -73,7 +73,7 @@ def is_transcription(recording: Recording) -> Outcome:
 
 
 def expires_later(recording: Recording) -> Outcome:
-    """Check that ``expires_at`` is after the start, if the session has this field."""
+    """Check that a session with ``expires_at`` expires after its start."""
     for index, message in enumerate(recording.messages):
         session = getattr(message, "identity", None)
         if session is None or session.expires_at is None:
@@ -154,7 +154,7 @@ def _session(message: Message) -> dict[str, Any]:
 
 
 def _differences(wanted: Any, actual: Any, where: str) -> Iterator[str]:
-    """Yield a sentence for each field that is missing or has another value."""
+    """Yield a sentence for each field of ``wanted`` that is missing or differs."""
     if isinstance(wanted, dict):
         for name, value in wanted.items():
             inner = actual.get(name) if isinstance(actual, dict) else None
@@ -200,5 +200,7 @@ def _shows_refused(part: Part) -> Outcome | None:
 
 
 refused_not_shown = any_session(
-    _shows_refused, "refused-update", nothing="no session was shown after a refusal"
+    _shows_refused,
+    "refused-update",
+    nothing="no event shows the session after the refusal",
 )

@@ -65,7 +65,7 @@ def usage_counts_text(recording: Recording) -> Outcome:
                 )
             )
 
-    return shown(outcomes(), nothing="no text with a usage came")
+    return shown(outcomes(), nothing="no item has a text with a usage")
 
 
 def texts_have_logprobs(role: str) -> Check:
@@ -74,7 +74,7 @@ def texts_have_logprobs(role: str) -> Check:
     def check(part: Part) -> Outcome | None:
         return shown(_logprobs(part), nothing=nothing)
 
-    nothing = "no text came"
+    nothing = "no item has a text"
     return any_session(check, role, nothing=nothing)
 
 
@@ -104,4 +104,4 @@ def logprobs_are_valid(recording: Recording) -> Outcome:
             what += f"is {message.delta!r}"
             yield Satisfied() if same else Violated(what, (index,))
 
-    return shown(outcomes(), nothing="no log probability came")
+    return shown(outcomes(), nothing="no delta has log probabilities")

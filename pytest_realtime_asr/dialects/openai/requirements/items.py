@@ -88,7 +88,7 @@ ITEMS: tuple[Declared, ...] = (
             "input_audio_buffer_committed_event",
             "item_id is the ID of the item that will be created",
         ),
-        items.each_item(items.committed_once, "nothing was committed"),
+        items.each_item(items.committed_once, "no item was committed"),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("same-item-ids",)),
@@ -145,7 +145,7 @@ ITEMS: tuple[Declared, ...] = (
         )
         + "; sgl-project/sglang-omni#385",
         items.each_item(
-            items.ends, "nothing was committed in a session that was set up"
+            items.ends, "no item was committed in a session that was set up"
         ),
         scenarios=("utterances", "in-flight"),
         passive=True,
@@ -180,7 +180,7 @@ ITEMS: tuple[Declared, ...] = (
             "content_index names the content part that contains the audio",
         )
         + "; huggingface/speech-to-speech#474",
-        items.each_item(items.one_content, "no content_index came"),
+        items.each_item(items.one_content, "no event has a content_index"),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("counts-content",)),
@@ -194,7 +194,7 @@ ITEMS: tuple[Declared, ...] = (
             "incremental transcription results",
         )
         + "; huggingface/speech-to-speech#474, vllm-omni#3907",
-        items.each_item(items.increments, "no item had several deltas"),
+        items.each_item(items.increments, "no item had two deltas and a transcript"),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("cumulative",)),

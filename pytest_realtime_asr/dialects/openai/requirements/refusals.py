@@ -143,8 +143,8 @@ REFUSALS: tuple[Declared, ...] = (
     ),
     _update_refused(
         "update-without-session",
-        "a set-up without a session is refused",
-        "a set-up without a session",
+        "a session update without a session is refused",
+        "a session update without a session",
         "session is required",
     ),
     _update_refused(
@@ -210,7 +210,7 @@ REFUSALS: tuple[Declared, ...] = (
     _short_commit,
     Requirement(
         "odd-audio-outlived",
-        "a sample split over two frames is joined or refused, and loses no other audio",
+        "a sample split over two frames is joined or refused, and no other audio is lost",
         MUST,
         HARM
         + "; "
