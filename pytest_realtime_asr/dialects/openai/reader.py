@@ -209,9 +209,7 @@ class Reader:
         turn = self._turns.get(name)
         if turn is not None and turn.committed == name:
             return
-        if (
-            turn is not None and turn.committed
-        ):  # the id was a second id of another item
+        if turn is not None and turn.committed:  # the id named another item
             del self._turns[name]
             turn = None
         if self._waiting and (turn is None or not turn.ended):

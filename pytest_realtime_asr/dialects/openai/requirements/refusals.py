@@ -210,7 +210,7 @@ REFUSALS: tuple[Declared, ...] = (
     _short_commit,
     Requirement(
         "odd-audio-outlived",
-        "a sample split over two frames is joined or refused, and no other audio is lost",
+        "a sample split over two frames is joined or refused, and other audio is kept",
         MUST,
         HARM
         + "; "
