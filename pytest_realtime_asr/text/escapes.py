@@ -1,4 +1,4 @@
-"""Escapes of JSON, URLs and HTML: a text with them decoded, and where each part was."""
+"""Decodes escapes of JSON, URLs and HTML, and finds decoded text in the original."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from bisect import bisect_right
 from collections.abc import Iterator
 
-Span = tuple[int, int]  # start and end of a part of a text, in characters
+Span = tuple[int, int]  # start and end (exclusive) of a part of a text, in characters
 _DEPTH = 6  # layers of escapes that are decoded
 _JSON = (
     r"\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\}|\\U[0-9a-fA-F]{8}"
@@ -21,9 +21,10 @@ _ESCAPE = re.compile("|".join((_JSON, _PERCENT, _HTML)))
 
 
 def layers(text: str) -> Iterator[Layer]:
-    """Yield a text as it is, then with one layer of escapes decoded after the other.
+    """Yield the text unchanged, then again after each layer of escapes is decoded.
 
-    Each kind of escape is also decoded alone, since a secret may contain the others.
+    The first layer is also decoded for each kind of escape alone, since a secret may
+    contain characters that look like another kind of escape.
     """
     written = layer = Layer(text)
     yield layer
@@ -38,14 +39,14 @@ def layers(text: str) -> Iterator[Layer]:
 
 
 class Layer:
-    """A text with some layers of escapes decoded, and the origin of its characters."""
+    """A text with some layers of escapes decoded; `source` finds its original text."""
 
     def __init__(self, text: str, steps: tuple[_Step, ...] = ()) -> None:
         self.text = text
         self._steps = steps
 
     def unescaped(self, escape: re.Pattern[str] = _ESCAPE) -> Layer | None:
-        """Return the next layer; ``None`` if nothing is escaped."""
+        """Return the text with one more layer decoded; ``None`` if it has no escape."""
         if not any(sign in self.text for sign in "\\%&"):
             return None
         parts: list[str] = []
@@ -67,7 +68,7 @@ class Layer:
         return Layer("".join(parts), (*self._steps, step))
 
     def source(self, span: Span) -> Span:
-        """Return the span of the original text that a span of this text is from."""
+        """Return the span of the original text from which ``span`` was decoded."""
         for step in reversed(self._steps):
             span = step.source(span)
         return span
@@ -78,8 +79,8 @@ class _Step:
 
     def __init__(self) -> None:
         self._starts: list[int] = []  # of the decoded text of an escape
-        self._ends: list[int] = []
-        self._spans: list[Span] = []  # of the escape
+        self._ends: list[int] = []  # of the decoded text of an escape
+        self._spans: list[Span] = []  # of the escape before decoding
 
     def add(self, start: int, length: int, span: Span) -> None:
         self._starts.append(start)
@@ -91,7 +92,7 @@ class _Step:
         return self._place(first)[0], self._place(last - 1)[1]
 
     def _place(self, at: int) -> Span:
-        """Return the origin of one character."""
+        """Return the span from which the character at ``at`` was decoded."""
         index = bisect_right(self._starts, at) - 1
         if index < 0:
             return at, at + 1
@@ -102,7 +103,7 @@ class _Step:
 
 
 def _plain(escape: str) -> str:
-    """Return the text that an escape stands for."""
+    """Return the decoded text of one escape."""
     if escape[0] == "&":
         return html.unescape(escape)
     if escape[:2] == "%u":

@@ -1,4 +1,4 @@
-"""The texts in JSON frames, by the field that holds them."""
+"""The strings in JSON frames, grouped by the field that contains them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import msgspec
 
 _DEEPEST = 32  # levels of nested JSON
 Path = tuple[str | int, ...]
-Field = list[tuple[int, Path, str]]  # index of the frame, path in it, text
+Field = list[tuple[int, Path, str]]  # index of a frame, path in the frame, string
 
 
 def fields(frames: Sequence[str]) -> list[Field]:
-    """Return the texts of each field of each type of frame, in their order.
+    """Return the strings of each field of each type of frame, in the order of frames.
 
-    A text is in two fields if its frame names an item: one of the item, one of all.
+    If a frame names an item, each string is in two groups: that of the field in all
+    frames of the type, and that of the field in the frames of the item. A
+    field with only one string is left out.
     """
     found: defaultdict[object, Field] = defaultdict(list)
     for index, frame in enumerate(frames):
@@ -42,7 +44,7 @@ def decoded(frame: str) -> Any:
 
 
 def _leaves(value: Any) -> Iterator[tuple[Path, str]]:
-    """Yield each text in a value with its path, up to `_DEEPEST` levels."""
+    """Yield each string in a value with its path, down to `_DEEPEST` levels."""
     waiting: list[tuple[Path, Any]] = [((), value)]
     while waiting:
         path, each = waiting.pop()
@@ -56,6 +58,6 @@ def _leaves(value: Any) -> Iterator[tuple[Path, str]]:
 
 
 def encoded(value: Any, frame: str) -> str:
-    """Return a changed value as a frame, in the form of the original frame."""
+    """Return a changed value as JSON, or as plain text if ``frame`` was not JSON."""
     plain = isinstance(value, str) and not frame.lstrip().startswith('"')
     return value if plain else msgspec.json.encode(value).decode()

@@ -1,9 +1,10 @@
-"""Validation of user input: files, TOML, JSON, numbers and texts.
+"""Validation of user input: files, TOML, JSON, numbers and strings.
 
-Any problem is an `InputError`, whose message is one printable line. Only regular files
-are opened, since a named pipe or a device may block for ever. The errors that Python
-raises for unusual content (nested too deeply, too many digits, not UTF-8, a path that
-is too long or has a NUL) become an `InputError` here and nowhere else.
+Invalid input raises `InputError`, whose message is one printable line. Only regular
+files are opened, since a named pipe or a device may block for ever. Python raises
+errors of several types for unusual content: nested too deeply, too many digits, not
+UTF-8, a path that is too long or contains a NUL. Only this module turns such an error
+into an `InputError`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import msgspec
 from pytest_realtime_asr.text.messages import one_line
 
 _MIB = 2**20
-_DOTS = 100  # in a key of TOML
+_DOTS = 100  # most dots in a key of TOML
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _WHOLE = re.compile(r"0*(\d{1,18})", re.ASCII)
 _KINDS = (
@@ -35,7 +36,7 @@ _KINDS = (
 
 
 class InputError(ValueError):
-    """An input cannot be used; the message is one printable line."""
+    """The error for input that cannot be used; its message is one printable line."""
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
@@ -43,14 +44,17 @@ class InputError(ValueError):
 
 @contextmanager
 def reading(place: object = "") -> Iterator[None]:
-    """Raise `InputError` about ``place`` for the errors of Python on odd content."""
+    """Turn the errors that Python raises for invalid content into `InputError`.
+
+    The message starts with ``place``, such as the path of a file.
+    """
     at = f"{place}: " if str(place) else ""
     try:
         yield
     except InputError as error:
         raise InputError(f"{at}{error}") from error
     except RecursionError as error:
-        raise InputError(f"{at}it is nested too deeply") from error
+        raise InputError(f"{at}the content is nested too deeply") from error
     except (ValueError, OverflowError) as error:
         raise InputError(f"{at}{error}") from error
 
@@ -59,20 +63,20 @@ def reading(place: object = "") -> Iterator[None]:
 
 
 def status(path: Path) -> os.stat_result:
-    """Return the status of a file or folder. Raises `InputError` if there is none."""
+    """Return the status of a file or folder. Raises `InputError` on failure."""
     try:
         return path.stat()
     except FileNotFoundError:
         why = "there is no such file or folder"
-    except OSError as error:  # too long, a loop of links, permission denied
+    except OSError as error:  # the path is too long, a loop of links, permission denied
         why = error.strerror or str(error)
-    except ValueError as error:  # a NUL in it
+    except ValueError as error:  # a NUL in the path
         why = str(error)
     raise InputError(f"{path}: {why}; check the path")
 
 
 def regular(path: Path) -> os.stat_result:
-    """Return the status of a regular file. Raises `InputError` for anything else."""
+    """Return the status of a regular file. Raises `InputError` for any other path."""
     found = status(path)
     for is_kind, name in _KINDS:
         if is_kind(found.st_mode):
@@ -81,11 +85,14 @@ def regular(path: Path) -> os.stat_result:
 
 
 def content(path: Path, *, most: int = _MIB) -> bytes:
-    """Return the bytes of a regular file, at most ``most``. Raises `InputError`."""
+    """Return the content of a regular file of at most ``most`` bytes.
+
+    Raises `InputError`.
+    """
     if regular(path).st_size > most:
         raise InputError(
-            f"{path}: is larger than {most // _MIB} MiB, the limit; is it the right "
-            "file?"
+            f"{path}: is larger than the limit of {most // _MIB} MiB; check that the "
+            "path is right"
         )
     try:
         with path.open("rb") as file:
@@ -95,12 +102,15 @@ def content(path: Path, *, most: int = _MIB) -> bytes:
 
 
 def text(path: Path) -> str:
-    """Return the text of a file in UTF-8, without its BOM. Raises `InputError`."""
+    """Return the content of a UTF-8 file without a byte order mark.
+
+    Raises `InputError`.
+    """
     return utf8(content(path), path)
 
 
 def utf8(data: bytes, place: object) -> str:
-    """Decode UTF-8. Raises `InputError`, which names the line."""
+    """Decode UTF-8. Raises `InputError`, whose message names ``place`` and line."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -128,11 +138,11 @@ def toml(path: Path) -> dict[str, object]:
 
 
 def json_object(text: str) -> dict[str, object]:
-    """Parse a JSON object. Raises `InputError`."""
+    """Return the JSON object that ``text`` contains. Raises `InputError`."""
     with reading("not JSON"):
         value = msgspec.json.decode(text)
     if not isinstance(value, dict):
-        raise InputError('not a JSON object, such as {"language": "en"}')
+        raise InputError('the value is not a JSON object, such as {"language": "en"}')
     return value
 
 
@@ -148,23 +158,23 @@ def sendable(value: object) -> None:
 
 
 def plain(text: str) -> str:
-    """Return the text if it is valid UTF-8 without NUL. Raises `InputError`.
+    """Return ``text``; raises `InputError` if it has a NUL or cannot be UTF-8.
 
-    The message does not quote the text, which may be a secret.
+    The message does not quote ``text``, since it may be a secret.
     """
     try:
         text.encode()
     except UnicodeEncodeError:
         raise InputError(
-            "it is not UTF-8; encode the value, or the file name, in UTF-8"
+            "the value is not UTF-8; encode the value, or the file name, in UTF-8"
         ) from None
     if "\0" in text:
-        raise InputError("it contains a NUL character; remove it")
+        raise InputError("the value contains a NUL character; remove this character")
     return text
 
 
 def shown(value: object) -> str:
-    """Return the ``repr`` of a value, or its type if ``repr`` fails."""
+    """Return the ``repr`` of a value, or a text with its type if ``repr`` fails."""
     try:
         return repr(value)
     except Exception:  # for example of an integer of 5,000 digits
@@ -172,14 +182,14 @@ def shown(value: object) -> str:
 
 
 def within(value: object, low: float, high: float) -> bool:
-    """Return whether the value is a number from ``low`` to ``high``."""
+    """Return whether a value is a number, not a bool, from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return low <= value <= high
 
 
 def number(text: str, low: float = -math.inf, high: float = math.inf) -> float:
-    """Parse a number. Raises `InputError`."""
+    """Return the number that ``text`` contains. Raises `InputError`."""
     written = _NUMBER.fullmatch(text.strip())
     found = float(text) if written else math.nan
     if not low <= found <= high:
@@ -188,7 +198,7 @@ def number(text: str, low: float = -math.inf, high: float = math.inf) -> float:
 
 
 def whole(text: str, low: int, high: int) -> int:
-    """Parse a whole number. Raises `InputError`."""
+    """Return the whole number that ``text`` contains. Raises `InputError`."""
     written = _WHOLE.fullmatch(text.strip())
     if written is None or not low <= int(written[1]) <= high:
         raise InputError(f"{text!r} is not a whole number from {low} to {high}")

@@ -1,4 +1,4 @@
-"""Texts that a message quotes: printable, on one line, of limited length."""
+"""Makes the texts that a message quotes printable, short and one line long."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _COMMAND = re.compile(r"(?:(?<=\s)|^):(?=:\w)|#(?=#(?:\[|vso\[|teamcity\[))")
 
 
 def printable(text: str) -> str:
-    """Return a text of a server or a file that is safe in a terminal and a log.
+    """Return the text of a server or a file, made safe for a terminal and a log.
 
-    Line breaks and control characters become escapes, and so does the first character
-    of what a CI service takes for a command (``::error::``, ``##[error]``).
+    Line breaks and control characters are replaced by escapes. So is the first
+    character of what a CI service reads as a command (``::error::``, ``##[error]``).
     """
     if not text.isprintable():
         text = "".join(
@@ -28,7 +28,7 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return the text as one printable line, without the middle of a long one."""
+    """Return a text as one printable line; the middle of a long text is left out."""
     if len(text) > _LONGEST_LINE:
         half = _LONGEST_LINE // 2
         text = f"{text[:half]} ... {text[-half:]}"
@@ -36,9 +36,9 @@ def one_line(text: str) -> str:
 
 
 def shortened(text: str, most: int = 600) -> str:
-    """Return the text without its middle if it is longer than ``most`` characters.
+    """Return a text without its middle if it is longer than ``most`` characters.
 
-    A message may quote a long text; the trace holds all of it.
+    The trace contains the whole text.
     """
     if len(text) <= most:
         return text
@@ -48,11 +48,11 @@ def shortened(text: str, most: int = 600) -> str:
 
 
 def error_text(error: Exception, *, private: bool = False) -> str:
-    """Return the message of an exception as one short line, with file and line number.
+    """Return an exception as one short line: type, message, file and line number.
 
-    The message of an OSError stands alone, since a user understands it without its
-    type. With ``private``, return the type of the exception only: its message may quote
-    a transcript.
+    For an OSError, only the message is returned, since a user understands the message
+    without the rest. If ``private``, only the type is returned, since the message may
+    quote a transcript.
     """
     if private:
         return type(error).__name__

@@ -1,4 +1,4 @@
-"""The format of numbers in messages; ``more`` digits show a small difference."""
+"""Formats numbers in messages; ``more`` adds digits that show a small difference."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ms(value: float, *, more: int = 0) -> str:
 
 
 def share(rate: float, *, more: int = 0) -> str:
-    """Return a share of 1, with three decimals."""
+    """Return a rate or a share as a number such as 0.125, with three decimals."""
     return "inf" if math.isinf(rate) else f"{rate:.{3 + more}f}"
 
 

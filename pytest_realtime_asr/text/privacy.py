@@ -1,4 +1,4 @@
-"""Frames, ids and codes without the texts that must not leave a private run."""
+"""Removes texts that must not leave a private run from frames, ids and codes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from pytest_realtime_asr.text.frame_fields import decoded
 
-PRIVATE = "[private]"  # in place of a text in a private run
+PRIVATE = "[private]"  # replaces a text in a private run
 _DEEPEST = 32  # levels of nested JSON
 _TOKEN = re.compile(r"[\w.:/-]{1,200}", re.ASCII)
 # The fields of a frame whose texts are part of the protocol, not of a transcript.
@@ -20,9 +20,10 @@ _PUBLIC = frozenset(
 
 
 def without_texts(frame: str) -> str:
-    """Return a text frame of the same structure with only ids, types and codes.
+    """Return a text frame whose only strings are ids, types, codes and the like.
 
-    Each other text, and a frame that is not JSON, is replaced by its length.
+    The structure of the frame stays. Every other string is replaced by its length, and
+    so is a whole frame that is not JSON. Numbers in lists are removed.
     """
     value = decoded(frame)
     if not isinstance(value, Mapping | list):
@@ -31,12 +32,12 @@ def without_texts(frame: str) -> str:
 
 
 def without_bytes(frame: bytes) -> bytes:
-    """Return the replacement of a binary frame, which is its length."""
+    """Return the length of a binary frame, as the frame that replaces it."""
     return _length(len(frame), "byte").encode()
 
 
 def public(text: str) -> str:
-    """Return an id or a code of a server, or `PRIVATE` if it may be a text."""
+    """Return ``text`` if it looks like an id or a code, or else `PRIVATE`."""
     return text if _TOKEN.fullmatch(text) else PRIVATE
 
 

@@ -1,10 +1,10 @@
-"""Removal of secrets from what leaves the process.
+"""Removes secrets from everything that leaves the process.
 
-Frames are judged as they were recorded, in memory. What is written to a file, a
-terminal or a report first passes through a `Redactor`. It recognises a secret in each
-spelling that a server may give it: escaped for JSON, for a URL or for HTML, several
-times over, or in base64. `PART` characters of a secret are removed like the whole
-secret, so a text may be cut anywhere before it is cleaned.
+Checks judge the unchanged frames, in memory. Everything that is written to a file, a
+terminal or a report is first cleaned by a `Redactor`. A redactor recognises each
+spelling of a secret that a server may send: escaped for JSON, for a URL or for HTML,
+also several times, or in base64. `PART` consecutive characters of a secret are removed
+like the whole secret, so a text may be cut anywhere before it is cleaned.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from pytest_realtime_asr.text.secret_spellings import (
     spellings,
 )
 
-REMOVED = "[removed]"  # in place of a secret
+REMOVED = "[removed]"  # replaces a secret
 
 
 class Redactor:
-    """Finds and removes secrets of at least `SHORTEST` characters.
+    """A filter that removes secrets of at least `SHORTEST` characters.
 
-    A shorter one may be a word of a transcript, which must not be removed. If
-    ``private``, texts, audio and file names must not leave the process either; each
-    writer of a text checks this.
+    A shorter secret may be a word of a transcript, so it is not removed. If
+    ``private``, texts, audio and file names must not leave the process either; the
+    code that writes them checks this attribute.
     """
 
     def __init__(self, secrets: Iterable[str] = (), *, private: bool = False) -> None:
@@ -43,32 +43,39 @@ class Redactor:
         self._needles = spellings(self._secrets)
 
     def __bool__(self) -> bool:
-        """Whether there is anything to remove."""
+        """Return whether there is a secret to remove."""
         return bool(self._secrets)
 
     def also(self, secrets: Iterable[str]) -> Redactor:
-        """Return a redactor for these secrets as well."""
+        """Return a redactor that also removes ``secrets``."""
         return Redactor((*self._secrets, *secrets), private=self.private)
 
     def shows(self, text: str) -> bool:
-        """Return whether a whole secret is in the text, in any spelling."""
+        """Return whether the text contains a whole secret, in any spelling."""
         return any(True for _ in self._found(text, whole=True))
 
     def clean(self, text: str) -> str:
-        """Return the text with `REMOVED` in place of each secret, or part of one."""
+        """Return the text with each secret, and each part of a secret, replaced.
+
+        The replacement is `REMOVED`.
+        """
         return _without(text, self._found(text))
 
     def message(self, text: str) -> str:
-        """Return a message that may quote a text, or `PRIVATE` in its place."""
+        """Return ``text``, or `PRIVATE` in a private run: it may quote a transcript."""
         return PRIVATE if self.private else text
 
     def clean_bytes(self, data: bytes) -> bytes:
-        """Return the bytes with `REMOVED` in place of each secret, or part of one."""
-        # Each byte is one character here, and the UTF-8 of a secret is one spelling.
+        """Return the bytes with each secret, and each part of a secret, replaced.
+
+        The replacement is `REMOVED`.
+        """
+        # Latin-1 makes each byte one character. The UTF-8 bytes of a secret, read as
+        # Latin-1, are one of its spellings.
         return self.clean(data.decode("latin-1")).encode("latin-1")
 
     def clean_value(self, value: Any) -> Any:
-        """Return a value of builtin types with each text in it cleaned."""
+        """Return a value of builtin types in which each string is cleaned."""
         if not self:
             return value
         match value:
@@ -81,14 +88,15 @@ class Redactor:
                 }
             case list():
                 return [self.clean_value(each) for each in value]
-            case tuple():  # also one with names
+            case tuple():  # also a named tuple
                 return tuple(self.clean_value(each) for each in value)
         return value
 
     def clean_frames(self, frames: Sequence[str]) -> list[str]:
         """Return the text frames of one sender, in order, without secrets.
 
-        A secret may be divided among the same field of several frames, such as deltas.
+        A secret that is divided over the same field of several frames, such as deltas,
+        is removed too.
         """
         if not self:
             return list(frames)
@@ -97,7 +105,7 @@ class Redactor:
             for parts in self._crossing(field, whole=False):
                 for frame, path, cut in parts:
                     cuts[frame, path].append(cut)
-        changed: dict[int, Any] = {}  # values of the frames with a part of a secret
+        changed: dict[int, Any] = {}  # values of frames with a part of a secret
         for (frame, path), spans in cuts.items():
             value = changed.setdefault(frame, decoded(frames[frame]))
             changed[frame] = _cut_out(value, path, spans)
@@ -105,15 +113,16 @@ class Redactor:
             encoded(changed[index], frame) if index in changed else frame
             for index, frame in enumerate(frames)
         ]
-        # Usually there is nothing left, which one search in all of them shows.
+        # Usually no secret is left; one search in all frames together shows this.
         if any(True for _ in self._found("\n".join(cleaned))):
             cleaned = list(map(self.clean, cleaned))
         return cleaned
 
     def shown_by(self, frames: Sequence[str]) -> tuple[int, ...]:
-        """Return the indexes of the text frames of one sender with a secret.
+        """Return the indexes of the text frames of one sender that show a secret.
 
-        A secret may be divided among the same field of several frames, such as deltas.
+        A secret that is divided over the same field of several frames, such as deltas,
+        is found too.
         """
         if not self:
             return ()
@@ -128,9 +137,10 @@ class Redactor:
     def _crossing(
         self, field: Field, *, whole: bool
     ) -> Iterator[list[tuple[int, Path, Span]]]:
-        """Yield the parts of each secret that is divided among texts of a field.
+        """Yield the parts of each secret that is divided over strings of a field.
 
-        A part is the index of a frame, the path of the text in it, and a span.
+        A part is the index of a frame, the path of a string in the frame, and a span of
+        the string.
         """
         starts = [0, *accumulate(len(text) for _, _, text in field)]
         joined = "".join(text for _, _, text in field)
@@ -167,7 +177,7 @@ def _without(text: str, spans: Iterable[Span]) -> str:
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
-    """Return the spans in order, overlapping ones as one."""
+    """Return the spans in order, with overlapping spans merged into one."""
     found: list[Span] = []
     for first, last in sorted(spans):
         if found and first < found[-1][1]:
@@ -178,7 +188,7 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def _cut_out(value: Any, path: Path, cuts: Iterable[Span]) -> Any:
-    """Return the value without these spans of the text at this path."""
+    """Return the value with spans of the string at ``path`` replaced by `REMOVED`."""
     if not path:
         return _without(value, cuts)
     name, *rest = path
@@ -187,4 +197,7 @@ def _cut_out(value: Any, path: Path, cuts: Iterable[Span]) -> Any:
 
 
 WRITTEN = Redactor()
-"""The redactor of a trace from a file: its secrets are removed and not known."""
+"""The redactor of a trace that was read from a file.
+
+It removes nothing, since the secrets were removed when the file was written.
+"""

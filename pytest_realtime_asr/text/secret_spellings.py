@@ -1,4 +1,4 @@
-"""The spellings of a secret in a text: as it is, in hex, in base64 or mis-decoded."""
+"""The spellings of a secret: unchanged, in hex, in base64 or wrongly decoded."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from typing import NamedTuple
 from pytest_realtime_asr.text.escapes import Span
 
 SHORTEST = 8  # characters; a shorter secret may be a word of a transcript
-PART = 16  # consecutive characters of a secret that are removed like all of it
+PART = 16  # a run of this many characters of a secret is removed too
 QUOTE = '"'
 
 
 class Needle(NamedTuple):
-    """A spelling to search; ``part`` consecutive characters of it are enough."""
+    """A spelling to search for; any ``part`` consecutive characters are a match."""
 
     text: str
     part: int
 
 
 def spellings(secrets: Iterable[str]) -> tuple[Needle, ...]:
-    """Return each secret as it may be in a text whose escapes are decoded.
+    """Return the spellings of the secrets in a text whose escapes are decoded.
 
-    The server may have decoded its bytes in another encoding. The first and last
-    characters in base64 depend on what surrounds the secret, so they are left out.
+    A server may decode the bytes of a secret in the wrong encoding; the results are
+    spellings too. The first and last characters in base64 depend on what surrounds the
+    secret, so these characters are left out.
     """
-    found: dict[str, int] = {}  # spelling -> characters for `PART` of the secret
+    found: dict[str, int] = {}  # spelling -> how many characters are a match
     for secret in sorted(secrets, key=len, reverse=True):
         wide = secret.encode("utf-16-le", "surrogatepass")
         codes = [secret.encode("utf-8", "surrogateescape")]
-        with suppress(UnicodeEncodeError):  # a header may be in this encoding
+        with suppress(UnicodeEncodeError):  # a header may be in Latin-1
             codes.append(secret.encode("latin-1"))
         found |= dict.fromkeys((secret, secret.lower(), secret.upper()), PART)
         found[wide.decode("latin-1")] = 2 * PART
@@ -66,7 +67,10 @@ _URL = str.maketrans("+/", "-_")
 
 
 def occurrences(needle: Needle, text: str, *, whole: bool) -> Iterator[Span]:
-    """Yield the spans of a secret in a text, or of a part that is long enough."""
+    """Yield the spans of a text that match a spelling or a part that is long enough.
+
+    If ``whole``, only the whole spelling is a match.
+    """
     wanted, part = needle.text, needle.part
     if whole or len(wanted) < part:
         at = text.find(wanted)
@@ -74,7 +78,7 @@ def occurrences(needle: Needle, text: str, *, whole: bool) -> Iterator[Span]:
             yield at, at + len(wanted)
             at = text.find(wanted, at + len(wanted))
         return
-    # Each part that is long enough contains one of these blocks.
+    # Each part that is long enough contains at least one of these blocks.
     length = part // 2
     for place in range(0, len(wanted) - length + 1, length):
         block = wanted[place : place + length]
@@ -91,7 +95,7 @@ def occurrences(needle: Needle, text: str, *, whole: bool) -> Iterator[Span]:
             if last - first >= part:
                 if first and text[first - 1] == "\\":
                     first += 1  # this character belongs to an escape
-                # A quote at the edge may belong to the JSON around it.
+                # A quote at the edge may belong to the JSON around the secret.
                 left = first + (text[first] == QUOTE)
                 yield left, last - (text[last - 1] == QUOTE)
             at = text.find(block, at + 1)

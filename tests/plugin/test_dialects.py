@@ -310,7 +310,7 @@ THERE = "the profiles are openai: openai, azure, sglang, localai; openai-beta: b
         (
             "sglang cost=1",
             "auto",
-            "*'cost=1' is not a capability; there are: *",
+            "*'cost=1' is not a capability; choose from *",
         ),
         ("sglang vad=perhaps", "auto", "*'vad=perhaps' is not valid; *"),
     ],

@@ -84,7 +84,7 @@ def realtime_session_options(): return {value}
         ("rules=all", "*--realtime-rules: 'all'; choose from must, should and off"),
         ("warmup=few", "*--realtime-warmup: *neither auto nor a number*"),
         ("timeout=-3", "*--realtime-timeout: *"),
-        ("session-options=[1]", "*--realtime-session-options: not a JSON object*"),
+        ("session-options=[1]", "*options: the value is not a JSON object*"),
         ("header=X-Token", "*--realtime-header: *X-Token=MY_VARIABLE"),
         ("header=X=NO_SUCH", "*--realtime-header: the header X names *not set; *"),
         ("report=out.doc", "*--realtime-report: *there is: *jsonl*conformance*"),

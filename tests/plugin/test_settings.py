@@ -490,7 +490,7 @@ def test_wrong_profiles(
 WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     "session-options": (
         ("{", "not JSON: "),
-        ("[]", 'not a JSON object, such as {"language": "en"}'),
+        ("[]", 'the value is not a JSON object, such as {"language": "en"}'),
     ),
     "wait": (
         ("soon", "'soon' is not a duration: .*'800ms'"),

@@ -42,7 +42,7 @@ def test_the_ends_of_a_long_message_are_shown() -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (RecursionError(), "it: it is nested too deeply"),
+        (RecursionError(), "it: the content is nested too deeply"),
         (ValueError("odd"), "it: odd"),
         (OverflowError("large"), "it: large"),
         (InputError("wrong"), "it: wrong"),
@@ -64,7 +64,9 @@ def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
     path.write_bytes(b"x" * 2**20)
     assert len(content(path)) == regular(path).st_size == 2**20
     path.write_bytes(b"x" * (2**20 + 1))
-    with pytest.raises(InputError, match="/a: is larger than 1 MiB"):
+    with pytest.raises(
+        InputError, match="/a: is larger than the limit of 1 MiB; check that"
+    ):
         content(path)
     assert len(content(path, most=2**21)) == 2**20 + 1
 

@@ -1,7 +1,8 @@
-"""OpenAI's realtime transcription on ``/v1/realtime``; `events` has its events.
+"""The dialect of OpenAI's realtime transcription on ``/v1/realtime``.
 
-A dialect is named ``openai`` or ``openai:sglang``. Capabilities of the server may
-follow, as in ``openai:sglang rates=16000 least=0.2``; `profile` has the known ones.
+The module `events` describes the protocol. A dialect is named ``openai`` or
+``openai:sglang``. Changes of the capabilities may follow the profile, as in
+``openai:sglang rates=16000 least=0.2``; the module `profile` lists the capabilities.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class _OpenAI:
             name = others.pop(0)
             if name not in self.profiles:
                 there = ", ".join(self.profiles)
-                raise ValueError(f"there is no profile {name!r}; there are: {there}")
+                raise ValueError(f"there is no profile {name!r}; choose from {there}")
             base = PROFILES[name]
         own = self.name.partition(":")[0]
         return _OpenAI(f"{own}:{' '.join(words)}", changed(base, others))
@@ -83,7 +84,7 @@ class _OpenAI:
         message = self.parse(record)
         if message.move != self._profile.greeting:
             return False
-        if isinstance(message, SessionCreated):  # the first event of both shapes
+        if isinstance(message, SessionCreated):  # may open either shape
             return message.session.flat == self._profile.beta
         return isinstance(message, BetaCreated | ConversationCreated)
 

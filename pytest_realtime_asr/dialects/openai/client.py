@@ -14,7 +14,10 @@ from pytest_realtime_asr.dialects.openai.profile import Profile
 
 
 class Caller:
-    """Writes the events of a client; each but the audio has an id, for errors."""
+    """The client's side of a session, which writes the events of the client.
+
+    Each event except audio has an event id, which an error of the server can name.
+    """
 
     binary = False
 

@@ -10,9 +10,11 @@
     server  conversation.item.input_audio_transcription.completed {item_id, transcript}
 
 Several items may be transcribed at a time and completed in any order. A server that
-detects turns commits them itself, after ``speech_started`` and ``speech_stopped``. The
-beta shape has a flat session under another name, and announces items by
-``conversation.item.created``.
+detects turns commits them itself, after ``speech_started`` and ``speech_stopped``.
+
+These events are the *general shape* of the protocol. The *beta shape* differs: all
+fields of the session are on one level, the events of the session have other names, and
+items are announced by ``conversation.item.created``.
 """
 
 from __future__ import annotations
@@ -30,13 +32,13 @@ from pytest_realtime_asr.trace.records import Sender
 
 
 class _ClientEvent(Typed, frozen=True, kw_only=True):
-    """An event of a client; an error that it causes repeats its ``event_id``."""
+    """An event of a client; an error that the event causes repeats its ``event_id``."""
 
     event_id: str | None = None
 
 
 class SessionUpdate(_ClientEvent, frozen=True, kw_only=True, tag="session.update"):
-    """Client: change the fields of the session that are present."""
+    """Client: change those fields of the session that this event contains."""
 
     session: dict[str, Any]
 
@@ -44,13 +46,13 @@ class SessionUpdate(_ClientEvent, frozen=True, kw_only=True, tag="session.update
 class BetaUpdate(
     _ClientEvent, frozen=True, kw_only=True, tag="transcription_session.update"
 ):
-    """Client, beta: change the fields of a flat session that are present."""
+    """Client, beta: change those fields of the session that this event contains."""
 
     session: dict[str, Any]
 
 
 class Append(_ClientEvent, frozen=True, kw_only=True, tag="input_audio_buffer.append"):
-    """Client: more audio."""
+    """Client: the next audio, in base64."""
 
     audio: str
 
@@ -64,7 +66,7 @@ class Clear(_ClientEvent, frozen=True, kw_only=True, tag="input_audio_buffer.cle
 
 
 class Done(_ClientEvent, frozen=True, kw_only=True, tag="input_audio_buffer.done"):
-    """Client, Riva: no more audio will come."""
+    """Client, Riva: the audio of the session is complete."""
 
 
 # Events of a server
@@ -77,7 +79,7 @@ class _ServerEvent(Typed, frozen=True, kw_only=True):
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of a session that are parsed; the record has the whole session."""
+    """The parsed fields of a session; the record contains the whole session."""
 
     id: str = ""
     type: str = ""
@@ -90,7 +92,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def flat(self) -> bool:
-        """Whether it has the beta shape, with all fields on one level."""
+        """Return whether the session has the beta shape: all fields on one level."""
         return self.modalities is not None or self.input_audio_format is not None
 
 
@@ -101,7 +103,7 @@ class SessionCreated(_ServerEvent, frozen=True, kw_only=True, tag="session.creat
 
     @property
     def identity(self) -> Identity:
-        """The session."""
+        """The parsed fields of the session."""
         return self.session
 
 
@@ -114,7 +116,7 @@ class BetaCreated(
 
     @property
     def identity(self) -> Identity:
-        """The session."""
+        """The parsed fields of the session."""
         return self.session
 
 
@@ -127,12 +129,12 @@ class ConversationCreated(
 
     @property
     def identity(self) -> Identity:
-        """The conversation, which takes the place of the session."""
+        """The conversation, which Riva sends instead of the session."""
         return self.conversation
 
 
 class SessionUpdated(_ServerEvent, frozen=True, kw_only=True, tag="session.updated"):
-    """Server: the update is accepted; the session as it is now."""
+    """Server: the update is accepted; ``session`` is the resulting session."""
 
     session: dict[str, Any]
 
@@ -140,7 +142,7 @@ class SessionUpdated(_ServerEvent, frozen=True, kw_only=True, tag="session.updat
 class BetaUpdated(
     _ServerEvent, frozen=True, kw_only=True, tag="transcription_session.updated"
 ):
-    """Server, beta: the update is accepted."""
+    """Server, beta: the update is accepted; ``session`` is the resulting session."""
 
     session: dict[str, Any]
 
@@ -148,7 +150,7 @@ class BetaUpdated(
 class Committed(
     _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.committed"
 ):
-    """Server: the audio is an item, after the previous one."""
+    """Server: the committed audio is now an item, which follows the previous item."""
 
     item_id: str
     previous_item_id: str | None = None
@@ -163,7 +165,7 @@ class Cleared(
 class SpeechStarted(
     _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.speech_started"
 ):
-    """Server: speech started at this position, in ms from the start of the audio."""
+    """Server: speech started; the position is in ms from the start of the audio."""
 
     item_id: str
     audio_start_ms: Whole
@@ -172,7 +174,7 @@ class SpeechStarted(
 class SpeechStopped(
     _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.speech_stopped"
 ):
-    """Server: speech ended at this position, with the silence after it."""
+    """Server: speech ended; the position includes the silence after the speech."""
 
     item_id: str
     audio_end_ms: Whole
@@ -181,7 +183,7 @@ class SpeechStopped(
 class TimeoutTriggered(
     _ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.timeout_triggered"
 ):
-    """Server: no speech was detected for the idle timeout of the session."""
+    """Server: no speech was detected during the idle timeout of turn detection."""
 
     item_id: str
     audio_start_ms: Whole
@@ -189,7 +191,7 @@ class TimeoutTriggered(
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of an item that are parsed."""
+    """The parsed fields of an item."""
 
     id: str
     type: str = ""
@@ -202,7 +204,7 @@ class _Announced(_ServerEvent, frozen=True, kw_only=True):
 
 
 class ItemAdded(_Announced, frozen=True, kw_only=True, tag="conversation.item.added"):
-    """Server: the item is in the conversation."""
+    """Server: the item was added to the conversation."""
 
 
 class ItemDone(_Announced, frozen=True, kw_only=True, tag="conversation.item.done"):
@@ -212,7 +214,7 @@ class ItemDone(_Announced, frozen=True, kw_only=True, tag="conversation.item.don
 class ItemCreated(
     _Announced, frozen=True, kw_only=True, tag="conversation.item.created"
 ):
-    """Server, beta: the item is in the conversation."""
+    """Server, beta: the item was added to the conversation."""
 
 
 class Logprob(msgspec.Struct, frozen=True, kw_only=True):
@@ -232,7 +234,7 @@ _TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
 
 class Delta(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.delta"):
-    """Server: more text of an item; may be empty."""
+    """Server: more text of an item; this text may be empty."""
 
     delta: str | None = None
     logprobs: list[Logprob] | None = None
@@ -254,11 +256,11 @@ class Completed(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.compl
     transcript: str
     usage: Counted | None = None
     logprobs: list[Logprob] | None = None
-    is_last_result: bool = True  # Riva: whether the stream ends here
+    is_last_result: bool = True  # Riva: false if more text of the item follows
 
 
 class Segment(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.segment"):
-    """Server: a part of the text, its speaker, and its position in the audio in s."""
+    """Server: a part of the text, with its speaker and its times in the audio, in s."""
 
     id: str
     text: str
@@ -268,7 +270,7 @@ class Segment(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.segment
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """The cause of an error; ``event_id`` names the event of the client behind it."""
+    """The cause of an error; ``event_id`` names the client's event that caused it."""
 
     message: str | None = None
     type: str | None = None
@@ -284,7 +286,7 @@ class Failed(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.failed")
 
 
 class Error(_ServerEvent, frozen=True, kw_only=True, tag="error"):
-    """Server: a refusal or a failure; the session goes on after most of them."""
+    """Server: a refusal or a failure; the session continues after most errors."""
 
     error: Problem
 
@@ -300,7 +302,7 @@ class Error(_ServerEvent, frozen=True, kw_only=True, tag="error"):
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """The rest of a rate limit, and when it is reset."""
+    """A rate limit, how much of it remains, and when it is reset."""
 
     name: str | None = None
     limit: Whole | None = None
@@ -351,14 +353,14 @@ COMPLETED = f"{_TRANSCRIPTION}.completed"
 FAILED = f"{_TRANSCRIPTION}.failed"
 
 # The order of the events of a session; checks of items cover the order within an item.
-# The server is in the state *owing* from a commit to its completion. Open items are not
-# counted: after a completion there may be others, or none.
+# The state *owing* lasts from a commit until the item is completed or fails. Open items
+# are not counted: after a completion, other items may be open, or none.
 START = "opening"
 OWING = "owing"
 
 
 def _everywhere(state: str) -> dict[str, tuple[str, ...]]:
-    """Return the events that a server may send at any time, and stay in this state."""
+    """Return the events that a server may send in every state, without leaving it."""
     kinds = (
         "session.updated",
         "transcription_session.updated",
@@ -386,7 +388,8 @@ def _transcribing(
 ) -> dict[str, tuple[str, ...]]:
     """Return the events that a server may send while it transcribes items.
 
-    The states ``completed`` may follow a completion, ``refused`` may follow an error.
+    After each event the state may stay ``state``. After a completion or a failure it
+    may also be one of ``completed``, and after an error ``refused``.
     """
     names = (
         "input_audio_buffer.committed",
@@ -413,7 +416,7 @@ TABLE: Table = {
             CLEAR: ("fresh",),
             DONE: ("fresh",),
         },
-        # Without an update the server's default applies: it may detect turns.
+        # Without an update the server's default applies: the server may detect turns.
         "default": {
             UPDATE: ("both",),
             BETA_UPDATE: ("both",),
@@ -426,7 +429,7 @@ TABLE: Table = {
             UPDATE: ("idle",),
             BETA_UPDATE: ("idle",),
             APPEND: ("hearing",),
-            COMMIT: (OWING,),  # an error at least
+            COMMIT: (OWING,),  # the answer is an error at least
             CLEAR: ("idle",),
             DONE: ("idle",),
         },

@@ -1,8 +1,8 @@
 """ITU-T G.711: 8-bit companded audio, mu-law (PCMU) and A-law (PCMA).
 
-libsndfile has both laws, but a file object for each chunk costs four times a table
-look-up, and now and then several ms, which would delay the audio that follows. So each
-law is read from libsndfile once, as two tables.
+libsndfile implements both laws. But a file object for each chunk takes four times as
+long as a table look-up, and sometimes several ms, which would delay the next audio. So
+libsndfile is used only once for each law, to make two tables.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RATE = 8_000  # Hz
 
 
 class Law:
-    """One of the two laws, by its ``subtype`` in libsndfile."""
+    """One of the two laws, named by its ``subtype`` in libsndfile."""
 
     def __init__(self, subtype: str) -> None:
         self._format: dict[str, Any] = {
@@ -30,16 +30,16 @@ class Law:
         }
 
     def encode(self, pcm: bytes) -> bytes:
-        """Return one byte for each sample of PCM16."""
+        """Return PCM16 as companded audio, one byte for each sample."""
         return bytes(self._codes[np.frombuffer(pcm, "<u2")])
 
     def decode(self, data: bytes) -> bytes:
-        """Return PCM16, one sample for each byte."""
+        """Return companded audio as PCM16, one sample for each byte."""
         return bytes(self._levels[np.frombuffer(data, np.uint8)])
 
     @cached_property
     def _codes(self) -> npt.NDArray[np.uint8]:
-        """The code of each sample of PCM16, by the sample as an unsigned number."""
+        """The code of each PCM16 sample; the index is the sample read as unsigned."""
         data = io.BytesIO()
         with soundfile.SoundFile(data, "w", **self._format) as file:
             file.write(np.arange(2**16, dtype=np.uint16).view(np.int16))
@@ -47,7 +47,7 @@ class Law:
 
     @cached_property
     def _levels(self) -> npt.NDArray[np.int16]:
-        """The sample of each code."""
+        """The PCM16 sample of each code; the index is the code."""
         data = io.BytesIO(bytes(range(256)))
         with soundfile.SoundFile(data, "r", **self._format) as file:
             return np.asarray(file.read(dtype="int16"), "<i2")

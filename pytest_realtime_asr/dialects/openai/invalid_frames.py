@@ -1,7 +1,7 @@
 """Frames that a server of this protocol must refuse.
 
-Each frame of a `Misuse` is one case of it. Frames that can have an event id have one,
-which the error of the server must name.
+Each frame of a `Misuse` is one case of the misuse. Some frames have an event id, which
+the error of the server must name.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ _NO_RATE = 12_345  # Hz
 
 
 def event(kind: str, **content: object) -> str:
-    """Return an event as a frame."""
+    """Return an event of this type as a JSON frame."""
     return msgspec.json.encode({"type": kind, **content}).decode()
 
 
 def update(profile: Profile, **changes: object) -> str:
-    """Return an update of these fields, named as in the general shape, only."""
+    """Return a session update of only these fields.
+
+    The fields are named as in the general shape, also for a profile of the beta shape.
+    """
     if profile.beta:
         names = {"transcription": "input_audio_transcription"}
         flat = {names.get(name, name): value for name, value in changes.items()}
@@ -60,22 +63,22 @@ _EVENTS: tuple[Misuse, ...] = (
     Misuse("append-without-audio", "an append without audio", (event(APPEND),)),
     Misuse(
         "append-wrong-type",
-        "an append whose audio is not a text",
+        "an append whose audio is not a string",
         tuple(map(_append, _NOT_TEXTS)),
     ),
     Misuse(
         "bad-base64",
-        "an append whose audio is not base64: the wrong length",
+        "an append whose audio has a length that base64 cannot have",
         (_append("AAAAA"), _append("A")),
     ),
     Misuse(
         "foreign-characters",
-        "an append whose audio has characters that are not base64",
+        "an append whose audio has characters that base64 does not use",
         (_append("!!!!"), _append("AA*A-_ =")),
     ),
 )
 _EMPTY_COMMIT = Misuse(
-    "empty-commit", "a commit of no audio", (event(COMMIT, event_id="by_hand"),)
+    "empty-commit", "a commit without audio", (event(COMMIT, event_id="by_hand"),)
 )
 
 
@@ -93,7 +96,7 @@ def _updates(profile: Profile) -> tuple[Misuse, ...]:
     return (
         Misuse(
             "update-without-session",
-            "an update without a session, and with one that is not an object",
+            "an update without a session, or whose session is not an object",
             (event(kind), *(event(kind, session=each) for each in _NOT_OBJECTS)),
         ),
         Misuse(
@@ -122,7 +125,7 @@ def _updates(profile: Profile) -> tuple[Misuse, ...]:
 
 @cache
 def misuses(profile: Profile) -> tuple[Misuse, ...]:
-    """Return the misuses for servers of this profile."""
+    """Return the misuses that the suite tries on servers of this profile."""
     return (
         *_JSON,
         _lone_surrogates(profile),

@@ -1,4 +1,4 @@
-"""Profiles: the capabilities in which servers of this protocol differ, as data."""
+"""Profiles: the capabilities in which servers of this protocol differ."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from typing import Any
 class Profile:
     """The capabilities of a server, and how a client connects to it.
 
+    - ``beta``: the server has the beta shape of the protocol
     - ``rates``: sample rates of PCM in Hz; the client sends the first one
     - ``companded``: the server supports PCMU and PCMA
-    - ``vad``: it detects turns
-    - ``early``: text may come before the commit
-    - ``items``: it sends conversation items in addition to commits
+    - ``vad``: the server detects turns
+    - ``early``: text of an item may come before its commit
+    - ``items``: the server sends conversation items in addition to committed events
     - ``least``: the shortest audio that can be committed, in s
-    - ``empty``: the error code for shorter audio; "" means any
+    - ``empty``: the error code if the committed audio is shorter; "" means any code
     - ``query``: the query of the URL, with ``{model}`` for the name of the model
-    - ``key``: the header of the API key; Authorization has it as a bearer token
+    - ``key``: the header with the API key; in Authorization, a bearer token
     - ``greeting``: the first event of the server
-    - ``update``: the event that sets the session up
-    - ``done``: the client sends an event at the end of the audio
-    - ``usage``: ``tokens`` or ``duration``
+    - ``update``: the event of the client that sets the session up
+    - ``done``: the client sends input_audio_buffer.done at the end of the audio
+    - ``usage``: what the usage of an item counts, ``tokens`` or ``duration``
     """
 
     name: str = "openai"
@@ -90,32 +91,35 @@ PROFILES: Mapping[str, Profile] = {
 
 
 def changed(profile: Profile, words: Iterable[str]) -> Profile:
-    """Return the profile with other capabilities, written as ``rates=16000 vad=no``.
+    """Return the profile with changes, each written as ``rates=16000`` or ``vad=no``.
 
     Raises ValueError for a word that cannot be parsed.
     """
     readers = {each.name: _READERS[str(each.type)] for each in fields(Profile)}
-    del readers["name"], readers["beta"]  # these are another profile
+    del readers["name"], readers["beta"]  # a user chooses these with the profile
     changes: dict[str, object] = {}
     for word in words:
         name, sign, text = word.partition("=")
         if not sign or name not in readers:
             raise ValueError(
-                f"{word!r} is not a capability; there are: {', '.join(readers)}; "
-                "write one as vad=no"
+                f"{word!r} is not a capability; choose from {', '.join(readers)}, and "
+                "give the value as in vad=no"
             )
         try:
             changes[name] = readers[name](text)
         except ValueError:
             raise ValueError(
-                f"the value of {word!r} is not valid; its default is "
+                f"the value of {word!r} is not valid; the default of {name} is "
                 f"{getattr(profile, name)!r}"
             ) from None
     return replace(profile, **changes)  # type: ignore[arg-type]
 
 
 def changes(profile: Profile) -> str:
-    """Return how it differs from the first profile of its shape, as words."""
+    """Return the changes that turn the default of a shape into ``profile``.
+
+    The changes are written as `changed` reads them, as in ``rates=16000 vad=no``.
+    """
     base = PROFILES["beta" if profile.beta else "openai"]
     found = []
     for each in fields(Profile):

@@ -1,15 +1,15 @@
-"""The timeline of a session of OpenAI's protocol.
+"""Reads the timeline of a session of OpenAI's protocol.
 
 An utterance is the audio between two commits of the client. If the server detects
-turns, the client does not commit: an utterance is then the audio up to the silence that
-the client sends after it. The server may divide it into several turns, whose texts are
-joined. The records of a server do not distinguish this silence from other audio, so
-each turn is an utterance there.
+turns, the client sends silence after each utterance instead of a commit. An utterance
+is then the audio up to this silence. The server may divide an utterance into several
+turns, whose texts are joined. A trace that a server recorded does not mark this
+silence, so each turn is an utterance in such a trace.
 
-The server chooses the item ids. An item that it commits belongs to the oldest commit of
-the client without an answer; an item that is named earlier belongs to the first
-utterance that has no item yet. So utterances are recognised in whatever order items are
-completed.
+The server chooses the item ids. An item that the server commits belongs to the oldest
+commit of the client without an answer. An item that is named before its commit belongs
+to the first utterance that has no item yet. So the utterance of an item is known even
+if items are completed in another order.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ from pytest_realtime_asr.trace.timeline import (
 
 
 class Reader:
-    """Reads records into the events of a timeline.
+    """A reader that turns the records of one session into events of a timeline.
 
-    ``rate`` is the sample rate of PCM in Hz, unless an update sets another.
+    ``rate`` is the sample rate of PCM in Hz, unless an update sets another rate.
     """
 
     def __init__(self, rate: int) -> None:
@@ -70,20 +70,20 @@ class Reader:
         self.session = ""
         self._rate = rate
         self._names: set[str | None] = set()  # the event ids of the client
-        self._setup = Setup()  # with the updates that have no answer yet
-        self._confirmed = Setup()  # as the server has shown it
-        # Updates without an answer: event id and session.
+        self._setup = Setup()  # including updates without an answer
+        self._confirmed = Setup()  # as the server has last shown it
+        # The updates without an answer: event id and session.
         self._updates: list[tuple[str | None, Mapping[str, object]]] = []
         self._recorded_by_client = False
-        self._number = 0  # of the utterance that the audio belongs to
-        self._audio = False  # whether the server may have audio for it
-        self._samples = 0  # since its start, or since the last clear
-        self._tail = 0  # samples of silence after its audio
-        self._sent = 0.0  # ms of all audio of the session, without this silence
-        # Commits without an answer: utterance and event id.
+        self._number = 0  # of the current utterance
+        self._audio = False  # whether the server may have audio of this utterance
+        self._samples = 0  # of this utterance, since the last clear
+        self._tail = 0  # samples of silence after this utterance
+        self._sent = 0.0  # ms of all audio of the session before this silence
+        # The commits without an answer: utterance and event id.
         self._waiting: deque[tuple[int, str | None]] = deque()
         self._refused: set[int] = set()  # utterances whose commit was refused
-        self._free = 0  # each utterance before has an item, or was refused
+        self._free = 0  # each earlier utterance has an item or was refused
         self._turns: dict[str, Turn] = {}
         self._utterances: dict[int, Utterance] = defaultdict(Utterance)
 
@@ -130,7 +130,8 @@ class Reader:
     def _count(self, audio: str) -> int:
         """Return the number of samples in base64 audio, at the rate of the trace.
 
-        A client's trace has the rate of the audio, any other the rate of the dialect.
+        A trace of the client has the rate of the audio. Any other trace has the rate of
+        the dialect.
         """
         size = len(audio) * 3 // 4 - audio[-2:].count("=")
         samples = size if self._setup.law is not None else size // 2
@@ -190,12 +191,12 @@ class Reader:
                 utterance.fail(turn)
                 utterance.at = at
                 yield _refusal(at, problem, turn.number)
-                yield from self._final(turn.number)  # of its other turns
+                yield from self._final(turn.number)  # other turns may have a text
             case Error(error=problem):
                 yield _refusal(at, problem, self._refused_commit(problem))
 
     def _confirm(self, content: Mapping[str, object]) -> None:
-        """Note how the server shows the session; open updates still apply to it."""
+        """Record how the server shows the session; keep updates without an answer."""
         self._confirmed = self._confirmed.changed(content)
         self._apply_updates()
 
@@ -208,14 +209,14 @@ class Reader:
         turn = self._turns.get(name)
         if turn is not None and turn.committed == name:
             return
-        if turn is not None and turn.committed:  # its id was used for another item
+        if turn is not None and turn.committed:  # the id named another item
             del self._turns[name]
             turn = None
         if self._waiting and (turn is None or not turn.ended):
             number, _ = self._waiting.popleft()
             if turn is None:
                 turn = self._turns[name] = self._begin(number)
-            elif turn.number != number:  # its first commit was refused
+            elif turn.number != number:  # the commit of that utterance was refused
                 self._drop(turn)
                 turn.number = number
                 utterance = self._utterances[number]
@@ -258,9 +259,10 @@ class Reader:
         yield from self._shown(at, turn.number, changed)
 
     def _refused_commit(self, problem: Problem) -> int | None:
-        """Return the utterance whose commit an error refuses; ``None`` if it does not.
+        """Return the utterance whose commit an error refuses, if the error refuses one.
 
-        An error that names no event of the client is recognised by its code or message.
+        If the error refuses an update instead, this update no longer applies. An error
+        that names no event of the client is recognised by its code, message or field.
         """
         name = problem.event_id
         named = name is not None and name in self._names
@@ -280,13 +282,13 @@ class Reader:
     # The items of the server
 
     def _turn(self, name: str) -> Turn:
-        """Return the turn of this id; a new id is one of the next utterance."""
+        """Return the turn of an item id; a new id belongs to the next utterance."""
         if name not in self._turns:
             self._turns[name] = self._begin(self._next)
         return self._turns[name]
 
     def _turn_of_delta(self, name: str) -> Turn:
-        """Return the turn of a delta; a new id may be another one of an open item."""
+        """Return the turn of a delta; a new id may be a second id of an open item."""
         if name not in self._turns:
             unnamed = self._grouped or self._next < self._number or self._audio
             if not unnamed and (found := self._open):
@@ -294,7 +296,7 @@ class Reader:
         return self._turn(name)
 
     def _turn_of_end(self, name: str) -> Turn:
-        """Return the turn that ends; an id without a commit is one of an open item."""
+        """Return the turn that ends; an id without a commit may be a second id."""
         turn = self._turns.get(name)
         unknown = turn is None or not (turn.committed or turn.over)
         if unknown and (found := self._open):
@@ -305,7 +307,7 @@ class Reader:
 
     @property
     def _next(self) -> int:
-        """The utterance of a new id, at most the current one."""
+        """The utterance to which a new item id belongs, at most the current one."""
         if self._grouped:
             return self._waiting[0][0] if self._waiting else self._number
         while self._free in self._refused or self._utterances[self._free].turns:
@@ -314,13 +316,13 @@ class Reader:
 
     @property
     def _open(self) -> Turn | None:
-        """The oldest turn that is committed and not over."""
+        """The oldest turn that is committed and not over; ``None`` without one."""
         committed = (each for each in self._turns.values() if each.committed)
         return next((each for each in committed if not each.over), None)
 
     @property
     def _grouped(self) -> bool:
-        """Whether an utterance may have several turns."""
+        """Return whether an utterance may have several turns."""
         return self._setup.detection is not None and self._recorded_by_client
 
     def _begin(self, number: int) -> Turn:
@@ -342,7 +344,7 @@ class Reader:
             yield Partial(number, at, kept, added)
 
     def _final(self, number: int) -> Iterator[Event]:
-        """Yield the final of an utterance once nothing more can come."""
+        """Yield the final of an utterance once no more text of it can come."""
         utterance = self._utterances[number]
         if utterance.final or not utterance.over:
             return
@@ -352,9 +354,10 @@ class Reader:
         yield Final(number, utterance.at, utterance.text, utterance.usage)
 
     def _may_go_on(self, utterance: Utterance) -> bool:
-        """Return whether another turn may be in the audio of the current utterance.
+        """Return whether the current utterance may get another turn.
 
-        It may not if a turn ends after the audio, or after enough silence.
+        No turn can follow once the silence after the audio is long enough. Less silence
+        is enough if the last turn ends after the audio.
         """
         detection = self._setup.detection
         all_heard = utterance.end + 1 > self._sent  # the server rounds to ms

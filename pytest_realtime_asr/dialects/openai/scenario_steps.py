@@ -1,4 +1,4 @@
-"""Scenarios of the conformance suite that only this protocol has, step by step."""
+"""The steps of those scenarios of the suite that only this protocol has."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_realtime_asr.requirements.scenario_steps import (
 
 CLEARED = "input_audio_buffer.cleared"
 _ERROR = "error"
-_TOO_SHORT = 0.05  # s of audio, less than any server commits
+_TOO_SHORT = 0.05  # s of audio that is too short to be committed
 _FIRST, _SECOND = Speak(Clip.FIRST), Speak(Clip.SECOND)
 _ONLY_AUDIO = Speak(Clip.SECOND, Until.AUDIO)
 _CLEAR = Send((event(CLEAR),), CLEARED)
@@ -37,7 +37,7 @@ def _updates(profile: Profile) -> tuple[Exercise, ...]:
     return (
         Exercise(
             "refused-update",
-            "an update that is refused, then an empty one, which shows the session",
+            "a refused update, then an empty update, whose answer shows the session",
             (
                 _FIRST,
                 Send((update(profile, format={"type": NO_FORMAT}),), _ERROR),
@@ -47,7 +47,7 @@ def _updates(profile: Profile) -> tuple[Exercise, ...]:
         ),
         Exercise(
             "partial-update",
-            "an update of one field, which leaves the other fields as they were",
+            "an update of one field, after which the other fields must be the same",
             (_FIRST, Send((update(profile, include=[LOGPROBS]),), updated), _FIRST),
         ),
     )
@@ -62,20 +62,20 @@ _UTTERANCES: tuple[Exercise, ...] = (
     ),
     Exercise(
         "odd-audio",
-        "audio without samples, and a sample that is cut in two",
+        "audio without samples, and a sample that is split over two frames",
         (Send((_append(b""), _append(b"\0\0\0"), _append(b"\0"))), _FIRST, _FIRST),
     ),
     Exercise(
         "clear",
-        "an utterance that is cleared before its commit, and two more",
+        "an utterance that is cleared before its commit, then two more utterances",
         (_ONLY_AUDIO, _CLEAR, _FIRST, _FIRST),
     ),
     Exercise(
         "clear-commit",
-        "an utterance that is cleared and then committed",
+        "an utterance that is cleared, then a commit without audio",
         (_ONLY_AUDIO, _CLEAR, Send((_COMMIT,), _ERROR), _FIRST),
     ),
-    Exercise("clear-nothing", "a clear without audio", (_CLEAR, _FIRST)),
+    Exercise("clear-nothing", "a clear before any audio", (_CLEAR, _FIRST)),
     Exercise(
         "in-flight",
         "three utterances that are committed before the first final",
@@ -137,7 +137,7 @@ def _at_rate(rate: int) -> Exercise:
 
 @cache
 def exercises(profile: Profile) -> tuple[Exercise, ...]:
-    """Return the exercises for servers of this profile."""
+    """Return the exercises that the suite runs on servers of this profile."""
     return (
         *_updates(profile),
         *_UTTERANCES,

@@ -50,14 +50,14 @@ _LIVE = ("gpt-live-transcribe", "gpt-realtime-whisper")  # models without turn d
 _FIELD = re.compile(r"(unknown|missing required) field `(\w+)`")
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
 _LOGPROB = -0.1  # of each word
-_SEMANTIC = 0.8  # s of silence that stand for the end of a sentence
+_SEMANTIC = 0.8  # s of silence that count as the end of a sentence
 
 
 class Server:
-    """Reads the frames of a client and writes the events of a server.
+    """The server's side of a session, which answers the frames of the client.
 
-    By default it detects turns, as OpenAI's server does. Each utterance is an item,
-    whose id is known from its first audio on.
+    By default the server detects turns, as OpenAI's server does. Each utterance is an
+    item; the id of the item is set at the first audio of the utterance.
     """
 
     def __init__(self, models: Sequence[str], profile: Profile, limit: float) -> None:
@@ -77,10 +77,10 @@ class Server:
         self._expires = 0
         self._events = 0
         self._items: list[str] = []  # item ids by the number of the utterance
-        self._before: str | None = None  # the item id of the last commit
+        self._before: str | None = None  # id of the item that was committed last
         self._open = False  # whether an utterance has audio and no commit
         self._committed: set[int] = set()
-        self._early: dict[int, str] = {}  # text before the commit of its item
+        self._early: dict[int, str] = {}  # text from before the commit of its item
         self._received = 0  # samples of the session
         self._samples = 0  # samples of the open utterance
         self._detector = self._new_detector()
@@ -143,7 +143,7 @@ class Server:
         raise AssertionError(f"no reaction to {message!r}")
 
     def _update(self, content: dict[str, Any], name: str | None) -> Reaction:
-        """Apply all changes of an update, or refuse it."""
+        """Apply all changes of an update, or refuse the whole update."""
         try:
             change, include = sessions.read(content, beta=self._beta)
         except msgspec.ValidationError as error:
@@ -156,7 +156,7 @@ class Server:
         before, rate = self._input, self.rate
         changes = msgspec.structs.asdict(change).items()
         present = {name: value for name, value in changes if value is not UNSET}
-        if _live(change):  # also if it was set before
+        if _live(change):  # even if turn detection was on before
             present.setdefault("turn_detection", None)
         it = sessions.complete(present.get("format", self._format), self._profile)
         self._input = msgspec.structs.replace(before, **present | {"format": it})
@@ -169,7 +169,10 @@ class Server:
         return Reaction((self._event(kind, session=self._shown()),))
 
     def _unsupported(self, change: Input) -> tuple[str, str, str] | None:
-        """Return why a change is refused: code, message and field of the input."""
+        """Return why a change is refused, ``None`` if it is accepted.
+
+        The reason is the code, the message and the field of the input settings.
+        """
         profile = self._profile
         match change.format:
             case Format(type=kind) if kind != PCM and not profile.companded:
@@ -229,7 +232,7 @@ class Server:
         return Reaction(begin=begin, audio=data)
 
     def _begin(self) -> bool:
-        """Open an utterance unless one is open; return whether it did."""
+        """Open an utterance unless one is open; return whether one was opened."""
         if self._open:
             return False
         self._open = True
@@ -283,7 +286,7 @@ class Server:
         return Reaction(self._complete(), finish=True)
 
     def _complete(self) -> list[str]:
-        """Make an item of the open utterance; return its events."""
+        """Commit the open utterance as an item; return the events that announce it."""
         item, previous = self._items[-1], self._before
         self._open = False
         self._before = item
@@ -317,7 +320,7 @@ class Server:
         return Reaction((self._event("input_audio_buffer.cleared"),), drop=drop)
 
     def _last(self, name: str | None) -> Reaction:
-        """Make an item of the audio that is not committed, at the end of the audio."""
+        """Commit the remaining audio at the end of the client's audio."""
         if not self._profile.done:
             return self._unknown(DONE, name)
         if not self._open:
@@ -325,7 +328,7 @@ class Server:
         return Reaction(self._complete(), finish=True)
 
     def _new_detector(self) -> Detector | None:
-        """Return the detector of the audio from now on; ``None`` without detection."""
+        """Return a detector for the next audio; ``None`` if turns are not detected."""
         match self._input.turn_detection:
             case ServerVad() as it:
                 return Detector(
@@ -408,7 +411,7 @@ class Server:
         return self._refuse("invalid_value", text, name, "type")
 
     def _invalid(self, reason: str, name: str | None, place: str) -> Reaction:
-        """Refuse an event by the message of the decoder, which names the field."""
+        """Refuse an event; ``reason`` is the decoder's message and names the field."""
         path, field = _PATH.search(reason), _FIELD.search(reason)
         parts = (place, path and path[1], field and field[2])
         param = ".".join(filter(None, parts))
@@ -446,7 +449,7 @@ class Server:
 
 
 def _live(change: Input) -> bool:
-    """Return whether a change names a model without turn detection."""
+    """Return whether a change selects a model without turn detection."""
     match change.transcription:
         case Transcription(model=str(model)):
             return model in _LIVE
@@ -454,7 +457,7 @@ def _live(change: Input) -> bool:
 
 
 def _named(frame: str) -> str | None:
-    """Return the event id of a frame that is not a valid event, if it has one."""
+    """Return the event id of an invalid event; ``None`` if the frame has none."""
     try:
         content = msgspec.json.decode(frame)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):

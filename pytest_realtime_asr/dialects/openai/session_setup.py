@@ -1,7 +1,7 @@
-"""The configuration of a session: parsed from an update, and written for one.
+"""The configuration of a session: parsed from an update, and written for an update.
 
-The general and the beta shape have the same fields; the beta shape has them on one
-level, under other names.
+The general and the beta shape have the same fields. In the beta shape all fields are on
+one level and have other names.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from pytest_realtime_asr.dialects.openai.profile import Profile
 class Strict(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """A missing field keeps its value; ``None`` resets it."""
+    """An object of an update; a missing field keeps its value, ``None`` resets it."""
 
 
 class Format(Strict, frozen=True):
-    """The encoding of the audio; ``rate`` is in Hz, and only PCM has it."""
+    """The encoding of the audio; ``rate`` is in Hz, and only PCM has a rate."""
 
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
     rate: Annotated[int, Meta(gt=0, le=2**31)] | None = None
 
 
 class Transcription(Strict, frozen=True):
-    """The model that transcribes, and its options."""
+    """The model that transcribes the audio, and options of the model."""
 
     model: str | None = None
     language: str | None = None
@@ -56,7 +56,7 @@ class ServerVad(Strict, frozen=True, tag_field="type", tag="server_vad"):
 
 
 class SemanticVad(Strict, frozen=True, tag_field="type", tag="semantic_vad"):
-    """Detection of turns by what is said."""
+    """Detection of turns by the meaning of the speech."""
 
     eagerness: Literal["low", "medium", "high", "auto"] = "auto"
     create_response: bool | None = None
@@ -67,14 +67,14 @@ Detection = ServerVad | SemanticVad
 
 
 class NoiseReduction(Strict, frozen=True):
-    """The reduction of noise."""
+    """The reduction of noise before the audio is transcribed."""
 
     type: Literal["near_field", "far_field"] | None = None
     strength: float | None = None
 
 
 class Input(Strict, frozen=True):
-    """The input of a session."""
+    """The settings of the audio that the client sends."""
 
     format: Format | UnsetType = UNSET
     transcription: Transcription | UnsetType | None = UNSET
@@ -83,13 +83,13 @@ class Input(Strict, frozen=True):
 
 
 class SessionAudio(Strict, frozen=True):
-    """The audio of a session."""
+    """The settings of the audio of a session."""
 
     input: Input | UnsetType = UNSET
 
 
 class Session(Strict, frozen=True):
-    """A transcription session in the general shape."""
+    """The settings of a transcription session in the general shape."""
 
     type: Literal["transcription"]
     audio: SessionAudio | UnsetType = UNSET
@@ -97,7 +97,7 @@ class Session(Strict, frozen=True):
 
 
 class BetaSession(Strict, frozen=True):
-    """A transcription session in the beta shape."""
+    """The settings of a transcription session in the beta shape."""
 
     input_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | UnsetType = UNSET
     input_audio_transcription: Transcription | UnsetType | None = UNSET
@@ -109,7 +109,7 @@ class BetaSession(Strict, frozen=True):
 
     @property
     def input(self) -> Input:
-        """The input in the general shape."""
+        """The settings of the input audio in the general shape."""
         name = self.input_audio_format
         return Input(
             format=Format(_GENERAL[name]) if isinstance(name, str) else UNSET,
@@ -131,13 +131,16 @@ _LONGEST = {"low": 8.0, "medium": 4.0, "high": 2.0, "auto": 4.0}  # s, by eagern
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Turn detection and audio format, as an update of either shape has them."""
+    """The turn detection and the audio format of a session."""
 
     detection: Detection | None = None
     format: Format | None = None
 
     def changed(self, content: Mapping[str, object]) -> Setup:
-        """Return it after an update; fields that cannot be parsed change nothing."""
+        """Return the setup after an update; fields that cannot be parsed are ignored.
+
+        The update may have the general or the beta shape.
+        """
         audio = content.get("audio")
         found = audio.get("input") if isinstance(audio, dict) else content
         found = found if isinstance(found, dict) else {}
@@ -151,11 +154,11 @@ class Setup:
 
     @property
     def law(self) -> g711.Law | None:
-        """The G.711 law of its audio; ``None`` for PCM."""
+        """The G.711 law of the audio; ``None`` for PCM."""
         return LAWS.get(self.format.type) if self.format is not None else None
 
     def rate(self, default: int) -> int:
-        """Return the sample rate of its audio in Hz."""
+        """Return the sample rate of the audio in Hz, ``default`` if none is set."""
         return default if self.format is None else rate(self.format, default)
 
 
@@ -167,7 +170,7 @@ def _or(value: object, kind: Any, otherwise: Any) -> Any:
 
 
 def detection(value: object) -> Detection | None:
-    """Parse turn detection, as a user writes it. Raises ValueError."""
+    """Return the turn detection that a user has written. Raises ValueError."""
     if isinstance(value, str):
         value = {"type": value}
     try:
@@ -175,12 +178,12 @@ def detection(value: object) -> Detection | None:
         return found
     except msgspec.ValidationError as error:
         raise ValueError(
-            f"turn_detection: {error}; valid are server_vad and semantic_vad"
+            f"turn_detection: {error}; choose server_vad or semantic_vad"
         ) from None
 
 
 def audio_format(value: object, profile: Profile) -> Format:
-    """Parse an audio format, as a user writes it; the default is PCM.
+    """Return the audio format that a user has written, PCM by default.
 
     Raises ValueError.
     """
@@ -191,19 +194,19 @@ def audio_format(value: object, profile: Profile) -> Format:
     try:
         found = msgspec.convert(value, Format)
     except msgspec.ValidationError as error:
-        raise ValueError(f"format: {error}; valid are pcm, pcmu and pcma") from None
+        raise ValueError(f"format: {error}; choose pcm, pcmu or pcma") from None
     return complete(found, profile)
 
 
 def complete(it: Format, profile: Profile) -> Format:
-    """Return the format; PCM without a rate has the first one of the profile."""
+    """Return the format; PCM without a rate gets the first rate of the profile."""
     if it.type == PCM and it.rate is None:
         return Format(PCM, profile.rates[0])
     return it
 
 
 def rate(it: Format, default: int) -> int:
-    """Return the sample rate of a format in Hz."""
+    """Return the sample rate of a format in Hz, ``default`` for PCM without one."""
     return (it.rate or default) if it.type == PCM else g711.RATE
 
 
@@ -232,17 +235,18 @@ def written(
 ) -> dict[str, Any]:
     """Return the session object of an update. Raises ValueError for invalid options.
 
-    ``format``, ``language``, ``prompt``, ``turn_detection`` (``None`` by default),
-    ``noise_reduction`` and so on are placed where the shape has them; other options are
-    copied to the top level.
+    The options of the audio, such as ``format``, ``language``, ``prompt``,
+    ``turn_detection`` (``None`` by default) or ``noise_reduction``, are put into the
+    objects where the shape of the profile expects them. All other options are copied to
+    the top level.
     """
     rest = dict(options)
     nested = sorted({"audio", "type", "input_audio_format"} & rest.keys())
     if nested:
         raise ValueError(
-            f"{', '.join(nested)}: give the fields inside it, such as "
-            '{"turn_detection": "server_vad", "language": "en"}; they are placed where '
-            "the server expects them"
+            f"{', '.join(nested)}: cannot be an option; give the inner fields, such as "
+            '{"turn_detection": "server_vad", "language": "en"}; the client puts them '
+            "where the server expects them"
         )
     transcription: dict[str, object] = {"model": model or None}
     for name in _TRANSCRIPTION:
@@ -257,7 +261,7 @@ def written(
         if it.type == PCM and it.rate != profile.rates[0]:
             raise ValueError(
                 f"format: the beta shape has no field for a rate of {it.rate} Hz; if "
-                f"the server has this rate, give rates={it.rate} with its profile"
+                f"the server has this rate, add rates={it.rate} to its profile"
             )
         session: dict[str, Any] = {
             "input_audio_transcription": transcription,
@@ -279,7 +283,7 @@ def written(
 
 
 def read(content: object, *, beta: bool) -> tuple[Input, list[str] | UnsetType | None]:
-    """Return what an update changes, and its ``include``.
+    """Return the settings of the input audio in an update, and its ``include``.
 
     Raises msgspec.ValidationError.
     """
@@ -292,18 +296,18 @@ def read(content: object, *, beta: bool) -> tuple[Input, list[str] | UnsetType |
 
 
 def place(field: str, *, beta: bool) -> str:
-    """Return the path of a field of the input in a session."""
+    """Return the path to a field of the input settings in a session object."""
     if not beta:
         return f"session.audio.input.{field}"
     return f"session.{field if field == 'turn_detection' else f'input_audio_{field}'}"
 
 
 def shown(it: Input, include: list[str] | None, *, beta: bool) -> dict[str, Any]:
-    """Return a whole session as the server sends it."""
+    """Return the session object that a server shows to the client."""
     audio: dict[str, Any] = msgspec.to_builtins(it)
     for name in ("transcription", "turn_detection", "noise_reduction"):
         audio.setdefault(name, None)
-    if isinstance(it.turn_detection, Detection):  # with its defaults
+    if isinstance(it.turn_detection, Detection):  # add the default values
         whole = msgspec.structs.asdict(it.turn_detection)
         audio["turn_detection"] |= {k: v for k, v in whole.items() if v is not None}
     if not beta:

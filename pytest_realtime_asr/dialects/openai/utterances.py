@@ -14,15 +14,15 @@ _N = TypeVar("_N", int, float)
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """An item of the server, which belongs to the utterance of this number."""
+    """An item of the server, which belongs to the utterance with this ``number``."""
 
     number: int
-    pieces: list[str] = field(default_factory=list)  # of its text
-    start: int = 0  # its position in the shown text of the utterance
+    pieces: list[str] = field(default_factory=list)  # of the text of the turn
+    start: int = 0  # position of the turn in the shown text of its utterance
     usage: Usage | None = None
-    committed: str = ""  # the item id of its commit
-    ended: bool = False  # the server detected the end of its speech
-    over: bool = False  # it was completed, or has failed
+    committed: str = ""  # the item id in the committed event of the turn
+    ended: bool = False  # the server detected the end of the speech
+    over: bool = False  # the turn was completed or has failed
     failed: bool = False
 
     @property
@@ -32,29 +32,29 @@ class Turn:
 
 @dataclass(slots=True)
 class Utterance:
-    """The turns of an utterance, and its text so far.
+    """The turns of an utterance, and their joined text so far.
 
-    ``shown`` is the text of its turns; several are joined with single spaces. Only the
-    part from the first changed turn on is written again, so that the cost of a session
-    is linear in what was received.
+    ``shown`` is the text of the turns; if there are several, their texts are joined
+    with single spaces. After a change, the text is written again only from the changed
+    turn on. So the cost of a session is linear in the length of the received text.
     """
 
     turns: list[Turn] = field(default_factory=list)
     shown: StringIO = field(default_factory=StringIO)
-    length: int = 0  # of the shown text, in characters
-    right: int = 0  # characters of it that are up to date
-    known: int = 0  # turns whose shown text is up to date
-    alone: bool = True  # there was a single turn when it was shown
-    blanks: list[str] = field(default_factory=list)  # white space after it
-    end: int = 0  # the end of its last turn in the audio of the session, in ms
-    at: int = 0  # when its last turn was completed, in ns
-    final: bool = False  # its final was reported
-    _over: int = 0  # number of first turns that are over
-    _failed: int = 0  # how many of these have failed
+    length: int = 0  # of ``shown``, in characters
+    right: int = 0  # first characters of ``shown`` that are up to date
+    known: int = 0  # first turns whose shown text is up to date
+    alone: bool = True  # ``shown`` was written for a single turn
+    blanks: list[str] = field(default_factory=list)  # white space after ``shown``
+    end: int = 0  # of the last turn in the audio of the session, in ms
+    at: int = 0  # when the last turn was completed, in ns
+    final: bool = False  # the final was reported
+    _over: int = 0  # how many turns, from the first one on, are over
+    _failed: int = 0  # how many of these turns have failed
 
     @property
     def over(self) -> bool:
-        """Whether all its turns are over, and one of them has a text."""
+        """Return whether all turns are over and at least one has not failed."""
         for turn in self.turns[self._over :]:
             if not turn.over:
                 return False
@@ -63,16 +63,16 @@ class Utterance:
         return self._failed < len(self.turns)
 
     def fail(self, turn: Turn) -> None:
-        """Note that a turn has failed."""
-        if turn.over:  # it may be counted in `_over`
+        """Record that a turn has failed."""
+        if turn.over:  # `_over` may count this turn
             self._over = self._failed = 0
         turn.over = turn.failed = True
 
     def drop(self, turn: Turn) -> None:
-        """Remove a turn, which belongs to another utterance."""
+        """Remove a turn that belongs to another utterance."""
         place = self.turns.index(turn)
         del self.turns[place]
-        if place < self.known:  # show the one before it again, for its white space
+        if place < self.known:  # write the previous turn again
             self.known = max(0, place - 1)
             self.right = self.turns[self.known].start if place else 0
         self._over = self._failed = 0
@@ -84,10 +84,10 @@ class Utterance:
         return " ".join(filter(None, (turn.text.strip() for turn in self.turns)))
 
     def add(self, turn: Turn, added: str) -> tuple[int, str] | None:
-        """Add text to a turn.
+        """Add text to a turn, and return the change of the shown text.
 
-        Return how many characters of the shown text are kept, and the text after them;
-        ``None`` if the shown text has not changed.
+        The change is how many first characters of the shown text are kept, and the text
+        after them. It is ``None`` if the shown text stays the same.
         """
         turn.pieces.append(added)
         known = self.known == len(self.turns) and self.right == self.length
@@ -99,21 +99,21 @@ class Utterance:
         if not words:
             self.blanks.append(added)
             return None
-        if turn.start == self.length:  # its first words
+        if turn.start == self.length:  # the first words of the turn
             return self.show(self.known - 1)
         new = "".join((*self.blanks, words))
         self.blanks = [added[len(words) :]]
         return self._put(self.length, new)
 
     def set_text(self, turn: Turn, text: str) -> tuple[int, str] | None:
-        """Set the text of a turn; return as `add`."""
+        """Set the text of a turn; return the change of the shown text, like `add`."""
         if turn.text == text:
             return self.show(self.known)
         turn.pieces = [text]
         return self.show(self._place(turn))
 
     def show(self, place: int) -> tuple[int, str] | None:
-        """Update the shown text from the turn at this place on; return as `add`."""
+        """Write the shown text again from turn ``place`` on; return as `add` does."""
         place = min(self.known, place)
         if self.alone != self._single:
             place, self.alone = 0, self._single
@@ -152,7 +152,10 @@ class Utterance:
 
     @property
     def usage(self) -> Usage | None:
-        """The sum of the usages of its turns; ``None`` if one of them has none."""
+        """The sum of the usages of all turns that did not fail.
+
+        ``None`` if one of these turns has no usage.
+        """
         usages = [turn.usage for turn in self.turns if not turn.failed]
         known = [usage for usage in usages if usage is not None]
         if len(known) < len(usages):

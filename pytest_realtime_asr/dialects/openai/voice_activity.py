@@ -1,4 +1,4 @@
-"""Voice activity detection by energy, by which a fake server ends turns."""
+"""Voice activity detection by energy, with which the fake server ends turns."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import numpy as np
 
 _FRAME = 0.01  # s
 _ONSET = 3  # loud frames in a row that start speech
-_LOUD = 300.0  # RMS, of 32768, that is speech at a threshold of 1
+_LOUD = 300.0  # RMS of speech at a threshold of 1; full scale is 32768
 
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """What was detected in a piece of audio; positions are samples of the session.
+    """The start and the end of speech that were detected in a piece of audio.
 
-    ``start`` is where speech started, with its padding; ``end`` is where it ended, with
-    the silence after it; each is ``None`` if that was not in this piece. ``pcm`` is the
-    audio that belongs to the turn.
+    Positions are in samples from the start of the session. ``start`` includes the
+    padding before the speech, ``end`` includes the silence after the speech. A position
+    is ``None`` if it was not detected in this piece. ``pcm`` is the audio to add to the
+    turn.
     """
 
     start: int | None
@@ -26,11 +27,11 @@ class Detected:
 
 
 class Detector:
-    """Detects loud audio as speech, which ends after a period of silence.
+    """A detector of speech: loud audio starts the speech, a period of silence ends it.
 
-    ``threshold`` is from 0 to 1, ``padding`` and ``silence`` are in s. Positions are
-    counted from ``first``. Audio is analysed in frames of 10 ms, so that up to 10 ms of
-    it wait for the next piece.
+    ``threshold`` is from 0 to 1, ``padding`` and ``silence`` are in s. ``first`` is the
+    position of the first sample. Audio is analysed in frames of 10 ms; a shorter rest
+    is kept for the next piece of audio.
     """
 
     def __init__(
@@ -46,15 +47,15 @@ class Detector:
         self._loud = _LOUD * threshold
         self._padding = round(padding / _FRAME)
         self._silence = max(1, round(silence / _FRAME))
-        self._place = first  # of the next frame
-        self._rest = b""  # not analysed yet
+        self._place = first  # position of the next frame
+        self._rest = b""  # audio that is not analysed yet
         self._before: list[bytes] = []  # frames that may belong to the next turn
         self._onset = 0
         self._quiet = 0
         self._speaking = False
 
     def detect(self, pcm: bytes) -> Detected:
-        """Analyse more audio, up to the end of a turn; the rest waits."""
+        """Analyse more audio up to the end of a turn; keep the rest for later."""
         audio = self._rest + pcm
         size = 2 * self._size
         speech: list[bytes] = []

@@ -78,16 +78,22 @@ def test_what_a_profile_changes_is_read_back(name: str) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("hamburg", "'hamburg'; there are: openai, azure, sglang, localai"),
-        ("beta", "'beta'; there are: openai, azure, sglang, localai"),
-        ("sglang vad", "'vad' is not a capability; there are: rates, companded"),
+        ("hamburg", "'hamburg'; choose from openai, azure, sglang, localai"),
+        ("beta", "'beta'; choose from openai, azure, sglang, localai"),
+        ("sglang vad", "'vad' is not a capability; choose from rates, companded"),
         ("speed=1", "'speed=1' is not a capability"),
         ("name=x", "'name=x' is not a capability"),
-        ("vad=maybe", "the value of 'vad=maybe' is not valid; its default is True"),
-        ("rates=fast", r"'rates=fast' is not valid; its default is \(24000,\)"),
+        (
+            "vad=maybe",
+            "the value of 'vad=maybe' is not valid; the default of vad is True",
+        ),
+        (
+            "rates=fast",
+            r"'rates=fast' is not valid; the default of rates is \(24000,\)",
+        ),
         ("rates=", "'rates=' is not valid"),
         ("rates=0", "'rates=0' is not valid"),
-        ("least=much", "'least=much' is not valid; its default is 0.1"),
+        ("least=much", "'least=much' is not valid; the default of least is 0.1"),
     ],
 )
 def test_an_unknown_profile_is_refused_with_what_there_is(

@@ -122,8 +122,8 @@ def test_both_shapes_are_read_as_they_were_written(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"format": "mp3"}, "format: Invalid .*'mp3'.*; valid are pcm, pcmu and pcma"),
-        ({"format": 5}, "format: .*; valid are pcm, pcmu and pcma"),
+        ({"format": "mp3"}, "format: Invalid .*'mp3'.*; choose pcm, pcmu or pcma"),
+        ({"format": 5}, "format: .*; choose pcm, pcmu or pcma"),
         ({"format": {"type": "audio/pcm", "rate": 0}}, "format: Expected `int` >= 1"),
         ({"turn_detection": "vad"}, "turn_detection: Invalid value 'vad'.*server_vad"),
         ({"turn_detection": True}, "turn_detection: Expected `object | null`"),

@@ -27,20 +27,20 @@ from pytest_realtime_asr.trace.records import Ending
 
 
 def updates_answered(recording: Recording) -> Outcome:
-    """Check that each update is answered by the resulting session, or by an error."""
+    """Check that the server answers each update by the session, or by an error."""
     sent = from_client(recording, SessionUpdate, BetaUpdate)
     answers = indexes(recording, SessionUpdated, BetaUpdated, Error)
-    return _answered(recording, sent, answers, "update of the session")
+    return _answered(recording, sent, answers, "session update")
 
 
 def commits_answered(recording: Recording) -> Outcome:
-    """Check that each commit of the client is answered by an item, or by an error."""
+    """Check that the server answers each commit by an item, or by an error."""
     sent = from_client(recording, Commit)
     return _answered(recording, sent, indexes(recording, Committed, Error), "commit")
 
 
 def clears_answered(recording: Recording) -> Outcome:
-    """Check that each clear is answered by input_audio_buffer.cleared."""
+    """Check that the server answers each clear by input_audio_buffer.cleared."""
     sent = from_client(recording, Clear)
     return _answered(recording, sent, indexes(recording, Cleared), "clear")
 
@@ -56,17 +56,17 @@ def _answered(
     until = len(recording.messages) if timed_out else _surely_received(recording)
     received = [index for index in sent if index < until]
     if len(answers) < len(received):
-        count = f"{len(answers)} of {len(received)} were answered"
-        return Violated(f"{what}: {count}", tuple(received))
+        count = f"{len(answers)} of {len(received)} {what}s"
+        return Violated(f"the server answered only {count}", tuple(received))
     return Undecided(f"the session ended before each {what} was answered")
 
 
 def _surely_received(recording: Recording) -> int:
-    """Return the index before which the server has received all of the client's events.
+    """Return the index of the last commit that the server has received for certain.
 
-    It is the index of the last commit that has led to an item, acknowledged or ended.
-    An item from the server's turn detection, or from the end of the audio, is the
-    answer to no commit.
+    The index is 0 if there is no such commit. A commit was received if its item was
+    committed or has ended. An item that the server's turn detection, or the end of the
+    audio, has created is the answer to no commit.
     """
     commits = from_client(recording, Commit)
     committed = [item for item in items(recording).values() if not item.stopped]

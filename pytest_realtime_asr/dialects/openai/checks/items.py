@@ -1,7 +1,7 @@
 """Checks of items: their ids, order, texts and ends.
 
-An item is identified by its id. It may be named before it is committed, since models
-for live speech send text at once. Items may be completed in any order.
+An item is identified by its id. Events may name an item before it is committed, since
+models for live speech send text at once. Items may be completed in any order.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ from pytest_realtime_asr.trace.recording import Recording
 
 @dataclass(slots=True)
 class Item:
-    """The indexes of the records that name an item."""
+    """The indexes of the records that name an item, by the kind of their event."""
 
     started: list[int] = field(default_factory=list)
     stopped: list[int] = field(default_factory=list)
     committed: list[int] = field(default_factory=list)
     deltas: list[int] = field(default_factory=list)
-    parts: list[int] = field(default_factory=list)  # completed, with more to come
+    parts: list[int] = field(default_factory=list)  # completed, but more text follows
     ends: list[int] = field(default_factory=list)
     announced: list[int] = field(default_factory=list)
-    configured: bool = False  # whether the session was, at its first commit
+    configured: bool = False  # an update came before the first commit
 
 
 def items(recording: Recording) -> dict[str, Item]:
-    """Return the items of a session by their ids, in the order of their first event."""
+    """Return the items of a session by id, in the order of their first events."""
     found: dict[str, Item] = {}
     configured = False
 
@@ -84,10 +84,11 @@ def items(recording: Recording) -> dict[str, Item]:
 def each_item(
     problem: Callable[[Recording, str, Item], str | None], nothing: str
 ) -> Check:
-    """Return a check of each item of each session.
+    """Return a check that applies ``problem`` to each item of each session.
 
-    ``problem`` returns what is wrong with an item, "" if it is correct, and ``None`` if
-    the session does not show it. ``nothing`` is the reason if no item shows it.
+    ``problem`` returns what is wrong with an item, "" if the item is correct, and
+    ``None`` if the recording cannot show this. ``nothing`` says why the check is
+    undecided if ``problem`` returns ``None`` for every item.
     """
 
     def check(recording: Recording) -> Outcome:
@@ -104,14 +105,18 @@ def each_item(
 
 
 def follows_previous(recording: Recording) -> Outcome:
-    """Check that each commit names the item committed before it, the first one none."""
+    """Check that each committed event names the item that was committed before.
+
+    The first committed event must name no item.
+    """
     before: str | None = None
     commits = from_server(recording, Committed)
     for index, message in commits:
         if (message.previous_item_id or None) != before:
             return Violated(
-                f"{message.item_id} follows {message.previous_item_id!r}, but "
-                f"{before!r} was committed before it",
+                f"the item {message.item_id!r} has previous_item_id "
+                f"{message.previous_item_id!r}, but the item that was committed "
+                f"before is {before!r}",
                 (index,),
             )
         before = message.item_id
@@ -122,7 +127,7 @@ def follows_previous(recording: Recording) -> Outcome:
 
 
 def committed_first(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that an item was committed before it ends."""
+    """Check that an item is committed before it is completed or fails."""
     if not item.ends:
         return None
     if not item.committed:
@@ -133,16 +138,16 @@ def committed_first(recording: Recording, name: str, item: Item) -> str | None:
 
 
 def committed_once(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that an item has an id, and is committed once."""
+    """Check that a committed item has an id and is committed only once."""
     if not item.committed:
         return None
     if not name:
-        return "an item has no id"
-    return f"{name!r} was committed twice" if len(item.committed) > 1 else ""
+        return "an item was committed without an id"
+    return f"the item {name!r} was committed twice" if len(item.committed) > 1 else ""
 
 
 def ends(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that a committed item is completed, or fails."""
+    """Check that a committed item is completed or fails."""
     if not item.committed:
         return None
     if not item.configured:
@@ -152,23 +157,24 @@ def ends(recording: Recording, name: str, item: Item) -> str | None:
     if cut(recording) or by_hand(recording):
         return None
     why = ended(recording)
-    return f"the item {name!r} was neither completed nor failed: {why}"
+    return f"the item {name!r} neither completed nor failed before the end: {why}"
 
 
 def ends_once(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that an item ends only once."""
+    """Check that an item is completed or fails only once."""
     if not item.ends:
         return None
     moves = [recording.messages[i].move.rpartition(".")[2] for i in item.ends]
-    return f"the item {name!r} was {' and '.join(moves)}" if len(moves) > 1 else ""
+    what = f"the item {name!r} ended more than once: {', then '.join(moves)}"
+    return what if len(moves) > 1 else ""
 
 
 def no_text_after_end(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that no text of an item comes after its end."""
+    """Check that no delta of an item comes after the item has ended."""
     if not item.ends:
         return None
     late = [index for index in item.deltas if index > item.ends[0]]
-    return f"text of the item {name!r} came after its end" if late else ""
+    return f"a delta of the item {name!r} came after its end" if late else ""
 
 
 def one_content(recording: Recording, name: str, item: Item) -> str | None:
@@ -178,22 +184,26 @@ def one_content(recording: Recording, name: str, item: Item) -> str | None:
     if not found:
         return None
     different = " and ".join(sorted(map(str, found)))
-    return f"content_index of {name!r} is {different}" if len(found) > 1 else ""
+    what = f"content_index of the item {name!r} is {different}, not always the same"
+    return what if len(found) > 1 else ""
 
 
 def adds_up(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that the deltas of an item, joined, are its transcript."""
+    """Check that the joined deltas of an item are its transcript."""
     found = _texts(recording, item)
     if found is None:
         return None
     joined, transcript = "".join(found[0]), found[1]
     if single_spaced(joined) == single_spaced(transcript):
         return ""
-    return f"the deltas add up to {joined!r}, but completed has {transcript!r}"
+    return (
+        f"the joined deltas of the item {name!r} are {joined!r}, but its transcript is "
+        f"{transcript!r}"
+    )
 
 
 def increments(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that a delta is new text, and not the whole text so far."""
+    """Check that each delta is only new text, not the whole text so far."""
     found = _texts(recording, item)
     if found is None or len(found[0]) < 2:
         return None
@@ -201,15 +211,18 @@ def increments(recording: Recording, name: str, item: Item) -> str | None:
     grows = all(b.startswith(a) for a, b in pairwise(deltas))
     whole, joined = map(single_spaced, (transcript, "".join(deltas)))
     if grows and single_spaced(deltas[-1]) == whole != joined:
-        return f"the deltas repeat the text so far: {deltas[0]!r}, {deltas[1]!r}, ..."
+        return (
+            f"each delta of the item {name!r} repeats the text so far: {deltas[0]!r}, "
+            f"{deltas[1]!r}, ..."
+        )
     return ""
 
 
 def _texts(recording: Recording, item: Item) -> tuple[list[str], str] | None:
     """Return the non-empty deltas of an item and its transcript.
 
-    Return ``None`` for an item without deltas, whose text comes with its completion
-    only, and for one that is completed part by part.
+    Return ``None`` for an item without deltas or without a transcript, and for an item
+    that is completed part by part.
     """
     if item.parts:
         return None
@@ -227,16 +240,20 @@ def _texts(recording: Recording, item: Item) -> tuple[list[str], str] | None:
 
 
 def single_spaced(text: str) -> str:
-    """Return the text with single spaces, since some servers normalise white space."""
+    """Return a text with single spaces, since some servers normalise white space."""
     return " ".join(text.split())
 
 
 def announced_consistently(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that an item in the conversation is a committed one, in the same place."""
+    """Check that an item was added to the conversation as it was committed.
+
+    Both events must name the same previous item.
+    """
     if not item.announced:
         return None
     if not item.committed:
-        return None if cut(recording) else f"{name!r} was never committed"
+        wrong = f"the item {name!r} was added to the conversation, but never committed"
+        return None if cut(recording) else wrong
     committed = recording.messages[item.committed[0]]
     assert isinstance(committed, Committed)
     for index in item.announced:
@@ -244,14 +261,16 @@ def announced_consistently(recording: Recording, name: str, item: Item) -> str |
         assert isinstance(message, ItemAdded | ItemDone | ItemCreated)
         if (message.previous_item_id or None) != (committed.previous_item_id or None):
             return (
-                f"{name!r} follows {message.previous_item_id!r} in {message.move}, but "
-                f"{committed.previous_item_id!r} in its commit"
+                f"the item {name!r} has previous_item_id "
+                f"{message.previous_item_id!r} in {message.move}, but "
+                f"{committed.previous_item_id!r} in its committed event"
             )
     return ""
 
 
 def announced(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that a committed item is added to the conversation."""
+    """Check that an item that was committed and ended was added to the conversation."""
     if not item.committed or not item.ends:
         return None
-    return "" if item.announced else f"{name!r} was not added to the conversation"
+    missing = f"the committed item {name!r} was not added to the conversation"
+    return "" if item.announced else missing

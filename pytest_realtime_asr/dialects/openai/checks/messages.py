@@ -1,4 +1,4 @@
-"""The messages of one session by their sender and kind."""
+"""Selects the messages of one session by their sender and kind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ M = TypeVar("M")
 def sent_by(
     sender: Sender, recording: Recording, *kinds: type[M]
 ) -> Iterator[tuple[int, M]]:
-    """Yield index and message of each record of ``sender`` of one of these kinds."""
+    """Yield index and message of the sender's records whose type is in ``kinds``."""
     records = zip(recording.trace.records, recording.messages, strict=True)
     for index, (record, message) in enumerate(records):
         if record.sender is sender and isinstance(message, kinds):
@@ -22,20 +22,20 @@ def sent_by(
 
 
 def from_server(recording: Recording, *kinds: type[M]) -> list[tuple[int, M]]:
-    """Return index and message of each record of the server of one of these kinds."""
+    """Return index and message of the server's records whose type is in ``kinds``."""
     return list(sent_by(Sender.SERVER, recording, *kinds))
 
 
 def from_client(recording: Recording, *kinds: type) -> list[int]:
-    """Return the index of each record of the client of one of these kinds."""
+    """Return the indexes of the client's records whose type is in ``kinds``."""
     return [index for index, _ in sent_by(Sender.CLIENT, recording, *kinds)]
 
 
 def indexes(recording: Recording, *kinds: type) -> list[int]:
-    """Return the index of each record of the server of one of these kinds."""
+    """Return the indexes of the server's records whose type is in ``kinds``."""
     return [index for index, _ in sent_by(Sender.SERVER, recording, *kinds)]
 
 
 def by_hand(recording: Recording) -> bool:
-    """Return whether the client sent a frame that was written by hand."""
+    """Return whether the client sent a hand-written frame, such as an invalid one."""
     return any(record.raw for record in recording.trace.records)

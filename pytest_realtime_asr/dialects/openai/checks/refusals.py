@@ -1,4 +1,4 @@
-"""Checks of refusals: errors, their fields, and what is not to be refused."""
+"""Checks of errors, and of frames that a server must or must not refuse."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from pytest_realtime_asr.requirements.requirement import (
 from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.trace.recording import Recording
 
-_NO_ERROR = "no error came"
+_NO_ERROR = "the server sent no error"
 
 
 def errors_have_types(recording: Recording) -> Outcome:
@@ -45,19 +45,19 @@ def errors_have_types(recording: Recording) -> Outcome:
     for index, message in errors:
         for name in ("type", "message"):
             if not getattr(message.error, name):
-                return Violated(f"an error without a {name}", (index,))
+                return Violated(f"an error has no {name}", (index,))
     return Satisfied() if errors else Undecided(_NO_ERROR)
 
 
 def _errors_after_hand(part: Part) -> list[tuple[int, Error]]:
-    """Return index and message of the errors after the first frame by hand."""
+    """Return index and message of each error after the first hand-written frame."""
     records = part.trace.records
     first = next((i for i, record in enumerate(records) if record.raw), len(records))
     return [each for each in from_server(part.recording, Error) if each[0] > first]
 
 
 def errors_name_event(*roles: str) -> Check:
-    """Return a check that an error names the event of the client that caused it."""
+    """Return a check that an error names the client's event that caused the error."""
 
     def check(part: Part) -> Outcome | None:
         sent = {_event_id(record.text) for record in part.trace.records if record.raw}
@@ -65,7 +65,9 @@ def errors_name_event(*roles: str) -> Check:
         def outcomes() -> Iterator[Outcome]:
             for index, message in _errors_after_hand(part):
                 named = message.error.event_id
-                what = f"the error names {named!r}, not {', '.join(sorted(sent))}"
+                caused = ", ".join(sorted(sent))
+                what = f"event_id of the error is {named!r}, not that of its cause"
+                what += f" ({caused})"
                 yield Satisfied() if named in sent else Violated(what, (index,))
 
         return _if_any(outcomes())
@@ -88,7 +90,10 @@ def errors_name_field(role: str, name: str) -> Check:
                 yield (
                     Satisfied()
                     if named
-                    else Violated(f"its param is {param!r}", (index,))
+                    else Violated(
+                        f"param of the error is {param!r}, not the field {name}",
+                        (index,),
+                    )
                 )
 
         return _if_any(outcomes())
@@ -102,9 +107,10 @@ def _if_any(outcomes: Iterator[Outcome]) -> Outcome | None:
 
 
 def commit_refused(role: str, what: str, *codes: str) -> Check:
-    """Return a check that a commit by hand is refused, with one of ``codes`` if given.
+    """Return a check that a hand-written commit is refused.
 
-    The utterances of the session must be transcribed all the same.
+    If ``codes`` are given, the error must have one of them. The utterances of the
+    session must be transcribed in spite of the refusal.
     """
 
     def check(part: Part) -> Outcome:
@@ -121,7 +127,8 @@ def commit_refused(role: str, what: str, *codes: str) -> Check:
         if codes and code not in codes:
             shown_code = printable(code) if code else "no code"
             return Violated(
-                f"{what} was refused with {shown_code}, not with {codes[0]}", commits
+                f"{what} was refused with {shown_code}, not with the code {codes[0]}",
+                commits,
             )
         return Satisfied()
 
@@ -137,10 +144,10 @@ def commit_refused(role: str, what: str, *codes: str) -> Check:
 
 
 def no_error(role: str, what: str) -> Check:
-    """Return a check that a frame by hand leads to no error and no end of the session.
+    """Return a check that a hand-written frame causes no error and no end of a session.
 
-    An accepted frame may have no answer. So the server must have answered the set-up of
-    the session: one that sends nothing at all has accepted nothing.
+    A server need not answer a frame that it accepts. So the check also needs the answer
+    to the session update: a server that sends nothing has accepted nothing.
     """
 
     def check(part: Part) -> Outcome:
@@ -149,20 +156,22 @@ def no_error(role: str, what: str) -> Check:
         for index, message in _errors_after_hand(part):
             return Violated(f"{what} was refused: {message.error.message}", (index,))
         if not cut(part.recording):
-            return Violated(f"{what}: {why(part)}", ())
+            return Violated(f"the session ended after {what}: {why(part)}", ())
         if not indexes(part.recording, SessionUpdated, BetaUpdated):
-            return Undecided(f"the session of {what} was never set up")
+            return Undecided(f"the session for {what} was never set up")
         return Satisfied()
 
     return per_session(check, role, fold=first_unsatisfied)
 
 
 def stays_open(role: str) -> Check:
-    """Return a check that the server does not end a session after a frame by hand."""
+    """Return a check that no session ends because of a hand-written frame."""
 
     def check(part: Part) -> Outcome:
         if not by_hand(part.recording):
-            return Undecided(f"nothing was sent by hand: {why(part)}")
-        return Satisfied() if cut(part.recording) else Violated(why(part), ())
+            return Undecided(f"the hand-written frame was not sent: {why(part)}")
+        if cut(part.recording):
+            return Satisfied()
+        return Violated(f"a hand-written frame ended the session: {why(part)}", ())
 
     return per_session(check, role, fold=first_unsatisfied)

@@ -47,7 +47,10 @@ _CONFIGURED = (
 
 
 def identity(profile: Profile) -> Callable[[Message], str | None]:
-    """Return the function that finds the session id in the greeting of this profile."""
+    """Return a function that finds the session id in the first event of a server.
+
+    The function returns ``None`` for any other message.
+    """
 
     def found(message: Message) -> str | None:
         session = getattr(message, "identity", None)
@@ -59,22 +62,25 @@ def identity(profile: Profile) -> Callable[[Message], str | None]:
 
 
 def is_transcription(recording: Recording) -> Outcome:
-    """Check that session.created is one of a transcription session."""
+    """Check that session.created opens a transcription session."""
     for index, message in from_server(recording, SessionCreated):
         if message.session.type != "transcription":
-            return Violated(f"its type is {message.session.type!r}", (index,))
+            kind = message.session.type
+            what = f"the session has the type {kind!r}, not 'transcription'"
+            return Violated(what, (index,))
         return Satisfied()
-    return Undecided("no session.created came")
+    return Undecided("the server sent no session.created")
 
 
 def expires_later(recording: Recording) -> Outcome:
-    """Check that ``expires_at`` is in the future, if the session has it."""
+    """Check that a session with ``expires_at`` expires after its start."""
     for index, message in enumerate(recording.messages):
         session = getattr(message, "identity", None)
         if session is None or session.expires_at is None:
             continue
         if session.expires_at <= recording.trace.started.timestamp():
-            return Violated(f"expires_at is {session.expires_at:.0f}", (index,))
+            what = f"expires_at is {session.expires_at:.0f}, not after the start"
+            return Violated(what, (index,))
         return Satisfied()
     return Undecided("no event says when the session expires")
 
@@ -87,17 +93,22 @@ def event_ids(recording: Recording) -> Outcome:
             continue
         name = getattr(message, "event_id", None)
         if name is None:
-            continue  # it is not an event of the protocol
+            continue  # the message is no event of the protocol
         if not name:
             return Violated(f"{message.move} has no event_id", (index,))
         if name in seen:
-            return Violated(f"two events have the id {name!r}", (seen[name], index))
+            what = f"two events have the event_id {name!r}"
+            return Violated(what, (seen[name], index))
         seen[name] = index
-    return Satisfied() if seen else Undecided("no event came")
+    return Satisfied() if seen else Undecided("the server sent no event")
 
 
 def shows_what_was_asked(recording: Recording) -> Outcome:
-    """Check that accepted updates are shown, until the first error."""
+    """Check that the answer to an accepted update shows the values of the update.
+
+    The check stops at the first error, since an update may have been refused, and at
+    the first hand-written update.
+    """
     sent = from_client(recording, SessionUpdate, BetaUpdate)
     answers = indexes(recording, SessionUpdated, BetaUpdated)
     errors = indexes(recording, Error)
@@ -121,7 +132,7 @@ def keeps_the_rest(role: str) -> Check:
         recording = part.recording
         answers = indexes(recording, SessionUpdated, BetaUpdated)
         if len(answers) < 2:
-            return Undecided("the session was not shown twice")
+            return Undecided("fewer than two events show the session")
         before, after = (
             _session(recording.messages[i]) for i in (answers[0], answers[-1])
         )
@@ -143,7 +154,7 @@ def _session(message: Message) -> dict[str, Any]:
 
 
 def _differences(wanted: Any, actual: Any, where: str) -> Iterator[str]:
-    """Yield which fields are shown with another value than wanted, or not at all."""
+    """Yield a sentence for each field of ``wanted`` that is missing or differs."""
     if isinstance(wanted, dict):
         for name, value in wanted.items():
             inner = actual.get(name) if isinstance(actual, dict) else None
@@ -153,7 +164,7 @@ def _differences(wanted: Any, actual: Any, where: str) -> Iterator[str]:
 
 
 def _accepts_refused(part: Part) -> Outcome:
-    """Check that an update which is refused is not also answered as accepted."""
+    """Check that a refused update is not also answered as an accepted update."""
     recording = part.recording
     sent = len(from_client(recording, SessionUpdate, BetaUpdate))
     refused = indexes(recording, Error)
@@ -164,8 +175,8 @@ def _accepts_refused(part: Part) -> Outcome:
         return Undecided("no update was accepted")
     if len(refused) + len(accepted) > sent:
         return Violated(
-            f"of {sent} updates {len(refused)} were refused and {len(accepted)} "
-            "accepted",
+            f"the answers to {sent} updates are {len(refused)} refusals and "
+            f"{len(accepted)} acceptances, so one update has both",
             tuple(accepted),
         )
     return Satisfied()
@@ -177,17 +188,19 @@ refused_not_accepted = per_session(
 
 
 def _shows_refused(part: Part) -> Outcome | None:
-    """Check that a refused format is not shown as accepted."""
+    """Check that the session does not show a format that was refused."""
     if not sent_after_hand(part.recording):
         return None
     answers = indexes(part.recording, SessionUpdated, BetaUpdated)
     for index in answers:
         if NO_FORMAT in (part.trace.records[index].text or ""):
             what = "was refused" if part.timeline.refusals else "does not exist"
-            return Violated(f"a format that {what} is shown as accepted", (index,))
+            return Violated(f"the session shows a format that {what}", (index,))
     return Satisfied() if answers else None
 
 
 refused_not_shown = any_session(
-    _shows_refused, "refused-update", nothing="no session was shown after a refusal"
+    _shows_refused,
+    "refused-update",
+    nothing="no event shows the session after the refusal",
 )

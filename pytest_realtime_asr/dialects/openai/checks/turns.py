@@ -36,33 +36,39 @@ _LEAST = 30.0  # ms of a clip that its turn must contain
 
 
 def in_role(role: str, check: SessionCheck) -> Check:
-    """Return the check of the sessions of one role."""
+    """Return a check that applies ``check`` to the sessions of one role."""
     return per_session(lambda part: check(part.recording), role, fold=first_unsatisfied)
 
 
 def turns_in_order(recording: Recording) -> Outcome:
-    """Check that each turn is started, stopped and committed under one id."""
+    """Check that each turn is started, stopped and committed with the same item id."""
     committed = False
     for name, item in items(recording).items():
         if not item.committed:
             if item.stopped and not cut(recording):
-                return Violated(f"{name!r} was never committed", tuple(item.stopped))
+                what = f"the turn {name!r} stopped, but was never committed"
+                return Violated(what, tuple(item.stopped))
             continue
         committed = True
         for found, what in ((item.started, "started"), (item.stopped, "stopped")):
             if not found:
                 return Violated(
-                    f"{name!r} was committed, but its speech never {what}",
+                    f"the turn {name!r} was committed, but speech_{what} never came",
                     tuple(item.committed),
                 )
         if not item.started[0] < item.stopped[0] < item.committed[0]:
-            return Violated(f"{name!r} came out of order", tuple(item.committed))
+            wrong = f"the turn {name!r} was not started, stopped, committed in order"
+            return Violated(wrong, tuple(item.committed))
     return Satisfied() if committed else Undecided("no turn was detected")
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """The audio sent, in ms: up to each record, and from where to where each clip."""
+    """The positions of the audio that was sent, in ms.
+
+    ``until`` is the length of all audio up to each record. ``clips`` are the start and
+    the end of each clip.
+    """
 
     until: tuple[float, ...]
     clips: tuple[tuple[float, float], ...]
@@ -87,7 +93,7 @@ def _sent(recording: Recording) -> _Sent:
 
 
 def turns_match_audio(recording: Recording) -> Outcome:
-    """Check that turns lie in the audio, one after the other, and one in each clip."""
+    """Check that turns are in the audio, in order, and that each clip has a turn."""
     sent = _sent(recording)
     turns: list[tuple[float, float]] = []
     for name, item in items(recording).items():
@@ -101,17 +107,17 @@ def turns_match_audio(recording: Recording) -> Outcome:
         return Undecided("no turn was detected")
     ends = [end for _, end in turns]
     for first, last in sent.clips[: len(turns)]:
-        # The turns are sorted, so only the first that ends late enough can match.
+        # Turns are sorted, so only the first that ends late enough can be in the clip.
         place = bisect_right(ends, first + _LEAST)
         if place == len(turns) or turns[place][0] + _LEAST >= last:
             found = ", ".join(f"{start:g} to {end:g}" for start, end in turns)
             clip = f"{first:.0f} to {last:.0f} ms"
-            return Violated(f"no turn lies in the clip from {clip}: {found}", ())
+            return Violated(f"the clip from {clip} has no turn; turns: {found} ms", ())
     return Satisfied()
 
 
 def _positions(recording: Recording, item: Item) -> tuple[int, int]:
-    """Return start and end of a turn in ms."""
+    """Return the start and the end of a turn in ms."""
     started = recording.messages[item.started[0]]
     stopped = recording.messages[item.stopped[0]]
     assert isinstance(started, SpeechStarted)
@@ -126,44 +132,49 @@ def _misplaced(
     previous: list[tuple[float, float]],
     sent: _Sent,
 ) -> Violated | None:
-    """Return how a turn lies outside the audio or before the ``previous`` turn."""
+    """Return a violation if a turn is outside the audio or not after ``previous``."""
     start, end = turn
     records = (item.started[0], item.stopped[0])
     if not 0 <= start < end:
-        return Violated(f"{name!r} is from {start} to {end} ms", records)
+        wrong = f"the turn {name!r} from {start} to {end} ms is no span of the audio"
+        return Violated(wrong, records)
     for at, index in zip(turn, records, strict=True):
         if at > sent.until[index] + _ROUNDING:
             return Violated(
-                f"{name!r} has {at} ms, but {sent.until[index]:.0f} ms were sent",
+                f"the turn {name!r} has the position {at} ms when only "
+                f"{sent.until[index]:.0f} ms of audio had been sent",
                 (index,),
             )
     for before, after in previous:
         if not (before < start and after < end):
             return Violated(
-                f"{name!r} is from {start} to {end} ms, after a turn from "
-                f"{before:g} to {after:g} ms",
+                f"the turn {name!r} from {start} to {end} ms is not later than the "
+                f"turn before it, from {before:g} to {after:g} ms",
                 records,
             )
     return None
 
 
 def no_turn_in_silence(recording: Recording) -> Outcome:
-    """Check that no turn is detected before anything but silence was sent."""
+    """Check that no turn is detected while only silence has been sent."""
     spans = [(i, r.span) for i, r in enumerate(recording.trace.records) if r.span]
     assets = list(dict.fromkeys(span.asset for _, span in spans))
     if len(assets) < 2:
-        return Undecided("silence and speech were not sent")
+        return Undecided("the session did not send both silence and speech")
     speech = next(i for i, span in spans if span.asset == assets[1])
     found = sorted(indexes(recording, SpeechStarted, Committed, Completed))
     for index in found:
         if index < speech:
             move = recording.messages[index].move
-            return Violated(f"{move} came while silence was sent", (index,))
-    return Satisfied() if found else Undecided("no turn was detected in speech either")
+            return Violated(f"{move} came when only silence had been sent", (index,))
+    nothing = (
+        "no turn was detected in the speech, so none in the silence proves nothing"
+    )
+    return Satisfied() if found else Undecided(nothing)
 
 
 def silent_commit_has_no_text(recording: Recording) -> Outcome:
-    """Check that a commit of the silence after a turn gives an error or no words."""
+    """Check that a commit of silence is answered by an error or has no words."""
     records = recording.trace.records
     commits = [i for i in from_client(recording, Commit) if records[i].raw]
     if not commits:
@@ -178,5 +189,7 @@ def silent_commit_has_no_text(recording: Recording) -> Outcome:
             answered = True
             text = getattr(recording.messages[index], "transcript", "")
             if text.strip():
-                return Violated(f"{name!r} has the text {text!r}", (index,))
-    return Satisfied() if answered else Undecided("the commit was not answered")
+                what = f"the item {name!r} of the silence has the text {text!r}"
+                return Violated(what, (index,))
+    nothing = "the server did not answer the commit of silence"
+    return Satisfied() if answered else Undecided(nothing)

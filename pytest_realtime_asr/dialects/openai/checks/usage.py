@@ -20,7 +20,7 @@ from pytest_realtime_asr.trace.recording import Recording
 
 
 def usage_is_valid(recording: Recording) -> Outcome:
-    """Check that each completion has a usage, not negative, that adds up."""
+    """Check that each completed event has a usage that is not negative and adds up."""
     completions = from_server(recording, Completed)
     for index, message in completions:
         if problem := _usage_problem(message.usage):
@@ -30,20 +30,24 @@ def usage_is_valid(recording: Recording) -> Outcome:
 
 def _usage_problem(usage: Counted | None) -> str | None:
     if usage is None:
-        return "completed has no usage"
+        return "a completed event has no usage"
     if usage.type == "duration":
         valid = usage.seconds is not None and usage.seconds >= 0
-        return None if valid else f"it counts {usage.seconds} seconds"
+        wrong = f"usage has seconds={usage.seconds}, which must be 0 or more"
+        return None if valid else wrong
     before, after, total = usage.input_tokens, usage.output_tokens, usage.total_tokens
     if before is None or after is None or min(before, after) < 0:
-        return f"it counts {before} and {after} tokens"
+        return (
+            f"usage has input_tokens={before} and output_tokens={after}; both must be "
+            "0 or more"
+        )
     if before + after != total:
-        return f"usage does not add up: {before} + {after} is not {total}"
+        return f"usage does not add up: {before} + {after} is not total_tokens={total}"
     return None
 
 
 def usage_counts_text(recording: Recording) -> Outcome:
-    """Check that a text counts its tokens and those of its audio, or its seconds."""
+    """Check that the usage of a text counts tokens of text and audio, or seconds."""
 
     def outcomes() -> Iterator[Outcome]:
         for index, message in from_server(recording, Completed):
@@ -55,19 +59,22 @@ def usage_counts_text(recording: Recording) -> Outcome:
             yield (
                 Satisfied()
                 if counted
-                else Violated(f"{message.transcript!r} counts {usage}", (index,))
+                else Violated(
+                    f"the usage of {message.transcript!r} counts nothing: {usage}",
+                    (index,),
+                )
             )
 
-    return shown(outcomes(), nothing="no text with a usage came")
+    return shown(outcomes(), nothing="no item has a text with a usage")
 
 
 def texts_have_logprobs(role: str) -> Check:
-    """Return a check that each text of these sessions has log probabilities."""
+    """Return a check that each text of the sessions of a role has log probabilities."""
 
     def check(part: Part) -> Outcome | None:
         return shown(_logprobs(part), nothing=nothing)
 
-    nothing = "no text came"
+    nothing = "no item has a text"
     return any_session(check, role, nothing=nothing)
 
 
@@ -83,17 +90,18 @@ def _logprobs(part: Part) -> Iterator[Outcome]:
 
 
 def logprobs_are_valid(recording: Recording) -> Outcome:
-    """Check that log probabilities are not positive, and their tokens the delta."""
+    """Check that log probabilities are at most 0 and their tokens join to the delta."""
 
     def outcomes() -> Iterator[Outcome]:
         for index, message in from_server(recording, Delta):
             if not message.logprobs:
                 continue
             if high := [each.logprob for each in message.logprobs if each.logprob > 0]:
-                yield Violated(f"a log probability is {high[0]:g}", (index,))
+                yield Violated(f"a log probability is {high[0]:g}, above 0", (index,))
             tokens = "".join(each.token for each in message.logprobs)
             same = single_spaced(tokens) == single_spaced(message.delta or "")
-            what = f"the tokens are {tokens!r}, but the delta is {message.delta!r}"
+            what = f"the tokens of the log probabilities are {tokens!r}, but the delta "
+            what += f"is {message.delta!r}"
             yield Satisfied() if same else Violated(what, (index,))
 
-    return shown(outcomes(), nothing="no log probability came")
+    return shown(outcomes(), nothing="no delta has log probabilities")

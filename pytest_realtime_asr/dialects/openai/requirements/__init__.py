@@ -1,7 +1,8 @@
-"""What a server of OpenAI's protocol has to do, with the clause or the bug behind it.
+"""The requirements of OpenAI's protocol, each with a clause or a bug report as source.
 
-The level is MUST if OpenAI's own description of its events says so, or if the harm is
-universal. It is SHOULD if clients rely on it, and INFO where servers are free.
+The level of a requirement is MUST if OpenAI's own description of the events says so, or
+if a violation harms every client. The level is SHOULD if clients rely on the behaviour,
+and INFO if servers are free to differ.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _CONNECTIONS: tuple[Declared, ...] = (
         shared.HANDSHAKES,
         shared.stated(
             "wrong-key-refused",
-            "RFC 9110, section 15.5.2: 401 where credentials are not valid",
+            "RFC 9110, section 15.5.2: 401 if credentials are not valid",
         ),
     ),
     *shared.restated(
@@ -75,12 +76,12 @@ _DECLARED: tuple[Declared, ...] = (
 )
 
 _OPTIONAL = {"short-commit", "turns", "hush", "turn-commit", "pcmu", "pcma"}
-"""The scenarios that are only for servers with the capability."""
+"""The scenarios that need a capability which a server may not have."""
 
 
 @cache
 def requirements(profile: Profile) -> tuple[Requirement, ...]:
-    """Return what binds the servers of a profile, and their clients."""
+    """Return the requirements on the servers of a profile, and on their clients."""
     left_out = _OPTIONAL - {it.name for it in exercises(profile)}
     return tuple(
         each for each in _declared(profile) if left_out.isdisjoint(each.scenarios)

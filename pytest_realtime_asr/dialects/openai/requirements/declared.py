@@ -1,4 +1,4 @@
-"""How requirements of this dialect name their source and depend on a profile."""
+"""Helpers to declare requirements: their sources, and the profiles that have them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ TYPES = "openai-python 3.57.0, types/realtime"
 GUIDE = "OpenAI, guide to realtime transcription"
 
 Declared = Requirement | Callable[[Profile], Iterable[Requirement]]
-"""A requirement on the servers of every profile, or those on the servers of one."""
+"""A requirement for every profile, or a function with those for one profile."""
 
 
 def clause(event: str, sentence: str) -> str:
-    """Return the clause of what the description of an event says."""
+    """Return the clause that quotes what the description of an event says."""
     return f"{TYPES}/{event}.py: {sentence} ({READ})"
 
 
 def bug(*threads: str) -> str:
-    """Return the clause of what was reported in these threads."""
+    """Return the clause that cites the bug reports in these threads."""
     return shared.bug(*threads, read=READ)
 
 
 def where(
     condition: Callable[[Profile], bool], requirement: Requirement
 ) -> Callable[[Profile], Iterable[Requirement]]:
-    """Declare a requirement on the servers of the profiles that meet a condition."""
+    """Declare a requirement that only profiles which meet a condition have."""
     return lambda profile: (requirement,) if condition(profile) else ()

@@ -1,4 +1,4 @@
-"""Requirements on the formats of audio."""
+"""Requirements on the audio formats that a server accepts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_realtime_asr.requirements.requirement import Level, Proof, Requireme
 
 
 def formats(profile: Profile) -> Iterable[Requirement]:
-    """Yield one requirement for each further format that a server takes."""
+    """Yield a requirement for each audio format other than the default format."""
     for name in ("pcmu", "pcma"):
         source = clause("realtime_audio_formats", f"audio/{name} is the G.711 format")
         yield _same_text(name, name.upper(), source)
@@ -23,7 +23,7 @@ def formats(profile: Profile) -> Iterable[Requirement]:
 def _same_text(role: str, audio_format: str, clause: str) -> Requirement:
     return Requirement(
         f"same-text-{role}",
-        f"a clip has the same text as {audio_format}",
+        f"a clip has the same text in {audio_format} as in the default format",
         Level.SHOULD,
         clause,
         checks.both(checks.finishes(role), checks.same_text(role)),

@@ -47,7 +47,7 @@ ITEMS: tuple[Declared, ...] = (
         "each event has its own id",
         MUST,
         clause("realtime_error_event", "event_id is the unique ID of the server event")
-        + "; LocalAI gives all the same",
+        + "; LocalAI gives all events the same id",
         each(session.event_ids),
         scenarios=("utterances",),
         passive=True,
@@ -55,7 +55,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "commit-answered",
-        "a commit is answered by an item, or by an error",
+        "each commit is answered by a committed item or by an error",
         MUST,
         clause(
             "input_audio_buffer_commit_event",
@@ -68,13 +68,13 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "items-are-committed",
-        "a completed item has the id of a committed one",
+        "a completed item has the id of a committed item",
         MUST,
         clause(
             "input_audio_buffer_committed_event",
             "item_id is the ID of the item that will be created",
         )
-        + "; LocalAI completes another one",
+        + "; LocalAI completes another item",
         items.each_item(items.committed_first, "no item ended"),
         scenarios=("utterances",),
         passive=True,
@@ -88,14 +88,14 @@ ITEMS: tuple[Declared, ...] = (
             "input_audio_buffer_committed_event",
             "item_id is the ID of the item that will be created",
         ),
-        items.each_item(items.committed_once, "nothing was committed"),
+        items.each_item(items.committed_once, "no item was committed"),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("same-item-ids",)),
     ),
     Requirement(
         "items-are-chained",
-        "each item names the one before it",
+        "each item names the item that was committed before it",
         MUST,
         clause(
             "input_audio_buffer_committed_event",
@@ -122,7 +122,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "items-are-added-in-place",
-        "the item that is added is the committed one, in its place",
+        "an item is added with the same previous item with which it was committed",
         SHOULD,
         clause(
             "conversation_item_added",
@@ -137,7 +137,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "items-end",
-        "each item is completed, or fails",
+        "each committed item is completed or fails",
         MUST,
         clause(
             "conversation_item_input_audio_transcription_failed_event",
@@ -145,7 +145,7 @@ ITEMS: tuple[Declared, ...] = (
         )
         + "; sgl-project/sglang-omni#385",
         items.each_item(
-            items.ends, "nothing was committed in a session that was set up"
+            items.ends, "no item was committed in a session that was set up"
         ),
         scenarios=("utterances", "in-flight"),
         passive=True,
@@ -153,9 +153,9 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "items-end-once",
-        "no item ends twice",
+        "no item is completed or fails a second time",
         MUST,
-        HARM + ": the second text is taken for that of another item",
+        HARM + ": clients take the second text for that of another item",
         items.each_item(items.ends_once, "no item ended"),
         scenarios=("utterances",),
         passive=True,
@@ -163,9 +163,9 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "nothing-after-the-end",
-        "no text of an item comes after its end",
+        "no delta of an item comes after the item has ended",
         MUST,
-        HARM + ": the text is lost, or taken for that of another item",
+        HARM + ": clients lose the text, or take it for that of another item",
         items.each_item(items.no_text_after_end, "no item ended"),
         scenarios=("utterances",),
         passive=True,
@@ -180,21 +180,21 @@ ITEMS: tuple[Declared, ...] = (
             "content_index names the content part that contains the audio",
         )
         + "; huggingface/speech-to-speech#474",
-        items.each_item(items.one_content, "no content_index came"),
+        items.each_item(items.one_content, "no event has a content_index"),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("counts-content",)),
     ),
     Requirement(
         "deltas-are-new",
-        "a delta is the new text, not the text so far",
+        "a delta is only the new text, not the whole text so far",
         MUST,
         clause(
             "conversation_item_input_audio_transcription_delta_event",
             "incremental transcription results",
         )
         + "; huggingface/speech-to-speech#474, vllm-omni#3907",
-        items.each_item(items.increments, "no item had several deltas"),
+        items.each_item(items.increments, "no item had two deltas and a transcript"),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("cumulative",)),
@@ -223,7 +223,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "logprobs-come",
-        "log probabilities come if they are requested",
+        "log probabilities come if the session includes them",
         SHOULD,
         clause(
             "conversation_item_input_audio_transcription_delta_event",
@@ -235,7 +235,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "logprobs-are-sane",
-        "a log probability is at most 0, and its token is in the text",
+        "log probabilities are at most 0, and their tokens join to the delta",
         SHOULD,
         clause(
             "conversation_item_input_audio_transcription_delta_event",

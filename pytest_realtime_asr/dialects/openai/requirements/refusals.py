@@ -1,4 +1,4 @@
-"""Requirements on errors and refusals, which the session and the server survive."""
+"""Requirements on errors, and on refusals, which a session must survive."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _update_refused(name: str, title: str, what: str, sentence: str) -> Requirem
 
 
 def _codes(profile: Profile) -> tuple[str, ...]:
-    """Return the codes by which a commit of too little audio may be refused."""
+    """Return the codes with which a commit of too little audio may be refused."""
     return (profile.empty,) if profile.empty else ()
 
 
@@ -47,7 +47,7 @@ def _empty_commit_code(profile: Profile) -> Iterable[Requirement]:
     for code in _codes(profile):
         yield Requirement(
             "empty-commit-code",
-            f"a commit without audio is refused as {code}",
+            f"a commit without audio is refused with the code {code}",
             SHOULD,
             bug("openai/openai-agents-js#748", "goodroot/hyprwhspr#63"),
             checks.refused("empty-commit", "a commit without audio", code),
@@ -84,7 +84,7 @@ ERRORS: tuple[Declared, ...] = (
     shared.stated("errors-have-codes", clause("realtime_error", "code, if any")),
     Requirement(
         "errors-name-their-cause",
-        "an error names the event that caused it, if that has an id",
+        "an error names the event that caused it, if that event has an id",
         MUST,
         clause(
             "session_update_event",
@@ -97,7 +97,7 @@ ERRORS: tuple[Declared, ...] = (
     ),
     Requirement(
         "errors-name-the-field",
-        "an error about a field names the field",
+        "an error about an unknown field names the field",
         SHOULD,
         clause("realtime_error", "param is the parameter related to the error")
         + "; langchain_dart#624",
@@ -107,7 +107,7 @@ ERRORS: tuple[Declared, ...] = (
     ),
     *shared.restated(
         shared.DISCLOSURE,
-        # In so long chunks, the early text has 100 ms to come before the first audio.
+        # With such long chunks, early text has 100 ms to come before the first audio.
         shared.stated("no-early-text", proof=Proof(("foretells",), chunk=0.8)),
     ),
 )
@@ -143,8 +143,8 @@ REFUSALS: tuple[Declared, ...] = (
     ),
     _update_refused(
         "update-without-session",
-        "a set-up without a session is refused",
-        "a set-up without a session",
+        "a session update without a session is refused",
+        "a session update without a session",
         "session is required",
     ),
     _update_refused(
@@ -159,7 +159,7 @@ REFUSALS: tuple[Declared, ...] = (
         "an unknown format",
         "formats are audio/pcm, audio/pcmu and audio/pcma",
     ),
-    # the formats of the beta have no rate
+    # a format of the beta shape has no rate
     where(
         lambda profile: not profile.beta,
         _update_refused(
@@ -171,7 +171,7 @@ REFUSALS: tuple[Declared, ...] = (
     ),
     shared.refused(
         "unknown-model",
-        "if accepted, the session gets no text and no error",
+        "if the model is accepted, the session gets no text and no error",
         level=SHOULD,
         proof=Proof(("tolerant",)),
     ),
@@ -183,7 +183,7 @@ REFUSALS: tuple[Declared, ...] = (
             "input_audio_buffer_commit_event",
             "it will produce an error if the input audio buffer is empty",
         )
-        + "; LocalAI acknowledges it, and is silent then",
+        + "; LocalAI acknowledges the commit and sends nothing else",
         checks.refused("empty-commit", "a commit without audio"),
         scenarios=("empty-commit",),
         proof=Proof(("acknowledges-empty",)),
@@ -210,7 +210,7 @@ REFUSALS: tuple[Declared, ...] = (
     _short_commit,
     Requirement(
         "odd-audio-outlived",
-        "a sample split over two frames is joined or refused, and loses no other audio",
+        "a sample split over two frames is joined or refused, and other audio is kept",
         MUST,
         HARM
         + "; "
@@ -228,7 +228,7 @@ REFUSALS: tuple[Declared, ...] = (
     ),
     Requirement(
         "big-audio-accepted",
-        f"{_MOST} MiB of audio in one event are accepted",
+        f"an event with {_MOST} MiB of audio is accepted",
         MUST,
         clause(
             "input_audio_buffer_append_event",

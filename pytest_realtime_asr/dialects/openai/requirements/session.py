@@ -35,7 +35,7 @@ SESSION: tuple[Declared, ...] = (
         lambda profile: not profile.beta,
         Requirement(
             "session-type",
-            "the session is one of transcription from the start",
+            "session.created opens a transcription session",
             MUST,
             clause(
                 "realtime_transcription_session_create_response",
@@ -55,12 +55,12 @@ SESSION: tuple[Declared, ...] = (
             "id is the unique identifier of the session",
         ),
     ),
-    # conversation.created does not say when it expires
+    # conversation.created does not say when the session expires
     where(
         lambda profile: profile.greeting != "conversation.created",
         Requirement(
             "expires-later",
-            "a new session has not expired yet",
+            "expires_at is later than the start of the session",
             SHOULD,
             clause(
                 "realtime_transcription_session_create_response",
@@ -75,7 +75,7 @@ SESSION: tuple[Declared, ...] = (
     ),
     Requirement(
         "update-answered",
-        "an update is answered by the updated session, or by an error",
+        "each update is answered by the updated session or by an error",
         MUST,
         clause(
             "session_updated_event",
@@ -92,7 +92,7 @@ SESSION: tuple[Declared, ...] = (
     ),
     Requirement(
         "update-shows-what-holds",
-        "session.updated shows what was configured",
+        "session.updated shows the values that the update has set",
         SHOULD,
         clause(
             "session_update_event",
@@ -117,7 +117,7 @@ SESSION: tuple[Declared, ...] = (
     ),
     Requirement(
         "refused-update-unconfirmed",
-        "a refused update is not also confirmed",
+        "a refused update is not also answered as accepted",
         SHOULD,
         clause(
             "session_updated_event",
@@ -130,7 +130,7 @@ SESSION: tuple[Declared, ...] = (
     ),
     Requirement(
         "refused-fields-unshown",
-        "refused fields are not shown as effective",
+        "the session does not show values that were refused",
         MUST,
         clause(
             "session_update_event",

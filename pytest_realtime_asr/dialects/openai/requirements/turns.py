@@ -1,4 +1,4 @@
-"""Requirements on turns: utterances that the server ends by itself."""
+"""Requirements on turns that the server detects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 TURNS: tuple[Declared, ...] = (
     Requirement(
         "turns-finish",
-        "an utterance that the server ends by itself gets its final",
+        "an utterance whose end the server detects gets its final",
         MUST,
         clause(
             "input_audio_buffer_commit_event",
@@ -30,7 +30,7 @@ TURNS: tuple[Declared, ...] = (
     ),
     Requirement(
         "turn-order",
-        "speech is started, stopped and committed as the same item",
+        "the start, the stop and the commit of a turn name the same item",
         MUST,
         clause(
             "input_audio_buffer_speech_started_event",
@@ -55,7 +55,7 @@ TURNS: tuple[Declared, ...] = (
     ),
     Requirement(
         "same-text-turns",
-        "a clip has the same text whether the server or the client ends it",
+        "a clip has the same text whether the server or the client commits it",
         SHOULD,
         bug("FunASR#556", "FunASR#630"),
         checks.both(checks.finishes("turns"), checks.same_text("turns")),
@@ -73,7 +73,7 @@ TURNS: tuple[Declared, ...] = (
     ),
     Requirement(
         "turn-after-silence-finishes",
-        "an utterance after silence gets its final if the server ends it",
+        "an utterance after silence gets its final if the server detects its end",
         MUST,
         HARM + "; " + bug("WhisperLiveKit#129", "pipecat#4124"),
         checks.finishes("hush"),
@@ -82,7 +82,7 @@ TURNS: tuple[Declared, ...] = (
     ),
     Requirement(
         "commit-after-turn-is-wordless",
-        "a commit of the silence after a turn has no words",
+        "a commit of the silence after a turn gets no words",
         SHOULD,
         bug("lemonade-sdk/lemonade#1739", "betalgo/openai#674"),
         turns.in_role("turn-commit", turns.silent_commit_has_no_text),

@@ -1,4 +1,4 @@
-"""Requirements on audio that is cleared, and on texts and finals of utterances."""
+"""Requirements on cleared audio, and on the texts and finals of utterances."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 BUFFER: tuple[Declared, ...] = (
     Requirement(
         "clear-answered",
-        "a clear is answered",
+        "a clear is answered by input_audio_buffer.cleared",
         MUST,
         clause(
             "input_audio_buffer_clear_event", f"the server will respond with {CLEARED}"
@@ -34,7 +34,7 @@ BUFFER: tuple[Declared, ...] = (
     ),
     Requirement(
         "clear-forgets",
-        "cleared audio is in no text",
+        "no text contains words of cleared audio",
         MUST,
         clause(
             "input_audio_buffer_clear_event", "clears the audio bytes in the buffer"
@@ -45,7 +45,7 @@ BUFFER: tuple[Declared, ...] = (
     ),
     Requirement(
         "clear-empties",
-        "a commit after a clear has no audio and is refused",
+        "a commit after a clear is refused, since there is no audio",
         MUST,
         clause(
             "input_audio_buffer_clear_event", "clears the audio bytes in the buffer"
@@ -56,7 +56,7 @@ BUFFER: tuple[Declared, ...] = (
     ),
     Requirement(
         "clear-of-nothing",
-        "a clear without audio is answered like any other",
+        "a clear before any audio is answered like any other clear",
         SHOULD,
         clause(
             "input_audio_buffer_clear_event", f"the server will respond with {CLEARED}"
@@ -97,7 +97,7 @@ UTTERANCES: tuple[Declared, ...] = (
     ),
     Requirement(
         "in-flight-finish",
-        "each of several utterances transcribed at once gets its final",
+        "if several utterances are transcribed at once, each gets its final",
         MUST,
         HARM + "; " + bug("sgl-project/sglang-omni#385"),
         checks.finishes("in-flight"),
@@ -106,7 +106,7 @@ UTTERANCES: tuple[Declared, ...] = (
     ),
     Requirement(
         "in-flight-kept-apart",
-        "of several utterances transcribed at once each has its own text",
+        "if several utterances are transcribed at once, each gets its own text",
         MUST,
         f"{GUIDE}: items are identified by item_id, completed in any order ({READ}); "
         "openclaw#113723",
