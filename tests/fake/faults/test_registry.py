@@ -28,7 +28,7 @@ def opening(*names: str) -> list[str]:
 
 def test_unknown_fault() -> None:
     first = next(iter(FAULTS))
-    with pytest.raises(LookupError, match=f"unknown fault 'x'; there are: {first}, "):
+    with pytest.raises(LookupError, match=f"unknown fault 'x'; choose from {first}, "):
         Faults(["x"])
 
 
