@@ -48,7 +48,7 @@ def test_the_later_fault_is_around_the_earlier_one() -> None:
 
 
 def test_a_fault_that_needs_the_dialect_gets_it_from_the_state() -> None:
-    with pytest.raises(LookupError, match="needs a ServerState"):
+    with pytest.raises(LookupError, match="needs a dialect; pass a ServerState"):
         Faults(["starts-anyway"]).wrap(VLLM.server(["m"]))
     faults = Faults(["starts-anyway"], ServerState(VLLM, ["m"]))
     assert faults.wrap(VLLM.server(["m"])).hear(COMMIT).begin
