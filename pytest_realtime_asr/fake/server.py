@@ -110,7 +110,7 @@ class Fake:
             await session.close()
 
     def _server_side(self) -> tuple[Server, Callable[[], float]]:
-        """Return the server side of a new session, and the delay of its words in s."""
+        """Return a session's server side and a function that gives word delays in s."""
         config = self._config
         correct = config.dialect.server(config.models, limit=config.limit)
         if config.variety is None:

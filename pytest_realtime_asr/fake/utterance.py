@@ -151,7 +151,7 @@ class FakeUtterance:
         return self._arrivals[min(index, len(self._arrivals) - 1)][1]
 
     async def _until(self, due: int) -> None:
-        """Sleep until ``due`` or until the final is due, if that is earlier."""
+        """Sleep until ``due``, or until the final is due if the final is earlier."""
         while True:
             end = due if self._final_due is None else min(due, self._final_due)
             left = end - self._speaking.now()

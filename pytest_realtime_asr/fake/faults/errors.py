@@ -110,7 +110,7 @@ class NoEarlyAudio(ServerWrapper):
 
 @fault("answers-stray", "refuses what it should ignore")
 class AnswersStray(UtteranceTracker):
-    """Refuses an out-of-order start or end of an utterance; it should ignore both."""
+    """Sends an error for an out-of-order start or end of an utterance."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = super().hear(frame)
@@ -170,7 +170,7 @@ class ForgetsModel(ServerWrapper):
 
 @fault("refused-audio-ends", "ends an utterance when it refuses audio")
 class RefusedAudioEnds(UtteranceTracker):
-    """Drops the open utterance and sends no final for it."""
+    """Drops the open utterance at refused audio, and sends no final for it."""
 
     _lost = False
 

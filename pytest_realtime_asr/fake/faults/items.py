@@ -139,7 +139,7 @@ class Cumulative(EventChanger):
 
 @fault("counts-content", "gives each delta of an item another content_index")
 class CountsContent(EventChanger):
-    """Sends the number of the delta, from 0, as its ``content_index``."""
+    """Sends the number of each delta, from 0, as the ``content_index``."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
@@ -232,7 +232,7 @@ def _unset(content: Event) -> None:
 
 @fault("forgets-rest", "resets the settings that an update does not name")
 class ForgetsRest(ServerWrapper):
-    """Sends null for each setting that is not in the update that it answers."""
+    """Sends null for each setting that the answered update did not name."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         asked = event(frame).get("session")

@@ -51,7 +51,7 @@ class _LateCloseAnswer(ServerConnection):
 
 @fault("no-close-answer", "does not answer a close frame in time")
 class NoCloseAnswer(Hooks):
-    """Answers a close frame ``ANSWERED`` seconds after it came."""
+    """Answers a close frame ``ANSWERED`` seconds after it has arrived."""
 
     def connection_class(self, kind: type[ServerConnection]) -> type[ServerConnection]:
         return type("Connection", (_LateCloseAnswer, kind), {})
@@ -95,7 +95,7 @@ class AnySize(Hooks):
 
 @fault("slow-reader-stalls", "makes all clients wait for the slowest")
 class SlowReaderStalls(Hooks):
-    """Sends one frame at a time, across all its sessions."""
+    """Sends only one frame at a time over all sessions of the server."""
 
     _turn: asyncio.Lock | None = None
 

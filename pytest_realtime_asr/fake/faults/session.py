@@ -1,4 +1,4 @@
-"""Faults of a whole session: how it opens, how it ends, how it affects the others."""
+"""Faults of whole sessions: how a session opens, ends and affects other sessions."""
 
 from __future__ import annotations
 

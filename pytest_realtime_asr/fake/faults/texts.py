@@ -258,7 +258,7 @@ class LosesLaterHeads(LosesHead):
 
 @fault("loses-tail", "loses the last word of each utterance")
 class LosesTail(WordChanger):
-    """Sends each word when the next word is recognised, so the last one never."""
+    """Sends each word when the next word is recognised, so the last word is lost."""
 
     _waiting: tuple[str, ...] = ()
 
@@ -281,7 +281,7 @@ class LosesLaterTails(LosesTail):
 
 @fault("forgets-old", "keeps only the last 25 s of an utterance")
 class ForgetsOld(Hooks):
-    """Leaves a word out of the final if it ended ``KEPT`` s or more before the end."""
+    """Leaves out of the final the words before the last ``KEPT`` s of the audio."""
 
     def keeps_word(self, kept: bool, *, age: float) -> bool:
         return kept and age < KEPT
@@ -332,7 +332,7 @@ class RepeatsFirst(WordChanger):
 
 @fault("stale-final", "applies a stray final commit to the next utterance")
 class StaleFinal(UtteranceTracker):
-    """Ends an utterance at its start if a stray final commit came before it."""
+    """Ends an utterance at its start after a stray final commit."""
 
     _end: str | bytes | None = None
 
@@ -357,7 +357,7 @@ class StaleFinal(UtteranceTracker):
 
 @fault("refused-final-kept", "applies a refused final commit to the next utterance")
 class RefusedFinalKept(StaleFinal):
-    """Ends an utterance at its start if a stray or refused final commit came before."""
+    """Ends an utterance at its start after a stray or a refused final commit."""
 
     def _keeps(self, reaction: Reaction, frame: str | bytes) -> bool:
         return is_control(frame) and self._state.correct.finishes(frame)
@@ -381,7 +381,7 @@ class LateAudioKept(UtteranceTracker):
 
 @fault("restarts-on-begin", "forgets the audio of an utterance that is started twice")
 class RestartsOnBegin(UtteranceTracker):
-    """Starts an open utterance again, without its audio, when its start is repeated."""
+    """Drops the audio of an open utterance when the client starts it again."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = super().hear(frame)
