@@ -87,5 +87,7 @@ class CorrectServer:
 
     def _known(self) -> Dialect:
         if self._dialect is None:
-            raise LookupError("this fault needs a dialect; pass a ServerState with one")
+            raise LookupError(
+                "this fault needs a dialect; pass a ServerState that has a dialect"
+            )
         return self._dialect

@@ -17,9 +17,7 @@ from pytest_realtime_asr.trace.records import Trace
 
 TRACES = "/fake/traces"
 
-_GUARDED = (
-    "/v1"  # the prefix of paths that need the key; every WebSocket needs the key too
-)
+_GUARDED = "/v1"  # the prefix of HTTP paths that need the key
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 

@@ -120,9 +120,8 @@ class VariedServer(ServerWrapper):
         self._pace = style.choice(list(_Pace))
         self._id = style.choice((_as_given, _hex, _ulid, _prefixed))
         self._acknowledges = style.random() < 0.5
-        self._empty = style.choice(
-            (0.0, 0.2, 0.6)
-        )  # share of partials and frames of audio with an empty partial
+        # The share of partials, and of frames of audio, that get an empty partial.
+        self._empty = style.choice((0.0, 0.2, 0.6))
         self._novel = style.choice((0.0, 0.05, 0.3))  # unknown events per frame
         self._novelty = style.choice(_NOVELTIES)
         self._extras = style.sample(sorted(_EXTRAS), style.randint(0, 3))
@@ -195,14 +194,14 @@ class VariedServer(ServerWrapper):
                 if utterance.whole
                 else self._pieces(utterance.unsent)
             )
-            # A fault changed the text if it is not the recognised text; keep it then.
+            # If the text is not the recognised text, a fault changed it: keep the text.
             text = utterance.changed if utterance.recognised == text else text
         frames = self._partials(filter(None, pieces), item)
         frames.extend(
             self._decorated(self._server.final(text, self._counted(usage), item))
         )
         frames += self._late.pop(item, [])
-        # The final may wait for a later utterance, if the audio of that is complete.
+        # The final may wait for the final of a later utterance with complete audio.
         later = [number for number, other in self._open.items() if other.complete]
         if self._reorders and later and self._chance(0.5):
             self._late.setdefault(self._frames.choice(later), []).extend(frames)

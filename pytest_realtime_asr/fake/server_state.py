@@ -31,12 +31,9 @@ class ServerState:
         self.open_sessions: set[int] = set()
         self.vanished = 0  # clients that left without a close frame
         self.closed_mid_utterance = 0  # clients that closed while an utterance was open
-        self.last_audio: dict[
-            int, float
-        ] = {}  # monotonic s, by session, while its audio is open
-        self.open_texts: dict[
-            int, list[str]
-        ] = {}  # words of open utterances, by session
+        # Time of the last audio (monotonic s), by session, until the audio is complete.
+        self.last_audio: dict[int, float] = {}
+        self.open_texts: dict[int, list[str]] = {}  # words of open utterances
         self.changed_words: set[tuple[int, str]] = set()  # see `legal_variation`
 
     def open_session(self) -> int:

@@ -43,9 +43,7 @@ class FakeSession:
         client = config.dialect.caller("", {})
         carrier = client.append(b"")  # in the trace, replaces each frame with audio
         self._carrier = carrier if client.binary else carrier.decode()
-        self._early: list[
-            tuple[bytes, int]
-        ] = []  # audio that came before its utterance began
+        self._early: list[tuple[bytes, int]] = []  # audio before the next utterance
         self._utterances: list[FakeUtterance] = []  # in the order of their starts
         self._position = 0  # samples of audio so far
         self._idle = faults.idle_timeout(None)

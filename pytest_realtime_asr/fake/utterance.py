@@ -61,9 +61,7 @@ class FakeUtterance:
         self._rate = speaking.server.rate
         self._audio: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._words: asyncio.Queue[RecognisedWord | None] = asyncio.Queue()
-        self._arrivals: list[
-            tuple[int, int]
-        ] = []  # (samples so far, time of arrival in ns)
+        self._arrivals: list[tuple[int, int]] = []  # (samples so far, arrival in ns)
         self._samples = 0
         self._final_due: int | None = None
         self._finished = asyncio.Event()

@@ -42,7 +42,7 @@ import numpy.typing as npt
 
 RATE = 16000
 WINDOW = 640  # samples of a look or a row
-HOP = 320  # samples from one look at the stream to the next
+HOP = 320  # samples from one look to the next
 STEP = 160  # samples from one row of a clip to the next
 STRIDE = HOP // STEP  # rows by which a clip advances with each look
 SILENT = -90.0  # dBFS between 150 and 3400 Hz; a step of PCM16 is 10 dB below

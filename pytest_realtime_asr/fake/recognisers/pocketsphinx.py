@@ -467,9 +467,7 @@ class PocketsphinxRecogniser:
 
 def main() -> None:
     """Run as a worker; answers go to stdout, printed messages to stderr."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # the server decides when the worker ends
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the server ends a worker
     with os.fdopen(os.dup(1), "wb") as answers, contextlib.suppress(BrokenPipeError):
         os.dup2(2, 1)
         _work(sys.stdin.buffer, answers)

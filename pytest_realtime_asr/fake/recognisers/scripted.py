@@ -61,9 +61,7 @@ _TAIL = 6  # rows after the last loud row at which a clip is over
 _FORGET = 15  # silent looks after which the search forgets its sums
 _PADDING = 16 * HOP  # samples of silence after the end, so that all words settle
 
-_AUDIBLE = 32768 * 10 ** (
-    -48 / 20
-)  # the RMS of unknown sound from which on it is heard
+_AUDIBLE = 32768 * 10 ** (-48 / 20)  # the lowest RMS of audible unknown sound
 _BURST_GAP = 10  # silent looks that end a burst
 _BURST_LEAST = 2  # looks of a burst that gives a word
 _BURST_MOST = 5 * RATE // HOP  # looks after which a burst ends in any case
