@@ -42,7 +42,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # Which frames the server refuses
 
 
-@fault("tolerant", "ignores what it should refuse")
+@fault("tolerant", "ignores frames that it should refuse")
 class Tolerant(ServerWrapper):
     """Sends no errors."""
 
@@ -83,7 +83,7 @@ class OneUpdate(ServerWrapper):
         return replace(reaction, replies=replies)
 
 
-@fault("strict-fields", "refuses unknown fields")
+@fault("strict-fields", "refuses a session update with unknown fields")
 class StrictFields(ServerWrapper):
     """Refuses a session update with fields that are not in the protocol."""
 
@@ -108,7 +108,7 @@ class NoEarlyAudio(ServerWrapper):
         return self._server.hear(frame)
 
 
-@fault("answers-stray", "refuses what it should ignore")
+@fault("answers-stray", "refuses frames that it should ignore")
 class AnswersStray(UtteranceTracker):
     """Sends an error for an out-of-order start or end of an utterance."""
 
@@ -147,7 +147,7 @@ class StartsAnyway(ServerWrapper):
         return self._server.final(text, usage, item)
 
 
-@fault("forgets-model", "forgets the session update at each final")
+@fault("forgets-model", "requires a new session update after each final")
 class ForgetsModel(ServerWrapper):
     """Requires a new session update after each final.
 
@@ -195,7 +195,7 @@ def _is_append(frame: str | bytes) -> bool:
 # Frames that are hard to read
 
 
-@fault("silent-close", "closes on a binary frame")
+@fault("silent-close", "closes on a binary frame without an error")
 class SilentClose(ServerWrapper):
     """Closes with 1011 on a binary frame, without an error event."""
 
@@ -218,7 +218,7 @@ class ClosesOnError(ServerWrapper):
 
 @fault("big-frame-dies", "crashes on a text frame over 4 MiB")
 class BigFrameDies(ServerWrapper):
-    """Ends the server process at the frame."""
+    """Ends the server process at a text frame over 4 MiB."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         if isinstance(frame, str) and len(frame.encode(errors="replace")) > BIG_FRAME:

@@ -77,7 +77,7 @@ class NoFragments(Hooks):
         return type("Connection", (_WithoutFragments, kind), {})
 
 
-@fault("idle-kills", "closes after 3 s without a frame")
+@fault("idle-kills", "closes the connection after 3 s without a frame")
 class IdleKills(Hooks):
     """Closes with 1011 after ``IDLE`` seconds without a frame."""
 

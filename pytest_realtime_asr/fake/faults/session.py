@@ -20,7 +20,7 @@ _WAITS = 1.0  # s without a frame after which `waits-for-all` waits for a client
 # How a session opens
 
 
-@fault("mute", "sends nothing at all")
+@fault("mute", "sends no events")
 class Mute(ServerWrapper):
     """Sends no event when a session opens, and none after a frame of the client."""
 
@@ -97,7 +97,7 @@ class _AtFifthChunk(ServerWrapper):
         return reaction
 
 
-@fault("close", "closes in the middle of an utterance")
+@fault("close", "closes the connection in the middle of an utterance")
 class Closes(_AtFifthChunk):
     """Closes with 1011 at the fifth frame of audio."""
 
@@ -146,7 +146,7 @@ class _SilentSometimes(ServerWrapper):
         raise NotImplementedError
 
 
-@fault("third-is-silent", "sends no text in a third open session")
+@fault("third-is-silent", "sends no text in a third session while two are open")
 class ThirdIsSilent(_SilentSometimes):
     """Sends no text in a session that opens when two others are open."""
 

@@ -68,7 +68,7 @@ class NoFinal(ServerWrapper):
         return ()
 
 
-@fault("all-at-end", "sends all text at the end")
+@fault("all-at-end", "sends all text of an utterance just before its final")
 class AllAtEnd(ServerWrapper):
     """Sends the whole text as one partial just before the final."""
 
@@ -80,7 +80,7 @@ class AllAtEnd(ServerWrapper):
         return [*partial, *self._server.final(text, usage, item)]
 
 
-@fault("early-text", "sends text before it has heard any audio")
+@fault("early-text", "sends text before any audio has come")
 class EarlyText(WordChanger):
     """Sends a word at the start of each utterance."""
 
@@ -159,7 +159,7 @@ class Novelty(ServerWrapper):
 # What the usage counts
 
 
-@fault("bad-usage", "counts tokens wrongly")
+@fault("bad-usage", "sends negative counts in its usage")
 class BadUsage(ServerWrapper):
     """Counts -1 prompt tokens and -1 s of audio."""
 
@@ -181,7 +181,7 @@ def _without_usage(content: Event) -> None:
     content.pop("usage", None)
 
 
-@fault("free-tokens", "counts no tokens for its text")
+@fault("free-tokens", "counts 0 tokens for its text")
 class FreeTokens(ServerWrapper):
     """Counts 0 completion tokens and 0 s of audio."""
 
@@ -290,7 +290,7 @@ class ForgetsOld(Hooks):
 # How one utterance changes the next
 
 
-@fault("echo", "begins each text with the previous one")
+@fault("echo", "begins each text with the previous text")
 class Echo(ServerWrapper):
     """Sends the text of the previous utterance before the words of each utterance."""
 
