@@ -9,12 +9,12 @@ from pytest_realtime_asr.dialects import Dialect
 
 @dataclass(frozen=True, slots=True)
 class FakeConfig:
-    """How a fake server behaves; delays and the session ``limit`` are in seconds.
+    """The behaviour of a fake server; delays and the session ``limit`` are in seconds.
 
-    ``faults`` are names. A client needs the ``key`` unless it is empty. ``seed`` is the
-    seed of the session ids, ``version`` the answer of ``/version`` (``None``: no such
-    route). ``variety`` is the seed of the legal differences between sessions (``None``:
-    no differences).
+    ``faults`` are names of faults. A client must send the ``key`` unless the key is
+    empty. ``seed`` is the seed of the session ids. ``version`` is the version that
+    ``/version`` shows (``None``: there is no such path). ``variety`` is the seed of the
+    legal variation (``None``: no variation).
     """
 
     dialect: Dialect

@@ -1,4 +1,4 @@
-"""What a correct server of a dialect does, for faults that differ from it."""
+"""The behaviour of a correct server of a dialect, for faults that compare with it."""
 
 from __future__ import annotations
 
@@ -7,34 +7,35 @@ from collections.abc import Sequence
 from pytest_realtime_asr.dialects import Caller, Dialect, Reaction, Server
 from pytest_realtime_asr.trace.timeline import Usage
 
-_PLAYED = 0.5  # s of silence that an imagined utterance has heard
+_PLAYED = 0.5  # s of silence in each utterance of these sessions
 
 
 class CorrectServer:
-    """Answers how a correct server of a dialect reacts, in sessions of its own.
+    """Shows how a correct server of a dialect reacts, in separate sessions.
 
-    No method touches a session of the fake. All raise LookupError without a dialect.
+    No method changes a session of the fake server. Each method raises LookupError if
+    there is no dialect.
     """
 
     def __init__(self, dialect: Dialect | None, models: Sequence[str]) -> None:
         self._dialect = dialect
         self._models = tuple(models)
-        self._played = 0  # utterances so far; each session has an id of its own
+        self._played = 0  # utterances so far, for distinct session ids
 
     def new(self) -> Server:
-        """Return the server's side of a session that has just been opened."""
+        """Return the server's side of a new session."""
         return self._known().server(self._models)
 
     def set_up_frames(self) -> Sequence[str]:
-        """Return the frames by which a client sets a session up."""
+        """Return the frames with which a client sets a session up."""
         return self._client().configure()
 
     def begins(self, frame: str | bytes) -> bool:
-        """Return whether a frame begins an utterance where one may begin."""
+        """Return whether a frame begins an utterance in a session that is set up."""
         return self._set_up().hear(frame).begin
 
     def finishes(self, frame: str | bytes) -> bool:
-        """Return whether a frame completes the audio of an utterance."""
+        """Return whether a frame completes the audio of an open utterance."""
         return self.in_utterance(frame).finish
 
     def in_utterance(self, frame: str | bytes) -> Reaction:
@@ -42,17 +43,17 @@ class CorrectServer:
         return self._hearing().hear(frame)
 
     def audio(self, frame: str | bytes) -> bytes:
-        """Return the PCM that a frame carries, empty for a frame without audio."""
+        """Return the PCM in a frame, empty for a frame without audio."""
         return self._set_up().hear(frame).audio
 
     def partial(self, text: str) -> Sequence[str]:
-        """Return the frames of a partial text of an utterance."""
+        """Return the frames that send ``text`` as a partial of an utterance."""
         return tuple(self._hearing().partial(text, 0))
 
     def utterance(self, text: str) -> tuple[Sequence[str], Sequence[str]]:
         """Return the replies to the end of an utterance, and the frames of its final.
 
-        Their ids belong to another session than the client's.
+        The ids in these frames do not belong to a session of the fake server.
         """
         server = self._hearing()
         replies = [
@@ -86,5 +87,7 @@ class CorrectServer:
 
     def _known(self) -> Dialect:
         if self._dialect is None:
-            raise LookupError("this fault needs a ServerState that has a dialect")
+            raise LookupError(
+                "this fault needs a dialect; pass a ServerState that has a dialect"
+            )
         return self._dialect

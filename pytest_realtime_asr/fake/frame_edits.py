@@ -1,9 +1,9 @@
 """Edits of a server's frames as JSON objects.
 
 The dialects write each frame as a JSON object whose ``type`` names the event. An error
-holds its text in ``error`` beside its ``code``, or ``error`` is an object with
-``message`` and ``code``. The edits here know these field names and nothing else of a
-protocol.
+has one of two forms: ``error`` is its text and ``code`` is a field beside ``error``, or
+``error`` is an object with ``message`` and ``code``. The functions here use these field
+names and no other part of a protocol.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Event = dict[str, Any]
 
 
 def event(frame: str | bytes) -> Event:
-    """Return the JSON object of a frame, or an empty one for any other frame."""
+    """Return the JSON object in a frame, or an empty dict if there is none."""
     try:
         value = msgspec.json.decode(frame)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
@@ -26,12 +26,15 @@ def event(frame: str | bytes) -> Event:
 
 
 def encoded(content: Event) -> str:
-    """Return the frame that holds a JSON object."""
+    """Return a JSON object as a frame."""
     return msgspec.json.encode(content).decode()
 
 
 def edited(frame: str, change: Callable[[Event], None]) -> str:
-    """Apply ``change`` to the JSON object of a frame; keep any other frame."""
+    """Return a frame after ``change`` was applied to its JSON object.
+
+    A frame without a JSON object is returned unchanged.
+    """
     content = event(frame)
     if not content:
         return frame
@@ -45,7 +48,10 @@ def is_error(frame: str) -> bool:
 
 
 def error_edited(frame: str, **fields: object) -> str:
-    """Replace the ``message`` or ``code`` of an error; keep any other frame."""
+    """Return an error with another ``message`` or ``code``.
+
+    A frame that is not an error is returned unchanged.
+    """
 
     def change(content: Event) -> None:
         inner = content.get("error")

@@ -1,4 +1,4 @@
-"""The HTTP requests of a fake server, up to the handshake of the WebSocket."""
+"""The answers of a fake server to HTTP requests, before the WebSocket handshake."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_realtime_asr.trace.records import Trace
 
 TRACES = "/fake/traces"
 
-_GUARDED = "/v1"  # the prefix of the paths that need the key, as every WebSocket does
+_GUARDED = "/v1"  # the prefix of HTTP paths that need the key
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -39,7 +39,7 @@ class HttpRoutes:
     def respond(
         self, connection: ServerConnection, request: Request
     ) -> Response | None:
-        """Return the response to a request, ``None`` to go on with the handshake."""
+        """Return the response to a request, or ``None`` to continue the handshake."""
         config, path = self._config, request.path.partition("?")[0]
         upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
         if path == "/health":
@@ -64,7 +64,7 @@ class HttpRoutes:
         return self._faults.response(connection, upgrade=upgrade)
 
     def _has_key(self, request: Request) -> bool:
-        """Return whether a request carries the key, where the server needs one."""
+        """Return whether a request has the key; true if the server needs no key."""
         key = self._config.key
         if not key:
             return True

@@ -1,17 +1,23 @@
-"""The fake server with legal variation: it differs wherever a correct server may.
+"""Legal variation: the fake server varies everything that a correct server may vary.
 
-Each session has a style of its own, drawn from the seed and the number of the session,
-so that runs repeat: where the text is cut into partials and when they come, what the
-ids look like, which fields and events beyond the protocol there are, how errors are
-worded, what the usage counts, whether a session update is answered that need not be.
-Where several utterances may be open, a session may also send all of a text just before
-its final, send of an item only its commit, and end an utterance before another one that
-began earlier. A check that takes any of this for a violation is too strict.
+Each session has its own style, drawn from the seed and the number of the session, so
+that runs can be repeated. The style decides:
 
-Now and then a word of the text is another one. Servers compute sessions in batches, and
-rounding in a batch may decide between two words that are about equally likely; so a
-correct server differs from itself. It does so at random: the next session has the
-recognised word at the same place, so two sessions in a row never have the same change.
+* where the text is divided into partials, and when the partials are sent,
+* the form of the ids, the wording of errors and the counts of the usage,
+* which fields and events that are not in the protocol are added,
+* whether a session update is answered if the protocol does not require an answer.
+
+In a dialect in which several utterances may be open, a session may also send the whole
+text just before its final, leave out the event that adds an item to the conversation,
+and send the final of an utterance after the final of a later utterance. A check that
+reports any of these variations as a violation is too strict.
+
+Rarely, a word of the text is replaced by another word. Real servers compute sessions in
+batches, and rounding in a batch may decide between two words that are about equally
+likely, so a correct server does not always give the same text. The next session has the
+recognised word at the same place, so two successive sessions never have the same
+change.
 """
 
 from __future__ import annotations
@@ -38,8 +44,8 @@ from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
 from pytest_realtime_asr.trace.timeline import Usage
 
-CHANGED = 1 / 200  # of the words
-LATER = 0.2  # s that a word of the pace LATE comes later, at most
+CHANGED = 1 / 200  # the share of words that are replaced
+LATER = 0.2  # s, the longest additional delay of a word with the pace LATE
 
 _OTHERS = ("the", "a", "and", "one", "there", "that", "it")
 _NOVELTIES = ("server.heartbeat", "queue.position", "debug.trace", "ping")
@@ -71,41 +77,41 @@ _LONGEST_UPDATE = 10_000  # characters; a longer frame carries audio
 
 
 class _Cut(enum.Enum):
-    """Where the text is cut into partials."""
+    """The places at which a session divides the text into partials."""
 
     WORDS = "after each word"
     SEVERAL = "after a few words"
-    INSIDE = "within a word, whose rest comes with the next one"
+    INSIDE = "within a word, whose rest comes with the next word"
     FINE = "after every few characters"
 
 
 class _Pace(enum.Enum):
-    """When a word is sent."""
+    """The time at which a session sends a word."""
 
     EARLY = "as soon as it is recognised"
     EVEN = "after the configured delay"
-    LATE = "later than that, each by another time"
+    LATE = "after the configured delay and a random delay"
 
 
 @dataclass(slots=True)
 class _Utterance:
-    """The text of an open utterance; a cut comes after ``few`` words."""
+    """The text of an open utterance, which `_Cut.SEVERAL` cuts after ``few`` words."""
 
     few: int
     recognised: str = ""
-    changed: str = ""  # the same text with some other words
-    unsent: str = ""  # the end of ``changed``
+    changed: str = ""  # the same text with some words replaced
+    unsent: str = ""  # the end of ``changed`` that was not sent yet
     words: int = 0
     whole: bool = False  # whether all text is sent just before the final
     complete: bool = False  # whether the client completed the audio
 
 
 class VariedServer(ServerWrapper):
-    """The server side of a session with a style of its own."""
+    """The server side of a session with its own style of legal variation."""
 
     def __init__(self, server: Server, state: ServerState, seed: int) -> None:
         super().__init__(server, state)
-        # One source per cause, since the order of frames depends on timing.
+        # One random generator per cause, because the order of frames depends on timing.
         style, self._text, self._frames, self._times = (
             random.Random(f"{seed} {self.session} {cause}")
             for cause in ("style", "text", "frames", "times")
@@ -114,25 +120,26 @@ class VariedServer(ServerWrapper):
         self._pace = style.choice(list(_Pace))
         self._id = style.choice((_as_given, _hex, _ulid, _prefixed))
         self._acknowledges = style.random() < 0.5
-        self._empty = style.choice((0.0, 0.2, 0.6))  # share of partials, and of audio
-        self._novel = style.choice((0.0, 0.05, 0.3))  # events per frame
+        # The share of partials, and of frames of audio, that get an empty partial.
+        self._empty = style.choice((0.0, 0.2, 0.6))
+        self._novel = style.choice((0.0, 0.05, 0.3))  # unknown events per frame
         self._novelty = style.choice(_NOVELTIES)
         self._extras = style.sample(sorted(_EXTRAS), style.randint(0, 3))
         self._wording = style.randint(0, 2)
-        self._prompt = style.choice((None, 1, 2, 4))  # factor; None: a constant
+        self._prompt = style.choice((None, 1, 2, 4))  # factor; None: a constant count
         self._completion = style.randint(1, 3)
         self._sent = 0
         self._begun = 0
         self._open: dict[int, _Utterance] = {}
         self._name = style.choice((None, "msg", "itm"))
-        self._adds = style.random() < 0.7  # items to the conversation
-        self._whole = style.choice((0.0, 0.0, 0.5, 1.0))  # share of texts
+        self._adds = style.random() < 0.7  # whether items are added
+        self._whole = style.choice((0.0, 0.0, 0.5, 1.0))  # share of texts sent whole
         self._reorders = style.random() < 0.5
-        # Finals that wait, by the utterance whose final they wait for.
+        # Frames of finals that wait, by the utterance whose final must come first.
         self._late: dict[int, list[str]] = {}
 
     def delay(self, seconds: float) -> float:
-        """Return the delay of the next word for a configured delay, both in s."""
+        """Return the delay of the next word in s, for a configured delay in s."""
         match self._pace:
             case _Pace.EARLY:
                 return 0.0
@@ -150,7 +157,7 @@ class VariedServer(ServerWrapper):
         if self._acknowledges and _is_update(frame) and not replies:
             replies.append('{"type":"session.updated"}')
         if reaction.begin:
-            # If audio begins an utterance, its text may wait for the commit.
+            # If audio begins an utterance, the text may wait for the commit.
             whole = bool(reaction.audio) and self._chance(self._whole)
             few = self._text.randint(2, 4)
             self._open[self._begun] = _Utterance(few, whole=whole)
@@ -187,14 +194,14 @@ class VariedServer(ServerWrapper):
                 if utterance.whole
                 else self._pieces(utterance.unsent)
             )
-            # A fault has changed a text that does not add up; keep it.
+            # If the text is not the recognised text, a fault changed it: keep the text.
             text = utterance.changed if utterance.recognised == text else text
         frames = self._partials(filter(None, pieces), item)
         frames.extend(
             self._decorated(self._server.final(text, self._counted(usage), item))
         )
         frames += self._late.pop(item, [])
-        # An utterance whose audio is complete has its final soon; this one may wait.
+        # The final may wait for the final of a later utterance with complete audio.
         later = [number for number, other in self._open.items() if other.complete]
         if self._reorders and later and self._chance(0.5):
             self._late.setdefault(self._frames.choice(later), []).extend(frames)
@@ -212,14 +219,14 @@ class VariedServer(ServerWrapper):
         if place in self._state.changed_words:
             self._state.changed_words.remove(place)
             return word
-        # In other scripts a word may be a whole sentence.
+        # In a script without spaces, a word may be a whole sentence.
         if not changes or not (word.isascii() and word.isalpha()):
             return word
         self._state.changed_words.add(place)
         return other
 
     def _ready(self, utterance: _Utterance) -> list[str]:
-        """Return the partials to send now."""
+        """Return the pieces of the unsent text to send now as partials."""
         text = utterance.unsent
         if utterance.whole:
             return []
@@ -261,7 +268,7 @@ class VariedServer(ServerWrapper):
     def _counted(self, usage: Usage) -> Usage:
         prompt, completion = usage.prompt, usage.completion
         if prompt is not None and prompt >= 0:
-            # A server that counts the prompt of its first chunk has a constant.
+            # A server that counts only the first chunk's prompt has a constant count.
             prompt = 39 if self._prompt is None else prompt * self._prompt
         if completion is not None:
             completion *= self._completion
@@ -279,7 +286,7 @@ class VariedServer(ServerWrapper):
         return error_edited(frame, message=wordings[self._wording - 1])
 
     def _decorated(self, frames: Iterable[str]) -> Iterator[str]:
-        """Return the frames with other ids, and with fields that no protocol knows."""
+        """Yield the frames with other ids and with fields beyond the protocol."""
         for frame in frames:
             self._sent += 1
             if not self._adds and "item" in event(frame):
@@ -298,7 +305,7 @@ class VariedServer(ServerWrapper):
             counted.setdefault("prompt_tokens_details", None)
 
     def _rename(self, content: Event, name: str) -> None:
-        """Replace an id by another one, the same each time."""
+        """Replace an id by another id; equal ids are replaced by equal ids."""
         before = content.get(name)
         if self._name is not None and isinstance(before, str):
             content[name] = (
@@ -314,7 +321,7 @@ class VariedServer(ServerWrapper):
 
 
 def _emptied(frame: str) -> str:
-    """Return a partial with an empty text and its own event id."""
+    """Return a copy of a partial with an empty text and another event id."""
 
     def change(content: Event) -> None:
         content["delta"] = ""
@@ -330,7 +337,7 @@ def _is_update(frame: str | bytes) -> bool:
 
 
 def _places(text: str) -> list[int]:
-    """Return where a text may be cut without cutting a grapheme."""
+    """Return the places at which a text may be cut without cutting a grapheme."""
     return [place for place in range(1, len(text)) if not _joined(text, place)]
 
 
@@ -368,7 +375,7 @@ def _prefixed(session: str) -> str:
 
 
 def _number(session: str) -> int | None:
-    """Return the number of the UUID in a session id, ``None`` without a UUID."""
+    """Return the UUID in a session id as a number, or ``None`` if it has no UUID."""
     try:
         return UUID(session.removeprefix("sess-")).int
     except ValueError:

@@ -1,4 +1,4 @@
-"""A fake server in its own process, so that it cannot disturb a measurement."""
+"""A fake server in a separate process, so that it cannot disturb a measurement."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.trace import records
 from pytest_realtime_asr.trace.records import Trace
 
-DEFAULT_DIALECT = "vllm"  # of a fake whose dialect is not named
+DEFAULT_DIALECT = "vllm"  # the dialect of a fake server if none is named
 STARTING = 60.0  # s within which a server must listen
-STOPPING = 5.0  # s within which it must end by itself
-ANSWERING = 10.0  # s within which it must send its traces
+STOPPING = 5.0  # s within which a server must end by itself
+ANSWERING = 10.0  # s within which a server must send its traces
 _KEY = "PYTEST_REALTIME_ASR_FAKE_KEY"  # the variable that passes the key to the child
 
 
 class FakeError(RuntimeError):
-    """A fake server did not start or has ended; the message says why."""
+    """Raised if a fake server did not start or has ended; the message says why."""
 
 
 class FakeServer(ProgramServer):
     """Runs ``python -m pytest_realtime_asr fake`` on a free port, until `stop`.
 
-    The child ends when its standard input closes, hence with this process, however that
-    ends. Its clients need ``key`` unless that is empty.
+    The child process ends when its standard input closes, so it ends whenever this
+    process ends. Clients must send ``key`` unless ``key`` is empty.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class FakeServer(ProgramServer):
         self._output.skip()
 
     def traces(self) -> tuple[Trace, ...]:
-        """Return what the server recorded of each session, the latest last.
+        """Return the server's trace of each session, the latest session last.
 
-        Raises `FakeError` if it has ended or does not answer.
+        Raises `FakeError` if the server has ended or does not answer.
         """
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         headers = dialects.load(self._dialect).headers(self._key)
@@ -73,11 +73,14 @@ class FakeServer(ProgramServer):
                 rows = msgspec.json.decode(response.read(), type=list[str])
         except OSError as error:
             why = self._exit_reason() or error_text(error)
-            raise FakeError(f"the fake server gives no traces: {why}") from None
+            raise FakeError(f"the fake server sent no traces: {why}") from None
         return tuple(records.loads(row.encode()) for row in rows)
 
     def violations(self) -> tuple[Violation, ...]:
-        """Return the violations of its clients. Raises `FakeError` as `traces` does."""
+        """Return the violations in all traces of the server.
+
+        Raises `FakeError` if the server has ended or does not answer.
+        """
         found: list[Violation] = []
         for recorded in self.traces():
             dialect = dialects.load(recorded.dialect)
@@ -86,17 +89,20 @@ class FakeServer(ProgramServer):
         return tuple(found)
 
     def _started(self) -> str:
-        """Return the URL that the server prints. Raises `FakeError`."""
+        """Return the URL that the server prints.
+
+        Raises `FakeError` if the server does not start.
+        """
         failed = "the fake server did not start"
         try:
             url = self._line(STARTING)
         except TimeoutError:
             raise FakeError(
                 f"{failed}: it did not listen within {STARTING:g} s, in which it reads "
-                f"its corpus ({shlex.join(self._arguments)}); give a smaller one"
+                f"its corpus ({shlex.join(self._arguments)}); use a smaller corpus"
             ) from None
         if url:
             return url
-        self._end()  # its standard output is closed: it is about to end
+        self._end()  # the child has closed its standard output and is about to end
         printed = self._output.tail().strip().removeprefix("error: ")
         raise FakeError(f"{failed}: {printed or self._exit_reason()}")

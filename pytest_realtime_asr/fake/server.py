@@ -1,7 +1,7 @@
 """The fake server: the server side of a dialect, a recogniser and a socket.
 
-Its delays (see `utterance`) are known exactly, so that a measurement of it can be
-checked against them.
+The delays of the fake server (see `utterance`) are known exactly, so a measurement of
+the fake server can be compared with these delays.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from pytest_realtime_asr.fake.session import FakeSession
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Ending, Recorder, Trace, Vantage
 
-KEPT = 1000  # traces of the latest sessions
+KEPT = 1000  # the number of latest sessions whose traces are kept
 _MAX_SIZE = 16 * 2**20  # bytes of a message
 _PING = 20  # s between pings, and the longest wait for a pong
 
 
 class Fake:
-    """A fake server in this process; `FakeServer` runs one in another process.
+    """A fake server in this process; `FakeServer` runs a server in another process.
 
-    Raises LookupError for an unknown fault.
+    Raises LookupError if a fault of the configuration is unknown.
     """
 
     def __init__(self, config: FakeConfig, recogniser: Recogniser) -> None:
@@ -52,7 +52,7 @@ class Fake:
     async def listen(
         self, *, port: int, tls: ssl.SSLContext | None = None
     ) -> AsyncIterator[ListeningServer]:
-        """Serve on a port of the loopback address (0: a free one)."""
+        """Serve on a port of the loopback address (0: any free port)."""
         async with serve(
             self._run_session,
             "127.0.0.1",
@@ -68,7 +68,7 @@ class Fake:
             yield server
 
     def traces(self) -> tuple[Trace, ...]:
-        """Return what was recorded of each session, the latest last."""
+        """Return the traces of the latest sessions, the latest last."""
         return tuple(recorder.freeze() for recorder in self._recorders)
 
     async def _run_session(self, connection: ServerConnection) -> None:
@@ -110,7 +110,7 @@ class Fake:
             await session.close()
 
     def _server_side(self) -> tuple[Server, Callable[[], float]]:
-        """Return the server side of a new session, and the delay of its words in s."""
+        """Return a session's server side and a function that gives word delays in s."""
         config = self._config
         correct = config.dialect.server(config.models, limit=config.limit)
         if config.variety is None:

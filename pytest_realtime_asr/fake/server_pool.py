@@ -1,9 +1,9 @@
 """Many fake servers in one child process, each on its own port, with its own faults.
 
-``python -m pytest_realtime_asr.fake.server_pool`` reads JSON lines on its standard
-input, each a `FakeSpec`, and answers each with a line that holds the URL of a new
-server. It ends when its input does. The servers share a recogniser, since loading one
-is slow.
+``python -m pytest_realtime_asr.fake.server_pool`` reads JSON lines on standard input,
+each a `FakeSpec`. For each line it starts a server and prints the URL of the server.
+The process ends when standard input closes. The servers share a recogniser, because
+loading a recogniser is slow.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from pytest_realtime_asr.fake.recognisers.scripted import ScriptedRecogniser
 from pytest_realtime_asr.fake.server import Fake
 
 MODEL = "scripted"
-_STARTING = 60.0  # s within which a server must listen; the first loads the corpus
+_STARTING = (
+    60.0  # s within which a server must listen; the first start loads the corpus
+)
 _ENDING = 10.0  # s within which the process must end
 
 
 class FakeSpec(msgspec.Struct, frozen=True):
-    """A server to start; delays are in s."""
+    """The configuration of a server to start; delays are in seconds."""
 
     dialect: str
     faults: tuple[str, ...] = ()
@@ -39,9 +41,9 @@ class FakeSpec(msgspec.Struct, frozen=True):
 
 
 class ServerPool(ProgramServer):
-    """Starts servers in one child process; its methods may be called in any thread.
+    """Starts servers in one child process; the methods may be called in any thread.
 
-    ``corpus`` names the corpus that the servers know.
+    ``corpus`` is the name of the corpus whose clips the servers recognise.
     """
 
     def __init__(self, corpus: str) -> None:
@@ -49,13 +51,18 @@ class ServerPool(ProgramServer):
         self._lock = threading.Lock()
 
     def start(self, spec: FakeSpec) -> str:
-        """Return the URL of a new server. RuntimeError if the process has ended."""
+        """Return the URL of a new server.
+
+        Raises RuntimeError if the process has ended or does not answer in time.
+        """
         with self._lock:
             try:
                 self._write(msgspec.json.encode(spec))
                 url = self._line(_STARTING)
             except (BrokenPipeError, TimeoutError) as error:
-                raise RuntimeError(f"no new fake server: {error!r}") from error
+                raise RuntimeError(
+                    f"the process of the fake servers started no server: {error!r}"
+                ) from error
         if not url:
             raise RuntimeError("the process of the fake servers has ended")
         return url

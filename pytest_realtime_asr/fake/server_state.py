@@ -1,4 +1,4 @@
-"""What the sessions of one fake server share."""
+"""The state that the sessions of one fake server share."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pytest_realtime_asr.fake.correct_server import CorrectServer
 
 
 class ServerState:
-    """The counters of a fake server, and what its faults keep from session to session.
+    """The counters of a fake server, and the state that its faults share.
 
     Sessions are numbered from 1 in the order in which they open. ``started`` is the
-    start of the server in unix seconds, ``key`` the key that it asks for.
+    start of the server in unix seconds. ``key`` is the key that a client must send.
     """
 
     def __init__(
@@ -29,20 +29,21 @@ class ServerState:
         self.started = time.time()
         self.sessions = 0
         self.open_sessions: set[int] = set()
-        self.vanished = 0  # clients that went without a close frame
+        self.vanished = 0  # clients that left without a close frame
         self.closed_mid_utterance = 0  # clients that closed while an utterance was open
-        self.last_audio: dict[int, float] = {}  # monotonic s, of sessions that speak
-        self.open_texts: dict[int, list[str]] = {}  # of open utterances, by session
+        # Time of the last audio (monotonic s), by session, until the audio is complete.
+        self.last_audio: dict[int, float] = {}
+        self.open_texts: dict[int, list[str]] = {}  # words of open utterances
         self.changed_words: set[tuple[int, str]] = set()  # see `legal_variation`
 
     def open_session(self) -> int:
-        """Count a session that opens and return its number."""
+        """Count a new session and return its number."""
         self.sessions += 1
         self.open_sessions.add(self.sessions)
         return self.sessions
 
     def close_session(self, number: int) -> None:
-        """Forget a session that has ended."""
+        """Remove a session that has ended from the open sessions."""
         self.open_sessions.discard(number)
         self.open_texts.pop(number, None)
         self.last_audio.pop(number, None)

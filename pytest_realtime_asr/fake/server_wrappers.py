@@ -1,7 +1,7 @@
 """Wrappers around the server's side of a session: the base classes of most faults.
 
-Each wrapper is itself the server's side of a session (`dialects.Server`), so wrappers
-can be put around each other.
+Each wrapper is itself the server's side of a session (`dialects.Server`), so a wrapper
+can wrap another wrapper.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Wrap = Callable[[Server, ServerState], Server]
 
 
 class ServerWrapper:
-    """Does what the wrapped server does; subclasses change some of it.
+    """A server's side that calls the wrapped server; subclasses change some methods.
 
-    ``session`` is the number of the session among those of the fake.
+    ``session`` is the number of the session among the sessions of the fake server.
     """
 
     def __init__(self, server: Server, state: ServerState) -> None:
@@ -35,7 +35,7 @@ class ServerWrapper:
 
     @property
     def open_sessions(self) -> int:
-        """The number of sessions of the fake that are open."""
+        """The number of open sessions of the fake server."""
         return len(self._state.open_sessions)
 
     def open(self, session: str, created: int) -> Iterable[str]:
@@ -57,9 +57,10 @@ class ServerWrapper:
 class UtteranceTracker(ServerWrapper):
     """Follows the open utterance and measures its audio.
 
-    ``number`` counts the utterances of the session. ``is_open`` says that one is open,
-    from its start to its final, and ``found_turn`` that the server itself found where
-    it starts. ``early_audio`` is what came before the next utterance starts.
+    ``number`` is the number of utterances so far in the session. ``is_open`` says
+    whether an utterance is open, from its start to its final. ``found_turn`` says
+    whether the server itself detected the start of the utterance. ``early_audio``
+    measures audio that comes before the next utterance starts.
     """
 
     def __init__(self, server: Server, state: ServerState) -> None:
@@ -72,7 +73,7 @@ class UtteranceTracker(ServerWrapper):
 
     @property
     def is_hearing(self) -> bool:
-        """Whether the audio of the open utterance is not complete yet."""
+        """Return whether an utterance is open and its audio is not complete yet."""
         return self.is_open and not self.audio.complete
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -97,20 +98,20 @@ class UtteranceTracker(ServerWrapper):
         return self._server.final(text, usage, item)
 
     def reset(self) -> None:
-        """Forget the last utterance; called when the next one starts."""
+        """Forget the previous utterance; called when the next utterance starts."""
 
 
 class WordChanger(UtteranceTracker):
-    """Sends other words than were recognised, the same in partials and finals.
+    """Sends other words than the recognised words, in partials and finals alike.
 
-    The usage counts the words that are sent. ``sent`` is the text of the open utterance
-    so far.
+    The usage counts the words that are sent. ``sent`` is the text that was sent so far
+    for the open utterance.
     """
 
     sent = ""
 
     def words_for(self, word: str) -> Iterable[str]:
-        """Return the words to send for a recognised one."""
+        """Return the words to send for a recognised word."""
         return (word,)
 
     def last_words(self) -> Iterable[str]:
@@ -137,17 +138,20 @@ class WordChanger(UtteranceTracker):
         return [*frames, *super().final(text, counted, item)]
 
     def send(self, word: str, item: int) -> Iterable[str]:
-        """Return the frames that add a word to the text."""
+        """Append a word to the text and return the frames that send the word."""
         added = f" {word}" if self.sent else word
         self.sent += added
         return self._server.partial(added, item)
 
 
 class EventChanger(ServerWrapper):
-    """Sends other events than the wrapped server."""
+    """Changes the events that the wrapped server sends."""
 
     def change(self, content: Event) -> Iterable[Event]:
-        """Return the events to send in place of one, which may be changed in place."""
+        """Return the events to send instead of ``content``.
+
+        The method may change ``content`` itself.
+        """
         raise NotImplementedError
 
     def open(self, session: str, created: int) -> Iterable[str]:

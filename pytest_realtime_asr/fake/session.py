@@ -1,4 +1,4 @@
-"""One connection to the fake server: it reads frames, and its utterances send words."""
+"""A session of the fake server, which reads frames and sends replies and words."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from pytest_realtime_asr.fake.recognisers.recogniser import Recogniser
 from pytest_realtime_asr.fake.utterance import FakeUtterance, Speaking
 from pytest_realtime_asr.trace.records import Recorder, Sender, Span
 
-_DIED = 70  # the exit code of a server that dies of a fault
+_DIED = 70  # the exit code of a server that crashes because of a fault
 
 
 class FakeSession:
-    """Reads the frames of one client and does what the dialect's server side says.
+    """A session with one client, which acts as the dialect's server side says.
 
-    ``was_dropped`` says that this server dropped the connection.
+    ``was_dropped`` says whether this server ended the connection without a close frame.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class FakeSession:
         self._connection = connection
         self._recorder = recorder
         client = config.dialect.caller("", {})
-        carrier = client.append(b"")  # stands in the trace for a frame with audio
+        carrier = client.append(b"")  # in the trace, replaces each frame with audio
         self._carrier = carrier if client.binary else carrier.decode()
-        self._early: list[tuple[bytes, int]] = []  # audio before its utterance began
-        self._utterances: list[FakeUtterance] = []  # in their order
+        self._early: list[tuple[bytes, int]] = []  # audio before the next utterance
+        self._utterances: list[FakeUtterance] = []  # in the order of their starts
         self._position = 0  # samples of audio so far
         self._idle = faults.idle_timeout(None)
         self._send_frame = faults.sender(connection.send)
@@ -63,11 +63,11 @@ class FakeSession:
 
     @property
     def is_mid_utterance(self) -> bool:
-        """Whether an utterance is open, from its start to its final."""
+        """Return whether an utterance is open, from its start to its final."""
         return any(not utterance.is_over for utterance in self._utterances)
 
     async def run(self, name: str) -> None:
-        """Serve the client; raises ConnectionClosed at the end of the connection."""
+        """Serve the client until the connection ends, which raises ConnectionClosed."""
         await self._send(self._server.open(f"sess-{name}", int(time.time())))
         try:
             async with asyncio.timeout(self._limit):
@@ -109,13 +109,13 @@ class FakeSession:
             self._recorder.sent(Sender.SERVER, frame, due=woke, woke=woke)
 
     async def _fail(self, failure: BaseException) -> None:
-        """Print a failure of the recogniser to stderr, and close with 1011."""
+        """Print a failure of the recogniser to standard error, and close with 1011."""
         traceback.print_exception(failure)
         await self._connection.close(1011, "the recogniser failed")
 
     async def _react(self, reaction: Reaction, at: int) -> None:
         if reaction.drop and (dropped := self._hearing) is not None:
-            await dropped.close()  # it sends nothing more once the drop is answered
+            await dropped.close()  # so it sends nothing after the reply to the drop
         await self._send(reaction.replies)
         if reaction.die:
             os._exit(_DIED)
@@ -133,7 +133,7 @@ class FakeSession:
             self._connection.transport.abort()
 
     async def _begin(self) -> None:
-        """Start an utterance with the audio that came before it."""
+        """Start an utterance with the audio that came before the start."""
         if (interrupted := self._hearing) is not None:
             await interrupted.close()
         begun = FakeUtterance(len(self._utterances), self._speaking)

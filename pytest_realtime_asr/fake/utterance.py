@@ -1,8 +1,8 @@
 """One utterance of a session with the fake server: from its audio to its final.
 
-Each word is sent ``word_delay`` after the audio in which it ends had arrived, and the
-final ``final_delay`` after the client completed the audio. A word that would come later
-than the final is sent just before it.
+Each word is sent ``word_delay`` after the arrival of the audio in which the word ends.
+The final is sent ``final_delay`` after the client completed the audio. A word that is
+due after the final is sent just before the final.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ _TOKENS_PER_SECOND = 12.5  # of audio, as a prompt
 
 @dataclass(frozen=True, slots=True)
 class Speaking:
-    """What the utterances of a session need of it.
+    """The parts of a session that its utterances use.
 
-    ``server`` is its server side, ``now`` its clock in ns, ``send`` sends frames and
-    ``fail`` closes the session after a failure of the recogniser. ``word_delay`` gives
-    the delay of the next word in s, ``final_delay`` is in s.
+    ``server`` is the dialect's server side and ``now`` the clock of the session in ns.
+    ``send`` sends frames. ``fail`` closes the session after a failure of the
+    recogniser. ``word_delay`` returns the delay of the next word in s. ``final_delay``
+    is in s.
     """
 
     server: Server
@@ -47,10 +48,10 @@ class Speaking:
 
 
 class FakeUtterance:
-    """Turns the audio of one utterance into words, and sends each when it is due.
+    """Turns the audio of one utterance into words, and sends each word when it is due.
 
-    ``item`` is its number in the session. ``is_over`` says that its final was sent or
-    that it was dropped.
+    ``item`` is the number of the utterance in the session. ``is_over`` says whether the
+    final was sent or the utterance was dropped.
     """
 
     def __init__(self, item: int, speaking: Speaking) -> None:
@@ -60,7 +61,7 @@ class FakeUtterance:
         self._rate = speaking.server.rate
         self._audio: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._words: asyncio.Queue[RecognisedWord | None] = asyncio.Queue()
-        self._arrivals: list[tuple[int, int]] = []  # (samples so far, when in ns)
+        self._arrivals: list[tuple[int, int]] = []  # (samples so far, arrival in ns)
         self._samples = 0
         self._final_due: int | None = None
         self._finished = asyncio.Event()
@@ -69,23 +70,23 @@ class FakeUtterance:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the client has completed its audio."""
+        """Return whether the client has completed the audio of the utterance."""
         return self._final_due is not None
 
     def hear(self, pcm: bytes, at: int) -> None:
-        """Take audio that arrived at ``at`` (ns)."""
+        """Add audio that arrived at ``at`` (ns)."""
         self._samples += len(pcm) // 2
         self._arrivals.append((self._samples, at))
         self._audio.put_nowait(pcm)
 
     def finish(self, at: int) -> None:
-        """Note that the audio was completed at ``at`` (ns)."""
+        """End the audio at ``at`` (ns), from which the time of the final is counted."""
         self._final_due = at + self._final_delay
         self._finished.set()
         self._audio.put_nowait(None)
 
     async def close(self) -> None:
-        """Drop the utterance; it sends nothing more."""
+        """Drop the utterance, which then sends nothing more."""
         self.is_over = True
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
@@ -96,7 +97,7 @@ class FakeUtterance:
                 tasks.create_task(self._recognise())
                 tasks.create_task(self._send_words())
         except* ConnectionClosed:
-            pass  # the client has gone; the task that reads records how
+            pass  # the task that reads frames records how the connection ended
         except* Exception as failure:
             await self._speaking.fail(failure)
 
@@ -132,7 +133,7 @@ class FakeUtterance:
         seconds = self._samples / self._rate
         usage = Usage(round(seconds * _TOKENS_PER_SECOND), len(words), seconds=seconds)
         final = tuple(speaking.server.final(text, usage, self._item))
-        self.is_over = bool(final)  # without its final it is still open
+        self.is_over = bool(final)  # an utterance without its final is still open
         await speaking.send(final)
 
     def _keeps(self, word: RecognisedWord) -> bool:
@@ -148,7 +149,7 @@ class FakeUtterance:
         return self._arrivals[min(index, len(self._arrivals) - 1)][1]
 
     async def _until(self, due: int) -> None:
-        """Sleep until ``due`` or until the final is due, whichever comes first."""
+        """Sleep until ``due``, or until the final is due if the final is earlier."""
         while True:
             end = due if self._final_due is None else min(due, self._final_due)
             left = end - self._speaking.now()

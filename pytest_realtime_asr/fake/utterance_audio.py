@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-_AUDIBLE = 100  # of 32768; samples below it are silence
+_AUDIBLE = 100  # of 32768; samples up to this value count as silence
 
 
 class UtteranceAudio:
-    """How the audio of one utterance was cut, when it came and how loud it is.
+    """The chunks, the timing and the loudness of the audio of one utterance.
 
     Times are in seconds. ``chunks`` are the lengths of the chunks. ``pause`` is the
-    longest time since the start in which no audio came, ``speed`` the audio seconds per
-    second after the first chunk. ``lead`` is the silence before the first sound,
-    ``zeros`` the longest run of samples that are 0, ``peak`` the largest sample (of
-    32768).
+    longest time since the start in which no audio came. ``speed`` is the number of
+    audio seconds per second after the first chunk. ``lead`` is the length of the
+    silence before the first sound. ``zeros`` is the length of the longest run of
+    samples that are 0. ``peak`` is the largest absolute sample (of 32768).
     """
 
     def __init__(self, rate: int) -> None:
@@ -27,7 +27,7 @@ class UtteranceAudio:
         self._samples = 0
         self._silent = 0  # samples before the first sound
         self._sounded = False
-        self._run = self._longest = 0  # samples that are 0
+        self._run = self._longest = 0  # numbers of samples that are 0
         self.chunks: list[float] = []
         self.pause = 0.0
         self.peak = 0
@@ -56,7 +56,7 @@ class UtteranceAudio:
         return later / max(self._last - self._since, 1e-3)
 
     def begin(self) -> None:
-        """Start the utterance; audio may have come before."""
+        """Start the utterance; some of its audio may have come already."""
         self._elapse()
         self._begun = True
         self.pause = 0.0
@@ -64,7 +64,7 @@ class UtteranceAudio:
             self._since = self._last
 
     def add(self, pcm: bytes) -> None:
-        """Take the next chunk of audio."""
+        """Add the next chunk of audio to the measures."""
         samples = np.frombuffer(pcm, "<i2").astype(np.int32)
         self._elapse()
         if not self.chunks and not self._begun:
@@ -79,7 +79,7 @@ class UtteranceAudio:
         self._count_zeros(samples == 0)
 
     def finish(self) -> None:
-        """Note that the audio is complete."""
+        """Mark the audio as complete."""
         self._elapse()
         self.complete = True
 

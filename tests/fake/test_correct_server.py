@@ -35,5 +35,5 @@ def test_what_a_frame_does() -> None:
 
 
 def test_it_needs_a_dialect() -> None:
-    with pytest.raises(LookupError, match="needs a ServerState"):
+    with pytest.raises(LookupError, match="needs a dialect; pass a ServerState"):
         CorrectServer(None, ["m"]).new()

@@ -85,7 +85,7 @@ def test_process_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "ANSWERING", 0.1)
     with FakeServer(ENGLISH) as fake:
         os.kill(fake.pid, signal.SIGSTOP)
-        with pytest.raises(FakeError, match=r"^the fake server gives no .*time"):
+        with pytest.raises(FakeError, match=r"^the fake server sent no .*time"):
             fake.traces()
         os.kill(fake.pid, signal.SIGCONT)
 

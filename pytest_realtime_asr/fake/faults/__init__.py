@@ -1,6 +1,6 @@
 """Faults of the fake server, grouped by what they act on.
 
-Importing this package declares all of them.
+Importing this package declares all faults.
 """
 
 from pytest_realtime_asr.fake.faults import (

@@ -1,7 +1,8 @@
-"""Faults that depend on the audio: how it is cut, when it comes, how long and loud.
+"""Faults that depend on the chunks, timing, length and loudness of the audio.
 
-Most of them are a condition on the audio of the open utterance (`UtteranceAudio`) under
-which the server loses words or never sends the final.
+Most of these faults are a condition on the audio of the open utterance
+(`UtteranceAudio`). If the condition is true, the server loses words or never sends the
+final.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import UtteranceTracker, WordChanger, Wrap
 from pytest_realtime_asr.trace.timeline import Usage
 
-# A bundled clip has its peak at 0.63 of full scale, hence at half gain at 0.32.
+# The peak of a bundled clip is 0.63 of full scale, so 0.32 at half gain.
 _QUIET = 0.45 * 32768
-_FLOOD = 8 * 2**20  # bytes of audio without an end
+_FLOOD = 8 * 2**20  # bytes of audio before an utterance ends
 
 Condition = Callable[[UtteranceTracker], bool | None]
 
 
 class _LosesWords(WordChanger):
-    """Loses every other word under a condition, beginning with the first.
+    """Loses every second word, from the first on, if a condition is true.
 
-    While the condition is ``None``, not known yet, the words wait; after the last one
-    that counts as false.
+    While the condition is ``None`` (not known yet), the words wait. At the final,
+    ``None`` counts as false.
     """
 
     def __init__(
@@ -70,41 +71,45 @@ class _WithholdsFinal(UtteranceTracker):
 
 
 def losing(condition: Condition) -> Wrap:
-    """Return a wrapper that loses half of the words under a condition."""
+    """Return a wrapper that loses half of the words if a condition is true."""
     return lambda server, state: _LosesWords(server, state, condition)
 
 
 def withholding(condition: Condition) -> Wrap:
-    """Return a wrapper that never sends the final under a condition."""
+    """Return a wrapper that never sends the final if a condition is true."""
     return lambda server, state: _WithholdsFinal(server, state, condition)
 
 
-# How the audio is cut, and how fast it comes
+# The length of the chunks, and the pace of the audio
 
 
-@fault("small-chunks-lose", "loses words in chunks under 50 ms", by=losing)
+@fault("small-chunks-lose", "loses words when chunks are shorter than 50 ms", by=losing)
 def _small_chunks(utterance: UtteranceTracker) -> bool:
-    whole = utterance.audio.chunks[:-1]  # the last one is what was left
+    whole = utterance.audio.chunks[:-1]  # the last chunk is shorter
     return bool(whole) and sum(whole) / len(whole) < 0.049
 
 
-@fault("big-chunks-lose", "loses words in chunks over 500 ms", by=losing)
+@fault("big-chunks-lose", "loses words when a chunk is longer than 500 ms", by=losing)
 def _big_chunks(utterance: UtteranceTracker) -> bool:
     return max(utterance.audio.chunks, default=0.0) > 0.501
 
 
-@fault("100ms-loses", "loses words in chunks of 100 ms", by=losing)
+@fault("100ms-loses", "loses words when chunks are 100 ms long", by=losing)
 def _chunks_of_100ms(utterance: UtteranceTracker) -> bool:
-    whole = utterance.audio.chunks[:-1]  # the last one is what was left
+    whole = utterance.audio.chunks[:-1]  # the last chunk is shorter
     return bool(whole) and 0.09 < sum(whole) / len(whole) < 0.11
 
 
-@fault("fast-loses", "loses words of audio over twice real time", by=losing)
+@fault(
+    "fast-loses",
+    "loses words of audio that comes faster than twice real time",
+    by=losing,
+)
 def _fast(utterance: UtteranceTracker) -> bool:
     return utterance.audio.speed > 2
 
 
-# How it sounds
+# The sound of the audio
 
 
 @fault("quiet-loses", "loses words of quiet audio", by=losing)
@@ -114,42 +119,48 @@ def _quiet(utterance: UtteranceTracker) -> bool | None:
     return True if utterance.audio.complete else None
 
 
-@fault("silence-loses", "loses words after a silence of 1 s", by=losing)
+@fault(
+    "silence-loses",
+    "loses words when the audio starts with over 1 s of silence",
+    by=losing,
+)
 def _late_speech(utterance: UtteranceTracker) -> bool:
     return utterance.audio.lead > 1
 
 
-@fault("no-final-after-silence", "has no final after 3 s of zeros", by=withholding)
+@fault("no-final-after-silence", "sends no final after 3 s of zeros", by=withholding)
 def _silent(utterance: UtteranceTracker) -> bool:
     return utterance.audio.zeros > 3
 
 
-# How long it is
+# The length of the audio
 
 
-@fault("no-final-after-1s", "has no final for 1 s of audio or more", by=withholding)
+@fault("no-final-after-1s", "sends no final for 1 s of audio or more", by=withholding)
 def _lasting(utterance: UtteranceTracker) -> bool:
     return utterance.audio.seconds >= 1
 
 
-@fault("no-final-short", "has no final for less than 0.3 s of audio", by=withholding)
+@fault("no-final-short", "sends no final for less than 0.3 s of audio", by=withholding)
 def _short(utterance: UtteranceTracker) -> bool:
     return 0 < utterance.audio.seconds < 0.3
 
 
-@fault("no-final-empty", "has no final for an utterance without audio", by=withholding)
+@fault(
+    "no-final-empty", "sends no final for an utterance without audio", by=withholding
+)
 def _empty(utterance: UtteranceTracker) -> bool:
     return utterance.audio.seconds == 0
 
 
-@fault("no-final-long", "has no final for more than 20 s of audio", by=withholding)
+@fault("no-final-long", "sends no final for more than 20 s of audio", by=withholding)
 def _long(utterance: UtteranceTracker) -> bool:
     return utterance.audio.seconds > 20
 
 
-@fault("dies-of-empty", "dies of an utterance without audio")
+@fault("dies-of-empty", "crashes at the end of an utterance without audio")
 class DiesOfEmpty(UtteranceTracker):
-    """Ends the process at the end of the utterance."""
+    """Ends the server process at the end of an utterance without audio."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = super().hear(frame)
@@ -158,9 +169,9 @@ class DiesOfEmpty(UtteranceTracker):
         return reaction
 
 
-@fault("flood-dies", "dies of 8 MiB of audio without an end")
+@fault("flood-dies", "crashes at 8 MiB of audio before an utterance ends")
 class FloodDies(UtteranceTracker):
-    """Ends the process at the frame that exceeds the limit."""
+    """Ends the server process at the frame by which the audio exceeds the limit."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = super().hear(frame)
@@ -170,24 +181,24 @@ class FloodDies(UtteranceTracker):
         return reaction
 
 
-# When it comes
+# Pauses between chunks, and the order of utterances and sessions
 
 
-@fault("no-final-after-pause", "has no final after 2 s without audio", by=withholding)
+@fault("no-final-after-pause", "sends no final after 2 s without audio", by=withholding)
 def _paused(utterance: UtteranceTracker) -> bool:
     return utterance.audio.pause > 2
 
 
-@fault("pause-loses", "hears nothing after 2 s without audio")
+@fault("pause-loses", "sends no words after 2 s without audio")
 class PauseLoses(WordChanger):
-    """Sends no word that is recognised after such a pause."""
+    """Sends no word that is recognised after more than 2 s without audio."""
 
     def words_for(self, word: str) -> Iterable[str]:
         return () if _paused(self) else (word,)
 
 
 @fault("again-loses", "loses words in utterances after the first", by=losing)
-@fault("one-final-only", "has a final for the first utterance only", by=withholding)
+@fault("one-final-only", "sends a final for the first utterance only", by=withholding)
 def _again(utterance: UtteranceTracker) -> bool:
     return utterance.number > 1
 
@@ -197,11 +208,11 @@ def _first_session(utterance: UtteranceTracker) -> bool:
     return utterance.session == 1
 
 
-@fault("crowd-loses", "loses words while over four sessions are open", by=losing)
+@fault("crowd-loses", "loses words while more than four sessions are open", by=losing)
 def _crowded(utterance: UtteranceTracker) -> bool:
     return utterance.open_sessions > 4
 
 
-@fault("turn-loses", "loses words of a turn that it has found itself", by=losing)
+@fault("turn-loses", "loses words of turns that it detects itself", by=losing)
 def _found_turn(utterance: UtteranceTracker) -> bool:
     return utterance.found_turn

@@ -1,4 +1,4 @@
-"""What faults ask about a frame of the client."""
+"""Questions about a frame of the client that several faults ask."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BIG_FRAME = 4 * 2**20  # bytes
 
 
 def sets_up(frame: str | bytes, state: ServerState) -> bool:
-    """Return whether a frame has the type of one that sets a session up."""
+    """Return whether a frame has the type of a frame that sets a session up."""
     known = [event(each).get("type") for each in state.correct.set_up_frames()]
     return event(frame).get("type") in known
 

@@ -1,4 +1,4 @@
-"""Faults of refusals: what the server refuses, and how it says so."""
+"""Faults of refusals: which frames the server refuses, and what its errors say."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _DEEP = 1000  # levels of JSON
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-# What it refuses
+# Which frames the server refuses
 
 
-@fault("tolerant", "ignores what it should refuse")
+@fault("tolerant", "ignores frames that it should refuse")
 class Tolerant(ServerWrapper):
-    """Leaves out every error."""
+    """Sends no errors."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = self._server.hear(frame)
@@ -54,7 +54,7 @@ class Tolerant(ServerWrapper):
 
 @fault("accepts-any-model", "accepts the name of any model")
 class AcceptsAnyModel(ServerWrapper):
-    """Puts the name of its own model in the place of another."""
+    """Reads every model name as the name of its own model."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         named = event(frame).get("model")
@@ -68,7 +68,7 @@ class AcceptsAnyModel(ServerWrapper):
 
 @fault("one-update", "closes at a second session update")
 class OneUpdate(ServerWrapper):
-    """Closes with 1008 when the client sets the session up again."""
+    """Closes with 1008 when the client sets the session up a second time."""
 
     _done = False
 
@@ -83,7 +83,7 @@ class OneUpdate(ServerWrapper):
         return replace(reaction, replies=replies)
 
 
-@fault("strict-fields", "refuses unknown fields")
+@fault("strict-fields", "refuses a session update with unknown fields")
 class StrictFields(ServerWrapper):
     """Refuses a session update with fields that are not in the protocol."""
 
@@ -108,9 +108,9 @@ class NoEarlyAudio(ServerWrapper):
         return self._server.hear(frame)
 
 
-@fault("answers-stray", "refuses what it should ignore")
+@fault("answers-stray", "refuses frames that it should ignore")
 class AnswersStray(UtteranceTracker):
-    """Refuses the start or the end of an utterance that comes out of turn."""
+    """Sends an error for an out-of-order start or end of an utterance."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = super().hear(frame)
@@ -124,11 +124,12 @@ class AnswersStray(UtteranceTracker):
         return reaction
 
 
-@fault("starts-anyway", "carries out what it has refused")
+@fault("starts-anyway", "starts an utterance although it refuses to")
 class StartsAnyway(ServerWrapper):
-    """Refuses an early start of an utterance as it should, and starts it all the same.
+    """Refuses an utterance before the session update, and starts the utterance anyway.
 
-    It replies as a correct server would, and acts as one that was set up at the start.
+    The replies are those of a correct server. The actions are those of a server whose
+    session is set up when it opens.
     """
 
     def __init__(self, server: Server, state: ServerState) -> None:
@@ -146,11 +147,12 @@ class StartsAnyway(ServerWrapper):
         return self._server.final(text, usage, item)
 
 
-@fault("forgets-model", "forgets the session update at each final")
+@fault("forgets-model", "requires a new session update after each final")
 class ForgetsModel(ServerWrapper):
-    """Wants to be set up again after each utterance.
+    """Requires a new session update after each final.
 
-    What a server that was not set up refuses never reaches the one that acts.
+    A frame that a server without a session update refuses never reaches the wrapped
+    server.
     """
 
     def __init__(self, server: Server, state: ServerState) -> None:
@@ -166,9 +168,9 @@ class ForgetsModel(ServerWrapper):
         return self._server.final(text, usage, item)
 
 
-@fault("refused-audio-ends", "ends an utterance at audio that it refuses")
+@fault("refused-audio-ends", "ends an utterance when it refuses audio")
 class RefusedAudioEnds(UtteranceTracker):
-    """Drops the open utterance, which then has no final."""
+    """Drops the open utterance at refused audio, and sends no final for it."""
 
     _lost = False
 
@@ -193,9 +195,9 @@ def _is_append(frame: str | bytes) -> bool:
 # Frames that are hard to read
 
 
-@fault("silent-close", "closes on a binary frame")
+@fault("silent-close", "closes on a binary frame without an error")
 class SilentClose(ServerWrapper):
-    """Closes without an error event."""
+    """Closes with 1011 on a binary frame, without an error event."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         if isinstance(frame, bytes):
@@ -214,9 +216,9 @@ class ClosesOnError(ServerWrapper):
         return replace(reaction, replies=replies, close=close)
 
 
-@fault("big-frame-dies", "dies of a text frame over 4 MiB")
+@fault("big-frame-dies", "crashes on a text frame over 4 MiB")
 class BigFrameDies(ServerWrapper):
-    """Ends the process."""
+    """Ends the server process at a text frame over 4 MiB."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         if isinstance(frame, str) and len(frame.encode(errors="replace")) > BIG_FRAME:
@@ -226,7 +228,7 @@ class BigFrameDies(ServerWrapper):
 
 @fault("refuses-big", "refuses frames over 4 MiB")
 class RefusesBig(ServerWrapper):
-    """Refuses long frames that it should accept."""
+    """Refuses long frames that a server should accept."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         return self._server.hear(UNKNOWN_EVENT if len(frame) > BIG_FRAME else frame)
@@ -234,7 +236,7 @@ class RefusesBig(ServerWrapper):
 
 @fault("odd-audio-closes", "closes on audio that it refuses")
 class OddAudioCloses(ServerWrapper):
-    """Closes with 1011 after the error."""
+    """Closes with 1011 after an error that answers a frame with audio."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = self._server.hear(frame)
@@ -247,7 +249,7 @@ class OddAudioCloses(ServerWrapper):
 
 @fault("deep-dies", "closes on deeply nested JSON")
 class DeepDies(ServerWrapper):
-    """Closes with 1011."""
+    """Closes with 1011 on JSON that is nested over 1000 levels deep."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         if isinstance(frame, str) and _depth(frame) > _DEEP:
@@ -256,7 +258,10 @@ class DeepDies(ServerWrapper):
 
 
 def _depth(text: str) -> int:
-    """Return how deep brackets are nested in JSON text, those in strings left out."""
+    """Return how deep the brackets of JSON text are nested, except those in strings.
+
+    Return 0 if there are too few brackets to exceed the limit.
+    """
     if text.count("[") + text.count("{") <= _DEEP:
         return 0
     depth = deepest = 0
@@ -268,7 +273,7 @@ def _depth(text: str) -> int:
 
 @fault("surrogate-dies", "closes on a lone surrogate")
 class SurrogateDies(ServerWrapper):
-    """Closes with 1011."""
+    """Closes with 1011 on JSON with an escaped surrogate without its pair."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         if isinstance(frame, str) and _has_surrogate(frame):
@@ -287,14 +292,14 @@ def _has_surrogate(text: str) -> bool:
     return _SURROGATE.search(plain) is not None
 
 
-# What its errors say
+# What errors say
 
 
 class _ErrorChanger(ServerWrapper):
-    """Sends errors with other fields."""
+    """Replaces fields of each error."""
 
     def fields(self, frame: str | bytes) -> Mapping[str, object]:
-        """Return the ``message`` or ``code`` of an error that answers a frame."""
+        """Return the new ``message`` or ``code`` of an error that answers a frame."""
         raise NotImplementedError
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -306,7 +311,7 @@ class _ErrorChanger(ServerWrapper):
 
 @fault("stack-trace", "shows a stack trace in its errors")
 class StackTrace(_ErrorChanger):
-    """Has a Python traceback as the message."""
+    """Sends a Python traceback as the message of each error."""
 
     def fields(self, frame: str | bytes) -> Mapping[str, object]:
         return {"message": TRACEBACK}
@@ -314,15 +319,15 @@ class StackTrace(_ErrorChanger):
 
 @fault("codeless", "sends errors without a code")
 class Codeless(_ErrorChanger):
-    """Has a null as the code."""
+    """Sends null as the code of each error."""
 
     def fields(self, frame: str | bytes) -> Mapping[str, object]:
         return {"code": None}
 
 
-@fault("wrong-codes", "has one code for all errors")
+@fault("wrong-codes", "uses one code for all errors")
 class WrongCodes(_ErrorChanger):
-    """Has ``server_error`` as the code."""
+    """Sends ``server_error`` as the code of each error."""
 
     def fields(self, frame: str | bytes) -> Mapping[str, object]:
         return {"code": "server_error"}
@@ -330,7 +335,7 @@ class WrongCodes(_ErrorChanger):
 
 @fault("echoes", "repeats the client's frame in its errors")
 class Echoes(_ErrorChanger):
-    """Has the start of the frame in the message."""
+    """Sends the start of the refused frame in the message of each error."""
 
     def fields(self, frame: str | bytes) -> Mapping[str, object]:
         return {"message": f"cannot use {frame[:LONGEST_CONTROL]!r}"}
@@ -338,7 +343,7 @@ class Echoes(_ErrorChanger):
 
 @fault("shows-key", "shows the client's key in its errors")
 class ShowsKey(_ErrorChanger):
-    """Has the key in the message."""
+    """Sends the client's key in the message of each error."""
 
     def fields(self, frame: str | bytes) -> Mapping[str, object]:
         return {"message": f"not allowed with the key {self._state.key}"}

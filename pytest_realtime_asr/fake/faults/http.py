@@ -15,7 +15,7 @@ from pytest_realtime_asr.fake.server_state import ServerState
 
 @fault("any-path", "accepts sessions on every path")
 class AnyPath(Hooks):
-    """Accepts a handshake wherever it comes."""
+    """Accepts a handshake on every path."""
 
     def serves_path(self, served: bool, *, upgrade: bool) -> bool:
         return served or upgrade
@@ -23,15 +23,15 @@ class AnyPath(Hooks):
 
 @fault("any-key", "does not check the key")
 class AnyKey(Hooks):
-    """Accepts every key, and none."""
+    """Accepts a request with any key or without a key."""
 
     def accepts_key(self, accepted: bool) -> bool:
         return True
 
 
-@fault("crash-page", "shows a stack trace to a plain HTTP request")
+@fault("crash-page", "shows a stack trace in reply to a plain HTTP request")
 class CrashPage(Hooks):
-    """Answers a request without an upgrade by 500."""
+    """Answers a request without an upgrade with status 500 and a traceback."""
 
     def response(
         self, connection: ServerConnection, *, upgrade: bool
@@ -43,7 +43,7 @@ class CrashPage(Hooks):
 
 @fault("limits", "answers every second handshake with 429")
 class Limits(Hooks):
-    """Asks every second client to retry after 1 s."""
+    """Sends status 429 to every second client, to retry after 1 s."""
 
     def __init__(self, state: ServerState) -> None:
         super().__init__(state)
@@ -62,7 +62,7 @@ class Limits(Hooks):
 
 @fault("leaks", "counts closed sessions as active")
 class Leaks(Hooks):
-    """Shows all sessions since the start as active."""
+    """Reports all sessions since the start of the server as active."""
 
     def active_sessions(self, number: int) -> int:
         return self._state.sessions
@@ -70,7 +70,7 @@ class Leaks(Hooks):
 
 @fault("restarts", "shows a new start time after a connection reset")
 class Restarts(Hooks):
-    """Looks like a process that was restarted when a client vanished."""
+    """Sets the start time to now when a client vanishes, as if the server restarted."""
 
     def client_vanished(self, *, mid_utterance: bool) -> None:
         self._state.started = time.time()

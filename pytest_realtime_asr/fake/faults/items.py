@@ -1,9 +1,9 @@
-"""Faults of servers whose utterances are items: of their ids, their order, their turns.
+"""Faults of servers whose utterances are items: their ids, their order, their turns.
 
-Most of them change events by the names of their fields. An event of an item names it in
-``item_id``; it has new text in ``delta``, the whole text in ``transcript``, and the
-times of a turn in ``audio_start_ms`` and ``audio_end_ms``. An event with ``session``
-shows all settings of the session.
+Most of these faults find the event to change by the names of its fields. An event of an
+item has the id of the item in ``item_id``, new text in ``delta``, the whole text in
+``transcript``, and the times of a turn in ``audio_start_ms`` and ``audio_end_ms``. An
+event with ``session`` shows all settings of the session.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Change = Callable[[Event], Iterable[Event]]
 
 
 class _Stateless(EventChanger):
-    """Changes each event by a function."""
+    """Replaces each event by the events that a function returns for it."""
 
     def __init__(self, server: Server, state: ServerState, change: Change) -> None:
         super().__init__(server, state)
@@ -43,7 +43,7 @@ class _Stateless(EventChanger):
 
 
 def changing(edit: Callable[[Event], None]) -> Wrap:
-    """Return a wrapper that edits each event."""
+    """Return a wrapper that applies ``edit`` to each event."""
 
     def change(content: Event) -> Iterable[Event]:
         edit(content)
@@ -74,7 +74,7 @@ def _no_event_ids(content: Event) -> None:
     content.pop("event_id", None)
 
 
-@fault("other-item-ids", "completes another item than it committed", by=changing)
+@fault("other-item-ids", "completes an item that it has not committed", by=changing)
 def _other_item_ids(content: Event) -> None:
     if "transcript" in content:
         content["item_id"] += "_again"
@@ -86,13 +86,13 @@ def _same_item_ids(content: Event) -> None:
         content["item_id"] = "item_1"
 
 
-@fault("unchained", "does not say which item another one follows", by=changing)
+@fault("unchained", "does not say which item comes before an item", by=changing)
 def _unchained(content: Event) -> None:
     if "previous_item_id" in content:
         content["previous_item_id"] = None
 
 
-@fault("displaced", "adds an item in another place than it committed it", by=changing)
+@fault("displaced", "adds an item at another place than its commit said", by=changing)
 def _displaced(content: Event) -> None:
     if "item" in content:
         content["previous_item_id"] = "item_elsewhere"
@@ -111,9 +111,9 @@ def _acknowledges_commit(content: Event) -> bool:
 # Text
 
 
-@fault("foretells", "sends text as soon as it is set up")
+@fault("foretells", "sends text right after a session update")
 class Foretells(EventChanger):
-    """Sends a partial of an utterance after each session update."""
+    """Sends a partial after each session update, before any audio."""
 
     def change(self, content: Event) -> Iterable[Event]:
         yield content
@@ -123,7 +123,7 @@ class Foretells(EventChanger):
 
 @fault("cumulative", "sends the whole text so far in each delta")
 class Cumulative(EventChanger):
-    """Repeats the text of an item from its start."""
+    """Sends all text of an item so far in each delta."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
@@ -137,9 +137,9 @@ class Cumulative(EventChanger):
         return (content,)
 
 
-@fault("counts-content", "counts the deltas of an item as parts of its content")
+@fault("counts-content", "gives each delta of an item another content_index")
 class CountsContent(EventChanger):
-    """Has the number of the delta as the ``content_index``."""
+    """Sends the number of each delta, from 0, as the ``content_index``."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
@@ -154,7 +154,7 @@ class CountsContent(EventChanger):
 
 @fault("fails-first", "reports each item as failed and then completes it")
 class FailsFirst(EventChanger):
-    """Sends two ends of each item."""
+    """Sends a failed event and then a completed event for each item."""
 
     def change(self, content: Event) -> Iterable[Event]:
         if "transcript" not in content:
@@ -178,9 +178,9 @@ def _odd_logprobs(content: Event) -> None:
         each["logprob"] = 0.5
 
 
-@fault("mixes-items", "swaps the texts of two items that are in transcription")
+@fault("mixes-items", "swaps the texts of two items that are open together")
 class MixesItems(ServerWrapper):
-    """Sends the final of an item with the text of the other open one."""
+    """Sends the final of each of two open items with the text of the other item."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
@@ -212,7 +212,7 @@ class MixesItems(ServerWrapper):
 # The session and its settings
 
 
-@fault("conversing", "opens a session of conversation", by=changing)
+@fault("conversing", "opens a session for conversation, not transcription", by=changing)
 def _conversing(content: Event) -> None:
     if isinstance(content.get("session"), dict):
         content["session"]["type"] = "realtime"
@@ -223,7 +223,7 @@ def _confirms_update(content: Event) -> bool:
     return "session" in content and str(content.get("type")).endswith("updated")
 
 
-@fault("unset", "does not show the settings that it has taken", by=changing)
+@fault("unset", "does not show the settings that it has accepted", by=changing)
 def _unset(content: Event) -> None:
     if _confirms_update(content):
         shown = content["session"]
@@ -232,7 +232,7 @@ def _unset(content: Event) -> None:
 
 @fault("forgets-rest", "resets the settings that an update does not name")
 class ForgetsRest(ServerWrapper):
-    """Shows null for them in the reply to an update."""
+    """Sends null for each setting that the answered update did not name."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         asked = event(frame).get("session")
@@ -254,7 +254,7 @@ class ForgetsRest(ServerWrapper):
 
 @fault("shows-refused", "shows the settings that it has refused")
 class ShowsRefused(EventChanger):
-    """Shows them in the reply to the next update."""
+    """Sends the refused settings in the reply to the next update."""
 
     _refused: Event | None = None
 
@@ -280,7 +280,7 @@ def _merged(one: Any, other: Any) -> Any:
 
 @fault("confirms-refused", "confirms an update that it refuses")
 class ConfirmsRefused(EventChanger):
-    """Sends the error, and then the settings that it showed last."""
+    """Sends the error and then a confirmation with the settings that it sent last."""
 
     _shown: Event | None = None
 
@@ -326,9 +326,9 @@ fault("paramless", "does not say which field an error is about")(
 # Commits and clears
 
 
-@fault("acknowledges-empty", "acknowledges a commit of nothing and sends no text")
+@fault("acknowledges-empty", "acknowledges an empty commit and sends no text")
 class AcknowledgesEmpty(ServerWrapper):
-    """Acknowledges a commit that it should refuse, and sends nothing more of it."""
+    """Acknowledges a commit that it should refuse, and sends no final for it."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = self._server.hear(frame)
@@ -345,7 +345,7 @@ class AcknowledgesEmpty(ServerWrapper):
         return acknowledged
 
 
-@fault("babbles-of-empty", "has words for a commit of nothing")
+@fault("babbles-of-empty", "sends words for an empty commit")
 class BabblesOfEmpty(AcknowledgesEmpty):
     """Acknowledges a commit that it should refuse, and sends a final with words."""
 
@@ -355,9 +355,9 @@ class BabblesOfEmpty(AcknowledgesEmpty):
         return (*acknowledged, *final)
 
 
-@fault("keeps-cleared", "keeps audio that it has cleared")
+@fault("keeps-cleared", "keeps audio that the client has cleared")
 class KeepsCleared(ServerWrapper):
-    """Answers a clear and does nothing else."""
+    """Answers a clear but keeps the audio."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         if is_control(frame):
@@ -369,7 +369,7 @@ class KeepsCleared(ServerWrapper):
 
 @fault("silent-clear", "does not answer a clear")
 class SilentClear(ServerWrapper):
-    """Clears without a reply."""
+    """Drops the audio at a clear, without a reply."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = self._server.hear(frame)
@@ -378,9 +378,9 @@ class SilentClear(ServerWrapper):
         return reaction
 
 
-@fault("strict-clear", "refuses to clear nothing")
+@fault("strict-clear", "refuses a clear when no utterance is open")
 class StrictClear(ServerWrapper):
-    """Refuses a clear when no utterance is open."""
+    """Sends an error for a clear when no utterance is open."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = self._server.hear(frame)
@@ -393,9 +393,9 @@ class StrictClear(ServerWrapper):
 # Audio and turns
 
 
-@fault("one-rate", "takes all audio to be at one rate")
+@fault("one-rate", "ignores the sample rate that the client sets")
 class OneRate(ServerWrapper):
-    """Keeps its own rate, whatever the session update says."""
+    """Reads all audio at the first sample rate, also after a session update."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
@@ -411,7 +411,7 @@ def _ends_speech(content: Event) -> bool:
     return "audio_end_ms" in content
 
 
-@fault("other-turns", "ends another turn than it started", by=changing)
+@fault("other-turns", "ends a turn that it did not start", by=changing)
 def _other_turns(content: Event) -> None:
     if _ends_speech(content):
         content["item_id"] += "_other"
@@ -419,7 +419,7 @@ def _other_turns(content: Event) -> None:
 
 @fault("restarts-times", "counts times from the start of each turn")
 class RestartsTimes(EventChanger):
-    """Reports each turn as starting at 0 ms."""
+    """Reports that each turn starts at 0 ms."""
 
     _start = 0
 
@@ -431,9 +431,9 @@ class RestartsTimes(EventChanger):
         return (content,)
 
 
-@fault("hears-things", "finds turns in silence")
+@fault("hears-things", "detects turns in silence")
 class HearsThings(ServerWrapper):
-    """Hears noise in the silence at the start of a session."""
+    """Replaces 0.5 s of silence at the start of a session by noise."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
@@ -447,7 +447,7 @@ class HearsThings(ServerWrapper):
             return self._server.hear(frame)
         try:
             pcm = np.frombuffer(base64.b64decode(audio, validate=True), "<i2")
-        except ValueError:  # a correct server refuses it
+        except ValueError:  # a correct server refuses this audio
             return self._server.hear(frame)
         if pcm.any():
             self._left = 0

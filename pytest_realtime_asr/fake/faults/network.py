@@ -1,4 +1,4 @@
-"""Faults of the network and of the process, below the messages of a session."""
+"""Faults of the connection and of the process, not of the messages of a session."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class _LateCloseAnswer(ServerConnection):
 
 @fault("no-close-answer", "does not answer a close frame in time")
 class NoCloseAnswer(Hooks):
-    """Answers a close frame after ``ANSWERED`` s."""
+    """Answers a close frame ``ANSWERED`` seconds after it has arrived."""
 
     def connection_class(self, kind: type[ServerConnection]) -> type[ServerConnection]:
         return type("Connection", (_LateCloseAnswer, kind), {})
@@ -71,15 +71,15 @@ class _WithoutFragments(ServerConnection):
 
 @fault("no-fragments", "closes on a message in fragments")
 class NoFragments(Hooks):
-    """Fails the connection at a frame that does not end its message."""
+    """Closes with 1003 at the first frame of a message of several frames."""
 
     def connection_class(self, kind: type[ServerConnection]) -> type[ServerConnection]:
         return type("Connection", (_WithoutFragments, kind), {})
 
 
-@fault("idle-kills", "closes after 3 s without a frame")
+@fault("idle-kills", "closes the connection after 3 s without a frame")
 class IdleKills(Hooks):
-    """Closes with 1011 after ``IDLE`` s."""
+    """Closes with 1011 after ``IDLE`` seconds without a frame."""
 
     def idle_timeout(self, seconds: float | None) -> float | None:
         return IDLE
@@ -87,15 +87,15 @@ class IdleKills(Hooks):
 
 @fault("any-size", "accepts frames of any size")
 class AnySize(Hooks):
-    """Has no limit of a message."""
+    """Accepts messages without a limit of their size."""
 
     def max_size(self, size: int | None) -> int | None:
         return None
 
 
-@fault("slow-reader-stalls", "waits for its slowest client")
+@fault("slow-reader-stalls", "makes all clients wait for the slowest")
 class SlowReaderStalls(Hooks):
-    """Sends one frame at a time, in all sessions together."""
+    """Sends only one frame at a time over all sessions of the server."""
 
     _turn: asyncio.Lock | None = None
 
@@ -114,9 +114,9 @@ class SlowReaderStalls(Hooks):
         return in_turn
 
 
-@fault("dies-of-reset", "dies of a connection reset in the middle of an utterance")
+@fault("dies-of-reset", "crashes when a client vanishes in an utterance")
 class DiesOfReset(Hooks):
-    """Ends the process."""
+    """Ends the server process when a client vanishes while an utterance is open."""
 
     def client_vanished(self, *, mid_utterance: bool) -> None:
         if mid_utterance:

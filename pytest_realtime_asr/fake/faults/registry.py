@@ -1,15 +1,15 @@
 """The declaration of faults, and the hooks by which they change the fake server.
 
-A fault is a class with the decorator `fault`: either a `ServerWrapper`, which changes
-what the server sends in each session, or a subclass of `Hooks`, which changes
-something else, such as an HTTP response::
+A fault is a class with the decorator `fault`. A `ServerWrapper` changes what the server
+sends in each session. A subclass of `Hooks` changes something else, such as an HTTP
+response::
 
     @fault("no-final", "never sends a final")
     class NoFinal(ServerWrapper):
         def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
             return ()
 
-The fake server calls each hook at its place and knows no fault by name.
+The fake server calls the hooks and contains no code for a single fault.
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ Send = Callable[[str], Awaitable[None]]
 
 
 class Hooks:
-    """The places at which a fault can change a fake server.
+    """The methods (hooks) by which a fault can change a fake server.
 
-    Each hook takes what a correct server would do and returns what this one does. The
-    object belongs to one fake server and may keep state across its sessions.
+    Most hooks take what a correct server would do and return what the fake server does
+    instead. An object belongs to one fake server and may keep state across its
+    sessions.
     """
 
     def __init__(self, state: ServerState) -> None:
         self._state = state
 
     def wrap(self, server: Server) -> Server:
-        """Return the server's side of a session that opens."""
+        """Return the server's side of a new session, ``server`` or a wrapper."""
         return server
 
     # HTTP
@@ -49,13 +50,13 @@ class Hooks:
         return accepted
 
     def serves_path(self, served: bool, *, upgrade: bool) -> bool:
-        """Return whether a request is for a path with a WebSocket."""
+        """Return whether the path of a request has a WebSocket."""
         return served
 
     def response(
         self, connection: ServerConnection, *, upgrade: bool
     ) -> Response | None:
-        """Return a response to a request for the WebSocket, ``None`` to go on."""
+        """Return the response to a request, ``None`` to continue the handshake."""
         return None
 
     def active_sessions(self, number: int) -> int:
@@ -69,36 +70,42 @@ class Hooks:
         return kind
 
     def max_size(self, size: int | None) -> int | None:
-        """Return the limit of a message in bytes."""
+        """Return the largest size of a message in bytes, or ``None`` for no limit."""
         return size
 
     def connected(self, connection: ServerConnection) -> None:
-        """Take a connection on which a session opens."""
+        """Change a connection on which a session opens."""
 
     def sender(self, send: Send) -> Send:
         """Return the function by which a session sends its frames."""
         return send
 
     def idle_timeout(self, seconds: float | None) -> float | None:
-        """Return after how long without a frame the server closes with 1011."""
+        """Return the seconds without a frame after which the server closes with 1011.
+
+        ``None`` means that the server never closes for this reason.
+        """
         return seconds
 
     def client_vanished(self, *, mid_utterance: bool) -> None:
-        """Take note that a client went without a close frame."""
+        """React to a client that left without a close frame."""
 
     # Text
 
     def keeps_word(self, kept: bool, *, age: float) -> bool:
-        """Return whether a final has a word that ended ``age`` s before the audio."""
+        """Return whether a final keeps a word.
+
+        The word ended ``age`` seconds before the end of the audio.
+        """
         return kept
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way in which a server can be wrong.
+    """One way in which the fake server breaks its protocol.
 
-    ``about`` completes the sentence "a server that ...". ``hooks`` gives the hooks for
-    one fake server.
+    ``about`` completes the sentence "a server that ...". ``hooks`` returns the hooks of
+    the fault for one fake server.
     """
 
     name: str
@@ -131,13 +138,13 @@ def fault(
 ) -> Callable[[Any], Any]:
     """Declare a `Hooks` class or a wrapper as a fault.
 
-    ``by`` makes a wrapper from anything else. Raises ValueError for a name that is
-    taken.
+    For any other object, such as a function, ``by`` makes a wrapper from the object.
+    Raises ValueError if there is already a fault of this name.
     """
 
     def declare(declared: Any) -> Any:
         if name in FAULTS:
-            raise ValueError(f"there is already a fault {name!r}")
+            raise ValueError(f"there is already a fault {name!r}; choose another name")
         if isinstance(declared, type) and issubclass(declared, Hooks):
             FAULTS[name] = Fault(name, about, declared)
         else:
@@ -149,9 +156,9 @@ def fault(
 
 
 class Faults(Hooks):
-    """The hooks of several faults, applied in the order of their names.
+    """The hooks of several faults, applied in the order of ``names``.
 
-    Raises LookupError, which lists all faults, for an unknown name.
+    Raises LookupError for an unknown name; its message lists all faults.
     """
 
     def __init__(self, names: Iterable[str], state: ServerState | None = None) -> None:
@@ -160,7 +167,7 @@ class Faults(Hooks):
         for name in names:
             if name not in FAULTS:
                 known = ", ".join(FAULTS)
-                raise LookupError(f"unknown fault {name!r}; there are: {known}")
+                raise LookupError(f"unknown fault {name!r}; choose from {known}")
             self._hooks.append(FAULTS[name].hooks(self._state))
 
     def wrap(self, server: Server) -> Server:

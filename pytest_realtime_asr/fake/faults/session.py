@@ -1,4 +1,4 @@
-"""Faults of a session as a whole: how it opens, goes on and ends, beside the others."""
+"""Faults of whole sessions: how a session opens, ends and affects other sessions."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _ANSWERS = {"error", "session.updated"}
 _WAITS = 1.0  # s without a frame after which `waits-for-all` waits for a client
 
 
-# How it opens
+# How a session opens
 
 
-@fault("mute", "sends nothing at all")
+@fault("mute", "sends no events")
 class Mute(ServerWrapper):
-    """Neither greets its client nor reacts to a frame."""
+    """Sends no event when a session opens, and none after a frame of the client."""
 
     def open(self, session: str, created: int) -> Iterable[str]:
         return ()
@@ -41,7 +41,7 @@ class Nameless(ServerWrapper):
 
 @fault("created-twice", "creates the session twice")
 class CreatedTwice(ServerWrapper):
-    """Greets its client twice."""
+    """Sends the event that opens a session twice."""
 
     def open(self, session: str, created: int) -> Iterable[str]:
         yield from self._server.open(session, created)
@@ -50,7 +50,7 @@ class CreatedTwice(ServerWrapper):
 
 @fault("same-id", "gives all sessions the same id")
 class SameId(ServerWrapper):
-    """Opens every session as ``sess-1``."""
+    """Opens every session with the id ``sess-1``."""
 
     def open(self, session: str, created: int) -> Iterable[str]:
         return self._server.open("sess-1", created)
@@ -58,7 +58,7 @@ class SameId(ServerWrapper):
 
 @fault("old-clock", "dates its sessions in 1970")
 class OldClock(ServerWrapper):
-    """Opens every session at 0 unix seconds."""
+    """Opens every session with 0 as its creation time in unix seconds."""
 
     def open(self, session: str, created: int) -> Iterable[str]:
         return self._server.open(session, 0)
@@ -66,7 +66,7 @@ class OldClock(ServerWrapper):
 
 @fault("acknowledges", "acknowledges a session update that it accepts")
 class Acknowledges(ServerWrapper):
-    """Sends ``session.updated``, as newer servers do."""
+    """Sends ``session.updated`` after each accepted update, as newer servers do."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = self._server.hear(frame)
@@ -77,16 +77,16 @@ class Acknowledges(ServerWrapper):
         return replace(reaction, replies=(*replies, '{"type":"session.updated"}'))
 
 
-# What it does in the middle of an utterance
+# What the server does in the middle of an utterance
 
 
 class _AtFifthChunk(ServerWrapper):
-    """Does something else at the fifth frame of audio."""
+    """Changes the reaction to the fifth frame of audio of a session."""
 
     _frames = 0
 
     def react(self, reaction: Reaction) -> Reaction:
-        """Return the reaction to the fifth frame of audio."""
+        """Return the changed reaction to the fifth frame of audio."""
         raise NotImplementedError
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -97,9 +97,9 @@ class _AtFifthChunk(ServerWrapper):
         return reaction
 
 
-@fault("close", "closes in the middle of an utterance")
+@fault("close", "closes the connection in the middle of an utterance")
 class Closes(_AtFifthChunk):
-    """Closes with 1011."""
+    """Closes with 1011 at the fifth frame of audio."""
 
     def react(self, reaction: Reaction) -> Reaction:
         return replace(reaction, close=1011)
@@ -107,7 +107,7 @@ class Closes(_AtFifthChunk):
 
 @fault("reset", "drops the connection in the middle of an utterance")
 class Resets(_AtFifthChunk):
-    """Ends the connection without a close frame."""
+    """Ends the connection without a close frame at the fifth frame of audio."""
 
     def react(self, reaction: Reaction) -> Reaction:
         return replace(reaction, close=0)
@@ -115,15 +115,15 @@ class Resets(_AtFifthChunk):
 
 @fault("deaf", "stops reading for 3 s in the middle of an utterance")
 class Deaf(_AtFifthChunk):
-    """Lets the client's frames wait."""
+    """Reads no frame of the client for 3 s after the fifth frame of audio."""
 
     def react(self, reaction: Reaction) -> Reaction:
         return replace(reaction, pause=3.0)
 
 
-@fault("die", "dies in the middle of an utterance")
+@fault("die", "crashes in the middle of an utterance")
 class Dies(_AtFifthChunk):
-    """Ends the process."""
+    """Ends the server process at the fifth frame of audio."""
 
     def react(self, reaction: Reaction) -> Reaction:
         return replace(reaction, die=True)
@@ -133,7 +133,7 @@ class Dies(_AtFifthChunk):
 
 
 class _SilentSometimes(ServerWrapper):
-    """Sends neither partials nor finals while `is_silent`."""
+    """Sends neither partials nor finals while `is_silent` returns true."""
 
     def partial(self, added: str, item: int) -> Iterable[str]:
         return () if self.is_silent() else self._server.partial(added, item)
@@ -142,12 +142,13 @@ class _SilentSometimes(ServerWrapper):
         return () if self.is_silent() else self._server.final(text, usage, item)
 
     def is_silent(self) -> bool:
+        """Return whether the session sends no text now."""
         raise NotImplementedError
 
 
-@fault("third-is-silent", "sends no text in a third open session")
+@fault("third-is-silent", "sends no text in a third session while two are open")
 class ThirdIsSilent(_SilentSometimes):
-    """Serves two sessions at a time."""
+    """Sends no text in a session that opens when two others are open."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
@@ -157,9 +158,9 @@ class ThirdIsSilent(_SilentSometimes):
         return self._third
 
 
-@fault("stalls-of-close", "sends no more text once a client closed in an utterance")
+@fault("stalls-of-close", "sends no more text after a client closes in an utterance")
 class StallsOfClose(_SilentSometimes):
-    """Sends no text in any session after that."""
+    """Sends no text in any session after a client closed amid an utterance."""
 
     def is_silent(self) -> bool:
         return self._state.closed_mid_utterance > 0
@@ -167,15 +168,15 @@ class StallsOfClose(_SilentSometimes):
 
 @fault("stalls-of-reset", "sends no more text after a connection reset")
 class StallsOfReset(_SilentSometimes):
-    """Sends no text in any session after that."""
+    """Sends no text in any session after a client left without a close frame."""
 
     def is_silent(self) -> bool:
         return self._state.vanished > 0
 
 
-@fault("waits-for-all", "sends no text while another client is silent")
+@fault("waits-for-all", "sends no text while another client has stopped sending")
 class WaitsForAll(_SilentSometimes, UtteranceTracker):
-    """Waits for a client that has sent nothing for 1 s in the middle of its audio."""
+    """Sends no text while a client has paused for 1 s in the middle of its audio."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = super().hear(frame)
@@ -193,7 +194,7 @@ class WaitsForAll(_SilentSometimes, UtteranceTracker):
 
 @fault("cross-talk", "mixes up two utterances that are open at the same time")
 class CrossTalk(UtteranceTracker):
-    """Sends the words of the first one for the second one."""
+    """Sends the words of the first open utterance in the second open utterance."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)

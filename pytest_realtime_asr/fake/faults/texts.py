@@ -1,4 +1,4 @@
-"""Faults of partials and finals: what the text is, and when it comes."""
+"""Faults of partials and finals: what the text is, and when the server sends it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _CONTROL_TOKENS = "language English<asr_text>"
 _FLOOD = 20_000  # partials
 
 
-# How many partials and finals come, and when
+# How many partials and finals the server sends, and when
 
 
 @fault("lost-delta", "loses the first partial of each utterance")
 class LostDelta(ServerWrapper):
-    """Has a text in the final that the partials do not add up to."""
+    """Leaves out a partial, so that the partials do not add up to the final."""
 
     _lost = False
 
@@ -44,7 +44,7 @@ class LostDelta(ServerWrapper):
 
 @fault("late-delta", "sends a partial after the final")
 class LateDelta(ServerWrapper):
-    """Goes on with the text that was final."""
+    """Appends a word to a text that was already final."""
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         yield from self._server.final(text, usage, item)
@@ -53,7 +53,7 @@ class LateDelta(ServerWrapper):
 
 @fault("two-finals", "sends each final twice")
 class TwoFinals(ServerWrapper):
-    """Repeats the frames of the final."""
+    """Sends the frames of each final a second time."""
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         frames = tuple(self._server.final(text, usage, item))
@@ -68,7 +68,7 @@ class NoFinal(ServerWrapper):
         return ()
 
 
-@fault("all-at-end", "sends all text at the end")
+@fault("all-at-end", "sends all text of an utterance just before its final")
 class AllAtEnd(ServerWrapper):
     """Sends the whole text as one partial just before the final."""
 
@@ -80,7 +80,7 @@ class AllAtEnd(ServerWrapper):
         return [*partial, *self._server.final(text, usage, item)]
 
 
-@fault("early-text", "sends text before it has heard any audio")
+@fault("early-text", "sends text before any audio has come")
 class EarlyText(WordChanger):
     """Sends a word at the start of each utterance."""
 
@@ -106,7 +106,7 @@ class DotFirst(WordChanger):
 
 @fault("final-first", "sends the final at the first audio")
 class FinalFirst(UtteranceTracker):
-    """Sends nothing of the utterance after that."""
+    """Sends the final at the first audio, then nothing more of the utterance."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = super().hear(frame)
@@ -140,7 +140,7 @@ class Flood(ServerWrapper):
 
 @fault("no-json", "sends frames that are not JSON")
 class NoJson(ServerWrapper):
-    """Sends one before each partial."""
+    """Sends a frame that is not JSON before each partial."""
 
     def partial(self, added: str, item: int) -> Iterable[str]:
         yield "this is {no JSON"
@@ -149,7 +149,7 @@ class NoJson(ServerWrapper):
 
 @fault("novelty", "sends events that are not in the protocol")
 class Novelty(ServerWrapper):
-    """Sends one with the protocol's prefix before each partial."""
+    """Sends an event of an unknown type, ``session.novelty``, before each partial."""
 
     def partial(self, added: str, item: int) -> Iterable[str]:
         yield '{"type":"session.novelty"}'
@@ -159,7 +159,7 @@ class Novelty(ServerWrapper):
 # What the usage counts
 
 
-@fault("bad-usage", "counts tokens wrongly")
+@fault("bad-usage", "sends negative counts in its usage")
 class BadUsage(ServerWrapper):
     """Counts -1 prompt tokens and -1 s of audio."""
 
@@ -170,7 +170,7 @@ class BadUsage(ServerWrapper):
 
 @fault("no-usage", "sends finals without a usage")
 class NoUsage(ServerWrapper):
-    """Leaves the field out."""
+    """Leaves the field ``usage`` out of each final."""
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         frames = self._server.final(text, usage, item)
@@ -181,7 +181,7 @@ def _without_usage(content: Event) -> None:
     content.pop("usage", None)
 
 
-@fault("free-tokens", "counts no tokens for its text")
+@fault("free-tokens", "counts 0 tokens for its text")
 class FreeTokens(ServerWrapper):
     """Counts 0 completion tokens and 0 s of audio."""
 
@@ -195,7 +195,7 @@ class FreeTokens(ServerWrapper):
 
 @fault("tokens-shown", "shows control tokens in its text")
 class TokensShown(WordChanger):
-    """Puts them before the first word."""
+    """Puts control tokens of a model before the first word of each text."""
 
     def words_for(self, word: str) -> Iterable[str]:
         return (word if self.sent else f"{_CONTROL_TOKENS}{word}",)
@@ -203,7 +203,7 @@ class TokensShown(WordChanger):
 
 @fault("broken-characters", "breaks a character of each text")
 class BrokenCharacters(WordChanger):
-    """Has U+FFFD as the first character."""
+    """Replaces the first character of each text by U+FFFD."""
 
     def words_for(self, word: str) -> Iterable[str]:
         return (word if self.sent else f"\ufffd{word[1:]}",)
@@ -211,23 +211,23 @@ class BrokenCharacters(WordChanger):
 
 @fault("stutters", "sends each text three times")
 class Stutters(WordChanger):
-    """Sends the text twice more before the final."""
+    """Sends the text twice more before the final, which has all three copies."""
 
     def last_words(self) -> Iterable[str]:
         return 2 * self.sent.split()
 
 
-@fault("babbles-in-silence", "has words for silence")
+@fault("babbles-in-silence", "sends words for silence")
 class BabblesInSilence(WordChanger):
-    """Sends two words where none was recognised."""
+    """Sends two words for an utterance in which no word was recognised."""
 
     def last_words(self) -> Iterable[str]:
         return () if self.sent else ("Thank", "you.")
 
 
-@fault("wordless", "has no words for any audio")
+@fault("wordless", "sends no words for any audio")
 class Wordless(WordChanger):
-    """Sends empty finals."""
+    """Sends no partials, and finals with an empty text."""
 
     def words_for(self, word: str) -> Iterable[str]:
         return ()
@@ -235,7 +235,7 @@ class Wordless(WordChanger):
 
 @fault("loses-head", "loses the first word of each utterance")
 class LosesHead(WordChanger):
-    """Sends the words from the second one on."""
+    """Sends the words of each utterance from the second word on."""
 
     _begun = False
 
@@ -250,7 +250,7 @@ class LosesHead(WordChanger):
 
 @fault("loses-later-heads", "loses the first word of utterances after the first")
 class LosesLaterHeads(LosesHead):
-    """Sends all words of the first utterance of a session."""
+    """Sends all words of the first utterance of a session, but not of later ones."""
 
     def words_for(self, word: str) -> Iterable[str]:
         return (word,) if self.number == 1 else super().words_for(word)
@@ -258,7 +258,7 @@ class LosesLaterHeads(LosesHead):
 
 @fault("loses-tail", "loses the last word of each utterance")
 class LosesTail(WordChanger):
-    """Sends each word when the next one comes."""
+    """Sends each word when the next word is recognised, so the last word is lost."""
 
     _waiting: tuple[str, ...] = ()
 
@@ -273,26 +273,26 @@ class LosesTail(WordChanger):
 
 @fault("loses-later-tails", "loses the last word of utterances after the first")
 class LosesLaterTails(LosesTail):
-    """Sends all words of the first utterance of a session."""
+    """Sends all words of the first utterance of a session, but not of later ones."""
 
     def words_for(self, word: str) -> Iterable[str]:
         return (word,) if self.number == 1 else super().words_for(word)
 
 
-@fault("forgets-old", "keeps the last 25 s of an utterance")
+@fault("forgets-old", "keeps only the last 25 s of an utterance")
 class ForgetsOld(Hooks):
-    """Leaves words out of the final that ended more than ``KEPT`` s before the end."""
+    """Leaves out of the final the words before the last ``KEPT`` s of the audio."""
 
     def keeps_word(self, kept: bool, *, age: float) -> bool:
         return kept and age < KEPT
 
 
-# Where one utterance touches the next
+# How one utterance changes the next
 
 
-@fault("echo", "begins each text with the previous one")
+@fault("echo", "begins each text with the previous text")
 class Echo(ServerWrapper):
-    """Sends the last utterance's text before the words of this one."""
+    """Sends the text of the previous utterance before the words of each utterance."""
 
     _before = ""
     _repeated = False
@@ -311,7 +311,7 @@ class Echo(ServerWrapper):
 
 @fault("repeats-first", "repeats its first text in the second utterance")
 class RepeatsFirst(WordChanger):
-    """Sends the words of a session's first utterance in the place of the second's."""
+    """Sends the words of a session's first utterance as those of the second."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
@@ -330,9 +330,9 @@ class RepeatsFirst(WordChanger):
         return self._first[sent : sent + most]
 
 
-@fault("stale-final", "keeps a stray final commit for the next utterance")
+@fault("stale-final", "applies a stray final commit to the next utterance")
 class StaleFinal(UtteranceTracker):
-    """Ends the next utterance at its start."""
+    """Ends an utterance at its start after a stray final commit."""
 
     _end: str | bytes | None = None
 
@@ -355,17 +355,17 @@ class StaleFinal(UtteranceTracker):
         )
 
 
-@fault("refused-final-kept", "keeps a refused final commit for the next utterance")
+@fault("refused-final-kept", "applies a refused final commit to the next utterance")
 class RefusedFinalKept(StaleFinal):
-    """Ends the next utterance at its start, also after a commit that it refused."""
+    """Ends an utterance at its start after a stray or a refused final commit."""
 
     def _keeps(self, reaction: Reaction, frame: str | bytes) -> bool:
         return is_control(frame) and self._state.correct.finishes(frame)
 
 
-@fault("late-audio-kept", "keeps late audio for the next utterance")
+@fault("late-audio-kept", "adds late audio to the next utterance")
 class LateAudioKept(UtteranceTracker):
-    """Puts audio that came after the end in front of what comes next."""
+    """Puts audio that came after the end of an utterance before the next audio."""
 
     _kept = b""
 
@@ -379,9 +379,9 @@ class LateAudioKept(UtteranceTracker):
         return reaction
 
 
-@fault("restarts-on-begin", "starts anew when an open utterance is started again")
+@fault("restarts-on-begin", "forgets the audio of an utterance that is started twice")
 class RestartsOnBegin(UtteranceTracker):
-    """Forgets the audio so far; the partials that were sent stay sent."""
+    """Drops the audio of an open utterance when the client starts it again."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = super().hear(frame)

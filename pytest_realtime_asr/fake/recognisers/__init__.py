@@ -1,1 +1,1 @@
-"""Recognisers that turn the audio of the fake server into words."""
+"""Recognisers, which turn the audio that the fake server receives into words."""

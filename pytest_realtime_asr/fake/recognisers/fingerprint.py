@@ -1,29 +1,31 @@
-"""Recognises a known recording by its spectrum, while it is being played.
+"""Recognises a known recording by its spectrum, while the recording is played.
 
-Sound is looked at through a window of 40 ms. Its power spectrum from 150 to 3400 Hz,
-which an 8 kHz copy still has, is summed into 24 bands, evenly spaced in mel. The
-*shape* of a window is the logarithm of each band's share of the power (tilted up by
-20 dB over the range, since speech falls off by about that), not deeper than 20 dB below
-the whole, less its mean, scaled to length 1. A gain cancels in the shares; noise far
-below the sound and the steps of PCM16 stay below the 20 dB. The likeness of two windows
-is the cosine of their shapes: 0.98 and more for copies of one sound, 0.8 for a copy
-that is clipped by 10 dB, 0.4 in the median for different sounds of one voice.
+Audio is divided into overlapping windows of 40 ms. The power spectrum of a window from
+150 to 3400 Hz, which an 8 kHz copy still has, is summed into 24 bands, evenly spaced in
+mel. The bands are tilted up by 20 dB over the range, since speech falls off by about
+20 dB. The *shape* of a window is the vector of the logarithms of each band's share of
+the power, limited to 20 dB below the total. Then the mean is subtracted and the vector
+is scaled to length 1. A gain does not change the shares. Noise far below the sound and
+the steps of PCM16 stay below the limit of 20 dB. The *likeness* of two windows is the
+cosine of their shapes: at least 0.98 for copies of one sound, 0.8 for a copy that is
+clipped by 10 dB, 0.4 in the median for different sounds of one voice.
 
-The stream is looked at every 20 ms, the known clips every 10 ms (a *row*), so that some
-row lies within 5 ms of each look whatever the offset. A clip that is being played moves
-on by two rows with each look, along a *diagonal*. For each row the search keeps the sum
-of the likenesses along the diagonal that ends there, and forgets a tenth of it at each
-row that is loud in the clip:
+One window of the stream is taken every 20 ms (a *look*), and one window of each known
+clip every 10 ms (a *row*), so that some row lies within 5 ms of each look at every
+offset. A clip that is played advances by two rows with each look, along a *diagonal*.
+For each row the search keeps the sum of the likenesses along the diagonal that ends at
+this row. At each row that is loud in the clip, the sum loses a tenth:
 
     sum[row] = keep[row] * sum[row - 2] + likeness(row, look)
 
-It divides the sum by what a perfect copy would have. Soft rows count neither way; where
-the clip pauses but the stream is loud, the sum decays without any gain. A row can
-propose its clip once 12 loud rows of the diagonal came before it, or fewer if the clip
-then pauses, as after a short word. The search only proposes: the few diagonals near the
-top are then compared look by look over 100 ms each, which tells apart sentences that
-differ in a single sound (see `scripted`). There the levels count too: the stream must
-be louder than the clip by the same gain throughout, to 12 dB.
+The score of a row is this sum, divided by the sum that a perfect copy would have. A
+soft row does not change the sum. If the clip pauses but the stream is loud, the sum
+decays and nothing is added. A row can propose its clip after 12 loud rows of its
+diagonal, or after fewer loud rows if the clip then pauses, as after a short word. The
+search only proposes. The diagonals with nearly the highest scores are then compared
+with the stream look by look, over 100 ms each, which distinguishes sentences that
+differ in a single sound (see `scripted`). In this comparison the levels count too: the
+gain between clip and stream must stay the same, to within 12 dB.
 
 *Loud* and *pause* are relative to the loudest look of the last 2 s, so they do not
 depend on the gain either.
@@ -39,10 +41,10 @@ import numpy as np
 import numpy.typing as npt
 
 RATE = 16000
-WINDOW = 640  # samples of a look
-HOP = 320  # samples from one look at the stream to the next
+WINDOW = 640  # samples of a look or a row
+HOP = 320  # samples from one look to the next
 STEP = 160  # samples from one row of a clip to the next
-STRIDE = HOP // STEP  # rows that a clip moves on with each look
+STRIDE = HOP // STEP  # rows by which a clip advances with each look
 SILENT = -90.0  # dBFS between 150 and 3400 Hz; a step of PCM16 is 10 dB below
 
 Floats = npt.NDArray[np.float32]
@@ -50,30 +52,30 @@ Floats = npt.NDArray[np.float32]
 _BANDS = 24
 _LOWEST, _HIGHEST = 150.0, 3400.0
 _TILT = 20.0  # dB
-_DEPTH = 0.01  # share of the power below which bands count as equal
+_DEPTH = 0.01  # share of the power; bands below this share count as equal
 
-_LOUD = -25.0  # dB against the loudest look of the last 2 s
-_LOUD_IN_CLIP = -35.0  # dB against the loudest row of the clip
-_PAUSE = -40.0  # dB, as _LOUD
-LOOKS = 2 * RATE // HOP  # the latest looks, over 2 s
+_LOUD = -25.0  # dB, relative to the loudest look of the last 2 s
+_LOUD_IN_CLIP = -35.0  # dB, relative to the loudest row of the clip
+_PAUSE = -40.0  # dB, relative to the loudest look of the last 2 s
+LOOKS = 2 * RATE // HOP  # the number of looks in 2 s
 
-_KEEP = 0.9  # of the sum, at each loud row
+_KEEP = 0.9  # the share of the sum that is kept at each loud row
 _MARGIN = 20  # rows of silence after a clip
-ENOUGH = 12  # loud rows of a diagonal
-_SOME = 5  # loud rows before which a sum has no meaning
-_LIKE = 0.75  # of a perfect copy
-_SHORT = ((6, 12), (3, 16))  # loud rows, then rows of pause: maybe a single word
-_SUSPECT = 0.9  # of a perfect copy
-_SAME_GAIN = 12.0  # dB
-_NEAR_TOP = 0.2
-_NEAR = 3  # rows that are the same alignment
-_MOST = 8  # alignments proposed at a time
-_LIKE_OF_PART = 0.4  # of a perfect copy
-_MOST_OF_PART = 24
+ENOUGH = 12  # loud rows of a diagonal after which a row can propose its clip
+_SOME = 5  # loud rows that a sum must include to have a meaning
+_LIKE = 0.75  # the lowest score of a proposal
+_SHORT = ((6, 12), (3, 16))  # (loud rows, then rows of pause) of a short word
+_SUSPECT = 0.9  # the score above which a clip may be playing
+_SAME_GAIN = 12.0  # dB by which the gain of a look may differ
+_NEAR_TOP = 0.2  # how far below the highest score a proposal may lie
+_NEAR = 3  # rows at most this far apart count as the same alignment
+_MOST = 8  # the most alignments proposed at a time
+_LIKE_OF_PART = 0.4  # as _LIKE, for sound that has ended early
+_MOST_OF_PART = 24  # as _MOST, for sound that has ended early
 
 
 def _mel_bands() -> Floats:
-    """Return triangular weights (bands x bins of the spectrum)."""
+    """Return the triangular weights of the bands (bands x bins of the spectrum)."""
     lowest, highest = 2595 * np.log10(1 + np.array([_LOWEST, _HIGHEST]) / 700)
     edges = 700 * (10 ** (np.linspace(lowest, highest, _BANDS + 2) / 2595) - 1)
     low, mid, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
@@ -85,14 +87,14 @@ def _mel_bands() -> Floats:
 _HANN = np.hanning(WINDOW).astype(np.float32) / 32768
 _WEIGHTS = _mel_bands()
 _GAINS = (10 ** (np.linspace(0, _TILT, _BANDS) / 10)).astype(np.float32)
-# A sine at full scale is -3 dBFS, as is the mean of its square.
+# With this scale a sine at full scale has -3 dBFS, the mean of its square.
 _SCALE = 2 / (WINDOW * float(np.square(np.hanning(WINDOW)).sum()))
 
 
 def look(windows: npt.NDArray[np.int16]) -> tuple[Floats, Floats]:
     """Return the shapes (n x bands) and levels (n, in dBFS) of n windows of samples.
 
-    The shape of a silent window is zero, whose likeness to any other is 0.
+    The shape of a silent window is zero, so its likeness to every window is 0.
     """
     spectrum = np.fft.rfft(windows * _HANN, axis=1)
     powers = (np.square(spectrum.real) + np.square(spectrum.imag)) @ _WEIGHTS.T
@@ -106,7 +108,7 @@ def look(windows: npt.NDArray[np.int16]) -> tuple[Floats, Floats]:
 
 
 class Looks:
-    """The looks at the last 2 s of a stream; before its start there is silence."""
+    """The looks of the last 2 s of a stream; its start is preceded by silence."""
 
     def __init__(self) -> None:
         self.shapes: Floats = np.zeros((LOOKS, _BANDS), np.float32)
@@ -114,7 +116,7 @@ class Looks:
         self.loud = np.zeros(LOOKS, np.bool_)
 
     def add(self, window: npt.NDArray[np.int16]) -> None:
-        """Add a look at the next window."""
+        """Add the next window as a look and remove the oldest look."""
         for array in (self.shapes, self.levels, self.loud):
             array[:-1] = array[1:]
         shapes, levels = look(window[None])
@@ -122,7 +124,7 @@ class Looks:
         self.loud[-1] = levels[0] > max(SILENT, float(self.levels.max()) + _LOUD)
 
     def last(self, number: int) -> Looks:
-        """Return the latest ``number`` of them."""
+        """Return the latest ``number`` looks."""
         looks = Looks.__new__(Looks)
         looks.shapes = self.shapes[-number:]
         looks.levels = self.levels[-number:]
@@ -134,9 +136,9 @@ class Looks:
 class Rows:
     """The place of a clip in an index.
 
-    ``zero`` is the row of the window that starts with the clip; the loud rows reach
-    from ``first`` to ``last``, and all rows of the clip from ``start`` to ``stop``
-    (exclusive).
+    ``zero`` is the row of the window that starts with the clip. ``first`` and ``last``
+    are the first and the last loud row. All rows of the clip are those from ``start``
+    to ``stop`` (exclusive).
     """
 
     start: int
@@ -147,10 +149,10 @@ class Rows:
 
 
 class Index:
-    """The rows of some clips, one clip after the other.
+    """The rows of several clips, one clip after another.
 
-    ``clips`` are samples at 16 kHz. ``rows`` has the place of each of them, or ``None``
-    for a clip without any sound.
+    ``clips`` are arrays of samples at 16 kHz. ``rows`` has the place of each clip, or
+    ``None`` for a clip without any sound.
     """
 
     def __init__(self, clips: Sequence[npt.NDArray[np.int16]]) -> None:
@@ -179,12 +181,12 @@ class Index:
         short = _joined([part.short for part in parts], (0,), np.bool_)
         some = _joined([part.some for part in parts], (0,), np.bool_)
         begin = _joined([part.begin for part in parts], (0,), np.bool_)
-        # Bands x rows, because einsum adds whole rows of that without BLAS, whose
-        # threads would compete with everything else for the cores.
+        # Bands x rows, because einsum adds whole rows of this array without BLAS, whose
+        # threads would compete with the other processes for the cores.
         self.columns = np.ascontiguousarray(self.shapes.T)
         self.enough = enough
         self.short = short
-        # Zero for the rows that come too early in their clip to be compared at all.
+        # Zero for rows that come too early in their clip to have a meaningful sum.
         compared = np.where(some, perfect, np.float32(np.inf))
         self.per_perfect = (1 / compared).astype(np.float32)
         keep = np.where(self.loud, np.float32(_KEEP), np.float32(1))
@@ -197,7 +199,7 @@ class Index:
     ) -> float:
         """Return how much louder the latest looks are than their rows, in dB.
 
-        Only the looks that are ``kept`` count.
+        Only looks whose element of ``kept`` is true count.
         """
         loud = np.flatnonzero(self.loud[rows] & kept)[-ENOUGH:]
         gains = np.sort(looks.levels[loud] - self.levels[rows[loud]])
@@ -206,13 +208,14 @@ class Index:
     def likeness(
         self, rows: npt.NDArray[np.intp], looks: Looks, gains: Floats
     ) -> Floats:
-        """Return the likeness of the looks to the rows, NaN for rows that do not count.
+        """Return the likeness of the looks to the rows, NaN for soft rows.
 
-        ``rows`` are alignments x looks. The likeness is zero where the look is not
-        louder than the row by the gain of the alignment (in dB).
+        ``rows`` is an array of alignments x looks. The likeness is zero if the
+        difference of the levels is not about the gain of the alignment (in dB), or if
+        the clip pauses at a loud look.
         """
         like: Floats = np.einsum("anb,nb->an", self.shapes[rows], looks.shapes)
-        with np.errstate(invalid="ignore"):  # silence has no level, nor has its like
+        with np.errstate(invalid="ignore"):  # the level of silence may be -inf
             off = looks.levels - self.levels[rows] - gains[:, None]
         like[np.abs(off) > _SAME_GAIN] = 0
         like[~self.loud[rows]] = np.nan
@@ -221,7 +224,7 @@ class Index:
 
 
 class Search:
-    """Finds which clips of an index a stream may be playing, at which row."""
+    """Finds the clips of an index that a stream may be playing, and their rows."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
@@ -229,11 +232,11 @@ class Search:
         self._moved = np.zeros(index.size, np.float32)
 
     def reset(self) -> None:
-        """Forget the looks so far."""
+        """Forget all looks so far."""
         self._sums[:] = 0
 
     def hear(self, shape: Floats, loud: bool) -> None:
-        """Add the next look at the stream."""
+        """Add the next look of the stream."""
         index = self._index
         moved, sums = self._moved, self._sums
         keep = index.keep_when_loud if loud else index.keep
@@ -243,13 +246,13 @@ class Search:
 
     @property
     def suspects(self) -> bool:
-        """Whether a clip may be playing that no row can propose yet."""
+        """Return whether a clip may be playing, even if no row can propose it yet."""
         return bool((self._sums * self._index.per_perfect > _SUSPECT).any())
 
     def proposals(self) -> list[int]:
-        """Return the rows that the stream may have reached, the likeliest one first.
+        """Return the rows that the stream may have reached, the likeliest row first.
 
-        There are none before one of them can propose its clip.
+        The list is empty if no row can propose its clip yet.
         """
         scores = self._sums * self._index.per_perfect
         if not scores.size or (top := scores.max()) < _LIKE:
@@ -259,9 +262,9 @@ class Search:
         return _best(rows, scores[rows], _MOST) if proposes.any() else []
 
     def remains(self) -> list[int]:
-        """Return proposals for sound that ended early, with less likely rows as well.
+        """Return proposals for sound that ended early, including less likely rows.
 
-        If a clip was heard from its middle on, the sum starts too low.
+        The sum of a clip is too low if its start was not heard.
         """
         scores = self._sums * self._index.per_perfect
         rows = np.flatnonzero(scores >= _LIKE_OF_PART)
@@ -269,7 +272,7 @@ class Search:
 
 
 def _best(rows: npt.NDArray[np.intp], scores: Floats, most: int) -> list[int]:
-    """Return the best rows without those of nearly the same alignment."""
+    """Return the rows with the best scores, at most one for each alignment."""
     found: list[int] = []
     for row in rows[np.argsort(-scores, kind="stable")].tolist():
         if all(abs(row - other) > _NEAR for other in found):
@@ -283,9 +286,9 @@ def _best(rows: npt.NDArray[np.intp], scores: Floats, most: int) -> list[int]:
 class _Part:
     """The rows of one clip.
 
-    ``enough`` marks the rows by which much of the clip was heard, ``short`` those after
-    a short word, ``some`` those that can be compared at all, and ``begin`` those to
-    which no diagonal leads.
+    ``enough`` marks the rows that can propose the clip. ``short`` marks the rows after
+    a short word. ``some`` marks the rows whose sum has a meaning. ``begin`` marks the
+    rows at which a diagonal starts. ``perfect`` is the sum of a perfect copy.
     """
 
     shapes: Floats
@@ -311,10 +314,10 @@ def _part(samples: npt.NDArray[np.int16]) -> _Part:
     above = levels - recent
     loud = (above > _LOUD) & (levels > levels.max() + _LOUD_IN_CLIP) & (levels > SILENT)
     pause = (above < _PAUSE) | (levels <= SILENT)
-    # A look may lie 5 ms off its row, which at an edge changes loud into soft.
+    # A look may lie 5 ms off its row, so rows at the edge of loud sound do not count.
     loud, pause = _inner(loud, 1), _inner(pause, 2)
     shapes[~loud] = 0
-    # A diagonal has every STRIDE-th row; those in between belong to another one.
+    # A diagonal has every STRIDE-th row; the rows between belong to others.
     perfect = np.zeros(len(loud), np.float32)
     before = np.zeros(len(loud), np.intp)
     quiet = np.zeros(len(loud), np.intp)
@@ -343,7 +346,7 @@ def _part(samples: npt.NDArray[np.int16]) -> _Part:
 
 
 def _inner(mask: npt.NDArray[np.bool_], rows: int) -> npt.NDArray[np.bool_]:
-    """Return the mask without the ``rows`` at either edge of each run."""
+    """Return the mask with ``rows`` rows removed at both edges of each run."""
     for _ in range(rows):
         mask = mask & np.append(mask[1:], mask[-1]) & np.append(mask[0], mask[:-1])
     return mask

@@ -1,23 +1,24 @@
-"""A real recogniser for the fake server: pocketsphinx, in processes of its own.
+"""A real recogniser for the fake server: pocketsphinx, in separate processes.
 
 pocketsphinx holds the interpreter lock while it decodes, which would stop the server's
-event loop, so each utterance has a worker: this module, run as a program. The server
-and a worker exchange requests and answers over the worker's stdin and stdout, each as
-four bytes of length and a MessagePack body. A worker ends when its stdin closes, and so
-with the server, however that ends.
+event loop. Therefore each utterance has a worker: this module, run as a program. The
+server and a worker exchange requests and answers over the worker's stdin and stdout.
+Each message is four bytes of length and a MessagePack body. A worker ends when its
+stdin closes, so it always ends with the server.
 
-A protocol that sends words as they are recognised cannot take one back, so a word is
-returned only once it has *settled*: ``SETTLED`` successive hypotheses have it at the
-same place, and its end lies ``DISTANCE`` seconds behind the audio so far. When the
-audio ends, pocketsphinx finds the best path through all that it considered; the words
-of this path are returned as far as they follow those already returned.
+A protocol that sends words as they are recognised cannot withdraw a word. Therefore a
+word is returned only when it has *settled*: ``SETTLED`` successive hypotheses have the
+word at the same place, and the word ends ``DISTANCE`` seconds before the end of the
+audio so far. When the audio ends, pocketsphinx finds the best path through all its
+hypotheses. The words of this path that follow the returned words are returned then.
 
-Cepstral means are what makes voices of different loudness and colour look alike.
-pocketsphinx carries them from one utterance to the next, so that its text would depend
-on earlier audio. Here every utterance starts from ``MEANS``, drawn towards the means of
-the first ``SAMPLE`` seconds of its own speech; audio waits until these are known. Audio
-is decoded in blocks of ``BLOCK`` seconds, whatever the chunks in which it comes. Equal
-audio therefore gives equal words.
+pocketsphinx subtracts cepstral means from the audio, so that voices of different
+loudness and timbre give similar features. By default it keeps the means from one
+utterance to the next, so its text would depend on earlier audio. Here the means of each
+utterance are a weighted average of ``MEANS`` and the means of the first ``SAMPLE``
+seconds of the utterance's speech; no audio is decoded before these are known. Audio is
+decoded in blocks of ``BLOCK`` seconds, which do not depend on the client's chunks.
+Therefore equal audio gives equal words.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ try:
     import pocketsphinx
 except ImportError as error:
     raise ImportError(
-        "the reference recogniser needs pocketsphinx: "
+        "the reference recogniser needs pocketsphinx; install it with "
         'pip install "pytest-realtime-asr[reference]"'
     ) from error
 
@@ -50,47 +51,47 @@ BLOCK = 0.1
 
 # Measured on 240 clips of four flite voices, 687 s, with pocketsphinx's own settings:
 # the word error rate of the stream is 11.8 % with a distance of 0.4 s, 10.9 % with
-# 0.6 s, 10.5 % with 0.8 s; with five hypotheses it is 0.3 % better, and later. The last
-# passes over the whole give 8.2 %.
+# 0.6 s, 10.5 % with 0.8 s. With five hypotheses it is 0.3 % lower, but the words come
+# later. The last passes over the whole audio give 8.2 %.
 SETTLED = 3
 DISTANCE = 0.6
 SHIFT = 0.05  # s that a word may move between hypotheses
 
-# Means of four flite voices at -4 dBFS. On half of these clips they alone gave 15.3 %,
-# with the means of the utterance's own first 0.8 s of speech it was 11.9 %.
+# Means of four flite voices at -4 dBFS. On half of these clips the word error rate is
+# 15.3 % with these means alone, and 11.9 % if the first 0.8 s of speech count too.
 MEANS = (50.4, 3.4, 5.7, 19.4, -1.3, -0.9, 3.9, -6.2, -3.3, -3.7, 4.7, 1.7, 2.1)
 SAMPLE = 0.8
-WEIGHT = 50  # of MEANS, in frames of 10 ms
+WEIGHT = 50  # the weight of MEANS, in frames of 10 ms
 
-# On half of these clips 11.8 % with these settings and 11.9 % without them. The second
-# pass would take 100 to 250 ms for a few seconds of audio; the bound on the states
-# of a frame saves a quarter of the decoding time.
+# On half of these clips the word error rate is 11.8 % with these settings and 11.9 %
+# without them. The second pass (fwdflat) would take 100 to 250 ms for a few seconds of
+# audio. The limit on the states of a frame (maxhmmpf) saves a quarter of the time.
 _SETTINGS = {"loglevel": "FATAL", "fwdflat": False, "maxhmmpf": 5000}
 
-LOUD = 0.003  # RMS of a block of speech, of full scale: -50 dBFS; less is silence
-LEAD = 0.3  # s of silence before the speech that are decoded
+LOUD = 0.003  # of full scale (-50 dBFS); a block with a lower RMS is silence
+LEAD = 0.3  # s of silence before the speech that are decoded too
 
-_BYTES = round(BLOCK * RATE) * 2  # of a block
+_BYTES = round(BLOCK * RATE) * 2  # bytes of a block
 _FRAME = RATE // 100  # samples of a frame of pocketsphinx
-_SUMMED = 500  # frames, the weight that pocketsphinx gives to the means it was set
+_SUMMED = 500  # frames: the weight of the set means within pocketsphinx
 
 
 class WorkerLost(RuntimeError):
-    """A worker ended in the middle of an utterance, which is lost."""
+    """Raised if a worker ends in the middle of an utterance, which is lost then."""
 
 
 class _Begin(msgspec.Struct, frozen=True, tag="begin"):
-    """Starts an utterance and drops an open one; has no answer."""
+    """A request to drop an open utterance and start a new one; there is no answer."""
 
 
 class _Hear(msgspec.Struct, frozen=True, tag="hear"):
-    """Carries more audio; the answer is the words that settled."""
+    """A request with more audio; the answer is the words that settle."""
 
     pcm: bytes
 
 
 class _Finish(msgspec.Struct, frozen=True, tag="finish"):
-    """Ends the audio; the answer is the rest of the words."""
+    """A request that ends the audio; the answer is the remaining words."""
 
 
 _Request = _Begin | _Hear | _Finish
@@ -102,26 +103,28 @@ class _Decoding:
     def __init__(self) -> None:
         self._decoder = pocketsphinx.Decoder(**_SETTINGS)
         self._words = self._decoder.current_search()
-        # Means are summed only while something is decoded; one keyphrase costs least.
+        # pocketsphinx computes means only while it decodes; a keyphrase costs least.
         self._decoder.add_keyphrase("means", "oh")
         self._started = False
         self.begin()
 
     def begin(self) -> None:
-        """Start a new utterance."""
+        """Start a new utterance and drop an open one."""
         if self._started:
             self._decoder.end_utt()
         self._started = False
-        self._pending = bytearray()  # less than a block
+        self._pending = bytearray()  # audio that does not fill a block yet
         self._waiting = bytearray()  # blocks that wait for the means
-        self._onset: int | None = None  # bytes that wait before the first loud block
+        self._onset: int | None = (
+            None  # bytes of waiting audio before the first loud block
+        )
         self._dropped = 0  # samples of silence that are not decoded
-        self._decoded = 0  # samples
-        self._returned = 0  # frames, up to the end of the last returned word
+        self._decoded = 0  # samples that were decoded
+        self._returned = 0  # the frame at which the last returned word ends
         self._recent: deque[tuple[TimedWord, ...]] = deque(maxlen=SETTLED)
 
     def hear(self, pcm: bytes) -> list[RecognisedWord]:
-        """Return the words that settled with this audio."""
+        """Return the words that settle with this audio."""
         self._pending += pcm
         words: list[RecognisedWord] = []
         while len(self._pending) >= _BYTES:
@@ -134,7 +137,7 @@ class _Decoding:
         return words
 
     def finish(self) -> list[RecognisedWord]:
-        """Return the words that are left on the best path through all audio."""
+        """Return the remaining words of the best path through all audio."""
         rest = bytes(self._pending[: len(self._pending) // 2 * 2])
         words: list[RecognisedWord] = []
         if not self._started:
@@ -149,7 +152,10 @@ class _Decoding:
         return words + [self._settle(word) for word in self._open()]
 
     def _wait(self, block: bytes) -> list[RecognisedWord]:
-        """Let a block wait until the means of the speech are known."""
+        """Keep a block until the means of the speech are known.
+
+        Return the words of all waiting blocks if this block makes the means known.
+        """
         if self._onset is None:
             if _rms(block) > LOUD:
                 self._onset = len(self._waiting)
@@ -166,7 +172,7 @@ class _Decoding:
         return self._start()
 
     def _start(self) -> list[RecognisedWord]:
-        """Set the means and decode the blocks that have waited."""
+        """Set the means and return the settled words of the waiting blocks."""
         self._decoder.set_cmn(_written(self._means()))
         self._decoder.activate_search(self._words)
         self._decoder.start_utt()
@@ -178,7 +184,7 @@ class _Decoding:
         return words
 
     def _means(self) -> list[float]:
-        """Return the means of the speech that waits, drawn towards ``MEANS``."""
+        """Return the average of ``MEANS`` and the means of the waiting speech."""
         speech = bytes(self._waiting[self._onset :])
         self._decoder.activate_search("means")
         self._decoder.set_cmn(_written(MEANS))
@@ -197,7 +203,7 @@ class _Decoding:
         ]
 
     def _decode(self, block: bytes) -> list[RecognisedWord]:
-        """Return the words that settled with this block."""
+        """Return the words that settle with this block."""
         self._decoder.process_raw(block)
         self._decoded += len(block) // 2
         words = self._open()
@@ -216,7 +222,7 @@ class _Decoding:
         return settled
 
     def _open(self) -> tuple[TimedWord, ...]:
-        """Return the words of the present hypothesis after the returned ones."""
+        """Return the words of the present hypothesis that were not returned yet."""
         words = (
             TimedWord(_VARIANT.sub("", s.word), s.start_frame, s.end_frame + 1)
             for s in self._decoder.seg() or ()
@@ -243,7 +249,7 @@ def _written(means: Sequence[float]) -> str:
 
 
 def _rms(block: bytes) -> float:
-    """Return the root mean square of PCM16, relative to full scale."""
+    """Return the root mean square of PCM16 as a share of full scale."""
     samples = array("h", block)
     if sys.byteorder == "big":
         samples.byteswap()
@@ -251,8 +257,8 @@ def _rms(block: bytes) -> float:
     return float(mean**0.5) / 32768
 
 
-_LENGTH = 4  # bytes, big-endian, before every body
-# Bytes of audio in a request; between two requests an utterance can be dropped.
+_LENGTH = 4  # bytes of the big-endian length before each body
+# Bytes of audio in a request. An utterance can be dropped only between requests.
 _PIECE = RATE * 2
 
 
@@ -262,7 +268,7 @@ def _send(stream: BinaryIO | asyncio.StreamWriter, message: object) -> None:
 
 
 def _work(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer requests until stdin closes; the first answer means ready."""
+    """Answer requests until stdin closes; a first, empty answer says "ready"."""
     decoding = _Decoding()
     read = msgspec.msgpack.Decoder(_Request).decode
     ready: list[RecognisedWord] = []
@@ -282,7 +288,7 @@ def _work(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 class _Worker:
-    """Runs a process that decodes one utterance at a time."""
+    """A process that decodes one utterance at a time."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None
@@ -295,7 +301,7 @@ class _Worker:
 
     @classmethod
     async def start(cls) -> _Worker:
-        """Return a worker that is ready."""
+        """Start a worker and return it when it is ready."""
         pipe = asyncio.subprocess.PIPE
         command = (sys.executable, "-m", __name__)
         process = await asyncio.create_subprocess_exec(
@@ -312,23 +318,26 @@ class _Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether the process still answers."""
+        """Return whether the process still answers requests."""
         return not self._lost and self._process.returncode is None
 
     def begin(self) -> None:
-        """Start a new utterance, after all earlier requests."""
+        """Request the start of a new utterance, after all earlier requests."""
         _send(self._requests, _Begin())
 
     async def ask(self, request: _Hear | _Finish) -> list[RecognisedWord]:
-        """Return the answer; cancelling the wait for it leaves the worker usable."""
+        """Return the answer to a request.
+
+        The worker stays usable if the caller cancels the wait for the answer.
+        """
         return await asyncio.shield(asyncio.create_task(self._exchange(request)))
 
     async def stop(self) -> None:
-        """End the process and wait for its end."""
+        """Kill the process and wait until it has ended."""
         self._lost = True
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        async with self._turn:  # a pending request learns of the end first
+        async with self._turn:  # let a pending request see the end first
             await self._process.communicate()
 
     async def _exchange(self, request: _Hear | _Finish) -> list[RecognisedWord]:
@@ -346,13 +355,13 @@ class _Worker:
             code = await self._process.wait()
             raise WorkerLost(
                 f"the pocketsphinx worker ended with exit code {code}; "
-                "what it printed is on stderr"
+                "its messages are on standard error"
             ) from error
         return msgspec.msgpack.decode(body, type=list[RecognisedWord])
 
 
 class _Utterance:
-    """Listens to one utterance, with a worker of its own until the end."""
+    """The listener of one utterance, which uses one worker alone until it ends."""
 
     def __init__(self, pool: PocketsphinxRecogniser, worker: _Worker) -> None:
         self._pool = pool
@@ -360,45 +369,45 @@ class _Utterance:
         worker.begin()
 
     async def hear(self, pcm: bytes) -> list[RecognisedWord]:
-        """Return the words that have settled with this audio, in order."""
+        """Return the words that settle with this audio, in order."""
         words: list[RecognisedWord] = []
         for start in range(0, len(pcm), _PIECE):
             words += await self._open().ask(_Hear(pcm[start : start + _PIECE]))
         return words
 
     async def finish(self) -> list[RecognisedWord]:
-        """Return the words that were still open, and close the utterance."""
+        """End the audio, close the utterance and return the remaining words."""
         words = await self._open().ask(_Finish())
         await self.close()
         return words
 
     async def close(self) -> None:
-        """Give the worker back."""
+        """Give the worker back to the pool."""
         if self._worker is not None:
             worker, self._worker = self._worker, None
             await self._pool._take_back(worker)
 
     def _open(self) -> _Worker:
         if self._worker is None:
-            raise RuntimeError("this utterance is closed")
+            raise RuntimeError("this utterance is closed; listen to a new one")
         return self._worker
 
 
 class PocketsphinxRecogniser:
-    """A recogniser of English for 16 kHz PCM16, deterministic, with a pool of workers.
+    """A deterministic recogniser of English for 16 kHz PCM16, with a pool of workers.
 
-    The first worker starts with the recogniser, the others when utterances overlap;
-    each takes up to a second to start and about 130 MB. Up to ``limit`` utterances are
-    recognised at once; more wait until one of them ends. ``warm`` workers are kept
-    between utterances (default: one per processor, at least two). Audio that is never
-    louder than -50 dBFS has no words.
+    The first worker starts with the recogniser, further workers start when utterances
+    overlap. A worker takes up to a second to start and uses about 130 MB. At most
+    ``limit`` utterances are recognised at a time; further utterances wait until an
+    earlier one ends. Up to ``warm`` idle workers are kept (default: one per processor,
+    at least two). Audio that is never louder than -50 dBFS has no words.
     """
 
     rate = RATE
 
     def __init__(self, *, limit: int = 8, warm: int | None = None) -> None:
         if limit < 1:
-            raise ValueError(f"limit is {limit}; give at least 1 utterance")
+            raise ValueError(f"limit is {limit}; it must be at least 1 utterance")
         self._warm = max(2, os.cpu_count() or 1) if warm is None else warm
         self._places = asyncio.Semaphore(limit)
         self._workers: set[_Worker] = set()
@@ -415,7 +424,7 @@ class PocketsphinxRecogniser:
         return pool
 
     async def listen(self) -> _Utterance:
-        """Return a listener for one utterance; it must be finished or closed."""
+        """Return a listener for one utterance; the caller must finish or close it."""
         await self._places.acquire()
         try:
             while self._idle:
@@ -429,19 +438,19 @@ class PocketsphinxRecogniser:
             raise
 
     async def close(self) -> None:
-        """End all workers; an utterance that is still open is lost."""
+        """End all workers; utterances that are still open are lost."""
         self._closed = True
         self._idle.clear()
         await asyncio.gather(*map(self._stop_worker, tuple(self._workers)))
 
     async def _new_worker(self) -> _Worker:
         if self._closed:
-            raise RuntimeError("this recogniser is closed")
+            raise RuntimeError("this recogniser is closed; start a new one")
         worker = await _Worker.start()
         self._workers.add(worker)
         if self._closed:
             await self._stop_worker(worker)
-            raise RuntimeError("this recogniser is closed")
+            raise RuntimeError("this recogniser is closed; start a new one")
         return worker
 
     async def _stop_worker(self, worker: _Worker) -> None:
@@ -457,8 +466,8 @@ class PocketsphinxRecogniser:
 
 
 def main() -> None:
-    """Run as a worker; stdout carries answers, so prints go to stderr."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server decides when it ends
+    """Run as a worker; answers go to stdout, printed messages to stderr."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the server ends a worker
     with os.fdopen(os.dup(1), "wb") as answers, contextlib.suppress(BrokenPipeError):
         os.dup2(2, 1)
         _work(sys.stdin.buffer, answers)

@@ -1,4 +1,4 @@
-"""The interface of a recogniser, which turns a fake server's audio into words."""
+"""The interface of a recogniser, which turns the audio of clients into words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class RecognisedWord:
-    """A recognised word, and the sample of its utterance's audio at which it ends."""
+    """A recognised word, and the sample of the audio at which the word ends."""
 
     text: str
     end: int
@@ -17,7 +17,7 @@ class RecognisedWord:
 
 @dataclass(frozen=True, slots=True)
 class TimedWord:
-    """A word from its ``start`` to before its ``end``, in samples or in frames."""
+    """A word with its ``start`` and (exclusive) ``end``, in samples or in frames."""
 
     text: str
     start: int
@@ -29,20 +29,20 @@ class TimedWord:
 
 
 class Listener(Protocol):
-    """Recognises one utterance; a word that was returned is never taken back."""
+    """Recognises one utterance; a returned word never changes."""
 
     async def hear(self, pcm: bytes) -> Sequence[RecognisedWord]:
-        """Return the words that have settled with this audio, in order."""
+        """Return the words that settle with this audio, in order."""
 
     async def finish(self) -> Sequence[RecognisedWord]:
-        """Return the words that were still open when the audio ended, in order."""
+        """End the audio and return the remaining words, in order."""
 
     async def close(self) -> None:
-        """Drop the utterance; may be called at any time, and twice."""
+        """Drop the utterance; may be called at any time and more than once."""
 
 
 class Recogniser(Protocol):
-    """A source of listeners for PCM16 little-endian mono audio at ``rate`` Hz."""
+    """A recogniser of PCM16 little-endian mono audio at ``rate`` Hz."""
 
     @property
     def rate(self) -> int:
@@ -52,4 +52,4 @@ class Recogniser(Protocol):
         """Return a listener for one utterance."""
 
     async def close(self) -> None:
-        """Free all resources."""
+        """Free all resources of the recogniser."""

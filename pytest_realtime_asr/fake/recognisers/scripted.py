@@ -1,14 +1,18 @@
-"""The scripted recogniser: it knows a corpus by its audio, and returns its words.
+"""The scripted recogniser, which recognises the clips of a corpus by their audio.
 
-A listener looks at the stream every 20 ms, on a grid of its own, so that the cut into
-chunks changes nothing. The search of `fingerprint` proposes alignments of known clips
-with the stream. All proposals are kept and compared further, look by look: one is
-dropped if it is unlike the stream over 100 ms, or clearly less like it than the best of
-them. A word is returned when the audio has passed its end and all alignments that are
-left agree on it; so sentences with the same beginning return it at once, and return
-nothing from where they part until one is left. When the last one is dropped, the clip
-was cut or something else began: the words that were mostly heard by then are returned,
-and the search goes on. Sound that belongs to no clip gives one made-up word per burst.
+A listener takes a window of the stream (a *look*) every 20 ms from the start of the
+stream, so that the length of the chunks changes nothing. The search of `fingerprint`
+proposes *alignments* of known clips with the stream. The listener follows all proposed
+alignments and compares each of them with every further look. An alignment is dropped
+if the clip is unlike the stream over 100 ms, or clearly less like the stream than the
+best alignment.
+
+A word is returned when the audio has passed the end of the word and all remaining
+alignments agree on the word. So a beginning that several sentences share is returned at
+once, and no further words are returned until one sentence remains. If the last
+alignment is dropped, the clip was cut or other sound began. Then the words that were
+mostly heard are returned, and the search starts again. Sound of no known clip gives one
+made-up word for each *burst*, a stretch of sound between two silences.
 """
 
 from __future__ import annotations
@@ -41,32 +45,32 @@ from pytest_realtime_asr.fake.recognisers.fingerprint import (
 )
 from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord, TimedWord
 
-_SPAN = 5  # looks that are judged together
-_FEWEST = 3  # of them that must have a likeness
-_UNLIKE = 0.85
-_LESS_LIKE = 0.1
-_LIKE = 0.92  # over all that was heard, of a new alignment
-_LIKE_SHORT = 0.95  # over a short word, or the end of a clip
-# Looks at the end of a clip that are enough if nothing follows, and that may pass in a
-# burst before them: a clip that was cut may go on softly at first.
+_SPAN = 5  # looks whose mean likeness is judged
+_FEWEST = 3  # looks of a span that must have a likeness
+_UNLIKE = 0.85  # an alignment with a lower recent likeness is dropped
+_LESS_LIKE = 0.1  # an alignment this far below the best is dropped
+_LIKE = 0.92  # the lowest mean likeness of a new alignment
+_LIKE_SHORT = 0.95  # as _LIKE, for a short word or the end of a clip
+# Looks at the end of a clip that are enough if nothing follows. As many looks of the
+# burst may come before them, because a clip that was cut may start softly.
 _PART = 8
-_TOGETHER = 3  # looks by which the starts of equal alignments may differ
+_TOGETHER = 3  # looks by which the starts of alignments may differ
 _SAME_END = RATE // 50  # samples by which the ends of a word may differ
-_PASSED = RATE // 100  # samples behind a word's end: the alignment is good to 5 ms
-_TAIL = 6  # rows behind the last loud one after which a clip is over
-_FORGET = 15  # silent looks after which the search starts anew
+_PASSED = RATE // 100  # samples after a word's end; an alignment is exact to 5 ms
+_TAIL = 6  # rows after the last loud row at which a clip is over
+_FORGET = 15  # silent looks after which the search forgets its sums
 _PADDING = 16 * HOP  # samples of silence after the end, so that all words settle
 
-_AUDIBLE = 32768 * 10 ** (-48 / 20)  # RMS of unknown sound that gives a word
-_BURST_GAP = 10  # looks
-_BURST_LEAST = 2  # looks
-_BURST_MOST = 5 * RATE // HOP  # looks
+_AUDIBLE = 32768 * 10 ** (-48 / 20)  # the lowest RMS of audible unknown sound
+_BURST_GAP = 10  # silent looks that end a burst
+_BURST_LEAST = 2  # looks of a burst that gives a word
+_BURST_MOST = 5 * RATE // HOP  # looks after which a burst ends in any case
 _CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 
 
 @dataclass(frozen=True, slots=True)
 class _Clip:
-    """A known clip: its place in the index, its script and its length in samples."""
+    """A known clip: its rows in the index, its words and its length in samples."""
 
     rows: Rows
     words: tuple[TimedWord, ...]
@@ -74,7 +78,7 @@ class _Clip:
 
 
 class _Known:
-    """The clips that have any sound, and their index."""
+    """The clips of a corpus that have any sound, and their index."""
 
     def __init__(self, utterances: Sequence[Utterance]) -> None:
         arrays = [utterance.audio.resample(RATE).array for utterance in utterances]
@@ -89,15 +93,16 @@ class _Known:
         self._starts = np.array([clip.rows.start for clip in self._clips], np.intp)
 
     def clip(self, row: int) -> _Clip:
-        """Return the clip that a row of the index belongs to."""
+        """Return the clip to which a row of the index belongs."""
         return self._clips[int(np.searchsorted(self._starts, row, side="right")) - 1]
 
 
 class ScriptedRecogniser:
     """Recognises the audio of ``utterances``.
 
-    It returns ``text.split()`` of an utterance at the times of its ``words``, or evenly
-    over its sound if it has none. Other sound gives made-up words, silence none.
+    The words of an utterance are ``text.split()``, with the times of ``words``. If
+    ``words`` is empty or does not match the text, the words are spread evenly. Other
+    sound gives made-up words, and silence gives no words.
     """
 
     rate = RATE
@@ -114,17 +119,17 @@ class ScriptedRecogniser:
 
 
 class ScriptedListener:
-    """Recognises one utterance, PCM16 at 16 kHz; equal audio gives equal words."""
+    """Recognises one utterance of PCM16 at 16 kHz; equal audio gives equal words."""
 
     def __init__(self, known: _Known) -> None:
         self._hearing = _Hearing(known)
 
     async def hear(self, pcm: bytes) -> Sequence[RecognisedWord]:
-        """Return the words that have settled with this audio, in order."""
+        """Return the words that settle with this audio, in order."""
         return self._hearing.hear(np.frombuffer(pcm, "<i2"))
 
     async def finish(self) -> Sequence[RecognisedWord]:
-        """Return the words that were still open when the audio ended, in order."""
+        """End the audio and return the remaining words, in order."""
         return self._hearing.finish()
 
     async def close(self) -> None:
@@ -132,11 +137,12 @@ class ScriptedListener:
 
 
 class _Alignment:
-    """A clip that the stream may be playing.
+    """A clip that the stream may be playing, and its position in the stream.
 
-    ``shift`` is the clip's row at look 0, ``gain`` how much louder the stream is in dB.
-    ``begin`` is the look from which on they are alike: the clip's first loud one if it
-    is ``whole``. ``likes`` is the likeness of each look since then.
+    ``shift`` is the row of the clip at look 0. ``gain`` says how much louder the stream
+    is than the clip, in dB. ``begin`` is the look from which on clip and stream are
+    alike. ``whole`` says whether they are alike from the clip's first loud look on.
+    ``likes`` has the likeness of each look from ``begin`` on.
     """
 
     def __init__(
@@ -162,11 +168,14 @@ class _Alignment:
 
     @property
     def begun(self) -> float:
-        """The sample of the stream from which on the clip was heard."""
+        """The sample from which on the clip was heard, ``-inf`` if all of it was."""
         return -math.inf if self.whole else self.begin * HOP + WINDOW / 2
 
     def certain(self, short: bool) -> bool:
-        """Return whether enough was heard; a whole ``short`` word is enough."""
+        """Return whether enough of the clip was heard to be certain.
+
+        For a ``short`` word, enough is the whole word with a high likeness.
+        """
         if self.count >= ENOUGH:
             return True
         return short and self.whole and self.mean >= _LIKE_SHORT
@@ -180,32 +189,35 @@ class _Alignment:
 
     @property
     def mean(self) -> float:
-        """The mean likeness of all looks."""
+        """The mean likeness of all looks, 0 if no look has a likeness."""
         return self._sum / self.count if self.count else 0.0
 
     @property
     def recent(self) -> float:
-        """The mean likeness of the latest looks, NaN if too few have one."""
+        """The mean likeness of the latest looks, NaN if too few have a likeness."""
         known = [like for like in self.likes if not math.isnan(like)]
         return sum(known) / len(known) if len(known) >= _FEWEST else math.nan
 
     def row(self, at: int) -> int:
-        """Return the row at look ``at``; it may lie behind the clip."""
+        """Return the row at look ``at``; the row may lie after the end of the clip."""
         return self.shift + STRIDE * at
 
     def skip(self, until: float) -> None:
-        """Skip the words whose middle is before sample ``until``."""
+        """Skip the words whose middle is before sample ``until`` of the stream."""
         words = self.clip.words
         while self._at < len(words) and self.zero + words[self._at].middle < until:
             self._at += 1
 
     def passed(self) -> None:
-        """Go on to the word after the next one."""
+        """Skip the next word, after it was returned."""
         self._at += 1
 
     @property
     def word(self) -> TimedWord | None:
-        """The next word, in samples of the stream, or ``None`` after the last."""
+        """The next word with its time in samples of the stream.
+
+        It is ``None`` after the last word.
+        """
         if self._at == len(self.clip.words):
             return None
         word = self.clip.words[self._at]
@@ -213,7 +225,7 @@ class _Alignment:
 
 
 class _Hearing:
-    """Follows the audio of one utterance and finds its words."""
+    """Finds the words in the audio of one utterance."""
 
     def __init__(self, known: _Known) -> None:
         self._known = known
@@ -221,9 +233,9 @@ class _Hearing:
         self._search = Search(known.index)
         self._pending = np.zeros(0, np.int16)
         self._total = 0  # samples heard
-        self._at = -1  # the latest look
+        self._at = -1  # the number of the latest look
         self._looks = Looks()
-        self._silent = 0  # looks since there was sound
+        self._silent = 0  # silent looks since the last sound
         self._alive: list[_Alignment] = []
         self._ended = 0  # sample at which the last word ended
         self._explained = 0  # sample up to which known clips explain the sound
@@ -281,9 +293,9 @@ class _Hearing:
     # Sound of known clips
 
     def _begin(self, *, ended: bool = False) -> None:
-        """Start to follow the proposals of the search that are alike look by look.
+        """Follow the proposals of the search that are like the stream look by look.
 
-        If the sound has ``ended``, less of it is enough.
+        If the sound has ``ended``, a shorter part of a clip is enough.
         """
         rows = self._search.remains() if ended else self._search.proposals()
         found = self._compared(rows) if rows else []
@@ -305,7 +317,7 @@ class _Hearing:
         self._release()
 
     def _compared(self, rows: list[int]) -> list[_Alignment]:
-        """Return the alignments that were alike ever since they began."""
+        """Return the alignments of ``rows`` whose mean likeness is high enough."""
         clips = [self._known.clip(row) for row in rows]
         back = STRIDE * np.arange(1 - LOOKS, 1)
         diagonals = np.array(rows)[:, None] + back
@@ -341,7 +353,7 @@ class _Hearing:
         return found
 
     def _follow(self) -> None:
-        """Compare the alignments with the next look, and return certain words."""
+        """Compare the alignments with the next look, and output certain words."""
         rows = np.array([[one.row(self._at)] for one in self._alive])
         inside = _inside([one.clip for one in self._alive], rows)
         rows[~inside] = 0  # any row; its likeness is set to NaN below
@@ -365,7 +377,7 @@ class _Hearing:
             self._settle(self._now())
 
     def _release(self) -> None:
-        """Return the words that all alignments agree on and whose end has passed."""
+        """Output the words on which all alignments agree and whose end has passed."""
         while self._alive:
             over = [one for one in self._alive if self._over(one)]
             if over:
@@ -393,7 +405,7 @@ class _Hearing:
         return one.word is None and one.row(self._at) > one.clip.rows.last + _TAIL
 
     def _settle(self, now: int) -> None:
-        """Return the words of the likeliest clip that were mostly heard, and stop."""
+        """Output the heard words of the likeliest clip and drop all alignments."""
         one = max(self._alive, key=lambda one: one.mean)
         unlike = 0
         for like in reversed(one.likes):
@@ -414,7 +426,7 @@ class _Hearing:
     # Unknown sound
 
     def _unknown(self, samples: npt.NDArray[np.int16], shape: Floats) -> None:
-        """Collect the sound that no clip explains into bursts."""
+        """Collect the sound of no known clip into bursts."""
         at = self._at * HOP
         if self._alive or at < self._explained:
             return
@@ -436,17 +448,17 @@ class _Hearing:
 
 
 class _Burst:
-    """Unknown sound between two silences."""
+    """A burst: unknown sound between two silences."""
 
     def __init__(self) -> None:
         self.looks = 0
-        self.begin = 0  # the look
+        self.begin = 0  # the number of the first look
         self.gap = 0
         self.end = 0
         self._sum: npt.NDArray[np.float64] = np.zeros(1)
 
     def add(self, shape: Floats, end: int) -> None:
-        """Add an audible look, whose part of the stream ends at sample ``end``."""
+        """Add an audible look, whose new audio ends at sample ``end``."""
         if not self.looks:
             self.begin = end // HOP - 1
         self.looks += 1
@@ -455,7 +467,7 @@ class _Burst:
         self._sum = self._sum + shape
 
     def word(self) -> str:
-        """Return a made-up word of two or three syllables for this sound."""
+        """Return a made-up word of two or three syllables for the burst."""
         mean = np.rint(8 * self._sum / self.looks).astype(np.int8)
         number = zlib.crc32(mean.tobytes() + self.looks.to_bytes(4, "little"))
         number, more = divmod(number, 2)
@@ -476,14 +488,17 @@ def _agree(one: TimedWord, other: TimedWord | None) -> bool:
 
 
 def _inside(clips: list[_Clip], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-    """Return which of the rows (clips x looks) belong to the sound of their clip."""
+    """Return which elements of ``rows`` (clips x looks) lie in the clip's sound."""
     first = np.array([[clip.rows.first] for clip in clips])
     stop = np.array([[clip.rows.stop] for clip in clips])
     return (rows >= first) & (rows < stop)
 
 
 def _spans(likes: Floats) -> Floats:
-    """Return the mean likeness of the looks up to each, NaN if too few have one."""
+    """Return the mean likeness of the ``_SPAN`` looks that end at each look.
+
+    The mean is NaN if too few of these looks have a likeness.
+    """
     known = ~np.isnan(likes)
     sums = np.cumsum(np.where(known, likes, 0), axis=1)
     counts = np.cumsum(known, axis=1)
@@ -495,7 +510,10 @@ def _spans(likes: Floats) -> Floats:
 
 
 def _first_alike(likes: Floats, unlike: npt.NDArray[np.bool_]) -> int:
-    """Return the look since when they are alike, their number if they are not."""
+    """Return the first alike look after the last unlike span.
+
+    Return the number of looks if there is none.
+    """
     bad = np.flatnonzero(unlike)
     first = max(0, int(bad[-1]) - _SPAN + 2) if bad.size else 0
     like = np.flatnonzero(likes[first:] >= _UNLIKE)
@@ -503,7 +521,7 @@ def _first_alike(likes: Floats, unlike: npt.NDArray[np.bool_]) -> int:
 
 
 def _script(utterance: Utterance, rows: Rows) -> tuple[TimedWord, ...]:
-    """Return the words of the text, each with its time."""
+    """Return the words of the utterance's text, each with its time in samples."""
     texts = utterance.text.split()
     timed = [
         TimedWord(word.text, round(word.start * RATE), round(word.end * RATE))
@@ -527,14 +545,14 @@ def _script(utterance: Utterance, rows: Rows) -> tuple[TimedWord, ...]:
 
 
 def _sound(rows: Rows) -> tuple[int, int]:
-    """Return the first and the last sample of the sound of a clip."""
+    """Return the samples at which the sound of a clip starts and ends."""
     half = (WINDOW - STEP) // 2
     start = (rows.first - rows.zero) * STEP + half
     return max(0, start), (rows.last - rows.zero) * STEP + half + STEP
 
 
 def _by_characters(texts: list[str], timed: list[TimedWord]) -> list[tuple[int, int]]:
-    """Return the times of texts that cut the same characters in another way."""
+    """Return the times of ``texts``, which divide the characters of ``timed`` anew."""
     spans = [
         (word.start, word.end) for word in timed for _ in "".join(word.text.split())
     ]

@@ -28,7 +28,7 @@ def opening(*names: str) -> list[str]:
 
 def test_unknown_fault() -> None:
     first = next(iter(FAULTS))
-    with pytest.raises(LookupError, match=f"unknown fault 'x'; there are: {first}, "):
+    with pytest.raises(LookupError, match=f"unknown fault 'x'; choose from {first}, "):
         Faults(["x"])
 
 
@@ -48,7 +48,7 @@ def test_the_later_fault_is_around_the_earlier_one() -> None:
 
 
 def test_a_fault_that_needs_the_dialect_gets_it_from_the_state() -> None:
-    with pytest.raises(LookupError, match="needs a ServerState"):
+    with pytest.raises(LookupError, match="needs a dialect; pass a ServerState"):
         Faults(["starts-anyway"]).wrap(VLLM.server(["m"]))
     faults = Faults(["starts-anyway"], ServerState(VLLM, ["m"]))
     assert faults.wrap(VLLM.server(["m"])).hear(COMMIT).begin
