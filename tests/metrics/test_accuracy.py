@@ -426,7 +426,7 @@ def test_a_normaliser_of_ones_own_that_fails_loses_no_text(
     own = normalizer_named("picky")
     found = words("Three", "three", normalizer=own)
     assert (found.normalizer, found.errors.wrong) == (BASIC.id, 0)
-    why = "picky/2 was not used: TypeError: it returned int, not a text"
+    why = "picky/2 was not used: TypeError: the normalizer returned int, not str"
     assert (found.reason or "").startswith(why)
     assert words("a", "a", normalizer=own).reason is None
     assert keywords(["three"], "THREE three", normalizer=own).normalizer == BASIC.id
@@ -434,7 +434,7 @@ def test_a_normaliser_of_ones_own_that_fails_loses_no_text(
     for text in ("hang", "go"):
         found = words("Go", text, normalizer=own)
         assert found.normalizer == BASIC.id
-        why = "slow/1 was not used: it took more than 0.2 s"
+        why = "slow/1 was not used: the normalizer took more than 0.2 s"
         assert why in (found.reason or "")
     assert calls == ["a", "Go", "hang"]  # it is not called again
     hung.set()
