@@ -96,9 +96,9 @@ def normalizer_named(name: str) -> Normalizer:
     and returns a string, with its version as a string in the attribute ``version``. The
     function is called in a thread of its own. If the function raises an exception or
     takes longer than `PATIENCE`, the text is scored with ``basic``. A function that
-    took too long is not called again. A regular expression cannot be interrupted, so a slow
-    one blocks the run until it ends. Raises LookupError, which says what is wrong with
-    the normaliser, or lists the names to choose from.
+    took too long is not called again. A regular expression cannot be interrupted, so a
+    slow one blocks the run until it ends. Raises LookupError, which says what is wrong
+    with the normaliser, or lists the names to choose from.
     """
     if name in NORMALIZERS:
         return NORMALIZERS[name]
