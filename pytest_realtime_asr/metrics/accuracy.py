@@ -25,7 +25,7 @@ from pytest_realtime_asr.metrics.normalizers import (
     unspaced,
 )
 
-EDGE = 3  # words at the start and at the end of a reference
+EDGE = 3  # number of words that count as the start or the end of a reference
 SYNTHETIC = "synthetic speech: a smoke test, not accuracy"
 
 

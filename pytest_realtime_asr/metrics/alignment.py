@@ -19,7 +19,7 @@ import jiwer
 import numpy as np
 import numpy.typing as npt
 
-MOST_CELLS = 4 * 10**9  # words of one text times words of the other
+MOST_CELLS = 4 * 10**9  # number of words of one text times that of the other
 _RUN = 12  # common words in a row at which both texts may be cut
 _PART = 1_000  # least number of words between two cuts
 

@@ -8,8 +8,8 @@ nothing about the speed of the server. The start and the end of speech are uncer
 than this uncertainty. The instants of a commit and of the first audio frame are exact.
 
 Latencies of single words are checked only against the start of speech, since a word may
-be recognised correctly before it ends. Each rule takes the emissions of one item and
-the signed value of the metric in ms.
+be recognised correctly before its end. Each rule takes the emissions of one item and
+the signed value of the metric in ms. It returns which event is premature, or ``None``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def text_after_audio(item: Emissions, value: float) -> Premature | None:
     """
     heard = item.timeline.heard
     at = heard[0].due + value * _NS_PER_MS
-    if at < heard[0].woke:  # no server has audio that the client has not yet sent
+    if at < heard[0].woke:  # the client had not yet sent any audio
         return Premature.TEXT_BEFORE_AUDIO
     return _text(item, at)
 

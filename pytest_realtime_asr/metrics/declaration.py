@@ -49,7 +49,7 @@ CausalityRule = Callable[[Emissions, float], Premature | None]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One entry of the catalogue.
+    """The declaration of one metric, as in the catalogue.
 
     ``needs`` names what a session must have for the metric to have a value.
     ``no_budget`` says why the metric cannot have a budget; ``None`` if it can.

@@ -49,7 +49,7 @@ def keywords(
     for entity, plain in zip(entities, normal[1:], strict=True):
         tokens = tuple(split(plain, unit))
         if not tokens:
-            raise ValueError(f"{chosen.id} leaves nothing of the entity {entity!r}")
+            raise ValueError(f"{chosen.id} removes all of the entity {entity!r}")
         said[tokens] += 1
         there = _count(tokens, heard) >= said[tokens]
         (found if there else missed).append(entity)
@@ -57,7 +57,7 @@ def keywords(
 
 
 def keyword_recall(takes: Iterable[Keywords]) -> float | None:
-    """Return the pooled share of entities that were found; ``None`` if there is none.
+    """Return the pooled share of entities that were found; ``None`` if none was said.
 
     Formula: entities found / entities said
     Unit: ratio

@@ -59,7 +59,7 @@ _UNSPACED_SCRIPTS = (
     *("THAI", "LAO", "KHMER", "MYANMAR"),
 )
 GROUP = "pytest_realtime_asr.normalizers"  # the entry points of users' normalisers
-PATIENCE = 10.0  # s that a user's normaliser may take for one text
+PATIENCE = 10.0  # s; the longest time that a user's normaliser may take for a text
 MOST_CHARACTERS = 200_000  # for whisper-english; about four hours of speech
 _MARKS = 30  # marks in a row that are kept (UAX #15: no language has more)
 
@@ -125,7 +125,7 @@ def _users(point: EntryPoint) -> Normalizer:
     try:
         own("a")
     except Exception as error:
-        why = f"{where} does not return a text for a text: {error_text(error)}"
+        why = f"{where} does not return a string for a string: {error_text(error)}"
         raise LookupError(why) from error
     return Normalizer(point.name, stated, own)
 
@@ -211,7 +211,7 @@ def _letter(char: str) -> bool:
 
 
 def _mainly(text: str, scripts: tuple[str, ...]) -> bool:
-    """Return whether at least half of the letters are of these scripts."""
+    """Return whether at least half of the letters of a text are of these scripts."""
     plain = unicodedata.normalize("NFKC", text)
     names = [unicodedata.name(char, "") for char in plain if _letter(char)]
     return 2 * sum(name.startswith(scripts) for name in names) >= len(names)

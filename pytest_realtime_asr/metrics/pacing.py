@@ -46,7 +46,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class ClientState:
-    """How the client itself performed during one session.
+    """The delays and the load of the client itself during one session.
 
     ``send`` is the p99 delay of the audio frames, ``loop`` the p99 delay of the clock
     ticks, and ``pause`` the longest pause of the garbage collector, all in ms. ``cpu``
@@ -69,7 +69,7 @@ class ClientState:
 
 
 def client_state(timeline: Timeline) -> ClientState:
-    """Return how the client performed during a session."""
+    """Return the delays and the load of the client during a session."""
     return ClientState(
         send=_percentile(_audio_delays(timeline)) or 0.0,
         loop=_loop_lag(timeline) or 0.0,
@@ -96,7 +96,7 @@ def counts(timeline: Timeline) -> Counts:
 
 
 def scheduling_delay(timeline: Timeline) -> float | None:
-    """Return by how much the client's own delay can have enlarged a latency, in ms.
+    """Return the most (ms) by which the client itself can have enlarged a latency.
 
     The result is the sum of two delays: the largest delay of a frame (audio or commit),
     by which the server may have received the frame later, and the largest delay of a
@@ -293,7 +293,7 @@ def _delays(timeline: Timeline) -> Iterator[tuple[Heard | Commit, int]]:
     """Yield each frame of the client with the client's own delay in ns."""
     accepted: int | None = None  # when the socket accepted the model's previous frame
     for event in timeline.events:
-        if isinstance(event, (Heard, Commit)):  # a union would be built for each event
+        if isinstance(event, (Heard, Commit)):  # a union would be created each time
             woke = event.due if accepted is None or accepted < event.due else accepted
             accepted = woke + (event.sent - event.woke)
             yield event, event.woke - woke

@@ -26,7 +26,7 @@ _WITHIN = 3  # first words of a hypothesis among which the first word is searche
 @metric(
     group=Group.START,
     unit=Unit.MS,
-    needs="word times and a hypothesis with the first word",
+    needs="word times and a hypothesis with the first word of the reference",
     causality=causality.text_of_first_word,
 )
 def first_correct_word(item: Emissions) -> float | None:
@@ -186,7 +186,7 @@ def lag_laal(item: Emissions) -> float | None:
 @metric(
     group=Group.WORDS,
     unit=Unit.MS,
-    needs="a reference, audio and a word from before the end of the speech",
+    needs="a reference, audio and a word shown before the end of the speech",
 )
 def lag_yaal(item: Emissions) -> float | None:
     """Measure the mean lag of the words shown before the end of the speech (YAAL).
@@ -214,7 +214,7 @@ def lag_yaal(item: Emissions) -> float | None:
 @metric(
     group=Group.WORDS,
     unit=Unit.RATIO,
-    needs="word times and a partial from after the first word",
+    needs="word times and a partial after the end of the first word",
 )
 def partial_wer(item: Emissions) -> float | None:
     """Measure the word error rate of the partials against the words said so far.

@@ -78,7 +78,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The limits of one metric; made by `latency_budget` or `budget`."""
+    """The limits of one metric, as returned by `latency_budget` or `budget`."""
 
     metric: str
     limits: tuple[Limit, ...]
@@ -93,7 +93,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class WerThreshold:
-    """The upper limit of a pooled error rate; made by `wer_threshold`.
+    """The upper limit of a pooled error rate, as returned by `wer_threshold`.
 
     ``normalizer`` is ``None`` if the language of each reference decides it.
     """
@@ -202,7 +202,7 @@ def wer_threshold(
     elif normalizer is not None and not isinstance(normalizer, Normalizer):
         raise BudgetError(
             f"normalizer={shown(normalizer)} is neither the name of a normalizer nor a "
-            "Normalizer"
+            "Normalizer; write a name such as 'basic'"
         )
     return WerThreshold(float(limit), normalizer, confidence)
 

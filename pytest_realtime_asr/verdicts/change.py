@@ -43,7 +43,7 @@ Pair = tuple[UtteranceRecord, UtteranceRecord]  # the other run's record, and th
 
 
 class Outcome(enum.Enum):
-    """How a metric changed."""
+    """The outcome of comparing a metric between two runs."""
 
     SAME = "same"
     BETTER = "better"
@@ -55,13 +55,13 @@ class Outcome(enum.Enum):
 class Invalid(enum.Enum):
     """Why a change cannot be judged."""
 
-    NO_RATIO = enum.auto()  # values of zero or less
+    NO_RATIO = enum.auto()  # a ratio is not possible, since a value is zero or less
     BASELINE = enum.auto()  # the outcome depends on values that the other run lacks
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One metric of a test in two runs.
+    """The comparison of one metric of a test between two runs.
 
     ``before`` (the other run) and ``now`` (this run) are medians in ms, or pooled error
     rates. ``effect`` and ``interval`` have the unit of the margin. ``p`` is corrected
@@ -165,7 +165,7 @@ def measured(pairs: Sequence[Pair], metric: str) -> list[Pair]:
 
 
 def milliseconds(row: UtteranceRecord, metric: str) -> float:
-    """Return a value in ms; infinite if it was not measured, or is premature."""
+    """Return a value in ms; infinite if missing, premature or of a lost session."""
     value = row.metrics.get(metric)
     return math.inf if value is None or not _is_measured(row, metric) else value
 

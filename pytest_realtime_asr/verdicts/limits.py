@@ -1,4 +1,4 @@
-"""Limits that a user writes as text: durations, named limits, margins of a comparison.
+"""Limits that a user writes as strings: durations, names of limits, and margins.
 
 - a duration: ``"800ms"``, ``"1.2s"``, ``"10min"``;
 - the name of a limit in the budget file: ``"$final"``;
@@ -42,7 +42,7 @@ class Scale(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """The largest change of a metric between two runs that does not fail a test.
+    """The largest tolerated change of a metric between two runs.
 
     ``size`` is a share (0.05 is 5 %), ms, or a difference of rates (0.01 is 1 pp).
     """
@@ -69,7 +69,8 @@ def parse_duration(value: str | timedelta) -> float:
         ms = float(found[1]) * _MS[found[2]]
     if not 0 <= ms <= _MAX_DURATION:
         raise BudgetError(
-            f"{value!r} is not a duration: it is negative, or longer than a week"
+            f"{value!r} is negative or longer than a week; write a duration such as "
+            "'800ms'"
         )
     return ms
 
@@ -92,7 +93,7 @@ def resolve(limit: L | str, named: Mapping[str, L | str]) -> L | str:
 
 
 def parse_margins(text: str) -> tuple[Margin, ...]:
-    """Return the margins of a text such as ``final_from_commit:5%,wer:1pp``.
+    """Return the margins in a string such as ``final_from_commit:5%,wer:1pp``.
 
     The margin of a duration is in % or is a duration. The margin of the word error rate
     is in percentage points: in %, it could mean percentage points or a share of the
@@ -102,7 +103,7 @@ def parse_margins(text: str) -> tuple[Margin, ...]:
     for part in filter(None, map(str.strip, text.split(","))):
         margin = _margin(part)
         if margin.metric in found:
-            raise ValueError(f"{margin.metric} has two limits; give one")
+            raise ValueError(f"{margin.metric} has two limits; keep only one")
         found[margin.metric] = margin
     if not found:
         raise ValueError(f"there is no limit; write one such as {_MARGIN_EXAMPLES}")

@@ -60,7 +60,7 @@ class Sample:
 
     @property
     def measured(self) -> float | None:
-        """The value; ``None`` if the session counts as over every limit."""
+        """The value; ``None`` if it is missing, premature or of a lost session."""
         return None if self.lost or self.premature is not None else self.value
 
     @property

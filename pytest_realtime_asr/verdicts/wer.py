@@ -78,7 +78,7 @@ class WerFinding:
 
 
 def too_few(utterances: Iterable[tuple[str, str]]) -> TooFew | None:
-    """Return why utterances are too few to prove an error rate; ``None`` if not.
+    """Return why utterances are too few to prove an error rate, or ``None``.
 
     Each utterance is given by its id and its speaker; the speaker is empty if unknown.
     """
@@ -174,5 +174,5 @@ def _interval(
 
 
 def mistakes(alignment: Alignment) -> int:
-    """Return the number of errors, with the words recognised without a reference."""
+    """Return the number of errors, including words without a reference."""
     return alignment.errors.wrong + alignment.errors.unspoken

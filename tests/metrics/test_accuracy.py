@@ -237,7 +237,7 @@ def test_recall_is_pooled() -> None:
 
 
 def test_an_entity_of_which_nothing_is_left_cannot_be_found() -> None:
-    with pytest.raises(ValueError, match="leaves nothing of the entity 'um'"):
+    with pytest.raises(ValueError, match="removes all of the entity 'um'"):
         keywords(["um"], "um", language="en")
 
 
@@ -291,7 +291,7 @@ def test_ones_own_is_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         ("gone", r"the normalizer gone \(their_texts:gone\) cannot be loaded: .*gone"),
         ("bare", r"the normalizer bare \(their_texts:bare\) has no version; set one"),
         ("numb", "the normalizer numb .* has no version; set one: function.version"),
-        ("odd", "the normalizer odd .* does not return a text for a text"),
+        ("odd", "the normalizer odd .* does not return a string for a string"),
     ],
 )
 def test_a_normalizer_that_cannot_be_used(

@@ -110,7 +110,7 @@ def test_what_is_no_duration_is_refused(written: str) -> None:
     "written", [timedelta(seconds=-1), "9" * 400 + "ms", "9" * 305 + "min"]
 )
 def test_a_duration_is_neither_negative_nor_endless(written: str | timedelta) -> None:
-    with pytest.raises(BudgetError, match="negative, or longer than a week"):
+    with pytest.raises(BudgetError, match="negative or longer than a week"):
         parse_duration(written)
 
 
