@@ -1,16 +1,17 @@
 """Statistics of a sample: quantiles, confidence intervals, tests and comparisons.
 
-Nothing here assumes a shape for the distribution of a latency. A quantile is an order
-statistic, always one of the observed values; its confidence interval follows from the
-binomial distribution alone, and a bound is infinite where the sample is too small. A
-lost session takes part as ``+inf``, so that it is neither dropped nor given an invented
-number. A claim about a quantile is a claim about a share: "p95 is at most L" says that
-at most 5 % of all sessions are over L.
+The functions on quantiles assume no shape of the distribution of a latency. A quantile
+is an order statistic, so it is always one of the observed values. Its confidence
+interval follows from the binomial distribution alone; a bound is infinite if the sample
+is too small. A lost session has the value ``+inf``, so that it is neither dropped nor
+given an invented number. A claim about a quantile is a claim about a share: "p95 is at
+most L" says that at most 5 % of all sessions are over L.
 
 Values that depend on each other (of one clip, or of one speaker) have the same label in
-``blocks`` and are resampled, or change their sign, together. scipy.stats has neither a
-clustered, studentised bootstrap nor a sequential test of a share, so both are written
-here on scipy.special. Every function raises ValueError for numbers without meaning.
+``blocks``; they are resampled together, and change their sign together. scipy.stats has
+neither a clustered, studentised bootstrap nor a sequential test of a share, so this
+module implements both with scipy.special. Every function raises ValueError for
+arguments that are not valid.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ import numpy.typing as npt
 from scipy import special
 
 GOOD_SHARE = 1 / 5
-"""The share over the limit of a good server, as a part of what a claim allows."""
+"""A good server has at most this part of the share over the limit that is allowed."""
 
 _CELLS = 4_000_000  # numbers that the bootstrap keeps in memory at once
-_LEAST = 1e-300  # the least probability that is not zero
+_LEAST = 1e-300  # a lower bound of probabilities, which must not be zero
 
 _Array = npt.NDArray[Any]
 
@@ -44,7 +45,7 @@ class Decision(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class SequentialResult:
-    """The result of a sequential test after ``n`` outcomes, ``over`` of them over."""
+    """The result of a sequential test: ``over`` of ``n`` values are over the limit."""
 
     decision: Decision
     n: int
@@ -53,7 +54,7 @@ class SequentialResult:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The difference of paired values, with its confidence interval.
+    """The mean or median difference of paired values, with its confidence interval.
 
     ``p`` is the two-sided p-value. ``n`` is the number of pairs, ``blocks`` the number
     of independent blocks.
@@ -84,15 +85,16 @@ def quantile_interval(
 ) -> tuple[float, float]:
     """Return two order statistics between which the true q-quantile lies.
 
-    Each side is missed with a probability of at most (1 - confidence) / 2, for every
-    distribution. A side that n values cannot bound is infinite.
+    For every distribution, the quantile is below the interval, or above it, with a
+    probability of at most (1 - confidence) / 2 each. A bound is infinite if n values
+    are too few for it.
 
-    Where a label in ``blocks`` repeats, each side is the wider one of this interval and
-    of a bootstrap that resamples whole blocks, and infinite where as many values as
-    there are blocks could not bound it. That is an approximation: where values differ
-    by their block alone, an interval of a p90 or p95 with a nominal error of 5 % misses
-    the quantile in 6 to 9 % of the cases. A single block cannot be resampled, and adds
-    nothing.
+    If labels in ``blocks`` repeat, a bootstrap that resamples whole blocks gives a
+    second interval, and each bound is the wider of the two. A bound is infinite if the
+    number of blocks is too small for it. This is an approximation: if all values of a
+    block are equal, an interval of a p90 or p95 with a nominal error of 5 % misses the
+    quantile in 6 to 9 % of the cases. A single block cannot be resampled, so the first
+    interval is returned.
     """
     given = list(values)
     ordered = _ordered(given)
@@ -120,10 +122,10 @@ def quantile_interval(
 
 
 def proven_at_most(over: int, n: int, q: float, confidence: float) -> bool:
-    """Return whether ``over`` of ``n`` over a limit prove the q-quantile within it.
+    """Return whether the q-quantile is proven to be at most the limit.
 
-    They do where the exact one-sided upper bound (Clopper-Pearson) on the share
-    over the limit is at most 1 - q.
+    ``over`` of ``n`` values are over the limit. The proof is that the exact one-sided
+    upper bound (Clopper-Pearson) of the share over the limit is at most 1 - q.
     """
     _counts(over, n)
     _open("q", q)
@@ -133,10 +135,10 @@ def proven_at_most(over: int, n: int, q: float, confidence: float) -> bool:
 
 
 def proven_over(over: int, n: int, q: float, confidence: float) -> bool:
-    """Return whether ``over`` of ``n`` over a limit prove the q-quantile over it.
+    """Return whether the q-quantile is proven to be over the limit.
 
-    They do where the exact one-sided lower bound on the share over the limit is
-    more than 1 - q.
+    ``over`` of ``n`` values are over the limit. The proof is that the exact one-sided
+    lower bound (Clopper-Pearson) of the share over the limit is more than 1 - q.
     """
     _counts(over, n)
     _open("q", q)
@@ -147,7 +149,10 @@ def proven_over(over: int, n: int, q: float, confidence: float) -> bool:
 
 
 def samples_needed(q: float, confidence: float, *, over: int = 0) -> int:
-    """Return the least sample size at which ``over`` over the limit prove the claim."""
+    """Return the least sample size that proves a q-quantile to be at most the limit.
+
+    ``over`` values of the sample are over the limit.
+    """
     most = over + 1
     while not proven_at_most(over, most, q, confidence):
         most *= 2
@@ -164,24 +169,28 @@ def samples_needed(q: float, confidence: float, *, over: int = 0) -> int:
 def sequential(
     outcomes: Iterable[bool], q: float, confidence: float
 ) -> SequentialResult:
-    """Apply Wald's sequential test of a share to outcomes in order; true is over.
+    """Apply Wald's sequential test of a share to outcomes in their order.
 
-    It reads no further than its decision. The bad share is what the claim allows,
-    b = 1 - q, and a good one a fifth of it, g = b / 5. Each outcome adds to the
-    logarithm of the likelihood ratio, bad to good: ln(b / g) where it is over,
-    ln((1 - b) / (1 - g)) where it is not. ``PASS`` where the sum falls to
-    ln(1 - confidence), ``FAIL`` where it rises to -ln(1 - confidence).
+    An outcome is true if a value is over the limit. The test stops reading outcomes at
+    its decision. The bad share is the share that the claim allows, b = 1 - q; the good
+    share is a fifth of it, g = b / 5. The test statistic is the logarithm of the
+    likelihood ratio of the bad share to the good share. An outcome over the limit adds
+    ln(b / g) to it, any other outcome ln((1 - b) / (1 - g)). The decision is ``PASS``
+    if the sum falls to ln(1 - confidence), and ``FAIL`` if it rises to
+    -ln(1 - confidence).
 
-    At a share of b or more, the probability of ``PASS`` is at most 1 - confidence, and
-    so is that of ``FAIL`` at a share of g or less, for any number of outcomes: there
-    the ratio good to bad (bad to good) is a supermartingale that starts at 1, and
-    Ville's inequality bounds the probability that it ever reaches 1 / (1 - confidence).
-    Wald's own bounds, ln(beta / (1 - alpha)) and the like, are slightly closer and keep
-    this error only approximately: at p95 and 95 % they would pass 72 clean outcomes
-    instead of 73 with an exact error of 4.99 % (here 4.79 %), but at p99 their error is
-    5.10 %, and at p95 and 80 % it is 21.6 %. Between g and b, either decision is
-    possible: ``FAIL`` says that a server is not a good one, not that it breaks the
-    claim.
+    For any number of outcomes, the probability of ``PASS`` is at most 1 - confidence if
+    the share is b or more, and so is the probability of ``FAIL`` if the share is g or
+    less. The reason: in the first case the likelihood ratio of good to bad, in the
+    second that of bad to good, is a supermartingale that starts at 1, and Ville's
+    inequality bounds the probability that it ever reaches 1 / (1 - confidence).
+
+    Wald's own bounds, such as ln(beta / (1 - alpha)), are slightly closer, but satisfy
+    this error only approximately. At p95 and 95 %, they would pass 72 clean outcomes
+    instead of 73, with an exact error of 4.99 % (here 4.79 %). But at p99 and 95 %
+    their error is 5.10 %, and at p95 and 80 % it is 21.6 %. If the share is between g
+    and b, both decisions are possible: ``FAIL`` says that a server is not a good one,
+    not that it breaks the claim.
 
     Source: Wald, Sequential Analysis (1947); Ville (1939).
     """
@@ -198,10 +207,10 @@ def sequential(
 
 
 def least_clean(q: float, confidence: float) -> int:
-    """Return the least number of outcomes with which `sequential` passes, none over.
+    """Return the least number of outcomes after which `sequential` can pass.
 
-    With fewer, a sequential test can never prove the claim. `samples_needed` is this
-    number for a sample of fixed size.
+    None of these outcomes is over the limit. With fewer outcomes, a sequential test can
+    never prove the claim. `samples_needed` is the same for a sample of fixed size.
     """
     steps = _, down, bound = _steps(q, confidence)
     # The quotient may have a rounding error, so the decision itself is tested.
@@ -214,9 +223,9 @@ def least_clean(q: float, confidence: float) -> int:
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """Return p-values corrected for multiple comparisons, in the given order.
 
-    The i-th smallest of m becomes the maximum of (m - j + 1) p(j) over j up to i, at
-    most 1. Rejecting where the result is at most a has a family-wise error rate of at
-    most a, whether or not the tests depend on each other.
+    The i-th smallest of m p-values becomes the maximum of (m - j + 1) p(j) over j up to
+    i, but at most 1. If each hypothesis with a result of at most a is rejected, the
+    family-wise error rate is at most a, whether or not the tests depend on each other.
 
     Source: Holm, A simple sequentially rejective multiple test procedure (1979).
     """
@@ -242,8 +251,8 @@ def paired(
     """Return the mean, or the median, of the differences of paired values.
 
     The interval is a bootstrap over whole blocks, studentised for a mean. The p-value
-    is not taken from it, since a bootstrap over few blocks is overconfident: it is the
-    `sign_flip_p_value`.
+    is the `sign_flip_p_value`; it does not come from the bootstrap, which is too
+    confident if there are few blocks.
     """
     index, size = _numbered(blocks, len(differences))
     values = _finite(differences)
@@ -275,11 +284,11 @@ def sign_flip_p_value(
 ) -> float:
     """Return the two-sided p-value of a paired sign-flip permutation test.
 
-    The test flips the signs of whole blocks at random. Where two servers are equal, it
-    is random which of them a value came from, and the test is exact for any number of
-    blocks.
+    The test flips the signs of whole blocks at random. If two servers are equal, each
+    sign is equally likely, so the test is exact for any number of blocks.
 
-    Formula: p = (1 + resamples at least as far from zero) / (1 + resamples)
+    Formula: p = (1 + number of resamples whose mean or median is at least as far from
+        zero as that of the differences) / (1 + resamples)
 
     Source: Fisher's randomisation test; the added 1 by Phipson and Smyth (2010).
     """
@@ -287,7 +296,7 @@ def sign_flip_p_value(
     values = _finite(differences)
     value = float(np.median(values) if median else np.mean(values))
     rng = np.random.default_rng(seed)
-    # A sum in another order differs in its last digits, and is equally far from zero.
+    # Sums that are equal except for rounding must count as equally far from zero.
     far = abs(value) - 1e-9 * float(np.mean(np.abs(values)))
     sums = np.bincount(index, values) / len(values)
     farther = 0
@@ -310,10 +319,10 @@ def matched_pairs(
     Formula: d = after - before, summed over a block; t = mean(d) / (sd(d) / sqrt(n)).
     ``value`` is the mean of d per segment. A segment is an utterance, or with
     ``blocks`` a block, such as all utterances of a speaker, which are not independent.
-    Student's t distribution with n - 1 degrees of freedom is used; sc_stats uses its
-    limit, the normal distribution, which needs 50 segments. Where all segments differ
-    by the same amount, their spread is unknown, and p is the p-value of their signs,
-    2^(1 - n).
+    t is compared with Student's t distribution with n - 1 degrees of freedom; sc_stats
+    uses the limit of this distribution, the normal distribution, which needs 50
+    segments. If all segments differ by the same amount, their spread is unknown, and p
+    is the p-value of their signs, 2^(1 - n).
 
     Source: Gillick and Cox (1989); NIST sc_stats.
     """
@@ -340,8 +349,8 @@ def count_interval(
 ) -> tuple[float, float]:
     """Return the exact Poisson interval of the rate ``count / size``.
 
-    It assumes independent events. Where they are clustered, as recognition errors are,
-    the true interval is wider, never narrower.
+    The interval assumes independent events. For clustered events, such as recognition
+    errors, the true interval is wider.
     """
     if count < 0 or not 0 < size < math.inf:
         raise ValueError(
@@ -367,16 +376,16 @@ def bootstrap(
 
     Rows are resampled with replacement; rows with the same label in ``blocks`` are
     resampled together, since rows of one speaker or recording depend on each other. The
-    same seed gives the same interval. A single row or block gives an infinite interval,
-    and two or three often do.
+    same seed gives the same interval. With a single row or block the interval is
+    infinite, and with two or three it often is.
 
     Formula: (r - s t(1 - m), r - s t(m)), with r the ratio, s its standard error over
         the blocks, t the quantiles of (r* - r) / s* over the resamples, and m =
-        (1 - confidence) / 2; never below zero. Error rates are skewed: over 10 to 40
-        blocks, the percentiles of r* are too low, and pass a rate that is at its limit
-        in 4 to 10 % of the cases where the nominal error is 2.5 %.
-    Source: Bisani and Ney (2004), Liu and Peng (2019) for the blocks; Hall, Theoretical
-        Comparison of Bootstrap Confidence Intervals (1988) for studentising
+        (1 - confidence) / 2; a negative bound becomes 0. Error rates are skewed: over
+        10 to 40 blocks, the percentiles of r* are too low, and would pass a rate that
+        is at its limit in 4 to 10 % of the cases instead of the nominal 2.5 %.
+    Source: Bisani and Ney (2004) and Liu and Peng (2019) for the blocks; Hall,
+        Theoretical Comparison of Bootstrap Confidence Intervals (1988) for studentising
     """
     index, _ = _numbered(blocks, len(parts))
     if len(parts) != len(wholes):
@@ -399,7 +408,7 @@ def mean_interval(
     resamples: int = 2000,
     blocks: Sequence[Hashable] | None = None,
 ) -> tuple[float, float]:
-    """Return a studentised bootstrap interval of a mean, as `bootstrap` does."""
+    """Return a studentised bootstrap interval of a mean; see also `bootstrap`."""
     index, _ = _numbered(blocks, len(values))
     sums, counts = np.bincount(index, _finite(values)), np.bincount(index)
     return _studentised(sums, counts.astype(float), confidence, resamples, seed)
@@ -408,14 +417,14 @@ def mean_interval(
 def _studentised(
     top: _Array, bottom: _Array, confidence: float, resamples: int, seed: int
 ) -> tuple[float, float]:
-    """Return the interval of sum(top) / sum(bottom) over resampled blocks."""
+    """Return the interval of sum(top) / sum(bottom), by resampling blocks."""
     miss = (1 - _open("confidence", confidence)) / 2
     size = len(top)
     ratio, error = (each.item() for each in _ratios(top, bottom, np.ones((1, size))))
     found: list[float] = []
     for counts in _draws(size, size, resamples, seed):
         ratios, errors = _ratios(top, bottom, counts)
-        # A resample of equal blocks bounds nothing on that side.
+        # A resample of equal blocks has no spread, so its t is infinite.
         far = np.copysign(math.inf, ratios - ratio)
         found += np.divide(ratios - ratio, errors, out=far, where=errors > 0).tolist()
     if size == 1:
@@ -427,7 +436,7 @@ def _studentised(
 
 
 def _ratios(top: _Array, bottom: _Array, counts: _Array) -> tuple[_Array, _Array]:
-    """Return the ratio of each row of counts, and its linearised standard error."""
+    """Return for each row of counts the ratio and its linearised standard error."""
     size = len(top)
     wholes = counts @ bottom
     ratios = counts @ top / wholes
@@ -436,12 +445,14 @@ def _ratios(top: _Array, bottom: _Array, counts: _Array) -> tuple[_Array, _Array
         - 2 * ratios * (counts @ (top * bottom))
         + ratios**2 * (counts @ bottom**2)
     )
-    # The rounding error of a difference that is zero is not a standard error.
+    # A difference that is zero except for rounding gives a standard error of zero.
     squares[squares < 1e-12 * (counts @ top**2)] = 0
     return ratios, np.sqrt(squares * size / max(1, size - 1)) / wholes
 
 
-_Drawn = Callable[[_Array], _Array]  # counts of blocks in resamples -> a value per row
+# Takes a row for each resample, with how often it contains each block; returns a value
+# for each row.
+_Drawn = Callable[[_Array], _Array]
 
 
 def _drawn_medians(values: _Array, index: _Array) -> _Drawn:
@@ -475,11 +486,12 @@ def _drawn_quantiles(values: _Array, index: _Array, q: float) -> _Drawn:
 def _percentiles(
     statistic: _Drawn, size: int, confidence: float, resamples: int, seed: int, n: int
 ) -> tuple[float, float]:
-    """Return the percentiles of a statistic of n values over resampled blocks.
+    """Return the lower and the upper percentile of a statistic of n values.
 
-    Over few blocks they are too close, by a factor of sqrt((size - 1) / size) and by
-    the normal instead of Student's t distribution. So they are taken further out, at
-    the normal probability of sqrt(size / (size - 1)) t(size - 1).
+    The statistic is computed over resampled blocks. Over few blocks, plain percentiles
+    are too close to each other, by a factor of sqrt((size - 1) / size), and because
+    they follow the normal instead of Student's t distribution. So the percentiles are
+    taken at the normal probability of sqrt(size / (size - 1)) t(size - 1).
 
     Source: Hesterberg, What Teachers Should Know About the Bootstrap (2015)
     """
@@ -494,7 +506,7 @@ def _percentiles(
 
 
 def _draws(size: int, n: int, resamples: int, seed: int) -> Iterator[_Array]:
-    """Yield how often each block is in a resample, one row each, for n columns."""
+    """Yield arrays with a row for each resample: how often it contains each block."""
     rng = np.random.default_rng(seed)
     for rows in _portions(resamples, n):
         drawn = rng.integers(size, size=(rows, size))
@@ -504,7 +516,7 @@ def _draws(size: int, n: int, resamples: int, seed: int) -> Iterator[_Array]:
 
 
 def _portions(rows: int, columns: int) -> Iterator[int]:
-    """Yield the numbers of rows that fit into memory at once."""
+    """Yield numbers of rows that fit into memory at once, and whose sum is ``rows``."""
     if rows < 1:
         raise ValueError("a bootstrap needs at least one resample")
     step = max(1, _CELLS // columns)
@@ -513,7 +525,7 @@ def _portions(rows: int, columns: int) -> Iterator[int]:
 
 
 def _numbered(blocks: Sequence[Hashable] | None, n: int) -> tuple[_Array, int]:
-    """Return the block number of each of n values, and the number of blocks."""
+    """Return the number of the block of each value, and how many blocks there are."""
     if n == 0:
         raise ValueError("there are no values")
     if blocks is None:
@@ -533,7 +545,10 @@ def _finite(values: Sequence[float]) -> _Array:
 
 
 def _steps(q: float, confidence: float) -> tuple[float, float, float]:
-    """Return what an outcome over adds, what a clean one subtracts, and the bound."""
+    """Return the two steps of a sequential test and its bound.
+
+    An outcome over the limit adds the first step, any other subtracts the second.
+    """
     bad = 1 - _open("q", q)
     good = bad * GOOD_SHARE
     bound = -math.log(1 - _open("confidence", confidence))
@@ -553,7 +568,7 @@ def _ordered(values: Iterable[float]) -> list[float]:
     if not ordered:
         raise ValueError("there are no values")
     if any(map(math.isnan, ordered)):
-        raise ValueError("a value is not a number")
+        raise ValueError("a value is NaN; each value must be a number or infinite")
     return ordered
 
 
@@ -572,4 +587,6 @@ def _open(name: str, value: float) -> float:
 
 def _counts(over: int, n: int) -> None:
     if not 0 <= over <= n or n < 1:
-        raise ValueError(f"{over} of {n} is not a count")
+        raise ValueError(
+            f"over must be from 0 to n, and n at least 1, not over={over} and n={n}"
+        )

@@ -1,8 +1,8 @@
 """Metrics: pure functions of the timeline of one item, by name in `CATALOGUE`.
 
-Each metric declares its unit, direction and needs as values
-(`pytest_realtime_asr.metrics.declaration`). Accuracy is not in the catalogue: it is a
-property of texts, and is pooled over many of them
+Each metric declares its unit, its direction and what it needs
+(`pytest_realtime_asr.metrics.declaration`). Accuracy is not in the catalogue, since it
+is computed from texts, not from a timeline, and is pooled over many utterances
 (`pytest_realtime_asr.metrics.accuracy`).
 """
 
@@ -73,19 +73,20 @@ CATALOGUE: Mapping[str, Metric] = MappingProxyType(
 )
 
 SILENT = frozenset({"unspoken_rate"})
-"""Metrics that only utterances without words have."""
+"""The metrics that have a value only for utterances without words."""
 
 ONCE = frozenset({"connect", "session_ready"})
-"""Metrics of the connection: in a session, only the first utterance has them."""
+"""The metrics of the connection; only the first utterance of a session has them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measures:
     """The measured values of one item.
 
-    ``values`` holds every metric, ``None`` where its needs are not met. ``premature``
-    gives the reason for each metric whose value is not a measurement; that value is
-    kept for display and counts as over every limit.
+    ``values`` holds the value of every metric; ``None`` if the item lacks what the
+    metric needs. ``premature`` names each metric whose event came before its cause,
+    with the reason. The value of such a metric is shown, but counts as over every
+    limit.
     """
 
     values: Mapping[str, float | None]
@@ -93,9 +94,9 @@ class Measures:
 
 
 def measures(timeline: Timeline, script: Script | None) -> Measures:
-    """Measure the timeline of one item.
+    """Return the value of every metric for the timeline of one item.
 
-    ``script`` is the reference of this item, ``None`` where it is not known.
+    ``script`` is the reference of this item; ``None`` if the reference is not known.
     """
     item = emissions(timeline, script)
     values = {name: metric(item) for name, metric in CATALOGUE.items()}
@@ -107,5 +108,5 @@ def measures(timeline: Timeline, script: Script | None) -> Measures:
 
 
 def measure(timeline: Timeline, script: Script | None) -> Mapping[str, float | None]:
-    """Return the values of `measures` alone."""
+    """Return only the ``values`` of `measures`."""
     return measures(timeline, script).values

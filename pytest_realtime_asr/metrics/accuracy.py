@@ -1,9 +1,9 @@
-"""Accuracy: errors of a text against its reference, and where they are.
+"""Accuracy: the errors of a text against its reference, and their position.
 
-Errors are pooled: the sum of errors over the sum of reference words, so that a short
-utterance counts for as little as it says. Words recognised where the reference is empty
-cannot be divided by anything; they are counted separately. A session without a text has
-all its words deleted.
+Error rates are pooled: the sum of all errors is divided by the sum of all reference
+words, so that each word has the same weight. Words recognised in an utterance with an
+empty reference are counted separately, since no word of the reference divides them. In
+a session without a text, every word of the reference counts as a deletion.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pytest_realtime_asr.metrics.normalizers import (
     unspaced,
 )
 
-EDGE = 3  # words at the start and at the end of a reference
+EDGE = 3  # number of words that count as the start or the end of a reference
 SYNTHETIC = "synthetic speech: a smoke test, not accuracy"
 
 
@@ -38,16 +38,17 @@ def words(
 ) -> Alignment:
     """Align two texts by words; the error rate is the WER.
 
-    In writing systems without spaces between words (by ``language``, else by the
-    letters of the reference) characters are aligned, and the rate is the CER.
-    ``hypothesis`` is ``None`` for a session without a final.
+    In writing systems without spaces between words, characters are aligned, and the
+    rate is the CER. The writing system follows from ``language``, or from the letters
+    of the reference if no language is given. ``hypothesis`` is ``None`` for a session
+    without a final.
 
     Formula: (substitutions + deletions + insertions) / words of the reference
     Unit: ratio
     Needs: a reference
     Better: lower
-    Source: jiwer's alignment (least edits); pooled as sclite and the Open ASR
-        Leaderboard do, since a mean over utterances overweights the short ones
+    Source: jiwer's alignment (least edits); pooled as in sclite and the Open ASR
+        Leaderboard, since a mean over utterances gives short utterances too much weight
     """
     unit = TextUnit.CHARACTER if unspaced(reference, language) else TextUnit.WORD
     return _align(reference, hypothesis, unit, normalizer, language)
@@ -60,7 +61,7 @@ def characters(
     normalizer: Normalizer | None = None,
     language: str = "",
 ) -> Alignment:
-    """Align two texts by characters, without blanks; the error rate is the CER.
+    """Align two texts by characters, ignoring blanks; the error rate is the CER.
 
     Formula: (substitutions + deletions + insertions) / characters of the reference
     Unit: ratio
@@ -78,7 +79,7 @@ def pooled(errors: Iterable[Errors]) -> Errors:
 
 
 def head_deletions(alignment: Alignment) -> int:
-    """Count the first three words of the reference that are missing in the text.
+    """Count how many of the first three words of the reference the text lacks.
 
     Formula: deletions among the first `EDGE` words (or characters) of the reference
     Unit: count
@@ -90,7 +91,7 @@ def head_deletions(alignment: Alignment) -> int:
 
 
 def tail_deletions(alignment: Alignment) -> int:
-    """Count the last three words of the reference that are missing in the text.
+    """Count how many of the last three words of the reference the text lacks.
 
     Formula: deletions among the last `EDGE` words (or characters) of the reference
     Unit: count
@@ -102,11 +103,11 @@ def tail_deletions(alignment: Alignment) -> int:
 
 
 def unspoken_rate(takes: Iterable[tuple[Alignment, float]]) -> float | None:
-    """Measure the words per minute that were recognised where nothing was said.
+    """Return the words per minute that were recognised in audio without words.
 
-    Each take is an alignment and the seconds of its audio; takes whose reference has a
-    word are ignored. ``None`` where all have one. In writing systems without spaces
-    between words, characters are counted.
+    Each take is an alignment and the length of its audio in seconds. Takes whose
+    reference has a word are ignored. Returns ``None`` if no take is left. In writing
+    systems without spaces between words, characters are counted.
 
     Formula: words recognised / minutes of audio, over utterances with an empty
         reference

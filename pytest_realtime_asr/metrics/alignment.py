@@ -1,10 +1,10 @@
 """Alignment of a hypothesis with its reference, word by word or by characters.
 
-Two texts are aligned with the least number of edits. Where the product of their lengths
-is over `MOST_CELLS`, they are cut where both have the same run of words, and aligned
-part by part, so that the cost stays linear. The edits are then not always the least,
-but nearly so. Parts of this size without a common run are aligned word by word, in
-order.
+Two texts are aligned with the least number of edits. If the product of their lengths is
+over `MOST_CELLS`, both texts are cut after runs of words that they have in common, and
+each part is aligned by itself, so that the cost stays linear. The number of edits is
+then nearly, but not always, the least. If two parts are still over `MOST_CELLS`, the
+n-th word of one is aligned with the n-th word of the other.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import jiwer
 import numpy as np
 import numpy.typing as npt
 
-MOST_CELLS = 4 * 10**9  # words of one text times words of the other
-_RUN = 12  # words in a row that both texts have, where they are cut
-_PART = 1_000  # words between two cuts, at least
+MOST_CELLS = 4 * 10**9  # number of words of one text times that of the other
+_RUN = 12  # common words in a row at which both texts may be cut
+_PART = 1_000  # least number of words between two cuts
 
 
 class TextUnit(enum.StrEnum):
@@ -35,8 +35,8 @@ class TextUnit(enum.StrEnum):
 class Errors:
     """The counts of an alignment, or the sum of several (``+``).
 
-    ``unspoken`` counts words recognised where the reference is empty. They take no part
-    in the rate.
+    ``unspoken`` is the number of words recognised in utterances with an empty
+    reference. The rate does not include them.
     """
 
     hits: int = 0
@@ -57,7 +57,7 @@ class Errors:
 
     @property
     def rate(self) -> float | None:
-        """The errors per word of the reference; ``None`` where it has no words."""
+        """The errors per word of the reference; ``None`` if the reference is empty."""
         return self.wrong / self.reference if self.reference else None
 
     def __add__(self, other: Errors) -> Errors:
@@ -72,7 +72,11 @@ class Errors:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A word of the reference and of the hypothesis; ``None`` on one side at most."""
+    """A word of the reference and the word of the hypothesis that is aligned with it.
+
+    ``None`` stands for a missing word: in an insertion, the word of the reference; in a
+    deletion, the word of the hypothesis. At most one of the two is ``None``.
+    """
 
     reference: str | None
     hypothesis: str | None
@@ -82,8 +86,8 @@ class Pair:
 class Alignment:
     """A normalised reference and hypothesis, aligned by words or characters.
 
-    ``normalizer`` is the id of the normaliser that was used, and ``reason`` says why it
-    is not the one that was chosen.
+    ``normalizer`` is the id of the normaliser that was used. ``reason`` says why the
+    chosen normaliser was not used; ``None`` if it was.
     """
 
     unit: TextUnit
@@ -106,7 +110,7 @@ class Alignment:
 
 
 def kind(pair: Pair) -> str:
-    """Return ``I``, ``D`` or ``S`` for an error, and an empty text for a match."""
+    """Return the kind of an error: ``I``, ``D`` or ``S``; empty for a match."""
     if pair.reference is None:
         return "I"
     if pair.hypothesis is None:
@@ -115,20 +119,21 @@ def kind(pair: Pair) -> str:
 
 
 def split(text: str, unit: TextUnit) -> list[str]:
-    """Return the words, or the characters, of a text without its blanks."""
+    """Return the words of a text, or its characters without the blanks."""
     tokens = text.split()
     return tokens if unit is TextUnit.WORD else list("".join(tokens))
 
 
 def numbered(words: Sequence[str], numbers: dict[str, int]) -> npt.NDArray[np.int64]:
-    """Return a number for each word, the same for the same word."""
+    """Return a number for each word; equal words have equal numbers."""
     return np.array([numbers.setdefault(w, len(numbers)) for w in words], np.int64)
 
 
 def align(said: Sequence[str], heard: Sequence[str]) -> tuple[Pair, ...]:
-    """Return the words of a reference and a hypothesis with the least edits.
+    """Return the aligned words of a reference and a hypothesis, with the least edits.
 
-    No word may be empty or contain a blank. Over `MOST_CELLS`, there may be more edits.
+    No word may be empty or contain a blank. If the product of the two lengths is over
+    `MOST_CELLS`, the number of edits may be more than the least.
     """
     if len(said) * len(heard) <= MOST_CELLS:
         return _least(said, heard)
@@ -146,10 +151,10 @@ def align(said: Sequence[str], heard: Sequence[str]) -> tuple[Pair, ...]:
 def _parts(
     said: Sequence[str], heard: Sequence[str]
 ) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
-    """Yield both texts, cut where a run of words occurs exactly once in each.
+    """Yield the parts of both texts, cut at runs of words that each text has once.
 
-    As many of these runs are used as have the same order in both texts (the patience
-    diff of Bram Cohen).
+    Only runs that have the same order in both texts are used: the longest such sequence
+    of runs, as in the patience diff of Bram Cohen.
     """
     numbers: dict[str, int] = {}
     left, lefts = _once(numbered(said, numbers))
@@ -167,7 +172,7 @@ def _parts(
 def _once(
     words: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """Return the runs of `_RUN` words that occur once, as hashes, and their places."""
+    """Return the hash and the index of each run of `_RUN` words that occurs once."""
     hashes = np.zeros(max(0, len(words) - _RUN + 1), np.uint64)
     for number in range(_RUN):
         following = words[number : number + len(hashes)].astype(np.uint64)
@@ -177,9 +182,12 @@ def _once(
 
 
 def _rising(places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the longest chain of pairs that rise on the right; the left ones rise."""
-    ends: list[int] = []  # the least right end of a chain of each length
-    tops: list[int] = []  # and its index
+    """Return the longest subsequence in which the right numbers rise.
+
+    The left numbers of ``places`` must rise.
+    """
+    ends: list[int] = []  # for each length, the least right number that ends a chain
+    tops: list[int] = []  # for each length, the index of the pair with this number
     before: list[int] = []
     for index, (_, place) in enumerate(places):
         length = bisect_left(ends, place)

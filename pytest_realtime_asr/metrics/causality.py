@@ -1,15 +1,15 @@
-"""Rules that find latencies which are not measurements: effects before their causes.
+"""Rules that find premature events: events that came before their cause.
 
-A text answers speech, a final answers a commit or the end of a turn, an endpoint
-answers the end of speech. An event that precedes what it answers was made up, or cut
-the speaker off; its latency, however small, says nothing about the speed of the server.
-Such an event is called premature. It is premature only beyond the uncertainty of the
-reference instant (`Emissions.speech_uncertainty`), which is zero for a commit and for
-the first audio frame.
+The cause of a text is speech; the cause of a final is a commit or the end of a turn;
+the cause of an endpoint is the end of speech. If the event came before its cause, the
+server made up the text or cut off the speaker, and the latency of the event says
+nothing about the speed of the server. The start and the end of speech are uncertain
+(`Emissions.speech_uncertainty`): an event is premature only if it came earlier by more
+than this uncertainty. The instants of a commit and of the first audio frame are exact.
 
-Latencies of single words have no such rule beyond the start of speech: a word may be
-recognised correctly before it ends. Each rule takes the emissions of one item and the
-signed value of the metric in ms.
+Latencies of single words are checked only against the start of speech, since a word may
+be recognised correctly before its end. Each rule takes the emissions of one item and
+the signed value of the metric in ms. It returns which event is premature, or ``None``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NS_PER_MS = 1_000_000
 
 
 class Premature(enum.StrEnum):
-    """Which event preceded what it answers; the value is its name in report files."""
+    """An event and the cause that it preceded; the value is its name in reports."""
 
     TEXT_BEFORE_AUDIO = "text-before-audio"
     TEXT_BEFORE_SPEECH = "text-before-speech"
@@ -43,25 +43,28 @@ PREMATURE: Mapping[Premature, str] = {
 
 
 def text_after_audio(item: Emissions, value: float) -> Premature | None:
-    """Check a text against the first audio frame, from which ``value`` is counted.
+    """Check that the text came after the first audio frame and the start of speech.
 
-    A text after the first frame must also come after the start of speech.
+    ``value`` is counted from the first audio frame.
     """
     heard = item.timeline.heard
     at = heard[0].due + value * _NS_PER_MS
-    if at < heard[0].woke:  # no server has audio that the client has not yet sent
+    if at < heard[0].woke:  # the client had not yet sent any audio
         return Premature.TEXT_BEFORE_AUDIO
     return _text(item, at)
 
 
 def text_after_speech(item: Emissions, value: float) -> Premature | None:
-    """Check a text against the start of speech, from which ``value`` is counted."""
+    """Check that the text came after the start of speech.
+
+    ``value`` is counted from the start of speech.
+    """
     start = item.speech_start
     return None if start is None else _text(item, _at(start, value))
 
 
 def text_of_first_word(item: Emissions, value: float) -> Premature | None:
-    """Check a text against the start of speech.
+    """Check that the text came after the start of speech.
 
     ``value`` is counted from the end of the first word.
     """
@@ -71,10 +74,11 @@ def text_of_first_word(item: Emissions, value: float) -> Premature | None:
 
 
 def whole_text(item: Emissions, value: float) -> Premature | None:
-    """Check the complete text against the start of speech, and the final as `final`.
+    """Check that the complete text came after the start of speech; see also `final`.
 
     The text may be complete before the speech ends, since the last word may be
-    recognised before it ends. A text that a premature final cut off is not complete.
+    recognised before its end. The text of a premature final is not complete, so the
+    final is checked as by `final`.
     """
     early = None
     if item.speech_end is not None:
@@ -83,10 +87,11 @@ def whole_text(item: Emissions, value: float) -> Premature | None:
 
 
 def final(item: Emissions, value: float) -> Premature | None:
-    """Check the final against the commit, or against the end of speech.
+    """Check that the final came after the commit, or after the end of speech.
 
-    A final after the commit answers it. A final before the commit is allowed only where
-    the server ended the turn by itself, and then only after the end of speech.
+    A final after the commit is always allowed. A final before the commit is allowed
+    only if the server ended the turn by itself, and after the end of speech. Without a
+    commit, the final must come after the end of speech.
     """
     timeline = item.timeline
     found, commit = timeline.final, timeline.commit
@@ -102,7 +107,10 @@ def final(item: Emissions, value: float) -> Premature | None:
 
 
 def endpoint(item: Emissions, value: float) -> Premature | None:
-    """Check an endpoint against the end of speech, from which ``value`` is counted."""
+    """Check that the endpoint came after the end of speech.
+
+    ``value`` is counted from the end of speech.
+    """
     if value * _NS_PER_MS < -item.speech_uncertainty:
         return Premature.ENDPOINT_BEFORE_SPEECH_END
     return None

@@ -1,9 +1,9 @@
-"""What a metric declares: its unit, its direction, what it needs, who may set a budget.
+"""What a metric declares: unit, direction, needs, and whether it can have a budget.
 
 A metric is a function of the `Emissions` of one item, declared by the decorator
-`metric`. Everything that decides a verdict is a value of the declaration. The docstring
-of the function (formula, start and end instant, source) is for people only, and may be
-stripped (``python -OO``).
+`metric`. All properties that influence a verdict are arguments of this decorator. The
+docstring of the function (formula, start and end instant, source) is only for readers,
+and may be stripped (``python -OO``).
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ CausalityRule = Callable[[Emissions, float], Premature | None]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One entry of the catalogue.
+    """The declaration of one metric, as in the catalogue.
 
     ``needs`` names what a session must have for the metric to have a value.
-    ``no_budget`` says why no budget may be set on the metric; ``None`` where one may.
+    ``no_budget`` says why the metric cannot have a budget; ``None`` if it can.
     ``beside`` names the metric that must be read together with this one, if any.
     ``causality`` is the rule that finds values whose event came before its cause.
     """
@@ -68,27 +68,27 @@ class Metric:
     causality: CausalityRule | None = None
 
     def __call__(self, item: Emissions) -> float | None:
-        """Return the value for one item, or ``None`` where it cannot be measured."""
+        """Return the value for one item; ``None`` if it cannot be measured."""
         return self.function(item)
 
     @property
     def gated(self) -> bool:
-        """Whether a budget may be set on the metric."""
+        """Return whether the metric can have a budget."""
         return self.no_budget is None
 
     @property
     def timed(self) -> bool:
-        """Whether the metric is a duration."""
+        """Return whether the metric is a duration."""
         return self.unit is Unit.MS
 
     @property
     def summary(self) -> str | None:
-        """The first line of the docstring; ``None`` where docstrings are stripped."""
+        """The first line of the docstring; ``None`` if docstrings are stripped."""
         doc = inspect.getdoc(self.function)
         return None if doc is None else doc.partition("\n")[0]
 
     def premature(self, item: Emissions, value: float) -> Premature | None:
-        """Return why ``value`` is not a measurement of ``item``; ``None`` if it is."""
+        """Return why the event of ``item`` is premature; ``None`` if it is not."""
         return None if self.causality is None else self.causality(item, value)
 
 
@@ -102,7 +102,7 @@ def metric(
     beside: str | None = None,
     causality: CausalityRule | None = None,
 ) -> Callable[[Function], Metric]:
-    """Declare the decorated function as the metric of the same name."""
+    """Return a decorator that declares a function as the metric of the same name."""
 
     def declare(function: Function) -> Metric:
         return Metric(

@@ -1,7 +1,9 @@
 """Emissions: when each word of a text was first shown, and when it settled.
 
-One computation from which the metrics of words are derived: the hypotheses of an item,
-word by word, and the words of the reference that they match.
+A hypothesis is the whole text that the server shows at one instant. A word settles at
+the instant after which neither the word nor a word before it changes. The emissions
+also say which words of the reference were recognised. All metrics of words are derived
+from them.
 """
 
 from __future__ import annotations
@@ -23,13 +25,13 @@ from pytest_realtime_asr.trace.timeline import Timeline, common_prefix
 
 _CACHED = 2**15  # words whose normal forms are kept
 _NS_PER_MS = 1_000_000
-_WORD_TIMES = "words"  # the value of speech_by where the speech is known by word times
-_UNCERTAIN_TIMES = 100 * _NS_PER_MS  # of word times
-_UNCERTAIN_ENERGY = 300 * _NS_PER_MS  # of speech that was detected by its energy
+_WORD_TIMES = "words"  # the value of speech_by if the speech is known by word times
+_UNCERTAIN_TIMES = 100 * _NS_PER_MS  # the uncertainty of word times
+_UNCERTAIN_ENERGY = 300 * _NS_PER_MS  # the uncertainty of speech found by its energy
 
 
 class Timed(Protocol):
-    """A word, with its start and end in seconds of the audio."""
+    """A word with its start and end, in seconds from the start of the audio."""
 
     @property
     def text(self) -> str: ...
@@ -44,8 +46,9 @@ class Timed(Protocol):
 class Script(Protocol):
     """The reference of an utterance, with the times of its words and speech if known.
 
-    Times are in seconds of the audio. ``speech_by`` says how the speech was located:
-    ``"words"`` by word times, anything else by the energy of the audio.
+    Times are in seconds from the start of the audio. ``speech_by`` says how the speech
+    was located: ``"words"`` means by word times, any other value by the energy of the
+    audio.
     """
 
     @property
@@ -69,10 +72,10 @@ class Script(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The change that one hypothesis makes to the words of the one before it.
+    """The change from the words of the previous hypothesis to those of this one.
 
-    It keeps the first ``kept`` words, removes the ``lost`` words after them, and
-    continues with ``added``. ``at`` is in ns; ``final`` marks a final.
+    The first ``kept`` words stay, the ``lost`` words after them are removed, and the
+    words of ``added`` follow. ``at`` is in ns. ``final`` is true for a final.
     """
 
     at: int
@@ -88,17 +91,17 @@ class Shown:
 
     @property
     def changed(self) -> bool:
-        """Whether its words differ from those of the hypothesis before it."""
+        """Return whether the words differ from those of the previous hypothesis."""
         return bool(self.lost or self.added)
 
 
 @dataclass(frozen=True, slots=True)
 class Emission:
-    """A word of the last hypothesis, with the times (ns) of its showing and settling.
+    """A word of the last hypothesis, with the times (ns) when it appeared and settled.
 
-    ``first`` is when it was first shown in its place. ``settled`` is when it, and all
-    words before it, changed for the last time. ``said`` is the index of the word of the
-    reference that it matches, if any.
+    ``first`` is when a hypothesis first showed the word at the same index. ``settled``
+    is when the word, or a word before it, changed for the last time. ``said`` is the
+    index of the matching word of the reference; ``None`` if no word matches.
     """
 
     word: str
@@ -109,11 +112,13 @@ class Emission:
 
 @dataclass(frozen=True, slots=True)
 class Emissions:
-    """The words of one item: as they were shown, as they settled, as they were said.
+    """The words of one item, as the server showed them and as they were spoken.
 
-    ``timeline`` is the timeline of the item, ``script`` its reference if known.
-    ``reference`` holds the normalised words of the script, ``ends`` the end of each (s)
-    if known, and ``pairs`` the alignment of the last hypothesis with them.
+    ``timeline`` is the timeline of the item, and ``script`` its reference if known.
+    ``shown`` holds the change that each hypothesis made, and ``words`` the words of the
+    last hypothesis. ``reference`` holds the normalised words of the script, and
+    ``ends`` the end (s) of each of these words if known. ``pairs`` aligns the last
+    hypothesis with the reference.
     """
 
     timeline: Timeline
@@ -126,27 +131,28 @@ class Emissions:
 
     @property
     def speech_start(self) -> int | None:
-        """When the audio of the start of speech was due (ns), if known."""
+        """When the audio at the start of speech was due (ns); ``None`` if not known."""
         start = None if self.script is None else self.script.speech_start
         return None if start is None else self.timeline.due(start)
 
     @property
     def speech_end(self) -> int | None:
-        """When the audio of the end of speech was due (ns), if known."""
+        """When the audio at the end of speech was due (ns); ``None`` if not known."""
         end = None if self.script is None else self.script.speech_end
         return None if end is None else self.timeline.due(end)
 
     @property
     def speech_uncertainty(self) -> int:
-        """By how much (ns) the start and the end of speech may be wrong."""
+        """The largest expected error (ns) of the start and the end of speech."""
         timed = self.script is not None and self.script.speech_by == _WORD_TIMES
         return _UNCERTAIN_TIMES if timed else _UNCERTAIN_ENERGY
 
 
 def emissions(timeline: Timeline, script: Script | None) -> Emissions:
-    """Return the emissions of one item; without a script, no word is matched.
+    """Return the emissions of one item.
 
-    In writing systems without spaces between words, each character counts as a word.
+    Without a script, no word has a match. In writing systems without spaces between
+    words, each character counts as a word.
     """
     text = "" if script is None else script.text
     language = "" if script is None else script.language
@@ -180,11 +186,11 @@ def emissions(timeline: Timeline, script: Script | None) -> Emissions:
 
 
 def split(text: str, normalizer: Normalizer, unit: TextUnit) -> tuple[str, ...]:
-    """Return the words of a text, or its characters, each normalised by itself.
+    """Return the normalised words of a text, or their characters.
 
-    So the normal form of a word does not depend on what follows it, and its time is
-    well defined: "thirty" stays a word when "six" follows. A word of more than
-    `tokens.LONGEST` characters is split into pieces.
+    Each word is normalised by itself. So the normal form of a word does not depend on
+    the next word, and the time of the word is well defined: "thirty" stays a word when
+    "six" follows. A word of more than `tokens.LONGEST` characters is split into pieces.
     """
     return _split(tokens(text), normalizer, unit)
 
@@ -208,7 +214,7 @@ def _normal(raw: str, normal: Callable[[str], str]) -> tuple[str, ...]:
 def _shown(
     timeline: Timeline, normalizer: Normalizer, unit: TextUnit
 ) -> tuple[list[Shown], tuple[str, ...]]:
-    """Return the changes that each hypothesis makes, and the words of the last one."""
+    """Return the change that each hypothesis makes, and the words of the last one."""
     shown: list[Shown] = []
     words: list[str] = []
     ends = [0]  # the number of words after each token
@@ -238,7 +244,7 @@ def _times(shown: Sequence[Shown], last: tuple[str, ...]) -> list[tuple[int, int
     """Return when each word of the last hypothesis was first shown and settled."""
     first: dict[int, int] = {}
     settled = [0] * len(last)
-    firm = 0  # leading words that have settled by the previous hypothesis
+    firm = 0  # number of leading words that had settled at the previous hypothesis
     for each in shown:
         wanted = last[each.kept : each.count]
         for place, (word, other) in enumerate(
@@ -246,7 +252,7 @@ def _times(shown: Sequence[Shown], last: tuple[str, ...]) -> list[tuple[int, int
         ):
             if word == other:
                 first.setdefault(place, each.at)
-        # Where an earlier word differs, no later word has settled.
+        # If an earlier word differs, no later word has settled.
         now = (
             firm if each.kept > firm else each.kept + common_prefix(each.added, wanted)
         )
@@ -259,7 +265,7 @@ def _times(shown: Sequence[Shown], last: tuple[str, ...]) -> list[tuple[int, int
 def _reference(
     script: Script | None, normalizer: Normalizer, unit: TextUnit
 ) -> tuple[list[str], list[float | None]]:
-    """Return the words of a script, and the end of each (s) if known."""
+    """Return the words of a script, and the end (s) of each word if known."""
     if script is None:
         return [], []
     if not script.words:

@@ -1,7 +1,7 @@
 """Metrics of turn detection: how well the server recognises that speech has ended.
 
-The two metrics trade off: a server that waits longer interrupts fewer speakers. Read
-each beside the other.
+A server that waits longer interrupts fewer speakers, but has a longer delay. So read
+the two metrics together.
 """
 
 from __future__ import annotations
@@ -18,18 +18,20 @@ _NEEDS = "the end of speech (word times) and a server that detects turns"
 def endpoint_delay(item: Emissions) -> float | None:
     """Measure the time from the end of speech to the endpoint that the server detected.
 
-    An endpoint before the end of speech, beyond its uncertainty, interrupted the
-    speaker: `false_endpoints` counts it, and the first endpoint after it gives the
-    delay. If none follows, the value is the negative delay of the last one, which is
-    not a measurement and counts as over every limit.
+    An endpoint is false if it came before the end of speech by more than the
+    uncertainty of that instant: it interrupted the speaker. `false_endpoints` counts
+    false endpoints. The delay is that of the first endpoint that is not false. If every
+    endpoint is false, the value is the negative delay of the last one; it counts as
+    over every limit.
 
-    Formula: first endpoint that is not false, else the last one - due(end of speech)
+    Formula: endpoint - due(end of speech), with the first endpoint that is not false,
+        or the last endpoint if all are false
     Unit: ms
-    Start: the instant at which the audio of the end of speech was due
-    End: the arrival of that endpoint event
+    Start: the instant at which the audio at the end of speech was due
+    End: the arrival of the event that announces that endpoint
     Better: lower
-    Source: LiveKit's transcription delay is dominated by it, and changes when silence
-        thresholds are tuned although the recogniser did not get faster
+    Source: this delay dominates LiveKit's transcription delay, which changes when
+        silence thresholds are tuned although the recogniser did not get faster
     """
     end = _speech_end(item)
     if end is None:
@@ -42,13 +44,13 @@ def endpoint_delay(item: Emissions) -> float | None:
 
 @metric(group=Group.END, unit=Unit.COUNT, needs=_NEEDS)
 def false_endpoints(item: Emissions) -> float | None:
-    """Count the endpoints that the server detected while the speech went on.
+    """Count the endpoints that the server detected before the end of speech.
 
-    Formula: number of endpoints before due(end of speech) - its uncertainty
+    Formula: number of endpoints before due(end of speech) - uncertainty of that instant
     Unit: count
     Better: lower
-    Source: LiveKit's turn-detection benchmark counts interrupted speakers beside the
-        latency that avoids them
+    Source: LiveKit's turn-detection benchmark reports the interrupted speakers together
+        with the latency
     """
     end = _speech_end(item)
     if end is None:
@@ -58,5 +60,5 @@ def false_endpoints(item: Emissions) -> float | None:
 
 
 def _speech_end(item: Emissions) -> int | None:
-    """Return when the end of speech was due (ns), for an item with endpoints."""
+    """Return when the end of speech was due (ns); ``None`` without an endpoint."""
     return item.speech_end if item.timeline.endpoints else None

@@ -1,8 +1,9 @@
-"""Word errors of a text that grows, against the part of a reference said so far.
+"""The word errors of a growing text against the words that were said so far.
 
-Only the end of the text is aligned again for each partial: a text of more than
-`MAX_WORDS` words is cut at words that both sides have, and the alignment before the cut
-is kept. So the cost of a session grows with its length, not with the square of it.
+For each partial, only the end of the text is aligned again: a text of more than
+`MAX_WORDS` words is cut at words that the text and the reference have in common, and
+the number of errors before the cut is kept. So the cost of a session is linear in its
+length.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from rapidfuzz.distance import Levenshtein
 
 from pytest_realtime_asr.metrics.emission import Shown
 
-MAX_WORDS = 2_000  # of a partial that are aligned again
+MAX_WORDS = 2_000  # words of a partial that are aligned again
 
 
 class GrowingText:
@@ -25,7 +26,7 @@ class GrowingText:
         self._reference = "".join(map(self._code, reference))
         self._words: list[str] = []
         self._near = 0
-        self._cuts = [(0, 0, 0)]  # words of the reference, of the text, and edits
+        self._cuts = [(0, 0, 0)]  # (words of the reference, words of the text, edits)
 
     def change(self, shown: Shown) -> None:
         """Apply one hypothesis to the text."""
@@ -34,7 +35,7 @@ class GrowingText:
             self._cuts.pop()
 
     def wrong(self, count: int) -> int:
-        """Return the edits against the first ``count`` words of the reference."""
+        """Return the number of edits to the first ``count`` words of the reference."""
         while self._cuts[-1][0] > count:
             self._cuts.pop()
         while True:
@@ -42,7 +43,7 @@ class GrowingText:
             left = self._reference[said:count]
             right = "".join(self._words[heard:])
             if len(right) <= MAX_WORDS:
-                hint = self._near + 8  # near the previous distance, which is fast
+                hint = self._near + 8  # a hint near the distance saves time
                 self._near = Levenshtein.distance(left, right, score_hint=hint)
                 return edits + self._near
             one, other = _cut(left[:MAX_WORDS], right[:MAX_WORDS])
@@ -54,9 +55,10 @@ class GrowingText:
 
 
 def _cut(left: str, right: str) -> tuple[int, int]:
-    """Return where to cut two texts: after a common word in the first half of right.
+    """Return the indices at which to cut two texts.
 
-    Without such a word, the cut is in the middle of ``right``.
+    Both are cut after a word that they have in common, in the first half of ``right``.
+    Without such a word, ``right`` is cut in its middle.
     """
     half = len(right) // 2
     found = (min(half, len(left)), half)

@@ -17,7 +17,7 @@ from pytest_realtime_asr.metrics.normalizers import (
 
 @dataclass(frozen=True, slots=True)
 class Keywords:
-    """The entities of an utterance that are found in a text, or missed in it."""
+    """The entities of an utterance that a text contains, and those that it lacks."""
 
     normalizer: str
     found: tuple[str, ...]
@@ -31,12 +31,12 @@ def keywords(
     normalizer: Normalizer | None = None,
     language: str = "",
 ) -> Keywords:
-    """Return which entities of an utterance are in a text, word for word.
+    """Return which entities of an utterance a text contains, word for word.
 
-    An entity is a name, a number or a term, of one or several words. One that was said
-    twice is listed twice, and must be found twice. Both sides are normalised alike.
-    ``hypothesis`` is ``None`` for a session without a final. Raises ValueError where
-    the normaliser leaves nothing of an entity.
+    An entity is a name, a number or a term of one or several words. An entity that was
+    said twice is listed twice, and must be found twice. The text and the entities are
+    normalised by the same normaliser. ``hypothesis`` is ``None`` for a session without
+    a final. Raises ValueError if the normaliser removes all of an entity.
     """
     text = " ".join(entities)
     chosen = normalizer or normalizer_for(text, language)
@@ -49,7 +49,7 @@ def keywords(
     for entity, plain in zip(entities, normal[1:], strict=True):
         tokens = tuple(split(plain, unit))
         if not tokens:
-            raise ValueError(f"{chosen.id} leaves nothing of the entity {entity!r}")
+            raise ValueError(f"{chosen.id} removes all of the entity {entity!r}")
         said[tokens] += 1
         there = _count(tokens, heard) >= said[tokens]
         (found if there else missed).append(entity)
@@ -57,7 +57,7 @@ def keywords(
 
 
 def keyword_recall(takes: Iterable[Keywords]) -> float | None:
-    """Return the pooled share of entities that were found; ``None`` without entities.
+    """Return the pooled share of entities that were found; ``None`` if none was said.
 
     Formula: entities found / entities said
     Unit: ratio
@@ -73,7 +73,7 @@ def keyword_recall(takes: Iterable[Keywords]) -> float | None:
 
 
 def _count(run: Sequence[str], tokens: Sequence[str]) -> int:
-    """Return how often a run of tokens occurs, without overlap."""
+    """Return how often ``run`` occurs in ``tokens``, without overlap."""
     count = at = 0
     while at <= len(tokens) - len(run):
         same = all(map(str.__eq__, run, tokens[at : at + len(run)]))

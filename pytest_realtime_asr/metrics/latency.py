@@ -1,14 +1,14 @@
 """Latencies of a session, each named after the instant from which it is counted.
 
-"Time to first token" has been counted from at least seven different instants: before
-the connection, from the first audio, from the onset of speech, from its end. Here the
-start instant is in the name. A position in the audio becomes an instant through the
-time at which its frame was *due*, never the time at which it was sent: where the server
-does not read the client's audio, the delay counts as latency and is not hidden by a
-later start (no coordinated omission).
+Published measurements of the "time to first token" count from at least seven different
+instants, such as the start of the connection, the first audio, the start of speech or
+the end of speech. Here the start instant is in the name of the metric. The instant of a
+position in the audio is the time at which its frame was *due*, never the time at which
+the frame was sent. So if the server does not read the client's audio, the delay counts
+as latency; a later start does not hide it (no coordinated omission).
 
-Values are signed. A negative value is reported as it is; it counts as over every limit
-where the event came before its cause (`pytest_realtime_asr.metrics.causality`). A value
+Values are signed, and a negative value is reported. A value counts as over every limit
+if the event came before its cause (`pytest_realtime_asr.metrics.causality`). A value
 that cannot be measured is ``None``, never zero.
 """
 
@@ -38,8 +38,8 @@ def connect(item: Emissions) -> float | None:
     Start: the instant at which the client began to connect
     End: the completed WebSocket handshake
     Better: lower
-    Source: separate from all other latencies, since tools that count the first text
-        from before the connection report name look-up, TLS and handshake as speed
+    Source: kept apart from all other latencies: tools that count the first text from
+        before the connection include the times of name look-up, TLS and handshake
     """
     return _between(0, item.timeline.opened)
 
@@ -50,7 +50,7 @@ def connect(item: Emissions) -> float | None:
     needs="a server that announces that the session is ready",
 )
 def session_ready(item: Emissions) -> float | None:
-    """Measure the time from the open connection to a session that is ready.
+    """Measure the time from the open connection until the session is ready.
 
     Formula: ready - opened
     Unit: ms
@@ -66,16 +66,16 @@ def session_ready(item: Emissions) -> float | None:
     group=Group.START,
     unit=Unit.MS,
     needs="audio and a hypothesis with a letter or digit",
-    no_budget="it includes the silence before the speech, and text that was made up "
-    "before the speech wins it",
+    no_budget="it includes the silence before the speech, and rewards text that was "
+    "made up before the speech",
     causality=causality.text_after_audio,
 )
 def first_partial_from_audio(item: Emissions) -> float | None:
     """Measure the time from the first audio frame to the first text.
 
-    A weak measure: it includes the silence before the speech, and a server that sends
-    text before anything was said wins it. For a server that sends only the final, the
-    first text is the final.
+    This is a weak measure: it includes the silence before the speech, and the best
+    value goes to a server that makes up text before anything was said. For a server
+    that sends only the final, the first text is the final.
 
     Formula: first hypothesis with a letter or digit - due time of the first audio frame
     Unit: ms
@@ -97,16 +97,16 @@ def first_partial_from_audio(item: Emissions) -> float | None:
 def first_partial_from_speech(item: Emissions) -> float | None:
     """Measure the time from the start of speech to the first text.
 
-    The value is signed. Text from before the speech, beyond the uncertainty of its
-    start, is made up: it is not a measurement and counts as over every limit.
+    The value is signed. A text that came before the start of speech, by more than the
+    uncertainty of that instant, is made up; its value counts as over every limit.
 
     Formula: first hypothesis with a letter or digit - due(start of speech)
     Unit: ms
-    Start: the instant at which the audio of the start of speech was due
+    Start: the instant at which the audio at the start of speech was due
     End: the arrival of the first hypothesis with a letter or digit
     Better: lower
-    Source: the start instant that LiveKit's users ask for, the onset of speech, and
-        their rule that the first text must not be empty
+    Source: LiveKit's users ask for this start instant, and for a first text that is not
+        empty
     """
     return _between(item.speech_start, _first_text(item.timeline))
 
@@ -120,19 +120,18 @@ def first_partial_from_speech(item: Emissions) -> float | None:
 def final_from_commit(item: Emissions) -> float | None:
     """Measure the time from the commit to the final.
 
-    The least ambiguous latency, and so the first choice for a budget: it needs no word
-    times. The value is signed: a server that ends the turn by itself may be earlier
-    than the commit. Any other final from before its commit is not a measurement and
-    counts as over every limit; so does a final with which the server ended the turn
-    before the end of speech.
+    This is the least ambiguous latency and needs no word times, so it is the first
+    choice for a budget. The value is signed: if the server ends the turn by itself, the
+    final may come before the commit. It is premature, and counts as over every limit,
+    if the server did not end the turn, or ended the turn before the end of speech.
 
     Formula: final - due time of the commit
     Unit: ms
     Start: the instant at which the commit was due
     End: the arrival of the final
     Better: lower
-    Source: benchmarks that compare finalisation rather than silence policies send an
-        explicit end and count from there (Coval)
+    Source: benchmarks that compare finalisation, not the time of silence that a server
+        waits for, send an explicit end and count from that instant (Coval)
     """
     commit, final = item.timeline.commit, item.timeline.final
     if commit is None or final is None:
@@ -149,14 +148,13 @@ def final_from_commit(item: Emissions) -> float | None:
 def final_from_speech_end(item: Emissions) -> float | None:
     """Measure the time from the end of speech to the final.
 
-    It includes the time for which the server waits for more speech, or the client
-    before it commits. The value is signed and not clamped. A final that nothing asked
-    for (as for `final_from_commit`) is not a measurement and counts as over every
-    limit.
+    The time includes the wait of the server for more speech, or the wait of the client
+    before its commit. The value is signed; a negative value stays negative. A premature
+    final (see `final_from_commit`) counts as over every limit.
 
     Formula: final - due(end of speech)
     Unit: ms
-    Start: the instant at which the audio of the end of speech was due
+    Start: the instant at which the audio at the end of speech was due
     End: the arrival of the final
     Better: lower
     Source: pipecat's TTFS, with the end of speech from the word times of the reference
@@ -170,23 +168,25 @@ def final_from_speech_end(item: Emissions) -> float | None:
     group=Group.WORDS,
     unit=Unit.MS,
     needs="two audio frames or more, with speech among them",
-    no_budget="without word times, the speaker's own pauses count, and so does a "
-    "server that sends only finals",
+    no_budget="without word times, it includes the speaker's pauses, and for a server "
+    "that sends only finals it is the length of the speech",
 )
 def longest_stall(item: Emissions) -> float | None:
     """Measure the longest time without new text while speech was being sent.
 
-    A weak measure: a server that sends only the final stalls for as long as the speaker
-    speaks, a pause of the speaker counts too, and a hang that begins near the end of
-    speech is cut off there. It finds sessions that stopped while their socket stayed
-    open. New text is a hypothesis that is not blank and differs from the one before it.
+    This metric finds sessions that stopped while their socket stayed open. It is a weak
+    measure: for a server that sends only the final, it is the length of the speech; a
+    pause of the speaker counts as well; and a hang near the end of speech is counted
+    only up to that end. New text is a hypothesis that is not blank and differs from the
+    previous one.
 
-    Formula: longest gap between neighbours in: start, each new text between start and
-        stop, stop; start is due(start of speech), else of the first audio frame; stop
-        is due(end of speech), else of the last audio frame
+    Formula: longest gap between two successive instants of: start, each new text
+        between start and stop, stop; start is due(start of speech), or if that is not
+        known the due time of the first audio frame; stop is due(end of speech), or the
+        due time of the last audio frame
     Unit: ms
-    Start: the new text before the gap, or the start
-    End: the next new text, or the stop
+    Start: the arrival of the new text before the gap, or the start
+    End: the arrival of the next new text, or the stop
     Better: lower
     Source: vLLM's realtime endpoint was seen to go silent from the third concurrent
         session on, with the socket open
@@ -203,7 +203,7 @@ def longest_gap(
     """Return the longest time without new text between two instants, in ms.
 
     ``start`` and ``stop`` are in ns; without them, the first and the last audio frame
-    are used. Returns ``None`` where no time lies between them.
+    are used. Returns ``None`` if ``start`` is not before ``stop``.
     """
     heard = timeline.heard
     if start is None:
@@ -228,7 +228,7 @@ def _first_due(timeline: Timeline) -> int | None:
 
 
 def _first_text(timeline: Timeline) -> int | None:
-    # Before the first text with words, no edit has left any.
+    # Before the first edit that adds a word, the text contains no word.
     return next((edit.at for edit in timeline.edits if has_words(edit.added)), None)
 
 

@@ -1,30 +1,30 @@
 """Normalisers: named and versioned ways to make texts comparable.
 
-A normaliser decides which words are equal, and a change of normaliser alone has moved
-published error rates by a tenth. So each has a version, and the id of the one that was
-used belongs to every number:
+A normaliser decides which words are equal; a change of normaliser alone has changed
+published error rates by a tenth. So each normaliser has a version, and every number is
+stored with the id of the normaliser that was used:
 
 ``none``
-    splits at white space; case and punctuation count.
+    changes nothing; words end at white space, and case and punctuation count.
 ``basic``
-    compatibility forms and case are folded, punctuation and symbols become blanks,
-    invisible format characters are removed. Marks stay: accents, vowel signs, harakat.
-    Whisper's own basic normaliser is not used, since it removes marks, which breaks
-    Hindi, Thai and vocalised Arabic words apart, and drops all text in brackets.
+    folds compatibility forms and case, turns punctuation and symbols into blanks, and
+    removes invisible format characters. Marks stay: accents, vowel signs, harakat.
+    Whisper's own basic normaliser is not used, for two reasons: it removes marks, which
+    splits words of Hindi, Thai and vocalised Arabic, and it drops all text in brackets.
 ``whisper-english``
-    Whisper's English normaliser: contractions, spellings, numbers, titles, fillers,
-    bracketed notes and accents are made equal. It damages other languages.
+    is Whisper's English normaliser. It ignores differences of contractions, spellings,
+    numbers, titles, fillers, bracketed notes and accents. It damages other languages.
 
-Where none is named, ``whisper-english`` is used for English, and for a reference of
-unknown language in mainly Latin letters; ``basic`` is used for everything else. The
-choice depends on the reference alone, so that the server's text cannot change it. A
-corpus in another language with Latin letters should state its language. A user's own
-normaliser is found by its name as well (`normalizer_named`).
+If no normaliser is named, ``whisper-english`` is used for English, and for a reference
+of unknown language in mainly Latin letters; ``basic`` is used for all other references.
+The choice depends only on the reference and its language, so that the server's text
+cannot change the choice. A corpus in another language with Latin letters should state
+its language. A user's own normaliser can be named as well (`normalizer_named`).
 
-A server may send long or malicious texts, so every cost here is linear. A normaliser
-that fails on a text, or takes longer than `PATIENCE`, is replaced by ``basic`` for both
-texts of the pair; the result names the one that was used, and the reason.
-``whisper-english`` takes texts of up to `MOST_CHARACTERS`.
+A server may send long or malicious texts, so the cost of every step is linear. If a
+normaliser fails on a text, or takes longer than `PATIENCE`, ``basic`` is used for both
+texts of the pair; the result names the normaliser that was used, and the reason.
+``whisper-english`` accepts texts of up to `MOST_CHARACTERS`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from typing import Any, NamedTuple
 from pytest_realtime_asr.text.messages import error_text
 
 with warnings.catch_warnings():
-    # Python warns about an invalid escape in it until it is compiled; where warnings
-    # are errors, that would end the run.
+    # This module contains an invalid escape, about which Python warns when it compiles
+    # the module. If warnings are errors, the warning would end the run.
     warnings.simplefilter("ignore")
     from whisper_normalizer.english import EnglishTextNormalizer
 
@@ -59,9 +59,9 @@ _UNSPACED_SCRIPTS = (
     *("THAI", "LAO", "KHMER", "MYANMAR"),
 )
 GROUP = "pytest_realtime_asr.normalizers"  # the entry points of users' normalisers
-PATIENCE = 10.0  # s that a user's normaliser may take for a text
-MOST_CHARACTERS = 200_000  # of a text for whisper-english; about four hours of speech
-_MARKS = 30  # marks in a row (UAX #15: no language has so many); others are removed
+PATIENCE = 10.0  # s; the longest time that a user's normaliser may take for a text
+MOST_CHARACTERS = 200_000  # for whisper-english; about four hours of speech
+_MARKS = 30  # marks in a row that are kept (UAX #15: no language has more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +74,14 @@ class Normalizer:
 
     @property
     def id(self) -> str:
-        """Name and version, as shown with every number."""
+        """The name and version, as shown with every number."""
         return f"{self.name}/{self.version}"
 
 
 class Normalised(NamedTuple):
-    """Texts in normal form, the normaliser that was used, and why it is another one.
+    """Texts in normal form, and the normaliser that was used.
 
-    ``reason`` is ``None`` where the chosen normaliser was used.
+    ``reason`` says why the chosen normaliser was not used; ``None`` if it was.
     """
 
     normalizer: Normalizer
@@ -92,13 +92,13 @@ class Normalised(NamedTuple):
 def normalizer_named(name: str) -> Normalizer:
     """Return the normaliser of this name: one of `NORMALIZERS`, or a user's own.
 
-    A user's normaliser is an entry point in the group `GROUP`: a function from text to
-    text with its version as a text in its attribute ``version``. It is called in a
-    thread of its own. Where it raises an exception or takes longer than `PATIENCE`, the
-    text is scored with ``basic``; one that took too long is not called again. A regular
-    expression cannot be interrupted: one with quadratic cost blocks the run for as long
-    as it takes. Raises LookupError, which says what is wrong with the normaliser, or
-    which ones there are.
+    A user's normaliser is an entry point in the group `GROUP`: a function that takes
+    and returns a string, with its version as a string in the attribute ``version``. The
+    function is called in a thread of its own. If the function raises an exception or
+    takes longer than `PATIENCE`, the text is scored with ``basic``. A function that
+    took too long is not called again. A regular expression cannot be interrupted, so a
+    slow one blocks the run until it ends. Raises LookupError, which says what is wrong
+    with the normaliser, or lists the names to choose from.
     """
     if name in NORMALIZERS:
         return NORMALIZERS[name]
@@ -125,7 +125,7 @@ def _users(point: EntryPoint) -> Normalizer:
     try:
         own("a")
     except Exception as error:
-        why = f"{where} does not return a text for a text: {error_text(error)}"
+        why = f"{where} does not return a string for a string: {error_text(error)}"
         raise LookupError(why) from error
     return Normalizer(point.name, stated, own)
 
@@ -133,8 +133,8 @@ def _users(point: EntryPoint) -> Normalizer:
 class _Timed:
     """A user's normaliser with a time limit of `PATIENCE` for each text.
 
-    Raises what the normaliser raises, TypeError where it returns no text, and
-    TimeoutError.
+    Raises what the normaliser raises, TypeError if it does not return a string, and
+    TimeoutError if it takes too long.
     """
 
     def __init__(self, function: Callable[[str], Any]) -> None:
@@ -157,21 +157,23 @@ class _Timed:
         thread.join(PATIENCE)
         if not found:
             self._late = (
-                f"it took more than {PATIENCE:g} s for a text of {len(text):,} "
-                "characters, and is not called again"
+                f"the normalizer took more than {PATIENCE:g} s for a text of "
+                f"{len(text):,} characters, and is not called again"
             )
             raise TimeoutError(self._late)
         if isinstance(found[0], BaseException):
             raise found[0]
         if not isinstance(found[0], str):
-            raise TypeError(f"it returned {type(found[0]).__name__}, not a text")
+            raise TypeError(
+                f"the normalizer returned {type(found[0]).__name__}, not str"
+            )
         return found[0]
 
 
 def normalised(chosen: Normalizer, texts: Sequence[str]) -> Normalised:
-    """Return texts in normal form, all by the same normaliser, since they are compared.
+    """Return texts in normal form, all by the same normaliser.
 
-    Where the chosen one fails, ``basic`` is used.
+    If the chosen normaliser fails on one of the texts, ``basic`` is used for all.
     """
     try:
         return Normalised(chosen, [chosen.function(text) for text in texts], None)
@@ -181,7 +183,7 @@ def normalised(chosen: Normalizer, texts: Sequence[str]) -> Normalised:
 
 
 def normalizer_for(reference: str, language: str = "") -> Normalizer:
-    """Return the normaliser that is used where none is named."""
+    """Return the normaliser for a reference if the user has named none."""
     code = _code(language)
     if code:
         return WHISPER_ENGLISH if code in _ENGLISH else BASIC
@@ -189,7 +191,7 @@ def normalizer_for(reference: str, language: str = "") -> Normalizer:
 
 
 def unspaced(reference: str, language: str = "") -> bool:
-    """Return whether a text has no spaces between words, so that characters count."""
+    """Return whether the writing system of a reference has no spaces between words."""
     code = _code(language)
     if code:
         return code in _UNSPACED_LANGUAGES
@@ -209,7 +211,7 @@ def _letter(char: str) -> bool:
 
 
 def _mainly(text: str, scripts: tuple[str, ...]) -> bool:
-    """Return whether at least half of the letters are of these scripts."""
+    """Return whether at least half of the letters of a text are of these scripts."""
     plain = unicodedata.normalize("NFKC", text)
     names = [unicodedata.name(char, "") for char in plain if _letter(char)]
     return 2 * sum(name.startswith(scripts) for name in names) >= len(names)
@@ -253,10 +255,11 @@ _whisper = EnglishTextNormalizer()
 def _english(text: str) -> str:
     """Apply Whisper's English normaliser with linear cost.
 
-    Its first steps are done here, each on the part of the text in which its pattern
-    finds an end: text in brackets is removed, a bracket that is never closed is an
-    ordinary character, fillers are removed, and two blanks or more become two. None of
-    this changes the result.
+    The first steps of the normaliser are repeated here, since its own patterns have
+    quadratic cost: text in brackets is removed, a bracket that is never closed becomes
+    an ordinary character, fillers are removed, and two or more blanks become two. Each
+    pattern for brackets is applied only up to the last closing bracket. The result is
+    the same.
     """
     if len(text) > MOST_CHARACTERS:
         raise ValueError(

@@ -1,12 +1,13 @@
 """Metrics of the sender: the client's own scheduling delay, and back-pressure.
 
-The client's scheduling delay can make a number INVALID; the time for which the socket
-did not accept a frame belongs to the server or the path and never can. A model sender
-separates the two: it wakes when a frame is due or when the frame before it was
-accepted, whichever is later, and is then blocked by the socket for exactly as long as
-the client was. What the client was later than this model is its own delay. So a frame
-that waits behind a blocked one does not count as the client's delay, and a delay of the
-client is not forgotten while the backlog behind it is sent.
+The client's scheduling delay can make a number INVALID. Back-pressure, the time for
+which the socket did not accept a frame, is due to the server or the network path, and
+never makes a number INVALID. A model of an ideal sender separates the two. The ideal
+sender starts to send a frame when the frame is due, or as soon as the socket has
+accepted the frame before. The socket blocks the ideal sender for as long as it blocked
+the client. The time by which the client was later than the ideal sender is the client's
+own delay. So the wait of a frame behind a blocked frame does not count as the client's
+delay, and a delay of the client counts until the client has caught up.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pytest_realtime_asr.trace.timeline import Commit, Final, Heard, Timeline
 
 _NS_PER_MS = 1_000_000
 _HALF, _TAIL = 0.5, 0.99
-_MAX_CPU = 2 / 3  # of a core; above it, scheduling delay grows on its own
+_MAX_CPU = 2 / 3  # share of a core; above it, the scheduling delay grows by itself
 _CLIENT = "it measures the client, not the server"
 _PATH = "it measures the network path, not the server"
 _TICKS = "a recorder with a running clock tick"
@@ -29,9 +30,10 @@ _TICKS = "a recorder with a running clock tick"
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Audio that was sent, and tokens that the server reported (``None``: no report).
+    """The amount of audio that was sent, and the tokens that the server reported.
 
-    ``samples`` and ``seconds`` are of audio, ``bytes`` of PCM.
+    ``samples`` and ``seconds`` measure the audio, ``bytes`` its PCM data. A number of
+    tokens is ``None`` if the server reported none.
     """
 
     samples: int
@@ -44,11 +46,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class ClientState:
-    """How the client itself performed during one session.
+    """The delays and the load of the client itself during one session.
 
-    ``send`` and ``loop`` are the p99 delay of frames and clock ticks, and ``pause`` is
-    the longest pause of the garbage collector, all in ms; ``cpu`` is the share of a
-    core that the event loop used. A value that is not known is 0.
+    ``send`` is the p99 delay of the audio frames, ``loop`` the p99 delay of the clock
+    ticks, and ``pause`` the longest pause of the garbage collector, all in ms. ``cpu``
+    is the share of a core that the event loop used. A value that is not known is 0.
     """
 
     send: float = 0.0
@@ -58,16 +60,16 @@ class ClientState:
 
     @property
     def overloaded(self) -> bool:
-        """Whether the loop used so much of a core that no time can be trusted."""
+        """Return whether the loop used so much CPU time that no time can be trusted."""
         return self.cpu > _MAX_CPU
 
     def disturbed(self, bound: float) -> bool:
-        """Return whether it was overloaded, or delayed by more than ``bound`` ms."""
+        """Return whether the client was overloaded, or over ``bound`` ms late."""
         return self.overloaded or max(self.send, self.loop) > bound
 
 
 def client_state(timeline: Timeline) -> ClientState:
-    """Return how the client performed during a session."""
+    """Return the delays and the load of the client during a session."""
     return ClientState(
         send=_percentile(_audio_delays(timeline)) or 0.0,
         loop=_loop_lag(timeline) or 0.0,
@@ -77,7 +79,7 @@ def client_state(timeline: Timeline) -> ClientState:
 
 
 def counts(timeline: Timeline) -> Counts:
-    """Return the audio sent and the tokens reported, over all items."""
+    """Return the sums over all items of the audio sent and the tokens reported."""
     heard = timeline.heard
     last = {frame.item: frame.samples for frame in heard}
     samples = sum(last.values())
@@ -94,12 +96,13 @@ def counts(timeline: Timeline) -> Counts:
 
 
 def scheduling_delay(timeline: Timeline) -> float | None:
-    """Return by how much the client's own delay can have enlarged a latency, in ms.
+    """Return the most (ms) by which the client itself can have enlarged a latency.
 
-    It is the largest delay of a frame (audio or commit), by which the server may have
-    received it later, plus the largest delay of a clock tick, by which the client may
-    have stamped the answer later. It decides whether a latency over its limit can be
-    attributed to the server. ``None`` where nothing was sent and no tick was due.
+    The result is the sum of two delays: the largest delay of a frame (audio or commit),
+    by which the server may have received the frame later, and the largest delay of a
+    clock tick, by which the client may have timestamped the answer later. A latency
+    over its limit is attributed to the server only if it is over the limit without this
+    delay. Returns ``None`` if nothing was sent and no tick was due.
     """
     own = [delay for _, delay in _delays(timeline)]
     if not own and not timeline.lag.ticks:
@@ -110,33 +113,33 @@ def scheduling_delay(timeline: Timeline) -> float | None:
 
 @metric(group=Group.CLIENT, unit=Unit.MS, needs="audio", no_budget=_CLIENT)
 def sender_lateness(item: Emissions) -> float | None:
-    """Measure the client's delay in sending an audio frame, by the p99 of the frames.
+    """Measure the p99 of the client's delay in sending an audio frame.
 
-    Formula: p99 (nearest rank) over audio frames of woke - due, less the time spent
-        waiting for the socket to accept the frames before it
+    Formula: p99 (nearest rank) over audio frames of woke - due, minus the time for
+        which the frame waited until the socket accepted the frames before it
     Unit: ms
     Start: the instant at which a frame was due
     End: the instant at which the client came to send it
     Better: lower
-    Source: wrk2's rule to count from the planned time, applied to the client: pacing by
-        sleep(chunk) was measured 160 ms late after 10 s of 20 ms chunks, pacing by an
-        absolute schedule about 1 ms
+    Source: wrk2's rule to count from the planned time, applied to the client: after
+        10 s of 20 ms chunks, a client paced by sleep(chunk) was measured 160 ms late,
+        and a client paced by an absolute schedule about 1 ms
     """
     return _percentile(_audio_delays(item.timeline))
 
 
 @metric(group=Group.CLIENT, unit=Unit.MS, needs="audio", no_budget=_CLIENT)
 def sender_lateness_max(item: Emissions) -> float | None:
-    """Measure the client's delay in sending an audio frame, in the worst frame.
+    """Measure the largest delay of the client in sending an audio frame.
 
-    Formula: maximum over audio frames of woke - due, less the time spent waiting for
-        the socket to accept the frames before it
+    Formula: maximum over audio frames of woke - due, minus the time for which the frame
+        waited until the socket accepted the frames before it
     Unit: ms
     Start: the instant at which a frame was due
     End: the instant at which the client came to send it
     Better: lower
-    Source: as sender_lateness; one long pause of the client is one frame, and p99
-        hides it
+    Source: as sender_lateness; a long pause of the client delays only a few frames,
+        which a p99 hides
     """
     own = _audio_delays(item.timeline)
     return max(own) / _NS_PER_MS if own else None
@@ -146,15 +149,16 @@ def sender_lateness_max(item: Emissions) -> float | None:
 def send_blocked(item: Emissions) -> float | None:
     """Measure the longest time for which the socket did not accept an audio frame.
 
-    It is attributed to the server: the server, or the path to it, did not read.
+    The time is attributed to the server, since the server or the network path did not
+    read.
 
     Formula: maximum over audio frames of sent - woke
     Unit: ms
     Start: the instant at which the client came to send the frame
     End: the instant at which the socket had accepted it
     Better: lower
-    Source: back-pressure delays the sending of a stream's chunks, and a latency counted
-        from the actual send shrinks with it
+    Source: back-pressure delays the chunks of a stream, and a latency counted from the
+        actual time of sending becomes smaller by this delay
     """
     heard = item.timeline.heard
     if not heard:
@@ -164,16 +168,17 @@ def send_blocked(item: Emissions) -> float | None:
 
 @metric(group=Group.CLIENT, unit=Unit.MS, needs=_TICKS, no_budget=_CLIENT)
 def loop_lag(item: Emissions) -> float | None:
-    """Measure the delay of the event loop's clock ticks, by the p99 of the ticks.
+    """Measure the p99 of the delay of the event loop's clock ticks.
 
-    Ticks up to 1 ms late count as punctual.
+    A tick that is at most 1 ms late counts as punctual.
 
     Formula: p99 (nearest rank) over ticks of came - due
     Unit: ms
     Start: the instant at which a tick was due
-    End: the instant at which it came
+    End: the instant at which the tick came
     Better: lower
-    Source: the usual probe of an event loop: schedule a tick, measure its overshoot
+    Source: the usual probe of an event loop: schedule a tick, and measure how late the
+        tick comes
     """
     return _loop_lag(item.timeline)
 
@@ -187,8 +192,8 @@ def gc_pause(item: Emissions) -> float | None:
     Start: the start of a collection
     End: the end of that collection
     Better: lower
-    Source: Python's callbacks before and after each collection, which holds up every
-        thread of the process
+    Source: Python's callbacks before and after each collection; a collection stops
+        every thread of the process
     """
     return _gc_pause(item.timeline)
 
@@ -205,10 +210,10 @@ def own_cpu(item: Emissions) -> float | None:
     Formula: CPU time of the loop's thread / elapsed time
     Unit: ratio
     Better: lower
-    Source: sweeps over the number of paced streams: above about two thirds of a core,
-        the same load was punctual in one run and 100 ms late in the next
+    Source: measurements with a growing number of paced streams: above about two thirds
+        of a core, the same load was punctual in one run and 100 ms late in the next
     """
-    return item.timeline.lag.load or None  # a loop that was measured has used some
+    return item.timeline.lag.load or None  # 0 means that it was not measured
 
 
 @metric(
@@ -218,15 +223,15 @@ def own_cpu(item: Emissions) -> float | None:
     no_budget=_PATH,
 )
 def path_round_trip(item: Emissions) -> float | None:
-    """Measure the round-trip time of a WebSocket ping, by the median of the session.
+    """Measure the median round-trip time of the WebSocket pings of a session.
 
-    It is never subtracted from a latency. One ping is under way at a time, so that a
-    server that is busy for long answers few of them.
+    The round-trip time is never subtracted from a latency. The client waits for the
+    answer to a ping before it sends the next, so a busy server answers few pings.
 
     Formula: p50 (nearest rank) over pings of answered - sent
     Unit: ms
     Start: the instant at which a ping was sent
-    End: the arrival of its pong
+    End: the arrival of the pong that answers the ping
     Better: lower
     Source: RFC 6455, section 5.5.2: a ping is answered as soon as is practical
     """
@@ -247,11 +252,11 @@ def path_round_trip(item: Emissions) -> float | None:
 def pacing_error(item: Emissions) -> float | None:
     """Measure how much slower (above 0) or faster than real time the audio was sent.
 
-    Formula: (woke of the last audio frame - woke of the first) / audio between their
-        ends - 1
+    Formula: (woke of the last audio frame - woke of the first) / (length of the audio
+        between the ends of these frames) - 1
     Unit: ratio
     Better: lower
-    Source: validity check of paced clients; within 0.5 % either way is correct
+    Source: a validity check of paced clients; a value from -0.5 % to 0.5 % is correct
     """
     return pace_deviation(item.timeline)
 
@@ -285,10 +290,10 @@ def _audio_delays(timeline: Timeline) -> list[int]:
 
 
 def _delays(timeline: Timeline) -> Iterator[tuple[Heard | Commit, int]]:
-    """Yield each frame of the client with its delay after the model sender, in ns."""
-    accepted: int | None = None  # when the model sender's frame before was accepted
+    """Yield each frame of the client with the client's own delay in ns."""
+    accepted: int | None = None  # when the socket accepted the model's previous frame
     for event in timeline.events:
-        if isinstance(event, (Heard, Commit)):  # a union would be built for each event
+        if isinstance(event, (Heard, Commit)):  # a union would be created each time
             woke = event.due if accepted is None or accepted < event.due else accepted
             accepted = woke + (event.sent - event.woke)
             yield event, event.woke - woke

@@ -1,4 +1,4 @@
-"""Repetition: a phrase that a recogniser repeats although nobody said it so often."""
+"""Repetition: a phrase that a recogniser repeats more often than it was said."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import numpy.typing as npt
 
 from pytest_realtime_asr.metrics.alignment import Alignment, TextUnit, numbered
 
-LONGEST_PHRASE = 250  # words of a phrase
+LONGEST_PHRASE = 250  # most words of a phrase
 
 
 def repeated(alignment: Alignment) -> str | None:
-    """Return the phrase that a text has three times in a row, and its reference not.
+    """Return a phrase that occurs three times in a row in the text only.
 
-    ``None`` where there is no such phrase. A phrase has one word at least, or two
-    characters, since three equal characters may be a number or a long vowel. Phrases of
-    up to `LONGEST_PHRASE` words (or characters) are searched.
+    The reference does not contain the phrase three times in a row. Returns ``None`` if
+    there is no such phrase. The least phrase has one word, or two characters, since
+    three equal characters may be a number or a long vowel. The longest phrase that is
+    searched has `LONGEST_PHRASE` words (or characters).
     """
     said = [p.hypothesis for p in alignment.pairs if p.hypothesis is not None]
     spoken = [p.reference for p in alignment.pairs if p.reference is not None]
@@ -35,12 +36,12 @@ def repeated(alignment: Alignment) -> str | None:
 
 
 def _thrice(words: npt.NDArray[np.int64], size: int) -> Iterator[int]:
-    """Yield where a phrase of this size occurs three times in a row, each one once."""
+    """Yield the index of each phrase of this size that occurs three times in a row."""
     if len(words) < 3 * size:
         return
     alike = np.zeros(len(words) - size + 2, bool)
     alike[1:-1] = words[size:] == words[:-size]
     starts, stops = np.flatnonzero(np.diff(alike)).reshape(-1, 2).T
     for start, stop in zip(starts, stops, strict=True):
-        # A later start in the same run gives a phrase that was found before.
+        # A later start in the same run gives a phrase that was already found.
         yield from range(start, min(stop - 2 * size + 1, start + size))

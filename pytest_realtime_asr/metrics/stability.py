@@ -1,8 +1,8 @@
 """Metrics of stability: how much of the text that was shown was taken back.
 
-A server that only appends scores exactly 0 in all of them, and they say no more than
-that: a stable text may be wrong throughout, so read them beside an error rate. Words
-are compared without a normaliser: a change of case is a change that the reader sees.
+If a server only appends to its text, every metric of stability is exactly 0. A stable
+text may still be wrong, so read these metrics together with an error rate. Words are
+compared without a normaliser, since the reader sees a change of case.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ def normalized_erasure(item: Emissions) -> float | None:
         prefix / words of the last hypothesis
     Unit: ratio
     Better: lower
-    Source: normalized erasure (Arivazhagan et al. 2020): no alignment, no reference.
-        It equals the unstable partial word ratio where that counts the words of a
-        partial that the next one does not begin with; other definitions are in use
+    Source: normalized erasure (Arivazhagan et al. 2020), which needs no alignment and
+        no reference. It equals the unstable partial word ratio if that ratio counts the
+        words of a partial after its common prefix with the next partial; other
+        definitions of the ratio are in use
     """
     erased = words = 0
     for lost, added in _changes(item.timeline):
@@ -40,11 +41,11 @@ def normalized_erasure(item: Emissions) -> float | None:
 def revision_rate(item: Emissions) -> float | None:
     """Measure the share of updates that took words back.
 
-    Formula: updates that do not merely append words / updates that change the words
+    Formula: updates that remove words / updates that change the words
     Unit: ratio
     Better: lower
-    Source: like the unstable segments of Shangguan et al. (arXiv 2006.01416), for
-        which several definitions are in use; this one counts updates
+    Source: like the unstable segments of Shangguan et al. (arXiv 2006.01416), which
+        have several definitions; this definition counts updates
     """
     changes = [lost for lost, added in _changes(item.timeline) if lost or added]
     return sum(map(bool, changes)) / len(changes) if changes else None
@@ -54,10 +55,11 @@ def revision_rate(item: Emissions) -> float | None:
 def final_retractions(item: Emissions) -> float | None:
     """Count the changes of a text that had been announced as final.
 
-    Formula: number of hypotheses after the first final that differ from the one before
+    Formula: number of hypotheses after the first final that differ from the previous
+        hypothesis
     Unit: count
     Better: lower
-    Source: the only revision that harms a client which acts on a final
+    Source: a client that acts on a final is harmed only by revisions after the final
     """
     changed, final = 0, False
     for edit in item.timeline.edits:
@@ -69,7 +71,7 @@ def final_retractions(item: Emissions) -> float | None:
 def _changes(timeline: Timeline) -> Iterator[tuple[int, int]]:
     """Yield how many words each hypothesis takes back, and how many it adds.
 
-    Words are equal from the start on, up to the first that differs.
+    The words before the first difference from the previous hypothesis are kept.
     """
     for update in updates(timeline.edits):
         yield (

@@ -1,7 +1,7 @@
-"""Tokens of a text that grows, updated from one edit to the next.
+"""Tokens of a growing text, updated from one edit to the next.
 
-Only the tokens at the changed place and after it are read again. So the cost of an edit
-is proportional to what it appends or rewrites, not to the length of the text.
+Only the tokens from the edited position on are read again. So the cost of an edit is
+proportional to the length of the new part of the text, not of the whole text.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from pytest_realtime_asr.trace.timeline import Edit, common_prefix
 
-LONGEST = 256  # characters of a token
-# A combining mark stays with its letter, unless there are very many.
+LONGEST = 256  # most characters of a token
+# A combining mark is in the same token as its letter, up to 32 marks.
 _MARKS = r"\u0300-\u036f\u3099\u309a\uff9e\uff9f"
 _TOKEN = re.compile(rf"\S{{1,{LONGEST}}}[{_MARKS}]{{0,32}}")
 
@@ -22,7 +22,7 @@ _TOKEN = re.compile(rf"\S{{1,{LONGEST}}}[{_MARKS}]{{0,32}}")
 class Token(NamedTuple):
     """A word, or a piece of a word with more than `LONGEST` characters.
 
-    ``closed`` says that the word ends with this token.
+    ``closed`` is true if the word ends with this token.
     """
 
     text: str
@@ -30,10 +30,11 @@ class Token(NamedTuple):
 
 
 class Update(NamedTuple):
-    """The change of a text's tokens by one edit, at ``at`` ns.
+    """The change of a text's tokens by one edit.
 
-    The text keeps its first ``kept`` tokens, removes ``lost`` and appends ``added``,
-    which begin with different tokens.
+    The first ``kept`` tokens stay, the tokens of ``lost`` are removed, and those of
+    ``added`` are appended. The first tokens of ``lost`` and ``added`` differ. ``at`` is
+    the time of the edit in ns. ``final`` is true for a final.
     """
 
     at: int
@@ -58,26 +59,26 @@ def _tokens(text: str) -> Iterator[tuple[Token, int, int]]:
 def updates(edits: Iterable[Edit]) -> Iterator[Update]:
     """Yield the change that each edit makes to the tokens of the text."""
     text = StringIO()
-    held: list[Token] = []
+    current: list[Token] = []
     places: list[tuple[int, int]] = []  # the start and end of each token in the text
     for edit in edits:
         if not (edit.removed or edit.added):
-            yield Update(edit.at, edit.final, len(held), (), ())
+            yield Update(edit.at, edit.final, len(current), (), ())
             continue
-        begin, kept = edit.kept, len(held)
-        # A token that ends at the edited place may continue after it.
+        begin, kept = edit.kept, len(current)
+        # A token that ends at the edited position may be longer after the edit.
         while kept and places[kept - 1][1] >= edit.kept:
             kept -= 1
             begin = min(begin, places[kept][0])
-        lost = held[kept:]
-        del held[kept:], places[kept:]
+        lost = current[kept:]
+        del current[kept:], places[kept:]
         text.seek(edit.kept)
         text.truncate()
         text.write(edit.added)
         text.seek(begin)
         for token, start, end in _tokens(text.read()):
-            held.append(token)
+            current.append(token)
             places.append((begin + start, begin + end))
-        added = held[kept:]
+        added = current[kept:]
         same = common_prefix(lost, added)
         yield Update(edit.at, edit.final, kept + same, lost[same:], added[same:])

@@ -1,9 +1,9 @@
-"""Metrics of words: how long after a word was spoken it was shown, and became stable.
+"""Metrics of words: how long after its end a word was shown, and became stable.
 
-Only words that match the reference are counted: a wrong word has no time of its own. So
-a server that is slow with the words it gets wrong looks fast, and each latency here
-must be read beside `word_coverage`. A position in the audio becomes an instant through
-the time at which its frame was due, as for every latency.
+Only words that match the reference are counted, since a wrong word has no known time in
+the audio. A server that recognises the difficult words wrongly may therefore look fast,
+so each latency of words must be read together with `word_coverage`. The instant of a
+position in the audio is the time at which its frame was due, as for every latency.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from pytest_realtime_asr.stats import quantile
 
 _NS_PER_MS = 1_000_000
 _HALF = 0.5
-_WITHIN = 3  # words among which the first correct one is searched
+_WITHIN = 3  # first words of a hypothesis among which the first word is searched
 
 
 @metric(
     group=Group.START,
     unit=Unit.MS,
-    needs="word times and a hypothesis with the first word",
+    needs="word times and a hypothesis with the first word of the reference",
     causality=causality.text_of_first_word,
 )
 def first_correct_word(item: Emissions) -> float | None:
     """Measure the time from the end of the first word to its correct recognition.
 
-    A text from before the speech is not a measurement and counts as over every limit.
+    A text that came before the start of speech counts as over every limit.
 
     Formula: first hypothesis with the first word of the reference among its first
         three words - due(end of that word)
     Unit: ms
-    Start: the instant at which the audio of the end of the first word was due
+    Start: the instant at which the audio at the end of the first word was due
     End: the arrival of that hypothesis
     Better: lower
-    Source: AssemblyAI's notes on how first-token latencies are gamed by tokens from
-        before any speech
+    Source: AssemblyAI's notes on servers that improve their first-token latency by
+        sending tokens before any speech
     """
     if not item.reference or item.ends[0] is None:
         return None
@@ -59,7 +59,7 @@ def first_correct_word(item: Emissions) -> float | None:
 def early_text(item: Emissions) -> float | None:
     """Count the hypotheses with text that came before the speech.
 
-    Formula: number of hypotheses that are not blank from before due(start of speech)
+    Formula: number of hypotheses before due(start of speech) that are not blank
     Unit: count
     Better: lower
     Source: as first_correct_word; a server that has received no speech has no text
@@ -76,10 +76,10 @@ def early_text(item: Emissions) -> float | None:
     needs="an utterance with an empty reference (silence, noise, music) and audio",
 )
 def unspoken_rate(item: Emissions) -> float | None:
-    """Measure how many words per minute were recognised where nothing was said.
+    """Measure how many words per minute were recognised in audio without words.
 
-    Only utterances without words have a value; they take no part in the word error
-    rate.
+    Only utterances with an empty reference have a value. The word error rate does not
+    include such utterances.
 
     Formula: words of the last hypothesis / minutes of audio
     Unit: per_minute
@@ -100,15 +100,15 @@ def unspoken_rate(item: Emissions) -> float | None:
     beside="word_coverage",
 )
 def word_first_emission(item: Emissions) -> float | None:
-    """Measure the time from the end of a word to its first showing, by the median.
+    """Measure the median time from the end of a word until it was first shown.
 
-    Formula: median (nearest rank) over matched words of first shown - due(its end)
+    Formula: median (nearest rank) over matched words of first shown - due(end of word)
     Unit: ms
-    Start: the instant at which the audio of the end of the word was due
-    End: the arrival of the first hypothesis with the word in its place
+    Start: the instant at which the audio at the end of the word was due
+    End: the arrival of the first hypothesis with the word at the same index
     Better: lower
-    Source: Picovoice's word emission latency, with the median instead of the mean of
-        the matched words, and beside its coverage
+    Source: Picovoice's word emission latency, with the median of the matched words
+        instead of the mean, and with the share of words that matched
     """
     return _median(item, lambda word: word.first)
 
@@ -120,15 +120,16 @@ def word_first_emission(item: Emissions) -> float | None:
     beside="word_coverage",
 )
 def word_settled(item: Emissions) -> float | None:
-    """Measure the time from the end of a word until it changed no more, by the median.
+    """Measure the median time from the end of a word until it no longer changed.
 
-    Formula: median (nearest rank) over matched words of settled - due(its end)
+    Formula: median (nearest rank) over matched words of settled - due(end of word)
     Unit: ms
-    Start: the instant at which the audio of the end of the word was due
-    End: the first hypothesis from which on the word and all before it stay the same
+    Start: the instant at which the audio at the end of the word was due
+    End: the arrival of the hypothesis after which neither the word nor a word before it
+        changed
     Better: lower
-    Source: the final decision of Baumann et al. (NAACL-HLT 2009), beside their first
-        occurrence
+    Source: the "final decision" of Baumann et al. (NAACL-HLT 2009); their "first
+        occurrence" is word_first_emission
     """
     return _median(item, lambda word: word.settled)
 
@@ -140,12 +141,12 @@ def word_settled(item: Emissions) -> float | None:
     better=Better.HIGHER,
 )
 def word_coverage(item: Emissions) -> float | None:
-    """Measure the share of the reference words that the word latencies are based on.
+    """Measure the share of the reference words for which word latencies are known.
 
     Formula: matched words / words of the reference
     Unit: ratio
     Better: higher
-    Source: CAIMAN-ASR's token usage rate; a latency of few words says little
+    Source: CAIMAN-ASR's token usage rate; a latency over few words says little
     """
     if not item.reference or not item.shown:
         return None
@@ -156,18 +157,19 @@ def word_coverage(item: Emissions) -> float | None:
 def lag_laal(item: Emissions) -> float | None:
     """Measure the mean lag of the words behind an evenly paced speaker (LAAL).
 
-    It needs no word times: the words of the reference are spread evenly over the
-    speech, or over the audio where the position of the speech is not known.
+    This metric needs no word times: the words of the reference are spread evenly over
+    the speech, or over the audio if the position of the speech is not known.
 
-    Formula: 1/T sum over i = 1..T of d(i) - (i - 1) X / max(Y, H), where d(i) is when
-        the i-th word was first shown, X the length of the speech, Y and H the words of
-        the reference and of the hypothesis, and T the first i with d(i) >= X, or H
+    Formula: 1/T sum over i = 1..T of d(i) - (i - 1) X / max(Y, H), with d(i) the time
+        at which the i-th word was first shown, X the length of the speech, Y and H the
+        numbers of words of the reference and of the hypothesis, and T the first i with
+        d(i) >= X, or H if there is none
     Unit: ms
     Start: the instant at which the start of the speech (or of the audio) was due
     End: the arrival of the first hypothesis with the word, for each word
     Better: lower
-    Source: LAAL of SimulEval (Papi et al. 2022); dividing by the larger of Y and H
-        removes the advantage of emitting too many words
+    Source: LAAL of SimulEval (Papi et al. 2022); the larger of Y and H is the divisor,
+        so that a server gains nothing from too many words
     """
     spread = _spread(item)
     if spread is None:
@@ -184,15 +186,15 @@ def lag_laal(item: Emissions) -> float | None:
 @metric(
     group=Group.WORDS,
     unit=Unit.MS,
-    needs="a reference, audio and a word from before the end of the speech",
+    needs="a reference, audio and a word shown before the end of the speech",
 )
 def lag_yaal(item: Emissions) -> float | None:
-    """Measure the mean lag of the words that appear while the speech goes on (YAAL).
+    """Measure the mean lag of the words shown before the end of the speech (YAAL).
 
-    Words that appear after the end of the speech, which a commit may bring all at once,
-    take no part in it.
+    Words that are first shown after the end of the speech are not counted, since a
+    server may send all of them at once after the commit.
 
-    Formula: as lag_laal, over the words with d(i) < X only
+    Formula: as lag_laal, over only the words with d(i) < X
     Unit: ms
     Start: the instant at which the start of the speech (or of the audio) was due
     End: the arrival of the first hypothesis with the word, for each word
@@ -212,13 +214,13 @@ def lag_yaal(item: Emissions) -> float | None:
 @metric(
     group=Group.WORDS,
     unit=Unit.RATIO,
-    needs="word times and a partial from after the first word",
+    needs="word times and a partial after the end of the first word",
 )
 def partial_wer(item: Emissions) -> float | None:
-    """Measure the word error rate of the partials against what was said by then.
+    """Measure the word error rate of the partials against the words said so far.
 
-    A word counts as said once the audio of its end was due. So a server that shows
-    words late has deletions, and one that shows them early has insertions.
+    A word counts as said as soon as the audio at its end was due. So a word that the
+    server shows late counts as a deletion, and a word shown early as an insertion.
 
     Formula: sum over partials of edits / sum over partials of words that were said
     Unit: ratio
@@ -246,15 +248,15 @@ def partial_wer(item: Emissions) -> float | None:
     no_budget="it is the update interval of the server, not a delay",
 )
 def partial_interval(item: Emissions) -> float | None:
-    """Measure the time between two updates of the text, by the median.
+    """Measure the median time between two updates of the text.
 
-    Formula: median (nearest rank) of the gaps between hypotheses of which the later
-        one shows other words than the earlier one
+    Formula: median (nearest rank) of the gaps between successive hypotheses with new
+        words
     Unit: ms
     Start: the arrival of a hypothesis with new words
     End: the arrival of the next hypothesis with new words
     Better: lower
-    Source: a first text can be no faster than the update interval of the server
+    Source: the first text cannot come faster than the update interval of the server
     """
     marks = [each.at for each in item.shown if each.changed]
     gaps = [later - earlier for earlier, later in pairwise(marks)]
@@ -271,17 +273,17 @@ def text_complete_from_speech_end(item: Emissions) -> float | None:
     """Measure the time from the end of speech until the text was complete.
 
     The text may be complete in a partial. The value may be negative, since the last
-    word may be recognised before it ends. A text from before the speech, and one that a
-    premature final completed, counts as over every limit.
+    word may be recognised before its end. The value counts as over every limit if the
+    text was complete before the start of speech, or if the final is premature.
 
-    Formula: first hypothesis from which on the words are those of the last one -
-        due(end of speech)
+    Formula: first hypothesis from which on all words stay the same - due(end of speech)
     Unit: ms
-    Start: the instant at which the audio of the end of speech was due
+    Start: the instant at which the audio at the end of speech was due
     End: the arrival of that hypothesis
     Better: lower
-    Source: AssemblyAI's time to complete transcript; beside final_from_speech_end it
-        separates a slow recogniser from a slow decision that the speech is over
+    Source: AssemblyAI's time to complete transcript; compared with
+        final_from_speech_end, it separates a slow recogniser from a slow decision that
+        the speech is over
     """
     end = item.speech_end
     if end is None or item.timeline.final is None or not item.words:
@@ -298,7 +300,7 @@ def text_complete_from_speech_end(item: Emissions) -> float | None:
 def drain(item: Emissions) -> float | None:
     """Measure the time from the last audio frame to the last text.
 
-    The value may be negative where silence was sent last. A premature final (as for
+    The value may be negative if the audio ends with silence. A premature final (see
     `final_from_commit`) counts as over every limit.
 
     Formula: last hypothesis - due time of the last audio frame
@@ -306,7 +308,7 @@ def drain(item: Emissions) -> float | None:
     Start: the instant at which the last audio frame was due
     End: the arrival of the last hypothesis
     Better: lower
-    Source: how long a client must wait before it may close without losing words
+    Source: the time that a client must wait before it can close without losing words
     """
     heard = item.timeline.heard
     if not heard or not item.shown:
@@ -325,10 +327,10 @@ def _median(item: Emissions, when: Callable[[Emission], int]) -> float | None:
 
 
 def _spread(item: Emissions) -> tuple[Sequence[float], float, float] | None:
-    """Return the delays of the words, the length of the speech and the even step.
+    """Return the delays of the words, the length of the speech, and a step, in ms.
 
-    All are in ms; delays count from the start of the speech, and the step is the time
-    between two words of an evenly paced speaker.
+    Delays count from the start of the speech. The step is the time between two words of
+    an evenly paced speaker.
     """
     heard = item.timeline.heard
     if not heard or not item.words or not item.reference:

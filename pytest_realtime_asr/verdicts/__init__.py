@@ -1,1 +1,1 @@
-"""Whether measurements keep to their limits, and how two runs compare."""
+"""The verdicts on measurements against their limits, and the comparison of runs."""

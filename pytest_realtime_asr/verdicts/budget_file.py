@@ -2,13 +2,13 @@
 
 erasure = 0.2            # the same on every machine
 
-[l4]                     # a profile: limits of this machine, which replace those above
+[l4]                     # a profile: limits for one machine; they replace those above
 final = "800ms"
 
 [h100]
 final = "300ms"
 
-A marker refers to one by its name: ``latency_budget(..., p95="$final")``.
+A marker refers to a limit by its name: ``latency_budget(..., p95="$final")``.
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ _MAX = 1e12  # larger than any metric can be
 
 
 def read(path: Path, profile: str = "") -> dict[str, Value]:
-    """Return the limits of a profile, or without one those for every machine.
+    """Return the limits for every machine, with those of a profile replaced or added.
 
-    Raises `InputError`, which names the file, the limit and what to write.
+    Raises `InputError`, which names the file and the limit, and says what to write.
     """
     table = toml(path)
     profiles = {name: row for name, row in table.items() if isinstance(row, dict)}
     if profile and profile not in profiles:
-        there = ", ".join(profiles) or "none: a profile is a table such as [l4]"
-        raise InputError(f"{path}: no profile {profile!r}; there are {there}")
+        there = f"choose from {', '.join(profiles)}"
+        if not profiles:
+            there = "the file has none: a profile is a table such as [l4]"
+        raise InputError(f"{path}: no profile {profile!r}; {there}")
     shared = {name: row for name, row in table.items() if name not in profiles}
     for where, rows in {"": shared, **profiles}.items():
         _check(rows, f"{path}: [{where}]" if where else f"{path}:")

@@ -16,11 +16,11 @@ from pytest_realtime_asr.text.inputs import shown, within
 from pytest_realtime_asr.verdicts.limits import BudgetError, listed, parse_duration
 
 _MAX = 1e12  # larger than any metric can be
-CONFIDENCE = (0.01, 0.999999)  # outside, a proof says nothing, or needs millions
+CONFIDENCE = (0.01, 0.999999)  # less proves nothing; more needs millions of sessions
 
 
 class Stat(enum.StrEnum):
-    """The statistic of all sessions that is limited; quantiles are by nearest rank."""
+    """The statistic over all sessions that is limited; quantiles use nearest rank."""
 
     P50 = "p50"
     P90 = "p90"
@@ -38,12 +38,12 @@ class Stat(enum.StrEnum):
 
     @property
     def provable(self) -> float | None:
-        """The quantile that a sample can prove; ``None`` for a maximum or a mean."""
+        """The quantile, if a sample can prove it; ``None`` for a maximum or a mean."""
         return None if self.q == 1 else self.q
 
 
 class PoolScope(enum.StrEnum):
-    """The scope over which a budget pools sessions, if larger than one test item."""
+    """A scope larger than one test, over which a budget pools its sessions."""
 
     MODULE = "module"
 
@@ -60,7 +60,8 @@ class Limit:
     """The upper or lower limit of a statistic, in the unit of its metric.
 
     For a lower limit, a quantile counts from above: p95 is the value that 95 % of the
-    sessions reach, and the maximum is the worst of them, which is the smallest.
+    sessions reach or exceed, and the maximum means the worst value, which is the
+    smallest.
     """
 
     stat: Stat
@@ -77,7 +78,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The limits of one metric; made by `latency_budget` or `budget`."""
+    """The limits of one metric, as returned by `latency_budget` or `budget`."""
 
     metric: str
     limits: tuple[Limit, ...]
@@ -86,15 +87,15 @@ class Budget:
 
     @property
     def provable(self) -> bool:
-        """Whether a sample can prove every limit."""
+        """Return whether a sample can prove every limit."""
         return all(limit.stat.provable is not None for limit in self.limits)
 
 
 @dataclass(frozen=True, slots=True)
 class WerThreshold:
-    """The upper limit of a pooled error rate; made by `wer_threshold`.
+    """The upper limit of a pooled error rate, as returned by `wer_threshold`.
 
-    ``normalizer`` is ``None`` where it is chosen by the language of each reference.
+    ``normalizer`` is ``None`` if the language of each reference decides it.
     """
 
     limit: float
@@ -111,9 +112,9 @@ def latency_budget(
 ) -> Budget:
     """Return a budget of a duration: ``latency_budget("final_from_commit", p95="1s")``.
 
-    The limits are ``p50``, ``p90``, ``p95``, ``p99``, ``max`` and ``mean``, at least
-    one of them. Raises `BudgetError`, which says what may be written, for a metric that
-    is not a duration or has no budget (`Metric.gated`), and for a confidence with a
+    The limits are ``p50``, ``p90``, ``p95``, ``p99``, ``max`` and ``mean``; at least
+    one is needed. Raises `BudgetError`, which says what to write, for a metric that is
+    not a duration or cannot have a budget (`Metric.gated`), and for a confidence with a
     maximum or a mean.
     """
     _metric(metric, timed=True)
@@ -130,7 +131,7 @@ def latency_budget(
         if value is not None
     ]
     if not made:
-        raise BudgetError(f"a budget needs a limit: one of {listed(Stat)}")
+        raise BudgetError(f"a budget needs a limit; choose from {listed(Stat)}")
     return _budget(metric, made, confidence, over)
 
 
@@ -146,12 +147,13 @@ def budget(
     """Return a budget of a ratio, count or rate.
 
     ``budget("normalized_erasure", at_most=0.2)`` limits the mean over the sessions of a
-    test. Limits are numbers in the unit of the metric, at least one of them. The mean
-    of a count is the count per session, which is 0 only where all are; for a ratio,
-    each session has the same weight, however much was said in it. With ``stat``, a
-    quantile or the maximum is limited instead (`Limit`); only a quantile can have a
-    confidence. Raises `BudgetError`, which says what may be written, also for a metric
-    that is a duration or has no budget (`Metric.gated`).
+    test. Limits are numbers in the unit of the metric; at least one is needed. The mean
+    of a count is the count per session; it is 0 only if every count is 0. In the mean
+    of a ratio, each session has the same weight, whatever its length. With ``stat``,
+    the limits apply to a quantile or to the maximum instead (`Limit`); only a quantile
+    can have a confidence. Raises `BudgetError`, which says what to write, for a wrong
+    argument, and for a metric that is a duration or cannot have a budget
+    (`Metric.gated`).
     """
     _metric(metric, timed=False)
     if stat not in set(Stat):
@@ -168,10 +170,11 @@ def budget(
             )
         made.append(Limit(Stat(stat), float(value), side))
     if not made:
-        raise BudgetError("a budget needs a limit: at_most= or at_least=")
+        raise BudgetError("a budget needs a limit; give at_most= or at_least=")
     if at_most is not None and at_least is not None and at_least > at_most:
         raise BudgetError(
-            f"no {metric} can be at least {at_least} and at most {at_most}"
+            f"no {metric} can be at least {at_least} and at most {at_most}; "
+            "at_least= must not be above at_most="
         )
     return _budget(metric, made, confidence, over)
 
@@ -188,7 +191,7 @@ def wer_threshold(
     """
     if not within(limit, 0, 1):
         raise BudgetError(
-            f"the limit {shown(limit)} is not a share: write 0.12 for 12 %"
+            f"the limit {shown(limit)} is not a share from 0 to 1; write 0.12 for 12 %"
         )
     _check_confidence(confidence)
     if isinstance(normalizer, str):
@@ -199,7 +202,7 @@ def wer_threshold(
     elif normalizer is not None and not isinstance(normalizer, Normalizer):
         raise BudgetError(
             f"normalizer={shown(normalizer)} is neither the name of a normalizer nor a "
-            "Normalizer"
+            "Normalizer; write a name such as 'basic'"
         )
     return WerThreshold(float(limit), normalizer, confidence)
 
@@ -214,8 +217,7 @@ def _metric(name: str, *, timed: bool) -> None:
         raise BudgetError(f"no metric {shown(name)}; choose from {listed(fit)}")
     if not entry.gated:
         raise BudgetError(
-            f"{name} cannot have a budget: {entry.no_budget}; set one on one of "
-            f"{listed(fit)}"
+            f"{name} cannot have a budget: {entry.no_budget}; choose from {listed(fit)}"
         )
     if timed and not entry.timed:
         raise BudgetError(
@@ -234,8 +236,8 @@ def _budget(
     _check_confidence(confidence)
     if confidence is not None and not all(limit.stat.provable for limit in limits):
         raise BudgetError(
-            "no sample proves a maximum, and a mean has no proof here: "
-            "with confidence=, limit quantiles, or remove confidence="
+            "confidence= is possible only for quantiles, not for a maximum or a mean; "
+            "limit quantiles, or remove confidence="
         )
     if over not in (None, *PoolScope):
         raise BudgetError(

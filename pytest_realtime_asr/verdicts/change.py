@@ -1,16 +1,16 @@
 """The change of one metric of a test between two runs, from pairs of utterances.
 
-A pair gives a difference. The differences of a test give an effect, its confidence
-interval and its p-value:
+A pair is the same utterance in both runs. From the differences of all pairs of a test
+follow an effect, its confidence interval and its p-value:
 
 - For a duration, the effect is the median of the differences (margin in ms) or of the
   ratios (margin in %), with a bootstrap interval. The p-value is that of a signed-rank
   permutation test, which is distribution-free and accepts infinite values.
 - For the word error rate, the effect is the difference of the pooled rates; interval
   and p-value come from the matched-pairs test.
-- A session of this run without a final is infinitely late and has all its words
-  deleted. A latency whose event came before its cause is infinite, and so is a value
-  that only the other run has.
+- In a session of this run without a final, each duration is infinite, and every word of
+  the reference counts as a deletion. A latency whose event came before its cause is
+  infinite, and so is a value that only the other run has.
 
 Source: Wilcoxon (1945) for the ranks, Gillick and Cox (1989) for the matched pairs.
 """
@@ -38,12 +38,12 @@ from pytest_realtime_asr.stats import (
 from pytest_realtime_asr.verdicts.limits import WER, Margin, Scale
 from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 
-LEVEL = 0.95  # of the intervals; a p-value is small enough at 1 - LEVEL
+LEVEL = 0.95  # the confidence; a p-value is small enough if it is at most 1 - LEVEL
 Pair = tuple[UtteranceRecord, UtteranceRecord]  # the other run's record, and this run's
 
 
 class Outcome(enum.Enum):
-    """How a metric changed."""
+    """The outcome of comparing a metric between two runs."""
 
     SAME = "same"
     BETTER = "better"
@@ -55,23 +55,26 @@ class Outcome(enum.Enum):
 class Invalid(enum.Enum):
     """Why a change cannot be judged."""
 
-    NO_RATIO = enum.auto()  # values of zero or less
-    BASELINE = enum.auto()  # the outcome depends on what the other run did not measure
+    NO_RATIO = enum.auto()  # a ratio is not possible, since a value is zero or less
+    BASELINE = enum.auto()  # the outcome depends on values that the other run lacks
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One metric of a test in two runs.
+    """The comparison of one metric of a test between two runs.
 
-    ``before`` and ``now`` are medians in ms, or the pooled error rates. ``effect`` and
-    ``interval`` have the unit of the margin; ``p`` is corrected for ``family``
-    comparisons. ``n`` counts pairs, ``clips`` different utterances: repeats of a clip
-    are not independent. ``lost`` counts the sessions without a final in either run,
-    ``premature`` those whose value is not a measurement, by reason. ``unmeasured``
-    counts the sessions of the other run without a measurement, by reason: how the
-    session was lost, why the value is premature, or ``None`` for no value. ``worst`` is
-    the pair that got worse most. ``gated`` says that a margin was set, so that the test
-    can fail by it. ``invalid`` says why the change cannot be judged.
+    ``before`` (the other run) and ``now`` (this run) are medians in ms, or pooled error
+    rates. ``effect`` and ``interval`` have the unit of the margin. ``p`` is corrected
+    for ``family`` comparisons. ``n`` is the number of pairs, ``clips`` the number of
+    distinct utterances, since repeats of a clip are not independent.
+
+    ``lost`` is the number of sessions without a final in the other run and in this run;
+    ``premature`` gives the numbers of premature values in both, by reason.
+    ``unmeasured`` is the number of sessions of the other run without a measurement, by
+    reason: how the session was lost, why the value is premature, or ``None`` for no
+    value. ``worst`` is the pair with the largest change for the worse. ``gated`` is
+    true if the user set the margin, so that the change can fail the test. ``invalid``
+    says why the change cannot be judged; ``None`` if it can.
     """
 
     margin: Margin
@@ -92,7 +95,7 @@ class Change:
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome, by the interval, the p-value and the margin."""
+        """The outcome that follows from the interval, the p-value and the margin."""
         low, high = self.interval
         size = self.margin.size
         if self.invalid is not None:
@@ -108,25 +111,25 @@ class Change:
 
     @property
     def needed(self) -> int:
-        """The least number of clips that could show a change of a duration.
+        """The least number of clips that can show a change of a duration.
 
-        With fewer, all signs are alike by chance too often.
+        With fewer clips, all differences have the same sign by chance too often.
         """
         return math.ceil(1 + math.log2(self.family / (1 - LEVEL)) - 1e-9)
 
     @property
     def too_few(self) -> bool:
-        """Whether so few clips could show no change, whatever was measured."""
+        """Return whether the clips are too few to show a change of any size."""
         return self.margin.metric != WER and self.clips < self.needed
 
     @property
     def failed(self) -> bool:
-        """Whether its test fails by it."""
+        """Return whether the change fails the test."""
         return self.gated and self.outcome in (Outcome.WORSE, Outcome.INVALID)
 
     @property
     def name(self) -> str:
-        """The metric; an error rate that counts characters is ``cer``."""
+        """The name of the metric; ``cer`` for an error rate that counts characters."""
         chars = self.margin.metric == WER and self.worst[1].unit is TextUnit.CHARACTER
         return "cer" if chars else self.margin.metric
 
@@ -134,10 +137,11 @@ class Change:
 def change(
     margin: Margin, pairs: Sequence[Pair], *, resamples: int, best: bool
 ) -> Change:
-    """Return the change of a metric over pairs, not yet corrected for its family.
+    """Return the change of a metric over pairs of utterances.
 
-    Where the other run has no measurement, its value counts as the worst possible, or
-    with ``best`` as the best possible.
+    The p-value is not yet corrected for the number of comparisons. A value that the
+    other run did not measure counts as the worst possible value, or with ``best`` as
+    the best possible.
     """
     if margin.metric == WER:
         return _rate(margin, pairs, best=best)
@@ -145,9 +149,9 @@ def change(
 
 
 def measured(pairs: Sequence[Pair], metric: str) -> list[Pair]:
-    """Return the pairs that take part in the comparison of a metric.
+    """Return the pairs that are used in the comparison of a metric.
 
-    A pair of two lost sessions takes part where any other pair has a value.
+    A pair of two lost sessions is used if any other pair has a value.
     """
     if metric == WER:
         return [pair for pair in pairs if pair[1].errors.reference]
@@ -161,7 +165,7 @@ def measured(pairs: Sequence[Pair], metric: str) -> list[Pair]:
 
 
 def milliseconds(row: UtteranceRecord, metric: str) -> float:
-    """Return a value as it is compared: infinite where it is over every limit."""
+    """Return a value in ms; infinite if missing, premature or of a lost session."""
     value = row.metrics.get(metric)
     return math.inf if value is None or not _is_measured(row, metric) else value
 
@@ -177,7 +181,7 @@ def _is_measured(row: UtteranceRecord, metric: str) -> bool:
 def _unmeasured(
     pairs: Iterable[Pair], metric: str
 ) -> tuple[tuple[str | Premature | None, int], ...]:
-    """Count the sessions of the other run without a measurement, by reason."""
+    """Return the number of sessions of the other run without a value, by reason."""
     missing = (row for row, _ in pairs if not _is_measured(row, metric))
     found = Counter(row.lost or row.premature.get(metric) for row in missing)
     return tuple(found.most_common())
@@ -186,7 +190,7 @@ def _unmeasured(
 def _duration(
     margin: Margin, pairs: Sequence[Pair], resamples: int, *, best: bool
 ) -> Change:
-    """Compare a duration by the median of the differences, or of the ratios."""
+    """Return the change of a duration: the median of the differences or the ratios."""
     metric, share = margin.metric, margin.scale is Scale.SHARE
     before = [milliseconds(row, metric) for row, _ in pairs]
     now = [milliseconds(row, metric) for _, row in pairs]
@@ -201,8 +205,8 @@ def _duration(
             for old, new in both
         ]
         finite = [abs(step) for step in steps if math.isfinite(step)]
-        # A median depends only on the order of the values, so that any number larger
-        # than all others can stand for infinity.
+        # A median depends only on the order of the values, so infinity can be replaced
+        # by any number that is larger than all others.
         far = 1000 * (max(finite, default=0.0) or 1.0)
         clips = [row.utterance for _, row in pairs]
         found = paired(
@@ -235,9 +239,10 @@ def _duration(
 
 
 def _rate(margin: Margin, pairs: Sequence[Pair], *, best: bool) -> Change:
-    """Compare the pooled error rates by the matched-pairs test of the errors.
+    """Return the change of the pooled error rates, by the matched-pairs test.
 
-    A lost text of the other run counts as all wrong, or with ``best`` as right.
+    In a lost session of the other run, every word counts as wrong, or with ``best`` as
+    right.
     """
     errors = [
         Errors(hits=row.errors.reference) if best and row.lost else row.errors
@@ -251,7 +256,7 @@ def _rate(margin: Margin, pairs: Sequence[Pair], *, best: bool) -> Change:
         blocks=[row.utterance for _, row in pairs],
         confidence=LEVEL,
     )
-    # The test gives errors per segment; this turns them into errors per word.
+    # Converts errors per block, as the test returns them, to errors per word.
     each = found.blocks / now.reference
     return Change(
         margin=margin,
@@ -273,7 +278,10 @@ def _clips(pairs: Iterable[Pair]) -> int:
 
 
 def _step(before: float, now: float, *, share: bool) -> float:
-    """Return the difference, or the logarithm of the ratio; two lost ones are equal."""
+    """Return the difference of two values, or with ``share`` the log of their ratio.
+
+    The difference of two infinite values is 0.
+    """
     if before == now:
         return 0.0
     both = math.isfinite(before) and math.isfinite(now)
@@ -281,7 +289,7 @@ def _step(before: float, now: float, *, share: bool) -> float:
 
 
 def _ranks(steps: Sequence[float]) -> list[float]:
-    """Return the rank of each step by its size, with its sign; ties share a rank."""
+    """Return the signed rank of each step; steps of equal size share a rank."""
     sizes = sorted(map(abs, steps))
     places = [bisect_left(sizes, abs(s)) + bisect_right(sizes, abs(s)) for s in steps]
     return [
@@ -291,7 +299,10 @@ def _ranks(steps: Sequence[float]) -> list[float]:
 
 
 def _as_change(value: float, far: float, *, share: bool) -> float:
-    """Return a median as a change, infinite where it rests on a lost session."""
+    """Return a median of the steps as a change.
+
+    The change is infinite if ``value`` is near ``far``, which replaced infinity.
+    """
     if abs(value) > far / 3:
         value = math.copysign(math.inf, value)
     return math.expm1(value) if share else value
@@ -305,7 +316,7 @@ def _lost(pairs: Iterable[Pair]) -> tuple[int, int]:
 def _premature(
     pairs: Iterable[Pair], metric: str
 ) -> tuple[tuple[Premature, tuple[int, int]], ...]:
-    """Count the sessions of either run with a premature value, by reason."""
+    """Return the number of premature values in each of the two runs, by reason."""
     before, now = (
         Counter(
             row.premature[metric]

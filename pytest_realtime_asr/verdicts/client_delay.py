@@ -1,15 +1,15 @@
 """The client's own scheduling delay, and when it makes a verdict INVALID.
 
-The delay can only make a latency larger, never smaller. So a statistic within its limit
-is within it however large the delay was. A statistic over its limit is judged again
-with the delay of each delayed sample subtracted; if that changes the verdict, it is
-``INVALID``. Where the client was overloaded, the size of its delay is unknown, and the
-sample is judged as if there had been no latency at all. A lost session stays lost: a
-delay makes an answer late, it does not remove one.
+The client's delay can only make a latency larger, never smaller. So a statistic within
+its limit would also be within it without the delay. If a statistic is over its limit,
+it is judged again with the delay subtracted from each delayed sample. If the verdict
+then changes, the verdict is ``INVALID``. If the client was overloaded, the size of its
+delay is unknown, and the sample is judged again as if its latency were zero. A lost
+session stays lost: a delay makes an answer late, but does not prevent it.
 
-The time for which the socket did not accept a frame (``send_blocked``) is not the
-client's delay, and the network path is part of what users wait for: both are reported
-and never subtracted.
+Two times are reported but never subtracted: the time for which the socket did not
+accept a frame (``send_blocked``), since it is not the client's delay, and the time of
+the network path, since users wait for it too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pytest_realtime_asr.verdicts.budgets import Budget
 from pytest_realtime_asr.verdicts.reasons import NotRealTime, Reason, Simple
 
 MIN_DELAY = 5.0  # ms; a smaller delay is always tolerated
-DELAY_SHARE = 0.05  # of a limit; so is a smaller share of it
+DELAY_SHARE = 0.05  # a delay below this share of the limit is tolerated as well
 
 
 def allowed_delay(limit: float) -> float:
@@ -32,14 +32,17 @@ def allowed_delay(limit: float) -> float:
 
 
 def bound(metric: str, limit: float) -> float:
-    """Return the delay (ms) that is tolerated; infinite where it changes nothing."""
+    """Return the tolerated delay (ms); infinite if the metric is not a duration."""
     return allowed_delay(limit) if CATALOGUE[metric].timed else math.inf
 
 
 def without_delay(
     value: float, delay: float, state: ClientState, bound: float
 ) -> float:
-    """Return a value less the client's delay, where that is over the bound."""
+    """Return a value minus the client's delay, if the delay is over ``bound`` ms.
+
+    If the client was overloaded, a positive value becomes 0. Infinite values stay.
+    """
     if math.isinf(value) or math.isinf(bound):
         return value
     if state.overloaded:
@@ -52,7 +55,7 @@ def tolerance(
 ) -> float | None:
     """Return the delay (ms) beyond which a session under these budgets is disturbed.
 
-    ``None`` where no latency is judged, or none can be.
+    Returns ``None`` if there is no latency to judge, or latencies cannot be judged.
     """
     limits = [
         limit.value
@@ -65,9 +68,10 @@ def tolerance(
 
 
 def not_real_time(budget: Budget, pace: float, parallel: bool) -> Reason | None:
-    """Return why a latency is not that of a server in real time, if so.
+    """Return why the latencies of a run cannot be judged; ``None`` if they can.
 
-    Metrics that are not durations can be judged at any pace.
+    They can be judged only at a pace of 1.0 and without other test processes. Metrics
+    that are not durations can always be judged.
     """
     if not CATALOGUE[budget.metric].timed:
         return None

@@ -1,21 +1,20 @@
 """Comparison of a test between two runs, utterance by utterance.
 
-Each utterance of this run is paired with the same one of the other run: the same test,
-id, audio and conditions. The conditions that influence the numbers besides the server
-(corpus, normaliser, dialect, pace, chunk, sessions at a time) must be equal; records in
-which they differ are never paired, and the difference is reported with both values.
-Utterances of only one run are reported too.
+Each utterance of this run is paired with an utterance of the other run that has the
+same test, id, audio and conditions. The conditions (corpus, normaliser, dialect, pace,
+chunk, sessions at a time) influence the numbers as well as the server does. Records
+with different conditions are never paired; the conditions that differ are reported with
+both values. Utterances that only one run has are reported too.
 
-A session that the other run lost, or did not measure, says nothing about this server.
-Each metric is then compared twice: as if those sessions of the other run had been the
-worst possible, and as if they had been the best. Only a result that both agree on
-stands, else the change is INVALID; it is also INVALID where half of the other run's
-sessions were not measured.
+If the other run lost a session, or did not measure a value, the missing value is not
+the fault of this server. Each metric is then compared twice: with the worst possible
+values in place of the missing ones, and with the best possible. The change is INVALID
+if the missing values may decide its outcome, or if half of the pairs or more lack one.
 
-Many comparisons find something by chance, so all p-values are corrected together
-(Holm). A change is WORSE where the interval excludes zero, the p-value is small enough
-and the effect is above its margin; it is SAME where the whole interval is within the
-margin on both sides; otherwise it is UNDECIDED.
+With many comparisons, some find a change by chance, so all p-values are corrected
+together (Holm). A change is WORSE or BETTER if the interval excludes zero, the p-value
+is small enough and the effect is larger than the margin. It is SAME if the whole
+interval is within the margin on both sides. Otherwise it is UNDECIDED.
 
 Source: Holm (1979).
 """
@@ -37,14 +36,14 @@ from pytest_realtime_asr.verdicts.change import (
 from pytest_realtime_asr.verdicts.limits import Margin, parse_margins
 from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 
-RESAMPLES = 2000  # at least, and this many for each comparison:
-FINE = 50  # with fewer, no p-value is small enough for Holm's correction
+RESAMPLES = 2000  # least number of resamples
+FINE = 50  # least number for each comparison; Holm's correction needs small p-values
 
 DEFAULT_MARGINS = parse_margins(
     "first_partial_from_speech:5%, final_from_commit:5%, final_from_speech_end:20ms, "
     "wer:1pp"
 )
-"""The metrics that are always compared; these margins fail no test."""
+"""The margins of the metrics that are always compared; they never fail a test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +57,14 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A test compared with the same test in another run, which is named ``other``.
+    """The comparison of a test with the same test in another run.
 
-    ``context`` holds the models and the labels of both runs. ``pairs`` counts the
-    utterances that both have, ``alone_before`` and ``alone_now`` are the ids of those
-    without a partner, and ``mismatches`` the conditions that differ among the latter.
+    ``other`` is the name of the other run. ``context`` holds the models and the labels
+    of both runs. ``pairs`` is the number of paired utterances. ``alone_before`` and
+    ``alone_now`` are the ids of the utterances that only the other run or only this run
+    has, and ``mismatches`` are the conditions that differ between these utterances.
     ``unmeasured`` are the metrics with a margin for which no pair has a value.
-    ``gated`` says that there are margins at all; without any, no test fails.
+    ``gated`` is true if the user set margins; without margins, no test fails.
     """
 
     other: str
@@ -79,22 +79,25 @@ class Comparison:
 
     @property
     def refused(self) -> bool:
-        """Whether nothing could be compared.
+        """Return whether the other run has the test, but no utterance to compare.
 
-        A test that the other run does not have is new, and not refused.
+        A test that the other run does not have is new, and is not refused.
         """
         return bool(not self.pairs and self.alone_before)
 
     @property
     def failed(self) -> bool:
-        """Whether its test fails; what cannot be compared fails too."""
+        """Return whether the test fails.
+
+        It fails by a change beyond its margin, or because nothing could be compared.
+        """
         return self.gated and (
             self.refused or any(change.failed for change in self.changes)
         )
 
     @property
     def invalid(self) -> bool:
-        """Whether its test fails for reasons that say nothing about the server."""
+        """Return whether the test fails, but not because a metric became worse."""
         worse = any(c.gated and c.outcome is Outcome.WORSE for c in self.changes)
         return self.failed and not worse
 
@@ -107,11 +110,12 @@ def compare(
     *,
     tests: int = 1,
 ) -> Comparison:
-    """Compare the records of one test with those that it has in another run.
+    """Compare the records of one test in this run with those in another run.
 
-    The test fails by the ``margins``; `DEFAULT_MARGINS` are compared in addition, as a
-    family of their own. ``tests`` is the number of tests compared in all: each has an
-    equal part of the false positive rate (Bonferroni), which its metrics share (Holm).
+    Only a change beyond one of the ``margins`` fails the test. The metrics of
+    `DEFAULT_MARGINS` are compared in addition, with a separate correction. ``tests`` is
+    the number of all tests that are compared: each test has an equal share of the false
+    positive rate (Bonferroni), which is divided among the metrics of the test (Holm).
     The same records give the same comparison.
     """
     gated = {margin.metric for margin in margins}
@@ -139,7 +143,7 @@ def compare(
 def _family(
     pairs: Sequence[Pair], margins: Iterable[Margin], tests: int
 ) -> list[Change]:
-    """Return the changes of the metrics that have a value, corrected together."""
+    """Return the changes of the metrics with a value, with corrected p-values."""
     found = [(each, measured(pairs, each.metric)) for each in margins]
     rows = [(margin, some) for margin, some in found if some]
     changes = _corrected(rows, tests, best=False)
@@ -150,9 +154,10 @@ def _family(
 
 
 def _certain(lenient: Change, strict: Change) -> Change:
-    """Return the result that holds whatever the other run did not measure.
+    """Return the change that does not depend on values that the other run lacks.
 
-    ``lenient`` and ``strict`` are the results for the worst and the best such values.
+    ``lenient`` has the worst possible values in place of the missing ones, ``strict``
+    the best possible. The change is invalid if it depends on the missing values.
     """
     missing = sum(count for _, count in lenient.unmeasured)
     if not missing:
@@ -168,7 +173,7 @@ def _certain(lenient: Change, strict: Change) -> Change:
 def _corrected(
     rows: Sequence[tuple[Margin, Sequence[Pair]]], tests: int, *, best: bool
 ) -> list[Change]:
-    """Return the changes of these metrics; ``best`` as in `change`."""
+    """Return the changes of the metrics, with corrected p-values; see also `change`."""
     size = tests * len(rows)
     resamples = max(RESAMPLES, FINE * size)
     changes = [
@@ -187,9 +192,9 @@ def _by_start(rows: Iterable[UtteranceRecord]) -> list[UtteranceRecord]:
 def _pair(
     before: Sequence[UtteranceRecord], now: Sequence[UtteranceRecord]
 ) -> tuple[list[Pair], list[UtteranceRecord], list[UtteranceRecord]]:
-    """Return the pairs in the order of now, and the records of either run without one.
+    """Return the pairs, and the records of the other run and this run without a pair.
 
-    Repeats of an utterance are paired in their order.
+    Pairs have the order of this run. Repeats of an utterance are paired in their order.
     """
     waiting: dict[object, list[UtteranceRecord]] = {}
     for row in before:
@@ -210,7 +215,7 @@ def _key(row: UtteranceRecord) -> object:
 def _mismatches(
     before: Sequence[UtteranceRecord], now: Sequence[UtteranceRecord]
 ) -> tuple[Values, ...]:
-    """Return the conditions in which the records without a partner differ."""
+    """Return the conditions that differ between the records without a pair."""
     if not (before and now):
         return ()
     found = []

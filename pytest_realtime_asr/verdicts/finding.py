@@ -1,4 +1,4 @@
-"""Findings: what judging the limits of a budget found, in numbers."""
+"""Findings: the results of judging the limits of a budget, in numbers."""
 
 from __future__ import annotations
 
@@ -26,30 +26,31 @@ from pytest_realtime_asr.verdicts.sample import (
 )
 from pytest_realtime_asr.verdicts.verdict import Verdict, worst
 
-DEFAULT_LEVEL = 0.95  # confidence of intervals and of "proven" where none was asked for
-WORST = 3  # sessions that a finding names
+DEFAULT_LEVEL = 0.95  # the confidence of intervals and proofs if the user set none
+WORST = 3  # number of worst sessions that a finding names
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The result of judging one limit over ``n`` sessions.
 
-    ``observed`` is ``None`` where nothing could be judged; ``reason`` then says why. It
-    also says why a verdict is ``INVALID`` or ``INCONCLUSIVE``. ``interval`` (with
-    confidence ``level``) exists for quantiles, and for a mean without lost sessions; in
-    a sequential test there is none, since optional stopping would bias it. ``over``
-    counts the samples beyond the limit, among them the lost and the premature ones,
-    which ``lost`` and ``premature`` count by reason. ``needed`` is the least sample
-    size with so many over the limit that would prove it.
+    ``observed`` is the statistic; ``None`` if nothing could be judged. ``reason`` says
+    why nothing could be judged, or why the verdict is ``INVALID`` or ``INCONCLUSIVE``.
+    ``interval`` (with confidence ``level``) exists for a quantile, and for a mean if no
+    session was lost. A sequential test has no interval, since optional stopping would
+    bias it. ``over`` is the number of samples beyond the limit, including the lost and
+    the premature ones, which ``lost`` and ``premature`` count by reason. ``needed`` is
+    the least sample size that proves the limit if ``over`` samples are beyond it.
 
-    ``late_ms`` is the largest client delay in the samples on which the verdict rests,
-    ``blocked_ms`` the longest time for which the socket did not accept a frame in them,
-    and ``path_ms`` their median ping round trip. ``excused`` counts samples that may
-    have been over the limit for the client's delay alone, ``again`` the retries of
-    disturbed sessions. ``clips`` is the number of different clips where some repeat,
-    else 0. ``decided`` is the session by which a sequential test was decided; 0 where
-    no session could change it. ``beside`` is the mean of the metric that must be read
-    together with this one.
+    The next three values are of the samples that are over the limit by the server's
+    fault, or of all samples if there are none: ``late_ms`` is the largest client delay,
+    ``blocked_ms`` the longest time for which the socket did not accept a frame, and
+    ``path_ms`` the median ping round trip. ``excused`` is the number of samples that
+    may be over the limit only because of the client's delay. ``again`` is the number of
+    retries of disturbed sessions. ``clips`` is the number of distinct clips if a clip
+    was sent more than once, and otherwise 0. ``decided`` is the number of sessions
+    after which a sequential test was decided; 0 if no session could change the verdict.
+    ``beside`` is the mean of the metric that must be read together with this one.
     """
 
     metric: str
@@ -90,9 +91,10 @@ class Judgement:
 
     @property
     def decided(self) -> int | None:
-        """The session by which a sequential test was decided; ``None`` if it was not.
+        """The number of sessions after which the budget was decided.
 
-        One missed limit decides the budget; keeping to it takes all of them.
+        ``None`` if the sequential test is undecided. One missed limit decides that the
+        budget fails; the budget passes only when every limit is decided.
         """
         found = [(each.verdict, each.decided) for each in self.findings]
         missed = [
@@ -105,7 +107,7 @@ class Judgement:
 
 
 def unmeasured(budget: Budget, limit: Limit, samples: Sequence[Sample]) -> Finding:
-    """Return the finding where there is no session, or one without a value."""
+    """Return the finding if there is no session, or a session without a value."""
     missing = [sample for sample in samples if sample.missing]
     needs = CATALOGUE[budget.metric].needs
     reason: Reason = Simple.NOTHING_JUDGED
@@ -127,7 +129,7 @@ def unmeasured(budget: Budget, limit: Limit, samples: Sequence[Sample]) -> Findi
 def finding(
     budget: Budget, limit: Limit, oriented: Oriented, verdict: Verdict
 ) -> Finding:
-    """Return the part of a finding that is the same for every way of judging."""
+    """Return the finding that the fixed-sample and the sequential judge complete."""
     samples, over, attributed = oriented.samples, oriented.over, oriented.attributed
     rows = zip(samples, attributed, strict=True)
     servers = [sample for sample, attributed in rows if attributed]
@@ -158,7 +160,7 @@ def finding(
 
 
 def client_delayed(oriented: Oriented) -> ClientDelayed:
-    """Return by how much the client was delayed, and its state in the worst session."""
+    """Return the client's delay, and the state of the client in the worst session."""
     found = [
         sample
         for sample in oriented.samples
@@ -178,7 +180,7 @@ def client_delayed(oriented: Oriented) -> ClientDelayed:
 
 
 def _premature(samples: Iterable[Sample]) -> tuple[tuple[Premature, int], ...]:
-    """Count the samples that are premature and not lost, by reason."""
+    """Return the number of samples that are premature and not lost, by reason."""
     kept = (sample.premature for sample in samples if not sample.lost)
     return tuple(Counter(filter(None, kept)).most_common())
 

@@ -1,13 +1,14 @@
 """The judge of a budget over a sample of fixed size.
 
 Without a confidence, the observed statistic is judged, and the finding says whether the
-sample proves the verdict at 95 %. With a confidence, only proof passes and only proof
-fails.
+sample proves the verdict at 95 %. With a confidence, the budget passes only if the
+sample proves it, and fails only if the sample proves the opposite.
 
-Where clips repeat, sessions are not independent: the interval resamples whole clips,
-and a proof holds for this corpus and not for speech in general. Sessions of which each
-clip has its own share over the limit vary less than the binomial distribution of their
-mean share (Hoeffding, 1956), so the proof is conservative.
+If clips were sent more than once, sessions are not independent: the interval resamples
+whole clips, and a proof is valid only for this corpus, not for speech in general. If
+each clip has its own share of sessions over the limit, the number of sessions over the
+limit varies less than the binomial distribution with the mean share (Hoeffding, 1956),
+so the proof is conservative.
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ def judge(
 ) -> Judgement:
     """Judge each limit of a budget over all samples.
 
-    ``pace`` is how many times faster than real time the audio was sent; ``parallel``
-    says that sessions of other processes ran at the same time. Either makes every
-    latency ``INVALID``; other metrics are judged all the same.
+    ``pace`` is how many times faster than real time the audio was sent. ``parallel`` is
+    true if sessions of other processes ran at the same time. A latency is ``INVALID``
+    if the pace is not 1.0 or ``parallel`` is true; other metrics are still judged.
     """
     invalid = not_real_time(budget, pace, parallel)
     return Judgement(

@@ -1,4 +1,4 @@
-"""Limits that a user writes as text: durations, named limits, margins of a comparison.
+"""Limits that a user writes as strings: durations, names of limits, and margins.
 
 - a duration: ``"800ms"``, ``"1.2s"``, ``"10min"``;
 - the name of a limit in the budget file: ``"$final"``;
@@ -29,7 +29,7 @@ L = TypeVar("L")
 
 
 class BudgetError(InputError):
-    """A budget or limit that is not valid; the message says what may be written."""
+    """A budget or limit that is not valid; the message says what to write."""
 
 
 class Scale(enum.StrEnum):
@@ -42,7 +42,7 @@ class Scale(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """By how much a metric may grow between two runs.
+    """The largest tolerated change of a metric between two runs.
 
     ``size`` is a share (0.05 is 5 %), ms, or a difference of rates (0.01 is 1 pp).
     """
@@ -55,7 +55,7 @@ class Margin:
 def parse_duration(value: str | timedelta) -> float:
     """Return a duration such as ``"800ms"`` or a timedelta in milliseconds.
 
-    Raises `BudgetError`.
+    Raises `BudgetError` if the value is not a duration of at most a week.
     """
     if isinstance(value, timedelta):
         ms = value / timedelta(milliseconds=1)
@@ -69,38 +69,41 @@ def parse_duration(value: str | timedelta) -> float:
         ms = float(found[1]) * _MS[found[2]]
     if not 0 <= ms <= _MAX_DURATION:
         raise BudgetError(
-            f"{value!r} is not a duration: it is negative, or longer than a week"
+            f"{value!r} is negative or longer than a week; write a duration such as "
+            "'800ms'"
         )
     return ms
 
 
 def resolve(limit: L | str, named: Mapping[str, L | str]) -> L | str:
-    """Return the limit that a text such as ``"$final"`` names, else the limit itself.
+    """Return the limit of a name such as ``"$final"``; any other limit unchanged.
 
-    Raises `BudgetError`, which lists the names in ``named``.
+    Raises `BudgetError`, which lists the names in ``named``, for an unknown name.
     """
     if not isinstance(limit, str) or not limit.startswith(_NAME):
         return limit
     name = limit.removeprefix(_NAME)
     if name not in named:
         known = listed(f"{_NAME}{each}" for each in named)
-        known = known or "none: see --realtime-budgets"
-        raise BudgetError(f"there is no limit {limit!r}; there are {known}")
+        write = f"choose from {known}"
+        if not known:
+            write = "define it in the file of --realtime-budgets"
+        raise BudgetError(f"there is no limit {limit!r}; {write}")
     return named[name]
 
 
 def parse_margins(text: str) -> tuple[Margin, ...]:
-    """Return the margins of a text such as ``final_from_commit:5%,wer:1pp``.
+    """Return the margins in a string such as ``final_from_commit:5%,wer:1pp``.
 
-    A duration has a margin in % or as a duration. The word error rate has one in
-    percentage points only, since a margin in % could mean either. Raises ValueError,
-    which says what may be written.
+    The margin of a duration is in % or is a duration. The margin of the word error rate
+    is in percentage points: in %, it could mean percentage points or a share of the
+    rate. Raises ValueError, which says what to write.
     """
     found: dict[str, Margin] = {}
     for part in filter(None, map(str.strip, text.split(","))):
         margin = _margin(part)
         if margin.metric in found:
-            raise ValueError(f"{margin.metric} has two limits; give one")
+            raise ValueError(f"{margin.metric} has two limits; keep only one")
         found[margin.metric] = margin
     if not found:
         raise ValueError(f"there is no limit; write one such as {_MARGIN_EXAMPLES}")
@@ -108,7 +111,7 @@ def parse_margins(text: str) -> tuple[Margin, ...]:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return names, separated by commas."""
+    """Return the names, separated by commas."""
     return ", ".join(map(str, names))
 
 
@@ -126,7 +129,7 @@ def _margin(part: str) -> Margin:
         )
     number, unit = float(read[1]), read[2]
     if number > _MAX_MARGIN:
-        raise ValueError(f"{part!r}: a limit is {_MAX_MARGIN} at most")
+        raise ValueError(f"{part!r} is too large a limit; write at most {_MAX_MARGIN}")
     match unit:
         case "pp" if name == WER:
             return Margin(name, number / 100, Scale.POINTS)

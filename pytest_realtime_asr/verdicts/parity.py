@@ -1,16 +1,19 @@
-"""Parity: under other conditions, the same clip must give the same text.
+"""Parity: under another condition, the server must give the same text for a clip.
 
-No reference transcript is needed. The server's texts of a clip sent alone, several
-times, give its solo transcript (`pytest_realtime_asr.requirements.pseudo_reference`)
-and the server's own noise. A text under the condition is different if it differs by
-more than that noise and 5 % of the words. One different text may be chance: a clip
-differs where two of three of its texts do, and the server differs where two of three of
-all texts do. Where a clip has fewer than three texts under the condition and one of
-them is different, nothing is decided.
+No reference transcript is needed. Each clip is first sent alone, several times. From
+these texts follow the solo transcript of the clip
+(`pytest_realtime_asr.requirements.pseudo_reference`) and the noise: by how many words
+the server's own texts of a clip differ. A text under the condition is different if it
+differs from the solo transcript by more than the noise plus 5 % of the words (one word
+at least). A single different text may be chance. So a clip differs only if two thirds
+of its texts or more are different, and the server differs only if two thirds of all
+texts are; two different texts at least are needed. If a clip has fewer than three
+sessions under the condition, and one of its texts is different, the verdict is
+INCONCLUSIVE.
 
-A lost session has no text, and so no difference. Where two of three sessions are lost,
-of a clip or of all, the test fails for that; where the lost ones would decide whether
-the texts differ, nothing is decided.
+A lost session has no text, and so no difference. If two thirds of the sessions of a
+clip, or of all sessions, are lost, the test fails for this reason. If texts in place of
+the lost sessions could make the texts differ, the verdict is INCONCLUSIVE.
 """
 
 from __future__ import annotations
@@ -28,9 +31,9 @@ from pytest_realtime_asr.requirements.pseudo_reference import (
 )
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
-LEAST_ALONE = 2  # texts alone, without which the noise of a clip is not known
-LEAST_TEXTS = 2  # texts under the condition, without which nothing is judged
-REPEATS = 3  # texts of a clip, of which a single different one is chance
+LEAST_ALONE = 2  # texts of a clip sent alone that are needed to know its noise
+LEAST_TEXTS = 2  # texts under the condition that are needed for a verdict
+REPEATS = 3  # texts of a clip among which one different text is attributed to chance
 
 
 class Condition(enum.StrEnum):
@@ -44,7 +47,7 @@ class Condition(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LostSession:
-    """A session without a final: ``how`` it was lost, in a word, and the reason."""
+    """A session without a final; ``how`` is a word such as ``hung``."""
 
     how: str
     reason: str
@@ -52,7 +55,7 @@ class LostSession:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A clip with its texts ``alone`` and under the condition (``then``)."""
+    """A clip with its texts when sent alone, and under the condition (``then``)."""
 
     utterance: Utterance
     alone: tuple[str | LostSession, ...]
@@ -61,7 +64,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A clip of which ``texts`` under the condition, of ``of``, are different."""
+    """A clip, and those ``texts`` of its ``of`` sessions that are different."""
 
     solo: SoloTranscript
     texts: tuple[str, ...]
@@ -70,9 +73,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Lost sessions: ``count`` of ``of``, and the first of them with its clip.
+    """The lost sessions: ``count`` of ``of`` sessions, with the first and its clip.
 
-    ``alone`` says that the clips were sent alone.
+    ``alone`` is true if the clips were sent alone, and false for the condition.
     """
 
     count: int
@@ -83,11 +86,11 @@ class Losses:
 
 
 class Cause(enum.Enum):
-    """Why a parity is undecided, or fails without a different text."""
+    """Why a parity check is undecided, or fails without a different text."""
 
     LOST = enum.auto()  # sessions under the condition were lost
-    NOISE = enum.auto()  # the noise leaves too few clips
-    UNKNOWN_NOISE = enum.auto()  # too few texts alone
+    NOISE = enum.auto()  # too few clips are long enough for the noise
+    UNKNOWN_NOISE = enum.auto()  # too few texts of clips sent alone
     FEW_REPEATS = enum.auto()  # a different text may be chance
 
 
@@ -95,12 +98,13 @@ class Cause(enum.Enum):
 class Parity:
     """The result of a parity check under one condition.
 
-    ``judged`` counts the clips that were judged, ``texts`` their texts under the
-    condition, and ``lost`` the sessions without one. ``noise`` is in words, ``None``
-    where it is not known. ``unused`` are the ids of the clips that could not be judged.
-    ``cause`` says why the verdict is ``INCONCLUSIVE``, or that it is due to lost
-    sessions; then ``losses`` holds these, and ``repeat`` the ids of the clips to send
-    `REPEATS` times.
+    ``judged`` is the number of clips that were judged, ``texts`` the number of their
+    texts under the condition, and ``lost`` the number of their sessions without a text.
+    ``noise`` is in words; ``None`` if it is not known. ``unused`` are the ids of the
+    clips that could not be judged. ``cause`` says why the verdict is ``INCONCLUSIVE``,
+    or that it is ``FAIL`` because of lost sessions. ``losses`` describes the lost
+    sessions if they are the cause. ``repeat`` are the ids of the clips that must be
+    sent `REPEATS` times for a verdict.
     """
 
     over: Condition
@@ -118,10 +122,11 @@ class Parity:
 
 @dataclass(slots=True)
 class _Counts:
-    """What was found under the condition, by clip and of all clips.
+    """The counts of texts and sessions under the condition.
 
-    ``rows`` holds, for each clip and last for all, the counts of different texts, of
-    lost sessions, and of sessions.
+    ``rows`` holds the numbers of different texts, of lost sessions and of all sessions:
+    a row for each clip, and a last row with the sums. ``few`` are the ids of the clips
+    with a different text and too few sessions.
     """
 
     differences: list[Difference] = field(default_factory=list)
@@ -130,13 +135,14 @@ class _Counts:
 
 
 def judge(over: Condition, clips: Iterable[Clip]) -> Parity:
-    """Judge whether clips have the same text under a condition as alone.
+    """Judge whether clips have the same text under a condition as when sent alone.
 
-    Each clip is given once. ``FAIL`` where a clip differs, or the server, or where too
-    many sessions are lost. A clip cannot be judged if it has fewer than `LEAST_ALONE`
-    texts alone, or is too short for the noise. ``INCONCLUSIVE`` where that is so for
-    more than half of the clips, where fewer than `LEAST_TEXTS` texts are left, or where
-    a clip has a different text but fewer than `REPEATS` texts.
+    Each clip is given once. The verdict is ``FAIL`` if a clip or the server differs, or
+    if too many sessions are lost. A clip cannot be judged if it has fewer than
+    `LEAST_ALONE` texts sent alone, or is too short for the noise. The verdict is
+    ``INCONCLUSIVE`` if more than half of the clips cannot be judged, if fewer than
+    `LEAST_TEXTS` texts are left, if a clip has a different text but fewer than
+    `REPEATS` texts, or if the lost sessions could decide.
     """
     every = list(clips)
     alone = _solo_transcripts(every)
@@ -169,7 +175,7 @@ def judge(over: Condition, clips: Iterable[Clip]) -> Parity:
 
 
 def _solo_transcripts(clips: Iterable[Clip]) -> dict[str, SoloTranscript]:
-    """Return the solo transcripts of the clips with enough texts alone."""
+    """Return the solo transcripts of the clips that were sent alone often enough."""
     found = {}
     for clip in clips:
         texts = [text for text in clip.alone if isinstance(text, str)]
@@ -197,7 +203,10 @@ def _count(used: Iterable[Clip], known: Mapping[str, SoloTranscript]) -> _Counts
 def _verdict(
     counts: _Counts, *, used: int, of: int, known: bool
 ) -> tuple[Verdict, Cause | None]:
-    """Return the verdict, for ``used`` of ``of`` clips; ``known`` is the noise."""
+    """Return the verdict and its cause.
+
+    ``used`` of ``of`` clips could be judged. ``known`` is true if the noise is known.
+    """
     sessions = counts.rows[-1][2]
     if any(not_random(others, of) for others, _, of in counts.rows):
         return Verdict.FAIL, None

@@ -1,4 +1,4 @@
-"""Reasons for a verdict, as values; `pytest_realtime_asr.report` turns them to text."""
+"""Reasons for a verdict as values; `pytest_realtime_asr.report` puts them in words."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class NotMeasured:
 
 @dataclass(frozen=True, slots=True)
 class MoreSessions:
-    """So many more sessions within the limit would prove it."""
+    """``count`` more sessions within the limit would prove the limit."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class NotRealTime:
-    """A latency was measured at another pace than real time."""
+    """A latency was measured at a pace other than real time."""
 
     pace: float
 
@@ -45,9 +45,10 @@ class NotRealTime:
 class ClientDelayed:
     """The client was delayed, or overloaded, in some of the ``of`` sessions.
 
-    ``late`` sessions had a delay above ``tolerated_ms``, ``max_ms`` at most; in
-    ``overloaded`` sessions the client used too much CPU time. ``worst`` is the label of
-    the worst session, and ``state`` the client's state in it.
+    In ``late`` sessions, the client's delay was above ``tolerated_ms``; the largest
+    delay was ``max_ms``. In ``overloaded`` sessions, the client used too much CPU time.
+    ``worst`` is the label of the worst session, and ``state`` the client's state in
+    this session.
     """
 
     late: int
@@ -61,7 +62,7 @@ class ClientDelayed:
 
 @dataclass(frozen=True, slots=True)
 class NotDecided:
-    """A sequential test was not decided by ``n`` sessions of at most ``most``."""
+    """A sequential test was not decided after ``n`` of at most ``most`` sessions."""
 
     n: int
     most: int
@@ -69,9 +70,10 @@ class NotDecided:
 
 @dataclass(frozen=True, slots=True)
 class NotGood:
-    """A sequential test found more beyond the limit than a good server has.
+    """A sequential test found more sessions beyond the limit than a good server has.
 
-    A good server has at most ``share`` beyond it, on the wrong ``side``.
+    A good server has at most the share ``share`` of its sessions beyond the limit.
+    ``side`` is the side of the limit on which a value is allowed.
     """
 
     share: float
@@ -80,7 +82,10 @@ class NotGood:
 
 @dataclass(frozen=True, slots=True)
 class TooFew:
-    """Fewer than ``least`` utterances, or ``speakers``, prove no error rate."""
+    """There are fewer than ``least`` utterances, so no error rate can be proven.
+
+    With ``speakers``, there are fewer than ``least`` speakers.
+    """
 
     least: int
     speakers: bool

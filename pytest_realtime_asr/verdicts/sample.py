@@ -1,11 +1,12 @@
 """Samples: the value that each session contributes to a budget.
 
 A lost session (refused, hung, broken, no final) is over every limit: it counts as
-``+inf`` and is never left out. So is a session whose event came before its cause: its
-latency is not a measurement. A missing number is neither a zero nor a pass.
+``+inf`` and is never left out. A session with a premature value is over every limit as
+well, since its value is not a measurement. A missing value never counts as zero or as
+within the limit.
 
-For a limit from below (`Side.AT_LEAST`), values and limit change their sign, so that a
-larger value is always the worse one (`Oriented`).
+For a lower limit (`Side.AT_LEAST`), the signs of the values and of the limit are
+reversed, so that a larger value is always worse (`Oriented`).
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ PUNCTUAL = ClientState()
 class Sample:
     """One session under a budget.
 
-    ``label`` is the id of the session, ``clip`` that of its utterance if known.
-    ``value`` is in the unit of the metric, ``None`` where it was not measured. ``lost``
-    says in a word why the session gave no final; ``premature`` says why the value is
-    not a measurement; in both cases the session is over every limit. ``late_ms`` is the
-    client's scheduling delay in that session, and ``own`` the client's state.
-    ``blocked_ms`` is for how long the socket did not accept a frame, ``path_ms`` the
-    round trip of a ping, ``None`` where none was answered. ``again``
-    marks the retry of a disturbed session. ``beside`` is the value of
-    the metric that must be read together with this one, if any.
+    ``label`` is the id of the session, and ``clip`` the id of its utterance if known.
+    ``value`` is in the unit of the metric; ``None`` if it was not measured. ``lost``
+    says in a word why the session gave no final. ``premature`` says why the value is
+    premature. In both cases the session is over every limit. ``late_ms`` is the
+    client's scheduling delay in the session, and ``own`` the client's state.
+    ``blocked_ms`` is the time for which the socket did not accept a frame. ``path_ms``
+    is the round trip of a ping; ``None`` if no ping was answered. ``again`` is true for
+    the retry of a disturbed session. ``beside`` is the value of the metric that must be
+    read together with this one, if any.
     """
 
     label: str
@@ -59,21 +60,22 @@ class Sample:
 
     @property
     def measured(self) -> float | None:
-        """The value, or ``None`` where it counts as over every limit."""
+        """The value; ``None`` if it is missing, premature or of a lost session."""
         return None if self.lost or self.premature is not None else self.value
 
     @property
     def missing(self) -> bool:
-        """Whether a session with a final has no value."""
+        """Return whether the session has a final but no value."""
         return self.value is None and not self.lost
 
 
 @dataclass(frozen=True, slots=True)
 class Oriented:
-    """Samples and their limit with larger values worse; lost ones are infinite.
+    """Samples and their limit, with signs such that larger values are worse.
 
-    ``prompt`` are the values less the client's delay, where that is over ``bound`` ms,
-    and no latency at all where the client was overloaded.
+    ``values`` are infinite for lost and premature samples. ``prompt`` are the values
+    without the client's delay: the delay is subtracted if it is over ``bound`` ms, and
+    a latency is 0 if the client was overloaded.
     """
 
     samples: Sequence[Sample]
@@ -84,25 +86,25 @@ class Oriented:
 
     @property
     def over(self) -> list[bool]:
-        """For each sample, whether it is over the limit."""
+        """Return for each sample whether it is over the limit."""
         return [value > self.limit for value in self.values]
 
     @property
     def attributed(self) -> list[bool]:
-        """For each sample, whether it is over the limit without the client's delay."""
+        """Return for each sample whether it is over the limit without client delay."""
         return [value > self.limit for value in self.prompt]
 
     @property
     def repeats(self) -> bool:
-        """Whether a clip was sent more than once."""
+        """Return whether a clip was sent more than once."""
         clips = [sample.clip for sample in self.samples if sample.clip]
         return len(set(clips)) < len(clips)
 
 
 def orient(limit: Limit, samples: Sequence[Sample], bound: float) -> Oriented:
-    """Return samples and a limit with larger values worse.
+    """Return samples and a limit, with signs such that larger values are worse.
 
-    ``bound`` is the client's delay that is tolerated, in ms.
+    ``bound`` is the tolerated delay of the client in ms.
     """
     sign = 1 if limit.side is Side.AT_MOST else -1
     values = [
@@ -117,13 +119,13 @@ def orient(limit: Limit, samples: Sequence[Sample], bound: float) -> Oriented:
 
 
 def restored(limit: Limit, value: float) -> float:
-    """Return a value of `Oriented` with its own sign."""
-    # Subtracted from zero, since a negative zero would be displayed as one.
+    """Return a value of `Oriented` with its original sign."""
+    # Subtracted from zero, since -0.0 would be displayed with its sign.
     return value if limit.side is Side.AT_MOST else 0.0 - value
 
 
 def statistic(values: Sequence[float], stat: Stat) -> float:
-    """Return a statistic of values."""
+    """Return the statistic ``stat`` of the values."""
     return (
         math.fsum(values) / len(values) if stat.q is None else quantile(values, stat.q)
     )

@@ -1,8 +1,8 @@
-"""The judge of a budget over sessions in their order, by a sequential test.
+"""The judge of a budget by a sequential test, over sessions in their order.
 
-Sessions judged in their order need no fixed number: the test decides when there have
-been enough. Of each sample it uses only whether it is beyond the limit
-(`pytest_realtime_asr.stats.sequential`).
+A sequential test needs no fixed number of sessions: after each session it decides
+whether more are needed. It uses only whether each sample is beyond the limit, not how
+far (`pytest_realtime_asr.stats.sequential`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pytest_realtime_asr.verdicts.reasons import NotDecided, NotGood, Reason
 from pytest_realtime_asr.verdicts.sample import Sample, orient
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
-MOST_SESSIONS = 400  # that are sent for a sequential verdict
+MOST_SESSIONS = 400  # most sessions that are sent for a sequential verdict
 
 
 def judge_in_order(
@@ -48,21 +48,21 @@ def judge_in_order(
     """Judge each limit of a budget by a sequential test of the samples in their order.
 
     Samples after the decision, and after the first ``most``, are ignored. Without a
-    decision the verdict is ``INCONCLUSIVE``, and another sample may decide it. ``FAIL``
-    says that the server is not a good one, which has at most a fifth of the share over
-    the limit that the claim allows. A sample that may be over for the client's delay
-    alone is counted both ways; where that leads to different decisions, the verdict is
-    ``INVALID``.
+    decision the verdict is ``INCONCLUSIVE``; more samples may decide. ``FAIL`` means
+    that the server is not a good server: a good server has at most a fifth of the share
+    over the limit that the budget allows. If a sample may be over the limit only
+    because of the client's delay, the test is run twice, with the sample over the limit
+    and within it; if the decisions differ, the verdict is ``INVALID``.
 
     The order of the clips must be random: a corpus with its easy clips first would pass
-    before the hard ones were sent. Raises `BudgetError` where a limit is a mean or a
-    maximum, which no such test decides.
+    before the hard clips were sent. Raises `BudgetError` if a limit is a mean or a
+    maximum, since a sequential test cannot decide these.
     """
     for limit in budget.limits:
         if limit.stat.provable is None:
             raise BudgetError(
-                f"{budget.metric} {limit.name}: sessions in their order decide a "
-                "quantile, not a maximum or a mean"
+                f"{budget.metric} {limit.name}: a sequential test cannot decide a "
+                "maximum or a mean; limit a quantile such as p95"
             )
     invalid = not_real_time(budget, pace, parallel)
     return Judgement(
@@ -77,8 +77,8 @@ def judge_in_order(
 def unprovable(budget: Budget, most: int, *, in_order: bool = False) -> str | None:
     """Return why ``most`` sessions can never prove a budget, and how many could.
 
-    ``None`` where they can. Nothing has to be proven without a confidence, except by a
-    sequential test (``in_order``).
+    Returns ``None`` if they can prove the budget, or if nothing has to be proven: a
+    budget without a confidence needs a proof only in a sequential test (``in_order``).
     """
     if budget.confidence is None and not in_order:
         return None

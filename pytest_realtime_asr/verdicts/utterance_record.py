@@ -1,4 +1,4 @@
-"""The record of one utterance in a report, as far as two runs are compared by it."""
+"""The record of one utterance in a report, with what the comparison of runs needs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pytest_realtime_asr.metrics.causality import Premature
 class Conditions:
     """The conditions of an utterance that its trace does not contain.
 
-    ``corpus`` is the digest of the run's corpus, ``chunk`` is in seconds,
-    ``concurrency`` is the number of sessions at a time. ``model`` and ``labels``, which
-    only the user knows, are shown and not compared.
+    ``corpus`` is the digest of the run's corpus. ``chunk`` is in seconds.
+    ``concurrency`` is the number of sessions at a time. The user gives ``model`` and
+    ``labels``, which are shown but not compared.
     """
 
     corpus: str = ""
@@ -32,8 +32,9 @@ class Conditions:
 class UtteranceRecord:
     """The result of one utterance in one run.
 
-    ``audio`` is the digest of its samples. ``lost`` is empty where there is a final.
-    ``premature`` gives the metrics that are not measurements, each with the reason.
+    ``audio`` is the digest of the utterance's samples. ``lost`` says why there is no
+    final, and is empty if there is one. ``premature`` names each metric whose event
+    came before its cause, with the reason.
     """
 
     test: str
@@ -67,13 +68,14 @@ class UtteranceRecord:
 
 
 def shared_test_name(test: str, utterance: str) -> str:
-    """Return the name that tests share which differ only in their utterance.
+    """Return the common name of tests that differ only in their utterance.
 
-    Such tests are compared as one: ``test_it.py::test_it[go-forward]`` is one of
-    ``test_it.py::test_it[*]``. A test whose id does not contain the id of its utterance
-    keeps its own name.
+    The name has ``*`` in place of the id of the utterance, and tests of the same name
+    are compared as one test: ``test_it.py::test_it[go-forward]`` is one of
+    ``test_it.py::test_it[*]``. If the name of a test does not contain the id of its
+    utterance, the name is returned unchanged.
     """
-    escaped = utterance.encode("unicode_escape").decode("ascii")  # as pytest does
+    escaped = utterance.encode("unicode_escape").decode("ascii")  # as in pytest
     for id in (utterance, escaped):
         name, found = re.subn(
             rf"(?<=[\[-]){re.escape(id)}(?=[\]-])", "*", test, count=1

@@ -1,8 +1,8 @@
-"""The four verdicts, and what each does to its test.
+"""The four verdicts, and the effect of each on its test.
 
-``PASS`` and ``FAIL`` describe the server. ``INCONCLUSIVE`` says that proof was asked
-for and the sample is too small for it; ``INVALID`` says that the client, not the
-server, determined the number.
+``PASS`` and ``FAIL`` describe the server. ``INCONCLUSIVE`` means that the user asked
+for a proof, but the sample is too small to prove anything. ``INVALID`` means that the
+client, not the server, determined the number.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections.abc import Iterable
 
 
 class UndecidedWarning(UserWarning):
-    """Something about a test that could not be decided, and did not fail it.
+    """The warning about a test that could not be decided, but did not fail.
 
-    It is a verdict ``INCONCLUSIVE`` or ``INVALID`` with ``--realtime-undecided=warn``,
-    a comparison of too few clips, or a claim that so few sessions can never prove,
-    which is reported before the first of them.
+    There are three causes: a verdict ``INCONCLUSIVE`` or ``INVALID`` with
+    ``--realtime-undecided=warn``; a comparison of too few clips; and a budget for which
+    the planned sessions are too few to prove it, reported before the first session.
     """
 
 
 class Verdict(enum.Enum):
-    """The outcome of judging, from the best to the worst."""
+    """The outcome of judging; the members are in order from the best to the worst."""
 
     PASS = "PASS"
     INCONCLUSIVE = "INCONCLUSIVE"
@@ -37,7 +37,7 @@ class UndecidedPolicy(enum.StrEnum):
 
 
 class Effect(enum.Enum):
-    """What a verdict does to its test."""
+    """The effect of a verdict on its test."""
 
     NONE = "none"
     WARN = "warn"
@@ -45,7 +45,7 @@ class Effect(enum.Enum):
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the worst verdict; without any it is ``FAIL``: nothing was measured."""
+    """Return the worst verdict; ``FAIL`` if there is none, as nothing was measured."""
     order = list(Verdict)
     return max(verdicts, key=order.index, default=Verdict.FAIL)
 
@@ -53,10 +53,11 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 def effect(
     verdict: Verdict, undecided: UndecidedPolicy = UndecidedPolicy.FAIL
 ) -> Effect:
-    """Return what a verdict does to its test; it is reported by its own name anyway.
+    """Return the effect of a verdict on its test.
 
-    ``FAIL`` fails under any policy, since it describes the server. ``INCONCLUSIVE`` and
-    ``INVALID`` do not, and follow ``undecided``.
+    ``FAIL`` fails the test under any policy, since it describes the server. The effect
+    of ``INCONCLUSIVE`` and ``INVALID`` depends on the policy ``undecided``. Reports
+    show the verdict itself, whatever its effect.
     """
     if verdict is Verdict.PASS:
         return Effect.NONE

@@ -1,9 +1,9 @@
 """The judge of a pooled error rate against its threshold.
 
 Errors are clustered by speaker and by utterance, so the interval resamples speakers or
-utterances, not words. It is the wider one, on each side, of a bootstrap over speakers
-(over utterances where no speaker is named) and of the exact interval of as many
-independent errors.
+utterances, not words. Two intervals are computed: a bootstrap over speakers (over
+utterances if no speaker is named), and the exact Poisson interval, which assumes
+independent errors. Each bound of the result is the wider of the two.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from pytest_realtime_asr.verdicts.reasons import Reason, Simple, TooFew
 from pytest_realtime_asr.verdicts.sample import tally
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
-LEAST_UTTERANCES = 20  # a bootstrap over fewer proves nothing
-LEAST_SPEAKERS = 10  # nor does one over fewer speakers, where they are named
+LEAST_UTTERANCES = 20  # a bootstrap over fewer utterances proves nothing
+LEAST_SPEAKERS = 10  # if speakers are named, a bootstrap over fewer proves nothing
 NO_ERRORS = Errors()
 
 
 class WerRow(Protocol):
-    """One transcription under a threshold.
+    """One transcription that counts towards a WER threshold.
 
-    ``label`` is the id of its session. Rows of the same utterance or speaker are not
-    independent. ``hypothesis`` is ``None`` and ``lost`` says why where the session gave
-    no final: then all words are deleted.
+    ``label`` is the id of the session. Rows of the same utterance or speaker are not
+    independent. If the session gave no final, ``hypothesis`` is ``None``, ``lost`` says
+    why, and every word of the reference counts as a deletion.
     """
 
     @property
@@ -46,16 +46,18 @@ class WerRow(Protocol):
     def lost(self) -> str: ...
 
     def align(self, normalizer: Normalizer | None) -> Alignment:
-        """Return the alignment as it is judged."""
+        """Return the alignment by which the transcription is judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class WerFinding:
-    """The result of judging a threshold; fields that are in `Finding` mean the same.
+    """The result of judging a threshold.
 
-    ``name`` is ``wer``, ``cer`` where all rows were counted by characters, or
-    ``wer+cer``. ``speakers`` counts the named speakers. ``worst`` are the rows with the
-    most errors, with their alignments. ``synthetic`` marks synthesised speech.
+    Fields that `Finding` has too mean the same. ``name`` is ``wer`` if all rows were
+    counted by words, ``cer`` if all were counted by characters, and otherwise
+    ``wer+cer``. ``speakers`` is the number of named speakers. ``worst`` are the rows
+    with the most errors, with their alignments. ``synthetic`` is true if any speech was
+    synthesised.
     """
 
     name: str
@@ -76,10 +78,9 @@ class WerFinding:
 
 
 def too_few(utterances: Iterable[tuple[str, str]]) -> TooFew | None:
-    """Return why utterances can prove no error rate, whatever their errors.
+    """Return why utterances are too few to prove an error rate, or ``None``.
 
-    Each is given by its id and its speaker, who is empty where unknown. ``None`` where
-    there are enough.
+    Each utterance is given by its id and its speaker; the speaker is empty if unknown.
     """
     ids, blocks = set(), set()
     for utterance, speaker in utterances:
@@ -93,7 +94,7 @@ def too_few(utterances: Iterable[tuple[str, str]]) -> TooFew | None:
 
 
 def _block(utterance: str, speaker: str) -> tuple[str, str]:
-    """Return the label of utterances that depend on each other."""
+    """Return the label that utterances have in common if they are not independent."""
     return speaker, "" if speaker else utterance
 
 
@@ -102,9 +103,9 @@ def judge_wer(
 ) -> WerFinding:
     """Judge the pooled error rate of all rows against a threshold.
 
-    Fewer than `LEAST_UTTERANCES` utterances prove nothing, nor do fewer than
-    `LEAST_SPEAKERS` speakers. Words recognised where the reference is empty are
-    counted, but take no part in the rate.
+    Fewer than `LEAST_UTTERANCES` utterances, or fewer than `LEAST_SPEAKERS` speakers,
+    prove nothing. Words recognised in utterances with an empty reference are counted
+    separately; the rate does not include them.
     """
     level = threshold.confidence or DEFAULT_LEVEL
     limit = threshold.limit
@@ -173,5 +174,5 @@ def _interval(
 
 
 def mistakes(alignment: Alignment) -> int:
-    """Return the number of errors, including words where nothing was said."""
+    """Return the number of errors, including words without a reference."""
     return alignment.errors.wrong + alignment.errors.unspoken

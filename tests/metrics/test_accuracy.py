@@ -237,7 +237,7 @@ def test_recall_is_pooled() -> None:
 
 
 def test_an_entity_of_which_nothing_is_left_cannot_be_found() -> None:
-    with pytest.raises(ValueError, match="leaves nothing of the entity 'um'"):
+    with pytest.raises(ValueError, match="removes all of the entity 'um'"):
         keywords(["um"], "um", language="en")
 
 
@@ -291,7 +291,7 @@ def test_ones_own_is_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         ("gone", r"the normalizer gone \(their_texts:gone\) cannot be loaded: .*gone"),
         ("bare", r"the normalizer bare \(their_texts:bare\) has no version; set one"),
         ("numb", "the normalizer numb .* has no version; set one: function.version"),
-        ("odd", "the normalizer odd .* does not return a text for a text"),
+        ("odd", "the normalizer odd .* does not return a string for a string"),
     ],
 )
 def test_a_normalizer_that_cannot_be_used(
@@ -426,7 +426,7 @@ def test_a_normaliser_of_ones_own_that_fails_loses_no_text(
     own = normalizer_named("picky")
     found = words("Three", "three", normalizer=own)
     assert (found.normalizer, found.errors.wrong) == (BASIC.id, 0)
-    why = "picky/2 was not used: TypeError: it returned int, not a text"
+    why = "picky/2 was not used: TypeError: the normalizer returned int, not str"
     assert (found.reason or "").startswith(why)
     assert words("a", "a", normalizer=own).reason is None
     assert keywords(["three"], "THREE three", normalizer=own).normalizer == BASIC.id
@@ -434,7 +434,7 @@ def test_a_normaliser_of_ones_own_that_fails_loses_no_text(
     for text in ("hang", "go"):
         found = words("Go", text, normalizer=own)
         assert found.normalizer == BASIC.id
-        why = "slow/1 was not used: it took more than 0.2 s"
+        why = "slow/1 was not used: the normalizer took more than 0.2 s"
         assert why in (found.reason or "")
     assert calls == ["a", "Go", "hang"]  # it is not called again
     hung.set()

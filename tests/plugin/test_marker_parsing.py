@@ -149,7 +149,7 @@ WRONG = {
     "no metric 'ttft'; choose from .*final_from_commit": [
         mark("latency_budget", "ttft", p95="1s")
     ],
-    "a budget needs a limit: one of .*p95": [mark("latency_budget", METRIC)],
+    "a budget needs a limit; choose from .*p95": [mark("latency_budget", METRIC)],
     "a budget has no keyword .*p96.*; choose from .*p95": [
         mark("latency_budget", METRIC, p96="1s")
     ],
@@ -161,7 +161,7 @@ WRONG = {
     "over='all' is not known; choose from .*module": [
         mark("latency_budget", METRIC, max="1s", over="all")
     ],
-    "is not a share: write 0.12 for 12 %": [
+    "is not a share from 0 to 1; write 0.12 for 12 %": [
         mark("wer_threshold", 12),
         mark("wer_threshold", "0.12"),
     ],
@@ -251,7 +251,9 @@ def test_a_limit_is_named() -> None:
         mark("latency_budget", METRIC, p95="$last"),
         mark("wer_threshold", "$last"),
     ):
-        with pytest.raises(BudgetError, match=r"no limit '\$last'; there are \$final"):
+        with pytest.raises(
+            BudgetError, match=r"no limit '\$last'; choose from \$final"
+        ):
             terms(wrong, given=given)
 
 

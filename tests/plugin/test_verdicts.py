@@ -326,14 +326,14 @@ def test_limits_differ_by_machine(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ([], "test_it.py::test_it: there is no limit '$final'; there are none: see *"),
+        ([], "test_it.py::test_it: there is no limit '$final'; define it in *"),
         (
             ["--realtime-budgets=limits.toml"],
-            "test_it.py::test_it: there is no limit '$final'; there are $erasure",
+            "test_it.py::test_it: there is no limit '$final'; choose from $erasure",
         ),
         (
             ["--realtime-budgets=limits.toml", "--realtime-budget-profile=a100"],
-            "*limits.toml: no profile 'a100'; there are l4, h100",
+            "*limits.toml: no profile 'a100'; choose from l4, h100",
         ),
         (
             ["--realtime-budgets=none.toml"],

@@ -45,8 +45,8 @@ def test_a_profile_stands_over_what_holds_everywhere(
 @pytest.mark.parametrize(
     ("text", "profile", "said"),
     [
-        (TABLE, "a100", "no profile 'a100'; there are l4, h100"),
-        ("", "l4", "no profile 'l4'; there are none: a profile is a table such as"),
+        (TABLE, "a100", "no profile 'a100'; choose from l4, h100"),
+        ("", "l4", "no profile 'l4'; the file has none: a profile is a table such as"),
         ("final = fast", "", "Invalid value"),
         (
             "final = true",

@@ -590,7 +590,7 @@ def test_limits() -> None:
         ("latency:5%", "'latency' cannot be compared; choose from wer, connect"),
         ("loop_lag:5%", "'loop_lag' cannot be compared"),
         ("word_coverage:5%", "'word_coverage' cannot be compared"),
-        ("wer:1pp,wer:2pp", "wer has two limits; give one"),
+        ("wer:1pp,wer:2pp", "wer has two limits; keep only one"),
     ],
 )
 def test_limits_that_cannot_be(text: str, why: str) -> None:
