@@ -446,7 +446,7 @@ def test_parity(
         result.stdout.fnmatch_lines(
             [
                 "parity over crowd: 2 of 2 utterances differ (own noise: *",
-                "turn-right: * of 4 words differ; in * of 3",
+                "turn-right: * of 4 words differ; in * of 3 texts",
                 "ref: turn *right *and stop",
                 "hyp: *",
             ]
