@@ -26,7 +26,7 @@ _NAMED = 3  # the largest number of utterances that a line names
 
 
 def failures(comparison: Comparison) -> list[str]:
-    """Return one message for each margin of the test that fails the test."""
+    """Return one message for each reason why the comparison fails the test."""
     if not comparison.gated:
         return []
     found = [_refusal(comparison)] if comparison.refused else []
@@ -38,7 +38,7 @@ def failures(comparison: Comparison) -> list[str]:
 
 
 def warnings(comparison: Comparison) -> list[str]:
-    """Return one line for each margin that cannot fail, since clips or values lack."""
+    """Return one line for each margin that has too few clips or values to fail."""
     found = [
         few_clips(change)
         for change in comparison.changes
@@ -92,7 +92,7 @@ def change_line(change: Change) -> str:
 
 
 def few_clips(change: Change) -> str:
-    """Return a sentence that a change has too few clips, and how many it needs."""
+    """Return a sentence with the clips that a change has and the clips it needs."""
     needs = "comparison needs" if change.family == 1 else "comparisons need"
     return (
         f"{change.name} can show no change: it has {several(change.clips, 'clip')}, "
@@ -101,9 +101,9 @@ def few_clips(change: Change) -> str:
 
 
 def details(change: Change) -> str | None:
-    """Return the worst pair of an error rate, with both alignments with the reference.
+    """Return the worst pair of an error rate: both texts aligned with the reference.
 
-    For other metrics, return ``None``.
+    For a change of any other metric, return ``None``.
     """
     if change.margin.metric != WER:
         return None
@@ -126,8 +126,8 @@ def _invalid(change: Change) -> str:
     counts = ", ".join(f"{count} {_reason(why)}" for why, count in change.unmeasured)
     return (
         f"the baseline was measured in {measured} of {several(change.n, 'session')} "
-        f"({counts}), and the outcome depends on the rest; correct the baseline, or "
-        "record it again"
+        f"({counts}), and the result depends on the other sessions; correct the "
+        "baseline, or record the baseline again"
     )
 
 

@@ -141,7 +141,7 @@ def _session_lines(result: Result) -> Iterator[str]:
 
 
 def mapping(found: Row) -> Mapping[str, object]:
-    """Return a row in builtin types, for its way from a worker to the controller."""
+    """Return a row in builtin types, which a worker can send to the controller."""
     made: dict[str, object] = msgspec.to_builtins(found)
     return made
 
@@ -149,14 +149,14 @@ def mapping(found: Row) -> Mapping[str, object]:
 def message(found: Row) -> str:
     """Return the failure message of a requirement.
 
-    The message says what was seen, and shows the clause and the session.
+    The message says what was seen. The clause and the frames of the session follow.
     """
     entry = found.result
     first = entry.stale or f"{entry.id} [{entry.level.name}] {entry.status.value}"
     if entry.seen:
         first += f": {entry.seen}"
     if entry.status is Status.MISSING:
-        return first  # many requirements have the same cause
+        return first  # not the details: many requirements have the same cause
     lines = [first, f"  requirement: {entry.title}", f"  clause: {entry.clause}"]
     lines += [f"  expected: {entry.expected}"] if entry.expected else []
     lines += [f"  scenarios: {', '.join(entry.scenarios)}"]
@@ -276,7 +276,7 @@ def _counts(found: Document) -> str:
 
 
 def _listed(head: str, entries: Sequence[Entry]) -> list[str]:
-    """Return a head, and one line for each cause with the ids of its requirements."""
+    """Return a heading, and one line for each cause with its requirements' ids."""
     if not entries:
         return []
     lines = ["", f"{head}:"]
@@ -297,7 +297,7 @@ def _by_cause(status: Status, entries: Sequence[Entry]) -> list[str]:
 
 
 def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
-    """Return the entries grouped by cause, with the first entry's sentence."""
+    """Return the entries by cause, each group with its first entry's sentence."""
     groups: dict[str, list[Entry]] = {}
     for each in entries:
         groups.setdefault(_cause(each), []).append(each)

@@ -64,7 +64,7 @@ class ReportFile:
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """The paths of the report and of the kept report of an earlier run."""
+        """The path of the report, and the path to which an earlier report is moved."""
         return (self._path,) if self._device else (self._path, self.kept)
 
     def check(self) -> None:
@@ -130,16 +130,13 @@ class ReportFile:
         os.close(lock)
 
     def append(self, line: bytes) -> None:
-        """Append a line. Raises OSError and leaves the file unchanged if that fails."""
+        """Append a line; if this fails, raise OSError and leave the file unchanged."""
         with self._alone():
             self._begin()
             _append(self._path, line)
 
     def replace(self, content: bytes) -> None:
-        """Replace the whole content.
-
-        Raises OSError and leaves the file unchanged if that fails.
-        """
+        """Replace the content; if this fails, raise OSError and leave it unchanged."""
         if self._device:
             _append(self._path, content)
             return
@@ -210,20 +207,20 @@ os.register_at_fork(after_in_child=_close_locks)
 
 
 def _append(path: Path, line: bytes) -> None:
-    """Append a line. Raises OSError and leaves the file unchanged if that fails."""
+    """Append a line; if this fails, raise OSError and leave the file unchanged."""
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         found = os.fstat(file)
         size = found.st_size if stat.S_ISREG(found.st_mode) else None
         if size:
             os.lseek(file, size - 1, os.SEEK_SET)
-            if os.read(file, 1) != b"\n":  # a process was killed while it wrote
+            if os.read(file, 1) != b"\n":  # a process was killed while it wrote a line
                 line = b"\n" + line
         try:
             _write(file, line)
         except OSError:
             if size is not None:
-                with suppress(OSError):  # remove what was written of the line
+                with suppress(OSError):  # remove the incomplete line
                     os.ftruncate(file, size)
             raise
     finally:

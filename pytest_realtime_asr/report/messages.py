@@ -28,14 +28,14 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 from pytest_realtime_asr.verdicts.wer import WerFinding, mistakes
 
 PATH_SHARE = 0.2  # a round trip above this share of the limit is reported
-_LONGEST_TEXT = 120  # characters of a transcript
+_LONGEST_TEXT = 120  # the most characters that are shown of a transcript
 
 
 def failures(results: Results) -> list[str]:
     """Return one message for each cause of a test's failure, headline first.
 
-    If a message cannot be made, such as by an error in the user's normaliser, the only
-    message is that error.
+    If a message cannot be made, for example because the user's normaliser raises an
+    error, this error is the only message.
     """
     try:
         return [text for cause in results.failing for text in _failure(cause, results)]
@@ -58,14 +58,14 @@ def failure(results: Results) -> str | None:
 def evidence(results: Results) -> str:
     """Return where the traces of a test are, and how to run the test again.
 
-    It is for a test that failed by an error of its own code.
+    This is for tests that fail by an error of their own code, without a verdict.
     """
     paths = [f"trace: {path}" for path in results.paths.values()]
     return _joined(*paths, results.unkept, results.rerun)
 
 
 def lines(results: Results) -> list[str]:
-    """Return one line for each verdict, and the lines of each comparison."""
+    """Return one line for each verdict, the random order, and each comparison."""
     judged: list[Finding | WerFinding] = [*results.findings, *results.wer]
     found = [verdict(finding) for finding in judged]
     if results.order is not None:
@@ -312,7 +312,7 @@ def _proof(finding: Finding) -> list[str]:
 
 
 def _proven(finding: Finding | WerFinding) -> str:
-    """Return for what a proven verdict is proven: in general, or for this corpus."""
+    """Return "proven", or "proven for this corpus" if other clips may differ."""
     if isinstance(finding, WerFinding) or not finding.clips:
         return "proven"
     # A value over the maximum violates it, whichever clips were sent.

@@ -51,7 +51,8 @@ def cause(parity: Parity) -> str | None:
             return losses
         case Cause.NOISE:
             clips = parity.judged + len(parity.unused)
-            return f"own noise allows to judge only {parity.judged} of {clips} clips"
+            judged = f"only {parity.judged} of {clips} clips can be judged"
+            return f"own noise is too large: {judged}"
         case Cause.UNKNOWN_NOISE:
             why = losses or f"send each clip alone at least {LEAST_ALONE} times"
             return f"the noise is not known: {why}"

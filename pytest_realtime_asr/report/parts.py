@@ -1,4 +1,4 @@
-"""Computes the parts of a report, so that an error in one part spares the others.
+"""Computes the parts of a report; an error in one part does not affect the others.
 
 A part that raises an error is replaced, and the error is reported. Some parts call the
 user's own code, such as a normaliser.

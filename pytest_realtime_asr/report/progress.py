@@ -31,7 +31,9 @@ class Progress:
     def show(self, text: str) -> None:
         """Show a text after the cursor; "" clears it. The cursor does not move."""
         with self._writing:
-            room = self._room() - 1  # a cursor beyond the last column cannot go back
+            room = (
+                self._room() - 1
+            )  # from beyond the last column, the cursor cannot go back
             text = f" {text}"[:room] if text and room >= _LEAST else ""
             over, self._width = text.ljust(self._width), len(text)
             if over and self._fd >= 0:
@@ -45,7 +47,7 @@ class Progress:
 
 
 def show_status(text: str) -> None:
-    """Show progress on standard error if it is a terminal; an empty text clears it."""
+    """Show progress on standard error if it is a terminal; "" clears the progress."""
     if sys.stderr.isatty():
         end = "" if text else "\r"
         print(f"\r{text:78.78}", end=end, file=sys.stderr, flush=True)

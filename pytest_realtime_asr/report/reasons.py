@@ -40,7 +40,7 @@ def reason_text(reason: Reason | None) -> str:
         case MoreSessions(count):
             return f"{count} more sessions within the limit would prove it"
         case NotRealTime(pace):
-            return f"a latency at pace {pace:g} is not in real time"
+            return f"a latency at pace {pace:g} is not in real time; measure at pace 1"
         case ClientDelayed():
             return _client(reason)
         case NotDecided(n, most) if n < most:

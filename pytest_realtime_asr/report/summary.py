@@ -1,4 +1,4 @@
-"""Describes the server of a run before the tests, and the tests at the end."""
+"""Describes the server of a run before its tests, and the results after them."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def row(results: Results, *, model: str, cold: float | None, note: str) -> Row:
-    """Return the row of one test, with one line for each of its verdicts.
+    """Return the row of one test; ``lines`` has one line for each verdict.
 
     The last lines name each part that could not be computed, with the error.
     """
@@ -173,7 +173,7 @@ def _end(test: str, parts: int) -> str:
 
 
 def _short(name: str) -> str:
-    """Return a name cut at its start to fit the column; its end says more."""
+    """Return a name that fits the column: of a long name, only the end."""
     return name if len(name) <= _NAME else ".." + name[-(_NAME - 2) :]
 
 

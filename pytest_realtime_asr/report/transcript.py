@@ -25,9 +25,9 @@ _CHARACTERS = 4
 class _Row:
     """A row of the output: a frame, several frames of audio, or a ping.
 
-    ``number`` is the number of the first frame, ``frames`` the number of frames. Both
-    are unset for a ping. A ``marked`` row has a ``>``. A row that is shown in ``full``
-    may have several lines.
+    ``number`` is the number of the first frame, from 1, and ``frames`` the number of
+    frames in the row. Both are unset for a ping. A ``marked`` row has a ``>``. A row
+    that is shown in ``full`` may have several lines.
     """
 
     at: int

@@ -36,7 +36,7 @@ WORD_DELAY = 300  # ms from the end of a word in the audio until the fake sends 
 FINAL_DELAY = 250  # ms from the commit until the fake sends the final
 _TAIL = 0.95
 _NS_PER_MS = 1_000_000
-# Latencies that start in the audio. For other latencies the fake has no known delay.
+# Latencies from an instant in the audio; other delays of the fake are not known.
 _LATENCIES = [
     name
     for name, metric in CATALOGUE.items()
@@ -63,9 +63,9 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The client's own errors by metric, with the machine and the time of measurement.
+    """The client's own errors by metric, measured on one ``machine``.
 
-    ``made`` is that time.
+    ``made`` is the time of the measurement.
     """
 
     made: datetime
@@ -184,7 +184,8 @@ async def _run_sessions(
 ) -> list[tuple[Timeline, Utterance]]:
     """Run a session for each utterance, `CONCURRENCY` sessions at a time.
 
-    The starts are spread evenly over the length of a chunk.
+    The starts are spread evenly over the length of a chunk. Raises RuntimeError if a
+    session is lost.
     """
     free = asyncio.Semaphore(CONCURRENCY)
     ended = itertools.count(1)

@@ -62,7 +62,7 @@ def load_client_certificate(
 
     Raises OSError if the certificate or the key cannot be loaded.
     """
-    # Without a password, OpenSSL would ask for one at the terminal.
+    # If no password is given, OpenSSL asks for one at the terminal.
     context.load_cert_chain(certificate, key, password="")
 
 
@@ -107,8 +107,8 @@ class ServerConfig:
 def _parts(value: str) -> list[str]:
     """Return the parts of a header's value, such as ``Bearer TOKEN``.
 
-    The value is split at spaces, commas, semicolons and equals signs. A ``Basic``
-    header also has two decoded parts: ``user:password``, and the password.
+    The value is split at spaces, commas and semicolons, and after equals signs. A
+    ``Basic`` header also has two decoded parts: ``user:password``, and the password.
     """
     found = re.split(r"[\s;,]+|(?<==)(?!=)", value)
     scheme, _, code = value.partition(" ")

@@ -15,7 +15,7 @@ _BUNDLED = ("bundled:english", "bundled:languages", "bundled:odd")
 
 
 class FakeServers:
-    """Starts fake servers, each in its own process, and stops all of them."""
+    """Starts fake servers, each in its own process, and stops all of them at once."""
 
     def __init__(self) -> None:
         self._started: list[FakeServer] = []

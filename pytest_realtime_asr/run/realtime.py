@@ -90,7 +90,7 @@ class _View:
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """The violations that the server has committed so far."""
+        """The violations by the server that have been found so far."""
         live = self._session.live
         return observe(live.plan.rules, Part("", live.recording))
 
@@ -124,7 +124,7 @@ class Session(_View):
     def expect(self, type: str, *, timeout: float | None = None) -> Message:
         """Return the next event of this type, and wait for it if necessary.
 
-        Events up to the one that the last call returned are not searched again.
+        The search starts after the event that the last call of `expect` returned.
         ``timeout`` is in seconds; the default is the idle timeout of the run. Raises
         `Lost` if no such event comes.
         """
@@ -165,7 +165,7 @@ class AsyncSession(_View):
     async def expect(self, type: str, *, timeout: float | None = None) -> Message:
         """Return the next event of this type, and wait for it if necessary.
 
-        Events up to the one that the last call returned are not searched again.
+        The search starts after the event that the last call of `expect` returned.
         ``timeout`` is in seconds; the default is the idle timeout of the run. Raises
         `Lost` if no such event comes.
         """

@@ -72,10 +72,11 @@ class Results:
 
     ``takes`` are the transcriptions of the test's own utterances. ``judged`` maps
     labels to all transcriptions that the budgets judge, also those of other tests.
-    ``failing`` says why the test fails. ``undecided`` is what is undecided and does not
-    fail the test. ``paths`` maps labels to the trace files that were written. ``rerun``
-    is the command that runs the test again. ``unkept`` says why the traces of the test
-    could not be kept. In a ``private`` run no text may be quoted.
+    ``failing`` says why the test fails. ``undecided`` has the results that are
+    undecided and do not fail the test. ``paths`` maps labels to the trace files that
+    were written. ``rerun`` is the command that runs the test again. ``unkept`` says why
+    the traces of the test could not be kept. In a ``private`` run no text may be
+    quoted.
     """
 
     test: str

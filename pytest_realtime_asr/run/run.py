@@ -126,7 +126,10 @@ class Run:
                 self.warn(f"{sink}: {why}; utterances are missing in this report")
 
     def finish(self) -> Ledger | None:
-        """Close the sessions of the running test and return its ledger, or ``None``."""
+        """Close the sessions of the running test and return the ledger of the test.
+
+        If no test runs, return ``None``.
+        """
         ledger, self._ledger = self._ledger, None
         if ledger is None:
             return None

@@ -70,7 +70,7 @@ class Sampling:
         )
 
     def warn_of_unprovable(self, clips: Sequence[Utterance]) -> None:
-        """Warn of limits that cannot be proven with so few utterances.
+        """Warn of limits that this number of utterances cannot prove.
 
         If the test has already sent utterances, there is no warning, since other
         utterances than ``clips`` count as well.
@@ -106,7 +106,7 @@ class Sampling:
         if self._ledger.begun:
             raise ValueError(
                 "until='decided' must be the first call of its test that sends "
-                "utterances: those sent before were not in random order"
+                "utterances: utterances sent before were not in random order"
             )
         if hopeless := [
             why for each in budgets if (why := unprovable(each, most, in_order=True))

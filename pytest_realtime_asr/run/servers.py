@@ -34,7 +34,7 @@ _TROUBLE = (Ending.REFUSED, Ending.BROKEN, Ending.CLOSED_BY_PEER, Ending.DEADLIN
 
 
 def ignore(text: str) -> None:
-    """Do nothing: the default where a message can be reported."""
+    """Ignore a message; this is the default of functions that report messages."""
 
 
 @dataclass(frozen=True, slots=True)

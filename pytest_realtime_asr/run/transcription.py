@@ -189,9 +189,9 @@ class Transcription:
     def label(self) -> str:
         """The name of the utterance in reports: the id of its session.
 
-        For all utterances of a session but the first, their number follows. If the
-        session has no id, the name consists of the utterance's id and the session's
-        start.
+        From the second utterance of a session on, the number of the utterance follows.
+        If the session has no id, the name consists of the id of the utterance and the
+        start of the session.
         """
         begun = f"{self.trace.started:%H:%M:%S.%f}"
         known = shortened(printable(self.session), _LONGEST_LABEL)

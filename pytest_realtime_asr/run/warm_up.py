@@ -119,7 +119,7 @@ def _shortest(corpus: Corpus) -> Utterance:
     """
     spoken = [utterance for utterance in corpus if utterance.text]
     if not spoken:
-        raise CorpusError("no utterance of the corpus has a text")
+        raise CorpusError("no utterance of the corpus has a reference transcript")
     found = min(spoken, key=lambda utterance: utterance.duration)
     return replace(found, source=found.audio)
 

@@ -483,7 +483,7 @@ def test_another_pace_is_not_real_time(value: float) -> None:
     assert found.verdict is INVALID
     assert headline(found).endswith(
         "; INVALID, not attributed to the server: a latency at pace 4 is not in real "
-        "time"
+        "time; measure at pace 1"
     )
 
 

@@ -288,8 +288,8 @@ def test_a_baseline_that_was_lost_is_no_comparison(
     assert (change.outcome, found.invalid) == (Outcome.INVALID, True)
     assert failures(found)[0].splitlines()[0] == (
         f"compared with before.jsonl: {change.name} INVALID: the baseline was measured "
-        f"in {kept} of 24 sessions ({24 - kept} hung), and the outcome depends on "
-        "the rest; correct the baseline, or record it again"
+        f"in {kept} of 24 sessions ({24 - kept} hung), and the result depends on "
+        "the other sessions; correct the baseline, or record the baseline again"
     )
     assert failures(compare(before, now)) == []  # where no limit was set
 

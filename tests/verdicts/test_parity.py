@@ -141,7 +141,7 @@ def test_with_too_much_noise_nothing_is_told() -> None:
     assert (found.judged, found.noise) == (0, 11)
     assert found.unused == ("one", "two")
     assert "not judged: one, two" in summary(found)
-    assert cause(found) == "own noise allows to judge only 0 of 2 clips"
+    assert cause(found) == "own noise is too large: only 0 of 2 clips can be judged"
 
 
 def test_a_clip_that_was_spoken_once_alone_tells_nothing() -> None:
@@ -158,7 +158,7 @@ def test_most_clips_must_tell_something() -> None:
     useless = [clip(name, alone=(TEXT,)) for name in ("a", "b", "c", "d")]
     found = judged(clip("one"), *useless)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert cause(found) == "own noise allows to judge only 1 of 5 clips"
+    assert cause(found) == "own noise is too large: only 1 of 5 clips can be judged"
     assert "not judged: a, b, c and 1 more" in summary(found)
     broken = clip("one", then=(CUT,) * 3)
     assert judged(broken, *useless).verdict is Verdict.FAIL
