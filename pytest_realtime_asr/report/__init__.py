@@ -1,1 +1,1 @@
-"""Results as text: one computation, many views."""
+"""Shows results to the user: in the terminal, in files and in messages."""

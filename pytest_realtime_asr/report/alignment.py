@@ -1,4 +1,4 @@
-"""An alignment as text: reference, hypothesis and errors below each other."""
+"""Shows an alignment: reference, hypothesis and errors below each other."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import unicodedata
 
 from pytest_realtime_asr.metrics.alignment import Alignment, Pair, TextUnit, kind
 
-_MARGIN = 5  # columns of the name of a line
-_LINES = 8  # blocks that are shown
+_MARGIN = 5  # columns for the name of a line, such as "ref: "
+_LINES = 8  # the most blocks that are shown
 
 
 def lines(alignment: Alignment, *, width: int = 80) -> str:
     """Return reference, hypothesis and errors of an alignment below each other.
 
-    Lines have at most ``width`` columns (20 or more); a longer word is cut. Of a long
-    alignment, the first `_LINES` blocks with an error are shown, and a note says how
-    many there are.
+    Lines have at most ``width`` columns (20 or more); a longer word is cut. A long
+    alignment is shortened to its first `_LINES` blocks with an error, and a note says
+    how many blocks it has.
     """
     if width < 20:
-        raise ValueError(f"an alignment needs 20 columns, not {width}")
+        raise ValueError(
+            f"width={width} is too narrow for an alignment; give 20 or more"
+        )
     gap = " " if alignment.unit is TextUnit.WORD else ""
     room = width - _MARGIN
     blocks: list[list[tuple[str, str, str]]] = []
@@ -45,7 +47,7 @@ def lines(alignment: Alignment, *, width: int = 80) -> str:
 
 
 def _cells(pair: Pair, room: int) -> tuple[tuple[str, str, str], int]:
-    """Return both sides and the kind of error at the same width, and that width."""
+    """Return both words and the kind of error, padded to one width, and this width."""
     texts = [
         None if text is None else _cut(text, room)
         for text in (pair.reference, pair.hypothesis)

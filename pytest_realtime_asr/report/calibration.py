@@ -1,4 +1,4 @@
-"""The text of a calibration."""
+"""The lines that show a calibration to the user."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from pytest_realtime_asr.run.calibration import Calibration
 
 
 def line(calibration: Calibration) -> str:
-    """Return the largest error in one line."""
+    """Return one line about the metric with the largest error."""
     worst = calibration.worst
     error = calibration.errors[worst]
     return (
-        f"calibrated {calibration.made:%Y-%m-%d %H:%M} UTC: the worst, {worst}, is off "
-        f"by {error.bias:+.1f} ms, 95 % within {error.spread:.1f} ms of it"
+        f"calibrated {calibration.made:%Y-%m-%d %H:%M} UTC: the largest error is that "
+        f"of {worst}: bias {error.bias:+.1f} ms, spread {error.spread:.1f} ms"
     )
 
 
 def table(calibration: Calibration) -> list[str]:
-    """Return the lines of a table of all errors."""
+    """Return a table of the errors of all metrics, as lines."""
     return [
         f"the client's own error on {calibration.machine}, in ms",
         f"{'':32}{'n':>4} {'bias':>8} {'spread':>8}",
@@ -24,5 +24,5 @@ def table(calibration: Calibration) -> list[str]:
             f"{name:32}{error.n:4} {error.bias:+8.2f} {error.spread:8.2f}"
             for name, error in calibration.errors.items()
         ),
-        "bias: median of measured - ideal; spread: 95 % are within it of the bias",
+        "bias: median of measured - ideal; spread: 95 % are at most this far from it",
     ]

@@ -1,4 +1,4 @@
-"""The text of a comparison with another run."""
+"""The wording of a comparison with another run."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from pytest_realtime_asr.verdicts.comparison import Comparison, Values
 from pytest_realtime_asr.verdicts.limits import WER, Scale
 from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 
-_NAMED = 3  # utterances that are named in a line
+_NAMED = 3  # the largest number of utterances that a line names
 
 
 def failures(comparison: Comparison) -> list[str]:
-    """Return why the test fails by its margins, one text for each reason."""
+    """Return one message for each reason why the comparison fails the test."""
     if not comparison.gated:
         return []
     found = [_refusal(comparison)] if comparison.refused else []
@@ -38,7 +38,7 @@ def failures(comparison: Comparison) -> list[str]:
 
 
 def warnings(comparison: Comparison) -> list[str]:
-    """Return the margins that cannot fail, for lack of clips or of values."""
+    """Return one line for each margin that has too few clips or values to fail."""
     found = [
         few_clips(change)
         for change in comparison.changes
@@ -51,9 +51,9 @@ def warnings(comparison: Comparison) -> list[str]:
 
 
 def summary(comparison: Comparison) -> list[str]:
-    """Return the whole comparison, in lines."""
+    """Return the lines that show the whole comparison."""
     if not (comparison.pairs or comparison.alone_before):
-        return _headed(comparison, ["this test is not in it"])
+        return _headed(comparison, ["that run does not have this test"])
     pairs = several(comparison.pairs, "pair")
     context = [_values(each, "-") for each in comparison.context]
     refusal = _refusal(comparison) if comparison.refused else pairs
@@ -66,7 +66,7 @@ def summary(comparison: Comparison) -> list[str]:
 
 
 def change_line(change: Change) -> str:
-    """Return a change in one line: number, limit, how sure, and the worst pair."""
+    """Return one line about a change: effect, margin, interval and the worst pair."""
     name = f"{change.name} {change.outcome.value}"
     if change.invalid is not None:
         return f"{name}: {_invalid(change)}"
@@ -92,7 +92,7 @@ def change_line(change: Change) -> str:
 
 
 def few_clips(change: Change) -> str:
-    """Say that a change has too few clips, and how many it needs."""
+    """Return a sentence with the clips that a change has and the clips it needs."""
     needs = "comparison needs" if change.family == 1 else "comparisons need"
     return (
         f"{change.name} can show no change: it has {several(change.clips, 'clip')}, "
@@ -101,7 +101,10 @@ def few_clips(change: Change) -> str:
 
 
 def details(change: Change) -> str | None:
-    """Return the worst pair of an error rate, both texts aligned with the reference."""
+    """Return the worst pair of an error rate: both texts aligned with the reference.
+
+    For a change of any other metric, return ``None``.
+    """
     if change.margin.metric != WER:
         return None
     return "\n".join(
@@ -111,20 +114,20 @@ def details(change: Change) -> str | None:
 
 
 def _aligned(row: UtteranceRecord) -> str:
-    # Aligned by the normaliser of this version, since the report may use an older one.
+    # Use the normaliser of this version; the report may come from an older version.
     heard = None if row.lost else row.text
     return lines(words(row.reference, heard, language=row.language))
 
 
 def _invalid(change: Change) -> str:
     if change.invalid is Invalid.NO_RATIO:
-        return "values of zero and less have no ratio; give its limit in ms"
+        return "values of zero and less have no ratio; give the margin in ms"
     measured = change.n - sum(count for _, count in change.unmeasured)
     counts = ", ".join(f"{count} {_reason(why)}" for why, count in change.unmeasured)
     return (
         f"the baseline was measured in {measured} of {several(change.n, 'session')} "
-        f"({counts}), and the outcome depends on the rest; correct the baseline, or "
-        "record it again"
+        f"({counts}), and the result depends on the other sessions; correct the "
+        "baseline, or record the baseline again"
     )
 
 
@@ -135,7 +138,7 @@ def _reason(why: str | Premature | None) -> str:
 
 
 def _worst(change: Change) -> str:
-    """Return the worst pair, if it got worse at all."""
+    """Return the worst pair of a change, or "" if no pair became worse."""
     before, now = change.worst
     if change.margin.metric == WER:
         if now.errors.wrong <= before.errors.wrong:

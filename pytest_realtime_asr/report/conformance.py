@@ -1,4 +1,4 @@
-"""A conformance report: as JSON, in the terminal, as a matrix, and as a badge."""
+"""Shows a conformance report as JSON, in the terminal, as a matrix and as a badge."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pytest_realtime_asr.text.messages import printable, shortened
 from pytest_realtime_asr.text.number_format import several
 
 FORMAT = 1
-_LARGEST = 2**28  # bytes of a report
+_LARGEST = 2**28  # bytes of a report that can be read
 WIDTH = 80
 _DISTRIBUTION = "pytest-realtime-asr"
 _MARKS = {
@@ -46,12 +46,12 @@ _TRIED = (Status.SATISFIED, Status.VIOLATED, Status.UNDECIDED)
 class Entry(msgspec.Struct, frozen=True):
     """One requirement in a report.
 
-    - ``seen`` is a sentence about what was seen, ``lines`` are the transcript of the
-      session around a violation, and ``trace`` is the file of its trace.
-    - ``expected`` is the entry of the list of known failures, and ``stale`` says why
-      this entry is wrong.
+    - ``seen`` is a sentence about what was seen. ``lines`` show the frames of the
+      session around a violation. ``trace`` is the file of that session's trace.
+    - ``expected`` is the requirement's entry in the list of known failures. ``stale``
+      says why this entry is wrong.
 
-    A text is empty where there is none.
+    A field without a value is empty.
     """
 
     id: str
@@ -69,7 +69,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """An entry and its server, as a worker hands it to the controller."""
+    """An entry with its server; a worker sends it to the controller."""
 
     server: ServerInfo
     result: Entry
@@ -78,8 +78,8 @@ class Row(msgspec.Struct, frozen=True):
 class Document(msgspec.Struct, frozen=True):
     """A conformance report: one server, and an entry for each requirement.
 
-    ``planned`` is the number of requirements of the suite, of which a run may judge
-    fewer. ``calibration`` is the last calibration of the client, or empty.
+    ``planned`` is the number of requirements of the suite; a run may judge fewer.
+    ``calibration`` is the last calibration of the client, or empty.
     """
 
     format: int
@@ -96,7 +96,7 @@ class Document(msgspec.Struct, frozen=True):
         return Counter(each.status for each in self.requirements)
 
     def violated(self, level: Level) -> list[Entry]:
-        """Return the violated requirements of a level that are no known failures."""
+        """Return the violated requirements of a level, without the known failures."""
         return [
             each
             for each in self.requirements
@@ -107,11 +107,13 @@ class Document(msgspec.Struct, frozen=True):
 
 
 def row(found: ServerResult) -> Row:
-    """Return a result with all its texts."""
+    """Return the report row of a result: its requirement, status and sentences."""
     result, requirement = found.result, found.result.requirement
     stale = ""
     if result.stale:
-        stale = f"known failure {requirement.id} passes now: remove it from the list"
+        stale = (
+            f"known failure {requirement.id} passes now; remove its entry from the list"
+        )
     entry = Entry(
         id=requirement.id,
         title=requirement.title,
@@ -130,7 +132,7 @@ def row(found: ServerResult) -> Row:
 
 
 def _session_lines(result: Result) -> Iterator[str]:
-    """Yield the session's id and role, and its transcript around the violation."""
+    """Yield lines about a session: its id and role, and the frames of the violation."""
     part = result.session
     if part is not None:
         session = shortened(printable(part.timeline.session), 120)
@@ -139,19 +141,22 @@ def _session_lines(result: Result) -> Iterator[str]:
 
 
 def mapping(found: Row) -> Mapping[str, object]:
-    """Return a row in builtin types, as it crosses to the controller."""
+    """Return a row in builtin types, which a worker can send to the controller."""
     made: dict[str, object] = msgspec.to_builtins(found)
     return made
 
 
 def message(found: Row) -> str:
-    """Return the failure message of a requirement: what was seen, clause, session."""
+    """Return the failure message of a requirement.
+
+    The message says what was seen. The clause and the frames of the session follow.
+    """
     entry = found.result
     first = entry.stale or f"{entry.id} [{entry.level.name}] {entry.status.value}"
     if entry.seen:
         first += f": {entry.seen}"
     if entry.status is Status.MISSING:
-        return first  # many requirements have the same cause
+        return first  # not the details: many requirements have the same cause
     lines = [first, f"  requirement: {entry.title}", f"  clause: {entry.clause}"]
     lines += [f"  expected: {entry.expected}"] if entry.expected else []
     lines += [f"  scenarios: {', '.join(entry.scenarios)}"]
@@ -176,7 +181,7 @@ def properties(found: Row) -> list[tuple[str, str]]:
 def document(
     rows: Iterable[object], *, planned: int, calibration: str = ""
 ) -> Document:
-    """Return the report of rows that arrived as mappings from the workers."""
+    """Return the report made of rows that the workers sent as mappings."""
     found = msgspec.convert(list(rows), list[Row])
     return Document(
         format=FORMAT,
@@ -195,9 +200,9 @@ def dumps(found: Document) -> bytes:
 
 
 def write(file: ReportFile, found: Document) -> bool:
-    """Write a report if it has a verdict; return whether it was written.
+    """Write a report if it has a verdict, and return whether it was written.
 
-    Raises OSError.
+    Raises OSError if the file cannot be written.
     """
     if not any(found.counts[status] for status in _TRIED):
         return False
@@ -206,13 +211,17 @@ def write(file: ReportFile, found: Document) -> bool:
 
 
 def read(path: Path) -> Document:
-    """Read a report. Raises ValueError with the file and what is wrong with it."""
+    """Read a report and return it.
+
+    Raises ValueError if the report cannot be read; its message names the file.
+    """
     data = inputs.content(path, most=_LARGEST)
     with inputs.reading(f"{path}: not a conformance report"):
         found = msgspec.json.decode(data, type=Document)
     if found.format != FORMAT:
         raise ValueError(
-            f"{path}: report format {found.format}; this version reads {FORMAT}"
+            f"{path}: the report has format {found.format}; this version reads only "
+            f"format {FORMAT}"
         )
     return found
 
@@ -221,7 +230,7 @@ def read(path: Path) -> Document:
 
 
 def summary(found: Document, *, strict: bool, advice: Sequence[str] = ()) -> list[str]:
-    """Return the lines below a run: counts, then violations, grouped by cause."""
+    """Return the lines at the end of a run: counts, then violations by cause."""
     lines = [_server(found.server), _counts(found)]
     for level in (Level.MUST, Level.SHOULD):
         failing = level is Level.MUST or strict
@@ -267,7 +276,7 @@ def _counts(found: Document) -> str:
 
 
 def _listed(head: str, entries: Sequence[Entry]) -> list[str]:
-    """Return one line for each cause, with the ids of its requirements."""
+    """Return a heading, and one line for each cause with its requirements' ids."""
     if not entries:
         return []
     lines = ["", f"{head}:"]
@@ -288,7 +297,7 @@ def _by_cause(status: Status, entries: Sequence[Entry]) -> list[str]:
 
 
 def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
-    """Return the entries by cause, each in the words of its first entry."""
+    """Return the entries by cause, each group with its first entry's sentence."""
     groups: dict[str, list[Entry]] = {}
     for each in entries:
         groups.setdefault(_cause(each), []).append(each)
@@ -299,7 +308,10 @@ def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
 
 
 def _cause(entry: Entry) -> str:
-    """Return what was seen, without its numbers and without what had arrived."""
+    """Return what was seen, without numbers, quoted values and earlier events.
+
+    Entries for which this is equal have the same cause.
+    """
     what = (entry.stale or entry.seen).partition("; had arrived")[0]
     return re.sub(r"\d[\d.]*|'[^']*'", "#", what)
 
@@ -362,7 +374,7 @@ def badge(found: Document) -> bytes:
     counts = found.counts
     asked = found.planned - counts[Status.OTHER_VERSION]
     message = f"{counts[Status.SATISFIED]} of {asked}"
-    # An undecided requirement counts as tried; one that was not run does not.
+    # Undecided requirements count as tried; requirements that were not run do not.
     tried = sum(counts[each] for each in _TRIED)
     colour = "yellow" if should or tried < asked else "brightgreen"
     colour = "red" if must else colour

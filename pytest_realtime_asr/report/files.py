@@ -1,10 +1,11 @@
-"""The files of reports: no file is touched before there is something to write.
+"""Writes the files of reports; no file is changed before there is something to write.
 
-The first line, or the whole content, starts a report. The file of an earlier run is
-then moved to ``NAME.1``, once in a run, however many processes append to the report.
-Lines are appended whole or not at all; a whole report is written to a temporary file
-and moved into place. Before its first test, a run locks each report, so that a second
-run on the same file is refused. The system releases the lock of a run that was killed.
+The first line, or the whole content, starts a report. At this time the file of an
+earlier run is moved to ``NAME.1``. This happens once in a run, also if many processes
+append to the report. A line is appended completely, or the file stays unchanged. A
+whole report is written to a temporary file, which then replaces the old file. Before
+its first test, a run locks each report, so that a second run with the same file is
+refused. The system releases the lock of a run that was killed.
 """
 
 from __future__ import annotations
@@ -22,15 +23,16 @@ from pathlib import Path
 from filelock import FileLock
 
 WAIT = 30.0  # s to wait while other processes of the run append
-_TRIES = 3  # another run may remove its lock file meanwhile
+_TRIES = 3  # attempts to lock; another run may remove its lock file meanwhile
 _locks: set[int] = set()  # the open lock files of this process
 
 
 class ReportFile:
-    """A report of a run at ``path``, written by this process and perhaps by others.
+    """A report of a run, written by this process and perhaps by others.
 
-    ``shared`` is a folder that all processes of the run see, ``None`` for a single
-    process. ``tell`` is called with one line that the user should see.
+    ``path`` is the file of the report. ``shared`` is a folder that all processes of the
+    run can access, ``None`` for a single process. ``tell`` is called with a line that
+    the user should see.
     """
 
     def __init__(
@@ -42,7 +44,7 @@ class ReportFile:
     ) -> None:
         self.name = path
         self._device = _kind(path) == stat.S_IFCHR
-        # A symbolic link stays, and its target is moved.
+        # If the path is a symbolic link, the file to which it points is moved.
         self._path = path if self._device else path.resolve()
         self.kept = _name(self._path, ".1")
         self._tell = tell
@@ -62,11 +64,11 @@ class ReportFile:
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """The files of the report: itself, and the one of an earlier run."""
+        """The path of the report, and the path to which an earlier report is moved."""
         return (self._path,) if self._device else (self._path, self.kept)
 
     def check(self) -> None:
-        """Raise OSError if the report cannot be written; no file is touched."""
+        """Raise OSError if the report cannot be written; no file is changed."""
         for path in self.places:
             kind = _kind(path)
             if kind == stat.S_IFDIR:
@@ -86,7 +88,7 @@ class ReportFile:
             )
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(
-                f"the folder {folder} is not writable; name another one"
+                f"the folder {folder} is not writable; name a file in another folder"
             )
 
     def lock(self) -> None:
@@ -120,7 +122,7 @@ class ReportFile:
     def release(self) -> None:
         """Let other runs write the report."""
         lock, self._lock = self._lock, None
-        if lock not in _locks:  # as in a forked process
+        if lock not in _locks:  # a forked process holds no lock
             return
         _locks.remove(lock)
         with suppress(OSError):
@@ -128,13 +130,13 @@ class ReportFile:
         os.close(lock)
 
     def append(self, line: bytes) -> None:
-        """Append a whole line, or nothing at all. Raises OSError."""
+        """Append a line; if this fails, raise OSError and leave the file unchanged."""
         with self._alone():
             self._begin()
             _append(self._path, line)
 
     def replace(self, content: bytes) -> None:
-        """Replace the whole content, or leave it unchanged. Raises OSError."""
+        """Replace the content; if this fails, raise OSError and leave it unchanged."""
         if self._device:
             _append(self._path, content)
             return
@@ -142,7 +144,7 @@ class ReportFile:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             beside = _hidden(self._path, "part")
             try:
-                beside.unlink(missing_ok=True)  # a run was killed while it wrote
+                beside.unlink(missing_ok=True)  # left by a run that was killed
                 with beside.open("xb") as file:
                     file.write(content)
                 self._begin()
@@ -153,7 +155,7 @@ class ReportFile:
                 raise
 
     def _begin(self) -> None:
-        """Move the report of an earlier run away, once in a run."""
+        """Move the report of an earlier run to ``kept``, once in a run."""
         if self._device or self._open or (self._begun and self._begun.exists()):
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,7 +164,8 @@ class ReportFile:
         try:
             if self._path.exists() and self._path.stat().st_size:
                 if self.kept.exists() and self.kept.samefile(self._path):
-                    self.kept.unlink()  # else both names of the one file would stay
+                    # Two hard links to one file: the system would not move it.
+                    self.kept.unlink()
                 os.replace(self._path, self.kept)
                 self._tell(f"{self}: the earlier report was moved to {self.kept}")
         except OSError:
@@ -187,12 +190,14 @@ def distinct(files: Iterable[ReportFile]) -> None:
     seen: set[Path] = set()
     for file in files:
         if not seen.isdisjoint(file.places):
-            raise FileExistsError("two reports would go into this file; name another")
+            raise FileExistsError(
+                "two reports would be written to this file; name another file for one"
+            )
         seen.update(file.places)
 
 
 def _close_locks() -> None:
-    """Close the locks in a forked child, which may live longer than the run."""
+    """Close the locks in a forked child process, which may outlive the run."""
     for file in _locks:
         os.close(file)
     _locks.clear()
@@ -202,20 +207,20 @@ os.register_at_fork(after_in_child=_close_locks)
 
 
 def _append(path: Path, line: bytes) -> None:
-    """Append a line, whole or not at all. Raises OSError."""
+    """Append a line; if this fails, raise OSError and leave the file unchanged."""
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         found = os.fstat(file)
         size = found.st_size if stat.S_ISREG(found.st_mode) else None
         if size:
             os.lseek(file, size - 1, os.SEEK_SET)
-            if os.read(file, 1) != b"\n":  # a process was killed while it wrote
+            if os.read(file, 1) != b"\n":  # a process was killed while it wrote a line
                 line = b"\n" + line
         try:
             _write(file, line)
         except OSError:
             if size is not None:
-                with suppress(OSError):  # so that the next line starts a new one
+                with suppress(OSError):  # remove the incomplete line
                     os.ftruncate(file, size)
             raise
     finally:
@@ -223,7 +228,7 @@ def _append(path: Path, line: bytes) -> None:
 
 
 def _write(file: int, content: bytes) -> None:
-    """Write the whole content; one call may write less. Raises OSError."""
+    """Write the whole content, in as many system calls as needed. Raises OSError."""
     left = memoryview(content)
     while left:
         taken = os.write(file, left)
@@ -233,7 +238,7 @@ def _write(file: int, content: bytes) -> None:
 
 
 def _kind(path: Path) -> int | None:
-    """Return the file type as in `stat`, ``None`` where there is no file."""
+    """Return the file type as in `stat`, or ``None`` if there is no file."""
     try:
         return stat.S_IFMT(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -241,7 +246,7 @@ def _kind(path: Path) -> int | None:
 
 
 def _is(file: int, path: Path) -> bool:
-    """Whether an open file is the one at this path now."""
+    """Return whether an open file is the file that is now at a path."""
     try:
         return os.path.samestat(os.fstat(file), path.stat())
     except FileNotFoundError:
@@ -253,5 +258,5 @@ def _name(path: Path, ending: str) -> Path:
 
 
 def _hidden(path: Path, what: str) -> Path:
-    """Return the name of a hidden file beside a report."""
+    """Return the path of a hidden file in the folder of a report."""
     return path.with_name(f".{path.name}.pytest-realtime-{what}")

@@ -1,8 +1,8 @@
-"""The JSON Lines report: one line for each utterance, appended whole as it ends.
+"""The JSON Lines report: one line for each utterance.
 
-The process that runs an utterance appends its line, so that a run that is killed keeps
-what was finished. Each line has the conditions of its measurement, so that a later run
-can be compared with the lines that there are.
+The process that runs an utterance appends the whole line as soon as the utterance ends.
+So the report of a killed run has all utterances that had ended. Each line has the
+conditions of its measurement, so that a later run can be compared with the report.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 
 FORMAT = 2
-_NAMED = 5  # damaged lines whose numbers are shown
+_NAMED = 5  # the largest number of damaged lines whose line numbers are shown
 # Fields that a private run leaves out.
 _TEXTS = ("reference", "text", "normalizer_reason")
 Rows = tuple[UtteranceRecord, ...]
 
 
 def row(test: str, take: Transcription) -> UtteranceRecord:
-    """Return the record of one utterance by which two runs are compared."""
+    """Return the record of one utterance, for the comparison of two runs."""
     made: dict[str, Any] = {n: make() for n, make in _compared(test, take).items()}
     return UtteranceRecord(**made)
 
 
 def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]:
-    """Return the function that makes each field of a record, by name."""
+    """Return the functions that make the fields of a record, by name of the field."""
     return {
         "test": lambda: test,
         "started": lambda: take.trace.started,
@@ -65,11 +65,12 @@ def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]
 
 
 def line(test: str, take: Transcription, calibration: str = "") -> bytes:
-    """Return the line of one utterance.
+    """Return the line of one utterance in the report.
 
-    ``calibration`` is the last calibration of the client, "" without one. ``errors``
-    and ``wer`` are of the normalised texts, ``raw_errors`` and ``raw_wer`` of the texts
-    as they are. A field that cannot be made is null, and ``failed`` says why.
+    ``calibration`` is the last calibration of the client, "" if there is none. The
+    fields ``errors`` and ``wer`` are computed from the normalised texts, ``raw_errors``
+    and ``raw_wer`` from the texts before normalisation. A field that cannot be made is
+    null, and the field ``failed`` has the error.
     """
     parts = Parts(private=take.trace.redactor.private)
     makers = _makers(test, take, calibration)
@@ -95,7 +96,7 @@ def line(test: str, take: Transcription, calibration: str = "") -> bytes:
 def _makers(
     test: str, take: Transcription, calibration: str
 ) -> dict[str, Callable[[], object]]:
-    """Return the function that makes each field of a line, in their order."""
+    """Return the functions that make the fields of a line, in the order of the line."""
 
     @cache
     def raw() -> Errors:
@@ -131,17 +132,18 @@ def _makers(
 
 
 def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows:
-    """Return the records of an earlier report that its tests measured, in its order.
+    """Return the records of an earlier report in their order.
 
-    A last line that was cut off is left out, and so is a line that cannot be read;
-    ``tell`` is called with one line that counts these. Raises ValueError, which names
-    the file, the line and what is wrong with it.
+    Sessions that count for no test, such as those of parity, are left out. An
+    incomplete last line and lines that cannot be read are left out too; ``tell`` is
+    called with a sentence that counts the lines that cannot be read. Raises ValueError
+    if the report cannot be used; its message names the file, the line and the error.
     """
     try:
         text = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
-    whole = text[: text.rfind(b"\n") + 1]  # without a last line that was cut off
+    whole = text[: text.rfind(b"\n") + 1]  # without an incomplete last line
     found: list[UtteranceRecord] = []
     damaged: dict[int, str] = {}
     for number, each in enumerate(whole.split(b"\n"), 1):
@@ -156,21 +158,21 @@ def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows
     if not found:
         for number, why in damaged.items():
             raise ValueError(f"{path}:{number}: {why}")
-        raise ValueError(f"{path}: it holds no utterance that has ended")
+        raise ValueError(f"{path}: the report has no utterance that has ended")
     if damaged:
         tell(f"{path}: {_skipped(damaged)}")
     return tuple(found)
 
 
 def _skipped(damaged: Mapping[int, str]) -> str:
-    """Say how many lines were skipped, which ones, and what is wrong."""
+    """Return how many lines were skipped, their numbers, and the first error."""
     shown = ", ".join(map(str, list(damaged)[:_NAMED]))
     more = len(damaged) - _NAMED
     where = f"{shown} and {more} more" if more > 0 else shown
     what = next(iter(damaged.values()))
     if len(damaged) == 1:
-        return f"line {where} is skipped: it {what}"
-    return f"{len(damaged)} lines are skipped ({where}): the first {what}"
+        return f"line {where} is skipped, since it {what}"
+    return f"{len(damaged)} lines are skipped ({where}); the first of them {what}"
 
 
 class _Format(msgspec.Struct):
@@ -179,9 +181,9 @@ class _Format(msgspec.Struct):
 
 
 def _read(text: bytes, place: str) -> UtteranceRecord | None:
-    """Return the record of a line, ``None`` where no test counts it.
+    """Return the record of a line, or ``None`` if the line counts for no test.
 
-    Raises ValueError for another format, and what the decoder raises.
+    Raises ValueError for another format, and the errors of the decoder.
     """
     head = msgspec.json.decode(text, type=_Format)
     found = head.format
@@ -189,15 +191,15 @@ def _read(text: bytes, place: str) -> UtteranceRecord | None:
         return None
     if found == FORMAT:
         return msgspec.json.decode(text, type=UtteranceRecord)
-    older = ", which lacks the conditions of its utterances; write it again"
+    older = ", which lacks the conditions of the utterances; make the report again"
     raise ValueError(
-        f"{place}: is of format {found}{older if found < FORMAT else ''}; "
-        f"format {FORMAT} can be read"
+        f"{place}: the line has format {found}{older if found < FORMAT else ''}; "
+        f"this version reads only format {FORMAT}"
     )
 
 
 def _digest(utterance: Utterance) -> str:
-    """Return the digest of the audio, "" where it cannot be decoded."""
+    """Return the digest of the audio, or "" if the audio cannot be decoded."""
     try:
         return utterance.audio.digest
     except AudioError:
@@ -205,7 +207,7 @@ def _digest(utterance: Utterance) -> str:
 
 
 class Appender:
-    """Appends a line for each utterance to a report."""
+    """A sink of the run that appends a line for each utterance to a report."""
 
     def __init__(self, file: ReportFile, calibration: str = "") -> None:
         self._file = file
@@ -215,5 +217,8 @@ class Appender:
         return str(self._file)
 
     def __call__(self, test: str, take: Transcription) -> None:
-        """Append the line of an utterance. Raises OSError."""
+        """Append the line of an utterance.
+
+        Raises OSError if the report cannot be written.
+        """
         self._file.append(line(test, take, self._calibration))

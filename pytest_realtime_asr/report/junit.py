@@ -1,7 +1,7 @@
 """The properties of a test case in JUnit XML.
 
-All values are of exact builtin types: anything else, such as a numpy number or an enum
-of strings, ends a worker of pytest-xdist.
+All values have exactly a builtin type. A value of any other type, such as a numpy
+number or a string enum, would crash a worker of pytest-xdist.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ Properties = list[tuple[str, str | float | int]]
 def properties(results: Results) -> Properties:
     """Return name and value of each property, in a fixed order; numbers are rounded.
 
-    A property that cannot be made is left out, and ``failed`` says why.
+    A property that cannot be computed is left out, and the property ``failed`` has the
+    error.
     """
     parts = Parts(private=results.private)
     rows: Properties = []
@@ -112,7 +113,7 @@ _PARTS: dict[str, Callable[[Results], Properties]] = {
 
 
 def number(value: float, digits: int = 3) -> float | int | str:
-    """Round a number, as an exact builtin; infinity is the text ``inf`` or ``-inf``."""
+    """Return a rounded number of builtin type; infinity is ``"inf"`` or ``"-inf"``."""
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     return value if type(value) is int else round(float(value), digits)

@@ -1,4 +1,4 @@
-"""Lists of what there is: requirements, dialects, metrics and options."""
+"""Lists the available requirements, dialects, metrics and options."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ class Option(Protocol):
 def requirements(
     dialect: str, *, level: Level = Level.INFO, pinned: PinnedSuite | None = None
 ) -> list[str]:
-    """List the requirements of a dialect.
+    """Return the lines that list the requirements of a dialect.
 
-    With `AUTO`, they are those of the pinned suite's dialect, or of all dialects.
-    Raises LookupError for an unknown dialect, and ValueError for a suite of another.
+    If ``dialect`` is `AUTO`, the requirements are those of the pinned suite's dialect
+    or, without a pinned suite, of all dialects. Raises LookupError for an unknown
+    dialect, and ValueError if the pinned suite is for another dialect.
     """
     names: tuple[str, ...] = (dialect,)
     if dialect == AUTO:
@@ -57,7 +58,7 @@ def requirements(
 
 
 def installed_dialects() -> list[str]:
-    """List the dialects with their profiles."""
+    """Return the lines that list the dialects with their profiles."""
     lines = []
     for name in dialects.installed():
         dialect = dialects.load(name)
@@ -68,7 +69,7 @@ def installed_dialects() -> list[str]:
 
 
 def metrics() -> list[str]:
-    """List the metrics with their units."""
+    """Return the lines that list the metrics with their units."""
     lines = []
     for name, metric in catalogue.CATALOGUE.items():
         lines.append(f"{name}  in {metric.unit.value}")
@@ -77,7 +78,7 @@ def metrics() -> list[str]:
 
 
 def options(found: Iterable[Option]) -> list[str]:
-    """List these options with their three names."""
+    """Return the lines that list options: command line, ini file and environment."""
     lines = []
     for option in found:
         value = f"={option.metavar}" if option.metavar else ""

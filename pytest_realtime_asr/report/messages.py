@@ -1,7 +1,7 @@
-"""The text of results: a verdict in one line, and the evidence below it.
+"""The messages about results: a verdict in one line, and the evidence below.
 
-The first line of a failure is all that most dashboards keep, so it holds everything:
-the value, the limit, the interval, the sample size and which side is responsible.
+Most dashboards keep only the first line of a failure. So this line has everything: the
+value, the limit, the interval, the sample size and the side that is responsible.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 from pytest_realtime_asr.verdicts.wer import WerFinding, mistakes
 
 PATH_SHARE = 0.2  # a round trip above this share of the limit is reported
-_LONGEST_TEXT = 120  # characters of a transcript
+_LONGEST_TEXT = 120  # the most characters that are shown of a transcript
 
 
 def failures(results: Results) -> list[str]:
-    """Return why a test fails: one text for each cause, headline first.
+    """Return one message for each cause of a test's failure, headline first.
 
-    A text that cannot be made, by a normaliser of the user, fails the test as well.
+    If a message cannot be made, for example because the user's normaliser raises an
+    error, this error is the only message.
     """
     try:
         return [text for cause in results.failing for text in _failure(cause, results)]
@@ -43,31 +44,34 @@ def failures(results: Results) -> list[str]:
 
 
 def warnings(results: Results) -> list[str]:
-    """Return what is undecided and does not fail the test, in one line each."""
+    """Return one line for each undecided result that does not fail the test."""
     return [line for cause in results.undecided for line in _warning(cause)]
 
 
 def failure(results: Results) -> str | None:
-    """Return why a test fails and how to run it again; ``None`` where it does not."""
+    """Return why a test fails and how to run it again; ``None`` if the test passes."""
     if not results.failing:
         return None
     return _joined(*failures(results), results.unkept, results.rerun)
 
 
 def evidence(results: Results) -> str:
-    """Return where the evidence is of a test that failed by itself."""
+    """Return where the traces of a test are, and how to run the test again.
+
+    This is for tests that fail by an error of their own code, without a verdict.
+    """
     paths = [f"trace: {path}" for path in results.paths.values()]
     return _joined(*paths, results.unkept, results.rerun)
 
 
 def lines(results: Results) -> list[str]:
-    """Return each verdict in one line, and what the test was compared with."""
+    """Return one line for each verdict, the random order, and each comparison."""
     judged: list[Finding | WerFinding] = [*results.findings, *results.wer]
     found = [verdict(finding) for finding in judged]
     if results.order is not None:
         found.append(
             f"clips in random order (seed {results.order.seed}), until decided or "
-            f"{several(results.order.most, 'session')}"
+            f"{several(results.order.most, 'session')} were run"
         )
     found += map(parity.summary, results.parities)
     return found + [
@@ -76,7 +80,7 @@ def lines(results: Results) -> list[str]:
 
 
 def rule(broken: BrokenRule) -> str:
-    """Return a violated rule in one line: how often, and the first example."""
+    """Return one line about a violated requirement and its first violation."""
     violation, sessions = broken.violation, broken.sessions
     often = f", in {sessions} sessions" if sessions > 1 else ""
     return f"rule {violation}{often}; {violation.requirement.clause}"
@@ -115,7 +119,7 @@ def _warning(cause: Cause) -> list[str]:
 
 
 def _explained(finding: Finding, results: Results) -> str:
-    """Return the headline, and the worst sessions below it."""
+    """Return the headline of a finding, with its worst sessions below."""
     found = [headline(finding)]
     indent = f"{'':14}"
     for sample in finding.worst:
@@ -153,7 +157,7 @@ def _joined(*texts: str | None) -> str:
 
 
 def standing(finding: Finding | WerFinding) -> str:
-    """Return the name of the verdict, and whether the sample size proves it.
+    """Return the name of the verdict, and whether the sample proves the verdict.
 
     An example is ``PASS (not proven: n=24, needs 59)``.
     """
@@ -186,12 +190,12 @@ def outcome(metric: str, sample: Sample) -> str:
 
 
 def verdict(finding: Finding | WerFinding) -> str:
-    """Return a finding in one line that starts with the name of the verdict."""
+    """Return one line about a finding that starts with the name of the verdict."""
     return f"{standing(finding)}: {headline(finding, proof=False)}"
 
 
 def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
-    """Return a finding in one line, which dashboards often keep alone.
+    """Return one line about a finding; dashboards often keep only this line.
 
     With ``proof``, the line says whether the sample proves the verdict.
     """
@@ -231,11 +235,11 @@ def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
 
 
 def _responsible(finding: Finding) -> str:
-    """Say which side is responsible for a latency over its limit."""
+    """Return which side is responsible for a latency over its limit, with evidence."""
     most = finding.limit.value
     facts = [f"client delay {ms(finding.late_ms)} ms"]
     if finding.excused:
-        facts.append(f"{finding.excused} more over, but by client delay: not counted")
+        facts.append(f"{finding.excused} more over by client delay, not counted")
     if finding.blocked_ms > allowed_delay(most):
         blocked = ms(finding.blocked_ms)
         facts.append(f"send_blocked {blocked} ms: the server did not read the audio")
@@ -247,9 +251,10 @@ def _responsible(finding: Finding) -> str:
 
 
 def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
-    """Return the worst rows of a threshold with their aligned texts.
+    """Return the utterances with the most errors, each with its aligned texts.
 
-    There are none without errors. Without ``texts``, there are only the counts.
+    The result is empty if there are no errors. Without ``texts``, the result has only
+    the numbers of errors.
     """
     blocks = []
     for row, alignment in finding.worst:
@@ -307,7 +312,7 @@ def _proof(finding: Finding) -> list[str]:
 
 
 def _proven(finding: Finding | WerFinding) -> str:
-    """Say for what the verdict is proven."""
+    """Return "proven", or "proven for this corpus" if other clips may differ."""
     if isinstance(finding, WerFinding) or not finding.clips:
         return "proven"
     # A value over the maximum violates it, whichever clips were sent.
@@ -333,7 +338,7 @@ def _compared(
     unit: str = "",
     side: Side = Side.AT_MOST,
 ) -> str:
-    """Return both numbers, with enough digits to see which one is larger."""
+    """Return both numbers, with enough digits to show which number is larger."""
     if side is Side.AT_MOST:
         sign = "<=" if observed <= limit else ">"
     else:
@@ -346,7 +351,7 @@ def _compared(
 
 
 def _unit(metric: Metric) -> str:
-    """Return the unit of a number; a ratio and a count have none."""
+    """Return the unit of a metric after a space; a ratio and a count have none."""
     if metric.unit in ("ratio", "count"):
         return ""
     return f" {metric.unit.replace('_', ' ')}"

@@ -1,4 +1,4 @@
-"""The metrics page of the documentation, from declarations and docstrings."""
+"""Generates the metrics page of the documentation from the code of the metrics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNITS = {
 
 
 def page() -> str:
-    """Return the page in Markdown: one section per group, one entry per metric."""
+    """Return the page in Markdown: a section per group, with an entry per metric."""
     lines = [
         "# Metrics",
         "",
@@ -28,9 +28,9 @@ def page() -> str:
         "",
         "Each metric is a pure function of the recording of one utterance and, where "
         "needed, of its reference transcript. A metric whose needs are not met has no "
-        "value; it is never zero instead. *due(x)* is the time at which the audio of "
-        "position x was due to be sent, never the time at which it was sent: a server "
-        "that does not read the client's audio has a higher latency. Where no word has "
+        "value, and never the value zero. *due(x)* is the time at which the audio of "
+        "position x was due to be sent, not the time at which it was sent. So a server "
+        "that does not read the client's audio has a higher latency. If no word has "
         "times, the start and the end of speech are detected by the energy of the "
         "audio (`audio.speech`). A *budget* may be set on a metric unless its entry "
         "says why not: `latency_budget` for milliseconds, `budget` for all others.",
@@ -65,7 +65,7 @@ def _entry(metric: Metric) -> Iterator[str]:
 
 
 def _fields(text: str) -> Iterator[tuple[str, str]]:
-    """Yield each field of a docstring with its text in one line."""
+    """Yield the name of each field of a docstring, with its text as one line."""
     marks = list(_FIELD.finditer(text))
     for mark, after in zip(marks, [*marks[1:], None], strict=True):
         stop = len(text) if after is None else after.start()

@@ -1,4 +1,4 @@
-"""The text of a parity check."""
+"""The wording of the result of a parity check."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pytest_realtime_asr.verdicts.parity import (
     Parity,
 )
 
-_NAMED = 3  # utterances that are named in a line
+_NAMED = 3  # the largest number of utterances that a line names
 
 
 def summary(parity: Parity) -> str:
-    """Return the whole result in one line."""
-    noise = "not known" if parity.noise is None else f"{parity.noise}"
+    """Return one line about the whole result."""
+    noise = "not known" if parity.noise is None else f"{parity.noise} words"
     lost = f", {parity.lost} lost" if parity.lost else ""
     parts = [
-        f"own noise: {noise} words; a difference of {MARGIN:.0%} beyond it passes",
+        f"own noise: {noise}; tolerated: this noise and {MARGIN:.0%} of the words",
         f"{parity.texts} texts{lost}",
     ]
     if parity.unused:
@@ -38,20 +38,21 @@ def summary(parity: Parity) -> str:
 
 
 def details(parity: Parity, *, width: int = 80) -> str:
-    """Return the summary, and each clip that differs below it, word by word."""
+    """Return the summary, and below it each clip that differs, word by word."""
     shown = (_difference(each, width) for each in parity.differences)
     return "\n".join([summary(parity), *shown])
 
 
 def cause(parity: Parity) -> str | None:
-    """Say why the verdict is what it is, where the texts do not say it."""
+    """Return the cause of the verdict, or ``None`` if the texts show the cause."""
     losses = None if parity.losses is None else _losses(parity.losses)
     match parity.cause:
         case Cause.LOST:
             return losses
         case Cause.NOISE:
             clips = parity.judged + len(parity.unused)
-            return f"own noise leaves {parity.judged} of {clips} clips to be judged"
+            judged = f"only {parity.judged} of {clips} clips can be judged"
+            return f"own noise is too large: {judged}"
         case Cause.UNKNOWN_NOISE:
             why = losses or f"send each clip alone at least {LEAST_ALONE} times"
             return f"the noise is not known: {why}"
@@ -67,7 +68,8 @@ def _difference(difference: Difference, width: int) -> str:
     solo = difference.solo
     worst = max(difference.texts, key=solo.distance)
     off = f"{solo.distance(worst)} of {solo.words} words differ"
-    head = f"{solo.utterance.id}: {off}; in {len(difference.texts)} of {difference.of}"
+    often = f"in {len(difference.texts)} of {difference.of} texts"
+    head = f"{solo.utterance.id}: {off}; {often}"
     return f"{head}\n{lines(solo.aligned(worst), width=width)}"
 
 

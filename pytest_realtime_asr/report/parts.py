@@ -1,6 +1,7 @@
-"""The parts of a report: one that raises is replaced, and its error is reported.
+"""Computes the parts of a report; an error in one part does not affect the others.
 
-Some parts call the user's own code, such as a normaliser.
+A part that raises an error is replaced, and the error is reported. Some parts call the
+user's own code, such as a normaliser.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ T = TypeVar("T")
 
 
 class Parts:
-    """Makes parts by name; ``failed`` holds the error of each part that raised.
+    """Computes parts by name; ``failed`` has the error of each part that raised.
 
-    In a ``private`` run it holds the type of the exception only, since the message may
-    quote a transcript.
+    In a ``private`` run, ``failed`` has only the type of each exception, since a
+    message may quote a transcript.
     """
 
     def __init__(self, *, private: bool = False) -> None:
@@ -34,7 +35,7 @@ class Parts:
 
     @property
     def lines(self) -> list[str]:
-        """One line for each error, with the names of the parts that it left out."""
+        """One line for each error, with the names of the parts that are missing."""
         parts: dict[str, list[str]] = {}
         for name, why in self.failed.items():
             parts.setdefault(why, []).append(name)

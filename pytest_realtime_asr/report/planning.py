@@ -1,4 +1,4 @@
-"""Reports what a conformance run would do to its server, and what it would cost."""
+"""Shows what a conformance run would do to its server, and the cost of the run."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def plan(
     target: str,
     whole: bool,
 ) -> list[str]:
-    """Return the plan of a run in one line; the ``whole`` plan has a table as well.
+    """Return the plan of a run in one line; a ``whole`` plan also has a table.
 
     ``scenarios_of`` lists the scenarios of each requirement, ``None`` for the whole
-    suite. ``target`` is empty where a fixture gives it. Raises ValueError, and
-    LookupError for an unknown dialect.
+    suite. ``target`` is empty if a fixture sets the target. Raises ValueError if the
+    configuration is wrong, and LookupError for an unknown dialect.
     """
     dialect = dialects.load(run.session.dialect)
     if scenarios_of is None:
@@ -49,7 +49,7 @@ def plan(
     total = _total(found, len(scenarios_of))
     name = run.pinned.name if run.pinned else f"{dialect.name}, newest"
     fixture = (
-        "" if target else " (a fixture gives the target: assumed to be on this machine)"
+        "" if target else " (a fixture sets the target: assumed to be on this machine)"
     )
     lines = [f"realtime conformance: {name}: {total}{fixture}"]
     if not whole:
@@ -66,7 +66,7 @@ def plan(
 
 
 def _total(cost: Cost, requirements: int) -> str:
-    """Return the cost of a run in one line."""
+    """Return one line about the cost of a run."""
     not_run = f" ({len(cost.not_run)} not run)" if cost.not_run else ""
     return (
         f"{several(requirements, 'requirement')}, "

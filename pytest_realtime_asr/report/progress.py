@@ -1,8 +1,8 @@
-"""Shows progress at the end of the terminal's line, and removes it again.
+"""Shows progress at the end of the terminal's line, and removes the progress again.
 
-pytest captures what a test prints, by file descriptor. A duplicate that was made before
-still leads to the terminal, so that any thread can write to it while a test runs, and
-the capture is not affected.
+pytest captures what a test prints, by file descriptor. A duplicate of the descriptor
+that was made before the capture still leads to the terminal. So any thread can write to
+the duplicate while a test runs, and the capture is not affected.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import sys
 import threading
 from collections.abc import Callable
 
-_LEAST = 16  # columns, below which nothing is shown
+_LEAST = 16  # columns; if fewer are left, nothing is shown
 
 
 class Progress:
-    """Replaces its last text on the terminal by the next.
+    """A progress text on the terminal; each new text replaces the one before.
 
-    ``fd`` leads to a terminal, and is duplicated. ``room`` returns the number of
-    columns that are left on the line of the cursor.
+    ``fd`` is a file descriptor of the terminal; it is duplicated. ``room`` returns the
+    number of columns that are left on the line of the cursor.
     """
 
     def __init__(self, fd: int, room: Callable[[], int]) -> None:
@@ -29,9 +29,11 @@ class Progress:
         self._writing = threading.Lock()
 
     def show(self, text: str) -> None:
-        """Show a text, or nothing if it is empty; the cursor stays in its place."""
+        """Show a text after the cursor; "" clears it. The cursor does not move."""
         with self._writing:
-            room = self._room() - 1  # a cursor beyond the last column cannot go back
+            room = (
+                self._room() - 1
+            )  # from beyond the last column, the cursor cannot go back
             text = f" {text}"[:room] if text and room >= _LEAST else ""
             over, self._width = text.ljust(self._width), len(text)
             if over and self._fd >= 0:
@@ -45,7 +47,7 @@ class Progress:
 
 
 def show_status(text: str) -> None:
-    """Show progress on standard error if it is a terminal; an empty text clears it."""
+    """Show progress on standard error if it is a terminal; "" clears the progress."""
     if sys.stderr.isatty():
         end = "" if text else "\r"
         print(f"\r{text:78.78}", end=end, file=sys.stderr, flush=True)

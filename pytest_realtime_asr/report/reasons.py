@@ -1,9 +1,9 @@
-"""The text of the reasons for a verdict."""
+"""The wording of the reasons for a verdict."""
 
 from __future__ import annotations
 
 from pytest_realtime_asr.metrics.pacing import ClientState
-from pytest_realtime_asr.text.number_format import ms
+from pytest_realtime_asr.text.number_format import ms, several
 from pytest_realtime_asr.verdicts.budgets import Side
 from pytest_realtime_asr.verdicts.reasons import (
     ClientDelayed,
@@ -29,7 +29,7 @@ _SIMPLE = {
 
 
 def reason_text(reason: Reason | None) -> str:
-    """Return a reason as part of a line; empty for none."""
+    """Return the wording of a reason, as part of a line; empty if there is none."""
     match reason:
         case None:
             return ""
@@ -40,23 +40,23 @@ def reason_text(reason: Reason | None) -> str:
         case MoreSessions(count):
             return f"{count} more sessions within the limit would prove it"
         case NotRealTime(pace):
-            return f"a latency at pace {pace:g} is not in real time"
+            return f"a latency at pace {pace:g} is not in real time; measure at pace 1"
         case ClientDelayed():
             return _client(reason)
         case NotDecided(n, most) if n < most:
             return f"not decided by {n} of at most {most} sessions"
         case NotDecided(_, most):
-            return f"not decided within {most}"
+            return f"not decided within {several(most, 'session')}"
         case NotGood(share, side):
             beyond = "over" if side is Side.AT_MOST else "under"
-            return f"a good server has at most {share * 100:g} % {beyond}"
+            return f"a good server has at most {share * 100:g} % {beyond} the limit"
         case TooFew(least, speakers):
             noun = "speakers" if speakers else "utterances"
             return f"fewer than {least} {noun} prove nothing"
 
 
 def client_state(state: ClientState) -> str:
-    """Return the client's state in one session, in a line."""
+    """Return one line about the client's state in a session."""
     return (
         f"send delay p99 {state.send:.1f} ms, loop lag p99 {state.loop:.1f} ms, "
         f"GC pause {state.pause:.1f} ms, CPU {state.cpu:.0%} of a core"
@@ -71,9 +71,8 @@ def _client(reason: ClientDelayed) -> str:
             f"{ms(reason.max_ms)} ms; {ms(reason.tolerated_ms)} ms are tolerated)"
         )
     if reason.overloaded:
-        who = "it" if reason.late else "the client"
         parts.append(
-            f"{who} used over two thirds of a core in {reason.overloaded} {of}"
+            f"the client used over two thirds of a core in {reason.overloaded} {of}"
         )
     if reason.state != PUNCTUAL:
         parts.append(f"in {reason.worst}: {client_state(reason.state)}")

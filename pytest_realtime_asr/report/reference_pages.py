@@ -1,4 +1,4 @@
-"""Pages of the documentation that are generated from the requirements."""
+"""Generates pages of the documentation from the requirements."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _LEVELS = {
     "is universal: the process ends, accepted input gets no answer, text of another "
     "session comes, the start or end of an utterance is lost, a stack trace or a "
     "secret is shown. A violation fails the test.",
-    Level.SHOULD: "clients rely on it. A violation is reported, and fails the test "
-    "only with `--realtime-strict`.",
+    Level.SHOULD: "clients rely on this behaviour. A violation is reported, and fails "
+    "the test only with `--realtime-strict`.",
     Level.INFO: "a documented quirk. A violation is reported and never fails a test.",
 }
 
@@ -57,8 +57,8 @@ def _binding_servers(dialect: Dialect) -> Iterator[str]:
         yield f"- **{level.name}**: {text}"
     yield ""
     yield (
-        "A *passive* requirement applies to every session of every test, also of your "
-        "own. The others are checked in the sessions of their scenarios."
+        "A *passive* requirement is checked in every session of every test, also of "
+        "your own tests. The others are checked in the sessions of their scenarios."
     )
     yield ""
     yield "| id | level | requirement | clause or bug report | versions | scenarios |"
@@ -76,8 +76,9 @@ def _binding_clients(dialect: Dialect) -> Iterator[str]:
     yield "## Requirements on the client"
     yield ""
     yield (
-        "The fake server checks its clients by these. The suite checks its own client "
-        "too: a violation there is a harness error, never one of the server."
+        "The fake server checks its clients by these requirements. The suite checks "
+        "its own client too: a violation by this client is a harness error and is "
+        "never attributed to the server."
     )
     yield ""
     yield "| id | level | requirement | clause |"
@@ -91,11 +92,12 @@ def _scenarios(dialect: Dialect) -> Iterator[str]:
     yield "## Scenarios"
     yield ""
     yield (
-        "What the suite does to a server. *Safe* scenarios run anywhere, *heavy* and "
-        "*disruptive* ones only on a loopback address or with `--realtime-allow`. "
-        "*Exclusive* ones share the server only with a bystander session that "
-        "transcribes all the time, and end with a fresh session; *long* ones run "
-        "beside them."
+        "A scenario is what the suite does to a server. *Safe* scenarios run on every "
+        "server. *Heavy* and *disruptive* scenarios run only on a loopback address or "
+        "with `--realtime-allow`. An *exclusive* scenario runs alone, except for two "
+        "sessions that show whether it harms others: the *bystander* session "
+        "transcribes all the time, and the *fresh* session opens after the scenario. "
+        "*Long* scenarios run at the same time as exclusive ones."
     )
     yield ""
     yield "| scenario | what is done | harm | concurrency | connections |"

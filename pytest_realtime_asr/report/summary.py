@@ -1,4 +1,4 @@
-"""Reports the server of a run before its tests, and the table of tests at its end."""
+"""Describes the server of a run before its tests, and the results after them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from pytest_realtime_asr.run.run import Run
 
 
 def shown(text: str) -> str:
-    """Return a target as it may be printed, without a request to it."""
+    """Return a target without its secrets, so that it can be printed.
+
+    No request is sent to the target.
+    """
     try:
         return target.parse(text, path="").shown
     except TargetError as error:
@@ -22,9 +25,9 @@ def shown(text: str) -> str:
 
 
 def introduce(run: Run, text: str, corpus: Iterable[str]) -> str:
-    """Ask the server of a target for its model; returns one line about it.
+    """Request the model from the server of a target and return a line about the server.
 
-    The line says why where the server cannot be reached. Raises LookupError for an
+    If the server cannot be reached, the line says why. Raises LookupError for an
     unknown dialect.
     """
     spoken = f"corpus {run.config.redactor.message(' '.join(corpus))}"
@@ -38,5 +41,5 @@ def introduce(run: Run, text: str, corpus: Iterable[str]) -> str:
 
 
 def table(rows: Iterable[Mapping[str, object]]) -> list[str]:
-    """Return the lines of the table, from rows in builtin types."""
+    """Return the lines of the table of tests, from rows in builtin types."""
     return terminal.table(msgspec.convert(list(rows), list[terminal.Row]))

@@ -1,4 +1,4 @@
-"""The summary table at the end of a run, for 80 columns, and the lines below it."""
+"""The summary table at the end of a run, in 80 columns, and the lines below it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ _LEGEND = (
 
 
 class Row(msgspec.Struct, frozen=True):
-    """What the table needs of one test; it crosses from worker to controller."""
+    """The data of one test in the table; a worker sends them to the controller.
+
+    ``first``, ``final`` and ``tail`` are the columns of times, ``cold`` and ``note``
+    the result of the server's warm-up. ``lines`` are shown below the table.
+    """
 
     test: str
     planned: int
@@ -49,9 +53,9 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def row(results: Results, *, model: str, cold: float | None, note: str) -> Row:
-    """Return the row of one test; ``lines`` are its verdicts, one sentence each.
+    """Return the row of one test; ``lines`` has one line for each verdict.
 
-    The last lines say which parts could not be made, and why.
+    The last lines name each part that could not be computed, with the error.
     """
     parts = Parts(private=results.private)
     nothing: dict[str, dict[str, float]] = {}
@@ -87,7 +91,7 @@ def row(results: Results, *, model: str, cold: float | None, note: str) -> Row:
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """Return the lines of the table, none where nothing was measured."""
+    """Return the lines of the table; there are none if there are no rows."""
     if not rows:
         return []
     lines = []
@@ -127,7 +131,7 @@ def _server(row: Row) -> str:
 
 
 def _endpoints(found: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Return a line on endpoints for a server that detects turns."""
+    """Return one line about endpoints if the server detects turns, else nothing."""
     cut, delay = found.get("false_endpoints"), found.get("endpoint_delay")
     if cut is None:
         return []
@@ -135,7 +139,7 @@ def _endpoints(found: Mapping[str, Mapping[str, float]]) -> list[str]:
     if delay is not None:
         p50, p95 = _ms(delay["p50"]), _ms(delay["p95"])
         late = f"endpoint_delay p50 = {p50} ms, p95 = {p95} ms; "
-    most = f"{cut['max']:.0f} at most" if cut["max"] else "none"
+    most = f"at most {cut['max']:.0f}" if cut["max"] else "none"
     return [f"{late}false_endpoints: {most} in an utterance (n={cut['n']:.0f})"]
 
 
@@ -146,7 +150,7 @@ def _value(
 
 
 def _names(tests: Iterable[str]) -> dict[str, str]:
-    """Return the shortest unique name of each test: name, class and name, or id."""
+    """Return the shortest unique name of each test: its name, class and name, or id."""
     found: dict[str, str] = {}
     left = list(tests)
     for parts in (1, 2, 3):
@@ -158,7 +162,10 @@ def _names(tests: Iterable[str]) -> dict[str, str]:
 
 
 def _end(test: str, parts: int) -> str:
-    """Return the last parts of an id; a parameter may contain ``::`` as well."""
+    """Return the last ``parts`` parts of a test id.
+
+    A ``::`` inside the parameters of the test separates no parts.
+    """
     path, colons, names = test.partition("::")
     names, bracket, parameters = names.partition("[")
     whole = f"{path}{colons}{names}".split("::")
@@ -166,7 +173,7 @@ def _end(test: str, parts: int) -> str:
 
 
 def _short(name: str) -> str:
-    """Return the end of a name, which says more than its start."""
+    """Return a name that fits the column: of a long name, only the end."""
     return name if len(name) <= _NAME else ".." + name[-(_NAME - 2) :]
 
 

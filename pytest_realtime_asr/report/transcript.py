@@ -1,4 +1,4 @@
-"""The transcript of a session: its frames around a violation, numbered and timed."""
+"""Shows the frames of a session around a violation, with numbers and times."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ from pytest_realtime_asr.trace.records import Ping, Record, Sender, Trace
 WIDTH = 98  # columns; the caller may indent the lines by two
 HEAD = 3  # rows shown at the start
 BEFORE, AFTER = 4, 2  # rows shown around a violation
-FULL = 6  # lines of a frame that violates; any other frame takes one
-_BYTES = 200  # shown of a binary frame at most
+FULL = 6  # the most lines for a marked frame; any other frame has one line
+_BYTES = 200  # the most bytes that are shown of a binary frame
 _MARGIN = 29  # columns before the text
 _TEXT_WIDTH = WIDTH - _MARGIN
-_CHARACTERS = 4  # in a column at most: a text may be nothing but combining marks
+# The most characters in a column: a text may consist of combining marks only.
+_CHARACTERS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A frame, or several frames of audio, or an event without a number (a ping)."""
+    """A row of the output: a frame, several frames of audio, or a ping.
+
+    ``number`` is the number of the first frame, from 1, and ``frames`` the number of
+    frames in the row. Both are unset for a ping. A ``marked`` row has a ``>``. A row
+    that is shown in ``full`` may have several lines.
+    """
 
     at: int
     side: str
@@ -34,11 +40,11 @@ class _Row:
 
 
 def transcript(trace: Trace, marked_records: Collection[int] = ()) -> list[str]:
-    """Return the lines of a session, with the records at these indexes marked.
+    """Return lines that show a session, with the records at the given indexes marked.
 
-    They show its start, the frames around the first and the last marked record, and its
-    end; without a marked record, its last frames. Consecutive audio is one row. No line
-    is wider than `WIDTH`.
+    The lines show the start of the session, the frames around the first and the last
+    marked record, and the end of the session. If no record is marked, they show the
+    last frames. Consecutive audio is one row. No line is wider than `WIDTH`.
     """
     rows = list(_rows(trace, frozenset(marked_records)))
     lines = []
@@ -59,7 +65,7 @@ def transcript(trace: Trace, marked_records: Collection[int] = ()) -> list[str]:
 
 
 def _shown(rows: Sequence[_Row]) -> list[bool]:
-    """Return which rows are shown; a gap of a single row is shown too."""
+    """Return for each row whether it is shown; a gap of a single row is shown too."""
     shown = [i < HEAD or (row.full and not row.marked) for i, row in enumerate(rows)]
     marks = [i for i, row in enumerate(rows) if row.marked] or [len(rows) - 1]
     for mark in (marks[0], marks[-1]):
@@ -85,7 +91,7 @@ def _rows(trace: Trace, marked_records: frozenset[int]) -> Iterator[_Row]:
 def _groups(
     records: Sequence[Record], marked_records: frozenset[int]
 ) -> Iterator[Sequence[int]]:
-    """Yield the indexes of the records, consecutive audio in one group."""
+    """Yield groups of record indexes: consecutive audio is one group."""
     group: list[int] = []
     for index, record in enumerate(records):
         apart = not marked_records.isdisjoint((index - 1, index))
@@ -98,7 +104,7 @@ def _groups(
 
 
 def _continues(before: Record, record: Record) -> bool:
-    """Return whether a record continues the audio of the one before it."""
+    """Return whether a record continues the audio of the record before."""
     one, other = before.span, record.span
     if one is None or other is None or before.raw != record.raw:
         return False
@@ -140,7 +146,7 @@ def _ping(ping: Ping) -> _Row:
 
 
 def _gap(hidden: Sequence[_Row]) -> list[str]:
-    """Return one line in place of several rows."""
+    """Return one line that counts the hidden rows, or none if no row is hidden."""
     if not hidden:
         return []
     parts = [
@@ -157,7 +163,7 @@ def _gap(hidden: Sequence[_Row]) -> list[str]:
 
 
 def _lines(row: _Row) -> list[str]:
-    """Return a row in one line, or in several if it is shown in full."""
+    """Return the lines of a row: one, or several if the row is shown in full."""
     mark = ">" if row.marked else ""
     number = "" if row.number is None else row.number
     margin = f"{mark:1}{number:>6}  {row.at / 1e9:8.3f} s  {row.side:6}  "
@@ -179,7 +185,7 @@ def _lines(row: _Row) -> list[str]:
 
 
 def _visible(text: str) -> str:
-    """Return the text with unprintable characters escaped."""
+    """Return a text with its unprintable characters escaped."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode()
         for char in text
@@ -187,7 +193,10 @@ def _visible(text: str) -> str:
 
 
 def _break(text: str) -> int:
-    """Return where a line ends: after a late comma or space, if there is one."""
+    """Return where to break a text into lines.
+
+    A break is after the last comma or space in the second half of the line, if any.
+    """
     end = _fit(text, _TEXT_WIDTH)
     if end == len(text):
         return end

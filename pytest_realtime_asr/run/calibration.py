@@ -1,10 +1,10 @@
-"""Measures the client's own error in each latency, on this machine and now.
+"""Measures the client's own error in each latency, on this machine at this time.
 
 The fake server answers after known delays, in a process of its own. The times that an
 ideal client would have measured follow from these delays and from the audio's schedule.
-Every latency is computed twice, from the measured and from the ideal times; the
-difference is the client's own error. The load of the machine is part of it: it is the
-error of one machine at one time, not of a program.
+Every latency is computed twice, from the measured and from the ideal times. The
+difference is the client's own error. The error includes the load of the machine: it
+holds for one machine at one time, not for the program in general.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from pytest_realtime_asr.trace.timeline import Event, Final, Partial, Timeline
 
 SESSIONS = 24
 CONCURRENCY = 8
-WORD_DELAY = 300  # ms after the end of its audio at which the fake sends a word
-FINAL_DELAY = 250  # ms after the commit at which the fake sends the final
+WORD_DELAY = 300  # ms from the end of a word in the audio until the fake sends it
+FINAL_DELAY = 250  # ms from the commit until the fake sends the final
 _TAIL = 0.95
 _NS_PER_MS = 1_000_000
-# Latencies that start in the audio; in the others the fake has no known delay.
+# Latencies from an instant in the audio; other delays of the fake are not known.
 _LATENCIES = [
     name
     for name, metric in CATALOGUE.items()
@@ -50,9 +50,10 @@ _CORPUS = "bundled:english"
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """Measured minus ideal latency in ms, over ``n`` sessions.
+    """The measured latency minus the ideal latency in ms, over ``n`` sessions.
 
-    ``bias`` is the median, ``spread`` the 95th percentile of the distance from it.
+    ``bias`` is the median of the differences. ``spread`` is the 95th percentile of
+    their distances from the median.
     """
 
     n: int
@@ -62,7 +63,10 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The client's own error by metric, and where and when it was measured."""
+    """The client's own errors by metric, measured on one ``machine``.
+
+    ``made`` is the time of the measurement.
+    """
 
     made: datetime
     machine: str
@@ -70,7 +74,7 @@ class Calibration:
 
     @property
     def worst(self) -> str:
-        """The metric with the largest error."""
+        """The metric with the largest sum of absolute bias and spread."""
         return max(
             self.errors,
             key=lambda name: abs(self.errors[name].bias) + self.errors[name].spread,
@@ -78,9 +82,10 @@ class Calibration:
 
 
 def run(dialect: str, *, progress: Callable[[str], None]) -> Calibration:
-    """Calibrate with an event loop of its own, as `calibrate`.
+    """Return the result of `calibrate`, run on a new event loop.
 
-    Raises LookupError for an unknown dialect, and RuntimeError.
+    Raises LookupError for an unknown dialect, and RuntimeError if the fake server does
+    not answer.
     """
     loaded = dialects.load(dialect)
     loop = Loop()
@@ -97,9 +102,10 @@ def calibrate(
     sessions: int = SESSIONS,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Calibration:
-    """Measure the fake on this machine, which takes about 15 s.
+    """Measure the client's own error with a fake server, in about 15 s.
 
-    ``progress`` shows how far it is. Raises RuntimeError if the fake does not answer.
+    ``progress`` is called with the number of sessions that have ended. Raises
+    RuntimeError if the fake server does not answer.
     """
     measured = converse(loop, dialect, _CORPUS, sessions=sessions, progress=progress)
     return Calibration(
@@ -117,7 +123,10 @@ def converse(
     sessions: int,
     progress: Callable[[str], None] = lambda text: None,
 ) -> list[tuple[Timeline, Utterance]]:
-    """Run sessions with the fake, over the clips of a corpus that have words."""
+    """Run sessions with a fake server and return each timeline with its utterance.
+
+    The clips are those of the corpus that have words with times.
+    """
     clips = [clip for clip in load(corpus) if clip.words]
     words = ("--dialect", dialect.name, "--corpus", corpus)
     delays = ("--word-delay", f"{WORD_DELAY}ms", "--final-delay", f"{FINAL_DELAY}ms")
@@ -143,10 +152,10 @@ def errors(sessions: Iterable[tuple[Timeline, Utterance]]) -> dict[str, Error]:
 
 
 def ideal(timeline: Timeline, utterance: Utterance) -> Timeline:
-    """Return what an ideal client would have measured in a session with the fake.
+    """Return the timeline that an ideal client would have recorded.
 
-    Each word comes `WORD_DELAY` after the audio of its end was due, or with the final,
-    which comes `FINAL_DELAY` after the commit was due.
+    The final comes `FINAL_DELAY` after the commit was due. Each word comes `WORD_DELAY`
+    after the audio of its end was due, but never later than the final.
     """
     commit = timeline.commit
     assert commit is not None
@@ -173,7 +182,11 @@ async def _run_sessions(
     utterances: Sequence[Utterance],
     progress: Callable[[str], None],
 ) -> list[tuple[Timeline, Utterance]]:
-    """Run a session for each utterance, started evenly over the length of a chunk."""
+    """Run a session for each utterance, `CONCURRENCY` sessions at a time.
+
+    The starts are spread evenly over the length of a chunk. Raises RuntimeError if a
+    session is lost.
+    """
     free = asyncio.Semaphore(CONCURRENCY)
     ended = itertools.count(1)
 

@@ -1,4 +1,4 @@
-"""What configures the servers and the sessions of a run, as plain values."""
+"""The configuration of the servers and sessions of a run, as plain values."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ _SECRET_NAME = re.compile("auth|cookie|key|token|secret", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class TlsConfig:
-    """How a TLS connection is verified.
+    """How TLS connections are verified.
 
-    ``server_name`` is the name in the server's certificate, ``None`` for the host of
-    the target. ``insecure`` turns the verification off.
+    ``server_name`` is the name that the server's certificate must contain. If it is
+    ``None``, the certificate must contain the host name of the target. ``insecure``
+    turns the verification off.
     """
 
     ca: Path | None = None
@@ -36,7 +37,10 @@ class TlsConfig:
     insecure: bool = False
 
     def context(self) -> ssl.SSLContext:
-        """Return the TLS context of the client. Raises `InputError`."""
+        """Return the TLS context of the client.
+
+        Raises `InputError` if a certificate cannot be loaded.
+        """
         named = self.ca
         try:
             context = ssl.create_default_context(cafile=self.ca)
@@ -54,19 +58,24 @@ class TlsConfig:
 def load_client_certificate(
     context: ssl.SSLContext, certificate: Path, key: Path | None
 ) -> None:
-    """Load a client certificate whose key has no password. Raises OSError."""
-    # An empty password, since OpenSSL would ask for one at the terminal.
+    """Load a client certificate into ``context``; its key must have no password.
+
+    Raises OSError if the certificate or the key cannot be loaded.
+    """
+    # If no password is given, OpenSSL asks for one at the terminal.
     context.load_cert_chain(certificate, key, password="")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """How the servers of a run are reached, asked and warmed up.
+    """How the servers of a run are reached, probed and warmed up.
 
-    ``wait`` and ``recover`` are in seconds, ``max_message`` in bytes. ``warmup`` is the
-    number of warm-up sessions, ``None`` for as many as it takes. ``version`` stands in
-    for the version that the server reports. ``key`` and the values of ``headers`` are
-    secret, and a ``proxy`` may hold a password.
+    ``wait`` is how long to wait for a server that is still loading, ``recover`` how
+    long to wait for one whose sessions failed, both in seconds. ``max_message`` is in
+    bytes. ``warmup`` is the number of warm-up sessions, ``None`` for as many as the
+    server needs. ``version`` replaces the version that the server reports. ``key`` and
+    the values of ``headers`` are secret, and the URL of a ``proxy`` may contain a
+    password.
     """
 
     key: str = field(default="", repr=False)
@@ -81,9 +90,10 @@ class ServerConfig:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The texts that no record and no report may contain.
+        """The secrets that no record and no report may contain.
 
-        Each part of a header that authenticates the client is a secret by itself.
+        In a header that authenticates the client, each part of the value is a secret by
+        itself.
         """
         parts = [
             part
@@ -95,9 +105,10 @@ class ServerConfig:
 
 
 def _parts(value: str) -> list[str]:
-    """Split the value of a header, such as ``Bearer TOKEN``, into its parts.
+    """Return the parts of a header's value, such as ``Bearer TOKEN``.
 
-    The decoded user and password of a ``Basic`` header are parts as well.
+    The value is split at spaces, commas and semicolons, and after equals signs. A
+    ``Basic`` header also has two decoded parts: ``user:password``, and the password.
     """
     found = re.split(r"[\s;,]+|(?<==)(?!=)", value)
     scheme, _, code = value.partition(" ")
@@ -110,11 +121,11 @@ def _parts(value: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
-    """How sessions run, where no marker says otherwise.
+    """How sessions run if no marker sets other values.
 
-    ``dialect`` is a name with its profile, or `AUTO` to detect it. ``chunk`` and the
-    idle ``timeout`` are in seconds; ``pace`` is in seconds of audio per second, 0 for
-    unpaced.
+    ``dialect`` is the name of a dialect with its profile, or `AUTO` to detect the
+    dialect. ``chunk`` and the idle ``timeout`` are in seconds. ``pace`` is in seconds
+    of audio per second; 0 sends the audio as fast as the socket accepts.
     """
 
     dialect: str = AUTO
@@ -126,9 +137,9 @@ class SessionConfig:
 
 
 def time_limits(timeout: float, *, most: float = math.inf) -> Limits:
-    """Return the time limits of a session with this idle timeout, in s.
+    """Return the time limits of a session.
 
-    Each limit is at most ``most`` seconds.
+    ``timeout`` is the idle timeout in seconds. No limit exceeds ``most`` seconds.
     """
     return Limits(silence=min(timeout, most), beyond=min(max(60.0, 2 * timeout), most))
 
@@ -138,8 +149,8 @@ class MeasurementConfig:
     """The configuration of a run.
 
     ``pinned`` is the pinned suite by which servers are judged, ``None`` for the newest
-    requirements; ``known`` are the failures that are known of them. ``parallel`` lets
-    the sessions of xdist's workers overlap. A ``private`` run reports no texts.
+    requirements. ``known`` are the known failures of the servers. With ``parallel``,
+    sessions of different xdist workers may overlap. A ``private`` run reports no texts.
     """
 
     server: ServerConfig = ServerConfig()
@@ -152,5 +163,5 @@ class MeasurementConfig:
 
     @property
     def redactor(self) -> Redactor:
-        """A redactor for the secrets of this configuration."""
+        """The redactor for the secrets of this configuration."""
         return Redactor(self.server.secrets, private=self.private)

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT, FakeServer
 
-# The recogniser of each target that the plugin starts itself.
+# The targets that the plugin starts itself, each with its recogniser.
 FAKES = {"fake": "scripted", "reference": "pocketsphinx"}
-FAKE_KEY = "the-key-of-the-fake-server"  # where the user has none: it is no secret
+FAKE_KEY = "the-key-of-the-fake-server"  # used if the user sets none; not a secret
 Texts = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 _BUNDLED = ("bundled:english", "bundled:languages", "bundled:odd")
 
 
 class FakeServers:
-    """Starts fake servers, each in its own process, and stops them together."""
+    """Starts fake servers, each in its own process, and stops all of them at once."""
 
     def __init__(self) -> None:
         self._started: list[FakeServer] = []
@@ -32,9 +32,10 @@ class FakeServers:
     ) -> str:
         """Return the URL of the target ``fake`` or ``reference``.
 
-        One server per dialect is started, when it is first asked for. The fake knows
-        the bundled corpora and this ``corpus``. The server requires the ``key``, if
-        there is one. Raises `FakeError`.
+        The first call for a kind and a dialect starts the server; later calls return
+        the URL of the same server. The fake knows the clips of the bundled corpora and
+        of ``corpus``. A ``key`` that is not empty must be sent by the client. Raises
+        `FakeError` if the server cannot be started.
         """
         if (kind, dialect) not in self._targets:
             own = [name for name in corpus if not name.startswith("bundled:")]
@@ -59,10 +60,10 @@ class FakeServers:
         arguments: Sequence[str] = (),
         key: str = "",
     ) -> FakeServer:
-        """Start one more server; delays are texts such as "300ms".
+        """Start a new server and return it; delays are strings such as "300ms".
 
-        ``faults`` and ``corpus`` take one name or several. Raises `FakeError`, and
-        TypeError for an argument that is not a text.
+        ``faults`` and ``corpus`` take one name or several. Raises `FakeError` if the
+        server cannot be started, and TypeError for an argument that is not a string.
         """
         given: dict[str, Texts | None] = {
             "recogniser": recogniser,
@@ -77,13 +78,16 @@ class FakeServers:
         return server
 
     def stop(self) -> None:
-        """Stop all servers."""
+        """Stop all servers that were started."""
         while self._started:
             self._started.pop().stop()
 
 
 def _words(name: str, value: Texts | None) -> list[str]:
-    """Return the command-line words of one argument. Raises TypeError."""
+    """Return the command-line words for one argument of `FakeServers.start`.
+
+    Raises TypeError for a value that is not a string or a path.
+    """
     texts: list[object] = [value]
     if value is None:
         return []
@@ -94,6 +98,8 @@ def _words(name: str, value: Texts | None) -> list[str]:
     for text in texts:
         if not isinstance(text, str | os.PathLike):
             such = ", such as '300ms'" if name.endswith("_delay") else ""
-            raise TypeError(f"{name}={value!r}: {text!r} is not a text; give one{such}")
+            raise TypeError(
+                f"{name}={value!r}: {text!r} is not a string; give one{such}"
+            )
         words += [option, os.fspath(text)]
     return words

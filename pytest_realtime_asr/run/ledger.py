@@ -1,4 +1,4 @@
-"""The sessions and utterances of the test that runs.
+"""The sessions and utterances of the running test.
 
 A session belongs to the test that was running when it opened. At the end of the test
 all its sessions are closed and judged, so that the test itself fails.
@@ -21,12 +21,15 @@ CUT_OFF = Lost(Loss.CANCELLED, "cut off before its end")
 
 
 class Ended(RuntimeError):
-    """A fixture, or a session of it, was used after its test."""
+    """A fixture of a test, or one of its sessions, was used after the test's end."""
 
 
 @dataclass(frozen=True, slots=True)
 class RandomOrder:
-    """Clips are sent in random order, by this seed, in ``most`` sessions at most."""
+    """The random order in which a test sends clips.
+
+    ``seed`` determines the order. The test runs at most ``most`` sessions.
+    """
 
     seed: int
     most: int
@@ -34,12 +37,13 @@ class RandomOrder:
 
 @dataclass(slots=True)
 class Ledger:
-    """The sessions of a test, and the utterances that were begun in them.
+    """The sessions of a test, and the utterances that were begun in these sessions.
 
-    ``open`` and ``ended`` hold the utterances by their place, which counts them in the
-    order in which they began; ``begun`` is how many these are. ``order`` is set where
-    clips are sent in random order until the verdicts are decided. ``turn`` is the
-    test's turn among the workers of the run, ``closed`` says that the test has ended.
+    The *place* of an utterance is its number, from 0, in the order in which the
+    utterances of the test began. ``open`` and ``ended`` hold the utterances by place.
+    ``begun`` is the number of utterances that have begun. ``order`` is set if clips are
+    sent in random order until the verdicts are decided. ``turn`` is the test's turn
+    among the workers of the run. ``closed`` says that the test has ended.
     """
 
     test: str
@@ -58,9 +62,9 @@ class Ledger:
         return tuple(self.ended[place] for place in sorted(self.ended))
 
     def begin(self, begun: Begun) -> int:
-        """Note an utterance that begins, and return its place.
+        """Record that an utterance begins, and return its place.
 
-        Raises `Ended` once the test has ended.
+        Raises `Ended` if the test has ended.
         """
         self.refuse_closed()
         place = self.begun
@@ -69,22 +73,25 @@ class Ledger:
         return place
 
     def end(self, place: int, take: Transcription) -> None:
-        """Note what became of an utterance."""
+        """Record the result of the utterance that began at this place."""
         self.ended[place] = take
         self.open.pop(place, None)
 
     def refuse_closed(self) -> None:
-        """Raise `Ended` where the test has ended."""
+        """Raise `Ended` if the test has ended."""
         __tracebackhide__ = True
         if self.closed:
             raise Ended(
-                f"{self.test} has ended, and its sessions are closed: ask for the "
-                "fixture in each test that uses it"
+                f"{self.test} has ended, so its sessions are closed and its fixture "
+                "cannot be used; request the fixture in each test that uses it"
             )
 
     @property
     def sequence(self) -> Iterator[tuple[int, Transcription]]:
-        """The test's own utterances by place, up to the first that has not ended."""
+        """Yield the test's own utterances that have ended, each with its place.
+
+        The first of the test's own utterances that has not ended stops the iteration.
+        """
         for place in range(self.begun):
             begun = self.open.get(place)
             if begun is not None and begun.purpose is Purpose.TEST:
@@ -95,9 +102,10 @@ class Ledger:
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """What the servers of all sessions have violated.
+        """The violations of the servers in all sessions of the test.
 
-        What the last utterance of a session has found is not looked for again.
+        A recording that has not changed since the end of its last utterance is not
+        checked again.
         """
         known = {id(take.recording): take for take in self.ended.values()}
         found: list[Violation] = []

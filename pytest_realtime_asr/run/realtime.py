@@ -1,7 +1,8 @@
 """The fixture `realtime` and its sessions, as a test uses them.
 
-`Session` and `AsyncSession` have the same methods and are views of one session, which
-runs on the loop of the run: the first blocks the test, the second is awaited by it.
+`Session` and `AsyncSession` have the same methods and show the same session, which runs
+on the event loop of the run. The methods of `Session` block the test; the test awaits
+those of `AsyncSession`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ T = TypeVar("T")
 
 
 class _TestSession:
-    """A session of a test; its coroutines run on the loop of the run."""
+    """A session of a test; its coroutines run on the event loop of the run."""
 
     def __init__(self, run: Run, ledger: Ledger, plan: Plan) -> None:
         __tracebackhide__ = True
@@ -67,60 +68,65 @@ class _TestSession:
 
 
 class _View:
-    """What a session shows at any time, whether it blocks or is awaited."""
+    """The properties that `Session` and `AsyncSession` have in common."""
 
     def __init__(self, session: _TestSession) -> None:
         self._session = session
 
     @property
     def id(self) -> str:
-        """The id that the server gave the session, "" before it did."""
+        """The id that the server gave the session, "" as long as it gave none."""
         return self._session.live.id
 
     @property
     def trace(self) -> Trace:
-        """Every frame that was recorded so far."""
+        """All frames that have been recorded so far."""
         return self._session.live.trace
 
     @property
     def timeline(self) -> Timeline:
-        """What the frames so far mean."""
+        """The timeline of the frames that have been recorded so far."""
         return self._session.live.timeline
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """The rules that the server has violated so far."""
+        """The violations by the server that have been found so far."""
         live = self._session.live
         return observe(live.plan.rules, Part("", live.recording))
 
 
 class Session(_View):
-    """A connected session; its methods block the test."""
+    """A connected session whose methods block the test."""
 
     @property
     def aio(self) -> AsyncSession:
-        """The same session, to be awaited."""
+        """The same session, with methods that are awaited."""
         return AsyncSession(self._session)
 
     def configure(self) -> None:
-        """Send the model and the session options, as `connect` does by itself."""
+        """Send the model and the session options, as `connect` does by default."""
         __tracebackhide__ = True
         _block(self._session.run, self._session.live.configure())
 
     def transcribe(self, utterance: Utterance) -> Transcription:
-        """Send an utterance in pace and wait for its final. Raises `Lost`."""
+        """Send an utterance at the pace of the test and return its transcription.
+
+        Raises `Lost` if there is no final.
+        """
         __tracebackhide__ = True
         return _final(_block(self._session.run, self._session.transcribe(utterance)))
 
     def send_raw(self, message: Mapping[str, object] | str | bytes) -> None:
-        """Send a frame as it is: a mapping as JSON, a text, or bytes as binary."""
+        """Send a frame unchanged: a mapping as JSON, a string, or bytes as binary."""
         __tracebackhide__ = True
         _block(self._session.run, self._session.live.send_raw(message))
 
     def expect(self, type: str, *, timeout: float | None = None) -> Message:
-        """Wait for the next event of this type after the last one. Raises `Lost`.
+        """Return the next event of this type, and wait for it if necessary.
 
-        ``timeout`` is in seconds; the default is the idle timeout of the run.
+        The search starts after the event that the last call of `expect` returned.
+        ``timeout`` is in seconds; the default is the idle timeout of the run. Raises
+        `Lost` if no such event comes.
         """
         __tracebackhide__ = True
         return _block(
@@ -128,48 +134,56 @@ class Session(_View):
         )
 
     def close(self) -> None:
-        """Close the connection; may be called twice."""
+        """Close the connection; this method may be called more than once."""
         __tracebackhide__ = True
         _block(self._session.run, self._session.live.close())
 
 
 class AsyncSession(_View):
-    """A connected session; its methods are awaited, under asyncio."""
+    """A connected session whose methods are awaited, under asyncio."""
 
     async def configure(self) -> None:
-        """Send the model and the session options, as `connect` does by itself."""
+        """Send the model and the session options, as `connect` does by default."""
         __tracebackhide__ = True
         await _await(self._session.run, self._session.live.configure())
 
     async def transcribe(self, utterance: Utterance) -> Transcription:
-        """Send an utterance in pace and wait for its final. Raises `Lost`."""
+        """Send an utterance at the pace of the test and return its transcription.
+
+        Raises `Lost` if there is no final.
+        """
         __tracebackhide__ = True
         return _final(
             await _await(self._session.run, self._session.transcribe(utterance))
         )
 
     async def send_raw(self, message: Mapping[str, object] | str | bytes) -> None:
-        """Send a frame as it is: a mapping as JSON, a text, or bytes as binary."""
+        """Send a frame unchanged: a mapping as JSON, a string, or bytes as binary."""
         __tracebackhide__ = True
         await _await(self._session.run, self._session.live.send_raw(message))
 
     async def expect(self, type: str, *, timeout: float | None = None) -> Message:
-        """Wait for the next event of this type after the last one. Raises `Lost`.
+        """Return the next event of this type, and wait for it if necessary.
 
-        ``timeout`` is in seconds; the default is the idle timeout of the run.
+        The search starts after the event that the last call of `expect` returned.
+        ``timeout`` is in seconds; the default is the idle timeout of the run. Raises
+        `Lost` if no such event comes.
         """
         __tracebackhide__ = True
         live = self._session.live
         return await _await(self._session.run, live.expect(type, timeout=timeout))
 
     async def close(self) -> None:
-        """Close the connection; may be called twice."""
+        """Close the connection; this method may be called more than once."""
         __tracebackhide__ = True
         await _await(self._session.run, self._session.live.close())
 
 
 class Connect:
-    """``with`` gives a `Session`, ``async with`` an `AsyncSession`."""
+    """A context manager that opens a session and closes it.
+
+    ``with`` returns a `Session`, ``async with`` an `AsyncSession`.
+    """
 
     def __init__(
         self, run: Run, ledger: Ledger, plan: Plan, *, configure: bool
@@ -181,7 +195,10 @@ class Connect:
         self._session: _TestSession | None = None
 
     def open(self) -> Session:
-        """Open the session; the end of the test closes it. Raises `Lost`."""
+        """Open the session and return it; it is closed at the end of the test.
+
+        Raises `Lost` if the session cannot be opened.
+        """
         __tracebackhide__ = True
         self._session = _TestSession(self._run, self._ledger, self._plan)
         _block(self._run, self._session.open(configure=self._configure))
@@ -217,7 +234,7 @@ class Connect:
 
 
 class AsyncRealtime:
-    """The awaited side of `Realtime`."""
+    """The methods of `Realtime` in a form that is awaited."""
 
     def __init__(self, realtime: Realtime) -> None:
         self._realtime = realtime
@@ -245,13 +262,13 @@ class AsyncRealtime:
         until: str | None = None,
         max_sessions: int = MOST_SESSIONS,
     ) -> Transcription | list[Transcription]:
-        """As `Realtime.transcribe`."""
+        """Do the same as `Realtime.transcribe`, without blocking the test."""
         __tracebackhide__ = True
         work = self._realtime._transcribe(what, concurrency, until, max_sessions)
         return _given(what, await _await(self._realtime._run, work))
 
     async def parity(self, what: Iterable[Utterance], *, over: str) -> Parity:
-        """As `Realtime.parity`."""
+        """Do the same as `Realtime.parity`, without blocking the test."""
         __tracebackhide__ = True
         work = self._realtime._parity(what, over)
         return await _await(self._realtime._run, work)
@@ -260,8 +277,8 @@ class AsyncRealtime:
 class Realtime:
     """The server under test: opens sessions with it and transcribes through it.
 
-    ``terms`` are those of the running test. ``baseline`` is the plan for another
-    server, to which each utterance that is transcribed is sent as well.
+    ``terms`` are the terms of the running test. ``baseline`` is the plan for another
+    server, to which every utterance of `transcribe` is sent as well.
     """
 
     def __init__(
@@ -275,27 +292,27 @@ class Realtime:
 
     @property
     def run(self) -> Run:
-        """The test run that this belongs to."""
+        """The test run to which this fixture belongs."""
         return self._run
 
     @property
     def plan(self) -> Plan:
-        """How its sessions run."""
+        """The plan by which the sessions of this fixture run."""
         return self._plan
 
     @property
     def target(self) -> str:
-        """The WebSocket URL, without its query."""
+        """The WebSocket URL of the server, without the query."""
         return self._plan.access.target.shown
 
     @property
     def model(self) -> str:
-        """The model that sessions ask for."""
+        """The name of the model that sessions request."""
         return self._plan.model
 
     @property
     def dialect(self) -> str:
-        """The name of the protocol."""
+        """The name of the server's dialect."""
         return self._plan.dialect.name
 
     def connect(
@@ -305,10 +322,10 @@ class Realtime:
         model: str | None = None,
         options: Mapping[str, object] | None = None,
     ) -> Connect:
-        """Return a session for ``with`` or ``async with``.
+        """Return a context manager that opens a session: ``with`` or ``async with``.
 
-        ``configure=False`` leaves out the frames that set the session up; ``model`` and
-        ``options`` replace those of the run.
+        ``configure=False`` leaves out the frames that configure the session. ``model``
+        and ``options`` replace the model and the session options of the test.
         """
         plan = replace(
             self._plan,
@@ -338,31 +355,38 @@ class Realtime:
         until: str | None = None,
         max_sessions: int = MOST_SESSIONS,
     ) -> Transcription | list[Transcription]:
-        """Send one utterance, or each of several, in a session of its own.
+        """Send one utterance or several, each in a session of its own.
 
-        One utterance gives a transcription and raises `Lost` where there is no final;
-        several give a list in their order, in which a lost one says so. With
-        ``concurrency``, so many sessions run at a time, started evenly over the length
-        of a chunk.
+        For one utterance, return its transcription; raises `Lost` if there is no final.
+        For several, return the list of their transcriptions in the same order; the
+        transcription of a lost session has its field ``lost`` set. ``concurrency`` is
+        the number of sessions that run at a time. Their starts are spread evenly over
+        the length of a chunk.
 
-        ``until="decided"`` sends the utterances again and again in random order until
-        every quantile that the budgets of the test limit is decided by a sequential
-        test, or ``max_sessions`` were run; it returns a list of all. It must be the
-        first call of its test that sends utterances. Raises ValueError before the first
-        session where so few sessions could prove nothing.
+        With ``until="decided"``, the utterances are sent repeatedly in random order.
+        The call ends as soon as a sequential test has decided every quantile that the
+        budgets of the test limit, or after ``max_sessions`` sessions. It returns the
+        transcriptions of all these sessions. A call with ``until="decided"`` must be
+        the first call of its test that sends utterances. It raises ValueError before
+        the first session if ``max_sessions`` is too small to prove anything.
         """
         __tracebackhide__ = True
         work = self._transcribe(what, concurrency, until, max_sessions)
         return _given(what, _block(self._run, work))
 
     def parity(self, what: Iterable[Utterance], *, over: str) -> Parity:
-        """Compare the texts of utterances under a condition with those sent alone.
+        """Compare the server's texts under another condition with its solo transcripts.
 
-        Each utterance is sent three times alone and three times ``over`` the condition:
-        ``chunk`` is a fifth of the test's, ``pace`` four times its own (1 where it is
-        unpaced), ``crowd`` eight sessions at a time, and ``repeat`` changes nothing.
-        The verdict counts at the end of the test, like that of a budget; budgets and
-        comparisons with other runs do not count these sessions.
+        Each utterance is sent three times alone, and three times under the condition
+        that ``over`` names:
+
+        - ``chunk``: a fifth of the test's chunk;
+        - ``pace``: four times the test's pace, or pace 1 if the test is unpaced;
+        - ``crowd``: eight sessions at a time;
+        - ``repeat``: no change.
+
+        The verdict is applied at the end of the test, like the verdict of a budget.
+        Budgets and comparisons with other runs do not count these sessions.
         """
         __tracebackhide__ = True
         return _block(self._run, self._parity(what, over))
@@ -374,10 +398,13 @@ class Realtime:
         until: str | None,
         most: int,
     ) -> Coroutine[Any, Any, list[Transcription]]:
-        """Return the work of `transcribe`. Raises at once what is wrong with it."""
+        """Return the coroutine of `transcribe`.
+
+        Raises ValueError for wrong arguments, before the coroutine is awaited.
+        """
         __tracebackhide__ = True
         if concurrency < 1:
-            raise ValueError(f"concurrency is {concurrency}; it should be 1 or more")
+            raise ValueError(f"concurrency={concurrency} is below 1; give 1 or more")
         sampling = self._sampling
         if until is None:
             if isinstance(what, Utterance):
@@ -386,9 +413,11 @@ class Realtime:
             sampling.warn_of_unprovable(clips)
             return sampling.each(clips, concurrency)
         if until != "decided":
-            raise ValueError(f"until={until!r} is not known; there is 'decided'")
+            raise ValueError(f"until={until!r} is not known; give 'decided'")
         if isinstance(what, Utterance):
-            raise ValueError("until='decided' needs a list or a corpus; give one")
+            raise ValueError(
+                "until='decided' needs more than one utterance; give a list or a corpus"
+            )
         clips = list(what)
         order = sampling.random_order(clips, most)
         return sampling.until_decided(clips, concurrency, order)
@@ -396,7 +425,10 @@ class Realtime:
     def _parity(
         self, what: Iterable[Utterance], over: str
     ) -> Coroutine[Any, Any, Parity]:
-        """Return the work of `parity`. Raises at once what is wrong with it."""
+        """Return the coroutine of `parity`.
+
+        Raises ValueError for wrong arguments, before the coroutine is awaited.
+        """
         __tracebackhide__ = True
         if over not in list(Condition):
             raise ValueError(
@@ -404,12 +436,15 @@ class Realtime:
             )
         clips = {utterance.id: utterance for utterance in what}
         if not clips:
-            raise ValueError("parity needs at least one utterance; give some")
+            raise ValueError("parity has no utterances to compare; give one or more")
         return self._sampling.parity(clips, Condition(over))
 
 
 def _block(run: Run, work: Coroutine[Any, Any, T]) -> T:
-    """Run on the loop of the run; raise `Lost` and `Ended` without internal frames."""
+    """Run a coroutine on the event loop of the run, wait for it, return its result.
+
+    `Lost` and `Ended` are raised without the internal frames of their tracebacks.
+    """
     __tracebackhide__ = True
     try:
         return run.loop.run(work)
@@ -418,7 +453,7 @@ def _block(run: Run, work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _await(run: Run, work: Coroutine[Any, Any, T]) -> T:
-    """Do the same as `_block`, for a test that has a loop of its own."""
+    """Do the same as `_block`, awaited from the test's own event loop."""
     __tracebackhide__ = True
     try:
         return await run.loop.wait(work)

@@ -1,6 +1,6 @@
-"""What one test measured, and how it was judged: numbers, from which reports are made.
+"""The results of one test as numbers: what was measured, and how it was judged.
 
-Each result is computed once. `pytest_realtime_asr.report` turns them into text.
+Each result is computed once. `pytest_realtime_asr.report` makes the reports from them.
 """
 
 from __future__ import annotations
@@ -31,12 +31,16 @@ from pytest_realtime_asr.verdicts.verdict import (
 from pytest_realtime_asr.verdicts.wer import WerFinding, judge_wer
 
 Pools = Mapping[Budget, Sequence[Transcription]]
-"""Budgets, each with the transcriptions over which it is judged."""
+"""Budgets, each with the transcriptions that decide it."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenRule:
-    """A rule that was violated in so many ``sessions``, with its first violation."""
+    """A requirement that was violated.
+
+    ``violation`` is its first violation. ``sessions`` is the number of sessions in
+    which it was violated.
+    """
 
     violation: Violation
     sessions: int
@@ -44,7 +48,10 @@ class BrokenRule:
 
 @dataclass(frozen=True, slots=True)
 class UnjudgedLoss:
-    """Lost utterances, ``of`` so many, that neither a marker nor a test has judged."""
+    """Lost utterances that no marker judges and whose loss was not raised in the test.
+
+    ``of`` is the number of all utterances of the test.
+    """
 
     lost: tuple[Transcription, ...]
     of: int
@@ -53,19 +60,23 @@ class UnjudgedLoss:
 Cause = (
     Finding | WerFinding | Parity | Comparison | BrokenRule | UnjudgedLoss | Exception
 )
-"""Why a test fails or is undecided; an exception where no verdict could be made."""
+"""Why a test fails or is undecided.
+
+An exception says why no verdict could be made.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
     """What one test measured and how it was judged, the same for every report.
 
-    ``takes`` are its own utterances. ``judged`` are all utterances by label over which
-    a budget was judged, those of other tests included. ``failing`` is why the test
-    fails, ``undecided`` what is undecided and does not fail it. ``paths`` are the trace
-    files that were written, by label; ``rerun`` is the command that runs the test
-    again, and ``unkept`` says why its traces could not be kept. In a ``private`` run no
-    text may be quoted.
+    ``takes`` are the transcriptions of the test's own utterances. ``judged`` maps
+    labels to all transcriptions that the budgets judge, also those of other tests.
+    ``failing`` says why the test fails. ``undecided`` has the results that are
+    undecided and do not fail the test. ``paths`` maps labels to the trace files that
+    were written. ``rerun`` is the command that runs the test again. ``unkept`` says why
+    the traces of the test could not be kept. In a ``private`` run no text may be
+    quoted.
     """
 
     test: str
@@ -86,17 +97,17 @@ class Results:
 
     @property
     def planned(self) -> int:
-        """How many utterances were begun."""
+        """The number of utterances that the test has begun."""
         return len(self.takes)
 
     @property
     def lost(self) -> int:
-        """How many utterances have no final."""
+        """The number of utterances without a final."""
         return sum(bool(take.lost) for take in self.takes)
 
     @property
     def verdict(self) -> Verdict | None:
-        """The worst of all verdicts; ``None`` where there was nothing to judge."""
+        """The worst of all verdicts; ``None`` if there is no verdict."""
         found = [each.verdict for each in self.findings]
         found += [each.verdict for each in self.wer]
         found += [each.verdict for each in self.parities]
@@ -109,7 +120,7 @@ class Results:
 
     @property
     def proven(self) -> bool:
-        """Whether the test passes, and every verdict is a proven one."""
+        """Return whether the test passes and every verdict is proven."""
         every = [each.proven for each in self.findings]
         every += [each.proven for each in self.wer]
         return self.verdict is Verdict.PASS and bool(every) and all(every)
@@ -126,10 +137,10 @@ def judge_test(
     against: Sequence[Comparison] = (),
     parities: Sequence[Parity] = (),
 ) -> Results:
-    """Judge a test by its terms.
+    """Judge a test by its terms and return its results.
 
-    ``violations`` are those of all sessions that it opened. With an ``order``, the
-    budgets that a sequential test can decide are judged in it.
+    ``violations`` are those of all sessions that the test opened. With an ``order``, a
+    sequential test judges the budgets that it can decide.
     """
     findings = [
         finding
@@ -143,7 +154,7 @@ def judge_test(
     for each in judged:
         causes[effect(each.verdict, terms.undecided)].append(each)
     causes[Effect.FAIL] += [each for each in against if each.failed]
-    causes[Effect.WARN] += against  # any may hold changes that are undecided
+    causes[Effect.WARN] += against  # a comparison may have undecided changes
     causes[Effect.FAIL] += broken_rules(violated, _levels(terms.rules))
     if terms.rules is not None and not pools and not wer:
         causes[Effect.FAIL] += _unjudged(takes)
@@ -164,7 +175,7 @@ def judge_test(
 
 
 def is_private(takes: Iterable[Transcription]) -> bool:
-    """Whether these texts may not be quoted."""
+    """Return whether the texts of these transcriptions must not be quoted."""
     return any(take.trace.redactor.private for take in takes)
 
 
@@ -184,7 +195,7 @@ def _judge(
 def judge_sequence(
     budget: Budget, takes: Iterable[Transcription], terms: Terms, order: RandomOrder
 ) -> Judgement:
-    """Judge a budget by a sequential test of these utterances in their order."""
+    """Judge a budget by a sequential test of the transcriptions, in their order."""
     return judge_in_order(
         budget,
         _samples(takes, budget.metric),
@@ -195,10 +206,10 @@ def judge_sequence(
 
 
 def decided(takes: Sequence[Transcription], terms: Terms, order: RandomOrder) -> bool:
-    """Whether more sessions can change no verdict of the sequential tests."""
+    """Return whether more sessions cannot change a verdict of the sequential tests."""
     for budget in sequential_budgets(terms):
         found = judge_sequence(budget, takes, terms, order)
-        # A value that is missing stays so, and fails whatever comes.
+        # A missing value stays missing, so no later session can change the FAIL.
         hopeless = found.findings[0].n > 0 and found.verdict is Verdict.FAIL
         if found.decided is None and not hopeless:
             return False
@@ -239,7 +250,7 @@ def broken_rules(
     violations: Iterable[Violation],
     levels: Iterable[Level] = (Level.MUST, Level.SHOULD),
 ) -> list[BrokenRule]:
-    """Group violations of these levels by their rule."""
+    """Return the violations of these levels, grouped by requirement."""
     wanted = set(levels)
     by_id: dict[str, list[Violation]] = {}
     for violation in violations:

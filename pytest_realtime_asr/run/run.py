@@ -1,4 +1,4 @@
-"""One test run in one process: its event loop, and whose session is whose."""
+"""One test run in one process: its event loop, and the sessions of each test."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Run:
     """The state of a test run in this process.
 
     ``warm`` returns the corpus of the warm-up. ``shared`` is a folder that all workers
-    of the run see, ``None`` for a single process; workers take turns, unless the
-    configuration lets them measure in parallel. ``sinks`` are called with the test id
-    and the transcription as each utterance ends. ``progress`` reports the progress to a
-    person who waits, an empty text clears it; ``warn`` reports one line for the end of
-    the run.
+    of the run can access, ``None`` for a single process. Workers take turns, unless the
+    configuration lets them measure in parallel. When an utterance ends, each of the
+    ``sinks`` is called with the test id and the transcription. ``progress`` shows a
+    line to the user during the run; an empty line clears the line before. ``warn``
+    takes a line that the user sees at the end of the run.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class Run:
 
     @property
     def redactor(self) -> Redactor:
-        """A redactor for all secrets that are known so far."""
+        """The redactor for all secrets that are known so far."""
         return self.servers.redactor
 
     def conditions(self, plan: Plan, *, concurrency: int = 1) -> Conditions:
-        """Return the conditions of an utterance, by which runs are compared."""
+        """Return the conditions under which an utterance of this plan is sent."""
         return Conditions(
             corpus=self._digest,
             pace=plan.pace,
@@ -85,25 +85,26 @@ class Run:
         return self._warm().digest
 
     def begin(self, test: str) -> None:
-        """Start a test, to which sessions belong from now on."""
+        """Start a test; all sessions that open until `finish` belong to it."""
         self._ledger = Ledger(test)
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger of the running test. Raises RuntimeError between the tests."""
+        """The ledger of the running test. Raises RuntimeError if no test runs."""
         if self._ledger is None:
-            raise RuntimeError("a realtime session can only run while a test runs")
+            raise RuntimeError("a realtime session can only open while a test runs")
         return self._ledger
 
     def take_turn(self, ledger: Ledger) -> None:
-        """Wait until the test may measure; the end of the test gives the turn back.
+        """Wait for the turn of the test, which it keeps until its end.
 
-        It is called before a session is opened, and not on the event loop.
+        Call this method before a session is opened, and never on the event loop, which
+        it would block.
         """
         self.turns.take(ledger.turn)
 
     def session(self, ledger: Ledger, plan: Plan) -> Live:
-        """Make a session of a test. Raises `Ended` once the test has ended."""
+        """Return a new session of a test. Raises `Ended` if the test has ended."""
         __tracebackhide__ = True
         ledger.refuse_closed()
         live = Live(self.loop, plan, pings=True)
@@ -111,9 +112,10 @@ class Run:
         return live
 
     def ended(self, ledger: Ledger, place: int, take: Transcription) -> None:
-        """Record what became of an utterance, and report it at once.
+        """Record the result of an utterance and pass it to all sinks.
 
-        A report that cannot be written changes neither the test nor the other reports.
+        If a sink raises an error, the user is warned; the test and the other sinks are
+        not affected.
         """
         ledger.end(place, take)
         for sink in self.sinks:
@@ -121,10 +123,13 @@ class Run:
                 sink(ledger.test, take)
             except Exception as error:
                 why = error_text(error, private=self.redactor.private)
-                self.warn(f"{sink}: {why}; utterances are missing in it")
+                self.warn(f"{sink}: {why}; utterances are missing in this report")
 
     def finish(self) -> Ledger | None:
-        """Close the sessions of the running test; returns its ledger, once."""
+        """Close the sessions of the running test and return the ledger of the test.
+
+        If no test runs, return ``None``.
+        """
         ledger, self._ledger = self._ledger, None
         if ledger is None:
             return None

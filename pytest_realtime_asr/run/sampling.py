@@ -1,7 +1,7 @@
-"""Sends utterances to a server, each in a session of its own, as a test asks for it.
+"""Sends the utterances of a test to a server, each in a session of its own.
 
-Its coroutines run on the loop of the run, and none of them raises `Lost`: a lost
-session is a transcription that says so.
+The coroutines of this module run on the event loop of the run. None of them raises
+`Lost`: a lost session becomes a transcription whose field ``lost`` is set.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from pytest_realtime_asr.verdicts.verdict import UndecidedWarning
 from pytest_realtime_asr.verdicts.wer import too_few
 
 CROWD = 8  # concurrent sessions of parity over a crowd
-RETRY_SHARE = 10  # of so many sessions of a call, one that was disturbed is run again
-_FASTER = 4.0  # the pace of parity over pace, in times the pace of the test
-_SHORTER = 0.2  # the chunk of parity over chunk, in times the chunk of the test
+RETRY_SHARE = 10  # sessions of a call for each retry of a disturbed session
+_FASTER = 4.0  # the factor for the pace of the test, for parity over pace
+_SHORTER = 0.2  # the factor for the chunk of the test, for parity over chunk
 
 _NO_RETRIES: Iterator[int] = iter(())
 
@@ -53,8 +53,8 @@ T = TypeVar("T")
 class Sampling:
     """Sends the utterances of one test.
 
-    ``baseline`` is the plan for another server, to which each utterance is sent as
-    well.
+    ``baseline`` is the plan for another server. The utterances of `each` and
+    `until_decided` are sent to this server as well.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class Sampling:
         )
 
     def warn_of_unprovable(self, clips: Sequence[Utterance]) -> None:
-        """Warn, before the first session, of claims that these can never prove.
+        """Warn of limits that this number of utterances cannot prove.
 
-        In a test that has sent utterances before these are not all, and it may send
-        more.
+        If the test has already sent utterances, there is no warning, since other
+        utterances than ``clips`` count as well.
         """
         if self._ledger.begun:
             return
@@ -88,15 +88,15 @@ class Sampling:
             of = "speakers" if few.speakers else "utterances"
             found.append(
                 f"wer_threshold can never be proven: fewer than {few.least} {of} prove "
-                "nothing"
+                f"nothing; give more {of}"
             )
         for text in found:
             warnings.warn(UndecidedWarning(text), stacklevel=4)
 
     def random_order(self, clips: Sequence[Utterance], most: int) -> RandomOrder:
-        """Return the random order of the test, the same whenever it runs.
+        """Return the random order of the test; it is the same in every run.
 
-        Raises ValueError where nothing could be decided in it.
+        Raises ValueError if the sessions of this order could decide nothing.
         """
         __tracebackhide__ = True
         budgets = sequential_budgets(self._terms)
@@ -106,7 +106,7 @@ class Sampling:
         if self._ledger.begun:
             raise ValueError(
                 "until='decided' must be the first call of its test that sends "
-                "utterances: those sent before were not in random order"
+                "utterances: utterances sent before were not in random order"
             )
         if hopeless := [
             why for each in budgets if (why := unprovable(each, most, in_order=True))
@@ -118,9 +118,11 @@ class Sampling:
     async def each(
         self, utterances: Sequence[Utterance], concurrency: int, *, alone: bool = False
     ) -> list[Transcription]:
-        """Send each utterance once; ``alone`` is the only one, whose loss is raised.
+        """Send each utterance once and return the transcriptions in the same order.
 
-        So many sessions run at a time, started evenly over the length of a chunk.
+        ``concurrency`` is the number of sessions that run at a time. Their starts are
+        spread evenly over the length of a chunk. ``alone`` says that there is only one
+        utterance, and that the caller raises its loss.
         """
         await asyncio.to_thread(self._run.take_turn, self._ledger)
         free = asyncio.Semaphore(concurrency)
@@ -145,7 +147,10 @@ class Sampling:
     async def until_decided(
         self, clips: Sequence[Utterance], concurrency: int, order: RandomOrder
     ) -> list[Transcription]:
-        """Send clips in random order until the budgets of the test are decided."""
+        """Send clips in random order until the budgets of the test are decided.
+
+        Return the transcriptions in the order in which their sessions were started.
+        """
         await asyncio.to_thread(self._run.take_turn, self._ledger)
         self._ledger.order = order
         turns = enumerate(islice(_shuffled(clips, order.seed), order.most))
@@ -168,7 +173,7 @@ class Sampling:
         return [takes[turn] for turn in sorted(takes)]
 
     async def parity(self, clips: Mapping[str, Utterance], over: Condition) -> Parity:
-        """Compare the texts of clips under a condition with those of clips alone."""
+        """Compare the texts of clips under a condition with their solo transcripts."""
         await asyncio.to_thread(self._run.take_turn, self._ledger)
         alone = await self._texts(clips.values(), self._plan, 1)
         plan, concurrency = self._plan, 1
@@ -190,7 +195,7 @@ class Sampling:
     async def _texts(
         self, clips: Iterable[Utterance], plan: Plan, concurrency: int
     ) -> dict[str, tuple[str | LostSession, ...]]:
-        """Send each clip several times; return its texts."""
+        """Send each clip `REPEATS` times and return the texts by clip id."""
         free = asyncio.Semaphore(concurrency)
         sent = [clip for _ in range(REPEATS) for clip in clips]
         ended = 0
@@ -224,9 +229,10 @@ class Sampling:
         *,
         raised: bool = False,
     ) -> Transcription:
-        """Send an utterance to the target, and to the baseline.
+        """Send an utterance to the target and to the baseline, if there is one.
 
-        Which of the two is first changes from turn to turn.
+        Return the transcription of the target. In even turns, counted from 0, the
+        target is first; in odd turns, the baseline.
         """
 
         async def baseline() -> None:
@@ -259,10 +265,11 @@ class Sampling:
         purpose: Purpose = Purpose.TEST,
         again: bool = False,
     ) -> Transcription:
-        """Send an utterance in a session of its own.
+        """Send an utterance in a session of its own and return its transcription.
 
-        A session that the client disturbed is run once more, if one of the ``retries``
-        is left, whatever it measured: a retry of slow ones alone would favour the
+        If the client disturbed the session and one of the ``retries`` is left, the
+        session is run once more and the second transcription is returned. The measured
+        values do not matter for this: retries of slow sessions alone would favour the
         server.
         """
         begun = Begun(
@@ -291,9 +298,10 @@ class Sampling:
         )
 
     def _disturbed(self, take: Transcription) -> bool:
-        """Whether the client's own delay was above the tolerance of the budgets.
+        """Return whether the client's own delay was above the tolerance of the budgets.
 
-        A lost session was not disturbed: a delay postpones an answer, and loses none.
+        A lost session does not count as disturbed, since a delay postpones an answer
+        but does not lose it.
         """
         if self._tolerance is None or take.lost:
             return False
@@ -301,19 +309,22 @@ class Sampling:
 
 
 def _retries(sessions: int) -> Iterator[int]:
-    """Return the retries of a call; concurrent sessions may share them."""
+    """Return the retries of a call, as an iterator that its sessions share."""
     return iter(range(max(1, sessions // RETRY_SHARE)))
 
 
 def _shuffled(clips: Sequence[Utterance], seed: int) -> Iterator[Utterance]:
-    """Yield all clips again and again, each time in another random order."""
+    """Yield all clips repeatedly, without end, each time in a new random order."""
     source = random.Random(seed)
     while True:
         yield from source.sample(clips, len(clips))
 
 
 async def _together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run all of these concurrently; the first that raises ends all, and is raised."""
+    """Run the coroutines concurrently and return their results in the same order.
+
+    The first error cancels all other coroutines and is raised.
+    """
     try:
         async with asyncio.TaskGroup() as tasks:
             made = [tasks.create_task(work) for work in works]

@@ -1,7 +1,7 @@
 """The servers of a run: how each is reached, and which dialect it speaks.
 
-Each server is asked once in a run. Where several xdist workers share a folder, the
-first that asks leaves the answer there for the others.
+Each server is probed once in a run. If several xdist workers share a folder, the first
+worker that probes a server writes the answer there for the others.
 """
 
 from __future__ import annotations
@@ -34,14 +34,16 @@ _TROUBLE = (Ending.REFUSED, Ending.BROKEN, Ending.CLOSED_BY_PEER, Ending.DEADLIN
 
 
 def ignore(text: str) -> None:
-    """Report a text to nobody."""
+    """Ignore a message; this is the default of functions that report messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A server that was asked and warmed up; ``cold`` is its first final in ms.
+    """A server that was probed and warmed up.
 
-    ``version`` is the one it reports or the user names, empty for neither.
+    ``version`` is the version that the user names or the server reports, empty if there
+    is neither. ``cold`` is the latency of the warm-up's first final in ms. ``note`` is
+    what the user should know about the warm-up.
     """
 
     access: Access
@@ -52,7 +54,10 @@ class Host:
 
 
 class _Answer(msgspec.Struct):
-    """What one worker learnt about a server, for the others."""
+    """What one worker found out about a server, for the other workers.
+
+    ``lost`` says why the server is unreachable, and is empty if it is reachable.
+    """
 
     lost: str = ""
     model: str = ""
@@ -62,10 +67,10 @@ class _Answer(msgspec.Struct):
 
 
 class Servers:
-    """Asks and warms up the servers of a run.
+    """Probes and warms up the servers of a run.
 
-    ``warm`` returns the corpus of the warm-up, ``loop`` the event loop of its sessions.
-    ``discovered`` are the dialects that were detected, by target.
+    ``warm`` returns the corpus of the warm-up, ``loop`` the event loop of the warm-up's
+    sessions. ``discovered`` maps targets to the dialects that were detected.
     """
 
     def __init__(
@@ -90,19 +95,20 @@ class Servers:
         self._progress = progress
         self._warn = warn
         self._hosts: dict[tuple[str, str, str], Host | Unreachable] = {}
-        # By URL: the test and the time at which a session met with trouble.
+        # By URL: the test in which a session failed, and the time.
         self._suspects: dict[str, tuple[str, datetime]] = {}
-        # Baselines that are lost, and are not waited for again.
+        # Lost baselines, for which the run does not wait again.
         self._abandoned: set[tuple[str, str, str]] = set()
 
     def host(
         self, text: str, dialect: Dialect, model: str, *, baseline: bool = False
     ) -> Host:
-        """Return the server of a target, which is asked and warmed up once in a run.
+        """Return the server of a target; it is probed and warmed up once in a run.
 
-        Raises `Unreachable`; a server that was unreachable is not asked again. If a
-        ``baseline`` is lost later, the run warns and goes on: the tests of the target
-        continue, and the sessions of the baseline are lost.
+        Raises `Unreachable`; an unreachable server is not probed again. If a
+        ``baseline`` becomes unreachable later, the user is warned and nothing is
+        raised: the tests of the target continue, and the sessions of the baseline are
+        lost.
         """
         name = (text, dialect.name, model)
         with self._turns.alone():
@@ -124,15 +130,16 @@ class Servers:
         return known
 
     def find(self, text: str) -> Discovery:
-        """Detect the dialect of a target by its first message, once in a run.
+        """Detect the dialect of a target from the server's first message.
 
-        Raises `Unreachable`, which says what came first and what to do.
+        This is done once in a run. Raises `Unreachable` if no dialect was detected; its
+        message says what the server sent first and what to do.
         """
         with self._turns.alone():
             found = self.discovered.get(text)
             found = found or self._answers.find(Discovery, text, AUTO)
             if found is None:
-                self._progress("asking the server which protocol it speaks")
+                self._progress("detecting the protocol of the server")
                 found = self._ask_first(text)
                 self._progress("")
             self.discovered[text] = found
@@ -142,11 +149,10 @@ class Servers:
         return found
 
     def dialect(self, text: str, name: str) -> tuple[Dialect, str]:
-        """Return the dialect of a target, and how it was detected.
+        """Return the dialect of a target, and a text that says how it was detected.
 
-        The latter is empty if the dialect is named.
-
-        Raises `Unreachable`, and LookupError where it is unknown.
+        The text is empty if ``name`` is not `AUTO`. Raises `Unreachable` if the dialect
+        cannot be detected, and LookupError if it is unknown.
         """
         if name != AUTO:
             return dialects.load(name), ""
@@ -156,7 +162,7 @@ class Servers:
     def ask(self, text: str, dialect: Dialect) -> tuple[str, str]:
         """Return the URL and the model of a target, without a warm-up.
 
-        Raises `Unreachable`.
+        Raises `Unreachable` if the server does not answer.
         """
         access = self._access(text, dialect)
         probe.health(access)
@@ -171,12 +177,11 @@ class Servers:
         *,
         baseline: bool = False,
     ) -> Plan:
-        """Return how the sessions of a test with this target run.
+        """Return the plan by which the sessions of a test with this target run.
 
-        ``baseline`` is as in `host`.
-
-        Raises `Unreachable`, `OptionsError`, and LookupError where the dialect is
-        unknown.
+        ``baseline`` is as in `host`. Raises `Unreachable` if the server does not
+        answer, `OptionsError` for wrong session options, and LookupError if the dialect
+        is unknown.
         """
         dialect, found = self.dialect(text, terms.dialect)
         for each in (options, self._config.session.options):
@@ -201,7 +206,7 @@ class Servers:
     ) -> tuple[Requirement, ...]:
         """Return the requirements by which a server of this version is judged.
 
-        Known failures among them fail no test.
+        Requirements that are known failures are changed so that they fail no test.
         """
         config = self._config
         found = dialect.requirements
@@ -211,7 +216,10 @@ class Servers:
         return softened(binding, config.known, version=version, model=model)
 
     def note_trouble(self, test: str, sessions: Iterable[Live]) -> None:
-        """Note the servers whose sessions failed in a test, to ask them again."""
+        """Remember the servers whose sessions failed in a test, to probe them again.
+
+        A server that speaks another dialect counts as unreachable from now on.
+        """
         for live in sessions:
             if live.trace.end.how in _TROUBLE:
                 url = live.plan.access.target.websocket
@@ -220,7 +228,7 @@ class Servers:
                 self._refuse(live)
 
     def _ask_first(self, text: str) -> Discovery:
-        """Detect the dialect of a server that may still be loading."""
+        """Detect the dialect of a server, and wait if the server is still loading."""
         model, wait = self._config.session.model, self._config.server.wait
         asked = ways(lambda dialect: self._access(text, dialect, model))
         try:
@@ -230,14 +238,14 @@ class Servers:
         return self._loop().run(find(asked, self.redactor))
 
     def _refuse(self, live: Live) -> None:
-        """Treat a server that speaks another dialect as unreachable."""
+        """Treat the server of a session from now on as unreachable."""
         for name, known in self._hosts.items():
             if isinstance(known, Host) and known.access is live.plan.access:
                 self._hosts[name] = Unreachable(live.misfit)
                 self._keep(self._hosts[name], *name)
 
     def _find(self, text: str, dialect: Dialect, model: str) -> Host | Unreachable:
-        """Ask and warm up a server; returns the error if it is unreachable."""
+        """Probe and warm up a server; return it, or the error if it is unreachable."""
         try:
             access = self._access(text, dialect)
             probe.health(access, wait=self._config.server.wait, progress=self._progress)
@@ -270,7 +278,10 @@ class Servers:
         )
 
     def _recover(self, host: Host) -> Host | Unreachable:
-        """Ask a server whose sessions failed in a test whether it is still there."""
+        """Probe a server again if its sessions failed in a test.
+
+        Return the server, or the error if it is unreachable.
+        """
         suspect = self._suspects.pop(host.access.target.websocket, None)
         if suspect is None:
             return host
@@ -286,7 +297,7 @@ class Servers:
         return host
 
     def _warm_up(self, host: Host, dialect: Dialect) -> Host:
-        """Warm up a server. Raises `Unreachable`."""
+        """Return the server after its warm-up. Raises `Unreachable`."""
         session = self._config.session
         plan = Plan(
             dialect=dialect,
@@ -308,7 +319,7 @@ class Servers:
         return replace(host, cold=found.cold, note=found.note)
 
     def _keep(self, known: Host | Unreachable, *words: str) -> None:
-        """Leave an answer for the other workers."""
+        """Write what is known about a server for the other workers."""
         if isinstance(known, Unreachable):
             self._answers.keep(_Answer(lost=str(known)), *words)
         else:
@@ -323,7 +334,7 @@ class Servers:
     def _recall(
         self, text: str, dialect: Dialect, *words: str
     ) -> Host | Unreachable | None:
-        """Return the answer of another worker, else ``None``."""
+        """Return what another worker found out about a server, or ``None``."""
         found = self._answers.find(_Answer, *words)
         if found is None:
             return None

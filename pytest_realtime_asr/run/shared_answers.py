@@ -1,4 +1,4 @@
-"""What one xdist worker learnt about the servers, left in a folder for the others."""
+"""Answers of servers that xdist workers share in a folder."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class SharedAnswers:
-    """Answers by the words that they are about, such as a target and a model.
+    """Answers in a folder, each stored under some words, such as a target and a model.
 
-    ``folder`` is seen by all workers. Without one, nothing is kept.
+    All workers can access the ``folder``. If it is ``None``, nothing is stored.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
     def keep(self, answer: msgspec.Struct, *words: str) -> None:
-        """Keep an answer, in place of an earlier one."""
+        """Store an answer under these words; it replaces an earlier answer."""
         if self._folder is not None:
             path = self._folder / key(*words)
             path.write_bytes(msgspec.json.encode(answer))
 
     def find(self, kind: type[T], *words: str) -> T | None:
-        """Return the answer that some worker kept, else ``None``."""
+        """Return the answer that a worker stored under these words, or ``None``."""
         if self._folder is None:
             return None
         path = self._folder / key(*words)
@@ -37,5 +37,5 @@ class SharedAnswers:
 
 
 def key(*words: str) -> str:
-    """Return the name of a file for these words, which may be secret."""
+    """Return the file name for these words: a digest, since they may be secret."""
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]

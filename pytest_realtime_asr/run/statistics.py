@@ -1,4 +1,4 @@
-"""Statistics over the transcriptions of a test, for every report the same."""
+"""Statistics over the transcriptions of a test, the same for every report."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from pytest_realtime_asr.stats import quantile
 
 
 def word_errors(takes: Iterable[Transcription]) -> Errors:
-    """Pool the errors of the transcriptions that are counted by words: the WER."""
+    """Return the pooled errors of the transcriptions that are aligned by words."""
     aligned = (take.alignment for take in takes)
     return pooled(each.errors for each in aligned if each.unit is TextUnit.WORD)
 
 
 def character_errors(takes: Iterable[Transcription]) -> Errors:
-    """Pool the errors of all transcriptions by characters: the CER."""
+    """Return the pooled errors of all transcriptions, aligned by characters."""
     return pooled(take.characters.errors for take in takes)
 
 
 def keyword_recall(
     takes: Iterable[Transcription], entities: Iterable[str]
 ) -> float | None:
-    """Return the share of these entities that was recognised, pooled.
+    """Return the share of the spoken entities that was recognised, over all sessions.
 
-    Each entity counts as often as it occurs in a reference; in a lost session all are
-    missed. ``None`` where no reference has one. See
+    Each entity counts as often as it occurs in a reference. In a lost session all
+    entities count as missed. Return ``None`` if no reference contains an entity. See
     `pytest_realtime_asr.metrics.keywords`.
     """
     wanted = list(entities)
     found = []
     for take in takes:
         reference, language = take.utterance.text, take.utterance.language
-        # As often as it is found in the reference itself.
+        # Each entity as often as it is found in the reference itself.
         spoken = [
             entity
             for entity in wanted
@@ -59,10 +59,10 @@ def unspoken(takes: Iterable[Transcription]) -> float | None:
 
 
 def counts_for(take: Transcription, metric: str) -> bool:
-    """Whether a transcription counts for a metric.
+    """Return whether a transcription counts for a metric.
 
-    Metrics of the connection count once for each session, and those of silence only
-    where the reference is empty.
+    For metrics of the connection, only the first utterance of a session counts. For
+    metrics of silence, only utterances with an empty reference count.
     """
     if metric in metrics.SILENT:
         return not take.utterance.text.strip()
@@ -70,12 +70,12 @@ def counts_for(take: Transcription, metric: str) -> bool:
 
 
 def statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:
-    """Return ``p50``, ``p95``, the worst and ``n`` of each metric that has a value.
+    """Return ``p50``, ``p95``, the worst value and ``n`` of each metric with a value.
 
-    Values are in the unit of the metric. The worst is ``max``, or ``min`` where higher
-    is better; there, ``p95`` is reached by 95 % of the transcriptions. A lost session
-    counts as infinitely bad in every metric of the server, and so does a premature
-    value.
+    Values are in the unit of the metric. The worst value is ``max``, or ``min`` if
+    higher values are better. If higher values are better, 95 % of the transcriptions
+    reach ``p95``. A lost session counts as infinitely bad in every metric of the
+    server, and a premature value in its own metric.
     """
     found: dict[str, dict[str, float]] = {}
     for name, metric in metrics.CATALOGUE.items():

@@ -1,4 +1,4 @@
-"""What holds for one test: how its sessions run, and by which limits it is judged."""
+"""The terms of one test: its session settings, and the limits that judge it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 class Terms:
     """The session settings and the limits of one test.
 
-    ``dialect`` is a name, or ``auto`` for the one that is detected. ``chunk`` is in
-    seconds. A budget has either limits that a sample can prove, or limits that none
-    can, never both. ``rules`` is the weakest level of a violated requirement that fails
+    ``dialect`` is the name of a dialect, or ``auto`` to detect it. ``chunk`` is in
+    seconds. The limits of one budget can either all be proven by a sample, or none
+    of them can. ``rules`` is the weakest level at which a violated requirement fails
     the test, ``None`` for no level. ``parallel`` says that other xdist workers may
-    measure at the same time. With ``private``, no message quotes a text.
+    measure at the same time. If ``private`` is true, no message quotes a text.
     """
 
     dialect: str

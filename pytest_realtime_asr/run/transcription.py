@@ -1,4 +1,4 @@
-"""One utterance that was sent to a server: how it was begun, and what became of it."""
+"""One utterance that was sent to a server, and its transcription."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ _LONGEST_LABEL = 120  # characters of a session id
 class Purpose(enum.StrEnum):
     """Why an utterance was sent; budgets count only `TEST`.
 
-    `BASELINE` goes to another server, with which the target is compared. Latencies of
-    `PARITY` are not meant to be good. A session that the client `DISTURBED` was run
-    again, and is kept as evidence only.
+    `BASELINE`: sent to another server, with which the target is compared. `PARITY`:
+    sent for a parity check, whose latencies are not judged. `DISTURBED`: sent in a
+    session that the client disturbed; the session was run again, and the first run is
+    kept as evidence only.
     """
 
     TEST = "test"
@@ -55,14 +56,15 @@ class Purpose(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Transcription:
-    """What became of one utterance. Each result is derived once, when it is asked for.
+    """The result of one utterance; its properties are computed when they are read.
 
-    ``recording`` is that of its whole session, in which it has the number ``item``.
-    ``lost`` is a word, and ``reason`` a sentence, for why there is no final; both are
-    empty where there is one. ``raised`` says that the loss was raised in the test.
-    ``conditions`` are how the utterance was sent, ``again`` says that this is the retry
-    of a session that the client disturbed. ``found`` says how the dialect was detected,
-    "" where the user named it.
+    ``recording`` is the recording of the whole session. ``item`` is the number of the
+    utterance in the session, from 0. ``lost`` is a word and ``reason`` a sentence that
+    say why there is no final; both are empty if there is a final. ``raised`` says that
+    the loss was raised in the test. ``conditions`` are those under which the utterance
+    was sent. ``again`` says that the session is the retry of one that the client
+    disturbed. ``found`` says how the dialect was detected, and is empty if the user
+    named the dialect.
     """
 
     utterance: Utterance
@@ -80,32 +82,32 @@ class Transcription:
 
     @property
     def trace(self) -> Trace:
-        """The frames of the whole session."""
+        """The trace of the whole session."""
         return self.recording.trace
 
     @cached_property
     def timeline(self) -> Timeline:
-        """What happened in the session, with the events of this utterance alone."""
+        """The timeline of the session with only the events of this utterance."""
         return self.recording.timeline.item(self.item)
 
     @cached_property
     def text(self) -> str:
-        """The final text; without a final, the last partial."""
+        """The text of the final, or of the last partial if there is no final."""
         return self.timeline.text
 
     @property
     def hypothesis(self) -> str | None:
-        """The text as it is scored: ``None`` where there is no final."""
+        """The text that is compared with the reference, ``None`` without a final."""
         return None if self.lost else self.text
 
     @property
     def partials(self) -> Texts:
-        """The text after each update, the final one last; built on access."""
+        """The text after each update; the last one is the final text."""
         return self.timeline.texts
 
     @property
     def usage(self) -> Usage | None:
-        """What the server reported that it had counted."""
+        """The audio or tokens that the server counted, as the final reports them."""
         return self.timeline.final.usage if self.timeline.final else None
 
     @cached_property
@@ -114,17 +116,20 @@ class Transcription:
 
     @property
     def metrics(self) -> Mapping[str, float | None]:
-        """Every metric by name, in its unit; ``None`` where its needs are not met."""
+        """The value of every metric by name, in the unit of the metric.
+
+        A metric whose needs are not met has the value ``None``.
+        """
         return self._measures.values
 
     @property
     def premature(self) -> Mapping[str, Premature]:
-        """The metrics whose event preceded what it answers: no measurements."""
+        """The metrics whose value came before its cause, each with the reason."""
         return self._measures.premature
 
     @cached_property
     def counts(self) -> Counts:
-        """The audio that was sent, and the tokens."""
+        """The amount of audio that was sent, and the number of tokens."""
         return counts(self.timeline)
 
     @cached_property
@@ -134,28 +139,29 @@ class Transcription:
 
     @cached_property
     def scheduling_delay(self) -> float:
-        """The largest scheduling delay of the client in ms, 0 where none is known."""
+        """The largest scheduling delay of the client in ms, 0 if none is known."""
         return scheduling_delay(self.timeline) or 0.0
 
     @cached_property
     def alignment(self) -> Alignment:
-        """The alignment with the reference, by the normaliser of its language.
+        """The alignment of the text with the reference, after the default normaliser.
 
-        It is by words or, in a script without spaces between them, by characters.
+        The alignment is by words; in a script without spaces between words, it is by
+        characters. The normaliser is that of the reference's language.
         """
         return self._aligned(self.hypothesis)
 
     @cached_property
     def characters(self) -> Alignment:
-        """The alignment with the reference by characters, in every script."""
+        """The alignment of text and reference by characters, in every script."""
         language = self.utterance.language
         return characters(self.utterance.text, self.hypothesis, language=language)
 
     def align(self, normalizer: Normalizer | None) -> Alignment:
-        """Align the text with the reference as a WER threshold does.
+        """Return the alignment of the text with the reference, for a WER threshold.
 
-        Secrets are removed before: a normaliser would spell them in a way in which
-        nothing finds them any more.
+        Secrets are removed from the text first: a normaliser could change their
+        spelling, and they could not be recognised and removed later.
         """
         text = self.hypothesis
         clean = None if text is None else self.trace.redactor.clean(text)
@@ -171,19 +177,21 @@ class Transcription:
 
     @cached_property
     def violations(self) -> tuple[Violation, ...]:
-        """The rules that its session has violated up to the end of the utterance."""
+        """The server's violations in the session, up to the end of the utterance."""
         return observe(self.rules, Part("", self.recording))
 
     @property
     def session(self) -> str:
-        """The id that the server gave the session, "" without one."""
+        """The id that the server gave the session, "" if it gave none."""
         return self.timeline.session
 
     @property
     def label(self) -> str:
-        """The id of the session, and the number of an utterance after its first.
+        """The name of the utterance in reports: the id of its session.
 
-        A session without an id is named by its utterance and its start.
+        From the second utterance of a session on, the number of the utterance follows.
+        If the session has no id, the name consists of the id of the utterance and the
+        start of the session.
         """
         begun = f"{self.trace.started:%H:%M:%S.%f}"
         known = shortened(printable(self.session), _LONGEST_LABEL)
@@ -193,7 +201,7 @@ class Transcription:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """An utterance that has begun in a session, with fields as in `Transcription`."""
+    """An utterance that has begun in a session; fields as in `Transcription`."""
 
     live: Live
     utterance: Utterance
@@ -204,7 +212,7 @@ class Begun:
     again: bool = False
 
     def ended(self, lost: Lost | None = None) -> Transcription:
-        """Return what became of it, by what the session has recorded so far."""
+        """Return the transcription, from what the session has recorded so far."""
         plan = self.live.plan
         return Transcription(
             utterance=self.utterance,
@@ -223,8 +231,11 @@ class Begun:
 
 
 async def run_session(live: Live, utterance: Utterance) -> Lost | None:
-    """Open a session, send one utterance in it and close it; return its loss."""
-    # Decoded before the session opens, since the server counts the time from there.
+    """Open a session, send one utterance and close the session.
+
+    Return the loss, or ``None`` if there is a final.
+    """
+    # Decode the audio first: a server may count the time from the session's opening.
     audio = await live.audio(utterance)
     try:
         await live.open()
@@ -238,6 +249,6 @@ async def run_session(live: Live, utterance: Utterance) -> Lost | None:
 
 
 async def run_utterance(live: Live, utterance: Utterance) -> Transcription:
-    """Run one session with one utterance; a loss is recorded and not raised."""
+    """Run one session with one utterance and return its transcription, even if lost."""
     lost = await run_session(live, utterance)
     return Begun(live, utterance).ended(lost)

@@ -1,4 +1,4 @@
-"""Decides who may measure: one xdist worker at a time, and the suite or the tests."""
+"""Lets only one xdist worker measure at a time, and either the suite or the tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from filelock import FileLock
 
 
 class Turn:
-    """The turn of one test, which it takes once and keeps until its end."""
+    """The turn of one test; the test takes it once and keeps it until the test ends."""
 
     def __init__(self) -> None:
         self.taken = False
@@ -21,8 +21,8 @@ class Turn:
 class Turns:
     """The turns of this process among the workers that share a folder.
 
-    ``shared`` is a folder that all workers see, ``None`` for a single process. Workers
-    that measure in ``parallel`` take no turns.
+    ``shared`` is a folder that all workers can access, ``None`` for a single process.
+    Workers that measure in ``parallel`` take no turns.
     """
 
     def __init__(self, shared: Path | None, *, parallel: bool) -> None:
@@ -34,13 +34,13 @@ class Turns:
         self._occupied = threading.Lock()
 
     def take(self, turn: Turn) -> None:
-        """Wait until no other worker measures; `end` gives the turn back.
+        """Wait until no other worker measures, and keep the turn until `end`.
 
-        It is called before a session is opened, and not on the event loop, which it
-        would block.
+        Call this method before a session is opened, and never on the event loop, which
+        it would block.
         """
         with self._occupied:
-            pass  # the packaged suite runs sessions beside the tests
+            pass  # wait while the packaged suite runs its own sessions
         if self._measuring is None:
             return
         with self._taking:
@@ -48,26 +48,29 @@ class Turns:
                 return
             self._measuring.acquire()
             turn.taken = True
-            if turn.ended:  # while it waited
+            if turn.ended:  # the test ended while this method waited
                 self._measuring.release()
                 turn.taken = False
 
     def end(self, turn: Turn) -> None:
-        """Let another worker measure."""
+        """End a turn, so that another worker may measure."""
         if turn.taken and self._measuring is not None:
             self._measuring.release()
 
     def occupy(self) -> None:
-        """Let no test measure until `vacate`; waits for whoever occupies now."""
+        """Let no test measure until `vacate`.
+
+        If another caller has called `occupy`, wait until it has called `vacate`.
+        """
         self._occupied.acquire()
 
     def vacate(self) -> None:
-        """Let tests measure again; may be called from any thread."""
+        """Let tests measure again; this method may be called from any thread."""
         self._occupied.release()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other workers from asking a server, and from measuring."""
+        """Keep other workers from probing a server and from measuring in the block."""
         if self._asking is None:
             yield
             return

@@ -1,4 +1,7 @@
-"""Warms up a server: sessions whose times do not count, until two finals agree."""
+"""Warms up a server by sessions whose times do not count.
+
+The warm-up ends when the latencies of two finals agree.
+"""
 
 from __future__ import annotations
 
@@ -17,23 +20,28 @@ from pytest_realtime_asr.run.transcription import Transcription, run_utterance
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace.records import Ending
 
-WARMUPS = 5  # sessions at most
-WARMUP_TIME = 300.0  # s in all
-LONG_WARMUP = 5.0  # s after which it is noted
-AGREEMENT = 0.25  # two finals that differ by less are warm
-SAME_MS = 20.0  # and so are two that differ by less than this
+WARMUPS = 5  # the largest number of sessions
+WARMUP_TIME = 300.0  # s for all sessions together
+LONG_WARMUP = 5.0  # s; a longer warm-up is reported to the user
+# Two latencies agree if they differ by at most one of these: a share, or ms.
+AGREEMENT = 0.25
+SAME_MS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """The result of a warm-up: the first final in ms, and what the user should know."""
+    """The result of a warm-up.
+
+    ``cold`` is the latency of the first final in ms. ``note`` is what the user should
+    know about the warm-up.
+    """
 
     cold: float | None = None
     note: str = ""
 
 
 class _Failed(Exception):
-    """A session of the warm-up has no final that can be used; the message says why."""
+    """A session of the warm-up has no final that can be used; its message says why."""
 
 
 def warm_up(
@@ -45,11 +53,12 @@ def warm_up(
     timeout: float,
     progress: Callable[[str], None],
 ) -> WarmUp:
-    """Run sessions with the shortest utterance of a corpus.
+    """Warm up a server by sessions with the shortest utterance of a corpus.
 
-    ``sessions`` is their number, ``None`` for as many as it takes; ``timeout`` is the
-    idle timeout in s. Raises `Unreachable` if the server refuses a session. Another
-    failure is noted in the result, and left to the tests.
+    ``sessions`` is the number of sessions; with ``None``, sessions run until two finals
+    agree. ``timeout`` is the idle timeout in seconds. Raises `Unreachable` if the
+    server refuses a session or speaks another dialect. Any other failure is described
+    in the note of the result and not raised.
     """
     most = WARMUPS if sessions is None else sessions
     if not most:
@@ -81,7 +90,11 @@ def warm_up(
 
 
 def _final(loop: Loop, plan: Plan, clip: Utterance) -> float:
-    """Run one session; returns the latency of its final in ms. Raises `_Failed`."""
+    """Run one session and return the latency of its final in ms.
+
+    Raises `Unreachable` if the server refuses the session or speaks another dialect,
+    and `_Failed` if there is no usable final.
+    """
     live = Live(loop, plan)
     take: Transcription = loop.run(run_utterance(live, clip))
     end = take.trace.end
@@ -89,7 +102,7 @@ def _final(loop: Loop, plan: Plan, clip: Utterance) -> float:
         raise Unreachable(end.reason, status=end.code)
     if live.misfit:
         raise Unreachable(live.misfit)
-    # Where the server detects turns, there is no commit.
+    # A session in which the server detects turns has no commit.
     for name in ("final_from_commit", "final_from_speech_end"):
         if (final := take.metrics[name]) is not None:
             break
@@ -100,10 +113,13 @@ def _final(loop: Loop, plan: Plan, clip: Utterance) -> float:
 
 
 def _shortest(corpus: Corpus) -> Utterance:
-    """Return the shortest utterance with a text. Raises AudioError, CorpusError."""
+    """Return the shortest utterance with a reference transcript.
+
+    Raises AudioError and CorpusError if the corpus cannot be read or has none.
+    """
     spoken = [utterance for utterance in corpus if utterance.text]
     if not spoken:
-        raise CorpusError("no utterance of the corpus has a text")
+        raise CorpusError("no utterance of the corpus has a reference transcript")
     found = min(spoken, key=lambda utterance: utterance.duration)
     return replace(found, source=found.audio)
 

@@ -370,7 +370,7 @@ CASES = (
     Case(
         "report-in-a-protected-folder",
         "the folder is not writable",
-        ("the folder", "is not writable; name another one"),
+        ("the folder", "is not writable; name a file in another"),
         5,
         protected,
     ),
@@ -391,7 +391,7 @@ CASES = (
     Case(
         "two-reports-in-one-file",
         "two reports go into one file, one of them through a link",
-        ("two reports would go into this file", "name another"),
+        ("two reports would be written to this file", "name another"),
         5,
         twice,
     ),

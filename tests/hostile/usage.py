@@ -62,14 +62,14 @@ CASES = (
     Case(
         "fake-delay-is-a-number",
         "a test gives fake_server a number as a delay",
-        ("final_delay=5: 5 is not a text", "'300ms'"),
+        ("final_delay=5: 5 is not a string", "'300ms'"),
         5,
         misused(final_delay=5),
     ),
     Case(
         "fake-faults-are-bytes",
         "a test gives fake_server bytes as its faults",
-        ("faults=b'mute': ", "is not a text"),
+        ("faults=b'mute': ", "is not a string"),
         5,
         misused(faults=b"mute"),
     ),

@@ -54,7 +54,7 @@ def test_a_slower_server_fails_the_tests_concerned(
         [
             "  compared with before.jsonl: model scripted; gpu L4 -> H100; 8 pairs",
             "  final_from_commit *: * <= 100 ms (95% CI *",
-            "  compared with before.jsonl: *this test is not in it",
+            "  compared with before.jsonl: *that run does not have this test",
         ]
     )
     slower = project.run(

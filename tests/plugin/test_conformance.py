@@ -344,7 +344,7 @@ def test_a_known_failure_that_passes_now_is_an_error(project: Project) -> None:
     result.assert_outcomes(failed=1, deselected=TESTS - 1)
     result.stdout.fnmatch_lines(
         [
-            "known failure one-final passes now: remove it from the list",
+            "known failure one-final passes now; remove its entry from the list",
             "known failure one-final expires in 3 days, on *",
         ]
     )

@@ -241,7 +241,7 @@ def test_connect():
     result = project.run()
     result.assert_outcomes(passed=2, failed=3, errors=1)
     result.stdout.fnmatch_lines("*test_it has ended*")
-    said = "E  *test_kept.py::test_first has ended, * ask for the fixture in each *"
+    said = "E  *test_kept.py::test_first has ended, * request the fixture in each *"
     for name in ("test_fixture", "test_session", "test_connect"):
         result.stdout.fnmatch_lines([f"*_ {name} _*", said])
     result.stdout.no_fnmatch_line("*pytest_realtime_asr/*.py*")  # none of our frames

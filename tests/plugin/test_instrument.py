@@ -16,7 +16,9 @@ from tests.support.servers import relay
 
 pytestmark = pytest.mark.slow
 
-CALIBRATED = "realtime: calibrated 20*: the worst, *, is off by * ms, 95 % within *"
+CALIBRATED = (
+    "realtime: calibrated 20*: the largest error is that of *: bias * ms, spread *"
+)
 SPEAKS = """
 @pytest.mark.realtime(pace=1)
 @pytest.mark.latency_budget("final_from_commit", p50="{limit}")

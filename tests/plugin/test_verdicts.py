@@ -252,7 +252,8 @@ def test_sessions_go_on_until_it_is_decided(
         (
             '@pytest.mark.latency_budget("final_from_commit", p95="5s")',
             'corpus["bit"], until="decided"',
-            "ValueError: until='decided' needs a list or a corpus; give one",
+            "ValueError: until='decided' needs more than one utterance; give a list or "
+            "a corpus",
         ),
     ],
 )
@@ -445,7 +446,7 @@ def test_parity(
         result.stdout.fnmatch_lines(
             [
                 "parity over crowd: 2 of 2 utterances differ (own noise: *",
-                "turn-right: * of 4 words differ; in * of 3",
+                "turn-right: * of 4 words differ; in * of 3 texts",
                 "ref: turn *right *and stop",
                 "hyp: *",
             ]
@@ -466,7 +467,7 @@ def test_of_nothing(realtime):
     result.stdout.fnmatch_lines(
         [
             "E *over='noise' is not known; choose from chunk, *",
-            "E *ValueError: parity needs at least one utterance; give some",
+            "E *ValueError: parity has no utterances to compare; give one or more",
         ]
     )
     assert project.rows() == []

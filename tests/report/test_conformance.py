@@ -83,7 +83,7 @@ def test_a_report_of_another_format_is_told(tmp_path: Path) -> None:
     path.write_bytes(
         conformance.dumps(msgspec.structs.replace(report(came("a")), format=2))
     )
-    with pytest.raises(ValueError, match="report format 2; this version reads 1"):
+    with pytest.raises(ValueError, match="format 2; this version reads only format 1"):
         conformance.read(path)
 
 
@@ -183,10 +183,10 @@ def test_a_known_failure_that_passes_has_a_stale_entry() -> None:
         Status.SATISFIED,
         trace="a.jsonl",
         expected="as ever (issue 1, until 2026-12-31)",
-        stale="known failure one passes now: remove it from the list",
+        stale="known failure one passes now; remove its entry from the list",
     )
     assert conformance.message(row).splitlines() == [
-        "known failure one passes now: remove it from the list",
+        "known failure one passes now; remove its entry from the list",
         "  requirement: the title of one",
         "  clause: a clause",
         "  expected: as ever (issue 1, until 2026-12-31)",

@@ -94,7 +94,7 @@ def test_many_keep_their_order_and_their_losses(start: Start) -> None:
     with serving(Talk(0.2, -1.0, 0.0), answer=Site()) as url:
         run.begin("test")
         takes = realtime(run, url).transcribe(clips, concurrency=1)
-        with pytest.raises(ValueError, match="concurrency is 0"):
+        with pytest.raises(ValueError, match="concurrency=0 is below 1"):
             realtime(run, url).transcribe(clips, concurrency=0)
         ledger = run.finish()
     assert [take.utterance.id for take in takes] == [clip.id for clip in clips]

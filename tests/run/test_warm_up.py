@@ -92,7 +92,7 @@ def test_no_warm_up_without_words(start: Start) -> None:
         run.stop()
     assert (host.cold, host.note) == (
         None,
-        "no warm-up: no utterance of the corpus has a text",
+        "no warm-up: no utterance of the corpus has a reference transcript",
     )
 
 

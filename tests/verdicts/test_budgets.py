@@ -443,7 +443,7 @@ def test_a_late_sample_that_decides_nothing_leaves_the_failure() -> None:
     assert (found.verdict, found.excused, found.late_ms) == (FAIL, 1, 0.8)
     assert headline(found) == (
         "final_from_commit max = 900 ms > 800 ms (n=10, 2 over; proven); server, not "
-        "client (client delay 0.8 ms; 1 more over, but by client delay: not counted)"
+        "client (client delay 0.8 ms; 1 more over by client delay, not counted)"
     )
 
 
@@ -485,7 +485,7 @@ def test_another_pace_is_not_real_time(value: float) -> None:
     assert found.verdict is INVALID
     assert headline(found).endswith(
         "; INVALID, not attributed to the server: a latency at pace 4 is not in real "
-        "time"
+        "time; measure at pace 1"
     )
 
 
@@ -629,8 +629,8 @@ def test_sessions_in_order_fail_as_soon_as_they_may() -> None:
     assert (found.verdict, found.n, found.over, found.decided) == (FAIL, 7, 2, 7)
     assert headline(found) == (
         "final_from_commit p95 = 900 ms > 800 ms (n=7 in order, 2 over; proven); "
-        "FAIL: a good server has at most 1 % over; server, not client (client delay "
-        "0.8 ms)"
+        "FAIL: a good server has at most 1 % over the limit; server, not client "
+        "(client delay 0.8 ms)"
     )
 
 
@@ -639,7 +639,7 @@ def test_in_order_a_server_may_fail_that_is_not_good_but_keeps_its_limit() -> No
     assert (found.verdict, found.n, found.over) == (FAIL, 84, 4)
     assert headline(found).startswith(
         "final_from_commit p95 = 251 ms <= 800 ms (n=84 in order, 4 over; proven); "
-        "FAIL: a good server has at most 1 % over; "
+        "FAIL: a good server has at most 1 % over the limit; "
     )
 
 
@@ -659,7 +659,7 @@ def test_sessions_in_order_may_be_too_few() -> None:
     between = samples(*([*[251] * 39, 900] * 20))
     found = in_order(between, most=400)
     assert (found.verdict, found.n) == (INCONCLUSIVE, 400)
-    assert headline(found).endswith("INCONCLUSIVE: not decided within 400")
+    assert headline(found).endswith("INCONCLUSIVE: not decided within 400 sessions")
     assert standing(found) == "INCONCLUSIVE (not proven: n=400)"
     assert in_order(samples(*[251] * 80), most=60).reason == NotDecided(60, 60)
 

@@ -288,8 +288,8 @@ def test_a_baseline_that_was_lost_is_no_comparison(
     assert (change.outcome, found.invalid) == (Outcome.INVALID, True)
     assert failures(found)[0].splitlines()[0] == (
         f"compared with before.jsonl: {change.name} INVALID: the baseline was measured "
-        f"in {kept} of 24 sessions ({24 - kept} hung), and the outcome depends on "
-        "the rest; correct the baseline, or record it again"
+        f"in {kept} of 24 sessions ({24 - kept} hung), and the result depends on "
+        "the other sessions; correct the baseline, or record the baseline again"
     )
     assert failures(compare(before, now)) == []  # where no limit was set
 
@@ -371,7 +371,7 @@ def test_a_value_of_zero_has_no_ratio() -> None:
     assert failures(found) == [
         "compared with before.jsonl: "
         "final_from_commit INVALID: values of zero and less have no ratio; "
-        "give its limit in ms"
+        "give the margin in ms"
     ]
     assert outcome(early, early, "final_from_commit:5ms") is Outcome.SAME
 
@@ -519,7 +519,9 @@ def test_a_test_of_which_nothing_can_be_paired_is_a_failure() -> None:
 
 def test_a_test_that_the_earlier_run_does_not_have_is_new() -> None:
     found = compare([], run(), SPEED)
-    assert summary(found) == ["compared with before.jsonl: this test is not in it"]
+    assert summary(found) == [
+        "compared with before.jsonl: that run does not have this test"
+    ]
     assert (failures(found), warnings(found)) == ([], [])
 
 
@@ -655,13 +657,19 @@ def test_a_line_that_was_cut_off_is_left_out(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", ": it holds no utterance that has ended"),
-        ('{"format": 2', ": it holds no utterance that has ended"),
+        ("", ": the report has no utterance that has ended"),
+        ('{"format": 2', ": the report has no utterance that has ended"),
         ("\n\nnonsense\n", ":3: is not a line of a report: JSON is malformed"),
         ('{"test": "a"}\n', ":1: is not a line of a report: .*`format`"),
         ('{"format": 2}\n', ":1: is not a line of a report: .*`test`"),
-        ('{"format": 1}\n', ":1: is of format 1, which lacks .* again"),
-        ('{"format": 3}\n', ":1: is of format 3; format 2 can be read"),
+        (
+            '{"format": 1}\n',
+            ":1: the line has format 1, which lacks .* again; .* only format 2",
+        ),
+        (
+            '{"format": 3}\n',
+            ":1: the line has format 3; this version reads only format 2",
+        ),
     ],
 )
 def test_a_report_that_cannot_be_read(text: str, why: str, tmp_path: Path) -> None:
