@@ -130,11 +130,11 @@ WRONG = {
     ],
     "realtime: no a, b; choose from dialect": [mark("realtime", a=1, b=2, pace=1)],
     "realtime: no positional argument; choose from dialect": [mark("realtime", "vllm")],
-    "realtime: pace: a pace of .*; 1.0 is real time, 0 is unpaced": [
+    "realtime: pace: a pace of .*; give 0 .as fast as possible., or a number": [
         mark("realtime", pace=value)
         for value in (-1, math.nan, math.inf, True, "1", None)
     ],
-    "realtime: chunk: a chunk of .*; it should be between 1ms and 60s": [
+    "realtime: chunk: a chunk of .*; its length must be from 1ms to 60s": [
         mark("realtime", chunk=value) for value in ("0ms", "61s")
     ],
     "is not a duration: .*'800ms'": [

@@ -79,7 +79,7 @@ def realtime_session_options(): return {value}
     ("wrong", "said"),
     [
         ("pace=fast", "*--realtime-pace: *fast*"),
-        ("pace=-1", "*--realtime-pace: *1.0 is real time*"),
+        ("pace=-1", "*--realtime-pace: *1.0 for real time*"),
         ("chunk=100", "*--realtime-chunk: *'800ms'*"),
         ("rules=all", "*--realtime-rules: 'all'; choose from must, should and off"),
         ("warmup=few", "*--realtime-warmup: *neither auto nor a number*"),
@@ -87,11 +87,11 @@ def realtime_session_options(): return {value}
         ("session-options=[1]", "*--realtime-session-options: not a JSON object*"),
         ("header=X-Token", "*--realtime-header: *X-Token=MY_VARIABLE"),
         ("header=X=NO_SUCH", "*--realtime-header: the header X names *not set; *"),
-        ("report=out.doc", "*--realtime-report: *there is: *jsonl*conformance*"),
+        ("report=out.doc", "*--realtime-report: *choose from jsonl, conformance*"),
         ("level=all", "*--realtime-level: 'all'; choose from must, should and info"),
         ("suite=mine", "*--realtime-suite: 'mine' is not a suite; there are: *vllm-*"),
         ("known-failures=no.toml", "*--realtime-known-failures: *no.toml*"),
-        ("server-version=new", "*--realtime-server-version: 'new' is no version*"),
+        ("server-version=new", "*--realtime-server-version: 'new' is not a version*"),
         ("allow=all", "*--realtime-allow: 'all'; choose from heavy and disruptive*"),
         ("max-audio=much", "*--realtime-max-audio: 'much' is not a duration*"),
         (
@@ -233,10 +233,13 @@ def test_a_wrong_flag_in_the_environment_ends_no_run_without_the_plugin(
 ) -> None:
     project.write("def test_plain(): pass")
     monkeypatch.setenv("REALTIME_PLAN", "maybe")
-    said = "the environment variable REALTIME_PLAN: 'maybe' is neither true nor false"
+    said = (
+        "the environment variable REALTIME_PLAN: 'maybe' is neither true nor false; "
+        "write true or false"
+    )
     result = project.run(target=None)
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines([f"realtime: {said}; it is not set"])
+    result.stdout.fnmatch_lines([f"realtime: {said}; until then the option is not set"])
     project.write("def test_it(realtime_target): pass")
     result = project.run(target=None)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -244,7 +247,10 @@ def test_a_wrong_flag_in_the_environment_ends_no_run_without_the_plugin(
     project.ini("realtime_conformance = x")
     result = project.run(target=None)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    said = "realtime_conformance in the ini file: 'x' is neither true nor false"
+    said = (
+        "realtime_conformance in the ini file: 'x' is neither true nor false; "
+        "write true or false"
+    )
     result.stderr.fnmatch_lines([f"ERROR: {said}"])
 
 
