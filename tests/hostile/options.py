@@ -299,7 +299,7 @@ MARKERS = (
     ),
     marker("pace-of-400-digits", pytest.mark.realtime(pace=10**400), "from 0.001"),
     marker("pace-of-9000-digits", pytest.mark.realtime(pace=10**9000), "from 0.001"),
-    marker("budget-bare", pytest.mark.latency_budget(), "it should look like"),
+    marker("budget-bare", pytest.mark.latency_budget(), "write the marker as in"),
     marker("budget-of-9000-digits", pytest.mark.budget(10**9000), "there is no metric"),
     marker(
         "budget-exponent",
