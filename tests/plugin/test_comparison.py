@@ -209,7 +209,8 @@ def test_two_servers_by_turns(project: Project, servers: Servers, many: str) -> 
         (["--realtime-compare=pytest.ini"], "*pytest.ini:1: is not a line of a *"),
         (
             ["--realtime-compare=a.jsonl", "--realtime-report=a.jsonl"],
-            "--realtime-compare: --realtime-report would write over it",
+            "--realtime-compare: --realtime-report would overwrite this file; "
+            "write the report to another path",
         ),
         ([GATE], "*this option needs --realtime-compare or --realtime-baseline-target"),
         (

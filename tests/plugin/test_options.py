@@ -71,7 +71,7 @@ def realtime_session_options(): return {value}
     project.write("def test_it(realtime): pass")
     result = project.run()
     result.assert_outcomes(errors=1)
-    place = "; the fixture realtime_session_options (conftest.py:4) returns them"
+    place = "; see the fixture realtime_session_options (conftest.py:4)"
     result.stdout.fnmatch_lines([f"realtime: the session options do not fit *{place}"])
 
 
@@ -326,6 +326,9 @@ def test_a_report_in_place_of_the_corpus_is_refused(
     named = (f"--realtime-corpus={clips}", f"--realtime-report={clips}")
     result = project.run(*named)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    said = "*--realtime-corpus: --realtime-report would write over it"
+    said = (
+        "*--realtime-corpus: --realtime-report would overwrite this file; write the "
+        "report to another path"
+    )
     result.stderr.fnmatch_lines([said])
     assert Path(clips).read_bytes() == before
