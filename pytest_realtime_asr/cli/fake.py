@@ -57,13 +57,14 @@ def _add_speech(parser: argparse.ArgumentParser) -> None:
         "--word-delay",
         type=_seconds,
         metavar="TIME",
-        help="the delay of a partial after the audio of its word, such as 300ms",
+        help="the time from the audio of a word to the partial with that word, such as "
+        "300ms",
     )
     add(
         "--final-delay",
         type=_seconds,
         metavar="TIME",
-        help="the delay of the final after the commit, such as 250ms",
+        help="the time from the commit to the final, such as 250ms",
     )
 
 
@@ -122,7 +123,11 @@ def _add_connection(parser: argparse.ArgumentParser) -> None:
     )
     add("--tls-cert", metavar="FILE", help="use TLS, with this certificate")
     add("--tls-key", metavar="FILE", help="the private key of the certificate")
-    add("--lifeline", action="store_true", help="stop when standard input closes")
+    add(
+        "--lifeline",
+        action="store_true",
+        help="stop the server when standard input closes",
+    )
 
 
 def _port(text: str) -> int:

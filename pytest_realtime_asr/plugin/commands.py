@@ -30,7 +30,7 @@ def _selftest(state: State) -> int:
     named = state.settings.dialect
     try:
         with warnings.catch_warnings():
-            # Hypothesis warns about a slow start of the tests, but no test runs here.
+            # Hypothesis warns that it slows the start of the tests, but none run here.
             warnings.simplefilter("ignore", HypothesisSideeffectWarning)
             scores = selftest.selftests(
                 None if named == AUTO else named, progress=show_status
@@ -86,7 +86,7 @@ def _list(state: State) -> int:
             case _:
                 *others, last = listing.LISTS
                 known = f"{', '.join(others)} and {last}"
-                raise ValueError(f"{asked!r}; choose from {known}")
+                raise ValueError(f"{asked!r} is not a list; choose from {known}")
     except (ValueError, LookupError) as error:
         raise pytest.UsageError(f"--realtime-list: {error.args[0]}") from None
     print("\n".join(lines))

@@ -105,7 +105,7 @@ def realtime_suite_config(pytestconfig: pytest.Config) -> SuiteConfig:
 def realtime_trace_file(request: pytest.FixtureRequest) -> Callable[[Trace], str]:
     """A function that keeps a trace of the running test on the disk.
 
-    The function returns the path of the file, or an empty string if none is kept.
+    The function returns the path of the file, or "" if the trace cannot be kept.
     """
     return partial(_state(request.config).judging.keep, request.node.nodeid)
 

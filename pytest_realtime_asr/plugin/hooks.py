@@ -69,9 +69,9 @@ class RealtimePlugin:
     def asks_target(self) -> bool:
         """Return whether this run probes its target before the tests are collected.
 
-        It does if the command line names a target, or if the packaged suite runs. A
-        target that the ini file or the environment sets does not count: it is set for
-        every run, and this run may not use the target.
+        A run probes its target if the command line names a target, or if the packaged
+        suite runs. A target that the ini file or the environment sets does not count:
+        such a target is set for every run, and this run may not use it.
         """
         named = self.config.getoption("realtime_target")
         asked = named or self.options.flag("conformance")
@@ -135,7 +135,10 @@ class RealtimePlugin:
         checks.check(self.state)
 
     def _watch(self) -> None:
-        """Register what collects the results, and open the terminal before capture."""
+        """Register the `Tally` and, with xdist, the `Controller`.
+
+        The terminal is opened here, before pytest's capture redirects it.
+        """
         suite = f"{SUITE_ID}/" if self.options.flag("conformance") else ""
         self.config.pluginmanager.register(
             Tally(
@@ -169,7 +172,8 @@ class RealtimePlugin:
         if self.used_state is not None:
             self.used_state.check_reports()
         if self.asks_target:
-            self.state.detect()  # before the collection, and before workers start
+            # The dialect must be known before the collection and before workers start.
+            self.state.detect()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
@@ -300,7 +304,7 @@ class RealtimePlugin:
             self.state.lock_reports()
         return None
 
-    # The life of a test
+    # The phases of a test
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

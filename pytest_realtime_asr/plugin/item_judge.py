@@ -81,7 +81,7 @@ class ItemJudge:
         return conformance.message(row)
 
     def requirement(self, item: pytest.Item) -> Mapping[str, object] | None:
-        """Return the result of a test's requirement, or ``None`` if it has none.
+        """Return the recorded result of a test's requirement, or ``None``.
 
         The result is added to the test's properties in JUnit XML as well.
         """
@@ -130,8 +130,8 @@ class ItemJudge:
     def _failure(self, item: pytest.Item, results: Results | None) -> str:
         """Return why a test fails and what to do, or "" if the test passes.
 
-        Undecided verdicts are warnings. If ``-W error`` turns warnings into errors,
-        these are listed below the failures.
+        Undecided verdicts are reported as warnings. If ``-W error`` turns warnings into
+        errors, the undecided verdicts are listed below the failures.
         """
         if results is None:
             return ""

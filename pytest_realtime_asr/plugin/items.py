@@ -95,7 +95,7 @@ def compared(item: pytest.Item, state: State) -> str:
 def refuse_unknown_dialect(item: pytest.Item, state: State) -> None:
     """Refuse a test whose dialect is not named and cannot be detected.
 
-    It cannot be detected if a redefined fixture returns the server. Raises UsageError.
+    No dialect is detected if a redefined fixture returns the server. Raises UsageError.
     """
     where = redefined(item, "realtime_target")
     if not where or item.config.getoption("collectonly"):

@@ -155,8 +155,9 @@ class Judging:
     def judge(self, case: Case, *, failed: bool, pooled: bool) -> Results | None:
         """Judge a test that ends; return ``None`` if there is nothing to judge.
 
-        ``failed`` says that the test raised an exception. With ``pooled``, the pools
-        whose last test this is are judged as well; otherwise `rest` judges them.
+        ``failed`` says that the test raised an exception. With ``pooled``, each pool
+        that this test is the last one of is judged as well; otherwise `rest` judges
+        these pools.
         """
         ledger = self.finish()
         if ledger is None:
@@ -298,7 +299,8 @@ class Judging:
         """A line for each pool that was not judged because the run ended early."""
         return [
             f"{budget.metric if budget else 'the comparison'} over {where} was not "
-            f"judged: the run ended after {several(len(pool.takes), 'test')} of it"
+            f"judged: the run ended after {several(len(pool.takes), 'test')} of "
+            "the pool"
             for (where, budget), pool in self._pools.items()
             if pool.all and not pool.judged
         ]

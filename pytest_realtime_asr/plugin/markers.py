@@ -145,7 +145,9 @@ def _keywords(mark: Mark) -> Mapping[str, object]:
     unknown = [name for name in mark.kwargs if name not in _KEYWORDS]
     if unknown or mark.args:
         wrong = ", ".join(unknown) or "positional argument"
-        raise BudgetError(f"realtime: no {wrong}; choose from {', '.join(_KEYWORDS)}")
+        raise BudgetError(
+            f"realtime: the marker takes no {wrong}; choose from {', '.join(_KEYWORDS)}"
+        )
     return mark.kwargs
 
 

@@ -20,17 +20,18 @@ import pytest
 COMMANDS = ("selftest", "calibrate", "list")  # options that run a command, no tests
 FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"}
 SUITE = Path(__file__).parents[1] / "conformance"  # the folder of the packaged suite
-SUITE_ID = "realtime_conformance"  # the ids of its tests begin with this
+SUITE_ID = "realtime_conformance"  # the prefix of the ids of the suite's tests
 CALIBRATION = "realtime/calibration"  # the key in pytest's cache
 MARKERS = {
     "latency_budget": (
         "(metric, *, p50=, p90=, p95=, p99=, max=, mean=, confidence=None, "
-        "over=None): the upper limit of a latency, such as p95='800ms'; stackable"
+        "over=None): the upper limit of a latency, such as p95='800ms'; a test may "
+        "have several"
     ),
     "budget": (
         "(metric, *, at_most=, at_least=, stat='mean', confidence=None, over=None): "
         "the upper or lower limit of a metric that is not a duration, such as "
-        "at_most=0.2; stackable"
+        "at_most=0.2; a test may have several"
     ),
     "wer_threshold": (
         "(limit, *, normalizer=None, confidence=None): the upper limit of the word "
@@ -148,7 +149,7 @@ class RawOptions:
         """
         try:
             return self._config.getini(option.ini)
-        except (TypeError, ValueError) as error:  # such as a number in TOML
+        except (TypeError, ValueError) as error:  # the value may be a TOML number
             raise pytest.UsageError(f"{option.ini} in the ini file: {error}") from None
 
     def given(self, name: str) -> Given:

@@ -40,7 +40,7 @@ _RESERVED = re.compile(
     re.IGNORECASE,
 )
 _PACES = (0.001, 1000.0)
-_LONGEST = 7 * 24 * 3600.0  # s
+_LONGEST = 7 * 24 * 3600.0  # in seconds
 
 
 # Servers
@@ -80,7 +80,7 @@ def proxy(text: str) -> str:
         parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
         usable = usable and parts.port != 0
-    except ValueError:  # of a port, or of brackets
+    except ValueError:  # the port or the brackets are wrong
         usable = False
     if not usable:
         raise ValueError(
@@ -194,7 +194,9 @@ def chunk(value: str | timedelta) -> float:
     """Return the length of a chunk in seconds."""
     found = parse_duration(value) / 1e3
     if not 0.001 <= found <= 60:
-        raise ValueError(f"a chunk of {value}; its length must be from 1ms to 60s")
+        raise ValueError(
+            f"a chunk of {value} cannot be used; give a length from 1ms to 60s"
+        )
     return found
 
 
@@ -204,8 +206,9 @@ def pace(value: object) -> float:
         assert isinstance(value, int | float)
         return float(value)
     raise ValueError(
-        f"a pace of {inputs.shown(value)}; give 0 (as fast as possible), or a number "
-        f"from {_PACES[0]} to {_PACES[1]}, such as 1.0 for real time"
+        f"a pace of {inputs.shown(value)} cannot be used; give 0 (as fast as "
+        f"possible), or a number from {_PACES[0]} to {_PACES[1]}, such as 1.0 for real "
+        "time"
     )
 
 
@@ -221,7 +224,9 @@ def size(text: str) -> int:
         raise ValueError(f"{text!r} is not a size; write one such as 4MiB or 500kB")
     count = round(float(found[1]) * _UNITS[found[2] or "B"])
     if not 2**10 <= count <= 2**30:
-        raise ValueError(f"a size of {text}; give a size from 1KiB to 1GiB")
+        raise ValueError(
+            f"a size of {text} cannot be used; give a size from 1KiB to 1GiB"
+        )
     return count
 
 
@@ -238,7 +243,7 @@ def seconds(text: str, *, least: float = 0.0) -> float:
 
 
 def confidence(text: str) -> float:
-    """Parse a confidence, such as ``0.95``."""
+    """Return a confidence as a number, such as ``0.95``."""
     value = _number(text)
     if not isinstance(value, float) or not inputs.within(value, *CONFIDENCE):
         low, high = CONFIDENCE
@@ -267,7 +272,9 @@ def level(value: object) -> Level | None:
     if value == "off":
         return None
     if value not in ("must", "should"):
-        raise ValueError(f"{inputs.shown(value)}; choose from must, should and off")
+        raise ValueError(
+            f"{inputs.shown(value)} is not a level; choose from must, should and off"
+        )
     return Level(value)
 
 
@@ -276,7 +283,9 @@ def suite_level(text: str) -> Level:
     try:
         return Level(text)
     except ValueError:
-        raise ValueError(f"{text!r}; choose from must, should and info") from None
+        raise ValueError(
+            f"{text!r} is not a level; choose from must, should and info"
+        ) from None
 
 
 def undecided(text: str) -> UndecidedPolicy:
@@ -284,7 +293,9 @@ def undecided(text: str) -> UndecidedPolicy:
     try:
         return UndecidedPolicy(text)
     except ValueError:
-        raise ValueError(f"{text!r}; choose from fail and warn") from None
+        raise ValueError(
+            f"{text!r} is not an outcome; choose from fail and warn"
+        ) from None
 
 
 def harms(text: str) -> frozenset[Harm]:
@@ -294,7 +305,8 @@ def harms(text: str) -> frozenset[Harm]:
         return frozenset(map(Harm, names))
     except ValueError:
         raise ValueError(
-            f"{text!r}; choose from heavy and disruptive, or write heavy,disruptive"
+            f"{text!r} is not a kind of scenario; choose from heavy and disruptive, or "
+            "write heavy,disruptive"
         ) from None
 
 
@@ -306,7 +318,7 @@ def label(text: str) -> tuple[str, str]:
     return name, value
 
 
-# Places
+# Corpora and reports
 
 
 def corpus_place(text: str, origin: Path) -> str:

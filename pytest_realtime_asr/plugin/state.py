@@ -47,7 +47,7 @@ class State:
         self.worker = Worker(config)
         self._terminal = terminal
         self._progress: Progress | None = None
-        self._notes: dict[str, None] = {}  # in the order in which they came
+        self._notes: dict[str, None] = {}  # in the order in which they were added
         self._restore: Callable[[], None] | None = None
 
     def stop(self) -> None:
@@ -177,7 +177,7 @@ class State:
         """
         if self._restore is not None:
             return
-        if not self.worker:  # the controller locks them for its workers
+        if not self.worker:  # the controller locks the files for its workers
             for file in self.written:
                 try:
                     file.lock()
@@ -323,5 +323,5 @@ def _command(config: pytest.Config) -> list[str]:
 def _is_interactive(config: pytest.Config) -> bool:
     """Return whether pytest writes to a terminal and runs without ``-q``."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
-    # `isatty` is a flag in some versions of pytest, and callable in others.
+    # `isatty` is a flag in some versions of pytest, and a method in others.
     return reporter is not None and reporter.isatty and reporter.verbosity >= 0

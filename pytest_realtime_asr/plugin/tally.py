@@ -59,7 +59,7 @@ class Tally:
         self._rows: dict[tuple[str, str], Row] = {}
         self._results: dict[str, Row] = {}
         self._judged = 0
-        self._noted: dict[str, None] = {}  # in the order in which they came
+        self._noted: dict[str, None] = {}  # in the order in which they were added
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep only the last results of each test, since a test may run more than once.
@@ -94,7 +94,7 @@ class Tally:
         self, terminalreporter: pytest.TerminalReporter, config: pytest.Config
     ) -> None:
         """Print the tables and the notes."""
-        terminalreporter.ensure_newline()  # the line of an interrupted test is open
+        terminalreporter.ensure_newline()  # an interrupted test leaves its line open
         if self._rows:
             terminalreporter.section("realtime speech recognition")
             for line in self._end().table(self._rows.values()):

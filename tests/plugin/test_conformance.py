@@ -200,8 +200,8 @@ def test_the_lists(project: Project) -> None:
     assert wrong.ret == pytest.ExitCode.USAGE_ERROR
     wrong.stderr.fnmatch_lines(
         [
-            "*--realtime-list: 'servers'; choose from requirements, dialects, metrics "
-            "and options"
+            "*--realtime-list: 'servers' is not a list; choose from "
+            "requirements, dialects, metrics and options"
         ]
     )
 

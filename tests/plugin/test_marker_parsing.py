@@ -125,16 +125,20 @@ def test_a_pace_is_a_number(value: float) -> None:
 
 
 WRONG = {
-    "realtime: no modell; choose from dialect, model, pace, chunk, rules": [
-        mark("realtime", modell="m")
+    "realtime: the marker takes no modell; choose from dialect, model, pace, chunk, "
+    "rules": [mark("realtime", modell="m")],
+    "realtime: the marker takes no a, b; choose from dialect": [
+        mark("realtime", a=1, b=2, pace=1)
     ],
-    "realtime: no a, b; choose from dialect": [mark("realtime", a=1, b=2, pace=1)],
-    "realtime: no positional argument; choose from dialect": [mark("realtime", "vllm")],
-    "realtime: pace: a pace of .*; give 0 .as fast as possible., or a number": [
+    "realtime: the marker takes no positional argument; choose from dialect": [
+        mark("realtime", "vllm")
+    ],
+    "realtime: pace: a pace of .* cannot be used; give 0 .as fast as possible., "
+    "or a number": [
         mark("realtime", pace=value)
         for value in (-1, math.nan, math.inf, True, "1", None)
     ],
-    "realtime: chunk: a chunk of .*; its length must be from 1ms to 60s": [
+    "realtime: chunk: a chunk of .* cannot be used; give a length from 1ms to 60s": [
         mark("realtime", chunk=value) for value in ("0ms", "61s")
     ],
     "is not a duration: .*'800ms'": [
@@ -143,7 +147,7 @@ WRONG = {
         mark("latency_budget", METRIC, p95=800),
         mark("latency_budget", METRIC, p95="fast"),
     ],
-    "realtime: rules: .*; choose from must, should and off": [
+    "realtime: rules: .* is not a level; choose from must, should and off": [
         mark("realtime", rules=value) for value in ("may", None, Level.MUST, ["must"])
     ],
     "no metric 'ttft'; choose from .*final_from_commit": [

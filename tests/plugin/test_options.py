@@ -81,18 +81,29 @@ def realtime_session_options(): return {value}
         ("pace=fast", "*--realtime-pace: *fast*"),
         ("pace=-1", "*--realtime-pace: *1.0 for real time*"),
         ("chunk=100", "*--realtime-chunk: *'800ms'*"),
-        ("rules=all", "*--realtime-rules: 'all'; choose from must, should and off"),
+        (
+            "rules=all",
+            "*--realtime-rules: 'all' is not a level; choose from must, should and off",
+        ),
         ("warmup=few", "*--realtime-warmup: *neither auto nor a number*"),
         ("timeout=-3", "*--realtime-timeout: *"),
         ("session-options=[1]", "*--realtime-session-options: not a JSON object*"),
         ("header=X-Token", "*--realtime-header: *X-Token=MY_VARIABLE"),
         ("header=X=NO_SUCH", "*--realtime-header: the header X names *not set; *"),
         ("report=out.doc", "*--realtime-report: *choose from jsonl, conformance*"),
-        ("level=all", "*--realtime-level: 'all'; choose from must, should and info"),
+        (
+            "level=all",
+            "*--realtime-level: 'all' is not a level; choose from must, should "
+            "and info",
+        ),
         ("suite=mine", "*--realtime-suite: 'mine' is not a suite; there are: *vllm-*"),
         ("known-failures=no.toml", "*--realtime-known-failures: *no.toml*"),
         ("server-version=new", "*--realtime-server-version: 'new' is not a version*"),
-        ("allow=all", "*--realtime-allow: 'all'; choose from heavy and disruptive*"),
+        (
+            "allow=all",
+            "*--realtime-allow: 'all' is not a kind of scenario; choose from "
+            "heavy and disruptive*",
+        ),
         ("max-audio=much", "*--realtime-max-audio: 'much' is not a duration*"),
         (
             "max-streams=0",

@@ -509,9 +509,9 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("-1MiB", "'-1MiB' is not a size"),
         ("4 mib", "'4 mib' is not a size"),
         ("1e9", "'1e9' is not a size"),
-        ("0", "a size of 0; give a size from 1KiB to 1GiB"),
-        ("1023B", "a size of 1023B; give a size from 1KiB to 1GiB"),
-        ("1025MiB", "a size of 1025MiB; give a size from 1KiB to 1GiB"),
+        ("0", "a size of 0 cannot be used; give a size from 1KiB to 1GiB"),
+        ("1023B", "a size of 1023B cannot be used; give a size from 1KiB to 1GiB"),
+        ("1025MiB", "a size of 1025MiB cannot be used; give a size from 1KiB to 1GiB"),
     ),
     "warmup": (
         ("some", "'some' is neither auto nor a number of sessions"),
@@ -521,21 +521,21 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     "insecure": (("perhaps", "'perhaps' is neither true nor false"),),
     "parallel": (("2", "'2' is neither true nor false"),),
     "pace": (
-        ("fast", "a pace of 'fast'; give 0 .as fast as possible., or a"),
-        ("-1", "a pace of -1.0; give 0 .as fast as possible."),
-        ("nan", "a pace of 'nan'; give 0 .as fast as possible."),
-        ("inf", "a pace of 'inf'; give 0 .as fast as possible."),
+        ("fast", "a pace of 'fast' cannot be used; give 0 .as fast as possible., or a"),
+        ("-1", "a pace of -1.0 cannot be used; give 0 .as fast as possible."),
+        ("nan", "a pace of 'nan' cannot be used; give 0 .as fast as possible."),
+        ("inf", "a pace of 'inf' cannot be used; give 0 .as fast as possible."),
     ),
     "chunk": (
         ("100", "'100' is not a duration: .*'800ms'"),
-        ("0ms", "a chunk of 0ms; its length must be from 1ms to 60s"),
-        ("2min", "a chunk of 2min; its length must be from 1ms to 60s"),
-        ("61s", "a chunk of 61s; its length must be from 1ms to 60s"),
+        ("0ms", "a chunk of 0ms cannot be used; give a length from 1ms to 60s"),
+        ("2min", "a chunk of 2min cannot be used; give a length from 1ms to 60s"),
+        ("61s", "a chunk of 61s cannot be used; give a length from 1ms to 60s"),
     ),
-    "rules": (("may", "'may'; choose from must, should and off"),),
+    "rules": (("may", "'may' is not a level; choose from must, should and off"),),
     "level": (
-        ("all", "'all'; choose from must, should and info"),
-        ("MUST", "'MUST'; choose from must, should and info"),
+        ("all", "'all' is not a level; choose from must, should and info"),
+        ("MUST", "'MUST' is not a level; choose from must, should and info"),
     ),
     "strict": (("very", "'very' is neither true nor false"),),
     "suite": (
@@ -548,8 +548,16 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("<0.33", "'<0.33' is not a version"),
     ),
     "allow": (
-        ("everything", "'everything'; choose from heavy and disruptive, or write"),
-        ("heavy disruptive", "'heavy disruptive'; choose from heavy and disruptive"),
+        (
+            "everything",
+            "'everything' is not a kind of scenario; choose from heavy and "
+            "disruptive, or write heavy,disruptive",
+        ),
+        (
+            "heavy disruptive",
+            "'heavy disruptive' is not a kind of scenario; choose from heavy "
+            "and disruptive",
+        ),
     ),
     "max-audio": (
         ("much", "'much' is not a duration: .*'10min'"),
