@@ -228,7 +228,7 @@ class _Values:
         ):
             wanted = " or ".join(f"--realtime-{other}" for other in others)
             with _named(self._given[name]):
-                raise ValueError(f"this option needs {wanted} as well")
+                raise ValueError(f"this option needs {wanted}")
 
 
 @contextmanager

@@ -292,7 +292,11 @@ REFUSED = (
 )
 MARKERS = (
     marker("realtime-positional", pytest.mark.realtime(1), "no positional argument"),
-    marker("realtime-unknown", pytest.mark.realtime(speed=1), "realtime: no speed"),
+    marker(
+        "realtime-unknown",
+        pytest.mark.realtime(speed=1),
+        "realtime: the marker takes no speed",
+    ),
     marker("realtime-model-none", pytest.mark.realtime(model=None), "not a name"),
     marker(
         "pace-not-a-number", pytest.mark.realtime(pace=float("nan")), "a pace of nan"
