@@ -60,7 +60,7 @@ def test_it(realtime, utterance): pass
     )
     result = project.run(target=None)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    said = '*p95: a test with the fixture utterance *only max= *; over="module" pools*'
+    said = '*p95: a test with the fixture utterance *only max= *; add over="module" *'
     result.stderr.fnmatch_lines([said.replace("[", "[[]")])
 
 
