@@ -1,7 +1,7 @@
 """Tests realtime speech-recognition servers with pytest.
 
-The public names are resolved when they are first used, since the plugin lies in this
-package and every pytest run in the environment loads it.
+A public name is imported when it is first used. The plugin is in this package, and
+every pytest run in the environment loads the plugin, so the package must load fast.
 """
 
 from __future__ import annotations

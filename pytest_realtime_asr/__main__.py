@@ -1,4 +1,4 @@
-"""``python -m pytest_realtime_asr``."""
+"""The entry point of ``python -m pytest_realtime_asr``."""
 
 from __future__ import annotations
 

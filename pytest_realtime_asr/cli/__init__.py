@@ -1,1 +1,1 @@
-"""``python -m pytest_realtime_asr``: the commands that need no test, one a module."""
+"""The commands of ``python -m pytest_realtime_asr``, each in its own module."""

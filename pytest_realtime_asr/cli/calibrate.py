@@ -1,4 +1,4 @@
-"""The command ``calibrate``: the error of the measured times on this machine."""
+"""The command ``calibrate``: measures how far the client's own times are off."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 
 HELP = (
-    "measure the error of the times on this machine now, and keep it in pytest's cache "
-    "for the header and the reports"
+    "measure how far the client's own times are off on this machine, and keep the "
+    "result in pytest's cache for the header and the reports"
 )
 
 
@@ -26,6 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    # The result is kept in pytest's cache, and pytest alone knows where that is.
+    # The result is kept in pytest's cache, and only pytest knows where the cache is.
     words = ["--realtime-calibrate", f"--realtime-dialect={options.dialect}"]
     return int(pytest.main(["-p", "realtime_asr", *words]))

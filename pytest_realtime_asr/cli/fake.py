@@ -1,4 +1,4 @@
-"""The command ``fake``: a realtime speech-recognition server to test against."""
+"""The command ``fake``: runs a fake server until a signal ends it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_realtime_asr.fake.server import Fake
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.verdicts.limits import parse_duration
 
-HELP = "serve a realtime speech-recognition server, with faults if you like"
+HELP = "run a fake realtime speech-recognition server, with faults if you name some"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,20 +50,21 @@ def _add_speech(parser: argparse.ArgumentParser) -> None:
         "--corpus",
         action="append",
         metavar="NAME|PATH",
-        help="the corpus of the scripted recogniser (repeatable; default: all that is "
-        "bundled)",
+        help="a corpus of the scripted recogniser (repeatable; default: all bundled "
+        "corpora)",
     )
     add(
         "--word-delay",
         type=_seconds,
         metavar="TIME",
-        help="the delay of a partial after the audio of its word, such as 300ms",
+        help="the time from the audio of a word to the partial with that word, such as "
+        "300ms",
     )
     add(
         "--final-delay",
         type=_seconds,
         metavar="TIME",
-        help="the delay of the final after the commit, such as 250ms",
+        help="the time from the commit to the final, such as 250ms",
     )
 
 
@@ -73,14 +74,15 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
         "--model",
         action="append",
         metavar="NAME",
-        help="a model of the server (repeatable; default: the name of the recogniser)",
+        help="the name of a model that the server has (repeatable; default: the name "
+        "of the recogniser)",
     )
     add(
         "--session-limit",
         type=_positive_seconds,
         default=3600.0,
         metavar="TIME",
-        help="the longest session (default 60min)",
+        help="the time after which the server ends a session (default 60min)",
     )
     add(
         "--fault",
@@ -90,39 +92,49 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"a fault of the server (repeatable): {', '.join(FAULTS)}",
     )
-    add("--seed", type=int, help="the seed of the ids of sessions")
+    add("--seed", type=int, help="the seed of the random session ids")
     add(
         "--server-version",
         default="0.33.0",
         metavar="TEXT",
-        help="the version that /version reports (default 0.33.0; empty: no such route)",
+        help="the version that GET /version returns (default 0.33.0; an empty value "
+        "removes the route)",
     )
     add(
         "--variety",
         type=int,
         metavar="SEED",
-        help="let each session differ where a correct server may",
+        help="vary each session within what the protocol allows, by this random seed",
     )
 
 
 def _add_connection(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--port", type=_port, default=8000, help="0 takes a free port (default 8000)")
+    add(
+        "--port",
+        type=_port,
+        default=8000,
+        help="the port to listen on; 0 takes a free port (default 8000)",
+    )
     add(
         "--api-key-env",
         metavar="VARIABLE",
-        help="require the key that this environment variable holds",
+        help="require the API key that this environment variable holds",
     )
-    add("--tls-cert", metavar="FILE", help="serve over TLS with this certificate")
+    add("--tls-cert", metavar="FILE", help="use TLS, with this certificate")
     add("--tls-key", metavar="FILE", help="the private key of the certificate")
-    add("--lifeline", action="store_true", help="stop when standard input closes")
+    add(
+        "--lifeline",
+        action="store_true",
+        help="stop the server when standard input closes",
+    )
 
 
 def _port(text: str) -> int:
     try:
         return inputs.whole(text, 0, 65535)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"a port: {error}") from error
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _seconds(text: str) -> float:
@@ -136,7 +148,7 @@ def _positive_seconds(text: str) -> float:
     found = _seconds(text)
     if not found:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a positive time; give a longer one"
+            f"{text!r} is not a positive time; give a time above 0"
         )
     return found
 
@@ -145,7 +157,7 @@ def _fault(text: str) -> str:
     if text not in FAULTS:
         near = difflib.get_close_matches(text, FAULTS, n=3, cutoff=0.0)
         raise argparse.ArgumentTypeError(
-            f"there is no fault {text!r}; closest are {', '.join(near)}"
+            f"there is no fault {text!r}; the closest names are {', '.join(near)}"
         )
     return text
 
@@ -153,7 +165,8 @@ def _fault(text: str) -> str:
 async def _serve(options: argparse.Namespace) -> int:
     if sys.stdout is None and options.port == 0:
         raise ValueError(
-            "--port 0: the port is printed, and standard output is closed; name a port"
+            "--port 0: the chosen port cannot be printed, since standard output is "
+            "closed; name a port"
         )
     real = options.recogniser == "pocketsphinx"
     config = FakeConfig(
@@ -175,7 +188,10 @@ async def _serve(options: argparse.Namespace) -> int:
         loop.add_signal_handler(number, over.set)
     if options.lifeline:
         if sys.stdin is None:
-            raise ValueError("--lifeline: standard input is closed; leave it out")
+            raise ValueError(
+                "--lifeline: standard input is closed; omit the option, or keep "
+                "standard input open"
+            )
         try:
             loop.add_reader(sys.stdin.fileno(), _hang_up, over)
         except OSError as error:
@@ -198,7 +214,7 @@ async def _serve(options: argparse.Namespace) -> int:
 
 async def _recogniser(options: argparse.Namespace) -> Recogniser:
     if options.recogniser == "pocketsphinx":
-        # The extra is optional, and so is this import.
+        # This module needs an optional extra of the package.
         from pytest_realtime_asr.fake.recognisers.pocketsphinx import (
             PocketsphinxRecogniser,
         )
@@ -218,14 +234,20 @@ def _key(variable: str | None) -> str:
     if variable is None:
         return ""
     if not os.environ.get(variable):
-        raise ValueError(f"--api-key-env: the variable {variable} is not set")
+        raise ValueError(
+            f"--api-key-env: the environment variable {variable} is not set; "
+            "set it to the key"
+        )
     return os.environ[variable]
 
 
 def _tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
     if certificate is None:
         if key is not None:
-            raise ValueError("--tls-key: give its certificate, with --tls-cert")
+            raise ValueError(
+                "--tls-key: a key needs its certificate; name the certificate with "
+                "--tls-cert"
+            )
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:

@@ -1,4 +1,4 @@
-"""The command ``list``: what there is."""
+"""The command ``list``: lists requirements, dialects, metrics or options."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dialect",
         default=AUTO,
         metavar="NAME[:PROFILE]",
-        help="the dialect of the requirements (default: all)",
+        help="list the requirements of this dialect (default: of all dialects)",
     )
     add(
         "--level",
         choices=tuple(Level),
         type=Level,
         default=Level.INFO,
-        help="the weakest requirements to list (default info: all)",
+        help="the weakest level of the requirements to list (default info: all)",
     )
     add(
         "--suite",
         choices=pinned_suites.names(),
-        help="the requirements of this pinned suite (default: the newest)",
+        help="list the requirements of this pinned suite (default: the newest "
+        "requirements)",
     )
     parser.set_defaults(run=_run)
 

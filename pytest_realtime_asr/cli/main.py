@@ -1,4 +1,4 @@
-"""The entry point of all commands."""
+"""Parses the command line and runs the command that it names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command that the arguments name, and return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(given)
     try:
@@ -37,10 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports a wrong command in one line, without the usage."""
+    """A parser that reports a wrong command line in one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {one_line(message)}; --help shows what there is\n")
+        self.exit(2, f"error: {one_line(message)}; see --help\n")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""The command ``report``: views of conformance reports."""
+"""The command ``report``: shows conformance reports as a table or as a badge."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from pathlib import Path
 
 from pytest_realtime_asr.report import conformance
 
-HELP = "show conformance reports"
+HELP = "show conformance reports as a table or as a badge"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the views of the command to its parser."""
+    """Add the arguments of the command to its parser: one subcommand for each view."""
     views = parser.add_subparsers(required=True, metavar="VIEW")
     matrix = views.add_parser(
-        "matrix", help="a Markdown table of requirements by servers"
+        "matrix",
+        help="a Markdown table with a row for each requirement and a column for each "
+        "report",
     )
     matrix.add_argument("reports", nargs="+", type=Path, metavar="REPORT.json")
     matrix.set_defaults(run=_matrix)
-    badge = views.add_parser("badge", help="a badge in shields.io's endpoint format")
+    badge = views.add_parser(
+        "badge", help="the JSON of a badge for the endpoint format of shields.io"
+    )
     badge.add_argument("report", type=Path, metavar="REPORT.json")
     badge.set_defaults(run=_badge)
 

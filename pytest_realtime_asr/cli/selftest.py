@@ -1,4 +1,4 @@
-"""The command ``selftest``: a mutation test of the packaged suite."""
+"""The command ``selftest``: tests the checks of the packaged suite themselves."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pytest_realtime_asr.conformance import selftest
 from pytest_realtime_asr.report.progress import show_status
 
 HELP = (
-    "test the packaged suite on this machine: each requirement must pass a correct "
-    "fake server, and fail one with its fault"
+    "test the packaged suite on this machine: each check must pass on a correct fake "
+    "server and fail on one with the matching fault"
 )
 
 

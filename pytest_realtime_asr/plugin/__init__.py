@@ -1,8 +1,8 @@
-"""The pytest plugin: its options, and the one object that has its hooks and its state.
+"""The pytest plugin: registers its options, markers, fixtures and hooks.
 
-Every pytest run in the environment pays for what this module imports, and for what
-`hooks`, `fixtures`, `options` and `tally` import. They import everything else where a
-test first needs it. Nothing imports this module.
+Every pytest run in the environment imports this module, and with it `hooks`,
+`fixtures`, `options` and `tally`. These modules import all others only when a test
+needs them. No other module imports this one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Run a command, such as a list of the metrics, in place of the tests."""
+    """Run the command of an option such as ``--realtime-list`` instead of the tests.
+
+    Returns the exit code, or ``None`` if no such option is given.
+    """
     if config.getoption("help") or config.getoption("version"):
         return None
     given = [

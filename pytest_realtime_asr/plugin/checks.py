@@ -1,4 +1,4 @@
-"""Refuses wrong settings before anything runs."""
+"""Refuses settings that cannot work, before any test runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_realtime_asr.requirements import known_failures
 def check(state: State) -> None:
     """Refuse settings that cannot work. Raises UsageError."""
     settings, options = state.settings, state.options
-    _ = state.baseline  # it is read
+    _ = state.baseline  # reading the earlier report finds its errors
     for name in settings.corpus:
         try:
             state.refuse_overwritten(Path(name))
@@ -30,14 +30,17 @@ def check(state: State) -> None:
 
 
 def _refuse_unknown_dialect(state: State) -> None:
-    """Refuse a run of the suite whose dialect cannot be detected. UsageError."""
+    """Refuse a run of the suite whose dialect cannot be detected.
+
+    Raises UsageError.
+    """
     if state.options.flag("plan"):
-        why = "--realtime-plan sends nothing, so that no dialect can be detected"
+        why = "--realtime-plan sends nothing, so no dialect can be detected"
     elif state.options.flag("conformance") and not state.settings.target:
         why = (
-            "--realtime-conformance: there is no target whose dialect could be "
-            "detected; pass --realtime-target=URL or, where the fixture "
-            "realtime_target returns it"
+            "--realtime-conformance: there is no target whose dialect can be "
+            "detected; pass --realtime-target=URL or, if the fixture "
+            "realtime_target returns the target"
         )
     else:
         return

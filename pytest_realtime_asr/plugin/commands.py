@@ -1,4 +1,4 @@
-"""The options that run a command in place of the tests."""
+"""The commands that an option runs instead of the tests."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from pytest_realtime_asr.run import calibration
 
 
 def run(name: str, config: pytest.Config) -> int:
-    """Run one command; returns the exit code. Raises UsageError."""
+    """Run the command of this name and return its exit code. Raises UsageError."""
     commands = {"selftest": _selftest, "calibrate": _calibrate, "list": _list}
     return commands[name](State(config, RawOptions(config)))
 
 
 def _selftest(state: State) -> int:
-    """Prove each requirement both ways on this machine, and print the scores."""
+    """Run the self-test of the suite, print the scores and return the exit code."""
     named = state.settings.dialect
     try:
         with warnings.catch_warnings():
-            # It runs in place of the tests, so it slows no import down.
+            # Hypothesis warns that it slows the start of the tests, but none run here.
             warnings.simplefilter("ignore", HypothesisSideeffectWarning)
             scores = selftest.selftests(
                 None if named == AUTO else named, progress=show_status
@@ -44,7 +44,7 @@ def _selftest(state: State) -> int:
 
 
 def _calibrate(state: State) -> int:
-    """Measure how far the times are off on this machine; print it and keep it."""
+    """Measure how far the client's own times are off, print the result and keep it."""
     named = state.settings.dialect
     try:
         found = calibration.run(
@@ -57,14 +57,17 @@ def _calibrate(state: State) -> int:
     finally:
         show_status("")
     print(*calibration_text.table(found), calibration_text.line(found), sep="\n")
-    pytest_internals.configure(state.config)  # so that there is a cache
+    pytest_internals.configure(state.config)  # this makes pytest's cache
     if not kept_calibration.keep(state.config, found):
-        print("not kept: pytest's cache is off; leave out -p no:cacheprovider")
+        print(
+            "the calibration is not kept, since pytest's cache is off; run without "
+            "-p no:cacheprovider"
+        )
     return 0
 
 
 def _list(state: State) -> int:
-    """Print a list of what there is."""
+    """Print the list that ``--realtime-list`` names."""
     settings, asked = state.settings, state.config.getoption("realtime_list")
     try:
         match asked:
@@ -83,7 +86,7 @@ def _list(state: State) -> int:
             case _:
                 *others, last = listing.LISTS
                 known = f"{', '.join(others)} and {last}"
-                raise ValueError(f"{asked!r}; choose from {known}")
+                raise ValueError(f"{asked!r} is not a list; choose from {known}")
     except (ValueError, LookupError) as error:
         raise pytest.UsageError(f"--realtime-list: {error.args[0]}") from None
     print("\n".join(lines))

@@ -1,4 +1,4 @@
-"""The controller of xdist: it starts what its workers share."""
+"""The part of the plugin that runs only in the controller of xdist."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Controller:
-    """The hooks of xdist in the controller."""
+    """The hooks of xdist in the controller, which share servers with all workers."""
 
     def __init__(self, plugin: RealtimePlugin) -> None:
         self._plugin = plugin
 
     @cached_property
     def _folder(self) -> Path:
-        """The folder that all workers see."""
+        """The folder that all workers share."""
         return new_folder(self._plugin.config)
 
     @pytest.hookimpl(optionalhook=True)
@@ -49,7 +49,7 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self) -> None:
-        """Lock the reports where the tests of the workers measure."""
+        """Lock the report files if a test of a worker measures."""
         if (self._folder / MEASURES).exists():
             self._plugin.state.lock_reports()
 

@@ -1,4 +1,4 @@
-"""What a run prints and writes at its end: tables, and the reports of the suite."""
+"""What a run prints and writes at its end: tables and conformance reports."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Row = Mapping[str, Any]
 
 
 class EndOfRun:
-    """Makes the text of the rows that came from all workers."""
+    """Makes tables and conformance reports from the rows of all workers."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def table(self, rows: Iterable[Row]) -> list[str]:
-        """Return the table of the tests."""
+        """Return the lines of the table of the tests."""
         return printable_lines(self._state, summary.table(rows))
 
     def verdicts(self, rows: Iterable[Row]) -> list[str]:
-        """Return the verdicts of the packaged suite."""
+        """Return the lines that show the verdicts of the packaged suite."""
         settings = self._state.settings
         advice = known_failures.soon(settings.run.known, date.today())
         found = conformance.document(rows, planned=0)
@@ -38,7 +38,10 @@ class EndOfRun:
         return printable_lines(self._state, lines)
 
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]:
-        """Return the results of requirements whose test an interrupt cut off."""
+        """Return the results of the requirements whose tests an interrupt prevented.
+
+        The keys are the ids of the tests.
+        """
         tests = [
             item
             for item in session.items
@@ -55,7 +58,7 @@ class EndOfRun:
         return cleaned
 
     def write(self, rows: Iterable[Row]) -> None:
-        """Write the reports of the suite, and note why one could not be written."""
+        """Write the conformance reports; the notes say why one is not written."""
         state = self._state
         for file in state.reports.get("conformance", ()):
             try:
@@ -65,6 +68,9 @@ class EndOfRun:
                     calibration=kept_calibration.line(state.config),
                 )
                 if not conformance.write(file, found):
-                    state.note(f"{file}: not written, since nothing was judged")
+                    state.note(
+                        f"{file}: the report is not written, since no requirement was "
+                        "judged"
+                    )
             except Exception as error:
-                state.note(f"{file}: not written: {error_text(error)}")
+                state.note(f"{file}: the report is not written: {error_text(error)}")

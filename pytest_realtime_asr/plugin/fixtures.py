@@ -1,4 +1,7 @@
-"""The fixtures of the plugin; imported by every pytest run, so it is light."""
+"""The fixtures of the plugin.
+
+Every pytest run imports this module, so it imports little.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,9 @@ def _state(config: pytest.Config) -> State:
 
 @pytest.fixture(scope="session")
 def realtime_target(pytestconfig: pytest.Config) -> str:
-    """The server under test; redefine it in the rootdir's conftest.py to start one.
+    """The server under test: a URL, or an ASGI application to serve in a child process.
 
-    It may return a URL, or an ASGI application, which is served in a child process.
+    Redefine this fixture in the rootdir's conftest.py to start a server of your own.
     """
     target = _state(pytestconfig).settings.target
     if not target:
@@ -48,13 +51,16 @@ def realtime_target(pytestconfig: pytest.Config) -> str:
 
 @pytest.fixture(scope="session")
 def realtime_session_options(pytestconfig: pytest.Config) -> Mapping[str, object]:
-    """Additional fields for the set-up of each session; redefine it to add some."""
+    """Additional fields for the configuration of each session, as a mapping.
+
+    Redefine this fixture to add fields.
+    """
     return _state(pytestconfig).settings.run.session.options
 
 
 @pytest.fixture(scope="session")
 def corpus(pytestconfig: pytest.Config) -> Corpus:
-    """The utterances that --realtime-corpus names, `bundled:english` by default."""
+    """The corpus that --realtime-corpus names, ``bundled:english`` by default."""
     try:
         return _state(pytestconfig).corpus()
     except pytest.UsageError as error:
@@ -64,7 +70,7 @@ def corpus(pytestconfig: pytest.Config) -> Corpus:
 
 @pytest.fixture
 def utterance(request: pytest.FixtureRequest) -> Utterance:
-    """Each utterance of the corpus in turn: the test runs once for each."""
+    """One utterance of the corpus; the test runs once for each utterance."""
     given: Utterance = request.param
     return given
 
@@ -75,7 +81,10 @@ def realtime(
     realtime_target: object,
     realtime_session_options: Mapping[str, object],
 ) -> Realtime:
-    """The server under test, asked for its health and warmed up once in a run."""
+    """The server under test, with methods that run sessions and judge their results.
+
+    The health check and the warm-up of the server run once in a pytest run.
+    """
     from pytest_realtime_asr.plugin.realtime_fixture import Unusable, make
 
     plugin = _plugin(request.config)
@@ -94,7 +103,10 @@ def realtime_suite_config(pytestconfig: pytest.Config) -> SuiteConfig:
 
 @pytest.fixture
 def realtime_trace_file(request: pytest.FixtureRequest) -> Callable[[Trace], str]:
-    """Keeps a trace of the running test; returns its path, or an empty text."""
+    """A function that keeps a trace of the running test on the disk.
+
+    The function returns the path of the file, or "" if the trace cannot be kept.
+    """
     return partial(_state(request.config).judging.keep, request.node.nodeid)
 
 
@@ -102,7 +114,10 @@ def realtime_trace_file(request: pytest.FixtureRequest) -> Callable[[Trace], str
 def realtime_record_result(
     request: pytest.FixtureRequest,
 ) -> Callable[[ServerResult], str]:
-    """Records the result of a requirement for all reports; returns its message."""
+    """A function that records the result of a requirement for all reports.
+
+    The function returns the message that explains the result.
+    """
     return partial(_plugin(request.config).judge.record_requirement, request.node)
 
 
@@ -110,7 +125,11 @@ def realtime_record_result(
 def realtime_session(
     request: pytest.FixtureRequest, realtime: Realtime
 ) -> Session | AsyncSession:
-    """A connected and configured session: awaited by a coroutine, else blocking."""
+    """A session that is connected and configured.
+
+    A test that is a coroutine gets a session with awaitable methods; any other test
+    gets a session with blocking methods.
+    """
     from pytest_realtime_asr.client.loss import Lost
 
     session, reason = None, ""
@@ -119,7 +138,7 @@ def realtime_session(
     except Lost as error:
         reason = str(error)
     if session is None:
-        pytest.fail(f"no session: {reason}", pytrace=False)
+        pytest.fail(f"the session could not be opened: {reason}", pytrace=False)
     if inspect.iscoroutinefunction(getattr(request.node, "function", None)):
         return session.aio
     return session
@@ -127,11 +146,11 @@ def realtime_session(
 
 @pytest.fixture
 def fake_server() -> Iterator[Callable[..., FakeServer]]:
-    """Starts fake servers for tests of your own clients.
+    """A function that starts fake servers for tests of your own clients.
 
     ``fake_server(dialect=, recogniser=, faults=, word_delay=, final_delay=, corpus=)``
-    returns one with ``.url``, ``.traces()`` and ``.violations()``; delays are texts
-    such as "300ms". All are stopped at the end of the test.
+    returns a fake server with ``.url``, ``.traces()`` and ``.violations()``; delays are
+    strings such as "300ms". All fake servers are stopped at the end of the test.
     """
     from pytest_realtime_asr.run.fakes import FakeServers
 

@@ -1,4 +1,4 @@
-"""Removes secrets from what pytest writes besides the reports of tests."""
+"""Removes secrets from pytest's subtests, warnings, logs and JUnit XML."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from pytest_realtime_asr.text.redaction import Redactor
 
 
 class Guard:
-    """Changes subtests, warnings and logs before other plugins print them.
+    """Removes secrets from subtests, warnings and logs before they are printed.
 
-    ``redactor`` returns one that knows all secrets so far. ``unjudged`` returns the
-    lines about pools without a verdict, which ``note`` prints at the end.
+    ``redactor`` returns a redactor for all secrets that are known so far. ``unjudged``
+    returns a line for each pool without a verdict. ``note`` prints a line at the end of
+    the run.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class Guard:
         self._note = note
 
     def register(self) -> None:
-        """Register the hooks, and take the secrets out of pytest's logs."""
+        """Register the hooks, and remove secrets from pytest's logs from now on."""
         self._config.pluginmanager.register(self, "realtime-guard")
         for handler in log_handlers(self._config):
             inner = handler.formatter or logging.Formatter()

@@ -1,4 +1,4 @@
-"""What a run reports about its server and its plan before its tests."""
+"""The lines about the server and the plan that a run prints before its tests."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def target(plugin: RealtimePlugin, *, asked: bool) -> str:
-    """Return the server under test in one line; it is ``asked`` for its model.
+    """Return one line that describes the server under test.
 
-    Raises UsageError.
+    ``asked`` says that the server may be asked for its model. Raises UsageError.
     """
     text = plugin.options.text("target")
     if not asked:
@@ -31,14 +31,15 @@ def target(plugin: RealtimePlugin, *, asked: bool) -> str:
 
 
 def plan(plugin: RealtimePlugin, scenarios: list[list[str]] | None) -> list[str]:
-    """Return the plan for requirements with these scenarios, ``None`` for all.
+    """Return the lines that show what the suite will do and what it will cost.
 
-    Raises UsageError.
+    ``scenarios`` are the names of the scenarios of each requirement that runs, and
+    ``None`` if all requirements run. Raises UsageError.
     """
     state = plugin.state
     settings = state.detect()
     if settings.dialect == AUTO:
-        return []  # the plan is not known
+        return []  # the plan depends on the dialect
     try:
         return planning.plan(
             settings.run,

@@ -1,7 +1,7 @@
-"""The hooks of the plugin, as methods of the object that holds its state.
+"""The hooks of the plugin, as methods of one object for each pytest run.
 
-Every pytest run imports this module, so it is light: a hook first asks whether the run,
-or the test, uses the plugin at all, and only then imports what does the work.
+Every pytest run imports this module, so it imports little. A hook first checks whether
+the run or the test uses the plugin, and only then imports the modules that do the work.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 class RealtimePlugin:
     """The plugin in one pytest run.
 
-    ``state`` holds the settings and everything that stands on them. It is made when a
-    run first needs it, and ``used_state`` is ``None`` until then.
+    ``state`` holds the settings and all that is made from them. The state is made when
+    a hook first needs it; ``used_state`` is ``None`` until then.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -47,9 +47,9 @@ class RealtimePlugin:
         self._controller: Controller | None = None
         self._end: EndOfRun | None = None
         self._terminal: int | None = None
-        self._measures = False  # some test of this process uses the plugin
-        self._wrong: dict[str, str] = {}  # what is wrong with a test, by id
-        self.refused: set[str] = set()  # messages of modules that cannot be collected
+        self._measures = False  # whether a test of this process uses the plugin
+        self._wrong: dict[str, str] = {}  # the error of a test, by the test's id
+        self.refused: set[str] = set()  # the plugin's own errors in the collection
 
     @property
     def state(self) -> State:
@@ -62,28 +62,29 @@ class RealtimePlugin:
 
     @property
     def is_worker(self) -> bool:
-        """Whether this process is a worker of xdist."""
+        """Return whether this process is a worker of xdist."""
         return hasattr(self.config, "workerinput")
 
     @property
     def asks_target(self) -> bool:
-        """Whether this run is certainly about its target, which it asks first.
+        """Return whether this run probes its target before the tests are collected.
 
-        A target that the ini file or the environment sets for every run does not count:
-        the run may have nothing to do with it.
+        A run probes its target if the command line names a target, or if the packaged
+        suite runs. A target that the ini file or the environment sets does not count:
+        such a target is set for every run, and this run may not use it.
         """
         named = self.config.getoption("realtime_target")
         asked = named or self.options.flag("conformance")
         return bool(asked) and not self.options.flag("plan")
 
     def uses(self, item: pytest.Item) -> bool:
-        """Whether a test has a fixture or a marker of the plugin."""
+        """Return whether a test has a fixture or a marker of the plugin."""
         named = set(getattr(item, "fixturenames", ()))
         return bool(named & FIXTURES) or is_marked(item)
 
     @property
     def judge(self) -> ItemJudge:
-        """Judges the tests. Raises UsageError."""
+        """The judge of this process's tests. Raises UsageError."""
         if self._judge is None:
             from pytest_realtime_asr.plugin.item_judge import ItemJudge
 
@@ -91,7 +92,7 @@ class RealtimePlugin:
         return self._judge
 
     def _active_judge(self) -> ItemJudge | None:
-        """Return the judge if this process has measured anything, else ``None``."""
+        """Return the judge, or ``None`` if no test of this process used the plugin."""
         if self.used_state is None or not self.used_state.has_judging:
             return None
         return self.judge
@@ -99,13 +100,16 @@ class RealtimePlugin:
     # Configuration
 
     def configure(self) -> None:
-        """Check the options that are set, and add what they ask for. UsageError."""
+        """Check the options that are set, and prepare the run for them.
+
+        Raises UsageError.
+        """
         if not self.is_worker:
             self._watch()
         conformance = self.options.flag("conformance")
         plan = self.options.flag("plan")
         if plan and self.config.getoption("numprocesses", None):
-            raise pytest.UsageError("--realtime-plan runs nothing: leave out -n")
+            raise pytest.UsageError("--realtime-plan runs no tests: run without -n")
         stated = conformance or plan
         stated = stated or any(self.options.line(each) is not None for each in OPTIONS)
         if (
@@ -116,7 +120,8 @@ class RealtimePlugin:
             try:
                 self._check()
             except pytest.UsageError:
-                # A wrong variable ends no run that may not need the plugin.
+                # A wrong environment variable must not end a run that may not use the
+                # plugin.
                 if stated or not self.options.wrong_environment:
                     raise
         if conformance:
@@ -130,7 +135,10 @@ class RealtimePlugin:
         checks.check(self.state)
 
     def _watch(self) -> None:
-        """Collect the results of all tests, and keep the terminal before capture."""
+        """Register the `Tally` and, with xdist, the `Controller`.
+
+        The terminal is opened here, before pytest's capture redirects it.
+        """
         suite = f"{SUITE_ID}/" if self.options.flag("conformance") else ""
         self.config.pluginmanager.register(
             Tally(
@@ -164,7 +172,8 @@ class RealtimePlugin:
         if self.used_state is not None:
             self.used_state.check_reports()
         if self.asks_target:
-            self.state.detect()  # before the collection, and before workers start
+            # The dialect must be known before the collection and before workers start.
+            self.state.detect()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
@@ -195,11 +204,11 @@ class RealtimePlugin:
             found.append(kept_calibration.line(self.config))
         flags = (option.name for option in OPTIONS if option.flag)
         wrong = filter(None, map(self.options.wrong_flag, flags))
-        found += [f"{line}; it is not set" for line in wrong]
+        found += [f"{line}; until then the option is not set" for line in wrong]
         lines = [f"realtime: {line}" for line in found if line]
         workers = self.config.getoption("numprocesses", None)
         if workers and self.options.flag("conformance"):
-            lines += self._plan(None)  # only the workers know what is collected
+            lines += self._plan(None)  # only the workers collect the tests
         return self._printable(lines)
 
     def _printable(self, lines: Sequence[str]) -> list[str]:
@@ -215,7 +224,7 @@ class RealtimePlugin:
         return header.plan(self, scenarios)
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
-        """Report what the packaged suite is about to do, and what it will cost."""
+        """Return lines on what the packaged suite will do and what it will cost."""
         asked = list(filter(is_suite, items))
         if not asked:
             return []
@@ -257,9 +266,9 @@ class RealtimePlugin:
             report_redaction.clean(report, redactor)
         return report
 
-    @pytest.hookimpl(tryfirst=True)  # before xdist reports it to the controller
+    @pytest.hookimpl(tryfirst=True)  # before xdist sends the tests to the controller
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Refuse wrong markers, and find the tests that are judged together."""
+        """Refuse wrong markers, and find the tests that share a pool."""
         for item in session.items:
             used = self.uses(item)
             if not used and "realtime_target" not in getattr(item, "fixturenames", ()):
@@ -273,7 +282,8 @@ class RealtimePlugin:
             except pytest.UsageError as error:
                 if not self.is_worker:
                     raise
-                self._wrong[item.nodeid] = str(error)  # xdist would not print it
+                # xdist would not print the error of a worker.
+                self._wrong[item.nodeid] = str(error)
 
     def _expect(self, item: pytest.Item) -> None:
         from pytest_realtime_asr.plugin import items
@@ -286,7 +296,7 @@ class RealtimePlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> bool | None:
-        """Run nothing with ``--realtime-plan``; else lock the reports of the tests."""
+        """Run no test with ``--realtime-plan``; otherwise lock the report files."""
         if self.options.flag("plan"):
             return True
         getoption = self.config.getoption
@@ -294,7 +304,7 @@ class RealtimePlugin:
             self.state.lock_reports()
         return None
 
-    # The life of a test
+    # The phases of a test
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -305,7 +315,10 @@ class RealtimePlugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Close and judge what a test opened, so that it is the test that fails."""
+        """Close and judge the sessions of a test while the test itself can still fail.
+
+        A failure in the teardown would be an error instead.
+        """
         try:
             result = yield
         except BaseException as error:
@@ -321,7 +334,7 @@ class RealtimePlugin:
     def pytest_runtest_teardown(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
-        """Judge the pools of a module whose last test did not judge them."""
+        """Judge the pools that wait for this test and were not judged in its call."""
         last = nextitem is None
         try:
             result = yield
@@ -335,7 +348,8 @@ class RealtimePlugin:
             pytest.fail(failure, pytrace=False)
         return result
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)  # others may add to the report, too
+    # The first wrapper ends last, so that it also sees what other plugins add.
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -355,5 +369,5 @@ def is_marked(item: pytest.Item) -> bool:
 
 
 def is_suite(item: pytest.Item) -> bool:
-    """Return whether a test is one of the packaged suite."""
+    """Return whether a test belongs to the packaged suite."""
     return item.nodeid.startswith(f"{SUITE_ID}/")

@@ -1,4 +1,4 @@
-"""Judges the items of pytest at their end, and completes their reports."""
+"""Judges the tests of a process, and adds the results to pytest's reports of them."""
 
 from __future__ import annotations
 
@@ -25,29 +25,30 @@ _REQUIREMENT: pytest.StashKey[conformance.Row] = pytest.StashKey()
 
 
 class ItemJudge:
-    """Judges the items of this process. Raises UsageError on a wrong marker."""
+    """Judges the tests of this process. Raises UsageError for a wrong marker."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._judging = state.judging
 
     def begin(self, item: pytest.Item) -> None:
-        """Start a test; one that runs again starts afresh."""
+        """Start a test, and remove the results of an earlier run of the same test."""
         _set_properties(item, [])
         self._judging.begin(item.nodeid)
 
     def passed(self, item: pytest.Item) -> str:
-        """Judge a test that raised nothing; returns why it fails, or ""."""
-        # pytest keeps what a method of unittest.TestCase raised, and reports it later.
+        """Judge a test that raised nothing; return why the test fails, or ""."""
+        # pytest reports an exception of a method of unittest.TestCase only later.
         if (kept := kept_exception(item)) is not None:
             self.raised(item, kept)
             return ""
         return self._failure(item, self._judge(item, failed=False))
 
     def raised(self, item: pytest.Item, error: BaseException) -> None:
-        """Judge a test that raised; a skipped one keeps its sessions in the pools.
+        """Judge a test that raised an exception, and add the evidence to its report.
 
-        An interrupt, by Ctrl-C or pytest.exit, ends the run: nothing more is judged.
+        A test that skips itself is not judged, but its sessions stay in the pools.
+        After an interrupt by Ctrl-C or pytest.exit, nothing more is judged.
         """
         if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
             self._judging.finish()
@@ -60,7 +61,10 @@ class ItemJudge:
             item.add_report_section("call", "realtime", again)
 
     def pools(self, item: pytest.Item, *, last: bool) -> str:
-        """Judge the pools that waited for this test; returns why they fail, or ""."""
+        """Judge the pools that wait for this test; return why they fail, or "".
+
+        ``last`` says that this is the last test of the run.
+        """
         results = self._judging.rest(self._case(item), over=last)
         failure = self._failure(item, self._publish(item, results))
         if failure:
@@ -68,13 +72,19 @@ class ItemJudge:
         return failure
 
     def record_requirement(self, item: pytest.Item, found: ServerResult) -> str:
-        """Record the result of a requirement for all reports; return its message."""
+        """Record the result of a requirement for all reports.
+
+        Returns the message that explains the result.
+        """
         row = conformance.row(found)
         item.stash[_REQUIREMENT] = row
         return conformance.message(row)
 
     def requirement(self, item: pytest.Item) -> Mapping[str, object] | None:
-        """Return the result of a requirement, which JUnit XML gets as well."""
+        """Return the recorded result of a test's requirement, or ``None``.
+
+        The result is added to the test's properties in JUnit XML as well.
+        """
         if not has_result(item):
             return None
         _set_properties(item, conformance.properties(item.stash[_REQUIREMENT]))
@@ -89,14 +99,18 @@ class ItemJudge:
         result: Mapping[str, Any] | None,
         uses: bool,
     ) -> None:
-        """Add the results to pytest's report of a test, and remove the secrets."""
+        """Add the results to pytest's report of a test, and remove its secrets.
+
+        ``uses`` says that the test uses the plugin.
+        """
         row = item.stash.get(_ROW, None)
         attach(report, row=row, result=result, notes=self._state.drain_notes())
         if row is not None:
             del item.stash[_ROW]
         if call.when == "teardown" and _POOL_FAILED in item.stash:
             del item.stash[_POOL_FAILED]
-            report.outcome = "failed"  # the failure expected is of the test alone
+            # The xfail marker expects a failure of the test, not of a pool.
+            report.outcome = "failed"
             report.__dict__.pop("wasxfail", None)
         redactor = self._state.redactor
         if uses:
@@ -108,16 +122,16 @@ class ItemJudge:
         report_redaction.clean(report, redactor)
 
     def _judge(self, item: pytest.Item, *, failed: bool) -> Results | None:
-        # An expected failure of the test must not stand in for the pool's verdict.
+        # An xfail marker is for the test, and must not hide the failure of a pool.
         pooled = not failed and item.get_closest_marker("xfail") is None
         results = self._judging.judge(self._case(item), failed=failed, pooled=pooled)
         return self._publish(item, results)
 
     def _failure(self, item: pytest.Item, results: Results | None) -> str:
-        """Return why a test fails that was judged, and what to do, or "".
+        """Return why a test fails and what to do, or "" if the test passes.
 
-        Undecided verdicts are warnings. Those of which ``-W error`` makes errors come
-        below what failed.
+        Undecided verdicts are reported as warnings. If ``-W error`` turns warnings into
+        errors, the undecided verdicts are listed below the failures.
         """
         if results is None:
             return ""
@@ -144,7 +158,10 @@ class ItemJudge:
         return Case(item.nodeid, lambda: items.terms(item, self._state), select)
 
     def _publish(self, item: pytest.Item, results: Results | None) -> Results | None:
-        """Hand the results of a test to JUnit XML and to the controller's table."""
+        """Add the results of a test to JUnit XML and to the controller's table.
+
+        Returns the results.
+        """
         if results is not None:
             calibrated = kept_calibration.line(item.config)
             more = [("realtime.calibration", calibrated)] if calibrated else []
@@ -165,7 +182,8 @@ def _set_properties(item: pytest.Item, properties: Properties) -> None:
 
 
 def _is_skip(error: BaseException) -> bool:
-    """Return whether pytest reports a test that raised this as skipped."""
-    unittest = sys.modules.get("unittest")  # it cannot have been raised if it is absent
+    """Return whether pytest reports a test that raised this exception as skipped."""
+    # A test can only raise SkipTest if unittest is imported.
+    unittest = sys.modules.get("unittest")
     kinds = (pytest.skip.Exception, *((unittest.SkipTest,) if unittest else ()))
     return isinstance(error, kinds)

@@ -1,4 +1,4 @@
-"""Reads one test: its terms, its comparison, and the fixtures that it redefines."""
+"""Reads the terms, the comparison and the redefined fixtures of one test."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ _TERMS: pytest.StashKey[tuple[list[pytest.Mark], Terms]] = pytest.StashKey()
 
 
 def is_suite(item: pytest.Item) -> bool:
-    """Return whether a test is one of the packaged suite."""
+    """Return whether a test belongs to the packaged suite."""
     return item.nodeid.startswith(f"{SUITE_ID}/")
 
 
 def terms(item: pytest.Item, state: State) -> Terms:
-    """Return the terms of a test. Raises UsageError on a wrong marker.
+    """Return the session settings and limits of a test, from its markers.
 
-    They are parsed again only if a marker was added while the test ran.
+    The markers are parsed again only if the test added one while it ran. Raises
+    UsageError for a wrong marker.
     """
     marks = list(item.iter_markers())
     if _TERMS in item.stash:
         known, found = item.stash[_TERMS]
-        # By identity: the arguments of foreign markers may not be comparable.
+        # The markers are compared by identity, since those of other plugins may have
+        # arguments that cannot be compared.
         if len(known) == len(marks) and all(map(operator.is_, known, marks)):
             return found
     params = getattr(getattr(item, "callspec", None), "params", {})
@@ -50,33 +52,37 @@ def terms(item: pytest.Item, state: State) -> Terms:
 
 
 def _fixed(item: pytest.Item) -> frozenset[str]:
-    """Return what the command line sets, which overrides the markers."""
+    """Return the keywords of the marker `realtime` that the command line overrides."""
     names = ("dialect", "model", "pace", "chunk", "rules")
     named = {name for name in names if item.config.getoption(f"realtime_{name}")}
     if item.config.getoption("realtime_profile"):
         named.add("dialect")
-    # Each test of the suite judges one requirement, whatever else its sessions break.
+    # A test of the suite judges one requirement only, so the rules stay off for it.
     return frozenset(named - {"rules"} if is_suite(item) else named)
 
 
 def pooled_terms(item: pytest.Item, state: State) -> Terms:
-    """Return the terms of a test that may share pools with others. UsageError."""
+    """Return the terms of a test, after a check that its pools can be judged.
+
+    A pool needs all its tests in one process. Raises UsageError.
+    """
     found = terms(item, state)
     pools = ["over='module'" for budget in found.budgets if budget.over is not None]
     if compared(item, state) not in ("", item.nodeid):
         pools.append("a comparison over the fixture utterance")
     if pools and state.worker.distribution not in ("no", "loadfile", "each"):
         raise pytest.UsageError(
-            f"{item.nodeid}: {pools[0]} needs all tests of a module in one worker: "
-            "run xdist with --dist loadfile"
+            f"{item.nodeid}: {pools[0]} needs all tests of a module in one worker of "
+            "xdist; run with --dist loadfile"
         )
     return found
 
 
 def compared(item: pytest.Item, state: State) -> str:
-    """Return the name under which a test is compared with another run, or "".
+    """Return the name under which a test is compared with another run.
 
-    Tests that differ in their utterance alone share a name.
+    Tests that differ only in their utterance share a name. The name is "" if the test
+    is not compared.
     """
     given = (state.options.text(name) for name in ("compare", "baseline-target"))
     if "realtime" not in getattr(item, "fixturenames", ()) or not any(given):
@@ -87,9 +93,9 @@ def compared(item: pytest.Item, state: State) -> str:
 
 
 def refuse_unknown_dialect(item: pytest.Item, state: State) -> None:
-    """Refuse a test whose server comes from a fixture, and whose dialect is not named.
+    """Refuse a test whose dialect is not named and cannot be detected.
 
-    Raises UsageError.
+    No dialect is detected if a redefined fixture returns the server. Raises UsageError.
     """
     where = redefined(item, "realtime_target")
     if not where or item.config.getoption("collectonly"):
@@ -97,14 +103,14 @@ def refuse_unknown_dialect(item: pytest.Item, state: State) -> None:
     if state.settings.target or terms(item, state).dialect != AUTO:
         return
     raise pytest.UsageError(
-        f"{item.nodeid}: its server comes from the fixture realtime_target ({where}), "
-        f"and its dialect is not detected; {advice()}; of a single test, "
-        "@pytest.mark.realtime(dialect=NAME) names it"
+        f"{item.nodeid}: the fixture realtime_target ({where}) returns the server, so "
+        f"the dialect cannot be detected; {advice()}; for a single test, use "
+        "@pytest.mark.realtime(dialect=NAME)"
     )
 
 
 def redefined(item: pytest.Item, name: str) -> str:
-    """Return where a fixture of the plugin is redefined, as file:line, or ""."""
+    """Return the file:line where a fixture of the plugin is redefined, or ""."""
     found = fixtures_of_item(item, name)
     if not found or is_default(found[-1]):
         return ""
@@ -115,5 +121,5 @@ def redefined(item: pytest.Item, name: str) -> str:
 
 
 def is_default(fixture: Fixture) -> bool:
-    """Return whether a fixture is the plugin's own."""
+    """Return whether a fixture is defined by the plugin itself."""
     return bool(fixture.func.__module__ == fixtures.__name__)

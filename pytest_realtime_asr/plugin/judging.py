@@ -1,9 +1,10 @@
-"""Judges tests: over which utterances, where their traces go, and what is reported.
+"""Judges the tests of a run, and keeps the traces of the tests that fail.
 
-Most budgets are judged at the end of their test. One that is pooled over a module is
-judged at the end of the last test of the module that has it, whatever becomes of that
-test. So are tests that are compared as one, since they differ in their utterance only.
-Of a test, this module knows the id and the terms.
+Most budgets are judged at the end of their test. A budget over a module uses a *pool*:
+the transcriptions of all tests of the module that have this budget. The pool is judged
+at the end of the last of these tests, even if that test fails or is skipped. Tests that
+differ only in their utterance share a pool as well if they are compared with another
+run. This module knows only the id and the terms of a test.
 """
 
 from __future__ import annotations
@@ -39,17 +40,18 @@ from pytest_realtime_asr.verdicts.utterance_record import (
     shared_test_name,
 )
 
-_COMPARED = None  # stands for the budget of a pool that is one to be compared
-_NAMED = 60  # characters of an id in the name of a file
+_COMPARED = None  # replaces the budget in the key of a pool that is only compared
+_NAMED = 60  # characters of an id that are used in the name of a file
 Takes = Sequence[Transcription]
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Pool:
-    """Transcriptions that are judged as one, by test; the ``last`` test judges them.
+    """The transcriptions of several tests that are judged together.
 
-    ``terms`` are the terms of one of these tests.
+    ``takes`` are the transcriptions by test. ``last`` is the test at whose end the pool
+    is judged, and ``terms`` are the terms of one of the tests.
     """
 
     terms: Terms
@@ -59,13 +61,17 @@ class Pool:
 
     @property
     def all(self) -> Takes:
-        """The transcriptions of all tests."""
+        """The transcriptions of all tests of the pool."""
         return [take for takes in self.takes.values() for take in takes]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A test: ``terms`` returns its terms, ``select`` are the words that run it."""
+    """A test by its id.
+
+    ``terms`` returns the terms of the test. ``select`` are the command-line arguments
+    that run the test again.
+    """
 
     test: str
     terms: Callable[[], Terms]
@@ -75,11 +81,12 @@ class Case:
 class Judging:
     """Judges the tests of a run in this process.
 
-    ``folder`` returns where the traces of failing tests are kept, ``None`` for nowhere;
-    their paths are shown relative to ``origin``. ``given`` returns the value of an
-    option on the command line. By ``comparison`` each test is compared with other runs;
-    ``baseline`` are the rows of an earlier report. ``command`` are the first words of
-    the command that runs a test again; ``located`` returns an id as it is named there.
+    ``folder`` returns the folder for the traces of failing tests, or ``None`` if none
+    are kept; their paths are shown relative to ``origin``. ``given`` returns the value
+    of an option on the command line. ``comparison`` says with what each test is
+    compared; ``baseline`` are the rows of an earlier report. ``command`` are the first
+    words of the command that runs a test again; ``located`` returns the id of a test in
+    the form that this command needs.
     """
 
     def __init__(
@@ -102,19 +109,20 @@ class Judging:
             for name in {row.test, shared_test_name(row.test, row.utterance)}:
                 self._before.setdefault(name, []).append(row)
         self._comparison = comparison or ComparisonConfig()
-        self._compared: dict[str, str] = {}  # the tests, and as what they are compared
+        self._compared: dict[str, str] = {}  # the name in comparisons, by test
         self._given = given
         self._judged: Results | None = None
         self._folder = folder
         self._origin = origin
         self._pools: dict[tuple[str, Budget | None], Pool] = {}
-        self._asked: set[str] = set()  # the tests of which traces were to be kept
+        self._asked: set[str] = set()  # the tests that asked to keep a trace
 
     def expect(self, test: str, terms: Terms, *, compared: str = "") -> None:
-        """Note a test that will run, in the order of the tests.
+        """Register a test that will run; the calls are in the order of the tests.
 
-        ``compared`` is the name by which it is compared with another run: its own id,
-        or the name that it shares with other tests; "" where it is not compared.
+        ``compared`` is the name under which the test is compared with another run: its
+        own id, or a name that it shares with other tests. The name is "" if the test is
+        not compared.
         """
         if compared:
             self._compared[test] = compared
@@ -122,27 +130,34 @@ class Judging:
             self._pools.setdefault(key, Pool(terms, test)).last = test
 
     def begin(self, test: str) -> None:
-        """Let sessions belong to this test from now on; it may have run before."""
+        """Start a test: the sessions that open from now on belong to it.
+
+        If the test has run before, its transcriptions are removed from the pools.
+        """
         for key, pool in list(self._pools.items()):
             if module(key[0]) == module(test):
                 if pool.takes.pop(test, None) is not None or pool.last == test:
                     pool.judged = False
-            elif pool.judged:  # it was kept for a test that is run again
+            elif pool.judged:  # the pool is only needed while its module can run again
                 del self._pools[key]
         self._judged = None
         self.run.begin(test)
 
     def finish(self) -> Ledger | None:
-        """Close what the running test has open, and return its ledger, once."""
+        """Close the sessions of the running test and return its ledger.
+
+        A second call returns ``None``.
+        """
         ledger = self.run.finish()
         self.run.progress("")
         return ledger
 
     def judge(self, case: Case, *, failed: bool, pooled: bool) -> Results | None:
-        """Judge a test that ends, which may have ``failed`` by itself.
+        """Judge a test that ends; return ``None`` if there is nothing to judge.
 
-        ``pooled`` lets the last test of a module judge its pools, else `rest` does.
-        Returns ``None`` where there is nothing to judge.
+        ``failed`` says that the test raised an exception. With ``pooled``, each pool
+        that this test is the last one of is judged as well; otherwise `rest` judges
+        these pools.
         """
         ledger = self.finish()
         if ledger is None:
@@ -183,16 +198,16 @@ class Judging:
             )
 
         results = _attempt(judged, test, takes)
-        # What was judged comes first: its traces are the ones to look at.
+        # The transcriptions that were judged come first, since they explain the result.
         evidence = [takes, every, compared, *pools.values()]
         return self._kept(results, case.select, evidence, failed=failed)
 
     def skip(self, case: Case) -> None:
         """Close a test that skips itself, or fails in its set-up, after it measured.
 
-        Its own budgets, rules and comparisons are not judged. Its transcriptions stay
-        in the pools that it shares with other tests: a test that skips what went wrong
-        must not take lost sessions out of their denominators.
+        The test's own budgets, rules and comparisons are not judged. Its transcriptions
+        stay in the pools that it shares with other tests. Otherwise a test could skip
+        itself after a lost session and so improve the result of the pool.
         """
         ledger = self.finish()
         if ledger is not None and ledger.takes:
@@ -201,9 +216,9 @@ class Judging:
     def _share(
         self, test: str, terms: Terms, every: Takes
     ) -> dict[tuple[str, Budget | None], Pool]:
-        """Put the transcriptions of a test into the pools that it shares.
+        """Add the transcriptions of a test to the pools that it shares with others.
 
-        Returns these pools.
+        Returns these pools by key.
         """
         found = {}
         for key in self._shared(test, terms):
@@ -224,9 +239,10 @@ class Judging:
         return found
 
     def _against(self, name: str, takes: Takes) -> list[Comparison]:
-        """Compare tests with the earlier report, and with the baseline server.
+        """Compare transcriptions with the earlier report and with the baseline server.
 
-        Each is a family of comparisons of its own: of this run with one other.
+        The false positive rate is shared among all tests that are compared with the
+        report, and separately among all tests that are compared with the server.
         """
         config, others = self._comparison, _of(Purpose.BASELINE, takes)
         if config.report is None and not others:
@@ -241,7 +257,7 @@ class Judging:
             found.append((config.report.name, before, tests))
         if others:
             found.append((others[0].trace.target, _rows(name, others), len(names)))
-        # Several that are compared as one are called by the name that they share.
+        # Tests that are compared together are shown by the name that they share.
         shared = name in names - self._compared.keys()
         over = f" over {name.rpartition('::')[2]}" if shared else ""
         return [
@@ -250,7 +266,7 @@ class Judging:
         ]
 
     def again(self, case: Case) -> str:
-        """Return the command that runs a test again."""
+        """Return the line that shows the command that runs a test again."""
         return self._again(case.select)
 
     def _again(self, select: Iterable[str]) -> str:
@@ -258,10 +274,10 @@ class Judging:
         return f"again: {words}"
 
     def keep(self, test: str, trace: Trace) -> str:
-        """Keep a trace of a test on the disk; return its path, "" where it is not kept.
+        """Keep a trace of a test on the disk; return its path, or "" if it is not kept.
 
-        Its folder is beside the one for the traces of a failing test. What an earlier
-        run kept there is removed.
+        The folder of these traces is not the one for the traces of failing tests. The
+        first trace of a test removes the traces that an earlier run kept there.
         """
         try:
             if (folder := self._folder()) is None:
@@ -280,20 +296,22 @@ class Judging:
 
     @property
     def unjudged(self) -> list[str]:
-        """One line for each pool that was not judged because the run ended early."""
+        """A line for each pool that was not judged because the run ended early."""
         return [
             f"{budget.metric if budget else 'the comparison'} over {where} was not "
-            f"judged: the run ended after {several(len(pool.takes), 'test')} of it"
+            f"judged: the run ended after {several(len(pool.takes), 'test')} of "
+            "the pool"
             for (where, budget), pool in self._pools.items()
             if pool.all and not pool.judged
         ]
 
     def rest(self, case: Case, *, over: bool) -> Results | None:
-        """Judge the pools that wait at the end of a test, and add them to its results.
+        """Judge the pools that are due at the end of a test, and add their results.
 
-        ``over`` says that it is the last test. The results fail by the pools only.
+        ``over`` says that the run has no further test. The ``failing`` of the results
+        contains only failures of pools. Returns ``None`` if no pool is due.
         """
-        self.skip(case)  # a set-up that failed or skipped left it open
+        self.skip(case)  # the test is still open if its set-up failed or skipped it
         test = case.test
         waiting = {
             key: pool
@@ -310,7 +328,7 @@ class Judging:
         results = _attempt(
             lambda: self._with_pools(before, waiting), test, before.takes
         )
-        # What was written before is written again, under the same names.
+        # The traces that the test wrote before are written again under the same names.
         every = [before.takes, *(pool.all for pool in waiting.values())]
         names = dict.fromkeys(where.partition("[")[0] for where, _ in waiting)
         select = list(map(self._located, names))
@@ -319,7 +337,7 @@ class Judging:
     def _with_pools(
         self, before: Results, waiting: Mapping[tuple[str, Budget | None], Pool]
     ) -> Results:
-        """Return the results of a test with the judged pools."""
+        """Return the results of a test, extended by the results of these pools."""
         found = [
             judge_test(
                 before.test,
@@ -342,7 +360,7 @@ class Judging:
         )
 
     def row(self, results: Results) -> Mapping[str, object]:
-        """Return the row of a test in the table, in builtin types."""
+        """Return the row of a test for the table at the end, in builtin types."""
         host = self.run.servers.last_host
         row = terminal.row(
             results,
@@ -361,7 +379,11 @@ class Judging:
         *,
         failed: bool,
     ) -> Results:
-        """Keep the traces of a test that fails on the disk; return where they are."""
+        """Return the results, with the command that runs the test again.
+
+        If the test fails, its traces are kept on the disk, and the results contain
+        their paths. ``evidence`` are the transcriptions whose traces are kept.
+        """
         paths: Mapping[str, str] = {}
         unkept = None
         every = {(t.label, t.trace.started): t for each in evidence for t in each}
@@ -378,7 +400,7 @@ class Judging:
 
 
 def _attempt(judge: Callable[[], Results], test: str, takes: Takes) -> Results:
-    """Judge a test; where a part of it raises, the test fails and says why."""
+    """Return the results of ``judge``; an exception in it becomes a failure."""
     try:
         return judge()
     except Exception as error:
@@ -391,8 +413,8 @@ def _all(parts: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
 
 def _unkept(error: Exception) -> str:
     return (
-        f"traces not kept: {error_text(error)}; they go into pytest's cache, which "
-        "-o cache_dir=FOLDER puts elsewhere"
+        f"traces not kept: {error_text(error)}; traces go into pytest's cache, so name "
+        "another folder for the cache with -o cache_dir=FOLDER"
     )
 
 
@@ -405,7 +427,7 @@ def _rows(test: str, takes: Iterable[Transcription]) -> list[UtteranceRecord]:
 
 
 def module(test: str) -> str:
-    """Return the module of a test, by its id."""
+    """Return the path of the module of a test, from the test's id."""
     return test.partition("::")[0]
 
 
@@ -415,10 +437,10 @@ def again(
     where: Iterable[str],
     redactor: Redactor,
 ) -> str:
-    """Return the command that runs a test again with the options that were given.
+    """Return the command that runs a test again with the options of this run.
 
-    It begins with ``command``; ``where`` are the words that select the test. No user,
-    password, key or session option is shown.
+    ``command`` are the first words of the command, and ``where`` are the arguments that
+    select the test. The command shows no user, password, key or session option.
     """
     words = [shlex.quote(redactor.clean(word)) for word in command]
     for option in OPTIONS:
@@ -440,9 +462,9 @@ def _shown(option: Option, text: str) -> str:
     if option.name == "session-options":
         return "..."
     if option.name in ("target", "baseline-target"):
-        text = text.partition("?")[0]  # what follows may hold a key
+        text = text.partition("?")[0]  # the query may contain a key
         return re.sub("^([^/]*//)?[^/]*@", r"\1", text)
-    if option.name == "proxy":  # its password may hold a slash
+    if option.name == "proxy":  # the password may contain a slash
         return re.sub("^([^/]*//)?.*@", r"\1", text)
     return re.sub("//[^/]*@", "//", text)
 
@@ -450,7 +472,7 @@ def _shown(option: Option, text: str) -> str:
 def _write(
     folder: Path, takes: Iterable[Transcription], origin: Path
 ) -> dict[str, str]:
-    """Write traces into a new folder; return their paths by label."""
+    """Write traces into a new folder; return their paths by the label of each."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     paths: dict[str, str] = {}
@@ -462,7 +484,7 @@ def _write(
 
 
 def _name(id: str, *, unique: bool = False) -> str:
-    """Return an id as a file name; with ``unique``, no other id has the same name."""
+    """Return a file name for an id; with ``unique``, no other id has the same name."""
     name = re.sub(r"[^\w.-]+", "-", id, flags=re.ASCII)
     if len(name) <= _NAMED and not unique:
         return name

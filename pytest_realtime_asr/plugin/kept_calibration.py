@@ -14,7 +14,7 @@ from pytest_realtime_asr.run.calibration import Calibration
 
 
 def keep(config: pytest.Config, found: Calibration) -> bool:
-    """Keep a calibration; returns whether there is a cache to keep it in."""
+    """Write a calibration into pytest's cache; return whether there is a cache."""
     cache = getattr(config, "cache", None)
     if cache is None:
         return False
@@ -24,10 +24,10 @@ def keep(config: pytest.Config, found: Calibration) -> bool:
 
 
 def line(config: pytest.Config) -> str:
-    """Return the last calibration in one line, or an empty text.
+    """Return one line about the last calibration, or an empty string if there is none.
 
-    The line says how old the calibration is, and whether it is of another machine,
-    from which the cache was copied.
+    The line says how old the calibration is, and whether it was made on another
+    machine, from which the cache was copied.
     """
     cache = getattr(config, "cache", None)
     kept = None if cache is None else cache.get(CALIBRATION, None)

@@ -1,4 +1,4 @@
-"""Parses the markers of a test into its session settings and limits."""
+"""Parses the markers of a test into the session settings and limits of the test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BUDGETS: Mapping[str, Callable[..., Budget]] = {
     "latency_budget": budgets.latency_budget,
     "budget": budgets.budget,
 }
-_OF_ONE = {"max", "mean"}  # of one session, both equal its value
+_OF_ONE = {"max", "mean"}  # the statistics that a single session has
 _KEYWORDS = ("dialect", "model", "pace", "chunk", "rules")
 _EXAMPLES = {
     "latency_budget": 'latency_budget("final_from_commit", p95="800ms")',
@@ -47,13 +47,15 @@ def read(
     fixed: Collection[str] = (),
     one_session: bool = False,
 ) -> Terms:
-    """Return the terms of a test with these markers, the nearest marker first.
+    """Return the session settings and limits of a test with these markers.
 
-    The nearest `realtime` marker wins for each of its keywords, except for those that
-    are ``fixed`` to the settings; budgets and thresholds add up. The settings give the
-    confidence that a marker leaves out, and the limit that ``"$name"`` stands for.
-    ``one_session`` says that the test runs a single session, of which no quantile can
-    be judged. Raises `BudgetError`, which says what may be written.
+    ``marks`` are ordered from the nearest marker to the farthest. Each keyword of
+    `realtime` has the value of the nearest marker that sets it; a keyword in ``fixed``
+    always has the value of the settings. The budgets and thresholds of all markers
+    count. The settings give the confidence if a marker has none, and the value of a
+    named limit such as ``"$name"``. ``one_session`` says that the test runs a single
+    session, of which no quantile can be judged. Raises `BudgetError`, whose message
+    says what may be written.
     """
     keywords: dict[str, object] = {}
     found: list[Budget] = []
@@ -71,7 +73,7 @@ def read(
                 keywords = {**_keywords(mark), **keywords}
         except TypeError as error:
             raise BudgetError(
-                f"{mark.name}: {error}; it should look like {_EXAMPLES[mark.name]}"
+                f"{mark.name}: {error}; write the marker as in {_EXAMPLES[mark.name]}"
             ) from None
     keywords = {name: value for name, value in keywords.items() if name not in fixed}
     session, limits = settings.run.session, settings.limits
@@ -103,13 +105,16 @@ def _threshold(mark: Mark, settings: Settings) -> WerThreshold:
 
 
 def _kwargs(mark: Mark, settings: Settings) -> dict[str, Any]:
-    """Return the keywords of a marker, with the named limits looked up."""
+    """Return the keywords of a marker, with named limits replaced by their values."""
     named = settings.limits.named
     return {name: resolve(value, named) for name, value in mark.kwargs.items()}
 
 
 def _split(made: Budget, confidence: float | None) -> list[Budget]:
-    """Split a budget into the limits that can be proven and those that cannot."""
+    """Return a budget of the limits that can be proven, and one of the other limits.
+
+    A budget without limits is left out.
+    """
     parts = []
     for proof in (True, False):
         limits = tuple(
@@ -122,7 +127,7 @@ def _split(made: Budget, confidence: float | None) -> list[Budget]:
 
 
 def _refuse_quantiles(name: str, made: Budget) -> None:
-    """Refuse a statistic that one session does not have."""
+    """Refuse a statistic that a single session does not have. Raises `BudgetError`."""
     if name == "latency_budget":
         allowed, form = {"max"}, "max="
     else:
@@ -131,8 +136,8 @@ def _refuse_quantiles(name: str, made: Budget) -> None:
     if stats:
         raise BudgetError(
             f"{name}: {made.metric} {stats[0]}: a test with the fixture utterance has "
-            f"one session, so that only {form} can be judged; "
-            'over="module" pools the sessions of the module'
+            f"one session, so only {form} can be judged; "
+            'add over="module" to judge all sessions of the module together'
         )
 
 
@@ -140,20 +145,25 @@ def _keywords(mark: Mark) -> Mapping[str, object]:
     unknown = [name for name in mark.kwargs if name not in _KEYWORDS]
     if unknown or mark.args:
         wrong = ", ".join(unknown) or "positional argument"
-        raise BudgetError(f"realtime: no {wrong}; choose from {', '.join(_KEYWORDS)}")
+        raise BudgetError(
+            f"realtime: the marker takes no {wrong}; choose from {', '.join(_KEYWORDS)}"
+        )
     return mark.kwargs
 
 
 def _name(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise BudgetError(f"{shown(value)} is not a name")
+        raise BudgetError(f"{shown(value)} is not a name; give a string")
     return value
 
 
 def _keyword(
     keywords: Mapping[str, object], name: str, parse: Callable[[Any], T], default: T
 ) -> T:
-    """Parse one keyword of the `realtime` marker. Raises `BudgetError`."""
+    """Return the parsed value of one keyword of the `realtime` marker.
+
+    ``default`` is returned if no marker sets the keyword. Raises `BudgetError`.
+    """
     if name not in keywords:
         return default
     try:

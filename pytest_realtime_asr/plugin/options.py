@@ -1,10 +1,11 @@
 """The options, markers and fixtures of the plugin, as data.
 
-Every pytest run imports this module, so it is light. Each option is ``--realtime-NAME``
-on the command line, ``realtime_NAME`` in the ini file and ``REALTIME_NAME`` in the
-environment (dashes become underscores), in this order of precedence. Where an option
-may be repeated, each line of the ini file or of the environment variable is one value.
-`pytest_realtime_asr.plugin.settings` parses the texts.
+Every pytest run imports this module, so it imports little. Each option is
+``--realtime-NAME`` on the command line, ``realtime_NAME`` in the ini file and
+``REALTIME_NAME`` in the environment (dashes become underscores), in this order of
+precedence. If an option may be repeated, each line of the ini file or of the
+environment variable is one value. `pytest_realtime_asr.plugin.settings` parses the
+values.
 """
 
 from __future__ import annotations
@@ -16,38 +17,44 @@ from typing import NamedTuple
 
 import pytest
 
-COMMANDS = ("selftest", "calibrate", "list")  # the options that run no tests
+COMMANDS = ("selftest", "calibrate", "list")  # options that run a command, no tests
 FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"}
 SUITE = Path(__file__).parents[1] / "conformance"  # the folder of the packaged suite
-SUITE_ID = "realtime_conformance"  # the ids of its tests begin with this
+SUITE_ID = "realtime_conformance"  # the prefix of the ids of the suite's tests
 CALIBRATION = "realtime/calibration"  # the key in pytest's cache
 MARKERS = {
     "latency_budget": (
         "(metric, *, p50=, p90=, p95=, p99=, max=, mean=, confidence=None, "
-        "over=None): the upper limit of a latency, such as p95='800ms'; stackable"
+        "over=None): the upper limit of a latency, such as p95='800ms'; a test may "
+        "have several"
     ),
     "budget": (
         "(metric, *, at_most=, at_least=, stat='mean', confidence=None, over=None): "
         "the upper or lower limit of a metric that is not a duration, such as "
-        "at_most=0.2; stackable"
+        "at_most=0.2; a test may have several"
     ),
     "wer_threshold": (
         "(limit, *, normalizer=None, confidence=None): the upper limit of the word "
-        "error rate, pooled over the sessions of the test, such as 0.12"
+        "error rate, computed over all sessions of the test together, such as 0.12"
     ),
     "realtime_requirement": (
         "(*, id=, level=, scenario=): the requirement that a test of the packaged "
-        "suite judges; set by the suite itself, for -m"
+        "suite judges; the suite sets this marker itself, so that -m can select tests"
     ),
     "realtime": (
         "(*, dialect=, model=, pace=, chunk=, rules=): how the sessions of the test "
-        "run, and the weakest violated requirement that fails it (must, should or off)"
+        "run; rules is the weakest level at which a violated requirement fails the "
+        "test: must, should, or off for none"
     ),
 }
 
 
 class Option(NamedTuple):
-    """An option of the plugin; ``default`` is a text, as a user would write it."""
+    """An option of the plugin; ``default`` is written as a user writes a value.
+
+    ``many`` says that the option may be repeated, and ``flag`` that it has no value on
+    the command line.
+    """
 
     name: str
     help: str
@@ -63,22 +70,22 @@ class Option(NamedTuple):
 
     @property
     def ini(self) -> str:
-        """The name of the option in the ini file, and its key in pytest's options."""
+        """The name of the option in the ini file and in pytest's own option store."""
         return f"realtime_{self.name}".replace("-", "_")
 
     @property
     def env(self) -> str:
-        """The name of the option in the environment."""
+        """The name of the environment variable that sets the option."""
         return self.ini.upper()
 
 
 class Given(NamedTuple):
-    """The value of an option in the place that sets it, and the name of that place.
+    """The raw value of an option, and the name of the place that sets the option.
 
-    ``value`` is a text, or true for a flag on the command line, or a list of texts for
-    an option that may be repeated. ``stated`` is false for the default.
-    ``from_environment`` is true for a variable, which runs share that have nothing to
-    do with this plugin.
+    ``value`` is a string, true for a flag on the command line, or a list of strings for
+    an option that may be repeated. ``stated`` is false if the value is the default.
+    ``from_environment`` is true if an environment variable sets the option. Runs that
+    do not use this plugin may have the same variable.
     """
 
     value: object
@@ -90,10 +97,11 @@ class Given(NamedTuple):
 def first_given(
     option: Option, line: object, ini: object, environment: Mapping[str, str]
 ) -> Given:
-    """Return the value from the first place that sets an option, else its default.
+    """Return the value from the first place that sets an option, or its default.
 
-    ``line`` and ``ini`` are ``None`` where the command line and the ini file do not set
-    it. An environment variable that is empty counts as not set.
+    ``line`` is the value on the command line and ``ini`` the value in the ini file;
+    each is ``None`` if the option is not set there. An environment variable that is
+    empty counts as not set.
     """
     if line is not None:
         return Given(line, option.cli)
@@ -111,18 +119,19 @@ def first_given(
 
 
 def flag(text: str) -> bool:
-    """Parse the text of a flag; an empty one is false. Raises ValueError."""
+    """Parse the value of a flag; an empty value is false. Raises ValueError."""
     if text.lower() in ("", "0", "false", "no", "off"):
         return False
     if text.lower() in ("1", "true", "yes", "on"):
         return True
-    raise ValueError(f"{text!r} is neither true nor false")
+    raise ValueError(f"{text!r} is neither true nor false; write true or false")
 
 
 class RawOptions:
     """The options of a run as pytest has read them, before they are parsed.
 
-    ``wrong_environment`` says that what was found wrong is set in the environment.
+    ``wrong_environment`` says that an environment variable sets the option in which an
+    error was found.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -130,27 +139,34 @@ class RawOptions:
         self._config = config
 
     def line(self, option: Option) -> object:
-        """Return what the command line sets, else ``None``."""
+        """Return the value of an option on the command line, or ``None``."""
         return self._config.getoption(option.ini)
 
     def ini(self, option: Option) -> object:
-        """Return what the ini file sets, else ``None``. Raises UsageError."""
+        """Return the value of an option in the ini file, or ``None``.
+
+        Raises UsageError.
+        """
         try:
             return self._config.getini(option.ini)
-        except (TypeError, ValueError) as error:  # such as a number in TOML
+        except (TypeError, ValueError) as error:  # the value may be a TOML number
             raise pytest.UsageError(f"{option.ini} in the ini file: {error}") from None
 
     def given(self, name: str) -> Given:
-        """Return the value of an option with its place. Raises UsageError."""
+        """Return the value of an option and the place that sets it.
+
+        Raises UsageError.
+        """
         option = BY_NAME[name]
         return first_given(option, self.line(option), self.ini(option), os.environ)
 
     def text(self, name: str) -> str:
-        """Return what is set for an option, else an empty text.
+        """Return the value that is set for an option, or an empty string.
 
-        A flag with a wrong text in the environment counts as not set: a run that has
-        nothing to do with this plugin must not end because of it. The header reports
-        it, and a test that uses the plugin fails. Raises UsageError for other places.
+        A flag with a wrong value in the environment counts as not set, since this value
+        must not end a run that does not use the plugin. The header reports the wrong
+        value, and a test that uses the plugin fails. Raises UsageError for a flag with
+        a wrong value on the command line or in the ini file.
         """
         found = self.given(name)
         if not found.stated:
@@ -166,7 +182,10 @@ class RawOptions:
         return flag(self.text(name))
 
     def wrong_flag(self, name: str) -> str:
-        """Return what is wrong with a flag, with its place, else an empty text."""
+        """Return what is wrong with the value of a flag, or an empty string.
+
+        The message begins with the place that sets the flag.
+        """
         found = self.given(name)
         try:
             if BY_NAME[name].flag:
@@ -176,7 +195,7 @@ class RawOptions:
         return ""
 
     def usage_error(self, name: str, error: object) -> pytest.UsageError:
-        """Return an error about an option that names the place that sets it."""
+        """Return an error about an option; it begins with the place that sets it."""
         return pytest.UsageError(f"{self.given(name).place}: {error}")
 
 
@@ -190,8 +209,8 @@ OPTIONS = (
     Option("conformance", "run the packaged suite against the target", flag=True),
     Option(
         "level",
-        "the weakest level of the requirements to judge: must, should or info "
-        "(default info: all)",
+        "the weakest level of the requirements that the suite judges: must, should or "
+        "info (default info: all)",
         "info",
         "LEVEL",
     ),
@@ -202,13 +221,13 @@ OPTIONS = (
     ),
     Option(
         "suite",
-        "judge by this pinned suite of requirements (default: by the newest)",
+        "judge by this pinned suite of requirements (default: the newest requirements)",
         metavar="NAME",
     ),
     Option(
         "known-failures",
-        "the requirements that the server is known to violate, in TOML: id, reason, "
-        "issue, until",
+        "a TOML file of the requirements that the server is known to violate, each "
+        "with id, reason, issue and until",
         metavar="FILE",
     ),
     Option(
@@ -220,7 +239,8 @@ OPTIONS = (
     Option(
         "allow",
         "the kinds of scenarios that may run against a server that is not on this "
-        "machine: heavy, disruptive or both",
+        "machine: heavy (four or more sessions, or a flood), disruptive (what has "
+        "crashed servers), or both",
         metavar="HARM[,HARM]",
     ),
     Option(
@@ -232,17 +252,20 @@ OPTIONS = (
     ),
     Option(
         "max-streams",
-        "the largest number of concurrent streams of the suite (default 16 on this "
-        "machine, else 2)",
+        "the largest number of sessions that the suite opens at the same time (default "
+        "16 for a server on this machine, otherwise 2)",
         metavar="N",
     ),
     Option(
         "fuzz",
-        "the number of random sessions (default 8 on this machine, else 0)",
+        "the number of random sessions that the suite runs (default 8 for a server on "
+        "this machine, otherwise 0)",
         metavar="N",
     ),
     Option(
-        "plan", "show what the suite would do and cost, and send nothing", flag=True
+        "plan",
+        "show what the suite would do and what it would cost, and send nothing",
+        flag=True,
     ),
     Option(
         "list",
@@ -252,32 +275,38 @@ OPTIONS = (
     ),
     Option(
         "selftest",
-        "test the suite itself on this machine, and exit: each requirement must pass a "
-        "correct fake server and fail one with its fault",
+        "test the suite itself on this machine, and exit: each check must pass on a "
+        "correct fake server and fail on one with the matching fault",
         flag=True,
     ),
     Option(
         "calibrate",
-        "measure the error of the times on this machine now, keep it in pytest's "
-        "cache for the header and the reports, and exit",
+        "measure how far the client's own times are off on this machine, keep the "
+        "result in pytest's cache for the header and the reports, and exit",
         flag=True,
     ),
     Option(
         "dialect",
-        "the protocol of the server (default auto: detected by its first message)",
+        "the protocol of the server (default auto: detected from the server's first "
+        "message)",
         "auto",
         "auto|NAME",
     ),
     Option(
         "profile",
-        "the kind of server, such as sglang; words after it change its capabilities, "
-        'such as "sglang rates=16000"',
+        "the kind of server, such as sglang; changes to its capabilities may follow "
+        'the name, as in "sglang rates=16000"',
         metavar="NAME",
     ),
-    Option("model", "the model (default: the first of GET /v1/models)", "", "NAME"),
+    Option(
+        "model",
+        "the model to use (default: the first one that GET /v1/models lists)",
+        "",
+        "NAME",
+    ),
     Option(
         "session-options",
-        "additional fields for the set-up of each session",
+        "additional fields for the configuration of each session",
         "{}",
         "JSON",
     ),
@@ -289,7 +318,8 @@ OPTIONS = (
     ),
     Option(
         "recover",
-        "the time to wait for a crashed server to come back (once a run; default 60s)",
+        "the time to wait for a crashed server to answer again, once in a run (default "
+        "60s)",
         "60s",
         "TIME",
     ),
@@ -301,15 +331,15 @@ OPTIONS = (
     ),
     Option(
         "max-message",
-        "the largest event, and the largest body of an HTTP response, that is read "
-        "(default 1MiB)",
+        "the largest size of an event, or of the body of an HTTP response, that the "
+        "client accepts (default 1MiB)",
         "1MiB",
         "SIZE",
     ),
     Option(
         "warmup",
-        "the number of warm-up sessions before the first test: auto, or a number "
-        "(default auto)",
+        "the number of warm-up sessions before the first test; auto runs as many as "
+        "the server needs (default auto)",
         "auto",
         "auto|N",
     ),
@@ -321,83 +351,94 @@ OPTIONS = (
     ),
     Option(
         "private",
-        "keep texts, audio and names of audio files out of reports, traces and "
-        "messages; numbers and error counts stay",
+        "leave texts, audio and names of audio files out of reports, traces and "
+        "messages; numbers and error counts are still written",
         flag=True,
     ),
     Option(
         "header",
-        "an additional header, with its value from the environment (repeatable)",
+        "an additional header; its value is read from this environment variable "
+        "(repeatable)",
         metavar="NAME=VARIABLE",
         many=True,
     ),
     Option("ca", "trust the certificate authorities in this file", metavar="FILE"),
     Option("client-cert", "send this client certificate to the server", metavar="FILE"),
     Option("client-key", "the private key of the client certificate", metavar="FILE"),
-    Option("server-name", "the name in the certificate of the server", metavar="HOST"),
+    Option(
+        "server-name",
+        "the host name to expect in the server's certificate",
+        metavar="HOST",
+    ),
     Option("insecure", "do not verify the certificate of the server", flag=True),
     Option(
         "proxy",
-        "connect through this proxy (default: as the environment says; never on "
-        "loopback)",
+        "connect through this proxy (default: the proxy that the environment variables "
+        "name); a server at a loopback address is always reached directly",
         metavar="URL",
     ),
     Option(
         "corpus",
         "the utterances to send: bundled:english, bundled:languages, bundled:odd, a "
-        "manifest, a LibriSpeech tree or a folder with a .txt beside each file "
+        "manifest, a LibriSpeech tree or a folder with a .txt file for each audio file "
         "(repeatable)",
         metavar="NAME|PATH",
         many=True,
     ),
     Option(
-        "pace", "seconds of audio sent per second; 0 is unpaced (default 1.0)", "1", "X"
+        "pace",
+        "seconds of audio sent per second; 0 is as fast as possible (default 1.0)",
+        "1",
+        "X",
     ),
     Option("chunk", "the length of each chunk of audio (default 100ms)", "100ms", "T"),
     Option(
         "rules",
-        "the weakest violated requirement that fails a test: must, should or off "
-        "(default must)",
+        "the weakest level at which a violated requirement fails a test: must, should, "
+        "or off for none (default must)",
         "must",
         "LEVEL",
     ),
     Option(
         "confidence",
         "the confidence with which every quantile and word error rate must be proven, "
-        "such as 0.95 (default: the observed value is judged)",
+        "such as 0.95 (default: no proof; the observed value is compared with the "
+        "limit)",
         metavar="SHARE",
     ),
     Option(
         "undecided",
-        "the outcome of a test that is INCONCLUSIVE or INVALID: fail or warn (default "
-        "fail)",
+        "what an INCONCLUSIVE or INVALID verdict does to its test: fail or warn "
+        "(default fail)",
         "fail",
         "fail|warn",
     ),
     Option(
         "budgets",
-        'named limits, in TOML; a marker uses one as "$name"',
+        'a TOML file of named limits; a marker uses the limit NAME as "$NAME"',
         metavar="FILE",
     ),
     Option(
         "budget-profile",
-        "the table of that file whose limits apply, such as l4",
+        "the table of the file of --realtime-budgets whose limits apply, such as l4",
         metavar="NAME",
     ),
     Option(
         "compare",
-        "compare each test with itself in this earlier report (PATH.jsonl)",
+        "compare the results of each test with its results in this earlier report "
+        "(PATH.jsonl)",
         metavar="FILE",
     ),
     Option(
         "compare-fail",
-        "by how much a metric may get worse before its test fails, such as "
-        "final_from_commit:20ms,wer:1pp",
+        "how much worse a metric may get in a comparison before its test fails, such "
+        "as final_from_commit:20ms,wer:1pp",
         metavar="METRIC:LIMIT[,...]",
     ),
     Option(
         "baseline-target",
-        "send each utterance to this server as well, alternately, and compare with it",
+        "send each utterance to this server as well, in turn with the target, and "
+        "compare the two servers",
         metavar="URL",
     ),
     Option(
@@ -408,20 +449,20 @@ OPTIONS = (
     ),
     Option(
         "parallel",
-        "let xdist workers measure at the same time; no latency budget can be judged "
-        "then",
+        "let xdist workers measure at the same time; latency budgets cannot be judged "
+        "in such a run",
         flag=True,
     ),
     Option(
         "report",
-        "write a report: PATH.jsonl of the utterances, or conformance:PATH.json "
-        "(repeatable)",
+        "write a report: PATH.jsonl with a line for each utterance, or "
+        "conformance:PATH.json with the results of the suite (repeatable)",
         metavar="[KIND:]PATH",
         many=True,
     ),
     Option(
         "fake",
-        "options of the fake and the reference server, such as "
+        "options for the servers of --realtime-target=fake and =reference, such as "
         '"--word-delay 300ms --final-delay 250ms"',
         metavar="OPTIONS",
     ),

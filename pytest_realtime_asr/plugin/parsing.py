@@ -1,7 +1,7 @@
-"""Parses the text of an option or of a marker's keyword into its value.
+"""Parses the value of an option, or of a keyword of a marker, into a typed value.
 
-Each function raises ValueError, which says what was expected; the caller adds where
-the text comes from.
+Each function raises ValueError, whose message says what was expected. The caller adds
+the place from which the value comes.
 """
 
 from __future__ import annotations
@@ -33,69 +33,74 @@ _UNITS = {
     **{"KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
 }
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
-# What the handshake and the HTTP client set themselves: a second one breaks them.
+# The handshake and the HTTP client set these headers; setting one twice breaks them.
 _RESERVED = re.compile(
     "sec-websocket-.*|host|connection|upgrade|content-length|transfer-encoding|te|"
     "trailer|expect|keep-alive|proxy-connection",
     re.IGNORECASE,
 )
 _PACES = (0.001, 1000.0)
-_LONGEST = 7 * 24 * 3600.0  # s
+_LONGEST = 7 * 24 * 3600.0  # in seconds
 
 
 # Servers
 
 
 def target(text: str) -> str:
-    """Check a target: a URL, or the name of a server that the plugin starts."""
+    """Check a target and return it: a URL, or the name of a server to start."""
     if text and text not in FAKES:
         targets.parse(text, path="")
     return text
 
 
 def other_target(text: str, first: str) -> str:
-    """Check a target that must be another server than the first."""
+    """Check a target and return it; it must be another server than ``first``."""
 
     def named(text: str) -> str:
         return text if text in FAKES else targets.parse(text, path="").websocket
 
     if text and first and named(text) == named(first):
-        raise ValueError("it is the target itself; name another server")
+        raise ValueError("this server is the target itself; name another server")
     return target(text)
 
 
 def host(text: str) -> str:
-    """Check the name of a host."""
+    """Check the name of a host and return it."""
     if not targets.is_host(text):
-        raise ValueError(f"{text!r} is no host name; it should look like gpu-7.local")
+        raise ValueError(f"{text!r} is not a host name; write one such as gpu-7.local")
     return text
 
 
 def proxy(text: str) -> str:
-    """Check the URL of a proxy; the message does not quote it, nor its password."""
+    """Check the URL of a proxy and return it.
+
+    The message does not quote the URL, which may contain a password.
+    """
     try:
         parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
         usable = usable and parts.port != 0
-    except ValueError:  # of a port, or of brackets
+    except ValueError:  # the port or the brackets are wrong
         usable = False
     if not usable:
         raise ValueError(
-            "it is no URL of a proxy; it should look like http://HOST:PORT"
+            "the value is not the URL of a proxy; write one such as http://HOST:PORT"
         )
     return text
 
 
 def version(text: str) -> str:
-    """Parse the version of a server, in its normal form."""
+    """Parse the version of a server and return it in its normal form."""
     try:
         return str(Version(text)) if text else ""
-    except ValueError:  # not a version, or one of too many digits
-        raise ValueError(f"{text!r} is no version; it looks like 0.33.0") from None
+    except ValueError:  # not a version, or a version of too many digits
+        raise ValueError(
+            f"{text!r} is not a version; write one such as 0.33.0"
+        ) from None
 
 
 def warmup(text: str) -> int | None:
-    """Parse a number of warm-up sessions, ``None`` for as many as it takes."""
+    """Parse a number of warm-up sessions; ``None`` is as many as the server needs."""
     if text == "auto":
         return None
     try:
@@ -107,37 +112,44 @@ def warmup(text: str) -> int | None:
 
 
 def header(text: str, environment: Mapping[str, str]) -> tuple[str, str]:
-    """Parse ``NAME=VARIABLE`` into a name and the value of the variable.
+    """Parse ``NAME=VARIABLE`` into the header's name and the value of the variable.
 
-    No message quotes the text: it may contain the secret itself.
+    No message quotes the option's value, since a user may have written the secret
+    itself in it.
     """
     name, _, variable = (part.strip() for part in text.partition("="))
     if not (name and variable):
-        raise ValueError("a header should look like X-Token=MY_VARIABLE")
+        raise ValueError(
+            "the name of the header or of its variable is missing; write both, as in "
+            "X-Token=MY_VARIABLE"
+        )
     if not _TOKEN.fullmatch(name):
         raise ValueError(
-            "the name of a header contains a character that cannot be sent; it should "
-            "look like X-Token=MY_VARIABLE"
+            "the name of the header contains a character that cannot be sent; write "
+            "the option as in X-Token=MY_VARIABLE"
         )
     if _RESERVED.fullmatch(name):
         raise ValueError(
-            f"the header {name} is set by the connection itself; leave it out"
+            f"the header {name} is set by the connection itself; omit this option"
         )
     if variable not in environment:
         raise ValueError(
-            f"the header {name} names an environment variable that is not set; "
-            "it should look like X-Token=MY_VARIABLE"
+            f"the header {name} names an environment variable that is not set; set "
+            "the variable, or name another one, as in X-Token=MY_VARIABLE"
         )
     return name, secret(variable, environment[variable])
 
 
 def secret(variable: str, value: str) -> str:
-    """Check a value that a header must be able to carry; no message quotes it."""
+    """Check the value of an environment variable that is sent in a header.
+
+    Returns the value without blanks around it. No message quotes the value.
+    """
     value = value.strip()
     if not all(sign.isprintable() and sign <= "\xff" for sign in value):
         raise ValueError(
-            f"the environment variable {variable} contains a character that no header "
-            "can carry, such as a line break"
+            f"the environment variable {variable} contains a character that cannot be "
+            "sent in a header, such as a line break; remove this character"
         )
     return value
 
@@ -146,18 +158,19 @@ def secret(variable: str, value: str) -> str:
 
 
 def check_authorities(path: Path) -> None:
-    """Refuse a file without certificates of authorities."""
+    """Check that a file contains certificates of authorities. Raises ValueError."""
     inputs.regular(path)
     try:
         ssl.create_default_context(cafile=path)
     except OSError as error:
         raise ValueError(
-            f"cannot load the certificate {path}: {_why(error)}; give a file in PEM"
+            f"cannot load the certificates in {path}: {_why(error)}; give a file in "
+            "PEM format"
         ) from error
 
 
 def check_certificate(certificate: Path, key: Path | None) -> None:
-    """Refuse a client certificate that does not match its key."""
+    """Check that a client certificate matches its key. Raises ValueError."""
     inputs.regular(certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
@@ -165,8 +178,8 @@ def check_certificate(certificate: Path, key: Path | None) -> None:
     except OSError as error:
         raise ValueError(
             f"cannot load the certificate {certificate} with its key "
-            f"{key or certificate}: {_why(error)}; give both in PEM, the key without "
-            "a password"
+            f"{key or certificate}: {_why(error)}; give both in PEM format, and the "
+            "key without a password"
         ) from error
 
 
@@ -178,63 +191,70 @@ def _why(error: OSError) -> str:
 
 
 def chunk(value: str | timedelta) -> float:
-    """Parse the length of a chunk; returns seconds."""
+    """Return the length of a chunk in seconds."""
     found = parse_duration(value) / 1e3
     if not 0.001 <= found <= 60:
-        raise ValueError(f"a chunk of {value}; it should be between 1ms and 60s")
+        raise ValueError(
+            f"a chunk of {value} cannot be used; give a length from 1ms to 60s"
+        )
     return found
 
 
 def pace(value: object) -> float:
-    """Check a number as a pace, in seconds of audio per second."""
+    """Check a pace and return it, in seconds of audio per second."""
     if value == 0 or inputs.within(value, *_PACES):
         assert isinstance(value, int | float)
         return float(value)
     raise ValueError(
-        f"a pace of {inputs.shown(value)}; 1.0 is real time, 0 is unpaced; any other "
-        f"is from {_PACES[0]} to {_PACES[1]}"
+        f"a pace of {inputs.shown(value)} cannot be used; give 0 (as fast as "
+        f"possible), or a number from {_PACES[0]} to {_PACES[1]}, such as 1.0 for real "
+        "time"
     )
 
 
 def pace_text(text: str) -> float:
-    """Parse a pace."""
+    """Parse a pace, such as ``1.0``, and return it in seconds of audio per second."""
     return pace(_number(text))
 
 
 def size(text: str) -> int:
-    """Parse the size of a message, such as ``4MiB``; returns bytes."""
+    """Return the size of a message in bytes, from a value such as ``4MiB``."""
     found = _SIZE.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is not a size; it should look like 4MiB or 500kB")
+        raise ValueError(f"{text!r} is not a size; write one such as 4MiB or 500kB")
     count = round(float(found[1]) * _UNITS[found[2] or "B"])
     if not 2**10 <= count <= 2**30:
-        raise ValueError(f"a size of {text}; it should be between 1KiB and 1GiB")
+        raise ValueError(
+            f"a size of {text} cannot be used; give a size from 1KiB to 1GiB"
+        )
     return count
 
 
 def seconds(text: str, *, least: float = 0.0) -> float:
-    """Parse a time; a bare number is in seconds."""
+    """Return a time in seconds; a number without a unit is in seconds."""
     bare = not text.strip()[-1:].isalpha()
     found = inputs.number(text) if bare else parse_duration(text) / 1e3
     if not least <= found <= _LONGEST:
         raise ValueError(
-            f"{text} is not a time; it should look like 30s, 500ms or 30, and be from "
-            f"{least:g}s to a week"
+            f"{text} is not a time from {least:g}s to a week; write one such as 30s, "
+            "500ms or 30"
         )
     return found
 
 
 def confidence(text: str) -> float:
-    """Parse a confidence, such as ``0.95``."""
+    """Return a confidence as a number, such as ``0.95``."""
     value = _number(text)
     if not isinstance(value, float) or not inputs.within(value, *CONFIDENCE):
         low, high = CONFIDENCE
-        raise ValueError(f"{text!r} is not a share from {low} to {high}: write 0.95")
+        raise ValueError(
+            f"{text!r} is not a number from {low} to {high}; write one such as 0.95"
+        )
     return value
 
 
 def _number(text: str) -> float | str:
-    """Return the number that a text is, or the text."""
+    """Return a value as a number if it is one, otherwise the value itself."""
     try:
         return inputs.number(text)
     except InputError:
@@ -245,66 +265,80 @@ def _number(text: str) -> float | str:
 
 
 def level(value: object) -> Level | None:
-    """Parse the weakest level that fails a test, ``None`` for ``off``."""
+    """Return the weakest level at which a violated requirement fails a test.
+
+    ``None`` stands for ``off``: no violated requirement fails a test.
+    """
     if value == "off":
         return None
     if value not in ("must", "should"):
-        raise ValueError(f"{inputs.shown(value)}; choose from must, should and off")
+        raise ValueError(
+            f"{inputs.shown(value)} is not a level; choose from must, should and off"
+        )
     return Level(value)
 
 
 def suite_level(text: str) -> Level:
-    """Parse the weakest level that the packaged suite judges."""
+    """Return the weakest level of the requirements that the packaged suite judges."""
     try:
         return Level(text)
     except ValueError:
-        raise ValueError(f"{text!r}; choose from must, should and info") from None
+        raise ValueError(
+            f"{text!r} is not a level; choose from must, should and info"
+        ) from None
 
 
 def undecided(text: str) -> UndecidedPolicy:
-    """Parse what becomes of a test without a verdict."""
+    """Return what an INCONCLUSIVE or INVALID verdict does to its test."""
     try:
         return UndecidedPolicy(text)
     except ValueError:
-        raise ValueError(f"{text!r}; choose from fail and warn") from None
+        raise ValueError(
+            f"{text!r} is not an outcome; choose from fail and warn"
+        ) from None
 
 
 def harms(text: str) -> frozenset[Harm]:
-    """Parse the kinds of harm that are allowed, separated by commas."""
+    """Return the kinds of harm that are allowed, from names separated by commas."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     try:
         return frozenset(map(Harm, names))
     except ValueError:
         raise ValueError(
-            f"{text!r}; choose from heavy and disruptive, or both with a comma"
+            f"{text!r} is not a kind of scenario; choose from heavy and disruptive, or "
+            "write heavy,disruptive"
         ) from None
 
 
 def label(text: str) -> tuple[str, str]:
-    """Parse ``NAME=VALUE``."""
+    """Parse ``NAME=VALUE`` and return the name and the value."""
     name, _, value = (part.strip() for part in text.partition("="))
     if not (name and value and text.isprintable()):
-        raise ValueError(f"{text!r} is no label; it should look like gpu=H100")
+        raise ValueError(f"{text!r} is not a label; write one such as gpu=H100")
     return name, value
 
 
-# Places
+# Corpora and reports
 
 
 def corpus_place(text: str, origin: Path) -> str:
-    """Check the name or the path of a corpus; returns it relative to ``origin``."""
+    """Check the name or path of a corpus and return it, a path joined to ``origin``."""
     found = text if text.startswith("bundled:") else str(origin / text)
     corpus.check(found)
     return found
 
 
 def report(text: str, origin: Path) -> tuple[str, Path]:
-    """Parse ``[KIND:]PATH``."""
+    """Parse ``[KIND:]PATH`` and return the kind of a report and its path.
+
+    A missing kind is taken from the extension of the file. A relative path is joined
+    to ``origin``.
+    """
     kind, separator, path = text.partition(":")
     if not separator:
         kind, path = Path(text).suffix.lstrip("."), text
     if kind not in REPORTS:
         raise ValueError(
-            f"{text!r} is of no known kind; there is: {', '.join(REPORTS)}"
+            f"{text!r} is not a known kind of report; choose from {', '.join(REPORTS)}"
         )
     return kind, origin / path

@@ -1,4 +1,4 @@
-"""All that the plugin uses of pytest and xdist beyond their documented interface."""
+"""The functions that use undocumented parts of pytest; no other module does."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ Fixture = pytest.FixtureDef[object]
 
 
 def configure(config: pytest.Config) -> None:
-    """Configure the plugins of a run that has not started, so that it has a cache."""
+    """Configure the plugins of a run that runs no tests, so that it has a cache."""
     config._do_configure()
 
 
 def new_folder(config: pytest.Config) -> Path:
-    """Make a folder, which pytest removes later even where a signal ends this run.
+    """Make a temporary folder and return its path.
 
-    With ``-p no:tmpdir`` it is an ordinary temporary folder.
+    A later run of pytest removes the folder, even if a signal ends this run. With
+    ``-p no:tmpdir``, pytest does not remove the folder.
     """
     factory = getattr(config, "_tmp_path_factory", None)
     if factory is None:
@@ -31,30 +32,36 @@ def new_folder(config: pytest.Config) -> Path:
 
 
 def fixtures_of_item(item: pytest.Item, name: str) -> tuple[Fixture, ...]:
-    """Return the definitions of a fixture for a test, the one that counts last."""
+    """Return the definitions of a fixture for a test; the test uses the last one."""
     info = getattr(item, "_fixtureinfo", None)
     return tuple(info.name2fixturedefs.get(name, ())) if info else ()
 
 
 def fixtures_of_function(metafunc: pytest.Metafunc, name: str) -> tuple[Fixture, ...]:
-    """Return the definitions of a fixture for a test function that is collected."""
+    """Return the definitions of a fixture for a test function during collection."""
     return tuple(metafunc._arg2fixturedefs.get(name, ()))
 
 
 def kept_exception(item: pytest.Item) -> BaseException | None:
-    """Return what a method of unittest.TestCase raised, which pytest reports later."""
+    """Return the exception that a method of unittest.TestCase raised, or ``None``.
+
+    Pytest stores such an exception and reports it later.
+    """
     kept = getattr(item, "_excinfo", None)
     return kept[0].value if kept else None
 
 
 def junit_properties(config: pytest.Config) -> list[tuple[str, str]] | None:
-    """Return the properties of the whole run in JUnit XML, ``None`` without it."""
+    """Return the properties of the whole run in JUnit XML.
+
+    Returns ``None`` if the run writes no JUnit XML.
+    """
     xml = config.stash.get(xml_key, None)
     return None if xml is None else xml.global_properties
 
 
 def log_handlers(config: pytest.Config) -> Iterator[logging.Handler]:
-    """Return the handlers that write logs to the terminal and to a file."""
+    """Yield the handlers that write logs to the terminal and to a file."""
     logs = config.pluginmanager.get_plugin("logging-plugin")
     for name in ("log_cli_handler", "log_file_handler"):
         if (handler := getattr(logs, name, None)) is not None:

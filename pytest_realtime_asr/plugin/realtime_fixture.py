@@ -1,4 +1,4 @@
-"""Makes the `realtime` fixture of a test: its server, asked and warmed up."""
+"""Makes the value of the fixture `realtime` for a test."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ Options = Mapping[str, object]
 
 
 class Unusable(Exception):
-    """The fixture cannot be made; the message says why, and what to do."""
+    """A fixture that cannot be made; the message says why, and what to do."""
 
 
 def make(
     plugin: RealtimePlugin, item: pytest.Item, target: object, options: Options
 ) -> Realtime:
-    """Return the fixture of a test. Raises `Unusable`.
+    """Return the value of the fixture `realtime` for a test. Raises `Unusable`.
 
-    ``target`` and ``options`` are what the fixtures of the test return; the command
-    line overrides both.
+    ``target`` and ``options`` are the values of the fixtures `realtime_target` and
+    `realtime_session_options`; the command line overrides both.
     """
     getoption = plugin.config.getoption
     try:
         state = plugin.state
-        state.lock_reports()  # where it is asked for by getfixturevalue alone
+        # If getfixturevalue asks for the fixture, the reports are not locked yet.
+        state.lock_reports()
     except pytest.UsageError as error:
         raise Unusable(str(error)) from None
     if getoption("realtime_session_options"):
@@ -50,7 +51,7 @@ def make(
     target = getoption("realtime_target") or target
     try:
         terms = _with_dialect(items.terms(item, state), target, state)
-        if not plugin.uses(item):  # asked for by getfixturevalue
+        if not plugin.uses(item):  # getfixturevalue asked for the fixture
             state.judging.begin(item.nodeid)
         baseline = _baseline(state, terms, options)
         plan = _plan(state, target, terms, options)
@@ -60,7 +61,7 @@ def make(
         message = f"realtime: {error}"
         where = items.redefined(item, "realtime_session_options")
         if where and not getoption("realtime_session_options"):
-            message += f"; the fixture realtime_session_options ({where}) returns them"
+            message += f"; see the fixture realtime_session_options ({where})"
         raise Unusable(message) from None
     except (Unreachable, InputError, pytest.UsageError) as error:
         raise Unusable(f"realtime target: {error}") from None
@@ -75,9 +76,10 @@ def _plan(state: State, target: object, terms: Terms, options: Options) -> Plan:
 
 
 def _baseline(state: State, terms: Terms, options: Options) -> Plan | None:
-    """Return how sessions with the baseline run, ``None`` without one.
+    """Return the plan of the sessions with the baseline server.
 
-    The baseline is compared with, and not judged. Raises `Unusable`.
+    Returns ``None`` if there is no baseline server. The plan has no rules, since the
+    baseline server is not judged. Raises `Unusable`.
     """
     other = state.settings.comparison.target
     if not other:
@@ -95,12 +97,17 @@ def _baseline(state: State, terms: Terms, options: Options) -> Plan | None:
 
 
 def _with_dialect(terms: Terms, target: object, state: State) -> Terms:
-    """Return the terms with the dialect of a target that is not asked for it.
+    """Return the terms of a test, with the default dialect for a fake server.
 
-    Raises UsageError where a fixture returns the target, which nobody knows before.
+    The dialect stays `AUTO` only for the target of the options, which is detected
+    later. Raises UsageError if a fixture returns another target and no dialect is
+    named.
     """
     if terms.dialect != AUTO or target == state.settings.target:
         return terms
     if isinstance(target, str) and target in FAKES:
         return replace(terms, dialect=DEFAULT_DIALECT)
-    raise pytest.UsageError(f"the fixture realtime_target returns it; {advice()}")
+    raise pytest.UsageError(
+        "the dialect cannot be detected, since the fixture realtime_target returns the "
+        f"target; {advice()}"
+    )

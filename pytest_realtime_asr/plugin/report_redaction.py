@@ -1,8 +1,8 @@
 """Removes secrets from pytest's own reports of tests.
 
-What a test prints, logs or raises may contain what a server sent. All of it is in the
-report that pytest makes of the test, from which the terminal, JUnit XML and all other
-plugins take it.
+The output, the logs and the exceptions of a test may quote what a server sent. Pytest
+puts them into its report of the test, and the terminal, JUnit XML and all other plugins
+read this report.
 """
 
 from __future__ import annotations
@@ -31,10 +31,7 @@ _FOLDER = Path(__file__).parents[1]
 
 
 def clean(report: pytest.TestReport | pytest.CollectReport, redactor: Redactor) -> None:
-    """Remove the secrets from a report: texts, captured output, properties, rows.
-
-    The report is changed in place.
-    """
+    """Remove the secrets from every part of a report, which is changed in place."""
     if not redactor:
         return
     report.longrepr = _each_text(report.longrepr, redactor.clean)
@@ -47,8 +44,8 @@ def clean(report: pytest.TestReport | pytest.CollectReport, redactor: Redactor) 
 def escape(report: pytest.TestReport, *, coloured: bool = False) -> None:
     """Escape control characters in the reason why a test failed or was skipped.
 
-    The report is changed in place. What the test itself printed stays as it is, and so
-    do the colours of pytest, if the output is ``coloured``.
+    The report is changed in place. The test's own output is not escaped. The colour
+    codes of pytest are not escaped if the output is ``coloured``.
     """
     kept = _COLOUR if coloured else _LAYOUT
     report.longrepr = _each_text(report.longrepr, partial(_escaped, kept=kept))
@@ -61,7 +58,7 @@ def escape(report: pytest.TestReport, *, coloured: bool = False) -> None:
 
 
 def shield(report: pytest.TestReport, redactor: Redactor) -> None:
-    """Remove the secrets from what a subtest adds to its report, in place."""
+    """Remove the secrets from the message and the arguments of a subtest, in place."""
     if (context := getattr(report, "context", None)) is not None:
         _each_text(context, lambda text: _escaped(redactor.clean(text)))
         if redactor.private:
@@ -71,7 +68,7 @@ def shield(report: pytest.TestReport, redactor: Redactor) -> None:
 def shield_suite(config: pytest.Config, redactor: Redactor) -> None:
     """Remove the secrets from the properties of the whole run in JUnit XML, in place.
 
-    A private run leaves out their values.
+    In a private run, the values of the properties are removed as well.
     """
     if (properties := junit_properties(config)) is not None:
         properties[:] = [
@@ -81,9 +78,10 @@ def shield_suite(config: pytest.Config, redactor: Redactor) -> None:
 
 
 def rephrase(message: Warning | str, redactor: Redactor) -> Warning | str:
-    """Return a warning without secrets; in a private run, without its text.
+    """Return a warning without secrets.
 
-    Warnings of this package quote no text, and stay.
+    In a private run, the message of a foreign warning is removed. A warning of this
+    package keeps its message, since it quotes no transcript.
     """
     text = _escaped(redactor.clean(str(message)))
     if not type(message).__module__.startswith(_PACKAGE):
@@ -92,14 +90,14 @@ def rephrase(message: Warning | str, redactor: Redactor) -> Warning | str:
         return message
     try:
         return type(message)(text)
-    except Exception:  # its class takes other arguments
+    except Exception:  # the class of the warning needs other arguments
         return UserWarning(f"{type(message).__name__}: {text}")
 
 
 class Formatter(logging.Formatter):
-    """Formats log records like another formatter, without secrets.
+    """A formatter that removes secrets from what the formatter ``inner`` returns.
 
-    ``redactor`` returns one that knows all secrets so far.
+    ``redactor`` returns a redactor for all secrets that are known so far.
     """
 
     def __init__(
@@ -117,9 +115,9 @@ class Formatter(logging.Formatter):
 def withhold(
     report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException] | None
 ) -> None:
-    """Leave out what a test itself printed or raised, which may quote a text.
+    """Remove what a test itself printed or raised, since it may quote a transcript.
 
-    The report is changed in place. What this package reports about the test stays.
+    The report is changed in place. What this package reports about the test is kept.
     """
     report.sections = [
         (name, text if "realtime" in name else PRIVATE)
@@ -138,17 +136,18 @@ def withhold(
     if isinstance(raised.value, Lost | OptionsError):
         report.longrepr = f"{place}: {raised.typename}: {raised.value}"
     elif not _is_ours(raised):
-        told = f"{raised.typename}: {PRIVATE}"
-        if isinstance(report.longrepr, tuple):  # of a test that is skipped
-            report.longrepr = (*report.longrepr[:2], told)
+        shown = f"{raised.typename}: {PRIVATE}"
+        if isinstance(report.longrepr, tuple):  # the test is skipped
+            report.longrepr = (*report.longrepr[:2], shown)
         else:
-            report.longrepr = f"{place}: {told}"
+            report.longrepr = f"{place}: {shown}"
 
 
 def withhold_collected(report: pytest.CollectReport, ours: Collection[str]) -> None:
-    """Leave out what a module raised while it was collected.
+    """Remove the exception that a module raised during the collection.
 
-    The report is changed in place. ``ours`` are the messages of this package.
+    The report is changed in place. Messages in ``ours`` are this package's own and are
+    kept.
     """
     if str(report.longrepr) not in ours:
         report.longrepr = f"{report.nodeid}: {PRIVATE}"
@@ -162,15 +161,15 @@ def _is_ours(raised: pytest.ExceptionInfo[BaseException]) -> bool:
 
 
 def _escaped(text: str, *, kept: re.Pattern[str] = _LAYOUT) -> str:
-    """Return a text with its control characters escaped, except for those ``kept``."""
-    parts = kept.split(text)  # the kept ones are at the odd indices
+    """Return a text with its control characters escaped, except those in ``kept``."""
+    parts = kept.split(text)  # the kept characters are at the odd indices
     return "".join(
         part if place % 2 else printable(part) for place, part in enumerate(parts)
     )
 
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:
-    """Return a failure, in pytest's own form, with each text in it changed."""
+    """Return a failure as pytest represents it, with each string in it changed."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):

@@ -1,7 +1,7 @@
 """Reads the options of a run into typed values.
 
-Each section of the settings has its own value. Those that the layers below need are
-defined there: `pytest_realtime_asr.run.config` and
+Each section of the settings has its own class. A class that lower layers need is
+defined in these layers: in `pytest_realtime_asr.run.config` or in
 `pytest_realtime_asr.conformance.config`.
 """
 
@@ -43,10 +43,11 @@ Lookup = Callable[[Option], object]
 
 
 class SettingError(InputError):
-    """An option cannot be used: where it is set, what is wrong, and what to write.
+    """An option whose value cannot be used.
 
-    ``from_environment`` says that it is set in the environment, which runs share that
-    have nothing to do with this plugin.
+    The message says where the option is set, what is wrong, and what to write.
+    ``from_environment`` says that an environment variable sets the option. Runs that do
+    not use this plugin may have the same variable.
     """
 
     def __init__(self, message: str, *, from_environment: bool = False) -> None:
@@ -56,10 +57,10 @@ class SettingError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class LimitConfig:
-    """By which limits tests are judged, where no marker says otherwise.
+    """The limits by which tests are judged unless a marker sets others.
 
-    ``rules`` is the weakest level of a violated requirement that fails a test, ``None``
-    for no level. ``named`` are the limits that a marker takes by name.
+    ``rules`` is the weakest level at which a violated requirement fails a test, and
+    ``None`` if none does. ``named`` are the limits that a marker may name.
     """
 
     rules: Level | None = Level.MUST
@@ -70,9 +71,10 @@ class LimitConfig:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonConfig:
-    """What each test is compared with: an earlier report, and another server.
+    """What each test is compared with: an earlier report and a baseline server.
 
-    By ``margins`` a test fails that got worse. The query of ``target`` may be secret.
+    A test fails if a metric got worse by more than its margin in ``margins``.
+    ``target`` is the baseline server; the query of its URL may be secret.
     """
 
     report: Path | None = None
@@ -84,8 +86,8 @@ class ComparisonConfig:
 class Settings:
     """All settings of a run, by section.
 
-    ``fake`` are the words of a command line for the servers that the plugin starts.
-    The query of ``target`` may be secret.
+    ``fake`` are the command-line arguments of the servers that the plugin starts. The
+    query of the URL in ``target`` may be secret.
     """
 
     run: MeasurementConfig
@@ -115,10 +117,11 @@ def settings(
     *,
     origin: Path = Path(),
 ) -> Settings:
-    """Read every option by its precedence. Raises `SettingError`.
+    """Return the settings of a run, from all options by precedence.
 
-    ``command_line`` and ``ini`` return the raw value of an option, ``None`` where it is
-    not set. Relative paths start at ``origin``.
+    ``command_line`` and ``ini`` return the raw value of an option, or ``None`` if the
+    option is not set there. Relative paths are joined to ``origin``. Raises
+    `SettingError`.
     """
     given = _Values(command_line, ini, environment, origin)
     given.require("budget-profile", "budgets")
@@ -152,9 +155,10 @@ def settings(
 
 
 class _Values:
-    """The raw value of each option, from the first place that sets it.
+    """The raw value of each option, from the first place that sets the option.
 
-    Raises `SettingError` for a text that is empty, or that cannot be printed or sent.
+    Raises `SettingError` for a value that is set but empty, is too long, is not UTF-8
+    or contains NUL.
     """
 
     def __init__(
@@ -176,24 +180,30 @@ class _Values:
                 _check(found)
 
     def text(self, name: str) -> str:
-        """Return the value of an option as it was written."""
+        """Return the value of an option as the user wrote it."""
         return str(self._given[name].value)
 
     def place(self, name: str) -> str:
-        """Return where an option is set."""
+        """Return the place that sets an option."""
         return self._given[name].place
 
     def read(self, name: str, parse: Callable[[str], T]) -> T:
-        """Parse the value of an option, or its default. Raises `SettingError`."""
+        """Return the parsed value of an option, or its parsed default.
+
+        Raises `SettingError`.
+        """
         with _named(self._given[name]):
             return parse(self.text(name))
 
     def optional(self, name: str, parse: Callable[[str], T]) -> T | None:
-        """Parse the value of an option, ``None`` where it has none."""
+        """Return the parsed value of an option, or ``None`` if it has no value."""
         return self.read(name, parse) if self._given[name].value else None
 
     def file(self, name: str, check: Callable[[Path], object]) -> Path | None:
-        """Return the path of a file that ``check`` accepts."""
+        """Return the path in an option, or ``None`` if the option has no value.
+
+        ``check`` raises ValueError for a file that cannot be used.
+        """
 
         def parse(text: str) -> Path:
             check(self.origin / text)
@@ -202,25 +212,28 @@ class _Values:
         return self.optional(name, parse)
 
     def each(self, name: str, parse: Callable[[str], T]) -> tuple[T, ...]:
-        """Parse each value of an option that may be repeated."""
+        """Return the parsed values of an option that may be repeated."""
         values = self._given[name].value
         assert isinstance(values, list | tuple)
         with _named(self._given[name]):
             return tuple(parse(str(value)) for value in values)
 
     def require(self, name: str, *others: str) -> None:
-        """Refuse an option that means nothing without one of the others."""
+        """Check that an option is set only together with one of the others.
+
+        Raises `SettingError`.
+        """
         if self._given[name].value and not any(
             self._given[other].value for other in others
         ):
             wanted = " or ".join(f"--realtime-{other}" for other in others)
             with _named(self._given[name]):
-                raise ValueError(f"it needs {wanted}")
+                raise ValueError(f"this option needs {wanted}")
 
 
 @contextmanager
 def _named(given: Given) -> Iterator[None]:
-    """Raise a ValueError as a `SettingError` that begins with the option's place."""
+    """Raise a ValueError of the block as a `SettingError` that names the option."""
     try:
         yield
     except SettingError:
@@ -232,14 +245,19 @@ def _named(given: Given) -> Iterator[None]:
 
 
 def _check(given: Given) -> None:
-    """Refuse a text that is set and empty, too long, or that nothing can carry."""
+    """Refuse a value that is set but empty, is too long, is not UTF-8 or contains NUL.
+
+    Raises ValueError.
+    """
     value = given.value
     found = value if isinstance(value, list | tuple) else [value]
     texts = [inputs.plain(str(each)) for each in found]
     if any(len(text) > _LONGEST for text in texts):
-        raise ValueError(f"it is longer than {_LONGEST} characters; shorten it")
+        raise ValueError(
+            f"the value is longer than {_LONGEST} characters; shorten the value"
+        )
     if given.stated and not (texts and all(text.strip() for text in texts)):
-        raise ValueError("it is empty; give a value, or leave it out")
+        raise ValueError("the value is empty; give a value, or omit the option")
 
 
 def _server(given: _Values) -> ServerConfig:
@@ -270,14 +288,14 @@ def _server(given: _Values) -> ServerConfig:
 
 
 def _key(given: _Values) -> str:
-    """Return the key of the server, or an empty text. Raises `SettingError`."""
+    """Return the API key of the server, or an empty string. Raises `SettingError`."""
     variable = given.text("api-key-env")
     value = given.environment.get(variable, "")
-    # The text of the option is not shown: it may be the key itself.
+    # The value of the option is not shown: a user may have written the key itself.
     if variable != _KEY_VARIABLE and not value:
         raise SettingError(
             f"{given.place('api-key-env')}: no environment variable of this name is "
-            "set; give the name of the variable that holds the key, and not the key"
+            "set; give the name of the variable that holds the key, not the key itself"
         )
     try:
         return parsing.secret(variable, value)
@@ -304,7 +322,10 @@ def _session(given: _Values) -> SessionConfig:
 
 
 def _dialect(given: _Values, profile: str) -> str:
-    """Return the dialect with its profile, each of which may be left open."""
+    """Return the dialect with its profile, or `AUTO` if neither option names one.
+
+    Raises ValueError for an unknown profile.
+    """
     name = given.text("dialect")
     if profile.strip():
         try:

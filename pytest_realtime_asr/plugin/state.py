@@ -1,4 +1,4 @@
-"""The state of a run that uses the plugin: settings, reports, servers, judging."""
+"""The state of a run that uses the plugin: settings, reports, servers and judging."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 
 
 class State:
-    """The state of a run that uses the plugin, each part made when first needed.
+    """The state of a run that uses the plugin; each part is made when first needed.
 
-    ``terminal`` is a descriptor of the terminal that no capture redirects, ``None``
-    where there is none. Raises UsageError for a wrong option.
+    ``terminal`` is a file descriptor of the terminal that pytest's capture does not
+    redirect, or ``None`` without a terminal. Raises UsageError for a wrong option.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class State:
         self.worker = Worker(config)
         self._terminal = terminal
         self._progress: Progress | None = None
-        self._notes: dict[str, None] = {}  # in the order in which they came
+        self._notes: dict[str, None] = {}  # in the order in which they were added
         self._restore: Callable[[], None] | None = None
 
     def stop(self) -> None:
-        """Stop what was started, and release the reports."""
+        """Stop the servers and sessions that were started, and release the reports."""
         if self.has_judging:
             self.judging.run.stop()
         self.restore_signals()
@@ -66,18 +66,18 @@ class State:
     # Notes
 
     def note(self, text: str) -> None:
-        """Print this at the end of the run, once."""
+        """Add a line to print at the end of the run; the same line is printed once."""
         self._notes[text] = None
 
     def drain_notes(self) -> list[str]:
-        """Return the notes that were not handed on yet."""
+        """Return the notes that were added since the last call."""
         found = printable_lines(self, self._notes)
         self._notes.clear()
         return found
 
     @property
     def redactor(self) -> Redactor:
-        """A redactor for all secrets that are known so far."""
+        """The redactor for all secrets that are known so far."""
         if self.has_judging:
             return self.judging.run.redactor
         return self.settings.run.redactor
@@ -86,7 +86,7 @@ class State:
 
     @cached_property
     def _detected_dialect(self) -> str:
-        """The dialect that the target speaks, `AUTO` where it cannot be detected."""
+        """The dialect of the target, or `AUTO` if it cannot be detected."""
         try:
             return self.judging.run.servers.find(self.settings.target).dialect
         except LookupError as error:
@@ -95,10 +95,11 @@ class State:
             return AUTO
 
     def detect(self) -> Settings:
-        """Return the settings with the dialect of the target, which is asked once.
+        """Return the settings with the dialect of the target, detected if necessary.
 
-        The dialect stays `AUTO` where none was detected: the tests that need it report
-        why. Raises UsageError for session options that do not fit the dialect.
+        The target is probed once. The dialect is `AUTO` if it cannot be detected; the
+        tests that need the dialect report why. Raises UsageError for session options
+        that do not fit the dialect.
         """
         if self.settings.dialect != AUTO:
             return self.settings
@@ -128,7 +129,10 @@ class State:
         try:
             return _corpus(self.settings.corpus, private)
         except CorpusError as error:
-            hidden = "it cannot be used; without --realtime-private, a run says why"
+            hidden = (
+                "the corpus cannot be used; run without --realtime-private to see the "
+                "reason"
+            )
             shown = hidden if private else error
             raise self.options.usage_error("corpus", shown) from None
 
@@ -166,14 +170,14 @@ class State:
                 raise unwritable(file, error) from None
 
     def lock_reports(self) -> None:
-        """Lock the report files for a run that is about to measure.
+        """Lock the report files before the run measures.
 
-        From now on SIGTERM and SIGHUP end the run as Ctrl-C does. Raises UsageError
-        where another run writes one of the files.
+        From then on, SIGTERM and SIGHUP end the run as Ctrl-C does. Raises UsageError
+        if another run writes one of the files.
         """
         if self._restore is not None:
             return
-        if not self.worker:  # the controller locks them for its workers
+        if not self.worker:  # the controller locks the files for its workers
             for file in self.written:
                 try:
                     file.lock()
@@ -182,7 +186,7 @@ class State:
         self._restore = catch()
 
     def restore_signals(self) -> None:
-        """Let signals end the process as before."""
+        """Let SIGTERM and SIGHUP end the process at once, as by default."""
         if self._restore is not None:
             self._restore()
 
@@ -190,7 +194,10 @@ class State:
 
     @cached_property
     def baseline(self) -> tuple[UtteranceRecord, ...]:
-        """The rows of the earlier report, with which tests are compared. UsageError."""
+        """The rows of the earlier report with which the tests are compared.
+
+        Raises UsageError.
+        """
         earlier = self.settings.comparison.report
         if earlier is None:
             return ()
@@ -205,16 +212,19 @@ class State:
     def refuse_overwritten(self, path: Path) -> None:
         """Refuse to read a file that this run writes or moves. Raises ValueError."""
         if any(path.resolve() in file.places for file in self.written):
-            raise ValueError("--realtime-report would write over it")
+            raise ValueError(
+                "--realtime-report would overwrite this file; write the report to "
+                "another path"
+            )
 
     @property
     def has_judging(self) -> bool:
-        """Whether this process has made its `judging`."""
+        """Return whether this process has made its `judging`."""
         return "judging" in self.__dict__
 
     @cached_property
     def judging(self) -> Judging:
-        """The run of this process, and the judging of its tests. Raises UsageError."""
+        """The object that judges the tests of this process. Raises UsageError."""
         cache = getattr(self.config, "cache", None)
         found = Judging(
             self._run(),
@@ -261,7 +271,7 @@ class State:
             self._progress.show(line)
 
     def located(self, id: str) -> str:
-        """Return a test id that is relative to the folder where pytest was started."""
+        """Return the id of a test, relative to the folder where pytest was started."""
         path, *names = id.split("::")
         origin = self.config.invocation_params.dir
         found = os.path.relpath(self.config.rootpath / path, origin)
@@ -276,13 +286,13 @@ def printable_lines(state: State | None, lines: Iterable[str]) -> list[str]:
 
 def unwritable(file: object, error: OSError) -> pytest.UsageError:
     """Return an error about a report file that cannot be written."""
-    # An error of the system has a number and gives no advice.
+    # Only an error of the operating system has a number, and it gives no advice.
     advice = "" if error.errno is None else "; name another file"
     return pytest.UsageError(f"{file}: {error_text(error)}{advice}")
 
 
 def _read(config: pytest.Config, options: RawOptions) -> Settings:
-    """Read the settings. Raises UsageError."""
+    """Return the settings of a run. Raises UsageError."""
     try:
         return settings(
             options.line,
@@ -291,7 +301,7 @@ def _read(config: pytest.Config, options: RawOptions) -> Settings:
             origin=config.invocation_params.dir,
         )
     except SettingError as error:
-        # The key may be quoted, if it stands in place of another option.
+        # The message may quote the API key, if a user gave the key to another option.
         key = os.environ.get(options.text("api-key-env"), "")
         options.wrong_environment = error.from_environment
         raise pytest.UsageError(Redactor([key]).clean(str(error))) from None
@@ -304,14 +314,14 @@ def _corpus(specs: tuple[str, ...], private: bool) -> Corpus:
 
 
 def _command(config: pytest.Config) -> list[str]:
-    """Return the command that starts pytest with the same ini file and rootdir."""
+    """Return the words that start pytest with the same ini file and rootdir."""
     ini, root = config.getoption("inifilename"), config.getoption("rootdir")
     words = ["pytest", *(["-c", str(ini)] if ini else [])]
     return [*words, f"--rootdir={root}"] if root else words
 
 
 def _is_interactive(config: pytest.Config) -> bool:
-    """Return whether pytest itself writes to a terminal, and not quietly."""
+    """Return whether pytest writes to a terminal and runs without ``-q``."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
-    # `isatty` is a flag in some versions of pytest, and callable in others.
+    # `isatty` is a flag in some versions of pytest, and a method in others.
     return reporter is not None and reporter.isatty and reporter.verbosity >= 0

@@ -14,7 +14,10 @@ from pytest_realtime_asr.requirements.requirement import Requirement
 
 
 def add(config: pytest.Config) -> None:
-    """Add the suite to what pytest collects, in place of the default folders."""
+    """Add the suite to what pytest collects.
+
+    The suite replaces pytest's default folders, but not paths on the command line.
+    """
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args[:] = []
     files = map(str, sorted(SUITE.glob("test_*.py")))
@@ -22,21 +25,31 @@ def add(config: pytest.Config) -> None:
 
 
 def module(path: Path, parent: pytest.Collector) -> pytest.Module:
-    """Make a module whose id does not depend on where the package is installed."""
+    """Return a module of the suite for pytest to collect.
+
+    The id of the module does not depend on where the package is installed.
+    """
     name = f"{SUITE_ID}/{path.name}"
     made: pytest.Module = pytest.Module.from_parent(parent, path=path, nodeid=name)
     return made
 
 
 def requirements(settings: Settings) -> tuple[Requirement, ...]:
-    """Return the requirements that a run judges. Raises LookupError, ValueError."""
+    """Return the requirements that a run with these settings judges.
+
+    Raises LookupError for an unknown dialect, and ValueError if the pinned suite is for
+    another dialect.
+    """
     return selection.requirements(
         settings.dialect, level=settings.suite.level, pinned=settings.run.pinned
     )
 
 
 def generate(metafunc: pytest.Metafunc, state: State) -> None:
-    """Make one test for each requirement of the dialect, the same on every worker."""
+    """Make one test for each requirement of the dialect.
+
+    Every worker makes the same tests. Raises UsageError.
+    """
     if "requirement" not in metafunc.fixturenames:
         return
     try:

@@ -1,6 +1,6 @@
-"""Collects the results of all tests in the controller of a run.
+"""Collects the results of all tests in the main process of a run.
 
-Every pytest run imports this module, so it is light.
+Every pytest run imports this module, so it imports little.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def attach(
 ) -> None:
     """Attach the results of a test to pytest's report of it, in builtin types.
 
-    ``row`` is the test's row of the table, ``result`` that of a requirement of the
-    packaged suite.
+    ``row`` is the row of the test in the table. ``result`` is the result of the
+    requirement that the test judges, if it belongs to the packaged suite.
     """
     if row is not None or result is not None or notes:
         found = {"row": row, "result": result, "notes": notes}
@@ -30,7 +30,7 @@ def attach(
 
 
 class End(Protocol):
-    """Makes the text of rows, and the reports of the packaged suite."""
+    """The object that makes tables and conformance reports at the end of a run."""
 
     def table(self, rows: Iterable[Row]) -> list[str]: ...
     def verdicts(self, rows: Iterable[Row]) -> list[str]: ...
@@ -39,11 +39,11 @@ class End(Protocol):
 
 
 class Tally:
-    """Prints the results of all tests, from whichever worker, as a plugin of pytest.
+    """The plugin of pytest that prints the results of the tests of all workers.
 
-    ``suite`` is how the ids of the packaged suite begin if it was asked for, else it is
-    empty. ``end`` returns what makes the text; ``notes`` returns what this process has
-    to print at the end, a line each.
+    ``suite`` is the prefix of the test ids of the packaged suite, or "" if the suite
+    does not run. ``end`` returns the object that makes the tables and reports.
+    ``notes`` returns the lines that this process prints at the end.
     """
 
     def __init__(
@@ -59,10 +59,13 @@ class Tally:
         self._rows: dict[tuple[str, str], Row] = {}
         self._results: dict[str, Row] = {}
         self._judged = 0
-        self._noted: dict[str, None] = {}  # in the order in which they came
+        self._noted: dict[str, None] = {}  # in the order in which they were added
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the last results of each test, which may run again."""
+        """Keep only the last results of each test, since a test may run more than once.
+
+        Count the tests of the suite that were judged.
+        """
         found = getattr(report, _ATTACHED, None)
         if found is not None:
             row = found["row"]
@@ -76,7 +79,7 @@ class Tally:
             self._judged += report.when == "call" and (expected or not report.skipped)
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the results of the suite; one that judged nothing fails the run."""
+        """Write the conformance reports, and fail a run in which nothing was judged."""
         suite = any(item.nodeid.startswith(SUITE_ID) for item in session.items)
         if suite and exitstatus == pytest.ExitCode.INTERRUPTED:
             rest = self._end().cut_off(session)
@@ -91,7 +94,7 @@ class Tally:
         self, terminalreporter: pytest.TerminalReporter, config: pytest.Config
     ) -> None:
         """Print the tables and the notes."""
-        terminalreporter.ensure_newline()  # the line of an interrupted test is open
+        terminalreporter.ensure_newline()  # an interrupted test leaves its line open
         if self._rows:
             terminalreporter.section("realtime speech recognition")
             for line in self._end().table(self._rows.values()):
@@ -105,7 +108,7 @@ class Tally:
         if self._proves_nothing(config):
             terminalreporter.section("realtime conformance", red=True)
             terminalreporter.write_line(
-                "no requirement was judged: this proves nothing"
+                "no requirement was judged, so this run proves nothing about the server"
             )
 
     def _proves_nothing(self, config: pytest.Config) -> bool:

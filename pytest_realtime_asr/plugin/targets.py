@@ -1,4 +1,7 @@
-"""The servers that the plugin starts itself: the fake, the reference, ASGI."""
+"""Starts the servers that run in child processes of the plugin.
+
+These are the fake server, the reference server and ASGI applications.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,11 @@ if TYPE_CHECKING:
 
 
 class Targets:
-    """Gives each target as a URL; a server that is to be started is started once.
+    """Returns the URL of each target, and starts a server for it if needed.
 
-    ``shared`` are the URLs of servers that the controller of xdist started.
-    ``check_corpus`` raises UsageError if the corpus of the run cannot be loaded.
+    Each server is started once. ``shared`` are the URLs of the servers that the
+    controller of xdist started, by target. ``check_corpus`` raises UsageError if the
+    corpus of the run cannot be loaded.
     """
 
     def __init__(
@@ -33,14 +37,15 @@ class Targets:
         self._shared = shared
         self._check_corpus = check_corpus
         self._fakes = FakeServers()
-        # By the id of an application, since not every application has a hash. The
-        # reference to the application keeps its id unique.
+        # The keys are the ids of the applications, since not every application has a
+        # hash. The reference to an application keeps its id unique.
         self._applications: dict[int, tuple[object, Application | str]] = {}
 
     def url(self, target: object, dialect: str) -> str:
-        """Return the URL of a target: a URL, a name, or an ASGI application.
+        """Return the URL of a target.
 
-        Raises UsageError.
+        The target is a URL, ``fake``, ``reference`` or an ASGI application. Raises
+        UsageError.
         """
         if callable(target):
             return self._application(target)
@@ -56,7 +61,7 @@ class Targets:
         return self._fake(target, dialect)
 
     def stop(self) -> None:
-        """Stop all servers."""
+        """Stop all servers that were started."""
         self._fakes.stop()
         for _, started in self._applications.values():
             if not isinstance(started, str):
@@ -64,7 +69,8 @@ class Targets:
 
     def _fake(self, target: str, dialect: str) -> str:
         settings = self._settings
-        self._check_corpus()  # else its error would be one of the fake server
+        # Otherwise the fake server would fail to start, with a less clear message.
+        self._check_corpus()
         try:
             return self._fakes.target(
                 target,
@@ -75,17 +81,17 @@ class Targets:
             )
         except FakeError as error:
             why = str(error)
-            if settings.run.private:  # it may name the files of the corpus
+            if settings.run.private:  # the message may name the files of the corpus
                 why = (
-                    f"--realtime-target={target}: it did not start; without "
-                    "--realtime-private, a run says why"
+                    f"--realtime-target={target}: the server did not start; run "
+                    "without --realtime-private to see the reason"
                 )
             raise pytest.UsageError(why) from None
 
     def _application(self, application: Callable[..., Any]) -> str:
         key = id(application)
         if key not in self._applications:
-            try:  # the extra is optional, and so is this import
+            try:  # this module needs an optional extra of the package
                 from pytest_realtime_asr.client.asgi import (
                     Application,
                     ApplicationError,
@@ -96,7 +102,7 @@ class Targets:
             try:
                 started = Application(application)
             except ApplicationError as error:
-                started = str(error)  # it is not started again for each test
+                started = str(error)  # later tests get the same message
             self._applications[key] = application, started
         _, found = self._applications[key]
         if isinstance(found, str):

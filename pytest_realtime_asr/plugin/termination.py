@@ -12,11 +12,12 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def catch() -> Callable[[], None]:
-    """Let these signals interrupt the main thread; returns what restores the defaults.
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt in the main thread.
 
-    Nothing changes in another thread, nor for a signal that already has a handler or is
-    ignored, as nohup does. A second signal of the same kind ends the process at once,
-    and so does a signal to a forked child.
+    Returns a function that restores the default handlers. A call from another thread
+    changes nothing. A signal that has a handler, or that is ignored as with nohup, is
+    not changed. A second signal of the same kind ends the process at once, and so does
+    a signal to a forked child.
     """
     owner = os.getpid()
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def generate(metafunc: pytest.Metafunc, plugin: RealtimePlugin) -> None:
-    """Parametrise the fixture, unless the test does it itself."""
+    """Parametrise the fixture ``utterance``, unless the test does so itself."""
     if not _is_ours(metafunc) or _is_parametrized(metafunc):
         return
     try:
@@ -27,7 +27,7 @@ def generate(metafunc: pytest.Metafunc, plugin: RealtimePlugin) -> None:
 
 
 def _is_ours(metafunc: pytest.Metafunc) -> bool:
-    """Return whether ``utterance`` is the plugin's fixture, or is made from it."""
+    """Return whether the test's ``utterance`` is the plugin's fixture or wraps it."""
     for each in reversed(fixtures_of_function(metafunc, "utterance")):
         if is_default(each):
             return True

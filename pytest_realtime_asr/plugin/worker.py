@@ -1,4 +1,4 @@
-"""What a worker of xdist learns from its controller."""
+"""The values that a worker of xdist gets from its controller."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-MEASURES = "measures"  # a file in the shared folder: some test of the run measures
+MEASURES = "measures"  # a file in the shared folder; it exists if a test measures
 
 
 class Worker:
-    """The input of a worker; outside of a worker it is false, and empty.
+    """The values from the controller; outside of a worker, they are empty.
 
-    ``folder`` is seen by all workers of the run. ``fakes`` are the URLs of the servers
-    that the controller started. ``discovered`` are the dialects that it detected.
+    The object is true in a worker and false outside of one. ``folder`` is the folder
+    that all workers share. ``distribution`` is the value of xdist's ``--dist``.
+    ``fakes`` are the URLs of the servers that the controller started, by target.
+    ``discovered`` are the dialects that the controller detected, by target.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -32,6 +34,6 @@ class Worker:
         return self._is_worker
 
     def note_measurement(self) -> None:
-        """Let the controller know that a test of this worker measures."""
+        """Tell the controller that a test of this worker measures."""
         if self.folder is not None:
             (self.folder / MEASURES).touch()

@@ -36,7 +36,7 @@ def test_a_wrong_command_is_reported_in_one_line(
     assert caught.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: argument COMMAND: invalid choice: 'serve'")
-    assert line.endswith("; --help shows what there is")
+    assert line.endswith("; see --help")
 
 
 def test_an_argument_that_cannot_be_printed_is_refused(

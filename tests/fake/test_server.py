@@ -528,12 +528,15 @@ def test_command_that_cannot_be(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--fault", "mut"], "--fault: there is no fault 'mut'; closest are mute, "),
+        (
+            ["--fault", "mut"],
+            "--fault: there is no fault 'mut'; the closest names are mute, ",
+        ),
         (["--session-limit", "0s"], "--session-limit: '0s' is not a positive time"),
         (["--word-delay", "3"], "'3' is not a duration"),
-        (["--port", "many"], "a port: 'many' is not a whole number from 0"),
-        (["--port", "65536"], "a port: '65536' is not a whole number from 0 to 65535"),
-        (["--port=-1"], "a port: '-1' is not a whole number from 0"),
+        (["--port", "many"], "--port: 'many' is not a whole number from 0"),
+        (["--port", "65536"], "--port: '65536' is not a whole number from 0 to 65535"),
+        (["--port=-1"], "--port: '-1' is not a whole number from 0"),
         (["--recogniser", "ear"], "invalid choice"),
     ],
 )

@@ -662,7 +662,7 @@ CASES = (
     Case(
         "own-header-host",
         "the user sets a header of the connection",
-        ("--realtime-header", "Host is set by the connection itself; leave it out"),
+        ("--realtime-header", "Host is set by the connection itself; omit this option"),
         10,
         lambda _: told({"header": ["Host=TOKEN"]}, environment={"TOKEN": "hush"}),
     ),
@@ -694,7 +694,7 @@ CASES = (
     Case(
         "max-message-of-1",
         "the user gives a limit that is smaller than any event",
-        ("--realtime-max-message", "it should be between 1KiB and 1GiB"),
+        ("--realtime-max-message", "give a size from 1KiB to 1GiB"),
         10,
         lambda _: told({"max-message": "1"}),
     ),

@@ -109,10 +109,10 @@ def session(dialect: str, options: object) -> str:
 
 FINAL = "final_from_commit"
 NUMBERS = (
-    option("pace-without-a-number", "pace", "fast", "'fast'", "1.0 is real time"),
+    option("pace-without-a-number", "pace", "fast", "'fast'", "1.0 for real time"),
     option("pace-denormal", "pace", "1e-320", "from 0.001 to 1000"),
     option("pace-huge", "pace", "1e300", "from 0.001 to 1000"),
-    option("pace-in-other-digits", "pace", "٣", "'٣'", "1.0 is real time"),
+    option("pace-in-other-digits", "pace", "٣", "'٣'", "1.0 for real time"),
     option("pace-of-5000-digits", "pace", DIGITS, "from 0.001 to 1000"),
     option("timeout-zero", "timeout", "0", "0 is not a time", "from 0.001s"),
     option("timeout-huge", "timeout", "1e300", "is not a time", "to a week"),
@@ -126,8 +126,8 @@ NUMBERS = (
     option("fuzz-of-5000-digits", "fuzz", DIGITS, "from 0 to 100000"),
     option("streams-in-other-digits", "max-streams", "٣", "'٣' is not a whole number"),
     option("audio-without-end", "max-audio", "1e300", "is not a time"),
-    option("confidence-denormal", "confidence", "1e-320", "is not a share"),
-    option("version-of-5000-digits", "server-version", DIGITS, "is no version"),
+    option("confidence-denormal", "confidence", "1e-320", "is not a number from"),
+    option("version-of-5000-digits", "server-version", DIGITS, "is not a version"),
     Case(
         "margin-of-5000-digits",
         "the user gives 5,000 digits as a margin",
@@ -147,18 +147,18 @@ TEXTS = (
     ),
     option("fake-without-end", "fake", "'a " * 100_000, "longer than 65536 characters"),
     option("label-not-utf8", "label", [f"gpu={BYTES}"], "is not UTF-8"),
-    option("label-with-an-escape", "label", ["gpu=\x1b[2J"], "is no label"),
+    option("label-with-an-escape", "label", ["gpu=\x1b[2J"], "is not a label"),
     option("corpus-not-utf8", "corpus", [f"/{BYTES}"], "is not UTF-8"),
     option("corpus-with-a-nul", "corpus", ["a\0b"], "NUL"),
     option("compare-with-a-nul", "compare", "a\0b", "NUL"),
-    option("empty-target", "target", "", "it is empty; give a value"),
-    option("empty-model", "model", " ", "it is empty"),
-    option("empty-ca", "ca", "", "it is empty"),
-    option("empty-corpus", "corpus", [""], "it is empty"),
+    option("empty-target", "target", "", "the value is empty; give a value"),
+    option("empty-model", "model", " ", "the value is empty"),
+    option("empty-ca", "ca", "", "the value is empty"),
+    option("empty-corpus", "corpus", [""], "the value is empty"),
     Case(
         "empty-target-in-the-ini-file",
         "the target in the ini file is empty",
-        ("realtime_target in the ini file: it is empty",),
+        ("realtime_target in the ini file: the value is empty",),
         5,
         lambda folder: told({}, ini={"target": ""}),
     ),
@@ -184,7 +184,10 @@ REFUSED = (
         "client-cert-absent", "client-cert", "absent/a.pem", "there is no such file"
     ),
     option(
-        "client-key-alone", "client-key", __file__, "it needs --realtime-client-cert"
+        "client-key-alone",
+        "client-key",
+        __file__,
+        "this option needs --realtime-client-cert",
     ),
     Case(
         "ca-in-the-environment",
@@ -203,9 +206,9 @@ REFUSED = (
     option("proxy-of-another-kind", "proxy", "gopher://a:1", "http://HOST:PORT"),
     option("proxy-without-a-host", "proxy", "http://", "http://HOST:PORT"),
     option("proxy-without-a-scheme", "proxy", "a:1", "http://HOST:PORT"),
-    option("server-name-with-a-blank", "server-name", "a b", "is no host name"),
-    option("server-name-a-url", "server-name", "https://a", "is no host name"),
-    option("server-name-too-long", "server-name", "a" * 64, "is no host name"),
+    option("server-name-with-a-blank", "server-name", "a b", "is not a host name"),
+    option("server-name-a-url", "server-name", "https://a", "is not a host name"),
+    option("server-name-too-long", "server-name", "a" * 64, "is not a host name"),
     option("target-without-a-port", "target", "gpu-7", "it has no port"),
     option(
         "target-with-a-blank",
@@ -228,7 +231,7 @@ REFUSED = (
     Case(
         "baseline-is-the-target",
         "the user compares a server with itself",
-        ("--realtime-baseline-target: it is the target itself",),
+        ("--realtime-baseline-target: this server is the target itself",),
         5,
         lambda folder: told({"target": "http://a:1", "baseline-target": "a:1"}),
     ),
@@ -289,14 +292,18 @@ REFUSED = (
 )
 MARKERS = (
     marker("realtime-positional", pytest.mark.realtime(1), "no positional argument"),
-    marker("realtime-unknown", pytest.mark.realtime(speed=1), "realtime: no speed"),
+    marker(
+        "realtime-unknown",
+        pytest.mark.realtime(speed=1),
+        "realtime: the marker takes no speed",
+    ),
     marker("realtime-model-none", pytest.mark.realtime(model=None), "not a name"),
     marker(
         "pace-not-a-number", pytest.mark.realtime(pace=float("nan")), "a pace of nan"
     ),
     marker("pace-of-400-digits", pytest.mark.realtime(pace=10**400), "from 0.001"),
     marker("pace-of-9000-digits", pytest.mark.realtime(pace=10**9000), "from 0.001"),
-    marker("budget-bare", pytest.mark.latency_budget(), "it should look like"),
+    marker("budget-bare", pytest.mark.latency_budget(), "write the marker as in"),
     marker("budget-of-9000-digits", pytest.mark.budget(10**9000), "no metric"),
     marker(
         "budget-exponent",

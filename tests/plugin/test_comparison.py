@@ -209,16 +209,17 @@ def test_two_servers_by_turns(project: Project, servers: Servers, many: str) -> 
         (["--realtime-compare=pytest.ini"], "*pytest.ini:1: is not a line of a *"),
         (
             ["--realtime-compare=a.jsonl", "--realtime-report=a.jsonl"],
-            "--realtime-compare: --realtime-report would write over it",
+            "--realtime-compare: --realtime-report would overwrite this file; "
+            "write the report to another path",
         ),
-        ([GATE], "*it needs --realtime-compare or --realtime-baseline-target"),
+        ([GATE], "*this option needs --realtime-compare or --realtime-baseline-target"),
         (
             ["--realtime-compare=a.jsonl", "--realtime-compare-fail=wer:5%"],
             "*'wer:5%': write the limit of wer as 1pp, in percentage points",
         ),
         (
             ["--realtime-label=H100"],
-            "*'H100' is no label; it should look *",
+            "*'H100' is not a label; write one such as gpu=H100*",
         ),
     ],
 )

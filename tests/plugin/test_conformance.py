@@ -157,7 +157,9 @@ def test_a_run_that_judged_nothing_is_an_error(
     project.ini("markers = nothing")
     result = project.run(ASKED, *selected, "test_it.py")
     assert result.ret != 0
-    result.stdout.fnmatch_lines(["no requirement was judged: this proves nothing"])
+    result.stdout.fnmatch_lines(
+        ["no requirement was judged, so this run proves nothing about the server"]
+    )
 
 
 def test_the_plan_sends_nothing(project: Project) -> None:
@@ -198,8 +200,8 @@ def test_the_lists(project: Project) -> None:
     assert wrong.ret == pytest.ExitCode.USAGE_ERROR
     wrong.stderr.fnmatch_lines(
         [
-            "*--realtime-list: 'servers'; choose from requirements, dialects, metrics "
-            "and options"
+            "*--realtime-list: 'servers' is not a list; choose from "
+            "requirements, dialects, metrics and options"
         ]
     )
 

@@ -172,7 +172,7 @@ def test_a_server_that_is_not_there(project: Project) -> None:
 def test_what_sends_nothing_finds_nothing(project: Project) -> None:
     with site() as (url, it):
         plan = (AUTO, "--realtime-conformance", "--realtime-plan")
-        why = "--realtime-plan sends nothing, so that no dialect can be detected"
+        why = "--realtime-plan sends nothing, so no dialect can be detected"
         said = f"{why}, {NAME_IT}"
         refused(project.run(*plan, target=url), said)
         listed = project.run(AUTO, "--realtime-list=requirements", target=url)
@@ -199,15 +199,15 @@ def realtime_target():
     )
     project.write(SPEAK)
     said = (
-        "test_it.py::test_first: its server comes from the fixture realtime_target "
-        f"(conftest.py:4), and its dialect is not detected; {NAME_IT}; of a single "
-        "test, @pytest.mark.realtime(dialect=NAME) names it"
+        "test_it.py::test_first: the fixture realtime_target (conftest.py:4) returns "
+        f"the server, so the dialect cannot be detected; {NAME_IT}; for a single "
+        "test, use @pytest.mark.realtime(dialect=NAME)"
     )
     refused(project.run(AUTO, target=None), said)
     said = (
-        "--realtime-conformance: there is no target whose dialect could be "
-        "detected; pass --realtime-target=URL or, where the fixture realtime_target "
-        "returns it, "
+        "--realtime-conformance: there is no target whose dialect can be "
+        "detected; pass --realtime-target=URL or, if the fixture realtime_target "
+        "returns the target, "
         f"{NAME_IT}"
     )
     refused(project.run(AUTO, "--realtime-conformance", target=None), said)

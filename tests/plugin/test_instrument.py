@@ -94,7 +94,9 @@ def test_without_a_cache_a_calibration_is_printed_alone(
     monkeypatch.setattr(calibration, "calibrate", lambda loop, dialect, progress: known)
     made = project.run("--realtime-calibrate", "-p", "no:cacheprovider")
     assert made.ret == 0
-    made.stdout.fnmatch_lines(["calibrated *", "not kept: *-p no:cacheprovider"])
+    made.stdout.fnmatch_lines(
+        ["calibrated *", "the calibration is not kept*-p no:cacheprovider"]
+    )
     assert not cache(project).exists()
 
 

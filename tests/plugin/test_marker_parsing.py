@@ -125,16 +125,20 @@ def test_a_pace_is_a_number(value: float) -> None:
 
 
 WRONG = {
-    "realtime: no modell; choose from dialect, model, pace, chunk, rules": [
-        mark("realtime", modell="m")
+    "realtime: the marker takes no modell; choose from dialect, model, pace, chunk, "
+    "rules": [mark("realtime", modell="m")],
+    "realtime: the marker takes no a, b; choose from dialect": [
+        mark("realtime", a=1, b=2, pace=1)
     ],
-    "realtime: no a, b; choose from dialect": [mark("realtime", a=1, b=2, pace=1)],
-    "realtime: no positional argument; choose from dialect": [mark("realtime", "vllm")],
-    "realtime: pace: a pace of .*; 1.0 is real time, 0 is unpaced": [
+    "realtime: the marker takes no positional argument; choose from dialect": [
+        mark("realtime", "vllm")
+    ],
+    "realtime: pace: a pace of .* cannot be used; give 0 .as fast as possible., "
+    "or a number": [
         mark("realtime", pace=value)
         for value in (-1, math.nan, math.inf, True, "1", None)
     ],
-    "realtime: chunk: a chunk of .*; it should be between 1ms and 60s": [
+    "realtime: chunk: a chunk of .* cannot be used; give a length from 1ms to 60s": [
         mark("realtime", chunk=value) for value in ("0ms", "61s")
     ],
     "is not a duration: .*'800ms'": [
@@ -143,7 +147,7 @@ WRONG = {
         mark("latency_budget", METRIC, p95=800),
         mark("latency_budget", METRIC, p95="fast"),
     ],
-    "realtime: rules: .*; choose from must, should and off": [
+    "realtime: rules: .* is not a level; choose from must, should and off": [
         mark("realtime", rules=value) for value in ("may", None, Level.MUST, ["must"])
     ],
     "no metric 'ttft'; choose from .*final_from_commit": [
@@ -153,7 +157,7 @@ WRONG = {
     "a budget has no keyword .*p96.*; choose from .*p95": [
         mark("latency_budget", METRIC, p96="1s")
     ],
-    'latency_budget: .*; it should look like latency_budget."final_from_commit"': [
+    'latency_budget: .*; write the marker as in latency_budget."final_from_commit"': [
         mark("latency_budget"),
         mark("latency_budget", METRIC, "800ms"),
         mark("latency_budget", [METRIC], p95="800ms"),
@@ -172,7 +176,7 @@ WRONG = {
     "there is no normalizer 'whisper-99'; choose from ": [
         mark("wer_threshold", 0.1, normalizer="whisper-99")
     ],
-    "wer_threshold: .*; it should look like wer_threshold.0.12, ": [
+    "wer_threshold: .*; write the marker as in wer_threshold.0.12, ": [
         mark("wer_threshold"),
         mark("wer_threshold", 0.1, 0.2),
         mark("wer_threshold", 0.1, limits=0.2),
@@ -202,7 +206,9 @@ def test_a_metric_that_is_not_a_duration_has_a_budget_too() -> None:
     )
     with pytest.raises(BudgetError, match="a duration: write latency_budget"):
         terms(mark("budget", METRIC, at_most=0.2))
-    with pytest.raises(BudgetError, match=r'should look like budget."normalized_eras'):
+    with pytest.raises(
+        BudgetError, match=r'write the marker as in budget."normalized_eras'
+    ):
         terms(mark("budget"))
 
 
@@ -283,8 +289,8 @@ def test_a_single_session_has_only_a_maximum() -> None:
         read(wrong, DEFAULT, parallel=False, one_session=True)
     assert str(caught.value) == (
         "latency_budget: final_from_commit p95: a test with the fixture utterance "
-        'has one session, so that only max= can be judged; over="module" pools the '
-        "sessions of the module"
+        'has one session, so only max= can be judged; add over="module" to judge all '
+        "sessions of the module together"
     )
     with pytest.raises(BudgetError, match=r"budget: .* p90: .* only a mean can be"):
         read(

@@ -40,7 +40,7 @@ def told(result: pytest.RunResult) -> str:
         ("realtime(speed=2)", "*no speed; choose from dialect, model, pace, *"),
         ("realtime('vllm')", "*no positional argument; choose from dialect, *"),
         ("realtime(rules='all')", "*choose from must, should and off"),
-        ("realtime(pace='2')", "*1.0 is real time, 0 is unpaced*"),
+        ("realtime(pace='2')", "*give 0 (as fast as possible), or a number from *"),
         ("realtime(chunk='1h')", "*'1h'*"),
     ],
 )
@@ -60,7 +60,7 @@ def test_it(realtime, utterance): pass
     )
     result = project.run(target=None)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    said = '*p95: a test with the fixture utterance *only max= *; over="module" pools*'
+    said = '*p95: a test with the fixture utterance *only max= *; add over="module" *'
     result.stderr.fnmatch_lines([said.replace("[", "[[]")])
 
 

@@ -71,7 +71,7 @@ def realtime_session_options(): return {value}
     project.write("def test_it(realtime): pass")
     result = project.run()
     result.assert_outcomes(errors=1)
-    place = "; the fixture realtime_session_options (conftest.py:4) returns them"
+    place = "; see the fixture realtime_session_options (conftest.py:4)"
     result.stdout.fnmatch_lines([f"realtime: the session options do not fit *{place}"])
 
 
@@ -79,23 +79,31 @@ def realtime_session_options(): return {value}
     ("wrong", "said"),
     [
         ("pace=fast", "*--realtime-pace: *fast*"),
-        ("pace=-1", "*--realtime-pace: *1.0 is real time*"),
+        ("pace=-1", "*--realtime-pace: *1.0 for real time*"),
         ("chunk=100", "*--realtime-chunk: *'800ms'*"),
-        ("rules=all", "*--realtime-rules: 'all'; choose from must, should and off"),
+        (
+            "rules=all",
+            "*--realtime-rules: 'all' is not a level; choose from must, should and off",
+        ),
         ("warmup=few", "*--realtime-warmup: *neither auto nor a number*"),
         ("timeout=-3", "*--realtime-timeout: *"),
         ("session-options=[1]", "*options: the value is not a JSON object*"),
         ("header=X-Token", "*--realtime-header: *X-Token=MY_VARIABLE"),
         ("header=X=NO_SUCH", "*--realtime-header: the header X names *not set; *"),
-        ("report=out.doc", "*--realtime-report: *there is: *jsonl*conformance*"),
-        ("level=all", "*--realtime-level: 'all'; choose from must, should and info"),
+        ("report=out.doc", "*--realtime-report: *choose from jsonl, conformance*"),
         (
-            "suite=mine",
-            "*--realtime-suite: 'mine' is not a pinned suite; choose from *vllm-*",
+            "level=all",
+            "*--realtime-level: 'all' is not a level; choose from must, should "
+            "and info",
         ),
+        ("suite=mine", "*--realtime-suite: 'mine' is not a suite; there are: *vllm-*"),
         ("known-failures=no.toml", "*--realtime-known-failures: *no.toml*"),
-        ("server-version=new", "*--realtime-server-version: 'new' is no version*"),
-        ("allow=all", "*--realtime-allow: 'all'; choose from heavy and disruptive*"),
+        ("server-version=new", "*--realtime-server-version: 'new' is not a version*"),
+        (
+            "allow=all",
+            "*--realtime-allow: 'all' is not a kind of scenario; choose from "
+            "heavy and disruptive*",
+        ),
         ("max-audio=much", "*--realtime-max-audio: 'much' is not a duration*"),
         (
             "max-streams=0",
@@ -236,10 +244,13 @@ def test_a_wrong_flag_in_the_environment_ends_no_run_without_the_plugin(
 ) -> None:
     project.write("def test_plain(): pass")
     monkeypatch.setenv("REALTIME_PLAN", "maybe")
-    said = "the environment variable REALTIME_PLAN: 'maybe' is neither true nor false"
+    said = (
+        "the environment variable REALTIME_PLAN: 'maybe' is neither true nor false; "
+        "write true or false"
+    )
     result = project.run(target=None)
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines([f"realtime: {said}; it is not set"])
+    result.stdout.fnmatch_lines([f"realtime: {said}; until then the option is not set"])
     project.write("def test_it(realtime_target): pass")
     result = project.run(target=None)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -247,7 +258,10 @@ def test_a_wrong_flag_in_the_environment_ends_no_run_without_the_plugin(
     project.ini("realtime_conformance = x")
     result = project.run(target=None)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    said = "realtime_conformance in the ini file: 'x' is neither true nor false"
+    said = (
+        "realtime_conformance in the ini file: 'x' is neither true nor false; "
+        "write true or false"
+    )
     result.stderr.fnmatch_lines([f"ERROR: {said}"])
 
 
@@ -323,6 +337,9 @@ def test_a_report_in_place_of_the_corpus_is_refused(
     named = (f"--realtime-corpus={clips}", f"--realtime-report={clips}")
     result = project.run(*named)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    said = "*--realtime-corpus: --realtime-report would write over it"
+    said = (
+        "*--realtime-corpus: --realtime-report would overwrite this file; write the "
+        "report to another path"
+    )
     result.stderr.fnmatch_lines([said])
     assert Path(clips).read_bytes() == before

@@ -341,7 +341,7 @@ def test_limits_differ_by_machine(
             "*none.toml: there is no such file or folder; *",
         ),
         (["--realtime-budgets=bad.toml"], "*bad.toml: Invalid value (at line 1, *"),
-        (["--realtime-budget-profile=l4"], "*it needs --realtime-budgets"),
+        (["--realtime-budget-profile=l4"], "*this option needs --realtime-budgets"),
     ],
 )
 def test_limits_that_cannot_be_found(

@@ -63,7 +63,7 @@ def test_it(realtime, corpus, count):
     for said in (
         "*INVALID, not attributed to the server: sessions of other workers ran at *",
         "*over='module' needs all tests * run xdist with --dist loadfile",
-        "*test_x: realtime: no x; choose from dialect*",
+        "*test_x: realtime: the marker takes no x; choose from dialect*",
     ):
         result.stdout.fnmatch_lines([said])
 
