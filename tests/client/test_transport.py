@@ -94,7 +94,7 @@ def test_reason_of_an_error(error: OSError, reason: str) -> None:
 
 def test_an_unknown_host_name_is_not_a_server_that_is_down() -> None:
     said = unreachable(socket.gaierror(socket.EAI_NONAME, "Name not known"))
-    assert said == "cannot resolve the host name: Name not known; is it right?"
+    assert said == "cannot resolve the host name: Name not known; check its spelling"
 
 
 @pytest.mark.parametrize(

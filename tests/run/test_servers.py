@@ -386,7 +386,7 @@ def test_the_dialect_is_found_once(start: Start) -> None:
         plans = [finding(run, url) for _ in range(2)]
         assert len(fake.traces()) == 1
     assert {(each.dialect, each.found) for each in plans} == {
-        (VLLM, "auto: its first event was session.created")
+        (VLLM, "auto: the first event was session.created")
     }
 
 
