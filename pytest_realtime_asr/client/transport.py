@@ -471,8 +471,8 @@ def over_limit(size: int) -> str:
         if size % unit == 0
     )
     return (
-        f"larger than the client's limit of {size // unit} {name}; raise this limit with "
-        "--realtime-max-message=SIZE"
+        f"larger than the client's limit of {size // unit} {name}; raise this limit "
+        "with --realtime-max-message=SIZE"
     )
 
 

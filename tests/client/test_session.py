@@ -760,8 +760,8 @@ def test_an_event_over_our_limit_is_no_fault_of_the_server(loop: Loop) -> None:
     assert (error.how, end.how, end.code) == ("cancelled", Ending.CANCELLED, 1009)
     assert str(error) == end.reason
     assert end.reason == (
-        "an event of the server is larger than the client's limit of 1 MiB; raise it "
-        "with "
+        "an event of the server is larger than the client's limit of 1 MiB; raise "
+        "this limit with "
         "--realtime-max-message=SIZE; events received: 1 session.created"
     )
     assert {v.requirement.id for v in broken(live.trace)} == {"created-now"}

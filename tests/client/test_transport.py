@@ -472,8 +472,8 @@ def test_too_large_a_frame() -> None:
         True,
     )
     assert end.reason == (
-        "an event of the server is larger than the client's limit of 1 MiB; raise it "
-        "with "
+        "an event of the server is larger than the client's limit of 1 MiB; raise "
+        "this limit with "
         "--realtime-max-message=SIZE"
     )
 

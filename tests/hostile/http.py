@@ -315,7 +315,7 @@ CASES = (
     Case(
         "certificate-expired",
         "the server has a certificate that has expired",
-        ("certificate has expired; renew it", "the clock of this machine"),
+        ("certificate has expired; renew the certificate", "the clock of this machine"),
         5,
         expired,
     ),
