@@ -363,7 +363,7 @@ def test_manifest_that_cannot_be_read(
 ) -> None:
     path = manifest(tmp_path, {})
     monkeypatch.setattr(Path, "open", denied)
-    assert refusal(path) == f"{path}: Permission denied; make this folder readable"
+    assert refusal(path) == f"{path}: Permission denied; make it readable"
 
 
 def denied(path: Path, *_: str) -> str:
