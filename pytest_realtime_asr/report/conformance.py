@@ -300,7 +300,7 @@ def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
 
 def _cause(entry: Entry) -> str:
     """Return what was seen, without its numbers and without what had arrived."""
-    what = (entry.stale or entry.seen).partition("; had arrived")[0]
+    what = (entry.stale or entry.seen).partition("; events received")[0]
     return re.sub(r"\d[\d.]*|'[^']*'", "#", what)
 
 
