@@ -1,8 +1,8 @@
 """Mono PCM16 audio at any sample rate, in memory and in files.
 
-One full-scale convention holds throughout: a float sample is the integer divided by
-32768, so that -1.0 is -32768, and +1.0, which PCM16 cannot represent, is clipped to
-32767. So a 16-bit file is read bit for bit, and so is a file written here.
+Full scale is the same everywhere: a float sample is the integer sample divided by
+32768. So -1.0 is -32768; +1.0, which PCM16 cannot represent, is clipped to 32767. The
+samples of a 16-bit file are therefore read and written without a change.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from pytest_realtime_asr.text.inputs import InputError, regular
 
 _FULL_SCALE = 32768
 _WIDTH = 2  # bytes of one sample
-_BLOCK = 2**18  # samples processed at a time, since floats take four times the memory
+_BLOCK = 2**18  # samples processed at a time, since floats need more memory
 _FRAME = 0.01  # s of audio over which energy is averaged
-_RUN = 3  # consecutive loud frames that are speech
-_RANGE = 35.0  # dB below the loudest twentieth of the frames within which speech is
-_FLOOR = -60.0  # dB of full scale below which nothing is speech
-_RATES = (1_000, 768_000)  # Hz that a file may have
-_LONGEST = 24 * 3600  # s; the header of a longer file is wrong
-_UNKNOWN_FRAMES = 2**62  # libsndfile reports 2**63 - 1 where the length is unknown
-_UNKNOWN_BYTES = 0x7FFF_0000  # the size in a WAV header that was written to a pipe
+_RUN = 3  # consecutive loud frames that count as speech
+_RANGE = 35.0  # dB below the 95th percentile of the frames; quieter is not speech
+_FLOOR = -60.0  # dB of full scale; a quieter frame is not speech
+_RATES = (1_000, 768_000)  # Hz: the lowest and the highest rate of a file
+_LONGEST = 24 * 3600  # s; the header of a longer file is taken as wrong
+_UNKNOWN_FRAMES = 2**62  # libsndfile reports 2**63 - 1 for an unknown length
+_UNKNOWN_BYTES = 0x7FFF_0000  # or more in the header of a WAV written to a pipe
 
 
 class AudioError(InputError):
-    """An audio file that cannot be used; the message says which, why and what to do."""
+    """An audio file that cannot be used; the message names it, why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audio:
     """Mono audio: signed 16-bit little-endian samples at ``rate`` Hz.
 
-    Positions in seconds are rounded to the nearest sample everywhere. Raises ValueError
-    for half a sample, or a rate that is not positive.
+    In all methods, a position in seconds is rounded to the nearest sample. Raises
+    ValueError if ``pcm`` ends in half a sample, or if ``rate`` is not positive.
     """
 
     pcm: bytes = field(repr=False)
@@ -81,10 +81,10 @@ class Audio:
         return found.hexdigest()[:16]
 
     def resample(self, rate: int) -> Audio:
-        """Return the audio at ``rate`` Hz; the same object where that is its rate.
+        """Return the audio at ``rate`` Hz; the same object if it has this rate.
 
-        It is computed in floats and clipped, so that an overshoot of the filter never
-        wraps around. The length is correct to one sample.
+        The samples are computed as floats and clipped, so that an overshoot of the
+        filter does not wrap around. The length is correct to one sample.
         """
         _check_rate(rate)
         if rate == self.rate:
@@ -96,16 +96,16 @@ class Audio:
     def cut(self, start: float, stop: float) -> Audio:
         """Return the part from ``start`` to ``stop``, in seconds.
 
-        Adjacent parts join without a gap. Raises ValueError where the part is not
+        Adjacent parts have no gap and no overlap. Raises ValueError if the part is not
         inside the audio.
         """
         first, last = _span(start, stop, self.samples, self.rate)
         return Audio(self.pcm[first * _WIDTH : last * _WIDTH], self.rate)
 
     def chunks(self, seconds: float) -> Iterator[bytes]:
-        """Return the PCM in chunks of ``seconds``; the last one may be shorter.
+        """Return an iterator over chunks of ``seconds``; the last may be shorter.
 
-        Raises ValueError, at the call, for a chunk of less than one sample.
+        Raises ValueError at the call if a chunk has less than one sample.
         """
         size = _samples(seconds, self.rate) * _WIDTH
         if not size:
@@ -118,12 +118,12 @@ class Audio:
 
 
 def from_float(samples: npt.NDArray[np.floating[Any]], rate: int) -> Audio:
-    """Return audio from floats, where full scale is -1 to 1.
+    """Return audio from float samples; full scale is -1 to 1.
 
     ``samples`` is float32 or float64, of shape (samples,) or (samples, channels).
-    Channels are averaged, values over full scale are clipped, others rounded to the
-    nearest step. Raises ValueError for other types or shapes, and for samples that are
-    not finite.
+    Channels are averaged. Values over full scale are clipped; the others are rounded to
+    the nearest integer. Raises ValueError for another type or shape, and for samples
+    that are not finite.
     """
     if samples.dtype not in (np.float32, np.float64):
         raise ValueError(
@@ -140,37 +140,40 @@ def from_float(samples: npt.NDArray[np.floating[Any]], rate: int) -> Audio:
 
 def _pcm(samples: npt.NDArray[np.floating[Any]]) -> bytes:
     if not np.isfinite(samples).all():
-        raise ValueError("a sample is not a finite number; full scale is -1 to 1")
+        raise ValueError("a sample is not a finite number; give samples from -1 to 1")
     if samples.ndim == 2:
-        with np.errstate(over="ignore"):  # a sum over the float range is clipped below
+        with np.errstate(over="ignore"):  # an infinite sum is clipped below
             samples = samples.mean(axis=1)
     steps = np.rint(np.clip(samples, -1, 1) * _FULL_SCALE)
     return bytes(np.minimum(steps, _FULL_SCALE - 1).astype("<i2"))
 
 
 def silence(seconds: float, *, rate: int = 16000) -> Audio:
-    """Return digital silence."""
+    """Return digital silence of ``seconds`` at ``rate`` Hz."""
     _check_rate(rate)
     return Audio(bytes(_samples(seconds, rate) * _WIDTH), rate)
 
 
 def join(*parts: Audio) -> Audio:
-    """Return the parts in a row. Raises ValueError for no part or unequal rates."""
+    """Return the audio of the parts, one after the other.
+
+    Raises ValueError if there is no part, or if the rates differ.
+    """
     rates = sorted({part.rate for part in parts})
     if len(rates) != 1:
-        found = ", ".join(f"{rate} Hz" for rate in rates) or "no part at all"
-        raise ValueError(f"cannot join {found}; give parts of one rate, resampled")
+        found = ", ".join(f"{rate} Hz" for rate in rates) or "no part"
+        raise ValueError(f"cannot join {found}; give parts, all resampled to one rate")
     return Audio(b"".join(part.pcm for part in parts), rates[0])
 
 
 def speech(audio: Audio) -> tuple[float, float] | None:
-    """Return the start and the end of speech by the energy of the audio, in s.
+    """Return the start and the end of speech in s, detected by energy.
 
-    ``None`` where there is no speech. A frame of 10 ms is loud where its RMS is within
-    35 dB of the 95th percentile of all frames, and over -60 dB of full scale; speech
-    lasts from the first run of three loud frames to the end of the last run. On the
-    bundled clips with word times, the start is 17 ms late on average (80 ms at most),
-    and the end 6 ms early (111 ms at most).
+    ``None`` if there is no speech. A frame of 10 ms is loud if its RMS is within 35 dB
+    of the 95th percentile of all frames and over -60 dB of full scale. Speech lasts
+    from the start of the first run of three loud frames to the end of the last such
+    run. On the bundled clips with word times, the start is 17 ms late on average (80 ms
+    at most), and the end is 6 ms early on average (111 ms at most).
     """
     size = max(1, round(_FRAME * audio.rate))
     count = audio.samples // size
@@ -190,7 +193,7 @@ def speech(audio: Audio) -> tuple[float, float] | None:
 
 
 def length(path: Path) -> float:
-    """Return the length of a file in seconds by its header, without decoding it.
+    """Return the length of a file in seconds from its header, without decoding.
 
     Raises `AudioError` for every problem that the header shows.
     """
@@ -199,11 +202,11 @@ def length(path: Path) -> float:
 
 
 def read(path: Path, *, start: float = 0.0, stop: float | None = None) -> Audio:
-    """Return the audio of a file at the file's rate, its channels mixed to one.
+    """Return the audio of a file at the file's rate, with its channels averaged.
 
-    Reads every format of libsndfile. ``start`` and ``stop`` select a part, in seconds.
-    Raises `AudioError` for a file that is missing, not audio, empty, truncated or
-    shorter than the part.
+    The file may have any format that libsndfile reads. ``start`` and ``stop`` select a
+    part, in seconds. Raises `AudioError` if the file is missing, not audio, empty,
+    truncated or shorter than the part.
     """
     with _opened(path) as file:
         end = file.frames / file.samplerate if stop is None else stop
@@ -223,24 +226,24 @@ def read(path: Path, *, start: float = 0.0, stop: float | None = None) -> Audio:
             raise AudioError(f"{path}: {error}; write the file again") from error
     sound = Audio(b"".join(found), rate)
     if sound.samples != last - first:
-        raise _broken(path, f"{sound.samples} of {last - first} frames are present")
+        raise _broken(path, f"it has only {sound.samples} of {last - first} frames")
     return sound
 
 
 def write(path: Path, audio: Audio) -> None:
     """Write ``audio`` with 16 bits, in the format that the suffix of ``path`` names.
 
-    Raises `AudioError` where the format does not support 16-bit PCM at this rate, where
-    there is no sample to write, and where the file cannot be created.
+    Raises `AudioError` if the format does not support 16-bit PCM at this rate, if there
+    is no sample to write, or if the file cannot be created.
     """
     kind = path.suffix[1:].upper()
     # libsndfile would write .raw, but the rate could not be read back.
     if kind == "RAW" or not soundfile.check_format(kind, "PCM_16"):
         raise AudioError(
-            f"{path}: this suffix is not a format of 16-bit PCM; use .flac or .wav"
+            f"{path}: the suffix names no format with 16-bit PCM; use .flac or .wav"
         )
     if not audio.samples:
-        raise AudioError(f"{path}: there is no sample to write")
+        raise AudioError(f"{path}: there is no sample to write; give audio")
     try:
         soundfile.write(path, audio.array, audio.rate, subtype="PCM_16")
     except soundfile.SoundFileError as error:
@@ -252,9 +255,9 @@ def write(path: Path, audio: Audio) -> None:
 
 
 class Resampler:
-    """Resamples a stream of PCM16 from one rate to another, piece by piece.
+    """Resamples a stream of PCM16 from ``source`` Hz to ``target`` Hz.
 
-    The output lags the input by a few milliseconds, until `flush`.
+    The output is a few milliseconds behind the input until `flush` returns the rest.
     """
 
     def __init__(self, source: int, target: int) -> None:
@@ -267,11 +270,11 @@ class Resampler:
         )
 
     def feed(self, pcm: bytes) -> bytes:
-        """Return the resampled output for the next piece."""
+        """Return the output that is ready after this input."""
         return self._next(pcm, last=False)
 
     def flush(self) -> bytes:
-        """Return the rest of the output; the stream ends here."""
+        """Return the rest of the output and end the stream."""
         return self._next(b"", last=True)
 
     def _next(self, pcm: bytes, *, last: bool) -> bytes:
@@ -287,7 +290,7 @@ def _check_rate(rate: int) -> None:
 
 
 def _samples(seconds: float, rate: int) -> int:
-    """Return the nearest number of samples."""
+    """Return a duration in samples, rounded to the nearest sample."""
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"{seconds} s is not a duration; give 0 or more seconds")
     return round(seconds * rate)
@@ -298,22 +301,22 @@ def _span(start: float, stop: float, samples: int, rate: int) -> tuple[int, int]
     seconds = samples / rate
     if not 0 <= start <= stop <= seconds + 0.5 / rate:
         raise ValueError(
-            f"{start:g} to {stop:g} s is not inside the {seconds:g} s of audio; give "
-            "a start and a later stop inside it"
+            f"{start:g} to {stop:g} s is not inside the {seconds:g} s of audio; give a "
+            "start and a later stop inside the audio"
         )
     return _samples(start, rate), min(_samples(stop, rate), samples)
 
 
 def _broken(path: Path, what: str) -> AudioError:
     return AudioError(
-        f"{path}: its audio is broken or truncated ({what}); download or create it "
-        "again"
+        f"{path}: the audio is broken or truncated ({what}); download or create the "
+        "file again"
     )
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Open a file for reading, once its header was found to be correct."""
+    """Open an audio file for reading, after a check of its header."""
     try:
         regular(path)
         file = soundfile.SoundFile(os.fsencode(path))  # the path may not be UTF-8
@@ -322,26 +325,26 @@ def _opened(path: Path) -> Iterator[Any]:
     except (soundfile.SoundFileError, TypeError) as error:  # .raw is a TypeError
         reason = getattr(error, "error_string", error)
         raise AudioError(
-            f"{path}: cannot be read as audio ({reason}); give a WAV, FLAC or other "
-            "file that libsndfile reads, or convert it to one"
+            f"{path}: cannot be read as audio ({reason}); convert the file to WAV, "
+            "FLAC or another format that libsndfile reads"
         ) from error
     with file:
         if file.frames == 0:
-            raise AudioError(f"{path}: has no audio (0 frames); create it again")
+            raise AudioError(f"{path}: has no audio (0 frames); create the file again")
         if file.frames > _UNKNOWN_FRAMES:
             raise AudioError(
-                f"{path}: does not state its length, as if written to a pipe; "
-                "write it to a file again"
+                f"{path}: does not state its length, as if it had been written to a "
+                "pipe; write it again to a regular file"
             )
         if not _RATES[0] <= file.samplerate <= _RATES[1]:
             raise AudioError(
                 f"{path}: states a rate of {file.samplerate} Hz, which is not from "
-                f"{_RATES[0]} to {_RATES[1]} Hz; create it again"
+                f"{_RATES[0]} to {_RATES[1]} Hz; create the file again"
             )
         if file.frames > _LONGEST * file.samplerate:
             raise AudioError(
                 f"{path}: states {file.frames} frames, which is more than a day; "
-                "create it again, or split it"
+                "create the file again, or split it"
             )
         if missing := _missing(path):
             raise _broken(path, f"{missing} bytes of its stated length are missing")
@@ -349,7 +352,10 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _missing(path: Path) -> int:
-    """Return how many bytes a WAV lacks; libsndfile ignores a truncated end."""
+    """Return how many bytes are missing at the end of a WAV file.
+
+    libsndfile does not report a truncated file.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         if file.read(12)[:4] != b"RIFF":

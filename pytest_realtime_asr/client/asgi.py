@@ -1,12 +1,13 @@
 """A server that is an ASGI application object, served in a forked process by uvicorn.
 
 An application that a test has built cannot be sent to another program, so the process
-is forked. ``os.fork`` is used and not `multiprocessing`: a daemonic process of that may
-have no children, which the workers of an engine are, and any other one is joined at
-the exit of the interpreter, where a test run that was interrupted would wait for it.
+is forked. ``os.fork`` is used and not `multiprocessing`, for two reasons. A daemonic
+process of `multiprocessing` may have no children, but an engine starts workers. A
+process that is not daemonic is joined at the exit of the interpreter, so that an
+interrupted test run would wait for the server.
 
-The child reports over a pipe whether it has started. A second pipe is its lifeline: the
-child stops when the parent writes to it or ends.
+The child reports through a pipe whether the application has started. A second pipe is
+the child's lifeline: the child stops when the parent writes to this pipe or ends.
 """
 
 from __future__ import annotations
@@ -27,26 +28,27 @@ from pytest_realtime_asr.client import asgi_child
 from pytest_realtime_asr.client.asgi_child import ASGI
 from pytest_realtime_asr.client.child_server import ChildServer, Output
 
-STARTING = 60.0  # s that an application may take until it listens
+STARTING = 60.0  # s that an application may take to start
 STOPPING = asgi_child.STOPPING
 
 
 class ApplicationError(RuntimeError):
-    """The application cannot be served; the message holds its traceback."""
+    """An application cannot be served; the message says why, with any traceback."""
 
 
 class Application(ChildServer):
     """Serves an ASGI 3 application on a free port of the loopback address until `stop`.
 
-    The application has completed its lifespan startup when this returns. ``starting``
-    is the time limit for that in s. Raises `ApplicationError`, and TypeError for an
-    object that cannot be called.
+    The constructor returns when the application has completed its lifespan startup.
+    ``starting`` is the time limit in s for the startup. Raises `ApplicationError`, or
+    TypeError if ``application`` cannot be called.
     """
 
     def __init__(self, application: ASGI, *, starting: float = STARTING) -> None:
         if not callable(application):
             raise TypeError(
-                f"{application!r} is not an ASGI application: it cannot be called"
+                f"{application!r} is not an ASGI application: it cannot be called; "
+                "give the application object"
             )
         if not _takes_three(application):
             name = getattr(application, "__name__", type(application).__name__)
@@ -56,7 +58,7 @@ class Application(ChildServer):
                 "(asgiref has adapters)"
             )
         listening = socket.socket()
-        # The free port that the kernel gives may be one in TIME_WAIT.
+        # The free port that the kernel chooses may be in the state TIME_WAIT.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -65,8 +67,8 @@ class Application(ChildServer):
         lifeline, self._lifeline = Pipe(duplex=False)
         parent = os.getpid()
         with warnings.catch_warnings():
-            # Python warns that another thread may hold a lock; the child uses none of
-            # the locks of this process.
+            # Python warns that another thread may hold a lock at the fork; the child
+            # uses none of the locks of this process.
             warnings.simplefilter("ignore", DeprecationWarning)
             self.pid = os.fork()
         if not self.pid:
@@ -77,7 +79,8 @@ class Application(ChildServer):
             )
         report.close()
         lifeline.close()
-        # So a connection is refused until the child listens, and once it has ended.
+        # The parent must not listen: a connection is then refused before the child
+        # listens and after the child has ended.
         listening.close()
         self._over = False
         try:
@@ -89,18 +92,21 @@ class Application(ChildServer):
             started.close()
         if failure is not None:
             printed = self._end(0).strip()
-            if "Traceback" not in failure and printed:  # else it was printed too
+            if "Traceback" not in failure and printed:  # a traceback was printed too
                 failure = f"{failure}\n{printed}"
             raise ApplicationError(f"the application did not start: {failure.strip()}")
         self._output.skip()
 
     def stop(self) -> None:
-        """End the application and show what it printed; may be called twice."""
+        """End the application and show its output; may be called twice."""
         if not self._over:
             sys.stderr.write(self._end(STOPPING))
 
     def _end(self, patience: float) -> str:
-        """End the process and return the last part of what it printed."""
+        """End the process and return the last part of its output.
+
+        After ``patience`` seconds the process is killed.
+        """
         self._over = True
         # Closing is not enough: another child of this process may hold the pipe open.
         with contextlib.suppress(BrokenPipeError):
@@ -119,7 +125,7 @@ class Application(ChildServer):
 def _failure(started: Connection, limit: float) -> str | None:
     """Return why the application did not start; ``None`` if it did."""
     if not started.poll(limit):
-        return f"it took more than {limit:g} s"
+        return f"its startup took more than {limit:g} s"
     try:
         failure: str | None = started.recv()
     except EOFError:
@@ -128,25 +134,27 @@ def _failure(started: Connection, limit: float) -> str | None:
 
 
 def _takes_three(application: Callable[..., object]) -> bool:
+    """Return whether an object can be called with three arguments."""
     try:
         inspect.signature(application).bind({}, None, None)
     except TypeError:
         return False
-    except ValueError:  # it is written in C and has no signature
+    except ValueError:  # an object written in C may have no signature
         return True
     return True
 
 
 def _kill(pid: int) -> None:
-    """Kill a child that is not reaped yet, and the processes that it has started."""
+    """Kill a child that is not reaped yet, and the processes that the child started."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError):  # it has no group at its very start
+    with contextlib.suppress(ProcessLookupError):  # a new child has no group yet
         os.killpg(pid, signal.SIGKILL)
 
 
 def _reaped(pid: int) -> bool:
+    """Return whether a child has ended; its exit status is then taken."""
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
-        return True  # by someone else
+        return True  # other code has taken the exit status

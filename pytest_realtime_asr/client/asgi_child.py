@@ -1,8 +1,8 @@
-"""The child's side of `client.asgi`: it serves an application in the forked process.
+"""The child's side of `client.asgi`: serves an application in the forked process.
 
-The child keeps nothing that belongs to the test run. It has its own output, signals,
-loggers and warning filters, drops the connections that were open, and exits without the
-clean-up of the parent.
+The child keeps nothing that belongs to the test run. The child has its own output,
+signals, loggers and warning filters, closes the connections that it inherits, and exits
+without the clean-up of the parent.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ try:
     import uvicorn
 except ImportError as error:
     raise ImportError(
-        'an ASGI application is served by uvicorn: pip install "pytest-realtime-asr'
-        '[asgi]"'
+        "an ASGI application is served by uvicorn, which is not installed; run pip "
+        'install "pytest-realtime-asr[asgi]"'
     ) from error
 
-STOPPING = 5.0  # s that the application may take to end by itself
-_CLOSING = 2  # s that open connections are given at the end
-_CHECK = 0.5  # s between two checks whether the parent is still there
+STOPPING = 5.0  # s that the application may take to end when it is asked to
+_CLOSING = 2  # s that open connections may take to close at the end
+_CHECK = 0.5  # s between two checks whether the parent still runs
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -50,10 +50,10 @@ def serve_forever(
     lifeline: Connection,
     parent: int,
 ) -> None:
-    """Serve in the forked process until it has to end; does not return.
+    """Serve in the forked process until the parent stops it; does not return.
 
-    ``parent`` is the process id of the parent, ``report`` takes why the start failed,
-    or ``None``.
+    ``parent`` is the process id of the parent. Through ``report`` the parent gets the
+    reason why the start failed, or ``None`` if it did not fail.
     """
     status = 1
     try:
@@ -67,11 +67,11 @@ def serve_forever(
 
 
 def _exit(status: int) -> None:
-    """End this process and all that it has started, such as the workers of an engine.
+    """End this process and the processes that it started, such as engine workers.
 
-    The workers hold the files of the parent open, and a reader of its output would wait
-    for them. Exit handlers of the parent do not run, since they would end its tests a
-    second time.
+    The workers hold files of the parent open, so that a reader of the parent's output
+    would wait for the workers. The exit handlers of the parent do not run here, since
+    they would end the parent's tests a second time.
     """
     if os.getpgid(0) == os.getpid():
         os.killpg(0, signal.SIGKILL)
@@ -79,9 +79,9 @@ def _exit(status: int) -> None:
 
 
 def _detach(output: IO[bytes], *, keep: set[int]) -> None:
-    """Give up what belongs to the parent, except for the sockets to ``keep``."""
-    # Objects of the parent must not be freed here: an event loop that is freed removes
-    # its sockets from an epoll object that the two processes share.
+    """Release what belongs to the parent; the descriptors in ``keep`` stay open."""
+    # Objects of the parent must not be freed in the child: if an event loop is freed,
+    # it removes its sockets from an epoll object that the two processes share.
     gc.freeze()
     os.setsid()  # Ctrl-C is for the parent, which then stops this process
     signal.set_wakeup_fd(-1)
@@ -90,11 +90,12 @@ def _detach(output: IO[bytes], *, keep: set[int]) -> None:
     os.dup2(output.fileno(), 1)
     os.dup2(output.fileno(), 2)
     for number in map(int, os.listdir("/dev/fd")):
-        # While this process holds a connection of the parent open, the other end does
-        # not see that the parent has closed it. The descriptor numbers stay in use.
+        # While this process holds a connection of the parent open, the peer does not
+        # see that the parent has closed the connection. The descriptor numbers stay in
+        # use.
         if number not in keep and _is_connection(number):
             os.dup2(null, number)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - they last as long as the process
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - used until the exit
     sys.stdout = open(1, "w", buffering=1, errors="replace", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, errors="replace", closefd=False)  # noqa: SIM115
     sys.excepthook = sys.__excepthook__
@@ -105,17 +106,18 @@ def _detach(output: IO[bytes], *, keep: set[int]) -> None:
 
 
 def _is_connection(number: int) -> bool:
+    """Return whether a file descriptor is an internet socket."""
     try:
         if not stat.S_ISSOCK(os.fstat(number).st_mode):
             return False
         with socket.socket(fileno=os.dup(number)) as found:
             return found.family in (socket.AF_INET, socket.AF_INET6)
     except OSError:
-        return False  # closed meanwhile, as the descriptor of the listing is
+        return False  # already closed, such as the descriptor that listed the others
 
 
 def _reset_logging() -> None:
-    """Log to standard error instead of the reports and files of the parent."""
+    """Log to standard error, not to the reports and log files of the parent."""
     loggers = [logging.root, *logging.root.manager.loggerDict.values()]
     for logger in loggers:
         if isinstance(logger, logging.Logger):
@@ -160,27 +162,28 @@ def _serve(
     watching.start()
     failure = None
     try:
-        # Not `asyncio.run`, which replaces the loop of the parent and so may free it.
+        # Not `asyncio.run`: it replaces the event loop of the parent and may free it.
         asyncio.new_event_loop().run_until_complete(run())
     except SystemExit:
-        failure = "it failed in its lifespan's startup"
+        failure = "its lifespan startup failed"
     except BaseException:
         failure = traceback.format_exc()
     if server.started and startup.failure is None:
         if failure is not None:
             sys.stderr.write(failure)
         return int(failure is not None)
-    _send(report, startup.failure or failure or "it ended at once")
+    _send(report, startup.failure or failure or "the server ended at once")
     return 1
 
 
 def _send(report: Connection, failure: str | None) -> None:
+    """Report to the parent why the start failed; ``None`` if it did not."""
     with contextlib.suppress(BrokenPipeError), report:
         report.send(failure)
 
 
 def _watch_parent(lifeline: Connection, parent: int, server: uvicorn.Server) -> None:
-    """End the server with its lifeline or its parent, even if its loop is blocked."""
+    """End the server when its lifeline or its parent ends, even if its loop hangs."""
     while os.getppid() == parent and not lifeline.poll(_CHECK):
         pass
     server.should_exit = True
@@ -189,11 +192,12 @@ def _watch_parent(lifeline: Connection, parent: int, server: uvicorn.Server) -> 
 
 
 class _Startup:
-    """An application, and why its lifespan startup failed; ``None`` if it did not.
+    """An application together with the ``failure`` of its lifespan startup.
 
-    The ASGI specification says that an application which raises for the lifespan scope
-    does not support it and is served without. This is not so once it has received an
-    event of its lifespan.
+    ``failure`` says why the startup failed; it is ``None`` if it did not. By the ASGI
+    specification, an application that raises an exception for the lifespan scope does
+    not support lifespan events and is served without them. If the application has
+    received a lifespan event before it raises, the exception is a failure.
     """
 
     def __init__(self, application: ASGI) -> None:
@@ -218,7 +222,7 @@ class _Startup:
         async def note_send(message: Message) -> None:
             self._complete |= message["type"] == "lifespan.startup.complete"
             if message["type"] == "lifespan.startup.failed":
-                self.failure = message.get("message") or "it gave no reason"
+                self.failure = message.get("message") or "no reason was given"
             await send(message)
 
         try:
@@ -227,7 +231,7 @@ class _Startup:
             raise
         except BaseException:  # sys.exit() is a failure too
             if self._complete:
-                traceback.print_exc()  # of its shutdown, which uvicorn does not show
+                traceback.print_exc()  # uvicorn does not show a failed shutdown
             elif received and self.failure is None:
                 self.failure = traceback.format_exc()
             raise

@@ -1,4 +1,4 @@
-"""Servers that run in a child process: their start, their output and their end."""
+"""Servers that run in a child process: start, output and end."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Self
 
-SHOWN = 4096  # bytes at most of the output of a child that are shown
+SHOWN = 4096  # bytes of the output of a child that are shown at most
 
 
 class ChildServer(ABC):
-    """A server in a child process, until `stop` or the end of its ``with`` block."""
+    """A server in a child process; it runs until `stop` or the end of ``with``."""
 
     @abstractmethod
     def stop(self) -> None:
@@ -31,18 +31,18 @@ class ChildServer(ABC):
 
 
 class Output:
-    """What a child process has printed, in a temporary file."""
+    """The output of a child process, in a temporary file."""
 
     def __init__(self) -> None:
         self.file = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
         self._start = 0
 
     def skip(self) -> None:
-        """Leave out of `tail` what has been printed so far."""
+        """Exclude the output so far from `tail`."""
         self._start = os.fstat(self.file.fileno()).st_size
 
     def tail(self) -> str:
-        """Return the last `SHOWN` bytes that were printed since `skip`."""
+        """Return the output since `skip`, of at most the last `SHOWN` bytes."""
         end = self.file.seek(0, os.SEEK_END)
         self.file.seek(max(self._start, end - SHOWN))
         return self.file.read().decode(errors="replace")
@@ -53,11 +53,12 @@ class Output:
 
 
 class ProgramServer(ChildServer):
-    """A Python program that prints URLs and ends when its standard input does.
+    """A Python program that prints URLs and ends when its standard input closes.
 
-    So it ends with this process, however this process ends. ``arguments`` are those of
-    ``python``. What the program prints on standard error is kept in an `Output` and
-    shown at the end. ``patience`` is the time in s that it may take to end by itself.
+    The program therefore ends when this process ends, even by a crash. ``arguments``
+    follow ``python`` on the command line. The program's standard error is shown by
+    `stop`. ``patience`` is the time in s that the program may take to end before it is
+    killed.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class ProgramServer(ChildServer):
             stdout=subprocess.PIPE,
             stderr=self._output.file,
             env={**os.environ, **(environment or {})},
-            start_new_session=True,  # Ctrl-C is for the parent, which then ends this
+            start_new_session=True,  # Ctrl-C is for the parent, which stops the child
         )
         self.pid = self._process.pid
         self._lines: queue.Queue[str | None] = queue.Queue()
@@ -86,10 +87,10 @@ class ProgramServer(ChildServer):
         with self._process.stdout as stdout:
             for line in stdout:
                 self._lines.put(line.decode().strip())
-        self._lines.put(None)  # the end
+        self._lines.put(None)  # marks the end
 
     def _line(self, timeout: float) -> str | None:
-        """Return the next line of its standard output; ``None`` at the end of it.
+        """Return the next line of the program's output; ``None`` at its end.
 
         Raises TimeoutError after ``timeout`` seconds.
         """
@@ -102,13 +103,13 @@ class ProgramServer(ChildServer):
         return line
 
     def _write(self, line: bytes) -> None:
-        """Write a line to its standard input. Raises BrokenPipeError."""
+        """Write a line to the program's standard input. Raises BrokenPipeError."""
         assert self._process.stdin is not None
         self._process.stdin.write(line + b"\n")
         self._process.stdin.flush()
 
     def _exit_reason(self) -> str | None:
-        """How the process has ended; ``None`` while it runs."""
+        """Return how the process has ended; ``None`` while it runs."""
         code = self._process.poll()
         if code is None:
             return None

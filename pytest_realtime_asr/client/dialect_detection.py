@@ -1,4 +1,4 @@
-"""Detection of the dialect of a server, by the first event that it sends."""
+"""Detection of the dialect of a server by the first event that the server sends."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Record, Sender
 
-AUTO = "auto"  # in place of the name of a dialect: the dialect is detected
+AUTO = "auto"  # the name given if the dialect is to be detected
 _KEY_REFUSED = (401, 403)  # HTTP statuses
 SHOWN = 80  # characters of an unknown first event that a message quotes
 
 
 class Discovery(msgspec.Struct, frozen=True):
-    """The result of a detection: a dialect and the reason for it, or a failure.
+    """The result of a detection: the name of a dialect, or why none was found.
 
-    ``lost`` says why no dialect was found; it is empty if one was.
+    ``reason`` says how the dialect was recognised. ``lost`` says why no dialect was
+    found; it is empty if one was.
     """
 
     dialect: str = ""
@@ -30,7 +31,11 @@ class Discovery(msgspec.Struct, frozen=True):
 
 
 def ways(access: Callable[[Dialect], Access]) -> list[Access]:
-    """Return the different requests by which the installed dialects open a session."""
+    """Return each distinct request that opens a session in an installed dialect.
+
+    ``access`` returns the request of a dialect. A request that several dialects share
+    is returned once.
+    """
     found: dict[object, Access] = {}
     for name in dialects.installed():
         way = access(dialects.load(name))
@@ -39,14 +44,16 @@ def ways(access: Callable[[Dialect], Access]) -> list[Access]:
 
 
 async def find(asked: Iterable[Access], redactor: Redactor) -> Discovery:
-    """Open a session in each of these ways until the first event is a known one.
+    """Detect the dialect by opening a session with each request in turn.
 
-    Usually the first way is enough. A path on which the server opens a session and
-    sends nothing is not tried again. The result contains no secrets of the redactor.
+    The search ends at the first session whose first event belongs to one dialect only;
+    this is usually the first session. If the server opens a session and sends nothing,
+    the URL of that session is not tried again. ``redactor`` removes secrets from the
+    result.
     """
     silent: set[str] = set()
     failures: list[str] = []
-    opened = False  # whether a session was, so that naming the dialect may help
+    opened = False  # whether a session opened; if so, the user may name the dialect
     for access in asked:
         where = access.target.shown
         if where in silent:
@@ -57,8 +64,9 @@ async def find(asked: Iterable[Access], redactor: Redactor) -> Discovery:
             failures.append(str(error))
             if error.status in _KEY_REFUSED and redactor:
                 failures.append(
-                    "if the key is right, this kind of server may expect it in another "
-                    "header: --realtime-list=dialects lists the profiles"
+                    "if the key is right, this kind of server may expect the key in "
+                    "another header; choose a profile (--realtime-list=dialects lists "
+                    "the profiles)"
                 )
             continue
         opened = True
@@ -70,23 +78,28 @@ async def find(asked: Iterable[Access], redactor: Redactor) -> Discovery:
         names = dialects.greeted(record)
         if len(names) == 1:
             event = dialects.load(names[0]).parse(record).move
-            return Discovery(names[0], f"its first event was {event}")
-        known = f"as in {' and '.join(names)}" if names else "as in no dialect"
+            return Discovery(names[0], f"the first event was {event}")
+        known = (
+            f"which several dialects share ({', '.join(names)})"
+            if names
+            else "which no installed dialect sends first"
+        )
         shown = redactor.clean(str(frame))[:SHOWN]
-        failures.append(f"{where}: its first event was {shown!r}, {known}")
+        failures.append(f"{where}: the first event was {shown!r}, {known}")
     reasons = redactor.clean("; ".join(dict.fromkeys(failures)))
     return Discovery(lost=f"{reasons}; {advice()}" if opened else reasons)
 
 
 def advice() -> str:
-    """Return what to do if the dialect is not known."""
+    """Return the part of a message that says how to name the dialect."""
     return (
         "name the dialect with --realtime-dialect=NAME (realtime_dialect in the ini "
-        f"file, REALTIME_DIALECT); installed are: {', '.join(dialects.installed())}"
+        f"file, REALTIME_DIALECT); choose from {', '.join(dialects.installed())}"
     )
 
 
 def _first(frame: str | bytes) -> Record:
+    """Return the record of the first frame that the server sent."""
     if isinstance(frame, bytes):
         return Record(Sender.SERVER, 0, data=frame)
     return Record(Sender.SERVER, 0, frame)

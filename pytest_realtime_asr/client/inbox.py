@@ -1,7 +1,7 @@
-"""The state of one session, as a fold of its records.
+"""The state of one session, computed from its records one by one.
 
-It has no socket, no clock and no task: the session feeds it each record in order, and
-asks it what the server has answered.
+This module uses no socket, no clock and no task. The session passes each record in
+order to the `Inbox` and asks the `Inbox` what the server has answered.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import Record, Sender, Trace
 from pytest_realtime_asr.trace.timeline import Commit, Event, Final, Refusal
 
-# What a server may send in a session: so much, and more for each second of audio sent.
-# It is enough for 5 partials a second that each repeat the whole text of an hour.
+# A server may send this many events in a session, and more for each second of audio
+# sent. The limits allow 5 partials a second that each repeat the text of an hour.
 MAX_EVENTS, EVENTS_A_SECOND = 10_000, 100
-TEXT_A_SECOND = 2**18  # bytes, beyond the largest event that the client reads
+TEXT_A_SECOND = 2**18  # bytes, in addition to the largest event that the client reads
 
 
 class Inbox:
-    """What the server of a session has sent, and what it means.
+    """The messages of one session, with the state that they lead to.
 
-    ``received`` holds the server's messages. ``items`` counts the utterances that are
-    complete, so that it is the number of the next one. ``by_hand`` says that a frame
-    was written by hand: the server may refuse it, and the utterance goes on.
+    ``received`` holds the server's messages. ``items`` counts the complete utterances;
+    this count is also the number of the next utterance. ``by_hand`` says that a test
+    has written a frame by hand. The server may refuse such a frame, and this does not
+    end the utterance.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -39,20 +40,20 @@ class Inbox:
         self.received: list[Message] = []
         self._finals: dict[int, Final] = {}
         self._refusals: list[tuple[int, Refusal]] = []  # (index in received, refusal)
-        self._expected = 0  # messages that `expect` has passed
+        self._expected = 0  # messages that `expect` has examined
         self._reported = 0  # messages whose refusals were reported
-        self._size = 0  # of the server's frames: characters of text, bytes of data
+        self._size = 0  # of all server frames: characters of text, bytes of data
         self.items = 0
         self.by_hand = False
 
     @property
     def ready(self) -> bool:
-        """Whether the server has said that the session may begin."""
+        """Return whether the server has said that the session may begin."""
         return self._reader.ready is not None
 
     @property
     def session(self) -> str:
-        """The id that the server gave the session, "" before it did."""
+        """The id that the server gave the session; "" if there is none yet."""
         return self._reader.session
 
     def add(self, record: Record) -> None:
@@ -71,29 +72,29 @@ class Inbox:
         self._read.append((message, events))
 
     def complete(self) -> int:
-        """Count an utterance as complete that no commit ends, and return its number."""
+        """Count an utterance without a commit as complete; return its number."""
         item, self.items = self.items, self.items + 1
         return item
 
     def has_final(self, item: int) -> bool:
-        """Whether the final of an utterance has come."""
+        """Return whether the final of an utterance has arrived."""
         return item in self._finals
 
     def answered(self, item: int) -> bool:
-        """Whether the final of an utterance has come, or a refusal in its place."""
+        """Return whether the final of an utterance, or a refusal, has arrived."""
         return item in self._finals or self.refusal is not None
 
     @property
     def refusals(self) -> int:
-        """How many refusals have come in the session."""
+        """The number of refusals that have arrived in the session."""
         return len(self._refusals)
 
     @property
     def refusal(self) -> Refusal | None:
-        """The first refusal that was neither expected nor reported.
+        """The first refusal that was neither expected nor reported, or ``None``.
 
-        It may answer the set-up of the session. After a frame that was written by hand
-        there is none, since it may answer that frame.
+        The refusal may answer the configuration of the session. Once a test has written
+        a frame by hand, this is ``None``, since a refusal may answer that frame.
         """
         if self.by_hand:
             return None
@@ -102,11 +103,14 @@ class Inbox:
         return self._refusals[place][1] if place < len(self._refusals) else None
 
     def report_refusals(self) -> None:
-        """Count what has been refused so far as reported."""
+        """Mark all refusals so far as reported."""
         self._reported = len(self.received)
 
     def expect(self, kind: str) -> Message | None:
-        """Return the next message of this type after the last one that was expected."""
+        """Return the next message of this type; ``None`` if none has arrived.
+
+        The search starts after the message that the previous call returned.
+        """
         while self._expected < len(self.received):
             message = self.received[self._expected]
             self._expected += 1
@@ -115,32 +119,34 @@ class Inbox:
         return None
 
     def other_dialects(self, record: Record) -> tuple[str, ...]:
-        """Name the dialects whose greeting this is, where it is not this dialect's.
+        """Return the other dialects that have this first frame of the server.
 
-        Only the first frame of the server is a greeting.
+        Empty if the frame is a first frame of this session's dialect, or is not the
+        first frame of the server.
         """
         if self.received or self._dialect.greets(record):
             return ()
         return dialects.greeted(record)
 
     def flood(self, frame: str | bytes, seconds: float, *, most: int) -> str | None:
-        """Count a frame of the server; say why the session is flooded, or ``None``.
+        """Count a frame of the server; return why the session is flooded, or ``None``.
 
-        ``seconds`` of audio were sent; ``most`` bytes is the limit for one event.
+        ``seconds`` is the length of the audio sent so far. ``most`` is the limit in
+        bytes for one event.
         """
         self._size += len(frame)
         return flooded(len(self.received), self._size, seconds, most=most)
 
     @property
     def summary(self) -> str:
-        """The server's messages, counted by type."""
+        """The server's messages, counted by type, as part of a message."""
         return summary(self.received)
 
     def recording(self, trace: Trace) -> Recording:
-        """Return the recording of this session's trace, without reading it again.
+        """Return the recording of this session's trace, from the events read so far.
 
-        A trace with a record that could not be read is read anew, which raises what
-        the dialect raised.
+        If the dialect failed to read a record, the whole trace is read again, so that
+        the dialect's exception is raised again.
         """
         read = self._read[: len(trace.records)]
         if len(read) < len(trace.records):
@@ -153,30 +159,30 @@ class Inbox:
 def flooded(
     events: int, size: int, seconds: float, *, most: int = MAX_MESSAGE
 ) -> str | None:
-    """Say why a session with so many events is flooded, or ``None``.
+    """Return why a session is flooded; ``None`` if the server keeps within the limits.
 
-    ``size`` is the length of all events in bytes, ``seconds`` the audio that was sent,
-    ``most`` the limit in bytes for one event. A server may send `MAX_EVENTS` and
-    `EVENTS_A_SECOND` for each second of audio, and ``most`` and `TEXT_A_SECOND` for
-    each second.
+    ``events`` is the number of the server's events and ``size`` their total length in
+    bytes. ``seconds`` is the length of the audio sent. ``most`` is the limit in bytes
+    for one event. A server may send `MAX_EVENTS` events, plus `EVENTS_A_SECOND` for
+    each second of audio; and ``most`` bytes, plus `TEXT_A_SECOND` for each second.
     """
     limit = MAX_EVENTS + int(EVENTS_A_SECOND * seconds)
     longest = most + int(TEXT_A_SECOND * seconds)
     if events <= limit and size <= longest:
         return None
     return (
-        f"the server flooded the session: more than {limit:,} events or "
+        f"the server flooded the session: it sent more than {limit:,} events or "
         f"{longest / 2**20:.1f} MiB of text (the limit is {MAX_EVENTS:,} events and "
-        f"{most / 2**20:g} MiB, which --realtime-max-message raises, and for each of "
-        f"the {seconds:.1f} s of audio sent {EVENTS_A_SECOND} events and "
-        f"{TEXT_A_SECOND // 2**10} KiB more)"
+        f"{most / 2**20:g} MiB, plus {EVENTS_A_SECOND} events and "
+        f"{TEXT_A_SECOND // 2**10} KiB for each of the {seconds:.1f} s of audio sent; "
+        "--realtime-max-message raises the limit of the text)"
     )
 
 
 def summary(messages: Iterable[Message]) -> str:
-    """Count messages by type, for an error that says what has arrived."""
+    """Return how many messages of each type have arrived, as part of a message."""
     counts = Counter(message.move for message in messages)
     if not counts:
-        return "nothing had arrived"
+        return "no event was received"
     listed = ", ".join(f"{count} {move}" for move, count in counts.items())
-    return f"had arrived: {listed}"
+    return f"events received: {listed}"

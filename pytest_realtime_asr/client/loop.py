@@ -1,10 +1,10 @@
-"""An event loop on its own thread, which measures its scheduling delay.
+"""An event loop on its own thread that measures its own scheduling delay.
 
-A test may block its own event loop or keep the interpreter busy; sessions must be sent
-and measured in time all the same. While a session is open, a ticker on the loop records
-how late each tick is, which is how wrong a time stamp taken then can be. It also
-records two possible causes: the share of a CPU core that the loop itself uses (above
-two thirds, delays grow by themselves), and the pauses of the garbage collector.
+Audio must be sent and measured on time even if a test blocks its own event loop or
+keeps the interpreter busy. While a session is open, a ticker on the loop records how
+late each tick is; a time stamp taken at that moment can be wrong by this delay. The
+loop also records two possible causes of delays: the share of a CPU core that the loop
+itself uses (above two thirds, delays grow), and the pauses of the garbage collector.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import threading
 from collections import deque
 from collections.abc import Coroutine
 
-# Imported by name, so that a test that patches the time module does not change them.
+# Imported by name, so that a test that patches the time module does not affect them.
 from time import monotonic_ns, thread_time_ns
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from pytest_realtime_asr.trace.records import Lag
 
 TICK = 10_000_000  # ns between two ticks
 TOLERATED = 1_000_000  # ns; timers of an idle machine are about 1 ms late
-KEPT = 100_000  # late ticks, and pauses, that are kept
+KEPT = 100_000  # late ticks and pauses that are kept at most
 CPU_TICKS = 10  # ticks between two readings of the CPU time of the loop
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ class Loop:
     def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Start ``work`` on the loop; may be called from any thread.
 
-        Raises RuntimeError in a forked process, which does not have the thread.
+        Raises RuntimeError in a forked process, since the thread does not run there.
         """
         if os.getpid() != self._process:
             work.close()
@@ -62,7 +62,7 @@ class Loop:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run ``work`` and return its result; an interrupt while waiting cancels it."""
+        """Run ``work`` and return its result; an exception in the wait cancels it."""
         future = self.submit(work)
         try:
             return future.result()
@@ -71,14 +71,17 @@ class Loop:
             raise
 
     async def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await ``work`` from another asyncio loop. Raises RuntimeError elsewhere."""
+        """Await ``work`` from another event loop.
+
+        Raises RuntimeError if no asyncio event loop runs in the calling thread.
+        """
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             work.close()
             raise RuntimeError(
-                "async realtime sessions need asyncio; on trio, use the "
-                "blocking `with realtime.connect()` in trio.to_thread.run_sync"
+                "async realtime sessions need a running asyncio event loop; with trio, "
+                "use the blocking `with realtime.connect()` in trio.to_thread.run_sync"
             ) from None
         return await asyncio.wrap_future(self.submit(work))
 
@@ -99,14 +102,17 @@ class Loop:
             self._loop.close()
 
     def watch(self) -> None:
-        """Start to measure; each session calls this on the loop when it opens."""
+        """Start to measure delays; each session calls this method when it opens.
+
+        The call must be made on the loop.
+        """
         self._watchers += 1
         if self._ticker is None:
             gc.callbacks.append(self._collected)
             self._ticker = self._loop.create_task(self._tick())
 
     def unwatch(self) -> None:
-        """Stop to measure once each session that called `watch` has called this."""
+        """Stop to measure delays when each session that called `watch` has ended."""
         self._watchers -= 1
         if self._watchers == 0 and self._ticker is not None:
             self._ticker.cancel()
@@ -114,7 +120,10 @@ class Loop:
             gc.callbacks.remove(self._collected)
 
     def lag(self, since: int, until: int) -> Lag:
-        """Return the delays of the loop in this period (monotonic ns) and causes."""
+        """Return the delays of the loop, and their causes, in a period.
+
+        ``since`` and ``until`` are monotonic times in ns.
+        """
         late = _within(self._late, since, until)
         paused = _within(self._pauses, since, until)
         readings = [each for each in list(self._spent) if since <= each[0] <= until]
@@ -126,7 +135,7 @@ class Loop:
         return Lag(ticks, tuple(late), max(paused, default=0), load)
 
     def _collected(self, phase: str, info: dict[str, int]) -> None:
-        """Record a pause; the garbage collector calls this, on any thread."""
+        """Record a pause; the garbage collector calls this method on any thread."""
         now = monotonic_ns()
         if phase == "start":
             self._gc_start = now
@@ -142,14 +151,14 @@ class Loop:
             if count == 0:
                 self._spent.append((now, thread_time_ns()))
             count = (count + 1) % CPU_TICKS
-            # After the machine was suspended there are more ticks than can be kept.
+            # After a suspension of the machine, more ticks are late than can be kept.
             due += max(0, (now - due) // TICK - KEPT) * TICK
-            while due <= now:  # each tick that a stall has skipped counts as late
+            while due <= now:  # each tick that a stall skipped counts as late
                 if now - due > TOLERATED:
                     self._late.append((due, now - due))
                 due += TICK
 
 
 def _within(rows: deque[tuple[int, int]], since: int, until: int) -> list[int]:
-    """Return the values of the rows whose time is in this period."""
+    """Return the values of the rows whose time is from ``since`` to ``until``."""
     return [value for at, value in list(rows) if since <= at <= until]

@@ -1,4 +1,4 @@
-"""The ways in which a session can end before it gave what was awaited."""
+"""The reasons why a session can end before the awaited event arrives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_realtime_asr.trace.records import Ending
 
 
 class Loss(enum.StrEnum):
-    """Why an utterance has no final; `NONE`, the empty text, where it has one."""
+    """Why an utterance has no final; `NONE` (an empty string) if it has one."""
 
     NONE = ""
     REFUSED = "refused"
@@ -22,9 +22,9 @@ class Loss(enum.StrEnum):
 
 
 class Lost(Exception):
-    """A session ended before it gave what was awaited; ``how`` says in which way.
+    """A session ended before the awaited event arrived; ``how`` says how.
 
-    ``how`` is one of the words of `Loss`: refused, hung, flooded, closed, broke,
+    ``how`` is one of the words of `Loss`: refused, hung, flooded, closed, broke or
     cancelled.
     """
 

@@ -1,4 +1,4 @@
-"""What a server answers before the first session: over HTTP, and as its greeting."""
+"""Requests before the first session: HTTP routes and the server's first frame."""
 
 from __future__ import annotations
 
@@ -32,22 +32,23 @@ from pytest_realtime_asr.client.transport import (
 )
 from pytest_realtime_asr.trace.records import NO_CODE
 
-ANSWER = 10.0  # s for one response, from name resolution to its last byte
+ANSWER = 10.0  # s from the name resolution to the last byte of one response
 PAUSE = 0.5  # s between two requests to a server that is loading
-GREETING = 5.0  # s in which a server sends its first frame, if it sends first
+GREETING = 5.0  # s to wait for the first frame of a server
 _LOADING = (502, 503)
-# Statuses that mean that a route is missing, also of a server with WebSockets only.
+# Statuses that mean that a route is missing, including those of a server that only
+# supports WebSockets.
 _NO_ROUTE = (400, 404, 405, 426, 501)
 _LONGEST_VERSION = 200  # characters
 _LONGEST_MODEL = 4096  # characters; the name of a model may be a path
 _LONGEST_LINE = 1 << 16  # bytes of a line of metrics
 _NAME = re.compile(rb"[a-z_:][\w:]*", re.IGNORECASE)
-# The alternatives start differently, so the expression never backtracks.
+# The alternatives start with different characters: the expression never backtracks.
 _NUMBER = re.compile(
     rb"[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?|inf|nan)", re.IGNORECASE
 )
 _TIMESTAMP = re.compile(rb"-?\d+")
-_UNREADABLE = (ValueError, RecursionError)  # ValueError also for a huge number
+_UNREADABLE = (ValueError, RecursionError)  # a huge number raises ValueError
 
 T = TypeVar("T")
 
@@ -69,8 +70,8 @@ def health(
 ) -> None:
     """Request ``/health`` until the server is up, for at most ``wait`` seconds.
 
-    A server without this route is taken as healthy. ``progress`` is called with the
-    time waited so far, as a line of text. Raises `Unreachable`.
+    A server without the route ``/health`` counts as up. ``progress`` is called with a
+    line that shows the time waited so far. Raises `Unreachable`.
     """
     started = time.monotonic()
     deadline = started + wait
@@ -94,9 +95,10 @@ def health(
 
 
 async def greeting(access: Access) -> str | bytes | None:
-    """Return the frame that a server sends first, or ``None`` after `GREETING` seconds.
+    """Return the first frame of a server, or ``None`` after `GREETING` seconds.
 
-    Raises `Unreachable`, also if the server closes the connection before that.
+    Raises `Unreachable`, also if the server closes the connection before its first
+    frame.
     """
     wire = await connect(access, timeout=ANSWER)
     try:
@@ -156,7 +158,8 @@ def first_model(access: Access) -> str:
 def version(access: Access) -> str:
     """Return the version in ``GET /version`` (``{"version": ...}``).
 
-    Return "" for any other response, and for a text that is too long for a version.
+    Return "" for any other response, and for a version of more than
+    `_LONGEST_VERSION` characters.
     """
     try:
         _, body = get(access, "/version")
@@ -169,19 +172,20 @@ def version(access: Access) -> str:
 def metrics(access: Access) -> dict[str, float]:
     """Return the metrics of ``GET /metrics`` in Prometheus's text format, by name.
 
-    Samples that differ in their labels are added up. The result is empty for a server
-    without this route. Raises `Unreachable`.
+    Samples that differ only in their labels are added up. The result is empty if the
+    server does not have the route ``/metrics``. Raises `Unreachable`.
     """
     _, body = get(access, "/metrics")
     if len(body) == access.max_message:
-        body = body[: body.rfind(b"\n") + 1]  # a number may be cut in two
+        body = body[: body.rfind(b"\n") + 1]  # the last number may be cut
     return sums(body)
 
 
 def sums(page: bytes) -> dict[str, float]:
-    """Sum the samples of a page in Prometheus's text format by name.
+    """Return the sums by name of the samples in Prometheus's text format.
 
-    Lines that are not samples are ignored. The cost is linear in the length.
+    Lines that are not samples are ignored. The cost is linear in the length
+    of the page.
     """
     found: dict[str, float] = {}
     for line in page.split(b"\n"):
@@ -192,7 +196,10 @@ def sums(page: bytes) -> dict[str, float]:
 
 
 def _sample(line: bytes) -> tuple[str, float] | None:
-    """Return name and value of ``name{labels} value timestamp``, else ``None``."""
+    """Return the name and value of a line ``name{labels} value timestamp``.
+
+    ``None`` if the line is not a sample.
+    """
     if len(line) > _LONGEST_LINE:
         return None
     name, opened, rest = line.partition(b"{")
@@ -212,11 +219,12 @@ def _sample(line: bytes) -> tuple[str, float] | None:
 
 
 def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes]:
-    """Return status and body of a route; with ``errors`` also the body of an error.
+    """Return the status and the body of a route.
 
-    The whole request, redirects included, ends within `ANSWER` seconds, and at most
-    ``access.max_message`` bytes of a body are read. Redirects are followed without the
-    key. Raises `Unreachable`.
+    The body of an error response is empty, unless ``errors`` is true. The whole request
+    ends within `ANSWER` seconds, redirects included. At most ``access.max_message``
+    bytes of a body are read. Redirects are followed without the API key. Raises
+    `Unreachable`.
     """
     where = access.target.http + route
     deadline, redirects = _Deadline(ANSWER), _Redirects()
@@ -232,7 +240,8 @@ def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes
         opener.add_handler(handler)
     request = urllib.request.Request(where)
     for name, value in access.headers.items():
-        request.add_unredirected_header(name, value)  # the key is for this server only
+        # A server that is redirected to must not get the API key.
+        request.add_unredirected_header(name, value)
 
     def ask() -> tuple[int, bytes]:
         try:
@@ -240,7 +249,7 @@ def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes
         except urllib.error.HTTPError as error:
             response = error
         with closing(response):
-            # `_Redirects` has closed the response of a redirect.
+            # `_Redirects` has already closed the response of a redirect.
             wanted = not response.closed and (errors or response.status < 400)
             body = _body(response, access.max_message) if wanted else b""
             return response.status, body
@@ -252,14 +261,14 @@ def get(access: Access, route: str, *, errors: bool = False) -> tuple[int, bytes
 
 
 class _Incomplete(Exception):
-    """The body of a response is shorter than its Content-Length."""
+    """The body of a response is shorter than the response's Content-Length."""
 
 
 class _Deadline:
-    """The time limit of one request, after which its connections are cut.
+    """The time limit of one request; at the limit, its connections are cut.
 
-    The timeout of a socket limits a single read. A server that sends a byte at a time,
-    in any part of its response, never exceeds that.
+    The timeout of a socket limits only a single read. A server that sends one byte at a
+    time never exceeds that timeout.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -269,7 +278,7 @@ class _Deadline:
         self._over = False
 
     def connect(self, address: tuple[str, int], *_: object) -> socket.socket:
-        """Connect within the remaining time. Raises OSError."""
+        """Open a connection within the remaining time. Raises OSError."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError
@@ -283,9 +292,9 @@ class _Deadline:
         return connected
 
     def within(self, call: Callable[[], T]) -> T:
-        """Return or raise what the call does, or raise TimeoutError.
+        """Return the result of ``call``, or raise its exception or TimeoutError.
 
-        The call runs in a thread, since name resolution cannot be interrupted.
+        ``call`` runs in a thread, since name resolution cannot be interrupted.
         """
         done: Future[T] = Future()
 
@@ -308,7 +317,7 @@ class _Deadline:
 
 
 class _Connections(urllib.request.AbstractHTTPHandler):
-    """Opens the connections of a request within its deadline."""
+    """Opens the connections of a request within a deadline."""
 
     def __init__(self, deadline: _Deadline, access: Access) -> None:
         super().__init__()
@@ -329,15 +338,16 @@ class _Connections(urllib.request.AbstractHTTPHandler):
         place = connection.host, connection.port
         connection._create_connection = partial(self._deadline.connect, place)
         if host == urlsplit(self._access.target.http).netloc:
-            # The name that the certificate must have, also behind an IP address.
+            # The certificate is checked for this name even if the URL has an IP
+            # address.
             connection.host = self._access.server_name or connection.host
         return connection
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect without reading its body, which may be endless.
+    """Follows redirects without reading their bodies, which may be endless.
 
-    ``shown`` is the target of the last redirect, as a part of a message.
+    ``shown`` names the target of the last redirect, as part of a message.
     """
 
     def __init__(self) -> None:
@@ -354,7 +364,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _proxies(access: Access) -> dict[str, str] | None:
-    """Return the proxies by scheme; ``None`` for those of the environment."""
+    """Return the proxy of each scheme; ``None`` for the environment's proxies."""
     match access.proxy:
         case None:
             return {}
@@ -365,16 +375,20 @@ def _proxies(access: Access) -> dict[str, str] | None:
 
 
 def _body(response: http.client.HTTPResponse, most: int) -> bytes:
-    """Return at most ``most`` bytes of a body. Raises `_Incomplete`."""
+    """Return at most ``most`` bytes of a body.
+
+    Raises `_Incomplete` if the body is shorter than the response promised.
+    """
     promised, body = response.length, bytearray()
     while len(body) < most and (part := response.read1(most - len(body))):
         body += part
     if promised is not None and len(body) < min(promised, most):
-        raise _Incomplete(f"its response ended after {len(body)} of {promised} bytes")
+        raise _Incomplete(f"the response ended after {len(body)} of {promised} bytes")
     return bytes(body)
 
 
 def _reason(error: str | BaseException) -> str:
+    """Return why an HTTP request failed, and what to do."""
     match error:
         case urllib.error.URLError():
             return _reason(error.reason)
@@ -384,12 +398,13 @@ def _reason(error: str | BaseException) -> str:
             return f"no complete response within {ANSWER:g} s"
         case OSError():
             return unreachable(error)
-        case http.client.BadStatusLine():  # its message quotes the server
-            return "not an HTTP server: its response has no HTTP status line"
+        case http.client.BadStatusLine():  # the error quotes the server
+            return "not an HTTP server: the response has no HTTP status line"
         case str() | _Incomplete():
             return str(error)
     return f"not an HTTP server: {error!r}"
 
 
 def _refusal(access: Access, route: str, status: int) -> str:
+    """Return the message for an HTTP status that is an error."""
     return f"{access.target.http}{route}: {explain(status)}"

@@ -1,7 +1,8 @@
-"""One session: a dialect's client side, paced audio and a transport give a trace.
+"""One session: sends paced audio in a dialect and records every frame in a trace.
 
-Audio leaves on an absolute schedule, each chunk at the instant at which a speaker would
-have finished it, while a separate task reads and time-stamps what the server sends.
+Audio is sent on an absolute schedule: each chunk at the instant at which a speaker
+would have finished this chunk. A separate task reads the frames of the server and
+records their times.
 """
 
 from __future__ import annotations
@@ -46,22 +47,24 @@ from pytest_realtime_asr.trace.records import (
 from pytest_realtime_asr.trace.timeline import Timeline
 
 PING_INTERVAL = 1.0  # s between two pings that measure the round trip to the server
-PONG_TIMEOUT = 5.0  # s after which a ping counts as unanswered, and no more are sent
+PONG_TIMEOUT = 5.0  # s until a ping counts as unanswered; it is then the last ping
 _MORE = "--realtime-timeout=SECONDS allows more"
-_FRAMES_PER_TURN = 64  # frames read in a row before other tasks of the loop may run
+_FRAMES_PER_TURN = 64  # frames read before other tasks of the loop may run
 
 
 class OptionsError(ValueError):
-    """Session options that the dialect cannot put into a set-up."""
+    """Session options that the dialect cannot send to a server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Time limits of a session in seconds.
 
-    ``silence`` is the idle timeout: the time without any event once all audio was sent.
-    ``beyond`` is the time that an utterance may take in addition to the length of its
-    audio, and that the server may take to read a single frame of audio.
+    ``connect`` limits the connection attempt, ``ready`` the wait until the server is
+    ready. ``silence`` is the idle timeout: the longest time without any event once all
+    audio was sent. ``beyond`` is the time that an utterance may take in addition to the
+    length of its audio; it is also the time that the server may take to read a single
+    frame of audio.
     """
 
     connect: float = 10.0
@@ -72,12 +75,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How sessions run: with which server, and how the audio is sent.
+    """The settings of sessions: the server, the model, the pace and the limits.
 
-    ``pace`` is in seconds of audio per second, 0 for as fast as the socket takes it;
-    ``chunk`` is in seconds. ``redactor`` knows what no file may contain. ``rules`` are
-    the requirements by which the server is judged, ``version`` is the version that it
-    reports. ``found`` says how the dialect was detected, "" where the user named it.
+    ``pace`` is in seconds of audio per second; 0 is as fast as the socket accepts.
+    ``chunk`` is in seconds. ``redactor`` removes secrets from everything that is
+    written. ``rules`` are the requirements by which the server is judged. ``version``
+    is the version that the server reports. ``found`` says how the dialect was detected;
+    it is "" if the user named the dialect.
     """
 
     dialect: Dialect
@@ -94,7 +98,7 @@ class Plan:
 
     @property
     def caller(self) -> Caller:
-        """A new client side of a session. Raises `OptionsError`."""
+        """The client side of a new session. Raises `OptionsError`."""
         return caller(self.dialect, self.model, self.options)
 
 
@@ -110,10 +114,10 @@ def caller(dialect: Dialect, model: str, options: Mapping[str, object]) -> Calle
 
 
 class Live:
-    """A running session. Its coroutines run on the loop of the plugin.
+    """A running session; its coroutines run on the event loop of the plugin.
 
-    With ``pings`` it pings the server each second, which measures the round trip.
-    ``misfit`` says which other dialect the server speaks, "" where it is this one.
+    With ``pings``, the session pings the server each second to measure the round trip.
+    ``misfit`` says that the server speaks another dialect; it is "" if it does not.
     """
 
     def __init__(self, loop: Loop, plan: Plan, *, pings: bool = False) -> None:
@@ -138,14 +142,14 @@ class Live:
         self._reading: asyncio.Task[None] | None = None
         self._pinging: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-        self._deaf = False  # whether the client reads no more
+        self._deaf = False  # whether the client has stopped to read
         self._failure: Exception | None = None  # of the client itself, while reading
         self._handed = 0.0  # s of audio that were sent
         self._due: int | None = None  # when the last audio was due
         carrier = self._caller.append(b"")
         self._carrier = carrier if self._caller.binary else carrier.decode()
 
-    # What a test may ask for
+    # The steps of a session
 
     async def open(self) -> None:
         """Connect and wait until the server is ready. Raises `Lost`."""
@@ -177,17 +181,18 @@ class Live:
             await self._send(frame)
 
     async def send_raw(self, message: Mapping[str, object] | str | bytes) -> None:
-        """Send a frame as it is; a mapping is sent as JSON, bytes as a binary frame."""
+        """Send an unchecked frame: a mapping as JSON, bytes as a binary frame."""
         if isinstance(message, Mapping):
             message = json.dumps(message)
         self._inbox.by_hand = True
         await self._send(message, raw=True)
 
     async def expect(self, kind: str, *, timeout: float | None = None) -> Message:
-        """Wait for the next event of this type after the last one that was expected.
+        """Wait for the next event of this type and return the event.
 
-        Raises `Lost` where it does not come within ``timeout`` seconds, by default the
-        idle timeout of the plan.
+        The events that an earlier call has examined are skipped. Raises `Lost` if the
+        event does not arrive within ``timeout`` seconds, by default the idle timeout of
+        the plan.
         """
         idle = self.plan.limits.silence if timeout is None else timeout
         found: list[Message] = []
@@ -201,29 +206,32 @@ class Live:
         return found[0]
 
     async def speak(self, utterance: Utterance) -> int:
-        """Send one utterance in pace and wait for its final; return its number.
+        """Send one utterance at the pace, wait for its final, and return its number.
 
-        Its audio is decoded on another thread, where it does not block the loop.
-        Raises `Lost`, and AudioError where the audio cannot be decoded.
+        The audio is decoded on another thread, so that the event loop is not blocked.
+        Raises `Lost`, or AudioError if the audio cannot be decoded.
         """
         audio = await self.audio(utterance)
         return await self.transcribe(audio, utterance.id)
 
     async def audio(self, utterance: Utterance) -> Audio:
-        """Decode an utterance at the rate of the session, on another thread."""
+        """Return the audio of an utterance at the rate of the session.
+
+        The audio is decoded on another thread.
+        """
         rate = self._caller.rate
         return await asyncio.to_thread(lambda: utterance.audio.resample(rate))
 
     async def transcribe(self, audio: Audio, asset: str) -> int:
-        """Send the audio of one utterance in pace and wait for its final.
+        """Send one utterance at the pace, wait for its final, and return its number.
 
-        ``audio`` is at the rate of the session, ``asset`` its name in the trace.
-        Returns the number of the utterance. Raises `Lost`.
+        ``audio`` is the audio of the utterance, at the rate of the session. ``asset``
+        is the name of the audio in the trace. Raises `Lost`.
         """
         try:
             return await self._transcribe(audio, asset)
         except asyncio.CancelledError:
-            # What is left of the audio would be heard as part of the next utterance.
+            # The server would take the next audio as part of this utterance.
             self._recorder.end(
                 Ending.CANCELLED, reason=f"cancelled by the test; {self._arrived()}"
             )
@@ -232,7 +240,7 @@ class Live:
         finally:
             self._inbox.report_refusals()
 
-    # The steps of `transcribe`, for a session that does not take all of them
+    # The steps of `transcribe`, for sessions that leave some of them out
 
     async def begin(self) -> int:
         """Start an utterance and return its number. Raises `Lost`."""
@@ -243,10 +251,10 @@ class Live:
         return item
 
     async def stream(self, audio: Audio, asset: str, *, raw: bool = False) -> None:
-        """Send audio in pace; ``raw`` marks audio that is not allowed at this point.
+        """Send audio at the pace; ``raw`` marks audio that is not allowed here.
 
-        The audio is an ``asset`` of its own, counted from its first sample. Raises
-        `Lost`.
+        ``asset`` is the name of the audio in the trace; its samples are numbered from
+        0. Raises `Lost`.
         """
         self._inbox.by_hand |= raw
         total = self._most(audio)
@@ -255,17 +263,18 @@ class Live:
                 await self._stream(audio, asset, raw=raw)
         except TimeoutError:
             self._time_out(
-                f"the server took the audio of {audio.seconds:.1f} s too slowly; timed "
-                f"out after {total:g} s, {self.plan.limits.beyond:g} s more than its "
-                f"length ({_MORE}); {self._arrived()}"
+                f"the server accepted {audio.seconds:.1f} s of audio too slowly: not "
+                f"all of the audio within {total:g} s, which is "
+                f"{self.plan.limits.beyond:g} s more than its length ({_MORE}); "
+                f"{self._arrived()}"
             )
             raise self._lost() from None
 
     async def finish(self, *, raw: bool = False) -> None:
         """Tell the server that the audio is complete. Raises `Lost`.
 
-        A server that detects the end of speech gets silence instead. ``raw`` marks
-        frames that are not allowed at this point.
+        If the server detects the end of speech by itself, silence is sent instead.
+        ``raw`` marks frames that are not allowed at this point.
         """
         self._inbox.by_hand |= raw
         for frame in self._caller.finish():
@@ -274,7 +283,10 @@ class Live:
             await self._send_tail(self._inbox.complete())
 
     async def final(self, item: int, what: str, *, total: float) -> None:
-        """Wait ``total`` seconds at most for the final of an item. Raises `Lost`."""
+        """Wait for the final of an item, at most ``total`` seconds.
+
+        ``what`` names the item in messages. Raises `Lost`.
+        """
         await self._await(
             lambda: self._inbox.answered(item),
             f"the final of utterance {item} ({what})",
@@ -290,10 +302,11 @@ class Live:
             raise self._loss(Loss.REFUSED, f"refused: {shortened(said)}")
 
     async def answered(self, count: int, *, timeout: float) -> bool:
-        """Wait until the server has refused ``count`` things in this session.
+        """Return whether the server sends ``count`` refusals in this session in time.
 
-        Returns whether it has within ``timeout`` seconds. The session goes on where it
-        has not; if the session has ended, the next step raises `Lost`.
+        The refusals since the start of the session count. Waits at most ``timeout``
+        seconds. If the refusals do not arrive, the session stays open. If the session
+        has ended, its next step raises `Lost`.
         """
         deadline = time.monotonic() + timeout
         while self._inbox.refusals < count and self._recorder.ended is None:
@@ -306,9 +319,9 @@ class Live:
         return self._inbox.refusals >= count
 
     async def ping(self, *, timeout: float) -> bool:
-        """Send a ping; return whether the server answers it within ``timeout`` seconds.
+        """Send a ping; return whether the server answers within ``timeout`` seconds.
 
-        The session goes on where it does not. Raises `Lost`.
+        If the server does not answer, the session stays open. Raises `Lost`.
         """
         wire = self._connected()
         sent = self._recorder.now()
@@ -326,11 +339,11 @@ class Live:
         return True
 
     async def send_fragments(self, frame: str, *, parts: int) -> None:
-        """Send a text frame in so many fragments. Raises `Lost`."""
+        """Send a text message in ``parts`` fragments. Raises `Lost`."""
         await self._send(frame, parts=parts)
 
     def deafen(self) -> None:
-        """Stop reading and answering pings; an end that follows is the client's own."""
+        """Stop to read, and to answer pings; a later end is the client's own doing."""
         self._deaf = True
         if self._wire is not None:
             self._wire.stop_reading()
@@ -343,7 +356,7 @@ class Live:
             self._wire.reset()
 
     async def close(self) -> None:
-        """Close the connection; the trace keeps everything that had arrived."""
+        """Close the connection; the trace keeps all frames that arrived."""
         if self._wire is None or self._reading is None:
             self._recorder.end(Ending.CLOSED_BY_US)
             return
@@ -351,28 +364,28 @@ class Live:
             self._pinging.cancel()
         await self._wire.close()
         await asyncio.gather(self._reading, return_exceptions=True)
-        if self._wire is not None:  # else a concurrent call has come here first
+        if self._wire is not None:  # `None` if a concurrent call was faster
             self._wire = None
             self._until = time.monotonic_ns()
             self._loop.unwatch()
 
-    # What is known of the session, at any time and from any thread
+    # The results so far; may be read at any time and from any thread
 
     @property
     def id(self) -> str:
-        """The id that the server gave the session, "" before it did."""
+        """The id that the server gave the session; "" if there is none yet."""
         return self._inbox.session
 
     @property
     def items(self) -> int:
-        """How many utterances are complete; the next one has this number."""
+        """The number of complete utterances; also the number of the next utterance."""
         return self._inbox.items
 
     @property
     def recording(self) -> Recording:
-        """What was recorded so far, and what it means.
+        """The recording of the session so far.
 
-        Once the session is over, it is always the same object.
+        Once the session is over, every access gives the same object.
         """
         if self._finished is None:
             over = self._until is not None and self._recorder.ended is not None
@@ -389,10 +402,10 @@ class Live:
 
     @property
     def timeline(self) -> Timeline:
-        """What the frames mean."""
+        """The timeline of the session so far."""
         return self.recording.timeline
 
-    # How it is done
+    # Implementation
 
     def _freeze(self) -> Trace:
         until = self._until or time.monotonic_ns()
@@ -407,17 +420,18 @@ class Live:
         return item
 
     def _most(self, audio: Audio) -> float:
-        """Return the seconds that an utterance may take: ``beyond`` and its length.
+        """Return the seconds that an utterance may take: ``beyond`` plus its length.
 
-        The length is the length at the pace. Unpaced audio may still take its real
-        length, for a server that just keeps up with speech.
+        The length is the time in which the audio is sent at the pace. With pace 0 it is
+        the length in real time, since a server may be only as fast as speech.
         """
         return self.plan.limits.beyond + audio.seconds / (self.plan.pace or 1.0)
 
     async def _send_tail(self, item: int) -> None:
-        """Send silence until the server has ended the utterance.
+        """Send silence until the server has answered the utterance.
 
-        At least one chunk is sent, which separates this utterance from the next one.
+        At least one chunk of silence is sent, so that this utterance is separate from
+        the next one.
         """
         tail = silence(self._caller.tail, rate=self._caller.rate)
         await self._stream(
@@ -432,13 +446,17 @@ class Live:
         raw: bool,
         until: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Send audio chunk by chunk, each one when it is due, ``until`` that is met."""
-        # A server that still recognises the speech ignores silence that comes at once.
+        """Send audio chunk by chunk, each chunk at its due time.
+
+        Ends early after a chunk if ``until`` returns true.
+        """
+        # Silence is paced even if the speech is not: a server that still recognises the
+        # speech would ignore silence that arrives at once.
         pace = self.plan.pace or (1.0 if asset == TAIL else 0.0)
         rate, pcm = audio.rate, memoryview(audio.pcm)
         append = self._caller.append
         step = max(1, round(self.plan.chunk * rate))
-        # What follows without a break keeps to the clock of the audio before it.
+        # Silence after speech continues the schedule of the speech.
         start_time = self._recorder.now()
         if asset == TAIL and self._due is not None:
             start_time = self._due
@@ -472,13 +490,13 @@ class Live:
                 await self._put(frame, binary=self._caller.binary)
         except TimeoutError:
             self._time_out(
-                f"the server took none of the audio for {limit:g} s ({_MORE}); "
+                f"the server accepted none of the audio for {limit:g} s ({_MORE}); "
                 f"{self._arrived()}"
             )
             raise self._lost() from None
 
     async def _sleep(self, due: int) -> None:
-        # Timers may fire early on some loops, so the clock is read again.
+        # On some event loops a timer may fire early, so the clock is read again.
         while (left := due - self._recorder.now()) > 0:
             await asyncio.sleep(left / 1e9)
 
@@ -497,7 +515,8 @@ class Live:
                 await self._put(frame, binary=isinstance(frame, bytes), parts=parts)
         except TimeoutError:
             self._time_out(
-                f"the server did not take a frame within {limit:g} s; {self._arrived()}"
+                f"the server did not accept a frame within {limit:g} s ({_MORE}); "
+                f"{self._arrived()}"
             )
             raise self._lost() from None
         record = self._recorder.sent(
@@ -521,9 +540,9 @@ class Live:
             raise self._lost() from error
 
     def _connected(self) -> Wire:
-        """Return the connection. Raises `Lost` where there is none, or none any more.
+        """Return the open connection. Raises `Lost` if no connection is open.
 
-        Where a failure of the client itself ended it, that failure is raised.
+        If a failure of the client itself ended the session, this failure is raised.
         """
         if self._failure is not None:
             raise self._failure
@@ -532,9 +551,9 @@ class Live:
         return self._wire
 
     async def _ping_each_second(self, wire: Wire) -> None:
-        """Ping for as long as the server answers; nothing waits for this task.
+        """Ping the server each second until a ping is not answered.
 
-        There is one ping at a time, so that they do not pile up at a busy server.
+        Only one ping is open at a time, so that pings do not pile up at a busy server.
         """
         while True:
             sent = self._recorder.now()
@@ -544,7 +563,7 @@ class Live:
             except TimeoutError:
                 self._recorder.pinged(sent, None)
                 return
-            except Closed:  # it is unknown whether it would have been answered
+            except Closed:  # the server might still have answered this ping
                 return
             answered = self._recorder.now()
             self._recorder.pinged(sent, answered)
@@ -572,7 +591,7 @@ class Live:
                     await asyncio.sleep(0)
         except Closed as error:
             self._closed(error)
-        except Exception as error:  # such as a dialect's: whoever waits gets it
+        except Exception as error:  # such as a dialect's; the waiting step raises it
             self._failure = error
             reason = f"the client failed to read: {error!r}"
             self._recorder.end(Ending.BROKEN, reason=reason)
@@ -584,11 +603,12 @@ class Live:
         self._changed.set()
 
     def _refuse_dialect(self, greeting: Record, names: tuple[str, ...]) -> None:
-        """End the session with a server that speaks one of these other dialects."""
+        """End the session, since the server speaks one of these other dialects."""
         said = dialects.load(names[0]).parse(greeting).move
         self.misfit = (
             f"{self.plan.access.target.shown} does not speak {self.plan.dialect.name}: "
-            f"it sent {said} first, as a server of {' or '.join(names)} does; use "
+            f"the server sent {said} first, which is the first event of "
+            f"{' or '.join(names)}; use "
             f"--realtime-dialect={names[0]}"
         )
         self._recorder.end(Ending.CLOSED_BY_US, reason=self.misfit)
@@ -599,8 +619,8 @@ class Live:
     ) -> None:
         """Wait until ``come()`` is true.
 
-        The session times out after ``idle`` s without any event, or ``total`` s in all.
-        Raises `Lost`.
+        The session times out after ``idle`` seconds without any event, or after
+        ``total`` seconds. ``what`` names the awaited event. Raises `Lost`.
         """
         begun = time.monotonic()
         last = begun
@@ -648,7 +668,7 @@ class Live:
     def _lost(self) -> Lost:
         end = self._recorder.ended
         if end is None:
-            return Lost(Loss.CLOSED, "the session is not open")
+            return Lost(Loss.CLOSED, "the session is not open; open it first")
         if end.how is Ending.CLOSED_BY_PEER:
             said = f": {self.plan.redactor.message(end.reason)}" if end.reason else ""
             message = f"the server closed {end.coded}{said}"
@@ -660,18 +680,18 @@ class Live:
         return self._loss(LOSSES[end.how], f"{message}; {self._arrived()}")
 
     def _loss(self, how: Loss, message: str) -> Lost:
-        """Return the exception for a test, which may print or log its message."""
+        """Return the exception for a test, without secrets in its message."""
         return Lost(how, self.plan.redactor.clean(message))
 
     def _arrived(self) -> str:
-        """Say what had arrived, for an error about what was awaited in vain."""
+        """Return what the server has sent, as part of a message."""
         received = 0 if self._wire is None else self._wire.received
         if received and not self._inbox.received:
-            return f"{received} bytes had arrived, but no whole event"
+            return f"{received} bytes were received, but no complete event"
         return self._inbox.summary
 
 
 def _cut(frame: str, parts: int) -> list[str]:
-    """Cut a text into so many parts of about the same length."""
+    """Cut a text into ``parts`` parts of about the same length."""
     cuts = [len(frame) * n // parts for n in range(parts + 1)]
     return [frame[start:stop] for start, stop in pairwise(cuts)]

@@ -15,14 +15,15 @@ _KEY = re.compile("(key|token|secret|password|sig|signature)$|auth", re.IGNORECA
 
 
 class TargetError(InputError):
-    """A target that cannot be parsed; the message says what a target looks like."""
+    """A target that cannot be parsed; the message shows valid targets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """The address of a server.
 
-    ``websocket`` is the URL of its sessions, ``http`` the base URL of its other routes.
+    ``websocket`` is the URL at which sessions open, ``http`` the base URL of the HTTP
+    routes.
     """
 
     websocket: str = field(repr=False)
@@ -30,14 +31,15 @@ class Target:
 
     @property
     def shown(self) -> str:
-        """The WebSocket URL without its query, which may contain a key."""
+        """The WebSocket URL without its query; a query may contain an API key."""
         return self.websocket.partition("?")[0]
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The values of its query whose names say that they are keys.
+        """The values in the query whose names say that they are keys.
 
-        Each is there as it is written, and with its URL escapes decoded.
+        Each value occurs as it is written, and with its URL escapes decoded if this
+        differs.
         """
         query = self.websocket.partition("?")[2]
         pairs = (each.partition("=") for each in query.split("&"))
@@ -50,12 +52,12 @@ class Target:
 
     @property
     def secure(self) -> bool:
-        """Whether the connection uses TLS."""
+        """Return whether the connection uses TLS."""
         return self.websocket.startswith("wss://")
 
     @property
     def loopback(self) -> bool:
-        """Whether the server is on this machine."""
+        """Return whether the server has a loopback address."""
         host = urlsplit(self.websocket).hostname or ""
         try:
             return ipaddress.ip_address(host).is_loopback
@@ -76,14 +78,12 @@ def is_host(text: str) -> bool:
 
 
 def parse(text: str, *, path: str, query: str = "") -> Target:
-    """Parse a target.
+    """Return the target that ``text`` names.
 
-    A target is ``http(s)://host[:port][/v1]``, ``ws(s)://host[:port][/path]`` or
-    ``host:port``.
-
-    ``path`` is the WebSocket path of the dialect, such as ``/v1/realtime``; it is used
-    if the target has no path. Parameters of ``query`` are added unless the query of the
-    target has them. Raises `TargetError`.
+    ``text`` is ``http(s)://host[:port][/v1]``, ``ws(s)://host[:port][/path]`` or
+    ``host:port``. ``path`` is the WebSocket path of the dialect, such as
+    ``/v1/realtime``; this path is used if ``text`` has none. Each parameter of
+    ``query`` is added if the query in ``text`` does not have it. Raises `TargetError`.
     """
     url = text.strip() if "://" in text else f"http://{text.strip()}"
     try:
@@ -95,21 +95,21 @@ def parse(text: str, *, path: str, query: str = "") -> Target:
             why = "write an IPv6 address in brackets, [::1]:8000"
         raise _wrong(text, why) from error
     if parts.scheme not in _SCHEMES:
-        raise _wrong(text, f"its scheme {parts.scheme}:// is unknown")
+        raise _wrong(text, f"the scheme {parts.scheme}:// is unknown")
     if not parts.hostname:
-        raise _wrong(text, "it has no host")
+        raise _wrong(text, "the target has no host")
     if "://" not in text and port is None:
-        raise _wrong(text, "it has no port")
+        raise _wrong(text, "the target has no port")
     if port == 0:
         raise _wrong(text, "port 0 cannot be used")
     if not all("!" <= sign <= "~" for sign in url):
         raise _wrong(
             text,
-            "it contains a character that is not allowed in a URL; write it as %XX, or "
-            "in a host name in the xn-- form",
+            "the target contains a character that is not allowed in a URL; write this "
+            "character as %XX, or a host name in its xn-- form",
         )
     if "@" in parts.netloc:
-        raise _wrong(text, "it contains a user or password")
+        raise _wrong(text, "the target contains a user or password")
     if not is_host(parts.hostname):
         raise _wrong(text, f"{parts.hostname} is not a valid host name")
     scheme = _SCHEMES[parts.scheme]
@@ -133,7 +133,7 @@ def _http(parts: SplitResult) -> str:
 
 
 def _wrong(text: str, why: str) -> TargetError:
-    if "@" in text:  # the part before it may be a password, and is not shown
+    if "@" in text:  # the text before the @ may be a password
         return TargetError(
             "a target must not contain a user or password; put the key into the "
             "environment variable REALTIME_API_KEY, or name another variable with "

@@ -1,6 +1,6 @@
 """The WebSocket connection of the client.
 
-No other module of the client imports ``websockets``.
+This is the only module of the client that imports ``websockets``.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from websockets.protocol import State
 from pytest_realtime_asr.client.target import Target
 from pytest_realtime_asr.text.messages import printable, shortened
 
-LONGEST = 2000  # characters of a message, which may quote the server
+LONGEST = 2000  # characters of an error message, which may quote the server
 MAX_MESSAGE = 2**20  # bytes of an event or of the body of an HTTP response
-MAX_PINGS = 10_000  # pings and pongs of the server in one session
-CLOSE_TIMEOUT = 2.0  # s until the connection of an unanswered close is cut
-_SMALL_BUFFER = 4096  # bytes that the kernel receives while nobody reads
+MAX_PINGS = 10_000  # pings and pongs that the server may send in one session
+CLOSE_TIMEOUT = 2.0  # s that the server may take to answer a close frame
+_SMALL_BUFFER = 4096  # bytes of the receive buffer while the client does not read
 _QUIET = logging.getLogger(f"{__name__}.quiet")
-_QUIET.disabled = True  # at level DEBUG the library logs the headers, with the key
+_QUIET.disabled = True  # at level DEBUG, the library logs the headers with the API key
 _HEAD_END = b"\r\n\r\n"
 _STATUS = len("HTTP/1.1 101 ")
 _LONGEST_HEAD = 2**16  # bytes of the status line and headers of a refusal
@@ -47,7 +47,7 @@ _REFUSAL = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)[ \r]")
 _RETRY_AFTER = re.compile(rb"(?im)^(Retry-After:[ \t]*\d{1,9})[ \t]*\r?$")
 _NO_UTF8 = 1007  # close code: a text frame is not UTF-8
 _TOO_BIG = 1009  # close code: a message is larger than the limit
-_LOCAL = (  # errors of this machine
+_LOCAL = (  # errors caused by this machine
     errno.EMFILE,
     errno.ENFILE,
     errno.ENOBUFS,
@@ -68,7 +68,7 @@ _UNANSWERED = (
 
 
 class Unreachable(Exception):
-    """No connection could be made; the message says why and what to do.
+    """No connection could be opened; the message says why and what to do.
 
     ``status`` is the HTTP status of the response, if there was one; ``retry_after`` is
     the time in s that its Retry-After header names. ``local`` is true if this machine
@@ -90,13 +90,14 @@ class Unreachable(Exception):
 
 
 class Closed(Exception):
-    """The connection is closed, with this code and reason.
+    """The connection is closed; ``code`` and ``reason`` are those of the close frame.
 
-    ``code`` is ``None`` if the server vanished without a close frame or did not answer
-    the client's. ``by_client`` is true if the client closed first. It did so because
-    the server violated the WebSocket protocol if ``protocol_error`` is true, and
-    because a message was larger than the client's own limit if ``too_large`` is true;
-    ``code`` is then the one that the client sent.
+    ``code`` is ``None`` if the server ended the connection without a close frame, or
+    did not answer the client's close frame. ``by_client`` is true if the client closed
+    first. ``protocol_error`` is true if the client closed because the server violated
+    the WebSocket protocol. ``too_large`` is true if the client closed because a message
+    was larger than the client's own limit. In both cases ``code`` is the code that the
+    client sent.
     """
 
     def __init__(
@@ -135,21 +136,22 @@ class Access:
 
 
 class _Connection(ClientConnection):
-    """A connection that ends in bounded time, whatever the server does.
+    """A connection that ends in bounded time, even if the server misbehaves.
 
-    The library reads the whole body of a refused handshake. After a close frame or a
-    protocol error it waits for as long as the server keeps the TCP connection open.
+    By default, the library reads the whole body of a refused handshake. After a close
+    frame or a protocol error, the library waits until the server closes the TCP
+    connection.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.received = 0  # bytes after the handshake
-        self._response = bytearray()  # to the handshake, until it is complete
-        self._pings = 0  # and pongs of the server
-        self.controls = 0  # bytes of them
+        self._response = bytearray()  # start of the response to the handshake
+        self._pings = 0  # pings and pongs of the server
+        self.controls = 0  # bytes of these pings and pongs
         self._head: bytearray | None = (
             bytearray()
-        )  # of the response, until it is passed on
+        )  # start of the response, until the library gets it
         self._cut: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -169,19 +171,19 @@ class _Connection(ClientConnection):
             self.received = len(self._response.partition(_HEAD_END)[2])
             self._response.clear()
         if self.protocol.handshake_exc or self.protocol.parser_exc:
-            self.transport.close()  # once the client's close frame is sent
+            self.transport.close()  # after the client's close frame
         if self._cut is None and self.protocol.close_expected():
             self._cut = self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)
 
     def process_event(self, event: Any) -> None:
         if isinstance(event, Frame) and event.opcode in (Opcode.PING, Opcode.PONG):
             self._pings += 1
-            self.controls += 2 + len(event.data)  # after a header of two bytes
+            self.controls += 2 + len(event.data)  # the header has two bytes
             if self._pings > MAX_PINGS and self.protocol.state is State.OPEN:
                 self.protocol.fail(
                     1008, f"the server sent more than {MAX_PINGS} pings or pongs"
                 )
-                self.transport.abort()  # the server may not read the answers
+                self.transport.abort()  # the server may not read the pongs
                 return
         super().process_event(event)
 
@@ -199,10 +201,11 @@ class _Connection(ClientConnection):
 
 
 def _without_body(head: bytes, *, complete: bool = False) -> bytes | None:
-    """Return what the library gets of a handshake response that starts with ``head``.
+    """Return the handshake response to give to the library, without a refusal's body.
 
-    A refusal is reduced to its status and Retry-After header, so that there is no body
-    to wait for. ``None`` means that more of the response is needed to decide.
+    ``head`` is the start of the response. A refusal is reduced to its status and its
+    Retry-After header, so that the library does not wait for a body. The result is
+    ``None`` if more of the response is needed; ``complete`` says that no more follows.
     """
     refusal = _REFUSAL.match(head)
     if refusal is None:
@@ -225,13 +228,13 @@ class Wire:
 
     @property
     def received(self) -> int:
-        """Bytes received since the handshake, without those of pings and pongs."""
+        """The number of bytes since the handshake, without pings and pongs."""
         return self._connection.received - self._connection.controls
 
     async def send(self, frame: str | bytes) -> None:
-        """Send a text frame and wait until the socket has accepted it.
+        """Send a text frame and wait until the socket has accepted the frame.
 
-        A frame of ``bytes`` is text in UTF-8. Raises `Closed`.
+        ``bytes`` must be text in UTF-8. Raises `Closed`.
         """
         with self._translated():
             await self._connection.send(frame, text=True)
@@ -242,7 +245,7 @@ class Wire:
             await self._connection.send(frame, text=False)
 
     async def send_fragments(self, parts: Iterable[str]) -> None:
-        """Send one text message in fragments; an empty fragment ends it.
+        """Send one text message in fragments, and an empty last fragment.
 
         Raises `Closed`.
         """
@@ -252,7 +255,7 @@ class Wire:
     async def ping(self) -> None:
         """Send a ping and wait for its pong. Raises `Closed`."""
         with self._translated():
-            # The library needs the future of a pong that comes after a cancellation.
+            # The future is kept: a pong may arrive after a cancellation.
             await asyncio.shield(await self._connection.ping())
 
     async def receive(self) -> str | bytes:
@@ -260,22 +263,22 @@ class Wire:
         with self._translated():
             if self._reading:
                 return await self._connection.recv()
-            # `recv` would resume reading once the queue of the library is short enough.
+            # `recv` would read again when the queue of the library becomes short.
             await self._connection.wait_closed()
             raise self._connection.protocol.close_exc
 
     def stop_reading(self) -> None:
-        """Read nothing from now on, so that the server meets back-pressure."""
+        """Stop to read the socket, so that the server meets back-pressure."""
         if self._open:
             self._reading = False
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
             self._connection.transport.pause_reading()
 
     async def close(self) -> None:
-        """Close with a handshake, or cut the connection after `CLOSE_TIMEOUT`.
+        """Close with a close frame; cut the connection after `CLOSE_TIMEOUT`.
 
-        The library limits the wait for the answer, but not the wait for a server that
-        does not read.
+        The library limits the wait for the server's close frame, but not the wait until
+        the server reads the client's.
         """
         try:
             with self._translated():
@@ -301,14 +304,14 @@ class Wire:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Raise `Closed` for the errors of the library on a closed connection."""
+        """Raise `Closed` instead of the library's errors on a closed connection."""
         try:
             yield
         except ConnectionClosed as error:
             raise self._closed(error) from error
         except AttributeError:
-            # The library aborts the transport of a connection that was lost with unsent
-            # data; in Python 3.11 this transport has no event loop any more.
+            # If a connection is lost with unsent data, the library aborts the
+            # transport; in Python 3.11 this transport has no event loop any more.
             if self._open:
                 raise
             raise self._closed(self._connection.protocol.close_exc) from None
@@ -318,7 +321,7 @@ class Wire:
 
     @property
     def _open(self) -> bool:
-        """Whether the connection still has its socket."""
+        """Return whether the connection still has its socket."""
         return self._connection.state is not State.CLOSED
 
     @property
@@ -328,7 +331,7 @@ class Wire:
 
 
 class _Direct(_connect):
-    """Follows no redirect: the key is for this server, and so is the verdict."""
+    """Follows no redirect: the API key and the verdict are for this server only."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
@@ -337,11 +340,14 @@ class _Direct(_connect):
 async def connect(access: Access, *, timeout: float) -> Wire:
     """Open a connection within ``timeout`` seconds. Raises `Unreachable`.
 
-    These defaults of `websockets` are changed on purpose: no compression (it costs more
-    CPU time than everything else and delays the time stamps), no keepalive pings (a
-    server that is too busy to answer one shows as latency, and the idle timeout ends
-    the session), no write buffer (``sent`` is when the socket accepted the frame), and
-    the message limit of ``access``.
+    These defaults of `websockets` are changed on purpose:
+
+    - No compression: it costs more CPU time than everything else and delays the time
+      stamps.
+    - No keepalive pings: a server that is too busy to answer shows as latency, and the
+      idle timeout ends the session.
+    - No write buffer: ``sent`` is the time at which the socket accepted the frame.
+    - The message limit is ``access.max_message``.
     """
     kwargs: dict[str, Any] = {}
     if access.target.secure:
@@ -360,11 +366,11 @@ async def connect(access: Access, *, timeout: float) -> Wire:
             max_size=access.max_message,
             max_queue=256,
             create_connection=_Connection,
-            write_limit=1,  # with 0, TLS in asyncio would wait for an empty buffer
+            write_limit=1,  # with 0, asyncio's TLS would wait for an empty buffer
             logger=_QUIET,
             **kwargs,
         )
-    except InvalidProxy as error:  # its message contains the proxy's password
+    except InvalidProxy as error:  # the error contains the proxy's password
         where = access.target.shown
         raise Unreachable(f"{where}: the proxy cannot be used: {error.msg}") from None
     except (
@@ -382,7 +388,7 @@ async def connect(access: Access, *, timeout: float) -> Wire:
 def _failure(error: Exception, access: Access, timeout: float) -> Unreachable:
     """Return the error for a connection that could not be opened."""
     where = access.target.shown
-    # The health check has just used the same port, so the scheme is right for ws.
+    # The health check has just used the same port, so for ws the scheme is right.
     closed = _CLOSED_DURING_HANDSHAKE if access.target.secure else _UNANSWERED
     match error:
         case InvalidStatus(response=response):
@@ -419,7 +425,7 @@ def explain(status: int) -> str:
                 "--realtime-api-key-env"
             )
         case 404:
-            what = "not found; is the path right, and is this a realtime model?"
+            what = "not found; is the path right, and is the model a realtime model?"
         case 301 | 302 | 303 | 307 | 308:
             what = "redirects are not followed; give the final URL as the target"
         case 429:
@@ -432,58 +438,59 @@ def explain(status: int) -> str:
 
 
 def _seconds(texts: Iterable[str]) -> float | None:
-    """Return the seconds of a Retry-After header; a date there is not supported."""
+    """Return the seconds of a Retry-After header; ``None`` for a date or no header."""
     return next((float(text) for text in texts if text.isdecimal()), None)
 
 
 def untrusted(error: ssl.SSLCertVerificationError) -> str:
-    """Return why a certificate does not verify, and what to do."""
+    """Return why a certificate cannot be verified, and what to do."""
     if error.verify_code in _EXPIRED:
         return (
-            f"the certificate does not verify: {error.verify_message}; renew it, check "
-            "the clock of this machine, or (unsafe) use --realtime-insecure"
+            f"the certificate does not verify: {error.verify_message}; renew the "
+            "certificate, check the clock of this machine, or (unsafe) use "
+            "--realtime-insecure"
         )
     return (
         f"the certificate does not verify: {error.verify_message}; give the CA that "
-        "issued it with --realtime-ca=FILE, its host name with --realtime-server-name, "
-        "or (unsafe) use --realtime-insecure"
+        "issued the certificate with --realtime-ca=FILE, the host name in the "
+        "certificate with --realtime-server-name, or (unsafe) use --realtime-insecure"
     )
 
 
 def _why(error: Exception) -> str:
-    """Return what was wrong with a handshake, without quoting the server."""
+    """Return what is wrong with a handshake response, without quoting the server."""
     cause = re.split(": |; got", str(error.__cause__ or ""))[0]
     return f"{error} ({cause})" if cause else str(error)
 
 
 def over_limit(size: int) -> str:
-    """Return that a message has more than ``size`` bytes, and what to do."""
+    """Return the end of a message about an event of more than ``size`` bytes."""
     unit, name = next(
         (unit, name)
         for unit, name in ((2**20, "MiB"), (2**10, "KiB"), (1, "bytes"))
         if size % unit == 0
     )
     return (
-        f"larger than the client's limit of {size // unit} {name}; raise it with "
-        "--realtime-max-message=SIZE"
+        f"larger than the client's limit of {size // unit} {name}; raise this limit "
+        "with --realtime-max-message=SIZE"
     )
 
 
 def unreachable(error: OSError) -> str:
-    """Return why no connection could be made, and what to check."""
+    """Return why no connection could be opened, and what to check."""
     if isinstance(error, socket.gaierror):
-        return f"cannot resolve the host name: {error.strerror}; is it right?"
+        return f"cannot resolve the host name: {error.strerror}; check its spelling"
     if isinstance(error, ssl.SSLError):
         return _tls_failure(error)
     if isinstance(error, ConnectionResetError):
         return (
-            "the server reset the connection; is it overloaded, does the scheme match "
-            "it (wss or https with TLS, ws or http without), and does it require a "
-            "client certificate (--realtime-client-cert)?"
+            "the server reset the connection; is the server overloaded, does the "
+            "scheme match the server (wss or https with TLS, ws or http without), and "
+            "does the server require a client certificate (--realtime-client-cert)?"
         )
     reason = error.strerror or str(error)
     if error.errno:
-        reason = os.strerror(error.errno)  # asyncio only says "Connect call failed"
+        reason = os.strerror(error.errno)  # asyncio says "Connect call failed"
     if error.errno in _LOCAL:
         return (
             f"cannot connect: {reason}: this is a limit of this machine, not of the "
@@ -501,21 +508,22 @@ def _tls_failure(error: ssl.SSLError) -> str:
     if "CERTIFICATE" in name or name in _NO_CERTIFICATE:
         return (
             f"{what}; the server may require a client certificate that it trusts: give "
-            "one with --realtime-client-cert=FILE"
+            "such a certificate with --realtime-client-cert=FILE"
         )
     return f"{what}; the server and this machine may share no TLS version or cipher"
 
 
 def _closed(error: ConnectionClosed, max_message: int) -> Closed:
+    """Return the `Closed` for the library's error on a closed connection."""
     received, sent = error.rcvd, error.sent
     if received is not None and error.rcvd_then_sent is not False:
         return Closed(received.code, received.reason, by_client=False)
     if sent is not None and sent.code == _TOO_BIG:
         reason = f"an event of the server is {over_limit(max_message)}"
         return Closed(sent.code, reason, by_client=True, too_large=True)
-    if sent is not None and sent.code != 1000:  # whatever the server answered
+    if sent is not None and sent.code != 1000:  # for any answer of the server
         reason = sent.reason
-        if sent.code == _NO_UTF8:  # the library only says where
+        if sent.code == _NO_UTF8:  # the library says only where
             reason = f"the server sent text that is not UTF-8: {reason}"
         return Closed(sent.code, reason, by_client=True, protocol_error=True)
     if received is not None:

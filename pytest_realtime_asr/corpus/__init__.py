@@ -1,11 +1,11 @@
 """Corpora: utterances to send to a server, with their reference transcripts.
 
 A corpus comes from a manifest in NeMo's convention (JSON Lines), from a LibriSpeech
-tree, from a folder of audio files with a text file beside each, or from the package
-itself (``bundled:...``). The headers of all audio files are checked when a corpus is
-loaded; the audio is decoded when it is used. Every problem is one `CorpusError` that
-says where it is; nothing is silently ignored, except blank lines, hidden files and
-files that are neither audio nor text.
+tree, from a folder in which each audio file has a text file beside it, or from the
+package itself (``bundled:...``). The headers of all audio files are checked when a
+corpus is loaded; the audio is decoded when it is used. Every problem raises a
+`CorpusError` that says where the problem is. Only blank lines, hidden files, and files
+that are neither audio nor text are ignored.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ _MANIFESTS = (".json", ".jsonl")
 
 
 def load(spec: str | Path) -> Corpus:
-    """Return the corpus that ``spec`` names; it is also the name of the corpus.
+    """Return the corpus that ``spec`` names; ``spec`` becomes the corpus's name.
 
     ``spec`` is ``bundled:english``, ``bundled:languages``, ``bundled:odd``, or the path
     of a manifest (``.jsonl`` or ``.json``), of a LibriSpeech tree, or of a folder of
-    audio files with a ``.txt`` beside each. Raises `CorpusError`.
+    audio files, each with a ``.txt`` file beside it. Raises `CorpusError`.
     """
     name = str(spec)
     check(name)
@@ -65,10 +65,13 @@ def load(spec: str | Path) -> Corpus:
 
 
 def check(spec: str) -> None:
-    """Raise `CorpusError` where a spec names no corpus, without reading it."""
+    """Check that a spec names a corpus, without reading the corpus.
+
+    Raises `CorpusError`.
+    """
     if spec.startswith(PREFIX):
         if spec.removeprefix(PREFIX) not in BUNDLED:
-            raise CorpusError(f"{spec}: there is no such corpus; give {names()}")
+            raise CorpusError(f"{spec}: there is no such corpus; choose from {names()}")
         return
     path = Path(spec)
     try:
@@ -85,7 +88,8 @@ def check(spec: str) -> None:
 def load_all(specs: Iterable[str | Path]) -> Corpus:
     """Return the corpora that ``specs`` name, joined in this order.
 
-    Raises `CorpusError` where an id is in two of them, or where there is no spec.
+    Raises `CorpusError` if an id occurs in two of the corpora, or if ``specs`` is
+    empty.
     """
     corpora = [load(spec) for spec in specs]
     if not corpora:
@@ -95,7 +99,8 @@ def load_all(specs: Iterable[str | Path]) -> Corpus:
 
 
 def _forms() -> str:
+    """Return the part of a message that says what a corpus can be."""
     return (
         "give a manifest (.jsonl or .json), a LibriSpeech tree, a folder of audio "
-        f"files with a .txt beside each, or {names()}"
+        f"files with a .txt file beside each, or {names()}"
     )

@@ -36,7 +36,7 @@ def bundled(name: str) -> Corpus:
 
 
 def _odd() -> tuple[Utterance, ...]:
-    """Return audio on which recognisers fail that only know short, clean speech."""
+    """Return utterances that are difficult for recognisers: no speech, or very long."""
     noise = np.random.default_rng(30).standard_normal(3 * _ODD_RATE)
     return (
         Utterance("silence", "", silence(3.0, rate=_ODD_RATE)),
@@ -48,12 +48,13 @@ def _odd() -> tuple[Utterance, ...]:
 
 
 def _tone(seconds: float) -> Audio:
+    """Return a tone of 440 Hz."""
     times = np.arange(round(seconds * _ODD_RATE)) / _ODD_RATE
     return from_float(0.3 * np.sin(2 * math.pi * 440 * times), _ODD_RATE)
 
 
 def _long(english: Corpus) -> Utterance:
-    """Return more than 30 s of speech, at which many recognisers cut their input."""
+    """Return more than 30 s of speech; many recognisers cut their input at 30 s."""
     pause = silence(0.5, rate=_ODD_RATE)
     parts: list[Audio] = []
     words: list[Word] = []

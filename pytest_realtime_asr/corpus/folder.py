@@ -1,4 +1,4 @@
-"""Folders of audio: LibriSpeech trees, and audio files with a text file beside each."""
+"""Reads folders of audio: LibriSpeech trees, and audio files with text files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AUDIO = frozenset(
 
 
 def read(folder: Path) -> Found:
-    """Yield the utterances of a folder, each with the file that describes it."""
+    """Yield each utterance of a folder with the place of its description."""
     files = _visible(folder)
     tree = any(file.name.endswith(_TRANSCRIPT) for file in files)
     return _librispeech(files) if tree else _folder(folder, files)
@@ -27,12 +27,13 @@ def read(folder: Path) -> Found:
 def _visible(folder: Path) -> list[Path]:
     """Return all files below a folder except hidden ones, sorted by name.
 
-    Raises `CorpusError` where a folder cannot be read.
+    Raises `CorpusError` if a folder cannot be read.
     """
 
     def refuse(error: OSError) -> NoReturn:
         raise CorpusError(
-            f"{error.filename}: {error.strerror}; make it readable, or remove it"
+            f"{error.filename}: {error.strerror}; make this folder readable, or move "
+            "it out of the corpus"
         ) from error
 
     found: list[Path] = []
@@ -47,6 +48,7 @@ def _audio_files(files: list[Path]) -> list[Path]:
 
 
 def _librispeech(files: list[Path]) -> Found:
+    """Yield the utterance of each line of the transcript files of LibriSpeech."""
     described: set[Path] = set()
     for transcript in files:
         if transcript.name.endswith(_TRANSCRIPT):
@@ -61,15 +63,18 @@ def _librispeech(files: list[Path]) -> Found:
     for path in _audio_files(files):
         if path not in described:
             raise CorpusError(
-                f"{path}: no line of a {_TRANSCRIPT} file beside it describes it; "
-                "add one, or remove the file"
+                f"{path}: this audio file is in no line of a {_TRANSCRIPT} file beside "
+                "it; add such a line, or move the audio out of the corpus"
             )
 
 
 def _spoken(line: str, folder: Path) -> Utterance:
+    """Return the utterance that a line of a transcript file describes."""
     id, _, text = line.partition(" ")
     if not text:
-        raise CorpusError(f"no text after {id!r}; give the id, a blank and the text")
+        raise CorpusError(
+            f"there is no text after {id!r}; write the id, a blank and the text"
+        )
     path = folder / f"{id}.flac"
     length(path)
     speaker, dash, _ = id.partition("-")  # speaker-chapter-number
@@ -77,14 +82,16 @@ def _spoken(line: str, folder: Path) -> Utterance:
 
 
 def _folder(folder: Path, files: list[Path]) -> Found:
+    """Yield the utterance of each audio file, with its text from a ``.txt`` file."""
     texts = {path for path in files if path.suffix.lower() == ".txt"}
     described: set[Path] = set()
     for path in _audio_files(files):
         beside = path.with_suffix(".txt")
         if beside not in texts:
             raise CorpusError(
-                f"{path}: there is no {beside.name} beside it; add its reference text "
-                "(it may be empty), or load the manifest, if there is one, by its path"
+                f"{path}: there is no {beside.name} beside this audio file; add such a "
+                "file with the reference transcript (it may be empty), or give the "
+                "path of a manifest instead of a folder"
             )
         text = " ".join(inputs.text(beside).split())
         with at(folder):
@@ -95,6 +102,6 @@ def _folder(folder: Path, files: list[Path]) -> Found:
         yield str(path), utterance
     if alone := texts - described:
         raise CorpusError(
-            f"{min(alone)}: there is no audio file beside it; add one "
-            f"({' '.join(sorted(_AUDIO))}), or remove the text"
+            f"{min(alone)}: there is no audio file beside this text file; add an audio "
+            f"file ({' '.join(sorted(_AUDIO))}), or move the text out of the corpus"
         )

@@ -1,4 +1,4 @@
-"""Manifests in NeMo's convention: JSON Lines, one utterance on each line."""
+"""Reads manifests in NeMo's convention: JSON Lines, one utterance on each line."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from pytest_realtime_asr.corpus.utterance import (
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.inputs import InputError
 
-_LARGEST = 2**30  # bytes of a manifest
-_DURATION_SLACK = 0.1  # s by which a stated duration may be wrong
-_WORD_SLACK = 0.02  # s by which rounding may put the end of a word after the audio
+_LARGEST = 2**30  # bytes that a manifest may have
+_DURATION_SLACK = 0.1  # s by which ``duration`` may differ from the file
+_WORD_SLACK = 0.02  # s by which a rounded end of a word may exceed the audio
 
 
 class _Timed(msgspec.Struct):
@@ -44,7 +44,7 @@ class _Line(msgspec.Struct):
 
 
 def read(path: Path) -> Found:
-    """Yield the utterances of a manifest, each with its file and line."""
+    """Yield each utterance of a manifest with the place of its line."""
     whole = inputs.utf8(inputs.content(path, most=_LARGEST), path)
     for number, row in enumerate(whole.encode().splitlines(), 1):
         if row.strip():
@@ -70,7 +70,8 @@ def _utterance(line: _Line, folder: Path) -> Utterance:
     source = _source(path, line.offset, line.duration)
     if line.language and line.lang and line.language != line.lang:
         raise CorpusError(
-            f"language is {line.language!r} and lang is {line.lang!r}; give one"
+            f"language is {line.language!r} but lang is {line.lang!r}; keep only one "
+            "of the two fields"
         )
     utterance = Utterance(
         id=path.stem if line.id is None else str(line.id),
@@ -84,31 +85,34 @@ def _utterance(line: _Line, folder: Path) -> Utterance:
 
 
 def _source(path: Path, offset: float | None, stated: float | None) -> Path | FileSpan:
-    """Return the file, or a span of it where an offset is given, even 0."""
+    """Return the file, or a span of the file if an offset (even 0) is given."""
     seconds = length(path)
     if offset is None:
         if stated is not None and abs(stated - seconds) > _DURATION_SLACK:
             raise CorpusError(
                 f"duration is {stated:g} s, but {path} lasts {seconds:.3f} s; correct "
-                "it, or give an offset"
+                "the duration, or give an offset to select a part of the file"
             )
         return path
     stop = seconds if stated is None else offset + stated
     if not (0 <= offset < min(stop, seconds) and stop <= seconds + _DURATION_SLACK):
         raise CorpusError(
-            f"offset and duration give {offset:g} to {stop:g} s, but {path} lasts "
-            f"{seconds:.3f} s; give a part inside it"
+            f"offset and duration select {offset:g} to {stop:g} s, but {path} lasts "
+            f"{seconds:.3f} s; select a part of the file"
         )
     return FileSpan(path, offset, min(stop, seconds))
 
 
 def _inside(words: tuple[Word, ...], seconds: float) -> tuple[Word, ...]:
-    """Return the words, with ends that rounding put after the audio moved back."""
+    """Return the words; an end that rounding put after the audio is corrected.
+
+    Raises `CorpusError` for a word that is not inside the audio.
+    """
     for word in words:
         if word.start >= seconds or word.end > seconds + _WORD_SLACK:
             raise CorpusError(
                 f"the word {word.text!r} from {word.start:g} to {word.end:g} s is not "
-                f"inside the {seconds:.3f} s of audio; give times in seconds of the "
-                "utterance"
+                f"inside the {seconds:.3f} s of audio; give the times of words in "
+                "seconds from the start of the utterance"
             )
     return tuple(replace(word, end=min(word.end, seconds)) for word in words)

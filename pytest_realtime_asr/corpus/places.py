@@ -1,4 +1,4 @@
-"""Where an utterance was found, for the messages about it."""
+"""The places of utterances (file and line), for messages."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from pytest_realtime_asr.corpus.utterance import Corpus, CorpusError, Utterance
 from pytest_realtime_asr.text.inputs import InputError
 
 Found = Iterable[tuple[str, Utterance]]
-"""Utterances, each with the place that describes it, such as ``clips.jsonl:3``."""
+"""Utterances, each with the place of its description, such as ``clips.jsonl:3``."""
 
 
 def collect(name: str, found: Found) -> Corpus:
-    """Return the corpus of utterances; an id that occurs twice names both places."""
+    """Return the corpus of these utterances.
+
+    Raises `CorpusError` if an id occurs twice; the message names both places.
+    """
     places: dict[str, str] = {}
     utterances = []
     for place, utterance in found:
@@ -22,7 +25,8 @@ def collect(name: str, found: Found) -> Corpus:
             raise CorpusError(
                 f"{place}: the id {utterance.id!r} is already used in "
                 f"{places[utterance.id]}; give every utterance a unique id "
-                "(without one in a manifest, it is the file name without its suffix)"
+                "(an utterance of a manifest without an id gets the file name without "
+                "suffix as its id)"
             )
         places[utterance.id] = place
         utterances.append(utterance)
@@ -31,7 +35,7 @@ def collect(name: str, found: Found) -> Corpus:
 
 @contextmanager
 def at(place: Path | str = "") -> Iterator[None]:
-    """Raise every input error as a `CorpusError` that begins with the place."""
+    """Raise `CorpusError` with the place instead of any other `InputError`."""
     try:
         yield
     except InputError as error:

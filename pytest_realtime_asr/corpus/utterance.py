@@ -21,7 +21,7 @@ class CorpusError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a reference, with its start and end in seconds of the utterance."""
+    """A word of a reference transcript, with its times in seconds from the start."""
 
     text: str
     start: float
@@ -30,7 +30,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class FileSpan:
-    """A part of an audio file, in seconds."""
+    """A part of an audio file; ``start`` and ``stop`` are in seconds."""
 
     path: Path
     start: float
@@ -41,10 +41,10 @@ class FileSpan:
 class Utterance:
     """A piece of speech with its reference transcript.
 
-    ``id`` is printable, without a blank at either end. ``words`` are in the order in
-    which they are spoken, each with a text; they may be missing. ``language`` is a tag
-    such as ``en``. ``synthetic`` marks synthesised speech, as in the bundled corpora.
-    Raises `CorpusError` for other values.
+    ``id`` is printable and neither starts nor ends with a blank. ``text`` is the
+    reference transcript. ``words``, which may be empty, are in the order in which they
+    are spoken. ``language`` is a tag such as ``en``. ``synthetic`` marks synthesised
+    speech, such as that of the bundled corpora. Raises `CorpusError` for other values.
     """
 
     id: str
@@ -58,26 +58,28 @@ class Utterance:
     def __post_init__(self) -> None:
         if not self.id or not self.id.isprintable() or self.id != self.id.strip():
             raise CorpusError(
-                f"the id {self.id!r} is empty, not printable, or has a blank at an "
-                "end; give another one"
+                f"the id {self.id!r} is empty, not printable, or starts or ends with a "
+                "blank; give a printable id without such blanks"
             )
         before = Word("", 0.0, 0.0)
         for word in self.words:
             if not word.text.strip():
                 raise CorpusError(
-                    f"the word at {word.start:g} s has no text; remove pauses"
+                    f"the word at {word.start:g} s has no text; give words only, "
+                    "not pauses"
                 )
             if not (before.start <= word.start <= word.end >= before.end):
                 raise CorpusError(
                     f"the word {word.text!r} from {word.start:g} to {word.end:g} s is "
-                    f"out of order (before it: {before.start:g} to {before.end:g} s); "
-                    "give words as they are spoken, with times in seconds from 0"
+                    f"out of order (the word before it: {before.start:g} to "
+                    f"{before.end:g} s); list the words in the order in which they are "
+                    "spoken, with times in seconds from 0"
                 )
             before = word
 
     @property
     def audio(self) -> Audio:
-        """The audio; that of a file is decoded once and cached for some time."""
+        """The audio; the audio of a file is decoded at the first use and cached."""
         if isinstance(self.source, Audio):
             return self.source
         return _decoded(self.source)
@@ -93,17 +95,23 @@ class Utterance:
 
     @property
     def speech_start(self) -> float | None:
-        """The start of speech in seconds, by word times or by `audio.speech`."""
+        """The start of speech in seconds, from word times or `audio.speech`.
+
+        ``None`` if there is no speech.
+        """
         return self._speech[0]
 
     @property
     def speech_end(self) -> float | None:
-        """The end of speech in seconds, by word times or by `audio.speech`."""
+        """The end of speech in seconds, from word times or `audio.speech`.
+
+        ``None`` if there is no speech.
+        """
         return self._speech[1]
 
     @property
     def speech_by(self) -> str:
-        """How the speech was located: by ``words``, by ``energy``, or not (empty)."""
+        """How speech was located: ``words``, ``energy``, or "" if none was found."""
         if self.words:
             return "words"
         return "energy" if self._speech[0] is not None else ""
@@ -113,7 +121,7 @@ class Utterance:
         if self.words:
             return self.words[0].start, self.words[-1].end
         if not self.text.strip():
-            return None, None  # energy without a text is noise, not speech
+            return None, None  # without a reference transcript, loud audio is noise
         return _detected(self.source) or (None, None)
 
 
@@ -121,7 +129,7 @@ class Utterance:
 class Corpus:
     """Utterances in a fixed order, with unique ids.
 
-    Raises `CorpusError` where there is no utterance, or where an id occurs twice.
+    Raises `CorpusError` if there is no utterance, or if an id occurs twice.
     """
 
     name: str
@@ -148,17 +156,20 @@ class Corpus:
         return len(self.utterances)
 
     def __getitem__(self, id: str) -> Utterance:
-        """Return the utterance of this id. Raises KeyError, which names similar ids."""
+        """Return the utterance with this id.
+
+        Raises KeyError, whose message names similar ids.
+        """
         try:
             return self._by_id[id]
-        except KeyError:  # str(), since an index is a likely mistake
+        except KeyError:  # `id` may be a number by mistake
             near = difflib.get_close_matches(str(id), self._by_id, cutoff=0.0)
             raise KeyError(
-                f"no utterance {id!r} in {self.name}; nearest: {', '.join(near)}"
+                f"no utterance {id!r} in {self.name}; similar ids: {', '.join(near)}"
             ) from None
 
     def anonymous(self) -> Corpus:
-        """Return the same utterances with numbers instead of their ids."""
+        """Return the same utterances with numbered ids, such as ``clip-07``."""
         width = len(str(len(self)))
         return Corpus(
             self.name,
@@ -170,15 +181,15 @@ class Corpus:
 
     @property
     def synthetic(self) -> bool:
-        """Whether any speech is synthesised, so that it does not measure accuracy."""
+        """Return whether any speech is synthesised; it cannot measure accuracy."""
         return any(utterance.synthetic for utterance in self)
 
     @property
     def digest(self) -> str:
         """A hash of the ids, texts and languages, in 16 hexadecimal digits.
 
-        The audio is not included, so that none has to be decoded; each `Audio` has its
-        own digest.
+        The audio is not part of the hash, so that no audio must be decoded. Each
+        `Audio` has its own digest.
         """
         rows = [(each.id, each.text, each.language) for each in self]
         return hashlib.sha256(msgspec.json.encode(rows)).hexdigest()[:16]
@@ -186,13 +197,14 @@ class Corpus:
     def sample(self, n: int, *, seed: int) -> Corpus:
         """Return ``n`` random utterances, in the order of this corpus.
 
-        The same seed gives the same sample on every machine and Python, and a smaller
-        sample is part of a larger one. Raises ValueError where ``n`` is not from 1 to
-        the size of the corpus.
+        The same seed gives the same sample on every machine and with every version of
+        Python. A smaller sample is part of each larger sample with the same seed.
+        Raises ValueError if ``n`` is not from 1 to the size of the corpus.
         """
         if not 1 <= n <= len(self):
             raise ValueError(
-                f"cannot draw {n} from {self.name}; give 1 to {len(self)} utterances"
+                f"cannot draw {n} utterances from {self.name}; give a number from 1 to "
+                f"{len(self)}"
             )
 
         def lot(utterance: Utterance) -> bytes:
@@ -202,7 +214,7 @@ class Corpus:
         return Corpus(self.name, tuple(u for u in self if u.id in drawn))
 
     def map(self, function: Callable[[Utterance], Utterance]) -> Corpus:
-        """Return the corpus of the results of ``function`` for each utterance."""
+        """Return a corpus with the result of ``function`` for each utterance."""
         return Corpus(self.name, tuple(map(function, self)))
 
 

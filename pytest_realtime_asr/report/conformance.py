@@ -312,7 +312,7 @@ def _cause(entry: Entry) -> str:
 
     Entries for which this is equal have the same cause.
     """
-    what = (entry.stale or entry.seen).partition("; had arrived")[0]
+    what = (entry.stale or entry.seen).partition("; events received")[0]
     return re.sub(r"\d[\d.]*|'[^']*'", "#", what)
 
 

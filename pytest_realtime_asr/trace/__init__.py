@@ -1,1 +1,1 @@
-"""The recorded evidence of a session, and its meaning: frames and timelines."""
+"""The recorded frames of a session (trace) and their meaning (timeline)."""

@@ -12,7 +12,7 @@ from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Record, Sender
 
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""An integer in an event; one outside of 64 bits makes the frame malformed."""
+"""An integer in an event; an integer outside of 64 bits makes the frame malformed."""
 
 
 class Typed(msgspec.Struct, frozen=True, tag_field="type"):
@@ -25,14 +25,20 @@ class Typed(msgspec.Struct, frozen=True, tag_field="type"):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """A JSON object whose type the protocol does not know (``None``: it has none)."""
+    """A JSON object with a type that is not part of the protocol.
+
+    ``type`` is ``None`` if the object has no type.
+    """
 
     type: str | None
     move: str = "unknown"
 
 
 class Malformed(msgspec.Struct, frozen=True):
-    """A frame that is not an event: what is wrong, and whether it is JSON at all."""
+    """A frame that is not an event.
+
+    ``reason`` says what is wrong. ``json`` is false if the frame is not JSON.
+    """
 
     reason: str
     json: bool
@@ -40,7 +46,7 @@ class Malformed(msgspec.Struct, frozen=True):
 
 
 class Shapes:
-    """The event types that each side may send."""
+    """The decoder of events, by the event types that each side may send."""
 
     def __init__(self, kinds: Mapping[Sender, tuple[type[Typed], ...]]) -> None:
         self._decoders = {
@@ -59,10 +65,10 @@ class Shapes:
         return self.read(record.text, record.sender)
 
     def read(self, text: str, sender: Sender) -> Message:
-        """Return the event of a text frame of this side.
+        """Return the event of a text frame of ``sender``.
 
-        A lone surrogate escape of a server is read as a question mark: the server may
-        repeat what the client sent.
+        A lone surrogate escape in a frame of the server is read as a question mark,
+        since the server may repeat what the client sent.
         """
         try:
             return self._event(text, sender)
@@ -79,7 +85,7 @@ class Shapes:
             return event
         except msgspec.ValidationError as error:
             reason = str(error)
-        # It may still not be JSON: the decoder stops at the first error.
+        # The text may still not be JSON: the decoder stops at the first error.
         value = msgspec.json.decode(text)
         if not isinstance(value, dict):
             return Malformed(f"a JSON {type(value).__name__}, not an object", json=True)
@@ -92,7 +98,7 @@ class Shapes:
 
 
 def _whole(text: str) -> str | None:
-    """Return the JSON without lone surrogates; ``None`` where it has none."""
+    """Return JSON with question marks for lone surrogates; ``None`` without them."""
     if "\\ud" not in text.lower():
         return None
     try:
@@ -104,5 +110,5 @@ def _whole(text: str) -> str | None:
 
 
 def encode(event: Typed) -> str:
-    """Return the frame of an event."""
+    """Return an event as the text of a frame."""
     return msgspec.json.encode(event).decode()

@@ -1,4 +1,4 @@
-"""A session as it is judged: its frames, the dialect's messages, and their meaning."""
+"""A recorded session: its frames, the dialect's messages, and the timeline."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pytest_realtime_asr.trace.timeline import Timeline
 
 
 class Message(Protocol):
-    """A frame as its dialect understands it."""
+    """A frame, decoded by its dialect."""
 
     @property
     def move(self) -> str:
-        """The name of the frame in the dialect's table of orders."""
+        """The name of the frame in the order that the dialect prescribes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A frozen session, read once; requirements and metrics are derived from it.
+    """A recorded session, from which requirements are checked and metrics computed.
 
     ``messages`` holds one message for each record of the ``trace``, in the same order.
     """

@@ -1,9 +1,9 @@
 """The evidence of one session: every frame with its times, as it crossed the wire.
 
 All times are integer nanoseconds of one monotonic clock, counted from the start of the
-connection attempt. A trace knows no dialect: it stores frames and not their meaning, so
-that a better reader can judge an old trace again. Audio is stored as a span of a named
-asset and not as bytes, which is thirty times smaller.
+connection attempt. A trace stores frames and not their meaning, so that a later version
+can judge an old trace again. Audio is stored as a span of a named asset; this is thirty
+times smaller than the bytes.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from pytest_realtime_asr.text.privacy import without_bytes, without_texts
 from pytest_realtime_asr.text.redaction import REMOVED, WRITTEN, Redactor
 
 FORMAT = 1
-LONGEST = 2**20  # characters or bytes of the longest frame that is kept whole
+LONGEST = 2**20  # characters or bytes of a frame that is kept complete
 NO_CODE = 1005  # the code of a close frame without a code (RFC 6455, 7.4.1)
-TAIL = "tail"  # the asset of the silence that ends an utterance
-_START = 100  # characters or bytes that are kept of a longer frame
-HIDDEN = f"... [more, and {REMOVED} in it]"  # ends a longer frame with a secret
+TAIL = "tail"  # the asset name of the silence that ends an utterance
+_START = 100  # characters or bytes of a longer frame that are kept
+HIDDEN = f"... [more, and {REMOVED} in it]"  # ends a shortened frame that had a secret
 
 
 class Sender(enum.Enum):
-    """Who sent a frame."""
+    """The side that sent a frame."""
 
     CLIENT = "client"
     SERVER = "server"
 
 
 class Vantage(enum.Enum):
-    """Who recorded the trace."""
+    """The side that recorded a trace."""
 
     CLIENT = "client"
     SERVER = "server"
@@ -57,7 +57,7 @@ class Ending(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Audio samples ``start`` to ``stop`` (exclusive) of an asset."""
+    """The samples ``start`` to ``stop`` (exclusive) of an asset, a named audio."""
 
     asset: str
     start: int
@@ -68,12 +68,14 @@ class Span:
 class Record:
     """One frame on the wire.
 
-    ``at`` is when the recorder had received the frame, or when its socket had taken it.
-    A frame that the recorder sent also has ``due`` (when the audio clock says that it
-    should leave) and ``woke`` (when the recorder started to send it): ``woke - due`` is
-    the recorder's scheduling delay, ``at - woke`` is a receiver or path that does not
-    read. ``text`` is a text frame, ``data`` a binary one; where ``span`` is set, the
-    audio was left out of ``text``. ``raw`` marks a frame that was written by hand.
+    ``at`` is the time at which the recorder had received a frame of the other side, or
+    at which the recorder's socket had accepted its own frame. A frame that the recorder
+    sent has two more times: at ``due`` the frame should leave by the audio clock, and
+    at ``woke`` the recorder started to send the frame. ``woke - due`` is the recorder's
+    scheduling delay; ``at - woke`` is long if the receiver or the network path does not
+    read. ``text`` is the content of a text frame, ``data`` that of a binary frame. If
+    ``span`` is set, the audio is left out of the content. ``raw`` marks a frame that
+    was written by hand.
     """
 
     sender: Sender
@@ -87,7 +89,7 @@ class Record:
 
     @property
     def times(self) -> tuple[int, int]:
-        """``due`` and ``woke``, by default the time at which the frame arrived."""
+        """``due`` and ``woke``; ``at`` in place of a time that is not set."""
         due = self.at if self.due is None else self.due
         return due, self.at if self.woke is None else self.woke
 
@@ -106,13 +108,13 @@ class End:
 
     @property
     def coded(self) -> str:
-        """The close code, in words."""
+        """The close code as part of a sentence, such as "with code 1000"."""
         return "without a code" if self.code == NO_CODE else f"with code {self.code}"
 
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """When a ping was sent, and when it was answered, ``None`` for never."""
+    """The times of a ping; ``answered`` is ``None`` if no pong came."""
 
     sent: int
     answered: int | None = None
@@ -120,12 +122,12 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """The delays in ns of the recorder's own clock ticks, one every ``TICK`` ns.
+    """The delays in ns of the recorder's own clock ticks, one tick every 10 ms.
 
-    ``late`` holds the delay of each tick that came more than 1 ms late; ticks that were
-    missed count with the delay that they would have had. ``paused`` is the longest
-    pause in ns for garbage collection, ``load`` the share of a core that the recorder's
-    event loop used.
+    ``ticks`` is the number of ticks that were due. ``late`` holds the delay of each
+    tick that came more than 1 ms late; a tick that was missed counts with the delay
+    that it would have had. ``paused`` is the longest pause in ns for garbage
+    collection. ``load`` is the share of a CPU core that the recorder's event loop used.
     """
 
     ticks: int = 0
@@ -141,9 +143,11 @@ NO_LAG = Lag()
 class Trace:
     """All frames of one session, in the order in which the recorder saw them.
 
-    ``version`` is the version that the server reports, "" for none. The frames are as
-    they came; ``redactor`` knows what must not leave the process, and `redacted` is
-    what is written or shown.
+    ``rate`` is the sample rate of the audio in Hz. ``opened`` is the time at which the
+    connection opened, ``None`` if it never did. ``version`` is the version that the
+    server reports, "" if it reports none. The frames are unchanged and may contain
+    secrets; only the result of `redacted`, in which ``redactor`` has removed them, may
+    be written or shown.
     """
 
     vantage: Vantage
@@ -160,9 +164,9 @@ class Trace:
     redactor: Redactor = field(default=Redactor(), repr=False, compare=False)
 
     def redacted(self) -> Trace:
-        """Return the trace as it may be written or shown: without secrets.
+        """Return the trace without secrets, so that it may be written or shown.
 
-        Where texts are private, the frames keep their types, ids, codes and lengths.
+        If texts are private, only the types, ids, codes and lengths of frames remain.
         """
         redactor = self.redactor
         if not redactor and not redactor.private:
@@ -200,7 +204,8 @@ class Trace:
     def dumps(self) -> bytes:
         """Return the trace as JSON Lines, without secrets.
 
-        There is a head, one line for each record, and the end.
+        The first line is the head, then follows one line for each record, and the last
+        line is the end.
         """
         trace = self.redacted()
         head: dict[str, object] = {
@@ -214,7 +219,7 @@ class Trace:
         }
         lag: dict[str, object] = {"ticks": trace.lag.ticks, "late": trace.lag.late}
         tail: dict[str, object] = {"end": trace.end, "lag": lag}
-        # Optional fields are left out, so that an old trace is written as it was read.
+        # Empty optional fields are left out, so that an old trace is written unchanged.
         if trace.version:
             head["version"] = trace.version
         if trace.lag.paused:
@@ -252,9 +257,9 @@ class _Tail(msgspec.Struct):
 
 
 def _sparse(record: Record) -> dict[str, object]:
-    """Return the fields of a record that differ from their default."""
+    """Return the fields of a record that are neither ``None`` nor false."""
     fields = msgspec.to_builtins(record)
-    # By identity: a time of 0 equals False and has to stay.
+    # Compared by identity: a time of 0 equals False, but must be kept.
     return {
         name: value
         for name, value in fields.items()
@@ -263,13 +268,19 @@ def _sparse(record: Record) -> dict[str, object]:
 
 
 def loads(lines: bytes) -> Trace:
-    """Read a trace from JSON Lines. Raises ValueError, which names the wrong line."""
+    """Return the trace in JSON Lines.
+
+    Raises ValueError, whose message names the wrong line.
+    """
     rows = lines.splitlines()
     if len(rows) < 2:
-        raise ValueError("not a trace: it needs a head line and an end line")
+        raise ValueError("not a trace: a trace has a head line and an end line")
     number = _decode(rows[0], _Format, 1).format
     if number != FORMAT:
-        raise ValueError(f"trace format {number}; this version reads {FORMAT}")
+        raise ValueError(
+            f"the trace has format {number}, but this version reads format {FORMAT} "
+            "only; read it with the version that wrote it"
+        )
     head = _decode(rows[0], _Head, 1)
     records = [_decode(row, Record, n) for n, row in enumerate(rows[1:-1], 2)]
     tail = _decode(rows[-1], _Tail, len(rows))
@@ -290,7 +301,10 @@ def loads(lines: bytes) -> Trace:
 
 
 def read(path: Path) -> Trace:
-    """Read a trace file. Raises ValueError, which names the file and the wrong line."""
+    """Return the trace in a file.
+
+    Raises ValueError, whose message names the file and the wrong line.
+    """
     try:
         return loads(path.read_bytes())
     except ValueError as error:
@@ -308,12 +322,12 @@ def _decode(row: bytes, kind: type[_T], number: int) -> _T:
 
 
 class Recorder:
-    """Collects the records of a session, and freezes them into a Trace.
+    """Collects the records of a session and returns them as a trace.
 
-    Frames are kept as they came; ``redactor`` goes with the trace and removes secrets
-    from what is written. Of a frame of more than `LONGEST` the start is kept, and
-    whether there was a secret in it. ``clock`` returns nanoseconds; times are counted
-    from the last `begin`, at first from the construction.
+    Frames are kept unchanged; ``redactor`` becomes part of the trace and removes the
+    secrets when the trace is written. Of a frame longer than `LONGEST`, only the start
+    is kept, with a mark if the frame contained a secret. ``clock`` returns nanoseconds.
+    Times are counted from the last call of `begin`; the constructor calls `begin` once.
     """
 
     def __init__(
@@ -341,7 +355,7 @@ class Recorder:
         self.begin()
 
     def begin(self) -> None:
-        """Count the time from now on, the start of the connection attempt."""
+        """Set time zero to now, the start of the connection attempt."""
         self._zero = self._clock()
         self._started = datetime.now(UTC)
 
@@ -350,13 +364,13 @@ class Recorder:
         return self._clock() - self._zero
 
     def open(self) -> None:
-        """Note that the connection is open."""
+        """Record the time at which the connection opened."""
         self._opened = self.now()
 
     def received(
         self, sender: Sender, at: int, frame: str | bytes, *, span: Span | None = None
     ) -> Record:
-        """Record a frame that was received ``at`` this time."""
+        """Record a frame that was received at the time ``at``."""
         return self._add(Record(sender, at, span=span), frame)
 
     def sent(
@@ -369,26 +383,29 @@ class Recorder:
         span: Span | None = None,
         raw: bool = False,
     ) -> Record:
-        """Record a frame that the socket has just taken."""
+        """Record a frame that the socket has just accepted."""
         record = Record(sender, self.now(), due=due, woke=woke, span=span, raw=raw)
         return self._add(record, frame)
 
     def pinged(self, sent: int, answered: int | None) -> None:
-        """Record a ping, once it was answered or has timed out."""
+        """Record a ping that was answered, or that was not answered in time."""
         self._pings.append(Ping(sent, answered))
 
     def end(self, how: Ending, *, code: int | None = None, reason: str = "") -> None:
-        """Note the end of the session; only the first call counts."""
+        """Record the end of the session; only the first call counts."""
         if self._end is None:
             self._end = End(how, self.now(), code, reason)
 
     @property
     def ended(self) -> End | None:
-        """The end of the session, once it was noted."""
+        """The end of the session; ``None`` before it is recorded."""
         return self._end
 
     def freeze(self, *, lag: Lag = NO_LAG) -> Trace:
-        """Return the trace so far; without an end, it is closed by the recorder now."""
+        """Return the trace so far.
+
+        If no end is recorded, the trace says that the recorder closed now.
+        """
         return Trace(
             vantage=self._vantage,
             dialect=self._dialect,
@@ -413,7 +430,7 @@ class Recorder:
         return record
 
     def _shortened(self, frame: _Frame) -> _Frame:
-        """Return a frame of at most `LONGEST`, and the start of a longer one."""
+        """Return a frame unchanged; of a frame over `LONGEST`, only the start."""
         if len(frame) <= LONGEST:
             return frame
         note = f"... [{len(frame) - _START} more]"

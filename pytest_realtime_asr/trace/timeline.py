@@ -1,4 +1,4 @@
-"""The meaning of a session, the same for every dialect.
+"""Timelines: the meaning of a session, in the same form for every dialect.
 
 All times are integer nanoseconds on the clock of the trace. An *item* is one utterance
 of the session; items are numbered from 0 in the order in which they were started.
@@ -23,7 +23,11 @@ _LONGEST = 500  # characters of an error that are shown
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Audio was sent up to sample ``samples`` of an item; times as in `Record`."""
+    """A frame of audio that the client sent; an item then has ``samples`` samples.
+
+    ``due``, ``woke`` and ``sent`` are the times ``due``, ``woke`` and ``at`` of the
+    frame's `Record`.
+    """
 
     item: int
     samples: int
@@ -35,7 +39,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """The client told the server that the audio of an item is complete."""
+    """The client's event that says that the audio of an item is complete."""
 
     item: int
     due: int
@@ -45,7 +49,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """The text keeps its first ``kept`` characters and continues with ``added``."""
+    """A partial: the text before it, cut to ``kept`` characters, plus ``added``."""
 
     item: int
     at: int
@@ -55,9 +59,10 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The usage that the server reports; ``None`` for what it does not report.
+    """The usage that the server reports; ``None`` for each number that is missing.
 
-    The first three count tokens, ``seconds`` are of audio.
+    ``prompt``, ``completion`` and ``total`` are numbers of tokens. ``seconds`` is the
+    length of the audio.
     """
 
     prompt: int | None = None
@@ -68,7 +73,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """The final text of an item, which the server does not change any more."""
+    """The final of an item: a text that the server does not change any more."""
 
     item: int
     at: int
@@ -78,7 +83,7 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The server detected the end of the speech of an item, or of a part of it."""
+    """The server's report that the speech of an item, or a part of it, is over."""
 
     item: int
     at: int
@@ -86,7 +91,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The server refused something or failed; ``item`` is the item concerned."""
+    """The server's report of an error; ``item`` is the item concerned, if known."""
 
     at: int
     code: str
@@ -104,10 +109,10 @@ Event = Heard | Commit | Partial | Endpoint | Final | Refusal
 class Edit:
     """The change that a partial or a final makes to the text before it.
 
-    The text keeps its first ``kept`` characters, loses ``removed`` after them, and
-    continues with ``added``. ``removed`` and ``added`` start with different characters,
-    so that an update without a change has neither. ``blank`` says that the whole new
-    text is blank.
+    The text keeps its first ``kept`` characters; after these, ``removed`` is replaced
+    by ``added``. ``removed`` and ``added`` start with different characters, so both are
+    empty if the text does not change. ``blank`` says that the new text is empty or
+    consists of white space. ``final`` says that the change comes from a final.
     """
 
     at: int
@@ -119,19 +124,19 @@ class Edit:
 
 
 class Texts(Sequence[str]):
-    """The full text after each edit, built on access.
+    """The full text after each edit, built when it is accessed.
 
-    All texts together would take memory quadratic in the length of the text. One text
-    takes time in its own length, and in the number of edits between it and the text
-    that was accessed before. A slice is of the same type.
+    To store all texts would take memory quadratic in the length of the last text. An
+    access takes time linear in the length of the text, and in the number of edits since
+    the text that was accessed before. A slice is a `Texts` as well.
     """
 
-    __hash__ = None  # type: ignore[assignment]  # it equals a list
+    __hash__ = None  # type: ignore[assignment]  # equal to lists
 
     def __init__(self, edits: Sequence[Edit], places: range | None = None) -> None:
         self._edits = edits
         self._places = range(len(edits)) if places is None else places
-        self._near = (-1, "")  # the place and the text of the last access
+        self._near = (-1, "")  # the index and the text of the last access
 
     def __len__(self) -> int:
         return len(self._places)
@@ -159,10 +164,10 @@ class Texts(Sequence[str]):
         return f"<{len(self)} texts{last}>"
 
     def _text(self, place: int) -> str:
-        """Return the text after this edit, put together from its end to its start."""
+        """Return the text after the edit at ``place``; it is built from the end."""
         near, known = self._near
         parts: list[str] = []
-        kept = None  # characters that later edits keep, ``None`` for all
+        kept = None  # characters that later edits keep; ``None``: all
         for at in range(place, -1, -1):
             if at == near:
                 parts.append(known[:kept])
@@ -180,11 +185,12 @@ class Texts(Sequence[str]):
 
 @dataclass(frozen=True)
 class Timeline:
-    """What happened in a session, in order.
+    """The events of a session, in order.
 
-    ``opened`` is when the connection was open, ``ready`` when the server said that the
-    session may start; ``None`` if that never happened. ``rate`` is in Hz, ``session``
-    the id that the server gave the session, "" without one.
+    ``rate`` is the sample rate in Hz. ``opened`` is the time at which the connection
+    opened, ``ready`` the time at which the server said that the session may start; each
+    is ``None`` if this never happened. ``session`` is the id that the server gave the
+    session, "" if it gave none.
     """
 
     rate: int
@@ -197,7 +203,7 @@ class Timeline:
     pings: tuple[Ping, ...] = ()
 
     def item(self, number: int) -> Timeline:
-        """Return the session with the events of one item alone."""
+        """Return the timeline with only the events of one item."""
         return replace(self, events=tuple(self._items.get(number, ())))
 
     @cached_property
@@ -209,7 +215,7 @@ class Timeline:
 
     @cached_property
     def heard(self) -> tuple[Heard, ...]:
-        """The audio that was sent, in order."""
+        """The frames of audio that the client sent, in order."""
         return tuple(event for event in self.events if isinstance(event, Heard))
 
     @cached_property
@@ -223,7 +229,7 @@ class Timeline:
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The ends of speech that the server detected, in order."""
+        """The endpoints that the server reported, in order."""
         return tuple(event for event in self.events if isinstance(event, Endpoint))
 
     @property
@@ -238,10 +244,10 @@ class Timeline:
 
     @cached_property
     def edits(self) -> tuple[Edit, ...]:
-        """The changes of the text of one item, the final included, in order.
+        """The changes of the text by the partials and the final, in order.
 
-        Meant for the timeline of one item; the texts of several would be mixed. The
-        cost is linear in what was received.
+        Only useful for the timeline of one item; the texts of several items would be
+        mixed. The cost is linear in the length of the received events.
         """
         return tuple(_edits(self.events))
 
@@ -251,24 +257,24 @@ class Timeline:
         return Texts(self.edits)
 
     def hypotheses(self) -> Iterator[tuple[int, str]]:
-        """Yield time and full text of each partial of one item, and of the final.
+        """Yield the time and the full text of each partial of one item and its final.
 
-        Each text is as long as all text before it: code that has to be linear in a
-        session reads `edits`.
+        The texts repeat each other, so the cost is quadratic in the length of the
+        session; code that must be linear uses `edits`.
         """
         times = (edit.at for edit in self.edits)
         return zip(times, self.texts, strict=True)
 
     @property
     def text(self) -> str:
-        """The final text of one item; without a final, its last partial."""
+        """The text of the final of one item; without a final, of its last partial."""
         return self.texts[-1] if self.edits else ""
 
     def due(self, seconds: float) -> int | None:
-        """Return when the audio of one item was due to be sent up to ``seconds``.
+        """Return the due time of the audio of one item at the position ``seconds``.
 
-        That is the due time of the first frame that ends at or after this position;
-        ``None`` if the session did not send so much audio.
+        This is the due time of the first frame that ends at or after this position. The
+        result is ``None`` if the session sent less audio.
         """
         heard = self.heard
         index = bisect_left(self._ends, round(seconds * self.rate))
@@ -280,6 +286,7 @@ _SHORT.maxstring = 40
 
 
 def _edits(events: Iterable[Event]) -> Iterator[Edit]:
+    """Yield the edit of each partial and each final."""
     text, length = StringIO(), 0
     visible = 0  # characters of the text that are not blank
     for event in events:
@@ -306,7 +313,7 @@ def common_prefix(one: Sequence[object], other: Sequence[object]) -> int:
     """Return the length of the common prefix of two texts, or of two sequences."""
     length = min(len(one), len(other))
     same, step = 0, length
-    while step:  # compares whole halves, never single characters
+    while step:  # compare slices, which is faster than single characters
         if one[same : same + step] == other[same : same + step]:
             same += step
             step = min(step, length - same)
@@ -316,4 +323,5 @@ def common_prefix(one: Sequence[object], other: Sequence[object]) -> int:
 
 
 def _visible(text: str) -> int:
+    """Return the number of characters that are not blank."""
     return sum(map(len, text.split()))

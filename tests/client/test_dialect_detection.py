@@ -80,7 +80,7 @@ def test_every_dialect_is_found_by_one_session(
 ) -> None:
     monkeypatch.setattr(probe, "GREETING", 10.0)
     with faking(dialect=dialects.load(name), key="hush-hush") as (url, fake):
-        assert found(url) == Discovery(name, f"its first event was {said}")
+        assert found(url) == Discovery(name, f"the first event was {said}")
         assert len(fake.traces()) == 1
 
 
@@ -105,7 +105,7 @@ def test_silence_is_asked_once() -> None:
     where = url.replace("http", "ws")
     assert lost.startswith(f"{where}/v1/realtime: no event within 0.2 s; ")
     assert NAME_IT in lost
-    assert lost.endswith("installed are: openai, openai-beta, vllm")
+    assert lost.endswith("choose from openai, openai-beta, vllm")
     assert len(opened) == 1
 
 
@@ -113,8 +113,8 @@ def test_silence_is_asked_once() -> None:
 def test_the_first_event_is_shown_without_secrets(frame: str | bytes) -> None:
     with serving(saying(frame)) as url:
         lost = found(f"{url}/?key=the-token").lost
-    assert "its first event was " in lost
-    assert ", as in no dialect; " in lost
+    assert "the first event was " in lost
+    assert ", which no installed dialect sends first; " in lost
     assert NAME_IT in lost
     for secret in ("the-token", "hush-hush"):
         assert secret not in lost
@@ -122,7 +122,7 @@ def test_the_first_event_is_shown_without_secrets(frame: str | bytes) -> None:
 
 def test_a_long_first_word_is_cut() -> None:
     with serving(saying("x" * 200)) as url:
-        assert f"'{'x' * dialect_detection.SHOWN}', as in no" in found(url).lost
+        assert f"'{'x' * dialect_detection.SHOWN}', which no" in found(url).lost
 
 
 def test_a_server_that_refuses_every_session() -> None:
@@ -187,7 +187,7 @@ def test_several_dialects_that_would_fit(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(dialects, "greeted", lambda record: ("one", "two"))
     with serving(saying(CREATED)) as url:
         lost = found(url).lost
-    assert ", as in one and two; " in lost
+    assert ", which several dialects share (one, two); " in lost
 
 
 def test_a_greeting_is_known_by_its_dialect_alone() -> None:

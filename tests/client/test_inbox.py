@@ -128,10 +128,10 @@ def test_only_the_first_frame_is_a_greeting() -> None:
 
 
 def test_messages_are_summed_up_by_type() -> None:
-    assert Inbox(VLLM).summary == "nothing had arrived"
+    assert Inbox(VLLM).summary == "no event was received"
     talk = greeted().received(DELTA, DELTA)
     assert talk.inbox.summary == (
-        "had arrived: 1 session.created, 2 transcription.delta"
+        "events received: 1 session.created, 2 transcription.delta"
     )
 
 
@@ -140,7 +140,9 @@ def test_frames_are_counted_until_they_flood_the_session() -> None:
     assert inbox.flood("x" * 600, 0.0, most=1000) is None
     why = inbox.flood(b"x" * 600, 0.0, most=1000)
     assert why is not None
-    assert why.startswith("the server flooded the session: more than 10,000 events")
+    assert why.startswith(
+        "the server flooded the session: it sent more than 10,000 events"
+    )
 
 
 def test_the_recording_is_that_of_a_new_reading() -> None:

@@ -180,7 +180,7 @@ def test_a_stopped_clock_does_not_break_the_load(
 
 def test_trio_gets_advice(loop: Loop) -> None:
     async def test() -> None:
-        with pytest.raises(RuntimeError, match="on trio, use the blocking"):
+        with pytest.raises(RuntimeError, match="with trio, use the blocking"):
             await loop.wait(double(21))
         assert await trio.to_thread.run_sync(lambda: loop.run(double(21))) == 42
 

@@ -502,7 +502,7 @@ def test_a_body_is_read_up_to_the_limit(most: int) -> None:
 
 @pytest.mark.parametrize(
     ("most", "said"),
-    [(2**10, "the client's limit of 1 KiB; raise it with "), (2**12, "")],
+    [(2**10, "the client's limit of 1 KiB; raise this limit with "), (2**12, "")],
 )
 def test_a_list_of_models_over_the_limit(most: int, said: str) -> None:
     body = b'{"data":[{"id":"one"}],"more":"%s"}' % (b"x" * 2000)

@@ -153,8 +153,8 @@ def test_the_greeting_of_another_dialect_ends_the_session_at_once(loop: Loop) ->
         (trace,) = fake.traces()
     where = url.replace("http", "ws")
     said = (
-        f"{where}/v1/realtime does not speak vllm: it sent session.created first, as a "
-        "server of openai does; use --realtime-dialect=openai"
+        f"{where}/v1/realtime does not speak vllm: the server sent session.created "
+        "first, which is the first event of openai; use --realtime-dialect=openai"
     )
     assert str(error) == live.misfit == live.trace.end.reason == said
     assert error.how == "closed"
@@ -603,36 +603,36 @@ HASTY = Limits(connect=5, ready=0.2, silence=0.3, beyond=3)
             "mute",
             "hung",
             Ending.DEADLINE,
-            r"waited 0\.\d s for the server to be ready; nothing had arrived",
+            r"waited 0\.\d s for the server to be ready; no event was received",
         ),
         (
             "no-final",
             "hung",
             Ending.DEADLINE,
             r"waited 0\.\d s for the final of utterance 0 \(turn-right\); "
-            r"had arrived: 1 session.created, 4 transcription.delta",
+            r"events received: 1 session.created, 4 transcription.delta",
         ),
         (
             "close",
             "closed",
             Ending.CLOSED_BY_PEER,
-            r"the server closed with code 1011; had arrived: 1 session.created",
+            r"the server closed with code 1011; events received: 1 session.created",
         ),
         (
             "reset",
             "broke",
             Ending.BROKEN,
-            r"the connection broke without a close frame; had arrived: 1 session.cr",
+            r"the connection broke without a close frame; events received: 1 ses",
         ),
         (
             "flood",
             "flooded",
             Ending.LIMIT,
-            r"the server flooded the session: more than 10,\d+ events or 1\.\d MiB of "
-            r"text \(the limit is 10,000 events and 1 MiB, which "
-            r"--realtime-max-message raises, and for each of the \d\.\d "
-            r"s of audio sent 100 events and 256 KiB more\); "
-            r"had arrived: 1 session.created, \d+ transcription.delta",
+            r"the server flooded the session: it sent more than 10,\d+ events or "
+            r"1\.\d MiB of text \(the limit is 10,000 events and 1 MiB, plus 100 "
+            r"events and 256 KiB for each of the \d\.\d s of audio sent; "
+            r"--realtime-max-message raises the limit of the text\); "
+            r"events received: 1 session.created, \d+ transcription.delta",
         ),
     ],
 )
@@ -683,7 +683,7 @@ def test_server_dies(loop: Loop) -> None:
         error, live = lost(loop, plan(fake.url, model="scripted"))
     assert error.how == "broke"
     assert live.trace.end.how is Ending.BROKEN
-    assert "had arrived: 1 session.created" in str(error)
+    assert "events received: 1 session.created" in str(error)
     assert len(audio_of(live.trace)) >= 5
 
 
@@ -720,8 +720,8 @@ def test_server_that_takes_no_audio(loop: Loop) -> None:
         error, live = lost(loop, held, minutes)
     assert error.how == "hung"
     assert str(error) == (
-        "the server took none of the audio for 0.5 s (--realtime-timeout=SECONDS gives "
-        "more); had arrived: 1 session.created"
+        "the server accepted none of the audio for 0.5 s (--realtime-timeout=SECONDS "
+        "allows more); events received: 1 session.created"
     )
     assert live.trace.end.how is Ending.DEADLINE
 
@@ -750,7 +750,7 @@ def test_frame_that_cannot_be(loop: Loop) -> None:
     end = live.trace.end
     assert (end.how, end.code) == (Ending.BROKEN, 1007)
     assert "code 1007" in str(error)
-    assert "had arrived: 1 session.created" in str(error)
+    assert "events received: 1 session.created" in str(error)
 
 
 def test_an_event_over_our_limit_is_no_fault_of_the_server(loop: Loop) -> None:
@@ -760,9 +760,9 @@ def test_an_event_over_our_limit_is_no_fault_of_the_server(loop: Loop) -> None:
     assert (error.how, end.how, end.code) == ("cancelled", Ending.CANCELLED, 1009)
     assert str(error) == end.reason
     assert end.reason == (
-        "an event of the server is larger than the client's limit of 1 MiB; raise it "
-        "with "
-        "--realtime-max-message=SIZE; had arrived: 1 session.created"
+        "an event of the server is larger than the client's limit of 1 MiB; raise "
+        "this limit with "
+        "--realtime-max-message=SIZE; events received: 1 session.created"
     )
     assert {v.requirement.id for v in broken(live.trace)} == {"created-now"}
 
@@ -778,7 +778,7 @@ def test_bytes_that_make_no_event_have_arrived_all_the_same(loop: Loop) -> None:
     with bare(then) as url:
         error, live = lost(loop, plan(url, limits=HASTY))
     assert live.trace.end.how is Ending.DEADLINE
-    assert str(error).endswith("; 60004 bytes had arrived, but no whole event")
+    assert str(error).endswith("; 60004 bytes were received, but no complete event")
 
 
 def test_frame_that_cannot_be_is_no_close_of_ours(loop: Loop) -> None:
@@ -1191,7 +1191,10 @@ def test_a_final_is_waited_for_within_its_time(loop: Loop) -> None:
             loop.run(talk())
         loop.run(live.close())
     assert caught.value.how == "hung"
-    said = r"waited (0\.\d) s for the final of utterance 0 \(this one\); had arrived: "
+    said = (
+        r"waited (0\.\d) s for the final of utterance 0 \(this one\); "
+        "events received: "
+    )
     match = re.match(said, str(caught.value))
     assert match is not None
     assert float(match[1]) >= 0.3
@@ -1235,7 +1238,7 @@ def test_a_server_that_reads_too_slowly_is_told_of_each_step(loop: Loop) -> None
 
     with serving(talk) as url:
         live = opened(loop, plan(url, pace=0.0, chunk=10.0, limits=limits))
-        with pytest.raises(Lost, match=r"took none of the audio for 0\.5 s "):
+        with pytest.raises(Lost, match=r"accepted none of the audio for 0\.5 s "):
             loop.run(live.stream(minutes, "silence"))
         for step in (live.begin, live.finish):
             with pytest.raises(Lost) as caught:
@@ -1491,7 +1494,7 @@ def test_a_deaf_session_hears_no_more(
         loop.run(apply(live.deafen))
         loop.run(live.send_raw("say something"))
         assert sent.wait(20)
-        with pytest.raises(Lost, match=r"the event anything; had arrived: 1 session"):
+        with pytest.raises(Lost, match=r"the event anything; events received: 1 "):
             loop.run(live.expect("anything", timeout=0.2))
         loop.run(live.close())
         live = Live(loop, plan(url))
@@ -1654,12 +1657,12 @@ def test_nobody_waits_for_a_server_that_does_not_read(loop: Loop) -> None:
     with serving(stopped) as url:
         limits = Limits(connect=5, ready=5, silence=0.5, beyond=5)
         live = opened(loop, plan(url, limits=limits))
-        with pytest.raises(Lost, match=r"did not take a frame within 0\.5 s") as told:
+        with pytest.raises(Lost, match=r"did not accept a frame within 0\.5 s") as told:
             loop.run(live.send_raw("x" * 50_000_000))
         assert told.value.how == "hung"
         loop.run(live.close())
         live = opened(loop, plan(url, limits=limits))
-        with pytest.raises(Lost, match=r"did not take a frame within 0\.5 s"):
+        with pytest.raises(Lost, match=r"did not accept a frame within 0\.5 s"):
             loop.run(live.send_fragments("x" * 50_000_000, parts=3))
         loop.run(live.close())
 

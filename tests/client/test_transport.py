@@ -94,7 +94,7 @@ def test_reason_of_an_error(error: OSError, reason: str) -> None:
 
 def test_an_unknown_host_name_is_not_a_server_that_is_down() -> None:
     said = unreachable(socket.gaierror(socket.EAI_NONAME, "Name not known"))
-    assert said == "cannot resolve the host name: Name not known; is it right?"
+    assert said == "cannot resolve the host name: Name not known; check its spelling"
 
 
 @pytest.mark.parametrize(
@@ -472,8 +472,8 @@ def test_too_large_a_frame() -> None:
         True,
     )
     assert end.reason == (
-        "an event of the server is larger than the client's limit of 1 MiB; raise it "
-        "with "
+        "an event of the server is larger than the client's limit of 1 MiB; raise "
+        "this limit with "
         "--realtime-max-message=SIZE"
     )
 

@@ -101,7 +101,7 @@ def test_duration_does_not_decode() -> None:
 
 @pytest.mark.parametrize("id", ["", " ", " a", "a\t", "a\nb", "a\x00", "a\u200b"])
 def test_id_is_printable(id: str) -> None:
-    with pytest.raises(CorpusError, match="is empty, not printable, or has a blank"):
+    with pytest.raises(CorpusError, match="is empty, not printable, or starts or "):
         spoken(id)
 
 
@@ -151,12 +151,12 @@ def test_corpus_is_ordered() -> None:
 
 def test_unknown_id_names_the_nearest() -> None:
     some = corpus("go-forward", "turn-left", "turn-right", "stop")
-    with pytest.raises(KeyError, match=r"'turn-leff' in some; nearest: turn-left, "):
+    with pytest.raises(KeyError, match=r"'turn-leff' in some; similar ids: turn-left"):
         some["turn-leff"]
 
 
 def test_index_is_an_unknown_id() -> None:
-    with pytest.raises(KeyError, match=r"no utterance 0 in some; nearest: a"):
+    with pytest.raises(KeyError, match=r"no utterance 0 in some; similar ids: a"):
         corpus("a")[0]  # type: ignore[index]
 
 
@@ -208,7 +208,8 @@ def test_sample_prefers_nobody() -> None:
 
 @pytest.mark.parametrize("n", [-1, 0, 4])
 def test_sample_is_no_larger_than_the_corpus(n: int) -> None:
-    with pytest.raises(ValueError, match=f"cannot draw {n} from some; give 1 to 3"):
+    why = f"cannot draw {n} utterances from some; give a number from 1 to 3"
+    with pytest.raises(ValueError, match=why):
         corpus("a", "b", "c").sample(n, seed=1)
 
 
@@ -291,16 +292,19 @@ def test_offset_of_0_makes_a_stretch(tmp_path: Path) -> None:
         ({"audio_filepath": str(ODD / "text.wav")}, "text.wav: cannot be read as"),
         ({"audio_filepath": str(ODD / "empty.wav")}, "empty.wav: has no audio"),
         ({"duration": 1.2}, "duration is 1.2 s, but "),
-        ({"duration": 0.8}, "tone.flac lasts 1.000 s; correct it, or give an offset"),
+        ({"duration": 0.8}, "tone.flac lasts 1.000 s; correct the duration, or give"),
         ({"duration": -1}, "duration is -1 s"),
-        ({"offset": -0.1}, "offset and duration give -0.1 to 1 s"),
-        ({"offset": 1}, "offset and duration give 1 to 1 s"),
-        ({"offset": 1.05, "duration": 0.01}, "offset and duration give 1.05 to 1.06 s"),
-        ({"offset": 0.5, "duration": 0}, "offset and duration give 0.5 to 0.5 s"),
-        ({"offset": 0.5, "duration": 0.7}, "offset and duration give 0.5 to 1.2 s"),
+        ({"offset": -0.1}, "offset and duration select -0.1 to 1 s"),
+        ({"offset": 1}, "offset and duration select 1 to 1 s"),
+        (
+            {"offset": 1.05, "duration": 0.01},
+            "offset and duration select 1.05 to 1.06 s",
+        ),
+        ({"offset": 0.5, "duration": 0}, "offset and duration select 0.5 to 0.5 s"),
+        ({"offset": 0.5, "duration": 0.7}, "offset and duration select 0.5 to 1.2 s"),
         ({"id": ""}, "the id '' is empty"),
         ({"id": "a\n"}, "the id 'a\\n' is empty, not printable"),
-        ({"lang": "de", "language": "en"}, "language is 'en' and lang is 'de'"),
+        ({"lang": "de", "language": "en"}, "language is 'en' but lang is 'de'"),
         (
             {"words": [{"word": "one", "start": 1, "end": 1}]},
             "the word 'one' from 1 to 1 s is not inside the 1.000 s of audio",
@@ -346,7 +350,7 @@ def test_two_lines_with_one_stem(tmp_path: Path) -> None:
     path = manifest(tmp_path, {"offset": 0, "duration": 0.5}, {"offset": 0.5})
     said = refusal(path)
     assert said.startswith(f"{path}:2: the id 'tone' is already used in {path}:1; give")
-    assert "without one in a manifest, it is the file name" in said
+    assert "without an id gets the file name" in said
 
 
 def test_empty_manifest(tmp_path: Path) -> None:
@@ -396,7 +400,8 @@ def test_librispeech_tree(tmp_path: Path) -> None:
 def test_librispeech_line_without_text(tmp_path: Path) -> None:
     path = librispeech(tmp_path) / "84-121.trans.txt"
     path.write_text("84-121-0000 \n")
-    assert refusal(tmp_path).startswith(f"{path}:1: no text after '84-121-0000'; ")
+    said = refusal(tmp_path)
+    assert said.startswith(f"{path}:1: there is no text after '84-121-0000'; ")
 
 
 def test_librispeech_line_without_audio(tmp_path: Path) -> None:
@@ -411,7 +416,8 @@ def test_librispeech_audio_without_line(tmp_path: Path) -> None:
     chapter = librispeech(tmp_path)
     shutil.copy(TONE, chapter / "84-121-0002.flac")
     said = refusal(tmp_path)
-    assert said.startswith(f"{chapter / '84-121-0002.flac'}: no line of a .trans.txt")
+    path = chapter / "84-121-0002.flac"
+    assert said.startswith(f"{path}: this audio file is in no line of a .trans.txt")
 
 
 def test_librispeech_id_that_comes_twice(tmp_path: Path) -> None:
@@ -456,7 +462,8 @@ def test_folder_without_a_text(tmp_path: Path) -> None:
 def test_folder_with_a_text_alone(tmp_path: Path) -> None:
     (folder(tmp_path) / "a.WAV").unlink()
     said = refusal(tmp_path)
-    assert said.startswith(f"{tmp_path / 'a.txt'}: there is no audio file beside it")
+    path = tmp_path / "a.txt"
+    assert said.startswith(f"{path}: there is no audio file beside this text file")
 
 
 def test_folder_with_a_broken_file(tmp_path: Path) -> None:
@@ -508,7 +515,7 @@ def test_path_of_something_else() -> None:
 def test_unknown_bundled_corpus() -> None:
     assert refusal("bundled:klingon") == (
         "bundled:klingon: there is no such corpus; "
-        "give bundled:english, bundled:languages, bundled:odd"
+        "choose from bundled:english, bundled:languages, bundled:odd"
     )
 
 

@@ -84,7 +84,7 @@ CASES = [
     Case(
         "closed-without-a-code",
         "the server closes the session with a close frame without a code",
-        ("the server closed without a code; 2 bytes had arrived",),
+        ("the server closed without a code; 2 bytes were received",),
         10,
         lambda _: session(frames(b"\x88\0")),
     ),
@@ -105,7 +105,7 @@ CASES = [
     Case(
         "list-of-models-cut-off",
         "the server sends less of its list of models than its Content-Length",
-        ("/v1/models: its response ended after 28 of 4000 bytes",),
+        ("/v1/models: the response ended after 28 of 4000 bytes",),
         10,
         lambda _: model(
             lambda request: [OK + b"Content-Length: 4000\r\n\r\n" + MODELS]
@@ -172,10 +172,10 @@ CASES = [
     Case(
         "long-loss",
         "the reason of a lost session is very long",
-        ("closed: xx", "characters left out", "; had arrived: nothing"),
+        ("closed: xx", "characters left out", "; events received: nothing"),
         1,
         lambda _: bounded(
-            str(Lost("closed", f"closed: {'x' * 900_000}; had arrived: nothing"))
+            str(Lost("closed", f"closed: {'x' * 900_000}; events received: nothing"))
         ),
     ),
     Case(

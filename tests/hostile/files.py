@@ -210,7 +210,7 @@ MANIFESTS = (
         row().replace(b"}", b', "id": ' + DIGITS + b"}"),
         "out of range",
     ),
-    lines("manifest-offset", "has an offset below 0", row(offset=-1), "give a part"),
+    lines("manifest-offset", "has an offset below 0", row(offset=-1), "select a part"),
     lines("manifest-list", "has a list for a text", row(text=[]), "Expected `str`"),
     lines(
         "manifest-nul",
@@ -257,12 +257,12 @@ FOLDERS = (
         "folder-loop",
         "an audio file is a link to itself",
         lambda folder: (folder / "a.wav").symlink_to("a.wav"),
-        "there is no a.txt beside it",
+        "there is no a.txt beside this audio file",
     ),
     Case(
         "folder-unreadable",
         "a folder in the corpus cannot be read",
-        ("/b: Permission denied; make it readable",),
+        ("/b: Permission denied; make this folder readable",),
         5,
         unreadable,
     ),

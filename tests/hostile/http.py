@@ -308,14 +308,14 @@ CASES = (
     Case(
         "client-certificate-wanted",
         "the server asks for a client certificate",
-        ("it trusts: give one with --realtime-client-cert=FILE",),
+        ("it trusts: give such a certificate with --realtime-client-cert=FILE",),
         5,
         tls_failure("TLSV13_ALERT_CERTIFICATE_REQUIRED"),
     ),
     Case(
         "certificate-expired",
         "the server has a certificate that has expired",
-        ("certificate has expired; renew it", "the clock of this machine"),
+        ("certificate has expired; renew the certificate", "the clock of this machine"),
         5,
         expired,
     ),
@@ -344,7 +344,7 @@ CASES = (
     Case(
         "status-line-of-another-protocol",
         "the server sends 60 kB that are not HTTP",
-        ("/health: not an HTTP server: its response has no HTTP status line",),
+        ("/health: not an HTTP server: the response has no HTTP status line",),
         10,
         lambda _: health(lambda request: [60_000 * b"x" + b"\r\n"]),
     ),
@@ -591,7 +591,11 @@ CASES = (
     Case(
         "protocol-error-after-200-kb",
         "the server breaks the protocol after 200 kB and keeps the connection",
-        ("code 1002", "invalid opcode", "200012 bytes had arrived, but no whole event"),
+        (
+            "code 1002",
+            "invalid opcode",
+            "200012 bytes were received, but no complete event",
+        ),
         10,
         lambda _: session(frames(fragment(200_000, first=True), b"\x83\0")),
     ),
@@ -621,7 +625,7 @@ CASES = (
     Case(
         "event-dripped",
         "the server sends an event byte by byte",
-        ("for the server to be ready", "bytes had arrived, but no whole event"),
+        ("for the server to be ready", "bytes were received, but no complete event"),
         10,
         lambda _: session(
             lambda request: drip(agree(request) + b"\x81\x7e\xff\xff"), ready=BRIEF

@@ -209,7 +209,7 @@ REFUSED = (
     option("server-name-with-a-blank", "server-name", "a b", "is not a host name"),
     option("server-name-a-url", "server-name", "https://a", "is not a host name"),
     option("server-name-too-long", "server-name", "a" * 64, "is not a host name"),
-    option("target-without-a-port", "target", "gpu-7", "it has no port"),
+    option("target-without-a-port", "target", "gpu-7", "the target has no port"),
     option(
         "target-with-a-blank",
         "target",
@@ -226,7 +226,7 @@ REFUSED = (
         "baseline-unreadable",
         "baseline-target",
         "ftp://a",
-        "its scheme ftp:// is unknown",
+        "the scheme ftp:// is unknown",
     ),
     Case(
         "baseline-is-the-target",

@@ -176,7 +176,10 @@ CASES = (
     Case(
         "flood",
         "the server sends 11,000 events while 5 s of audio are sent",
-        ("more than 10,500 events or 2.2 MiB of text", "5.0 s of audio sent 100"),
+        (
+            "more than 10,500 events or 2.2 MiB of text",
+            "for each of the 5.0 s of audio sent",
+        ),
         5,
         lambda folder: str(flooded(11_000, 0, 5.0)),
     ),

@@ -20,11 +20,11 @@ from pytest_realtime_asr.fake.process import FakeServer
 from tests.support.project import SOON, Faking, Project
 from tests.support.servers import closed, faking, plain, serving
 
-FOUND = "vllm (auto: its first event was session.created)"
+FOUND = "vllm (auto: the first event was session.created)"
 AUTO = "-orealtime_dialect=auto"
 NAME_IT = (
     "name the dialect with --realtime-dialect=NAME (realtime_dialect in the ini file, "
-    "REALTIME_DIALECT); installed are: openai, openai-beta, vllm"
+    "REALTIME_DIALECT); choose from openai, openai-beta, vllm"
 )
 SPEAK = """
 def test_first(realtime, corpus):
@@ -137,7 +137,8 @@ def test_who_asks_for_nothing_connects_nowhere(project: Project) -> None:
         ((), "no event within 0.2 s"),
         (
             ('{"type":"hello","to":"you"}',),
-            """its first event was '{"type":"hello","to":"you"}', as in no dialect""",
+            """the first event was '{"type":"hello","to":"you"}', which no installed """
+            "dialect sends first",
         ),
     ],
 )
@@ -252,8 +253,9 @@ def test_a_server_of_another_dialect(project: Project, warmup: int) -> None:
     outcomes = {"errors": 2} if warmup else {"errors": 1, "failed": 1}
     result.assert_outcomes(**outcomes)
     said = (
-        "*ws://127.0.0.1:*/v1/realtime does not speak openai: it sent session.created "
-        "first, as a server of vllm does; use --realtime-dialect=vllm"
+        "*ws://127.0.0.1:*/v1/realtime does not speak openai: the server sent "
+        "session.created first, which is the first event of vllm; use "
+        "--realtime-dialect=vllm"
     )
     result.stdout.fnmatch_lines([said, said])
     assert len(traces) == 1
@@ -748,6 +750,6 @@ def test_a_broken_server_of_that_dialect(project: Project, clips: str) -> None:
         result = project.run(AUTO, f"--realtime-corpus={clips}", target=url, apart=True)
         server.stdin.close()
     result.assert_outcomes(failed=2)
-    found = "parrot (auto: its first event was Hello)"
+    found = "parrot (auto: the first event was Hello)"
     result.stdout.fnmatch_lines([f"realtime: ws://*/parrot, {found}, *"])
     result.stdout.fnmatch_lines(["rule turns ?MUST?: Text came out of order*"])

@@ -91,7 +91,7 @@ def test_plain(): pass
     )
     result = project.run(target=faulty("mute"))
     result.assert_outcomes(passed=1, failed=1)
-    said = "*Lost: waited 10.* s for the server to be ready; nothing had arrived"
+    said = "*Lost: waited 10.* s for the server to be ready; no event was received"
     result.stdout.fnmatch_lines([said])
 
 
@@ -121,7 +121,7 @@ def test_over(realtime, corpus):
     result.assert_outcomes(failed=4)
     result.stdout.fnmatch_lines(
         [
-            "*Lost: waited * s for the final of utterance 0 (turn-right); had *",
+            "*Lost: waited * s for the final of utterance 0 (turn-right); events*",
             "2 of 2 utterances have no final; turn-right hung: waited *",
             "wer = 1.000 > 0.500 (*, 1 hung; *",
             "connect max = inf ms > 5000 ms (n=1, 1 over, 1 hung; proven; path *); *",
@@ -143,7 +143,7 @@ def test_the_server_dies(
     outcomes = result.parseoutcomes()
     assert outcomes["passed"] == 2
     assert outcomes.get("failed", 0) + outcomes.get("errors", 0) == 6
-    result.stdout.fnmatch_lines(["*Lost: *; had arrived: 1 session.created*"])
+    result.stdout.fnmatch_lines(["*Lost: *; events received: 1 session.created*"])
     said = "*the server was lost at ??:??:?? UTC in test_it.py::test_*: *"
     result.stdout.fnmatch_lines([said])
 

@@ -96,7 +96,10 @@ def realtime_session_options(): return {value}
             "*--realtime-level: 'all' is not a level; choose from must, should "
             "and info",
         ),
-        ("suite=mine", "*--realtime-suite: 'mine' is not a suite; there are: *vllm-*"),
+        (
+            "suite=mine",
+            "*--realtime-suite: 'mine' is not a pinned suite; choose from *vllm-*",
+        ),
         ("known-failures=no.toml", "*--realtime-known-failures: *no.toml*"),
         ("server-version=new", "*--realtime-server-version: 'new' is not a version*"),
         (

@@ -386,7 +386,7 @@ def test_the_dialect_is_found_once(start: Start) -> None:
         plans = [finding(run, url) for _ in range(2)]
         assert len(fake.traces()) == 1
     assert {(each.dialect, each.found) for each in plans} == {
-        (VLLM, "auto: its first event was session.created")
+        (VLLM, "auto: the first event was session.created")
     }
 
 
@@ -442,7 +442,7 @@ def test_another_dialect_is_told_by_the_first_session(start: Start) -> None:
     with faking() as (url, fake):
         run = start(options(dialect="openai"))
         run.begin("test")
-        with pytest.raises(Lost, match="does not speak openai: it sent sess"):
+        with pytest.raises(Lost, match="does not speak openai: the server sent sess"):
             realtime(run, url).transcribe(CLIP)
         run.finish()
         with pytest.raises(Unreachable, match="use --realtime-dialect=vllm"):

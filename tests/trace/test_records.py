@@ -151,13 +151,16 @@ HEAD, LINE, TAIL = trace_of(RECORDS["text"]).dumps().splitlines()
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([], "not a trace: it needs a head line and an end line"),
-        ([HEAD], "not a trace: it needs a head line and an end line"),
+        ([], "not a trace: a trace has a head line and an end line"),
+        ([HEAD], "not a trace: a trace has a head line and an end line"),
         ([b"{", TAIL], "line 1: "),
         ([b"{}", TAIL], "line 1: .*`format`"),
         ([b'{"format":1}', TAIL], "line 1: .*`vantage`"),
         ([HEAD.replace(b"client", b"moon"), TAIL], "line 1: .*'moon'"),
-        ([b'{"format":2,"new":0}', TAIL], "trace format 2; this version reads 1"),
+        (
+            [b'{"format":2,"new":0}', TAIL],
+            "the trace has format 2, but this version reads format 1 only",
+        ),
         ([HEAD, LINE, b"no JSON", TAIL], "line 3: "),
         ([HEAD, b'{"sender":"client"}', TAIL], "line 2: .*`at`"),
         (
