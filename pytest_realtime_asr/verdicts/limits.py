@@ -120,7 +120,7 @@ def _margin(part: str) -> Margin:
     read = _MARGIN.fullmatch(amount)
     if not colon or read is None:
         raise ValueError(
-            f"{part!r} is not a limit; write one such as {_MARGIN_EXAMPLES}"
+            f"{shown(part)} is not a limit; write one such as {_MARGIN_EXAMPLES}"
         )
     timed = [name for name, entry in CATALOGUE.items() if entry.gated and entry.timed]
     if name != WER and name not in timed:
@@ -129,7 +129,9 @@ def _margin(part: str) -> Margin:
         )
     number, unit = float(read[1]), read[2]
     if number > _MAX_MARGIN:
-        raise ValueError(f"{part!r} is too large a limit; write at most {_MAX_MARGIN}")
+        raise ValueError(
+            f"{shown(part)} is too large a limit; write at most {_MAX_MARGIN}"
+        )
     match unit:
         case "pp" if name == WER:
             return Margin(name, number / 100, Scale.POINTS)

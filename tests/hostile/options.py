@@ -131,7 +131,7 @@ NUMBERS = (
     Case(
         "margin-of-5000-digits",
         "the user gives 5,000 digits as a margin",
-        ("is 1000000 at most",),
+        ("write at most 1000000",),
         5,
         lambda folder: message(
             ValueError, lambda: parse_margins(f"{FINAL}:{DIGITS}ms")

@@ -828,7 +828,7 @@ def test_a_long_word_is_cut_and_controls_are_not_shown() -> None:
 
 
 def test_an_alignment_needs_room() -> None:
-    with pytest.raises(ValueError, match="20 columns"):
+    with pytest.raises(ValueError, match="width=19 is too narrow"):
         lines(words("a", "a"), width=19)
 
 

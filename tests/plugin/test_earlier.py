@@ -140,7 +140,7 @@ def test_a_report_that_is_compared_with_is_not_moved(
     (reporting.path / compared).touch()
     result = reporting.run(f"--realtime-compare={compared}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--realtime-compare: --realtime-report would write*"])
+    result.stderr.fnmatch_lines(["*--realtime-compare: --realtime-report would over*"])
 
 
 def test_a_damaged_line_is_told_once(project: Project) -> None:

@@ -303,7 +303,7 @@ def test_a_broken_sound_in_the_warm_up_is_one_line(project: Project) -> None:
     project.write(
         """
 def test_it(realtime, corpus):
-    with pytest.raises(ValueError, match="its audio is broken or truncated"):
+    with pytest.raises(ValueError, match="the audio is broken or truncated"):
         realtime.transcribe(corpus["a"])
     with realtime.connect():
         pass
