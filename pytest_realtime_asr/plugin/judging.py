@@ -67,9 +67,9 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A test by its id.
+    """A test to judge, named by its id.
 
-    ``terms`` returns the terms of the test. ``select`` are the command-line arguments
+    ``terms`` returns the session settings and limits of the test. ``select`` are the command-line arguments
     that run the test again.
     """
 
@@ -216,7 +216,7 @@ class Judging:
     def _share(
         self, test: str, terms: Terms, every: Takes
     ) -> dict[tuple[str, Budget | None], Pool]:
-        """Add the transcriptions of a test to the pools that it shares with others.
+        """Add the transcriptions of a test to the pools that it shares with other tests.
 
         Returns these pools by key.
         """

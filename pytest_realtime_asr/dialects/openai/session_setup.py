@@ -260,8 +260,8 @@ def written(
     if profile.beta:
         if it.type == PCM and it.rate != profile.rates[0]:
             raise ValueError(
-                f"format: the beta shape has no field for a rate of {it.rate} Hz; if "
-                f"the server has this rate, add rates={it.rate} to its profile"
+                f"format: the beta shape cannot request a rate of {it.rate} Hz; if the "
+                f"server always expects it, add rates={it.rate} to its profile"
             )
         session: dict[str, Any] = {
             "input_audio_transcription": transcription,

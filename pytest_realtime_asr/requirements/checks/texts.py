@@ -434,4 +434,4 @@ def no_repetition(role: str) -> Check:
                 )
         return outcome
 
-    return any_session(check, role, nothing="no final with a word came")
+    return any_session(check, role, nothing="no final that has words came")

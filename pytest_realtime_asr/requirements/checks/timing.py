@@ -39,7 +39,9 @@ def text_during_audio(role: str) -> Check:
         with_words = (edit.at for edit in timeline.edits if has_words(edit.added))
         first = next(with_words, None)
         if timeline.commit is None or first is None:
-            return Undecided(f"no text with a word, or no commit: {why(part)}")
+            return Undecided(
+                f"no partial has words, or the client did not commit: {why(part)}"
+            )
         if first <= timeline.commit.due:
             return Satisfied()
         if doubt := _cannot_be_timed(timeline, LATE):

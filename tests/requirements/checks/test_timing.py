@@ -41,10 +41,13 @@ from tests.support.sessions import (
             paced("it", 10.1),
             Bad("no text came during the 10.0 s in which audio was sent"),
         ),
-        (paced("it"), Open("no text with a word, or no commit: closed by us")),
+        (
+            paced("it"),
+            Open("no partial has words, or the client did not commit: closed by us"),
+        ),
         (
             part("it", CREATED, UPDATE, BEGIN, APPEND),
-            Open("no text with a word, or no commit"),
+            Open("no partial has words, or the client did not commit"),
         ),
         (paced("it", 1.0, pace=8.0), GOOD),
         (paced("it", 2.0, pace=8.0), Open("the audio was sent faster than it is spok")),
