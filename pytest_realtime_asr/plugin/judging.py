@@ -69,8 +69,8 @@ class Pool:
 class Case:
     """A test to judge, named by its id.
 
-    ``terms`` returns the session settings and limits of the test. ``select`` are the command-line arguments
-    that run the test again.
+    ``terms`` returns the session settings and limits of the test. ``select`` are the
+    command-line arguments that run the test again.
     """
 
     test: str
@@ -216,7 +216,7 @@ class Judging:
     def _share(
         self, test: str, terms: Terms, every: Takes
     ) -> dict[tuple[str, Budget | None], Pool]:
-        """Add the transcriptions of a test to the pools that it shares with other tests.
+        """Add the transcriptions of a test to the pools shared with other tests.
 
         Returns these pools by key.
         """

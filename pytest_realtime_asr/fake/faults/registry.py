@@ -114,7 +114,7 @@ class Fault:
 
 
 class _Wrapping(Hooks):
-    """Base of the faults that wrap the server's side of each session."""
+    """The hooks of a fault that wraps the server's side of each session."""
 
     def __init__(self, state: ServerState, around: Wrap) -> None:
         super().__init__(state)
