@@ -86,7 +86,7 @@ def _list(state: State) -> int:
             case _:
                 *others, last = listing.LISTS
                 known = f"{', '.join(others)} and {last}"
-                raise ValueError(f"{asked!r} is not a list; choose from {known}")
+                raise ValueError(f"there is no list {asked!r}; choose from {known}")
     except (ValueError, LookupError) as error:
         raise pytest.UsageError(f"--realtime-list: {error.args[0]}") from None
     print("\n".join(lines))

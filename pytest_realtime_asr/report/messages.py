@@ -115,7 +115,7 @@ def _warning(cause: Cause) -> list[str]:
         case Comparison():
             return comparison.warnings(cause)
         case _:
-            raise AssertionError(f"{cause!r} always fails its test")
+            raise AssertionError(f"{cause!r} fails its test and is never a warning")
 
 
 def _explained(finding: Finding, results: Results) -> str:

@@ -64,7 +64,10 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A clip, and those ``texts`` of its ``of`` sessions that are different."""
+    """A clip, and its ``texts`` that differ from its solo transcript.
+
+    ``of`` is the number of its sessions under the condition, lost ones included.
+    """
 
     solo: SoloTranscript
     texts: tuple[str, ...]

@@ -1003,7 +1003,7 @@ PROVOKED: Mapping[str, Proof] = {
     "update-is-silent": proof(
         [spoke("update-again", FIRST.text, before=(UPDATE, UPDATE))],
         [spoke("update-again", FIRST.text, before=(UPDATE, UPDATED, UPDATE))],
-        "session.updated came; documented is no answer",
+        "session.updated came; documented behaviour is to send no answer",
     ),
     "audio-before-update": proof(
         [*ALONE, spoke("early-audio", FIRST.text, before=(APPEND, UPDATE))],

@@ -200,7 +200,7 @@ def test_the_lists(project: Project) -> None:
     assert wrong.ret == pytest.ExitCode.USAGE_ERROR
     wrong.stderr.fnmatch_lines(
         [
-            "*--realtime-list: 'servers' is not a list; choose from "
+            "*--realtime-list: there is no list 'servers'; choose from "
             "requirements, dialects, metrics and options"
         ]
     )

@@ -168,7 +168,8 @@ def unacknowledged(evidence: Evidence) -> Outcome:
         acks = checks.records(part.recording, SessionUpdated, Sender.SERVER)
         if acks:
             return Violated(
-                "session.updated came; documented is no answer to session.update",
+                "session.updated came; documented behaviour is to send no answer to "
+                "session.update",
                 tuple(acks),
                 place,
             )

@@ -81,7 +81,9 @@ def silent(role: str, what: str) -> Check:
         if codes := error_codes(part):
             known = f"the error {printable(codes[0])}" if codes[0] else "an error"
             return Violated(
-                f"{what} was answered by {known}; documented is no answer", ()
+                f"{what} was answered by {known}; documented behaviour is to send "
+                "no answer",
+                (),
             )
         if not sent_after_hand(part.recording):
             return Undecided(f"the server sent nothing after {what}")
