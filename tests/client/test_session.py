@@ -260,6 +260,7 @@ def measured() -> Measured:
     return found
 
 
+@pytest.mark.slow  # all audio is sent in real time
 def test_no_text_is_wrong(measured: Measured) -> None:
     for take in [*measured.near, *measured.far]:
         assert take.text == CLIP.text
@@ -267,6 +268,7 @@ def test_no_text_is_wrong(measured: Measured) -> None:
     assert measured.long.alignment.errors.rate == 0
 
 
+@pytest.mark.slow  # all audio is sent in real time
 def test_nothing_is_faster_than_it_was(measured: Measured) -> None:
     for takes, delays in ((measured.near, NEAR), (measured.far, FAR)):
         for take in takes:
@@ -292,6 +294,7 @@ def test_nothing_is_faster_than_it_was(measured: Measured) -> None:
         ("first_partial_from_audio", FAR["word"] - NEAR["word"]),
     ],
 )
+@pytest.mark.slow  # all audio is sent in real time
 def test_known_delays_are_read_back(
     measured: Measured, metric: str, apart: int
 ) -> None:
@@ -299,6 +302,7 @@ def test_known_delays_are_read_back(
     assert far - near == pytest.approx(apart, abs=SLACK + measured.late)
 
 
+@pytest.mark.slow  # all audio is sent in real time
 def test_stalls_are_read_back(measured: Measured) -> None:
     for take, (first, second) in zip(measured.stalls, STALLS, strict=True):
         heard = take.timeline.heard
@@ -312,6 +316,7 @@ def test_stalls_are_read_back(measured: Measured) -> None:
         assert found == pytest.approx(known, abs=SLACK + measured.late)
 
 
+@pytest.mark.slow  # all audio is sent in real time
 def test_connect_and_ready_are_read_back(measured: Measured) -> None:
     prompt, tardy = measured.ready
     assert value(prompt, "connect") >= 200  # it answers the handshake so late
@@ -324,6 +329,7 @@ def test_connect_and_ready_are_read_back(measured: Measured) -> None:
     assert apart == pytest.approx(300, abs=wide)
 
 
+@pytest.mark.slow  # all audio is sent in real time
 def test_no_drift_over_six_seconds(measured: Measured) -> None:
     records = audio_of(measured.long.trace)
     zero = records[0].due

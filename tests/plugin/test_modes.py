@@ -56,7 +56,10 @@ def outcomes(result: pytest.RunResult, *, passed: int, failed: int) -> None:
 
 @pytest.mark.parametrize(
     ("mode", "mark", "apart"),
-    [("strict", "@pytest.mark.asyncio", False), ("auto", "", True)],
+    [
+        ("strict", "@pytest.mark.asyncio", False),
+        pytest.param("auto", "", True, marks=pytest.mark.slow),  # a process of its own
+    ],
 )
 def test_asyncio(project: Project, mode: str, mark: str, apart: bool) -> None:
     project.write(PLAIN + AWAITED.format(mark=mark))
