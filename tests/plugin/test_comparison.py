@@ -131,7 +131,7 @@ def test_tests_of_one_utterance_each_are_compared_as_one(
     split = project.run(corpus, COMPARE, GATE, "-n2", apart=True)
     split.stdout.fnmatch_lines(
         "*a comparison over the fixture utterance needs all tests of a module in one "
-        "worker: run xdist with --dist loadfile"
+        "worker of xdist; run with --dist loadfile"
     )
     assert split.ret == pytest.ExitCode.TESTS_FAILED
 

@@ -119,7 +119,7 @@ class TestNearest:
     (path,) = re.findall("trace: (.*)$", text.partition("test_unreal _")[0], re.M)
     kept = records.read(project.path / path)
     assert "turn" in (kept.records[-1].text or "")
-    why = "a latency at pace 8 is not real"
+    why = "a latency at pace 8 is not in real time"
     assert f"INVALID, not attributed to the server: {why}" in text
     assert "cold final" in text
     found = project.properties()

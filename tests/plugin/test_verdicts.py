@@ -227,7 +227,9 @@ def test_sessions_go_on_until_it_is_decided(
             rf"{verdict} \(proven.*?: n=(\d+)\): final_from_commit p50 = .*? \(n=\1 in "
         )
         assert re.search(f"{said}order{end}", text)
-        (seed,) = re.findall(r"by chance \(seed (\d+)\), until decided or 400", text)
+        (seed,) = re.findall(
+            r"in random order \(seed (\d+)\), until decided or 400", text
+        )
         spoken = [row for row in project.rows() if not row["again"]]
         spoken.sort(key=lambda row: row["started"])
         orders.append((seed, [row["utterance"] for row in spoken][:2]))

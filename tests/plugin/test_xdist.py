@@ -62,7 +62,7 @@ def test_it(realtime, corpus, count):
     result.assert_outcomes(failed=2, errors=3)
     for said in (
         "*INVALID, not attributed to the server: sessions of other workers ran at *",
-        "*over='module' needs all tests * run xdist with --dist loadfile",
+        "*needs all tests of a module * run with --dist loadfile",
         "*test_x: realtime: the marker takes no x; choose from dialect*",
     ):
         result.stdout.fnmatch_lines([said])
