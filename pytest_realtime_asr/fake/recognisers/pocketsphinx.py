@@ -330,7 +330,9 @@ class _Worker:
 
         The worker stays usable if the caller cancels the wait for the answer.
         """
-        return await asyncio.shield(asyncio.create_task(self._exchange(request)))
+        exchange = asyncio.create_task(self._exchange(request))
+        exchange.add_done_callback(_mark_retrieved)
+        return await asyncio.shield(exchange)
 
     async def stop(self) -> None:
         """Kill the process and wait until it has ended."""
@@ -358,6 +360,12 @@ class _Worker:
                 "its messages are on standard error"
             ) from error
         return msgspec.msgpack.decode(body, type=list[RecognisedWord])
+
+
+def _mark_retrieved(task: asyncio.Task[list[RecognisedWord]]) -> None:
+    """Mark the error of an exchange as seen; its caller may have been cancelled."""
+    if not task.cancelled():
+        task.exception()
 
 
 class _Utterance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import io
 import json
@@ -175,6 +176,29 @@ def test_silence_has_no_words_and_a_fragment_of_speech_does_no_harm() -> None:
         assert [word.end + 3 * 16_000 for word in words] == [word.end for word in later]
 
     with_recogniser(test)
+
+
+def test_an_end_with_a_request_pending_reports_nothing() -> None:
+    """The caller was cancelled before, as by the end of the server."""
+    reported: list[object] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: reported.append(context))
+        recogniser = await PocketsphinxRecogniser.start(limit=1)
+        listener = await recogniser.listen()
+        hearing = asyncio.create_task(listener.hear(pcm("prose-bridge")))
+        await asyncio.sleep(0.1)
+        hearing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await hearing
+        await recogniser.close()
+        del listener, recogniser, hearing
+        gc.collect()  # an error that nobody has seen is reported by its task's end
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert reported == []
 
 
 @pytest.mark.slow
