@@ -64,7 +64,7 @@ class UtteranceAudio:
             self._since = self._last
 
     def add(self, pcm: bytes) -> None:
-        """Add the next chunk of audio to the measures."""
+        """Update the times, sizes and loudness with the next chunk of audio."""
         samples = np.frombuffer(pcm, "<i2").astype(np.int32)
         self._elapse()
         if not self.chunks and not self._begun:
