@@ -6,6 +6,7 @@ folders, and pytest refuses `pytest_plugins` there: pyproject.toml names `pytest
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if (
         whole
+        and "PYTEST_XDIST_WORKER" not in os.environ  # a worker runs this hook as well
         and config.rootpath == Path(__file__).parent
         and not any("--realtime" in each for each in config.invocation_params.args)
         and not config.getoption("usepdb")
