@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -61,3 +65,50 @@ def test_the_files_that_a_page_names_are_there(page: str) -> None:
     for path in named:
         found = [place for place in places if (place / path).exists()]
         assert found or "NAME" in path, path
+
+
+# The workers that the conftest of the project starts
+
+TESTPATHS = pytest.Config.ArgsSource.TESTPATHS
+ARGS = pytest.Config.ArgsSource.ARGS
+
+
+@pytest.mark.parametrize(
+    ("changes", "workers"),
+    [
+        ({}, 2),
+        ({"source": ARGS}, None),
+        ({"root": Path("/")}, None),
+        ({"args": ["--realtime-target=fake"]}, None),
+        ({"usepdb": True}, None),
+        ({"numprocesses": 0}, 0),
+        ({"numprocesses": 4}, 4),
+        ({"worker": "gw0"}, None),  # each worker would start two more, without end
+    ],
+)
+def test_two_workers_run_all_tests(
+    changes: dict[str, Any], workers: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    if "worker" in changes:
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", changes["worker"])
+    option = SimpleNamespace(
+        usepdb=changes.get("usepdb", False),
+        numprocesses=changes.get("numprocesses"),
+        dist="no",
+    )
+    config: Any = SimpleNamespace(
+        args_source=changes.get("source", TESTPATHS),
+        rootpath=changes.get("root", ROOT),
+        invocation_params=SimpleNamespace(args=changes.get("args", [])),
+        option=option,
+        getoption=lambda name, default=None: getattr(option, name, default),
+    )
+    spec = importlib.util.spec_from_file_location("project", ROOT / "conftest.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.pytest_cmdline_main(config)
+    assert option.numprocesses == workers
+    assert option.dist == ("loadfile" if changes == {} else "no")
