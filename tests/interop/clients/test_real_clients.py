@@ -279,3 +279,17 @@ def test_what_to_do_without_a_client(
     monkeypatch.setenv("CLIENTS_FOLDER", str(tmp_path))
     with pytest.raises(pytest.fail.Exception, match=r"environments\.py pipecat"):
         run("pipecat", [sys.executable, "-c", ""])
+
+
+def test_what_to_do_without_ffmpeg(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CLIENTS_FOLDER", str(tmp_path))
+    python = program("guidellm")
+    python.parent.mkdir(parents=True)
+    (place("guidellm") / "made").touch()
+    python.write_text("#!/bin/sh\nexit 0\n")
+    python.chmod(0o755)
+    assert missing("guidellm") == ""
+    python.write_text("#!/bin/sh\nexit 1\n")
+    assert "install the libraries of ffmpeg" in missing("guidellm")
