@@ -152,8 +152,13 @@ class Live:
     # The steps of a session
 
     async def open(self) -> None:
-        """Connect and wait until the server is ready. Raises `Lost`."""
+        """Connect and wait until the server is ready. Raises `Lost`.
+
+        A closed session cannot be opened.
+        """
         limits = self.plan.limits
+        if self._recorder.ended is not None:
+            raise self._lost()
         self._recorder.begin()
         self._began = time.monotonic_ns()
         try:
@@ -161,8 +166,12 @@ class Live:
         except Unreachable as error:
             how = Ending.CANCELLED if error.local else Ending.REFUSED
             self._recorder.end(how, code=error.status, reason=str(error))
-            self._until = time.monotonic_ns()
+            self._until = self._until or time.monotonic_ns()
             raise self._lost() from error
+        if self._recorder.ended is not None:  # closed while the client connected
+            wire, self._wire = self._wire, None
+            await wire.close()
+            raise self._lost()
         self._recorder.open()
         self._loop.watch()
         self._reading = asyncio.create_task(self._read())
@@ -356,18 +365,20 @@ class Live:
             self._wire.reset()
 
     async def close(self) -> None:
-        """Close the connection; the trace keeps all frames that arrived."""
-        if self._wire is None or self._reading is None:
-            self._recorder.end(Ending.CLOSED_BY_US)
-            return
-        if self._pinging is not None:
-            self._pinging.cancel()
-        await self._wire.close()
-        await asyncio.gather(self._reading, return_exceptions=True)
-        if self._wire is not None:  # `None` if a concurrent call was faster
-            self._wire = None
-            self._until = time.monotonic_ns()
-            self._loop.unwatch()
+        """Close the connection, if there is one; the trace then stays the same.
+
+        The trace keeps all frames that arrived.
+        """
+        if self._wire is not None and self._reading is not None:
+            if self._pinging is not None:
+                self._pinging.cancel()
+            await self._wire.close()
+            await asyncio.gather(self._reading, return_exceptions=True)
+            if self._wire is not None:  # `None` if a concurrent call was faster
+                self._wire = None
+                self._loop.unwatch()
+        self._recorder.end(Ending.CLOSED_BY_US)
+        self._until = self._until or time.monotonic_ns()
 
     # The results so far; may be read at any time and from any thread
 

@@ -37,7 +37,15 @@ from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.metrics.pacing import scheduling_delay
 from pytest_realtime_asr.run.transcription import Transcription, run_utterance
 from pytest_realtime_asr.text.redaction import Redactor
-from pytest_realtime_asr.trace.records import Ending, Ping, Record, Sender, Span, Trace
+from pytest_realtime_asr.trace.records import (
+    End,
+    Ending,
+    Ping,
+    Record,
+    Sender,
+    Span,
+    Trace,
+)
 from tests.support.servers import (
     BRIEF,
     CLIP,
@@ -999,7 +1007,30 @@ def test_never_opened(loop: Loop) -> None:
         loop.run(live.send_raw("too early"))
     assert caught.value.how == "closed"
     loop.run(live.close())
-    assert live.trace.end.how is Ending.CLOSED_BY_US
+    trace = live.trace
+    assert (trace.end.how, trace.opened) == (Ending.CLOSED_BY_US, None)
+    assert live.recording is live.recording
+    with pytest.raises(Lost, match="closed by us"):
+        loop.run(live.open())
+    loop.run(live.close())
+    assert (live.trace.end, live.trace.lag) == (trace.end, trace.lag)
+
+
+def test_closed_while_it_connects(loop: Loop, sound: str) -> None:
+    async def both() -> BaseException | None:
+        opening = asyncio.create_task(live.open())
+        await asyncio.sleep(0)
+        await live.close()
+        ends.append(live.trace.end)
+        (found,) = await asyncio.gather(opening, return_exceptions=True)
+        return found
+
+    ends: list[End] = []
+    live = Live(loop, plan(sound))
+    assert isinstance(loop.run(both()), Lost)
+    assert (live.trace.opened, live.trace.records) == (None, ())
+    assert [live.trace.end] == ends
+    assert live.recording is live.recording
 
 
 def test_closed_twice_at_a_time(loop: Loop, sound: str) -> None:
