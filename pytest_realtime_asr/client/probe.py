@@ -30,7 +30,7 @@ from pytest_realtime_asr.client.transport import (
     unreachable,
     untrusted,
 )
-from pytest_realtime_asr.trace.records import NO_CODE
+from pytest_realtime_asr.trace.records import with_code
 
 ANSWER = 10.0  # s from the name resolution to the last byte of one response
 PAUSE = 0.5  # s between two requests to a server that is loading
@@ -114,12 +114,10 @@ async def greeting(access: Access) -> str | bytes | None:
             raise Unreachable(
                 f"{access.target.shown}: {broke}{error.reason}"
             ) from error
-        bare = error.code in (None, NO_CODE)
-        code = "without a code" if bare else f"with code {error.code}"
         reason = f": {error.reason}" if error.reason else ""
         raise Unreachable(
-            f"{access.target.shown}: the server closed {code} before its first "
-            f"event{reason}"
+            f"{access.target.shown}: the server closed {with_code(error.code)} "
+            f"before its first event{reason}"
         ) from error
     finally:
         await wire.close()

@@ -108,8 +108,13 @@ class End:
 
     @property
     def coded(self) -> str:
-        """The close code as part of a sentence, such as "with code 1000"."""
-        return "without a code" if self.code == NO_CODE else f"with code {self.code}"
+        """The close code as part of a sentence; see `with_code`."""
+        return with_code(self.code)
+
+
+def with_code(code: int | None) -> str:
+    """Return a close code as part of a sentence, such as "with code 1000"."""
+    return "without a code" if code in (None, NO_CODE) else f"with code {code}"
 
 
 @dataclass(frozen=True, slots=True)
