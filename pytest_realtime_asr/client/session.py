@@ -691,7 +691,7 @@ class Live:
             said = f": {self.plan.redactor.message(end.reason)}" if end.reason else ""
             message = f"the server closed {end.coded}{said}"
         elif end.how is Ending.BROKEN:
-            code = f"broken off {end.coded}: " if end.code else ""
+            code = f"the client closed {end.coded}: " if end.code else ""
             message = f"{code}{end.reason}"
         else:
             return self._loss(LOSSES[end.how], end.reason or end.how.value)

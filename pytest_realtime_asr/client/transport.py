@@ -420,9 +420,9 @@ def explain(status: int) -> str:
     match status:
         case 401 | 403:
             what = (
-                "the server refused the API key (some servers also answer so if the "
-                "path is wrong); set REALTIME_API_KEY, or name another variable with "
-                "--realtime-api-key-env"
+                "the server refused the API key (some servers also send this status if "
+                "the path is wrong); set REALTIME_API_KEY, or name another variable "
+                "with --realtime-api-key-env"
             )
         case 404:
             what = "not found; is the path right, and is the model a realtime model?"
