@@ -285,7 +285,7 @@ def test_ones_own_is_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "basics",
             "there is no normalizer 'basics'; choose from none, basic, "
-            "whisper-english, bare, gone, numb, odd .*entry point in "
+            "whisper-english, bare, gone, numb, odd .*entry point in the group "
             "pytest_realtime_asr.normalizers",
         ),
         ("gone", r"the normalizer gone \(their_texts:gone\) cannot be loaded: .*gone"),
