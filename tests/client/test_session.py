@@ -69,7 +69,7 @@ SLACK = 40.0  # ms; what neither side's own clock sees: the way between two proc
 
 
 async def _left() -> set[str]:
-    """The names of the tasks that still run."""
+    """Return the tasks that still run."""
     await asyncio.sleep(0)
     me = asyncio.current_task()
     return {repr(task) for task in asyncio.all_tasks() if task is not me}
@@ -86,13 +86,16 @@ def loop() -> Iterator[Loop]:
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_unclosed() -> Iterator[None]:
-    """A socket that was left open warns as it is collected, and warnings are errors."""
+    """Collect open sockets: each causes a warning, and a warning is an error."""
     yield
     gc.collect()
 
 
 def speaker(texts: Mapping[int, str], *, ready: float = 0.0) -> Talk:
-    """Says each text on hearing the frame of audio of that number, from 1."""
+    """Return a server that sends each text after the frame of audio of this number.
+
+    The frames are numbered from 1.
+    """
 
     async def talk(connection: ServerConnection) -> None:
         await asyncio.sleep(ready)
@@ -125,14 +128,14 @@ def audio_of(trace: Trace) -> list[Record]:
 
 
 def went(loop: Loop, held: Plan) -> Transcription:
-    """A session with one utterance that has to go well."""
+    """Return the result of an utterance that must succeed."""
     take = loop.run(run_utterance(Live(loop, held), CLIP))
     assert not take.lost, take.reason
     return take
 
 
 def lost(loop: Loop, held: Plan, audio: Audio = SOUND) -> tuple[Lost, Live]:
-    """How a session is lost."""
+    """Return the error of a session that must be lost, and the session."""
     live = Live(loop, held)
 
     async def talk() -> None:
@@ -192,7 +195,7 @@ def test_a_first_word_that_no_dialect_knows_is_waited_out(loop: Loop) -> None:
 
 @dataclass(frozen=True)
 class Measured:
-    """Sessions of one run, side by side, with servers of different known delays."""
+    """Sessions that ran at the same time, with servers of different known delays."""
 
     near: list[Transcription]
     far: list[Transcription]
@@ -202,7 +205,7 @@ class Measured:
 
     @property
     def late(self) -> float:
-        """How late this run was at its worst, in ms."""
+        """The largest delay of the client in this run, in ms."""
         every = [*self.near, *self.far, *self.stalls, *self.ready, self.long]
         own = [scheduling_delay(take.timeline) or 0.0 for take in every]
         lag = [late / MS for take in every for late in take.trace.lag.late]
@@ -413,7 +416,7 @@ def test_pace_zero_does_not_wait(loop: Loop, sound: str) -> None:
 
 
 def reluctant(pause: float) -> Talk:
-    """A server that stops reading for a while when the utterance begins."""
+    """Return a server that stops reading for ``pause`` s when an utterance starts."""
 
     async def talk(connection: ServerConnection) -> None:
         await connection.send(CREATED)
@@ -432,7 +435,7 @@ def reluctant(pause: float) -> Talk:
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [600, 0.5])
 def test_unpaced_audio_has_the_time_that_it_lasts(loop: Loop, seconds: float) -> None:
-    """Each frame, and the answer, comes in time, and all of them only together."""
+    """The limit for all frames together is the length of the audio plus ``beyond``."""
     sound = Audio(bytes(2 * round(16000 * seconds)), 16000)
     limits = Limits(connect=5, ready=5, silence=5, beyond=0.6)
     chunk = seconds / 60
@@ -799,7 +802,7 @@ def test_bytes_that_make_no_event_have_arrived_all_the_same(loop: Loop) -> None:
 
 
 def test_frame_that_cannot_be_is_no_close_of_ours(loop: Loop) -> None:
-    """Though the server answers our close frame as if nothing had been."""
+    """The session is broken even if the server answers the close frame as usual."""
 
     def then(taken: socket.socket) -> None:
         taken.sendall(b"\x81\x02\xff\xfe")
@@ -1093,7 +1096,7 @@ def test_a_trace_names_the_version(loop: Loop, sound: str) -> None:
 
 
 def stepwise(loop: Loop, live: Live, *pieces: Audio) -> int:
-    """An utterance in pieces, up to its final; gives its number."""
+    """Send an utterance in pieces, wait for its final, and return its number."""
 
     async def talk() -> int:
         item = await live.begin()
@@ -1158,7 +1161,7 @@ def test_a_commit_without_audio_is_due_when_it_leaves(loop: Loop, sound: str) ->
 
 
 def test_what_comes_out_of_turn_is_marked(loop: Loop) -> None:
-    """And its refusal ends no utterance."""
+    """A refusal of such a frame does not end the utterance."""
 
     async def strict(connection: ServerConnection) -> None:
         await connection.send(CREATED)
@@ -1329,7 +1332,7 @@ def test_refusals_are_counted_and_waited_for(loop: Loop) -> None:
 
 
 class Pausing:
-    """A server that stops reading at the word, until it is let go on."""
+    """A server that stops reading after each frame until ``go_on`` is set."""
 
     def __init__(self) -> None:
         self.go_on = threading.Event()
@@ -1548,7 +1551,7 @@ def test_a_deaf_session_hears_no_more(
 
 
 async def apply(work: Callable[[], None]) -> None:
-    """Do something on the loop."""
+    """Call ``work`` on the event loop."""
     work()
 
 
@@ -1655,7 +1658,7 @@ def test_a_fault_in_reading_is_raised_and_not_blamed_on_the_server(
         return VLLM.parse(record)
 
     class Broken:
-        """The dialect, with a bug in it."""
+        """A dialect that fails to parse every record."""
 
         parse = staticmethod(buggy)
 
@@ -1676,7 +1679,7 @@ def test_audio_is_decoded_off_the_loop(loop: Loop, sound: str) -> None:
         return SOUND
 
     class Clip:
-        """An utterance that says where it is decoded."""
+        """An utterance that notes on which thread its audio is decoded."""
 
         id, text, language = CLIP.id, CLIP.text, CLIP.language
         audio = property(noted)
@@ -1688,7 +1691,7 @@ def test_audio_is_decoded_off_the_loop(loop: Loop, sound: str) -> None:
 
 @pytest.mark.slow
 def test_nobody_waits_for_a_server_that_does_not_read(loop: Loop) -> None:
-    """Neither a frame that is sent, nor the close of the session, waits for ever."""
+    """The sending of a frame and the close of the session end in bounded time."""
 
     async def stopped(connection: ServerConnection) -> None:
         await connection.send(CREATED)

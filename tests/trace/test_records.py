@@ -233,7 +233,7 @@ def test_a_stored_trace_knows_no_version_and_no_pings() -> None:
 
 
 def ticks() -> Iterator[int]:
-    """A clock that goes on by 10 ns whenever it is asked."""
+    """Return a clock that is 10 ns later at each call."""
     return itertools.count(1_000, 10)
 
 
