@@ -102,7 +102,7 @@ class Loop:
             self._loop.close()
 
     def watch(self) -> None:
-        """Start to measure delays; each session calls this method when it opens.
+        """Start measuring delays; each session calls this method when it opens.
 
         The call must be made on the loop.
         """

@@ -435,10 +435,10 @@ class Live:
         return item
 
     def _most(self, audio: Audio) -> float:
-        """Return the seconds that an utterance may take: ``beyond`` plus its length.
+        """Return the seconds that an utterance may take: ``beyond`` plus a duration.
 
-        The length is the time in which the audio is sent at the pace. With pace 0 it is
-        the length in real time, since a server may be only as fast as speech.
+        The duration is the time in which the audio is sent at the pace. With pace 0 it
+        is the length of the audio, since a server may be only as fast as speech.
         """
         return self.plan.limits.beyond + audio.seconds / (self.plan.pace or 1.0)
 

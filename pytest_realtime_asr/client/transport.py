@@ -278,7 +278,7 @@ class Wire:
         """Close with a close frame; cut the connection after `CLOSE_TIMEOUT`.
 
         The library limits the wait for the server's close frame, but not the wait until
-        the server reads the client's.
+        the server reads the client's close frame.
         """
         try:
             with self._translated():

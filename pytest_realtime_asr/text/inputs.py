@@ -102,7 +102,7 @@ def content(path: Path, *, most: int = _MIB) -> bytes:
 
 
 def text(path: Path) -> str:
-    """Return the content of a UTF-8 file without a byte order mark.
+    """Return the text of a UTF-8 file; a byte order mark at its start is removed.
 
     Raises `InputError`.
     """

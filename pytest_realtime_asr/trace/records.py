@@ -411,7 +411,7 @@ class Recorder:
     def freeze(self, *, lag: Lag = NO_LAG) -> Trace:
         """Return the trace so far.
 
-        If no end is recorded, the trace says that the recorder closed now.
+        If no end is recorded, the trace ends now, closed by the recorder.
         """
         return Trace(
             vantage=self._vantage,
