@@ -813,6 +813,8 @@ def test_frame_that_cannot_be_is_no_close_of_ours(loop: Loop) -> None:
     with bare(then) as url:
         error, live = lost(loop, plan(url))
     assert error.how == "broke"
+    said = "the client closed with code 1007: the server sent text that is not UTF-8"
+    assert str(error).startswith(said)
     assert (live.trace.end.how, live.trace.end.code) == (Ending.BROKEN, 1007)
 
 
