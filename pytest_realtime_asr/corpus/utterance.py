@@ -21,7 +21,10 @@ class CorpusError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a reference transcript, with its times in seconds from the start."""
+    """A word of a reference transcript.
+
+    ``start`` and ``end`` are in seconds from the start of the utterance.
+    """
 
     text: str
     start: float
@@ -44,7 +47,8 @@ class Utterance:
     ``id`` is printable and neither starts nor ends with a blank. ``text`` is the
     reference transcript. ``words``, which may be empty, are in the order in which they
     are spoken. ``language`` is a tag such as ``en``. ``synthetic`` marks synthesised
-    speech, such as that of the bundled corpora. Raises `CorpusError` for other values.
+    speech, such as that of the bundled corpora. Raises `CorpusError` for a wrong ``id``
+    or wrong ``words``.
     """
 
     id: str
@@ -181,7 +185,7 @@ class Corpus:
 
     @property
     def synthetic(self) -> bool:
-        """Return whether any speech is synthesised; it cannot measure accuracy."""
+        """Return whether any speech is synthesised and so cannot measure accuracy."""
         return any(utterance.synthetic for utterance in self)
 
     @property
