@@ -35,7 +35,7 @@ _PAUSE = 0.5  # s between two health checks of an unreachable server
 
 
 class ObstacleKind(enum.Enum):
-    """The kind of the reason why a scenario gave no evidence."""
+    """Why a scenario gave no evidence, as a kind."""
 
     MISSING = "missing"
     LIMITED = "limited"

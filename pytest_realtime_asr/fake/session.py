@@ -69,7 +69,10 @@ class FakeSession:
         return any(not utterance.is_over for utterance in self._utterances)
 
     async def run(self, name: str) -> None:
-        """Serve the client until the connection ends, which raises ConnectionClosed."""
+        """Serve the client until the connection ends or the session expires.
+
+        Raises ConnectionClosed if the connection ends first.
+        """
         await self._send(self._server.open(f"sess-{name}", int(time.time())))
         try:
             async with asyncio.timeout(self._limit):
