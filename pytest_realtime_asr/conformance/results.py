@@ -28,7 +28,11 @@ from pytest_realtime_asr.trace.records import Sender, Vantage
 
 
 class Status(enum.Enum):
-    """The status of a requirement; the values are written to reports."""
+    """The status of a requirement; the values are written to reports.
+
+    `ObstacleKind` explains MISSING, LIMITED, NOT_RUN and HARNESS. OTHER_VERSION means
+    that the requirement does not apply to the version of the server.
+    """
 
     SATISFIED = "satisfied"
     VIOLATED = "violated"
