@@ -10,7 +10,7 @@ import pytest
 
 from pytest_realtime_asr.conformance.results import ServerResult
 from pytest_realtime_asr.plugin import items, kept_calibration, report_redaction
-from pytest_realtime_asr.plugin.judging import Case
+from pytest_realtime_asr.plugin.judging import Case, Judging
 from pytest_realtime_asr.plugin.pytest_internals import kept_exception
 from pytest_realtime_asr.plugin.state import State, printable_lines
 from pytest_realtime_asr.plugin.tally import attach
@@ -29,7 +29,11 @@ class ItemJudge:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._judging = state.judging
+
+    @property
+    def _judging(self) -> Judging:
+        # A run whose tests do not use the plugin never reads this property.
+        return self._state.judging
 
     def begin(self, item: pytest.Item) -> None:
         """Start a test, and remove the results of an earlier run of the same test."""
@@ -103,6 +107,7 @@ class ItemJudge:
 
         ``uses`` says that the test uses the plugin.
         """
+        self._state.register_guard()
         row = item.stash.get(_ROW, None)
         attach(report, row=row, result=result, notes=self._state.drain_notes())
         if row is not None:

@@ -49,6 +49,7 @@ class State:
         self._progress: Progress | None = None
         self._notes: dict[str, None] = {}  # in the order in which they were added
         self._restore: Callable[[], None] | None = None
+        self._guarded = False
 
     def stop(self) -> None:
         """Stop the servers and sessions that were started, and release the reports."""
@@ -81,6 +82,18 @@ class State:
         if self.has_judging:
             return self.judging.run.redactor
         return self.settings.run.redactor
+
+    def register_guard(self) -> None:
+        """Remove secrets from pytest's warnings, logs and JUnit XML from now on."""
+        if self._guarded:
+            return
+        self._guarded = True
+        Guard(
+            self.config,
+            redactor=lambda: self.redactor,
+            unjudged=lambda: self.judging.unjudged if self.has_judging else (),
+            note=self.note,
+        ).register()
 
     # The dialect
 
@@ -226,7 +239,8 @@ class State:
     def judging(self) -> Judging:
         """The object that judges the tests of this process. Raises UsageError."""
         cache = getattr(self.config, "cache", None)
-        found = Judging(
+        self.register_guard()
+        return Judging(
             self._run(),
             folder=lambda: cache.mkdir("realtime-traces") if cache else None,
             origin=self.config.invocation_params.dir,
@@ -236,13 +250,6 @@ class State:
             command=_command(self.config),
             located=self.located,
         )
-        Guard(
-            self.config,
-            redactor=lambda: self.redactor,
-            unjudged=lambda: found.unjudged,
-            note=self.note,
-        ).register()
-        return found
 
     def _run(self) -> Run:
         run = Run(self.settings.run, self._warm, shared=self.worker.folder)

@@ -41,6 +41,23 @@ def test_what_every_run_pays(project: Project) -> None:
     assert not roots & {"asyncio", "numpy", "websockets", "msgspec", "jiwer", "scipy"}
 
 
+def test_a_run_with_options_but_no_realtime_test_makes_no_judge(
+    project: Project,
+) -> None:
+    project.ini("realtime_rules = must")
+    (project.path / "conftest.py").write_text(
+        """
+def pytest_sessionfinish(session):
+    state = session.config.pluginmanager.getplugin("realtime-plugin").used_state
+    print("judging:", state.has_judging)
+"""
+    )
+    (project.path / "test_it.py").write_text("def test_it(): pass")
+    result = project.run("-s", target=None)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines("*judging: False*")
+
+
 def test_the_three_examples(project: Project, clips: str) -> None:
     clip = str(Path(clips).with_name("turn-right.wav"))
     project.write(
