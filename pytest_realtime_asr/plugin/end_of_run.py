@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -57,7 +57,7 @@ class EndOfRun:
         cleaned: Mapping[str, Row] = self._state.redactor.clean_value(rows)
         return cleaned
 
-    def write(self, rows: Iterable[Row]) -> None:
+    def write(self, rows: Collection[Row]) -> None:
         """Write the conformance reports; the notes say why one is not written."""
         state = self._state
         for file in state.reports.get("conformance", ()):

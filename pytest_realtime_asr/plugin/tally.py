@@ -5,7 +5,7 @@ Every pytest run imports this module, so it imports little.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol
 
 import pytest
@@ -35,7 +35,7 @@ class End(Protocol):
     def table(self, rows: Iterable[Row]) -> list[str]: ...
     def verdicts(self, rows: Iterable[Row]) -> list[str]: ...
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]: ...
-    def write(self, rows: Iterable[Row]) -> None: ...
+    def write(self, rows: Collection[Row]) -> None: ...
 
 
 class Tally:

@@ -175,7 +175,8 @@ class Sampling:
     async def parity(self, clips: Mapping[str, Utterance], over: Condition) -> Parity:
         """Compare the texts of clips under a condition with their solo transcripts."""
         await asyncio.to_thread(self._run.take_turn, self._ledger)
-        alone = await self._texts(clips.values(), self._plan, 1)
+        sent = list(clips.values())
+        alone = await self._texts(sent, self._plan, 1)
         plan, concurrency = self._plan, 1
         match over:
             case Condition.CHUNK:
@@ -184,7 +185,7 @@ class Sampling:
                 plan = replace(plan, pace=_FASTER * plan.pace or 1.0)
             case Condition.CROWD:
                 concurrency = CROWD
-        then = await self._texts(clips.values(), plan, concurrency)
+        then = await self._texts(sent, plan, concurrency)
         found = parity.judge(
             over,
             [Clip(clip, alone[id], then[id]) for id, clip in clips.items()],
@@ -193,7 +194,7 @@ class Sampling:
         return found
 
     async def _texts(
-        self, clips: Iterable[Utterance], plan: Plan, concurrency: int
+        self, clips: Sequence[Utterance], plan: Plan, concurrency: int
     ) -> dict[str, tuple[str | LostSession, ...]]:
         """Send each clip `REPEATS` times and return the texts by clip id."""
         free = asyncio.Semaphore(concurrency)

@@ -426,7 +426,7 @@ def test_words_where_nothing_was_said(
 
 PARITY = """
 def test_it(realtime, corpus):
-    found = [realtime.parity(corpus, over=over) for over in {over}]
+    found = [realtime.parity(iter(corpus), over=over) for over in {over}]
     assert [each.texts for each in found] == [6] * len(found)
 """
 
