@@ -1,4 +1,4 @@
-"""What a run prints and writes at its end: tables and conformance reports."""
+"""The output of a run at its end: tables and conformance reports."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class EndOfRun:
         return cleaned
 
     def write(self, rows: Collection[Row]) -> None:
-        """Write the conformance reports; the notes say why one is not written."""
+        """Write the conformance reports; a note says why a report is not written."""
         state = self._state
         for file in state.reports.get("conformance", ()):
             try:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 class RealtimePlugin:
     """The plugin in one pytest run.
 
-    ``state`` holds the settings and all that is made from them. The state is made when
-    a hook first needs it; ``used_state`` is ``None`` until then.
+    ``state`` holds the settings and the objects made from them. It is made when a hook
+    first needs it; ``used_state`` is ``None`` until then.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -70,8 +70,8 @@ class RealtimePlugin:
         """Return whether this run probes its target before the tests are collected.
 
         A run probes its target if the command line names a target, or if the packaged
-        suite runs. A target that the ini file or the environment sets does not count:
-        such a target is set for every run, and this run may not use it.
+        suite runs. A target in the ini file or in the environment does not count: it is
+        set for every run, also for a run without realtime tests.
         """
         named = self.config.getoption("realtime_target")
         asked = named or self.options.flag("conformance")
@@ -120,8 +120,8 @@ class RealtimePlugin:
             try:
                 self._check()
             except pytest.UsageError:
-                # A wrong environment variable must not end a run that may not use the
-                # plugin.
+                # A wrong environment variable must not end a run that perhaps does not
+                # use the plugin.
                 if stated or not self.options.wrong_environment:
                     raise
         if conformance:
@@ -204,7 +204,7 @@ class RealtimePlugin:
             found.append(kept_calibration.line(self.config))
         flags = (option.name for option in OPTIONS if option.flag)
         wrong = filter(None, map(self.options.wrong_flag, flags))
-        found += [f"{line}; until then the option is not set" for line in wrong]
+        found += [f"{line}; the option counts as not set" for line in wrong]
         lines = [f"realtime: {line}" for line in found if line]
         workers = self.config.getoption("numprocesses", None)
         if workers and self.options.flag("conformance"):

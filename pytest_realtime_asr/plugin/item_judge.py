@@ -1,4 +1,4 @@
-"""Judges the tests of a process, and adds the results to pytest's reports of them."""
+"""Judges the tests of a process, and adds the results to pytest's reports."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class ItemJudge:
         result: Mapping[str, Any] | None,
         uses: bool,
     ) -> None:
-        """Add the results to pytest's report of a test, and remove its secrets.
+        """Add the results of a test to pytest's report, and remove secrets from it.
 
         ``uses`` says that the test uses the plugin.
         """

@@ -195,7 +195,7 @@ class RawOptions:
         return ""
 
     def usage_error(self, name: str, error: object) -> pytest.UsageError:
-        """Return an error about an option; it begins with the place that sets it."""
+        """Return an error whose message begins with the place that sets the option."""
         return pytest.UsageError(f"{self.given(name).place}: {error}")
 
 
@@ -239,8 +239,8 @@ OPTIONS = (
     Option(
         "allow",
         "the kinds of scenarios that may run against a server that is not on this "
-        "machine: heavy (four or more sessions, or a flood), disruptive (what has "
-        "crashed servers), or both",
+        "machine: heavy (four or more sessions, or a flood), disruptive "
+        "(scenarios that have crashed servers), or both",
         metavar="HARM[,HARM]",
     ),
     Option(
@@ -357,7 +357,7 @@ OPTIONS = (
     ),
     Option(
         "header",
-        "an additional header; its value is read from this environment variable "
+        "send the header NAME with the value of the environment variable VARIABLE "
         "(repeatable)",
         metavar="NAME=VARIABLE",
         many=True,

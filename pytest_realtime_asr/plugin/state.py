@@ -34,8 +34,9 @@ from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 class State:
     """The state of a run that uses the plugin; each part is made when first needed.
 
-    ``terminal`` is a file descriptor of the terminal that pytest's capture does not
-    redirect, or ``None`` without a terminal. Raises UsageError for a wrong option.
+    ``terminal`` is a file descriptor for the terminal, or ``None`` without a terminal;
+    pytest's capture does not redirect this descriptor. Raises UsageError for a wrong
+    option.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class State:
         self._guarded = False
 
     def stop(self) -> None:
-        """Stop the servers and sessions that were started, and release the reports."""
+        """Stop the servers and sessions of the run, and unlock the report files."""
         if self.has_judging:
             self.judging.run.stop()
         self.restore_signals()
@@ -232,7 +233,7 @@ class State:
 
     @property
     def has_judging(self) -> bool:
-        """Return whether this process has made its `judging`."""
+        """Whether this process has made the object `judging`."""
         return "judging" in self.__dict__
 
     @cached_property

@@ -19,7 +19,7 @@ _ATTACHED = "realtime"  # the attribute of a report; xdist sends it to the contr
 def attach(
     report: pytest.TestReport, *, row: Row | None, result: Row | None, notes: list[str]
 ) -> None:
-    """Attach the results of a test to pytest's report of it, in builtin types.
+    """Attach the results of a test to pytest's report, in builtin types.
 
     ``row`` is the row of the test in the table. ``result`` is the result of the
     requirement that the test judges, if it belongs to the packaged suite.

@@ -34,7 +34,7 @@ class FakeServers:
 
         The first call for a kind and a dialect starts the server; later calls return
         the URL of the same server. The fake knows the clips of the bundled corpora and
-        of ``corpus``. A ``key`` that is not empty must be sent by the client. Raises
+        of ``corpus``. The client must send ``key`` if it is not empty. Raises
         `FakeError` if the server cannot be started.
         """
         if (kind, dialect) not in self._targets:

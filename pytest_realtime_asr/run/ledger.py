@@ -1,7 +1,7 @@
 """The sessions and utterances of the running test.
 
-A session belongs to the test that was running when it opened. At the end of the test
-all its sessions are closed and judged, so that the test itself fails.
+A session belongs to the test that was running when the session opened. At the end of
+the test all its sessions are closed and judged, before pytest reports the test.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Ledger:
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """The violations of the servers in all sessions of the test.
+        """The violations by the servers in all sessions of the test.
 
         A recording that has not changed since the end of its last utterance is not
         checked again.

@@ -111,7 +111,9 @@ class Sampling:
         if hopeless := [
             why for each in budgets if (why := unprovable(each, most, in_order=True))
         ]:
-            raise ValueError(f"{hopeless[0]}; give max_sessions=, or another budget")
+            raise ValueError(
+                f"{hopeless[0]}; give a larger max_sessions=, or another budget"
+            )
         digest = hashlib.sha256(self._ledger.test.encode()).hexdigest()
         return RandomOrder(int(digest[:8], 16), most)
 
@@ -269,9 +271,9 @@ class Sampling:
         """Send an utterance in a session of its own and return its transcription.
 
         If the client disturbed the session and one of the ``retries`` is left, the
-        session is run once more and the second transcription is returned. The measured
-        values do not matter for this: retries of slow sessions alone would favour the
-        server.
+        session is run once more and the second transcription is returned. A retry does
+        not depend on the measured latency: retries of slow sessions only would favour
+        the server.
         """
         begun = Begun(
             self._run.session(self._ledger, plan),

@@ -1,4 +1,4 @@
-"""Options: where they may stand, which place wins, and what is said of wrong ones."""
+"""Options: where they are set, their precedence, and messages for wrong values."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def realtime_session_options(): return {value}
         ("session-options=[1]", "*options: the value is not a JSON object*"),
         ("header=X-Token", "*--realtime-header: *X-Token=MY_VARIABLE"),
         ("header=X=NO_SUCH", "*--realtime-header: the header X names *not set; *"),
-        ("report=out.doc", "*--realtime-report: *choose from jsonl, conformance*"),
+        ("report=out.doc", "*--realtime-report: *write PATH.jsonl, *"),
         (
             "level=all",
             "*--realtime-level: 'all' is not a level; choose from must, should "
@@ -253,7 +253,7 @@ def test_a_wrong_flag_in_the_environment_ends_no_run_without_the_plugin(
     )
     result = project.run(target=None)
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines([f"realtime: {said}; until then the option is not set"])
+    result.stdout.fnmatch_lines([f"realtime: {said}; the option counts as not set"])
     project.write("def test_it(realtime_target): pass")
     result = project.run(target=None)
     assert result.ret == pytest.ExitCode.USAGE_ERROR

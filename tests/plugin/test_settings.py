@@ -1,4 +1,4 @@
-"""The options and the settings that they give."""
+"""The options and the settings that are parsed from them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def made(
     ini: Given | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
-    """The settings of these raw values, by the names of the options."""
+    """Return the settings for these raw values, given by the name of the option."""
     return settings(
         lambda option: (line or {}).get(option.name),
         lambda option: (ini or {}).get(option.name),
@@ -48,7 +48,7 @@ def server(
     ini: Given | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> ServerConfig:
-    """The configuration of the server from these raw values."""
+    """Return the configuration of the server for these raw values."""
     return made(line, ini, environment).run.server
 
 
@@ -78,7 +78,7 @@ def test_the_help_names_the_default(option: Option) -> None:
 
 
 class Case(NamedTuple):
-    """A field, its default, and three raw values with what they mean."""
+    """A field, its default, and three raw values, each with its parsed value."""
 
     field: str
     default: object
@@ -324,7 +324,7 @@ def test_margins_need_something_to_compare_with() -> None:
 
 
 def in_order(name: str, case: Case) -> None:
-    """What the first place says counts; a variable that is empty is not set."""
+    """Check the precedence of the places; an empty variable counts as not set."""
     (first, one), (second, two), (third, three) = case.values
 
     def raw(text: str) -> object:
@@ -607,11 +607,11 @@ WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
     "report": (
         (
             "out.pdf",
-            "'out.pdf' is not a known kind of report; choose from jsonl, conformance",
+            "'out.pdf' names no known kind of report; write PATH.jsonl, ",
         ),
-        ("out.json", "'out.json' is not a known kind of report"),
-        ("out", "'out' is not a known kind of report"),
-        ("pdf:out.jsonl", "'pdf:out.jsonl' is not a known kind of report"),
+        ("out.json", "'out.json' names no known kind of report"),
+        ("out", "'out' names no known kind of report"),
+        ("pdf:out.jsonl", "'pdf:out.jsonl' names no known kind of report"),
     ),
 }
 
@@ -706,7 +706,7 @@ def test_a_wrong_entry_of_the_known_failures_is_named(tmp_path: Path) -> None:
 
 
 class Files(NamedTuple):
-    """Certificates on the disk."""
+    """The paths of certificates and of a key."""
 
     ca: Path
     cert: Path

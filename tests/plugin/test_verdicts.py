@@ -1,4 +1,4 @@
-"""Verdicts as a user sees them: proof, order, limits by machine, parity, accuracy."""
+"""Verdicts as a user sees them: proof, order, named limits, parity, accuracy."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_a_warning_that_is_an_error_is_the_line_of_its_verdict(
 def test_what_so_few_can_never_prove_is_told_before_a_session(
     project: Project, bits: str
 ) -> None:
-    """Where warnings are errors, none is held. One by one, nobody knows how many."""
+    """With -Werror no session opens. Single calls get no warning: n is not known."""
     project.write(
         """
 import pytest
@@ -243,7 +243,7 @@ def test_sessions_go_on_until_it_is_decided(
             '@pytest.mark.latency_budget("final_from_commit", p95="5s")',
             'corpus, until="decided", max_sessions=20',
             "ValueError: final_from_commit p95 can never be proven at 95 % with 20 "
-            "sessions: it needs 7*, all within the limit; give max_sessions=, or an*",
+            "sessions: it needs 7*, all within the limit; give a larger max_*",
         ),
         (
             '@pytest.mark.latency_budget("final_from_commit", max="5s")',
@@ -456,7 +456,7 @@ def test_parity(
 
 
 def test_what_can_show_no_parity(project: Project) -> None:
-    """Each is told before a session is held."""
+    """Each error is raised before a session opens."""
     project.write(
         PARITY.format(over=["noise"])
         + """
@@ -480,7 +480,7 @@ def test_of_nothing(realtime):
 
 @pytest.fixture
 def shouting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Installs the normaliser ``shout`` for processes that are started from now on."""
+    """Install the normaliser ``shout`` for processes that are started from now on."""
     (tmp_path / "shouting.py").write_text(
         "def shout(text):\n    return text.upper()\n\nshout.version = '7'\n"
     )
