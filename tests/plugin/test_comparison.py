@@ -1,4 +1,4 @@
-"""Runs that are compared: with an earlier one, and with another server by turns.
+"""Comparisons of a run: with an earlier run, and with another server.
 
 A server that is slower by 230 ms is a regression of more than 100 ms, and an equal one
 is none.
@@ -27,7 +27,7 @@ COMPARE = "--realtime-compare=before.jsonl"
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A manifest of eight very short sounds, which are enough to show a change."""
+    """Return a manifest of eight very short sounds, enough to detect a change."""
     path = tmp_path_factory.mktemp("many") / "many.jsonl"
     audio.write(path.with_name("bit.wav"), audio.silence(0.1))
     rows = [

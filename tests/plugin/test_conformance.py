@@ -1,4 +1,4 @@
-"""The packaged suite as a user runs it: how it is asked for, and what it says."""
+"""The packaged suite as a user runs it: options, outcomes and output."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ BROKEN = ("two-finals", "old-clock", "acknowledges")
 
 
 def ids(lines: list[str]) -> list[str]:
-    """The ids of the requirements in these lines, in their order."""
+    """Return the ids of the requirements in these lines, in the same order."""
     return [line.partition("[")[2].rstrip("]") for line in lines if "[" in line]
 
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No scenario waits for what may come yet: what is judged comes before that."""
+    """Let no scenario wait for further events; the judged events come earlier."""
     monkeypatch.setattr(ScenarioRun, "settle", lambda _: asyncio.sleep(0))
 
 
@@ -246,7 +246,7 @@ def test_a_broken_must_fails_with_its_evidence(
 def test_a_broken_should_is_shown_and_fails_when_it_is_strict(
     project: Project, faulty: Faking
 ) -> None:
-    """And what is otherwise than documented fails nothing."""
+    """A violated INFO requirement (update-is-silent) fails no test."""
     url = faulty(*BROKEN)
     words = (ASKED, "-k", "created-now or update-is-silent")
     result = project.run(*words, target=url)
@@ -313,7 +313,7 @@ def known(path: Path, *ids: str, **fields: str) -> None:
 
 @pytest.mark.slow
 def test_a_known_failure_is_expected(project: Project, faulty: Faking) -> None:
-    """And a run in which nothing else failed is green."""
+    """A run in which only known failures occur has the exit code 0."""
     url = faulty(*BROKEN)
     known(project.path / "known.toml", "one-final", "created-now")
     words = (ASKED, "--realtime-known-failures=known.toml")
@@ -412,7 +412,7 @@ import json
 import pytest
 
 async def application(scope, receive, send):
-    """A realtime handler whose engine hears nothing."""
+    """A realtime server that always returns an empty transcript."""
     if scope["type"] == "lifespan":
         return
     if scope["type"] == "http":

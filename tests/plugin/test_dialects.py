@@ -1,4 +1,4 @@
-"""Dialects as a user has them: found, named, with a profile, or installed by others."""
+"""Dialects as a user sees them: detected, named, with a profile, or third-party."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_second(realtime, corpus):
 
 
 class Site:
-    """Answers as a server does that has one model; ``opened`` counts its sessions."""
+    """Answers the HTTP requests of a server with one model, and counts its sessions."""
 
     def __init__(self, *said: str) -> None:
         self.said = said
@@ -58,14 +58,14 @@ class Site:
 
 @contextmanager
 def site(*said: str) -> Iterator[tuple[str, Site]]:
-    """A server that says these frames first, and nothing more."""
+    """Run a server that sends these frames first and then nothing more."""
     it = Site(*said)
     with serving(it.talk, answer=it) as url:
         yield url, it
 
 
 def refused(result: pytest.RunResult, said: str) -> None:
-    """The run was refused by one clear line."""
+    """Check that the run was refused with this one line."""
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     lines = [line for line in result.errlines if line.startswith("ERROR")]
     assert lines == [f"ERROR: {said}"]
@@ -433,7 +433,7 @@ UNTURNED = ("sglang", "riva")  # they do not detect turns
 
 
 def passes(project: Project, corpora: Iterable[str], turns: bool, *words: str) -> None:
-    """The tests of a project pass with these options, as they are."""
+    """Check that the tests of a project pass unchanged with these options."""
     project.write(TESTS)
     if turns:
         project.write(TURNS, name="test_turns")
@@ -474,7 +474,7 @@ def test_the_same_tests_pass_with_a_recogniser(
 # A dialect of somebody else
 
 PARROT = '''
-"""A protocol with binary audio, whose texts replace the one before."""
+"""A protocol with binary audio, in which each text replaces the text before."""
 
 import json
 from dataclasses import dataclass
@@ -685,7 +685,7 @@ def test_client(fake_server, corpus):
 
 @pytest.fixture
 def parrot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Installs the dialect ``parrot`` for processes that are started from now on."""
+    """Install the dialect ``parrot`` for processes that are started from now on."""
     (tmp_path / "parrot.py").write_text(PARROT)
     info = tmp_path / "parrot-1.0.dist-info"
     info.mkdir()

@@ -1,4 +1,4 @@
-"""What an earlier run has measured: kept by runs that measure, else left alone."""
+"""Earlier reports: moved aside by a run that measures, unchanged by other runs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def names(folder: Path) -> set[str]:
 
 @pytest.fixture(autouse=True)
 def _default_handler() -> Iterator[None]:
-    """Set the signals as in a run of a user, which this run may have changed."""
+    """Set the default signal handlers, which this pytest run may have replaced."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
     yield
@@ -69,7 +69,7 @@ def _default_handler() -> Iterator[None]:
 
 @pytest.fixture
 def reporting(project: Project) -> Project:
-    """A project with reports of both kinds, by its ini file, and with earlier ones."""
+    """Return a project whose ini file names both kinds of report; both exist."""
     earlier(project.path)
     project.ini("realtime_report =\n  out.jsonl\n  conformance:out.json")
     project.write(MEASURES)
@@ -273,7 +273,7 @@ def test_an_interrupt_leaves_no_line_between_title_and_table(project: Project) -
 def test_what_the_workers_share_lies_where_pytest_clears_up(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Nothing else removes it where a signal ends the run before its first test."""
+    """Pytest removes the folder even if a signal ends the run before its first test."""
     folder = pytest_internals.new_folder(pytestconfig)
     assert folder.is_dir()
     assert folder.parent == tmp_path_factory.getbasetemp()
@@ -312,7 +312,7 @@ def pytest_unconfigure():
 @pytest.mark.slow
 @pytest.mark.parametrize("whom", ["os.getpid", "os.getppid"])
 def test_a_termination_of_several_workers(project: Project, whom: str) -> None:
-    """Of one worker, and of the controller."""
+    """SIGTERM goes to one worker, or to the controller."""
     earlier(project.path)
     project.write(TERM.format(pid=whom, signal="SIGTERM"))
     words = ("-n2", "--realtime-report=out.jsonl")
@@ -328,7 +328,7 @@ def test_a_termination_of_several_workers(project: Project, whom: str) -> None:
 
 @pytest.mark.slow
 def test_two_runs_of_several_workers(project: Project) -> None:
-    """The second is refused; the workers of the first are no other runs."""
+    """The second run is refused. The workers of the first run share its lock."""
     earlier(project.path)
     project.write(
         """

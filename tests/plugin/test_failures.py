@@ -1,4 +1,4 @@
-"""What goes wrong with a server: each its own message, and other tests go on."""
+"""Failures of a server: each has its own message, and other tests continue."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ TIMEOUT = "@pytest.mark.timeout(1)"
 
 
 def start(project: Project, *args: str) -> subprocess.Popen[str]:
-    """A run of LONG with a fake of its own, in which the long test has begun."""
+    """Start a run of LONG with its own fake server; return when test_long has begun."""
     project.write(LONG)
     process = subprocess.Popen(
         [
@@ -189,7 +189,7 @@ def start(project: Project, *args: str) -> subprocess.Popen[str]:
 
 
 def all_gone(group: int) -> bool:
-    """Whether no process of a group is left, after some time at most."""
+    """Return whether all processes of a group end within 30 s."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:

@@ -1,4 +1,4 @@
-"""The fixtures: what they give, whose a session is, and what a run pays for them."""
+"""The fixtures: their values, the sessions of a test, and the modules they load."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ print("modules:", *sys.modules)
 
 
 def modules(project: Project, *args: str) -> set[str]:
-    """The modules that a run of a project without a realtime test has loaded."""
+    """Return the modules that a run of the project has loaded."""
     result = subprocess.run(
         [sys.executable, "-c", LOADED, "-p", "no:cacheprovider", *args],
         env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},

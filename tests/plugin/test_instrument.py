@@ -1,4 +1,4 @@
-"""What a user sees of the instrument: its calibration, the path, and a second try."""
+"""The client's own error as a user sees it: calibration, network path, retries."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ BLOCKS = """
 
 @pytest.fixture
 def calibrated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A calibration takes a few sessions and no more."""
+    """Let a calibration run only two sessions."""
     few = partial(calibration.calibrate, sessions=2)
     monkeypatch.setattr(calibration, "calibrate", few)
 
 
 def cache(project: Project) -> Path:
-    """Where the calibration is kept."""
+    """Return the path of the kept calibration."""
     return project.path / ".pytest_cache" / "v" / "realtime" / "calibration"
 
 

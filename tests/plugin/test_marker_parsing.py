@@ -1,4 +1,4 @@
-"""The terms of a test: what its markers say over what the settings say."""
+"""The terms of a test: markers, and the settings that the markers override."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def changed(
     parallel: bool = False,
     **session: Any,
 ) -> Settings:
-    """The default settings with other limits and session settings."""
+    """Return the default settings with these limits and session settings."""
     run = replace(
         DEFAULT.run,
         session=replace(DEFAULT.run.session, **session),

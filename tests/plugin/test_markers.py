@@ -1,4 +1,4 @@
-"""Markers: what they refuse, what they judge, and what a failure says."""
+"""Markers: refused values, verdicts, and the messages of failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMES = "first_partial_from_speech, *final_from_commit*"
 
 
 def told(result: pytest.RunResult) -> str:
-    """All that a run said, as if no line of it was too long."""
+    """Return the whole output of a run as one line."""
     return " ".join(" ".join(result.outlines).split())
 
 

@@ -1,4 +1,4 @@
-"""The same outcomes in every mode in which a project may run its tests."""
+"""The same outcomes in every mode in which a project can run its tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""With --realtime-private, no text, audio or name of a file leaves a run."""
+"""With --realtime-private, no output has a text, audio or the name of a file."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ Run = Callable[..., tuple[pytest.RunResult, str]]
 
 @pytest.fixture
 def run(project: Project, faulty: Faking) -> Run:
-    """Runs the tests on a corpus of two files; gives all that is left of it."""
+    """Return a function that runs the tests and returns all output of the run."""
     english = corpus.load("bundled:english")
     folder = project.path / "clips"
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""What is left of a run: JUnit properties, JSON Lines, the table, and no secret."""
+"""The reports of a run: JUnit properties, JSON Lines and the table; no secrets."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_it(realtime, corpus, realtime_trace_file):
 def test_a_test_keeps_traces_that_it_wants(
     project: Project, bits: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They outlive its failure, and the next run begins anew."""
+    """A failing test keeps them as well, and the next run replaces them."""
     project.write(KEEPS)
 
     def kept(*args: str) -> list[str]:

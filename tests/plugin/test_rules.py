@@ -1,4 +1,4 @@
-"""Rules watch every session of every test."""
+"""The requirements are checked in every session of every test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several workers: they take turns, share a server and lose nothing."""
+"""Several workers: they take turns, share a server and report every result."""
 
 from __future__ import annotations
 

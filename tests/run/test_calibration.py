@@ -1,4 +1,4 @@
-"""The instrument's error: known where it is made, and found where it was measured."""
+"""The calibration: the ideal times, and the measured error of the client."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CLIP = Utterance(
 
 
 def seen(first: int, second: int, final: int) -> Timeline:
-    """A session of 1 s that was paced from 1000 ms on; the times are in ms."""
+    """Return the timeline of 1 s of audio, due from 1000 ms on; times are in ms."""
     dues = [(1000 + 100 * n) * MS for n in range(10)]
     events: list[Event] = [
         Heard(0, CHUNK * n, due, due, due, 2 * CHUNK) for n, due in enumerate(dues, 1)
@@ -97,7 +97,7 @@ def test_this_machine_is_calibrated(loop: Loop) -> None:
 
 
 def scattered(folder: Path, *, seed: int, clips: int) -> Path:
-    """A manifest of clips in which words of others come at random times."""
+    """Write a manifest of clips with words from the corpus at random times."""
     rng = random.Random(seed)
     found = [
         (word.text, each.audio.resample(RATE).cut(word.start, word.end))

@@ -1,4 +1,4 @@
-"""The instrument knows its own part in a number, and blames nobody for it."""
+"""The client's own delay: it is measured and shown, and fails no server."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_what_was_run_again_is_counted() -> None:
 
 
 def pinged(loop: Loop, url: str, *, pace: float = 1.0) -> Transcription:
-    """A session that pings."""
+    """Run a session that sends pings."""
     return loop.run(run_utterance(Live(loop, plan(url, pace=pace), pings=True), CLIP))
 
 
@@ -203,7 +203,7 @@ def test_a_ping_that_is_under_way_at_the_end_is_left_out(loop: Loop) -> None:
 
 
 def judging() -> Judging:
-    """The judging of a run without pytest, in real time."""
+    """Return the object that judges the tests of a run without pytest."""
     given = {"warmup": "0", "recover": "0", "dialect": "vllm"}
     made = settings(
         lambda option: given.get(option.name.replace("-", "_")),
@@ -234,7 +234,7 @@ def judged(
     clips: Sequence[corpus.Utterance] = (BIT,),
     concurrency: int = 1,
 ) -> Results:
-    """What is to be said of a test that transcribes these."""
+    """Return the results of a test that transcribes these clips."""
     terms = Terms("vllm", "", 1.0, 0.1, budgets=budgets)
     room.begin("test_it")
     realtime = Realtime(room.run, room.run.servers.plan(url, terms, {}), terms)
@@ -245,9 +245,10 @@ def judged(
 
 
 class Blocking:
-    """A server that blocks the loop of a run when its first sessions are committed.
+    """A server that blocks the client's event loop at each of the first commits.
 
-    It answers soon, by words or, where it ``closes``, by none.
+    It blocks ``times`` times. It answers each commit at once with a final or, if it
+    ``closes``, by closing the connection.
     """
 
     def __init__(self, room: Judging, times: int, *, closes: bool = False) -> None:
@@ -274,7 +275,7 @@ class Blocking:
 
 @contextmanager
 def blocking(room: Judging, times: int, *, closes: bool = False) -> Iterator[str]:
-    """A server that has no more of HTTP than a model; its URL."""
+    """Run a `Blocking` server that lists one model; yield its URL."""
 
     def answer(request: Request) -> Response | None:
         if request.path == "/v1/models":
@@ -338,7 +339,7 @@ def test_where_nothing_is_gained_no_session_is_run_again(room: Judging) -> None:
 
 @contextmanager
 def burning(processes: int = 2) -> Iterator[None]:
-    """Other processes that burn all that the cores have."""
+    """Keep the cores busy with other processes."""
     burners = [
         subprocess.Popen([sys.executable, "-c", "while True: pass"])
         for _ in range(processes)
@@ -353,7 +354,7 @@ def burning(processes: int = 2) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def sound() -> Iterator[str]:
-    """A sound fake in a process of its own."""
+    """Start a correct fake server in its own process; yield its URL."""
     with FakeServer(["--corpus", "bundled:english", "--final-delay", "250ms"]) as fake:
         yield fake.url
 

@@ -1,4 +1,4 @@
-"""What is said of a test: its takes, its verdicts and its failures."""
+"""The results of a test: its transcriptions, its verdicts and its failures."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_rules(sloppy: Transcription) -> None:
 
 
 def softer(take: Transcription, *ids: str) -> Transcription:
-    """The same under rules of which these blame nobody."""
+    """Return a transcription for which these requirements have the level INFO."""
     rules = tuple(
         replace(rule, level=Level.INFO) if rule.id in ids else rule
         for rule in take.rules

@@ -1,4 +1,4 @@
-"""The servers of a run: asked once, lost and found again, shared by workers."""
+"""The servers of a run: probed once, lost and recovered, shared by workers."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_an_own_header_takes_the_place_of_the_dialects(start: Start) -> None:
 
 
 def rule(id: str, **changes: Any) -> Requirement:
-    """A requirement that holds for every session, and that none meets."""
+    """Return a requirement that every session violates."""
 
     def judge(evidence: Evidence) -> Violated:
         return Violated("never", ())
@@ -146,7 +146,7 @@ def rule(id: str, **changes: Any) -> Requirement:
 
 
 class Strict:
-    """The dialect with other requirements."""
+    """The dialect vllm with other requirements."""
 
     name = "vllm"
 
