@@ -58,7 +58,7 @@ def test_the_path_is_wrong(project: Project) -> None:
 
 
 @pytest.mark.parametrize("target", ["http://u:p@host", "gpu-7", "ftp://host", "ws://"])
-def test_the_target_cannot_be_read(project: Project, target: str) -> None:
+def test_a_malformed_target(project: Project, target: str) -> None:
     project.write(BESIDE)
     result = project.run(target=target)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -213,7 +213,7 @@ def test_an_interrupt_ends_cleanly(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_what_was_finished_outlives_a_kill(project: Project) -> None:
+def test_finished_results_survive_a_kill(project: Project) -> None:
     process = start(project, "--realtime-report=out.jsonl")
     process.kill()
     process.communicate(timeout=30)

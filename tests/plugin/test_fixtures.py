@@ -31,7 +31,7 @@ def modules(project: Project, *args: str) -> set[str]:
     return set(result.stdout.rpartition("modules:")[2].split())
 
 
-def test_what_every_run_pays(project: Project) -> None:
+def test_a_run_without_realtime_tests_loads_few_modules(project: Project) -> None:
     (project.path / "pytest.ini").unlink()
     (project.path / "test_it.py").write_text("def test_it(): pass")
     added = modules(project, "-p", "pytest_realtime_asr.plugin") - modules(project)
@@ -89,7 +89,7 @@ async def test_commit_before_update(realtime):
     project.run("-k", "not commands").assert_outcomes(passed=2, deselected=1)
 
 
-def test_what_a_transcription_holds(project: Project) -> None:
+def test_the_fields_of_a_transcription(project: Project) -> None:
     project.write(
         """
 def test_one(realtime, corpus):
@@ -182,7 +182,7 @@ def test_keyword(utterance, count): assert utterance == "mine"
     project.run(f"--realtime-corpus={bits}", target=None).assert_outcomes(passed=8)
 
 
-def test_asked_for_by_name(project: Project) -> None:
+def test_a_fixture_requested_by_getfixturevalue(project: Project) -> None:
     project.write(
         """
 def test_in_time(request):
@@ -225,7 +225,7 @@ def test_closed():
     result.stdout.fnmatch_lines(["*_ test_left _*", "rule deltas-add-up*"])
 
 
-def test_a_session_outlives_no_test(project: Project) -> None:
+def test_every_session_is_closed_at_the_end_of_its_test(project: Project) -> None:
     project.write(
         """
 @pytest.fixture
@@ -264,7 +264,9 @@ def test_connect():
     result.stdout.no_fnmatch_line("*pytest_realtime_asr/*.py*")  # none of our frames
 
 
-def test_a_failing_body_keeps_its_own_failure(project: Project, faulty: Faking) -> None:
+def test_a_test_that_raises_keeps_its_own_failure(
+    project: Project, faulty: Faking
+) -> None:
     project.write(
         """
 @pytest.mark.latency_budget("final_from_commit", max="1ms")
@@ -285,7 +287,7 @@ def test_expected(realtime, corpus):
 
 
 @pytest.mark.slow
-def test_fake_server_for_the_users_own_clients(project: Project, clips: str) -> None:
+def test_the_fixture_fake_server(project: Project, clips: str) -> None:
     project.write(
         f"""
 def test_it(fake_server):
@@ -306,7 +308,7 @@ def test_it(fake_server):
 
 
 @pytest.mark.slow
-def test_own_server(project: Project, clips: str) -> None:
+def test_a_redefined_fixture_starts_the_server(project: Project, clips: str) -> None:
     (project.path / "conftest.py").write_text(
         f"""
 import pytest

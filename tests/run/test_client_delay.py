@@ -49,7 +49,7 @@ AWAY = 0.06  # s for which a relay keeps each byte, on its way there and back
 BLOCKED = 0.5  # s for which a test blocks the loop
 
 
-# What judging makes of it
+# Verdicts
 
 
 def one(made: Budget, *given: Sample) -> tuple[Verdict, str]:
@@ -77,7 +77,7 @@ def test_the_tolerance_is_that_of_the_smallest_latency() -> None:
     assert tolerance(both, pace=2) is tolerance(both, parallel=True) is None
 
 
-def test_what_was_late_is_told_with_its_numbers() -> None:
+def test_the_scheduling_delay_is_reported_with_numbers() -> None:
     slow = Sample("s1", 840, late_ms=90, own=LATE)
     verdict, line = one(p50("800ms"), slow)
     assert verdict is INVALID
@@ -88,7 +88,7 @@ def test_what_was_late_is_told_with_its_numbers() -> None:
     )
 
 
-def test_an_overloaded_loop_makes_no_number_that_is_over() -> None:
+def test_an_overloaded_loop_makes_no_latency_exceed_a_budget() -> None:
     busy = Sample("s1", 5000, own=BUSY)
     verdict, line = one(p50("800ms"), busy)
     assert verdict is INVALID
@@ -106,19 +106,19 @@ def test_an_overloaded_loop_makes_no_number_that_is_over() -> None:
     assert found.verdict is INVALID
 
 
-def test_what_is_no_time_is_judged_under_load() -> None:
+def test_metrics_that_are_no_times_are_judged_under_load() -> None:
     made = budget("word_coverage", at_least=0.5)
     assert one(made, Sample("s1", 0.4, own=BUSY, late_ms=900))[0] is FAIL
 
 
-def test_a_server_that_does_not_read_is_told() -> None:
+def test_a_server_that_does_not_read_is_reported() -> None:
     verdict, line = one(p50("800ms"), Sample("s1", 3000, blocked_ms=2500))
     assert verdict is FAIL
     assert "; send_blocked 2500 ms: the server did not read the audio)" in line
     assert "send_blocked" not in one(p50("800ms"), Sample("s1", 900, blocked_ms=40))[1]
 
 
-def test_the_path_stands_beside_a_latency() -> None:
+def test_the_round_trip_is_shown_beside_a_latency() -> None:
     near = [Sample(f"s{n}", 100, path_ms=1.2) for n in range(3)]
     assert "; path 1.2 ms)" in one(p50("800ms"), *near)[1]
     assert "path" not in one(p50("800ms"), Sample("s1", 900))[1]
@@ -131,7 +131,7 @@ def test_the_path_stands_beside_a_latency() -> None:
     assert "path 161 ms, over a fifth of the limit)" in line
 
 
-def test_what_was_run_again_is_counted() -> None:
+def test_retries_are_counted() -> None:
     given = [Sample(f"s{n}", 100, again=n < 3) for n in range(60)]
     assert "(n=60, 3 retried, 0 over;" in one(p50("800ms"), *given)[1].replace(
         "95% CI 100-100; ", ""
@@ -147,7 +147,7 @@ def pinged(loop: Loop, url: str, *, pace: float = 1.0) -> Transcription:
 
 
 @pytest.mark.slow
-def test_the_way_to_the_server_is_read_back(loop: Loop) -> None:
+def test_the_round_trip_of_a_relay_is_measured(loop: Loop) -> None:
     with faking() as (url, _), relay(url, AWAY) as far:
         near, away = pinged(loop, url, pace=8), pinged(loop, far)
     assert not near.lost
@@ -161,7 +161,7 @@ def test_the_way_to_the_server_is_read_back(loop: Loop) -> None:
     assert len(away.trace.pings) == 2
 
 
-def test_nobody_is_pinged_who_should_not_be(loop: Loop) -> None:
+def test_a_session_without_pings_sends_none(loop: Loop) -> None:
     with faking() as (url, _):
         take = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
     assert take.trace.pings == ()
@@ -185,7 +185,7 @@ def test_a_server_that_answers_no_pings_is_not_harmed(
     assert longer.metrics["path_round_trip"] is None
 
 
-def test_a_ping_that_is_under_way_at_the_end_is_left_out(loop: Loop) -> None:
+def test_a_ping_without_an_answer_at_the_end_is_left_out(loop: Loop) -> None:
     async def leave(connection: ServerConnection) -> None:
         await connection.send(CREATED)
         connection.transport.pause_reading()  # of the ping, nothing is heard
@@ -310,7 +310,7 @@ def test_a_loop_that_stays_blocked_is_invalid_and_says_why(room: Judging) -> Non
 
 
 @pytest.mark.slow
-def test_a_tenth_of_a_call_is_run_again_at_most(room: Judging) -> None:
+def test_at_most_a_tenth_of_the_sessions_is_retried(room: Judging) -> None:
     takes: list[Purpose] = []
     room.run.sinks.append(lambda test, take: takes.append(take.purpose))
     with blocking(room, 9) as url:
@@ -322,7 +322,9 @@ def test_a_tenth_of_a_call_is_run_again_at_most(room: Judging) -> None:
 
 
 @pytest.mark.slow
-def test_where_nothing_is_gained_no_session_is_run_again(room: Judging) -> None:
+def test_without_a_latency_budget_or_after_a_loss_there_is_no_retry(
+    room: Judging,
+) -> None:
     with blocking(room, 1) as url:
         found = judged(room, url)
     assert (found.planned, found.takes[0].again) == (1, False)
@@ -374,19 +376,23 @@ def blamed(room: Judging, url: str, repeats: int) -> list[Results]:
 
 
 @pytest.mark.slow
-def test_no_burner_makes_a_sound_server_fail(room: Judging, sound: str) -> None:
+def test_a_correct_server_does_not_fail_on_a_busy_machine(
+    room: Judging, sound: str
+) -> None:
     for found in blamed(room, sound, 1):
         assert found.verdict in (PASS, INVALID), messages.lines(found)
 
 
 @pytest.mark.slow
-def test_no_burner_ever_makes_a_sound_server_fail(room: Judging, sound: str) -> None:
+def test_a_correct_server_does_not_fail_in_four_repeated_tests(
+    room: Judging, sound: str
+) -> None:
     for found in blamed(room, sound, 4):
         assert found.verdict in (PASS, INVALID), messages.lines(found)
 
 
 @pytest.mark.slow
-def test_who_stops_reading_fails_and_is_never_excused(room: Judging) -> None:
+def test_a_server_that_stops_reading_fails_on_a_busy_machine(room: Judging) -> None:
     arguments = ["--corpus", "bundled:english", "--fault", "deaf"]
     with FakeServer(arguments) as fake, burning():
         found = judged(room, fake.url, HONEST[0], clips=CLIPS, concurrency=2)

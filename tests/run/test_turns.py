@@ -96,7 +96,7 @@ def test_no_test_measures_while_another_occupies_the_server(
     assert events == ["vacated", "opened", "spoken"]
 
 
-def test_who_occupies_waits_for_who_does(start: Start) -> None:
+def test_occupy_waits_for_the_vacate_of_another_caller(start: Start) -> None:
     """Another thread than the one that called `occupy` may call `vacate`."""
     run = start()
     events: list[str] = []
