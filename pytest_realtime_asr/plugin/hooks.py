@@ -192,11 +192,16 @@ class RealtimePlugin:
 
     def pytest_report_header(self) -> list[str]:
         found = []
-        if self.options.text("target") and not self.options.flag("plan"):
-            from pytest_realtime_asr.plugin import header
+        target = self.options.text("target")
+        if target and not self.options.flag("plan"):
+            if self.asks_target and not self.config.getoption("collectonly"):
+                from pytest_realtime_asr.plugin import header
 
-            asked = self.asks_target and not self.config.getoption("collectonly")
-            found.append(header.target(self, asked=asked))
+                found.append(header.target(self))
+            else:
+                from pytest_realtime_asr.plugin import target_name
+
+                found.append(target_name.shown(target))
         cache = getattr(self.config, "cache", None)
         if cache is not None and cache.get(CALIBRATION, None) is not None:
             from pytest_realtime_asr.plugin import kept_calibration
@@ -214,6 +219,10 @@ class RealtimePlugin:
     def _printable(self, lines: Sequence[str]) -> list[str]:
         if not lines:
             return []
+        if self.used_state is None:  # no secret is known yet
+            from pytest_realtime_asr.text.messages import printable
+
+            return list(map(printable, lines))
         from pytest_realtime_asr.plugin.state import printable_lines
 
         return printable_lines(self.used_state, lines)

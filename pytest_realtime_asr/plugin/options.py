@@ -21,6 +21,7 @@ COMMANDS = ("selftest", "calibrate", "list")  # options that run a command, no t
 FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"}
 SUITE = Path(__file__).parents[1] / "conformance"  # the folder of the packaged suite
 SUITE_ID = "realtime_conformance"  # the prefix of the ids of the suite's tests
+STARTED = {"fake", "reference"}  # the targets that the plugin starts itself
 CALIBRATION = "realtime/calibration"  # the key in pytest's cache
 MARKERS = {
     "latency_budget": (

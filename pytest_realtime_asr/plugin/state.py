@@ -286,10 +286,9 @@ class State:
         return "::".join([found, *names])
 
 
-def printable_lines(state: State | None, lines: Iterable[str]) -> list[str]:
+def printable_lines(state: State, lines: Iterable[str]) -> list[str]:
     """Return lines without secrets and without control characters."""
-    redactor = state.redactor if state is not None else Redactor()
-    return [printable(redactor.clean(line)) for line in lines]
+    return [printable(state.redactor.clean(line)) for line in lines]
 
 
 def unwritable(file: object, error: OSError) -> pytest.UsageError:

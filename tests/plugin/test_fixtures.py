@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.project import Faking, Project
 
+HEADER = ("kept_calibration", "target_name")
 LOADED = """
 import sys, pytest
 assert pytest.main(sys.argv[1:]) == 0
@@ -39,6 +40,23 @@ def test_a_run_without_realtime_tests_loads_few_modules(project: Project) -> Non
     assert len(own) <= 6
     roots = {name.partition(".")[0] for name in added}
     assert not roots & {"asyncio", "numpy", "websockets", "msgspec", "jiwer", "scipy"}
+
+
+def test_the_header_of_a_run_without_realtime_tests_loads_few_modules(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.path / "pytest.ini").unlink()
+    (project.path / "test_it.py").write_text("def test_it(): pass")
+    kept = project.path / ".pytest_cache" / "v" / "realtime" / "calibration"
+    kept.parent.mkdir(parents=True)
+    kept.write_text(
+        '{"line": "calibrated", "made": "2026-01-01T00:00:00Z", "machine": "one, x"}'
+    )
+    monkeypatch.setenv("REALTIME_TARGET", "ws://127.0.0.1:1/v1/realtime")
+    given = ("-p", "cacheprovider", "-p", "pytest_realtime_asr.plugin")
+    loaded = modules(project, *given)
+    assert {f"pytest_realtime_asr.plugin.{n}" for n in HEADER} <= loaded
+    assert not loaded & {"numpy", "websockets", "pytest_realtime_asr.plugin.state"}
 
 
 def test_a_run_with_options_but_no_realtime_test_makes_no_judge(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 import trustme
 
-from pytest_realtime_asr.plugin.options import OPTIONS, Option
+from pytest_realtime_asr.plugin.options import OPTIONS, STARTED, Option
 from pytest_realtime_asr.plugin.parsing import REPORTS
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
 from pytest_realtime_asr.requirements import pinned_suites
@@ -60,6 +60,10 @@ def test_an_option_has_the_same_name_in_its_three_places() -> None:
     assert option.cli == "--realtime-api-key-env"
     assert option.ini == "realtime_api_key_env"
     assert option.env == "REALTIME_API_KEY_ENV"
+
+
+def test_the_started_targets_are_those_with_a_recogniser() -> None:
+    assert FAKES.keys() == STARTED
 
 
 def test_the_names_are_all_different_and_each_has_its_help() -> None:
