@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from pytest_realtime_asr.conformance import results
-from pytest_realtime_asr.plugin import items, kept_calibration, suite
+from pytest_realtime_asr.plugin import kept_calibration, suite
 from pytest_realtime_asr.plugin.item_judge import has_result
+from pytest_realtime_asr.plugin.options import is_suite
 from pytest_realtime_asr.plugin.state import State, printable_lines
 from pytest_realtime_asr.report import conformance, summary
 from pytest_realtime_asr.requirements import known_failures
@@ -43,9 +44,7 @@ class EndOfRun:
         The keys are the ids of the tests.
         """
         tests = [
-            item
-            for item in session.items
-            if items.is_suite(item) and not has_result(item)
+            item for item in session.items if is_suite(item) and not has_result(item)
         ]
         if not tests or not self._state.has_judging:
             return {}

@@ -22,6 +22,7 @@ from pytest_realtime_asr.plugin.options import (
     SUITE,
     SUITE_ID,
     RawOptions,
+    is_suite,
 )
 from pytest_realtime_asr.plugin.tally import Tally
 
@@ -375,8 +376,3 @@ class RealtimePlugin:
 def is_marked(item: pytest.Item) -> bool:
     """Return whether a test has a marker of the plugin."""
     return any(mark.name in MARKERS for mark in item.iter_markers())
-
-
-def is_suite(item: pytest.Item) -> bool:
-    """Return whether a test belongs to the packaged suite."""
-    return item.nodeid.startswith(f"{SUITE_ID}/")

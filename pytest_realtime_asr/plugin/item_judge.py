@@ -11,6 +11,7 @@ import pytest
 from pytest_realtime_asr.conformance.results import ServerResult
 from pytest_realtime_asr.plugin import items, kept_calibration, report_redaction
 from pytest_realtime_asr.plugin.judging import Case, Judging
+from pytest_realtime_asr.plugin.options import is_suite
 from pytest_realtime_asr.plugin.pytest_internals import kept_exception
 from pytest_realtime_asr.plugin.state import State, printable_lines
 from pytest_realtime_asr.plugin.tally import attach
@@ -60,7 +61,7 @@ class ItemJudge:
             self._judging.skip(self._case(item))
         elif (results := self._judge(item, failed=True)) is not None:
             item.add_report_section("call", "realtime", messages.evidence(results))
-        elif items.is_suite(item):
+        elif is_suite(item):
             again = self._judging.again(self._case(item))
             item.add_report_section("call", "realtime", again)
 
@@ -152,7 +153,7 @@ class ItemJudge:
 
     def _case(self, item: pytest.Item) -> Case:
         id = item.nodeid
-        if items.is_suite(item):
+        if is_suite(item):
             select: tuple[str, ...] = ("--realtime-conformance", "-k", item.name)
         else:
             if any("over" in mark.kwargs for mark in item.iter_markers()):

@@ -95,6 +95,11 @@ class Given(NamedTuple):
     from_environment: bool = False
 
 
+def is_suite(item: pytest.Item) -> bool:
+    """Return whether a test belongs to the packaged suite."""
+    return item.nodeid.startswith(f"{SUITE_ID}/")
+
+
 def first_given(
     option: Option, line: object, ini: object, environment: Mapping[str, str]
 ) -> Given:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from pytest_realtime_asr.plugin.options import SUITE_ID
+from pytest_realtime_asr.plugin.options import is_suite
 
 Row = Mapping[str, Any]
 _ATTACHED = "realtime"  # the attribute of a report; xdist sends it to the controller
@@ -80,7 +80,7 @@ class Tally:
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the conformance reports, and fail a run in which nothing was judged."""
-        suite = any(item.nodeid.startswith(SUITE_ID) for item in session.items)
+        suite = any(map(is_suite, session.items))
         if suite and exitstatus == pytest.ExitCode.INTERRUPTED:
             rest = self._end().cut_off(session)
             self._judged += len(rest)

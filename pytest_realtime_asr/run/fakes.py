@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
+from pytest_realtime_asr.corpus import BUNDLED
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT, FakeServer
 
 # The targets that the plugin starts itself, each with its recogniser.
 FAKES = {"fake": "scripted", "reference": "pocketsphinx"}
 FAKE_KEY = "the-key-of-the-fake-server"  # used if the user sets none; not a secret
 Texts = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
-_BUNDLED = ("bundled:english", "bundled:languages", "bundled:odd")
+_BUNDLED = tuple(f"bundled:{name}" for name in BUNDLED)
 
 
 class FakeServers:
