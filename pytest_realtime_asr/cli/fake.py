@@ -253,7 +253,9 @@ def _tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(certificate, key)
     except OSError as error:
-        files = f"{certificate} with {key}" if key else f"{certificate} alone"
+        files = (
+            f"{certificate} with {key}" if key else f"{certificate} without a --tls-key"
+        )
         raise ValueError(f"--tls-cert: cannot load {files}: {error}") from error
     return context
 

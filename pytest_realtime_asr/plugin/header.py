@@ -27,10 +27,10 @@ def target(plugin: RealtimePlugin) -> str:
 
 
 def plan(plugin: RealtimePlugin, scenarios: list[list[str]] | None) -> list[str]:
-    """Return the lines that show what the suite will do and what it will cost.
+    """Return the lines that describe the plan of the suite and its cost.
 
-    ``scenarios`` are the names of the scenarios of each requirement that runs, and
-    ``None`` if all requirements run. Raises UsageError.
+    ``scenarios`` are the names of the scenarios of each requirement that is judged;
+    ``None`` stands for all requirements. Raises UsageError.
     """
     state = plugin.state
     settings = state.detect()

@@ -234,7 +234,7 @@ class RealtimePlugin:
         return header.plan(self, scenarios)
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
-        """Return lines on what the packaged suite will do and what it will cost."""
+        """Return the lines that describe the plan of the suite and its cost."""
         asked = list(filter(is_suite, items))
         if not asked:
             return []

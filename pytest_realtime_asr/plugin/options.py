@@ -426,7 +426,7 @@ OPTIONS = (
     ),
     Option(
         "budget-profile",
-        "the table of the file of --realtime-budgets whose limits apply, such as l4",
+        "the table in the file of --realtime-budgets that sets the limits, such as l4",
         metavar="NAME",
     ),
     Option(

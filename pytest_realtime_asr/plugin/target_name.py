@@ -12,7 +12,7 @@ from pytest_realtime_asr.plugin.options import STARTED
 
 
 def shown(text: str) -> str:
-    """Return a target without its secrets, or what is wrong with it."""
+    """Return a target without its secrets, or a message if it is malformed."""
     if text in STARTED:
         return text
     try:

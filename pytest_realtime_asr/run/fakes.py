@@ -64,7 +64,7 @@ class FakeServers:
         """Start a new server and return it; delays are strings such as "300ms".
 
         ``faults`` and ``corpus`` take one name or several. Raises `FakeError` if the
-        server cannot be started, and TypeError for an argument that is not a string.
+        server cannot be started, and TypeError for a value of another type.
         """
         given: dict[str, Texts | None] = {
             "recogniser": recogniser,
@@ -100,7 +100,7 @@ def _words(name: str, value: Texts | None) -> list[str]:
         if not isinstance(text, str | os.PathLike):
             such = ", such as '300ms'" if name.endswith("_delay") else ""
             raise TypeError(
-                f"{name}={value!r}: {text!r} is not a string; give one{such}"
+                f"{name}={value!r}: {text!r} is not a string; give a string{such}"
             )
         words += [option, os.fspath(text)]
     return words

@@ -17,7 +17,7 @@ from pytest_realtime_asr.run.transcription import Begun, Purpose, Transcription
 from pytest_realtime_asr.run.turns import Turn
 from pytest_realtime_asr.verdicts.parity import Parity
 
-CUT_OFF = Lost(Loss.CANCELLED, "cut off before its end")
+CUT_OFF = Lost(Loss.CANCELLED, "the test ended before the final came")
 
 
 class Ended(RuntimeError):

@@ -275,7 +275,7 @@ class AsyncRealtime:
 
 
 class Realtime:
-    """The server under test: opens sessions with it and transcribes through it.
+    """The server under test, with methods that open sessions and send utterances.
 
     ``terms`` are the terms of the running test. ``baseline`` is the plan for another
     server, to which every utterance of `transcribe` is sent as well.
