@@ -105,7 +105,7 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
         "--variety",
         type=int,
         metavar="SEED",
-        help="vary each session within what the protocol allows, by this random seed",
+        help="vary each session in ways that the protocol allows, with this seed",
     )
 
 
@@ -261,7 +261,9 @@ def _tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(certificate, key)
     except OSError as error:
-        files = f"{certificate} with {key}" if key else f"{certificate}, no --tls-key"
+        files = (
+            f"{certificate} with {key}" if key else f"{certificate} without a --tls-key"
+        )
         raise ValueError(f"--tls-cert: cannot load {files}: {error}") from error
     return context
 
