@@ -47,17 +47,19 @@ def first_unsatisfied(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 def shown(outcomes: Iterable[Outcome | None], *, nothing: str) -> Outcome:
-    """Return the first outcome that is not satisfied, else a satisfied one.
+    """Return the `worst` of the outcomes that are not ``None``.
 
     ``None`` is the outcome of a session that shows nothing. If all outcomes are
     ``None``, the result is undecided, for the reason ``nothing``.
     """
-    found: Outcome = Undecided(nothing)
-    for outcome in outcomes:
-        if outcome is not None and not isinstance(outcome, Satisfied):
-            return outcome
-        found = outcome or found
-    return found
+    found = worst_if_any(outcome for outcome in outcomes if outcome is not None)
+    return Undecided(nothing) if found is None else found
+
+
+def worst_if_any(outcomes: Iterable[Outcome]) -> Outcome | None:
+    """Return the `worst` of the outcomes, ``None`` if there are no outcomes."""
+    found = list(outcomes)
+    return worst(found) if found else None
 
 
 def both(*checks: Check) -> Check:

@@ -361,6 +361,30 @@ def test_a_session_of_a_scenario(
     assert isinstance(found, outcome), found
 
 
+WITHOUT_TEXT = (*HELD, completed("a", ""))
+WITHOUT_LOGPROBS = (*HELD, delta("a", "x"), completed("a", "x"))
+SCORED = [{"token": "x", "logprob": -0.1}]
+WITH_LOGPROBS = (*HELD, delta("a", "x", logprobs=SCORED), completed("a", "x"))
+
+
+@pytest.mark.parametrize(
+    ("sessions", "outcome"),
+    [
+        ((WITHOUT_TEXT,), UNKNOWN),
+        ((WITH_LOGPROBS,), YES),
+        ((WITHOUT_TEXT, WITH_LOGPROBS), YES),
+        ((WITHOUT_TEXT, WITHOUT_LOGPROBS), NO),
+        ((WITH_LOGPROBS, WITHOUT_LOGPROBS), NO),
+    ],
+)
+def test_a_session_without_text_hides_no_missing_logprobs(
+    sessions: Sequence[Sequence[Event]], outcome: type
+) -> None:
+    parts = tuple(part(*events, role="logprobs") for events in sessions)
+    found = REQUIREMENTS["logprobs-come"].check(Evidence(parts))
+    assert isinstance(found, outcome), found
+
+
 # What is asked of whom
 
 

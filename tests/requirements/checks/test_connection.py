@@ -104,6 +104,13 @@ def test_pongs(evidence: Part, found: Found) -> None:
     check(checks.pongs("it"), evidence, found)
 
 
+def test_an_undecided_session_hides_no_ping_without_an_answer() -> None:
+    late = part("it", CREATED, pings=IN_VAIN, lag=LATE)
+    bad = part("it", CREATED, pings=IN_VAIN)
+    found = Bad("a ping was not answered in time")
+    check(checks.pongs("it"), seen(late, bad), found)
+
+
 @pytest.mark.parametrize(
     ("evidence", "found"),
     [

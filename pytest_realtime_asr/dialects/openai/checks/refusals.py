@@ -23,7 +23,7 @@ from pytest_realtime_asr.requirements.checks.combinators import (
     any_session,
     first_unsatisfied,
     per_session,
-    shown,
+    worst_if_any,
 )
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.requirement import (
@@ -70,7 +70,7 @@ def errors_name_event(*roles: str) -> Check:
                 what += f" ({caused})"
                 yield Satisfied() if named in sent else Violated(what, (index,))
 
-        return _if_any(outcomes())
+        return worst_if_any(outcomes())
 
     return any_session(check, *roles, nothing=_NO_ERROR)
 
@@ -96,14 +96,9 @@ def errors_name_field(role: str, name: str) -> Check:
                     )
                 )
 
-        return _if_any(outcomes())
+        return worst_if_any(outcomes())
 
     return any_session(check, role, nothing=_NO_ERROR)
-
-
-def _if_any(outcomes: Iterator[Outcome]) -> Outcome | None:
-    found = list(outcomes)
-    return shown(found, nothing=_NO_ERROR) if found else None
 
 
 def commit_refused(role: str, what: str, *codes: str) -> Check:

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from pytest_realtime_asr.dialects.openai.checks.items import items, single_spaced
 from pytest_realtime_asr.dialects.openai.checks.messages import from_server
 from pytest_realtime_asr.dialects.openai.events import Completed, Counted, Delta
-from pytest_realtime_asr.requirements.checks.combinators import any_session, shown
+from pytest_realtime_asr.requirements.checks.combinators import (
+    any_session,
+    shown,
+    worst_if_any,
+)
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.requirement import (
     Check,
@@ -72,13 +76,13 @@ def texts_have_logprobs(role: str) -> Check:
     """Return a check that each text of the sessions of a role has log probabilities."""
 
     def check(part: Part) -> Outcome | None:
-        return shown(_logprobs(part), nothing=nothing)
+        return worst_if_any(_logprobs(part))
 
-    nothing = "no item has a text"
-    return any_session(check, role, nothing=nothing)
+    return any_session(check, role, nothing="no item has a text")
 
 
 def _logprobs(part: Part) -> Iterator[Outcome]:
+    """Yield an outcome for each item with a text."""
     recording = part.recording
     for name, item in items(recording).items():
         events = [recording.messages[i] for i in (*item.deltas, *item.ends)]
