@@ -68,7 +68,7 @@ def _difference(difference: Difference, width: int) -> str:
     solo = difference.solo
     worst = max(difference.texts, key=solo.distance)
     off = f"{solo.distance(worst)} of {solo.words} words differ"
-    often = f"in {len(difference.texts)} of {difference.of} texts"
+    often = f"in {len(difference.texts)} of {difference.of} sessions"
     head = f"{solo.utterance.id}: {off}; {often}"
     return f"{head}\n{lines(solo.aligned(worst), width=width)}"
 

@@ -70,7 +70,7 @@ def test_another_text_fails_and_is_shown_word_by_word() -> None:
         "parity over crowd: 1 of 2 utterances differ "
         "(own noise: 0 words; tolerated: this noise and 5% of the words; 6 texts); "
         "FAIL",
-        "two: 4 of 11 words differ; in 2 of 3 texts",
+        "two: 4 of 11 words differ; in 2 of 3 sessions",
         "ref: the road to the mountains is closed because of the snow",
         "hyp: the road to the mountains is closed ******* ** *** ****",
         "                                         D       D  D   D",
@@ -177,6 +177,25 @@ def test_a_lost_session_is_no_other_text() -> None:
         "parity over chunk: 0 of 2 utterances differ (own noise: 0 words; "
         "tolerated: this noise and 5% of the words; 4 texts, 2 lost); FAIL: 2 of 6 "
         "sessions were lost; one refused: ws://h/: cannot connect"
+    )
+
+
+def test_a_difference_is_counted_among_all_sessions() -> None:
+    found = judged(clip("one", then=(CUT, GONE, CUT)), clip("two"))
+    assert (found.verdict, found.texts, found.lost) == (Verdict.FAIL, 5, 1)
+    assert [each.texts for each in found.differences] == [(CUT, CUT)]
+    assert details(found).splitlines()[:2] == [
+        "parity over chunk: 1 of 2 utterances differ (own noise: 0 words; "
+        "tolerated: this noise and 5% of the words; 5 texts, 1 lost); FAIL",
+        "one: 4 of 11 words differ; in 2 of 3 sessions",
+    ]
+
+
+def test_texts_in_place_of_lost_sessions_could_decide() -> None:
+    found = judged(clip("one", then=(CUT, GONE, TEXT)), clip("two"))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert cause(found) == (
+        "1 of 6 sessions were lost; one refused: ws://h/: cannot connect"
     )
 
 
