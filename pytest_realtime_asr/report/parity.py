@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pytest_realtime_asr.report.alignment import lines
+from pytest_realtime_asr.report.name_list import first_names
 from pytest_realtime_asr.requirements.pseudo_reference import MARGIN
 from pytest_realtime_asr.verdicts.parity import (
     LEAST_ALONE,
@@ -14,8 +13,6 @@ from pytest_realtime_asr.verdicts.parity import (
     Losses,
     Parity,
 )
-
-_NAMED = 3  # the largest number of utterances that a line names
 
 
 def summary(parity: Parity) -> str:
@@ -27,7 +24,7 @@ def summary(parity: Parity) -> str:
         f"{parity.texts} texts{lost}",
     ]
     if parity.unused:
-        parts.append(f"not judged: {_named(parity.unused)}")
+        parts.append(f"not judged: {first_names(parity.unused)}")
     differ = len(parity.differences)
     reason = cause(parity)
     tail = "" if reason is None else f": {reason}"
@@ -57,7 +54,7 @@ def cause(parity: Parity) -> str | None:
             why = losses or f"send each clip alone at least {LEAST_ALONE} times"
             return f"the noise is not known: {why}"
         case Cause.FEW_REPEATS:
-            repeat = _named(parity.repeat)
+            repeat = first_names(parity.repeat)
             return f"a single difference may be chance; send {repeat} {REPEATS} times"
         case None:
             return None
@@ -79,8 +76,3 @@ def _losses(losses: Losses) -> str:
         f"{losses.count} of {losses.of} sessions{alone} were lost; "
         f"{losses.utterance} {losses.first.how}: {losses.first.reason}"
     )
-
-
-def _named(ids: Sequence[str]) -> str:
-    more = len(ids) - _NAMED
-    return ", ".join(ids[:_NAMED]) + (f" and {more} more" if more > 0 else "")
