@@ -94,7 +94,7 @@ def _logprobs(part: Part) -> Iterator[Outcome]:
 
 
 def logprobs_are_valid(recording: Recording) -> Outcome:
-    """Check that log probabilities are at most 0 and their tokens join to the delta."""
+    """Check that log probabilities are at most 0, and joined tokens equal the delta."""
 
     def outcomes() -> Iterator[Outcome]:
         for index, message in from_server(recording, Delta):
