@@ -41,7 +41,7 @@ _HOW_TO_WRITE = (
 
 
 class Expected(enum.Enum):
-    """What is expected of a listed requirement."""
+    """Whether a listed requirement is expected to fail (KNOWN), or may fail (FLAKY)."""
 
     KNOWN = "known"
     FLAKY = "flaky"

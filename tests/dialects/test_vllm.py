@@ -760,12 +760,12 @@ BROKEN = (
     Broken(
         "usage-adds-up",
         broken(*UTTERANCES, faults=["bad-usage"]),
-        "usage must add up from parts of 0 or more, unlike -1 + 3 = 2",
+        "usage must have parts of 0 or more that add up, but is -1 + 3 = 2",
     ),
     Broken(
         "usage-adds-up",
         at_deadline(done("a"), done("a", 1, 2, 4)),
-        "usage must add up from parts of 0 or more, unlike 1 + 2 = 4",
+        "usage must have parts of 0 or more that add up, but is 1 + 2 = 4",
     ),
     Broken(
         "usage-adds-up",
@@ -775,12 +775,12 @@ BROKEN = (
     Broken(
         "usage-counts",
         at_deadline(done("a", 2, 0, 2)),
-        "usage must count tokens of the audio and of the text 'a', unlike Tokens(",
+        "usage must count tokens of the audio and of the text 'a', but is Tokens(",
     ),
     Broken(
         "usage-counts",
         at_deadline(done("a", 0, 3, 3)),
-        "usage must count tokens of the audio and of the text 'a', unlike Tokens(",
+        "usage must count tokens of the audio and of the text 'a', but is Tokens(",
     ),
     Broken(
         "errors-have-codes",
@@ -1058,16 +1058,16 @@ PROVOKED: Mapping[str, Proof] = {
         "unknown-event", "an unknown event", "unknown_event"
     ),
     "foreign-events-refused": wrongly(
-        "foreign-events", "an event of OpenAI's", "unknown_event"
+        "foreign-events", "an event of OpenAI's protocol", "unknown_event"
     ),
     "append-without-audio-refused": unanswered(
         "append-without-audio", "an append without audio"
     ),
     "append-wrong-type-refused": refused(
-        "append-wrong-type", "4 frames with audio that is not a text got no error"
+        "append-wrong-type", "4 frames with audio that is not a string got no error"
     ),
     "commit-wrong-type-refused": refused(
-        "commit-wrong-type", "2 frames with a commit of a wrong type got no error"
+        "commit-wrong-type", "2 frames with a commit with a wrong `final` got no error"
     ),
     "update-without-model-refused": refused(
         "update-without-model", "2 frames with a set-up without a model got no error"
@@ -1076,7 +1076,7 @@ PROVOKED: Mapping[str, Proof] = {
         "update-without-model", "a set-up without a model", "invalid_event"
     ),
     "update-wrong-type-refused": refused(
-        "update-wrong-type", "3 frames with a model that is not a text got no error"
+        "update-wrong-type", "3 frames with a model that is not a string got no error"
     ),
     "unknown-model-refused": unanswered("unknown-model", "an unknown model"),
     "unknown-model-code": wrongly(
@@ -1099,7 +1099,7 @@ PROVOKED: Mapping[str, Proof] = {
         "bad-base64", "audio that is not base64", "invalid_audio"
     ),
     "foreign-characters-refused": wrongly(
-        "foreign-characters", "audio with foreign characters", "invalid_audio"
+        "foreign-characters", "audio with characters outside base64", "invalid_audio"
     ),
     "odd-bytes-refused": wrongly("odd-bytes", "half a sample", "invalid_audio"),
     "empty-audio-refused": wrongly(

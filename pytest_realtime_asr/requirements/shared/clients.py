@@ -36,7 +36,7 @@ def binding_clients(
         ),
         _binding(
             "client-known-events",
-            "the client sends no event that the protocol does not know",
+            "the client sends only events of the protocol",
             known,
             checks.known_events(Sender.CLIENT, ()),
         ),
