@@ -95,7 +95,7 @@ def few_clips(change: Change) -> str:
     needs = "comparison needs" if change.family == 1 else "comparisons need"
     return (
         f"{change.name} can show no change: it has {several(change.clips, 'clip')}, "
-        f"and {change.family} {needs} {change.needed}"
+        f"but {change.family} {needs} at least {change.needed}"
     )
 
 
@@ -120,7 +120,7 @@ def _aligned(row: UtteranceRecord) -> str:
 
 def _invalid(change: Change) -> str:
     if change.invalid is Invalid.NO_RATIO:
-        return "values of zero and less have no ratio; give the margin in ms"
+        return "a value of zero or less has no ratio; give the margin in ms"
     measured = change.n - sum(count for _, count in change.unmeasured)
     counts = ", ".join(f"{count} {_reason(why)}" for why, count in change.unmeasured)
     return (

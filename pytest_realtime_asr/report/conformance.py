@@ -310,7 +310,7 @@ def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
 def _cause(entry: Entry) -> str:
     """Return what was seen, without numbers, quoted values and earlier events.
 
-    Entries for which this is equal have the same cause.
+    Entries with the same cause have an equal result.
     """
     what = (entry.stale or entry.seen).partition("; events received")[0]
     return re.sub(r"\d[\d.]*|'[^']*'", "#", what)

@@ -225,8 +225,7 @@ def _metric(name: str, *, timed: bool) -> None:
         )
     if timed and not entry.timed:
         raise BudgetError(
-            f"{name} is not a duration but a {entry.unit}: "
-            f'write budget("{name}", at_most=...)'
+            f'{name} is not a duration: write budget("{name}", at_most=...)'
         )
     if not timed and entry.timed:
         raise BudgetError(

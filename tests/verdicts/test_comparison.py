@@ -145,7 +145,8 @@ def test_clips_that_are_too_few_are_told() -> None:
     few = only(compare(run(4), run(4, way=slower(0.5)), SPEED), "final_from_commit")
     assert few.outcome is Outcome.UNDECIDED
     assert few_clips(few) == (
-        "final_from_commit can show no change: it has 4 clips, and 1 comparison needs 6"
+        "final_from_commit can show no change: it has 4 clips, but 1 comparison needs "
+        "at least 6"
     )
     assert change_line(few).endswith(few_clips(few))
     for n in (5, 6):
@@ -370,7 +371,7 @@ def test_a_value_of_zero_has_no_ratio() -> None:
     found = compare(early, early, SPEED)
     assert failures(found) == [
         "compared with before.jsonl: "
-        "final_from_commit INVALID: values of zero and less have no ratio; "
+        "final_from_commit INVALID: a value of zero or less has no ratio; "
         "give the margin in ms"
     ]
     assert outcome(early, early, "final_from_commit:5ms") is Outcome.SAME
