@@ -1,4 +1,4 @@
-"""The dialects: what vLLM's says, reads, refuses and demands."""
+"""Tests of vLLM's dialect: its client, reader, server and requirements."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ BY_ID = {requirement.id: requirement for requirement in REQUIREMENTS}
 
 
 def whole(held: Trace) -> Evidence:
-    """A session as evidence."""
+    """Return a session as evidence."""
     return Evidence((dialects.part(VLLM, held),))
 
 
@@ -117,7 +117,7 @@ def judged(name: str, held: Trace) -> Outcome:
 
 
 def broken_by(held: Trace) -> list[tuple[str, int]]:
-    """What the peer broke, and how often."""
+    """Return the id of each requirement that the peer violated, and how often."""
     violations = observe(REQUIREMENTS, dialects.part(VLLM, held))
     return [(each.requirement.id, each.count) for each in violations]
 
@@ -488,7 +488,7 @@ def test_several_utterances_are_numbered_and_kept_apart() -> None:
 
 
 def test_an_utterance_may_be_asked_for_before_the_last_one_is_told() -> None:
-    """Then the frames of both sides belong to different utterances."""
+    """The frames of the two sides then belong to different utterances."""
     timeline = read(
         *mixed(BEGIN, APPEND, FINISH, BEGIN, APPEND, delta("a"), done("a")),
         *mixed(FINISH, delta("b"), done("b")),
@@ -656,7 +656,7 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
 
 @dataclass(frozen=True)
 class Broken:
-    """A session that breaks a requirement, and what is said of it."""
+    """A session that violates a requirement, with the message of the violation."""
 
     id: str
     trace: Trace
@@ -859,7 +859,7 @@ BROKEN = (
 
 @dataclass(frozen=True)
 class Proof:
-    """Evidence that satisfies a requirement, and some that breaks it, and how."""
+    """Evidence that satisfies a requirement, and evidence that violates it."""
 
     sound: Evidence
     broken: Evidence

@@ -1,4 +1,4 @@
-"""Lists of names in messages."""
+"""Tests of the lists of names in messages."""
 
 from __future__ import annotations
 

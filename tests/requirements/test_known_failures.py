@@ -1,4 +1,4 @@
-"""Known failures: what a server is expected to break, as its repository lists it."""
+"""Tests of known failures: reading a list, its errors, and its effect."""
 
 from __future__ import annotations
 

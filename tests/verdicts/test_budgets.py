@@ -1,4 +1,4 @@
-"""Budgets, what they make of samples, and the line that says so."""
+"""Tests of budgets: their arguments, their verdicts on samples, and the messages."""
 
 from __future__ import annotations
 
@@ -528,7 +528,7 @@ def test_lateness_never_turns_a_pass_into_anything_else(
 
 
 def counted(sample: Sample) -> float:
-    """The value of a sample under a limit from above."""
+    """Return the value of a sample under an upper limit."""
     return math.inf if sample.measured is None else sample.measured
 
 
@@ -1045,7 +1045,7 @@ def test_a_few_speakers_prove_nothing() -> None:
 
 
 def test_a_speaker_is_no_utterance_of_that_name() -> None:
-    """Ten that say two utterances each, or one that is called like each utterance."""
+    """A speaker and an utterance with the same name are not counted as one."""
     said = [(f"u{n}", f"p{n % 10}") for n in range(20)]
     assert too_few(said) is None
     nine = [*said[:9], *((f"v{n}", "p0") for n in range(11))]

@@ -1,4 +1,4 @@
-"""The same clip must give the same text, beyond the server's own noise."""
+"""Tests of parity: a clip must give the same text, except for the server's noise."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def clip(
     then: tuple[str | LostSession, ...] = (TEXT,) * 3,
     language: str = "en",
 ) -> Clip:
-    """A clip without a reference, and its texts."""
+    """Return a clip without a reference transcript, with its texts."""
     return Clip(Utterance(name, "", SOUND, language=language), alone, then)
 
 
@@ -40,7 +40,7 @@ def judged(*clips: Clip, over: Condition = Condition.CHUNK) -> Parity:
 
 
 def other(count: int, text: str = LONG) -> str:
-    """The text with so many other words."""
+    """Return the text with its first ``count`` words replaced."""
     words = text.split()
     return " ".join(["x"] * count + words[count:])
 

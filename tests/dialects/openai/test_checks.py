@@ -1,4 +1,4 @@
-"""The checks of OpenAI's dialect on sessions that are written by hand."""
+"""Tests of the checks of OpenAI's dialect, on sessions written by hand."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def stopped(item: str, ms: int) -> Event:
 
 
 def audio(asset: str, start: int, stop: int) -> Event:
-    """Audio of an asset, from one millisecond to another."""
+    """Return an event with the audio of an asset between two positions in ms."""
     return said(f"{BUFFER}.append", audio="", span=(asset, 24 * start, 24 * stop))
 
 

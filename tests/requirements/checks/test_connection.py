@@ -1,4 +1,4 @@
-"""The checks of connections and of the server's process."""
+"""Tests of the checks of connections and of the server's process."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ def test_freed(parts: list[Part], counts: list[float | None], found: Found) -> N
 
 
 def since(*started: float | None) -> list[Gauges]:
-    """What is seen of processes that began then; ``None``: nobody answers."""
+    """Return the metrics of processes with these start times; ``None``: no answer."""
     name = "process_start_time_seconds"
     return [
         Gauges(f"scenario {place}", {}, "no answer")
