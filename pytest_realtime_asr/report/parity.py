@@ -20,7 +20,7 @@ def summary(parity: Parity) -> str:
     noise = "not known" if parity.noise is None else f"{parity.noise} words"
     lost = f", {parity.lost} lost" if parity.lost else ""
     parts = [
-        f"own noise: {noise}; tolerated: this noise and {MARGIN:.0%} of the words",
+        f"server noise: {noise}; tolerated: this noise and {MARGIN:.0%} of the words",
         f"{parity.texts} texts{lost}",
     ]
     if parity.unused:
@@ -49,7 +49,7 @@ def cause(parity: Parity) -> str | None:
         case Cause.NOISE:
             clips = parity.judged + len(parity.unused)
             judged = f"only {parity.judged} of {clips} clips can be judged"
-            return f"own noise is too large: {judged}"
+            return f"server noise is too large: {judged}"
         case Cause.UNKNOWN_NOISE:
             why = losses or f"send each clip alone at least {LEAST_ALONE} times"
             return f"the noise is not known: {why}"

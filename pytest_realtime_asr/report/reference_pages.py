@@ -113,7 +113,7 @@ def _order(dialect: Dialect) -> Iterator[str]:
     yield "## The order of events"
     yield ""
     for sender, states in dialect.table.items():
-        yield f"What the {sender.value} may send, by the state of the session:"
+        yield f"Events that the {sender.value} may send, by the state of the session:"
         yield ""
         yield "| state | event | state after it |"
         yield "|---|---|---|"
