@@ -99,7 +99,7 @@ class Budget:
 class WerThreshold:
     """The upper limit of a pooled error rate, as returned by `wer_threshold`.
 
-    ``normalizer`` is ``None`` if the language of each reference decides it.
+    If ``normalizer`` is ``None``, the language of each reference determines it.
     """
 
     limit: float

@@ -78,7 +78,7 @@ class Difference:
 class Losses:
     """The lost sessions: ``count`` of ``of`` sessions, with the first and its clip.
 
-    ``alone`` is true if the clips were sent alone, and false for the condition.
+    ``alone`` is true if they were sent alone, and false if under the condition.
     """
 
     count: int

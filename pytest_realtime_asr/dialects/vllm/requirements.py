@@ -2,8 +2,9 @@
 
 The level is MUST if vLLM's documentation demands the behaviour, or if a violation harms
 every client: the process ends, accepted input gets no answer, text of another session
-comes, the start or end of an utterance is lost, a stack trace or a secret is shown. The
-level is SHOULD if clients rely on the behaviour, and INFO for a documented quirk.
+is sent, the start or end of an utterance is lost, or a stack trace or a secret is
+shown. The level is SHOULD if clients rely on the behaviour, and INFO for a documented
+quirk.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def binding_clients(
 ) -> tuple[Requirement, ...]:
     """Return the requirements on the client.
 
-    ``clauses`` are those of the order, the fields and the types of events.
+    ``clauses`` are the sources for the order, the fields and the types of events.
     """
     ordered, formed, known = clauses
     return (

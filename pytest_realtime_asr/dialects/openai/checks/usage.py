@@ -51,7 +51,10 @@ def _usage_problem(usage: Counted | None) -> str | None:
 
 
 def usage_counts_text(recording: Recording) -> Outcome:
-    """Check that the usage of a text counts tokens of text and audio, or seconds."""
+    """Check that the usage of an item with text counts something.
+
+    It must count seconds of audio, or tokens of both the audio and the text.
+    """
 
     def outcomes() -> Iterator[Outcome]:
         for index, message in from_server(recording, Completed):
