@@ -447,12 +447,31 @@ def test_parity(
     if fault:
         result.stdout.fnmatch_lines(
             [
-                "parity over crowd: 2 of 2 utterances differ (own noise: *",
-                "turn-right: * of 4 words differ; in * of 3 texts",
+                "parity over crowd: 2 of 2 utterances differ (server noise: *",
+                "turn-right: * of 4 words differ; in * of 3 sessions",
                 "ref: turn *right *and stop",
                 "hyp: *",
             ]
         )
+
+
+@pytest.mark.slow
+def test_parity_counts_a_lost_session(
+    project: Project, clips: str, faulty: Faking
+) -> None:
+    project.write(
+        "def test_it(realtime, corpus):\n"
+        "    found = realtime.parity(corpus, over='crowd')\n"
+        "    print('counts:', found.texts, found.lost, found.verdict.value)\n"
+    )
+    arguments = (f"--realtime-corpus={clips}", "--realtime-timeout=2", "-s")
+    result = project.run(*arguments, target=faulty("third-is-silent"))
+    result.stdout.fnmatch_lines(
+        [
+            "*counts: 5 1 PASS",  # one of three lost sessions of a clip is no failure
+            "rule one-final *waited 2.0 s for the final of utterance *",
+        ]
+    )
 
 
 def test_wrong_arguments_of_parity(project: Project) -> None:
