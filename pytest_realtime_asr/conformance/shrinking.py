@@ -1,8 +1,8 @@
 """Searches for a random session that fails, and shrinks its script.
 
-Shorter scripts are tried while there is time. The shortest script that fails is then
-repeated. If neither this script nor the first one fails again, the failure is reported
-as flaky.
+A limited number of shorter scripts is tried, so that the result does not depend on the
+speed of the server. The shortest script that fails is then repeated. If neither this
+script nor the first one fails again, the failure is reported as flaky.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ from pytest_realtime_asr.requirements.evidence import Evidence, SessionFinding
 from pytest_realtime_asr.text.number_format import several
 
 LIMIT = 5.0  # s that a single wait may take
-SHRINKING = 20.0  # s after a failure during which shorter scripts are tried
+SHORTER = 60  # shorter scripts that are tried after a failure
+SHRINKING = 60.0  # s, after which no shorter script is tried on a slow server
 
 _MARGIN = 2  # the time limit while shrinking, in multiples of the slowest success
 _LEAST = 0.25  # s, the shortest time limit while shrinking
@@ -48,12 +49,12 @@ async def search(
     speech: Utterance,
     *,
     limit: float = LIMIT,
-    shrinking: float = SHRINKING,
+    shorter: int = SHORTER,
 ) -> Evidence:
     """Execute random sessions until one fails; return the last session's evidence.
 
     ``speech`` is at the dialect's sample rate. No single wait takes longer than
-    ``limit`` s. After ``shrinking`` s no shorter script is tried. Raises `RateLimited`.
+    ``limit`` s. At most ``shorter`` shorter scripts are tried. Raises `RateLimited`.
     """
     limit = min(limit, config.plan.limits.silence)
     seed = secrets.randbits(32) if config.seed is None else config.seed
@@ -66,8 +67,8 @@ async def search(
         last = await execute(config, grammar, script, limit=limit)
         if last.problem is not None:
             failure = _Failure(config, grammar, last, limit, slowest)
-            reproduce = f"--hypothesis-seed={seed}"
-            finding = await _finding(failure, speech, shrinking, reproduce)
+            reproduce = f"--realtime-fuzz-seed={seed}"
+            finding = await _finding(failure, speech, shorter, reproduce)
             return replace(_evidence(failure.shortest), findings=(finding,))
         slowest = max(slowest, last.slowest)
     return _evidence(last)
@@ -89,6 +90,7 @@ class _Failure:
         self._first = first
         self._slowest = slowest or limit / 10
         self._tried: set[Script] = set()
+        self._left = 0  # shorter scripts that may still be tried
         self._deadline = 0.0
         self.limit = limit
         self.shortest = first
@@ -99,13 +101,14 @@ class _Failure:
         problem = self.shortest.problem
         return problem is not None and problem.kind is ProblemKind.UNREACHABLE
 
-    async def shrink(self, seconds: float) -> None:
-        """Remove steps that the failure does not need, for at most ``seconds`` s.
+    async def shrink(self, shorter: int) -> None:
+        """Remove steps that the failure does not need; try ``shorter`` scripts at most.
 
         First many steps at a time are removed, then single steps. Finally the audio in
         the remaining frames is replaced by one sample.
         """
-        self._deadline = time.monotonic() + seconds
+        self._left = shorter
+        self._deadline = time.monotonic() + SHRINKING
         size = len(self.shortest.script) // 2
         while size:
             if not await self._without(size) or size > 1:
@@ -153,14 +156,15 @@ class _Failure:
     async def _fails(self, script: Script) -> bool:
         """Return whether a shorter script fails as well.
 
-        Return false without a session if the script was tried before, no time is left,
-        or the server is unreachable.
+        Return false without a session if the script was tried before, no more scripts
+        may be tried, or the server is unreachable.
         """
         script = _not_taken(script)
-        late = time.monotonic() > self._deadline
-        if script in self._tried or late or self.unreachable:
+        over = not self._left or time.monotonic() > self._deadline
+        if script in self._tried or over or self.unreachable:
             return False
         self._tried.add(script)
+        self._left -= 1
         # A missing answer takes the whole time limit, so the limit is short.
         limit = min(self.limit, max(_LEAST, _MARGIN * self._slowest))
         session = await execute(self._config, self._grammar, script, limit=limit)
@@ -191,13 +195,13 @@ def _evidence(session: RandomSession | None) -> Evidence:
 
 
 async def _finding(
-    failure: _Failure, speech: Utterance, shrinking: float, reproduce: str
+    failure: _Failure, speech: Utterance, shorter: int, reproduce: str
 ) -> SessionFinding:
     """Shrink and repeat a failure; return its message and a test that repeats it."""
     flaky, limited = False, ""
     try:
         if not failure.unreachable:
-            await failure.shrink(shrinking)
+            await failure.shrink(shorter)
         if not failure.unreachable:
             flaky = not await failure.repeat()
     except RateLimited as error:

@@ -87,9 +87,8 @@ def suite_run(
             chosen = clips.choose(corpus)
         except ValueError as error:
             pytest.fail(str(error), pytrace=False)
-        seed = request.config.getoption("--hypothesis-seed", default=None)
         asked = asked_scenarios(request.session.items)
-        scheduler = _scheduler(realtime, chosen, config, asked=asked, seed=seed)
+        scheduler = _scheduler(realtime, chosen, config, asked=asked)
         stash[_RUN] = SuiteRun(scheduler, realtime)
     return stash[_RUN]
 
@@ -136,7 +135,6 @@ def _scheduler(
     config: SuiteConfig,
     *,
     asked: set[str],
-    seed: int | str | None,
 ) -> Scheduler:
     run = realtime.run
     timeout, host = run.config.session.timeout, run.servers.last_host
@@ -151,7 +149,7 @@ def _scheduler(
         chosen,
         answer=min(_ANSWER, timeout),
         fuzz=selection.fuzz(config, here=here),
-        seed=seed,
+        seed=config.fuzz_seed,
     )
     if host is not None and host.failed:
         # The warm-up has waited for the whole idle timeout before.
