@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
 
-from pytest_realtime_asr.conformance.scheduler import Scheduler
+from pytest_realtime_asr.conformance.explained_losses import without_losses
+from pytest_realtime_asr.conformance.scheduler import (
+    Obstacle,
+    ObstacleKind,
+    Scheduler,
+)
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
@@ -124,11 +129,14 @@ def judge(
     version: str = "",
     model: str = "",
     known: Iterable[Known] = (),
+    whole: Callable[[], Evidence] | None = None,
 ) -> Result:
     """Wait for the scenarios of a requirement; return the result of the requirement.
 
-    The result is a harness error, which is not attributed to the server, if the client
-    sent an invalid frame or the check raised an exception.
+    ``whole`` returns the evidence of the whole run. With it, an utterance without a
+    final is no violation if it is explained by the rate at which the server loses plain
+    utterances. The result is a harness error, which is not attributed to the server, if
+    the client sent an invalid frame or the check raised an exception.
     """
     if not requirement.applies_to(version):
         reason = (
@@ -137,7 +145,7 @@ def judge(
         )
         return Result(requirement, Status.OTHER_VERSION, reason)
     found = scheduler.collect(requirement.scenarios)
-    if found.obstacle is not None:
+    if found.obstacle is not None and _prevents(found.obstacle, requirement):
         status = Status(found.obstacle.kind.value)
         return Result(requirement, status, found.obstacle.message)
     if own := client_violations(dialect, found.evidence):
@@ -146,9 +154,15 @@ def judge(
             f"judged: {own[0]}"
         )
         return Result(requirement, Status.HARNESS, reason)
-    evidence = scheduler.everything if requirement.passive else found.evidence
+    evidence = found.evidence
+    if requirement.passive:
+        evidence = scheduler.everything
+    if requirement.whole_run:
+        evidence = (whole or scheduler.whole)()
     try:
         outcome = requirement.check(evidence)
+        if whole is not None and isinstance(outcome, Violated) and outcome.by_loss:
+            outcome = without_losses(requirement.check, evidence, outcome, whole())
     except Exception as error:
         reason = (
             f"the check raised {error!r}; this is an error of the check, not of the "
@@ -158,6 +172,14 @@ def judge(
     listed = (e for e in known if e.id == requirement.id)
     entry = next((e for e in listed if e.applies_to(version, model)), None)
     return replace(_result(requirement, outcome, evidence), known=entry)
+
+
+def _prevents(obstacle: Obstacle, requirement: Requirement) -> bool:
+    """Return whether a requirement cannot be judged because of an obstacle.
+
+    A requirement on the whole run is judged on the scenarios that had no obstacle.
+    """
+    return not requirement.whole_run or obstacle.kind is ObstacleKind.STOPPED
 
 
 def missing(requirement: Requirement, reason: str) -> Result:

@@ -20,8 +20,9 @@ from pytest_realtime_asr.conformance.results import (
 )
 from pytest_realtime_asr.conformance.scenario_run import RunConfig
 from pytest_realtime_asr.conformance.scenarios import scenarios
-from pytest_realtime_asr.conformance.scheduler import EarlyStop, Scheduler
+from pytest_realtime_asr.conformance.scheduler import REPEATS, EarlyStop, Scheduler
 from pytest_realtime_asr.corpus import Corpus
+from pytest_realtime_asr.requirements import shared
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.requirement import Requirement, Violated
 from pytest_realtime_asr.run.config import time_limits
@@ -35,12 +36,15 @@ _AFTER_FAILURE = 10.0  # s, the idle timeout of the gate if the warm-up has fail
 class SuiteRun:
     """The scenarios of a run, with the plan of their sessions and the findings so far.
 
-    ``realtime`` is the fixture of the first test; it names the server.
+    ``realtime`` is the fixture of the first test; it names the server. With
+    ``judges_losses``, a requirement judges the rate of lost utterances, so that losses
+    which this rate explains violate no other requirement.
     """
 
     scheduler: Scheduler
     realtime: Realtime
     findings: Findings = field(default_factory=Findings)
+    judges_losses: bool = False
 
     @property
     def server(self) -> ServerInfo:
@@ -55,9 +59,14 @@ class SuiteRun:
             found=self.realtime.plan.found,
         )
 
-    def judge(self, requirement: Requirement) -> Result:
-        """Wait for the scenarios of a requirement; return the requirement's result."""
+    def judge(self, requirement: Requirement, *, wait: bool = True) -> Result:
+        """Wait for the scenarios of a requirement; return the requirement's result.
+
+        If the result depends on the whole run, ``wait`` for all scenarios; otherwise
+        the scenarios that have run are all there is.
+        """
         plan = self.realtime.plan
+        whole = self.scheduler.whole if wait else lambda: self.scheduler.everything
         result = judge(
             requirement,
             self.scheduler,
@@ -65,6 +74,7 @@ class SuiteRun:
             version=plan.version,
             model=plan.model,
             known=self.realtime.run.config.known,
+            whole=whole if self.judges_losses else None,
         )
         if self.scheduler.stopped is not None:
             result = stopped(result, self.scheduler.reporter(requirement.id))
@@ -89,7 +99,9 @@ def suite_run(
             pytest.fail(str(error), pytrace=False)
         asked = asked_scenarios(request.session.items)
         scheduler = _scheduler(realtime, chosen, config, asked=asked)
-        stash[_RUN] = SuiteRun(scheduler, realtime)
+        judged = {each.id for _, each in _requirements(request.session.items)}
+        rated = shared.NO_LOSS.id in judged
+        stash[_RUN] = SuiteRun(scheduler, realtime, judges_losses=rated)
     return stash[_RUN]
 
 
@@ -114,7 +126,7 @@ def interrupted(
         return {}
     run = config.stash[_RUN]
     return {
-        item.nodeid: ServerResult(run.server, run.judge(requirement))
+        item.nodeid: ServerResult(run.server, run.judge(requirement, wait=False))
         for item, requirement in _requirements(items)
         if run.scheduler.done(requirement.scenarios)
     }
@@ -169,6 +181,7 @@ def _scheduler(
         known,
         bounds,
         early_stop=early_stop,
+        repeats=REPEATS,
         recover=run.config.server.recover,
         progress=run.progress,
     )

@@ -345,6 +345,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         ),
     ),
     *shared.LENGTHS,
+    shared.NO_LOSS,
     *shared.restated(
         shared.EMPTY,
         shared.stated("empty-utterance-finishes", proof=Proof(("no-final-empty",))),

@@ -37,6 +37,7 @@ from pytest_realtime_asr.requirements.checks.leaks import (
     no_stack_trace,
     whole_characters,
 )
+from pytest_realtime_asr.requirements.checks.losses import no_loss
 from pytest_realtime_asr.requirements.checks.refusals import (
     errors_have_codes,
     refused,
@@ -90,6 +91,7 @@ __all__ = [
     "never_repeated",
     "no_control_tokens",
     "no_early_text",
+    "no_loss",
     "no_repetition",
     "no_secret",
     "no_stack_trace",

@@ -18,6 +18,7 @@ from pytest_realtime_asr.requirements.shared.utterances import (
     EMPTY,
     LENGTHS,
     NEIGHBOURS,
+    NO_LOSS,
     PAUSES,
     SAME_TEXT,
     TEXTS,
@@ -26,8 +27,8 @@ from pytest_realtime_asr.requirements.shared.utterances import (
 SHARED: Mapping[str, Requirement] = {
     each.id: each
     for group in (
-        *(EVENTS, DISCLOSURE, JSON, AMID_SPEECH, SIZES, TEXTS, LENGTHS, EMPTY, PAUSES),
-        *(NEIGHBOURS, LIFE, HANDSHAKES, MANY, SAME_TEXT),
+        *(EVENTS, DISCLOSURE, JSON, AMID_SPEECH, SIZES, TEXTS, LENGTHS, EMPTY),
+        *((NO_LOSS,), PAUSES, NEIGHBOURS, LIFE, HANDSHAKES, MANY, SAME_TEXT),
     )
     for each in group
 }

@@ -525,6 +525,12 @@ def withholds(
     return check
 
 
+async def loses_some(place: Place) -> bool:
+    texts = await asyncio.gather(*(place.utter("a", within=LONG) for _ in range(30)))
+    assert set(texts) <= {"a", None}
+    return texts.count(None) == 4  # the 14th, 16th, 19th and 24th
+
+
 async def withholds_after_pause(place: Place) -> bool:
     talk = await place.open()
     await talk.send(COMMIT)
@@ -719,6 +725,7 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "silence-loses": loses({"lead": 1.1}, {"lead": 0.9}),
     "again-loses": loses_again,
     "first-session-loses": loses_at_first,
+    "loses-one-in-ten": loses_some,
     "no-final-after-1s": withholds("a " * 10, "a " * 9),
     "no-final-short": withholds("a a", "a a a", ""),
     "no-final-empty": withholds("", "a"),
