@@ -15,6 +15,7 @@ from pytest_realtime_asr.conformance.scheduler import (
     Scheduler,
 )
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.requirements.checks.refusals import FIRST
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
 from pytest_realtime_asr.requirements.requirement import (
@@ -133,10 +134,12 @@ def judge(
 ) -> Result:
     """Wait for the scenarios of a requirement; return the result of the requirement.
 
-    ``whole`` returns the evidence of the whole run. With it, an utterance without a
-    final is no violation if it is explained by the rate at which the server loses plain
-    utterances. The result is a harness error, which is not attributed to the server, if
-    the client sent an invalid frame or the check raised an exception.
+    The evidence of the first utterance, if it has run, is added to that of the
+    scenarios: it shows what the server sends in a plain session. ``whole`` returns the
+    evidence of the whole run. With it, an utterance without a final is no violation if
+    it is explained by the rate at which the server loses plain utterances. The result
+    is a harness error, which is not attributed to the server, if the client sent an
+    invalid frame or the check raised an exception.
     """
     if not requirement.applies_to(version):
         reason = (
@@ -155,6 +158,8 @@ def judge(
         )
         return Result(requirement, Status.HARNESS, reason)
     evidence = found.evidence
+    if not evidence.role(FIRST):
+        evidence += scheduler.first
     if requirement.passive:
         evidence = scheduler.everything
     if requirement.whole_run:

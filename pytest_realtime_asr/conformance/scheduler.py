@@ -310,6 +310,16 @@ class Scheduler:
         self._reporter = self._reporter or test
         return self._reporter
 
+    @property
+    def first(self) -> Evidence:
+        """The evidence of the GATE scenarios that have run."""
+        gates = (
+            name
+            for name, each in self._scenarios.items()
+            if each.concurrency is Concurrency.GATE and self.done([name])
+        )
+        return self.collect(list(gates)).evidence
+
     def whole(self) -> Evidence:
         """Wait for all scenarios that were started; return their evidence."""
         return self.collect(list(self._results)).evidence

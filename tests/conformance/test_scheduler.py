@@ -420,8 +420,11 @@ def stopping(
     """Return the results of these scenarios in a run that may end early."""
     brief = replace(plan(url).limits, ready=0.3, silence=0.3)
     it = Scheduler(config(loop, url, limits=brief), known, ALL, early_stop=rules)
-    it.start(known)
-    return {name: it.collect([name]) for name in known}
+    over = threading.Event()
+    it.start(known, over=over.set)
+    found = {name: it.collect([name]) for name in known}
+    assert over.wait(30)
+    return found
 
 
 async def gate(run: ScenarioRun) -> None:
@@ -552,3 +555,26 @@ def test_only_a_run_that_waited_in_vain_has_a_time_limit(loop: Loop) -> None:
     with faking() as (url, _):
         found = stopping(loop, url, known, rules)
     assert not any(each.obstacle for each in found.values())
+
+
+# Errors that answer something else
+
+
+@pytest.mark.parametrize(
+    ("faults", "status"),
+    [
+        ((), Status.SATISFIED),
+        (("late-setup-error",), Status.SATISFIED),
+        (("tolerant", "late-setup-error"), Status.VIOLATED),
+    ],
+)
+def test_an_error_to_the_set_up_is_not_the_answer_to_a_frame_by_hand(
+    loop: Loop, faults: tuple[str, ...], status: Status
+) -> None:
+    with faking(*faults) as (url, _):
+        it = Scheduler(replace(config(loop, url), answer=0.3), KNOWN, ALL)
+        requirement = REQUIREMENTS["unknown-event-refused"]
+        it.start(["first-utterance", *requirement.scenarios])
+        it.whole()
+        found = judge(requirement, it, VLLM)
+    assert found.status is status, found.reason

@@ -39,6 +39,7 @@ from pytest_realtime_asr.requirements.checks.leaks import (
 )
 from pytest_realtime_asr.requirements.checks.losses import no_loss
 from pytest_realtime_asr.requirements.checks.refusals import (
+    answers_by_hand,
     errors_have_codes,
     refused,
     sent_after_hand,
@@ -69,6 +70,7 @@ from pytest_realtime_asr.requirements.checks.timing import (
 __all__ = [
     "absent",
     "answers",
+    "answers_by_hand",
     "both",
     "close_answered",
     "cut",

@@ -411,6 +411,11 @@ async def greets_never(place: Place) -> bool:
     return not talk.all("session.created")
 
 
+async def refuses_its_set_up_late(place: Place) -> bool:
+    talk = await place.raw("{")
+    return talk.codes == ["unknown_event", "invalid_json"]
+
+
 async def refuses_its_set_up(place: Place) -> bool:
     talk = await place.raw(COMMIT)
     return talk.codes == ["unknown_event", "model_not_validated"]
@@ -707,6 +712,7 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "half-greeting": greets_by_half,
     "no-greeting": greets_never,
     "refuses-setup": refuses_its_set_up,
+    "late-setup-error": refuses_its_set_up_late,
     "free-tokens": counts_nothing,
     "all-at-end": sends_all_at_the_end,
     "stutters": sends("a b a b a b", of="a b"),

@@ -18,7 +18,7 @@ from pytest_realtime_asr.dialects.openai.events import (
     Error,
     SessionUpdated,
 )
-from pytest_realtime_asr.requirements.checks import cut, finishes, why
+from pytest_realtime_asr.requirements.checks import answers_by_hand, cut, finishes, why
 from pytest_realtime_asr.requirements.checks.combinators import (
     any_session,
     first_unsatisfied,
@@ -50,10 +50,10 @@ def errors_have_types(recording: Recording) -> Outcome:
 
 
 def _errors_after_hand(part: Part) -> list[tuple[int, Error]]:
-    """Return index and message of each error after the first hand-written frame."""
-    records = part.trace.records
-    first = next((i for i, record in enumerate(records) if record.raw), len(records))
-    return [each for each in from_server(part.recording, Error) if each[0] > first]
+    """Return index and message of each error that answers a hand-written frame."""
+    times = {each.at for each in answers_by_hand(part)}
+    errors = from_server(part.recording, Error)
+    return [each for each in errors if part.trace.records[each[0]].at in times]
 
 
 def errors_name_event(*roles: str) -> Check:
