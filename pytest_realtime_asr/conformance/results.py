@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from pytest_realtime_asr.conformance.explained_losses import without_losses
+from pytest_realtime_asr.conformance.known_causes import excused
 from pytest_realtime_asr.conformance.scheduler import (
     Obstacle,
     ObstacleKind,
@@ -157,7 +158,7 @@ def judge(
             f"judged: {own[0]}"
         )
         return Result(requirement, Status.HARNESS, reason)
-    evidence = found.evidence
+    evidence, causes = excused(found.evidence, scheduler, dialect)
     if not evidence.role(FIRST):
         evidence += scheduler.first
     if requirement.passive:
@@ -174,6 +175,10 @@ def judge(
             "server"
         )
         return Result(requirement, Status.HARNESS, reason)
+    if causes and not isinstance(outcome, Violated):
+        what = next(each.what for each in evidence.findings if each.excused)
+        reason = f"the same cause as {causes[0]}: {what}"
+        return Result(requirement, Status.SAME_CAUSE, reason)
     listed = (e for e in known if e.id == requirement.id)
     entry = next((e for e in listed if e.applies_to(version, model)), None)
     return replace(_result(requirement, outcome, evidence), known=entry)

@@ -36,6 +36,8 @@ from pytest_realtime_asr.requirements.evidence import Evidence, SessionFinding
 from pytest_realtime_asr.text.number_format import several
 
 LIMIT = 5.0  # s that a single wait may take
+FINDINGS = 3  # failures after which the search ends
+REPETITIONS = 3  # of a script that failed, which all have to fail as well
 SHORTER = 60  # shorter scripts that are tried after a failure
 SHRINKING = 60.0  # s, after which no shorter script is tried on a slow server
 
@@ -51,10 +53,12 @@ async def search(
     limit: float = LIMIT,
     shorter: int = SHORTER,
 ) -> Evidence:
-    """Execute random sessions until one fails; return the last session's evidence.
+    """Execute random sessions; return those that failed, or else the last one.
 
-    ``speech`` is at the dialect's sample rate. No single wait takes longer than
-    ``limit`` s. At most ``shorter`` shorter scripts are tried. Raises `RateLimited`.
+    After a failure that needs an illegal move, the search goes on with the sessions
+    that do not have this move; after any other failure it ends. ``speech`` is at the
+    dialect's sample rate. No single wait takes longer than ``limit`` s. At most
+    ``shorter`` shorter scripts are tried. Raises `RateLimited`.
     """
     limit = min(limit, config.plan.limits.silence)
     seed = secrets.randbits(32) if config.seed is None else config.seed
@@ -63,15 +67,23 @@ async def search(
         fuzz.generate, grammar, pcm, seed=seed, count=config.fuzz
     )
     slowest, last = 0.0, None
+    found = Evidence(())
+    failing: frozenset[tuple[str, str]] = frozenset()
     for script in scripts:
+        if failing & grammar.unlawful(script):
+            continue  # it would fail for the same cause
         last = await execute(config, grammar, script, limit=limit)
         if last.problem is not None:
             failure = _Failure(config, grammar, last, limit, slowest)
             reproduce = f"--realtime-fuzz-seed={seed}"
             finding = await _finding(failure, speech, shorter, reproduce)
-            return replace(_evidence(failure.shortest), findings=(finding,))
+            found += replace(_evidence(failure.shortest), findings=(finding,))
+            failing |= finding.moves
+            # Without such a move, every other script may fail for the same cause.
+            if not finding.moves or len(found.findings) == FINDINGS:
+                break
         slowest = max(slowest, last.slowest)
-    return _evidence(last)
+    return found if found.findings else _evidence(last)
 
 
 class _Failure:
@@ -101,6 +113,11 @@ class _Failure:
         problem = self.shortest.problem
         return problem is not None and problem.kind is ProblemKind.UNREACHABLE
 
+    @property
+    def unlawful(self) -> frozenset[tuple[str, str]]:
+        """The illegal moves of the shortest script, each after its state."""
+        return self._grammar.unlawful(self.shortest.script)
+
     async def shrink(self, shorter: int) -> None:
         """Remove steps that the failure does not need; try ``shorter`` scripts at most.
 
@@ -123,15 +140,24 @@ class _Failure:
     async def repeat(self) -> bool:
         """Return whether the shortest script, or else the first script, fails again."""
         for found in (self.shortest, self._first):
-            script = _not_taken(found.script)
-            session = await execute(
-                self._config, self._grammar, script, limit=self.limit
-            )
-            if session.problem is not None:
+            if (session := await self._repeated(_not_taken(found.script))) is not None:
                 self.shortest = session
                 return True
         self.shortest = self._first
         return False
+
+    async def _repeated(self, script: Script) -> RandomSession | None:
+        """Return the last of some executions of a script if all fail, else ``None``."""
+        session = None
+        for _ in range(REPETITIONS):
+            session = await execute(
+                self._config, self._grammar, script, limit=self.limit
+            )
+            if session.problem is None:
+                return None
+            if session.problem.kind is ProblemKind.UNREACHABLE:
+                break
+        return session
 
     async def _without(self, size: int) -> bool:
         """Remove ``size`` steps at a time, the last steps first.
@@ -216,7 +242,7 @@ async def _finding(
     if failure.unreachable:
         message += "; the script was not shrunk, since the server is unreachable"
     elif flaky:
-        message = f"flaky: {message}; no repetition failed"
+        message = f"flaky: {message}; not every repetition failed"
     text = program(
         failure.shortest.script,
         speech=speech,
@@ -224,7 +250,8 @@ async def _finding(
         limit=failure.limit,
         then=_assertions(problem.kind, speech),
     )
-    return SessionFinding(ROLE, message, text, flaky)
+    moves = failure.unlawful
+    return SessionFinding(ROLE, message, text, flaky=flaky, moves=moves)
 
 
 def _assertions(kind: ProblemKind, speech: Utterance) -> Sequence[str]:

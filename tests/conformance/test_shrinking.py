@@ -27,7 +27,7 @@ from pytest_realtime_asr.conformance.results import judge as judge_requirement
 from pytest_realtime_asr.conformance.scenario_run import RateLimited
 from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.conformance.scheduler import Bounds, Scheduler
-from pytest_realtime_asr.conformance.shrinking import search
+from pytest_realtime_asr.conformance.shrinking import FINDINGS, search
 from pytest_realtime_asr.dialects import Reaction
 from pytest_realtime_asr.fake.faults import registry
 from pytest_realtime_asr.fake.faults.registry import FAULTS, fault
@@ -241,9 +241,26 @@ def test_a_failure_that_does_not_repeat_is_flaky(loop: Loop) -> None:
     (finding,) = evidence.findings
     assert finding.flaky
     assert finding.what.startswith("flaky: ")
-    assert finding.what.endswith("; no repetition failed")
+    assert finding.what.endswith("; not every repetition failed")
     assert "session.send_raw(" in finding.script
     assert evidence.role(ROLE)[0].trace.records
+
+
+@pytest.mark.usefixtures("own_faults")
+def test_the_search_goes_on_without_the_illegal_move_that_failed(loop: Loop) -> None:
+    @fault("breaks", "breaks the connection at a final commit outside an utterance")
+    class Breaks(ServerWrapper):
+        def hear(self, frame: str | bytes) -> Reaction:
+            reaction = self._server.hear(frame)
+            stray = frame == FINISH and not reaction.finish
+            return Reaction(close=0) if stray else reaction
+
+    with faking("breaks", final_delay=0.005) as (url, _):
+        evidence = found(loop, url, shorter=20)
+    assert 1 < len(evidence.findings) <= FINDINGS
+    assert len(evidence.role(ROLE)) == len(evidence.findings)
+    for each in evidence.findings:
+        assert "input_audio_buffer.commit final" in {move for _, move in each.moves}
 
 
 def test_a_new_seed_is_reported(loop: Loop) -> None:
