@@ -25,6 +25,7 @@ LAYERS = (
     ("text",),
     ("audio", "g711", "stats"),
     ("trace", "corpus"),
+    ("perturb",),
     ("metrics",),
     ("requirements",),
     ("dialects",),

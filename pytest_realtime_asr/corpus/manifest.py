@@ -1,13 +1,15 @@
-"""Reads manifests in NeMo's convention: JSON Lines, one utterance on each line."""
+"""Reads and writes manifests in NeMo's convention: JSON Lines, one utterance a line."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from pytest_realtime_asr.audio import length
+from pytest_realtime_asr.audio import write as write_audio
 from pytest_realtime_asr.corpus.places import Found, at
 from pytest_realtime_asr.corpus.utterance import (
     CorpusError,
@@ -18,6 +20,7 @@ from pytest_realtime_asr.corpus.utterance import (
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.inputs import InputError
 
+NAME = "manifest.jsonl"
 _LARGEST = 2**30  # bytes that a manifest may have
 _DURATION_SLACK = 0.1  # s by which ``duration`` may differ from the file
 _WORD_SLACK = 0.02  # s by which a rounded end of a word may exceed the audio
@@ -52,6 +55,21 @@ def read(path: Path) -> Found:
             with at(place):
                 utterance = _utterance(_decode(row), path.parent)
             yield place, utterance
+
+
+def write(folder: Path, utterances: Iterable[Utterance]) -> None:
+    """Write utterances as WAV files with a manifest.
+
+    The ids are numbers. Raises `AudioError`.
+    """
+    lines = []
+    for number, each in enumerate(utterances):
+        path = folder / f"{number}.wav"
+        write_audio(path, each.audio)
+        words = tuple(_Timed(word.text, word.start, word.end) for word in each.words)
+        language = each.language or None
+        lines.append(_Line(path.name, each.text, language=language, words=words))
+    (folder / NAME).write_bytes(msgspec.json.Encoder().encode_lines(lines))
 
 
 def _decode(row: bytes) -> _Line:
