@@ -41,7 +41,7 @@ def plan(
         scenarios_of = [each.scenarios for each in selected]
     asked = {name for names in scenarios_of for name in names}
     chosen = [each for name, each in scenarios(dialect).items() if name in asked]
-    spoken = clips.choose(corpus)
+    spoken = clips.choose(corpus.originals())
     here = not target or target in FAKES or _loopback(target, dialect.path)
     limits = selection.bounds(suite, here=here)
     pace = run.session.pace

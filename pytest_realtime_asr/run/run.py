@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live, Plan
-from pytest_realtime_asr.corpus import Corpus
+from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.ledger import CUT_OFF, Ledger
 from pytest_realtime_asr.run.servers import Servers, ignore
@@ -69,13 +69,16 @@ class Run:
         """The redactor for all secrets that are known so far."""
         return self.servers.redactor
 
-    def conditions(self, plan: Plan, *, concurrency: int = 1) -> Conditions:
+    def conditions(
+        self, plan: Plan, utterance: Utterance, *, concurrency: int = 1
+    ) -> Conditions:
         """Return the conditions under which an utterance of this plan is sent."""
         return Conditions(
             corpus=self._digest,
             pace=plan.pace,
             chunk=plan.chunk,
             concurrency=concurrency,
+            perturbation=utterance.perturbation,
             model=plan.model,
             labels=self.config.labels,
         )
