@@ -36,7 +36,7 @@ _UNKNOWN_BYTES = 0x7FFF_0000  # or more in the header of a WAV written to a pipe
 
 
 class AudioError(InputError):
-    """An audio file that cannot be used; the message names it, why and what to do."""
+    """An audio file that cannot be used; the message says which, why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,7 @@ def read(path: Path, *, start: float = 0.0, stop: float | None = None) -> Audio:
 
 
 def write(path: Path, audio: Audio) -> None:
-    """Write ``audio`` with 16 bits, in the format that the suffix of ``path`` names.
+    """Write ``audio`` as 16-bit PCM, in the format that the suffix of ``path`` names.
 
     Raises `AudioError` if the format does not support 16-bit PCM at this rate, if there
     is no sample to write, or if the file cannot be created.
@@ -297,7 +297,10 @@ def _samples(seconds: float, rate: int) -> int:
 
 
 def _span(start: float, stop: float, samples: int, rate: int) -> tuple[int, int]:
-    """Return the first and the last (exclusive) sample of a part of the audio."""
+    """Return the first and the last (exclusive) sample of a part of the audio.
+
+    Raises ValueError if the part is not inside the audio.
+    """
     seconds = samples / rate
     if not 0 <= start <= stop <= seconds + 0.5 / rate:
         raise ValueError(
@@ -352,9 +355,9 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _missing(path: Path) -> int:
-    """Return how many bytes are missing at the end of a WAV file.
+    """Return how many bytes are missing at the end of a WAV file; 0 for other files.
 
-    libsndfile does not report a truncated file.
+    libsndfile does not report a truncated WAV file.
     """
     size = path.stat().st_size
     with path.open("rb") as file:

@@ -18,14 +18,14 @@ _AUDIO = frozenset(
 
 
 def read(folder: Path) -> Found:
-    """Yield each utterance of a folder with the place of its description."""
+    """Yield the utterances of a folder, each with the place of its description."""
     files = _visible(folder)
     tree = any(file.name.endswith(_TRANSCRIPT) for file in files)
     return _librispeech(files) if tree else _folder(folder, files)
 
 
 def _visible(folder: Path) -> list[Path]:
-    """Return all files below a folder except hidden ones, sorted by name.
+    """Return all files below a folder except hidden ones, sorted by path.
 
     Raises `CorpusError` if a folder cannot be read.
     """

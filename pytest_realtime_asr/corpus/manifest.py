@@ -47,7 +47,7 @@ class _Line(msgspec.Struct):
 
 
 def read(path: Path) -> Found:
-    """Yield each utterance of a manifest with the place of its line."""
+    """Yield the utterances of a manifest, each with the file and line it is from."""
     whole = inputs.utf8(inputs.content(path, most=_LARGEST), path)
     for number, row in enumerate(whole.encode().splitlines(), 1):
         if row.strip():
@@ -122,7 +122,7 @@ def _source(path: Path, offset: float | None, stated: float | None) -> Path | Fi
 
 
 def _inside(words: tuple[Word, ...], seconds: float) -> tuple[Word, ...]:
-    """Return the words; an end that rounding put after the audio is corrected.
+    """Return the words; if rounding put an end after the audio, the end is corrected.
 
     Raises `CorpusError` for a word that is not inside the audio.
     """

@@ -35,7 +35,7 @@ def collect(name: str, found: Found) -> Corpus:
 
 @contextmanager
 def at(place: Path | str = "") -> Iterator[None]:
-    """Raise `CorpusError` with the place instead of any other `InputError`."""
+    """Turn an `InputError` into a `CorpusError` whose message starts with ``place``."""
     try:
         yield
     except InputError as error:

@@ -21,7 +21,10 @@ class CorpusError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a reference transcript, with its times in seconds from the start."""
+    """A word of a reference transcript.
+
+    ``start`` and ``end`` are in seconds from the start of the utterance.
+    """
 
     text: str
     start: float
@@ -49,7 +52,7 @@ class Utterance:
     `pytest_realtime_asr.perturb` sets the last three fields: ``perturbation`` names
     what was done to the audio, ``original`` is the utterance before that, and
     ``located`` are the start and the end of speech in seconds, which noise would hide
-    from `audio.speech`. Raises `CorpusError` for other values.
+    from `audio.speech`. Raises `CorpusError` for a wrong ``id`` or wrong ``words``.
     """
 
     id: str
@@ -202,7 +205,7 @@ class Corpus:
 
     @property
     def synthetic(self) -> bool:
-        """Return whether any speech is synthesised; it cannot measure accuracy."""
+        """Return whether any speech is synthesised and so cannot measure accuracy."""
         return any(utterance.synthetic for utterance in self)
 
     @property

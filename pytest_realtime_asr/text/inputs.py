@@ -102,7 +102,7 @@ def content(path: Path, *, most: int = _MIB) -> bytes:
 
 
 def text(path: Path) -> str:
-    """Return the content of a UTF-8 file without a byte order mark.
+    """Return the text of a UTF-8 file; a byte order mark at its start is removed.
 
     Raises `InputError`.
     """
@@ -110,7 +110,7 @@ def text(path: Path) -> str:
 
 
 def utf8(data: bytes, place: object) -> str:
-    """Decode UTF-8. Raises `InputError`, whose message names ``place`` and line."""
+    """Decode UTF-8. Raises `InputError`, whose message names ``place`` and the line."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -158,9 +158,9 @@ def sendable(value: object) -> None:
 
 
 def plain(text: str) -> str:
-    """Return ``text``; raises `InputError` if it has a NUL or cannot be UTF-8.
+    """Return ``text``. Raises `InputError` if it contains a NUL or is not UTF-8.
 
-    The message does not quote ``text``, since it may be a secret.
+    The message does not quote ``text``, which may be a secret.
     """
     try:
         text.encode()

@@ -18,6 +18,7 @@ from pytest_realtime_asr.text.inputs import InputError, shown
 from pytest_realtime_asr.text.quantities import milliseconds, quantity
 
 WER = "wer"
+MAX_LIMIT = 1e12  # larger than any metric can be
 _MAX_DURATION = 7 * 24 * 60 * 60_000.0  # ms
 _NAME = "$"  # the first character of the name of a limit
 _MARGIN_UNITS = ("%", "ms", "s", "pp")
