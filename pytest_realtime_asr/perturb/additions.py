@@ -127,8 +127,8 @@ def _drawn(voices: Corpus, sound: Sound, talkers: int, seed: int) -> list[Uttera
     if len(others) < talkers:
         raise PerturbationError(
             f"{sound.id}: babble of {talkers} talkers needs as many other utterances, "
-            f"and {voices.name} has {len(others)}; give talkers={len(others) or 1} or "
-            "a larger corpus"
+            f"and the corpus has {len(others)}; give talkers={len(others) or 1} or a "
+            "larger corpus"
         )
     return sorted(others, key=lot)[:talkers]
 

@@ -22,7 +22,7 @@ from pytest_realtime_asr.perturb.perturbation import (
 from pytest_realtime_asr.text.quantities import decibels, milliseconds, percent
 
 _TELEPHONE = (300, 3400)  # Hz, the band of a telephone line
-_TAPS = 255  # of the filter: 40 dB down at 200 and 3500 Hz, at 8 kHz
+_TAPS = 255  # of the filter: 50 dB down at 240 and 3460 Hz
 _DECAY = 60  # dB by which a room's response has decayed after RT60
 
 

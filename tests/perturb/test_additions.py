@@ -115,7 +115,7 @@ def test_the_voices_are_those_of_other_clips() -> None:
         assert loud == set(hertz.values()) - {hertz[clip.clip]}
         assert max(spectrum[list(loud)]) < 1.1 * min(spectrum[list(loud)])  # equal
     with pytest.raises(
-        PerturbationError, match=r"needs .* tones has 3; give talkers=3"
+        PerturbationError, match=r"needs .* corpus has 3; give talkers=3"
     ):
         tones.map(babble(tones, "0dB", talkers=4))
 

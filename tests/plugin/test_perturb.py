@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_realtime_asr.corpus import load
-from pytest_realtime_asr.perturb import dither, gain, lead_silence
+from pytest_realtime_asr.perturb import chain, dither, gain, lead_silence
+from pytest_realtime_asr.plugin.options import BY_NAME
 from tests.support.project import Project
 
 ONE = """
@@ -44,6 +45,13 @@ def test_each(realtime, utterance):
     result = project.run("-v", "--realtime-perturb=gain:-6dB", "-k", "turn-right")
     result.assert_outcomes(passed=1, deselected=25)
     result.stdout.fnmatch_lines("*::test_each[[]gain/1:-6dB+turn-right[]] PASSED*")
+
+
+def test_the_help_shows_how_it_is_written(project: Project) -> None:
+    shown = project.run("--help", target=None)
+    shown.stdout.fnmatch_lines(["  --realtime-perturb=*", "*packet-loss:5%:seed=2; *"])
+    said = BY_NAME["perturb"].help
+    assert [name for name in chain.NAMES if name not in said] == []
 
 
 def test_each_line_of_the_ini_file_is_a_part_of_the_chain(project: Project) -> None:
