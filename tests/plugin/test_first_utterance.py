@@ -29,7 +29,7 @@ def known(*ids: str) -> str:
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [
-        ("no-final", "waited 1.0 s for the final of utterance 0"),
+        ("no-final", "for the final of utterance 0 (turn-right)"),
         (
             "refuses-setup",
             "the server sent an error: Unknown event type",
@@ -39,7 +39,7 @@ def known(*ids: str) -> str:
         ),
         pytest.param(
             "no-greeting",
-            "waited 10.0 s for the server to be ready; no event was received",
+            "for the server to be ready; no event was received",
             marks=pytest.mark.slow,  # the time in which a server has to be ready
         ),
     ],
@@ -79,7 +79,7 @@ def test_the_first_test_reports_a_stop_where_the_suite_has_no_such_requirement(
     result.stdout.fnmatch_lines(
         [
             "finishes-1s ?MUST? stopped: the first utterance of the run failed: no "
-            "final came for turn-right: waited 1.0 s for the final of utterance 0 *",
+            "final came for turn-right: waited * s for the final of utterance 0 *",
         ]
     )
 
