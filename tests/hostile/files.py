@@ -281,7 +281,7 @@ FOLDERS = (
     ),
 )
 SOUNDS = (
-    sound("audio-empty", "is empty", lambda _: b"", "cannot be read as audio"),
+    sound("audio-empty", "is empty", lambda _: b"", "is an empty file"),
     sound("audio-text", "is a text", lambda _: b"RIFF" * 9, "cannot be read as audio"),
     sound("audio-silent", "has no frames", lambda _: wave(samples=b""), "0 frames"),
     sound("audio-cut", "is cut short", lambda _: wave()[:-99], "99 bytes"),
