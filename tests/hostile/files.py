@@ -195,7 +195,10 @@ MANIFESTS = (
         "nested too deeply",
     ),
     lines(
-        "manifest-utf16", "is UTF-16", '{"a": 1}'.encode("utf-16"), "save it as UTF-8"
+        "manifest-utf16",
+        "is UTF-16 of an odd length",
+        '{"a": 1}'.encode("utf-16")[:-1],
+        "save it as UTF-8",
     ),
     lines("manifest-latin1", "is Latin-1", b"\n\n\xe9", "m.jsonl:3: is not UTF-8"),
     lines(
