@@ -31,6 +31,11 @@ def visible(folder: Path) -> list[Path]:
     return sorted(found, key=Path.as_posix)
 
 
+def has(folder: Path, name: str) -> bool:
+    """Return whether a folder has a file or folder of this name that can be seen."""
+    return os.path.exists(folder / name)  # unlike Path.exists, it never raises
+
+
 def is_audio(path: Path) -> bool:
     """Return whether the suffix of a file is that of audio that can be decoded."""
     return path.suffix.lower() in DECODABLE

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from pytest_realtime_asr.corpus import folders
 from pytest_realtime_asr.corpus.description import (
     LARGEST,
     Description,
@@ -48,15 +49,15 @@ class _Part(NamedTuple):
 
 def recognises(folder: Path) -> bool:
     """Return whether a folder has a file wav.scp."""
-    return (folder / _RECORDINGS).exists()
+    return folders.has(folder, _RECORDINGS)
 
 
 def read(folder: Path) -> Found:
     """Yield what each line of segments, or else of wav.scp, describes."""
     recordings, texts = _table(folder / _RECORDINGS), _table(folder / _TEXTS)
-    speakers, languages = _optional(folder / "utt2spk"), _optional(folder / "utt2lang")
-    segments = folder / _SEGMENTS
-    segmented = segments.exists()
+    speakers, languages = _optional(folder, "utt2spk"), _optional(folder, "utt2lang")
+    segmented = folders.has(folder, _SEGMENTS)
+    rows = folder / (_SEGMENTS if segmented else _RECORDINGS)
     described: set[str] = set()
 
     def utterance(place: str, line: str) -> Description:
@@ -78,7 +79,6 @@ def read(folder: Path) -> Found:
             language=languages[part.id].text if part.id in languages else "",
         )
 
-    rows = segments if segmented else folder / _RECORDINGS
     yield from parsed(lines(rows, inputs.text(rows, most=LARGEST)), utterance)
     for id, (place, _) in texts.items():
         if id not in described:
@@ -142,8 +142,8 @@ def _table(path: Path) -> _Table:
     return found
 
 
-def _optional(path: Path) -> _Table:
-    return _table(path) if path.exists() else {}
+def _optional(folder: Path, name: str) -> _Table:
+    return _table(folder / name) if folders.has(folder, name) else {}
 
 
 def _id(line: str) -> str:

@@ -24,13 +24,14 @@ from pytest_realtime_asr.corpus.utterance import CorpusError
 from pytest_realtime_asr.text import inputs
 
 _NAME = "metadata.csv"
+_WAVS = "wavs"
 _FILE = "file_name"
 _TEXTS = ("transcription", "transcript", "text", "sentence")
 
 
 def recognises(folder: Path) -> bool:
     """Return whether a folder has a file metadata.csv."""
-    return (folder / _NAME).exists()
+    return folders.has(folder, _NAME)
 
 
 def read_folder(folder: Path) -> Found:
@@ -77,8 +78,8 @@ def _ljspeech(path: Path, first: str) -> Iterator[Entry]:
             f"{path}:1: has neither a column {_FILE} (Hugging Face) nor the form "
             "id|text (LJSpeech); write one of the two"
         )
-    wavs = path.parent / "wavs"
-    folder = wavs if wavs.is_dir() else path.parent
+    inside = folders.has(path.parent, _WAVS)
+    folder = path.parent / _WAVS if inside else path.parent
 
     def clip(place: str, line: str) -> Description:
         id, *texts = line.split("|")

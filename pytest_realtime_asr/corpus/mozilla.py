@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NoReturn
 
-from pytest_realtime_asr.corpus import tables
+from pytest_realtime_asr.corpus import folders, tables
 from pytest_realtime_asr.corpus.description import Description, Found, parsed
 from pytest_realtime_asr.corpus.utterance import CorpusError
 
@@ -14,7 +14,7 @@ _CLIPS = "clips"
 
 def recognises(folder: Path) -> bool:
     """Return whether a folder is that of a language in Common Voice."""
-    return (folder / _CLIPS).is_dir() and any(folder.glob("*.tsv"))
+    return folders.has(folder, _CLIPS) and any(folder.glob("*.tsv"))
 
 
 def read_folder(folder: Path) -> NoReturn:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pytest_realtime_asr.corpus import Corpus, CorpusError, FileSpan, load
+from pytest_realtime_asr.corpus.description import Description
+from pytest_realtime_asr.corpus.nemo import read
 from tests.corpus.sounds import RATE, put, put_text, tone
 
 Row = Mapping[str, object]
@@ -74,6 +79,34 @@ def test_channels_of_one_file(tmp_path: Path) -> None:
         "call#0+1",
         "call",
     ]
+
+
+parts = st.tuples(
+    st.sampled_from(["a.wav", "x/a.wav", "y/a.wav", "b.flac"]),
+    st.sampled_from([None, 0, 0.5, 1.125]),
+    st.sampled_from([None, 0.25, 2]),
+    st.sampled_from([None, 0, 1]),
+)
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(parts, unique=True, max_size=12), st.randoms(use_true_random=False))
+def test_ids_are_unique_and_do_not_depend_on_the_order(
+    tmp_path_factory: pytest.TempPathFactory,
+    selected: list[tuple[str, float | None, float | None, int | None]],
+    order: random.Random,
+) -> None:
+    # Without an offset, a duration selects nothing.
+    kept = [each for each in selected if each[1] is not None or each[2] is None]
+    folder = tmp_path_factory.getbasetemp()
+    found = []
+    for rows in (kept, order.sample(kept, len(kept))):
+        names = ("audio_filepath", "offset", "duration", "channel_selector")
+        path = manifest(folder, *(dict(zip(names, row, strict=True)) for row in rows))
+        entries = [each for each in read(path) if isinstance(each, Description)]
+        found.append({row: each.id for row, each in zip(rows, entries, strict=True)})
+    assert found[0] == found[1]
+    assert len(set(found[0].values())) == len(kept)
 
 
 def test_lines_that_nothing_distinguishes(tmp_path: Path) -> None:
