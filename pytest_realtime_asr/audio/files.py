@@ -46,7 +46,7 @@ UNDECODABLE = frozenset(_UNDECODABLE.split())
 
 
 class AudioError(InputError):
-    """An audio file that cannot be used; the message names it, why and what to do."""
+    """An audio file that cannot be used; the message says which, why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ def _doubts(path: Path, audio: Audio, peak: float) -> tuple[str, ...]:
 
 
 def write(path: Path, audio: Audio) -> None:
-    """Write ``audio`` with 16 bits, in the format that the suffix of ``path`` names.
+    """Write ``audio`` as 16-bit PCM, in the format that the suffix of ``path`` names.
 
     Raises `AudioError` if the format does not support 16-bit PCM at this rate, if there
     is no sample to write, or if the file cannot be created.

@@ -11,9 +11,9 @@ _MP3_HEAD = 4096  # bytes within which the first frame of an MP3 states the leng
 
 
 def missing(path: Path) -> int:
-    """Return how many bytes are missing at the end of a WAV file.
+    """Return how many bytes are missing at the end of a WAV file; 0 for other files.
 
-    libsndfile does not report a truncated file.
+    libsndfile does not report a truncated WAV file.
     """
     with path.open("rb") as file:
         stated, there = _data(file, path.stat().st_size)

@@ -237,7 +237,10 @@ def _samples(seconds: float, rate: int) -> int:
 
 
 def span(start: float, stop: float, samples: int, rate: int) -> tuple[int, int]:
-    """Return the first and the last (exclusive) sample of a part of the audio."""
+    """Return the first and the last (exclusive) sample of a part of the audio.
+
+    Raises ValueError if the part is not inside the audio.
+    """
     seconds = samples / rate
     if not 0 <= start <= stop <= seconds + 0.5 / rate:
         raise ValueError(

@@ -21,7 +21,7 @@ from pytest_realtime_asr.trace.timeline import Commit, Event, Final, Refusal
 # A server may send this many events in a session, and more for each second of audio
 # sent. The limits allow 5 partials a second that each repeat the text of an hour.
 MAX_EVENTS, EVENTS_A_SECOND = 10_000, 100
-TEXT_A_SECOND = 2**18  # bytes, in addition to the largest event that the client reads
+TEXT_A_SECOND = 2**18  # characters, in addition to the length of the largest event
 
 
 class Inbox:
@@ -72,7 +72,7 @@ class Inbox:
         self._read.append((message, events))
 
     def complete(self) -> int:
-        """Count an utterance without a commit as complete; return its number."""
+        """Count the utterance as complete, without a commit; return its number."""
         item, self.items = self.items, self.items + 1
         return item
 
@@ -109,7 +109,7 @@ class Inbox:
     def expect(self, kind: str) -> Message | None:
         """Return the next message of this type; ``None`` if none has arrived.
 
-        The search starts after the message that the previous call returned.
+        The search starts after the messages that earlier calls have examined.
         """
         while self._expected < len(self.received):
             message = self.received[self._expected]
@@ -119,27 +119,27 @@ class Inbox:
         return None
 
     def other_dialects(self, record: Record) -> tuple[str, ...]:
-        """Return the other dialects that have this first frame of the server.
+        """Return the names of the other dialects whose servers send this frame first.
 
-        Empty if the frame is a first frame of this session's dialect, or is not the
-        first frame of the server.
+        The result is empty if a server of this session's dialect sends this frame
+        first, or if this is not the first frame of the server.
         """
         if self.received or self._dialect.greets(record):
             return ()
         return dialects.greeted(record)
 
     def flood(self, frame: str | bytes, seconds: float, *, most: int) -> str | None:
-        """Count a frame of the server; return why the session is flooded, or ``None``.
+        """Count the size of a frame; return why the session is flooded, or ``None``.
 
-        ``seconds`` is the length of the audio sent so far. ``most`` is the limit in
-        bytes for one event.
+        ``seconds`` is the length of the audio sent so far. ``most`` is the limit for
+        the length of one event.
         """
         self._size += len(frame)
         return flooded(len(self.received), self._size, seconds, most=most)
 
     @property
     def summary(self) -> str:
-        """The server's messages, counted by type, as part of a message."""
+        """A text that says how many messages of each type the server has sent."""
         return summary(self.received)
 
     def recording(self, trace: Trace) -> Recording:
@@ -161,10 +161,11 @@ def flooded(
 ) -> str | None:
     """Return why a session is flooded; ``None`` if the server keeps within the limits.
 
-    ``events`` is the number of the server's events and ``size`` their total length in
-    bytes. ``seconds`` is the length of the audio sent. ``most`` is the limit in bytes
-    for one event. A server may send `MAX_EVENTS` events, plus `EVENTS_A_SECOND` for
-    each second of audio; and ``most`` bytes, plus `TEXT_A_SECOND` for each second.
+    ``events`` is the number of the server's events, and ``size`` their total length: in
+    characters for text, in bytes for binary frames. ``seconds`` is the length of the
+    audio sent. ``most`` is the limit for the length of one event. A server may send
+    `MAX_EVENTS` events, plus `EVENTS_A_SECOND` for each second of audio. Their total
+    length may be ``most``, plus `TEXT_A_SECOND` for each second of audio.
     """
     limit = MAX_EVENTS + int(EVENTS_A_SECOND * seconds)
     longest = most + int(TEXT_A_SECOND * seconds)
@@ -180,7 +181,7 @@ def flooded(
 
 
 def summary(messages: Iterable[Message]) -> str:
-    """Return how many messages of each type have arrived, as part of a message."""
+    """Return a text that says how many messages of each type have arrived."""
     counts = Counter(message.move for message in messages)
     if not counts:
         return "no event was received"

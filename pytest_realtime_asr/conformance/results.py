@@ -28,7 +28,11 @@ from pytest_realtime_asr.trace.records import Sender, Vantage
 
 
 class Status(enum.Enum):
-    """The status of a requirement; the values are written to reports."""
+    """The status of a requirement; the values are written to reports.
+
+    `ObstacleKind` explains MISSING, LIMITED, NOT_RUN and HARNESS. OTHER_VERSION means
+    that the requirement does not apply to the version of the server.
+    """
 
     SATISFIED = "satisfied"
     VIOLATED = "violated"
@@ -161,9 +165,9 @@ def missing(requirement: Requirement, reason: str) -> Result:
 def interrupted(
     config: pytest.Config, items: Iterable[pytest.Item], known: Iterable[Known]
 ) -> dict[str, ServerResult]:
-    """Return the results of tests that an interrupt prevented, by node id.
+    """Return the results of the tests that did not run because of an interrupt.
 
-    Only a test whose scenarios have run has a result.
+    The keys are node ids. A test whose scenarios have not run has no result.
     """
     if SCHEDULER not in config.stash:
         return {}
@@ -187,7 +191,7 @@ def interrupted(
 
 
 def client_violations(dialect: Dialect, evidence: Evidence) -> tuple[Violation, ...]:
-    """Return the violations in the client's frames, except frames sent as raw."""
+    """Return the violations in the client's frames, except in raw frames."""
     found: list[Violation] = []
     binding = [r for r in dialect.requirements if r.binds is Sender.CLIENT]
     for part in evidence.parts:

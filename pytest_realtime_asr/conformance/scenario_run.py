@@ -30,11 +30,11 @@ _DEFAULT_RETRY = 1.0  # s, if the server names no time
 
 
 class RateLimited(Exception):
-    """The server limits its clients, and refused every attempt to open a session."""
+    """Raised if a server that limits its clients refused each attempt to connect."""
 
 
 class NotRun(Exception):
-    """The scenario was not requested; the message names the option that requests it."""
+    """Raised if a scenario was not requested; the message names the option to set."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,13 @@ _PAUSE = 0.5  # s between two health checks of an unreachable server
 
 
 class ObstacleKind(enum.Enum):
-    """The kind of the reason why a scenario gave no evidence."""
+    """Why a scenario gave no evidence.
+
+    - MISSING: no session could be opened, or the server was unreachable.
+    - LIMITED: the server limits its clients, and refused every attempt.
+    - NOT_RUN: the scenario was not requested, or is not allowed on this server.
+    - HARNESS: an error of this package, not of the server.
+    """
 
     MISSING = "missing"
     LIMITED = "limited"

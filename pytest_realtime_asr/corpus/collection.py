@@ -167,7 +167,7 @@ def _source(description: Description) -> Path | FileSpan:
 
 
 def _inside(words: tuple[Word, ...], seconds: float) -> tuple[Word, ...]:
-    """Return the words; an end that rounding put after the audio is corrected.
+    """Return the words; if rounding put an end after the audio, the end is corrected.
 
     Raises `CorpusError` for a word that is not inside the audio.
     """

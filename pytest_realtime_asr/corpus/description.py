@@ -57,10 +57,7 @@ Row = TypeVar("Row")
 
 @contextmanager
 def at(place: Path | str = "") -> Iterator[None]:
-    """Raise `CorpusError` with the place instead of any other `InputError`.
-
-    The place is left out if the message begins with it.
-    """
+    """Turn an `InputError` into a `CorpusError` whose message starts with ``place``."""
     try:
         yield
     except InputError as error:

@@ -13,7 +13,7 @@ from pytest_realtime_asr.corpus.utterance import CorpusError
 
 
 def visible(folder: Path) -> list[Path]:
-    """Return all files below a folder except hidden ones, sorted by name.
+    """Return all files below a folder except hidden ones, sorted by path.
 
     Raises `CorpusError` if a folder cannot be read.
     """

@@ -29,7 +29,10 @@ class CorpusError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a reference transcript, with its times in seconds from the start."""
+    """A word of a reference transcript.
+
+    ``start`` and ``end`` are in seconds from the start of the utterance.
+    """
 
     text: str
     start: float
@@ -56,7 +59,8 @@ class Utterance:
     ``id`` is printable and neither starts nor ends with a blank. ``text`` is the
     reference transcript. ``words``, which may be empty, are in the order in which they
     are spoken. ``language`` is a tag such as ``en``. ``synthetic`` marks synthesised
-    speech, such as that of the bundled corpora. Raises `CorpusError` for other values.
+    speech, such as that of the bundled corpora. Raises `CorpusError` for a wrong ``id``
+    or wrong ``words``.
     """
 
     id: str
@@ -217,7 +221,7 @@ class Corpus:
 
     @property
     def synthetic(self) -> bool:
-        """Return whether any speech is synthesised; it cannot measure accuracy."""
+        """Return whether any speech is synthesised and so cannot measure accuracy."""
         return any(utterance.synthetic for utterance in self)
 
     @property
@@ -251,7 +255,7 @@ class Corpus:
 
     def map(self, function: Callable[[Utterance], Utterance]) -> Corpus:
         """Return a corpus with the result of ``function`` for each utterance."""
-        return Corpus(self.name, tuple(map(function, self)))
+        return Corpus(self.name, tuple(map(function, self)), self.notes)
 
 
 @lru_cache(maxsize=4096)

@@ -24,7 +24,7 @@ its language. A user's own normaliser can be named as well (`normalizer_named`).
 A server may send long or malicious texts, so the cost of every step is linear. If a
 normaliser fails on a text, or takes longer than `PATIENCE`, ``basic`` is used for both
 texts of the pair; the result names the normaliser that was used, and the reason.
-``whisper-english`` accepts texts of up to `MOST_CHARACTERS`.
+``whisper-english`` accepts texts of up to `MOST_CHARACTERS` characters.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def normalizer_named(name: str) -> Normalizer:
         raise LookupError(
             f"there is no normalizer {name!r}; "
             f"choose from {', '.join([*NORMALIZERS, *sorted(own)])} "
-            f"(your own is an entry point in {GROUP})"
+            f"(your own normalizer must be an entry point in the group {GROUP})"
         )
     return _users(own[name])
 
@@ -259,7 +259,7 @@ def _english(text: str) -> str:
     quadratic cost: text in brackets is removed, a bracket that is never closed becomes
     an ordinary character, fillers are removed, and two or more blanks become two. Each
     pattern for brackets is applied only up to the last closing bracket. The result is
-    the same.
+    the same as that of the normaliser alone.
     """
     if len(text) > MOST_CHARACTERS:
         raise ValueError(

@@ -21,6 +21,7 @@ COMMANDS = ("selftest", "calibrate", "list")  # options that run a command, no t
 FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"}
 SUITE = Path(__file__).parents[1] / "conformance"  # the folder of the packaged suite
 SUITE_ID = "realtime_conformance"  # the prefix of the ids of the suite's tests
+STARTED = {"fake", "reference"}  # the targets that the plugin starts itself
 CALIBRATION = "realtime/calibration"  # the key in pytest's cache
 MARKERS = {
     "latency_budget": (
@@ -92,6 +93,11 @@ class Given(NamedTuple):
     place: str
     stated: bool = True
     from_environment: bool = False
+
+
+def is_suite(item: pytest.Item) -> bool:
+    """Return whether a test belongs to the packaged suite."""
+    return item.nodeid.startswith(f"{SUITE_ID}/")
 
 
 def first_given(
@@ -195,7 +201,7 @@ class RawOptions:
         return ""
 
     def usage_error(self, name: str, error: object) -> pytest.UsageError:
-        """Return an error about an option; it begins with the place that sets it."""
+        """Return an error whose message begins with the place that sets the option."""
         return pytest.UsageError(f"{self.given(name).place}: {error}")
 
 
@@ -239,8 +245,8 @@ OPTIONS = (
     Option(
         "allow",
         "the kinds of scenarios that may run against a server that is not on this "
-        "machine: heavy (four or more sessions, or a flood), disruptive (what has "
-        "crashed servers), or both",
+        "machine: heavy (four or more sessions, or a flood), disruptive "
+        "(scenarios that have crashed servers), or both",
         metavar="HARM[,HARM]",
     ),
     Option(
@@ -357,7 +363,7 @@ OPTIONS = (
     ),
     Option(
         "header",
-        "an additional header; its value is read from this environment variable "
+        "send the header NAME with the value of the environment variable VARIABLE "
         "(repeatable)",
         metavar="NAME=VARIABLE",
         many=True,
@@ -421,7 +427,7 @@ OPTIONS = (
     ),
     Option(
         "budget-profile",
-        "the table of the file of --realtime-budgets whose limits apply, such as l4",
+        "the table in the file of --realtime-budgets that sets the limits, such as l4",
         metavar="NAME",
     ),
     Option(

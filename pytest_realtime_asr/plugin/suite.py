@@ -14,7 +14,7 @@ from pytest_realtime_asr.requirements.requirement import Requirement
 
 
 def add(config: pytest.Config) -> None:
-    """Add the suite to what pytest collects.
+    """Add the files of the suite to the paths that pytest collects.
 
     The suite replaces pytest's default folders, but not paths on the command line.
     """

@@ -33,8 +33,9 @@ _LEGEND = (
 class Row(msgspec.Struct, frozen=True):
     """The data of one test in the table; a worker sends them to the controller.
 
-    ``first``, ``final`` and ``tail`` are the columns of times, ``cold`` and ``note``
-    the result of the server's warm-up. ``lines`` are shown below the table.
+    ``first``, ``final`` and ``tail`` are the columns of times, in ms. ``cold`` is the
+    latency of the first final of the server's warm-up, in ms, and ``note`` a remark on
+    the warm-up. ``lines`` are shown below the table.
     """
 
     test: str

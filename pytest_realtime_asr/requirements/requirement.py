@@ -45,12 +45,12 @@ class Harm(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Satisfied:
-    """The outcome that the sessions show that the requirement is met."""
+    """The outcome if the sessions show that the requirement is met."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violated:
-    """The outcome that the records with these indexes violate the requirement.
+    """The outcome if the records with these indexes violate the requirement.
 
     The records belong to the session at index ``part`` of the evidence. The first
     paragraph of ``message`` is shortened, since it may quote a long text of the server.
@@ -67,7 +67,7 @@ class Violated:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """The outcome that the sessions do not show whether the requirement is met."""
+    """The outcome if the sessions do not show whether the requirement is met."""
 
     reason: str
 

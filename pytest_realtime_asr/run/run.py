@@ -100,10 +100,10 @@ class Run:
         return self._ledger
 
     def take_turn(self, ledger: Ledger) -> None:
-        """Wait for the turn of the test, which it keeps until its end.
+        """Wait for the turn of the test; the test keeps the turn until it ends.
 
-        Call this method before a session is opened, and never on the event loop, which
-        it would block.
+        Call this method before a session is opened. Never call it on the event loop,
+        since it blocks.
         """
         self.turns.take(ledger.turn)
 

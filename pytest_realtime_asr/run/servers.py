@@ -42,8 +42,8 @@ class Host:
     """A server that was probed and warmed up.
 
     ``version`` is the version that the user names or the server reports, empty if there
-    is neither. ``cold`` is the latency of the warm-up's first final in ms. ``note`` is
-    what the user should know about the warm-up.
+    is neither. ``cold`` is the latency of the warm-up's first final in ms. ``note``
+    tells the user about the warm-up, and is empty if there is nothing to tell.
     """
 
     access: Access
@@ -54,7 +54,7 @@ class Host:
 
 
 class _Answer(msgspec.Struct):
-    """What one worker found out about a server, for the other workers.
+    """The state of a server that one worker stores for the other workers.
 
     ``lost`` says why the server is unreachable, and is empty if it is reachable.
     """
@@ -238,7 +238,7 @@ class Servers:
         return self._loop().run(find(asked, self.redactor))
 
     def _refuse(self, live: Live) -> None:
-        """Treat the server of a session from now on as unreachable."""
+        """Treat the server of a session as unreachable from now on."""
         for name, known in self._hosts.items():
             if isinstance(known, Host) and known.access is live.plan.access:
                 self._hosts[name] = Unreachable(live.misfit)
@@ -319,7 +319,7 @@ class Servers:
         return replace(host, cold=found.cold, note=found.note)
 
     def _keep(self, known: Host | Unreachable, *words: str) -> None:
-        """Write what is known about a server for the other workers."""
+        """Store the state of a server for the other workers."""
         if isinstance(known, Unreachable):
             self._answers.keep(_Answer(lost=str(known)), *words)
         else:
@@ -334,7 +334,7 @@ class Servers:
     def _recall(
         self, text: str, dialect: Dialect, *words: str
     ) -> Host | Unreachable | None:
-        """Return what another worker found out about a server, or ``None``."""
+        """Return the server or the error that a worker stored, or ``None``."""
         found = self._answers.find(_Answer, *words)
         if found is None:
             return None

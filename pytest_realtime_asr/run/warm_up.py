@@ -32,8 +32,8 @@ SAME_MS = 20.0
 class WarmUp:
     """The result of a warm-up.
 
-    ``cold`` is the latency of the first final in ms. ``note`` is what the user should
-    know about the warm-up.
+    ``cold`` is the latency of the first final in ms. ``note`` tells the user about the
+    warm-up, and is empty if there is nothing to tell.
     """
 
     cold: float | None = None
@@ -115,7 +115,7 @@ def _final(loop: Loop, plan: Plan, clip: Utterance) -> float:
 def _shortest(corpus: Corpus) -> Utterance:
     """Return the shortest utterance with a reference transcript.
 
-    Raises AudioError and CorpusError if the corpus cannot be read or has none.
+    Raises AudioError and CorpusError if the corpus cannot be read or has no such clip.
     """
     spoken = [utterance for utterance in corpus if utterance.text]
     if not spoken:

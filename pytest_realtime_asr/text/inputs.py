@@ -167,9 +167,9 @@ def sendable(value: object) -> None:
 
 
 def plain(text: str) -> str:
-    """Return ``text``; raises `InputError` if it has a NUL or cannot be UTF-8.
+    """Return ``text``. Raises `InputError` if it contains a NUL or is not UTF-8.
 
-    The message does not quote ``text``, since it may be a secret.
+    The message does not quote ``text``, which may be a secret.
     """
     try:
         text.encode()

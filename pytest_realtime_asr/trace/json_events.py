@@ -25,9 +25,9 @@ class Typed(msgspec.Struct, frozen=True, tag_field="type"):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """A JSON object with a type that is not part of the protocol.
+    """A JSON object whose type is not one that its sender may send.
 
-    ``type`` is ``None`` if the object has no type.
+    ``type`` is ``None`` if the object has no type, or a type that is not a string.
     """
 
     type: str | None
@@ -37,7 +37,8 @@ class Unknown(msgspec.Struct, frozen=True):
 class Malformed(msgspec.Struct, frozen=True):
     """A frame that is not an event.
 
-    ``reason`` says what is wrong. ``json`` is false if the frame is not JSON.
+    ``reason`` says what is wrong. ``json`` is false for a text that is not JSON, and
+    true for a binary frame.
     """
 
     reason: str
@@ -98,7 +99,10 @@ class Shapes:
 
 
 def _whole(text: str) -> str | None:
-    """Return JSON with question marks for lone surrogates; ``None`` without them."""
+    """Return the JSON text with a question mark for each lone surrogate.
+
+    Returns ``None`` if ``text`` has no lone surrogate, or is not JSON.
+    """
     if "\\ud" not in text.lower():
         return None
     try:

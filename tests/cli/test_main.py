@@ -1,4 +1,4 @@
-"""The commands: which there are, and how a wrong one is reported."""
+"""The command line: its commands, their help, and messages for wrong arguments."""
 
 from __future__ import annotations
 

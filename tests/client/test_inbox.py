@@ -27,7 +27,7 @@ ERROR = '{"type":"error","error":"no","code":"invalid"}'
 
 
 class Talk:
-    """A session by hand: a recorder whose records go into an inbox."""
+    """A session without a server: a test writes the records, an inbox reads them."""
 
     def __init__(self) -> None:
         self.inbox = Inbox(VLLM)
@@ -172,7 +172,7 @@ def test_what_a_dialect_raises_is_raised_by_the_recording(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Broken:
-        """The dialect, with a bug in it."""
+        """A dialect that fails to parse every record."""
 
         def parse(self, record: Record) -> object:
             raise KeyError("delta")

@@ -70,7 +70,7 @@ def ran(
 
 
 def made(**acts: Action) -> dict[str, Scenario]:
-    """Scenarios of one's own, each with its concurrency before its name."""
+    """Return a scenario for each action; its name begins with its concurrency."""
     found = {}
     for name, act in acts.items():
         concurrency = Concurrency(name.partition("_")[0])

@@ -43,7 +43,10 @@ def corpus(*ids: str) -> Corpus:
 
 
 def manifest(folder: Path, *rows: dict[str, object] | str | bytes) -> Path:
-    """A manifest of these rows beside a copy of the tone; each row may say less."""
+    """Write a manifest of these rows beside a copy of the tone, and return its path.
+
+    A row that is a dictionary may leave out the path and the text.
+    """
     shutil.copy(TONE, folder)
     path = folder / "manifest.jsonl"
     start: dict[str, object] = {"audio_filepath": TONE.name, "text": "one"}
@@ -60,7 +63,10 @@ def manifest(folder: Path, *rows: dict[str, object] | str | bytes) -> Path:
 
 
 def refusal(spec: str | Path) -> str:
-    """Why a corpus is refused; every refusal says what to do after a semicolon."""
+    """Return the message for a corpus that must be refused.
+
+    The message says what to do after a semicolon.
+    """
     with pytest.raises(CorpusError) as caught:
         load(spec)
     assert "; " in str(caught.value)
@@ -583,7 +589,7 @@ def test_odd_corpus(odd: Corpus) -> None:
 
 
 def rms(audio: Audio) -> float:
-    """Root mean square in dB of full scale."""
+    """Return the root mean square in dB of full scale."""
     return 10 * math.log10(np.mean((audio.array / 32768) ** 2))
 
 

@@ -1,4 +1,4 @@
-"""The pages that are made from data are current, and what is frozen stays so."""
+"""Tests that the generated pages are current, and that pinned suites do not change."""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ class LosesHead(WordChanger):
 
 @fault("loses-later-heads", "loses the first word of utterances after the first")
 class LosesLaterHeads(LosesHead):
-    """Sends all words of the first utterance of a session, but not of later ones."""
+    """Leaves out the first word of each utterance except the first of a session."""
 
     def words_for(self, word: str) -> Iterable[str]:
         return (word,) if self.number == 1 else super().words_for(word)
@@ -273,7 +273,7 @@ class LosesTail(WordChanger):
 
 @fault("loses-later-tails", "loses the last word of utterances after the first")
 class LosesLaterTails(LosesTail):
-    """Sends all words of the first utterance of a session, but not of later ones."""
+    """Leaves out the last word of each utterance except the first of a session."""
 
     def words_for(self, word: str) -> Iterable[str]:
         return (word,) if self.number == 1 else super().words_for(word)
@@ -332,7 +332,7 @@ class RepeatsFirst(WordChanger):
 
 @fault("stale-final", "applies a stray final commit to the next utterance")
 class StaleFinal(UtteranceTracker):
-    """Ends an utterance at its start after a stray final commit."""
+    """Ends an utterance as soon as it starts, if a stray final commit came before."""
 
     _end: str | bytes | None = None
 
@@ -357,7 +357,7 @@ class StaleFinal(UtteranceTracker):
 
 @fault("refused-final-kept", "applies a refused final commit to the next utterance")
 class RefusedFinalKept(StaleFinal):
-    """Ends an utterance at its start after a stray or a refused final commit."""
+    """Does the same as `StaleFinal`, and also after a final commit that it refused."""
 
     def _keeps(self, reaction: Reaction, frame: str | bytes) -> bool:
         return is_control(frame) and self._state.correct.finishes(frame)

@@ -30,7 +30,7 @@ def records(recording: Recording, kind: type, sender: Sender) -> list[int]:
 
 
 def cut(recording: Recording) -> bool:
-    """Return whether the client ended the session before the server could go on."""
+    """Return whether the client ended the session."""
     return recording.trace.end.how in ENDED_BY_CLIENT
 
 
@@ -96,10 +96,10 @@ def well_formed(sender: Sender) -> SessionCheck:
 
 
 def known_events(sender: Sender, own: tuple[str, ...]) -> SessionCheck:
-    """Return a check that this side sends no event that the protocol does not know.
+    """Return a check that this side sends only events of the protocol.
 
-    ``own`` are the prefixes of the protocol's event types; a server's event with
-    another prefix is an extension and allowed.
+    ``own`` are the prefixes of the protocol's event types. A server's event with
+    another prefix is an extension, which is allowed.
     """
 
     def is_own(message: Message) -> bool:

@@ -73,7 +73,7 @@ EVENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "known-events",
-        "no unknown event has a prefix of the protocol's own events",
+        "every event with a prefix of the protocol has a known type",
         SHOULD,
         "",
         _protocol_check,

@@ -1,4 +1,4 @@
-"""The events of OpenAI's dialect: parsing, encoding and order."""
+"""Tests of the events of OpenAI's dialect: parsing, encoding and order."""
 
 from __future__ import annotations
 
@@ -345,7 +345,7 @@ def test_not_an_event(sender: Sender, frame: str, reason: str) -> None:
 
 
 def test_the_table_has_every_event() -> None:
-    """Else its order would be judged by none, or the table speak of nothing."""
+    """Each event has an order, and the table has no event that does not exist."""
     for sender, kinds in KINDS.items():
         for kind in kinds:
             assert SHAPES.read(frame(kind), sender) != Unknown(kind)

@@ -185,13 +185,13 @@ class Place:
     async def open(
         self, *, configured: bool = True, path: str = "/v1/realtime", **given: Any
     ) -> Talk:
+        settings: dict[str, Any] = {"close_timeout": 0.3, **given}
         link = await connect(
             f"ws://127.0.0.1:{self.port}{path}",
-            close_timeout=0.3,
             compression=None,
             proxy=None,
             max_size=None,
-            **given,
+            **settings,
         )
         self._links.append(link)
         talk = Talk(link)
@@ -823,3 +823,23 @@ def test_a_close_frame_is_answered_late(
     took, code = asyncio.run(close())
     assert took >= 0.1
     assert code == 1000
+
+
+def test_closing_takes_no_longer_after_a_burst_of_audio() -> None:
+    async def last(*faults: str) -> float:
+        """Return how long a session with a burst of audio takes, in s."""
+        async with place(*faults) as it:
+            begun = time.monotonic()
+            talk = await it.open(close_timeout=20)
+            with suppress(ConnectionClosed):
+                await talk.send(COMMIT)
+                await talk.send_audio(bytes(2 * 60 * RATE))
+            if not faults:
+                assert await talk.finish() == ""
+                await talk.link.close()
+            await talk.link.wait_closed()
+            assert talk.link.close_code == (1011 if faults else 1000)
+            return time.monotonic() - begun
+
+    correct, faulty = asyncio.run(last()), asyncio.run(last("close"))
+    assert faulty < correct + 3  # an unanswered close frame costs 10 s

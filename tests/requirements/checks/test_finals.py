@@ -1,4 +1,4 @@
-"""The checks that utterances get their finals."""
+"""Tests of the checks that utterances get their finals."""
 
 from __future__ import annotations
 
@@ -153,7 +153,9 @@ def test_all_of_several_have_to_hold() -> None:
 
 
 def empty(*frames: Frame, more: bool = False, **changes: object) -> Part:
-    """A session with an utterance without audio, answered so, and maybe another."""
+    """Return a session with an utterance without audio, and with ``more`` another one.
+
+    ``frames`` are the frames after the first utterance."""
     whole = (CREATED, UPDATE, BEGIN, FINISH, *frames)
     spoken = {0: SILENCE, 1: FIRST} if more else {0: SILENCE}
     return part("empty", *whole, spoken=spoken, **changes)
