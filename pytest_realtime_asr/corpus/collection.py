@@ -53,7 +53,9 @@ def collect(name: str, found: Found, *, seconds: float = _EXAMINED) -> Corpus:
     problems += _repeated(placed)
     doubts = _examine(placed, seconds, problems)
     notes = [f"{name}: {each}" for each in _passed_over(passed)]
-    notes += _first(doubts, f"{name}: {{}} more utterances have audio in doubt")
+    notes += doubts[:_NAMED]
+    if (rest := len(doubts) - _NAMED) > 0:
+        notes.append(f"{name}: {rest} more utterances have audio in doubt")
     if problems:
         raise _refusal(name, problems)
     if not placed and passed:
@@ -78,28 +80,25 @@ def join(corpora: Iterable[Corpus]) -> Corpus:
 def _refusal(name: str, problems: list[str]) -> CorpusError:
     if len(problems) == 1:
         return CorpusError(problems[0])
+    rest = len(problems) - _NAMED
     return CorpusError(
         f"{name}: {len(problems)} problems; correct these entries, or remove them:",
-        *_first(problems, "and {} more"),
+        *problems[:_NAMED],
+        *([f"and {rest} more"] if rest > 0 else []),
     )
-
-
-def _first(lines: list[str], more: str) -> list[str]:
-    """Return the first lines, and one that says how many more there are."""
-    rest = len(lines) - _NAMED
-    return lines[:_NAMED] + ([more.format(rest)] if rest > 0 else [])
 
 
 def _repeated(placed: list[tuple[str, Utterance]]) -> Iterator[str]:
     """Yield a sentence for each id that occurs again."""
     places: dict[str, str] = {}
     for place, utterance in placed:
-        before = places.setdefault(utterance.id, place)
-        if before is not place:
+        if utterance.id in places:
             yield (
-                f"{place}: the id {utterance.id!r} is already used in {before}; give "
-                "every utterance a unique id"
+                f"{place}: the id {utterance.id!r} is already used in "
+                f"{places[utterance.id]}; give every utterance a unique id"
             )
+        else:
+            places[utterance.id] = place
 
 
 def _examine(
