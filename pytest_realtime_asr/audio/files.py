@@ -276,11 +276,16 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _unreadable(path: Path, size: int, error: Exception) -> AudioError:
     """Return the error for a file that libsndfile does not open."""
-    if path.suffix.lower() in UNDECODABLE:
-        return undecodable(path)
     if not size:
         return AudioError(f"{path}: is an empty file; create the file again")
+    if path.suffix.lower() in UNDECODABLE:
+        return undecodable(path)
     reason = getattr(error, "error_string", error)
+    if found := headers.container(path):
+        return AudioError(
+            f"{path}: is audio that cannot be decoded here ({found} that libsndfile "
+            f"does not read: {reason}); convert it: {conversion(path)}"
+        )
     return AudioError(
         f"{path}: cannot be read as audio ({reason}); if it is audio, convert it: "
         f"{conversion(path)}"

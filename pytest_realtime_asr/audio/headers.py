@@ -7,7 +7,26 @@ from pathlib import Path
 from typing import BinaryIO
 
 _UNKNOWN_BYTES = 0x7FFF_0000  # or more in the header of a WAV written to a pipe
+_CONTAINERS = (  # where in a file they begin with what
+    (0, b"\x1aE\xdf\xa3", "WebM or Matroska"),
+    (4, b"ftyp", "MP4 or M4A"),
+    (0, b"\x30\x26\xb2\x75", "WMA"),
+    (0, b"#!AMR", "AMR"),
+    (0, b"\xff\xf1", "AAC"),
+    (0, b"\xff\xf9", "AAC"),
+    (0, b"wvpk", "WavPack"),
+    (0, b"OggS", "Ogg"),
+    (8, b"WAVE", "WAV"),
+)
 _MP3_HEAD = 4096  # bytes within which the first frame of an MP3 states the length
+
+
+def container(path: Path) -> str:
+    """Return the name of the container of an audio file, "" if it is none of these."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    found = (name for at, magic, name in _CONTAINERS if head.startswith(magic, at))
+    return next(found, "")
 
 
 def missing(path: Path) -> int:

@@ -419,13 +419,28 @@ def test_audio_that_cannot_be_decoded(tmp_path: Path, suffix: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["x.opus", "x.ogg", "x.mp3"])
-def test_audio_of_another_codec_under_a_known_name(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "head", "container"),
+    [
+        ("x.opus", b"\x1aE\xdf\xa3", "WebM or Matroska"),
+        ("x.opus", b"OggS", "Ogg"),
+        ("x.wav", b"\0\0\0 ftypM4A ", "MP4 or M4A"),
+        ("x.mp3", b"#!AMR-WB\n", "AMR"),
+        ("x", b"\x30\x26\xb2\x75", "WMA"),
+        ("x.wav", b"RIFF\0\0\0\0WAVEfmt \2\0\0\0", "WAV"),
+    ],
+)
+def test_another_container_or_codec_under_a_known_name(
+    tmp_path: Path, name: str, head: bytes, container: str
+) -> None:
     path = tmp_path / name
-    path.write_bytes(b"\x1a\x45\xdf\xa3" + bytes(range(200)))  # WebM
+    path.write_bytes(head + bytes(range(1, 200)))
     said = refusal(path)
-    assert said.startswith(f"{path}: cannot be read as audio (")
-    assert said.endswith(f"convert it: ffmpeg -i {path} {path.with_suffix('.wav')}")
+    assert said.startswith(
+        f"{path}: is audio that cannot be decoded here ({container} that libsndfile "
+    )
+    suffix = ".flac" if path.suffix == ".wav" else ".wav"
+    assert said.endswith(f"convert it: ffmpeg -i {path} {path.with_suffix(suffix)}")
 
 
 def test_empty_file(tmp_path: Path) -> None:
