@@ -226,6 +226,12 @@ OPTIONS = (
         flag=True,
     ),
     Option(
+        "keep-going",
+        "go on with the suite after the first utterance has failed, and after sessions "
+        "have waited for finals that never came",
+        flag=True,
+    ),
+    Option(
         "suite",
         "judge by this pinned suite of requirements (default: the newest requirements)",
         metavar="NAME",

@@ -181,6 +181,7 @@ CASES = {
         (("must", Level.MUST), ("should", Level.SHOULD), ("info", Level.INFO)),
     ),
     "strict": flags("suite.strict"),
+    "keep-going": flags("suite.keep_going"),
     "server-version": Case(
         "run.server.version",
         "",
@@ -350,7 +351,7 @@ def in_order(name: str, case: Case) -> None:
             made(line, ini)
 
 
-@pytest.mark.parametrize("name", ["insecure", "parallel", "strict"])
+@pytest.mark.parametrize("name", ["insecure", "keep-going", "parallel", "strict"])
 def test_a_flag_on_the_command_line_is_a_boolean(name: str) -> None:
     case = CASES[name]
     assert case.of(made({name: True}, {name: "no"})) is True
@@ -542,6 +543,7 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("MUST", "'MUST' is not a level; choose from must, should and info"),
     ),
     "strict": (("very", "'very' is neither true nor false"),),
+    "keep-going": (("very", "'very' is neither true nor false"),),
     "suite": (
         (
             "vllm",
