@@ -14,21 +14,14 @@ from pytest_realtime_asr.corpus.utterance import CorpusError
 from pytest_realtime_asr.text import inputs
 
 _CUTS = ("MonoCut", "MultiCut", "MixedCut", "PaddingCut")
-_FIELDS = (
-    {"recording", "supervisions"},
-    {"recording_id", "start", "duration"},
-    {"sources", "sampling_rate"},
-)
 _HEAD = 2**20  # bytes of a compressed file that are looked at
-_EXPORT = (
-    "import json, lhotse, pathlib",
-    "cuts = lhotse.CutSet.from_file({cuts!r}).trim_to_supervisions("
-    "keep_overlapping=False)",
-    'pathlib.Path("manifest.jsonl").write_text("".join(json.dumps({{"id": '
+_RECORDINGS, _SUPERVISIONS = "recordings.jsonl.gz", "supervisions.jsonl.gz"
+_WRITE = (
+    'pathlib.Path("manifest.jsonl").write_text("".join(json.dumps({"id": '
     'c.supervisions[0].id, "audio_filepath": c.recording.sources[0].source, '
     '"channel_selector": c.channel, "offset": c.start, "duration": c.duration, "text": '
     'c.supervisions[0].text, "language": c.supervisions[0].language, "speaker": '
-    'c.supervisions[0].speaker}}) + "\\n" for c in cuts))',
+    'c.supervisions[0].speaker}) + "\\n" for c in cuts))'
 )
 
 
@@ -38,17 +31,32 @@ def refuse(path: Path, line: str) -> None:
         row = msgspec.json.decode(line)
     except (ValueError, RecursionError):
         return
-    if not isinstance(row, Mapping):
+    if not isinstance(row, Mapping) or "audio_filepath" in row:
         return
-    if row.get("type") in _CUTS or any(fields <= set(row) for fields in _FIELDS):
-        kind = row.get("type") or "recordings or supervisions"
-        cuts = str(path) if row.get("type") in _CUTS else "cuts.jsonl.gz"
-        raise CorpusError(
-            f"{path}: is a Lhotse manifest ({kind}), which is not read; export a NeMo "
-            "manifest with these lines of Python, in the folder to which the paths of "
-            "the audio relate:",
-            *(each.format(cuts=cuts) for each in _EXPORT),
-        )
+    if row.get("type") in _CUTS or {"recording", "supervisions"} <= set(row):
+        kind, cuts = "cuts", f"from_file({str(path)!r})"
+    elif {"recording_id", "start", "duration"} <= set(row):
+        kind, cuts = "supervisions", _cuts(_RECORDINGS, str(path))
+    elif {"sources", "sampling_rate"} <= set(row):
+        kind, cuts = "recordings", _cuts(str(path), _SUPERVISIONS)
+    else:
+        return
+    raise CorpusError(
+        f"{path}: is a Lhotse manifest ({kind}), which is not read; export a NeMo "
+        "manifest with these lines of Python, in the folder to which the paths of the "
+        "audio relate:",
+        "import json, lhotse, pathlib",
+        f"cuts = lhotse.CutSet.{cuts}.trim_to_supervisions(keep_overlapping=False)",
+        _WRITE,
+    )
+
+
+def _cuts(recordings: str, supervisions: str) -> str:
+    """Return the call that makes cuts of the other manifests of Lhotse."""
+    return (
+        f"from_manifests(recordings=lhotse.RecordingSet.from_file({recordings!r}), "
+        f"supervisions=lhotse.SupervisionSet.from_file({supervisions!r}))"
+    )
 
 
 def refuse_compressed(path: Path) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -35,7 +36,7 @@ def test_cuts(tmp_path: Path, name: str) -> None:
     path = store(tmp_path / name, CUT)
     first, *lines = refusal(path).splitlines()
     assert first == (
-        f"{path}: is a Lhotse manifest (MonoCut), which is not read; export a NeMo "
+        f"{path}: is a Lhotse manifest (cuts), which is not read; export a NeMo "
         "manifest with these lines of Python, in the folder to which the paths of the "
         "audio relate:"
     )
@@ -44,17 +45,27 @@ def test_cuts(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "row",
+    ("row", "kind", "sources"),
     [
-        {"id": "c", "start": 0, "recording": RECORDING, "supervisions": []},
-        {**SUPERVISION, "text": "go"},
-        RECORDING,
+        ({"id": "c", "recording": {}, "supervisions": []}, "cuts", ["x.jsonl.gz"]),
+        (SUPERVISION, "supervisions", ["recordings.jsonl.gz", "x.jsonl.gz"]),
+        (RECORDING, "recordings", ["x.jsonl.gz", "supervisions.jsonl.gz"]),
     ],
 )
-def test_other_manifests(tmp_path: Path, row: dict[str, object]) -> None:
-    said = refusal(store(tmp_path / "x.jsonl.gz", row))
-    assert "is a Lhotse manifest (recordings or supervisions), which is not" in said
-    assert "from_file('cuts.jsonl.gz')" in said
+def test_other_manifests(
+    tmp_path: Path, row: dict[str, object], kind: str, sources: list[str]
+) -> None:
+    first, _, cuts, _ = refusal(store(tmp_path / "x.jsonl.gz", row)).splitlines()
+    assert f"is a Lhotse manifest ({kind}), which is not read" in first
+    files = [Path(name).name for name in re.findall(r"from_file\('(.*?)'\)", cuts)]
+    assert files == sources
+
+
+def test_nemo_manifest_with_fields_of_lhotse(tmp_path: Path) -> None:
+    row = {**SUPERVISION, "audio_filepath": str(put(tmp_path / "a.wav")), "text": "go"}
+    assert (
+        load(store(tmp_path / "x.jsonl", {**row, "duration": 1.0}))["s1"].text == "go"
+    )
 
 
 def test_lines_of_the_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
