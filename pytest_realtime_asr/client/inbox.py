@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.transport import MAX_MESSAGE
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.trace.recording import Message, Recording
+from pytest_realtime_asr.text.messages import shortened
+from pytest_realtime_asr.trace.json_events import Malformed, Unknown
+from pytest_realtime_asr.trace.recording import Flawed, Message, Recording
 from pytest_realtime_asr.trace.records import Record, Sender, Trace
 from pytest_realtime_asr.trace.timeline import Commit, Event, Final, Refusal
 
@@ -22,6 +24,7 @@ from pytest_realtime_asr.trace.timeline import Commit, Event, Final, Refusal
 # sent. The limits allow 5 partials a second that each repeat the text of an hour.
 MAX_EVENTS, EVENTS_A_SECOND = 10_000, 100
 TEXT_A_SECOND = 2**18  # characters, in addition to the length of the largest event
+_LONGEST_REASON = 120  # characters of the reason why a frame is malformed
 
 
 class Inbox:
@@ -37,6 +40,7 @@ class Inbox:
         self._dialect = dialect
         self._reader = dialect.reader()
         self._read: list[tuple[Message, Sequence[Event]]] = []  # for each record
+        self._flaws: dict[int, str] = {}  # what is wrong with a message, by record
         self.received: list[Message] = []
         self._finals: dict[int, Final] = {}
         self._refusals: list[tuple[int, Refusal]] = []  # (index in received, refusal)
@@ -59,6 +63,9 @@ class Inbox:
     def add(self, record: Record) -> None:
         """Read the next record of the session."""
         message = self._dialect.parse(record)
+        if isinstance(message, Flawed):
+            self._flaws[len(self._read)] = message.reason
+            message = message.event
         if record.sender is Sender.SERVER:
             self.received.append(message)
         events = self._reader.step(record, message)
@@ -153,7 +160,9 @@ class Inbox:
             return dialects.recording(self._dialect, trace)
         events = chain.from_iterable(events for _, events in read)
         timeline = dialects.timeline(trace, self._reader, events)
-        return Recording(trace, tuple(message for message, _ in read), timeline)
+        messages = tuple(message for message, _ in read)
+        flaws = {at: why for at, why in self._flaws.items() if at < len(read)}
+        return Recording(trace, messages, timeline, flaws)
 
 
 def flooded(
@@ -180,10 +189,26 @@ def flooded(
     )
 
 
-def summary(messages: Iterable[Message]) -> str:
-    """Return a text that says how many messages of each type have arrived."""
+def summary(messages: Sequence[Message]) -> str:
+    """Return a text that says how many messages of each type have arrived.
+
+    For frames that are no event of the protocol, the text describes the first of them.
+    """
     counts = Counter(message.move for message in messages)
     if not counts:
         return "no event was received"
-    listed = ", ".join(f"{count} {move}" for move, count in counts.items())
-    return f"events received: {listed}"
+    strange = {each.move: each for each in reversed(messages)}
+    listed = (
+        f"{count} {move}{_description(strange[move])}" for move, count in counts.items()
+    )
+    return f"events received: {', '.join(listed)}"
+
+
+def _description(message: Message) -> str:
+    """Return what is wrong with a frame that is no event of the protocol."""
+    match message:
+        case Malformed(reason=reason):
+            return f" ({shortened(reason, _LONGEST_REASON)})"
+        case Unknown(type=kind):
+            return " (without a type)" if kind is None else f" (type {kind!r})"
+    return ""

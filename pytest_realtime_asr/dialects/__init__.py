@@ -17,7 +17,7 @@ from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.order import Table
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.requirements.scenario_steps import Exercise, Misuse
-from pytest_realtime_asr.trace.recording import Message, Recording
+from pytest_realtime_asr.trace.recording import Flawed, Message, Recording
 from pytest_realtime_asr.trace.records import Record, Trace
 from pytest_realtime_asr.trace.timeline import Event, Timeline, Usage
 
@@ -146,7 +146,11 @@ class Dialect(Protocol):
         """
 
     def parse(self, record: Record) -> Message:
-        """Return the message in a frame; never raises, even if the frame is broken."""
+        """Return the message in a frame; never raises, even if the frame is broken.
+
+        An event of the server with missing or wrong fields should be `Flawed`, so that
+        the session goes on.
+        """
 
     def reader(self) -> Reader:
         """Return a new reader for one session."""
@@ -247,12 +251,18 @@ def greeted(record: Record) -> tuple[str, ...]:
 
 def recording(dialect: Dialect, trace: Trace) -> Recording:
     """Return a trace with its messages and its timeline; each frame is parsed once."""
-    messages = tuple(map(dialect.parse, trace.records))
     reader = dialect.reader()
+    messages: list[Message] = []
+    flaws: dict[int, str] = {}
     events: list[Event] = []
-    for record, message in zip(trace.records, messages, strict=True):
+    for index, record in enumerate(trace.records):
+        message = dialect.parse(record)
+        if isinstance(message, Flawed):
+            flaws[index] = message.reason
+            message = message.event
+        messages.append(message)
         events.extend(reader.step(record, message))
-    return Recording(trace, messages, timeline(trace, reader, events))
+    return Recording(trace, tuple(messages), timeline(trace, reader, events), flaws)
 
 
 def timeline(trace: Trace, reader: Reader, events: Iterable[Event]) -> Timeline:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_realtime_asr.conformance import results
+from pytest_realtime_asr.conformance import suite_run
 from pytest_realtime_asr.plugin import kept_calibration, suite
 from pytest_realtime_asr.plugin.item_judge import has_result
 from pytest_realtime_asr.plugin.options import is_suite
@@ -48,8 +48,7 @@ class EndOfRun:
         ]
         if not tests or not self._state.has_judging:
             return {}
-        known = self._state.settings.run.known
-        found = results.interrupted(session.config, tests, known)
+        found = suite_run.interrupted(session.config, tests)
         rows = {
             id: conformance.mapping(conformance.row(each)) for id, each in found.items()
         }

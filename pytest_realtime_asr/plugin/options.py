@@ -226,6 +226,12 @@ OPTIONS = (
         flag=True,
     ),
     Option(
+        "keep-going",
+        "go on with the suite after the first utterance has failed, and after sessions "
+        "have waited for finals that never came",
+        flag=True,
+    ),
+    Option(
         "suite",
         "judge by this pinned suite of requirements (default: the newest requirements)",
         metavar="NAME",
@@ -386,7 +392,8 @@ OPTIONS = (
     Option(
         "corpus",
         "the utterances to send: bundled:english, bundled:languages, bundled:odd, a "
-        "manifest, a LibriSpeech tree or a folder with a .txt file for each audio file "
+        "NeMo manifest, a Common Voice table, a metadata.csv, a Kaldi folder, a "
+        "LibriSpeech tree or a folder with a .txt file for each audio file "
         "(repeatable)",
         metavar="NAME|PATH",
         many=True,

@@ -368,6 +368,7 @@ def _suite(given: _Values) -> SuiteConfig:
     return SuiteConfig(
         level=given.read("level", parsing.suite_level),
         strict=given.read("strict", flag),
+        keep_going=given.read("keep-going", flag),
         allow=given.read("allow", parsing.harms),
         max_audio=given.read("max-audio", parsing.seconds),
         max_streams=given.optional(

@@ -143,7 +143,7 @@ class State:
         """Return the corpus of the run, perturbed as asked. Raises UsageError."""
         private, perturb = self.settings.run.private, self.settings.perturb
         try:
-            return _corpus(self.settings.corpus, private, perturb)
+            found = _corpus(self.settings.corpus, private, perturb)
         except PerturbationError as error:
             raise self.options.usage_error("perturb", error) from None
         except (CorpusError, AudioError) as error:
@@ -153,6 +153,9 @@ class State:
             )
             shown = hidden if private else error
             raise self.options.usage_error("corpus", shown) from None
+        for note in found.notes:
+            self.note(note)
+        return found
 
     @cached_property
     def targets(self) -> Targets:

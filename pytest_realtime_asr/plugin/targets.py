@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_realtime_asr.corpus import Corpus, manifest
+from pytest_realtime_asr.corpus import Corpus, nemo
 from pytest_realtime_asr.fake.process import FakeError
 from pytest_realtime_asr.plugin.settings import Settings
 from pytest_realtime_asr.run.fakes import FAKES, FakeServers
@@ -104,8 +104,8 @@ class Targets:
         """
         if self._folder is None:
             self._folder = TemporaryDirectory(prefix="pytest-realtime-asr-")
-            manifest.write(Path(self._folder.name), corpus)
-        return str(Path(self._folder.name) / manifest.NAME)
+            nemo.write(Path(self._folder.name), corpus)
+        return str(Path(self._folder.name) / nemo.NAME)
 
     def _application(self, application: Callable[..., Any]) -> str:
         key = id(application)

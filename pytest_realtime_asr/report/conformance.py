@@ -34,11 +34,13 @@ _MARKS = {
     Status.SATISFIED: "yes",
     Status.VIOLATED: "**no**",
     Status.UNDECIDED: "?",
+    Status.STOPPED: "-",
     Status.MISSING: "?",
     Status.LIMITED: "?",
     Status.HARNESS: "?",
     Status.NOT_RUN: "-",
     Status.OTHER_VERSION: "-",
+    Status.SAME_CAUSE: "**no**",
 }
 
 _TRIED = (Status.SATISFIED, Status.VIOLATED, Status.UNDECIDED)
@@ -248,12 +250,14 @@ def summary(found: Document, *, strict: bool, advice: Sequence[str] = ()) -> lis
         "unexpectedly passing (stale entry)", [each for each in known if each.stale]
     )
     for status in (
+        Status.STOPPED,
         Status.MISSING,
         Status.HARNESS,
         Status.LIMITED,
         Status.NOT_RUN,
         Status.UNDECIDED,
         Status.OTHER_VERSION,
+        Status.SAME_CAUSE,
     ):
         lines += _by_cause(
             status, [each for each in found.requirements if each.status is status]

@@ -44,6 +44,7 @@ class Host:
     ``version`` is the version that the user names or the server reports, empty if there
     is neither. ``cold`` is the latency of the warm-up's first final in ms. ``note``
     tells the user about the warm-up, and is empty if there is nothing to tell.
+    ``failed`` says that the warm-up got no final.
     """
 
     access: Access
@@ -51,6 +52,7 @@ class Host:
     version: str = ""
     cold: float | None = None
     note: str = ""
+    failed: bool = False
 
 
 class _Answer(msgspec.Struct):
@@ -64,6 +66,7 @@ class _Answer(msgspec.Struct):
     version: str = ""
     cold: float | None = None
     note: str = ""
+    failed: bool = False
 
 
 class Servers:
@@ -316,7 +319,7 @@ class Servers:
             timeout=session.timeout,
             progress=self._progress,
         )
-        return replace(host, cold=found.cold, note=found.note)
+        return replace(host, cold=found.cold, note=found.note, failed=found.failed)
 
     def _keep(self, known: Host | Unreachable, *words: str) -> None:
         """Store the state of a server for the other workers."""
@@ -328,6 +331,7 @@ class Servers:
                 version=known.version,
                 cold=known.cold,
                 note=known.note,
+                failed=known.failed,
             )
             self._answers.keep(answer, *words)
 
@@ -341,4 +345,6 @@ class Servers:
         if found.lost:
             return Unreachable(found.lost)
         access = self._access(text, dialect, found.model)
-        return Host(access, found.model, found.version, found.cold, found.note)
+        return Host(
+            access, found.model, found.version, found.cold, found.note, found.failed
+        )

@@ -33,11 +33,13 @@ class WarmUp:
     """The result of a warm-up.
 
     ``cold`` is the latency of the first final in ms. ``note`` tells the user about the
-    warm-up, and is empty if there is nothing to tell.
+    warm-up, and is empty if there is nothing to tell. ``failed`` says that a session
+    got no final that counts.
     """
 
     cold: float | None = None
     note: str = ""
+    failed: bool = False
 
 
 class _Failed(Exception):
@@ -78,7 +80,7 @@ def warm_up(
         try:
             finals.append(_final(loop, limited, clip))
         except _Failed as error:
-            return WarmUp(note=f"the warm-up failed: {error}")
+            return WarmUp(note=f"the warm-up failed: {error}", failed=True)
         if sessions is None and len(finals) > 1 and _agree(*finals[-2:]):
             break
     took = time.monotonic() - started

@@ -49,7 +49,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_failed_corpus_is_reported_without_its_texts(
     project: Project, faulty: Faking, clips: str
 ) -> None:
-    words = (ASKED, "-k", "spoken_corpus", f"--realtime-corpus={clips}")
+    words = [ASKED, "-k", "spoken_corpus", "--realtime-keep-going"]
+    words.append(f"--realtime-corpus={clips}")
     result = project.run(*words, target=faulty("close"))
     result.assert_outcomes(failed=1, deselected=TESTS - 1)
     said = "2 of 2 utterances have no final; the first failure: *code 1011*"
@@ -170,9 +171,10 @@ def test_the_plan_sends_nothing(project: Project) -> None:
     assert result.ret == 0
     result.stdout.fnmatch_lines(
         [
-            "realtime conformance: vllm, newest: 3 requirements, 1 scenario (2 not "
-            "run), * min of audio, 1 connection, *",
+            "realtime conformance: vllm, newest: 3 requirements, 2 scenarios (2 "
+            "not run), * min of audio, 2 connections, *",
             "  scenario * harm *",
+            "  first-utterance *",
             "  utterances *",
             "  crowd * NOT RUN: the scenario is heavy; add --realtime-allow=heavy to *",
             "  reset * NOT RUN: the scenario is disruptive; add --realtime-allow=*",
@@ -181,7 +183,7 @@ def test_the_plan_sends_nothing(project: Project) -> None:
     assert "passed" not in result.parseoutcomes()
     allowed = ("--realtime-allow=heavy,disruptive", "--realtime-max-streams=8")
     result = project.run(*words, *allowed, target="http://gpu-7:8000")
-    result.stdout.fnmatch_lines(["*: 3 requirements, 3 scenarios, *"])
+    result.stdout.fnmatch_lines(["*: 3 requirements, 4 scenarios, *"])
     result.stdout.no_fnmatch_line("*NOT RUN*")
 
 
@@ -226,9 +228,8 @@ def test_a_violated_must_fails_with_its_evidence(
             "  clause: vLLM 0.33.0, *",
             "  scenarios: utterances",
             "  trace: *.jsonl",
-            "  session sess-* (utterances)",
+            "  session sess-* (first-utterance)",
             '*>*server  {"type":"transcription.done",*',
-            "*audio: open-door, * s, in * frames until * s",
             "*closed by us, code 1000",
             "again: pytest --realtime-target=* -k *one-final*",
         ]

@@ -368,7 +368,14 @@ def test_shared_answer_is_json(start: Start, tmp_path: Path) -> None:
         if file.suffix != ".lock"
     ]
     assert rows == [
-        {"lost": "", "model": "fake", "version": "", "cold": None, "note": ""}
+        {
+            "lost": "",
+            "model": "fake",
+            "version": "",
+            "cold": None,
+            "note": "",
+            "failed": False,
+        }
     ]
 
 

@@ -106,6 +106,7 @@ def one_final(recording: Recording) -> Outcome:
     return Violated(
         f"no transcription.done came after the final commit: {checks.ended(recording)}",
         (asked[-1],),
+        by_end=True,
     )
 
 

@@ -39,6 +39,7 @@ def _clause(where: str, sentence: str) -> str:
 
 
 REQUIREMENTS: tuple[Requirement, ...] = (
+    shared.FIRST_UTTERANCE,
     shared.stated(
         "first-event",
         _clause(DOCUMENTED, "the server sends session.created on connection"),

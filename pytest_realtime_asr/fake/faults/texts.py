@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.faults.client_frames import is_control, was_ignored
 from pytest_realtime_asr.fake.faults.registry import Hooks, fault
-from pytest_realtime_asr.fake.frame_edits import Event, edited
+from pytest_realtime_asr.fake.frame_edits import Event, edited, event
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import (
     ServerWrapper,
@@ -179,6 +181,39 @@ class NoUsage(ServerWrapper):
 
 def _without_usage(content: Event) -> None:
     content.pop("usage", None)
+
+
+@fault("half-usage", "leaves a field out of its usage")
+class HalfUsage(ServerWrapper):
+    """Leaves the first field of the usage out of each final."""
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        frames = self._server.final(text, usage, item)
+        return [edited(frame, _with_half_usage) for frame in frames]
+
+
+def _with_half_usage(content: Event) -> None:
+    if counted := content.get("usage"):
+        del counted[next(iter(counted))]
+
+
+@fault("nan-usage", "sends NaN in its usage")
+class NanUsage(ServerWrapper):
+    """Writes NaN, which JSON does not have, in place of the last count of the usage."""
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        frames = self._server.final(text, usage, item)
+        return [_with_nan(frame) for frame in frames]
+
+
+def _with_nan(frame: str) -> str:
+    content = event(frame)
+    counted = content.get("usage")
+    if not counted:
+        return frame
+    numbers = [name for name, each in counted.items() if isinstance(each, int | float)]
+    counted[numbers[-1]] = math.nan
+    return json.dumps(content)
 
 
 @fault("free-tokens", "counts 0 tokens for its text")

@@ -196,6 +196,7 @@ def refused_or_closed(role: str, codes: Collection[int]) -> Check:
             "the frame was answered neither by an error nor by a close with one of the "
             f"codes {wanted}{ended}",
             (),
+            by_end=not ignored,
         )
 
     return per_session(check, role, fold=first_unsatisfied)
@@ -210,7 +211,9 @@ def _unexplained_close(part: Part) -> Outcome | None:
         bare = True
     if bare and not part.timeline.refusals:
         return Violated(
-            f"the server sent no error before the session ended: {why(part)}", ()
+            f"the server sent no error before the session ended: {why(part)}",
+            (),
+            by_end=True,
         )
     return Satisfied()
 

@@ -65,7 +65,8 @@ def first_event(identity: Callable[[Message], str | None]) -> SessionCheck:
         if first is None:
             if recording.trace.opened is None or cut(recording):
                 return Undecided("the session ended before the server sent anything")
-            return Violated(f"the server sent no event: {ended(recording)}", ())
+            reason = f"the server sent no event: {ended(recording)}"
+            return Violated(reason, (), by_end=True)
         message = recording.messages[first]
         name = identity(message)
         if name is None:
@@ -87,9 +88,13 @@ def well_formed(sender: Sender) -> SessionCheck:
     """Return a check that each frame of this side is an event with all its fields."""
 
     def check(recording: Recording) -> Outcome:
-        wrong = records(recording, Malformed, sender)
+        frames = recording.trace.records
+        flawed = (at for at in recording.flaws if frames[at].sender is sender)
+        wrong = sorted({*flawed, *records(recording, Malformed, sender)})
         if wrong:
-            return Violated(named(recording.messages[wrong[0]]), tuple(wrong))
+            first = wrong[0]
+            reason = recording.flaws.get(first) or named(recording.messages[first])
+            return Violated(reason, tuple(wrong))
         return _sent(recording, sender)
 
     return check

@@ -66,7 +66,7 @@ EVENTS: tuple[Requirement, ...] = (
         "every frame is an event with the fields of its type",
         MUST,
         "",
-        each(checks.well_formed(Sender.SERVER)),
+        each(checks.well_formed(Sender.SERVER), of_fields=True),
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("no-json",)),

@@ -137,7 +137,10 @@ def test_a_violation_shows_where_it_is() -> None:
     lost, refused = spoke("it", None), begun(error("x"))
     outcome = checks.finishes("it")(seen(spoke("it", "a"), lost))
     assert outcome == Violated(
-        f"no final came for turn-right: {WAITED}", (len(lost.trace.records) - 1,), 1
+        f"no final came for turn-right: {WAITED}",
+        (len(lost.trace.records) - 1,),
+        1,
+        by_end=True,
     )
     outcome = checks.finishes("it")(seen(spoke("it", "a"), refused))
     assert isinstance(outcome, Violated)

@@ -82,13 +82,17 @@ def items(recording: Recording) -> dict[str, Item]:
 
 
 def each_item(
-    problem: Callable[[Recording, str, Item], str | None], nothing: str
+    problem: Callable[[Recording, str, Item], str | None],
+    nothing: str,
+    *,
+    by_end: bool = False,
 ) -> Check:
     """Return a check that applies ``problem`` to each item of each session.
 
     ``problem`` returns a sentence if an item is wrong, "" if the item is correct, and
     ``None`` if the recording does not show which. If ``problem`` returns ``None`` for
-    every item, the check is undecided, for the reason ``nothing``.
+    every item, the check is undecided, for the reason ``nothing``. ``by_end`` says that
+    a problem is the way in which the session ended.
     """
 
     def check(recording: Recording) -> Outcome:
@@ -98,7 +102,7 @@ def each_item(
             shown |= what is not None
             if what:
                 named = (item.ends or item.committed or item.deltas or item.started)[:1]
-                return Violated(what, tuple(named))
+                return Violated(what, tuple(named), by_end=by_end)
         return Satisfied() if shown else Undecided(nothing)
 
     return each(check)

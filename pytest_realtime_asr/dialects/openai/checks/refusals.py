@@ -151,7 +151,8 @@ def no_error(role: str, what: str) -> Check:
         for index, message in _errors_after_hand(part):
             return Violated(f"{what} was refused: {message.error.message}", (index,))
         if not cut(part.recording):
-            return Violated(f"the session ended after {what}: {why(part)}", ())
+            reason = f"the session ended after {what}: {why(part)}"
+            return Violated(reason, (), by_end=True)
         if not indexes(part.recording, SessionUpdated, BetaUpdated):
             return Undecided("the server did not answer the session update")
         return Satisfied()
@@ -167,6 +168,7 @@ def stays_open(role: str) -> Check:
             return Undecided(f"the hand-written frame was not sent: {why(part)}")
         if cut(part.recording):
             return Satisfied()
-        return Violated(f"a hand-written frame ended the session: {why(part)}", ())
+        reason = f"a hand-written frame ended the session: {why(part)}"
+        return Violated(reason, (), by_end=True)
 
     return per_session(check, role, fold=first_unsatisfied)

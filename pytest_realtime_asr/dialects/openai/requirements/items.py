@@ -145,7 +145,9 @@ ITEMS: tuple[Declared, ...] = (
         )
         + "; sgl-project/sglang-omni#385",
         items.each_item(
-            items.ends, "no item was committed in a session that was set up"
+            items.ends,
+            "no item was committed in a session that was set up",
+            by_end=True,
         ),
         scenarios=("utterances", "in-flight"),
         passive=True,
