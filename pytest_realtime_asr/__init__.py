@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.corpus import Utterance as Utterance
     from pytest_realtime_asr.corpus import Word as Word
     from pytest_realtime_asr.fake.process import FakeServer as FakeServer
+    from pytest_realtime_asr.perturb import babble as babble
+    from pytest_realtime_asr.perturb import clipping as clipping
+    from pytest_realtime_asr.perturb import dither as dither
+    from pytest_realtime_asr.perturb import gain as gain
+    from pytest_realtime_asr.perturb import lead_silence as lead_silence
+    from pytest_realtime_asr.perturb import noise as noise
+    from pytest_realtime_asr.perturb import packet_loss as packet_loss
+    from pytest_realtime_asr.perturb import reverberation as reverberation
+    from pytest_realtime_asr.perturb import speed as speed
+    from pytest_realtime_asr.perturb import telephone as telephone
     from pytest_realtime_asr.run.realtime import AsyncSession as AsyncSession
     from pytest_realtime_asr.run.realtime import Realtime as Realtime
     from pytest_realtime_asr.run.realtime import Session as Session
@@ -43,7 +53,17 @@ _HOMES = {
     "UndecidedWarning": "verdicts.verdict.UndecidedWarning",
     "Utterance": "corpus.Utterance",
     "Word": "corpus.Word",
+    "babble": "perturb.babble",
+    "clipping": "perturb.clipping",
+    "dither": "perturb.dither",
+    "gain": "perturb.gain",
     "keyword_recall": "run.statistics.keyword_recall",
+    "lead_silence": "perturb.lead_silence",
+    "noise": "perturb.noise",
+    "packet_loss": "perturb.packet_loss",
+    "reverberation": "perturb.reverberation",
+    "speed": "perturb.speed",
+    "telephone": "perturb.telephone",
 }
 
 __all__ = sorted(_HOMES)

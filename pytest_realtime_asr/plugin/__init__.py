@@ -19,7 +19,8 @@ from pytest_realtime_asr.plugin.options import COMMANDS, MARKERS, OPTIONS
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("realtime", "realtime speech recognition")
     for option in OPTIONS:
-        kwargs: dict[str, Any] = {"dest": option.ini, "help": option.help}
+        help = option.help.replace("%", "%%")  # argparse would format it
+        kwargs: dict[str, Any] = {"dest": option.ini, "help": help}
         if option.flag:
             kwargs |= {"action": "store_true", "default": None}
         else:

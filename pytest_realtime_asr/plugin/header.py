@@ -21,7 +21,12 @@ def target(plugin: RealtimePlugin) -> str:
     state = plugin.state
     url = state.targets.url(plugin.options.text("target"), state.detect().dialect)
     try:
-        return summary.introduce(state.judging.run, url, state.settings.corpus)
+        return summary.introduce(
+            state.judging.run,
+            url,
+            state.settings.corpus,
+            perturb=state.settings.perturb,
+        )
     except LookupError as error:
         raise state.options.usage_error("dialect", error) from None
 

@@ -399,6 +399,14 @@ OPTIONS = (
         many=True,
     ),
     Option(
+        "perturb",
+        "what is done to the utterances of the corpus before they are sent, such as "
+        "noise:10dB or telephone,packet-loss:5%:seed=2; also babble, clipping, dither, "
+        "gain, lead-silence, reverberation and speed (repeatable)",
+        metavar="NAME[:AMOUNT][,...]",
+        many=True,
+    ),
+    Option(
         "pace",
         "seconds of audio sent per second; 0 is as fast as possible (default 1.0)",
         "1",

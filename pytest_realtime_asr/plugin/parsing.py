@@ -17,6 +17,7 @@ from packaging.version import Version
 
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.client import target as targets
+from pytest_realtime_asr.perturb import chain
 from pytest_realtime_asr.requirements.requirement import Harm, Level
 from pytest_realtime_asr.run.config import load_client_certificate
 from pytest_realtime_asr.run.fakes import FAKES
@@ -326,6 +327,12 @@ def corpus_place(text: str, origin: Path) -> str:
     found = text if text.startswith("bundled:") else str(origin / text)
     corpus.check(found)
     return found
+
+
+def perturbation(text: str) -> str:
+    """Check a chain of perturbations and return it."""
+    chain.parse(text)
+    return text
 
 
 def report(text: str, origin: Path) -> tuple[str, Path]:

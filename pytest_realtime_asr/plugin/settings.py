@@ -97,6 +97,7 @@ class Settings:
     suite: SuiteConfig
     target: str = field(default="", repr=False)
     corpus: tuple[str, ...] = ("bundled:english",)
+    perturb: tuple[str, ...] = ()
     reports: tuple[tuple[str, Path], ...] = ()
     fake: tuple[str, ...] = field(default=(), repr=False)
 
@@ -147,6 +148,7 @@ def settings(
         ),
         corpus=given.each("corpus", lambda text: parsing.corpus_place(text, origin))
         or ("bundled:english",),
+        perturb=given.each("perturb", parsing.perturbation),
         limits=_limits(given),
         comparison=_comparison(given),
         suite=_suite(given),

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client.dialect_detection import AUTO, Discovery
 from pytest_realtime_asr.client.session import OptionsError, caller
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import Corpus, CorpusError, load_all
 from pytest_realtime_asr.dialects import load
+from pytest_realtime_asr.perturb import PerturbationError, chain
 from pytest_realtime_asr.plugin import kept_calibration
 from pytest_realtime_asr.plugin.guard import Guard
 from pytest_realtime_asr.plugin.judging import Judging
@@ -138,11 +140,13 @@ class State:
     # Corpus and servers
 
     def corpus(self) -> Corpus:
-        """Return the corpus of the run. Raises UsageError."""
-        private = self.settings.run.private
+        """Return the corpus of the run, perturbed as asked. Raises UsageError."""
+        private, perturb = self.settings.run.private, self.settings.perturb
         try:
-            found = _corpus(self.settings.corpus, private)
-        except CorpusError as error:
+            found = _corpus(self.settings.corpus, private, perturb)
+        except PerturbationError as error:
+            raise self.options.usage_error("perturb", error) from None
+        except (CorpusError, AudioError) as error:
             hidden = (
                 "the corpus cannot be used; run without --realtime-private to see the "
                 "reason"
@@ -156,7 +160,7 @@ class State:
     @cached_property
     def targets(self) -> Targets:
         """The servers that this run starts itself."""
-        return Targets(self.settings, self.worker.fakes, check_corpus=self.corpus)
+        return Targets(self.settings, self.worker.fakes, corpus=self.corpus)
 
     # Reports
 
@@ -318,7 +322,11 @@ def _read(config: pytest.Config, options: RawOptions) -> Settings:
 
 
 @lru_cache(maxsize=8)
-def _corpus(specs: tuple[str, ...], private: bool) -> Corpus:
+def _corpus(
+    specs: tuple[str, ...], private: bool, perturb: tuple[str, ...] = ()
+) -> Corpus:
+    if perturb:
+        return chain.apply(_corpus(specs, private), perturb)
     found = load_all(specs)
     return found.anonymous() if private else found
 

@@ -54,7 +54,7 @@ class _TestSession:
             utterance,
             self.live.items,
             raised=True,
-            conditions=self.run.conditions(self.live.plan),
+            conditions=self.run.conditions(self.live.plan, utterance),
         )
         place = self._ledger.begin(begun)
         lost: Lost | None = None

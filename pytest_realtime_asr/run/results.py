@@ -236,7 +236,7 @@ def _sample(take: Transcription, metric: str) -> Sample:
         value=take.metrics[metric],
         lost=take.lost,
         late_ms=take.scheduling_delay,
-        clip=take.utterance.id,
+        clip=take.utterance.clip,
         own=take.client_state,
         blocked_ms=take.metrics["send_blocked"] or 0.0,
         path_ms=take.metrics["path_round_trip"],

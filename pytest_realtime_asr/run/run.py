@@ -73,13 +73,16 @@ class Run:
         """The redactor for all secrets that are known so far."""
         return self.servers.redactor
 
-    def conditions(self, plan: Plan, *, concurrency: int = 1) -> Conditions:
+    def conditions(
+        self, plan: Plan, utterance: Utterance, *, concurrency: int = 1
+    ) -> Conditions:
         """Return the conditions under which an utterance of this plan is sent."""
         return Conditions(
             corpus=self._digest,
             pace=plan.pace,
             chunk=plan.chunk,
             concurrency=concurrency,
+            perturbation=utterance.perturbation,
             model=plan.model,
             labels=self.config.labels,
         )

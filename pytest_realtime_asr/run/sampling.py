@@ -82,7 +82,7 @@ class Sampling:
             for budget in self._terms.budgets
             if budget.over is None and (why := unprovable(budget, len(clips)))
         ]
-        few = too_few((clip.id, clip.speaker) for clip in clips if clip.text.strip())
+        few = too_few((each.clip, each.speaker) for each in clips if each.text.strip())
         claimed = (each.confidence for each in self._terms.thresholds)
         if few is not None and any(level is not None for level in claimed):
             of = "speakers" if few.speakers else "utterances"
@@ -279,7 +279,7 @@ class Sampling:
             self._run.session(self._ledger, plan),
             utterance,
             raised=raised,
-            conditions=self._run.conditions(plan, concurrency=concurrency),
+            conditions=self._run.conditions(plan, utterance, concurrency=concurrency),
             purpose=purpose,
             again=again,
         )

@@ -237,6 +237,15 @@ MANY = {
             ("\nbundled:odd\n  .", ("bundled:odd", ".")),
         ),
     ),
+    "perturb": Case(
+        "perturb",
+        (),
+        (
+            ("noise:10dB", ("noise:10dB",)),
+            (" telephone , gain:-6dB ", ("telephone , gain:-6dB",)),
+            ("speed:90%\n\n dither:seed=2", ("speed:90%", "dither:seed=2")),
+        ),
+    ),
     "report": Case(
         "reports",
         (),
@@ -609,6 +618,13 @@ WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
         ),
         ("upgrade=ABSENT", "the header upgrade is set by the connection itself"),
         ("Sec-WebSocket-Key=ABSENT", "the header Sec-WebSocket-Key is set by the con"),
+    ),
+    "perturb": (
+        ("nois:10dB", "'nois' is not a perturbation; choose from babble, clipping, "),
+        ("telephone,noise:10", "noise: snr: '10' is not a level: .*'10dB'"),
+        ("noise:90dB", "noise: snr: 90dB cannot be used; give .* from -40dB to 80dB"),
+        ("noise", r"'noise': missing .*; write noise:SNR\[:seed=1\]"),
+        ("babble:5dB:talkers=0", "babble: talkers: 0 cannot be used; give a whole"),
     ),
     "report": (
         (
