@@ -124,7 +124,7 @@ class State:
         return found
 
     def check_session_options(self, found: Settings) -> None:
-        """Refuse session options that do not fit the dialect. Raises UsageError."""
+        """Raise UsageError for session options that do not fit the dialect."""
         session = found.run.session
         if not session.options:
             return
@@ -176,7 +176,7 @@ class State:
         return [file for files in self.reports.values() for file in files]
 
     def check_reports(self) -> None:
-        """Refuse report files that cannot be written. Raises UsageError."""
+        """Raise UsageError for report files that cannot be written."""
         for file in self.written:
             try:
                 file.check()
@@ -224,7 +224,7 @@ class State:
             raise self.options.usage_error("compare", error) from None
 
     def refuse_overwritten(self, path: Path) -> None:
-        """Refuse to read a file that this run writes or moves. Raises ValueError."""
+        """Raise ValueError for a file to read that this run would overwrite or move."""
         if any(path.resolve() in file.places for file in self.written):
             raise ValueError(
                 "--realtime-report would overwrite this file; write the report to "
@@ -287,7 +287,7 @@ class State:
 
 
 def printable_lines(state: State, lines: Iterable[str]) -> list[str]:
-    """Return lines without secrets and without control characters."""
+    """Remove the secrets from lines and escape their control characters."""
     return [printable(state.redactor.clean(line)) for line in lines]
 
 

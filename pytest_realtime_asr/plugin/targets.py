@@ -1,6 +1,6 @@
-"""Starts the servers that run in child processes of the plugin.
+"""Starts servers in child processes of the plugin.
 
-These are the fake server, the reference server and ASGI applications.
+The servers are the fake server, the reference server and ASGI applications.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Targets:
     """Returns the URL of each target, and starts a server for it if needed.
 
-    Each server is started once. ``shared`` are the URLs of the servers that the
-    controller of xdist started, by target. ``check_corpus`` raises UsageError if the
-    corpus of the run cannot be loaded.
+    Each server is started once. ``shared`` maps targets to the URLs of the servers that
+    xdist's controller started. ``check_corpus`` raises UsageError if the corpus of the
+    run cannot be loaded.
     """
 
     def __init__(
