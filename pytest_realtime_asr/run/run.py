@@ -123,7 +123,7 @@ class Run:
                 sink(ledger.test, take)
             except Exception as error:
                 why = error_text(error, private=self.redactor.private)
-                self.warn(f"{sink}: {why}; utterances are missing in this report")
+                self.warn(f"{sink}: {why}; utterances are missing from this report")
 
     def finish(self) -> Ledger | None:
         """Close the sessions of the running test and return the ledger of the test.

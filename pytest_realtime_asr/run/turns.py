@@ -73,7 +73,7 @@ class Turns:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other workers from probing a server and from measuring in the block."""
+        """Let no other worker probe a server or measure until the block ends."""
         if self._asking is None:
             yield
             return

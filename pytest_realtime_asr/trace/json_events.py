@@ -105,10 +105,10 @@ class Shapes:
         return Malformed(f"{kind}: {reason}", json=True)
 
     def _not_json(self, text: str, sender: Sender, reason: str) -> Message:
-        """Return what a text is that is not JSON.
+        """Return the message for a text that is not JSON.
 
-        A text with NaN or an infinite number, and nothing else that is wrong, is an
-        event of the server with a flaw.
+        If NaN or infinite numbers of the server are the only fault of the text, the
+        text is read as an event with a flaw.
         """
         try:
             value, numbers = flawed_events.value_of(text)

@@ -371,7 +371,7 @@ TABLES = (
     Case(
         "known-a-device",
         "the list of known failures is a device without end",
-        ("/dev/zero: is a device",),
+        ("/dev/zero: this path is a device",),
         5,
         lambda folder: message(
             ValueError, lambda: known_failures.read(Path("/dev/zero"))
@@ -398,7 +398,7 @@ COMMANDS = (
         "report",
         "matrix",
         "/",
-        says="/: is a folder",
+        says="/: this path is a folder",
     ),
     command(
         "port-digits",
