@@ -92,7 +92,7 @@ def quantile_interval(
     If labels in ``blocks`` repeat, a bootstrap that resamples whole blocks gives a
     second interval, and each bound is the wider of the two. A bound is infinite if the
     number of blocks is too small for it. This is an approximation: if all values of a
-    block are equal, an interval of a p90 or p95 with a nominal error of 5 % misses the
+    block are equal, an interval with a nominal error of 5 % for a p90 or p95 misses the
     quantile in 6 to 9 % of the cases. A single block cannot be resampled, so the first
     interval is returned.
     """
@@ -223,8 +223,8 @@ def least_clean(q: float, confidence: float) -> int:
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """Return p-values corrected for multiple comparisons, in the given order.
 
-    The i-th smallest of m p-values becomes the maximum of (m - j + 1) p(j) over j up to
-    i, but at most 1. If each hypothesis whose corrected p-value is at most a is
+    The i-th smallest of m p-values becomes the maximum of (m - j + 1) p(j) for all j up
+    to i, but at most 1. If each hypothesis whose corrected p-value is at most a is
     rejected, the family-wise error rate is at most a, even if the tests depend on each
     other.
 
@@ -570,7 +570,7 @@ def _ordered(values: Iterable[float]) -> list[float]:
     if not ordered:
         raise ValueError("there are no values")
     if any(map(math.isnan, ordered)):
-        raise ValueError("a value is NaN; each value must be finite or infinite")
+        raise ValueError("a value is NaN; each value must be a number or infinity")
     return ordered
 
 

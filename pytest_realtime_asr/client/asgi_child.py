@@ -80,7 +80,7 @@ def _exit(status: int) -> None:
 
 
 def _detach(output: IO[bytes], *, keep: set[int]) -> None:
-    """Release what belongs to the parent; the descriptors in ``keep`` stay open."""
+    """Release all resources of the parent, except the descriptors in ``keep``."""
     # Objects of the parent must not be freed in the child: if an event loop is freed,
     # it removes its sockets from an epoll object that the two processes share.
     gc.freeze()

@@ -61,7 +61,7 @@ class Inbox:
         return self._reader.session
 
     def add(self, record: Record) -> None:
-        """Read the next record of the session."""
+        """Update the state from the next record of the session."""
         message = self._dialect.parse(record)
         if isinstance(message, Flawed):
             self._flaws[len(self._read)] = message.reason

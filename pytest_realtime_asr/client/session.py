@@ -228,7 +228,7 @@ class Live:
         return await self.transcribe(audio, utterance.id)
 
     async def audio(self, utterance: Utterance) -> Audio:
-        """Return the audio of an utterance at the rate of the session.
+        """Return the audio of an utterance at the session's sample rate.
 
         The audio is decoded on another thread.
         """
@@ -370,7 +370,7 @@ class Live:
             self._wire.reset()
 
     async def close(self) -> None:
-        """Close the connection, if there is one; the trace is complete then.
+        """Close the connection, if there is one; then the trace is complete.
 
         The trace keeps all frames that arrived before. May be called several times.
         """

@@ -138,9 +138,9 @@ class Access:
 class _Connection(ClientConnection):
     """A connection that ends in bounded time, even if the server misbehaves.
 
-    By default, the library reads the whole body of a refused handshake. After a close
-    frame or a protocol error, the library waits until the server closes the TCP
-    connection.
+    Without this class, the library would read the whole body of a refused handshake.
+    After a close frame or a protocol error, the library would wait until the server
+    closes the TCP connection.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -511,7 +511,7 @@ def _tls_failure(error: ssl.SSLError) -> str:
             f"{what}; the server may require a client certificate: use "
             "--realtime-client-cert=FILE, with a certificate that the server trusts"
         )
-    return f"{what}; the server and this machine may share no TLS version or no cipher"
+    return f"{what}; the server may support no TLS version or cipher of this machine"
 
 
 def _closed(error: ConnectionClosed, max_message: int) -> Closed:

@@ -277,8 +277,8 @@ class Judging:
         """Write a trace of a test to the disk, and return the path of the file.
 
         Returns "" if the trace cannot be written. Each test has a separate folder for
-        the traces of this method. The first trace of a run removes the traces of
-        earlier runs.
+        the traces that this method writes. The first trace of a run removes the traces
+        of earlier runs.
         """
         try:
             if (folder := self._folder()) is None:
@@ -381,7 +381,7 @@ class Judging:
         *,
         failed: bool,
     ) -> Results:
-        """Return the results with the command that runs the test again added to them.
+        """Return the results, extended by the command that runs the test again.
 
         If the test fails, its traces are kept on the disk, and the results contain
         their paths. ``evidence`` are the transcriptions whose traces are kept.

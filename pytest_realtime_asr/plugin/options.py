@@ -210,7 +210,7 @@ OPTIONS = (
     Option(
         "target",
         "the server under test: http(s)://HOST:PORT, ws(s)://HOST:PORT/PATH, "
-        "HOST:PORT, fake (scripted) or reference (a real recogniser)",
+        "HOST:PORT, fake (a scripted server) or reference (a real recogniser)",
         metavar="URL",
     ),
     Option("conformance", "run the packaged suite against the target", flag=True),
@@ -223,7 +223,7 @@ OPTIONS = (
     ),
     Option(
         "strict",
-        "fail a test of the suite whose SHOULD requirement is violated",
+        "in the suite, also fail the test of a SHOULD requirement that is violated",
         flag=True,
     ),
     Option(
@@ -234,7 +234,7 @@ OPTIONS = (
     ),
     Option(
         "suite",
-        "judge by this pinned suite of requirements (default: the newest requirements)",
+        "judge the server by this pinned suite (default: by the newest requirements)",
         metavar="NAME",
     ),
     Option(
@@ -416,14 +416,14 @@ OPTIONS = (
     ),
     Option(
         "confidence",
-        "the confidence with which every quantile and word error rate must be proven, "
-        "such as 0.95 (default: no proof; the observed value is compared with the "
+        "the confidence, such as 0.95, with which every quantile and word error rate "
+        "must be proven (default: no proof; the observed value is compared with the "
         "limit)",
         metavar="SHARE",
     ),
     Option(
         "undecided",
-        "what an INCONCLUSIVE or INVALID verdict does to its test: fail or warn "
+        "the effect of an INCONCLUSIVE or INVALID verdict: fail the test, or only warn "
         "(default fail)",
         "fail",
         "fail|warn",
@@ -447,8 +447,8 @@ OPTIONS = (
     ),
     Option(
         "compare-fail",
-        "how much worse a metric may get in a comparison before its test fails, such "
-        "as final_from_commit:20ms,wer:1pp",
+        "by how much a metric may get worse in a comparison before the test fails, as "
+        "in final_from_commit:20ms,wer:1pp",
         metavar="METRIC:LIMIT[,...]",
     ),
     Option(
@@ -459,7 +459,7 @@ OPTIONS = (
     ),
     Option(
         "label",
-        "a label of this run for its report, such as gpu=H100 (repeatable)",
+        "a label of this run, such as gpu=H100, for the report (repeatable)",
         metavar="NAME=VALUE",
         many=True,
     ),

@@ -289,7 +289,7 @@ def suite_level(text: str) -> Level:
 
 
 def undecided(text: str) -> UndecidedPolicy:
-    """Return what an INCONCLUSIVE or INVALID verdict does to its test."""
+    """Parse the policy for INCONCLUSIVE and INVALID verdicts: fail or warn."""
     try:
         return UndecidedPolicy(text)
     except ValueError:
@@ -325,7 +325,7 @@ def label(text: str) -> tuple[str, str]:
 
 
 def corpus_place(text: str, origin: Path) -> str:
-    """Check a corpus and return its name or path; join a path to ``origin``."""
+    """Check a corpus; return its name, or its path joined to ``origin``."""
     found = text if text.startswith("bundled:") else str(origin / text)
     corpus.check(found)
     return found

@@ -14,7 +14,7 @@ Fixture = pytest.FixtureDef[object]
 
 
 def configure(config: pytest.Config) -> None:
-    """Configure pytest's plugins before a command; pytest makes its cache then."""
+    """Configure pytest's plugins for a command, so that pytest's cache exists."""
     config._do_configure()
 
 
@@ -32,13 +32,13 @@ def new_folder(config: pytest.Config) -> Path:
 
 
 def fixtures_of_item(item: pytest.Item, name: str) -> tuple[Fixture, ...]:
-    """Return all definitions of a fixture that a test can see; it uses the last one."""
+    """Return a fixture's definitions in the scope of a test; the test uses the last."""
     info = getattr(item, "_fixtureinfo", None)
     return tuple(info.name2fixturedefs.get(name, ())) if info else ()
 
 
 def fixtures_of_function(metafunc: pytest.Metafunc, name: str) -> tuple[Fixture, ...]:
-    """Return, at collection, all definitions of a fixture that a function can see."""
+    """Return a fixture's definitions in the scope of a test function, at collection."""
     return tuple(metafunc._arg2fixturedefs.get(name, ()))
 
 

@@ -98,7 +98,7 @@ def rephrase(message: Warning | str, redactor: Redactor) -> Warning | str:
 
 
 class Formatter(logging.Formatter):
-    """Formats records by the formatter ``inner``, and removes secrets from the text.
+    """Formats records with the formatter ``inner``; removes secrets from the text.
 
     ``redactor`` returns a redactor for all secrets that are known so far.
     """

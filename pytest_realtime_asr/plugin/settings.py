@@ -120,7 +120,7 @@ def settings(
 ) -> Settings:
     """Return the settings of a run.
 
-    Each option has the value of the place with the highest precedence that sets it.
+    Of all places that set an option, the place with the highest precedence counts.
 
     ``command_line`` and ``ini`` return the raw value of an option, or ``None`` if the
     option is not set there. Relative paths are joined to ``origin``. Raises

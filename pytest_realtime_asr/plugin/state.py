@@ -224,7 +224,7 @@ class State:
             raise self.options.usage_error("compare", error) from None
 
     def refuse_overwritten(self, path: Path) -> None:
-        """Raise ValueError for a file to read that this run would overwrite or move."""
+        """Raise ValueError if this run would overwrite or move a file that it reads."""
         if any(path.resolve() in file.places for file in self.written):
             raise ValueError(
                 "--realtime-report would overwrite this file; write the report to "
@@ -287,7 +287,7 @@ class State:
 
 
 def printable_lines(state: State, lines: Iterable[str]) -> list[str]:
-    """Remove the secrets from lines and escape their control characters."""
+    """Remove the secrets, and escape the control characters, in each of the lines."""
     return [printable(state.redactor.clean(line)) for line in lines]
 
 

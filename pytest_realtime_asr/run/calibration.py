@@ -102,7 +102,7 @@ def calibrate(
     sessions: int = SESSIONS,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Calibration:
-    """Measure the client's own error with a fake server, in about 15 s.
+    """Use a fake server to measure the client's own error; this takes about 15 s.
 
     ``progress`` is called with the number of sessions that have ended. Raises
     RuntimeError if the fake server does not answer.

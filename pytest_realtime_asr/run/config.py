@@ -105,7 +105,7 @@ class ServerConfig:
 
 
 def _parts(value: str) -> list[str]:
-    """Return the parts of a header's value, such as ``Bearer TOKEN``.
+    """Return the parts of a value such as ``Bearer TOKEN`` in a header.
 
     The value is split at spaces, commas and semicolons, and after equals signs. A
     ``Basic`` header also has two decoded parts: ``user:password``, and the password.

@@ -90,7 +90,7 @@ class Ledger:
     def sequence(self) -> Iterator[tuple[int, Transcription]]:
         """Yield the test's own utterances that have ended, each with its place.
 
-        The first of the test's own utterances that has not ended stops the iteration.
+        The iteration stops before the first own utterance that has not ended.
         """
         for place in range(self.begun):
             begun = self.open.get(place)

@@ -90,7 +90,7 @@ class _View:
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """The violations by the server that have been found so far."""
+        """The server's violations that have been found so far."""
         live = self._session.live
         return observe(live.plan.rules, Part("", live.recording))
 
@@ -234,7 +234,7 @@ class Connect:
 
 
 class AsyncRealtime:
-    """The methods of `Realtime` in a form that is awaited."""
+    """The methods of `Realtime`, in an awaitable form."""
 
     def __init__(self, realtime: Realtime) -> None:
         self._realtime = realtime
@@ -322,7 +322,7 @@ class Realtime:
         model: str | None = None,
         options: Mapping[str, object] | None = None,
     ) -> Connect:
-        """Return a context manager for a session, to use by ``with`` or ``async with``.
+        """Return a context manager for a session, for ``with`` or ``async with``.
 
         ``configure=False`` leaves out the frames that configure the session. ``model``
         and ``options`` replace the model and the session options of the test.

@@ -1,4 +1,4 @@
-"""Answers of servers that xdist workers share in a folder."""
+"""A folder through which xdist workers share the answers of servers."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def character_errors(takes: Iterable[Transcription]) -> Errors:
 def keyword_recall(
     takes: Iterable[Transcription], entities: Iterable[str]
 ) -> float | None:
-    """Return, for all sessions together, the share of spoken entities recognised.
+    """Return, for all sessions, the share of spoken entities that was recognised.
 
     Each entity counts as often as it occurs in a reference. In a lost session all
     entities count as missed. Return ``None`` if no reference contains an entity. See

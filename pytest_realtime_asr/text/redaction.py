@@ -188,7 +188,7 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def _cut_out(value: Any, path: Path, cuts: Iterable[Span]) -> Any:
-    """Return the value; in its string at ``path``, replace each span by `REMOVED`."""
+    """Replace spans of the string at ``path`` by `REMOVED`; return the new value."""
     if not path:
         return _without(value, cuts)
     name, *rest = path
