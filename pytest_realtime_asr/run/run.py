@@ -131,7 +131,7 @@ class Run:
                 self.warn(f"{sink}: {why}; utterances are missing from this report")
 
     def _warn_of_doubts(self, clip: Utterance) -> None:
-        """Warn that audio may be distorted, for the first clips of the run."""
+        """Warn of audio that may be distorted, for at most `_DOUBTED` clips of the run."""
         try:
             doubts = clip.doubts
         except AudioError:  # the test reports it

@@ -86,7 +86,7 @@ def test_a_text_may_be_utf_16_with_a_byte_order_mark(
     path.write_bytes("\ufeffgrüß 日本語 😀\r\n".encode(encoding))
     assert text(path) == "grüß 日本語 😀\r\n"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(InputError, match="a.txt: the text begins like UTF-16, but is"):
+    with pytest.raises(InputError, match=r"a\.txt: the text begins like UTF-16"):
         text(path)
 
 
