@@ -131,7 +131,7 @@ class Run:
                 self.warn(f"{sink}: {why}; utterances are missing from this report")
 
     def _warn_of_doubts(self, clip: Utterance) -> None:
-        """Warn of audio that may be distorted, for at most `_DOUBTED` clips of the run."""
+        """Warn of a clip whose audio may be distorted, at most `_DOUBTED` times."""
         try:
             doubts = clip.doubts
         except AudioError:  # the test reports it
