@@ -1,7 +1,8 @@
 """Tests realtime speech-recognition servers with pytest.
 
 A public name is imported when it is first used. The plugin is in this package, and
-every pytest run in the environment loads the plugin, so the package must load fast.
+every pytest run in this Python environment loads the plugin, so the package must load
+fast.
 """
 
 from __future__ import annotations

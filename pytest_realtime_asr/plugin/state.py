@@ -126,7 +126,7 @@ class State:
         return found
 
     def check_session_options(self, found: Settings) -> None:
-        """Refuse session options that do not fit the dialect. Raises UsageError."""
+        """Raise UsageError for session options that do not fit the dialect."""
         session = found.run.session
         if not session.options:
             return
@@ -183,7 +183,7 @@ class State:
         return [file for files in self.reports.values() for file in files]
 
     def check_reports(self) -> None:
-        """Refuse report files that cannot be written. Raises UsageError."""
+        """Raise UsageError for report files that cannot be written."""
         for file in self.written:
             try:
                 file.check()
@@ -231,7 +231,7 @@ class State:
             raise self.options.usage_error("compare", error) from None
 
     def refuse_overwritten(self, path: Path) -> None:
-        """Refuse to read a file that this run writes or moves. Raises ValueError."""
+        """Raise ValueError if this run would overwrite or move a file that it reads."""
         if any(path.resolve() in file.places for file in self.written):
             raise ValueError(
                 "--realtime-report would overwrite this file; write the report to "
@@ -294,7 +294,7 @@ class State:
 
 
 def printable_lines(state: State, lines: Iterable[str]) -> list[str]:
-    """Return lines without secrets and without control characters."""
+    """Remove the secrets, and escape the control characters, in each of the lines."""
     return [printable(state.redactor.clean(line)) for line in lines]
 
 

@@ -1,6 +1,6 @@
-"""Starts the servers that run in child processes of the plugin.
+"""Starts servers in child processes of the plugin.
 
-These are the fake server, the reference server and ASGI applications.
+The servers are the fake server, the reference server and ASGI applications.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 class Targets:
     """Returns the URL of each target, and starts a server for it if needed.
 
-    Each server is started once. ``shared`` are the URLs of the servers that the
-    controller of xdist started, by target. ``corpus`` returns the corpus of the run,
-    and raises UsageError if it cannot be loaded.
+    Each server is started once. ``shared`` maps targets to the URLs of the servers that
+    xdist's controller started. ``corpus`` returns the corpus of the run, and raises
+    UsageError if the corpus cannot be loaded.
     """
 
     def __init__(

@@ -305,7 +305,7 @@ def test_offset_of_0_makes_a_stretch(tmp_path: Path) -> None:
             "is not UTF-8 (byte 0xff); ",
         ),
         ({"audio_filepath": "x.wav"}, "x.wav: there is no such file"),
-        ({"audio_filepath": "."}, ": is a folder"),
+        ({"audio_filepath": "."}, ": this path is a folder"),
         ({"audio_filepath": str(ODD / "text.wav")}, "text.wav: cannot be read as"),
         ({"audio_filepath": str(ODD / "empty.wav")}, "empty.wav: has no audio"),
         ({"duration": 1.2}, "duration is 1.2 s, but "),
@@ -379,7 +379,7 @@ def test_manifest_that_cannot_be_read(
 ) -> None:
     path = manifest(tmp_path, {})
     monkeypatch.setattr(Path, "open", denied)
-    assert refusal(path) == f"{path}: Permission denied; make it readable"
+    assert refusal(path) == f"{path}: Permission denied; make the file readable"
 
 
 def denied(path: Path, *_: str) -> str:
@@ -448,7 +448,9 @@ def test_librispeech_id_that_comes_twice(tmp_path: Path) -> None:
 def test_transcript_that_is_not_utf_8(tmp_path: Path) -> None:
     path = librispeech(tmp_path) / "84-121.trans.txt"
     path.write_bytes(b"84-121-0000 \xe9\n")
-    assert refusal(tmp_path).startswith(f"{path}:1: is not UTF-8 (byte 0xe9); ")
+    assert refusal(tmp_path).startswith(
+        f"{path}:1: the text is not UTF-8 (byte 0xe9); "
+    )
 
 
 def folder(path: Path) -> Path:

@@ -567,14 +567,13 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "allow": (
         (
-            "everything",
-            "'everything' is not a kind of scenario; choose from heavy and "
-            "disruptive, or write heavy,disruptive",
+            "heavy,everything",
+            "'everything' is not a kind of scenario; choose heavy or disruptive, or "
+            "write both as heavy,disruptive",
         ),
         (
             "heavy disruptive",
-            "'heavy disruptive' is not a kind of scenario; choose from heavy "
-            "and disruptive",
+            "'heavy disruptive' is not a kind of scenario; choose heavy or disruptive",
         ),
     ),
     "max-audio": (
@@ -599,7 +598,7 @@ WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("X-A", "the name of the header or of its variable is missing; write"),
         ("X-A=", "the name of the header or of its variable is missing; write"),
         ("=TOKEN_A", "the name of the header or of its variable is missing; write"),
-        ("X-A=ABSENT", "the header X-A names an environment variable that is not set"),
+        ("X-A=ABSENT", "the environment variable for the header X-A is not set; set"),
         (
             "X A=ABSENT",
             "the name of the header contains a character that cannot be sent",
