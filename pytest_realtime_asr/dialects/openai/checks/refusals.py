@@ -26,6 +26,7 @@ from pytest_realtime_asr.requirements.checks.combinators import (
     worst_if_any,
 )
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
+from pytest_realtime_asr.requirements.losses import loses
 from pytest_realtime_asr.requirements.requirement import (
     Check,
     Outcome,
@@ -152,7 +153,7 @@ def no_error(role: str, what: str) -> Check:
             return Violated(f"{what} was refused: {message.error.message}", (index,))
         if not cut(part.recording):
             reason = f"the session ended after {what}: {why(part)}"
-            return Violated(reason, (), by_end=True)
+            return Violated(reason, (), by_end=True, by_loss=loses(part))
         if not indexes(part.recording, SessionUpdated, BetaUpdated):
             return Undecided("the server did not answer the session update")
         return Satisfied()
@@ -169,6 +170,6 @@ def stays_open(role: str) -> Check:
         if cut(part.recording):
             return Satisfied()
         reason = f"a hand-written frame ended the session: {why(part)}"
-        return Violated(reason, (), by_end=True)
+        return Violated(reason, (), by_end=True, by_loss=loses(part))
 
     return per_session(check, role, fold=first_unsatisfied)
