@@ -7,6 +7,7 @@ from dataclasses import replace
 from pytest_realtime_asr.requirements import losses
 from pytest_realtime_asr.requirements.checks import no_loss
 from pytest_realtime_asr.requirements.checks.losses import described
+from pytest_realtime_asr.requirements.checks.refusals import FIRST
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.requirement import (
     Check,
@@ -24,13 +25,15 @@ def without_losses(
     ``outcome`` is a violation by an utterance without a final, and ``whole`` the
     evidence of the whole run. If the server loses plain utterances by chance, the
     sessions with losses that are not too many for that rate are left out. The outcome
-    is what the other sessions violate, else undecided.
+    is what the other sessions violate, else undecided. The first utterance of the run
+    is never excused, since everything else depends on it.
     """
-    if not isinstance(no_loss(whole), Violated):
+    role = evidence.parts[outcome.part].role
+    if role == FIRST or not isinstance(no_loss(whole), Violated):
         return outcome
     found = losses.by_role(whole)
     own = losses.excessive(found)
-    if evidence.parts[outcome.part].role in own:
+    if role in own:
         return outcome
 
     def kept(part: Part) -> bool:

@@ -50,6 +50,13 @@ def test_a_scenario_that_loses_each_time_is_a_violation_beside_others() -> None:
     assert isinstance(found, Violated)
 
 
+def test_the_first_utterance_is_never_excused() -> None:
+    own = Evidence((spoke("first-utterance", None),))
+    whole = Evidence((*SOUND, *LOSSES)) + own
+    found = judged(checks.finishes("first-utterance"), own, whole)
+    assert isinstance(found, Violated)
+
+
 @pytest.mark.parametrize("place", [0, 2])
 def test_another_violation_remains(place: int) -> None:
     parts = [spoke("it", None), spoke("it", "a")]

@@ -578,3 +578,6 @@ def test_an_error_to_the_set_up_is_not_the_answer_to_a_frame_by_hand(
         it.whole()
         found = judge(requirement, it, VLLM)
     assert found.status is status, found.reason
+    if status is Status.VIOLATED:
+        assert "got no error" in str(found.reason)
+        assert "1 error answered other frames" in str(found.reason)

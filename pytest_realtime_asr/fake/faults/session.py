@@ -62,7 +62,8 @@ class LateSetUpError(ServerWrapper):
     def hear(self, frame: str | bytes) -> Reaction:
         late, self._late = self._late, ()
         if sets_up(frame, self._state):
-            self._late = tuple(self._server.hear(UNKNOWN_EVENT).replies)
+            correct = self._state.correct.new()  # other faults may send no error
+            self._late = tuple(correct.hear(UNKNOWN_EVENT).replies)
         reaction = self._server.hear(frame)
         return replace(reaction, replies=(*late, *reaction.replies))
 
