@@ -12,7 +12,7 @@ _LINES = 8  # the most blocks that are shown
 
 
 def lines(alignment: Alignment, *, width: int = 80) -> str:
-    """Return reference, hypothesis and errors of an alignment below each other.
+    """Return an alignment as lines: reference, hypothesis and errors below each other.
 
     Lines have at most ``width`` columns (20 or more); a longer word is cut. A long
     alignment is shortened to its first `_LINES` blocks with an error, and a note says

@@ -37,7 +37,7 @@ def failures(comparison: Comparison) -> list[str]:
 
 
 def warnings(comparison: Comparison) -> list[str]:
-    """Return one line for each margin that has too few clips or values to fail."""
+    """Return one line for each margin that cannot fail: clips or values are missing."""
     found = [
         few_clips(change)
         for change in comparison.changes
@@ -52,7 +52,7 @@ def warnings(comparison: Comparison) -> list[str]:
 def summary(comparison: Comparison) -> list[str]:
     """Return the lines that show the whole comparison."""
     if not (comparison.pairs or comparison.alone_before):
-        return _headed(comparison, ["that run does not have this test"])
+        return _headed(comparison, ["the other run does not have this test"])
     pairs = several(comparison.pairs, "pair")
     context = [_values(each, "-") for each in comparison.context]
     refusal = _refusal(comparison) if comparison.refused else pairs

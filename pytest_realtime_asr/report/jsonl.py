@@ -44,7 +44,7 @@ def row(test: str, take: Transcription) -> UtteranceRecord:
 
 
 def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]:
-    """Return the functions that make the fields of a record, by name of the field."""
+    """Return the functions that make the fields of a record, by field name."""
     return {
         "test": lambda: test,
         "started": lambda: take.trace.started,
@@ -137,8 +137,8 @@ def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows
 
     Sessions that count for no test, such as those of parity, are left out. An
     incomplete last line and lines that cannot be read are left out too; ``tell`` is
-    called with a sentence that counts the lines that cannot be read. Raises ValueError
-    if the report cannot be used; its message names the file, the line and the error.
+    called with a sentence about the unreadable lines. Raises ValueError if the report
+    cannot be used; its message names the file, the line and the error.
     """
     try:
         text = path.read_bytes()
@@ -182,7 +182,7 @@ class _Format(msgspec.Struct):
 def _read(text: bytes, place: str) -> UtteranceRecord | None:
     """Return the record of a line, or ``None`` if the line counts for no test.
 
-    Raises ValueError for another format, and the errors of the decoder.
+    Raises ValueError if the line has another format, and any error of the decoder.
     """
     head = msgspec.json.decode(text, type=_Format)
     found = head.format
@@ -206,7 +206,7 @@ def _digest(utterance: Utterance) -> str:
 
 
 class Appender:
-    """A sink of the run that appends a line for each utterance to a report."""
+    """Appends one line to a report for each utterance of the run."""
 
     def __init__(self, file: ReportFile, calibration: str = "") -> None:
         self._file = file

@@ -1,6 +1,6 @@
 """The properties of a test case in JUnit XML.
 
-All values have exactly a builtin type. A value of any other type, such as a numpy
+Each value has exactly a builtin type, since a value of any other type, such as a numpy
 number or a string enum, would crash a worker of pytest-xdist.
 """
 

@@ -65,7 +65,7 @@ def evidence(results: Results) -> str:
 
 
 def lines(results: Results) -> list[str]:
-    """Return one line for each verdict, the random order, and each comparison."""
+    """Return lines about the verdicts, the random order, parity and comparisons."""
     judged: list[Finding | WerFinding] = [*results.findings, *results.wer]
     found = [verdict(finding) for finding in judged]
     if results.order is not None:
@@ -190,14 +190,14 @@ def outcome(metric: str, sample: Sample) -> str:
 
 
 def verdict(finding: Finding | WerFinding) -> str:
-    """Return one line about a finding that starts with the name of the verdict."""
+    """Return one line about a finding; the line starts with the name of the verdict."""
     return f"{standing(finding)}: {headline(finding, proof=False)}"
 
 
 def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
     """Return one line about a finding; dashboards often keep only this line.
 
-    With ``proof``, the line says whether the sample proves the verdict.
+    If ``proof`` is true, the line says whether the sample proves the verdict.
     """
     if isinstance(finding, WerFinding):
         return _wer_line(finding, proof=proof)
@@ -235,12 +235,13 @@ def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
 
 
 def _responsible(finding: Finding) -> str:
-    """Return which side is responsible for a latency over its limit, with evidence."""
+    """Return the side responsible for a latency over its limit, and the evidence."""
     most = finding.limit.value
     facts = [f"client delay {ms(finding.late_ms)} ms"]
     if finding.excused:
         facts.append(
-            f"{finding.excused} more over the limit only by client delay, not counted"
+            f"not counted: {finding.excused} more, over the limit only because of the "
+            "client's delay"
         )
     if finding.blocked_ms > allowed_delay(most):
         blocked = ms(finding.blocked_ms)
@@ -248,15 +249,15 @@ def _responsible(finding: Finding) -> str:
     who, path = "server", finding.path_ms
     if path is not None and path > PATH_SHARE * most:
         who = "server or path"
-        facts.append(f"path {ms(path)} ms, over a fifth of the limit")
+        facts.append(f"path {ms(path)} ms, more than a fifth of the limit")
     return f"; {who}, not client ({'; '.join(facts)})"
 
 
 def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
     """Return the utterances with the most errors, each with its aligned texts.
 
-    The result is empty if there are no errors. Without ``texts``, the result has only
-    the numbers of errors.
+    The result is empty if there are no errors. If ``texts`` is false, the result has
+    only the numbers of errors.
     """
     blocks = []
     for row, alignment in finding.worst:
@@ -300,7 +301,7 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
 
 
 def _perturbed(names: tuple[str, ...]) -> list[str]:
-    """Return the first perturbation and the number of the others, or nothing."""
+    """Return the first perturbation and how many others there are, if any."""
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return [f"{name}{more}" for name in names[:1]]
 
@@ -347,7 +348,7 @@ def _compared(
     unit: str = "",
     side: Side = Side.AT_MOST,
 ) -> str:
-    """Return both numbers, with enough digits to show which number is larger."""
+    """Return a value and its limit, with enough digits to show which is larger."""
     if side is Side.AT_MOST:
         sign = "<=" if observed <= limit else ">"
     else:
@@ -360,7 +361,7 @@ def _compared(
 
 
 def _unit(metric: Metric) -> str:
-    """Return the unit of a metric after a space; a ratio and a count have none."""
+    """Return a space and the unit of a metric; "" for a ratio or a count."""
     if metric.unit in ("ratio", "count"):
         return ""
     return f" {metric.unit.replace('_', ' ')}"

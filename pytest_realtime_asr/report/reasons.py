@@ -45,7 +45,7 @@ def reason_text(reason: Reason | None) -> str:
         case ClientDelayed():
             return _client(reason)
         case NotDecided(n, most) if n < most:
-            return f"not decided by {n} of at most {most} sessions"
+            return f"not decided after {n} of at most {most} sessions"
         case NotDecided(_, most):
             return f"not decided within {several(most, 'session')}"
         case NotGood(share, side):

@@ -132,7 +132,7 @@ def _server(row: Row) -> str:
 
 
 def _endpoints(found: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Return one line about endpoints if the server detects turns, else nothing."""
+    """Return one line about endpoints if the server detects turns, else no line."""
     cut, delay = found.get("false_endpoints"), found.get("endpoint_delay")
     if cut is None:
         return []
@@ -165,7 +165,7 @@ def _names(tests: Iterable[str]) -> dict[str, str]:
 def _end(test: str, parts: int) -> str:
     """Return the last ``parts`` parts of a test id.
 
-    A ``::`` inside the parameters of the test separates no parts.
+    A ``::`` inside the parameters of the test does not separate parts.
     """
     path, colons, names = test.partition("::")
     names, bracket, parameters = names.partition("[")
@@ -174,7 +174,7 @@ def _end(test: str, parts: int) -> str:
 
 
 def _short(name: str) -> str:
-    """Return a name that fits the column: of a long name, only the end."""
+    """Return a name that fits into the column: only the end of a long name."""
     return name if len(name) <= _NAME else ".." + name[-(_NAME - 2) :]
 
 

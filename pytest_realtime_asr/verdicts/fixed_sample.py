@@ -1,4 +1,4 @@
-"""The judge of a budget over a sample of fixed size.
+"""Judges a budget from a sample of fixed size.
 
 Without a confidence, the observed statistic is judged, and the finding says whether the
 sample proves the verdict at 95 %. With a confidence, the budget passes only if the
@@ -51,7 +51,7 @@ def judge(
     pace: float = 1.0,
     parallel: bool = False,
 ) -> Judgement:
-    """Judge each limit of a budget over all samples.
+    """Judge each limit of a budget from all samples.
 
     ``pace`` is how many times faster than real time the audio was sent. ``parallel`` is
     true if sessions of other processes ran at the same time. A latency is ``INVALID``

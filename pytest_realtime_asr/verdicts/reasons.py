@@ -1,4 +1,4 @@
-"""Reasons for a verdict as values; `pytest_realtime_asr.report` puts them in words."""
+"""Reasons for a verdict, as values; `pytest_realtime_asr.report` words them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class NotGood:
 class TooFew:
     """There are fewer than ``least`` utterances, so no error rate can be proven.
 
-    With ``speakers``, there are fewer than ``least`` speakers.
+    If ``speakers`` is true, there are fewer than ``least`` speakers instead.
     """
 
     least: int

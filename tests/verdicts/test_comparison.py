@@ -522,7 +522,7 @@ def test_a_test_of_which_nothing_can_be_paired_is_a_failure() -> None:
 def test_a_test_that_the_earlier_run_does_not_have_is_new() -> None:
     found = compare([], run(), SPEED)
     assert summary(found) == [
-        "compared with before.jsonl: that run does not have this test"
+        "compared with before.jsonl: the other run does not have this test"
     ]
     assert (failures(found), warnings(found)) == ([], [])
 
