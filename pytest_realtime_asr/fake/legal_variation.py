@@ -95,7 +95,7 @@ class _Pace(enum.Enum):
 
 @dataclass(slots=True)
 class _Utterance:
-    """The text of an open utterance, which `_Cut.SEVERAL` cuts after ``few`` words."""
+    """The text of an open utterance; `_Cut.SEVERAL` cuts this after ``few`` words."""
 
     few: int
     recognised: str = ""
@@ -139,7 +139,7 @@ class VariedServer(ServerWrapper):
         self._late: dict[int, list[str]] = {}
 
     def delay(self, seconds: float) -> float:
-        """Return the delay of the next word in s, for a configured delay in s."""
+        """Return the delay of the next word for a configured delay, both in seconds."""
         match self._pace:
             case _Pace.EARLY:
                 return 0.0

@@ -23,7 +23,7 @@ _DIED = 70  # the exit code of a server that crashes because of a fault
 
 
 class FakeSession:
-    """A session with one client, which acts as the dialect's server side says.
+    """A session with one client, controlled by the dialect's server side.
 
     ``was_dropped`` says whether this server ended the connection without a close frame.
     """

@@ -51,8 +51,8 @@ class Expected(enum.Enum):
 class Known:
     """One entry of the list; ``until`` is the last day on which the entry applies.
 
-    Without ``versions`` the entry applies to all versions of the server, and without
-    ``model`` to all models.
+    If ``versions`` is ``None``, the entry applies to all versions of the server; if
+    ``model`` is ``None``, to all models.
     """
 
     id: str
@@ -157,7 +157,7 @@ def _check_version(version: str, where: str) -> None:
 
 
 def check(entries: Sequence[Known], ids: Collection[str], today: date) -> None:
-    """Raise `InputError` for an expired entry, or one whose id no requirement has."""
+    """Raise `InputError` if an entry has expired, or if no requirement has its id."""
     for entry in entries:
         if entry.id not in ids:
             raise InputError(
@@ -188,7 +188,7 @@ def softened(
     version: str,
     model: str,
 ) -> tuple[Requirement, ...]:
-    """Return the requirements, with the level INFO for those listed for this server."""
+    """Return the requirements; those listed for this server get the level INFO."""
     listed = {entry.id: entry for entry in entries if entry.applies_to(version, model)}
     return tuple(
         replace(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Misuse:
-    """Invalid frames; a server should answer each of them by an error, and survive it.
+    """Invalid frames; a server should answer each frame with an error, and survive it.
 
     The frames are sent by hand, one after the other: after the set-up of the session if
     ``configured``, and in the middle of an utterance if ``speaking``.
@@ -55,7 +55,7 @@ class Send:
     """A step that sends frames by hand; ``answer`` is the event type of each answer.
 
     After each frame the client waits for the answer, at most as long as for a refusal.
-    Without ``answer`` the client does not wait.
+    If ``answer`` is ``None``, the client does not wait.
     """
 
     frames: tuple[str | bytes, ...]

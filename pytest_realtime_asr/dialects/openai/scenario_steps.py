@@ -75,7 +75,7 @@ _UTTERANCES: tuple[Exercise, ...] = (
         "an utterance that is cleared, then a commit without audio",
         (_ONLY_AUDIO, _CLEAR, Send((_COMMIT,), _ERROR), _FIRST),
     ),
-    Exercise("clear-nothing", "a clear before any audio", (_CLEAR, _FIRST)),
+    Exercise("clear-nothing", "a clear that precedes all audio", (_CLEAR, _FIRST)),
     Exercise(
         "in-flight",
         "three utterances that are committed before the first final",

@@ -23,7 +23,7 @@ from pytest_realtime_asr.trace.records import Sender
 
 
 class SessionUpdate(Typed, frozen=True, tag="session.update"):
-    """Client: use this model. Newer servers also take language, prompt, include."""
+    """Client: use this model. Newer servers also take language, prompt and include."""
 
     model: str
 

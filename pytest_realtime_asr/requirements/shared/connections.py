@@ -190,7 +190,7 @@ MANY: tuple[Requirement, ...] = (
     ),
     Requirement(
         "random-sessions",
-        "in random sessions each accepted utterance ends, and the next session works",
+        "in random sessions, each accepted utterance ends and the next session works",
         MUST,
         HARM,
         checks.random_sessions_pass("random"),

@@ -63,7 +63,7 @@ _REFUSED: Mapping[str, tuple[str, str]] = {
     ),
     "unknown-model": ("an unknown model is refused", "an unknown model"),
 }
-"""By the name of a misuse: the title, and the words for the misuse in messages."""
+"""The title for each name of a misuse, and the words for this misuse in messages."""
 
 _DEEP = 100_000  # levels; a recursive parser can read a thousand or so
 

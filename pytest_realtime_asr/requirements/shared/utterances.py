@@ -184,7 +184,7 @@ SAME_TEXT: tuple[Requirement, ...] = (
     *(
         Requirement(
             f"same-text-{role}",
-            f"a clip has the same text {how} as alone",
+            f"{how}, a clip has the same text as when it is sent alone",
             SHOULD,
             clause,
             checks.both(checks.finishes(role), checks.same_text(role)),

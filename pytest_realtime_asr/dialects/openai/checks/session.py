@@ -62,7 +62,7 @@ def identity(profile: Profile) -> Callable[[Message], str | None]:
 
 
 def is_transcription(recording: Recording) -> Outcome:
-    """Check that session.created opens a transcription session."""
+    """Check that ``session.created`` opens a transcription session."""
     for index, message in from_server(recording, SessionCreated):
         if message.session.type != "transcription":
             kind = message.session.type

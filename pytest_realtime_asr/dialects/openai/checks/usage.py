@@ -97,7 +97,7 @@ def _logprobs(part: Part) -> Iterator[Outcome]:
 
 
 def logprobs_are_valid(recording: Recording) -> Outcome:
-    """Check that log probabilities are at most 0, and joined tokens equal the delta."""
+    """Check that no log probability exceeds 0, and the joined tokens equal the delta."""
 
     def outcomes() -> Iterator[Outcome]:
         for index, message in from_server(recording, Delta):
