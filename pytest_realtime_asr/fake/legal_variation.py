@@ -321,7 +321,7 @@ class VariedServer(ServerWrapper):
 
 
 def _emptied(frame: str) -> str:
-    """Return a copy of a partial with an empty text and another event id."""
+    """Return a copy of a partial; the copy has an empty text and another event id."""
 
     def change(content: Event) -> None:
         content["delta"] = ""

@@ -171,9 +171,9 @@ def amplitude(decibels: float) -> float:
 def parameter(
     what: str, value: str, parse: Callable[[str], float], low: str, high: str
 ) -> float:
-    """Return the number of a quantity that is from ``low`` to ``high``.
+    """Return the number in a quantity, which must be from ``low`` to ``high``.
 
-    Raises `PerturbationError`, which names ``what`` the quantity is.
+    Raises `PerturbationError`; ``what`` is the name of the quantity in the message.
     """
     try:
         found = parse(value)

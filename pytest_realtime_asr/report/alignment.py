@@ -37,7 +37,9 @@ def lines(alignment: Alignment, *, width: int = 80) -> str:
     if len(blocks) > _LINES:
         wrong = [block for block in blocks if any(error.strip() for *_, error in block)]
         shown = wrong[:_LINES]
-        note = f"... {len(shown)} of {len(blocks)} lines, {len(wrong)} with errors"
+        note = (
+            f"... {len(shown)} of {len(blocks)} lines shown; {len(wrong)} have errors"
+        )
         hidden = textwrap.wrap(note, width)
     texts = []
     for block in shown:

@@ -45,7 +45,7 @@ def warnings(comparison: Comparison) -> list[str]:
     ]
     if comparison.pairs and comparison.unmeasured:
         names = ", ".join(comparison.unmeasured)
-        found.append(f"{names} can show no change: no pair has a value")
+        found.append(f"{names} cannot show a change: no pair has a value")
     return _headed(comparison, found)
 
 
@@ -94,7 +94,7 @@ def few_clips(change: Change) -> str:
     """Return a sentence with the clips that a change has and the clips it needs."""
     needs = "comparison needs" if change.family == 1 else "comparisons need"
     return (
-        f"{change.name} can show no change: it has {several(change.clips, 'clip')}, "
+        f"{change.name} cannot show a change: it has {several(change.clips, 'clip')}, "
         f"but {change.family} {needs} at least {change.needed}"
     )
 
@@ -125,8 +125,8 @@ def _invalid(change: Change) -> str:
     counts = ", ".join(f"{count} {_reason(why)}" for why, count in change.unmeasured)
     return (
         f"the baseline was measured in {measured} of {several(change.n, 'session')} "
-        f"({counts}), and the result depends on the other sessions; correct the "
-        "baseline, or record the baseline again"
+        f"({counts}), and the result depends on the other sessions; repair the "
+        "baseline server, or record the baseline again"
     )
 
 

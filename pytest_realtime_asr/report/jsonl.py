@@ -159,7 +159,7 @@ def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows
     if not found:
         for number, why in damaged.items():
             raise ValueError(f"{path}:{number}: {why}")
-        raise ValueError(f"{path}: the report has no utterance that has ended")
+        raise ValueError(f"{path}: the report has no completed utterance")
     if damaged:
         tell(f"{path}: {_skipped(damaged)}")
     return tuple(found)

@@ -70,8 +70,8 @@ def lines(results: Results) -> list[str]:
     found = [verdict(finding) for finding in judged]
     if results.order is not None:
         found.append(
-            f"clips in random order (seed {results.order.seed}), until decided or "
-            f"{several(results.order.most, 'session')} were run"
+            f"clips in random order (seed {results.order.seed}), until the verdict was "
+            f"decided or {several(results.order.most, 'session')} were run"
         )
     found += map(parity.summary, results.parities)
     return found + [
@@ -285,7 +285,7 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
     counts = [n, f"{errors.reference} {_UNITS[finding.name]}"]
     wrong = f"S={errors.substitutions} D={errors.deletions} I={errors.insertions}"
     if errors.unspoken:
-        wrong += f", {errors.unspoken} recognised in silence"
+        wrong += f", {errors.unspoken} {_UNITS[finding.name]} recognised in silence"
     parts = [
         _interval(finding.interval, finding.level, share),
         _counted([*counts, wrong], finding.lost),

@@ -1,4 +1,4 @@
-"""Describes the server of a run before its tests, and the results after them."""
+"""Describes the server before the tests of a run, and the results after the tests."""
 
 from __future__ import annotations
 

@@ -35,8 +35,9 @@ SOON = 14  # days; an entry that expires within them is announced
 _Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
 _EMPTY = "Expected `str` matching regex"  # msgspec's message about an empty `_Text`
 _HOW_TO_WRITE = (
-    "write [[known]] or [[flaky]] with the strings id, reason and issue, the date "
-    "until (such as 2027-01-31) and, if needed, the strings version and model"
+    "write [[known]] or [[flaky]] with the strings `id`, `reason` and `issue`, the "
+    "date `until` (such as 2027-01-31) and, if needed, the strings `version` and "
+    "`model`"
 )
 
 

@@ -100,7 +100,7 @@ def at_equal_noise(found: Mapping[str, SoloTranscript]) -> dict[str, SoloTranscr
 
 
 def not_random(wrong: int, repeats: int) -> bool:
-    """Return whether two thirds of the repeats, and at least two, are wrong.
+    """Return whether at least two thirds of the repeats, and at least two, are wrong.
 
     Fewer wrong repeats may be random.
     """

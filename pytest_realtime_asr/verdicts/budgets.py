@@ -91,7 +91,7 @@ class Budget:
 
     @property
     def provable(self) -> bool:
-        """Return whether a sample can prove every limit."""
+        """Return whether a sample can prove that every limit is met."""
         return all(limit.stat.provable is not None for limit in self.limits)
 
 

@@ -1,4 +1,4 @@
-"""The change of one metric of a test between two runs, from pairs of utterances.
+"""Computes the change of a metric between two runs of a test, from pairs of utterances.
 
 A pair is the same utterance in both runs. The differences of all pairs of a test give
 an effect, its confidence interval and its p-value:

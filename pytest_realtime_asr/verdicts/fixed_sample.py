@@ -1,8 +1,8 @@
 """Judges a budget from a sample of fixed size.
 
 Without a confidence, the observed statistic is judged, and the finding says whether the
-sample proves the verdict at 95 %. With a confidence, the budget passes only if the
-sample proves it, and fails only if the sample proves the opposite.
+sample proves the verdict with a confidence of 95 %. With a confidence, the budget
+passes only if the sample proves it, and fails only if the sample proves the opposite.
 
 If clips were sent more than once, sessions are not independent: the interval resamples
 whole clips, and a proof is valid only for this corpus, not for speech in general. If

@@ -77,9 +77,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """The lost sessions: ``count`` of ``of``; ``first`` is the first, of ``utterance``.
+    """The lost sessions: ``count`` of ``of`` sessions.
 
-    ``alone`` is true if they were sent alone, and false if under the condition.
+    ``first`` is the first lost session, and ``utterance`` the id of its clip. ``alone``
+    is true if the clips were sent alone, false if under the condition.
     """
 
     count: int
@@ -143,10 +144,11 @@ def judge(over: Condition, clips: Iterable[Clip]) -> Parity:
 
     Each clip is given once. The verdict is ``FAIL`` if a clip or the server differs, or
     if too many sessions are lost. A clip cannot be judged if it has fewer than
-    `LEAST_ALONE` texts sent alone, or is too short for the noise. The verdict is
-    ``INCONCLUSIVE`` if more than half of the clips cannot be judged, if the others have
-    fewer than `LEAST_SESSIONS` sessions, if a clip has a different or missing text but
-    fewer than `REPEATS` sessions, or if the lost sessions could decide.
+    `LEAST_ALONE` texts sent alone, or if all of its words could be lost within the
+    noise. The verdict is ``INCONCLUSIVE`` if more than half of the clips cannot be
+    judged, if the others have fewer than `LEAST_SESSIONS` sessions, if a clip has a
+    different or missing text but fewer than `REPEATS` sessions, or if the lost sessions
+    could decide.
     """
     every = list(clips)
     alone = _solo_transcripts(every)

@@ -1,4 +1,4 @@
-"""Reasons for a verdict, as values; `pytest_realtime_asr.report` words them."""
+"""Reasons for a verdict, as values; the package `report` puts them into words."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class NotDecided:
 class NotGood:
     """A sequential test found more sessions beyond the limit than a good server has.
 
-    A good server has at most the share ``share`` of its sessions beyond the limit.
+    In a good server, at most the share ``share`` of the sessions is beyond the limit.
     ``side`` is the side of the limit on which a value is allowed.
     """
 

@@ -91,7 +91,7 @@ class Oriented:
 
     @property
     def attributed(self) -> list[bool]:
-        """Return, for each sample, whether it is over without the client's delay."""
+        """Return, for each sample, whether the server put it over the limit."""
         return [value > self.limit for value in self.prompt]
 
     @property

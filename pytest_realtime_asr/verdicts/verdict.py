@@ -45,7 +45,7 @@ class Effect(enum.Enum):
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the worst verdict; without any verdict, nothing was measured: ``FAIL``."""
+    """Return the worst verdict; ``FAIL`` if there is none (nothing was measured)."""
     order = list(Verdict)
     return max(verdicts, key=order.index, default=Verdict.FAIL)
 

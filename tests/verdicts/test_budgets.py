@@ -959,7 +959,7 @@ def test_a_lost_transcription_is_all_deleted() -> None:
 def test_words_where_nothing_was_said_are_said() -> None:
     found = judge_wer(wer_threshold(0.12), rows(GOOD, ("", "thank you")))
     assert (found.verdict, found.observed) == (PASS, 0)
-    assert "I=0, 2 recognised in silence" in headline(found)
+    assert "I=0, 2 words recognised in silence" in headline(found)
     assert details(found).startswith("s1 u1: 2 wrong of 0\n")
 
 

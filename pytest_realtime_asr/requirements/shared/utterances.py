@@ -237,7 +237,7 @@ SAME_TEXT: tuple[Requirement, ...] = (
             (
                 "half-gain",
                 "at half the gain",
-                "half the gain is only 6 dB less",
+                "half the gain lowers the level by only 6 dB",
                 Proof(("quiet-loses",)),
             ),
         )
