@@ -286,7 +286,7 @@ class VariedServer(ServerWrapper):
         return error_edited(frame, message=wordings[self._wording - 1])
 
     def _decorated(self, frames: Iterable[str]) -> Iterator[str]:
-        """Yield the frames with other ids and with fields beyond the protocol."""
+        """Yield the frames with new ids and added fields unknown to the protocol."""
         for frame in frames:
             self._sent += 1
             if not self._adds and "item" in event(frame):

@@ -126,7 +126,7 @@ class FakeSession:
             self._recorder.sent(Sender.SERVER, frame, due=woke, woke=woke)
 
     async def _fail(self, failure: BaseException) -> None:
-        """Print a failure of the recogniser to standard error, and close with 1011."""
+        """Print a failure of the recogniser to standard error; close with code 1011."""
         traceback.print_exception(failure)
         await self._connection.close(1011, "the recogniser failed")
 

@@ -84,7 +84,7 @@ def babble_of(
 
 
 def dither(*, seed: int = 1) -> Perturbation:
-    """Add triangular noise of at most one step of PCM16, which nobody hears.
+    """Add inaudible triangular noise of at most one step of PCM16.
 
     The audio of each seed differs, so that a server cannot answer from a cache.
     """

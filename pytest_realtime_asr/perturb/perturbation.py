@@ -70,7 +70,7 @@ class Sound:
         return found
 
     def moved(self, move: Callable[[float], float]) -> Sound:
-        """Return the sound with the times of its speech and its words moved."""
+        """Return the sound with new times of its speech and its words."""
         speech = self.speech and (move(self.speech[0]), move(self.speech[1]))
         words = (Word(w.text, move(w.start), move(w.end)) for w in self.words)
         return replace(self, speech=speech, words=tuple(words))

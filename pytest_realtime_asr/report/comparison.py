@@ -91,7 +91,7 @@ def change_line(change: Change) -> str:
 
 
 def few_clips(change: Change) -> str:
-    """Return a sentence with the clips that a change has and the clips it needs."""
+    """Return a sentence about how many clips a change has and how many it needs."""
     needs = "comparison needs" if change.family == 1 else "comparisons need"
     return (
         f"{change.name} cannot show a change: it has {several(change.clips, 'clip')}, "

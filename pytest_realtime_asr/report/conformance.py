@@ -99,7 +99,7 @@ class Document(msgspec.Struct, frozen=True):
         return Counter(each.status for each in self.requirements)
 
     def violated(self, level: Level) -> list[Entry]:
-        """Return the violated requirements of a level, without the known failures."""
+        """Return the violated requirements of a level, except the known failures."""
         return [
             each
             for each in self.requirements

@@ -74,7 +74,8 @@ def _client(reason: ClientDelayed) -> str:
         )
     if reason.overloaded:
         parts.append(
-            f"the client used over two thirds of a core in {reason.overloaded} {of}"
+            "the client used more than two thirds of a core in "
+            f"{reason.overloaded} {of}"
         )
     if reason.state != PUNCTUAL:
         parts.append(f"in {reason.worst}: {client_state(reason.state)}")

@@ -50,7 +50,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> PinnedSuite:
-    """Return the suite of this name; raises ValueError, which names all suites."""
+    """Return the suite of this name. Raises ValueError if no suite has this name."""
     if name not in names():
         choices = ", ".join(names())
         raise ValueError(f"{name!r} is not a pinned suite; choose from {choices}")

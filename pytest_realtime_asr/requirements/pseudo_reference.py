@@ -41,7 +41,7 @@ class SoloTranscript:
         return len(self.words_of(self.text))
 
     def distance(self, text: str) -> int:
-        """Return the number of words in which a text differs from the solo one."""
+        """Return how many words of a text differ from the solo transcript."""
         return _distance(self.text, text, self.utterance.language)
 
     def differs(self, text: str) -> bool:

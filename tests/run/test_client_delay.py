@@ -92,7 +92,7 @@ def test_an_overloaded_loop_makes_no_latency_exceed_a_budget() -> None:
     busy = Sample("s1", 5000, own=BUSY)
     verdict, line = one(p50("800ms"), busy)
     assert verdict is INVALID
-    assert "the client used over two thirds of a core in 1 of 1 sessions" in line
+    assert "the client used more than two thirds of a core in 1 of 1 sessions" in line
     # It can only enlarge a latency, and does not decide what others decide.
     assert one(p50("800ms"), replace(busy, value=700))[0] is PASS
     slow = [Sample(f"s{n}", 900) for n in range(3)]

@@ -177,7 +177,7 @@ class _Alignment:
     def certain(self, short: bool) -> bool:
         """Return whether enough of the clip was heard to be certain.
 
-        For a ``short`` word, enough is the whole word with a high likeness.
+        For a ``short`` word, the whole word must be heard, with a high likeness.
         """
         if self.count >= ENOUGH:
             return True

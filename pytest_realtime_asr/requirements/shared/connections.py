@@ -80,7 +80,7 @@ LIFE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "half-open-outlived",
-        "a client that vanishes without a close does not harm other sessions",
+        "a client that vanishes without a close frame does not harm other sessions",
         MUST,
         HARM + "; " + bug("vllm#46815"),
         checks.survives("half-open"),

@@ -73,7 +73,7 @@ EVENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "known-events",
-        "every event with a prefix of the protocol has a known type",
+        "each event type that has a prefix of the protocol is known",
         SHOULD,
         "",
         _protocol_check,

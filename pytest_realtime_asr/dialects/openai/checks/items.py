@@ -249,7 +249,7 @@ def single_spaced(text: str) -> str:
 
 
 def announced_consistently(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that an item was committed and added with the same previous item.
+    """Check that an item has the same previous item when committed and when added.
 
     An item that was added to the conversation must also be committed.
     """
