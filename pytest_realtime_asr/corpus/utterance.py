@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from pytest_realtime_asr.audio import Audio, length, read, speech
+from pytest_realtime_asr.corpus import language
 from pytest_realtime_asr.text.inputs import InputError
 
 
@@ -43,8 +44,10 @@ class Utterance:
 
     ``id`` is printable and neither starts nor ends with a blank. ``text`` is the
     reference transcript. ``words``, which may be empty, are in the order in which they
-    are spoken. ``language`` is a tag such as ``en``. ``synthetic`` marks synthesised
-    speech, such as that of the bundled corpora. Raises `CorpusError` for other values.
+    are spoken. ``language`` is a tag such as ``en`` or an English name such as
+    ``German``, kept as a canonical tag; empty if not stated. ``synthetic`` marks
+    synthesised speech, such as that of the bundled corpora. Raises `CorpusError` for
+    other values.
     """
 
     id: str
@@ -61,6 +64,10 @@ class Utterance:
                 f"the id {self.id!r} is empty, not printable, or starts or ends with a "
                 "blank; give a printable id without such blanks"
             )
+        try:
+            object.__setattr__(self, "language", language.parse(self.language))
+        except InputError as error:
+            raise CorpusError(f"the language {error}") from error
         before = Word("", 0.0, 0.0)
         for word in self.words:
             if not word.text.strip():

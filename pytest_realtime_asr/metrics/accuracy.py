@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pytest_realtime_asr.corpus.language import language_of
 from pytest_realtime_asr.metrics.alignment import (
     Alignment,
     Errors,
@@ -18,6 +19,8 @@ from pytest_realtime_asr.metrics.alignment import (
     align,
     split,
 )
+from pytest_realtime_asr.metrics.digits import regrouped
+from pytest_realtime_asr.metrics.folding import without_notes
 from pytest_realtime_asr.metrics.normalizers import (
     Normalizer,
     normalised,
@@ -133,9 +136,13 @@ def _align(
     language: str,
 ) -> Alignment:
     chosen = normalizer or normalizer_for(reference, language)
-    used, texts, reason = normalised(chosen, (reference, hypothesis or ""))
+    spoken = without_notes(reference) if chosen.by_sound else reference
+    used, texts, reason = normalised(chosen, (spoken, hypothesis or ""))
     said, heard = (split(text, unit) for text in texts)
-    return Alignment(unit, used.id, align(said, heard), reason)
+    if used.by_sound and unit is TextUnit.WORD:
+        heard = regrouped(said, heard)
+    decided_by = language_of(reference, language) if normalizer is None else None
+    return Alignment(unit, used.id, align(said, heard), reason, decided_by)
 
 
 def _spoken(alignment: Alignment) -> list[Pair]:
