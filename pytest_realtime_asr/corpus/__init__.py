@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from pytest_realtime_asr.corpus import folder, manifest
+from pytest_realtime_asr.corpus import corpus_file, folder, manifest
 from pytest_realtime_asr.corpus.bundled_corpora import (
     BUNDLED,
     PREFIX,
@@ -52,7 +52,9 @@ def load(spec: str | Path) -> Corpus:
 
     ``spec`` is ``bundled:english``, ``bundled:languages``, ``bundled:odd``, or the path
     of a manifest (``.jsonl`` or ``.json``), of a LibriSpeech tree, or of a folder of
-    audio files, each with a ``.txt`` file beside it. Raises `CorpusError`.
+    audio files, each with a ``.txt`` file beside it. A ``corpus.toml`` in the folder of
+    the corpus or of the audio states the language of the utterances that state none.
+    Raises `CorpusError`.
     """
     name = str(spec)
     check(name)
@@ -60,8 +62,11 @@ def load(spec: str | Path) -> Corpus:
         return bundled(name)
     path = Path(spec).absolute()  # the audio may be decoded after a change of folder
     with at():
-        read = folder.read if path.is_dir() else manifest.read
-        return collect(name, read(path))
+        if path.is_dir():
+            found, root = collect(name, folder.read(path)), path
+        else:
+            found, root = collect(name, manifest.read(path)), path.parent
+    return corpus_file.in_stated_languages(found, root)
 
 
 def check(spec: str) -> None:
@@ -85,9 +90,10 @@ def check(spec: str) -> None:
         raise CorpusError(f"{path}: is not a corpus; {_forms()}")
 
 
-def load_all(specs: Iterable[str | Path]) -> Corpus:
+def load_all(specs: Iterable[str | Path], *, language: str = "") -> Corpus:
     """Return the corpora that ``specs`` name, joined in this order.
 
+    ``language`` is the tag of the language of the utterances that state none.
     Raises `CorpusError` if an id occurs in two of the corpora, or if ``specs`` is
     empty.
     """
@@ -95,7 +101,8 @@ def load_all(specs: Iterable[str | Path]) -> Corpus:
     if not corpora:
         raise CorpusError(f"no corpus is given; {_forms()}")
     found = ((corpus.name, utterance) for corpus in corpora for utterance in corpus)
-    return collect(" + ".join(corpus.name for corpus in corpora), found)
+    joined = collect(" + ".join(corpus.name for corpus in corpora), found)
+    return joined.map(lambda utterance: utterance.in_language(language))
 
 
 def _forms() -> str:

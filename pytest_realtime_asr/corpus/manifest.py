@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from pytest_realtime_asr.audio import length
+from pytest_realtime_asr.corpus import language
 from pytest_realtime_asr.corpus.places import Found, at
 from pytest_realtime_asr.corpus.utterance import (
     CorpusError,
@@ -39,6 +40,7 @@ class _Line(msgspec.Struct):
     id: str | int | None = None
     language: str | None = None
     lang: str | None = None
+    source_lang: str | None = None
     speaker: str | int | None = None
     words: tuple[_Timed, ...] = ()
 
@@ -68,20 +70,37 @@ def _decode(row: bytes) -> _Line:
 def _utterance(line: _Line, folder: Path) -> Utterance:
     path = folder / line.audio_filepath
     source = _source(path, line.offset, line.duration)
-    if line.language and line.lang and line.language != line.lang:
-        raise CorpusError(
-            f"language is {line.language!r} but lang is {line.lang!r}; keep only one "
-            "of the two fields"
-        )
     utterance = Utterance(
         id=path.stem if line.id is None else str(line.id),
         text=line.text,
         source=source,
         words=tuple(Word(word.word, word.start, word.end) for word in line.words),
-        language=line.language or line.lang or "",
+        language=_language(line),
         speaker="" if line.speaker is None else str(line.speaker),
     )
     return replace(utterance, words=_inside(utterance.words, utterance.duration))
+
+
+def _language(line: _Line) -> str:
+    """Return the tag of the language of a line, "" if it states none.
+
+    Raises `CorpusError` for an unknown language, and if two fields differ.
+    """
+    stated = {
+        name: value
+        for name in ("language", "lang", "source_lang")
+        if (value := getattr(line, name))
+    }
+    tags = {}
+    for name, value in stated.items():
+        try:
+            tags[name] = language.parse(value)
+        except InputError as error:
+            raise CorpusError(f"{name}: {error}") from error
+    if len(set(tags.values())) > 1:
+        found = " but ".join(f"{name} is {stated[name]!r}" for name in tags)
+        raise CorpusError(f"{found}; keep only one of these fields")
+    return next(iter(tags.values()), "")
 
 
 def _source(path: Path, offset: float | None, stated: float | None) -> Path | FileSpan:

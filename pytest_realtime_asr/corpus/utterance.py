@@ -67,7 +67,7 @@ class Utterance:
         try:
             object.__setattr__(self, "language", language.parse(self.language))
         except InputError as error:
-            raise CorpusError(f"the language {error}") from error
+            raise CorpusError(f"language: {error}") from error
         before = Word("", 0.0, 0.0)
         for word in self.words:
             if not word.text.strip():
@@ -83,6 +83,10 @@ class Utterance:
                     "spoken, with times in seconds from 0"
                 )
             before = word
+
+    def in_language(self, tag: str) -> Utterance:
+        """Return the utterance in this language, if it states none itself."""
+        return self if self.language or not tag else replace(self, language=tag)
 
     @property
     def audio(self) -> Audio:

@@ -9,8 +9,9 @@ a session without a text, every word of the reference counts as a deletion.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from pytest_realtime_asr.corpus.language import language_of
+from pytest_realtime_asr.corpus.language import Basis, language_of
 from pytest_realtime_asr.metrics.alignment import (
     Alignment,
     Errors,
@@ -79,6 +80,38 @@ def characters(
 def pooled(errors: Iterable[Errors]) -> Errors:
     """Return the sum of error counts."""
     return sum(errors, Errors())
+
+
+@dataclass(frozen=True, slots=True)
+class Languages:
+    """How the languages of ``of`` references are known, which chose their normalisers.
+
+    ``unknown`` is the number of references of unknown language, and ``neutral`` the ids
+    of the normalisers that were used for them. ``by_script`` are the tags of languages
+    that follow only from the script.
+    """
+
+    of: int = 0
+    unknown: int = 0
+    neutral: tuple[str, ...] = ()
+    by_script: tuple[str, ...] = ()
+
+
+def languages(alignments: Iterable[Alignment]) -> Languages:
+    """Return how the languages of references with words are known.
+
+    References whose normaliser the user has named are left out.
+    """
+    chosen = [
+        (each.language, each.normalizer)
+        for each in alignments
+        if each.language is not None and each.errors.reference
+    ]
+    unknown = [name for each, name in chosen if each.basis is Basis.UNKNOWN]
+    by_script = {each.tag for each, _ in chosen if each.basis is Basis.SCRIPT}
+    return Languages(
+        len(chosen), len(unknown), tuple(sorted(set(unknown))), tuple(sorted(by_script))
+    )
 
 
 def head_deletions(alignment: Alignment) -> int:

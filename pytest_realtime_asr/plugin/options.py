@@ -386,6 +386,12 @@ OPTIONS = (
         many=True,
     ),
     Option(
+        "language",
+        "the language of the utterances that state none, such as de, en-US or German "
+        "(default: that of their script if it is certain, otherwise unknown)",
+        metavar="LANGUAGE",
+    ),
+    Option(
         "pace",
         "seconds of audio sent per second; 0 is as fast as possible (default 1.0)",
         "1",

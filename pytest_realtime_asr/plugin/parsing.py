@@ -17,6 +17,7 @@ from packaging.version import Version
 
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.client import target as targets
+from pytest_realtime_asr.corpus import language as languages
 from pytest_realtime_asr.requirements.requirement import Harm, Level
 from pytest_realtime_asr.run.config import load_client_certificate
 from pytest_realtime_asr.run.fakes import FAKES
@@ -325,6 +326,14 @@ def corpus_place(text: str, origin: Path) -> str:
     """Check the name or path of a corpus and return it, a path joined to ``origin``."""
     found = text if text.startswith("bundled:") else str(origin / text)
     corpus.check(found)
+    return found
+
+
+def language(text: str) -> str:
+    """Return the canonical tag of a language, from its tag or its English name."""
+    found = languages.parse(text)
+    if text and not found:
+        raise ValueError(f"{text!r} is no language; write a tag such as de or en-US")
     return found
 
 

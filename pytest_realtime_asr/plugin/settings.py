@@ -141,6 +141,7 @@ def settings(
             )
             or (),
             labels=dict(given.each("label", parsing.label)),
+            language=given.read("language", parsing.language),
             parallel=given.read("parallel", flag),
             private=given.read("private", flag),
         ),

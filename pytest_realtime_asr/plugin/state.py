@@ -127,7 +127,7 @@ class State:
         """Return the corpus of the run. Raises UsageError."""
         private = self.settings.run.private
         try:
-            return _corpus(self.settings.corpus, private)
+            return self._load()
         except CorpusError as error:
             hidden = (
                 "the corpus cannot be used; run without --realtime-private to see the "
@@ -245,7 +245,7 @@ class State:
         return found
 
     def _run(self) -> Run:
-        run = Run(self.settings.run, self._warm, shared=self.worker.folder)
+        run = Run(self.settings.run, self._load, shared=self.worker.folder)
         for text, words in self.worker.discovered.items():
             run.servers.discovered[text] = Discovery(*words)
         run.warn = self.note
@@ -258,8 +258,9 @@ class State:
             run.progress = self._show_progress
         return run
 
-    def _warm(self) -> Corpus:
-        return _corpus(self.settings.corpus, self.settings.run.private)
+    def _load(self) -> Corpus:
+        run = self.settings.run
+        return _corpus(self.settings.corpus, run.language, run.private)
 
     def _columns_left(self) -> int:
         writer = self.config.get_terminal_writer()
@@ -308,8 +309,8 @@ def _read(config: pytest.Config, options: RawOptions) -> Settings:
 
 
 @lru_cache(maxsize=8)
-def _corpus(specs: tuple[str, ...], private: bool) -> Corpus:
-    found = load_all(specs)
+def _corpus(specs: tuple[str, ...], language: str, private: bool) -> Corpus:
+    found = load_all(specs, language=language)
     return found.anonymous() if private else found
 
 

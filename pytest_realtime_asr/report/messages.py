@@ -13,7 +13,7 @@ from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
 from pytest_realtime_asr.metrics.causality import PREMATURE
 from pytest_realtime_asr.report import alignment as alignments
-from pytest_realtime_asr.report import comparison, parity
+from pytest_realtime_asr.report import comparison, languages, parity
 from pytest_realtime_asr.report.reasons import reason_text
 from pytest_realtime_asr.run.results import BrokenRule, Cause, Results, UnjudgedLoss
 from pytest_realtime_asr.text.messages import error_text
@@ -283,10 +283,11 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
     wrong = f"S={errors.substitutions} D={errors.deletions} I={errors.insertions}"
     if errors.unspoken:
         wrong += f", {errors.unspoken} recognised in silence"
+    known = languages.short(finding.languages)
     parts = [
         _interval(finding.interval, finding.level, share),
         _counted([*counts, wrong], finding.lost),
-        "+".join(finding.normalizers),
+        ": ".join(filter(None, ["+".join(finding.normalizers), known])),
         *(["proven" if finding.proven else "not proven"] if proof else []),
         *([SYNTHETIC] if finding.synthetic else []),
     ]

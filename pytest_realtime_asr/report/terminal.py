@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from pytest_realtime_asr.metrics.accuracy import languages as known_languages
 from pytest_realtime_asr.metrics.alignment import Errors
-from pytest_realtime_asr.report import messages
+from pytest_realtime_asr.report import languages, messages
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.run.results import Results, broken_rules
 from pytest_realtime_asr.run.statistics import (
@@ -70,6 +71,11 @@ def row(results: Results, *, model: str, cold: float | None, note: str) -> Row:
     lines += parts("verdicts", lambda: messages.lines(results), lines)
     lines += map(messages.rule, broken_rules(results.violations))
     lines += _endpoints(found)
+    lines += parts(
+        "languages",
+        lambda: languages.lines(known_languages(t.alignment for t in results.takes)),
+        lines[:0],
+    )
     if silence is not None:
         lines.append(f"recognised in silence: {silence:.1f} words per minute")
     lines += parts.lines

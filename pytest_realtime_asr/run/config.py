@@ -151,6 +151,7 @@ class MeasurementConfig:
     ``pinned`` is the pinned suite by which servers are judged, ``None`` for the newest
     requirements. ``known`` are the known failures of the servers. With ``parallel``,
     sessions of different xdist workers may overlap. A ``private`` run reports no texts.
+    ``language`` is the tag of the language of the utterances that state none.
     """
 
     server: ServerConfig = ServerConfig()
@@ -160,6 +161,7 @@ class MeasurementConfig:
     labels: Mapping[str, str] = field(default_factory=dict)
     parallel: bool = False
     private: bool = False
+    language: str = ""
 
     @property
     def redactor(self) -> Redactor:

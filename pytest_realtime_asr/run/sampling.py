@@ -274,7 +274,7 @@ class Sampling:
         """
         begun = Begun(
             self._run.session(self._ledger, plan),
-            utterance,
+            utterance.in_language(self._run.config.language),
             raised=raised,
             conditions=self._run.conditions(plan, concurrency=concurrency),
             purpose=purpose,

@@ -34,6 +34,10 @@ GIVEN: list[Pair] = [  # reported with the task of this normaliser
     ("en", "thirty six members", "36 members", 0, "coval-ai/benchmarks issue 218"),
     ("fr", "caf\u00e9", "cafe\u0301", 0, "UAX #15: canonically equivalent"),
     ("", "wir treffen uns um acht", "wir treffen uns acht", 1, "a word is missing"),
+    ("", "wir treffen uns um acht Uhr", "Wir treffen uns acht Uhr.", 1, "a word"),
+    ("", "ich bitte um Ruhe", "Ich bitte Ruhe.", 1, "a word is missing"),
+    ("", "sch\u00f6n dass du da bist", "Schon dass du da bist.", 1, "another word"),
+    ("", "er f\u00e4hrt um die Ecke", "Er fahrt die Ecke.", 2, "one of each"),
     ("", "tengo un a\u00f1o", "tengo un ano", 1, "RAE: ñ is a letter of its own"),
     (
         "en",

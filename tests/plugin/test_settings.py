@@ -148,6 +148,9 @@ CASES = {
             ("http://[::1]:2", "http://[::1]:2"),
         ),
     ),
+    "language": Case(
+        "run.language", "", (("German", "de"), ("en_US", "en-US"), ("zh", "zh"))
+    ),
     "pace": Case("run.session.pace", 1.0, (("0", 0.0), ("2", 2.0), ("0.5", 0.5))),
     "chunk": Case(
         "run.session.chunk", 0.1, (("1ms", 0.001), ("60s", 60.0), ("20ms", 0.02))
@@ -520,6 +523,10 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "insecure": (("perhaps", "'perhaps' is neither true nor false"),),
     "parallel": (("2", "'2' is neither true nor false"),),
+    "language": (
+        ("xx", "'xx' is not a known language; write a tag such as de, en-US"),
+        ("und", "'und' is no language; write a tag such as de or en-US"),
+    ),
     "pace": (
         ("fast", "a pace of 'fast' cannot be used; give 0 .as fast as possible., or a"),
         ("-1", "a pace of -1.0 cannot be used; give 0 .as fast as possible."),
