@@ -37,6 +37,11 @@ MARKERS = {
         "(limit, *, normalizer=None, confidence=None): the upper limit of the word "
         "error rate, computed over all sessions of the test together, such as 0.12"
     ),
+    "keyword_recall": (
+        "(keywords, *, at_least=, normalizer=None, confidence=None): the lower limit "
+        "of the share of these names, numbers and terms that was recognised, over all "
+        "sessions of the test, such as (['Anna', '41729'], at_least=0.95)"
+    ),
     "realtime_requirement": (
         "(*, id=, level=, scenario=): the requirement that a test of the packaged "
         "suite judges; the suite sets this marker itself, so that -m can select tests"
@@ -461,10 +466,16 @@ OPTIONS = (
     ),
     Option(
         "report",
-        "write a report: PATH.jsonl with a line for each utterance, or "
+        "write a report: PATH.jsonl or PATH.csv with a line for each utterance, or "
         "conformance:PATH.json with the results of the suite (repeatable)",
         metavar="[KIND:]PATH",
         many=True,
+    ),
+    Option(
+        "utterances",
+        "list all utterances of each test at the end of the run, with their word "
+        "errors and aligned texts",
+        flag=True,
     ),
     Option(
         "fake",

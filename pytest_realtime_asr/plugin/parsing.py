@@ -27,7 +27,7 @@ from pytest_realtime_asr.verdicts.budgets import CONFIDENCE
 from pytest_realtime_asr.verdicts.limits import parse_duration
 from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
-REPORTS = ("jsonl", "conformance")
+REPORTS = ("jsonl", "csv", "conformance")
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
 _UNITS = {
     **{"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9},

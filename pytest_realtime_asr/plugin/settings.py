@@ -86,6 +86,7 @@ class ComparisonConfig:
 class Settings:
     """All settings of a run, by section.
 
+    With ``utterances``, the terminal lists all utterances of each test.
     ``fake`` are the command-line arguments of the servers that the plugin starts. The
     query of the URL in ``target`` may be secret.
     """
@@ -97,6 +98,7 @@ class Settings:
     target: str = field(default="", repr=False)
     corpus: tuple[str, ...] = ("bundled:english",)
     reports: tuple[tuple[str, Path], ...] = ()
+    utterances: bool = False
     fake: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -151,6 +153,7 @@ def settings(
         comparison=_comparison(given),
         suite=_suite(given),
         reports=given.each("report", lambda text: parsing.report(text, origin)),
+        utterances=given.read("utterances", flag),
         fake=tuple(given.read("fake", shlex.split)),
     )
 

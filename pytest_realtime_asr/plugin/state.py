@@ -22,7 +22,7 @@ from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
 from pytest_realtime_asr.plugin.targets import Targets
 from pytest_realtime_asr.plugin.termination import catch
 from pytest_realtime_asr.plugin.worker import Worker
-from pytest_realtime_asr.report import jsonl
+from pytest_realtime_asr.report import jsonl, utterances
 from pytest_realtime_asr.report.files import ReportFile, distinct
 from pytest_realtime_asr.report.progress import Progress
 from pytest_realtime_asr.run.run import Run
@@ -235,6 +235,7 @@ class State:
             baseline=self.baseline,
             command=_command(self.config),
             located=self.located,
+            utterances=self.settings.utterances,
         )
         Guard(
             self.config,
@@ -253,6 +254,7 @@ class State:
         run.sinks.extend(
             jsonl.Appender(file, calibrated) for file in self.reports.get("jsonl", ())
         )
+        run.sinks.extend(map(utterances.Appender, self.reports.get("csv", ())))
         if self._terminal is not None and _is_interactive(self.config):
             self._progress = Progress(self._terminal, self._columns_left)
             run.progress = self._show_progress

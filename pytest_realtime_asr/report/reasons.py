@@ -7,6 +7,7 @@ from pytest_realtime_asr.text.number_format import ms, several
 from pytest_realtime_asr.verdicts.budgets import Side
 from pytest_realtime_asr.verdicts.reasons import (
     ClientDelayed,
+    MoreKeywords,
     MoreSessions,
     NotDecided,
     NotGood,
@@ -25,6 +26,7 @@ _SIMPLE = {
     Simple.INTERVAL_INCLUDES_LIMIT: (
         "the interval includes the limit; more utterances narrow it"
     ),
+    Simple.NO_KEYWORD: "no reference contains one of the keywords",
 }
 
 
@@ -39,6 +41,8 @@ def reason_text(reason: Reason | None) -> str:
             return f"cannot be measured in {missing} of {of} sessions: needs {needs}"
         case MoreSessions(count):
             return f"{count} more sessions within the limit would prove it"
+        case MoreKeywords(count):
+            return f"{several(count, 'more spoken keyword')} found would prove it"
         case NotRealTime(pace):
             return f"a latency at pace {pace:g} is not in real time; measure at pace 1"
         case ClientDelayed():

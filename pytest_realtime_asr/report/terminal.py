@@ -11,7 +11,7 @@ import msgspec
 
 from pytest_realtime_asr.metrics.accuracy import languages as known_languages
 from pytest_realtime_asr.metrics.alignment import Errors
-from pytest_realtime_asr.report import languages, messages
+from pytest_realtime_asr.report import languages, messages, utterances
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.run.results import Results, broken_rules
 from pytest_realtime_asr.run.statistics import (
@@ -35,7 +35,8 @@ class Row(msgspec.Struct, frozen=True):
     """The data of one test in the table; a worker sends them to the controller.
 
     ``first``, ``final`` and ``tail`` are the columns of times, ``cold`` and ``note``
-    the result of the server's warm-up. ``lines`` are shown below the table.
+    the result of the server's warm-up. ``lines`` are shown below the table, and then
+    ``utterances``, the table of all utterances of the test.
     """
 
     test: str
@@ -51,12 +52,21 @@ class Row(msgspec.Struct, frozen=True):
     model: str
     cold: float | None
     note: str
+    utterances: list[str] = []
 
 
-def row(results: Results, *, model: str, cold: float | None, note: str) -> Row:
+def row(
+    results: Results,
+    *,
+    model: str,
+    cold: float | None,
+    note: str,
+    listed: bool = False,
+) -> Row:
     """Return the row of one test; ``lines`` has one line for each verdict.
 
-    The last lines name each part that could not be computed, with the error.
+    The last lines name each part that could not be computed, with the error. With
+    ``listed``, the row has the table of all utterances.
     """
     parts = Parts(private=results.private)
     nothing: dict[str, dict[str, float]] = {}
@@ -93,6 +103,7 @@ def row(results: Results, *, model: str, cold: float | None, note: str) -> Row:
         model=model,
         cold=cold,
         note=note,
+        utterances=utterances.lines(results.takes) if listed else [],
     )
 
 
@@ -113,7 +124,7 @@ def table(rows: Sequence[Row]) -> list[str]:
         )
     lines += textwrap.wrap(_LEGEND, WIDTH)
     for each in rows:
-        if each.lines:
+        if each.lines or each.utterances:
             lines += ["", *textwrap.wrap(each.test, WIDTH)]
         for line in each.lines:
             lines += textwrap.wrap(
@@ -123,6 +134,7 @@ def table(rows: Sequence[Row]) -> list[str]:
                 subsequent_indent="    ",
                 break_on_hyphens=False,
             )
+        lines += each.utterances
     return lines
 
 

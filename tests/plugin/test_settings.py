@@ -139,6 +139,7 @@ CASES = {
     ),
     "insecure": flags("run.server.tls.insecure"),
     "private": flags("run.private"),
+    "utterances": flags("utterances"),
     "proxy": Case(
         "run.server.proxy",
         None,
@@ -614,7 +615,7 @@ WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
     "report": (
         (
             "out.pdf",
-            "'out.pdf' is not a known kind of report; choose from jsonl, conformance",
+            "'out.pdf' is not a known kind of report; choose from jsonl, csv, ",
         ),
         ("out.json", "'out.json' is not a known kind of report"),
         ("out", "'out' is not a known kind of report"),
