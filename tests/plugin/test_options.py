@@ -90,7 +90,7 @@ def realtime_session_options(): return {value}
         ("session-options=[1]", "*options: the value is not a JSON object*"),
         ("header=X-Token", "*--realtime-header: *X-Token=MY_VARIABLE"),
         ("header=X=NO_SUCH", "*--realtime-header: the header X names *not set; *"),
-        ("report=out.doc", "*--realtime-report: *choose from jsonl, conformance*"),
+        ("report=out.doc", "*--realtime-report: *choose from jsonl, csv, conformance*"),
         (
             "level=all",
             "*--realtime-level: 'all' is not a level; choose from must, should "
