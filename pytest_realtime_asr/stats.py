@@ -27,7 +27,7 @@ import numpy.typing as npt
 from scipy import special
 
 GOOD_SHARE = 1 / 5
-"""A good server has at most this part of the share over the limit that is allowed."""
+"""The share over the limit of a good server, divided by the share that is allowed."""
 
 _CELLS = 4_000_000  # numbers that the bootstrap keeps in memory at once
 _LEAST = 1e-300  # a lower bound of probabilities, which must not be zero
@@ -224,8 +224,9 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """Return p-values corrected for multiple comparisons, in the given order.
 
     The i-th smallest of m p-values becomes the maximum of (m - j + 1) p(j) over j up to
-    i, but at most 1. If each hypothesis with a result of at most a is rejected, the
-    family-wise error rate is at most a, whether or not the tests depend on each other.
+    i, but at most 1. If each hypothesis whose corrected p-value is at most a is
+    rejected, the family-wise error rate is at most a, even if the tests depend on each
+    other.
 
     Source: Holm, A simple sequentially rejective multiple test procedure (1979).
     """
@@ -460,8 +461,8 @@ def _ratios(top: _Array, bottom: _Array, counts: _Array) -> tuple[_Array, _Array
     return ratios, np.sqrt(squares * size / max(1, size - 1)) / wholes
 
 
-# Takes a row for each resample, with how often it contains each block; returns a value
-# for each row.
+# A function of an array with a row for each resample, which says how often the resample
+# contains each block. It returns a value for each row.
 _Drawn = Callable[[_Array], _Array]
 
 
@@ -499,9 +500,10 @@ def _percentiles(
     """Return the lower and the upper percentile of a statistic of n values.
 
     The statistic is computed over resampled blocks. Over few blocks, plain percentiles
-    are too close to each other, by a factor of sqrt((size - 1) / size), and because
-    they follow the normal instead of Student's t distribution. So the percentiles are
-    taken at the normal probability of sqrt(size / (size - 1)) t(size - 1).
+    are too close to each other for two reasons: the spread is too small by a factor of
+    sqrt((size - 1) / size), and it follows the normal instead of Student's t
+    distribution. So the percentiles are taken at the normal probability of
+    sqrt(size / (size - 1)) t(size - 1).
 
     Source: Hesterberg, What Teachers Should Know About the Bootstrap (2015)
     """

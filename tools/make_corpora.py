@@ -1,17 +1,17 @@
 """Speaks the bundled corpora from ``sentences.toml``: FLAC files and their manifests.
 
     python tools/make_corpora.py            # write pytest_realtime_asr/corpus/bundled
-    python tools/make_corpora.py --check    # say which of them would now differ
+    python tools/make_corpora.py --check    # print the files that would differ
 
-English is spoken by flite, the other languages by espeak-ng. With the versions named
-in ``KNOWN`` the recipe gives the same PCM again, sample for sample; another version
-of either, or of soxr, may give other samples and other recognition results. FLAC
-files are compared by their PCM, since their bytes depend on the encoder.
+English is spoken by flite, the other languages by espeak-ng. The versions of ``KNOWN``
+give the same PCM again, sample for sample. Another version of flite, espeak-ng or soxr
+may give other samples and other recognition results. FLAC files are compared by their
+PCM, since their bytes depend on the encoder.
 
-Every clip is 16 kHz mono PCM16, has ``PAD`` seconds around the speech, its peak at
-``PEAK`` dBFS, and a floor of white noise at about -82 dBFS, drawn from a seed that is
-made of its id: digital silence is something that no microphone gives. Word times are
-those at which flite placed its phones, so they are exact and not estimated.
+Every clip is 16 kHz mono PCM16 with ``PAD`` seconds before and after the speech and a
+peak of ``PEAK`` dBFS. White noise at about -82 dBFS is added, since no microphone gives
+digital silence; its seed is computed from the id of the clip. Word times are the times
+at which flite placed its phones, so they are exact and not estimated.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ CORPORA = HERE.parent / "pytest_realtime_asr" / "corpus" / "bundled"
 
 RATE = 16_000
 PAD = 0.3
-FADE = 0.1  # what a voice still gives around its speech is gone after so long
+FADE = 0.1  # s over which sound before and after the speech is faded
 PEAK = -4.0
 NOISE = 4  # the largest sample of the noise floor
-QUIET = 0.01  # of full scale: below it espeak-ng's clip has not begun, or has ended
+QUIET = 0.01  # of full scale; the speech of espeak-ng is louder than this
 KNOWN = {"flite": "flite-2.2", "espeak-ng": "1.51"}
 PAUSE = "pau"
 
@@ -55,7 +55,7 @@ Pcm = npt.NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One thing to say: ``say`` is written for the voice, ``text`` for the manifest."""
+    """A sentence: ``say`` is the input of the voice, ``text`` is for the manifest."""
 
     id: str
     voice: str
@@ -64,7 +64,7 @@ class Sentence:
 
     @property
     def text(self) -> str:
-        """What is said in lower case and without punctuation."""
+        """The sentence in lower case and without punctuation."""
         kept = (c for c in self.say if unicodedata.category(c)[0] != "P")
         return " ".join("".join(kept).lower().split())
 
@@ -88,7 +88,7 @@ class Clip:
 
 
 def read_sentences(path: Path) -> dict[str, tuple[Sentence, ...]]:
-    """The sentences of each corpus, by the corpus's name."""
+    """Return the sentences of each corpus, by the name of the corpus."""
     tables = tomllib.loads(path.read_text("utf-8"))
     return {
         name: tuple(Sentence(**{"language": "en", **row}) for row in rows)
@@ -97,7 +97,7 @@ def read_sentences(path: Path) -> dict[str, tuple[Sentence, ...]]:
 
 
 def require_voices() -> None:
-    """Exit with advice where a synthesiser is missing; warn of an unknown version."""
+    """Exit if a synthesiser is missing; warn if a version is not in ``KNOWN``."""
     for program, known in KNOWN.items():
         if shutil.which(program) is None:
             raise SystemExit(
@@ -107,11 +107,18 @@ def require_voices() -> None:
         answer = run(program, "--version")
         if known not in answer:
             found = " ".join(answer.split())
-            print(f"warning: {program} is not {known}: {found}", file=sys.stderr)
+            print(
+                f"warning: {program} is not version {known} but {found}; the clips "
+                "may differ",
+                file=sys.stderr,
+            )
 
 
 def run(*command: str) -> str:
-    """What the command prints; flite ends with 1 after ``--version``."""
+    """Return the output of a command; exit if it fails.
+
+    flite ends with code 1 after ``--version``, which is no failure.
+    """
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode and "--version" not in command:
         raise SystemExit(f"{' '.join(command)}: {done.stderr.strip()}")
@@ -119,7 +126,7 @@ def run(*command: str) -> str:
 
 
 def speak(sentence: Sentence, corpus: str) -> Clip:
-    """The sentence's clip; only flite tells when its words are spoken."""
+    """Return the clip of a sentence, with word times if flite speaks it."""
     if corpus == "english":
         samples, phones = flite(sentence.say, sentence.voice)
         spoken = [phone for phone in phones if phone.name != PAUSE]
@@ -153,7 +160,7 @@ def speak(sentence: Sentence, corpus: str) -> Clip:
 
 
 def flite(say: str, voice: str) -> tuple[Samples, tuple[Phone, ...]]:
-    """The samples and the phones of what flite says."""
+    """Return the samples and the phones of a text that flite speaks."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "flite.wav")
         names = run("flite", "-voice", voice, "-psdur", "-t", say, "-o", str(path))
@@ -169,7 +176,7 @@ def flite(say: str, voice: str) -> tuple[Samples, tuple[Phone, ...]]:
 
 
 def espeak(say: str, voice: str) -> Samples:
-    """The samples of what espeak-ng says, resampled to 16 kHz."""
+    """Return the samples at 16 kHz of a text that espeak-ng speaks."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "espeak.wav")
         run("espeak-ng", "-v", voice, "-w", str(path), say)
@@ -178,7 +185,10 @@ def espeak(say: str, voice: str) -> Samples:
 
 
 def frame(samples: Samples, onset: float, offset: float, *, seed: int) -> Pcm:
-    """The speech with a pad of equal length at both ends, at its level, in noise."""
+    """Return the speech with pads, at its level and with noise.
+
+    The speech lasts from ``onset`` to ``offset`` (s) of the samples.
+    """
     pad = round(PAD * RATE)
     first, last = round(onset * RATE), round(offset * RATE)
     speech = samples[max(0, first - pad) : last + pad]
@@ -197,11 +207,12 @@ def frame(samples: Samples, onset: float, offset: float, *, seed: int) -> Pcm:
 def word_times(
     sentence: Sentence, phones: Sequence[Phone]
 ) -> Iterator[tuple[str, float, float]]:
-    """Each word with its start and end in seconds of flite's own audio.
+    """Yield each word with its start and end in seconds of flite's own audio.
 
     flite prints the phones of the whole sentence without their words. Each word is
-    therefore also spoken alone, and the two rows of phones are aligned: a vowel that
-    is reduced, or a consonant that is dropped, within a sentence stays in its word.
+    therefore also spoken alone, and the two sequences of phones are aligned. A vowel
+    that is reduced in the sentence, or a consonant that is dropped there, does not
+    disturb the alignment of the other phones.
     """
     words = sentence.text.split()
     alone = [
@@ -222,13 +233,13 @@ def word_times(
 
 @cache
 def phone_names(word: str, voice: str) -> tuple[str, ...]:
-    """The phones of a word that is spoken alone."""
+    """Return the phones of a word that is spoken alone."""
     names = run("flite", "-voice", voice, "-ps", "-t", word, "none").split()
     return tuple(name for name in names if name != PAUSE)
 
 
 def owning_words(alone: Sequence[tuple[str, int]], spoken: Sequence[str]) -> list[int]:
-    """For each spoken phone the index of its word, by the least edit distance."""
+    """Return the index of the word of each spoken phone, by the least edit distance."""
     rows, columns = len(alone) + 1, len(spoken) + 1
     cost = np.zeros((rows, columns))
     cost[:, 0] = np.arange(rows)
@@ -255,7 +266,7 @@ def owning_words(alone: Sequence[tuple[str, int]], spoken: Sequence[str]) -> lis
 
 
 def manifest(clips: Iterable[Clip]) -> str:
-    """The clips' lines in NeMo's convention, one JSON object a line."""
+    """Return the manifest of the clips in NeMo's format, one JSON object per line."""
     rows = (json.dumps(clip.line, ensure_ascii=False) for clip in clips)
     return "".join(f"{row}\n" for row in rows)
 
@@ -273,7 +284,7 @@ def write(corpus: str, clips: Sequence[Clip]) -> None:
 
 
 def differences(corpus: str, clips: Sequence[Clip]) -> Iterator[str]:
-    """What of the written corpus is not what the recipe gives now."""
+    """Yield a line for each file of the corpus that differs from these clips."""
     folder = CORPORA / corpus
     for clip in clips:
         path = folder / f"{clip.id}.flac"
@@ -282,19 +293,21 @@ def differences(corpus: str, clips: Sequence[Clip]) -> Iterator[str]:
             continue
         pcm, rate = soundfile.read(path, dtype="int16")
         if rate != RATE or not np.array_equal(pcm, clip.pcm):
-            yield f"{path}: other audio"
+            yield f"{path}: differs from the new audio"
     for stale in set(folder.glob("*.flac")) - {folder / f"{c.id}.flac" for c in clips}:
-        yield f"{stale}: not in the recipe"
+        yield f"{stale}: has no sentence in {SENTENCES.name}"
     path = CORPORA / f"{corpus}.jsonl"
     if not path.exists() or path.read_text("utf-8") != manifest(clips):
-        yield f"{path}: other lines"
+        yield f"{path}: missing or different"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the corpora or check them; 1 where a check found a difference."""
+    """Write the corpora, or check them; return 1 if the check found a difference."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "--check", action="store_true", help="compare with what is there, write nothing"
+        "--check",
+        action="store_true",
+        help="compare with the existing files, write nothing",
     )
     check = parser.parse_args(arguments).check
     require_voices()
@@ -302,7 +315,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for corpus, sentences in read_sentences(SENTENCES).items():
         for sentence in sentences:
             if not re.fullmatch("[a-z]+(-[a-z]+)*", sentence.id):
-                raise SystemExit(f"{sentence.id!r}: an id is words joined by hyphens")
+                raise SystemExit(
+                    f"{SENTENCES.name}: the id {sentence.id!r} must be words in "
+                    "lower case, joined by hyphens"
+                )
         clips = [speak(sentence, corpus) for sentence in sentences]
         if check:
             wrong += differences(corpus, clips)

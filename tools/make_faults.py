@@ -39,7 +39,11 @@ DEADLY = {"die", "dies-of-empty", "dies-of-reset", "flood-dies", "big-frame-dies
 
 
 def sections() -> dict[str, list[str]]:
-    """Return the faults by dialect: those that only items can have need ``openai``."""
+    """Return the faults by the dialect of their server.
+
+    A fault of items, or one that proves only requirements of ``openai``, needs that
+    dialect.
+    """
     plain, others = (
         {
             fault
@@ -57,7 +61,7 @@ def sections() -> dict[str, list[str]]:
 
 
 def proof(bench: Bench, fault: str) -> Proof:
-    """Return the plan by which a fault shows best."""
+    """Return the proof that has only this fault, or a new one without a requirement."""
     for each in bench.proofs.values():
         if each.faults == (fault,):
             return each
@@ -65,7 +69,7 @@ def proof(bench: Bench, fault: str) -> Proof:
 
 
 def row(bench: Bench, fault: str) -> str:
-    """Return the row of a fault."""
+    """Return the row of a fault in the table of the page."""
     found = bench.start(bench.requirements, proof(bench, fault))()
     mine = {id for id, each in bench.proofs.items() if fault in each.faults}
     for id in mine:  # a server that dies shows one violation at a time

@@ -9,6 +9,7 @@ import os
 import signal
 import ssl
 import sys
+from contextlib import AsyncExitStack
 
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.fake.config import FakeConfig
@@ -104,7 +105,7 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
         "--variety",
         type=int,
         metavar="SEED",
-        help="vary each session within what the protocol allows, by this random seed",
+        help="vary each session in ways that the protocol allows, with this seed",
     )
 
 
@@ -201,14 +202,21 @@ async def _serve(options: argparse.Namespace) -> int:
             ) from error
     recogniser = await _recogniser(options)
     fake = Fake(config, recogniser)
-    try:
-        async with fake.listen(port=options.port, tls=tls) as server:
-            port = next(iter(server.sockets)).getsockname()[1]
-            scheme = "http" if tls is None else "https"
-            print(f"{scheme}://127.0.0.1:{port}", flush=True)
-            await over.wait()
-    finally:
-        await recogniser.close()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(recogniser.close)
+        listening = fake.listen(port=options.port, tls=tls)
+        try:
+            server = await stack.enter_async_context(listening)
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else str(error)
+            raise OSError(
+                f"--port: the server cannot listen on 127.0.0.1:{options.port} "
+                f"({why}); choose another port, or 0 for any free port"
+            ) from error
+        port = next(iter(server.sockets)).getsockname()[1]
+        scheme = "http" if tls is None else "https"
+        print(f"{scheme}://127.0.0.1:{port}", flush=True)
+        await over.wait()
     return 0
 
 
@@ -253,7 +261,9 @@ def _tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(certificate, key)
     except OSError as error:
-        files = f"{certificate} with {key}" if key else f"{certificate}, no --tls-key"
+        files = (
+            f"{certificate} with {key}" if key else f"{certificate} without a --tls-key"
+        )
         raise ValueError(f"--tls-cert: cannot load {files}: {error}") from error
     return context
 

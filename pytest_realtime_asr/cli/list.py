@@ -25,9 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--level",
-        choices=tuple(Level),
-        type=Level,
-        default=Level.INFO,
+        choices=[level.value for level in Level],
+        default=Level.INFO.value,
         help="the weakest level of the requirements to list (default info: all)",
     )
     add(
@@ -44,7 +43,7 @@ def _run(options: argparse.Namespace) -> int:
         case "requirements":
             pinned = pinned_suites.load(options.suite) if options.suite else None
             lines = listing.requirements(
-                options.dialect, level=options.level, pinned=pinned
+                options.dialect, level=Level(options.level), pinned=pinned
             )
         case "dialects":
             lines = listing.installed_dialects()

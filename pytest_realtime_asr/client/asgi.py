@@ -3,7 +3,7 @@
 An application that a test has built cannot be sent to another program, so the process
 is forked. ``os.fork`` is used and not `multiprocessing`, for two reasons. A daemonic
 process of `multiprocessing` may have no children, but an engine starts workers. A
-process that is not daemonic is joined at the exit of the interpreter, so that an
+process that is not daemonic is joined at the exit of the interpreter, so an
 interrupted test run would wait for the server.
 
 The child reports through a pipe whether the application has started. A second pipe is
@@ -98,7 +98,10 @@ class Application(ChildServer):
         self._output.skip()
 
     def stop(self) -> None:
-        """End the application and show its output; may be called twice."""
+        """End the application and show the last part of its output.
+
+        May be called twice.
+        """
         if not self._over:
             sys.stderr.write(self._end(STOPPING))
 
@@ -153,8 +156,8 @@ def _kill(pid: int) -> None:
 
 
 def _reaped(pid: int) -> bool:
-    """Return whether a child has ended; its exit status is then taken."""
+    """Return whether a child has ended; if so, its exit status is collected."""
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
-        return True  # other code has taken the exit status
+        return True  # other code has collected the exit status

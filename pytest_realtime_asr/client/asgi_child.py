@@ -52,8 +52,8 @@ def serve_forever(
 ) -> None:
     """Serve in the forked process until the parent stops it; does not return.
 
-    ``parent`` is the process id of the parent. Through ``report`` the parent gets the
-    reason why the start failed, or ``None`` if it did not fail.
+    ``parent`` is the process id of the parent. Through ``report`` the parent receives
+    why the start failed, or ``None`` if the start succeeded.
     """
     status = 1
     try:
@@ -69,9 +69,9 @@ def serve_forever(
 def _exit(status: int) -> None:
     """End this process and the processes that it started, such as engine workers.
 
-    The workers hold files of the parent open, so that a reader of the parent's output
-    would wait for the workers. The exit handlers of the parent do not run here, since
-    they would end the parent's tests a second time.
+    The workers hold files of the parent open, so a reader of the parent's output would
+    wait for the workers. The exit handlers of the parent do not run here, since they
+    would end the parent's tests a second time.
     """
     if os.getpgid(0) == os.getpid():
         os.killpg(0, signal.SIGKILL)
@@ -133,7 +133,7 @@ def _serve(
     lifeline: Connection,
     parent: int,
 ) -> int:
-    """Serve until the lifeline or the parent ends; return the exit status."""
+    """Serve until the parent stops this process or ends; return the exit status."""
     startup = _Startup(application)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -177,13 +177,16 @@ def _serve(
 
 
 def _send(report: Connection, failure: str | None) -> None:
-    """Report to the parent why the start failed; ``None`` if it did not."""
+    """Tell the parent why the start failed; ``None`` says that it succeeded."""
     with contextlib.suppress(BrokenPipeError), report:
         report.send(failure)
 
 
 def _watch_parent(lifeline: Connection, parent: int, server: uvicorn.Server) -> None:
-    """End the server when its lifeline or its parent ends, even if its loop hangs."""
+    """End this process when the parent writes to the lifeline, or ends.
+
+    This also works while the event loop of the server hangs.
+    """
     while os.getppid() == parent and not lifeline.poll(_CHECK):
         pass
     server.should_exit = True
@@ -196,8 +199,8 @@ class _Startup:
 
     ``failure`` says why the startup failed; it is ``None`` if it did not. By the ASGI
     specification, an application that raises an exception for the lifespan scope does
-    not support lifespan events and is served without them. If the application has
-    received a lifespan event before it raises, the exception is a failure.
+    not support lifespan events and is served without them. If the application has asked
+    for a lifespan event and raises before its startup is complete, the startup failed.
     """
 
     def __init__(self, application: ASGI) -> None:

@@ -42,7 +42,7 @@ class Output:
         self._start = os.fstat(self.file.fileno()).st_size
 
     def tail(self) -> str:
-        """Return the output since `skip`, of at most the last `SHOWN` bytes."""
+        """Return the output since `skip`, but at most its last `SHOWN` bytes."""
         end = self.file.seek(0, os.SEEK_END)
         self.file.seek(max(self._start, end - SHOWN))
         return self.file.read().decode(errors="replace")
@@ -56,9 +56,9 @@ class ProgramServer(ChildServer):
     """A Python program that prints URLs and ends when its standard input closes.
 
     The program therefore ends when this process ends, even by a crash. ``arguments``
-    follow ``python`` on the command line. The program's standard error is shown by
-    `stop`. ``patience`` is the time in s that the program may take to end before it is
-    killed.
+    follow ``python`` on the command line. `stop` shows the last part of the program's
+    standard error. ``patience`` is the time in s that the program may take to end
+    before it is killed.
     """
 
     def __init__(
@@ -122,7 +122,10 @@ class ProgramServer(ChildServer):
         self._process.wait()
 
     def stop(self) -> None:
-        """End the process and show its standard error; may be called twice."""
+        """End the process and show the last part of its standard error.
+
+        May be called twice.
+        """
         self._end()
         if not self._output.file.closed:
             sys.stderr.write(self._output.tail())

@@ -22,7 +22,7 @@ class Discovery(msgspec.Struct, frozen=True):
     """The result of a detection: the name of a dialect, or why none was found.
 
     ``reason`` says how the dialect was recognised. ``lost`` says why no dialect was
-    found; it is empty if one was.
+    found. Each of the three texts is empty if it does not apply.
     """
 
     dialect: str = ""
@@ -31,7 +31,7 @@ class Discovery(msgspec.Struct, frozen=True):
 
 
 def ways(access: Callable[[Dialect], Access]) -> list[Access]:
-    """Return each distinct request that opens a session in an installed dialect.
+    """Return the requests that open a session in the installed dialects.
 
     ``access`` returns the request of a dialect. A request that several dialects share
     is returned once.

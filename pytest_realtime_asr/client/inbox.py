@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.transport import MAX_MESSAGE
 from pytest_realtime_asr.dialects import Dialect
-from pytest_realtime_asr.trace.recording import Message, Recording
+from pytest_realtime_asr.text.messages import shortened
+from pytest_realtime_asr.trace.json_events import Malformed, Unknown
+from pytest_realtime_asr.trace.recording import Flawed, Message, Recording
 from pytest_realtime_asr.trace.records import Record, Sender, Trace
 from pytest_realtime_asr.trace.timeline import Commit, Event, Final, Refusal
 
 # A server may send this many events in a session, and more for each second of audio
 # sent. The limits allow 5 partials a second that each repeat the text of an hour.
 MAX_EVENTS, EVENTS_A_SECOND = 10_000, 100
-TEXT_A_SECOND = 2**18  # bytes, in addition to the largest event that the client reads
+TEXT_A_SECOND = 2**18  # characters, in addition to the length of the largest event
+_LONGEST_REASON = 120  # characters of the reason why a frame is malformed
 
 
 class Inbox:
@@ -37,6 +40,7 @@ class Inbox:
         self._dialect = dialect
         self._reader = dialect.reader()
         self._read: list[tuple[Message, Sequence[Event]]] = []  # for each record
+        self._flaws: dict[int, str] = {}  # what is wrong with a message, by record
         self.received: list[Message] = []
         self._finals: dict[int, Final] = {}
         self._refusals: list[tuple[int, Refusal]] = []  # (index in received, refusal)
@@ -59,6 +63,9 @@ class Inbox:
     def add(self, record: Record) -> None:
         """Read the next record of the session."""
         message = self._dialect.parse(record)
+        if isinstance(message, Flawed):
+            self._flaws[len(self._read)] = message.reason
+            message = message.event
         if record.sender is Sender.SERVER:
             self.received.append(message)
         events = self._reader.step(record, message)
@@ -72,7 +79,7 @@ class Inbox:
         self._read.append((message, events))
 
     def complete(self) -> int:
-        """Count an utterance without a commit as complete; return its number."""
+        """Count the utterance as complete, without a commit; return its number."""
         item, self.items = self.items, self.items + 1
         return item
 
@@ -109,7 +116,7 @@ class Inbox:
     def expect(self, kind: str) -> Message | None:
         """Return the next message of this type; ``None`` if none has arrived.
 
-        The search starts after the message that the previous call returned.
+        The search starts after the messages that earlier calls have examined.
         """
         while self._expected < len(self.received):
             message = self.received[self._expected]
@@ -119,27 +126,27 @@ class Inbox:
         return None
 
     def other_dialects(self, record: Record) -> tuple[str, ...]:
-        """Return the other dialects that have this first frame of the server.
+        """Return the names of the other dialects whose servers send this frame first.
 
-        Empty if the frame is a first frame of this session's dialect, or is not the
-        first frame of the server.
+        The result is empty if a server of this session's dialect sends this frame
+        first, or if this is not the first frame of the server.
         """
         if self.received or self._dialect.greets(record):
             return ()
         return dialects.greeted(record)
 
     def flood(self, frame: str | bytes, seconds: float, *, most: int) -> str | None:
-        """Count a frame of the server; return why the session is flooded, or ``None``.
+        """Count the size of a frame; return why the session is flooded, or ``None``.
 
-        ``seconds`` is the length of the audio sent so far. ``most`` is the limit in
-        bytes for one event.
+        ``seconds`` is the length of the audio sent so far. ``most`` is the limit for
+        the length of one event.
         """
         self._size += len(frame)
         return flooded(len(self.received), self._size, seconds, most=most)
 
     @property
     def summary(self) -> str:
-        """The server's messages, counted by type, as part of a message."""
+        """A text that says how many messages of each type the server has sent."""
         return summary(self.received)
 
     def recording(self, trace: Trace) -> Recording:
@@ -153,7 +160,9 @@ class Inbox:
             return dialects.recording(self._dialect, trace)
         events = chain.from_iterable(events for _, events in read)
         timeline = dialects.timeline(trace, self._reader, events)
-        return Recording(trace, tuple(message for message, _ in read), timeline)
+        messages = tuple(message for message, _ in read)
+        flaws = {at: why for at, why in self._flaws.items() if at < len(read)}
+        return Recording(trace, messages, timeline, flaws)
 
 
 def flooded(
@@ -161,10 +170,11 @@ def flooded(
 ) -> str | None:
     """Return why a session is flooded; ``None`` if the server keeps within the limits.
 
-    ``events`` is the number of the server's events and ``size`` their total length in
-    bytes. ``seconds`` is the length of the audio sent. ``most`` is the limit in bytes
-    for one event. A server may send `MAX_EVENTS` events, plus `EVENTS_A_SECOND` for
-    each second of audio; and ``most`` bytes, plus `TEXT_A_SECOND` for each second.
+    ``events`` is the number of the server's events, and ``size`` their total length: in
+    characters for text, in bytes for binary frames. ``seconds`` is the length of the
+    audio sent. ``most`` is the limit for the length of one event. A server may send
+    `MAX_EVENTS` events, plus `EVENTS_A_SECOND` for each second of audio. Their total
+    length may be ``most``, plus `TEXT_A_SECOND` for each second of audio.
     """
     limit = MAX_EVENTS + int(EVENTS_A_SECOND * seconds)
     longest = most + int(TEXT_A_SECOND * seconds)
@@ -179,10 +189,26 @@ def flooded(
     )
 
 
-def summary(messages: Iterable[Message]) -> str:
-    """Return how many messages of each type have arrived, as part of a message."""
+def summary(messages: Sequence[Message]) -> str:
+    """Return a text that says how many messages of each type have arrived.
+
+    For frames that are no event of the protocol, the text describes the first of them.
+    """
     counts = Counter(message.move for message in messages)
     if not counts:
         return "no event was received"
-    listed = ", ".join(f"{count} {move}" for move, count in counts.items())
-    return f"events received: {listed}"
+    strange = {each.move: each for each in reversed(messages)}
+    listed = (
+        f"{count} {move}{_description(strange[move])}" for move, count in counts.items()
+    )
+    return f"events received: {', '.join(listed)}"
+
+
+def _description(message: Message) -> str:
+    """Return what is wrong with a frame that is no event of the protocol."""
+    match message:
+        case Malformed(reason=reason):
+            return f" ({shortened(reason, _LONGEST_REASON)})"
+        case Unknown(type=kind):
+            return " (without a type)" if kind is None else f" (type {kind!r})"
+    return ""

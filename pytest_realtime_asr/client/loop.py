@@ -62,7 +62,7 @@ class Loop:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run ``work`` and return its result; an exception in the wait cancels it."""
+        """Run ``work`` and return its result; cancel ``work`` if the wait fails."""
         future = self.submit(work)
         try:
             return future.result()
@@ -102,7 +102,7 @@ class Loop:
             self._loop.close()
 
     def watch(self) -> None:
-        """Start to measure delays; each session calls this method when it opens.
+        """Start measuring delays; each session calls this method when it opens.
 
         The call must be made on the loop.
         """
@@ -112,7 +112,7 @@ class Loop:
             self._ticker = self._loop.create_task(self._tick())
 
     def unwatch(self) -> None:
-        """Stop to measure delays when each session that called `watch` has ended."""
+        """Stop measuring delays once each session that called `watch` has ended."""
         self._watchers -= 1
         if self._watchers == 0 and self._ticker is not None:
             self._ticker.cancel()
@@ -120,7 +120,7 @@ class Loop:
             gc.callbacks.remove(self._collected)
 
     def lag(self, since: int, until: int) -> Lag:
-        """Return the delays of the loop, and their causes, in a period.
+        """Return the delays of the loop in a period, and two possible causes.
 
         ``since`` and ``until`` are monotonic times in ns.
         """

@@ -1,4 +1,4 @@
-"""The reasons why a session can end before the awaited event arrives."""
+"""The reasons why an awaited event does not arrive in a session."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Loss(enum.StrEnum):
 
 
 class Lost(Exception):
-    """A session ended before the awaited event arrived; ``how`` says how.
+    """An awaited event does not arrive, or the session is not open.
 
-    ``how`` is one of the words of `Loss`: refused, hung, flooded, closed, broke or
-    cancelled.
+    ``how`` says why, as a member of `Loss`: refused, hung, flooded, closed, broke or
+    cancelled. After a refusal, the session may still be open.
     """
 
     def __init__(self, how: str, message: str) -> None:

@@ -30,7 +30,7 @@ from pytest_realtime_asr.client.transport import (
     unreachable,
     untrusted,
 )
-from pytest_realtime_asr.trace.records import NO_CODE
+from pytest_realtime_asr.trace.records import with_code
 
 ANSWER = 10.0  # s from the name resolution to the last byte of one response
 PAUSE = 0.5  # s between two requests to a server that is loading
@@ -70,8 +70,9 @@ def health(
 ) -> None:
     """Request ``/health`` until the server is up, for at most ``wait`` seconds.
 
-    A server without the route ``/health`` counts as up. ``progress`` is called with a
-    line that shows the time waited so far. Raises `Unreachable`.
+    A server without the route ``/health`` counts as up. Before each further request,
+    ``progress`` is called with a line that shows the time waited so far. Raises
+    `Unreachable`.
     """
     started = time.monotonic()
     deadline = started + wait
@@ -114,19 +115,20 @@ async def greeting(access: Access) -> str | bytes | None:
             raise Unreachable(
                 f"{access.target.shown}: {broke}{error.reason}"
             ) from error
-        bare = error.code in (None, NO_CODE)
-        code = "without a code" if bare else f"with code {error.code}"
         reason = f": {error.reason}" if error.reason else ""
         raise Unreachable(
-            f"{access.target.shown}: the server closed {code} before its first "
-            f"event{reason}"
+            f"{access.target.shown}: the server closed {with_code(error.code)} "
+            f"before its first event{reason}"
         ) from error
     finally:
         await wire.close()
 
 
 def first_model(access: Access) -> str:
-    """Return the first model of ``GET /v1/models``. Raises `Unreachable`."""
+    """Return the name of the first model in the response to ``GET /v1/models``.
+
+    Raises `Unreachable`.
+    """
     status, body = get(access, "/v1/models")
     where = f"{access.target.http}/v1/models"
     name = "name the model with --realtime-model"
@@ -156,9 +158,9 @@ def first_model(access: Access) -> str:
 
 
 def version(access: Access) -> str:
-    """Return the version in ``GET /version`` (``{"version": ...}``).
+    """Return the version in the response to ``GET /version`` (``{"version": ...}``).
 
-    Return "" for any other response, and for a version of more than
+    Returns "" for any other response, and for a version of more than
     `_LONGEST_VERSION` characters.
     """
     try:
@@ -173,7 +175,7 @@ def metrics(access: Access) -> dict[str, float]:
     """Return the metrics of ``GET /metrics`` in Prometheus's text format, by name.
 
     Samples that differ only in their labels are added up. The result is empty if the
-    server does not have the route ``/metrics``. Raises `Unreachable`.
+    server answers with an error status, such as 404. Raises `Unreachable`.
     """
     _, body = get(access, "/metrics")
     if len(body) == access.max_message:
@@ -182,10 +184,10 @@ def metrics(access: Access) -> dict[str, float]:
 
 
 def sums(page: bytes) -> dict[str, float]:
-    """Return the sums by name of the samples in Prometheus's text format.
+    """Return the sum of the samples of each name in Prometheus's text format.
 
-    Lines that are not samples are ignored. The cost is linear in the length
-    of the page.
+    Lines that are not samples are ignored. The cost is linear in the length of the
+    page.
     """
     found: dict[str, float] = {}
     for line in page.split(b"\n"):
@@ -196,9 +198,9 @@ def sums(page: bytes) -> dict[str, float]:
 
 
 def _sample(line: bytes) -> tuple[str, float] | None:
-    """Return the name and value of a line ``name{labels} value timestamp``.
+    """Return the name and the value of a line ``name{labels} value timestamp``.
 
-    ``None`` if the line is not a sample.
+    Returns ``None`` if the line is not a sample.
     """
     if len(line) > _LONGEST_LINE:
         return None
@@ -364,7 +366,11 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _proxies(access: Access) -> dict[str, str] | None:
-    """Return the proxy of each scheme; ``None`` for the environment's proxies."""
+    """Return the URL of the proxy for each scheme.
+
+    The result is empty for a direct connection, and ``None`` for the proxies that the
+    environment names.
+    """
     match access.proxy:
         case None:
             return {}

@@ -62,9 +62,9 @@ class Limits:
 
     ``connect`` limits the connection attempt, ``ready`` the wait until the server is
     ready. ``silence`` is the idle timeout: the longest time without any event once all
-    audio was sent. ``beyond`` is the time that an utterance may take in addition to the
-    length of its audio; it is also the time that the server may take to read a single
-    frame of audio.
+    audio was sent; it also limits the sending of one frame without audio. ``beyond`` is
+    the time that an utterance may take in addition to the length of its audio; it also
+    limits the sending of one frame of audio.
     """
 
     connect: float = 10.0
@@ -98,12 +98,12 @@ class Plan:
 
     @property
     def caller(self) -> Caller:
-        """The client side of a new session. Raises `OptionsError`."""
+        """The client's side of a new session. Raises `OptionsError`."""
         return caller(self.dialect, self.model, self.options)
 
 
 def caller(dialect: Dialect, model: str, options: Mapping[str, object]) -> Caller:
-    """Return the client side of a new session. Raises `OptionsError`."""
+    """Return the client's side of a new session. Raises `OptionsError`."""
     try:
         inputs.sendable(options)
         return dialect.caller(model, options)
@@ -142,7 +142,7 @@ class Live:
         self._reading: asyncio.Task[None] | None = None
         self._pinging: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-        self._deaf = False  # whether the client has stopped to read
+        self._deaf = False  # whether the client has stopped reading
         self._failure: Exception | None = None  # of the client itself, while reading
         self._handed = 0.0  # s of audio that were sent
         self._due: int | None = None  # when the last audio was due
@@ -152,8 +152,13 @@ class Live:
     # The steps of a session
 
     async def open(self) -> None:
-        """Connect and wait until the server is ready. Raises `Lost`."""
+        """Connect and wait until the server is ready. Raises `Lost`.
+
+        A closed session cannot be opened.
+        """
         limits = self.plan.limits
+        if self._recorder.ended is not None:
+            raise self._lost()
         self._recorder.begin()
         self._began = time.monotonic_ns()
         try:
@@ -161,8 +166,12 @@ class Live:
         except Unreachable as error:
             how = Ending.CANCELLED if error.local else Ending.REFUSED
             self._recorder.end(how, code=error.status, reason=str(error))
-            self._until = time.monotonic_ns()
+            self._until = self._until or time.monotonic_ns()
             raise self._lost() from error
+        if self._recorder.ended is not None:  # closed while the client connected
+            wire, self._wire = self._wire, None
+            await wire.close()
+            raise self._lost()
         self._recorder.open()
         self._loop.watch()
         self._reading = asyncio.create_task(self._read())
@@ -176,12 +185,15 @@ class Live:
         )
 
     async def configure(self) -> None:
-        """Send the model and the options of the plan."""
+        """Send the model and the options of the plan. Raises `Lost`."""
         for frame in self._caller.configure():
             await self._send(frame)
 
     async def send_raw(self, message: Mapping[str, object] | str | bytes) -> None:
-        """Send an unchecked frame: a mapping as JSON, bytes as a binary frame."""
+        """Send an unchecked frame: a mapping as JSON, bytes as a binary frame.
+
+        Raises `Lost`.
+        """
         if isinstance(message, Mapping):
             message = json.dumps(message)
         self._inbox.by_hand = True
@@ -251,10 +263,10 @@ class Live:
         return item
 
     async def stream(self, audio: Audio, asset: str, *, raw: bool = False) -> None:
-        """Send audio at the pace; ``raw`` marks audio that is not allowed here.
+        """Send audio at the pace. Raises `Lost`.
 
-        ``asset`` is the name of the audio in the trace; its samples are numbered from
-        0. Raises `Lost`.
+        ``asset`` is the name of the audio in the trace. The samples of the audio are
+        numbered from 0. ``raw`` marks audio that is not allowed at this point.
         """
         self._inbox.by_hand |= raw
         total = self._most(audio)
@@ -263,10 +275,8 @@ class Live:
                 await self._stream(audio, asset, raw=raw)
         except TimeoutError:
             self._time_out(
-                f"the server accepted {audio.seconds:.1f} s of audio too slowly: not "
-                f"all of the audio within {total:g} s, which is "
-                f"{self.plan.limits.beyond:g} s more than its length ({_MORE}); "
-                f"{self._arrived()}"
+                f"the server did not accept all of the {audio.seconds:.1f} s of audio "
+                f"within {total:g} s ({_MORE}); {self._arrived()}"
             )
             raise self._lost() from None
 
@@ -302,11 +312,11 @@ class Live:
             raise self._loss(Loss.REFUSED, f"refused: {shortened(said)}")
 
     async def answered(self, count: int, *, timeout: float) -> bool:
-        """Return whether the server sends ``count`` refusals in this session in time.
+        """Wait until the server has sent ``count`` refusals; return whether it has.
 
-        The refusals since the start of the session count. Waits at most ``timeout``
-        seconds. If the refusals do not arrive, the session stays open. If the session
-        has ended, its next step raises `Lost`.
+        All refusals since the start of the session are counted. The wait ends after
+        ``timeout`` seconds, or when the session ends. A timeout leaves the session
+        open.
         """
         deadline = time.monotonic() + timeout
         while self._inbox.refusals < count and self._recorder.ended is None:
@@ -343,7 +353,10 @@ class Live:
         await self._send(frame, parts=parts)
 
     def deafen(self) -> None:
-        """Stop to read, and to answer pings; a later end is the client's own doing."""
+        """Stop reading, so that pings are not answered.
+
+        A later end of the session counts as an end by the client.
+        """
         self._deaf = True
         if self._wire is not None:
             self._wire.stop_reading()
@@ -356,18 +369,20 @@ class Live:
             self._wire.reset()
 
     async def close(self) -> None:
-        """Close the connection; the trace keeps all frames that arrived."""
-        if self._wire is None or self._reading is None:
-            self._recorder.end(Ending.CLOSED_BY_US)
-            return
-        if self._pinging is not None:
-            self._pinging.cancel()
-        await self._wire.close()
-        await asyncio.gather(self._reading, return_exceptions=True)
-        if self._wire is not None:  # `None` if a concurrent call was faster
-            self._wire = None
-            self._until = time.monotonic_ns()
-            self._loop.unwatch()
+        """Close the connection, if there is one; the trace does not change any more.
+
+        The trace keeps all frames that arrived before. May be called several times.
+        """
+        if self._wire is not None and self._reading is not None:
+            if self._pinging is not None:
+                self._pinging.cancel()
+            await self._wire.close()
+            await asyncio.gather(self._reading, return_exceptions=True)
+            if self._wire is not None:  # `None` if a concurrent call was faster
+                self._wire = None
+                self._loop.unwatch()
+        self._recorder.end(Ending.CLOSED_BY_US)
+        self._until = self._until or time.monotonic_ns()
 
     # The results so far; may be read at any time and from any thread
 
@@ -420,18 +435,18 @@ class Live:
         return item
 
     def _most(self, audio: Audio) -> float:
-        """Return the seconds that an utterance may take: ``beyond`` plus its length.
+        """Return the seconds that an utterance may take: ``beyond`` plus a duration.
 
-        The length is the time in which the audio is sent at the pace. With pace 0 it is
-        the length in real time, since a server may be only as fast as speech.
+        The duration is the time in which the audio is sent at the pace. With pace 0 it
+        is the length of the audio, since a server may be only as fast as speech.
         """
         return self.plan.limits.beyond + audio.seconds / (self.plan.pace or 1.0)
 
     async def _send_tail(self, item: int) -> None:
         """Send silence until the server has answered the utterance.
 
-        At least one chunk of silence is sent, so that this utterance is separate from
-        the next one.
+        At most the whole tail of the dialect is sent, and at least one chunk, so that
+        this utterance is separate from the next one.
         """
         tail = silence(self._caller.tail, rate=self._caller.rate)
         await self._stream(
@@ -603,7 +618,10 @@ class Live:
         self._changed.set()
 
     def _refuse_dialect(self, greeting: Record, names: tuple[str, ...]) -> None:
-        """End the session, since the server speaks one of these other dialects."""
+        """End the session, since the server speaks another dialect.
+
+        ``names`` are the dialects that begin with the event ``greeting``.
+        """
         said = dialects.load(names[0]).parse(greeting).move
         self.misfit = (
             f"{self.plan.access.target.shown} does not speak {self.plan.dialect.name}: "
@@ -673,7 +691,7 @@ class Live:
             said = f": {self.plan.redactor.message(end.reason)}" if end.reason else ""
             message = f"the server closed {end.coded}{said}"
         elif end.how is Ending.BROKEN:
-            code = f"broken off with code {end.code}: " if end.code else ""
+            code = f"the client closed {end.coded}: " if end.code else ""
             message = f"{code}{end.reason}"
         else:
             return self._loss(LOSSES[end.how], end.reason or end.how.value)
@@ -684,7 +702,7 @@ class Live:
         return Lost(how, self.plan.redactor.clean(message))
 
     def _arrived(self) -> str:
-        """Return what the server has sent, as part of a message."""
+        """Return a text that says what the server has sent."""
         received = 0 if self._wire is None else self._wire.received
         if received and not self._inbox.received:
             return f"{received} bytes were received, but no complete event"

@@ -15,7 +15,7 @@ _KEY = re.compile("(key|token|secret|password|sig|signature)$|auth", re.IGNORECA
 
 
 class TargetError(InputError):
-    """A target that cannot be parsed; the message shows valid targets."""
+    """A target that cannot be used; the message says why, and what to give instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,10 @@ class Target:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The values in the query whose names say that they are keys.
+        """The values of the query's parameters whose names suggest a key or a token.
 
-        Each value occurs as it is written, and with its URL escapes decoded if this
-        differs.
+        Each value is listed as it is written. If it contains URL escapes, the decoded
+        value is listed too.
         """
         query = self.websocket.partition("?")[2]
         pairs = (each.partition("=") for each in query.split("&"))
@@ -82,8 +82,9 @@ def parse(text: str, *, path: str, query: str = "") -> Target:
 
     ``text`` is ``http(s)://host[:port][/v1]``, ``ws(s)://host[:port][/path]`` or
     ``host:port``. ``path`` is the WebSocket path of the dialect, such as
-    ``/v1/realtime``; this path is used if ``text`` has none. Each parameter of
-    ``query`` is added if the query in ``text`` does not have it. Raises `TargetError`.
+    ``/v1/realtime``. This path is used if ``text`` has no path. It is also appended to
+    the path of an HTTP URL, in place of a final ``/v1``. Each parameter of ``query`` is
+    added if the query in ``text`` does not have it. Raises `TargetError`.
     """
     url = text.strip() if "://" in text else f"http://{text.strip()}"
     try:

@@ -92,12 +92,12 @@ class Unreachable(Exception):
 class Closed(Exception):
     """The connection is closed; ``code`` and ``reason`` are those of the close frame.
 
-    ``code`` is ``None`` if the server ended the connection without a close frame, or
-    did not answer the client's close frame. ``by_client`` is true if the client closed
-    first. ``protocol_error`` is true if the client closed because the server violated
-    the WebSocket protocol. ``too_large`` is true if the client closed because a message
-    was larger than the client's own limit. In both cases ``code`` is the code that the
-    client sent.
+    ``code`` is ``None`` if the connection broke without a close frame, or if the server
+    did not answer the client's close frame; ``reason`` then says so. ``by_client`` is
+    true if the client closed first. ``protocol_error`` is true if the client closed
+    because the server violated the WebSocket protocol. ``too_large`` is true if the
+    client closed because a message was larger than the client's own limit. In these two
+    cases ``code`` is the code that the client sent, and ``reason`` says why.
     """
 
     def __init__(
@@ -268,7 +268,7 @@ class Wire:
             raise self._connection.protocol.close_exc
 
     def stop_reading(self) -> None:
-        """Stop to read the socket, so that the server meets back-pressure."""
+        """Stop reading the socket, so that the server meets back-pressure."""
         if self._open:
             self._reading = False
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
@@ -278,7 +278,7 @@ class Wire:
         """Close with a close frame; cut the connection after `CLOSE_TIMEOUT`.
 
         The library limits the wait for the server's close frame, but not the wait until
-        the server reads the client's.
+        the server reads the client's close frame.
         """
         try:
             with self._translated():
@@ -420,9 +420,9 @@ def explain(status: int) -> str:
     match status:
         case 401 | 403:
             what = (
-                "the server refused the API key (some servers also answer so if the "
-                "path is wrong); set REALTIME_API_KEY, or name another variable with "
-                "--realtime-api-key-env"
+                "the server refused the API key (some servers also send this status if "
+                "the path is wrong); set REALTIME_API_KEY, or name another variable "
+                "with --realtime-api-key-env"
             )
         case 404:
             what = "not found; is the path right, and is the model a realtime model?"
@@ -464,7 +464,7 @@ def _why(error: Exception) -> str:
 
 
 def over_limit(size: int) -> str:
-    """Return the end of a message about an event of more than ``size`` bytes."""
+    """Return the end of a message about data of more than ``size`` bytes."""
     unit, name = next(
         (unit, name)
         for unit, name in ((2**20, "MiB"), (2**10, "KiB"), (1, "bytes"))

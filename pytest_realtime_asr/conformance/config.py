@@ -13,6 +13,8 @@ class SuiteConfig:
 
     - Requirements of ``level`` and of stronger levels are judged.
     - If ``strict``, a violated SHOULD fails its test.
+    - With ``keep_going``, the suite goes on after the first utterance has failed, and
+      after sessions have waited in vain.
     - ``allow`` are the kinds of harm that are allowed on a server elsewhere, that is,
       not on this machine.
     - ``max_audio`` is the largest length in s of the audio for a server elsewhere.
@@ -23,6 +25,7 @@ class SuiteConfig:
 
     level: Level = Level.INFO
     strict: bool = False
+    keep_going: bool = False
     allow: frozenset[Harm] = frozenset()
     max_audio: float = 600.0
     max_streams: int | None = None

@@ -78,7 +78,7 @@ class Grammar:
         )
 
     def after_answer(self, states: States) -> States:
-        """Return the states once the server has completed all utterances."""
+        """Return the states after the server has completed all utterances."""
         table = self.table[Sender.SERVER]
         after = [_followers(table.get(state, {})) for state in states & self.pending]
         return states.union(*after) - self.pending

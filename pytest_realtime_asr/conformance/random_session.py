@@ -126,7 +126,7 @@ class _Execution:
                 self.taken.append(awaited)
 
     async def _steps(self, live: Live, script: Script) -> bool:
-        """Execute the steps up to a wait that fails; return whether no wait failed.
+        """Execute the steps until a wait fails; return whether all waits succeeded.
 
         A wait fails if an utterance is still pending after the wait. Raises `Lost`.
         """
@@ -196,7 +196,7 @@ def judge(
 ) -> Problem | None:
     """Return the problem of an executed script, or ``None`` if there is none.
 
-    ``taken`` are the executed steps, whose time limits were ``limit`` s.
+    ``taken`` are the executed steps. ``limit`` is the time limit of each wait in s.
     """
     for gauges in evidence.gauges:
         if gauges.lost:

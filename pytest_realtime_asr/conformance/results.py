@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
-import pytest
 
 from pytest_realtime_asr.conformance.scheduler import Scheduler
 from pytest_realtime_asr.dialects import Dialect
@@ -28,16 +27,22 @@ from pytest_realtime_asr.trace.records import Sender, Vantage
 
 
 class Status(enum.Enum):
-    """The status of a requirement; the values are written to reports."""
+    """The status of a requirement; the values are written to reports.
+
+    `ObstacleKind` explains MISSING, LIMITED, NOT_RUN and HARNESS. OTHER_VERSION means
+    that the requirement does not apply to the version of the server.
+    """
 
     SATISFIED = "satisfied"
     VIOLATED = "violated"
     UNDECIDED = "undecided"
+    STOPPED = "stopped"
     MISSING = "missing"
     LIMITED = "limited"
     NOT_RUN = "not run"
     HARNESS = "harness error"
     OTHER_VERSION = "other version"
+    SAME_CAUSE = "same cause"
 
 
 class ServerInfo(msgspec.Struct, frozen=True):
@@ -66,6 +71,8 @@ class Result:
     - ``session`` is the session with the violation, and ``records`` are the indexes of
       the records that show the violation.
     - ``known`` is the requirement's entry in the list of known failures, if any.
+    - ``reports_stop`` says that this is the result that reports why the run stopped.
+    - ``by_end`` says that the violation is the way in which ``session`` ended.
     """
 
     requirement: Requirement
@@ -74,6 +81,8 @@ class Result:
     session: Part | None = None
     records: tuple[int, ...] = ()
     known: Known | None = None
+    reports_stop: bool = False
+    by_end: bool = False
 
     @property
     def flaky(self) -> bool:
@@ -88,6 +97,8 @@ class Result:
 
     def fails(self, *, strict: bool) -> bool:
         """Return whether the test fails; for a violated SHOULD only if ``strict``."""
+        if self.status is Status.STOPPED:
+            return self.reports_stop
         if self.stale or self.status in (Status.MISSING, Status.HARNESS):
             return True
         if self.status is not Status.VIOLATED or self.known is not None:
@@ -103,10 +114,6 @@ class ServerResult:
     server: ServerInfo
     result: Result
     trace: str | None = None
-
-
-# The scheduler of this process, and the dialect and the server of its scenarios.
-SCHEDULER: pytest.StashKey[tuple[Scheduler, Dialect, ServerInfo]] = pytest.StashKey()
 
 
 def judge(
@@ -158,36 +165,60 @@ def missing(requirement: Requirement, reason: str) -> Result:
     return Result(requirement, Status.MISSING, reason)
 
 
-def interrupted(
-    config: pytest.Config, items: Iterable[pytest.Item], known: Iterable[Known]
-) -> dict[str, ServerResult]:
-    """Return the results of tests that an interrupt prevented, by node id.
+class Findings:
+    """The violated requirements of a run so far, by their causes.
 
-    Only a test whose scenarios have run has a result.
+    Requirements have the same cause if one session violates all of them by the way in
+    which it ended. The first of them is the finding, and the others refer to it.
     """
-    if SCHEDULER not in config.stash:
-        return {}
-    scheduler, dialect, server = config.stash[SCHEDULER]
-    listed = tuple(known)
-    found: dict[str, ServerResult] = {}
-    for item in items:
-        params = getattr(getattr(item, "callspec", None), "params", {})
-        requirement = params.get("requirement")
-        if requirement is not None and scheduler.done(requirement.scenarios):
-            result = judge(
-                requirement,
-                scheduler,
-                dialect,
-                version=server.version,
-                model=server.model,
-                known=listed,
-            )
-            found[item.nodeid] = ServerResult(server, result)
-    return found
+
+    def __init__(self) -> None:
+        self._first: list[Result] = []
+
+    def add(self, result: Result) -> Result:
+        """Return the result; with the status SAME_CAUSE if an earlier one is as strong.
+
+        A requirement of a stronger level than the earlier one is a finding of its own.
+        """
+        if result.status is not Status.VIOLATED or not result.by_end:
+            return result
+        for each in self._first:
+            same = each.session is result.session
+            if same and not _is_stronger(result, each):
+                reason = f"the same cause as {each.requirement.id}: {result.reason}"
+                return replace(result, status=Status.SAME_CAUSE, reason=reason)
+        self._first.append(result)
+        return result
+
+
+def _is_stronger(result: Result, other: Result) -> bool:
+    order = list(Level)
+    return order.index(result.requirement.level) < order.index(other.requirement.level)
+
+
+def stopped(result: Result, reporter: str) -> Result:
+    """Return a result of a run that the gate has stopped.
+
+    ``reporter`` is the test that reports why; the other results refer to that test.
+    """
+    if result.status is not Status.STOPPED:
+        return result
+    if reporter == result.requirement.id:
+        reason = f"the first utterance of the run failed: {result.reason}"
+        return replace(result, reason=reason, reports_stop=True)
+    return replace(result, reason=after_stop(reporter))
+
+
+def after_stop(reporter: str) -> str:
+    """Return why a test was not tried after ``reporter`` has reported a stop."""
+    return (
+        f"not tried, since the first utterance failed (see {reporter}); "
+        "--realtime-keep-going tries it"
+    )
 
 
 def client_violations(dialect: Dialect, evidence: Evidence) -> tuple[Violation, ...]:
-    """Return the violations in the client's frames, except frames sent as raw."""
+    """Return the violations in the client's frames, except in raw frames."""
     found: list[Violation] = []
     binding = [r for r in dialect.requirements if r.binds is Sender.CLIENT]
     for part in evidence.parts:
@@ -210,7 +241,7 @@ def _result(requirement: Requirement, outcome: Outcome, evidence: Evidence) -> R
             return Result(requirement, Status.SATISFIED)
         case Undecided(reason=reason):
             return Result(requirement, Status.UNDECIDED, redactor.message(reason))
-        case Violated(message=message, records=records, part=place):
+        case Violated(message=message, records=records, part=place, by_end=by_end):
             if not evidence.parts:
                 return Result(requirement, Status.VIOLATED, message)
             return Result(
@@ -219,4 +250,5 @@ def _result(requirement: Requirement, outcome: Outcome, evidence: Evidence) -> R
                 redactor.message(message),
                 session=evidence.parts[place],
                 records=tuple(records),
+                by_end=by_end,
             )

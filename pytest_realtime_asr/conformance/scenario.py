@@ -23,7 +23,8 @@ from pytest_realtime_asr.requirements.requirement import Harm
 class Concurrency(enum.Enum):
     """What may run at the same time as a scenario.
 
-    - A FIRST scenario runs alone, before all others.
+    - A GATE scenario runs alone, before all others; it may stop the run.
+    - A FIRST scenario runs alone, before the ones below.
     - PARALLEL scenarios run at the same time.
     - LONG_RUNNING scenarios start with the PARALLEL ones, and may still run beside
       EXCLUSIVE ones.
@@ -32,6 +33,7 @@ class Concurrency(enum.Enum):
     - A LAST scenario runs alone, after all others.
     """
 
+    GATE = "gate"
     FIRST = "first"
     PARALLEL = "parallel"
     LONG_RUNNING = "long"

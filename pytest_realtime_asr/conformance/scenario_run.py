@@ -14,7 +14,7 @@ from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.client import probe
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Lost
-from pytest_realtime_asr.client.session import Live, Plan
+from pytest_realtime_asr.client.session import Limits, Live, Plan
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.conformance.clips import Clips
 from pytest_realtime_asr.corpus import Utterance
@@ -30,11 +30,11 @@ _DEFAULT_RETRY = 1.0  # s, if the server names no time
 
 
 class RateLimited(Exception):
-    """The server limits its clients, and refused every attempt to open a session."""
+    """Raised if a server that limits its clients refused each attempt to connect."""
 
 
 class NotRun(Exception):
-    """The scenario was not requested; the message names the option that requests it."""
+    """Raised if a scenario was not requested; the message names the option to set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class RunConfig:
 
     - ``answer`` is the time in s within which a refusal has to arrive.
     - ``settle`` is the time in s to wait for events that may still arrive.
+    - ``first`` are the time limits of the first utterance; ``None`` for the plan's.
     - ``fuzz`` is the number of random sessions.
     - ``seed`` is the seed of the random sessions; for ``None`` a new seed is drawn.
     """
@@ -52,6 +53,7 @@ class RunConfig:
     clips: Clips
     answer: float = 10.0
     settle: float = 0.3
+    first: Limits | None = None
     fuzz: int = FUZZ
     seed: int | str | None = None
 

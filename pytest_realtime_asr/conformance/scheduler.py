@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import enum
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -27,17 +28,34 @@ from pytest_realtime_asr.conformance.scenario_run import (
 from pytest_realtime_asr.requirements.checks import solo_transcripts
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges
 from pytest_realtime_asr.requirements.requirement import Harm
+from pytest_realtime_asr.trace.records import Ending
 
+SILENCES = 2  # scenarios that may wait in vain for the same event
 OVERHEAD = 60.0  # s that a scenario may take in addition to its own time limits
 NO_EVIDENCE = Evidence(())
 _START = "the start"
 _PAUSE = 0.5  # s between two health checks of an unreachable server
 
 
+class Silence(enum.Enum):
+    """An event for which a session waited until its timeout; the value names it."""
+
+    GREETING = "the first event of the server"
+    FINAL = "a final"
+
+
 class ObstacleKind(enum.Enum):
-    """The kind of the reason why a scenario gave no evidence."""
+    """Why a scenario gave no evidence.
+
+    - MISSING: no session could be opened, or the server was unreachable.
+    - LIMITED: the server limits its clients, and refused every attempt.
+    - NOT_RUN: the scenario was not requested, or is not allowed on this server.
+    - HARNESS: an error of this package, not of the server.
+    """
 
     MISSING = "missing"
+    STOPPED = "stopped"
+    UNDECIDED = "undecided"
     LIMITED = "limited"
     NOT_RUN = "not run"
     HARNESS = "harness error"
@@ -107,9 +125,26 @@ class _Capacity:
                 self._changed.notify_all()
 
 
+@dataclass(frozen=True, slots=True)
+class EarlyStop:
+    """The rules by which a run ends before all of its scenarios have run.
+
+    - ``gate`` returns why the run stops after the evidence of the GATE scenarios, and
+      ``None`` if the run goes on.
+    - ``silences`` is the number of scenarios that may wait in vain for the same event.
+    - ``seconds`` is the time in s after which no scenario starts, once a session has
+      waited in vain. A server that is slow but answers is not stopped.
+    """
+
+    gate: Callable[[Evidence], str | None]
+    silences: int = SILENCES
+    seconds: float = math.inf
+
+
 class Scheduler:
     """Runs the scenarios of one server.
 
+    - ``early_stop`` are the rules by which the run ends early; ``None`` for never.
     - ``progress`` is called with a line that says how many scenarios have run.
     - ``recover`` is the longest time in s to wait for a server that became unreachable.
     - ``overhead`` is the time in s that a scenario may take in addition to its own time
@@ -122,6 +157,7 @@ class Scheduler:
         scenarios: Mapping[str, Scenario],
         bounds: Bounds,
         *,
+        early_stop: EarlyStop | None = None,
         recover: float = 0.0,
         overhead: float = OVERHEAD,
         progress: Callable[[str], None] = lambda text: None,
@@ -129,6 +165,7 @@ class Scheduler:
         self._config = config
         self._scenarios = scenarios
         self._bounds = bounds
+        self._early_stop = early_stop
         self._recover = recover
         self._overhead = overhead
         self._progress = progress
@@ -138,6 +175,11 @@ class Scheduler:
         self._gauges: list[Gauges] = []
         self._unreachable: str | None = None  # why the server is lost, ``None`` if not
         self._exclusive = False  # whether exclusive scenarios run now
+        self.stopped: str | None = None  # why the gate stopped the run
+        self._reporter = ""  # the test that reports why the run is stopped
+        self._began = time.monotonic()
+        # The scenarios in which a session waited in vain, by the awaited event.
+        self._silent: dict[Silence, list[str]] = {}
 
     # The interface of the tests
 
@@ -155,6 +197,13 @@ class Scheduler:
         any thread after they have ended.
         """
         wanted = set(names)
+        if self._early_stop is not None:
+            gates = (
+                name
+                for name, each in self._scenarios.items()
+                if each.concurrency is Concurrency.GATE
+            )
+            wanted.update(gates)
         new = [
             each
             for name, each in self._scenarios.items()
@@ -197,6 +246,21 @@ class Scheduler:
         results = [self._results.get(name) for name in names]
         return all(each is not None and each.done() for each in results)
 
+    def stop_reason(self) -> str | None:
+        """Wait for the GATE scenarios; return why they stopped the run, if they did."""
+        for name, each in self._scenarios.items():
+            if each.concurrency is Concurrency.GATE and name in self._results:
+                self._results[name].result()
+        return self.stopped
+
+    def reporter(self, test: str) -> str:
+        """Return the name of the test that reports why the gate stopped the run.
+
+        This is the first ``test`` that asks.
+        """
+        self._reporter = self._reporter or test
+        return self._reporter
+
     @property
     def everything(self) -> Evidence:
         """The evidence of all scenarios that have run so far."""
@@ -231,6 +295,8 @@ class Scheduler:
             done += 1
             self._progress(f"{done}/{len(new)} scenarios")
 
+        for each in by[Concurrency.GATE]:
+            await run(each)
         for each in by[Concurrency.FIRST]:
             await run(each)
             self._prefer_recognised(self._results[each.name].result().evidence)
@@ -282,6 +348,11 @@ class Scheduler:
         obstacle = await _act(scenario, run, timeout)
         evidence = await run.close()
         self._gauges += evidence.gauges
+        is_gate = scenario.concurrency is Concurrency.GATE
+        if is_gate and self._early_stop is not None:
+            self.stopped = self.stopped or self._early_stop.gate(evidence)
+        for silence in silences(evidence):
+            self._silent.setdefault(silence, []).append(scenario.name)
         if scenario.concurrency is Concurrency.LAST:
             evidence = replace(evidence, gauges=tuple(self._gauges))
         opened = any(part.trace.opened is not None for part in evidence.parts)
@@ -293,8 +364,12 @@ class Scheduler:
         """Return the obstacle to a scenario with ``audio`` s of audio, if any."""
         if message := self._bounds.why_not(scenario):
             return Obstacle(ObstacleKind.NOT_RUN, message)
+        if self.stopped is not None:
+            return Obstacle(ObstacleKind.STOPPED, self.stopped)
         if self._unreachable is not None:
             return Obstacle(ObstacleKind.MISSING, self._unreachable)
+        if message := self._in_vain():
+            return Obstacle(ObstacleKind.UNDECIDED, message)
         if self._audio + audio > self._bounds.audio:
             message = (
                 f"with the scenario's {audio:.0f} s of audio, the run would exceed "
@@ -302,6 +377,26 @@ class Scheduler:
                 "run the scenario"
             )
             return Obstacle(ObstacleKind.NOT_RUN, message)
+        return None
+
+    def _in_vain(self) -> str | None:
+        """Return why no more scenarios start after sessions that waited in vain."""
+        if self._early_stop is None:
+            return None
+        for silence, names in self._silent.items():
+            if len(names) >= self._early_stop.silences:
+                return (
+                    f"not tried, since {silence.value} did not come in "
+                    f"{' and '.join(names[: self._early_stop.silences])}; "
+                    "--realtime-keep-going tries it"
+                )
+        passed = time.monotonic() - self._began
+        if self._silent and passed > self._early_stop.seconds:
+            return (
+                f"not tried, since the run has taken {passed:.0f} s, more than its "
+                f"limit of {self._early_stop.seconds:.0f} s; --realtime-keep-going "
+                "tries it"
+            )
         return None
 
     async def _recovery(self, scenario: Scenario) -> None:
@@ -347,6 +442,16 @@ async def _act(scenario: Scenario, run: ScenarioRun, timeout: float) -> Obstacle
         message = f"the scenario {scenario.name} raised {error!r}"
         return Obstacle(ObstacleKind.HARNESS, message)
     return None
+
+
+def silences(evidence: Evidence) -> set[Silence]:
+    """Return the events for which sessions waited in vain."""
+    return {
+        Silence.GREETING if part.timeline.ready is None else Silence.FINAL
+        for part in evidence.parts
+        if part.trace.end.how is Ending.DEADLINE
+        and any(part.text(item) is None for item in part.spoken or [0])
+    }
 
 
 def _lost_utterance(result: ScenarioResult) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.dialect_detection import AUTO
+from pytest_realtime_asr.conformance import first_utterance
 from pytest_realtime_asr.conformance.config import SuiteConfig
 from pytest_realtime_asr.conformance.scenario_run import FUZZ
+from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.conformance.scheduler import Bounds
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.requirements.requirement import (
@@ -35,8 +37,9 @@ def requirements(
 ) -> tuple[Requirement, ...]:
     """Return the requirements of a run of the suite, in the order of judging.
 
-    Passive requirements, which apply to every session, come last, so that they are
-    judged on the most sessions. Raises LookupError for an unknown dialect, and
+    The first utterance comes first, then the passive requirements, which apply to every
+    session. The others follow from the simplest to the hardest: by the harm and the
+    concurrency of their scenarios. Raises LookupError for an unknown dialect, and
     ValueError if the pinned suite belongs to another dialect.
     """
     if dialect == AUTO:
@@ -54,7 +57,20 @@ def requirements(
     kept = [
         each for each in found if each.binds is Sender.SERVER and each.level in allowed
     ]
-    return tuple(sorted(kept, key=lambda each: each.passive))
+    known = scenarios(loaded)
+    harms, places = list(Harm), {name: place for place, name in enumerate(known)}
+
+    def hardness(each: Requirement) -> tuple[bool, bool, int, int]:
+        """Return the harm and the place of the hardest scenario, behind two flags."""
+        steps = [known[name] for name in each.scenarios]
+        return (
+            each.id != first_utterance.NAME,
+            not each.passive,
+            max((harms.index(step.harm) for step in steps), default=0),
+            max((places[step.name] for step in steps), default=0),
+        )
+
+    return tuple(sorted(kept, key=hardness))
 
 
 def bounds(config: SuiteConfig, *, here: bool) -> Bounds:

@@ -100,9 +100,9 @@ class _Failure:
         return problem is not None and problem.kind is ProblemKind.UNREACHABLE
 
     async def shrink(self, seconds: float) -> None:
-        """Remove from the script what the failure does not need, for ``seconds`` s.
+        """Remove steps that the failure does not need, for at most ``seconds`` s.
 
-        First many steps at a time are removed, then single steps. At last the audio in
+        First many steps at a time are removed, then single steps. Finally the audio in
         the remaining frames is replaced by one sample.
         """
         self._deadline = time.monotonic() + seconds
@@ -118,7 +118,7 @@ class _Failure:
             place += 1
 
     async def repeat(self) -> bool:
-        """Return whether the shortest script fails again, or else the first script."""
+        """Return whether the shortest script, or else the first script, fails again."""
         for found in (self.shortest, self._first):
             script = _not_taken(found.script)
             session = await execute(

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_realtime_asr.conformance.config import SuiteConfig
+from pytest_realtime_asr.conformance.results import after_stop
+from pytest_realtime_asr.conformance.suite_run import suite_run
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.run.realtime import Realtime
 
@@ -28,7 +31,13 @@ def judged(request: pytest.FixtureRequest, realtime_target: str) -> None:
         request.applymarker(pytest.mark.latency_budget("final_from_commit", p50=FINAL))
 
 
-def test_spoken_corpus(realtime: Realtime, corpus: Corpus) -> None:
+def test_spoken_corpus(
+    request: pytest.FixtureRequest,
+    realtime: Realtime,
+    corpus: Corpus,
+    realtime_suite_config: SuiteConfig,
+) -> None:
+    _first_utterance(request, realtime, corpus, realtime_suite_config)
     takes = realtime.transcribe(corpus)
     if lost := [take for take in takes if take.lost]:
         # No assertion, since it would print the utterances with texts and paths.
@@ -37,3 +46,25 @@ def test_spoken_corpus(realtime: Realtime, corpus: Corpus) -> None:
             f"{lost[0].reason}"
         )
         pytest.fail(found, pytrace=False)
+
+
+def _first_utterance(
+    request: pytest.FixtureRequest,
+    realtime: Realtime,
+    corpus: Corpus,
+    config: SuiteConfig,
+) -> None:
+    """Skip the test if the first utterance of the run has failed.
+
+    If no other test has reported this, the test fails.
+    """
+    scheduler = suite_run(request, realtime, corpus, config).scheduler
+    turns = realtime.run.turns
+    scheduler.start((), before=turns.occupy, over=turns.vacate)
+    reason = scheduler.stop_reason()
+    if reason is None:
+        return
+    reporter = scheduler.reporter("test_spoken_corpus")
+    if reporter == "test_spoken_corpus":
+        pytest.fail(f"the first utterance of the run failed: {reason}", pytrace=False)
+    pytest.skip(after_stop(reporter))

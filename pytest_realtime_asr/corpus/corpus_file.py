@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from pytest_realtime_asr.corpus import language
-from pytest_realtime_asr.corpus.places import at
+from pytest_realtime_asr.corpus.description import at
 from pytest_realtime_asr.corpus.utterance import (
     Corpus,
     CorpusError,

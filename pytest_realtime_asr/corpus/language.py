@@ -42,20 +42,21 @@ malayalam, mn mongolian, mr marathi, ms malay, mt maltese, my burmese, my myanma
 bokmal, nb bokmål, nb norwegian bokmål, ne nepali, nl dutch, nl flemish, nn nynorsk,
 nn norwegian nynorsk, no norwegian, ny chichewa, oc occitan, om oromo, or oriya, or
 odia, pa punjabi, pa panjabi, pl polish, ps pashto, ps pushto, pt portuguese, qu
-quechua, rm romansh, ro romanian, ro moldavian, ru russian, rw kinyarwanda, sa
-sanskrit, sc sardinian, sd sindhi, si sinhala, si sinhalese, sk slovak, sl slovenian,
-sl slovene, sm samoan, sn shona, so somali, sq albanian, sr serbian, st sesotho, su
-sundanese, sv swedish, sw swahili, ta tamil, te telugu, tg tajik, th thai, ti
-tigrinya, tk turkmen, fil tagalog, tn tswana, to tongan, tr turkish, ts tsonga, tt
-tatar, ug uyghur, uk ukrainian, ur urdu, uz uzbek, vi vietnamese, wo wolof, xh xhosa,
-yi yiddish, yo yoruba, yue cantonese, zh chinese, zh mandarin, zh mandarin chinese, zu
-zulu
+quechua, rm romansh, ro romanian, ro moldavian, ro moldovan, ru russian, rw
+kinyarwanda, sa sanskrit, sc sardinian, sd sindhi, si sinhala, si sinhalese, sk
+slovak, sl slovenian, sl slovene, sm samoan, sn shona, so somali, sq albanian, sr
+serbian, st sesotho, su sundanese, sv swedish, sw swahili, ta tamil, te telugu, tg
+tajik, th thai, ti tigrinya, tk turkmen, fil tagalog, tn tswana, to tongan, tok toki
+pona, tr turkish, ts tsonga, tt tatar, ug uyghur, uk ukrainian, ur urdu, uz uzbek, vi
+vietnamese, wo wolof, xh xhosa, yi yiddish, yo yoruba, yue cantonese, zh chinese, zh
+mandarin, zh mandarin chinese, zu zulu
 """
 _BY_NAME = {
     name: tag
     for entry in " ".join(_NAMES.split()).split(", ")
     for tag, _, name in [entry.partition(" ")]
 }
+_TAGS = frozenset(_BY_NAME.values())
 _SAME = {"cmn": "zh"}  # two codes of the registry by which corpora mean the same
 _NO_LANGUAGE = {"mis", "mul", "x", "zxx"}  # several languages, no speech, private use
 # The scripts that in practice one language uses, by the first words of the names of
@@ -121,6 +122,8 @@ def parse(text: str) -> str:
     if not plain:
         return ""
     name = plain.replace("_", " ").lower()
+    if name in _TAGS:  # also one that is younger than the registry of langcodes
+        return name
     if name in _BY_NAME:
         return _BY_NAME[name]
     if plain.isascii() and langcodes.tag_is_valid(plain):

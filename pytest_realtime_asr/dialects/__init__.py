@@ -17,7 +17,7 @@ from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.order import Table
 from pytest_realtime_asr.requirements.requirement import Requirement
 from pytest_realtime_asr.requirements.scenario_steps import Exercise, Misuse
-from pytest_realtime_asr.trace.recording import Message, Recording
+from pytest_realtime_asr.trace.recording import Flawed, Message, Recording
 from pytest_realtime_asr.trace.records import Record, Trace
 from pytest_realtime_asr.trace.timeline import Event, Timeline, Usage
 
@@ -25,7 +25,7 @@ GROUP = "pytest_realtime_asr.dialects"
 
 
 class Reader(Protocol):
-    """A fold of the records of one session, in their order, into a timeline.
+    """Turns the records of one session, in their order, into events of its timeline.
 
     ``ready`` is the time (ns) at which the server declared the session ready, ``None``
     before that. ``session`` is the id of the session, empty until the server sends it.
@@ -46,9 +46,9 @@ class Reaction:
     to the open utterance, or to the next if none is open. ``finish`` declares the audio
     of the open utterance complete; ``drop`` discards the open utterance. Utterances are
     numbered from 0 in the order in which they begin. ``carried`` is the number of
-    samples in the frame, if ``audio`` is not all of them. ``pause`` is the time in
-    seconds for which the server stops reading. ``close`` ends the connection with this
-    code (0: no close frame) and this ``reason``. ``die`` ends the whole process.
+    samples in the frame; 0 means that ``audio`` has exactly these samples. ``pause`` is
+    the time in s for which the server stops reading. ``close`` ends the connection with
+    this code (0: no close frame) and this ``reason``. ``die`` ends the whole process.
     """
 
     replies: Iterable[str] = ()
@@ -83,7 +83,7 @@ class Caller(Protocol):
         """Return the frames to send before the audio of an utterance."""
 
     def append(self, pcm: bytes) -> bytes:
-        """Return the frame with this audio, as UTF-8; must be fast, being measured."""
+        """Return the frame with this audio, in UTF-8; a slow call delays the audio."""
 
     def finish(self) -> Sequence[str]:
         """Return the frames that declare the audio complete."""
@@ -101,7 +101,7 @@ class Server(Protocol):
     def open(self, session: str, created: int) -> Iterable[str]:
         """Return the frames that the server sends as soon as the connection is open.
 
-        ``session`` is the id of the session, ``created`` its time in unix seconds.
+        ``session`` is the id of the session, ``created`` its start in unix seconds.
         """
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -146,7 +146,11 @@ class Dialect(Protocol):
         """
 
     def parse(self, record: Record) -> Message:
-        """Return the message in a frame; raises for no frame, not even a broken one."""
+        """Return the message in a frame; never raises, even if the frame is broken.
+
+        An event of the server with missing or wrong fields should be `Flawed`, so that
+        the session goes on.
+        """
 
     def reader(self) -> Reader:
         """Return a new reader for one session."""
@@ -158,7 +162,7 @@ class Dialect(Protocol):
         """Return the headers of the handshake; an empty ``key`` means no key."""
 
     def greets(self, record: Record) -> bool:
-        """Return whether a server of this dialect sends such a frame first."""
+        """Return whether a server of this dialect may send this frame first."""
 
     def caller(self, model: str, options: Mapping[str, object]) -> Caller:
         """Return the client's side of a session. Raises ValueError for bad options."""
@@ -202,9 +206,9 @@ def with_profile(words: str, *, of: str = "") -> str:
     """Return the name of a dialect with a profile: ``openai:sglang rates=16000``.
 
     ``words`` are the name of the profile and changes to the profile. ``of`` is the
-    dialect that the user named, if any. For a named dialect, ``words`` may be changes
-    only, to its default profile. Raises LookupError, which names the profiles or
-    capabilities that exist.
+    dialect that the user named, if any; ``words`` may then be only changes, which apply
+    to the default profile of this dialect. Raises LookupError, which names the profiles
+    or capabilities that exist.
     """
     if ":" in of:
         raise LookupError(
@@ -232,7 +236,7 @@ def with_profile(words: str, *, of: str = "") -> str:
 
 
 def greeted(record: Record) -> tuple[str, ...]:
-    """Return the names of the dialects whose servers send such a frame first.
+    """Return the names of the dialects whose servers may send this frame first.
 
     If only the servers of a profile send it first, the name includes the profile.
     """
@@ -247,12 +251,18 @@ def greeted(record: Record) -> tuple[str, ...]:
 
 def recording(dialect: Dialect, trace: Trace) -> Recording:
     """Return a trace with its messages and its timeline; each frame is parsed once."""
-    messages = tuple(map(dialect.parse, trace.records))
     reader = dialect.reader()
+    messages: list[Message] = []
+    flaws: dict[int, str] = {}
     events: list[Event] = []
-    for record, message in zip(trace.records, messages, strict=True):
+    for index, record in enumerate(trace.records):
+        message = dialect.parse(record)
+        if isinstance(message, Flawed):
+            flaws[index] = message.reason
+            message = message.event
+        messages.append(message)
         events.extend(reader.step(record, message))
-    return Recording(trace, messages, timeline(trace, reader, events))
+    return Recording(trace, tuple(messages), timeline(trace, reader, events), flaws)
 
 
 def timeline(trace: Trace, reader: Reader, events: Iterable[Event]) -> Timeline:

@@ -305,7 +305,7 @@ class VariedServer(ServerWrapper):
             counted.setdefault("prompt_tokens_details", None)
 
     def _rename(self, content: Event, name: str) -> None:
-        """Replace an id by another id; equal ids are replaced by equal ids."""
+        """Replace an id by another id; equal ids get the same replacement."""
         before = content.get(name)
         if self._name is not None and isinstance(before, str):
             content[name] = (

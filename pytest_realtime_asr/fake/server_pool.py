@@ -87,7 +87,7 @@ async def _serve(name: str) -> None:
             server = await stack.enter_async_context(listening)
             port = next(iter(server.sockets)).getsockname()[1]
             print(f"http://127.0.0.1:{port}", flush=True)
-        os._exit(0)  # without waiting for what the servers are doing
+        os._exit(0)  # at once, even while sessions are open
 
 
 if __name__ == "__main__":

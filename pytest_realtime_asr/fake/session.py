@@ -7,8 +7,10 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
 
 from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.config import FakeConfig
@@ -67,7 +69,10 @@ class FakeSession:
         return any(not utterance.is_over for utterance in self._utterances)
 
     async def run(self, name: str) -> None:
-        """Serve the client until the connection ends, which raises ConnectionClosed."""
+        """Serve the client until the connection ends or the session expires.
+
+        Raises ConnectionClosed if the connection ends first.
+        """
         await self._send(self._server.open(f"sess-{name}", int(time.time())))
         try:
             async with asyncio.timeout(self._limit):
@@ -99,8 +104,20 @@ class FakeSession:
             async with asyncio.timeout(self._idle):
                 return await self._connection.recv()
         except TimeoutError:
-            await self._connection.close(1011)
+            await self._close(1011)
             return await self._connection.recv()  # raises ConnectionClosed
+
+    async def _close(self, code: int, reason: str = "") -> None:
+        """Close the connection, and drop the frames that arrive before it is closed.
+
+        The client's close frame arrives only after all frames before it were read.
+        """
+        await asyncio.gather(self._connection.close(code, reason), self._drop_frames())
+
+    async def _drop_frames(self) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                await self._connection.recv()
 
     async def _send(self, frames: Iterable[str]) -> None:
         for frame in frames:
@@ -127,7 +144,7 @@ class FakeSession:
             await asyncio.sleep(reaction.pause)
             self._connection.transport.resume_reading()
         if reaction.close:
-            await self._connection.close(reaction.close, reaction.reason)
+            await self._close(reaction.close, reaction.reason)
         elif reaction.close is not None:
             self.was_dropped = True
             self._connection.transport.abort()

@@ -2,8 +2,9 @@
 
 Error rates are pooled: the sum of all errors is divided by the sum of all reference
 words, so that each word has the same weight. Words recognised in an utterance with an
-empty reference are counted separately, since no word of the reference divides them. In
-a session without a text, every word of the reference counts as a deletion.
+empty reference are counted separately, since there is no number of reference words to
+divide by. In a session without a text, every word of the reference counts as a
+deletion.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def languages(alignments: Iterable[Alignment]) -> Languages:
 
 
 def head_deletions(alignment: Alignment) -> int:
-    """Count how many of the first three words of the reference the text lacks.
+    """Count the deletions among the first three words of the reference.
 
     Formula: deletions among the first `EDGE` words (or characters) of the reference
     Unit: count
@@ -127,7 +128,7 @@ def head_deletions(alignment: Alignment) -> int:
 
 
 def tail_deletions(alignment: Alignment) -> int:
-    """Count how many of the last three words of the reference the text lacks.
+    """Count the deletions among the last three words of the reference.
 
     Formula: deletions among the last `EDGE` words (or characters) of the reference
     Unit: count

@@ -1,7 +1,7 @@
 """Alignment of a hypothesis with its reference, word by word or by characters.
 
 Two texts are aligned with the least number of edits. If the product of their lengths is
-over `MOST_CELLS`, both texts are cut after runs of words that they have in common, and
+over `MOST_CELLS`, both texts are cut before runs of words that they have in common, and
 each part is aligned by itself, so that the cost stays linear. The number of edits is
 then nearly, but not always, the least. If two parts are still over `MOST_CELLS`, the
 n-th word of one is aligned with the n-th word of the other.
@@ -155,10 +155,10 @@ def align(said: Sequence[str], heard: Sequence[str]) -> tuple[Pair, ...]:
 def _parts(
     said: Sequence[str], heard: Sequence[str]
 ) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
-    """Yield the parts of both texts, cut at runs of words that each text has once.
+    """Yield the parts of both texts, cut before runs of words that each text has once.
 
-    Only runs that have the same order in both texts are used: the longest such sequence
-    of runs, as in the patience diff of Bram Cohen.
+    The cuts are chosen from the longest sequence of runs that has the same order in
+    both texts, as in the patience diff of Bram Cohen.
     """
     numbers: dict[str, int] = {}
     left, lefts = _once(numbered(said, numbers))
@@ -186,11 +186,11 @@ def _once(
 
 
 def _rising(places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the longest subsequence in which the right numbers rise.
+    """Return the longest subsequence in which the second numbers rise.
 
-    The left numbers of ``places`` must rise.
+    The first numbers of ``places`` must rise.
     """
-    ends: list[int] = []  # for each length, the least right number that ends a chain
+    ends: list[int] = []  # for each length, the least second number that ends a chain
     tops: list[int] = []  # for each length, the index of the pair with this number
     before: list[int] = []
     for index, (_, place) in enumerate(places):

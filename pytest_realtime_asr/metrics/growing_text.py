@@ -35,7 +35,7 @@ class GrowingText:
             self._cuts.pop()
 
     def wrong(self, count: int) -> int:
-        """Return the number of edits to the first ``count`` words of the reference."""
+        """Return the edits between the text and the first ``count`` reference words."""
         while self._cuts[-1][0] > count:
             self._cuts.pop()
         while True:
@@ -57,8 +57,9 @@ class GrowingText:
 def _cut(left: str, right: str) -> tuple[int, int]:
     """Return the indices at which to cut two texts.
 
-    Both are cut after a word that they have in common, in the first half of ``right``.
-    Without such a word, ``right`` is cut in its middle.
+    Both are cut after a word that they have in common, between the first quarter and
+    the middle of ``right``. If there is no such word there, both are cut at the index
+    of the middle of ``right``, or ``left`` at its end if it is shorter.
     """
     half = len(right) // 2
     found = (min(half, len(left)), half)

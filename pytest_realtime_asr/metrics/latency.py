@@ -122,8 +122,9 @@ def final_from_commit(item: Emissions) -> float | None:
 
     This is the least ambiguous latency and needs no word times, so it is the first
     choice for a budget. The value is signed: if the server ends the turn by itself, the
-    final may come before the commit. It is premature, and counts as over every limit,
-    if the server did not end the turn, or ended the turn before the end of speech.
+    final may come before the commit. Such a final is premature, and counts as over
+    every limit, if the server did not end the turn, or if the final came before the end
+    of speech.
 
     Formula: final - due time of the commit
     Unit: ms
@@ -149,8 +150,8 @@ def final_from_speech_end(item: Emissions) -> float | None:
     """Measure the time from the end of speech to the final.
 
     The time includes the wait of the server for more speech, or the wait of the client
-    before its commit. The value is signed; a negative value stays negative. A premature
-    final (see `final_from_commit`) counts as over every limit.
+    before its commit. The value is negative if the final came before the end of speech.
+    A premature final (see `final_from_commit`) counts as over every limit.
 
     Formula: final - due(end of speech)
     Unit: ms

@@ -106,7 +106,7 @@ def normalizer_named(name: str) -> Normalizer:
         raise LookupError(
             f"there is no normalizer {name!r}; "
             f"choose from {', '.join([*NORMALIZERS, *sorted(own)])} "
-            f"(your own is an entry point in {GROUP})"
+            f"(your own normalizer must be an entry point in the group {GROUP})"
         )
     return _users(own[name])
 

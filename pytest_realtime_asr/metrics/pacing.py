@@ -96,7 +96,7 @@ def counts(timeline: Timeline) -> Counts:
 
 
 def scheduling_delay(timeline: Timeline) -> float | None:
-    """Return the most (ms) by which the client itself can have enlarged a latency.
+    """Return the largest part (ms) of a latency that the client can have caused.
 
     The result is the sum of two delays: the largest delay of a frame (audio or commit),
     by which the server may have received the frame later, and the largest delay of a
@@ -250,7 +250,7 @@ def path_round_trip(item: Emissions) -> float | None:
     no_budget=_CLIENT,
 )
 def pacing_error(item: Emissions) -> float | None:
-    """Measure how much slower (above 0) or faster than real time the audio was sent.
+    """Measure how much slower or faster (below 0) than real time the audio was sent.
 
     Formula: (woke of the last audio frame - woke of the first) / (length of the audio
         between the ends of these frames) - 1

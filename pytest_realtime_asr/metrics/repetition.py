@@ -16,7 +16,7 @@ def repeated(alignment: Alignment) -> str | None:
     """Return a phrase that occurs three times in a row in the text only.
 
     The reference does not contain the phrase three times in a row. Returns ``None`` if
-    there is no such phrase. The least phrase has one word, or two characters, since
+    there is no such phrase. The shortest phrase has one word, or two characters, since
     three equal characters may be a number or a long vowel. The longest phrase that is
     searched has `LONGEST_PHRASE` words (or characters).
     """

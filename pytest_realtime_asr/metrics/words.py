@@ -141,7 +141,7 @@ def word_settled(item: Emissions) -> float | None:
     better=Better.HIGHER,
 )
 def word_coverage(item: Emissions) -> float | None:
-    """Measure the share of the reference words for which word latencies are known.
+    """Measure the share of the reference words that match a word of the text.
 
     Formula: matched words / words of the reference
     Unit: ratio

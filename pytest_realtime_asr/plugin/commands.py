@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import warnings
 
+import msgspec
 import pytest
 from hypothesis.errors import HypothesisSideeffectWarning
 
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance import selftest
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
-from pytest_realtime_asr.plugin import kept_calibration, pytest_internals
-from pytest_realtime_asr.plugin.options import OPTIONS, RawOptions
+from pytest_realtime_asr.plugin import pytest_internals
+from pytest_realtime_asr.plugin.options import CALIBRATION, OPTIONS, RawOptions
 from pytest_realtime_asr.plugin.state import State
 from pytest_realtime_asr.report import calibration as calibration_text
 from pytest_realtime_asr.report import listing
 from pytest_realtime_asr.report.progress import show_status
 from pytest_realtime_asr.run import calibration
+from pytest_realtime_asr.run.calibration import Calibration
 
 
 def run(name: str, config: pytest.Config) -> int:
@@ -58,12 +60,22 @@ def _calibrate(state: State) -> int:
         show_status("")
     print(*calibration_text.table(found), calibration_text.line(found), sep="\n")
     pytest_internals.configure(state.config)  # this makes pytest's cache
-    if not kept_calibration.keep(state.config, found):
+    if not _keep(state.config, found):
         print(
             "the calibration is not kept, since pytest's cache is off; run without "
             "-p no:cacheprovider"
         )
     return 0
+
+
+def _keep(config: pytest.Config, found: Calibration) -> bool:
+    """Write a calibration into pytest's cache; return whether there is a cache."""
+    cache = getattr(config, "cache", None)
+    if cache is None:
+        return False
+    values = msgspec.to_builtins(found)
+    cache.set(CALIBRATION, {"line": calibration_text.line(found), **values})
+    return True
 
 
 def _list(state: State) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Controller:
-    """The hooks of xdist in the controller, which share servers with all workers."""
+    """The hooks of xdist in the controller; they pass its servers to all workers."""
 
     def __init__(self, plugin: RealtimePlugin) -> None:
         self._plugin = plugin

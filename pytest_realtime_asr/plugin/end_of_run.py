@@ -1,16 +1,17 @@
-"""What a run prints and writes at its end: tables and conformance reports."""
+"""The output of a run at its end: tables and conformance reports."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from typing import Any
 
 import pytest
 
-from pytest_realtime_asr.conformance import results
-from pytest_realtime_asr.plugin import items, kept_calibration, suite
+from pytest_realtime_asr.conformance import suite_run
+from pytest_realtime_asr.plugin import kept_calibration, suite
 from pytest_realtime_asr.plugin.item_judge import has_result
+from pytest_realtime_asr.plugin.options import is_suite
 from pytest_realtime_asr.plugin.state import State, printable_lines
 from pytest_realtime_asr.report import conformance, summary
 from pytest_realtime_asr.requirements import known_failures
@@ -43,22 +44,19 @@ class EndOfRun:
         The keys are the ids of the tests.
         """
         tests = [
-            item
-            for item in session.items
-            if items.is_suite(item) and not has_result(item)
+            item for item in session.items if is_suite(item) and not has_result(item)
         ]
         if not tests or not self._state.has_judging:
             return {}
-        known = self._state.settings.run.known
-        found = results.interrupted(session.config, tests, known)
+        found = suite_run.interrupted(session.config, tests)
         rows = {
             id: conformance.mapping(conformance.row(each)) for id, each in found.items()
         }
         cleaned: Mapping[str, Row] = self._state.redactor.clean_value(rows)
         return cleaned
 
-    def write(self, rows: Iterable[Row]) -> None:
-        """Write the conformance reports; the notes say why one is not written."""
+    def write(self, rows: Collection[Row]) -> None:
+        """Write the conformance reports; a note says why a report is not written."""
         state = self._state
         for file in state.reports.get("conformance", ()):
             try:

@@ -42,8 +42,9 @@ def realtime_target(pytestconfig: pytest.Config) -> str:
     if not target:
         pytest.fail(
             "no server to test: pass --realtime-target=URL (or =fake, or =reference), "
-            "set realtime_target in the ini file or REALTIME_TARGET, or redefine the "
-            "fixture realtime_target in the rootdir's conftest.py",
+            "set realtime_target in the ini file or REALTIME_TARGET in the "
+            "environment, or redefine the fixture realtime_target in the rootdir's "
+            "conftest.py",
             pytrace=False,
         )
     return target

@@ -8,22 +8,18 @@ import pytest
 
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.report import planning, summary
-from pytest_realtime_asr.run.fakes import FAKES
 
 if TYPE_CHECKING:
     from pytest_realtime_asr.plugin.hooks import RealtimePlugin
 
 
-def target(plugin: RealtimePlugin, *, asked: bool) -> str:
-    """Return one line that describes the server under test.
+def target(plugin: RealtimePlugin) -> str:
+    """Request the model of the server under test and return a line about the server.
 
-    ``asked`` says that the server may be asked for its model. Raises UsageError.
+    Raises UsageError.
     """
-    text = plugin.options.text("target")
-    if not asked:
-        return text if text in FAKES else summary.shown(text)
     state = plugin.state
-    url = state.targets.url(text, state.detect().dialect)
+    url = state.targets.url(plugin.options.text("target"), state.detect().dialect)
     try:
         return summary.introduce(state.judging.run, url, state.settings.corpus)
     except LookupError as error:
@@ -31,10 +27,10 @@ def target(plugin: RealtimePlugin, *, asked: bool) -> str:
 
 
 def plan(plugin: RealtimePlugin, scenarios: list[list[str]] | None) -> list[str]:
-    """Return the lines that show what the suite will do and what it will cost.
+    """Return the lines that describe the plan of the suite and its cost.
 
-    ``scenarios`` are the names of the scenarios of each requirement that runs, and
-    ``None`` if all requirements run. Raises UsageError.
+    ``scenarios`` are the names of the scenarios of each requirement that is judged;
+    ``None`` stands for all requirements. Raises UsageError.
     """
     state = plugin.state
     settings = state.detect()

@@ -22,6 +22,7 @@ from pytest_realtime_asr.plugin.options import (
     SUITE,
     SUITE_ID,
     RawOptions,
+    is_suite,
 )
 from pytest_realtime_asr.plugin.tally import Tally
 
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 class RealtimePlugin:
     """The plugin in one pytest run.
 
-    ``state`` holds the settings and all that is made from them. The state is made when
-    a hook first needs it; ``used_state`` is ``None`` until then.
+    ``state`` holds the settings and the objects made from them. It is made when a hook
+    first needs it; ``used_state`` is ``None`` until then.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -70,8 +71,8 @@ class RealtimePlugin:
         """Return whether this run probes its target before the tests are collected.
 
         A run probes its target if the command line names a target, or if the packaged
-        suite runs. A target that the ini file or the environment sets does not count:
-        such a target is set for every run, and this run may not use it.
+        suite runs. A target in the ini file or in the environment does not count: it is
+        set for every run, also for a run without realtime tests.
         """
         named = self.config.getoption("realtime_target")
         asked = named or self.options.flag("conformance")
@@ -120,8 +121,8 @@ class RealtimePlugin:
             try:
                 self._check()
             except pytest.UsageError:
-                # A wrong environment variable must not end a run that may not use the
-                # plugin.
+                # A wrong environment variable must not end a run that perhaps does not
+                # use the plugin.
                 if stated or not self.options.wrong_environment:
                     raise
         if conformance:
@@ -192,11 +193,16 @@ class RealtimePlugin:
 
     def pytest_report_header(self) -> list[str]:
         found = []
-        if self.options.text("target") and not self.options.flag("plan"):
-            from pytest_realtime_asr.plugin import header
+        target = self.options.text("target")
+        if target and not self.options.flag("plan"):
+            if self.asks_target and not self.config.getoption("collectonly"):
+                from pytest_realtime_asr.plugin import header
 
-            asked = self.asks_target and not self.config.getoption("collectonly")
-            found.append(header.target(self, asked=asked))
+                found.append(header.target(self))
+            else:
+                from pytest_realtime_asr.plugin import target_name
+
+                found.append(target_name.shown(target))
         cache = getattr(self.config, "cache", None)
         if cache is not None and cache.get(CALIBRATION, None) is not None:
             from pytest_realtime_asr.plugin import kept_calibration
@@ -204,7 +210,7 @@ class RealtimePlugin:
             found.append(kept_calibration.line(self.config))
         flags = (option.name for option in OPTIONS if option.flag)
         wrong = filter(None, map(self.options.wrong_flag, flags))
-        found += [f"{line}; until then the option is not set" for line in wrong]
+        found += [f"{line}; the option counts as not set" for line in wrong]
         lines = [f"realtime: {line}" for line in found if line]
         workers = self.config.getoption("numprocesses", None)
         if workers and self.options.flag("conformance"):
@@ -214,6 +220,10 @@ class RealtimePlugin:
     def _printable(self, lines: Sequence[str]) -> list[str]:
         if not lines:
             return []
+        if self.used_state is None:  # no secret is known yet
+            from pytest_realtime_asr.text.messages import printable
+
+            return list(map(printable, lines))
         from pytest_realtime_asr.plugin.state import printable_lines
 
         return printable_lines(self.used_state, lines)
@@ -224,7 +234,7 @@ class RealtimePlugin:
         return header.plan(self, scenarios)
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
-        """Return lines on what the packaged suite will do and what it will cost."""
+        """Return the lines that describe the plan of the suite and its cost."""
         asked = list(filter(is_suite, items))
         if not asked:
             return []
@@ -366,8 +376,3 @@ class RealtimePlugin:
 def is_marked(item: pytest.Item) -> bool:
     """Return whether a test has a marker of the plugin."""
     return any(mark.name in MARKERS for mark in item.iter_markers())
-
-
-def is_suite(item: pytest.Item) -> bool:
-    """Return whether a test belongs to the packaged suite."""
-    return item.nodeid.startswith(f"{SUITE_ID}/")

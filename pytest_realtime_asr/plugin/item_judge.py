@@ -1,4 +1,4 @@
-"""Judges the tests of a process, and adds the results to pytest's reports of them."""
+"""Judges the tests of a process, and adds the results to pytest's reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 from pytest_realtime_asr.conformance.results import ServerResult
 from pytest_realtime_asr.plugin import items, kept_calibration, report_redaction
-from pytest_realtime_asr.plugin.judging import Case
+from pytest_realtime_asr.plugin.judging import Case, Judging
+from pytest_realtime_asr.plugin.options import is_suite
 from pytest_realtime_asr.plugin.pytest_internals import kept_exception
 from pytest_realtime_asr.plugin.state import State, printable_lines
 from pytest_realtime_asr.plugin.tally import attach
@@ -29,7 +30,11 @@ class ItemJudge:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._judging = state.judging
+
+    @property
+    def _judging(self) -> Judging:
+        # A run whose tests do not use the plugin never reads this property.
+        return self._state.judging
 
     def begin(self, item: pytest.Item) -> None:
         """Start a test, and remove the results of an earlier run of the same test."""
@@ -56,7 +61,7 @@ class ItemJudge:
             self._judging.skip(self._case(item))
         elif (results := self._judge(item, failed=True)) is not None:
             item.add_report_section("call", "realtime", messages.evidence(results))
-        elif items.is_suite(item):
+        elif is_suite(item):
             again = self._judging.again(self._case(item))
             item.add_report_section("call", "realtime", again)
 
@@ -99,10 +104,11 @@ class ItemJudge:
         result: Mapping[str, Any] | None,
         uses: bool,
     ) -> None:
-        """Add the results to pytest's report of a test, and remove its secrets.
+        """Add the results of a test to pytest's report, and remove secrets from it.
 
         ``uses`` says that the test uses the plugin.
         """
+        self._state.register_guard()
         row = item.stash.get(_ROW, None)
         attach(report, row=row, result=result, notes=self._state.drain_notes())
         if row is not None:
@@ -147,7 +153,7 @@ class ItemJudge:
 
     def _case(self, item: pytest.Item) -> Case:
         id = item.nodeid
-        if items.is_suite(item):
+        if is_suite(item):
             select: tuple[str, ...] = ("--realtime-conformance", "-k", item.name)
         else:
             if any("over" in mark.kwargs for mark in item.iter_markers()):

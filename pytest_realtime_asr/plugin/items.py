@@ -9,18 +9,13 @@ import pytest
 
 from pytest_realtime_asr.client.dialect_detection import AUTO, advice
 from pytest_realtime_asr.plugin import fixtures, markers
-from pytest_realtime_asr.plugin.options import SUITE_ID
+from pytest_realtime_asr.plugin.options import is_suite
 from pytest_realtime_asr.plugin.pytest_internals import Fixture, fixtures_of_item
 from pytest_realtime_asr.plugin.state import State
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.verdicts.utterance_record import shared_test_name
 
 _TERMS: pytest.StashKey[tuple[list[pytest.Mark], Terms]] = pytest.StashKey()
-
-
-def is_suite(item: pytest.Item) -> bool:
-    """Return whether a test belongs to the packaged suite."""
-    return item.nodeid.startswith(f"{SUITE_ID}/")
 
 
 def terms(item: pytest.Item, state: State) -> Terms:

@@ -81,13 +81,13 @@ class Case:
 class Judging:
     """Judges the tests of a run in this process.
 
-    ``folder`` returns the folder for the traces of failing tests, or ``None`` if none
-    are kept; their paths are shown relative to ``origin``. ``given`` returns the value
-    of an option on the command line. ``comparison`` says with what each test is
-    compared; ``baseline`` are the rows of an earlier report. ``command`` are the first
-    words of the command that runs a test again; ``located`` returns the id of a test in
-    the form that this command needs. With ``utterances``, the rows of the table at the
-    end list all utterances.
+    ``folder`` returns the folder for traces, or ``None`` if no traces are kept. The
+    paths of traces are shown relative to ``origin``. ``given`` returns the value of an
+    option on the command line. ``comparison`` names the earlier report and the server
+    with which each test is compared; ``baseline`` are the rows of this report.
+    ``command`` are the first words of the command that runs a test again; ``located``
+    returns the id of a test in the form that this command needs. With ``utterances``,
+    the rows of the table at the end list all utterances.
     """
 
     def __init__(
@@ -159,8 +159,8 @@ class Judging:
         """Judge a test that ends; return ``None`` if there is nothing to judge.
 
         ``failed`` says that the test raised an exception. With ``pooled``, each pool
-        that this test is the last one of is judged as well; otherwise `rest` judges
-        these pools.
+        whose last test is this test is judged as well; otherwise `rest` judges these
+        pools later.
         """
         ledger = self.finish()
         if ledger is None:
@@ -206,11 +206,11 @@ class Judging:
         return self._kept(results, case.select, evidence, failed=failed)
 
     def skip(self, case: Case) -> None:
-        """Close a test that skips itself, or fails in its set-up, after it measured.
+        """Close a test that skips itself or fails in its set-up.
 
         The test's own budgets, rules and comparisons are not judged. Its transcriptions
-        stay in the pools that it shares with other tests. Otherwise a test could skip
-        itself after a lost session and so improve the result of the pool.
+        are added to the pools that it shares with other tests. Otherwise a test could
+        skip itself after a lost session and so improve the result of the pool.
         """
         ledger = self.finish()
         if ledger is not None and ledger.takes:
@@ -277,10 +277,11 @@ class Judging:
         return f"again: {words}"
 
     def keep(self, test: str, trace: Trace) -> str:
-        """Keep a trace of a test on the disk; return its path, or "" if it is not kept.
+        """Write a trace of a test to the disk, and return the path of the file.
 
-        The folder of these traces is not the one for the traces of failing tests. The
-        first trace of a test removes the traces that an earlier run kept there.
+        Returns "" if the trace cannot be kept. The traces of a test that are kept by
+        this method have a folder of their own. The first of them in a run removes the
+        traces of earlier runs.
         """
         try:
             if (folder := self._folder()) is None:
@@ -311,8 +312,8 @@ class Judging:
     def rest(self, case: Case, *, over: bool) -> Results | None:
         """Judge the pools that are due at the end of a test, and add their results.
 
-        ``over`` says that the run has no further test. The ``failing`` of the results
-        contains only failures of pools. Returns ``None`` if no pool is due.
+        ``over`` says that the run has no further test. The field ``failing`` of the
+        results contains only failures of pools. Returns ``None`` if no pool is due.
         """
         self.skip(case)  # the test is still open if its set-up failed or skipped it
         test = case.test
@@ -476,7 +477,7 @@ def _shown(option: Option, text: str) -> str:
 def _write(
     folder: Path, takes: Iterable[Transcription], origin: Path
 ) -> dict[str, str]:
-    """Write traces into a new folder; return their paths by the label of each."""
+    """Write traces into a new folder; return their paths by label of transcription."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     paths: dict[str, str] = {}

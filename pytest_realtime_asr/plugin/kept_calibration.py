@@ -1,26 +1,16 @@
-"""The last calibration of this machine, kept in pytest's cache."""
+"""Reads the last calibration of this machine from pytest's cache.
+
+Every pytest run with a kept calibration imports this module, so it imports little.
+"""
 
 from __future__ import annotations
 
 import platform
 from datetime import UTC, datetime
 
-import msgspec
 import pytest
 
 from pytest_realtime_asr.plugin.options import CALIBRATION
-from pytest_realtime_asr.report import calibration
-from pytest_realtime_asr.run.calibration import Calibration
-
-
-def keep(config: pytest.Config, found: Calibration) -> bool:
-    """Write a calibration into pytest's cache; return whether there is a cache."""
-    cache = getattr(config, "cache", None)
-    if cache is None:
-        return False
-    values = msgspec.to_builtins(found)
-    cache.set(CALIBRATION, {"line": calibration.line(found), **values})
-    return True
 
 
 def line(config: pytest.Config) -> str:

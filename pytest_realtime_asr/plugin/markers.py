@@ -123,7 +123,7 @@ def _kwargs(mark: Mark, settings: Settings) -> dict[str, Any]:
 
 
 def _split(made: Budget, confidence: float | None) -> list[Budget]:
-    """Return a budget of the limits that can be proven, and one of the other limits.
+    """Split a budget into one whose limits can be proven and one with the others.
 
     A budget without limits is left out.
     """
@@ -165,7 +165,9 @@ def _keywords(mark: Mark) -> Mapping[str, object]:
 
 def _name(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise BudgetError(f"{shown(value)} is not a name; give a string")
+        raise BudgetError(
+            f"{shown(value)} is not a name; give a string that is not empty"
+        )
     return value
 
 

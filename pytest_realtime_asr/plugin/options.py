@@ -21,6 +21,7 @@ COMMANDS = ("selftest", "calibrate", "list")  # options that run a command, no t
 FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"}
 SUITE = Path(__file__).parents[1] / "conformance"  # the folder of the packaged suite
 SUITE_ID = "realtime_conformance"  # the prefix of the ids of the suite's tests
+STARTED = {"fake", "reference"}  # the targets that the plugin starts itself
 CALIBRATION = "realtime/calibration"  # the key in pytest's cache
 MARKERS = {
     "latency_budget": (
@@ -97,6 +98,11 @@ class Given(NamedTuple):
     place: str
     stated: bool = True
     from_environment: bool = False
+
+
+def is_suite(item: pytest.Item) -> bool:
+    """Return whether a test belongs to the packaged suite."""
+    return item.nodeid.startswith(f"{SUITE_ID}/")
 
 
 def first_given(
@@ -200,7 +206,7 @@ class RawOptions:
         return ""
 
     def usage_error(self, name: str, error: object) -> pytest.UsageError:
-        """Return an error about an option; it begins with the place that sets it."""
+        """Return an error whose message begins with the place that sets the option."""
         return pytest.UsageError(f"{self.given(name).place}: {error}")
 
 
@@ -225,6 +231,12 @@ OPTIONS = (
         flag=True,
     ),
     Option(
+        "keep-going",
+        "go on with the suite after the first utterance has failed, and after sessions "
+        "have waited for finals that never came",
+        flag=True,
+    ),
+    Option(
         "suite",
         "judge by this pinned suite of requirements (default: the newest requirements)",
         metavar="NAME",
@@ -244,8 +256,8 @@ OPTIONS = (
     Option(
         "allow",
         "the kinds of scenarios that may run against a server that is not on this "
-        "machine: heavy (four or more sessions, or a flood), disruptive (what has "
-        "crashed servers), or both",
+        "machine: heavy (four or more sessions, or a flood), disruptive "
+        "(scenarios that have crashed servers), or both",
         metavar="HARM[,HARM]",
     ),
     Option(
@@ -362,7 +374,7 @@ OPTIONS = (
     ),
     Option(
         "header",
-        "an additional header; its value is read from this environment variable "
+        "send the header NAME with the value of the environment variable VARIABLE "
         "(repeatable)",
         metavar="NAME=VARIABLE",
         many=True,
@@ -385,7 +397,8 @@ OPTIONS = (
     Option(
         "corpus",
         "the utterances to send: bundled:english, bundled:languages, bundled:odd, a "
-        "manifest, a LibriSpeech tree or a folder with a .txt file for each audio file "
+        "NeMo manifest, a Common Voice table, a metadata.csv, a Kaldi folder, a "
+        "LibriSpeech tree or a folder with a .txt file for each audio file "
         "(repeatable)",
         metavar="NAME|PATH",
         many=True,
@@ -431,7 +444,7 @@ OPTIONS = (
     ),
     Option(
         "budget-profile",
-        "the table of the file of --realtime-budgets whose limits apply, such as l4",
+        "the table in the file of --realtime-budgets that sets the limits, such as l4",
         metavar="NAME",
     ),
     Option(

@@ -55,7 +55,7 @@ def target(text: str) -> str:
 
 
 def other_target(text: str, first: str) -> str:
-    """Check a target and return it; it must be another server than ``first``."""
+    """Check a target and return it; it must not be the same server as ``first``."""
 
     def named(text: str) -> str:
         return text if text in FAKES else targets.parse(text, path="").websocket
@@ -115,8 +115,8 @@ def warmup(text: str) -> int | None:
 def header(text: str, environment: Mapping[str, str]) -> tuple[str, str]:
     """Parse ``NAME=VARIABLE`` into the header's name and the value of the variable.
 
-    No message quotes the option's value, since a user may have written the secret
-    itself in it.
+    No message quotes the option's value, since a user may have written the secret in
+    place of the variable.
     """
     name, _, variable = (part.strip() for part in text.partition("="))
     if not (name and variable):
@@ -323,7 +323,7 @@ def label(text: str) -> tuple[str, str]:
 
 
 def corpus_place(text: str, origin: Path) -> str:
-    """Check the name or path of a corpus and return it, a path joined to ``origin``."""
+    """Check a corpus and return its name, or its path joined to ``origin``."""
     found = text if text.startswith("bundled:") else str(origin / text)
     corpus.check(found)
     return found
@@ -348,6 +348,7 @@ def report(text: str, origin: Path) -> tuple[str, Path]:
         kind, path = Path(text).suffix.lstrip("."), text
     if kind not in REPORTS:
         raise ValueError(
-            f"{text!r} is not a known kind of report; choose from {', '.join(REPORTS)}"
+            f"{text!r} names no known kind of report; write PATH.jsonl, PATH.csv, "
+            "jsonl:PATH, csv:PATH or conformance:PATH"
         )
     return kind, origin / path

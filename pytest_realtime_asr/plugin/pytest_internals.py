@@ -1,4 +1,4 @@
-"""The functions that use undocumented parts of pytest; no other module does."""
+"""The functions that use undocumented parts of pytest; no other module uses them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Fixture = pytest.FixtureDef[object]
 
 
 def configure(config: pytest.Config) -> None:
-    """Configure the plugins of a run that runs no tests, so that it has a cache."""
+    """Configure pytest's plugins for a command, so that pytest makes its cache."""
     config._do_configure()
 
 

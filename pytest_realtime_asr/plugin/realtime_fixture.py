@@ -99,9 +99,8 @@ def _baseline(state: State, terms: Terms, options: Options) -> Plan | None:
 def _with_dialect(terms: Terms, target: object, state: State) -> Terms:
     """Return the terms of a test, with the default dialect for a fake server.
 
-    The dialect stays `AUTO` only for the target of the options, which is detected
-    later. Raises UsageError if a fixture returns another target and no dialect is
-    named.
+    The dialect stays `AUTO` only for the target of the options; it is detected later.
+    Raises UsageError if a fixture returns another target and no dialect is named.
     """
     if terms.dialect != AUTO or target == state.settings.target:
         return terms

@@ -80,8 +80,8 @@ def shield_suite(config: pytest.Config, redactor: Redactor) -> None:
 def rephrase(message: Warning | str, redactor: Redactor) -> Warning | str:
     """Return a warning without secrets.
 
-    In a private run, the message of a foreign warning is removed. A warning of this
-    package keeps its message, since it quotes no transcript.
+    In a private run, the message of a warning is removed, unless the warning is one of
+    this package: these quote no transcript.
     """
     text = _escaped(redactor.clean(str(message)))
     if not type(message).__module__.startswith(_PACKAGE):
@@ -115,9 +115,9 @@ class Formatter(logging.Formatter):
 def withhold(
     report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException] | None
 ) -> None:
-    """Remove what a test itself printed or raised, since it may quote a transcript.
+    """Remove the output and the exception of a test, which may quote a transcript.
 
-    The report is changed in place. What this package reports about the test is kept.
+    The report is changed in place. The messages of this package are kept.
     """
     report.sections = [
         (name, text if "realtime" in name else PRIVATE)
@@ -169,7 +169,10 @@ def _escaped(text: str, *, kept: re.Pattern[str] = _LAYOUT) -> str:
 
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:
-    """Return a failure as pytest represents it, with each string in it changed."""
+    """Return a value of a report with each string in it changed.
+
+    An object of a dataclass is changed in place.
+    """
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):

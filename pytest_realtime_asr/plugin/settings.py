@@ -59,8 +59,9 @@ class SettingError(InputError):
 class LimitConfig:
     """The limits by which tests are judged unless a marker sets others.
 
-    ``rules`` is the weakest level at which a violated requirement fails a test, and
-    ``None`` if none does. ``named`` are the limits that a marker may name.
+    ``rules`` is the weakest level at which a violated requirement fails a test;
+    ``None`` if no requirement fails a test. ``named`` are the limits that a marker may
+    name.
     """
 
     rules: Level | None = Level.MUST
@@ -71,7 +72,7 @@ class LimitConfig:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonConfig:
-    """What each test is compared with: an earlier report and a baseline server.
+    """The earlier report and the baseline server with which tests are compared.
 
     A test fails if a metric got worse by more than its margin in ``margins``.
     ``target`` is the baseline server; the query of its URL may be secret.
@@ -369,6 +370,7 @@ def _suite(given: _Values) -> SuiteConfig:
     return SuiteConfig(
         level=given.read("level", parsing.suite_level),
         strict=given.read("strict", flag),
+        keep_going=given.read("keep-going", flag),
         allow=given.read("allow", parsing.harms),
         max_audio=given.read("max-audio", parsing.seconds),
         max_streams=given.optional(

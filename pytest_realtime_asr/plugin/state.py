@@ -34,8 +34,9 @@ from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
 class State:
     """The state of a run that uses the plugin; each part is made when first needed.
 
-    ``terminal`` is a file descriptor of the terminal that pytest's capture does not
-    redirect, or ``None`` without a terminal. Raises UsageError for a wrong option.
+    ``terminal`` is a file descriptor for the terminal, or ``None`` without a terminal;
+    pytest's capture does not redirect this descriptor. Raises UsageError for a wrong
+    option.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class State:
         self._progress: Progress | None = None
         self._notes: dict[str, None] = {}  # in the order in which they were added
         self._restore: Callable[[], None] | None = None
+        self._guarded = False
 
     def stop(self) -> None:
-        """Stop the servers and sessions that were started, and release the reports."""
+        """Stop the servers and sessions of the run, and unlock the report files."""
         if self.has_judging:
             self.judging.run.stop()
         self.restore_signals()
@@ -81,6 +83,18 @@ class State:
         if self.has_judging:
             return self.judging.run.redactor
         return self.settings.run.redactor
+
+    def register_guard(self) -> None:
+        """Remove secrets from pytest's warnings, logs and JUnit XML from now on."""
+        if self._guarded:
+            return
+        self._guarded = True
+        Guard(
+            self.config,
+            redactor=lambda: self.redactor,
+            unjudged=lambda: self.judging.unjudged if self.has_judging else (),
+            note=self.note,
+        ).register()
 
     # The dialect
 
@@ -127,7 +141,7 @@ class State:
         """Return the corpus of the run. Raises UsageError."""
         private = self.settings.run.private
         try:
-            return self._load()
+            found = self._load()
         except CorpusError as error:
             hidden = (
                 "the corpus cannot be used; run without --realtime-private to see the "
@@ -135,6 +149,9 @@ class State:
             )
             shown = hidden if private else error
             raise self.options.usage_error("corpus", shown) from None
+        for note in found.notes:
+            self.note(note)
+        return found
 
     @cached_property
     def targets(self) -> Targets:
@@ -219,14 +236,15 @@ class State:
 
     @property
     def has_judging(self) -> bool:
-        """Return whether this process has made its `judging`."""
+        """Whether this process has made the object `judging`."""
         return "judging" in self.__dict__
 
     @cached_property
     def judging(self) -> Judging:
         """The object that judges the tests of this process. Raises UsageError."""
         cache = getattr(self.config, "cache", None)
-        found = Judging(
+        self.register_guard()
+        return Judging(
             self._run(),
             folder=lambda: cache.mkdir("realtime-traces") if cache else None,
             origin=self.config.invocation_params.dir,
@@ -237,13 +255,6 @@ class State:
             located=self.located,
             utterances=self.settings.utterances,
         )
-        Guard(
-            self.config,
-            redactor=lambda: self.redactor,
-            unjudged=lambda: found.unjudged,
-            note=self.note,
-        ).register()
-        return found
 
     def _run(self) -> Run:
         run = Run(self.settings.run, self._load, shared=self.worker.folder)
@@ -281,10 +292,9 @@ class State:
         return "::".join([found, *names])
 
 
-def printable_lines(state: State | None, lines: Iterable[str]) -> list[str]:
+def printable_lines(state: State, lines: Iterable[str]) -> list[str]:
     """Return lines without secrets and without control characters."""
-    redactor = state.redactor if state is not None else Redactor()
-    return [printable(redactor.clean(line)) for line in lines]
+    return [printable(state.redactor.clean(line)) for line in lines]
 
 
 def unwritable(file: object, error: OSError) -> pytest.UsageError:

@@ -14,7 +14,7 @@ from pytest_realtime_asr.requirements.requirement import Requirement
 
 
 def add(config: pytest.Config) -> None:
-    """Add the suite to what pytest collects.
+    """Add the files of the suite to the paths that pytest collects.
 
     The suite replaces pytest's default folders, but not paths on the command line.
     """
@@ -48,7 +48,9 @@ def requirements(settings: Settings) -> tuple[Requirement, ...]:
 def generate(metafunc: pytest.Metafunc, state: State) -> None:
     """Make one test for each requirement of the dialect.
 
-    Every worker makes the same tests. Raises UsageError.
+    Every worker makes the same tests. If workers of xdist share the tests, passive
+    requirements come last, so that each worker judges them on the most sessions. Raises
+    UsageError.
     """
     if "requirement" not in metafunc.fixturenames:
         return
@@ -56,6 +58,8 @@ def generate(metafunc: pytest.Metafunc, state: State) -> None:
         found = requirements(state.detect())
     except ValueError as error:
         raise pytest.UsageError(f"--realtime-suite: {error}") from None
+    if metafunc.config.getoption("numprocesses", None):
+        found = tuple(sorted(found, key=lambda each: each.passive))
     metafunc.parametrize("requirement", [_parameter(each) for each in found])
 
 

@@ -5,12 +5,12 @@ Every pytest run imports this module, so it imports little.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol
 
 import pytest
 
-from pytest_realtime_asr.plugin.options import SUITE_ID
+from pytest_realtime_asr.plugin.options import is_suite
 
 Row = Mapping[str, Any]
 _ATTACHED = "realtime"  # the attribute of a report; xdist sends it to the controller
@@ -19,7 +19,7 @@ _ATTACHED = "realtime"  # the attribute of a report; xdist sends it to the contr
 def attach(
     report: pytest.TestReport, *, row: Row | None, result: Row | None, notes: list[str]
 ) -> None:
-    """Attach the results of a test to pytest's report of it, in builtin types.
+    """Attach the results of a test to pytest's report, in builtin types.
 
     ``row`` is the row of the test in the table. ``result`` is the result of the
     requirement that the test judges, if it belongs to the packaged suite.
@@ -35,7 +35,7 @@ class End(Protocol):
     def table(self, rows: Iterable[Row]) -> list[str]: ...
     def verdicts(self, rows: Iterable[Row]) -> list[str]: ...
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]: ...
-    def write(self, rows: Iterable[Row]) -> None: ...
+    def write(self, rows: Collection[Row]) -> None: ...
 
 
 class Tally:
@@ -80,7 +80,7 @@ class Tally:
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the conformance reports, and fail a run in which nothing was judged."""
-        suite = any(item.nodeid.startswith(SUITE_ID) for item in session.items)
+        suite = any(map(is_suite, session.items))
         if suite and exitstatus == pytest.ExitCode.INTERRUPTED:
             rest = self._end().cut_off(session)
             self._judged += len(rest)

@@ -10,6 +10,7 @@ from pytest_realtime_asr.metrics.accuracy import (
 )
 from pytest_realtime_asr.metrics.causality import PREMATURE, Premature
 from pytest_realtime_asr.report.alignment import lines
+from pytest_realtime_asr.report.name_list import first_names
 from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.verdicts.change import (
     LEVEL,
@@ -21,8 +22,6 @@ from pytest_realtime_asr.verdicts.change import (
 from pytest_realtime_asr.verdicts.comparison import Comparison, Values
 from pytest_realtime_asr.verdicts.limits import WER, Scale
 from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
-
-_NAMED = 3  # the largest number of utterances that a line names
 
 
 def failures(comparison: Comparison) -> list[str]:
@@ -96,7 +95,7 @@ def few_clips(change: Change) -> str:
     needs = "comparison needs" if change.family == 1 else "comparisons need"
     return (
         f"{change.name} can show no change: it has {several(change.clips, 'clip')}, "
-        f"and {change.family} {needs} {change.needed}"
+        f"but {change.family} {needs} at least {change.needed}"
     )
 
 
@@ -121,7 +120,7 @@ def _aligned(row: UtteranceRecord) -> str:
 
 def _invalid(change: Change) -> str:
     if change.invalid is Invalid.NO_RATIO:
-        return "values of zero and less have no ratio; give the margin in ms"
+        return "a value of zero or less has no ratio; give the margin in ms"
     measured = change.n - sum(count for _, count in change.unmeasured)
     counts = ", ".join(f"{count} {_reason(why)}" for why, count in change.unmeasured)
     return (
@@ -188,6 +187,4 @@ def _shown(value: float, scale: Scale, sign: str = "") -> str:
 
 def _some(ids: Sequence[str]) -> str:
     every = list(dict.fromkeys(ids))
-    more = len(every) - _NAMED
-    shown = ", ".join(every[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"{len(ids)} ({shown})"
+    return f"{len(ids)} ({first_names(every)})"

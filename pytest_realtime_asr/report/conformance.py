@@ -19,6 +19,7 @@ from pytest_realtime_asr.conformance.results import (
     Status,
 )
 from pytest_realtime_asr.report.files import ReportFile
+from pytest_realtime_asr.report.name_list import first_names
 from pytest_realtime_asr.report.transcript import transcript
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.text import inputs
@@ -33,11 +34,13 @@ _MARKS = {
     Status.SATISFIED: "yes",
     Status.VIOLATED: "**no**",
     Status.UNDECIDED: "?",
+    Status.STOPPED: "-",
     Status.MISSING: "?",
     Status.LIMITED: "?",
     Status.HARNESS: "?",
     Status.NOT_RUN: "-",
     Status.OTHER_VERSION: "-",
+    Status.SAME_CAUSE: "**no**",
 }
 
 _TRIED = (Status.SATISFIED, Status.VIOLATED, Status.UNDECIDED)
@@ -247,12 +250,14 @@ def summary(found: Document, *, strict: bool, advice: Sequence[str] = ()) -> lis
         "unexpectedly passing (stale entry)", [each for each in known if each.stale]
     )
     for status in (
+        Status.STOPPED,
         Status.MISSING,
         Status.HARNESS,
         Status.LIMITED,
         Status.NOT_RUN,
         Status.UNDECIDED,
         Status.OTHER_VERSION,
+        Status.SAME_CAUSE,
     ):
         lines += _by_cause(
             status, [each for each in found.requirements if each.status is status]
@@ -290,9 +295,8 @@ def _by_cause(status: Status, entries: Sequence[Entry]) -> list[str]:
         return []
     lines = ["", f"{status.value}:"]
     for seen, group in _grouped(entries):
-        ids = ", ".join(each.id for each in group[:3])
-        more = f" and {len(group) - 3} more" if len(group) > 3 else ""
-        lines += _wrapped(f"{len(group)} x {seen} ({ids}{more})")
+        ids = first_names([each.id for each in group])
+        lines += _wrapped(f"{len(group)} x {seen} ({ids})")
     return lines
 
 
@@ -310,7 +314,7 @@ def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
 def _cause(entry: Entry) -> str:
     """Return what was seen, without numbers, quoted values and earlier events.
 
-    Entries for which this is equal have the same cause.
+    Entries with the same cause have an equal result.
     """
     what = (entry.stale or entry.seen).partition("; events received")[0]
     return re.sub(r"\d[\d.]*|'[^']*'", "#", what)

@@ -194,7 +194,8 @@ def distinct(files: Iterable[ReportFile]) -> None:
     for file in files:
         if not seen.isdisjoint(file.places):
             raise FileExistsError(
-                "two reports would be written to this file; name another file for one"
+                "two reports would be written to this file; name another file for one "
+                "of them"
             )
         seen.update(file.places)
 

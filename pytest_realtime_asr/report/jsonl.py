@@ -25,6 +25,7 @@ from pytest_realtime_asr.metrics.alignment import Errors
 from pytest_realtime_asr.metrics.normalizers import NONE
 from pytest_realtime_asr.metrics.repetition import repeated
 from pytest_realtime_asr.report.files import ReportFile
+from pytest_realtime_asr.report.name_list import first_names
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.run.transcription import Purpose, Transcription
 from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
@@ -167,9 +168,7 @@ def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows
 
 def _skipped(damaged: Mapping[int, str]) -> str:
     """Return how many lines were skipped, their numbers, and the first error."""
-    shown = ", ".join(map(str, list(damaged)[:_NAMED]))
-    more = len(damaged) - _NAMED
-    where = f"{shown} and {more} more" if more > 0 else shown
+    where = first_names(list(damaged), most=_NAMED)
     what = next(iter(damaged.values()))
     if len(damaged) == 1:
         return f"line {where} is skipped, since it {what}"

@@ -246,7 +246,9 @@ def _responsible(finding: Finding) -> str:
     most = finding.limit.value
     facts = [f"client delay {ms(finding.late_ms)} ms"]
     if finding.excused:
-        facts.append(f"{finding.excused} more over by client delay, not counted")
+        facts.append(
+            f"{finding.excused} more over the limit only by client delay, not counted"
+        )
     if finding.blocked_ms > allowed_delay(most):
         blocked = ms(finding.blocked_ms)
         facts.append(f"send_blocked {blocked} ms: the server did not read the audio")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pytest_realtime_asr.report.alignment import lines
+from pytest_realtime_asr.report.name_list import first_names
 from pytest_realtime_asr.requirements.pseudo_reference import MARGIN
 from pytest_realtime_asr.verdicts.parity import (
     LEAST_ALONE,
@@ -15,19 +14,17 @@ from pytest_realtime_asr.verdicts.parity import (
     Parity,
 )
 
-_NAMED = 3  # the largest number of utterances that a line names
-
 
 def summary(parity: Parity) -> str:
     """Return one line about the whole result."""
     noise = "not known" if parity.noise is None else f"{parity.noise} words"
     lost = f", {parity.lost} lost" if parity.lost else ""
     parts = [
-        f"own noise: {noise}; tolerated: this noise and {MARGIN:.0%} of the words",
+        f"server noise: {noise}; tolerated: this noise and {MARGIN:.0%} of the words",
         f"{parity.texts} texts{lost}",
     ]
     if parity.unused:
-        parts.append(f"not judged: {_named(parity.unused)}")
+        parts.append(f"not judged: {first_names(parity.unused)}")
     differ = len(parity.differences)
     reason = cause(parity)
     tail = "" if reason is None else f": {reason}"
@@ -52,12 +49,12 @@ def cause(parity: Parity) -> str | None:
         case Cause.NOISE:
             clips = parity.judged + len(parity.unused)
             judged = f"only {parity.judged} of {clips} clips can be judged"
-            return f"own noise is too large: {judged}"
+            return f"server noise is too large: {judged}"
         case Cause.UNKNOWN_NOISE:
             why = losses or f"send each clip alone at least {LEAST_ALONE} times"
             return f"the noise is not known: {why}"
         case Cause.FEW_REPEATS:
-            repeat = _named(parity.repeat)
+            repeat = first_names(parity.repeat)
             return f"a single difference may be chance; send {repeat} {REPEATS} times"
         case None:
             return None
@@ -68,7 +65,7 @@ def _difference(difference: Difference, width: int) -> str:
     solo = difference.solo
     worst = max(difference.texts, key=solo.distance)
     off = f"{solo.distance(worst)} of {solo.words} words differ"
-    often = f"in {len(difference.texts)} of {difference.of} texts"
+    often = f"in {len(difference.texts)} of {difference.of} sessions"
     head = f"{solo.utterance.id}: {off}; {often}"
     return f"{head}\n{lines(solo.aligned(worst), width=width)}"
 
@@ -79,8 +76,3 @@ def _losses(losses: Losses) -> str:
         f"{losses.count} of {losses.of} sessions{alone} were lost; "
         f"{losses.utterance} {losses.first.how}: {losses.first.reason}"
     )
-
-
-def _named(ids: Sequence[str]) -> str:
-    more = len(ids) - _NAMED
-    return ", ".join(ids[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client import target as targets
-from pytest_realtime_asr.conformance import clips, selection
+from pytest_realtime_asr.conformance import clips, first_utterance, selection
 from pytest_realtime_asr.conformance.config import SuiteConfig
 from pytest_realtime_asr.conformance.cost import Cost, cost
 from pytest_realtime_asr.conformance.scenarios import scenarios
@@ -39,7 +39,7 @@ def plan(
             run.session.dialect, level=suite.level, pinned=run.pinned
         )
         scenarios_of = [each.scenarios for each in selected]
-    asked = {name for names in scenarios_of for name in names}
+    asked = {first_utterance.NAME, *(name for names in scenarios_of for name in names)}
     chosen = [each for name, each in scenarios(dialect).items() if name in asked]
     spoken = clips.choose(corpus)
     here = not target or target in FAKES or _loopback(target, dialect.path)

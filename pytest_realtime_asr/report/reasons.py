@@ -21,10 +21,10 @@ from pytest_realtime_asr.verdicts.sample import PUNCTUAL
 
 _SIMPLE = {
     Simple.NOTHING_JUDGED: "no session was judged: nothing was measured",
-    Simple.NO_REFERENCE: "cannot be measured: needs a reference",
+    Simple.NO_REFERENCE: "cannot be measured: needs a reference transcript",
     Simple.OTHER_WORKERS: "sessions of other workers ran at the same time",
     Simple.INTERVAL_INCLUDES_LIMIT: (
-        "the interval includes the limit; more utterances narrow it"
+        "the interval includes the limit; more utterances narrow the interval"
     ),
     Simple.NO_KEYWORD: "no reference contains one of the keywords",
 }
@@ -40,9 +40,11 @@ def reason_text(reason: Reason | None) -> str:
         case NotMeasured(missing, of, needs):
             return f"cannot be measured in {missing} of {of} sessions: needs {needs}"
         case MoreSessions(count):
-            return f"{count} more sessions within the limit would prove it"
+            more = several(count, "more session")
+            return f"{more} within the limit would prove that the limit is met"
         case MoreKeywords(count):
-            return f"{several(count, 'more spoken keyword')} found would prove it"
+            more = several(count, "more spoken keyword")
+            return f"{more} found would prove that the limit is met"
         case NotRealTime(pace):
             return f"a latency at pace {pace:g} is not in real time; measure at pace 1"
         case ClientDelayed():
@@ -53,7 +55,8 @@ def reason_text(reason: Reason | None) -> str:
             return f"not decided within {several(most, 'session')}"
         case NotGood(share, side):
             beyond = "over" if side is Side.AT_MOST else "under"
-            return f"a good server has at most {share * 100:g} % {beyond} the limit"
+            sessions = f"{share * 100:g} % of its sessions"
+            return f"a good server has at most {sessions} {beyond} the limit"
         case TooFew(least, speakers):
             noun = "speakers" if speakers else "utterances"
             return f"fewer than {least} {noun} prove nothing"

@@ -13,7 +13,7 @@ from pytest_realtime_asr.trace.records import Sender
 _LEVELS = {
     Level.MUST: "the server's own documentation of that version says so, or the harm "
     "is universal: the process ends, accepted input gets no answer, text of another "
-    "session comes, the start or end of an utterance is lost, a stack trace or a "
+    "session is sent, the start or end of an utterance is lost, or a stack trace or a "
     "secret is shown. A violation fails the test.",
     Level.SHOULD: "clients rely on this behaviour. A violation is reported, and fails "
     "the test only with `--realtime-strict`.",
@@ -113,7 +113,7 @@ def _order(dialect: Dialect) -> Iterator[str]:
     yield "## The order of events"
     yield ""
     for sender, states in dialect.table.items():
-        yield f"What the {sender.value} may send, by the state of the session:"
+        yield f"Events that the {sender.value} may send, by the state of the session:"
         yield ""
         yield "| state | event | state after it |"
         yield "|---|---|---|"

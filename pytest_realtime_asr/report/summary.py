@@ -6,22 +6,9 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from pytest_realtime_asr.client import target
-from pytest_realtime_asr.client.target import TargetError
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.report import terminal
 from pytest_realtime_asr.run.run import Run
-
-
-def shown(text: str) -> str:
-    """Return a target without its secrets, so that it can be printed.
-
-    No request is sent to the target.
-    """
-    try:
-        return target.parse(text, path="").shown
-    except TargetError as error:
-        return str(error)
 
 
 def introduce(run: Run, text: str, corpus: Iterable[str]) -> str:

@@ -34,9 +34,10 @@ _LEGEND = (
 class Row(msgspec.Struct, frozen=True):
     """The data of one test in the table; a worker sends them to the controller.
 
-    ``first``, ``final`` and ``tail`` are the columns of times, ``cold`` and ``note``
-    the result of the server's warm-up. ``lines`` are shown below the table, and then
-    ``utterances``, the table of all utterances of the test.
+    ``first``, ``final`` and ``tail`` are the columns of times, in ms. ``cold`` is the
+    latency of the first final of the server's warm-up, in ms, and ``note`` a remark on
+    the warm-up. ``lines`` are shown below the table, and then ``utterances``, the table
+    of all utterances of the test.
     """
 
     test: str

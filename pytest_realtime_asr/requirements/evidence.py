@@ -54,7 +54,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """The server's own metrics at one time: their values by their names.
+    """The server's own metrics at one time: their values by name.
 
     ``after`` is the scenario that ran before that time. ``values`` is empty for a
     server without ``/metrics``. ``lost`` is the reason why no server answered, and is
@@ -68,7 +68,7 @@ class Gauges:
 
 @dataclass(frozen=True, slots=True)
 class SessionFinding:
-    """What went wrong in a random session of this ``role``, in a sentence.
+    """The failure of a random session of this ``role``; ``what`` is a sentence.
 
     ``script`` is a test that repeats the session. ``flaky`` says that the script does
     not always fail.

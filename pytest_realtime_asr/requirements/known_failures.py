@@ -33,6 +33,7 @@ from pytest_realtime_asr.text.inputs import InputError, toml
 
 SOON = 14  # days; an entry that expires within them is announced
 _Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
+_EMPTY = "Expected `str` matching regex"  # msgspec's message about an empty `_Text`
 _HOW_TO_WRITE = (
     "write [[known]] or [[flaky]] with the strings id, reason and issue, the date "
     "until (such as 2027-01-31) and, if needed, the strings version and model"
@@ -40,7 +41,7 @@ _HOW_TO_WRITE = (
 
 
 class Expected(enum.Enum):
-    """What is expected of a listed requirement."""
+    """Whether a listed requirement is expected to fail (KNOWN), or may fail (FLAKY)."""
 
     KNOWN = "known"
     FLAKY = "flaky"
@@ -65,12 +66,13 @@ class Known:
     def applies_to(self, version: str, model: str) -> bool:
         """Return whether the entry applies to a server with this version and model.
 
-        Every entry for this model applies to a version that cannot be compared.
+        If the version cannot be compared with those of the entry, only the model
+        decides.
         """
-        if self.model and self.model != model:
+        if self.model is not None and self.model != model:
             return False
         try:
-            return not self.versions or SpecifierSet(self.versions).contains(
+            return self.versions is None or SpecifierSet(self.versions).contains(
                 Version(version), prereleases=True
             )
         except ValueError:  # not a version, or one of too many digits
@@ -87,8 +89,8 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: _Text
     issue: _Text
     until: date
-    version: str = ""
-    model: str = ""
+    version: _Text = ""  # the default is not validated
+    model: _Text = ""
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,6 +135,8 @@ def _converted(tables: Mapping[str, object], path: Path) -> _File:
         return msgspec.convert(tables, _File, builtin_types=(date, datetime))
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
+        if what.startswith(_EMPTY):
+            what = "the string is empty"
         place = re.sub(r"^(\w+)\[(\d+)\]", _numbered, where.rstrip("`"))
         place = place and f"{place}: "
         raise InputError(f"{path}: {place}{what}; {_HOW_TO_WRITE}") from None

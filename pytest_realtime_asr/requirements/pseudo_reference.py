@@ -4,8 +4,8 @@ Batching changes numerals and some words on correct servers, and a voice may be 
 a real model. So the pseudo-reference is the server's own text of the clip. The clip is
 sent alone several times; the *noise* is the distance, in words, from the median of its
 texts to the farthest of them. Another text differs from the pseudo-reference only if
-its distance exceeds the noise by more than 5 % of the words (at least one word), in two
-of three repeats.
+its distance exceeds the noise by more than 5 % of the words (at least one word). A
+single text may differ by chance, so two thirds of the repeats must differ.
 """
 
 from __future__ import annotations

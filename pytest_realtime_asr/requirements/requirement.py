@@ -45,20 +45,22 @@ class Harm(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Satisfied:
-    """The outcome that the sessions show that the requirement is met."""
+    """The outcome if the sessions show that the requirement is met."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violated:
-    """The outcome that the records with these indexes violate the requirement.
+    """The outcome if the records with these indexes violate the requirement.
 
     The records belong to the session at index ``part`` of the evidence. The first
     paragraph of ``message`` is shortened, since it may quote a long text of the server.
+    ``by_end`` says that the violation is the way in which the session ended.
     """
 
     message: str
     records: tuple[int, ...]
     part: int = 0
+    by_end: bool = False
 
     def __post_init__(self) -> None:
         first, gap, rest = self.message.partition("\n\n")
@@ -67,7 +69,7 @@ class Violated:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """The outcome that the sessions do not show whether the requirement is met."""
+    """The outcome if the sessions do not show whether the requirement is met."""
 
     reason: str
 
@@ -144,17 +146,20 @@ class Requirement:
         return " and ".join(filter(None, (since, until))) or None
 
 
-def each(check: SessionCheck) -> Check:
+def each(check: SessionCheck, *, of_fields: bool = False) -> Check:
     """Return a check that applies a check of one session to all sessions.
 
     The outcome is the first violation, else satisfied if any session is, else
-    undecided.
+    undecided. A frame with missing or wrong fields violates only a check ``of_fields``;
+    it shows nothing to any other check.
     """
 
     def check_all(evidence: Evidence) -> Outcome:
         found: Outcome = Undecided("no session was run")
         for place, part in enumerate(evidence.parts):
             outcome = check(part.recording)
+            if not of_fields:
+                outcome = _without_flaws(outcome, part.recording)
             if isinstance(outcome, Violated):
                 return replace(outcome, part=place)
             if isinstance(outcome, Satisfied) or not isinstance(found, Satisfied):
@@ -162,3 +167,13 @@ def each(check: SessionCheck) -> Check:
         return found
 
     return check_all
+
+
+def _without_flaws(outcome: Outcome, recording: Recording) -> Outcome:
+    """Return the outcome; undecided if only frames with wrong fields violate it."""
+    if not isinstance(outcome, Violated) or not outcome.records:
+        return outcome
+    flaws = [recording.flaws.get(index) for index in outcome.records]
+    if None in flaws:
+        return outcome
+    return Undecided(f"the frame that shows it has wrong fields ({flaws[0]})")

@@ -125,7 +125,7 @@ def converse(
 ) -> list[tuple[Timeline, Utterance]]:
     """Run sessions with a fake server and return each timeline with its utterance.
 
-    The clips are those of the corpus that have words with times.
+    Only the clips of the corpus whose words have times are sent.
     """
     clips = [clip for clip in load(corpus) if clip.words]
     words = ("--dialect", dialect.name, "--corpus", corpus)

@@ -70,9 +70,9 @@ def load_client_certificate(
 class ServerConfig:
     """How the servers of a run are reached, probed and warmed up.
 
-    ``wait`` is how long to wait for a server that is still loading, ``recover`` how
-    long to wait for one whose sessions failed, both in seconds. ``max_message`` is in
-    bytes. ``warmup`` is the number of warm-up sessions, ``None`` for as many as the
+    ``wait`` is the time in seconds to wait for a server that is still loading, and
+    ``recover`` the time to wait for a server whose sessions failed. ``max_message`` is
+    in bytes. ``warmup`` is the number of warm-up sessions; ``None`` runs as many as the
     server needs. ``version`` replaces the version that the server reports. ``key`` and
     the values of ``headers`` are secret, and the URL of a ``proxy`` may contain a
     password.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
+from pytest_realtime_asr.corpus import BUNDLED
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT, FakeServer
 
 # The targets that the plugin starts itself, each with its recogniser.
 FAKES = {"fake": "scripted", "reference": "pocketsphinx"}
 FAKE_KEY = "the-key-of-the-fake-server"  # used if the user sets none; not a secret
 Texts = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
-_BUNDLED = ("bundled:english", "bundled:languages", "bundled:odd")
+_BUNDLED = tuple(f"bundled:{name}" for name in BUNDLED)
 
 
 class FakeServers:
@@ -34,7 +35,7 @@ class FakeServers:
 
         The first call for a kind and a dialect starts the server; later calls return
         the URL of the same server. The fake knows the clips of the bundled corpora and
-        of ``corpus``. A ``key`` that is not empty must be sent by the client. Raises
+        of ``corpus``. The client must send ``key`` if it is not empty. Raises
         `FakeError` if the server cannot be started.
         """
         if (kind, dialect) not in self._targets:
@@ -63,7 +64,7 @@ class FakeServers:
         """Start a new server and return it; delays are strings such as "300ms".
 
         ``faults`` and ``corpus`` take one name or several. Raises `FakeError` if the
-        server cannot be started, and TypeError for an argument that is not a string.
+        server cannot be started, and TypeError for a value of another type.
         """
         given: dict[str, Texts | None] = {
             "recogniser": recogniser,
@@ -99,7 +100,7 @@ def _words(name: str, value: Texts | None) -> list[str]:
         if not isinstance(text, str | os.PathLike):
             such = ", such as '300ms'" if name.endswith("_delay") else ""
             raise TypeError(
-                f"{name}={value!r}: {text!r} is not a string; give one{such}"
+                f"{name}={value!r}: {text!r} is not a string; give a string{such}"
             )
         words += [option, os.fspath(text)]
     return words

@@ -1,7 +1,7 @@
 """The sessions and utterances of the running test.
 
-A session belongs to the test that was running when it opened. At the end of the test
-all its sessions are closed and judged, so that the test itself fails.
+A session belongs to the test that was running when the session opened. At the end of
+the test all its sessions are closed and judged, before pytest reports the test.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pytest_realtime_asr.run.transcription import Begun, Purpose, Transcription
 from pytest_realtime_asr.run.turns import Turn
 from pytest_realtime_asr.verdicts.parity import Parity
 
-CUT_OFF = Lost(Loss.CANCELLED, "cut off before its end")
+CUT_OFF = Lost(Loss.CANCELLED, "the test ended before the final came")
 
 
 class Ended(RuntimeError):
@@ -102,7 +102,7 @@ class Ledger:
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """The violations of the servers in all sessions of the test.
+        """The violations by the servers in all sessions of the test.
 
         A recording that has not changed since the end of its last utterance is not
         checked again.

@@ -1,8 +1,8 @@
 """The fixture `realtime` and its sessions, as a test uses them.
 
-`Session` and `AsyncSession` have the same methods and show the same session, which runs
-on the event loop of the run. The methods of `Session` block the test; the test awaits
-those of `AsyncSession`.
+`Session` and `AsyncSession` are two views of a session, with the same methods. The
+methods of `Session` block the test; the methods of `AsyncSession` are awaited. In both
+cases the session itself runs on the event loop of the run.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class _View:
 
     @property
     def id(self) -> str:
-        """The id that the server gave the session, "" as long as it gave none."""
+        """The id that the server gave the session; "" before it gave an id."""
         return self._session.live.id
 
     @property
@@ -275,7 +275,7 @@ class AsyncRealtime:
 
 
 class Realtime:
-    """The server under test: opens sessions with it and transcribes through it.
+    """The server under test, with methods that open sessions and send utterances.
 
     ``terms`` are the terms of the running test. ``baseline`` is the plan for another
     server, to which every utterance of `transcribe` is sent as well.

@@ -1,4 +1,4 @@
-"""The results of one test as numbers: what was measured, and how it was judged.
+"""The results of one test as numbers: the measured values and the verdicts.
 
 Each result is computed once. `pytest_realtime_asr.report` makes the reports from them.
 """
@@ -76,7 +76,7 @@ An exception says why no verdict could be made.
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What one test measured and how it was judged, the same for every report.
+    """The measurements and the verdicts of one test, the same for every report.
 
     ``takes`` are the transcriptions of the test's own utterances. ``judged`` maps
     labels to all transcriptions that the budgets judge, also those of other tests.
@@ -223,7 +223,7 @@ def judge_sequence(
 
 
 def decided(takes: Sequence[Transcription], terms: Terms, order: RandomOrder) -> bool:
-    """Return whether more sessions cannot change a verdict of the sequential tests."""
+    """Return whether further sessions cannot change any sequential verdict."""
     for budget in sequential_budgets(terms):
         found = judge_sequence(budget, takes, terms, order)
         # A missing value stays missing, so no later session can change the FAIL.

@@ -119,7 +119,9 @@ class Sampling:
         if hopeless := [
             why for each in budgets if (why := unprovable(each, most, in_order=True))
         ]:
-            raise ValueError(f"{hopeless[0]}; give max_sessions=, or another budget")
+            raise ValueError(
+                f"{hopeless[0]}; give a larger max_sessions=, or another budget"
+            )
         digest = hashlib.sha256(self._ledger.test.encode()).hexdigest()
         return RandomOrder(int(digest[:8], 16), most)
 
@@ -183,7 +185,8 @@ class Sampling:
     async def parity(self, clips: Mapping[str, Utterance], over: Condition) -> Parity:
         """Compare the texts of clips under a condition with their solo transcripts."""
         await asyncio.to_thread(self._run.take_turn, self._ledger)
-        alone = await self._texts(clips.values(), self._plan, 1)
+        sent = list(clips.values())
+        alone = await self._texts(sent, self._plan, 1)
         plan, concurrency = self._plan, 1
         match over:
             case Condition.CHUNK:
@@ -192,7 +195,7 @@ class Sampling:
                 plan = replace(plan, pace=_FASTER * plan.pace or 1.0)
             case Condition.CROWD:
                 concurrency = CROWD
-        then = await self._texts(clips.values(), plan, concurrency)
+        then = await self._texts(sent, plan, concurrency)
         found = parity.judge(
             over,
             [Clip(clip, alone[id], then[id]) for id, clip in clips.items()],
@@ -201,7 +204,7 @@ class Sampling:
         return found
 
     async def _texts(
-        self, clips: Iterable[Utterance], plan: Plan, concurrency: int
+        self, clips: Sequence[Utterance], plan: Plan, concurrency: int
     ) -> dict[str, tuple[str | LostSession, ...]]:
         """Send each clip `REPEATS` times and return the texts by clip id."""
         free = asyncio.Semaphore(concurrency)
@@ -276,9 +279,9 @@ class Sampling:
         """Send an utterance in a session of its own and return its transcription.
 
         If the client disturbed the session and one of the ``retries`` is left, the
-        session is run once more and the second transcription is returned. The measured
-        values do not matter for this: retries of slow sessions alone would favour the
-        server.
+        session is run once more and the second transcription is returned. A retry does
+        not depend on the measured latency: retries of slow sessions only would favour
+        the server.
         """
         begun = Begun(
             self._run.session(self._ledger, plan),

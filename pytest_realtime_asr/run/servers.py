@@ -42,8 +42,9 @@ class Host:
     """A server that was probed and warmed up.
 
     ``version`` is the version that the user names or the server reports, empty if there
-    is neither. ``cold`` is the latency of the warm-up's first final in ms. ``note`` is
-    what the user should know about the warm-up.
+    is neither. ``cold`` is the latency of the warm-up's first final in ms. ``note``
+    tells the user about the warm-up, and is empty if there is nothing to tell.
+    ``failed`` says that the warm-up got no final.
     """
 
     access: Access
@@ -51,10 +52,11 @@ class Host:
     version: str = ""
     cold: float | None = None
     note: str = ""
+    failed: bool = False
 
 
 class _Answer(msgspec.Struct):
-    """What one worker found out about a server, for the other workers.
+    """The state of a server that one worker stores for the other workers.
 
     ``lost`` says why the server is unreachable, and is empty if it is reachable.
     """
@@ -64,6 +66,7 @@ class _Answer(msgspec.Struct):
     version: str = ""
     cold: float | None = None
     note: str = ""
+    failed: bool = False
 
 
 class Servers:
@@ -238,7 +241,7 @@ class Servers:
         return self._loop().run(find(asked, self.redactor))
 
     def _refuse(self, live: Live) -> None:
-        """Treat the server of a session from now on as unreachable."""
+        """Treat the server of a session as unreachable from now on."""
         for name, known in self._hosts.items():
             if isinstance(known, Host) and known.access is live.plan.access:
                 self._hosts[name] = Unreachable(live.misfit)
@@ -316,10 +319,10 @@ class Servers:
             timeout=session.timeout,
             progress=self._progress,
         )
-        return replace(host, cold=found.cold, note=found.note)
+        return replace(host, cold=found.cold, note=found.note, failed=found.failed)
 
     def _keep(self, known: Host | Unreachable, *words: str) -> None:
-        """Write what is known about a server for the other workers."""
+        """Store the state of a server for the other workers."""
         if isinstance(known, Unreachable):
             self._answers.keep(_Answer(lost=str(known)), *words)
         else:
@@ -328,17 +331,20 @@ class Servers:
                 version=known.version,
                 cold=known.cold,
                 note=known.note,
+                failed=known.failed,
             )
             self._answers.keep(answer, *words)
 
     def _recall(
         self, text: str, dialect: Dialect, *words: str
     ) -> Host | Unreachable | None:
-        """Return what another worker found out about a server, or ``None``."""
+        """Return the server or the error that a worker stored, or ``None``."""
         found = self._answers.find(_Answer, *words)
         if found is None:
             return None
         if found.lost:
             return Unreachable(found.lost)
         access = self._access(text, dialect, found.model)
-        return Host(access, found.model, found.version, found.cold, found.note)
+        return Host(
+            access, found.model, found.version, found.cold, found.note, found.failed
+        )

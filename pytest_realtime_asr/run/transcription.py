@@ -60,8 +60,8 @@ class Transcription:
     """The result of one utterance; its properties are computed when they are read.
 
     ``recording`` is the recording of the whole session. ``item`` is the number of the
-    utterance in the session, from 0. ``lost`` is a word and ``reason`` a sentence that
-    say why there is no final; both are empty if there is a final. ``raised`` says that
+    utterance in the session, from 0. If there is no final, ``lost`` is the kind of the
+    loss and ``reason`` explains it; otherwise both are empty. ``raised`` says that
     the loss was raised in the test. ``conditions`` are those under which the utterance
     was sent. ``again`` says that the session is the retry of one that the client
     disturbed. ``found`` says how the dialect was detected, and is empty if the user
@@ -119,7 +119,7 @@ class Transcription:
     def metrics(self) -> Mapping[str, float | None]:
         """The value of every metric by name, in the unit of the metric.
 
-        A metric whose needs are not met has the value ``None``.
+        A metric that cannot be computed has the value ``None``.
         """
         return self._measures.values
 

@@ -1,4 +1,7 @@
-"""Lets only one xdist worker measure at a time, and either the suite or the tests."""
+"""Lets only one xdist worker measure at a time.
+
+Within a process, no test starts to measure while the packaged suite measures.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +39,8 @@ class Turns:
     def take(self, turn: Turn) -> None:
         """Wait until no other worker measures, and keep the turn until `end`.
 
-        Call this method before a session is opened, and never on the event loop, which
-        it would block.
+        Call this method before a session is opened. Never call it on the event loop,
+        since it blocks.
         """
         with self._occupied:
             pass  # wait while the packaged suite runs its own sessions

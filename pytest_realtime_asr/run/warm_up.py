@@ -32,12 +32,14 @@ SAME_MS = 20.0
 class WarmUp:
     """The result of a warm-up.
 
-    ``cold`` is the latency of the first final in ms. ``note`` is what the user should
-    know about the warm-up.
+    ``cold`` is the latency of the first final in ms. ``note`` tells the user about the
+    warm-up, and is empty if there is nothing to tell. ``failed`` says that a session
+    got no final that counts.
     """
 
     cold: float | None = None
     note: str = ""
+    failed: bool = False
 
 
 class _Failed(Exception):
@@ -78,7 +80,7 @@ def warm_up(
         try:
             finals.append(_final(loop, limited, clip))
         except _Failed as error:
-            return WarmUp(note=f"the warm-up failed: {error}")
+            return WarmUp(note=f"the warm-up failed: {error}", failed=True)
         if sessions is None and len(finals) > 1 and _agree(*finals[-2:]):
             break
     took = time.monotonic() - started
@@ -115,7 +117,7 @@ def _final(loop: Loop, plan: Plan, clip: Utterance) -> float:
 def _shortest(corpus: Corpus) -> Utterance:
     """Return the shortest utterance with a reference transcript.
 
-    Raises AudioError and CorpusError if the corpus cannot be read or has none.
+    Raises AudioError and CorpusError if the corpus cannot be read or has no such clip.
     """
     spoken = [utterance for utterance in corpus if utterance.text]
     if not spoken:

@@ -39,7 +39,10 @@ def layers(text: str) -> Iterator[Layer]:
 
 
 class Layer:
-    """A text with some layers of escapes decoded; `source` finds its original text."""
+    """A text with some layers of escapes decoded.
+
+    `source` finds the part of the original text from which a part was decoded.
+    """
 
     def __init__(self, text: str, steps: tuple[_Step, ...] = ()) -> None:
         self.text = text

@@ -14,11 +14,11 @@ Field = list[tuple[int, Path, str]]  # index of a frame, path in the frame, stri
 
 
 def fields(frames: Sequence[str]) -> list[Field]:
-    """Return the strings of each field of each type of frame, in the order of frames.
+    """Return the strings of the frames, grouped by type of frame and by field.
 
-    If a frame names an item, each string is in two groups: that of the field in all
-    frames of the type, and that of the field in the frames of the item. A
-    field with only one string is left out.
+    The strings of a group are in the order of the frames. A frame may have ids, such as
+    an ``item_id``; its strings are then also in a second group, which contains only
+    frames of the same type with the same ids. A group with only one string is left out.
     """
     found: defaultdict[object, Field] = defaultdict(list)
     for index, frame in enumerate(frames):

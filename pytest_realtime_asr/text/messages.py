@@ -14,8 +14,9 @@ _COMMAND = re.compile(r"(?:(?<=\s)|^):(?=:\w)|#(?=#(?:\[|vso\[|teamcity\[))")
 def printable(text: str) -> str:
     """Return the text of a server or a file, made safe for a terminal and a log.
 
-    Line breaks and control characters are replaced by escapes. So is the first
-    character of what a CI service reads as a command (``::error::``, ``##[error]``).
+    Line breaks and control characters are replaced by escapes. A CI service reads a
+    text such as ``::error::`` or ``##[error]`` as a command, so the first character of
+    such a text is replaced too.
     """
     if not text.isprintable():
         text = "".join(

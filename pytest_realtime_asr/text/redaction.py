@@ -62,7 +62,7 @@ class Redactor:
         return _without(text, self._found(text))
 
     def message(self, text: str) -> str:
-        """Return ``text``, or `PRIVATE` in a private run: it may quote a transcript."""
+        """Return ``text``, which may quote a transcript; `PRIVATE` in a private run."""
         return PRIVATE if self.private else text
 
     def clean_bytes(self, data: bytes) -> bytes:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Union
+from typing import Annotated, Any, Union
 
 import msgspec
 
-from pytest_realtime_asr.trace.recording import Message
+from pytest_realtime_asr.trace import flawed_events
+from pytest_realtime_asr.trace.recording import Flawed, Message
 from pytest_realtime_asr.trace.records import Record, Sender
 
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -25,9 +26,9 @@ class Typed(msgspec.Struct, frozen=True, tag_field="type"):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """A JSON object with a type that is not part of the protocol.
+    """A JSON object whose type is not one that its sender may send.
 
-    ``type`` is ``None`` if the object has no type.
+    ``type`` is ``None`` if the object has no type, or a type that is not a string.
     """
 
     type: str | None
@@ -37,7 +38,8 @@ class Unknown(msgspec.Struct, frozen=True):
 class Malformed(msgspec.Struct, frozen=True):
     """A frame that is not an event.
 
-    ``reason`` says what is wrong. ``json`` is false if the frame is not JSON.
+    ``reason`` says what is wrong. ``json`` is false for a text that is not JSON, and
+    true for a binary frame.
     """
 
     reason: str
@@ -53,13 +55,17 @@ class Shapes:
             sender: msgspec.json.Decoder(Union[each])  # noqa: UP007
             for sender, each in kinds.items()
         }
-        self._types = {
-            sender: {str(kind.__struct_config__.tag) for kind in each}
+        self._kinds = {
+            sender: {str(kind.__struct_config__.tag): kind for kind in each}
             for sender, each in kinds.items()
         }
 
     def parse(self, record: Record) -> Message:
-        """Return the event of a frame; `Unknown` or `Malformed` for any other frame."""
+        """Return the event of a frame; `Unknown` or `Malformed` for any other frame.
+
+        An event of the server with missing or wrong fields is `Flawed`; an event of the
+        client with such fields is `Malformed`, since a server refuses it.
+        """
         if record.text is None:
             return Malformed("a binary frame", json=True)
         return self.read(record.text, record.sender)
@@ -77,7 +83,7 @@ class Shapes:
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
             if sender is Sender.SERVER and (whole := _whole(text)) is not None:
                 return self.read(whole, sender)
-            return Malformed(f"not JSON: {error}", json=False)
+            return self._not_json(text, sender, str(error))
 
     def _event(self, text: str, sender: Sender) -> Message:
         try:
@@ -92,13 +98,41 @@ class Shapes:
         kind = value.get("type")
         if not isinstance(kind, str):
             return Unknown(None)
-        if kind not in self._types[sender]:
+        if kind not in self._kinds[sender]:
             return Unknown(kind)
+        if sender is Sender.SERVER:
+            return self._flawed(value, kind, reason)
         return Malformed(f"{kind}: {reason}", json=True)
+
+    def _not_json(self, text: str, sender: Sender, reason: str) -> Message:
+        """Return what a text is that is not JSON.
+
+        A text with NaN or an infinite number, and nothing else that is wrong, is an
+        event of the server with a flaw.
+        """
+        try:
+            value, numbers = flawed_events.value_of(text)
+        except (ValueError, RecursionError):
+            return Malformed(f"not JSON: {reason}", json=False)
+        if numbers:
+            reason = f"JSON has no number {' and no number '.join(numbers)}"
+        if sender is Sender.SERVER and numbers and isinstance(value, dict):
+            kind = value.get("type")
+            if isinstance(kind, str) and kind in self._kinds[sender]:
+                return self._flawed(value, kind, f"not JSON: {reason}")
+        return Malformed(f"not JSON: {reason}", json=False)
+
+    def _flawed(self, value: dict[str, Any], kind: str, reason: str) -> Flawed:
+        """Return an event of the server; ``reason`` is used if its fields are right."""
+        event, flaws = flawed_events.read(value, self._kinds[Sender.SERVER][kind])
+        return Flawed(event, f"{kind}: {', and '.join(flaws) or reason}")
 
 
 def _whole(text: str) -> str | None:
-    """Return JSON with question marks for lone surrogates; ``None`` without them."""
+    """Return the JSON text with a question mark for each lone surrogate.
+
+    Returns ``None`` if ``text`` has no lone surrogate, or is not JSON.
+    """
     if "\\ud" not in text.lower():
         return None
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pytest_realtime_asr.trace.records import Trace
@@ -18,12 +19,31 @@ class Message(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Flawed:
+    """A message of which fields are missing or wrong; ``reason`` names them.
+
+    ``event`` is the message with neutral values in place of these fields.
+    """
+
+    event: Message
+    reason: str
+
+    @property
+    def move(self) -> str:
+        """The name of the event."""
+        return self.event.move
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """A recorded session, from which requirements are checked and metrics computed.
 
     ``messages`` holds one message for each record of the ``trace``, in the same order.
+    A message that is `Flawed` is replaced by its event; ``flaws`` has the reason, by
+    the index of the record.
     """
 
     trace: Trace
     messages: tuple[Message, ...]
     timeline: Timeline
+    flaws: Mapping[int, str] = field(default_factory=dict)

@@ -108,8 +108,13 @@ class End:
 
     @property
     def coded(self) -> str:
-        """The close code as part of a sentence, such as "with code 1000"."""
-        return "without a code" if self.code == NO_CODE else f"with code {self.code}"
+        """The close code as part of a sentence; see `with_code`."""
+        return with_code(self.code)
+
+
+def with_code(code: int | None) -> str:
+    """Return a close code as part of a sentence, such as "with code 1000"."""
+    return "without a code" if code in (None, NO_CODE) else f"with code {code}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +151,8 @@ class Trace:
     ``rate`` is the sample rate of the audio in Hz. ``opened`` is the time at which the
     connection opened, ``None`` if it never did. ``version`` is the version that the
     server reports, "" if it reports none. The frames are unchanged and may contain
-    secrets; only the result of `redacted`, in which ``redactor`` has removed them, may
-    be written or shown.
+    secrets, so only the result of `redacted` may be written or shown. ``redactor``
+    removes the secrets.
     """
 
     vantage: Vantage
@@ -166,7 +171,8 @@ class Trace:
     def redacted(self) -> Trace:
         """Return the trace without secrets, so that it may be written or shown.
 
-        If texts are private, only the types, ids, codes and lengths of frames remain.
+        If texts are private, each string of a frame that is not a type, an id, a code
+        or the like is replaced by its length.
         """
         redactor = self.redactor
         if not redactor and not redactor.private:
@@ -204,8 +210,8 @@ class Trace:
     def dumps(self) -> bytes:
         """Return the trace as JSON Lines, without secrets.
 
-        The first line is the head, then follows one line for each record, and the last
-        line is the end.
+        The first line is the head, the last line is the end, and each line between them
+        is one record.
         """
         trace = self.redacted()
         head: dict[str, object] = {
@@ -268,7 +274,7 @@ def _sparse(record: Record) -> dict[str, object]:
 
 
 def loads(lines: bytes) -> Trace:
-    """Return the trace in JSON Lines.
+    """Return the trace that ``lines`` contains as JSON Lines.
 
     Raises ValueError, whose message names the wrong line.
     """
@@ -326,7 +332,8 @@ class Recorder:
 
     Frames are kept unchanged; ``redactor`` becomes part of the trace and removes the
     secrets when the trace is written. Of a frame longer than `LONGEST`, only the start
-    is kept, with a mark if the frame contained a secret. ``clock`` returns nanoseconds.
+    is kept, without secrets, and with a note that says how much is missing or that the
+    rest contained a secret. ``clock`` returns nanoseconds.
     Times are counted from the last call of `begin`; the constructor calls `begin` once.
     """
 
@@ -404,7 +411,7 @@ class Recorder:
     def freeze(self, *, lag: Lag = NO_LAG) -> Trace:
         """Return the trace so far.
 
-        If no end is recorded, the trace says that the recorder closed now.
+        If no end is recorded, the trace ends now, closed by the recorder.
         """
         return Trace(
             vantage=self._vantage,
@@ -430,7 +437,7 @@ class Recorder:
         return record
 
     def _shortened(self, frame: _Frame) -> _Frame:
-        """Return a frame unchanged; of a frame over `LONGEST`, only the start."""
+        """Return a frame, or the start of a frame that is longer than `LONGEST`."""
         if len(frame) <= LONGEST:
             return frame
         note = f"... [{len(frame) - _START} more]"

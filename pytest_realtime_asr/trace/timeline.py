@@ -23,8 +23,9 @@ _LONGEST = 500  # characters of an error that are shown
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A frame of audio that the client sent; an item then has ``samples`` samples.
+    """A frame of audio that the client sent.
 
+    ``samples`` is the number of samples of the item up to the end of this frame.
     ``due``, ``woke`` and ``sent`` are the times ``due``, ``woke`` and ``at`` of the
     frame's `Record`.
     """
@@ -164,7 +165,7 @@ class Texts(Sequence[str]):
         return f"<{len(self)} texts{last}>"
 
     def _text(self, place: int) -> str:
-        """Return the text after the edit at ``place``; it is built from the end."""
+        """Return the text after the edit at ``place``; its last part is found first."""
         near, known = self._near
         parts: list[str] = []
         kept = None  # characters that later edits keep; ``None``: all

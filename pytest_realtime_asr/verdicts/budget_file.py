@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_realtime_asr.text.inputs import InputError, toml, within
+from pytest_realtime_asr.verdicts.limits import MAX_LIMIT
 
 Value = str | float
-_MAX = 1e12  # larger than any metric can be
 
 
 def read(path: Path, profile: str = "") -> dict[str, Value]:
@@ -42,7 +42,7 @@ def read(path: Path, profile: str = "") -> dict[str, Value]:
 
 def _check(rows: Mapping[str, object], where: str) -> None:
     for name, value in rows.items():
-        if not isinstance(value, str) and not within(value, -_MAX, _MAX):
+        if not isinstance(value, str) and not within(value, -MAX_LIMIT, MAX_LIMIT):
             raise InputError(
                 f"{where} {name} is not a limit; write a duration such as '800ms', or "
                 "a number"

@@ -15,9 +15,13 @@ from datetime import timedelta
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.metrics.normalizers import Normalizer, normalizer_named
 from pytest_realtime_asr.text.inputs import shown, within
-from pytest_realtime_asr.verdicts.limits import BudgetError, listed, parse_duration
+from pytest_realtime_asr.verdicts.limits import (
+    MAX_LIMIT,
+    BudgetError,
+    listed,
+    parse_duration,
+)
 
-_MAX = 1e12  # larger than any metric can be
 CONFIDENCE = (0.01, 0.999999)  # less proves nothing; more needs millions of sessions
 
 
@@ -97,7 +101,7 @@ class Budget:
 class WerThreshold:
     """The upper limit of a pooled error rate, as returned by `wer_threshold`.
 
-    ``normalizer`` is ``None`` if the language of each reference decides it.
+    If ``normalizer`` is ``None``, the language of each reference determines it.
     """
 
     limit: float
@@ -178,10 +182,10 @@ def budget(
     for side, value in given.items():
         if value is None:
             continue
-        if not within(value, -_MAX, _MAX):
+        if not within(value, -MAX_LIMIT, MAX_LIMIT):
             raise BudgetError(
                 f"the limit {shown(value)} of {metric} is not a number from "
-                f"{-_MAX:g} to {_MAX:g}: write at_most=0.2"
+                f"{-MAX_LIMIT:g} to {MAX_LIMIT:g}: write at_most=0.2"
             )
         made.append(Limit(Stat(stat), float(value), side))
     if not made:
@@ -278,8 +282,7 @@ def _metric(name: str, *, timed: bool) -> None:
         )
     if timed and not entry.timed:
         raise BudgetError(
-            f"{name} is not a duration but a {entry.unit}: "
-            f'write budget("{name}", at_most=...)'
+            f'{name} is not a duration: write budget("{name}", at_most=...)'
         )
     if not timed and entry.timed:
         raise BudgetError(

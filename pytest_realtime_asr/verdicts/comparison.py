@@ -60,9 +60,9 @@ class Comparison:
     """The comparison of a test with the same test in another run.
 
     ``other`` is the name of the other run. ``context`` holds the models and the labels
-    of both runs. ``pairs`` is the number of paired utterances. ``alone_before`` and
-    ``alone_now`` are the ids of the utterances that only the other run or only this run
-    has, and ``mismatches`` are the conditions that differ between these utterances.
+    of both runs. ``pairs`` is the number of paired utterances. ``alone_before`` are the
+    ids of the utterances that only the other run has, and ``alone_now`` of those that
+    only this run has. ``mismatches`` are the conditions that differ between the two.
     ``unmeasured`` are the metrics with a margin for which no pair has a value.
     ``gated`` is true if the user set margins; without margins, no test fails.
     """

@@ -42,8 +42,8 @@ class Finding:
     the premature ones, which ``lost`` and ``premature`` count by reason. ``needed`` is
     the least sample size that proves the limit if ``over`` samples are beyond it.
 
-    The next three values are of the samples that are over the limit by the server's
-    fault, or of all samples if there are none: ``late_ms`` is the largest client delay,
+    Three values describe only the samples that the server's fault has put over the
+    limit, or all samples if there are none: ``late_ms`` is the largest client delay,
     ``blocked_ms`` the longest time for which the socket did not accept a frame, and
     ``path_ms`` the median ping round trip. ``excused`` is the number of samples that
     may be over the limit only because of the client's delay. ``again`` is the number of

@@ -18,6 +18,7 @@ from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.text.inputs import InputError, shown
 
 WER = "wer"
+MAX_LIMIT = 1e12  # larger than any metric can be
 _MS = {"ms": 1.0, "s": 1000.0, "min": 60_000.0}
 _DURATION = re.compile(r"(\d+\.?\d*|\.\d+)\s*(ms|s|min)", re.ASCII)
 _MAX_DURATION = 7 * 24 * 60 * 60_000.0  # ms

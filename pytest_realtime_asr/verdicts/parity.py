@@ -8,8 +8,8 @@ differs from the solo transcript by more than the noise plus 5 % of the words (o
 at least). A single different text may be chance. So a clip differs only if two thirds
 of its texts or more are different, and the server differs only if two thirds of all
 texts are; two different texts at least are needed. If a clip has fewer than three
-sessions under the condition, and one of its texts is different, the verdict is
-INCONCLUSIVE.
+sessions under the condition, and one of its texts is different or missing, the verdict
+is INCONCLUSIVE.
 
 A lost session has no text, and so no difference. If two thirds of the sessions of a
 clip, or of all sessions, are lost, the test fails for this reason. If texts in place of
@@ -32,8 +32,8 @@ from pytest_realtime_asr.requirements.pseudo_reference import (
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
 LEAST_ALONE = 2  # texts of a clip sent alone that are needed to know its noise
-LEAST_TEXTS = 2  # texts under the condition that are needed for a verdict
-REPEATS = 3  # texts of a clip among which one different text is attributed to chance
+LEAST_SESSIONS = 2  # sessions under the condition that are needed for a verdict
+REPEATS = 3  # sessions of a clip of which one different text is attributed to chance
 
 
 class Condition(enum.StrEnum):
@@ -78,7 +78,7 @@ class Difference:
 class Losses:
     """The lost sessions: ``count`` of ``of`` sessions, with the first and its clip.
 
-    ``alone`` is true if the clips were sent alone, and false for the condition.
+    ``alone`` is true if they were sent alone, and false if under the condition.
     """
 
     count: int
@@ -92,9 +92,9 @@ class Cause(enum.Enum):
     """Why a parity check is undecided, or fails without a different text."""
 
     LOST = enum.auto()  # sessions under the condition were lost
-    NOISE = enum.auto()  # too few clips are long enough for the noise
+    NOISE = enum.auto()  # too few sessions, or clips that are long enough
     UNKNOWN_NOISE = enum.auto()  # too few texts of clips sent alone
-    FEW_REPEATS = enum.auto()  # a different text may be chance
+    FEW_REPEATS = enum.auto()  # a different or missing text may be chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class _Counts:
 
     ``rows`` holds the numbers of different texts, of lost sessions and of all sessions:
     a row for each clip, and a last row with the sums. ``few`` are the ids of the clips
-    with a different text and too few sessions.
+    with a different or missing text and too few sessions.
     """
 
     differences: list[Difference] = field(default_factory=list)
@@ -143,9 +143,9 @@ def judge(over: Condition, clips: Iterable[Clip]) -> Parity:
     Each clip is given once. The verdict is ``FAIL`` if a clip or the server differs, or
     if too many sessions are lost. A clip cannot be judged if it has fewer than
     `LEAST_ALONE` texts sent alone, or is too short for the noise. The verdict is
-    ``INCONCLUSIVE`` if more than half of the clips cannot be judged, if fewer than
-    `LEAST_TEXTS` texts are left, if a clip has a different text but fewer than
-    `REPEATS` texts, or if the lost sessions could decide.
+    ``INCONCLUSIVE`` if more than half of the clips cannot be judged, if the others have
+    fewer than `LEAST_SESSIONS` sessions, if a clip has a different or missing text but
+    fewer than `REPEATS` sessions, or if the lost sessions could decide.
     """
     every = list(clips)
     alone = _solo_transcripts(every)
@@ -217,7 +217,7 @@ def _verdict(
         return Verdict.FAIL, Cause.LOST
     if any(not_random(others + lost, of) for others, lost, of in counts.rows):
         return Verdict.INCONCLUSIVE, Cause.LOST
-    if sessions < LEAST_TEXTS or 2 * used < of:
+    if sessions < LEAST_SESSIONS or 2 * used < of:
         return Verdict.INCONCLUSIVE, Cause.NOISE if known else Cause.UNKNOWN_NOISE
     if counts.few:
         return Verdict.INCONCLUSIVE, Cause.FEW_REPEATS

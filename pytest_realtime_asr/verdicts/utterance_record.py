@@ -1,4 +1,4 @@
-"""The record of one utterance in a report, with what the comparison of runs needs."""
+"""The record of one utterance in a report, with the values for comparing runs."""
 
 from __future__ import annotations
 

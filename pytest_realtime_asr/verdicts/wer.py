@@ -54,8 +54,8 @@ class WerRow(Protocol):
 class WerFinding:
     """The result of judging a threshold.
 
-    Fields that `Finding` has too mean the same. ``name`` is ``wer`` if all rows were
-    counted by words, ``cer`` if all were counted by characters, and otherwise
+    The fields of `Finding` have the same meaning here. ``name`` is ``wer`` if all rows
+    were counted by words, ``cer`` if all were counted by characters, and otherwise
     ``wer+cer``. ``speakers`` is the number of named speakers. ``worst`` are the rows
     with the most errors, with their alignments. ``synthetic`` is true if any speech was
     synthesised. ``languages`` says how the languages are known.

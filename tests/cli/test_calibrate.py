@@ -1,4 +1,4 @@
-"""The command ``calibrate`` keeps its result where the header of a run finds it."""
+"""The command ``calibrate``: the header of the next run shows its result."""
 
 from __future__ import annotations
 

@@ -32,6 +32,12 @@ def test_the_requirements_of_a_dialect_and_a_level(
     assert "requirements of vllm" in must
 
 
+def test_the_help_names_the_levels(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["list", "--help"])
+    assert "--level {must,should,info}" in capsys.readouterr().out
+
+
 def test_the_requirements_of_a_pinned_suite(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

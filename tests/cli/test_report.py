@@ -1,4 +1,4 @@
-"""The command ``report``: a wrong file is reported in one line."""
+"""The command ``report`` describes a wrong file in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``selftest`` prints the scores, and fails where a proof is missing."""
+"""The command ``selftest`` prints the scores, and fails if a check is unproven."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_realtime_asr.conformance import selftest
 
 
 class Score:
-    """The score of a dialect."""
+    """A stand-in for the score of a dialect."""
 
     def __init__(self, *unproven: str) -> None:
         self.unproven = unproven

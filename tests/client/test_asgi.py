@@ -29,7 +29,7 @@ from tests.support.paths import ROOT
 
 
 async def speaking(scope: Message, receive: Receive, send: Send) -> None:
-    """Answers ``GET`` by its path, and a WebSocket by two frames for each of it."""
+    """Answers ``GET`` with the path, and each WebSocket frame with two frames."""
     if scope["type"] == "http":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         body = str(scope["path"]).encode()
@@ -86,7 +86,7 @@ def get(url: str) -> str:
 
 
 def gone(pid: int, *, within: float = 10.0) -> bool:
-    """Whether a process that may be nobody's child is over in time."""
+    """Return whether a process, of any parent, ends within ``within`` seconds."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         try:
@@ -218,7 +218,7 @@ def test_errors_are_shown_at_the_end(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_nothing_of_the_parent_is_used(capfd: pytest.CaptureFixture[str]) -> None:
-    """Not its output, its loggers, its filters, its clean-up, its connections."""
+    """The child has its own output, loggers, filters, clean-up and connections."""
     told: list[str] = []
 
     class Telling(logging.Handler):
@@ -261,7 +261,7 @@ def test_nothing_of_the_parent_is_used(capfd: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.slow
 def test_loops_of_the_parent_go_on() -> None:
-    """From a coroutine, from a thread, and beside a loop that is at work."""
+    """A server starts from a coroutine, from a thread, and beside a running loop."""
     loop = Loop()
 
     async def inside() -> str:
@@ -347,7 +347,7 @@ def test_ends_with_its_parent(rest: str) -> None:
 
 
 def test_interrupt_is_for_the_parent() -> None:
-    """A terminal sends it to all that belongs to the session of the test run."""
+    """The child has its own session, so Ctrl-C in a terminal does not reach it."""
     with Application(speaking) as app:
         assert os.getsid(app.pid) == os.getpgid(app.pid) == app.pid
         assert os.getsid(0) != app.pid

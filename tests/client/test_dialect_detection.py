@@ -35,7 +35,7 @@ NAME_IT = "name the dialect with --realtime-dialect=NAME"
 
 
 def asked(url: str) -> list[Access]:
-    """The ways of all dialects to ask for a session at this URL."""
+    """Return the requests of all dialects for a session at this URL."""
 
     def access(dialect: Dialect) -> Access:
         where = target.parse(url, path=dialect.path, query=dialect.query(""))
@@ -143,7 +143,7 @@ FAMILY = {
 
 
 def opening(name: str) -> str:
-    """What a server of this dialect says first."""
+    """Return the first frame of a server of this dialect."""
     (frame,) = dialects.load(name).server(["m"]).open("sess-abcdefghijkl", 0)
     return frame
 

@@ -27,7 +27,7 @@ ERROR = '{"type":"error","error":"no","code":"invalid"}'
 
 
 class Talk:
-    """A session by hand: a recorder whose records go into an inbox."""
+    """A session without a server: a test writes the records, an inbox reads them."""
 
     def __init__(self) -> None:
         self.inbox = Inbox(VLLM)
@@ -172,7 +172,7 @@ def test_what_a_dialect_raises_is_raised_by_the_recording(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Broken:
-        """The dialect, with a bug in it."""
+        """A dialect that fails to parse every record."""
 
         def parse(self, record: Record) -> object:
             raise KeyError("delta")
@@ -186,3 +186,20 @@ def test_what_a_dialect_raises_is_raised_by_the_recording(
         talk.received(DELTA)
     with pytest.raises(KeyError, match="delta"):
         talk.inbox.recording(talk.trace())
+
+
+def test_the_summary_says_what_was_malformed() -> None:
+    inbox = Inbox(VLLM)
+    for at, text in enumerate(['{"type":5}', '{"type":"session.create"}', "[]", "{"]):
+        inbox.add(Record(Sender.SERVER, at, text))
+    assert inbox.summary == (
+        "events received: 2 unknown (without a type), "
+        "2 malformed (a JSON list, not an object)"
+    )
+
+
+def test_an_event_with_wrong_fields_lets_the_session_go_on() -> None:
+    inbox = Inbox(VLLM)
+    inbox.add(Record(Sender.SERVER, 1, '{"type":"session.created","id":"s"}'))
+    assert inbox.ready
+    assert inbox.session == "s"

@@ -38,7 +38,7 @@ async def fail() -> None:
 
 
 class Work:
-    """Something that takes for ever, and notes that it was cancelled."""
+    """A coroutine that never ends, and that notes its start and its cancellation."""
 
     def __init__(self) -> None:
         self.begun = threading.Event()
@@ -226,7 +226,7 @@ def test_no_ticks_while_nobody_watches(loop: Loop) -> None:
 
 
 def watched(loop: Loop, seconds: float, *, disturb: float = 0.0) -> tuple[int, ...]:
-    """The late ticks of a while in which the loop was blocked for ``disturb`` s."""
+    """Return the delays of the late ticks while the loop is blocked."""
 
     async def measure() -> tuple[int, int]:
         loop.watch()
@@ -295,7 +295,7 @@ def test_ticks_are_kept_by_their_time(loop: Loop) -> None:
 
 
 def spent(loop: Loop, work: Callable[[], object]) -> Lag:
-    """The lag of a while of 0.4 s or more in which the loop does this, in pieces."""
+    """Return the lag of a loop that repeats ``work`` for at least 0.4 s."""
 
     async def measure() -> tuple[int, int]:
         loop.watch()

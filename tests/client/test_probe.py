@@ -29,7 +29,7 @@ def access(url: str, **options: object) -> Access:
 def saying(
     status: int, body: bytes = b"", **headers: str
 ) -> Callable[[Request], Response]:
-    """Answers every request so."""
+    """Return a handler that gives every request this response."""
     return lambda request: plain(status, body, **headers)
 
 
@@ -518,7 +518,7 @@ def test_a_list_of_models_over_the_limit(most: int, said: str) -> None:
 def test_nothing_is_left_of_a_request_that_was_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Neither its thread nor its connection, also where TLS has taken the socket."""
+    """Its thread and its connection end, even if TLS has detached the socket."""
     monkeypatch.setattr(probe, "ANSWER", 0.2)
     gone: list[bytes] = []
 
@@ -565,7 +565,10 @@ def test_a_redirect_is_followed_no_more_than_ten_times() -> None:
 
 @contextmanager
 def talking(*parts: bytes, pause: float = 0.0, again: bool = False) -> Iterator[str]:
-    """A bare HTTP server that sends these parts, the last one without end; its URL."""
+    """Serve one connection with these parts, and yield the URL.
+
+    With ``again``, the last part is sent again and again.
+    """
     over = threading.Event()
 
     def answer() -> None:

@@ -40,7 +40,7 @@ def access(url: str, **options: object) -> Access:
 
 
 def refusal(reached: Access, *, timeout: float = 5) -> Unreachable:
-    """Why no connection could be made."""
+    """Return why no connection could be opened."""
 
     async def attempt() -> None:
         wire = await connect(reached, timeout=timeout)
@@ -215,7 +215,7 @@ def test_headers_of_the_handshake() -> None:
 
 
 def deaf(then: Callable[[socket.socket], None]) -> Callable[[float], Unreachable]:
-    """A plain socket that does ``then`` with its first connection."""
+    """Return a function that connects to a socket whose server calls ``then``."""
 
     def attempt(timeout: float) -> Unreachable:
         async def talk() -> Unreachable:
@@ -365,7 +365,7 @@ def test_insecure(server_side: ssl.SSLContext) -> None:
 def test_many_frames_over_tls(
     authority: trustme.CA, server_side: ssl.SSLContext
 ) -> None:
-    """Each is taken at once, though nothing comes back to wake the connection."""
+    """Each frame is sent at once, although the server sends nothing meanwhile."""
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
 
@@ -429,7 +429,7 @@ def test_frames_both_ways() -> None:
 
 
 def ending(talk: Callable[[ServerConnection], object], **options: object) -> Closed:
-    """How the first frame that is waited for does not come."""
+    """Return the end of a connection whose server does ``talk`` and then waits."""
 
     async def run(connection: ServerConnection) -> None:
         result = talk(connection)
@@ -509,7 +509,7 @@ def test_text_that_is_not_utf8() -> None:
 def test_a_server_that_stays_does_not_keep_the_connection_open(
     sent: bytes, end: tuple[int, bool, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After an error and after a close frame, which the library waits for."""
+    """The client does not wait for the server after an error or a close frame."""
     monkeypatch.setattr(transport, "CLOSE_TIMEOUT", 0.1)
     over = threading.Event()
 
@@ -556,7 +556,7 @@ def test_client_aborts() -> None:
 
 
 def answering(reply: bytes, first: bytes = b"") -> Callable[[socket.socket], None]:
-    """Sends ``first``, and ``reply`` to the close frame that comes."""
+    """Return a peer that sends ``first``, and ``reply`` after the close frame."""
 
     def then(taken: socket.socket) -> None:
         taken.sendall(first)
@@ -651,7 +651,7 @@ def test_a_server_that_does_not_read_does_not_delay_the_close(
 
 @asynccontextmanager
 async def wired(url: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[Wire]:
-    """A connection that is cut at the end."""
+    """Open a connection, and cut it at the end of the block."""
     wire = await connect(access(url, tls=tls), timeout=5)
     try:
         async with asyncio.timeout(30):
@@ -700,7 +700,7 @@ def test_fragments_and_pings_of_a_connection_that_is_closed() -> None:
 
 
 def test_a_ping_waits_for_its_pong() -> None:
-    """One that is given up is settled late, and harms nobody."""
+    """A late pong to a ping that was given up does no harm."""
 
     async def slow(connection: ServerConnection) -> None:
         await connection.send("begin")
@@ -759,9 +759,9 @@ def test_a_ping_that_the_server_interrupts() -> None:
 
 
 def unsent() -> tuple[Callable[[socket.socket], None], Callable[[], None]]:
-    """A peer that says that it ends while we are sending, and then reads all of it.
+    """Return a peer, and the function that makes it end its side of the connection.
 
-    The second lets it begin.
+    The peer then reads everything that the client sends.
     """
     begun = threading.Event()
 
@@ -786,7 +786,7 @@ STEPS: dict[str, Callable[[Wire], Awaitable[object]]] = {
 
 @pytest.mark.parametrize("step", [*STEPS, "close", "abort", "reset", "stop_reading"])
 def test_a_connection_that_was_lost_with_data_unsent(step: str) -> None:
-    """The library stumbles over it."""
+    """Each step raises `Closed`, although the library raises an AttributeError."""
     then, begin = unsent()
 
     async def talk() -> None:
@@ -856,7 +856,7 @@ def test_a_protocol_error_is_not_a_lost_connection(
 def test_stop_reading_leads_to_back_pressure_at_the_server(
     secure: bool, authority: trustme.CA, server_side: ssl.SSLContext
 ) -> None:
-    """Far less than is sent fits in between, however the sockets are made."""
+    """The server sends far more than the buffers of any two sockets can hold."""
     total, stuck = 64, threading.Event()  # MiB
     sent: list[int] = []
     pongs: list[str] = []
@@ -896,7 +896,7 @@ def test_stop_reading_leads_to_back_pressure_at_the_server(
 def test_frames_that_had_come_are_not_read_after_stop_reading(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The library would read on as soon as its own queue is short."""
+    """The library alone would continue to read when its own queue becomes short."""
     monkeypatch.setattr(transport, "CLOSE_TIMEOUT", 0.2)
     many = 1000
 
@@ -929,7 +929,7 @@ def test_frames_that_had_come_are_not_read_after_stop_reading(
 def test_a_reset_is_not_an_end_of_file(
     way: str, secure: bool, authority: trustme.CA, server_side: ssl.SSLContext
 ) -> None:
-    """The peer's kernel tells one from the other."""
+    """The peer sees a ConnectionResetError after a reset only."""
     causes: list[BaseException | None] = []
 
     async def listen(connection: ServerConnection) -> None:
@@ -957,7 +957,7 @@ def test_a_reset_is_not_an_end_of_file(
 
 
 def test_a_close_that_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither by a peer that goes, nor by one that stays."""
+    """The peer may end the connection without an answer, or keep it open."""
     monkeypatch.setattr(transport, "CLOSE_TIMEOUT", 0.2)
 
     def end(after: Callable[[ServerConnection], None]) -> Closed:
@@ -991,7 +991,7 @@ def test_a_close_that_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_redirect_is_not_followed() -> None:
-    """The headers hold the key, and the verdict is on the server that was named."""
+    """The headers contain the key, and the verdict is for the server that was named."""
     asked: list[str] = []
 
     def elsewhere(request: Request) -> Response:

@@ -36,7 +36,7 @@ from tests.support.sessions import trace_of as traced
 
 
 def records(dialect: Dialect, frames: Iterable[str]) -> Trace:
-    """Return a trace of these frames; those that a client may send are the client's."""
+    """Return a trace of these frames; the client sends each frame that it may send."""
     ours = set(dialect.table[Sender.CLIENT]["idle"])
     return traced(
         Record(

@@ -22,11 +22,14 @@ from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.conformance.scheduler import (
     OVERHEAD,
     Bounds,
+    EarlyStop,
+    Obstacle,
     ObstacleKind,
     ScenarioResult,
     Scheduler,
 )
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.requirement import Harm, Requirement
 from pytest_realtime_asr.trace.records import Span
 from tests.support.servers import (
@@ -70,7 +73,7 @@ def ran(
 
 
 def made(**acts: Action) -> dict[str, Scenario]:
-    """Scenarios of one's own, each with its concurrency before its name."""
+    """Return a scenario for each action; its name begins with its concurrency."""
     found = {}
     for name, act in acts.items():
         concurrency = Concurrency(name.partition("_")[0])
@@ -401,3 +404,87 @@ def test_audio_is_a_span_in_the_traces(loop: Loop) -> None:
     spans = [record.span for record in part.trace.records if record.span]
     assert spans[0] == Span("10 s of speech", 0, VLLM.rate // 10)
     assert script() is script()
+
+
+# How a run ends early
+
+
+def stopping(
+    loop: Loop, url: str, known: Mapping[str, Scenario], rules: EarlyStop
+) -> dict[str, ScenarioResult]:
+    """Return the results of these scenarios in a run that may end early."""
+    brief = replace(plan(url).limits, ready=0.3, silence=0.3)
+    it = Scheduler(config(loop, url, limits=brief), known, ALL, early_stop=rules)
+    it.start(known)
+    return {name: it.collect([name]) for name in known}
+
+
+async def gate(run: ScenarioRun) -> None:
+    live = await run.open("gate")
+    await run.transcribe(live, run.clips.first)
+    await live.close()
+
+
+def why_not(evidence: Evidence) -> str | None:
+    return None if evidence.role("gate")[0].text(0) else "no final came"
+
+
+def test_nothing_is_tried_after_the_gate_has_stopped_the_run(loop: Loop) -> None:
+    known = made(gate_a=gate, first_b=short, parallel_c=short, exclusive_d=short)
+    with faking("no-final") as (url, fake):
+        found = stopping(loop, url, known, EarlyStop(why_not))
+        assert len(fake.traces()) == 1
+    assert found["gate_a"].obstacle is None
+    for name in ("first_b", "parallel_c", "exclusive_d"):
+        obstacle = found[name].obstacle
+        assert obstacle == Obstacle(ObstacleKind.STOPPED, "no final came")
+    with faking() as (url, _):
+        found = stopping(loop, url, known, EarlyStop(why_not))
+    assert not any(each.obstacle for each in found.values())
+
+
+def test_the_gate_runs_although_no_test_asks_for_it(loop: Loop) -> None:
+    known = made(gate_a=gate, parallel_b=short)
+    with faking() as (url, _):
+        it = Scheduler(config(loop, url), known, ALL, early_stop=EarlyStop(why_not))
+        it.start(["parallel_b"])
+        assert it.stop_reason() is None
+        assert it.collect(["gate_a"]).evidence.role("gate")
+        without = Scheduler(config(loop, url), known, ALL)
+        without.start(["parallel_b"])
+        assert without.stop_reason() is None
+        assert not without.collect(["parallel_b"]).evidence.role("gate")
+
+
+def test_no_scenario_starts_after_two_have_waited_for_the_same_event(
+    loop: Loop,
+) -> None:
+    known = made(gate_a=gate, first_b=short, first_c=short, exclusive_d=short)
+    rules = EarlyStop(lambda evidence: None, silences=2)
+    for fault, event in (
+        ("no-final", "a final"),
+        ("no-greeting", "the first event of the server"),
+    ):
+        with faking(fault) as (url, fake):
+            found = stopping(loop, url, known, rules)
+            assert len(fake.traces()) == 2
+        for name in ("first_c", "exclusive_d"):
+            assert found[name].obstacle == Obstacle(
+                ObstacleKind.UNDECIDED,
+                f"not tried, since {event} did not come in gate_a and first_b; "
+                "--realtime-keep-going tries it",
+            )
+
+
+def test_only_a_run_that_waited_in_vain_has_a_time_limit(loop: Loop) -> None:
+    known = made(gate_a=gate, first_b=short)
+    rules = EarlyStop(lambda evidence: None, silences=9, seconds=0.0)
+    with faking("no-final") as (url, _):
+        found = stopping(loop, url, known, rules)
+    obstacle = found["first_b"].obstacle
+    assert obstacle is not None
+    assert obstacle.kind is ObstacleKind.UNDECIDED
+    assert "more than its limit of 0 s" in obstacle.message
+    with faking() as (url, _):
+        found = stopping(loop, url, known, rules)
+    assert not any(each.obstacle for each in found.values())

@@ -20,12 +20,12 @@ from pytest_realtime_asr.trace.records import Sender
 
 
 def given(**options: object) -> Settings:
-    """The settings of a run with these options."""
+    """Return the settings of a run with these options."""
     return settings(lambda option: options.get(option.ini), lambda option: None, {})
 
 
 def chosen(found: Settings) -> tuple[Requirement, ...]:
-    """The requirements of a run with these settings."""
+    """Return the requirements of a run with these settings."""
     return selection.requirements(
         found.dialect, level=found.suite.level, pinned=found.run.pinned
     )

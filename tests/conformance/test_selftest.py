@@ -53,7 +53,7 @@ OTHERWISE = {
 
 @cache
 def broken(name: str) -> Mapping[str, Result]:
-    """Each requirement on the fake with its fault, all at the same time."""
+    """Return the result of each requirement on the fake with its fault."""
     with Bench(name) as bench:
         return prove(bench, bench.proofs)
 
@@ -111,7 +111,7 @@ def test_legal_variation_violates_no_requirement(name: str, seed: int) -> None:
 
 @pytest.mark.slow
 def test_undecided_requirements_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is at most three times, each time alone."""
+    """An undecided requirement is repeated at most three times, each time alone."""
     judged: list[str] = []
 
     def undecided(requirement: Requirement, *given: Any, **named: Any) -> Result:

@@ -1,7 +1,7 @@
 """The search for a random session that fails, and the shrinking of its script.
 
-The fake answers within milliseconds. The searches in a broken server wait half a second
-for what does not arrive; those in a correct one wait five seconds, as every run does.
+The fake answers within milliseconds. A search in a faulty server waits half a second
+for an answer; a search in a correct server waits five seconds, as in every run.
 """
 
 from __future__ import annotations

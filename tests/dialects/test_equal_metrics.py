@@ -1,4 +1,4 @@
-"""The same sessions in every dialect: equal texts, and latencies that agree."""
+"""The same sessions in every dialect give equal texts and similar latencies."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def loop() -> Iterator[Loop]:
 
 
 def planned(name: str, url: str, **changes: object) -> Plan:
-    """A plan for sessions in this dialect."""
+    """Return a plan for sessions in this dialect."""
     dialect = dialects.load(name)
     return plan(url, dialect=dialect, rules=dialect.requirements, **changes)
 
 
 async def talk(loop: Loop, held: Plan, clips: Sequence[Utterance]) -> Live:
-    """A session in which these clips are spoken, one after the other."""
+    """Run a session in which these clips are sent one after the other."""
     live = Live(loop, held)
     try:
         await live.open()
@@ -64,25 +64,25 @@ async def talk(loop: Loop, held: Plan, clips: Sequence[Utterance]) -> Live:
 
 @dataclass(frozen=True)
 class Run:
-    """The sessions of one run, by their dialects."""
+    """The sessions of one run, by dialect."""
 
     sessions: Mapping[str, Sequence[Timeline]]
 
     def texts(self, name: str) -> list[list[str]]:
-        """Those of each session."""
+        """Return the texts of each session of a dialect."""
         numbers = range(len(CLIPS))
         return [[held.item(n).text for n in numbers] for held in self.sessions[name]]
 
     def values(self, name: str, metric: str, clip: int) -> list[float]:
-        """A metric of one utterance in the sessions of a dialect, in ms."""
+        """Return a metric of one utterance in each session of a dialect, in ms."""
         items = [held.item(clip) for held in self.sessions[name]]
         found = [metrics.measure(item, CLIPS[clip])[metric] for item in items]
         return [value for value in found if value is not None]
 
     def error(self, metric: str, clip: int) -> float:
-        """By how much values of this run differ that should be the same, in ms.
+        """Return the error of the metric in this run, in ms.
 
-        That is the widest spread of one dialect, and how late the client itself was.
+        It is the largest range of the values of one dialect, plus the client's delay.
         """
         spreads = []
         for name in self.sessions:
@@ -94,9 +94,9 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run() -> Run:
-    """Sessions side by side, so that what disturbs one dialect disturbs them all.
+    """Run sessions of all dialects at the same time, so that a disturbance affects all.
 
-    Whoever is served first is served sooner, and each of them is in its turn.
+    The first session of a round is served sooner, so each dialect is first in turn.
     """
     loop = Loop()
     found: dict[str, list[Timeline]] = {name: [] for name in NAMES}
@@ -121,7 +121,7 @@ def run() -> Run:
 
 
 def test_no_word_ends_where_a_chunk_does() -> None:
-    """Else it would be heard with one chunk or the next, which is no error of time."""
+    """A word that ends between two chunks could be recognised with either chunk."""
     for clip in CLIPS:
         for word in clip.words:
             assert 0.01 < word.end % CHUNK < CHUNK - 0.01
@@ -191,7 +191,7 @@ def test_a_pause_may_end_a_turn_and_not_the_utterance(
 
 
 async def failing(connection: ServerConnection) -> None:
-    """Fail the turn of a high tone while it lasts, and write down that of a low one."""
+    """Serve a session: fail the turn of a high tone at once, transcribe a low tone."""
 
     async def say(kind: str, **content: object) -> None:
         await connection.send(json.dumps({"type": kind, **content}))
@@ -224,7 +224,7 @@ def tone(level: bytes) -> Utterance:
 
 
 def test_a_turn_that_failed_leaves_its_number_to_no_other(loop: Loop) -> None:
-    """Though it failed while its audio lasted, so that no silence had to follow."""
+    """The turn fails during its audio, before the client sends silence."""
 
     async def both(live: Live) -> int:
         try:

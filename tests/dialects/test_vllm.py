@@ -1,4 +1,4 @@
-"""The dialects: what vLLM's says, reads, refuses and demands."""
+"""Tests of vLLM's dialect: its client, reader, server and requirements."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ BY_ID = {requirement.id: requirement for requirement in REQUIREMENTS}
 
 
 def whole(held: Trace) -> Evidence:
-    """A session as evidence."""
+    """Return a session as evidence."""
     return Evidence((dialects.part(VLLM, held),))
 
 
@@ -117,7 +117,7 @@ def judged(name: str, held: Trace) -> Outcome:
 
 
 def broken_by(held: Trace) -> list[tuple[str, int]]:
-    """What the peer broke, and how often."""
+    """Return the id of each requirement that the peer violated, and how often."""
     violations = observe(REQUIREMENTS, dialects.part(VLLM, held))
     return [(each.requirement.id, each.count) for each in violations]
 
@@ -179,8 +179,6 @@ def test_each_event_moves_by_its_type_but_a_commit_by_its_meaning() -> None:
     [
         ("[1]", "a JSON list, not an object"),
         ("null", "a JSON NoneType, not an object"),
-        ('{"type":"transcription.delta"}', "transcription.delta: "),
-        ('{"type":"error","error":{}}', "error: "),
         ("[1e999]", "a JSON value that cannot be decoded: "),
         (b"\0", "a binary frame"),
     ],
@@ -488,7 +486,7 @@ def test_several_utterances_are_numbered_and_kept_apart() -> None:
 
 
 def test_an_utterance_may_be_asked_for_before_the_last_one_is_told() -> None:
-    """Then the frames of both sides belong to different utterances."""
+    """The frames of the two sides then belong to different utterances."""
     timeline = read(
         *mixed(BEGIN, APPEND, FINISH, BEGIN, APPEND, delta("a"), done("a")),
         *mixed(FINISH, delta("b"), done("b")),
@@ -656,7 +654,7 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
 
 @dataclass(frozen=True)
 class Broken:
-    """A session that breaks a requirement, and what is said of it."""
+    """A session that violates a requirement, with the message of the violation."""
 
     id: str
     trace: Trace
@@ -760,12 +758,12 @@ BROKEN = (
     Broken(
         "usage-adds-up",
         broken(*UTTERANCES, faults=["bad-usage"]),
-        "usage must add up from parts of 0 or more, unlike -1 + 3 = 2",
+        "usage must have parts of 0 or more that add up, but is -1 + 3 = 2",
     ),
     Broken(
         "usage-adds-up",
         at_deadline(done("a"), done("a", 1, 2, 4)),
-        "usage must add up from parts of 0 or more, unlike 1 + 2 = 4",
+        "usage must have parts of 0 or more that add up, but is 1 + 2 = 4",
     ),
     Broken(
         "usage-adds-up",
@@ -775,12 +773,12 @@ BROKEN = (
     Broken(
         "usage-counts",
         at_deadline(done("a", 2, 0, 2)),
-        "usage must count tokens of the audio and of the text 'a', unlike Tokens(",
+        "usage must count tokens of the audio and of the text 'a', but is Tokens(",
     ),
     Broken(
         "usage-counts",
         at_deadline(done("a", 0, 3, 3)),
-        "usage must count tokens of the audio and of the text 'a', unlike Tokens(",
+        "usage must count tokens of the audio and of the text 'a', but is Tokens(",
     ),
     Broken(
         "errors-have-codes",
@@ -859,7 +857,7 @@ BROKEN = (
 
 @dataclass(frozen=True)
 class Proof:
-    """Evidence that satisfies a requirement, and some that breaks it, and how."""
+    """Evidence that satisfies a requirement, and evidence that violates it."""
 
     sound: Evidence
     broken: Evidence
@@ -990,6 +988,11 @@ FINDING = SessionFinding("random", "no final came", "a script")
 THREE = "turn right turn right turn right and stop"
 PATH = json.loads(str(misused("path-in-audio").trace.records[2].text))["audio"]["file"]
 PROVOKED: Mapping[str, Proof] = {
+    "first-utterance": proof(
+        [spoke("first-utterance", FIRST.text)],
+        [spoke("first-utterance", None)],
+        "no final came for turn-right: waited",
+    ),
     "unique-ids": proof(
         ALONE,
         [spoke("alone", FIRST.text, name="a"), spoke("utterances", "a", name="a")],
@@ -1058,16 +1061,16 @@ PROVOKED: Mapping[str, Proof] = {
         "unknown-event", "an unknown event", "unknown_event"
     ),
     "foreign-events-refused": wrongly(
-        "foreign-events", "an event of OpenAI's", "unknown_event"
+        "foreign-events", "an event of OpenAI's protocol", "unknown_event"
     ),
     "append-without-audio-refused": unanswered(
         "append-without-audio", "an append without audio"
     ),
     "append-wrong-type-refused": refused(
-        "append-wrong-type", "4 frames with audio that is not a text got no error"
+        "append-wrong-type", "4 frames with audio that is not a string got no error"
     ),
     "commit-wrong-type-refused": refused(
-        "commit-wrong-type", "2 frames with a commit of a wrong type got no error"
+        "commit-wrong-type", "2 frames with a commit with a wrong `final` got no error"
     ),
     "update-without-model-refused": refused(
         "update-without-model", "2 frames with a set-up without a model got no error"
@@ -1076,7 +1079,7 @@ PROVOKED: Mapping[str, Proof] = {
         "update-without-model", "a set-up without a model", "invalid_event"
     ),
     "update-wrong-type-refused": refused(
-        "update-wrong-type", "3 frames with a model that is not a text got no error"
+        "update-wrong-type", "3 frames with a model that is not a string got no error"
     ),
     "unknown-model-refused": unanswered("unknown-model", "an unknown model"),
     "unknown-model-code": wrongly(
@@ -1099,7 +1102,7 @@ PROVOKED: Mapping[str, Proof] = {
         "bad-base64", "audio that is not base64", "invalid_audio"
     ),
     "foreign-characters-refused": wrongly(
-        "foreign-characters", "audio with foreign characters", "invalid_audio"
+        "foreign-characters", "audio with characters outside base64", "invalid_audio"
     ),
     "odd-bytes-refused": wrongly("odd-bytes", "half a sample", "invalid_audio"),
     "empty-audio-refused": wrongly(

@@ -1,4 +1,4 @@
-"""What a correct server would do, as faults ask for it."""
+"""The reactions of a correct server, as faults use them."""
 
 from __future__ import annotations
 

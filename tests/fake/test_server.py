@@ -61,7 +61,7 @@ def get(url: str, **headers: str) -> tuple[int, bytes]:
 def two(
     loop: Loop, url: str, *, raw: Sequence[object] = (), wait: float = 10.0
 ) -> Live:
-    """Run a session with two utterances and frames by hand, as far as it goes.
+    """Run a session with raw frames and then two utterances, until it is lost.
 
     The server may be silent for ``wait`` s.
     """
@@ -312,7 +312,7 @@ def test_sessions_do_not_mix(loop: Loop, fake: FakeServer) -> None:
 
 
 def broken(loop: Loop, *frames: dict[str, object] | str | bytes) -> set[str]:
-    """Return what a client violates that sends these frames after the opening."""
+    """Return the ids of the requirements that a client with these frames violates."""
     with FakeServer([*ENGLISH]) as fake:
         live = Live(loop, plan(fake.url))
         loop.run(live.open())
@@ -557,5 +557,7 @@ def test_port_that_is_taken(
     port = fake.url.rpartition(":")[2]
     assert main(["fake", "--port", port, *ENGLISH]) == 2
     printed = capsys.readouterr().err
-    assert printed.startswith("error: ")
-    assert port in printed
+    assert printed.startswith(
+        f"error: --port: the server cannot listen on 127.0.0.1:{port} (Address already"
+    )
+    assert printed.endswith("; choose another port, or 0 for any free port\n")

@@ -46,7 +46,10 @@ with warnings.catch_warnings():
 
 @pytest.mark.slow
 def test_a_library_that_is_not_compiled_yet_ends_no_run(tmp_path: Path) -> None:
-    """As one that uv has installed; where warnings are errors, Python's would."""
+    """A compiler warning in a library does not end a run if warnings are errors.
+
+    A library that uv has installed is compiled at its first import.
+    """
     isolated = ("-W", "error", "-X", f"pycache_prefix={tmp_path}")
     code = "import pytest_realtime_asr.metrics.normalizers"
     done = subprocess.run(
@@ -63,7 +66,7 @@ def plain(reference: str, hypothesis: str | None) -> Alignment:
 
 
 def random_pair(random: Random) -> tuple[str, str]:
-    """A text, and what was heard for it: edited, or another one."""
+    """Return a random reference, and a hypothesis: an edited or another text."""
     said = random.choices(WORDS, k=random.randint(1, 12))
     if random.random() < 0.3:
         return " ".join(said), " ".join(random.choices(WORDS, k=random.randint(0, 12)))
@@ -78,7 +81,7 @@ def random_pair(random: Random) -> tuple[str, str]:
 
 
 def edits(said: list[str], heard: list[str]) -> int:
-    """The least number of edits, by the table of Wagner and Fischer."""
+    """Return the least number of edits, by the algorithm of Wagner and Fischer."""
     row = list(range(len(heard) + 1))
     for i, word in enumerate(said, 1):
         before, row[0] = row[0], i
@@ -262,7 +265,7 @@ def points(monkeypatch: pytest.MonkeyPatch, **found: Any) -> None:
 
 
 def versioned(function: Callable[[Any], Any], version: object) -> Any:
-    """The function with a version."""
+    """Return the function after adding a version."""
     function.version = version  # type: ignore[attr-defined]
     return function
 
@@ -286,7 +289,8 @@ def test_ones_own_is_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "basics",
             "there is no normalizer 'basics'; choose from none, basic, "
-            "english, .*, whisper-english, bare, gone, numb, odd .*entry point in "
+            "english, .*, whisper-english, bare, gone, numb, odd .*entry point in the "
+            "group "
             "pytest_realtime_asr.normalizers",
         ),
         ("gone", r"the normalizer gone \(their_texts:gone\) cannot be loaded: .*gone"),

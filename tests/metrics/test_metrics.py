@@ -72,7 +72,7 @@ CHUNK = RATE // 10
 
 @dataclass(frozen=True)
 class Speech:
-    """Where the speech of a test's utterance is."""
+    """A reference with the start and the end (s) of its speech."""
 
     speech_start: float | None = 0.3
     speech_end: float | None = 0.8
@@ -85,7 +85,7 @@ class Speech:
 def frame(
     number: int, *, late: int = 0, blocked: int = 0, item: int = 0, due: int = 0
 ) -> Heard:
-    """The frame of 100 ms that is due 100 ms after the one before it (ms)."""
+    """Return the frame of audio ``number``, 100 ms long; times are in ms."""
     due = due or 1000 + 100 * number
     woke = due + late
     return Heard(
@@ -103,7 +103,7 @@ def timeline(*events: Event, lag: Lag = NO_LAG) -> Timeline:
 
 
 def value(metric: str, item: Timeline, script: Speech | None = None) -> float | None:
-    """The value of one metric."""
+    """Return the value of one metric."""
     return measure(item, script)[metric]
 
 
@@ -135,7 +135,7 @@ DOCUMENTED = ("Formula", "Unit", "Better", "Source")
 
 
 def documented(metric: Metric) -> dict[str, str]:
-    """The fields of a metric's docstring, each with its text in one line."""
+    """Return the fields of a metric's docstring, each with its text in one line."""
     doc = inspect.getdoc(metric.function) or ""
     found = re.findall(r"^([A-Z]\w+): (.+(?:\n .+)*)", doc, re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in found}
@@ -225,8 +225,11 @@ def test_a_whole_session_has_every_metric() -> None:
 
 
 def test_the_golden_trace() -> None:
-    """Two frames, due at 130.36 and 230.36 ms; "go" came at 133.45 ms, its delta. The
-    commit was due with the last frame; " forward" came at 236.54, the final at 439.54.
+    """The metrics of a stored trace agree with values that were computed by hand.
+
+    Two frames were due at 130.36 and 230.36 ms. The delta "go" came at 133.45 ms. The
+    commit was due with the last frame. The delta " forward" came at 236.54 ms, and the
+    final at 439.54 ms.
     """
     held = records.read(GOLDEN / "vllm-sound.jsonl")
     said = (Word("go", 0.02, 0.08), Word("forward", 0.1, 0.18))  # one in each frame
@@ -264,7 +267,7 @@ def test_the_golden_trace() -> None:
 
 
 def ended(*at: int) -> Timeline:
-    """The whole session with endpoints at these times (ms)."""
+    """Return the whole session with endpoints at these times (ms)."""
     found = (Endpoint(0, each * MS) for each in at)
     return replace(WHOLE, events=(*WHOLE.events, *found))
 
@@ -362,7 +365,7 @@ WHOLE_TEXT = "text_complete_from_speech_end"
 
 
 def told(*events: Event) -> Timeline:
-    """A session with these events of the server, in the order of their times."""
+    """Return a session with these events, sorted by time."""
 
     def at(event: Event) -> int:
         return event.due if isinstance(event, Heard | Commit) else event.at
@@ -521,7 +524,7 @@ def test_a_delay_of_ours_stays_ours_while_the_backlog_is_sent() -> None:
 def test_a_sender_that_is_never_slow_is_never_late(
     steps: list[tuple[int, int]],
 ) -> None:
-    """Own delays and blocked times, played through a sender with one task."""
+    """Delays and blocked times are played through a sender with one task."""
     taken, frames, slow = 0, [], 0
     for number, (delay, blocked) in enumerate(steps):
         due = 1000 + 100 * number
@@ -845,7 +848,10 @@ def test_an_alignment_needs_room() -> None:
 
 
 def long(count: int, *, again: int) -> tuple[Timeline, Utterance]:
-    """A session of so many partials, each of which says some characters again."""
+    """Return a session of ``count`` partials and its utterance.
+
+    Each partial repeats the last ``again`` characters of the text before it.
+    """
     names = ("go", "forward", "ten", "meters", "turn", "left")
     said = [names[n * n % 6] for n in range(count)]
     spoken = tuple(Word(name, n / 5, n / 5 + 0.1) for n, name in enumerate(said))
@@ -869,7 +875,7 @@ def test_four_times_the_partials_cost_four_times_as_much(again: int) -> None:
     few, many = long(300, again=again), long(1_200, again=again)
 
     def calls(session: Timeline, clip: Utterance) -> int:
-        """Calls of functions, which are the same in each run, unlike times."""
+        """Return the number of function calls; unlike time, it never varies."""
         count = 0
 
         def called(frame: FrameType, event: str, argument: object) -> None:

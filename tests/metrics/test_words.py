@@ -33,7 +33,7 @@ CHUNK = RATE // 10
 
 @dataclass(frozen=True)
 class Said:
-    """What is said: its words, each with its begin and its end in s."""
+    """A reference with word times in s."""
 
     words: tuple[Word, ...]
     text: str
@@ -62,7 +62,7 @@ THREE = said(("go", 0.2, 0.4), ("forward", 0.4, 0.7), ("ten", 0.7, 0.9))
 
 
 def timeline(*shown: tuple[int, str], final: tuple[int, str] | None) -> Timeline:
-    """Hypotheses at their times (ms), and a final."""
+    """Return a timeline with partials at these times (ms), and a final."""
     events: list[Event] = list(AUDIO)
     before = ""
     for at, text in shown:
@@ -149,7 +149,10 @@ def test_text_from_before_the_speech_is_early() -> None:
 
 
 def test_too_many_words_do_not_win_less_lag() -> None:
-    """Papi et al. 2022: with the reference's length alone, more words look faster."""
+    """If only the length of the reference counted, too many words would look faster.
+
+    Source: Papi et al. 2022.
+    """
     few = timeline(
         (1500, "go"), (1900, "go forward ten"), final=(2000, "go forward ten")
     )
@@ -249,7 +252,7 @@ SCRIPTS = (
 
 
 def edited(seed: int, pieces: Sequence[str] = PIECES) -> Timeline:
-    """A session of random edits: appended, in the middle, of nothing, and finals."""
+    """Return a session of random edits, some of them empty, and finals."""
     rng = random.Random(seed)
     events: list[Event] = list(AUDIO)
     text = ""

@@ -1,1 +1,1 @@
-"""The plugin as its users see it: each test runs a small project of theirs."""
+"""Tests of the plugin as a user sees it: each test runs a small user project."""

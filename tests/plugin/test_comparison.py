@@ -1,7 +1,6 @@
-"""Runs that are compared: with an earlier one, and with another server by turns.
+"""Comparisons of a run: with an earlier run, and with another server.
 
-A server that is slower by 230 ms is a regression of more than 100 ms, and an equal one
-is none.
+The slower server is 230 ms slower, and the limit of a regression is 100 ms.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ COMPARE = "--realtime-compare=before.jsonl"
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A manifest of eight very short sounds, which are enough to show a change."""
+    """Return a manifest of eight very short sounds, enough to detect a change."""
     path = tmp_path_factory.mktemp("many") / "many.jsonl"
     audio.write(path.with_name("bit.wav"), audio.silence(0.1))
     rows = [
@@ -40,7 +39,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize(
     "workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)]
 )
-def test_a_slower_server_fails_the_tests_concerned(
+def test_a_slower_server_fails_only_the_affected_tests(
     project: Project, servers: Servers, many: str, workers: tuple[str, ...]
 ) -> None:
     project.write(SPEAKS)
@@ -75,7 +74,7 @@ def test_a_slower_server_fails_the_tests_concerned(
     assert project.properties()["test_it"]["realtime.verdict"] == "FAIL"
 
 
-def test_without_a_limit_it_is_shown_and_fails_nothing(
+def test_a_comparison_without_a_limit_is_shown_and_fails_no_test(
     project: Project, servers: Servers, many: str
 ) -> None:
     project.write(SPEAKS)
@@ -86,7 +85,9 @@ def test_without_a_limit_it_is_shown_and_fails_nothing(
     result.stdout.fnmatch_lines("*final_from_commit worse: +* > 5.0% *")
 
 
-def test_runs_that_differ_are_not_compared(project: Project, many: str) -> None:
+def test_runs_under_different_conditions_are_not_compared(
+    project: Project, many: str
+) -> None:
     project.write(SPEAKS)
     corpus = f"--realtime-corpus={many}"
     project.run(corpus, BEFORE)
@@ -106,7 +107,7 @@ def test_it(realtime, utterance):
 """
 
 
-def test_tests_of_one_utterance_each_are_compared_as_one(
+def test_tests_with_the_fixture_utterance_are_compared_together(
     project: Project, servers: Servers, many: str
 ) -> None:
     project.write(EACH)
@@ -136,7 +137,7 @@ def test_tests_of_one_utterance_each_are_compared_as_one(
     assert split.ret == pytest.ExitCode.TESTS_FAILED
 
 
-def test_too_few_clips_are_told(project: Project, bits: str) -> None:
+def test_too_few_clips_are_reported(project: Project, bits: str) -> None:
     project.write(SPEAKS)
     corpus = f"--realtime-corpus={bits}"
     project.run(corpus, BEFORE)
@@ -144,11 +145,13 @@ def test_too_few_clips_are_told(project: Project, bits: str) -> None:
     result.assert_outcomes(passed=1, warnings=1)
     result.stdout.fnmatch_lines(
         "*UndecidedWarning: compared with before.jsonl: final_from_commit can show no "
-        "change: it has 2 clips, and 1 comparison needs 6"
+        "change: it has 2 clips, but 1 comparison needs at least 6"
     )
 
 
-def test_two_servers_by_turns(project: Project, servers: Servers, many: str) -> None:
+def test_target_and_baseline_server_get_each_utterance_in_turn(
+    project: Project, servers: Servers, many: str
+) -> None:
     project.write(
         f"""
 @pytest.mark.realtime(pace=1)
@@ -223,7 +226,9 @@ def test_two_servers_by_turns(project: Project, servers: Servers, many: str) -> 
         ),
     ],
 )
-def test_what_cannot_be_compared(project: Project, given: list[str], said: str) -> None:
+def test_wrong_options_of_a_comparison_are_refused(
+    project: Project, given: list[str], said: str
+) -> None:
     project.write(SPEAKS)
     (project.path / "a.jsonl").write_text("{}")
     result = project.run(*given, target=None)

@@ -1,4 +1,4 @@
-"""The packaged suite as a user runs it: how it is asked for, and what it says."""
+"""The packaged suite as a user runs it: options, outcomes and output."""
 
 from __future__ import annotations
 
@@ -27,29 +27,30 @@ BINDING = [
     each for each in dialects.load("vllm").requirements if each.binds is Sender.SERVER
 ]
 TESTS = len(BINDING) + 1
-BUSY = 5  # requirements at most that a busy machine leaves undecided
-# It breaks a MUST, a SHOULD and what is only documented; -k says what is judged.
+BUSY = 5  # the most requirements that a busy machine leaves undecided
+# Faults that violate a MUST, a SHOULD and an INFO requirement.
 BROKEN = ("two-finals", "old-clock", "acknowledges")
 
 
 def ids(lines: list[str]) -> list[str]:
-    """The ids of the requirements in these lines, in their order."""
+    """Return the ids of the requirements in these lines, in the same order."""
     return [line.partition("[")[2].rstrip("]") for line in lines if "[" in line]
 
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No scenario waits for what may come yet: what is judged comes before that."""
+    """Let no scenario wait for further events; the judged events come earlier."""
     monkeypatch.setattr(ScenarioRun, "settle", lambda _: asyncio.sleep(0))
 
 
-# How it is asked for
+# Options
 
 
-def test_a_lost_corpus_is_told_without_its_texts(
+def test_a_failed_corpus_is_reported_without_its_texts(
     project: Project, faulty: Faking, clips: str
 ) -> None:
-    words = (ASKED, "-k", "spoken_corpus", f"--realtime-corpus={clips}")
+    words = [ASKED, "-k", "spoken_corpus", "--realtime-keep-going"]
+    words.append(f"--realtime-corpus={clips}")
     result = project.run(*words, target=faulty("close"))
     result.assert_outcomes(failed=1, deselected=TESTS - 1)
     said = "2 of 2 utterances have no final; the first failure: *code 1011*"
@@ -99,7 +100,7 @@ def test_a_sound_server_passes_under_strict_settings(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_it_passes_in_several_workers(project: Project) -> None:
+def test_a_correct_server_passes_in_several_workers(project: Project) -> None:
     project.ini("asyncio_mode = auto")
     few = "first-event or one-final or bad-json or head-present or crowd or early"
     words = (ASKED, "-n2", "-k", few, "-W", "error")
@@ -116,7 +117,9 @@ def test_it_passes_in_several_workers(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_collected(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_options_select_the_collected_tests(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project.ini("testpaths = own")
     (project.path / "own").mkdir()
     project.write("def test_own(): pass", name="own/test_own")
@@ -168,9 +171,10 @@ def test_the_plan_sends_nothing(project: Project) -> None:
     assert result.ret == 0
     result.stdout.fnmatch_lines(
         [
-            "realtime conformance: vllm, newest: 3 requirements, 1 scenario (2 not "
-            "run), * min of audio, 1 connection, *",
+            "realtime conformance: vllm, newest: 3 requirements, 2 scenarios (2 "
+            "not run), * min of audio, 2 connections, *",
             "  scenario * harm *",
+            "  first-utterance *",
             "  utterances *",
             "  crowd * NOT RUN: the scenario is heavy; add --realtime-allow=heavy to *",
             "  reset * NOT RUN: the scenario is disruptive; add --realtime-allow=*",
@@ -179,7 +183,7 @@ def test_the_plan_sends_nothing(project: Project) -> None:
     assert "passed" not in result.parseoutcomes()
     allowed = ("--realtime-allow=heavy,disruptive", "--realtime-max-streams=8")
     result = project.run(*words, *allowed, target="http://gpu-7:8000")
-    result.stdout.fnmatch_lines(["*: 3 requirements, 3 scenarios, *"])
+    result.stdout.fnmatch_lines(["*: 3 requirements, 4 scenarios, *"])
     result.stdout.no_fnmatch_line("*NOT RUN*")
 
 
@@ -206,10 +210,10 @@ def test_the_lists(project: Project) -> None:
     )
 
 
-# What it says of a broken server
+# The output for a faulty server
 
 
-def test_a_broken_must_fails_with_its_evidence(
+def test_a_violated_must_fails_with_its_evidence(
     project: Project, faulty: Faking
 ) -> None:
     url = faulty(*BROKEN)
@@ -224,9 +228,8 @@ def test_a_broken_must_fails_with_its_evidence(
             "  clause: vLLM 0.33.0, *",
             "  scenarios: utterances",
             "  trace: *.jsonl",
-            "  session sess-* (utterances)",
+            "  session sess-* (first-utterance)",
             '*>*server  {"type":"transcription.done",*',
-            "*audio: open-door, * s, in * frames until * s",
             "*closed by us, code 1000",
             "again: pytest --realtime-target=* -k *one-final*",
         ]
@@ -243,10 +246,10 @@ def test_a_broken_must_fails_with_its_evidence(
 
 
 @pytest.mark.usefixtures("hurried")
-def test_a_broken_should_is_shown_and_fails_when_it_is_strict(
+def test_a_violated_should_fails_only_under_strict(
     project: Project, faulty: Faking
 ) -> None:
-    """And what is otherwise than documented fails nothing."""
+    """A violated INFO requirement (update-is-silent) fails no test."""
     url = faulty(*BROKEN)
     words = (ASKED, "-k", "created-now or update-is-silent")
     result = project.run(*words, target=url)
@@ -266,7 +269,7 @@ def test_a_broken_should_is_shown_and_fails_when_it_is_strict(
         )
 
 
-def test_many_items_with_one_cause_are_one(project: Project) -> None:
+def test_items_with_one_cause_are_reported_once(project: Project) -> None:
     with closed() as port:
         result = project.run(ASKED, "-k", "refused", target=f"127.0.0.1:{port}")
     failed = result.parseoutcomes()["failed"]
@@ -289,7 +292,7 @@ def test_another_version_is_skipped_with_the_reason(project: Project) -> None:
     )
 
 
-def test_a_server_that_limits_its_clients_is_no_broken_one(
+def test_a_server_that_limits_its_clients_violates_nothing(
     project: Project, faulty: Faking
 ) -> None:
     url = faulty("limits")
@@ -313,7 +316,7 @@ def known(path: Path, *ids: str, **fields: str) -> None:
 
 @pytest.mark.slow
 def test_a_known_failure_is_expected(project: Project, faulty: Faking) -> None:
-    """And a run in which nothing else failed is green."""
+    """A run in which only known failures occur has the exit code 0."""
     url = faulty(*BROKEN)
     known(project.path / "known.toml", "one-final", "created-now")
     words = (ASKED, "--realtime-known-failures=known.toml")
@@ -370,7 +373,9 @@ def test_a_wrong_list_is_refused(
     result.stderr.fnmatch_lines([f"*--realtime-known-failures: {message}"])
 
 
-def test_a_report_that_cannot_be_written_is_told_at_once(project: Project) -> None:
+def test_a_report_that_cannot_be_written_is_refused_at_the_start(
+    project: Project,
+) -> None:
     (project.path / "file").write_text("")
     report = "--realtime-report=conformance:file/out.json"
     result = project.run(ASKED, "-k", "created-now", report)
@@ -412,7 +417,7 @@ import json
 import pytest
 
 async def application(scope, receive, send):
-    """A realtime handler whose engine hears nothing."""
+    """A realtime server that always returns an empty transcript."""
     if scope["type"] == "lifespan":
         return
     if scope["type"] == "http":
@@ -451,7 +456,9 @@ def realtime_target():
     result.stdout.fnmatch_lines(["SHOULD violated (no test fails):"])
 
 
-def test_a_target_that_is_neither_is_told(project: Project) -> None:
+def test_a_target_that_is_no_url_and_no_application_is_reported(
+    project: Project,
+) -> None:
     (project.path / "conftest.py").write_text(
         "import pytest\n"
         "@pytest.fixture(scope='session')\ndef realtime_target(): return 5\n"

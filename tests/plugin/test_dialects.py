@@ -1,4 +1,4 @@
-"""Dialects as a user has them: found, named, with a profile, or installed by others."""
+"""Dialects as a user sees them: detected, named, with a profile, or third-party."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_second(realtime, corpus):
 
 
 class Site:
-    """Answers as a server does that has one model; ``opened`` counts its sessions."""
+    """Answers the HTTP requests of a server with one model, and counts its sessions."""
 
     def __init__(self, *said: str) -> None:
         self.said = said
@@ -58,14 +58,14 @@ class Site:
 
 @contextmanager
 def site(*said: str) -> Iterator[tuple[str, Site]]:
-    """A server that says these frames first, and nothing more."""
+    """Run a server that sends these frames first and then nothing more."""
     it = Site(*said)
     with serving(it.talk, answer=it) as url:
         yield url, it
 
 
 def refused(result: pytest.RunResult, said: str) -> None:
-    """The run was refused by one clear line."""
+    """Check that the run was refused with this one line."""
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     lines = [line for line in result.errlines if line.startswith("ERROR")]
     assert lines == [f"ERROR: {said}"]
@@ -75,7 +75,7 @@ def refused(result: pytest.RunResult, said: str) -> None:
 # Found
 
 
-def test_the_dialect_is_found_once_and_told(project: Project) -> None:
+def test_the_dialect_is_detected_once_and_shown(project: Project) -> None:
     project.write(SPEAK)
     with faking() as (url, fake):
         reports = ("--junitxml=out.xml", "--realtime-report=out.jsonl")
@@ -94,7 +94,9 @@ def test_the_dialect_is_found_once_and_told(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_the_suite_of_the_dialect_is_found(project: Project, faulty: Faking) -> None:
+def test_the_suite_of_the_detected_dialect_runs(
+    project: Project, faulty: Faking
+) -> None:
     report = "--realtime-report=conformance:out.json"
     asked = ("--realtime-conformance", "-k", "first-event", report)
     result = project.run(AUTO, *asked, target=faulty())
@@ -105,7 +107,7 @@ def test_the_suite_of_the_dialect_is_found(project: Project, faulty: Faking) -> 
 
 
 @pytest.mark.slow
-def test_workers_are_told(project: Project) -> None:
+def test_workers_get_the_detected_dialect(project: Project) -> None:
     project.write(SPEAK)
     with faking() as (url, fake):
         # The suite is collected, and by all workers alike; what is run are the tests.
@@ -119,7 +121,7 @@ def test_workers_are_told(project: Project) -> None:
     assert all(row["dialect_found"] for row in project.rows())
 
 
-def test_who_asks_for_nothing_connects_nowhere(project: Project) -> None:
+def test_a_run_without_a_realtime_test_connects_to_no_server(project: Project) -> None:
     project.write("def test_plain(corpus): pass")
     with site() as (url, it):
         for ini in ("", f"realtime_target = {url}"):
@@ -157,7 +159,7 @@ def test_a_server_that_shows_no_dialect(
     assert it.opened == (2 if said else 1) + bool(said)
 
 
-def test_a_server_that_is_not_there(project: Project) -> None:
+def test_an_unreachable_server(project: Project) -> None:
     project.write(SPEAK)
     asked = ("--realtime-conformance", "test_it.py", "--realtime-report=conformance:o")
     with closed() as port:
@@ -170,7 +172,7 @@ def test_a_server_that_is_not_there(project: Project) -> None:
     assert not (project.path / "o").exists()  # nothing was judged
 
 
-def test_what_sends_nothing_finds_nothing(project: Project) -> None:
+def test_a_run_that_sends_nothing_detects_no_dialect(project: Project) -> None:
     with site() as (url, it):
         plan = (AUTO, "--realtime-conformance", "--realtime-plan")
         why = "--realtime-plan sends nothing, so no dialect can be detected"
@@ -186,9 +188,7 @@ def test_what_sends_nothing_finds_nothing(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_where_a_fixture_alone_names_the_server(
-    project: Project, faulty: Faking
-) -> None:
+def test_a_server_that_only_a_fixture_names(project: Project, faulty: Faking) -> None:
     (project.path / "conftest.py").write_text(
         f"""
 import pytest
@@ -218,7 +218,7 @@ def realtime_target():
 
 
 @pytest.mark.slow
-def test_an_own_server_of_a_fixture_speaks_its_default(project: Project) -> None:
+def test_a_fake_server_of_a_fixture_has_the_default_dialect(project: Project) -> None:
     (project.path / "conftest.py").write_text(
         """
 import pytest
@@ -325,7 +325,7 @@ def test_wrong_profiles(project: Project, words: str, dialect: str, said: str) -
 
 
 @pytest.mark.slow
-def test_the_key_goes_as_the_profile_wants_it(
+def test_the_key_is_sent_in_the_header_of_the_profile(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key, token = "hush-hush-hush", "whisper-whisper"
@@ -354,7 +354,9 @@ UNFIT = "the session options do not fit the dialect openai: turn_detection: *"
 
 
 @pytest.mark.parametrize("named", ["openai", "auto"])
-def test_options_that_do_not_fit(project: Project, named: str) -> None:
+def test_session_options_that_do_not_fit_the_dialect(
+    project: Project, named: str
+) -> None:
     project.write(SPEAK)
     with faking(dialect=dialects.load("openai")) as (url, fake):
         given = (OPTIONS, f"--realtime-dialect={named}", "-q")
@@ -364,7 +366,9 @@ def test_options_that_do_not_fit(project: Project, named: str) -> None:
     result.stderr.fnmatch_lines([f"ERROR: --realtime-session-options: {UNFIT}"])
 
 
-def test_options_of_a_test_that_do_not_fit(project: Project) -> None:
+def test_session_options_of_a_test_that_do_not_fit_the_dialect(
+    project: Project,
+) -> None:
     project.write(
         """
 @pytest.fixture(scope="session")
@@ -433,7 +437,7 @@ UNTURNED = ("sglang", "riva")  # they do not detect turns
 
 
 def passes(project: Project, corpora: Iterable[str], turns: bool, *words: str) -> None:
-    """The tests of a project pass with these options, as they are."""
+    """Check that the tests of a project pass unchanged with these options."""
     project.write(TESTS)
     if turns:
         project.write(TURNS, name="test_turns")
@@ -471,10 +475,10 @@ def test_the_same_tests_pass_with_a_recogniser(
     passes(project, (clips, bits), turns, "--realtime-target=reference", *words)
 
 
-# A dialect of somebody else
+# A third-party dialect
 
 PARROT = '''
-"""A protocol with binary audio, whose texts replace the one before."""
+"""A protocol with binary audio, in which each text replaces the text before."""
 
 import json
 from dataclasses import dataclass
@@ -685,7 +689,7 @@ def test_client(fake_server, corpus):
 
 @pytest.fixture
 def parrot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Installs the dialect ``parrot`` for processes that are started from now on."""
+    """Install the dialect ``parrot`` for processes that are started from now on."""
     (tmp_path / "parrot.py").write_text(PARROT)
     info = tmp_path / "parrot-1.0.dist-info"
     info.mkdir()
@@ -701,7 +705,7 @@ def parrot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("parrot")
-def test_a_dialect_of_somebody_else(project: Project, clips: str, bits: str) -> None:
+def test_a_third_party_dialect(project: Project, clips: str, bits: str) -> None:
     project.write(HEARD)
     given = [f"--realtime-corpus={each}" for each in (clips, bits)]
     given += ["--realtime-dialect=parrot", f"--realtime-fake={' '.join(SOON)}"]
@@ -712,7 +716,7 @@ def test_a_dialect_of_somebody_else(project: Project, clips: str, bits: str) -> 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("parrot")
-def test_its_requirements_carry_their_proofs(project: Project) -> None:
+def test_the_requirements_of_a_third_party_dialect_are_proven(project: Project) -> None:
     options = ("--realtime-selftest", "--realtime-dialect=parrot")
     result = project.run(*options, target=None, apart=True)
     result.stdout.fnmatch_lines(
@@ -726,7 +730,7 @@ def test_its_requirements_carry_their_proofs(project: Project) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("parrot")
-def test_a_broken_server_of_that_dialect(project: Project, clips: str) -> None:
+def test_a_faulty_server_of_a_third_party_dialect(project: Project, clips: str) -> None:
     project.write(SPEAK)
     command = (
         "-m",

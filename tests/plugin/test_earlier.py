@@ -1,4 +1,4 @@
-"""What an earlier run has measured: kept by runs that measure, else left alone."""
+"""Earlier reports: moved aside by a run that measures, unchanged by other runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LATE = """
 def test_late(request):
     request.getfixturevalue("realtime").connect().open()
 """
-# Nobody hears any of these; each is a kind of run that measures nothing.
+# The arguments of runs that measure nothing.
 IDLE = {
     "plan": (ASKED, "--realtime-plan"),
     "fixtures": ("--fixtures",),
@@ -59,7 +59,7 @@ def names(folder: Path) -> set[str]:
 
 @pytest.fixture(autouse=True)
 def _default_handler() -> Iterator[None]:
-    """Set the signals as in a run of a user, which this run may have changed."""
+    """Set the default signal handlers, which this pytest run may have replaced."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
     yield
@@ -69,7 +69,7 @@ def _default_handler() -> Iterator[None]:
 
 @pytest.fixture
 def reporting(project: Project) -> Project:
-    """A project with reports of both kinds, by its ini file, and with earlier ones."""
+    """Return a project whose ini file names both kinds of report; both exist."""
     earlier(project.path)
     project.ini("realtime_report =\n  out.jsonl\n  conformance:out.json")
     project.write(MEASURES)
@@ -134,7 +134,7 @@ def test_a_second_run_on_a_report_is_refused(reporting: Project) -> None:
 
 
 @pytest.mark.parametrize("compared", ["out.jsonl", "out.jsonl.1"])
-def test_a_report_that_is_compared_with_is_not_moved(
+def test_the_report_of_a_comparison_is_not_overwritten(
     reporting: Project, compared: str
 ) -> None:
     (reporting.path / compared).touch()
@@ -143,7 +143,7 @@ def test_a_report_that_is_compared_with_is_not_moved(
     result.stderr.fnmatch_lines(["*--realtime-compare: --realtime-report would over*"])
 
 
-def test_a_damaged_line_is_told_once(project: Project) -> None:
+def test_a_damaged_line_is_reported_once(project: Project) -> None:
     project.write(MEASURES)
     project.run("--realtime-report=before.jsonl").assert_outcomes(passed=1)
     with (project.path / "before.jsonl").open("a") as file:
@@ -157,7 +157,7 @@ def test_a_damaged_line_is_told_once(project: Project) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("kind", ["jsonl", "conformance"])
-def test_a_full_disk_is_told_once_and_the_tests_are_judged(
+def test_a_full_disk_is_reported_once_and_the_tests_are_judged(
     project: Project, kind: str
 ) -> None:
     project.write(
@@ -191,7 +191,7 @@ def raising(monkeypatch):
 """
 
 
-def test_a_normaliser_that_raises_takes_no_measurement_with_it(
+def test_measurements_survive_a_normaliser_that_raises(
     project: Project,
 ) -> None:
     project.write(
@@ -270,16 +270,18 @@ def test_an_interrupt_leaves_no_line_between_title_and_table(project: Project) -
     assert (before, after[:5]) == ("", "ws://")
 
 
-def test_what_the_workers_share_lies_where_pytest_clears_up(
+def test_pytest_removes_the_folder_that_the_workers_share(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Nothing else removes it where a signal ends the run before its first test."""
+    """Pytest removes the folder even if a signal ends the run before its first test."""
     folder = pytest_internals.new_folder(pytestconfig)
     assert folder.is_dir()
     assert folder.parent == tmp_path_factory.getbasetemp()
 
 
-def test_a_run_that_does_not_measure_is_terminated_as_ever(project: Project) -> None:
+def test_a_run_that_does_not_measure_keeps_the_default_handlers(
+    project: Project,
+) -> None:
     project.write(
         """
 import signal
@@ -291,7 +293,7 @@ def test_it():
     project.run().assert_outcomes(passed=1)
 
 
-def test_a_handler_of_the_user_stays(project: Project) -> None:
+def test_a_signal_handler_of_the_user_is_kept(project: Project) -> None:
     (project.path / "conftest.py").write_text(
         """
 import signal
@@ -312,7 +314,7 @@ def pytest_unconfigure():
 @pytest.mark.slow
 @pytest.mark.parametrize("whom", ["os.getpid", "os.getppid"])
 def test_a_termination_of_several_workers(project: Project, whom: str) -> None:
-    """Of one worker, and of the controller."""
+    """SIGTERM goes to one worker, or to the controller."""
     earlier(project.path)
     project.write(TERM.format(pid=whom, signal="SIGTERM"))
     words = ("-n2", "--realtime-report=out.jsonl")
@@ -328,7 +330,7 @@ def test_a_termination_of_several_workers(project: Project, whom: str) -> None:
 
 @pytest.mark.slow
 def test_two_runs_of_several_workers(project: Project) -> None:
-    """The second is refused; the workers of the first are no other runs."""
+    """The second run is refused. The workers of the first run share its lock."""
     earlier(project.path)
     project.write(
         """

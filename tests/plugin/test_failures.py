@@ -1,4 +1,4 @@
-"""What goes wrong with a server: each its own message, and other tests go on."""
+"""Failures of a server: each has its own message, and other tests continue."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_path_is_wrong(project: Project) -> None:
 
 
 @pytest.mark.parametrize("target", ["http://u:p@host", "gpu-7", "ftp://host", "ws://"])
-def test_the_target_cannot_be_read(project: Project, target: str) -> None:
+def test_a_malformed_target(project: Project, target: str) -> None:
     project.write(BESIDE)
     result = project.run(target=target)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -167,7 +167,7 @@ TIMEOUT = "@pytest.mark.timeout(1)"
 
 
 def start(project: Project, *args: str) -> subprocess.Popen[str]:
-    """A run of LONG with a fake of its own, in which the long test has begun."""
+    """Start a run of LONG with its own fake server; return when test_long has begun."""
     project.write(LONG)
     process = subprocess.Popen(
         [
@@ -189,7 +189,7 @@ def start(project: Project, *args: str) -> subprocess.Popen[str]:
 
 
 def all_gone(group: int) -> bool:
-    """Whether no process of a group is left, after some time at most."""
+    """Return whether all processes of a group end within 30 s."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
@@ -213,7 +213,7 @@ def test_an_interrupt_ends_cleanly(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_what_was_finished_outlives_a_kill(project: Project) -> None:
+def test_finished_results_survive_a_kill(project: Project) -> None:
     process = start(project, "--realtime-report=out.jsonl")
     process.kill()
     process.communicate(timeout=30)

@@ -1,4 +1,4 @@
-"""The fixtures: what they give, whose a session is, and what a run pays for them."""
+"""The fixtures: their values, the sessions of a test, and the modules they load."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.project import Faking, Project
 
+HEADER = ("kept_calibration", "target_name")
 LOADED = """
 import sys, pytest
 assert pytest.main(sys.argv[1:]) == 0
@@ -19,7 +20,7 @@ print("modules:", *sys.modules)
 
 
 def modules(project: Project, *args: str) -> set[str]:
-    """The modules that a run of a project without a realtime test has loaded."""
+    """Return the modules that a run of the project has loaded."""
     result = subprocess.run(
         [sys.executable, "-c", LOADED, "-p", "no:cacheprovider", *args],
         env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
@@ -31,7 +32,7 @@ def modules(project: Project, *args: str) -> set[str]:
     return set(result.stdout.rpartition("modules:")[2].split())
 
 
-def test_what_every_run_pays(project: Project) -> None:
+def test_a_run_without_realtime_tests_loads_few_modules(project: Project) -> None:
     (project.path / "pytest.ini").unlink()
     (project.path / "test_it.py").write_text("def test_it(): pass")
     added = modules(project, "-p", "pytest_realtime_asr.plugin") - modules(project)
@@ -39,6 +40,40 @@ def test_what_every_run_pays(project: Project) -> None:
     assert len(own) <= 6
     roots = {name.partition(".")[0] for name in added}
     assert not roots & {"asyncio", "numpy", "websockets", "msgspec", "jiwer", "scipy"}
+
+
+def test_the_header_of_a_run_without_realtime_tests_loads_few_modules(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.path / "pytest.ini").unlink()
+    (project.path / "test_it.py").write_text("def test_it(): pass")
+    kept = project.path / ".pytest_cache" / "v" / "realtime" / "calibration"
+    kept.parent.mkdir(parents=True)
+    kept.write_text(
+        '{"line": "calibrated", "made": "2026-01-01T00:00:00Z", "machine": "one, x"}'
+    )
+    monkeypatch.setenv("REALTIME_TARGET", "ws://127.0.0.1:1/v1/realtime")
+    given = ("-p", "cacheprovider", "-p", "pytest_realtime_asr.plugin")
+    loaded = modules(project, *given)
+    assert {f"pytest_realtime_asr.plugin.{n}" for n in HEADER} <= loaded
+    assert not loaded & {"numpy", "websockets", "pytest_realtime_asr.plugin.state"}
+
+
+def test_a_run_with_options_but_no_realtime_test_makes_no_judge(
+    project: Project,
+) -> None:
+    project.ini("realtime_rules = must")
+    (project.path / "conftest.py").write_text(
+        """
+def pytest_sessionfinish(session):
+    state = session.config.pluginmanager.getplugin("realtime-plugin").used_state
+    print("judging:", state.has_judging)
+"""
+    )
+    (project.path / "test_it.py").write_text("def test_it(): pass")
+    result = project.run("-s", target=None)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines("*judging: False*")
 
 
 def test_the_three_examples(project: Project, clips: str) -> None:
@@ -72,7 +107,7 @@ async def test_commit_before_update(realtime):
     project.run("-k", "not commands").assert_outcomes(passed=2, deselected=1)
 
 
-def test_what_a_transcription_holds(project: Project) -> None:
+def test_the_fields_of_a_transcription(project: Project) -> None:
     project.write(
         """
 def test_one(realtime, corpus):
@@ -165,7 +200,7 @@ def test_keyword(utterance, count): assert utterance == "mine"
     project.run(f"--realtime-corpus={bits}", target=None).assert_outcomes(passed=8)
 
 
-def test_asked_for_by_name(project: Project) -> None:
+def test_a_fixture_requested_by_getfixturevalue(project: Project) -> None:
     project.write(
         """
 def test_in_time(request):
@@ -208,7 +243,7 @@ def test_closed():
     result.stdout.fnmatch_lines(["*_ test_left _*", "rule deltas-add-up*"])
 
 
-def test_a_session_outlives_no_test(project: Project) -> None:
+def test_every_session_is_closed_at_the_end_of_its_test(project: Project) -> None:
     project.write(
         """
 @pytest.fixture
@@ -247,7 +282,9 @@ def test_connect():
     result.stdout.no_fnmatch_line("*pytest_realtime_asr/*.py*")  # none of our frames
 
 
-def test_a_failing_body_keeps_its_own_failure(project: Project, faulty: Faking) -> None:
+def test_a_test_that_raises_keeps_its_own_failure(
+    project: Project, faulty: Faking
+) -> None:
     project.write(
         """
 @pytest.mark.latency_budget("final_from_commit", max="1ms")
@@ -268,7 +305,7 @@ def test_expected(realtime, corpus):
 
 
 @pytest.mark.slow
-def test_fake_server_for_the_users_own_clients(project: Project, clips: str) -> None:
+def test_the_fixture_fake_server(project: Project, clips: str) -> None:
     project.write(
         f"""
 def test_it(fake_server):
@@ -289,7 +326,7 @@ def test_it(fake_server):
 
 
 @pytest.mark.slow
-def test_own_server(project: Project, clips: str) -> None:
+def test_a_redefined_fixture_starts_the_server(project: Project, clips: str) -> None:
     (project.path / "conftest.py").write_text(
         f"""
 import pytest

@@ -1,4 +1,4 @@
-"""What a user sees of the instrument: its calibration, the path, and a second try."""
+"""The client's own error as a user sees it: calibration, network path, retries."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ BLOCKS = """
 
 @pytest.fixture
 def calibrated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A calibration takes a few sessions and no more."""
+    """Let a calibration run only two sessions."""
     few = partial(calibration.calibrate, sessions=2)
     monkeypatch.setattr(calibration, "calibrate", few)
 
 
 def cache(project: Project) -> Path:
-    """Where the calibration is kept."""
+    """Return the path of the kept calibration."""
     return project.path / ".pytest_cache" / "v" / "realtime" / "calibration"
 
 
@@ -101,19 +101,21 @@ def test_without_a_cache_a_calibration_is_printed_alone(
 
 
 @pytest.mark.parametrize("instead", ["selftest", "calibrate", "list=metrics"])
-def test_the_help_comes_before_what_takes_long(project: Project, instead: str) -> None:
+def test_help_runs_no_command(project: Project, instead: str) -> None:
     result = project.run(f"--realtime-{instead}", "--help")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["usage: *", "*--realtime-selftest*"])
 
 
-def test_what_cannot_be_calibrated_is_told(project: Project) -> None:
+def test_a_failed_calibration_is_reported(project: Project) -> None:
     made = project.run("--realtime-calibrate", "--realtime-dialect=morse")
     assert made.ret == pytest.ExitCode.USAGE_ERROR
     made.stderr.fnmatch_lines(["ERROR: --realtime-dialect: *morse*"])
 
 
-def test_a_failure_behind_a_long_path_says_so(project: Project, bits: str) -> None:
+def test_a_failure_over_a_slow_network_path_names_the_path(
+    project: Project, bits: str
+) -> None:
     # 600 ms for a ping, and the final takes more, are far beyond the limit.
     project.write(SPEAKS.format(clip="bit", limit="100ms", work=""))
     with relay(project.url, 0.3) as far:

@@ -1,4 +1,4 @@
-"""Several sessions at a time, from one test."""
+"""Tests that run several sessions at the same time."""
 
 from __future__ import annotations
 

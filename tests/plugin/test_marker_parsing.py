@@ -1,4 +1,4 @@
-"""The terms of a test: what its markers say over what the settings say."""
+"""The terms of a test: markers, and the settings that the markers override."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def changed(
     parallel: bool = False,
     **session: Any,
 ) -> Settings:
-    """The default settings with other limits and session settings."""
+    """Return the default settings with these limits and session settings."""
     run = replace(
         DEFAULT.run,
         session=replace(DEFAULT.run.session, **session),
@@ -81,7 +81,7 @@ def test_the_nearest_marker_wins_for_each_of_its_keywords() -> None:
     assert terms(near, far, farthest) == Terms("vllm", "far", 2.0, 1.0, rules=None)
 
 
-def test_budgets_and_thresholds_add_up_the_farthest_first() -> None:
+def test_all_budgets_and_thresholds_count_farthest_marker_first() -> None:
     marks = [
         mark("latency_budget", METRIC, p95="800ms"),
         mark("wer_threshold", 0.1),
@@ -103,7 +103,7 @@ def test_budgets_and_thresholds_add_up_the_farthest_first() -> None:
 
 @pytest.mark.parametrize("workers", [True, False])
 @pytest.mark.parametrize("allowed", [True, False])
-def test_sessions_overlap_only_where_there_are_workers_and_it_is_allowed(
+def test_sessions_overlap_only_in_workers_with_parallel(
     workers: bool, allowed: bool
 ) -> None:
     found = terms(given=changed(parallel=allowed), parallel=workers)
@@ -193,9 +193,7 @@ WRONG = {
     ("message", "wrong"),
     [(message, wrong) for message, marks in WRONG.items() for wrong in marks],
 )
-def test_a_wrong_marker_is_refused_with_what_may_be_written(
-    message: str, wrong: Mark
-) -> None:
+def test_a_wrong_marker_is_refused_with_an_example(message: str, wrong: Mark) -> None:
     with pytest.raises(BudgetError, match=message):
         terms(wrong)
 
@@ -217,7 +215,7 @@ def test_a_metric_that_is_not_a_duration_has_a_budget_too() -> None:
         terms(mark("budget"))
 
 
-def test_what_can_be_proven_stands_apart() -> None:
+def test_limits_that_can_be_proven_become_a_budget_of_their_own() -> None:
     found = terms(mark("latency_budget", METRIC, p50="1s", p95="2s", max="3s"))
     assert found.budgets == (
         latency_budget(METRIC, p50="1s", p95="2s"),
@@ -225,7 +223,7 @@ def test_what_can_be_proven_stands_apart() -> None:
     )
 
 
-def test_the_confidence_of_the_settings_is_that_of_all_that_can_be_proven() -> None:
+def test_the_confidence_of_the_settings_holds_for_every_provable_limit() -> None:
     given = changed(limits={"confidence": 0.9, "undecided": UndecidedPolicy.WARN})
     marks = [
         mark("wer_threshold", 0.1),

@@ -1,4 +1,4 @@
-"""Markers: what they refuse, what they judge, and what a failure says."""
+"""Markers: refused values, verdicts, and the messages of failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMES = "first_partial_from_speech, *final_from_commit*"
 
 
 def told(result: pytest.RunResult) -> str:
-    """All that a run said, as if no line of it was too long."""
+    """Return the whole output of a run as one line."""
     return " ".join(" ".join(result.outlines).split())
 
 
@@ -272,7 +272,7 @@ def test_a_pool_that_an_interrupt_cut_off_is_named(project: Project, bits: str) 
 
 
 @pytest.mark.slow
-def test_a_pool_is_judged_whatever_becomes_of_its_last_test(
+def test_a_pool_is_judged_even_if_its_last_test_fails_or_skips(
     project: Project, bits: str
 ) -> None:
     for name, last in LASTS.items():
@@ -346,7 +346,7 @@ class TestLast(unittest.TestCase):
 }
 
 
-def test_the_pool_keeps_what_a_test_measured_however_it_ended(
+def test_a_pool_keeps_the_transcriptions_of_failed_and_skipped_tests(
     project: Project, bits: str
 ) -> None:
     endings = {

@@ -1,4 +1,4 @@
-"""The same outcomes in every mode in which a project may run its tests."""
+"""The same outcomes in every mode in which a project can run its tests."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_anyio(project: Project) -> None:
     outcomes(result, passed=5, failed=3)
 
 
-def test_trio_is_told_what_to_do(project: Project) -> None:
+def test_trio_gets_a_message_that_says_what_to_do(project: Project) -> None:
     project.write(
         ANYIO.format(backend="trio")
         + """
@@ -110,7 +110,7 @@ async def test_in_a_thread(realtime, corpus):
 
 
 @pytest.mark.slow
-def test_a_blocked_loop_does_not_bend_the_numbers(project: Project) -> None:
+def test_a_blocked_test_loop_does_not_change_the_latencies(project: Project) -> None:
     project.write(
         """
 import asyncio, time

@@ -1,4 +1,4 @@
-"""With --realtime-private, no text, audio or name of a file leaves a run."""
+"""With --realtime-private, no output has a text, audio or the name of a file."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ Run = Callable[..., tuple[pytest.RunResult, str]]
 
 @pytest.fixture
 def run(project: Project, faulty: Faking) -> Run:
-    """Runs the tests on a corpus of two files; gives all that is left of it."""
+    """Return a function that runs the tests and returns all output of the run."""
     english = corpus.load("bundled:english")
     folder = project.path / "clips"
     folder.mkdir()
@@ -107,7 +107,7 @@ def run(project: Project, faulty: Faking) -> Run:
     return go
 
 
-def test_no_text_and_no_name_is_left(project: Project, run: Run) -> None:
+def test_no_output_has_a_text_or_a_file_name(project: Project, run: Run) -> None:
     open_result, told = run()
     assert all(each in told for each in SECRET)  # what is looked for is there else
     for path in project.path.glob("*.json*"):
@@ -137,7 +137,7 @@ def test_no_text_and_no_name_is_left(project: Project, run: Run) -> None:
     assert any(delta.startswith("[private: ") for delta in deltas)
 
 
-def test_what_a_module_raises_is_left_out(project: Project) -> None:
+def test_an_exception_of_a_module_is_left_out(project: Project) -> None:
     project.write('assert "turn right" == "open the door"')
     result = project.run("--realtime-private", "-vv")
     told = result.stdout.str()
@@ -146,7 +146,7 @@ def test_what_a_module_raises_is_left_out(project: Project) -> None:
     assert result.ret == pytest.ExitCode.INTERRUPTED
 
 
-def test_what_hinders_a_verdict_is_named_by_its_kind(project: Project) -> None:
+def test_an_error_in_a_verdict_is_named_only_by_its_type(project: Project) -> None:
     project.write(
         """
 import pytest
@@ -168,7 +168,7 @@ def test_it(realtime, corpus, monkeypatch):
     assert "no verdict could be made: ValueError\n" in told
 
 
-def test_a_broken_file_is_not_named(project: Project) -> None:
+def test_a_broken_audio_file_is_not_named(project: Project) -> None:
     folder = project.path / "clips"
     folder.mkdir()
     (folder / "smith-anna.wav").write_bytes(b"no audio")

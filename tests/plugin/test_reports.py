@@ -1,4 +1,4 @@
-"""What is left of a run: JUnit properties, JSON Lines, the table, and no secret."""
+"""The reports of a run: JUnit properties, JSON Lines and the table; no secrets."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def pytest_runtest_logreport(report):
     assert "test_plain" not in "\\n".join(table)
 
 
-def test_a_report_begins_anew(project: Project) -> None:
+def test_a_new_report_replaces_the_earlier_report(project: Project) -> None:
     project.write(
         """
 def test_it(realtime, corpus):
@@ -113,7 +113,7 @@ def test_elsewhere(realtime, corpus, tmp_path, monkeypatch, name):
 """
 
 
-def test_what_is_left_of_a_test_elsewhere(project: Project, bits: str) -> None:
+def test_the_reports_of_a_test_in_another_folder(project: Project, bits: str) -> None:
     project.write(LEFT.format(long="x" * 120))
     arguments = ("--realtime-report=out.jsonl", f"--realtime-corpus={bits}")
     result = project.run(*arguments, "--junitxml=out.xml")
@@ -153,10 +153,10 @@ def test_it(realtime, corpus, realtime_trace_file):
 """
 
 
-def test_a_test_keeps_traces_that_it_wants(
+def test_the_fixture_realtime_trace_file_keeps_traces(
     project: Project, bits: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They outlive its failure, and the next run begins anew."""
+    """A failing test keeps them as well, and the next run replaces them."""
     project.write(KEEPS)
 
     def kept(*args: str) -> list[str]:
@@ -180,7 +180,7 @@ def test_a_test_keeps_traces_that_it_wants(
     assert kept() == []
 
 
-def test_what_runs_again_is_the_test_alone() -> None:
+def test_the_rerun_command_selects_only_the_test() -> None:
     given = {
         "target": "fake",
         "conformance": True,
@@ -202,7 +202,7 @@ def test_what_runs_again_is_the_test_alone() -> None:
     )
 
 
-def test_the_command_that_runs_it_again_tells_no_secret() -> None:
+def test_the_rerun_command_shows_no_secret() -> None:
     given = {
         "target": "http://bob:hunter2@host:1?key=hunter2",
         "proxy": "http://bob:hun@ter2/hunter2@proxy:3128",
@@ -288,7 +288,7 @@ def test_plain(): pass
     result.stdout.no_fnmatch_line("*realtime speech recognition*")
 
 
-def test_lost_ones_in_reports(project: Project, faulty: Faking) -> None:
+def test_lost_sessions_in_reports(project: Project, faulty: Faking) -> None:
     project.write(
         """
 def test_it(realtime, corpus):
@@ -363,7 +363,7 @@ def test_refused(realtime):
 
 
 @pytest.mark.slow
-def test_fake_by_hand_is_like_the_target_fake(
+def test_a_fake_server_started_by_hand_equals_the_target_fake(
     project: Project, servers: Servers
 ) -> None:
     project.write(
@@ -385,7 +385,7 @@ def test_other(realtime, corpus):
     assert outcomes("fake") == outcomes(servers().url)
 
 
-def test_the_colours_of_pytest_stay_as_they_are(project: Project) -> None:
+def test_the_colours_of_pytest_are_kept(project: Project) -> None:
     project.write(
         """
 def test_it(realtime_session):

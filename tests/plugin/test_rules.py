@@ -1,4 +1,4 @@
-"""Rules watch every session of every test."""
+"""The requirements are checked in every session of every test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ def test_off(realtime, corpus):
 """
 
 
-def test_a_broken_rule_fails_the_test(project: Project, faulty: Faking) -> None:
+def test_a_violated_requirement_fails_the_test(
+    project: Project, faulty: Faking
+) -> None:
     project.write(TEST)
     url = faulty("lost-delta")
     result = project.run("--junitxml=out.xml", target=url)
@@ -34,7 +36,7 @@ def test_should(project: Project, faulty: Faking) -> None:
     assert must in ({"passed": 2}, {"passed": 1, "failed": 1})
 
 
-def test_frames_by_hand_blame_nobody(project: Project) -> None:
+def test_frames_sent_by_hand_cause_no_violation(project: Project) -> None:
     project.write(
         """
 def test_it(realtime_session, corpus):
@@ -61,7 +63,7 @@ version = "<0.34"
 """
 
 
-def test_what_is_known_fails_no_test(project: Project, faulty: Faking) -> None:
+def test_a_known_failure_fails_no_test(project: Project, faulty: Faking) -> None:
     project.write(TEST)
     (project.path / "known.toml").write_text(KNOWN)
     url = faulty("lost-delta")

@@ -1,4 +1,4 @@
-"""A key that a server puts into whatever it says is in nothing that a run leaves."""
+"""If a server puts the API key into its frames, no output of a run has the key."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MARK = "PLANTED"
 
 
 def in_json(text: str) -> str:
-    """The text as it may stand in JSON; itself, where that is so already."""
+    """Return a text escaped for a JSON string, unless it is valid there already."""
     try:
         json.loads(f'"{text}"')
     except ValueError:
@@ -53,7 +53,7 @@ KEPT = {"type", "object", "role", "status", "format", "turn_detection"}
 
 
 def planted(frame: str) -> str:
-    """The frame with the key, in every spelling, behind each text that may differ."""
+    """Return a frame with all spellings of the key after each free text in it."""
 
     def plant(value: Any, name: str = "") -> Any:
         if name in KEPT or name == "audio":
@@ -69,7 +69,7 @@ def planted(frame: str) -> str:
 
 
 class _Planting(ServerWrapper):
-    """Says the key in each field, in a type, over two frames and when it closes."""
+    """Sends the key in each field, in a type, split over frames, and in the close."""
 
     def open(self, session: str, created: int) -> Iterable[str]:
         yield from map(planted, self._server.open(session, created))
@@ -157,7 +157,7 @@ def test_parity(realtime, corpus):
 
 
 def hidden(texts: Iterable[bytes]) -> list[str]:
-    """The parts of the key that are in these, in any encoding."""
+    """Return the parts and spellings of the key that occur in these texts."""
     parts = [KEY[at : at + PART] for at in range(len(KEY) - PART + 1)]
     found = []
     for data in texts:
@@ -174,7 +174,7 @@ def hidden(texts: Iterable[bytes]) -> list[str]:
 
 
 def left(project: Project, result: pytest.RunResult) -> list[bytes]:
-    """All that a run has written, but for the tests and compiled code."""
+    """Return all output of a run: its files, except Python code, and its streams."""
     files = [path for path in project.path.rglob("*") if path.is_file()]
     kept = [path for path in files if path.suffix not in (".py", ".pyc")]
     return [
@@ -237,7 +237,7 @@ def test_no_output_holds_the_key(
 
 @contextmanager
 def broken_status() -> Iterator[str]:
-    """A server whose every HTTP answer has the key in place of its status; its URL."""
+    """Run a server whose HTTP responses have the key as their status; yield its URL."""
     answer = f"HTTP/1.1 {KEY}\r\n::error::evil\r\n\r\n".encode("latin-1")
 
     def serve() -> None:

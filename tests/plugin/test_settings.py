@@ -1,4 +1,4 @@
-"""The options and the settings that they give."""
+"""The options and the settings that are parsed from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 import trustme
 
-from pytest_realtime_asr.plugin.options import OPTIONS, Option
+from pytest_realtime_asr.plugin.options import OPTIONS, STARTED, Option
 from pytest_realtime_asr.plugin.parsing import REPORTS
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
 from pytest_realtime_asr.requirements import pinned_suites
@@ -35,7 +35,7 @@ def made(
     ini: Given | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
-    """The settings of these raw values, by the names of the options."""
+    """Return the settings for these raw values, given by the name of the option."""
     return settings(
         lambda option: (line or {}).get(option.name),
         lambda option: (ini or {}).get(option.name),
@@ -48,18 +48,22 @@ def server(
     ini: Given | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> ServerConfig:
-    """The configuration of the server from these raw values."""
+    """Return the configuration of the server for these raw values."""
     return made(line, ini, environment).run.server
 
 
 # The options as data
 
 
-def test_an_option_has_one_stem_in_its_three_places() -> None:
+def test_an_option_has_the_same_name_in_its_three_places() -> None:
     option = BY_NAME["api-key-env"]
     assert option.cli == "--realtime-api-key-env"
     assert option.ini == "realtime_api_key_env"
     assert option.env == "REALTIME_API_KEY_ENV"
+
+
+def test_the_started_targets_are_those_with_a_recogniser() -> None:
+    assert FAKES.keys() == STARTED
 
 
 def test_the_names_are_all_different_and_each_has_its_help() -> None:
@@ -78,7 +82,7 @@ def test_the_help_names_the_default(option: Option) -> None:
 
 
 class Case(NamedTuple):
-    """A field, its default, and three raw values with what they mean."""
+    """A field, its default, and three raw values, each with its parsed value."""
 
     field: str
     default: object
@@ -181,6 +185,7 @@ CASES = {
         (("must", Level.MUST), ("should", Level.SHOULD), ("info", Level.INFO)),
     ),
     "strict": flags("suite.strict"),
+    "keep-going": flags("suite.keep_going"),
     "server-version": Case(
         "run.server.version",
         "",
@@ -260,7 +265,7 @@ FILES = {
 ELSEWHERE = {"conformance", "api-key-env", "plan", "list", "selftest", "calibrate"}
 
 
-def test_no_option_is_left_without_its_case() -> None:
+def test_every_option_has_a_test_case() -> None:
     assert {*CASES, *MANY, *FILES, *ELSEWHERE} == set(BY_NAME)
 
 
@@ -313,7 +318,7 @@ def test_limits_are_named_in_the_same_places(tmp_path: Path) -> None:
     assert made(line, {"budget-profile": "l4"}).limits.named["name"] == "b"
 
 
-def test_margins_need_something_to_compare_with() -> None:
+def test_margins_need_a_report_or_a_baseline_server() -> None:
     limit = {"compare-fail": "final_from_commit:5%"}
     for other, value in (("compare", __file__), ("baseline-target", "b:1")):
         found = made(limit, {other: value})
@@ -328,7 +333,7 @@ def test_margins_need_something_to_compare_with() -> None:
 
 
 def in_order(name: str, case: Case) -> None:
-    """What the first place says counts; a variable that is empty is not set."""
+    """Check the precedence of the places; an empty variable counts as not set."""
     (first, one), (second, two), (third, three) = case.values
 
     def raw(text: str) -> object:
@@ -350,8 +355,8 @@ def in_order(name: str, case: Case) -> None:
             made(line, ini)
 
 
-@pytest.mark.parametrize("name", ["insecure", "parallel", "strict"])
-def test_a_flag_on_the_command_line_is_a_truth_value(name: str) -> None:
+@pytest.mark.parametrize("name", ["insecure", "keep-going", "parallel", "strict"])
+def test_a_flag_on_the_command_line_is_a_boolean(name: str) -> None:
     case = CASES[name]
     assert case.of(made({name: True}, {name: "no"})) is True
     assert case.of(made({name: None}, {name: "no"})) is False
@@ -375,7 +380,7 @@ def test_the_key_comes_from_the_environment_alone() -> None:
 
 
 @pytest.mark.parametrize("value", [None, ""])
-def test_a_variable_that_was_named_must_be_set(value: str | None) -> None:
+def test_the_named_variable_of_the_key_must_be_set(value: str | None) -> None:
     key = "sk-this-is-the-key-itself"
     environment = {} if value is None else {key: value}
     for given, place in (
@@ -392,7 +397,7 @@ def test_a_variable_that_was_named_must_be_set(value: str | None) -> None:
 
 
 @pytest.mark.parametrize("target", FAKES)
-def test_a_server_of_our_own_asks_for_a_key_of_its_own(target: str) -> None:
+def test_a_fake_server_has_a_default_key(target: str) -> None:
     assert server({"target": target}).key == FAKE_KEY
     assert server({"target": target}).secrets == (FAKE_KEY,)
     given = made({"target": target}, None, {"REALTIME_API_KEY": "hush"})
@@ -428,7 +433,7 @@ def test_the_secrets_are_the_key_and_the_values_of_the_headers() -> None:
         ("X-Tenant", "acme corporation", "acme corporation", "corporation"),
     ],
 )
-def test_each_part_of_a_header_that_tells_who_asks_is_a_secret(
+def test_each_part_of_an_authenticating_header_is_a_secret(
     name: str, value: str, shown: str, stays: str
 ) -> None:
     found = made({"header": [f"{name}=OWN"]}, None, {"OWN": value}).run.redactor
@@ -456,7 +461,7 @@ def test_no_secret_is_in_the_repr() -> None:
 # The dialect
 
 
-def test_our_own_servers_have_a_dialect() -> None:
+def test_fake_servers_have_a_default_dialect() -> None:
     for target in ("fake", "reference"):
         assert made({"target": target}).dialect == "vllm"
         assert made({"target": target, "dialect": "openai"}).dialect == "openai"
@@ -489,7 +494,7 @@ def test_wrong_profiles(
         made(line, ini)
 
 
-# What cannot be read
+# Wrong values
 
 WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     "session-options": (
@@ -546,10 +551,11 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("MUST", "'MUST' is not a level; choose from must, should and info"),
     ),
     "strict": (("very", "'very' is neither true nor false"),),
+    "keep-going": (("very", "'very' is neither true nor false"),),
     "suite": (
         (
             "vllm",
-            "'vllm' is not a pinned suite; choose from openai-2026.11, vllm-2026.11",
+            "'vllm' is not a pinned suite; choose from openai-2026.11, ",
         ),
         ("../x", "'../x' is not a pinned suite; choose from "),
     ),
@@ -615,11 +621,11 @@ WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
     "report": (
         (
             "out.pdf",
-            "'out.pdf' is not a known kind of report; choose from jsonl, csv, ",
+            "'out.pdf' names no known kind of report; write PATH.jsonl, ",
         ),
-        ("out.json", "'out.json' is not a known kind of report"),
-        ("out", "'out' is not a known kind of report"),
-        ("pdf:out.jsonl", "'pdf:out.jsonl' is not a known kind of report"),
+        ("out.json", "'out.json' names no known kind of report"),
+        ("out", "'out' names no known kind of report"),
+        ("pdf:out.jsonl", "'pdf:out.jsonl' names no known kind of report"),
     ),
 }
 
@@ -632,7 +638,7 @@ WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
         for text, message in cases
     ],
 )
-def test_what_cannot_be_read_names_its_place_and_what_would_do(
+def test_a_wrong_value_names_its_place_and_a_valid_value(
     name: str, text: str, message: str
 ) -> None:
     option = BY_NAME[name]
@@ -663,7 +669,7 @@ def test_each_kind_of_report_is_known_by_its_suffix() -> None:
 @pytest.mark.parametrize(
     "value", ["sk-hush\nX: y", "sk-\0hush", "sk-\x7fhush", "hush…"]
 )
-def test_what_no_header_can_carry_is_refused_and_not_shown(value: str) -> None:
+def test_a_value_that_no_header_can_have_is_refused_and_not_shown(value: str) -> None:
     for line, variable in (({}, "REALTIME_API_KEY"), ({"header": ["X-A=T"]}, "T")):
         with pytest.raises(
             SettingError, match=rf"variable {variable} contains"
@@ -672,7 +678,7 @@ def test_what_no_header_can_carry_is_refused_and_not_shown(value: str) -> None:
         assert "hush" not in str(caught.value)
 
 
-def test_a_line_break_at_the_end_of_a_secret_is_none_of_it() -> None:
+def test_a_line_break_at_the_end_of_a_secret_is_removed() -> None:
     environment = {"REALTIME_API_KEY": " sk-hush\r\n", "T": "hush \n"}
     found = server({"header": ["X-A=T"]}, None, environment)
     assert (found.key, found.headers) == (
@@ -681,7 +687,7 @@ def test_a_line_break_at_the_end_of_a_secret_is_none_of_it() -> None:
     )
 
 
-def test_paths_are_taken_from_the_origin(tmp_path: Path) -> None:
+def test_paths_are_relative_to_the_origin(tmp_path: Path) -> None:
     given = {
         "report": ["jsonl:out", "/a/b.jsonl"],
         "corpus": ["bundled:odd", "own"],
@@ -714,7 +720,7 @@ def test_a_wrong_entry_of_the_known_failures_is_named(tmp_path: Path) -> None:
 
 
 class Files(NamedTuple):
-    """Certificates on the disk."""
+    """The paths of certificates and of a key."""
 
     ca: Path
     cert: Path
@@ -745,7 +751,7 @@ def test_insecure_verifies_nothing() -> None:
     assert not context.check_hostname
 
 
-def test_certificates_of_ones_own(files: Files) -> None:
+def test_certificates_of_a_private_authority(files: Files) -> None:
     line = {"ca": files.ca, "client-cert": files.cert, "client-key": files.key}
     context = server(line).tls.context()
     subjects = [each["subject"] for each in context.get_ca_certs()]
@@ -786,7 +792,7 @@ def test_a_certificate_that_cannot_be_loaded_is_named(files: Files) -> None:
             made(given)
 
 
-def test_a_certificate_that_has_gone_since_is_named(tmp_path: Path) -> None:
+def test_a_certificate_that_was_deleted_later_is_named(tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(path)
     found = made({"ca": path})

@@ -1,4 +1,4 @@
-"""Several workers: they take turns, share a server and lose nothing."""
+"""Several workers: they take turns, share a server and report every result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.project import Project, Servers
 
 
 @pytest.mark.slow
-def test_the_same_outcomes_one_after_the_other(project: Project) -> None:
+def test_workers_take_turns_and_give_the_same_outcomes(project: Project) -> None:
     project.write(PLAIN + AWAITED.format(mark="@pytest.mark.asyncio"))
     arguments = ("-n2", "-Werror", "--realtime-report=out.jsonl", "--junitxml=out.xml")
     result = project.run(*arguments, target="fake", apart=True)
@@ -45,7 +45,9 @@ def test_the_same_outcomes_one_after_the_other(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_what_cannot_be_judged(project: Project, servers: Servers, bits: str) -> None:
+def test_tests_that_workers_cannot_judge(
+    project: Project, servers: Servers, bits: str
+) -> None:
     project.write(
         """
 @pytest.mark.parametrize("count", range(2))
@@ -69,7 +71,7 @@ def test_it(realtime, corpus, count):
 
 
 @pytest.mark.slow
-def test_a_shared_server_is_of_the_kind_that_was_asked_for(project: Project) -> None:
+def test_the_shared_server_is_of_the_requested_kind(project: Project) -> None:
     pytest.importorskip("pocketsphinx")
     project.ini("realtime_target = fake")
     (project.path / "conftest.py").write_text(
@@ -86,7 +88,7 @@ def realtime_target():
 
 
 @pytest.mark.slow
-def test_what_nobody_uses_stops_nothing(
+def test_an_unusable_target_stops_no_run_without_realtime_tests(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REALTIME_TARGET", "http://127.0.0.1:1")

@@ -1,4 +1,4 @@
-"""Conformance reports: JSON, messages, summary, matrix and badge."""
+"""Tests of conformance reports: JSON, messages, summary, matrix and badge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of reports: begun late, appended whole, moved once, written by one run."""
+"""Tests of the files of reports: appending, moving an earlier report, and locks."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def names(folder: Path) -> set[str]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """An earlier report, alone in its folder."""
+    """Return the path of an earlier report, the only file in its folder."""
     path = tmp_path / "out.jsonl"
     path.write_bytes(b"earlier\n")
     return path
 
 
 def full_after(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the disk take so many bytes, 2 at a time, and then be full."""
+    """Make the disk full after ``size`` bytes; each call writes 2 bytes at most."""
     write, left = os.write, size
 
     def some(file: int, content: bytes) -> int:
@@ -136,7 +136,7 @@ def test_an_earlier_one_of_two_names_is_moved_all_the_same(path: Path) -> None:
 
 
 def test_the_processes_of_a_run_move_it_once(path: Path, tmp_path: Path) -> None:
-    """Each has a file of its own, as the workers have; they share a folder."""
+    """Each thread has its own `ReportFile`, as each worker has; they share a folder."""
     shared = tmp_path / "shared"
     shared.mkdir()
     told: list[str] = []
@@ -276,7 +276,7 @@ def test_a_run_that_was_killed_holds_nothing(path: Path) -> None:
 
 
 def test_a_child_of_a_run_that_was_killed_holds_nothing(path: Path) -> None:
-    """A server that the user's tests have forked may outlive them."""
+    """A server that the user's tests have forked may outlive the run."""
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"

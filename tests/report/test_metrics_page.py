@@ -1,4 +1,4 @@
-"""The page of the metrics agrees with what the metrics declare."""
+"""Tests of the page of the metrics: it agrees with the declarations of the metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reasons for a verdict, as text."""
+"""Tests of the wording of the reasons for a verdict."""
 
 from __future__ import annotations
 

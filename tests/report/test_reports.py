@@ -1,4 +1,4 @@
-"""Results as text: JUnit properties, JSON Lines and the table at the end."""
+"""Tests of results as text: JUnit properties, JSON Lines, tables and transcripts."""
 
 from __future__ import annotations
 
@@ -357,12 +357,12 @@ def test_progress_takes_back_what_it_said() -> None:
 
 
 def frame(text: str, at: int = 0, **changes: Any) -> Record:
-    """A frame of the server at so many milliseconds."""
+    """Return a frame that the server sent at the time ``at`` (ms)."""
     return Record(Sender.SERVER, at * MS, text, **changes)
 
 
 def sound(start: int, stop: int, at: int = 0, **changes: Any) -> Record:
-    """Audio from one tenth of a second to another, sent at so many milliseconds."""
+    """Return a frame of audio between two positions (100 ms), sent at ``at`` (ms)."""
     span = Span(changes.pop("asset", "clip"), start * 1600, stop * 1600)
     return Record(Sender.CLIENT, at * MS, "{}", span=span, **changes)
 
@@ -385,7 +385,7 @@ def trace_of(*records: Record, **changes: Any) -> Trace:
 
 
 def columns(line: str) -> int:
-    """How wide a terminal prints a line."""
+    """Return the width of a line in a terminal, in columns."""
     return sum(
         0
         if unicodedata.combining(sign)
@@ -397,7 +397,7 @@ def columns(line: str) -> int:
 
 
 def halved(lines: list[str]) -> list[tuple[str, str]]:
-    """The margin and the text of each line."""
+    """Return the margin and the text of each line."""
     return [(line[:29].rstrip(), line[29:]) for line in lines]
 
 
@@ -504,7 +504,7 @@ def test_an_offence_in_the_middle_of_audio_stands_by_itself() -> None:
 
 
 def shown(trace: Trace, offences: list[int]) -> list[str]:
-    """What a transcript shows: numbers of frames, marked or not, and gaps."""
+    """Return the rows of a transcript: marks and numbers of frames, and gaps."""
     lines = transcript(trace, offences)[1:-1]
     return [
         f"({line[29:]})" if "..." in line else line[:7].replace(" ", "")
@@ -619,7 +619,7 @@ def test_a_session_that_never_was() -> None:
 
 
 def told(record: Record, *, marked: bool) -> list[str]:
-    """What is written of one frame."""
+    """Return the text that a transcript shows for one frame."""
     lines = transcript(trace_of(record), [0] if marked else [])[1:-1]
     return [line[29:] for line in lines]
 

@@ -1,7 +1,8 @@
 """No requirement is satisfied by evidence in which nothing could have broken it.
 
-Each requirement of each dialect is put to servers that do nothing that could be judged:
-they say nothing, refuse every frame, close at once, or are asked for no utterance.
+Each requirement of each dialect is checked on servers that do nothing to be judged: the
+server sends nothing, refuses every frame or closes immediately, or the client sends no
+utterance.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def errors(server: Server, record: Record) -> Iterable[str]:
 
 
 def lawful(server: Server, record: Record) -> Iterable[str]:
-    """What a sound server does; all of its texts are empty."""
+    """Yield the replies of a correct server whose texts are all empty."""
     reaction = server.hear(record.text or record.data or "")
     yield from reaction.replies
     if reaction.finish:
@@ -45,7 +46,7 @@ def lawful(server: Server, record: Record) -> Iterable[str]:
 
 
 def set_up(server: Server, record: Record) -> Iterable[str]:
-    """It accepts a set-up, and says nothing to all else."""
+    """Return the replies of a server that answers only set-ups."""
     frame = record.text or ""
     return server.hear(frame).replies if "update" in frame else ()
 
@@ -78,11 +79,11 @@ REFUSED = {  # an error is the answer that is wanted, and might have been anothe
 
 @dataclass(frozen=True)
 class Kind:
-    """A server: what it answers to which frames of ours, and how the session ends.
+    """A server: its answers to the frames of the client, and the end of the session.
 
-    ``says`` are the frames that we come to send: "all", "set-up", or "nothing".
+    ``says`` are the frames that the client sends: "all", "set-up" or "nothing".
     ``page`` is the HTTP status of a plain request. ``earned`` are the requirements that
-    may be satisfied all the same.
+    may be satisfied nevertheless.
     """
 
     answers: Callable[[Server, Record], Iterable[str]]
@@ -137,7 +138,7 @@ OUT_OF_TURN = {  # roles of scenarios that send a final, or more, by hand
 
 
 def by_hand(dialect: Dialect, role: str) -> Iterator[str | bytes]:
-    """The frames by hand of the scenario of this name."""
+    """Yield the frames written by hand in the scenario of this name."""
     for misuse in dialect.misuses:
         if misuse.name == role:
             yield from misuse.frames
@@ -151,7 +152,7 @@ def by_hand(dialect: Dialect, role: str) -> Iterator[str | bytes]:
 
 
 def ours(dialect: Dialect, role: str, says: str) -> Iterator[Record]:
-    """The frames of a client: a set-up, what it does by hand, and an utterance."""
+    """Yield the frames of a client: a set-up, frames by hand, and an utterance."""
     caller = dialect.caller("m", {})
     sound = caller.append(bytes(2 * caller.rate // 10)).decode()
     if says == "nothing":
@@ -174,7 +175,7 @@ def ours(dialect: Dialect, role: str, says: str) -> Iterator[Record]:
 
 
 def session(dialect: Dialect, kind: Kind, role: str, number: int) -> Part:
-    """A session with such a server."""
+    """Return a session with a server of this kind."""
     server = dialect.server(["m"])
     opening = tuple(server.open(f"sess-{role}-{number}", CREATED_AT))
     frames = [Record(Sender.SERVER, 0, text) for text in opening if kind.greets]
@@ -202,7 +203,7 @@ def session(dialect: Dialect, kind: Kind, role: str, number: int) -> Part:
 
 @cache
 def satisfied(name: str, kind: Kind) -> set[str]:
-    """The requirements of servers that such a one satisfies, by their ids."""
+    """Return the ids of the requirements that this kind of server satisfies."""
     dialect = dialects.load(name)
     # Requirements of clients are judged by what the client has said.
     binding = [it for it in dialect.requirements if it.binds is Sender.SERVER]

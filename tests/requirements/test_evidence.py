@@ -1,4 +1,4 @@
-"""Evidence: sessions and the parts that they played."""
+"""Tests of evidence: sessions and their roles."""
 
 from __future__ import annotations
 

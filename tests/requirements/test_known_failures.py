@@ -1,4 +1,4 @@
-"""Known failures: what a server is expected to break, as its repository lists it."""
+"""Tests of known failures: reading a list, its errors, and its effect."""
 
 from __future__ import annotations
 
@@ -112,8 +112,18 @@ def test_a_list_may_be_empty(tmp_path: Path) -> None:
         ),
         (
             FULL.replace("binary-answered", " "),
-            "[[known]] 1.id: Expected `str` matching",
+            "[[known]] 1.id: the string is empty; write [[known]]",
         ),
+        (
+            FULL.replace("the session ends without a word", ""),
+            "[[known]] 1.reason: the string is empty; write [[known]]",
+        ),
+        (
+            FULL.replace("https://example.org/1", ""),
+            "[[known]] 1.issue: the string is empty; write [[known]]",
+        ),
+        (FULL + 'version = ""', "[[known]] 1.version: the string is empty; write"),
+        (FULL + 'model = " "', "[[known]] 1.model: the string is empty; write"),
         (FULL + "model = 5", "[[known]] 1.model: Expected `str`, got `int`"),
         (
             FULL + 'version = "0.34"',

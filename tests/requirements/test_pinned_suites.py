@@ -1,4 +1,4 @@
-"""Frozen suites: they never change, whatever a newer release of this package has."""
+"""Tests of pinned suites, which never change after their release."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def requirement(id: str, **changes: object) -> Requirement:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder of suites."""
+    """Return an empty folder that replaces the folder of the pinned suites."""
     monkeypatch.setattr(pinned_suites, "_FOLDER", tmp_path)
     return tmp_path
 

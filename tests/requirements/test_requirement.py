@@ -1,4 +1,4 @@
-"""Requirements and their judges, above all the order of frames that cross."""
+"""Tests of requirements and their checks, mainly of the order of frames that cross."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def trace_of(
 
 
 def spoken(*frames: str, raw: frozenset[int] = frozenset()) -> list[Record]:
-    """Records of these frames in this order; those at the indexes are by hand."""
+    """Return records of these frames; those at the indexes ``raw`` are by hand."""
     ours = (UPDATE, BEGIN, APPEND, FINISH, UNKNOWN)
     return [
         Record(CLIENT if frame in ours else SERVER, at, frame, raw=at in raw)
@@ -84,7 +84,7 @@ def judged(trace: Trace, judge: SessionCheck = JUDGE) -> Outcome:
 
 
 def broken(trace: Trace) -> list[str]:
-    """The ids of the requirements that the peer broke."""
+    """Return the ids of the requirements that the peer violated."""
     violations = observe(VLLM.requirements, dialects.part(VLLM, trace))
     return [violation.requirement.id for violation in violations]
 
@@ -93,7 +93,7 @@ def broken(trace: Trace) -> list[str]:
 
 
 def conversation(random: Random, *, waits: bool) -> list[str]:
-    """What a client says in a session, and where it waits."""
+    """Return the frames that a client sends in a session; at `WAIT` it waits."""
     plan = [UPDATE]
     for _ in range(random.randint(1, 4)):
         plan += [BEGIN]
@@ -140,7 +140,7 @@ def test_a_sound_server_is_never_blamed_however_the_frames_cross(waits: bool) ->
 
 
 def test_the_sessions_do_cross() -> None:
-    """What the two sides recorded differs in its order, in most sessions."""
+    """In most sessions, the two sides record the frames in different orders."""
     crossed = 0
     for seed in range(100):
         held = hold(seed, waits=False)
@@ -276,7 +276,7 @@ def test_a_stray_frame_does_no_harm_where_the_server_keeps_the_order() -> None:
 
 
 def test_a_long_session_is_judged_in_linear_time() -> None:
-    """Half an hour: to count each piece of audio apart would take minutes."""
+    """The session has half an hour of audio; a quadratic check would take minutes."""
     long = (CREATED, UPDATE, BEGIN, *((APPEND, APPEND, DELTA) * 9_000), FINISH, DONE)
     records = spoken(*long)
     assert judged(trace_of(records)) == Satisfied()

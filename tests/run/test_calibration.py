@@ -1,4 +1,4 @@
-"""The instrument's error: known where it is made, and found where it was measured."""
+"""The calibration: the ideal times, and the measured error of the client."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CLIP = Utterance(
 
 
 def seen(first: int, second: int, final: int) -> Timeline:
-    """A session of 1 s that was paced from 1000 ms on; the times are in ms."""
+    """Return the timeline of 1 s of audio, due from 1000 ms on; times are in ms."""
     dues = [(1000 + 100 * n) * MS for n in range(10)]
     events: list[Event] = [
         Heard(0, CHUNK * n, due, due, due, 2 * CHUNK) for n, due in enumerate(dues, 1)
@@ -55,7 +55,7 @@ def seen(first: int, second: int, final: int) -> Timeline:
     return Timeline(RATE, 0, 0, tuple(events), End(Ending.CLOSED_BY_US, 0))
 
 
-def test_a_perfect_instrument_sees_the_delays() -> None:
+def test_an_ideal_client_measures_the_delays() -> None:
     # The words end in the frames that are due at 1300 and at 1800.
     known = measure(ideal(seen(1, 2, 3), CLIP), CLIP)
     assert known["first_correct_word"] == WORD_DELAY
@@ -65,13 +65,13 @@ def test_a_perfect_instrument_sees_the_delays() -> None:
     assert at == [1600, 2100, 2150]
 
 
-def test_words_that_would_come_after_the_final_come_with_it() -> None:
+def test_no_word_comes_after_the_final() -> None:
     late = replace(CLIP, words=(Word("go", 0.2, 0.4), Word("forward", 0.5, 1.0)))
     at = [at // MS for at, _ in ideal(seen(1, 2, 3), late).hypotheses()]
     assert at == [1600, 2150, 2150]  # 1900 + 300 is after 1900 + 250
 
 
-def test_the_error_is_what_was_seen_less_what_should_have_been() -> None:
+def test_the_error_is_the_measured_minus_the_ideal_latency() -> None:
     held = [(seen(1600 + late, 2100 + late, 2150 + late), CLIP) for late in (2, 3, 10)]
     found = errors(held)
     assert (found["final_from_commit"].bias, found["final_from_commit"].spread) == (
@@ -97,7 +97,7 @@ def test_this_machine_is_calibrated(loop: Loop) -> None:
 
 
 def scattered(folder: Path, *, seed: int, clips: int) -> Path:
-    """A manifest of clips in which words of others come at random times."""
+    """Write a manifest of clips with words from the corpus at random times."""
     rng = random.Random(seed)
     found = [
         (word.text, each.audio.resample(RATE).cut(word.start, word.end))
@@ -134,7 +134,7 @@ def scattered(folder: Path, *, seed: int, clips: int) -> Path:
 
 
 @pytest.mark.slow
-def test_a_random_schedule_is_read_back_within_the_calibrated_error(
+def test_a_random_schedule_is_measured_within_the_calibrated_error(
     loop: Loop, tmp_path: Path
 ) -> None:
     calibrated = calibrate(loop, VLLM, sessions=8).errors

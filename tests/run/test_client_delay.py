@@ -1,4 +1,4 @@
-"""The instrument knows its own part in a number, and blames nobody for it."""
+"""The client's own delay: it is measured and shown, and fails no server."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ AWAY = 0.06  # s for which a relay keeps each byte, on its way there and back
 BLOCKED = 0.5  # s for which a test blocks the loop
 
 
-# What judging makes of it
+# Verdicts
 
 
 def one(made: Budget, *given: Sample) -> tuple[Verdict, str]:
@@ -77,7 +77,7 @@ def test_the_tolerance_is_that_of_the_smallest_latency() -> None:
     assert tolerance(both, pace=2) is tolerance(both, parallel=True) is None
 
 
-def test_what_was_late_is_told_with_its_numbers() -> None:
+def test_the_scheduling_delay_is_reported_with_numbers() -> None:
     slow = Sample("s1", 840, late_ms=90, own=LATE)
     verdict, line = one(p50("800ms"), slow)
     assert verdict is INVALID
@@ -88,7 +88,7 @@ def test_what_was_late_is_told_with_its_numbers() -> None:
     )
 
 
-def test_an_overloaded_loop_makes_no_number_that_is_over() -> None:
+def test_an_overloaded_loop_makes_no_latency_exceed_a_budget() -> None:
     busy = Sample("s1", 5000, own=BUSY)
     verdict, line = one(p50("800ms"), busy)
     assert verdict is INVALID
@@ -106,19 +106,19 @@ def test_an_overloaded_loop_makes_no_number_that_is_over() -> None:
     assert found.verdict is INVALID
 
 
-def test_what_is_no_time_is_judged_under_load() -> None:
+def test_metrics_that_are_no_times_are_judged_under_load() -> None:
     made = budget("word_coverage", at_least=0.5)
     assert one(made, Sample("s1", 0.4, own=BUSY, late_ms=900))[0] is FAIL
 
 
-def test_a_server_that_does_not_read_is_told() -> None:
+def test_a_server_that_does_not_read_is_reported() -> None:
     verdict, line = one(p50("800ms"), Sample("s1", 3000, blocked_ms=2500))
     assert verdict is FAIL
     assert "; send_blocked 2500 ms: the server did not read the audio)" in line
     assert "send_blocked" not in one(p50("800ms"), Sample("s1", 900, blocked_ms=40))[1]
 
 
-def test_the_path_stands_beside_a_latency() -> None:
+def test_the_round_trip_is_shown_beside_a_latency() -> None:
     near = [Sample(f"s{n}", 100, path_ms=1.2) for n in range(3)]
     assert "; path 1.2 ms)" in one(p50("800ms"), *near)[1]
     assert "path" not in one(p50("800ms"), Sample("s1", 900))[1]
@@ -131,7 +131,7 @@ def test_the_path_stands_beside_a_latency() -> None:
     assert "path 161 ms, over a fifth of the limit)" in line
 
 
-def test_what_was_run_again_is_counted() -> None:
+def test_retries_are_counted() -> None:
     given = [Sample(f"s{n}", 100, again=n < 3) for n in range(60)]
     assert "(n=60, 3 retried, 0 over;" in one(p50("800ms"), *given)[1].replace(
         "95% CI 100-100; ", ""
@@ -142,12 +142,12 @@ def test_what_was_run_again_is_counted() -> None:
 
 
 def pinged(loop: Loop, url: str, *, pace: float = 1.0) -> Transcription:
-    """A session that pings."""
+    """Run a session that sends pings."""
     return loop.run(run_utterance(Live(loop, plan(url, pace=pace), pings=True), CLIP))
 
 
 @pytest.mark.slow
-def test_the_way_to_the_server_is_read_back(loop: Loop) -> None:
+def test_the_round_trip_of_a_relay_is_measured(loop: Loop) -> None:
     with faking() as (url, _), relay(url, AWAY) as far:
         near, away = pinged(loop, url, pace=8), pinged(loop, far)
     assert not near.lost
@@ -161,7 +161,7 @@ def test_the_way_to_the_server_is_read_back(loop: Loop) -> None:
     assert len(away.trace.pings) == 2
 
 
-def test_nobody_is_pinged_who_should_not_be(loop: Loop) -> None:
+def test_a_session_without_pings_sends_none(loop: Loop) -> None:
     with faking() as (url, _):
         take = loop.run(run_utterance(Live(loop, plan(url)), CLIP))
     assert take.trace.pings == ()
@@ -185,7 +185,7 @@ def test_a_server_that_answers_no_pings_is_not_harmed(
     assert longer.metrics["path_round_trip"] is None
 
 
-def test_a_ping_that_is_under_way_at_the_end_is_left_out(loop: Loop) -> None:
+def test_a_ping_without_an_answer_at_the_end_is_left_out(loop: Loop) -> None:
     async def leave(connection: ServerConnection) -> None:
         await connection.send(CREATED)
         connection.transport.pause_reading()  # of the ping, nothing is heard
@@ -203,7 +203,7 @@ def test_a_ping_that_is_under_way_at_the_end_is_left_out(loop: Loop) -> None:
 
 
 def judging() -> Judging:
-    """The judging of a run without pytest, in real time."""
+    """Return the object that judges the tests of a run without pytest."""
     given = {"warmup": "0", "recover": "0", "dialect": "vllm"}
     made = settings(
         lambda option: given.get(option.name.replace("-", "_")),
@@ -234,7 +234,7 @@ def judged(
     clips: Sequence[corpus.Utterance] = (BIT,),
     concurrency: int = 1,
 ) -> Results:
-    """What is to be said of a test that transcribes these."""
+    """Return the results of a test that transcribes these clips."""
     terms = Terms("vllm", "", 1.0, 0.1, budgets=budgets)
     room.begin("test_it")
     realtime = Realtime(room.run, room.run.servers.plan(url, terms, {}), terms)
@@ -245,9 +245,10 @@ def judged(
 
 
 class Blocking:
-    """A server that blocks the loop of a run when its first sessions are committed.
+    """A server that blocks the client's event loop at each of the first commits.
 
-    It answers soon, by words or, where it ``closes``, by none.
+    It blocks ``times`` times. It answers each commit at once with a final or, if it
+    ``closes``, by closing the connection.
     """
 
     def __init__(self, room: Judging, times: int, *, closes: bool = False) -> None:
@@ -274,7 +275,7 @@ class Blocking:
 
 @contextmanager
 def blocking(room: Judging, times: int, *, closes: bool = False) -> Iterator[str]:
-    """A server that has no more of HTTP than a model; its URL."""
+    """Run a `Blocking` server that lists one model; yield its URL."""
 
     def answer(request: Request) -> Response | None:
         if request.path == "/v1/models":
@@ -309,7 +310,7 @@ def test_a_loop_that_stays_blocked_is_invalid_and_says_why(room: Judging) -> Non
 
 
 @pytest.mark.slow
-def test_a_tenth_of_a_call_is_run_again_at_most(room: Judging) -> None:
+def test_at_most_a_tenth_of_the_sessions_is_retried(room: Judging) -> None:
     takes: list[Purpose] = []
     room.run.sinks.append(lambda test, take: takes.append(take.purpose))
     with blocking(room, 9) as url:
@@ -321,7 +322,9 @@ def test_a_tenth_of_a_call_is_run_again_at_most(room: Judging) -> None:
 
 
 @pytest.mark.slow
-def test_where_nothing_is_gained_no_session_is_run_again(room: Judging) -> None:
+def test_without_a_latency_budget_or_after_a_loss_there_is_no_retry(
+    room: Judging,
+) -> None:
     with blocking(room, 1) as url:
         found = judged(room, url)
     assert (found.planned, found.takes[0].again) == (1, False)
@@ -338,7 +341,7 @@ def test_where_nothing_is_gained_no_session_is_run_again(room: Judging) -> None:
 
 @contextmanager
 def burning(processes: int = 2) -> Iterator[None]:
-    """Other processes that burn all that the cores have."""
+    """Keep the cores busy with other processes."""
     burners = [
         subprocess.Popen([sys.executable, "-c", "while True: pass"])
         for _ in range(processes)
@@ -353,7 +356,7 @@ def burning(processes: int = 2) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def sound() -> Iterator[str]:
-    """A sound fake in a process of its own."""
+    """Start a correct fake server in its own process; yield its URL."""
     with FakeServer(["--corpus", "bundled:english", "--final-delay", "250ms"]) as fake:
         yield fake.url
 
@@ -373,19 +376,23 @@ def blamed(room: Judging, url: str, repeats: int) -> list[Results]:
 
 
 @pytest.mark.slow
-def test_no_burner_makes_a_sound_server_fail(room: Judging, sound: str) -> None:
+def test_a_correct_server_does_not_fail_on_a_busy_machine(
+    room: Judging, sound: str
+) -> None:
     for found in blamed(room, sound, 1):
         assert found.verdict in (PASS, INVALID), messages.lines(found)
 
 
 @pytest.mark.slow
-def test_no_burner_ever_makes_a_sound_server_fail(room: Judging, sound: str) -> None:
+def test_a_correct_server_does_not_fail_in_four_repeated_tests(
+    room: Judging, sound: str
+) -> None:
     for found in blamed(room, sound, 4):
         assert found.verdict in (PASS, INVALID), messages.lines(found)
 
 
 @pytest.mark.slow
-def test_who_stops_reading_fails_and_is_never_excused(room: Judging) -> None:
+def test_a_server_that_stops_reading_fails_on_a_busy_machine(room: Judging) -> None:
     arguments = ["--corpus", "bundled:english", "--fault", "deaf"]
     with FakeServer(arguments) as fake, burning():
         found = judged(room, fake.url, HONEST[0], clips=CLIPS, concurrency=2)

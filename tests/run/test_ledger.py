@@ -1,4 +1,4 @@
-"""What is said of a test: its takes, its verdicts and its failures."""
+"""The results of a test: its transcriptions, its verdicts and its failures."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_rules(sloppy: Transcription) -> None:
 
 
 def softer(take: Transcription, *ids: str) -> Transcription:
-    """The same under rules of which these blame nobody."""
+    """Return a transcription for which these requirements have the level INFO."""
     rules = tuple(
         replace(rule, level=Level.INFO) if rule.id in ids else rule
         for rule in take.rules
@@ -161,7 +161,7 @@ def softer(take: Transcription, *ids: str) -> Transcription:
     return replace(take, rules=rules)
 
 
-def test_who_is_judged_by_nothing_breaks_nothing(sloppy: Transcription) -> None:
+def test_without_requirements_there_is_no_violation(sloppy: Transcription) -> None:
     free = replace(sloppy, rules=())
     assert free.violations == ()
     found = judged([free], terms(rules=Level.SHOULD))
@@ -173,7 +173,7 @@ def test_who_is_judged_by_nothing_breaks_nothing(sloppy: Transcription) -> None:
     assert "rules" not in repr(sloppy)
 
 
-def test_what_is_known_is_seen_and_blames_nobody(sloppy: Transcription) -> None:
+def test_a_known_failure_is_recorded_and_fails_no_test(sloppy: Transcription) -> None:
     known = softer(sloppy, "usage-adds-up")
     found = judged([known], terms(rules=Level.SHOULD))
     levels = [violation.requirement.level for violation in found.violations]
@@ -226,7 +226,7 @@ def test_statistics(good: Transcription, hung: Transcription) -> None:
     assert statistics([]) == {}
 
 
-def test_what_is_premature_is_the_worst_there_is(
+def test_a_premature_value_is_the_worst_value(
     good: Transcription, hasty: Transcription
 ) -> None:
     early = hasty.premature["final_from_commit"]
@@ -241,7 +241,7 @@ def test_what_is_premature_is_the_worst_there_is(
 
 
 @pytest.mark.parametrize("rules", [None, Level.MUST])
-def test_what_is_premature_is_over_every_limit(
+def test_a_premature_value_is_over_every_limit(
     good: Transcription, hasty: Transcription, rules: Level | None
 ) -> None:
     wide = latency_budget("final_from_commit", max="60s")
@@ -275,7 +275,7 @@ def test_values_have_the_unit_of_their_metric(good: Transcription) -> None:
 
 
 @pytest.mark.parametrize("policy", list(UndecidedPolicy))
-def test_what_is_undecided_fails_or_warns(
+def test_an_undecided_verdict_fails_or_warns(
     good: Transcription, hung: Transcription, policy: UndecidedPolicy
 ) -> None:
     proof = latency_budget("final_from_commit", p50="60s", confidence=0.95)
@@ -292,7 +292,7 @@ def test_what_is_undecided_fails_or_warns(
     assert len(messages.failures(judged([hung] * 5, sure))) == 1
 
 
-def test_in_order_what_comes_after_the_decision_counts_no_more(
+def test_sessions_after_a_sequential_decision_do_not_count(
     good: Transcription, hung: Transcription
 ) -> None:
     wide = latency_budget("final_from_commit", p50="60s")
@@ -320,19 +320,19 @@ def test_in_order_what_comes_after_the_decision_counts_no_more(
     )
 
 
-def test_in_order_two_that_are_lost_decide(hung: Transcription) -> None:
+def test_two_lost_sessions_decide_a_sequential_test(hung: Transcription) -> None:
     held = terms(budgets=(latency_budget("final_from_commit", p50="60s"),))
     assert decided([hung] * 2, held, RandomOrder(1, 40))
 
 
-def test_in_order_a_value_that_is_missing_ends_it(good: Transcription) -> None:
+def test_a_missing_value_ends_a_sequential_test(good: Transcription) -> None:
     bare = replace(good, utterance=replace(CLIP, text="", words=()))
     held = terms(budgets=(latency_budget("first_partial_from_speech", p50="60s"),))
     assert decided([bare], held, RandomOrder(1, 40))
     assert not decided([], held, RandomOrder(1, 40))
 
 
-def test_what_was_heard_in_silence(good: Transcription, hung: Transcription) -> None:
+def test_the_rate_of_words_in_silence(good: Transcription, hung: Transcription) -> None:
     silent = replace(good, utterance=replace(CLIP, text="", words=()))
     rate = 4 / (CLIP.audio.seconds / 60)
     assert unspoken([silent, good]) == pytest.approx(rate)
@@ -352,7 +352,7 @@ def test_error_rates(good: Transcription, hung: Transcription) -> None:
     assert (letters.hits, letters.deletions) == (len(spoken), len(spoken))
 
 
-# What is to be read beside it, and keywords
+# Coverage and keywords
 
 
 def test_a_latency_of_words_comes_with_their_coverage(good: Transcription) -> None:

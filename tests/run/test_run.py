@@ -1,4 +1,4 @@
-"""A run: whose session it is."""
+"""A run: the test to which each session belongs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The servers of a run: asked once, lost and found again, shared by workers."""
+"""The servers of a run: probed once, lost and recovered, shared by workers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.support.runs import (
 from tests.support.servers import CLIP, CREATED, VLLM, closed, faking, plain, serving
 
 
-def test_model_is_asked_for_once(start: Start) -> None:
+def test_the_model_is_requested_once(start: Start) -> None:
     site = Site()
     with serving(answer=site) as url:
         run = start()
@@ -50,14 +50,14 @@ def test_model_is_asked_for_once(start: Start) -> None:
     assert site.asked == ["/health", "/v1/models", "/version"]
 
 
-def test_named_model_is_not_asked_for(start: Start) -> None:
+def test_a_named_model_is_not_requested(start: Start) -> None:
     site = Site()
     with serving(answer=site) as url:
         assert start().servers.host(url, VLLM, "mine").model == "mine"
     assert site.asked == ["/health", "/version"]
 
 
-def test_version_is_asked_for_and_kept_with_each_trace(start: Start) -> None:
+def test_the_version_is_requested_and_kept_in_each_trace(start: Start) -> None:
     site = Site(version="0.33.1.dev5+g1a2b3c")
     with serving(Talk(0.0), answer=site) as url:
         run = start(options(pace="0"))
@@ -69,7 +69,7 @@ def test_version_is_asked_for_and_kept_with_each_trace(start: Start) -> None:
     assert run.servers.last_host.version == "0.33.1.dev5+g1a2b3c"
 
 
-def test_named_version_is_not_asked_for(start: Start) -> None:
+def test_a_named_version_is_not_requested(start: Start) -> None:
     site = Site(version="0.33.0")
     with serving(answer=site) as url:
         run = start(options(server_version="0.22"))
@@ -95,7 +95,7 @@ def test_waits_for_a_server_that_loads(
     assert site.health == []
 
 
-def test_dead_server_is_not_asked_again(start: Start) -> None:
+def test_an_unreachable_server_is_not_probed_again(start: Start) -> None:
     site = Site(500, 200)
     with serving(answer=site) as url:
         run = start()
@@ -118,7 +118,7 @@ def test_access(start: Start) -> None:
     assert "hush" not in repr(run.servers.plan(url, terms(run), {}))
 
 
-def test_an_own_header_takes_the_place_of_the_dialects(start: Start) -> None:
+def test_a_header_of_the_user_replaces_the_header_of_the_dialect(start: Start) -> None:
     seen: list[list[str]] = []
 
     def answer(request: Request) -> Response:
@@ -132,11 +132,11 @@ def test_an_own_header_takes_the_place_of_the_dialects(start: Start) -> None:
     assert seen == [["of-the-user"]] * 2
 
 
-# By what a server is judged
+# The requirements of a server
 
 
 def rule(id: str, **changes: Any) -> Requirement:
-    """A requirement that holds for every session, and that none meets."""
+    """Return a requirement that every session violates."""
 
     def judge(evidence: Evidence) -> Violated:
         return Violated("never", ())
@@ -146,7 +146,7 @@ def rule(id: str, **changes: Any) -> Requirement:
 
 
 class Strict:
-    """The dialect with other requirements."""
+    """The dialect vllm with other requirements."""
 
     name = "vllm"
 
@@ -175,7 +175,7 @@ def levels(found: Iterable[Requirement]) -> dict[str, Level]:
         ("main", ["always", "since"]),
     ],
 )
-def test_a_server_is_judged_by_what_holds_for_its_version(
+def test_a_server_is_judged_by_the_requirements_for_its_version(
     start: Start, version: str, held: list[str]
 ) -> None:
     dialect = strict(
@@ -184,7 +184,7 @@ def test_a_server_is_judged_by_what_holds_for_its_version(
     assert list(levels(start().servers.rules(dialect, version, "m"))) == held
 
 
-def test_a_pinned_suite_says_what_binds_the_server(start: Start) -> None:
+def test_a_pinned_suite_selects_the_requirements(start: Start) -> None:
     pinned = {"one": Level.SHOULD, "two": Level.MUST, "gone": Level.MUST}
     config = replace(options(), pinned=PinnedSuite("old", "vllm", pinned))
     dialect = strict(
@@ -197,7 +197,7 @@ def test_a_pinned_suite_says_what_binds_the_server(start: Start) -> None:
     assert found == {"one": Level.SHOULD, "client": Level.MUST}
 
 
-def test_what_a_server_is_known_to_break_blames_nobody(start: Start) -> None:
+def test_a_known_failure_becomes_info(start: Start) -> None:
     def known(id: str, kind: Expected = Expected.KNOWN, **where: str) -> Known:
         return Known(id, kind, "so it is", "https://x/1", date(2027, 1, 31), **where)
 
@@ -286,7 +286,7 @@ def test_server_recovers(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
         assert not any("health" in path for path in site.asked[asked:])
 
 
-def test_the_target_goes_on_where_its_baseline_is_lost(start: Start) -> None:
+def test_the_target_continues_if_the_baseline_is_lost(start: Start) -> None:
     warned: list[str] = []
     site = Site(200, 503)
     with (
@@ -318,7 +318,9 @@ def test_the_target_goes_on_where_its_baseline_is_lost(start: Start) -> None:
 # Several workers
 
 
-def test_one_finds_and_the_other_recalls(start: Start, tmp_path: Path) -> None:
+def test_a_second_worker_uses_the_answer_of_the_first(
+    start: Start, tmp_path: Path
+) -> None:
     site, talk = Site(version="0.33.0"), Talk(0.0)
     with serving(talk, answer=site) as url:
         given = options(warmup="2", pace="0")
@@ -336,7 +338,9 @@ def test_one_finds_and_the_other_recalls(start: Start, tmp_path: Path) -> None:
     assert (one.shared, start().shared) == (True, False)
 
 
-def test_both_know_that_it_is_dead(start: Start, tmp_path: Path) -> None:
+def test_both_workers_know_that_the_server_is_unreachable(
+    start: Start, tmp_path: Path
+) -> None:
     site = Site(500)
     with serving(answer=site) as url:
         for _ in range(2):
@@ -364,7 +368,14 @@ def test_shared_answer_is_json(start: Start, tmp_path: Path) -> None:
         if file.suffix != ".lock"
     ]
     assert rows == [
-        {"lost": "", "model": "fake", "version": "", "cold": None, "note": ""}
+        {
+            "lost": "",
+            "model": "fake",
+            "version": "",
+            "cold": None,
+            "note": "",
+            "failed": False,
+        }
     ]
 
 
@@ -373,14 +384,14 @@ def test_nobody_listens(start: Start) -> None:
         realtime(start(), f"http://127.0.0.1:{port}")
 
 
-# Finding its dialect
+# Detecting the dialect
 
 
 def finding(run: Run, url: str) -> Plan:
     return run.servers.plan(url, terms(run), {})
 
 
-def test_the_dialect_is_found_once(start: Start) -> None:
+def test_the_dialect_is_detected_once(start: Start) -> None:
     with faking() as (url, fake):
         run = start(options(dialect="auto"))
         plans = [finding(run, url) for _ in range(2)]
@@ -390,7 +401,9 @@ def test_the_dialect_is_found_once(start: Start) -> None:
     }
 
 
-def test_the_dialect_is_found_once_by_all_workers(start: Start, tmp_path: Path) -> None:
+def test_the_dialect_is_detected_once_for_all_workers(
+    start: Start, tmp_path: Path
+) -> None:
     with faking() as (url, fake):
         found = [
             start(options(dialect="auto"), shared=tmp_path).servers.find(url)
@@ -400,7 +413,7 @@ def test_the_dialect_is_found_once_by_all_workers(start: Start, tmp_path: Path) 
     assert found[0] == found[1]
 
 
-def test_a_finding_that_was_told_is_not_asked_for(start: Start) -> None:
+def test_a_dialect_from_the_controller_is_not_detected_again(start: Start) -> None:
     with serving(answer=Site()) as url:
         run = start(options(dialect="auto"))
         run.servers.discovered[url] = Discovery("openai", "so it was told")
@@ -424,7 +437,7 @@ def test_without_a_dialect_nothing_is_planned(
         finding(run, f"http://127.0.0.1:{port}")
 
 
-def test_a_server_that_loads_is_waited_for_first(
+def test_the_detection_waits_for_a_server_that_loads(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "PAUSE", 0.05)
@@ -438,7 +451,7 @@ def test_a_server_that_loads_is_waited_for_first(
 # A dialect that does not fit
 
 
-def test_another_dialect_is_told_by_the_first_session(start: Start) -> None:
+def test_the_first_session_reports_another_dialect(start: Start) -> None:
     with faking() as (url, fake):
         run = start(options(dialect="openai"))
         run.begin("test")
@@ -450,7 +463,7 @@ def test_another_dialect_is_told_by_the_first_session(start: Start) -> None:
         assert len(fake.traces()) == 1
 
 
-def test_another_dialect_is_told_by_the_warm_up(start: Start, tmp_path: Path) -> None:
+def test_the_warm_up_reports_another_dialect(start: Start, tmp_path: Path) -> None:
     with faking() as (url, fake):
         for _ in range(2):
             run = start(options(dialect="openai", warmup="auto"), shared=tmp_path)
@@ -459,7 +472,9 @@ def test_another_dialect_is_told_by_the_warm_up(start: Start, tmp_path: Path) ->
         assert len(fake.traces()) == 1
 
 
-def test_options_that_do_not_fit_are_told_before_anything_is_sent(start: Start) -> None:
+def test_wrong_session_options_are_refused_before_anything_is_sent(
+    start: Start,
+) -> None:
     wrong = {"turn_detection": "often"}
     site = Site()
     with serving(answer=site) as url:

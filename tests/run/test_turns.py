@@ -1,4 +1,4 @@
-"""Turns: workers measure one after the other, and not beside the suite."""
+"""Turns: workers measure one after another, and not while the suite measures."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def test_no_test_measures_while_another_occupies_the_server(
     assert events == ["vacated", "opened", "spoken"]
 
 
-def test_who_occupies_waits_for_who_does(start: Start) -> None:
-    """And anybody may vacate."""
+def test_occupy_waits_for_the_vacate_of_another_caller(start: Start) -> None:
+    """Another thread than the one that called `occupy` may call `vacate`."""
     run = start()
     events: list[str] = []
 

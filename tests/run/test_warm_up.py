@@ -1,4 +1,4 @@
-"""The warm-up of a server: how many sessions, and what is noted."""
+"""The warm-up of a server: the number of its sessions, and its notes."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ def test_a_warm_up_with_broken_audio_is_noted(name: str, said: str) -> None:
     assert len(note.splitlines()) < 2
 
 
-def test_a_warm_up_keeps_the_timeout(start: Start) -> None:
-    """The answer that it does not wait for comes five times as late."""
+def test_a_warm_up_ends_at_the_idle_timeout(start: Start) -> None:
+    """The server answers after five times the timeout."""
     sessions, cold, note = warmed(start, Talk(1.5), warmup="auto", timeout="300ms")
     assert (sessions, cold) == (1, None)
     assert re.search(r"the warm-up failed: waited 0\.\d s for the final of utt", note)
@@ -119,7 +119,7 @@ def test_a_warm_up_keeps_the_timeout(start: Start) -> None:
 
 
 @pytest.mark.parametrize(("long", "noted"), [(0.0, True), (60.0, False)])
-def test_a_long_warm_up_says_what_it_waited_for(
+def test_a_long_warm_up_is_noted(
     start: Start, monkeypatch: pytest.MonkeyPatch, long: float, noted: bool
 ) -> None:
     monkeypatch.setattr(warm_up, "LONG_WARMUP", long)

@@ -31,6 +31,7 @@ from pytest_realtime_asr.trace.records import (
     Vantage,
     loads,
     read,
+    with_code,
 )
 from tests.support.paths import FIXTURES
 
@@ -84,6 +85,14 @@ def test_head_and_end_are_read_as_they_were_written(
     trace = replace(trace, lag=Lag(3, (1, 2)), version="0.33.1.dev5+g1a2b3c")
     trace = replace(trace, pings=(Ping(3, 0), Ping(4, 7), Ping(8)))
     assert loads(trace.dumps()) == trace
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [(1000, "with code 1000"), (1005, "without a code"), (None, "without a code")],
+)
+def test_a_close_code_in_a_sentence(code: int | None, said: str) -> None:
+    assert with_code(code) == End(Ending.CLOSED_BY_PEER, 0, code).coded == said
 
 
 times = st.integers(0, 2**63 - 1)
@@ -224,7 +233,7 @@ def test_a_stored_trace_knows_no_version_and_no_pings() -> None:
 
 
 def ticks() -> Iterator[int]:
-    """A clock that goes on by 10 ns whenever it is asked."""
+    """Return a clock that is 10 ns later at each call."""
     return itertools.count(1_000, 10)
 
 

@@ -1,4 +1,4 @@
-"""Limits by machine: what is read, and what is refused."""
+"""Tests of the file of limits by machine: reading and errors."""
 
 from __future__ import annotations
 

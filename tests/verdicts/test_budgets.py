@@ -1,4 +1,4 @@
-"""Budgets, what they make of samples, and the line that says so."""
+"""Tests of budgets: their arguments, their verdicts on samples, and the messages."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def test_each_kind_of_metric_names_its_marker() -> None:
     )
     refused(
         lambda: latency_budget(ERASURE, p95="1s"),
-        "normalized_erasure is not a duration but a ratio: write budget(",
+        "normalized_erasure is not a duration: write budget(",
         "at_most=",
     )
 
@@ -443,7 +443,8 @@ def test_a_late_sample_that_decides_nothing_leaves_the_failure() -> None:
     assert (found.verdict, found.excused, found.late_ms) == (FAIL, 1, 0.8)
     assert headline(found) == (
         "final_from_commit max = 900 ms > 800 ms (n=10, 2 over; proven); server, not "
-        "client (client delay 0.8 ms; 1 more over by client delay, not counted)"
+        "client (client delay 0.8 ms; 1 more over the limit only by client delay, not "
+        "counted)"
     )
 
 
@@ -528,7 +529,7 @@ def test_lateness_never_turns_a_pass_into_anything_else(
 
 
 def counted(sample: Sample) -> float:
-    """The value of a sample under a limit from above."""
+    """Return the value of a sample under an upper limit."""
     return math.inf if sample.measured is None else sample.measured
 
 
@@ -566,7 +567,7 @@ def test_with_a_confidence_only_proof_passes() -> None:
     assert headline(short) == (
         "final_from_commit p95 = 251 ms <= 800 ms (95% CI 251-inf; n=24, 0 over; not "
         "proven: needs 59); INCONCLUSIVE: 35 more sessions within the limit would "
-        "prove it"
+        "prove that the limit is met"
     )
     assert one(made, samples(*[251] * 59)).verdict is PASS
     assert one(made, samples(*[251] * 24, *[900] * 2)).verdict is INCONCLUSIVE
@@ -629,8 +630,8 @@ def test_sessions_in_order_fail_as_soon_as_they_may() -> None:
     assert (found.verdict, found.n, found.over, found.decided) == (FAIL, 7, 2, 7)
     assert headline(found) == (
         "final_from_commit p95 = 900 ms > 800 ms (n=7 in order, 2 over; proven); "
-        "FAIL: a good server has at most 1 % over the limit; server, not client "
-        "(client delay 0.8 ms)"
+        "FAIL: a good server has at most 1 % of its sessions over the limit; server, "
+        "not client (client delay 0.8 ms)"
     )
 
 
@@ -639,7 +640,7 @@ def test_in_order_a_server_may_fail_that_is_not_good_but_keeps_its_limit() -> No
     assert (found.verdict, found.n, found.over) == (FAIL, 84, 4)
     assert headline(found).startswith(
         "final_from_commit p95 = 251 ms <= 800 ms (n=84 in order, 4 over; proven); "
-        "FAIL: a good server has at most 1 % over the limit; "
+        "FAIL: a good server has at most 1 % of its sessions over the limit; "
     )
 
 
@@ -970,7 +971,9 @@ def test_no_row_and_no_reference_are_no_pass() -> None:
     silent = judge_wer(wer_threshold(0.12), rows(("", "hello")))
     assert silent.verdict is FAIL
     assert silent.errors == Errors(unspoken=1)
-    assert headline(silent) == "wer <= 0.120: cannot be measured: needs a reference"
+    assert headline(silent) == (
+        "wer <= 0.120: cannot be measured: needs a reference transcript"
+    )
 
 
 def test_scripts_without_spaces_have_a_character_error_rate() -> None:
@@ -994,7 +997,7 @@ def test_a_rate_is_proven_where_its_interval_is_clear_of_the_limit() -> None:
     assert between.verdict is INCONCLUSIVE
     assert headline(between).endswith(
         "; not proven); INCONCLUSIVE: the interval includes the limit; more "
-        "utterances narrow it"
+        "utterances narrow the interval"
     )
     assert judge_wer(wer_threshold(0.12), rows(*[GOOD] * 40)).proven
 
@@ -1045,7 +1048,7 @@ def test_a_few_speakers_prove_nothing() -> None:
 
 
 def test_a_speaker_is_no_utterance_of_that_name() -> None:
-    """Ten that say two utterances each, or one that is called like each utterance."""
+    """A speaker and an utterance with the same name are not counted as one."""
     said = [(f"u{n}", f"p{n % 10}") for n in range(20)]
     assert too_few(said) is None
     nine = [*said[:9], *((f"v{n}", "p0") for n in range(11))]

@@ -1,4 +1,4 @@
-"""Two runs are compared pair by pair, and only where they can be."""
+"""Tests of the comparison of two runs, utterance by utterance."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Rows = list[UtteranceRecord]
 
 
 def row(number: int, final: float | None, **changes: Any) -> UtteranceRecord:
-    """The row of an utterance, with its final after so many milliseconds."""
+    """Return the record of an utterance whose final came after ``final`` ms."""
     text = changes.pop("text", TEXT)
     metrics = {"final_from_commit": final, **changes.pop("metrics", {})}
     conditions = Conditions("c0ffee", model="voxtral", labels={"gpu": "H100"})
@@ -76,13 +76,13 @@ def row(number: int, final: float | None, **changes: Any) -> UtteranceRecord:
 
 
 def lost(number: int) -> UtteranceRecord:
-    """The row of an utterance that has no final."""
+    """Return the record of an utterance without a final."""
     errors = words(TEXT, None, language="en").errors
     return row(number, None, lost="hung", text="", errors=errors)
 
 
 def run(n: int = 24, *, seed: int = 1, way: Way = lambda ms, number: ms) -> Rows:
-    """A run whose finals take 300 to 900 ms by the clip, with a noise of 2 %."""
+    """Return a run whose finals take 300 to 900 ms, by clip, with a noise of 2 %."""
     clips, noise = Random(0), Random(seed)
     return [
         row(number, way(clips.uniform(300, 900) * noise.gauss(1, 0.02), number))
@@ -91,7 +91,7 @@ def run(n: int = 24, *, seed: int = 1, way: Way = lambda ms, number: ms) -> Rows
 
 
 def slower(share: float) -> Way:
-    """All finals take longer by a share."""
+    """Return a function that makes a time longer by a share."""
     return lambda ms, number: ms * (1 + share)
 
 
@@ -99,13 +99,13 @@ compare = partial(comparison.compare, "before.jsonl")
 
 
 def only(found: Comparison, metric: str) -> Change:
-    """The change of a metric."""
+    """Return the change of a metric."""
     (change,) = (each for each in found.changes if each.margin.metric == metric)
     return change
 
 
 def outcome(before: Rows, now: Rows, limit: str) -> Outcome:
-    """What becomes of the only metric of a limit."""
+    """Return the outcome of comparing the only metric of a limit."""
     (margin,) = parse_margins(limit)
     return only(compare(before, now, [margin]), margin.metric).outcome
 
@@ -141,11 +141,12 @@ def test_a_slower_run_is_a_regression(seed: int) -> None:
 
 
 def test_clips_that_are_too_few_are_told() -> None:
-    """Of n clips, all alike by chance is no rarer than 2 of 2^n."""
+    """By chance, all n clips change in one direction with a probability of 2 / 2^n."""
     few = only(compare(run(4), run(4, way=slower(0.5)), SPEED), "final_from_commit")
     assert few.outcome is Outcome.UNDECIDED
     assert few_clips(few) == (
-        "final_from_commit can show no change: it has 4 clips, and 1 comparison needs 6"
+        "final_from_commit can show no change: it has 4 clips, but 1 comparison needs "
+        "at least 6"
     )
     assert change_line(few).endswith(few_clips(few))
     for n in (5, 6):
@@ -211,7 +212,7 @@ def test_repeats_of_a_clip_are_not_independent() -> None:
 
 
 def test_of_many_tests_none_fails_by_chance() -> None:
-    """Twenty tests with nothing but noise, of 40 % of the value, and no tolerance."""
+    """Twenty tests have only noise, of 40 % of the value; the margin is 0."""
 
     def noisy(noise: Random) -> list[Rows]:
         def value() -> float:
@@ -370,7 +371,7 @@ def test_a_value_of_zero_has_no_ratio() -> None:
     found = compare(early, early, SPEED)
     assert failures(found) == [
         "compared with before.jsonl: "
-        "final_from_commit INVALID: values of zero and less have no ratio; "
+        "final_from_commit INVALID: a value of zero or less has no ratio; "
         "give the margin in ms"
     ]
     assert outcome(early, early, "final_from_commit:5ms") is Outcome.SAME
@@ -380,7 +381,7 @@ def test_a_value_of_zero_has_no_ratio() -> None:
 
 
 def wrong(share: float, *, seed: int = 4) -> Rows:
-    """A run in which so many of the words are other words."""
+    """Return a run in which a share of the words is wrong."""
     chance = Random(seed)
     said = [
         " ".join("x" if chance.random() < share else w for w in TEXT.split())
@@ -439,7 +440,7 @@ def test_characters_are_called_by_their_name() -> None:
 
 
 def changed(rows: Rows, **changes: Any) -> Rows:
-    """The rows with other conditions."""
+    """Return the records with changed conditions."""
     return [
         replace(each, conditions=replace(each.conditions, **changes)) for each in rows
     ]

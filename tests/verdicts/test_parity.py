@@ -1,4 +1,4 @@
-"""The same clip must give the same text, beyond the server's own noise."""
+"""Tests of parity: a clip must give the same text, except for the server's noise."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def clip(
     then: tuple[str | LostSession, ...] = (TEXT,) * 3,
     language: str = "en",
 ) -> Clip:
-    """A clip without a reference, and its texts."""
+    """Return a clip without a reference transcript, with its texts."""
     return Clip(Utterance(name, "", SOUND, language=language), alone, then)
 
 
@@ -40,7 +40,7 @@ def judged(*clips: Clip, over: Condition = Condition.CHUNK) -> Parity:
 
 
 def other(count: int, text: str = LONG) -> str:
-    """The text with so many other words."""
+    """Return the text with its first ``count`` words replaced."""
     words = text.split()
     return " ".join(["x"] * count + words[count:])
 
@@ -52,7 +52,8 @@ def test_the_same_texts_pass() -> None:
     assert details(found) == summary(found)
     assert summary(found) == (
         "parity over chunk: 0 of 2 utterances differ "
-        "(own noise: 0 words; tolerated: this noise and 5% of the words; 4 texts); PASS"
+        "(server noise: 0 words; tolerated: this noise and 5% of the words; 4 texts); "
+        "PASS"
     )
 
 
@@ -68,9 +69,9 @@ def test_another_text_fails_and_is_shown_word_by_word() -> None:
     assert found.verdict is Verdict.FAIL
     assert details(found).splitlines() == [
         "parity over crowd: 1 of 2 utterances differ "
-        "(own noise: 0 words; tolerated: this noise and 5% of the words; 6 texts); "
+        "(server noise: 0 words; tolerated: this noise and 5% of the words; 6 texts); "
         "FAIL",
-        "two: 4 of 11 words differ; in 2 of 3 texts",
+        "two: 4 of 11 words differ; in 2 of 3 sessions",
         "ref: the road to the mountains is closed because of the snow",
         "hyp: the road to the mountains is closed ******* ** *** ****",
         "                                         D       D  D   D",
@@ -141,7 +142,7 @@ def test_with_too_much_noise_nothing_is_told() -> None:
     assert (found.judged, found.noise) == (0, 11)
     assert found.unused == ("one", "two")
     assert "not judged: one, two" in summary(found)
-    assert cause(found) == "own noise is too large: only 0 of 2 clips can be judged"
+    assert cause(found) == "server noise is too large: only 0 of 2 clips can be judged"
 
 
 def test_a_clip_that_was_spoken_once_alone_tells_nothing() -> None:
@@ -158,7 +159,7 @@ def test_most_clips_must_tell_something() -> None:
     useless = [clip(name, alone=(TEXT,)) for name in ("a", "b", "c", "d")]
     found = judged(clip("one"), *useless)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert cause(found) == "own noise is too large: only 1 of 5 clips can be judged"
+    assert cause(found) == "server noise is too large: only 1 of 5 clips can be judged"
     assert "not judged: a, b, c and 1 more" in summary(found)
     broken = clip("one", then=(CUT,) * 3)
     assert judged(broken, *useless).verdict is Verdict.FAIL
@@ -174,9 +175,28 @@ def test_a_lost_session_is_no_other_text() -> None:
     found = judged(clip(then=(GONE, GONE, TEXT)), clip("two"))
     assert (found.texts, found.lost, found.differences) == (4, 2, ())
     assert details(found) == (
-        "parity over chunk: 0 of 2 utterances differ (own noise: 0 words; "
+        "parity over chunk: 0 of 2 utterances differ (server noise: 0 words; "
         "tolerated: this noise and 5% of the words; 4 texts, 2 lost); FAIL: 2 of 6 "
         "sessions were lost; one refused: ws://h/: cannot connect"
+    )
+
+
+def test_a_difference_is_counted_among_all_sessions() -> None:
+    found = judged(clip("one", then=(CUT, GONE, CUT)), clip("two"))
+    assert (found.verdict, found.texts, found.lost) == (Verdict.FAIL, 5, 1)
+    assert [each.texts for each in found.differences] == [(CUT, CUT)]
+    assert details(found).splitlines()[:2] == [
+        "parity over chunk: 1 of 2 utterances differ (server noise: 0 words; "
+        "tolerated: this noise and 5% of the words; 5 texts, 1 lost); FAIL",
+        "one: 4 of 11 words differ; in 2 of 3 sessions",
+    ]
+
+
+def test_texts_in_place_of_lost_sessions_could_decide() -> None:
+    found = judged(clip("one", then=(CUT, GONE, TEXT)), clip("two"))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert cause(found) == (
+        "1 of 6 sessions were lost; one refused: ws://h/: cannot connect"
     )
 
 

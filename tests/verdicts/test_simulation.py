@@ -1,7 +1,8 @@
-"""The verdicts keep the error that they state, on servers that are made up.
+"""Simulations: the verdicts have at most the error rates that they state.
 
-Each simulation calls what the plugin calls, many times over, and counts. A count of
-runs is itself a sample: it may be beyond what is stated by `NOISE` standard errors.
+Each simulation calls the functions of the plugin many times on simulated values, and
+counts the errors. This count is itself a sample, so it may exceed the stated rate by
+`NOISE` standard errors.
 """
 
 from __future__ import annotations
@@ -47,17 +48,17 @@ pytestmark = pytest.mark.slow
 
 
 def most(share: float, runs: int) -> float:
-    """The most that a share may be seen as, in so many runs."""
+    """Return the upper bound of the observed share over ``runs`` runs."""
     return share + NOISE * math.sqrt(share * (1 - share) / runs)
 
 
 def least(share: float, runs: int) -> float:
-    """The least that it may be seen as."""
+    """Return the lower bound of the observed share over ``runs`` runs."""
     return share - NOISE * math.sqrt(share * (1 - share) / runs)
 
 
 def rates(verdicts: Iterator[Verdict]) -> dict[Verdict, float]:
-    """How often each verdict came."""
+    """Return the share of each verdict."""
     counts = Counter(verdicts)
     return {verdict: counts[verdict] / counts.total() for verdict in Verdict}
 
@@ -69,7 +70,7 @@ WITHIN, OVER = Sample("within", 300.0), Sample("over", 900.0)
 
 
 def sessions(share: float, n: int) -> Iterator[list[Sample]]:
-    """The sessions of each run, of which that share is over the limit."""
+    """Yield the ``n`` samples of each run, each over the limit by chance ``share``."""
     drawn = np.random.default_rng(n).random((RUNS, n)) < share
     for row in drawn.tolist():
         yield [OVER if over else WITHIN for over in row]
@@ -121,9 +122,9 @@ def test_a_verdict_in_order(share: float, passed: float, needed: float) -> None:
 
 
 def test_a_proof_for_a_corpus_of_unlike_clips() -> None:
-    """Half of the clips are never over, half in 10 %; each is said as often.
+    """Half of the clips are never over the limit, half in 10 % of their sessions.
 
-    In order, it is by chance which clip comes next.
+    All clips are sent equally often, in random order.
     """
     rng = np.random.default_rng(15)
 
@@ -145,9 +146,9 @@ def test_a_proof_for_a_corpus_of_unlike_clips() -> None:
 
 
 def test_the_interval_of_clips_that_repeat() -> None:
-    """Latencies of 30 clips, 4 times each, where the clip matters more than all else.
+    """Each of 30 clips is sent 4 times; most of the variance is between clips.
 
-    Without the clips, the interval is wrong in more than twice as many runs.
+    If the clips are ignored, the interval is wrong in more than 20 % of the runs.
     """
     runs, clips, times = 400, 30, 4
     rng = np.random.default_rng(8)
@@ -172,7 +173,7 @@ HEARD = [" ".join(["x"] * n + TEXT.split()[n:]) for n in range(WORDS + 1)]
 def errors(
     rng: np.random.Generator, rate: float, speakers: int, each: int
 ) -> list[int]:
-    """Wrong words of each utterance: the variance is 2 to 3 times that of chance."""
+    """Return the wrong words of each utterance, with 2 to 3 times binomial variance."""
     by_speaker = rng.beta(rate * 20, (1 - rate) * 20, speakers).repeat(each)
     chances = rng.beta(by_speaker * 8, (1 - by_speaker) * 8)
     wrong: list[int] = rng.binomial(WORDS, chances).tolist()
@@ -240,7 +241,7 @@ def test_of_several_metrics_of_equal_servers_none_differs(median: bool) -> None:
     ("slower", "power"), [(0.05, 0.14), (0.1, 0.55), (0.2, 0.99)], ids=str
 )
 def test_a_slower_server_is_found(slower: float, power: float) -> None:
-    """One of three metrics is slower, at a noise of 20 % and with 60 pairs."""
+    """One of three metrics is slower; there are 60 pairs with a noise of 20 %."""
     runs = 300
     rng = np.random.default_rng(12)
     called = 0
@@ -254,7 +255,7 @@ def test_a_slower_server_is_found(slower: float, power: float) -> None:
     ("worse", "low", "high"), [(0, 0, ALLOWED), (0.08, 0.7, 1)], ids=str
 )
 def test_matched_pairs_of_error_rates(worse: float, low: float, high: float) -> None:
-    """20 speakers of 5 utterances each; the rate is 8 %, or by so much more."""
+    """20 speakers have 5 utterances each; the rate rises from 8 % by ``worse``."""
     runs = RUNS
     rng = np.random.default_rng(13)
     blocks = [speaker for speaker in range(20) for _ in range(5)]
@@ -269,7 +270,7 @@ METRICS = ("first_partial_from_speech", "final_from_commit", "final_from_speech_
 
 
 def run(rng: np.random.Generator, slower: float = 0.0) -> list[UtteranceRecord]:
-    """The rows of a run, with three metrics of time and their errors."""
+    """Return the records of a run, with three metrics of time and with word errors."""
     columns = [latencies(rng, slower) for _ in METRICS]
     wrong = errors(rng, 0.08, CLIPS, 1)
     return [
@@ -305,7 +306,7 @@ def test_a_comparison(
     high: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In how many runs anything at all is called worse."""
+    """Count the runs in which any metric is called worse."""
     monkeypatch.setattr(comparison, "RESAMPLES", 300)  # p is as exact as it has to be
     rng = np.random.default_rng(14)
     limits = parse_margins(",".join(f"{name}:0%" for name in METRICS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pytest_realtime_asr.conformance import first_utterance
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenarios import (
     connections,
@@ -17,16 +18,18 @@ from pytest_realtime_asr.dialects import Dialect
 
 
 def scenarios(dialect: Dialect) -> Mapping[str, Scenario]:
-    """Return the scenarios that the requirements of a dialect name, by their names.
+    """Return the first utterance and the scenarios of a dialect's requirements.
 
-    The scenarios have the order of `Concurrency`.
+    The scenarios have the order of `Concurrency`, and within it the simplest come
+    first.
     """
     named = {name for each in dialect.requirements for name in each.scenarios}
     every = (
+        first_utterance.SCENARIO,
         utterances.ALONE_FIRST,
         *utterances.OF_LENGTH,
-        *dialect_steps.scenarios(dialect),
         *utterances.SCENARIOS,
+        *dialect_steps.scenarios(dialect),
         *event_order.SCENARIOS,
         *overload.SCENARIOS,
         *connections.SCENARIOS,

@@ -177,7 +177,7 @@ SCENARIOS = (
     ),
     Scenario(
         "fast",
-        f"a clip sent {FASTER} times as fast",
+        f"a clip sent at {FASTER} times the pace",
         partial(_related, role="fast", faster=FASTER),
         sessions=3,
         times=3,

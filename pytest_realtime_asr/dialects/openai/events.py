@@ -360,7 +360,7 @@ OWING = "owing"
 
 
 def _everywhere(state: str) -> dict[str, tuple[str, ...]]:
-    """Return the events that a server may send in every state, without leaving it."""
+    """Return the events that a server may send in any state; none changes the state."""
     kinds = (
         "session.updated",
         "transcription_session.updated",

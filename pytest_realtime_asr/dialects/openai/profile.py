@@ -19,7 +19,7 @@ class Profile:
     - ``early``: text of an item may come before its commit
     - ``items``: the server sends conversation items in addition to committed events
     - ``least``: the shortest audio that can be committed, in s
-    - ``empty``: the error code if the committed audio is shorter; "" means any code
+    - ``empty``: the error code for a commit of shorter audio; "" means any code
     - ``query``: the query of the URL, with ``{model}`` for the name of the model
     - ``key``: the header with the API key; in Authorization, a bearer token
     - ``greeting``: the first event of the server
@@ -116,7 +116,7 @@ def changed(profile: Profile, words: Iterable[str]) -> Profile:
 
 
 def changes(profile: Profile) -> str:
-    """Return the changes that turn the default of a shape into ``profile``.
+    """Return the changes that turn the default profile of a shape into ``profile``.
 
     The changes are written as `changed` reads them, as in ``rates=16000 vad=no``.
     """

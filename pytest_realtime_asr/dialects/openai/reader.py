@@ -259,7 +259,7 @@ class Reader:
         yield from self._shown(at, turn.number, changed)
 
     def _refused_commit(self, problem: Problem) -> int | None:
-        """Return the utterance whose commit an error refuses, if the error refuses one.
+        """Return the number of the utterance whose commit an error refuses, if any.
 
         If the error refuses an update instead, this update no longer applies. An error
         that names no event of the client is recognised by its code, message or field.
@@ -307,7 +307,10 @@ class Reader:
 
     @property
     def _next(self) -> int:
-        """The utterance to which a new item id belongs, at most the current one."""
+        """The number of the utterance to which a new item id belongs.
+
+        It is at most the number of the current utterance.
+        """
         if self._grouped:
             return self._waiting[0][0] if self._waiting else self._number
         while self._free in self._refused or self._utterances[self._free].turns:

@@ -170,7 +170,7 @@ def _or(value: object, kind: Any, otherwise: Any) -> Any:
 
 
 def detection(value: object) -> Detection | None:
-    """Return the turn detection that a user has written. Raises ValueError."""
+    """Return the turn detection that an option asks for. Raises ValueError."""
     if isinstance(value, str):
         value = {"type": value}
     try:
@@ -183,7 +183,7 @@ def detection(value: object) -> Detection | None:
 
 
 def audio_format(value: object, profile: Profile) -> Format:
-    """Return the audio format that a user has written, PCM by default.
+    """Return the audio format that an option asks for, PCM by default.
 
     Raises ValueError.
     """

@@ -42,8 +42,8 @@ class Utterance:
     turns: list[Turn] = field(default_factory=list)
     shown: StringIO = field(default_factory=StringIO)
     length: int = 0  # of ``shown``, in characters
-    right: int = 0  # first characters of ``shown`` that are up to date
-    known: int = 0  # first turns whose shown text is up to date
+    right: int = 0  # number of first characters of ``shown`` that are up to date
+    known: int = 0  # number of first turns whose shown text is up to date
     alone: bool = True  # ``shown`` was written for a single turn
     blanks: list[str] = field(default_factory=list)  # white space after ``shown``
     end: int = 0  # of the last turn in the audio of the session, in ms
@@ -86,8 +86,8 @@ class Utterance:
     def add(self, turn: Turn, added: str) -> tuple[int, str] | None:
         """Add text to a turn, and return the change of the shown text.
 
-        The change is how many first characters of the shown text are kept, and the text
-        after them. It is ``None`` if the shown text stays the same.
+        The change is the number of characters that are kept at the start of the shown
+        text, and the new text after them. ``None`` means that nothing changes.
         """
         turn.pieces.append(added)
         known = self.known == len(self.turns) and self.right == self.length
@@ -113,7 +113,7 @@ class Utterance:
         return self.show(self._place(turn))
 
     def show(self, place: int) -> tuple[int, str] | None:
-        """Write the shown text again from turn ``place`` on; return as `add` does."""
+        """Write the shown text again from turn ``place`` on, and return its change."""
         place = min(self.known, place)
         if self.alone != self._single:
             place, self.alone = 0, self._single

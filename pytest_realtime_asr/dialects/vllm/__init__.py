@@ -71,7 +71,7 @@ class _Caller:
     def __init__(self, model: str, options: Mapping[str, object]) -> None:
         if "type" in options:
             raise ValueError(
-                "type: this field is the type of the event and no option; remove it"
+                "type: this field is the type of the event, not an option; remove it"
             )
         self._update = {"type": UPDATE, "model": model, **options}
 

@@ -66,8 +66,9 @@ def one_final(recording: Recording) -> Outcome:
 
     An error while an utterance is open may have ended the utterance, or may have
     refused a single frame. A later final shows that only a frame was refused.
-    The check is undecided if a commit was written by hand, since it is not known which
-    utterance that commit ended, or if errors ended all utterances.
+
+    The check is undecided if errors ended all utterances. It is also undecided if a
+    commit was written by hand, since such a commit may have ended any utterance.
     """
     states = PossibleStates(TABLE, start=START, of=Sender.SERVER)
     begun, finals = False, 0
@@ -105,6 +106,7 @@ def one_final(recording: Recording) -> Outcome:
     return Violated(
         f"no transcription.done came after the final commit: {checks.ended(recording)}",
         (asked[-1],),
+        by_end=True,
     )
 
 
@@ -123,7 +125,8 @@ def usage_adds_up(recording: Recording) -> Outcome:
         if min(prompt, completion) < 0 or prompt + completion != tokens.total_tokens:
             counts = f"{prompt} + {completion} = {tokens.total_tokens}"
             return Violated(
-                f"usage must add up from parts of 0 or more, unlike {counts}", (index,)
+                f"usage must have parts of 0 or more that add up, but is {counts}",
+                (index,),
             )
     return Satisfied()
 
@@ -155,7 +158,7 @@ def tokens_for_text(recording: Recording) -> Outcome:
         if not (message.usage.completion_tokens and message.usage.prompt_tokens):
             return Violated(
                 f"usage must count tokens of the audio and of the text "
-                f"{message.text!r}, unlike {message.usage}",
+                f"{message.text!r}, but is {message.usage}",
                 (index,),
             )
     return Satisfied() if judged else Undecided("no text with a usage came")

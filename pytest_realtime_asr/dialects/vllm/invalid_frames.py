@@ -43,7 +43,7 @@ MISUSES: tuple[Misuse, ...] = (
     ),
     Misuse(
         "append-wrong-type",
-        "audio that is not a text",
+        "audio that is not a string",
         tuple(f'{{"type":"{APPEND}","audio":{v}}}' for v in ("5", "null", "[]", "{}")),
     ),
     Misuse(
@@ -64,7 +64,7 @@ MISUSES: tuple[Misuse, ...] = (
     ),
     Misuse(
         "update-wrong-type",
-        "a set-up with a model that is not a text",
+        "a set-up with a model that is not a string",
         tuple(f'{{"type":"{UPDATE}","model":{value}}}' for value in ("5", "[]", "{}")),
         configured=False,
     ),

@@ -2,8 +2,9 @@
 
 The level is MUST if vLLM's documentation demands the behaviour, or if a violation harms
 every client: the process ends, accepted input gets no answer, text of another session
-comes, the start or end of an utterance is lost, a stack trace or a secret is shown. The
-level is SHOULD if clients rely on the behaviour, and INFO for a documented quirk.
+is sent, the start or end of an utterance is lost, or a stack trace or a secret is
+shown. The level is SHOULD if clients rely on the behaviour, and INFO for a documented
+quirk.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def _clause(where: str, sentence: str) -> str:
 
 
 REQUIREMENTS: tuple[Requirement, ...] = (
+    shared.FIRST_UTTERANCE,
     shared.stated(
         "first-event",
         _clause(DOCUMENTED, "the server sends session.created on connection"),
@@ -61,7 +63,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "update-is-silent",
         "an accepted session.update is not answered",
         INFO,
-        _clause(CODES, "a set-up that is accepted sends nothing"),
+        _clause(CODES, "nothing is sent for an update that is accepted"),
         own.unacknowledged,
         scenarios=("update-again",),
         proof=Proof(("acknowledges",)),
@@ -74,7 +76,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "unknown-fields-ignored",
         "an unknown field is ignored",
         SHOULD,
-        _clause(SHAPES, "events allow fields beyond their own"),
+        _clause(SHAPES, "an event may have fields that are not in its schema"),
         checks.finishes("extra-field"),
         scenarios=("extra-field",),
         proof=Proof(("strict-fields",)),
@@ -121,7 +123,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     shared.stated(
         "usage-adds-up",
-        _clause(CODES, "total_tokens is the sum of its parts"),
+        _clause(CODES, "total_tokens is the sum of prompt and completion tokens"),
         each(own.usage_adds_up),
     ),
     shared.stated(
@@ -163,7 +165,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "events of OpenAI's protocol are refused",
         MUST,
         _clause(CODES, "code unknown_event") + "; huggingface/speech-to-speech#536",
-        checks.refused("foreign-events", "an event of OpenAI's", "unknown_event"),
+        checks.refused(
+            "foreign-events", "an event of OpenAI's protocol", "unknown_event"
+        ),
         scenarios=("foreign-events",),
         proof=Proof(("wrong-codes",)),
     ),
@@ -180,7 +184,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "a commit whose `final` is neither true nor false is refused",
         MUST,
         _clause(CODES, "what its schema refuses is answered by processing_error"),
-        checks.refused("commit-wrong-type", "a commit of a wrong type"),
+        checks.refused("commit-wrong-type", "a commit with a wrong `final`"),
         scenarios=("commit-wrong-type",),
         proof=Proof(("tolerant",)),
     ),
@@ -207,16 +211,16 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "update-wrong-type-refused",
-        "a set-up with a model that is not a text is refused",
+        "a set-up with a model that is not a string is refused",
         SHOULD,
-        _clause(SHAPES, "model is a text"),
-        checks.refused("update-wrong-type", "a model that is not a text"),
+        _clause(SHAPES, "model is a string"),
+        checks.refused("update-wrong-type", "a model that is not a string"),
         scenarios=("update-wrong-type",),
         proof=Proof(("tolerant",)),
     ),
     shared.refused(
         "unknown-model",
-        "vLLM 0.16.0 checks the model, forgets the result and accepts the model",
+        "vLLM 0.16.0 checks the model, but ignores the result and accepts any model",
         level=SHOULD,
         proof=Proof(("accepts-any-model",)),
     ),
@@ -245,7 +249,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "early-commit-has-no-effect",
         "a refused commit starts no utterance",
         SHOULD,
-        "vLLM 0.16.0 refuses the commit and starts an utterance all the same",
+        "vLLM 0.16.0 refuses the commit, but still starts an utterance",
         checks.starts_nothing("refused-begin"),
         scenarios=("refused-begin",),
         proof=Proof(("starts-anyway",)),
@@ -374,7 +378,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "late-audio-spoils-nothing",
-        "audio between the final commit and the final is in no later text",
+        "audio sent between the final commit and the final is in no later text",
         MUST,
         HARM + "; " + bug("FunASR#630"),
         checks.both(

@@ -171,7 +171,7 @@ class DiesOfEmpty(UtteranceTracker):
 
 @fault("flood-dies", "crashes at 8 MiB of audio before an utterance ends")
 class FloodDies(UtteranceTracker):
-    """Ends the server process at the frame by which the audio exceeds the limit."""
+    """Ends the server process at the frame that takes the audio over 8 MiB."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = super().hear(frame)

@@ -1,4 +1,4 @@
-"""Questions about a frame of the client that several faults ask."""
+"""Predicates on the client's frames and their reactions, which several faults use."""
 
 from __future__ import annotations
 

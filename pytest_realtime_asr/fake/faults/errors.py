@@ -236,7 +236,7 @@ class RefusesBig(ServerWrapper):
 
 @fault("odd-audio-closes", "closes on audio that it refuses")
 class OddAudioCloses(ServerWrapper):
-    """Closes with 1011 after an error that answers a frame with audio."""
+    """Closes with 1011 after it has answered a frame with audio by an error."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         reaction = self._server.hear(frame)

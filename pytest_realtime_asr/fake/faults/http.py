@@ -43,7 +43,7 @@ class CrashPage(Hooks):
 
 @fault("limits", "answers every second handshake with 429")
 class Limits(Hooks):
-    """Sends status 429 to every second client, to retry after 1 s."""
+    """Answers every second handshake with status 429 and ``Retry-After: 1``."""
 
     def __init__(self, state: ServerState) -> None:
         super().__init__(state)

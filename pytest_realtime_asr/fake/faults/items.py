@@ -180,7 +180,7 @@ def _odd_logprobs(content: Event) -> None:
 
 @fault("mixes-items", "swaps the texts of two items that are open together")
 class MixesItems(ServerWrapper):
-    """Sends the final of each of two open items with the text of the other item."""
+    """Swaps the texts of two items whose finals are due while both are open."""
 
     def __init__(self, server: Server, state: ServerState) -> None:
         super().__init__(server, state)
@@ -232,7 +232,7 @@ def _unset(content: Event) -> None:
 
 @fault("forgets-rest", "resets the settings that an update does not name")
 class ForgetsRest(ServerWrapper):
-    """Sends null for each setting that the answered update did not name."""
+    """Answers an update with null for each setting that the update does not name."""
 
     def hear(self, frame: str | bytes) -> Reaction:
         asked = event(frame).get("session")
@@ -280,7 +280,7 @@ def _merged(one: Any, other: Any) -> Any:
 
 @fault("confirms-refused", "confirms an update that it refuses")
 class ConfirmsRefused(EventChanger):
-    """Sends the error and then a confirmation with the settings that it sent last."""
+    """Sends the error, then a confirmation with the settings that were shown last."""
 
     _shown: Event | None = None
 

@@ -50,7 +50,7 @@ class Hooks:
         return accepted
 
     def serves_path(self, served: bool, *, upgrade: bool) -> bool:
-        """Return whether the path of a request has a WebSocket."""
+        """Return whether the server serves the path of a request."""
         return served
 
     def response(

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pytest_realtime_asr.dialects import Reaction, Server
+from pytest_realtime_asr.fake.faults.client_frames import UNKNOWN_EVENT, sets_up
 from pytest_realtime_asr.fake.faults.registry import fault
-from pytest_realtime_asr.fake.frame_edits import event
+from pytest_realtime_asr.fake.frame_edits import Event, edited, event
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper, UtteranceTracker
 from pytest_realtime_asr.trace.timeline import Usage
@@ -29,6 +30,37 @@ class Mute(ServerWrapper):
 
     def hear(self, frame: str | bytes) -> Reaction:
         return Reaction()
+
+
+@fault("no-greeting", "sends no event when a session opens")
+class NoGreeting(ServerWrapper):
+    """Opens sessions without an event; later events come as usual."""
+
+    def open(self, session: str, created: int) -> Iterable[str]:
+        return ()
+
+
+@fault("refuses-setup", "refuses each session update")
+class RefusesSetUp(ServerWrapper):
+    """Answers each session update by an error, and does not apply it."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        if sets_up(frame, self._state):
+            return self._server.hear(UNKNOWN_EVENT)
+        return self._server.hear(frame)
+
+
+@fault("half-greeting", "leaves a field out of the event that opens a session")
+class HalfGreeting(ServerWrapper):
+    """Leaves out the last field of the event that opens a session."""
+
+    def open(self, session: str, created: int) -> Iterable[str]:
+        for frame in self._server.open(session, created):
+            yield edited(frame, _without_last_field)
+
+
+def _without_last_field(content: Event) -> None:
+    content.popitem()
 
 
 @fault("nameless", "gives the session an empty id")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.faults.client_frames import is_control, was_ignored
 from pytest_realtime_asr.fake.faults.registry import Hooks, fault
-from pytest_realtime_asr.fake.frame_edits import Event, edited
+from pytest_realtime_asr.fake.frame_edits import Event, edited, event
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import (
     ServerWrapper,
@@ -181,6 +183,39 @@ def _without_usage(content: Event) -> None:
     content.pop("usage", None)
 
 
+@fault("half-usage", "leaves a field out of its usage")
+class HalfUsage(ServerWrapper):
+    """Leaves the first field of the usage out of each final."""
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        frames = self._server.final(text, usage, item)
+        return [edited(frame, _with_half_usage) for frame in frames]
+
+
+def _with_half_usage(content: Event) -> None:
+    if counted := content.get("usage"):
+        del counted[next(iter(counted))]
+
+
+@fault("nan-usage", "sends NaN in its usage")
+class NanUsage(ServerWrapper):
+    """Writes NaN, which JSON does not have, in place of the last count of the usage."""
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        frames = self._server.final(text, usage, item)
+        return [_with_nan(frame) for frame in frames]
+
+
+def _with_nan(frame: str) -> str:
+    content = event(frame)
+    counted = content.get("usage")
+    if not counted:
+        return frame
+    numbers = [name for name, each in counted.items() if isinstance(each, int | float)]
+    counted[numbers[-1]] = math.nan
+    return json.dumps(content)
+
+
 @fault("free-tokens", "counts 0 tokens for its text")
 class FreeTokens(ServerWrapper):
     """Counts 0 completion tokens and 0 s of audio."""
@@ -250,7 +285,7 @@ class LosesHead(WordChanger):
 
 @fault("loses-later-heads", "loses the first word of utterances after the first")
 class LosesLaterHeads(LosesHead):
-    """Sends all words of the first utterance of a session, but not of later ones."""
+    """Leaves out the first word of each utterance except the first of a session."""
 
     def words_for(self, word: str) -> Iterable[str]:
         return (word,) if self.number == 1 else super().words_for(word)
@@ -273,7 +308,7 @@ class LosesTail(WordChanger):
 
 @fault("loses-later-tails", "loses the last word of utterances after the first")
 class LosesLaterTails(LosesTail):
-    """Sends all words of the first utterance of a session, but not of later ones."""
+    """Leaves out the last word of each utterance except the first of a session."""
 
     def words_for(self, word: str) -> Iterable[str]:
         return (word,) if self.number == 1 else super().words_for(word)
@@ -332,7 +367,7 @@ class RepeatsFirst(WordChanger):
 
 @fault("stale-final", "applies a stray final commit to the next utterance")
 class StaleFinal(UtteranceTracker):
-    """Ends an utterance at its start after a stray final commit."""
+    """Ends an utterance as soon as it starts, if a stray final commit came before."""
 
     _end: str | bytes | None = None
 
@@ -357,7 +392,7 @@ class StaleFinal(UtteranceTracker):
 
 @fault("refused-final-kept", "applies a refused final commit to the next utterance")
 class RefusedFinalKept(StaleFinal):
-    """Ends an utterance at its start after a stray or a refused final commit."""
+    """Does the same as `StaleFinal`, and also after a final commit that it refused."""
 
     def _keeps(self, reaction: Reaction, frame: str | bytes) -> bool:
         return is_control(frame) and self._state.correct.finishes(frame)

@@ -108,7 +108,7 @@ def look(windows: npt.NDArray[np.int16]) -> tuple[Floats, Floats]:
 
 
 class Looks:
-    """The looks of the last 2 s of a stream; its start is preceded by silence."""
+    """The looks of the last 2 s of a stream; before the stream there is silence."""
 
     def __init__(self) -> None:
         self.shapes: Floats = np.zeros((LOOKS, _BANDS), np.float32)
@@ -287,8 +287,9 @@ class _Part:
     """The rows of one clip.
 
     ``enough`` marks the rows that can propose the clip. ``short`` marks the rows after
-    a short word. ``some`` marks the rows whose sum has a meaning. ``begin`` marks the
-    rows at which a diagonal starts. ``perfect`` is the sum of a perfect copy.
+    a short word. ``some`` marks the rows with enough loud rows before them for a
+    meaningful score. ``begin`` marks the rows at which a diagonal starts.
+    ``perfect`` is the sum of a perfect copy.
     """
 
     shapes: Floats

@@ -77,7 +77,7 @@ _SUMMED = 500  # frames: the weight of the set means within pocketsphinx
 
 
 class WorkerLost(RuntimeError):
-    """Raised if a worker ends in the middle of an utterance, which is lost then."""
+    """Raised if a worker ends in the middle of an utterance; the utterance is lost."""
 
 
 class _Begin(msgspec.Struct, frozen=True, tag="begin"):
@@ -363,13 +363,13 @@ class _Worker:
 
 
 def _mark_retrieved(task: asyncio.Task[list[RecognisedWord]]) -> None:
-    """Mark the error of an exchange as seen; its caller may have been cancelled."""
+    """Mark the error of a task as retrieved, in case its caller was cancelled."""
     if not task.cancelled():
         task.exception()
 
 
 class _Utterance:
-    """The listener of one utterance, which uses one worker alone until it ends."""
+    """The listener of one utterance, which has a worker of its own until it ends."""
 
     def __init__(self, pool: PocketsphinxRecogniser, worker: _Worker) -> None:
         self._pool = pool

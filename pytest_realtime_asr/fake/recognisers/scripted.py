@@ -168,7 +168,10 @@ class _Alignment:
 
     @property
     def begun(self) -> float:
-        """The sample from which on the clip was heard, ``-inf`` if all of it was."""
+        """The sample at which the heard part of the clip starts.
+
+        It is ``-inf`` if the whole clip was heard.
+        """
         return -math.inf if self.whole else self.begin * HOP + WINDOW / 2
 
     def certain(self, short: bool) -> bool:
@@ -293,7 +296,7 @@ class _Hearing:
     # Sound of known clips
 
     def _begin(self, *, ended: bool = False) -> None:
-        """Follow the proposals of the search that are like the stream look by look.
+        """Start to follow the proposed alignments in which clip and stream are alike.
 
         If the sound has ``ended``, a shorter part of a clip is enough.
         """
@@ -426,7 +429,7 @@ class _Hearing:
     # Unknown sound
 
     def _unknown(self, samples: npt.NDArray[np.int16], shape: Floats) -> None:
-        """Collect the sound of no known clip into bursts."""
+        """Add sound that belongs to no known clip to the present burst."""
         at = self._at * HOP
         if self._alive or at < self._explained:
             return
@@ -510,9 +513,9 @@ def _spans(likes: Floats) -> Floats:
 
 
 def _first_alike(likes: Floats, unlike: npt.NDArray[np.bool_]) -> int:
-    """Return the first alike look after the last unlike span.
+    """Return the index of the first look like its row after the last unlike span.
 
-    Return the number of looks if there is none.
+    Return the number of looks if there is no such look.
     """
     bad = np.flatnonzero(unlike)
     first = max(0, int(bad[-1]) - _SPAN + 2) if bad.size else 0
@@ -552,7 +555,7 @@ def _sound(rows: Rows) -> tuple[int, int]:
 
 
 def _by_characters(texts: list[str], timed: list[TimedWord]) -> list[tuple[int, int]]:
-    """Return the times of ``texts``, which divide the characters of ``timed`` anew."""
+    """Return the times of ``texts``, which divide the text of ``timed`` elsewhere."""
     spans = [
         (word.start, word.end) for word in timed for _ in "".join(word.text.split())
     ]

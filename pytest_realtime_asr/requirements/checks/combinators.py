@@ -47,17 +47,19 @@ def first_unsatisfied(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 def shown(outcomes: Iterable[Outcome | None], *, nothing: str) -> Outcome:
-    """Return the first outcome that is not satisfied, else a satisfied one.
+    """Return the `worst` of the outcomes that are not ``None``.
 
-    ``None`` is the outcome of a session that shows nothing. If all outcomes are
-    ``None``, the result is undecided, for the reason ``nothing``.
+    ``None`` means that there was nothing to check. If all outcomes are ``None``, the
+    result is undecided, for the reason ``nothing``.
     """
-    found: Outcome = Undecided(nothing)
-    for outcome in outcomes:
-        if outcome is not None and not isinstance(outcome, Satisfied):
-            return outcome
-        found = outcome or found
-    return found
+    found = worst_if_any(outcome for outcome in outcomes if outcome is not None)
+    return Undecided(nothing) if found is None else found
+
+
+def worst_if_any(outcomes: Iterable[Outcome]) -> Outcome | None:
+    """Return the `worst` of the outcomes, ``None`` if there are no outcomes."""
+    found = list(outcomes)
+    return worst(found) if found else None
 
 
 def both(*checks: Check) -> Check:
@@ -103,11 +105,11 @@ def per_session(
 def any_session(
     check: Callable[[Part], Outcome | None], *roles: str, nothing: str
 ) -> Check:
-    """Return a check of those sessions of these roles that show something.
+    """Return a check that applies ``check`` to each session of these roles.
 
     Without ``roles``, every session is checked. ``check`` returns ``None`` for a
-    session that shows nothing. If no session shows anything, the outcome is undecided,
-    for the reason ``nothing``.
+    session that has nothing to check. If this is so for all sessions, the outcome is
+    undecided, for the reason ``nothing``; otherwise the `worst` outcome counts.
     """
 
     def check_all(evidence: Evidence) -> Outcome:
@@ -138,7 +140,10 @@ def why(part: Part) -> str:
 
 
 def first_at(part: Part, at: int) -> tuple[int, ...]:
-    """Return the index of the first record at or after this time, in a tuple."""
+    """Return the index of the first record at or after this time (ns), in a tuple.
+
+    The tuple is empty if there is no such record.
+    """
     records = part.trace.records
     return tuple(i for i, record in enumerate(records) if record.at >= at)[:1]
 

@@ -132,12 +132,15 @@ def pongs(*roles: str) -> Check:
 
 
 def _unanswered(part: Part, ping: Ping) -> Outcome:
-    """Return a violation for an unanswered ping, undecided if it has another cause."""
+    """Return a violation for an unanswered ping, or undecided.
+
+    The ping is undecided if the client or the end of the session may be the cause.
+    """
     late = max(part.trace.lag.late, default=0) / 1e9
     if late > LATE:
         return Undecided(
-            f"the client's own clock ticks came up to {late:.1f} s late, so the "
-            "missing answer may be the client's fault"
+            f"the client itself was up to {late:.1f} s late, so the missing answer may "
+            "be its own fault"
         )
     gone = part.trace.end.how in (Ending.CLOSED_BY_PEER, Ending.BROKEN)
     sent_later = any(
@@ -193,6 +196,7 @@ def refused_or_closed(role: str, codes: Collection[int]) -> Check:
             "the frame was answered neither by an error nor by a close with one of the "
             f"codes {wanted}{ended}",
             (),
+            by_end=not ignored,
         )
 
     return per_session(check, role, fold=first_unsatisfied)
@@ -207,7 +211,9 @@ def _unexplained_close(part: Part) -> Outcome | None:
         bare = True
     if bare and not part.timeline.refusals:
         return Violated(
-            f"the server sent no error before the session ended: {why(part)}", ()
+            f"the server sent no error before the session ended: {why(part)}",
+            (),
+            by_end=True,
         )
     return Satisfied()
 
@@ -215,8 +221,8 @@ def _unexplained_close(part: Part) -> Outcome | None:
 explained_close = any_session(_unexplained_close, nothing="no session was opened")
 """A check that a server that ends a session gives the reason.
 
-A close frame with another code than 1006 and 1011 is a reason. A close with one of
-these codes, and a connection that breaks off, must follow an error.
+A close frame with a code other than 1006 and 1011 is a reason. Before a close with one
+of these codes, and before a connection breaks off, the server must send an error.
 """
 
 

@@ -45,13 +45,13 @@ def _loss(part: Part, what: str) -> Outcome:
     if part.trace.opened is None:
         return Undecided(f"{what}: the session could not be opened: {why(part)}")
     if end.how not in ENDED_BY_CLIENT:
-        return Violated(f"{what}: {why(part)}", last(part))
+        return Violated(f"{what}: {why(part)}", last(part), by_end=True)
     refusals = part.timeline.refusals
     if not refusals or by_hand(part):  # a frame written by hand may be refused
         cancelled = end.how is Ending.CANCELLED
         reason = why(part) if cancelled else "the client closed the session first"
         return Undecided(f"{what}: {reason}")
-    refusal = refusals[-1]
+    refusal = refusals[0]  # such as that of the set-up; later errors follow from it
     message = f"{what}: the server sent an error: {refusal}"
     return Violated(message, first_at(part, refusal.at))
 

@@ -30,7 +30,7 @@ def records(recording: Recording, kind: type, sender: Sender) -> list[int]:
 
 
 def cut(recording: Recording) -> bool:
-    """Return whether the client ended the session before the server could go on."""
+    """Return whether the client ended the session."""
     return recording.trace.end.how in ENDED_BY_CLIENT
 
 
@@ -65,7 +65,8 @@ def first_event(identity: Callable[[Message], str | None]) -> SessionCheck:
         if first is None:
             if recording.trace.opened is None or cut(recording):
                 return Undecided("the session ended before the server sent anything")
-            return Violated(f"the server sent no event: {ended(recording)}", ())
+            reason = f"the server sent no event: {ended(recording)}"
+            return Violated(reason, (), by_end=True)
         message = recording.messages[first]
         name = identity(message)
         if name is None:
@@ -87,19 +88,23 @@ def well_formed(sender: Sender) -> SessionCheck:
     """Return a check that each frame of this side is an event with all its fields."""
 
     def check(recording: Recording) -> Outcome:
-        wrong = records(recording, Malformed, sender)
+        frames = recording.trace.records
+        flawed = (at for at in recording.flaws if frames[at].sender is sender)
+        wrong = sorted({*flawed, *records(recording, Malformed, sender)})
         if wrong:
-            return Violated(named(recording.messages[wrong[0]]), tuple(wrong))
+            first = wrong[0]
+            reason = recording.flaws.get(first) or named(recording.messages[first])
+            return Violated(reason, tuple(wrong))
         return _sent(recording, sender)
 
     return check
 
 
 def known_events(sender: Sender, own: tuple[str, ...]) -> SessionCheck:
-    """Return a check that this side sends no event that the protocol does not know.
+    """Return a check that this side sends only events of the protocol.
 
-    ``own`` are the prefixes of the protocol's event types; a server's event with
-    another prefix is an extension and allowed.
+    ``own`` are the prefixes of the protocol's event types. A server's event with
+    another prefix is an extension, which is allowed.
     """
 
     def is_own(message: Message) -> bool:

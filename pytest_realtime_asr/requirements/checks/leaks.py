@@ -55,7 +55,11 @@ def _in_no_text(pattern: re.Pattern[str], what: str) -> Check:
 
 
 def _pieces(timeline: Timeline) -> Iterator[tuple[int, str]]:
-    """Yield the time and the new piece of each text, after the end of the old text."""
+    """Yield the time (ns) of each partial and final, and the text to search.
+
+    The text is a whole final, or the new text of a partial and the last characters
+    before the new text.
+    """
     text, length = StringIO(), 0
     for event in timeline.events:
         if isinstance(event, Partial):
@@ -87,7 +91,7 @@ def no_stack_trace(evidence: Evidence) -> Outcome:
 
 
 def never_repeated(text: str, what: str) -> Check:
-    """Return a check that the server never sends back a text that it was sent by hand.
+    """Return a check that the server never sends back a text of a frame sent by hand.
 
     ``what`` names the text in messages.
     """

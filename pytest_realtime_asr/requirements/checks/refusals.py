@@ -40,7 +40,9 @@ def refused(role: str, what: str, *codes: str) -> Check:
         if part.trace.end.how is Ending.CANCELLED:
             return Undecided(why(part))
         if wrong := _wrong(part, len(frames), what, codes):
-            return Violated(wrong, frames)
+            unanswered = len(error_codes(part)) < len(frames)
+            by_end = unanswered and part.trace.end.how not in ENDED_BY_CLIENT
+            return Violated(wrong, frames, by_end=by_end)
         return finals(part)
 
     return per_session(check, role)

@@ -179,8 +179,8 @@ def same_text(role: str) -> Check:
 def kept_apart(*roles: str, later: bool = False) -> Check:
     """Return a check that no text has half or more of the words of another clip.
 
-    Only words count that no solo text of the utterance's own clip has. With ``later``,
-    the first utterance of each session is not checked.
+    Words that a solo text of the utterance's own clip has are not counted. With
+    ``later``, the first utterance of each session is not checked.
     """
 
     def check(texts: list[_Compared], solos: Solos) -> Outcome:
@@ -217,11 +217,12 @@ def _foreign(own: SoloTranscript, other: SoloTranscript) -> Counter[str]:
 
 
 def if_in_time(role: str, check: Check) -> Check:
-    """Return ``check`` without those sessions of a role whose late audio came too late.
+    """Return a check that leaves out sessions whose late audio arrived too late.
 
-    Late audio is audio that the client sends after the commit, with an invalid frame
-    behind it. A session is kept if the server refused a frame before the first final:
-    a server reads frames in their order, and so had read the late audio.
+    Late audio is audio that the client sends after the commit, followed by an invalid
+    frame. A session of this role is used only if the server refused a frame before the
+    first final: a server reads frames in their order, and so had read the late audio.
+    ``check`` is applied to the sessions that are used, and to those of other roles.
     """
 
     def check_kept(evidence: Evidence) -> Outcome:

@@ -18,7 +18,7 @@ def binding_clients(
 ) -> tuple[Requirement, ...]:
     """Return the requirements on the client.
 
-    ``clauses`` are those of the order, the fields and the types of events.
+    ``clauses`` are the sources for the order, the fields and the types of events.
     """
     ordered, formed, known = clauses
     return (
@@ -36,7 +36,7 @@ def binding_clients(
         ),
         _binding(
             "client-known-events",
-            "the client sends no event that the protocol does not know",
+            "the client sends only events of the protocol",
             known,
             checks.known_events(Sender.CLIENT, ()),
         ),

@@ -19,7 +19,10 @@ def refused(
     level: Level = Level.MUST,
     proof: Proof = IGNORED,
 ) -> Requirement:
-    """Return the requirement that a misuse is refused, by one of ``codes`` if given."""
+    """Return the requirement that a misuse is refused, with one of ``codes`` if given.
+
+    Without ``codes``, any code is accepted, and also an error without a code.
+    """
     title, what = _REFUSED[name]
     return Requirement(
         f"{name}-refused",
@@ -50,13 +53,13 @@ _REFUSED: Mapping[str, tuple[str, str]] = {
         "an append without audio",
     ),
     "append-wrong-type": (
-        "audio that is not a text is refused",
-        "audio that is not a text",
+        "audio that is not a string is refused",
+        "audio that is not a string",
     ),
     "bad-base64": ("audio that is not base64 is refused", "audio that is not base64"),
     "foreign-characters": (
         "audio with characters outside base64 is refused",
-        "audio with foreign characters",
+        "audio with characters outside base64",
     ),
     "unknown-model": ("an unknown model is refused", "an unknown model"),
 }
@@ -95,7 +98,7 @@ _FRAMES: tuple[Misuse, ...] = (
     ),
     Misuse(
         "no-type",
-        "events without a type, and with a type that is not a text",
+        "events without a type, and with a type that is not a string",
         ("{}", '{"audio":"AAA="}', '{"type":5}', '{"type":null}'),
     ),
     Misuse("unknown-event", "an event of no protocol", ('{"type":"no.such"}',)),

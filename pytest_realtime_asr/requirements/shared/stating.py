@@ -44,7 +44,7 @@ def stated(
 ) -> Requirement:
     """Return the shared requirement of this id, changed for one protocol.
 
-    What is not given stays as in the shared declaration.
+    Each argument that is ``None`` keeps the value of the shared requirement.
     """
     found = SHARED[id]
     return replace(

@@ -237,7 +237,7 @@ SAME_TEXT: tuple[Requirement, ...] = (
             (
                 "half-gain",
                 "at half the gain",
-                "half the gain is 6 dB",
+                "half the gain is only 6 dB less",
                 Proof(("quiet-loses",)),
             ),
         )

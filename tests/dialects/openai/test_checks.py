@@ -1,4 +1,4 @@
-"""The checks of OpenAI's dialect on sessions that are written by hand."""
+"""Tests of the checks of OpenAI's dialect, on sessions written by hand."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def stopped(item: str, ms: int) -> Event:
 
 
 def audio(asset: str, start: int, stop: int) -> Event:
-    """Audio of an asset, from one millisecond to another."""
+    """Return an event with the audio of an asset between two positions in ms."""
     return said(f"{BUFFER}.append", audio="", span=(asset, 24 * start, 24 * stop))
 
 
@@ -358,6 +358,30 @@ def test_a_session_of_a_scenario(
     id: str, role: str, events: Sequence[Event], outcome: type
 ) -> None:
     found = REQUIREMENTS[id].check(Evidence((part(*events, role=role),)))
+    assert isinstance(found, outcome), found
+
+
+WITHOUT_TEXT = (*HELD, completed("a", ""))
+WITHOUT_LOGPROBS = (*HELD, delta("a", "x"), completed("a", "x"))
+SCORED = [{"token": "x", "logprob": -0.1}]
+WITH_LOGPROBS = (*HELD, delta("a", "x", logprobs=SCORED), completed("a", "x"))
+
+
+@pytest.mark.parametrize(
+    ("sessions", "outcome"),
+    [
+        ((WITHOUT_TEXT,), UNKNOWN),
+        ((WITH_LOGPROBS,), YES),
+        ((WITHOUT_TEXT, WITH_LOGPROBS), YES),
+        ((WITHOUT_TEXT, WITHOUT_LOGPROBS), NO),
+        ((WITH_LOGPROBS, WITHOUT_LOGPROBS), NO),
+    ],
+)
+def test_a_session_without_text_hides_no_missing_logprobs(
+    sessions: Sequence[Sequence[Event]], outcome: type
+) -> None:
+    parts = tuple(part(*events, role="logprobs") for events in sessions)
+    found = REQUIREMENTS["logprobs-come"].check(Evidence(parts))
     assert isinstance(found, outcome), found
 
 

@@ -1,4 +1,4 @@
-"""The events that the client sends."""
+"""Tests of the events that the client sends."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A correct server of OpenAI's protocol has no violations, and is always understood.
+"""A correct server of OpenAI's protocol has no violation, and its texts are read.
 
-1,000 random sessions, in which frames cross on the wire and items are completed in any
-order.
+The tests run 1,000 random sessions, in which frames cross on the wire and items are
+completed in any order.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ VAD = {"type": "server_vad", "prefix_padding_ms": 0, "silence_duration_ms": 100}
 
 
 class Failing:
-    """A server in which some items fail, as they may."""
+    """A correct server in which some items fail."""
 
     def __init__(self, server: Server, random: Random, odds: int) -> None:
         self._server = server
@@ -94,9 +94,10 @@ QUIET = bytes(2 * RATE * 120 // 1000)
 def conversation(
     random: Random, *, dialect: Dialect, waits: bool, detects: bool, strange: bool
 ) -> list[str]:
-    """Return what a client sends in a session, and where it waits.
+    """Return the frames that a client sends in a session, and marks where it waits.
 
-    The server ``detects`` its turns; what is ``strange`` may be refused.
+    With ``detects``, the server detects turns. With ``strange``, the client also sends
+    frames that the server may refuse.
     """
     more: dict[str, object] = {}
     if random.random() < 0.5:
@@ -136,7 +137,7 @@ def conversation(
 
 
 def _named(said: str, name: str) -> str:
-    """Return a frame with another id, if it has one."""
+    """Return a frame with its event id replaced, if it has an event id."""
     if '"event_id"' not in said:
         return said
     return json.dumps({**json.loads(said), "event_id": name})
@@ -151,7 +152,7 @@ def clear() -> str:
 
 
 def stamped(said: str, at: int, *, tail: str) -> Record:
-    """Return a frame of the client, with the silence after an utterance marked."""
+    """Return a record of a client's frame; the frame ``tail`` is marked as silence."""
     span = Span(TAIL, 0, len(QUIET) // 2) if said == tail else None
     return Record(CLIENT, at, said, due=at, woke=at, span=span)
 
@@ -177,7 +178,7 @@ def sample(
     detects: bool | None = None,
     strange: bool | None = None,
 ) -> Sample:
-    """Return a random session of a random server; what is not given is random."""
+    """Return a random session of a random server; ``None`` means a random choice."""
     random = Random(seed)
     able = [name for name in NAMES if "sglang" not in name and "riva" not in name]
     name = random.choice(able if detects else NAMES)
@@ -203,7 +204,7 @@ def sample(
 
 
 def ended(whole: Part, how: Ending) -> Part:
-    """Return the session with another end."""
+    """Return the session with this kind of end."""
     trace = replace(whole.trace, end=replace(whole.trace.end, how=how))
     timeline = replace(whole.timeline, end=trace.end)
     recording = replace(whole.recording, trace=trace, timeline=timeline)
@@ -253,7 +254,7 @@ def test_a_server_finds_no_violation_of_a_client_that_waits() -> None:
 
 @pytest.mark.parametrize("waits", [True, False])
 def test_each_commit_gets_the_text_of_its_item(waits: bool) -> None:
-    """On both sides, and although a refused commit has none."""
+    """Both sides read the same texts, although a refused commit has no text."""
     finals = refused = 0
     for seed in range(300):
         found = sample(seed, waits=waits, detects=False)
@@ -298,7 +299,7 @@ def test_each_turn_gets_its_text() -> None:
 
 
 def test_the_sessions_do_cross() -> None:
-    """Items are also completed in another order than they were committed in."""
+    """Frames cross, and items are not always completed in the order of commits."""
     crossed = swapped = 0
     for seed in range(200):
         found = sample(seed, waits=False)

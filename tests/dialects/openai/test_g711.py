@@ -1,4 +1,4 @@
-"""G.711: companded audio of one byte per sample."""
+"""Tests of G.711: companded audio of one byte per sample."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_every_code_comes_back(law: g711.Law) -> None:
 
 @pytest.mark.parametrize(("law", "least"), [(g711.MU, 4.125), (g711.A, 8.0)])
 def test_a_sample_changes_by_half_a_step_at_most(law: g711.Law, least: float) -> None:
-    """That is a 32nd of a sample, and less than that of none but the smallest."""
+    """Half a step is a 32nd of a sample, except for the smallest samples."""
     every = np.arange(-32768, 32768)
     back = np.array(samples(law.decode(law.encode(every.astype("<i2").tobytes()))))
     assert (np.abs(back - every) <= np.abs(every) / 32 + least).all()
@@ -86,8 +86,9 @@ def test_a_sample_changes_by_half_a_step_at_most(law: g711.Law, least: float) ->
 def by_the_standard(law: g711.Law) -> tuple[bytes, bytes]:
     """Return the codes of all samples and the samples of all codes, by the formulas.
 
-    A code is a sign, one of eight chords and one of sixteen steps in it; some of its
-    bits are inverted. A level stands in the middle of the samples that have its code.
+    A code consists of a sign, one of eight chords, and one of sixteen steps in the
+    chord; some of its bits are inverted. The level of a code is the middle of all
+    samples with this code.
     """
     chords, steps = np.divmod(np.arange(128), 16)
     if law is g711.MU:

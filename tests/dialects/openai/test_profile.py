@@ -1,4 +1,4 @@
-"""Profiles of servers that differ from OpenAI's."""
+"""Tests of the profiles of servers that differ from OpenAI's."""
 
 from __future__ import annotations
 

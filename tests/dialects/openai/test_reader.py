@@ -1,4 +1,4 @@
-"""The timeline of a session, read from its frames."""
+"""Tests of the reader: the timeline of a session from its frames."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_another_error_refuses_no_commit(refusal: str) -> None:
 
 
 def test_audio_that_was_too_little_is_of_the_next_commit() -> None:
-    """The server keeps it, and the name that it gave to it."""
+    """The server keeps the audio of the refused commit, and the id of its item."""
     timeline = lived(
         HELLO,
         Said(0, 1200),
@@ -247,7 +247,7 @@ def test_short_audio_may_be_refused_at_once() -> None:
 
 
 def test_a_name_may_be_taken_for_that_of_another_item() -> None:
-    """It shows when it is committed."""
+    """The reader corrects its assumption when the second item is committed."""
     timeline = lived(
         HELLO,
         PCM,
@@ -266,7 +266,7 @@ def test_a_name_may_be_taken_for_that_of_another_item() -> None:
 
 @pytest.mark.parametrize("piece", [delta("b", "go"), completed("b", "go")])
 def test_an_item_may_have_another_id(piece: str) -> None:
-    """LocalAI's transcription makes an id of its own up."""
+    """LocalAI's transcription events do not have the id of the committed item."""
     timeline = lived(
         HELLO,
         PCM,
@@ -285,7 +285,7 @@ def test_an_item_may_have_another_id(piece: str) -> None:
 
 
 def test_another_name_may_be_taken_for_that_of_the_next_item() -> None:
-    """It shows when it is completed and never was committed."""
+    """The reader corrects this when the item is completed without a commit."""
     timeline = lived(
         HELLO,
         PCM,
@@ -515,9 +515,9 @@ def test_turns_may_be_completed_in_any_order() -> None:
 
 @pytest.mark.parametrize(("end", "least"), [(200, 12_000), (199, 60_000), (0, 60_000)])
 def test_a_final_comes_once_no_other_turn_can(end: int, least: int) -> None:
-    """That is sooner where the server has looked at all audio, which ends at 200 ms.
+    """Less silence is enough if the turn ends after all audio, which ends at 200 ms.
 
-    Its time is when it came, and not when that is known.
+    The time of the final is that of its event, not the later time of this decision.
     """
     rows = (
         HELLO,
@@ -629,7 +629,7 @@ def test_text_before_the_answer_to_a_commit_belongs_to_its_turn() -> None:
 
 
 def test_a_commit_by_hand_may_come_too_late() -> None:
-    """The server had committed the turn before it heard of it."""
+    """The server had committed the turn before the client's commit arrived."""
     timeline = lived(
         HELLO,
         DETECT,
@@ -700,7 +700,7 @@ def test_a_set_up_that_is_refused_is_not_that_of_the_session(refusal: str) -> No
 
 
 def test_the_setup_is_what_the_server_shows() -> None:
-    """It may not take what was asked for, and say so."""
+    """A server may ignore a requested setting, and then shows the old setting."""
     timeline = lived(
         HELLO, DETECT, updated(), PCM, COMMIT, committed("a"), completed("a", "go")
     )
@@ -862,7 +862,7 @@ def test_the_text_of_an_utterance_is_that_of_its_turns_joined() -> None:
 
 
 def test_a_delta_costs_what_it_brings() -> None:
-    """What is written of a text in 5,000 deltas, over several turns."""
+    """The number of characters written for 5,000 deltas is linear in the text."""
 
     class Counted(StringIO):
         written = 0

@@ -1,4 +1,4 @@
-"""The answers of the server to the frames of a client."""
+"""Tests of the answers of the server to the frames of a client."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_noise_is_taken_away_by_a_strength() -> None:
 
 @dataclass(frozen=True)
 class Refused:
-    """A frame that a server refuses, after others."""
+    """A frame that a server refuses after the frames ``before``, and the error."""
 
     frame: str | bytes
     code: str
@@ -507,7 +507,7 @@ def test_a_session_ends_when_it_has_lasted_long_enough() -> None:
 
 
 def detecting(talk: Talk, sound: bytes, rate: int = 24_000) -> list[dict[str, Any]]:
-    """What the server says to this sound, in pieces of 100 ms."""
+    """Return the server's replies to this audio, sent in pieces of 100 ms."""
     size = rate // 10 * 2
     pieces = [append(sound[at : at + size]) for at in range(0, len(sound), size)]
     return talk.hear(*pieces)[0]
@@ -546,7 +546,7 @@ def test_semantic_turns_end_later() -> None:
 
 
 def test_positions_are_those_of_the_session() -> None:
-    """Whatever was cleared, committed or heard at another rate before."""
+    """Cleared audio and audio at another rate count towards the positions."""
     talk = Talk()
     detecting(talk, quiet(0.5))
     talk.hear(CLEAR)

@@ -1,4 +1,4 @@
-"""The fields of an update: parsing, writing and errors."""
+"""Tests of the fields of an update: parsing, writing and errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.openai import VAD
 
 
 def configured(name: str = "openai", **options: object) -> dict[str, Any]:
-    """The session object that a client with these options sends."""
+    """Return the session object that a client with these options sends."""
     (said,) = dialects.load(name).caller("m", options).configure()
     held: dict[str, Any] = json.loads(said)["session"]
     return held

@@ -1,4 +1,4 @@
-"""Voice activity detection by energy."""
+"""Tests of voice activity detection by energy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def detector(begin: int = 0) -> Detector:
 
 
 def turns(chunks: Iterable[bytes], it: Detector) -> list[tuple[int, int, bytes]]:
-    """Start, end and sound of all turns that were over; positions in ms."""
+    """Return start (ms), end (ms) and audio of each turn that has ended."""
     found = []
     start, said = 0, b""
     for chunk in chunks:
@@ -36,7 +36,7 @@ def turns(chunks: Iterable[bytes], it: Detector) -> list[tuple[int, int, bytes]]
 
 @pytest.mark.parametrize("size", [2, 100, 480, 4_800, 10_000, len(SOUND)])
 def test_turns_are_found_where_they_are(size: int) -> None:
-    """The pause of 0.4 s ends none, and 20 ms of sound are no speech."""
+    """A pause of 0.4 s ends no turn, and 20 ms of sound start no turn."""
     chunks = [SOUND[at : at + size] for at in range(0, len(SOUND), size)]
     assert turns(chunks, detector()) == [
         (200, 1900, cut(SOUND, 0.2, 1.9)),

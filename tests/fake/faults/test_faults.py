@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import socket
 import struct
 import time
@@ -116,7 +117,7 @@ class Talk:
         try:
             async with asyncio.timeout(within):
                 while True:
-                    frame = msgspec.json.decode(await self.link.recv())
+                    frame = json.loads(await self.link.recv())  # NaN too
                     self.frames.append(frame)
                     if frame["type"] == kind:
                         return dict(frame)
@@ -185,13 +186,13 @@ class Place:
     async def open(
         self, *, configured: bool = True, path: str = "/v1/realtime", **given: Any
     ) -> Talk:
+        settings: dict[str, Any] = {"close_timeout": 0.3, **given}
         link = await connect(
             f"ws://127.0.0.1:{self.port}{path}",
-            close_timeout=0.3,
             compression=None,
             proxy=None,
             max_size=None,
-            **given,
+            **settings,
         )
         self._links.append(link)
         talk = Talk(link)
@@ -385,6 +386,34 @@ async def sends_no_usage(place: Place) -> bool:
     talk = await place.open()
     await talk.utter("a b")
     return "usage" not in talk.frames[-1]
+
+
+async def leaves_a_count_out(place: Place) -> bool:
+    talk = await place.open()
+    await talk.utter("a b")
+    return set(talk.frames[-1]["usage"]) == {"completion_tokens", "total_tokens"}
+
+
+async def counts_nan(place: Place) -> bool:
+    talk = await place.open()
+    await talk.utter("a b")
+    return str(talk.frames[-1]["usage"]["total_tokens"]) == "nan"
+
+
+async def greets_by_half(place: Place) -> bool:
+    talk = await place.open()
+    return set(talk.frames[0]) == {"type", "id"}
+
+
+async def greets_never(place: Place) -> bool:
+    talk = await place.open()
+    await talk.utter("a b")
+    return not talk.all("session.created")
+
+
+async def refuses_its_set_up(place: Place) -> bool:
+    talk = await place.raw(COMMIT)
+    return talk.codes == ["unknown_event", "model_not_validated"]
 
 
 async def counts_nothing(place: Place) -> bool:
@@ -667,6 +696,11 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "tokens-shown": sends("language English<asr_text>a b", of="a b"),
     "broken-characters": sends("\ufffd b", of="a b"),
     "no-usage": sends_no_usage,
+    "half-usage": leaves_a_count_out,
+    "nan-usage": counts_nan,
+    "half-greeting": greets_by_half,
+    "no-greeting": greets_never,
+    "refuses-setup": refuses_its_set_up,
     "free-tokens": counts_nothing,
     "all-at-end": sends_all_at_the_end,
     "stutters": sends("a b a b a b", of="a b"),
@@ -823,3 +857,23 @@ def test_a_close_frame_is_answered_late(
     took, code = asyncio.run(close())
     assert took >= 0.1
     assert code == 1000
+
+
+def test_closing_takes_no_longer_after_a_burst_of_audio() -> None:
+    async def last(*faults: str) -> float:
+        """Return how long a session with a burst of audio takes, in s."""
+        async with place(*faults) as it:
+            begun = time.monotonic()
+            talk = await it.open(close_timeout=20)
+            with suppress(ConnectionClosed):
+                await talk.send(COMMIT)
+                await talk.send_audio(bytes(2 * 60 * RATE))
+            if not faults:
+                assert await talk.finish() == ""
+                await talk.link.close()
+            await talk.link.wait_closed()
+            assert talk.link.close_code == (1011 if faults else 1000)
+            return time.monotonic() - begun
+
+    correct, faulty = asyncio.run(last()), asyncio.run(last("close"))
+    assert faulty < correct + 3  # an unanswered close frame costs 10 s

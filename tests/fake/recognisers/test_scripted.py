@@ -145,7 +145,7 @@ def test_every_clip_gives_its_words(
 def test_every_clip_in_every_way(
     script: ScriptedRecogniser, english: Corpus, rate: int
 ) -> None:
-    """Check each clip in every fourth way, the next clip in other ones."""
+    """Check each clip in every fourth way; the next clip starts at the next way."""
     ways = list(itertools.product(CHUNKS, OFFSETS, GAINS))
     for number, utterance in enumerate(english):
         for chunk, offset, gain in ways[number % 4 :: 4]:

@@ -42,14 +42,24 @@ def program(client: str, name: str = "python") -> Path:
 
 
 def missing(client: str) -> str:
-    """What to do to have the client; empty where it is there."""
+    """Say what to do before the client can run; empty if it can."""
     proof = "node_modules/openai" if client == NODE else "made"
     if client == NODE and shutil.which("node") is None:
         return "there is no node: install it, with npm"
-    if (place(client) / proof).exists():
-        return ""
-    script = "python tests/interop/clients/environments.py"
-    return f"{place(client)} holds no {client}: run `{script} {client}`"
+    if not (place(client) / proof).exists():
+        script = "python tests/interop/clients/environments.py"
+        return f"{place(client)} holds no {client}: run `{script} {client}`"
+    if client == "guidellm" and not _decodes(client):
+        # It would skip each clip, send nothing, and not end.
+        need = "the libraries of ffmpeg 4 to 8 (Debian and Homebrew: ffmpeg)"
+        return f"torchcodec does not load, so {client} can read no clip: install {need}"
+    return ""
+
+
+def _decodes(client: str) -> bool:
+    """Try torchcodec, whose libraries of ffmpeg pip does not install."""
+    command = [str(program(client)), "-c", "import torchcodec.decoders"]
+    return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def wanted(client: str) -> str:
@@ -92,6 +102,9 @@ def main(clients: Sequence[str]) -> int:
     try:
         for client in clients or CLIENTS:
             make(client)
+            if lack := missing(client):
+                print(f"error: {lack}", file=sys.stderr)
+                return 1
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -7,9 +7,11 @@ docs/interop.md, and these tests say when a line there is no longer so.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -99,15 +101,27 @@ def run(client: str, command: Sequence[object], **variables: str) -> str:
     """What a client printed; it has to be there and to end well."""
     if missing(client):
         pytest.fail(missing(client), pytrace=False)
-    done = subprocess.run(
+    with subprocess.Popen(
         list(map(str, command)),
         env={**os.environ, KEY: SECRET, **variables},
-        timeout=PATIENCE,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-    )
-    assert done.returncode == 0, f"{client} ended with {done.returncode}: {done.stderr}"
-    return done.stdout
+        start_new_session=True,
+    ) as process:
+        late = ""
+        try:
+            printed, errors = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            late = f", after {PATIENCE} s, by force"
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # its workers may outlive it
+                os.killpg(process.pid, signal.SIGKILL)
+        if late:
+            printed, errors = process.communicate()
+    code = process.returncode
+    assert code == 0, f"{client} ended with {code}{late}: {errors}"
+    return printed
 
 
 def drive(server: FakeServer, client: str, mode: str, files: Sequence[str]) -> Came:
@@ -279,3 +293,27 @@ def test_what_to_do_without_a_client(
     monkeypatch.setenv("CLIENTS_FOLDER", str(tmp_path))
     with pytest.raises(pytest.fail.Exception, match=r"environments\.py pipecat"):
         run("pipecat", [sys.executable, "-c", ""])
+
+
+def test_what_to_do_without_ffmpeg(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CLIENTS_FOLDER", str(tmp_path))
+    python = program("guidellm")
+    python.parent.mkdir(parents=True)
+    (place("guidellm") / "made").touch()
+    python.write_text("#!/bin/sh\nexit 0\n")
+    python.chmod(0o755)
+    assert missing("guidellm") == ""
+    python.write_text("#!/bin/sh\nexit 1\n")
+    assert "install the libraries of ffmpeg" in missing("guidellm")
+
+
+def test_a_client_that_does_not_end_is_stopped_with_its_workers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "PATIENCE", 0.5)
+    monkeypatch.setattr(sys.modules[__name__], "missing", lambda client: "")
+    # Without the end of the worker, which holds the pipe, this would take a minute.
+    with pytest.raises(AssertionError, match="by force: said"):
+        run("pipecat", ["sh", "-c", "echo said >&2; sleep 60 & sleep 60"])

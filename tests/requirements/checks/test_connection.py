@@ -1,4 +1,4 @@
-"""The checks of connections and of the server's process."""
+"""Tests of the checks of connections and of the server's process."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ IN_VAIN = (Ping(MS, 2 * MS), Ping(2 * MS, None))
         ),
         (
             part("it", CREATED, pings=IN_VAIN, lag=LATE),
-            Open("the client's own clock ticks came up to 3.0 s late"),
+            Open("the client itself was up to 3.0 s late"),
         ),
         (part("it", CREATED), Open("no ping was sent")),
         (unopened("it"), Open("no session could be opened")),
@@ -102,6 +102,13 @@ IN_VAIN = (Ping(MS, 2 * MS), Ping(2 * MS, None))
 )
 def test_pongs(evidence: Part, found: Found) -> None:
     check(checks.pongs("it"), evidence, found)
+
+
+def test_an_undecided_session_hides_no_ping_without_an_answer() -> None:
+    late = part("it", CREATED, pings=IN_VAIN, lag=LATE)
+    bad = part("it", CREATED, pings=IN_VAIN)
+    found = Bad("a ping was not answered in time")
+    check(checks.pongs("it"), seen(late, bad), found)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +265,7 @@ def test_freed(parts: list[Part], counts: list[float | None], found: Found) -> N
 
 
 def since(*started: float | None) -> list[Gauges]:
-    """What is seen of processes that began then; ``None``: nobody answers."""
+    """Return the metrics of processes with these start times; ``None``: no answer."""
     name = "process_start_time_seconds"
     return [
         Gauges(f"scenario {place}", {}, "no answer")

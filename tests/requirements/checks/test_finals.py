@@ -1,4 +1,4 @@
-"""The checks that utterances get their finals."""
+"""Tests of the checks that utterances get their finals."""
 
 from __future__ import annotations
 
@@ -137,7 +137,10 @@ def test_a_violation_shows_where_it_is() -> None:
     lost, refused = spoke("it", None), begun(error("x"))
     outcome = checks.finishes("it")(seen(spoke("it", "a"), lost))
     assert outcome == Violated(
-        f"no final came for turn-right: {WAITED}", (len(lost.trace.records) - 1,), 1
+        f"no final came for turn-right: {WAITED}",
+        (len(lost.trace.records) - 1,),
+        1,
+        by_end=True,
     )
     outcome = checks.finishes("it")(seen(spoke("it", "a"), refused))
     assert isinstance(outcome, Violated)
@@ -153,7 +156,9 @@ def test_all_of_several_have_to_hold() -> None:
 
 
 def empty(*frames: Frame, more: bool = False, **changes: object) -> Part:
-    """A session with an utterance without audio, answered so, and maybe another."""
+    """Return a session with an utterance without audio, and with ``more`` another one.
+
+    ``frames`` are the frames after the first utterance."""
     whole = (CREATED, UPDATE, BEGIN, FINISH, *frames)
     spoken = {0: SILENCE, 1: FIRST} if more else {0: SILENCE}
     return part("empty", *whole, spoken=spoken, **changes)

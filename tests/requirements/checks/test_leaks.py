@@ -1,4 +1,4 @@
-"""The checks that nothing hidden is shown."""
+"""Tests of the checks that a server shows no secret, stack trace or control token."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_no_stack_trace_is_shown(evidence: Evidence, found: Found) -> None:
 
 
 def keyed(evidence: Evidence) -> Evidence:
-    """The same, where the client gave the key."""
+    """Return the evidence with the key of the client in each session."""
     parts = []
     for each in evidence.parts or (part("it", CREATED),):
         trace = replace(each.trace, redactor=Redactor([KEY]))
@@ -213,7 +213,7 @@ def test_a_close_is_explained(evidence: Part, found: Found) -> None:
 
 
 def heard(name: str, *frames: str | bytes, key: str = KEY) -> Evidence:
-    """A session of this dialect in which the server sent these frames."""
+    """Return a session of this dialect in which the server sent these frames."""
     dialect = dialects.load(name)
     recorder = Recorder(
         vantage=Vantage.CLIENT,

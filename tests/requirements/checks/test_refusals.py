@@ -1,4 +1,4 @@
-"""The checks of refusals and their errors."""
+"""Tests of the checks of refusals and their errors."""
 
 from __future__ import annotations
 

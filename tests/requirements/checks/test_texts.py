@@ -1,4 +1,4 @@
-"""The checks of texts, and that they are fair."""
+"""Tests of the checks of texts; a noisy but correct server must not fail them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def alone(clip: Utterance, *texts: str | None) -> tuple[Part, ...]:
 
 
 def changed(clip: Utterance, words: int) -> str:
-    """The text of a clip with so many other words at its begin."""
+    """Return the text of a clip with its first ``words`` words replaced."""
     return " ".join(["other"] * words + clip.text.split()[words:])
 
 
@@ -473,7 +473,7 @@ misheard = st.lists(
 
 
 def mishear(clip: Utterance, changes: list[tuple[int, str]]) -> str:
-    """The text of a clip with another word, or none, at some places."""
+    """Return the text of a clip with words at some places replaced or removed."""
     said = clip.text.split()
     for place, word in changes:
         said[place] = word
@@ -486,7 +486,7 @@ def mishear(clip: Utterance, changes: list[tuple[int, str]]) -> str:
 def test_who_says_what_he_says_alone_is_never_blamed(
     noise: tuple[list[list[tuple[int, str]]], ...], data: st.DataObject
 ) -> None:
-    """However noisy a server is: its noise is measured."""
+    """A server passes however noisy it is, since its noise is measured."""
     repeats = [
         [mishear(c, n) for n in each] for c, each in zip(TEN, noise, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""The checks of when text comes."""
+"""Tests of the checks of the times at which text comes."""
 
 from __future__ import annotations
 

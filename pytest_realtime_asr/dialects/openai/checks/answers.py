@@ -58,15 +58,15 @@ def _answered(
     if len(answers) < len(received):
         count = f"{len(answers)} of {len(received)} {what}s"
         return Violated(f"the server answered only {count}", tuple(received))
-    return Undecided(f"the session ended before each {what} was answered")
+    return Undecided(f"the session ended before the server answered all {what}s")
 
 
 def _surely_received(recording: Recording) -> int:
     """Return the index of the last commit that the server has received for certain.
 
     The index is 0 if there is no such commit. A commit was received if its item was
-    committed or has ended. An item that the server's turn detection, or the end of the
-    audio, has created is the answer to no commit.
+    committed or has ended. Items that the server created after a detected turn, or at
+    the end of the audio, are not counted.
     """
     commits = from_client(recording, Commit)
     committed = [item for item in items(recording).values() if not item.stopped]

@@ -1,7 +1,7 @@
 """Checks of items: their ids, order, texts and ends.
 
 An item is identified by its id. Events may name an item before it is committed, since
-models for live speech send text at once. Items may be completed in any order.
+models for live speech send text immediately. Items may be completed in any order.
 """
 
 from __future__ import annotations
@@ -82,13 +82,17 @@ def items(recording: Recording) -> dict[str, Item]:
 
 
 def each_item(
-    problem: Callable[[Recording, str, Item], str | None], nothing: str
+    problem: Callable[[Recording, str, Item], str | None],
+    nothing: str,
+    *,
+    by_end: bool = False,
 ) -> Check:
     """Return a check that applies ``problem`` to each item of each session.
 
-    ``problem`` returns what is wrong with an item, "" if the item is correct, and
-    ``None`` if the recording cannot show this. ``nothing`` says why the check is
-    undecided if ``problem`` returns ``None`` for every item.
+    ``problem`` returns a sentence if an item is wrong, "" if the item is correct, and
+    ``None`` if the recording does not show which. If ``problem`` returns ``None`` for
+    every item, the check is undecided, for the reason ``nothing``. ``by_end`` says that
+    a problem is the way in which the session ended.
     """
 
     def check(recording: Recording) -> Outcome:
@@ -98,14 +102,14 @@ def each_item(
             shown |= what is not None
             if what:
                 named = (item.ends or item.committed or item.deltas or item.started)[:1]
-                return Violated(what, tuple(named))
+                return Violated(what, tuple(named), by_end=by_end)
         return Satisfied() if shown else Undecided(nothing)
 
     return each(check)
 
 
 def follows_previous(recording: Recording) -> Outcome:
-    """Check that each committed event names the item that was committed before.
+    """Check that each committed event names the item that was committed before it.
 
     The first committed event must name no item.
     """
@@ -116,7 +120,7 @@ def follows_previous(recording: Recording) -> Outcome:
             return Violated(
                 f"the item {message.item_id!r} has previous_item_id "
                 f"{message.previous_item_id!r}, but the item that was committed "
-                f"before is {before!r}",
+                f"before it is {before!r}",
                 (index,),
             )
         before = message.item_id
@@ -157,7 +161,7 @@ def ends(recording: Recording, name: str, item: Item) -> str | None:
     if cut(recording) or by_hand(recording):
         return None
     why = ended(recording)
-    return f"the item {name!r} neither completed nor failed before the end: {why}"
+    return f"the item {name!r} was not completed and did not fail before the end: {why}"
 
 
 def ends_once(recording: Recording, name: str, item: Item) -> str | None:
@@ -184,7 +188,7 @@ def one_content(recording: Recording, name: str, item: Item) -> str | None:
     if not found:
         return None
     different = " and ".join(sorted(map(str, found)))
-    what = f"content_index of the item {name!r} is {different}, not always the same"
+    what = f"the events of the item {name!r} differ in content_index: {different}"
     return what if len(found) > 1 else ""
 
 
@@ -245,9 +249,9 @@ def single_spaced(text: str) -> str:
 
 
 def announced_consistently(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that an item was added to the conversation as it was committed.
+    """Check that an item was committed and added with the same previous item.
 
-    Both events must name the same previous item.
+    An item that was added to the conversation must also be committed.
     """
     if not item.announced:
         return None

@@ -23,7 +23,7 @@ from pytest_realtime_asr.requirements.checks.combinators import (
     any_session,
     first_unsatisfied,
     per_session,
-    shown,
+    worst_if_any,
 )
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.requirement import (
@@ -66,11 +66,11 @@ def errors_name_event(*roles: str) -> Check:
             for index, message in _errors_after_hand(part):
                 named = message.error.event_id
                 caused = ", ".join(sorted(sent))
-                what = f"event_id of the error is {named!r}, not that of its cause"
-                what += f" ({caused})"
+                what = f"the error has the event_id {named!r}, but the event that "
+                what += f"caused it has {caused}"
                 yield Satisfied() if named in sent else Violated(what, (index,))
 
-        return _if_any(outcomes())
+        return worst_if_any(outcomes())
 
     return any_session(check, *roles, nothing=_NO_ERROR)
 
@@ -91,19 +91,14 @@ def errors_name_field(role: str, name: str) -> Check:
                     Satisfied()
                     if named
                     else Violated(
-                        f"param of the error is {param!r}, not the field {name}",
+                        f"the error has the param {param!r}, not the field {name!r}",
                         (index,),
                     )
                 )
 
-        return _if_any(outcomes())
+        return worst_if_any(outcomes())
 
     return any_session(check, role, nothing=_NO_ERROR)
-
-
-def _if_any(outcomes: Iterator[Outcome]) -> Outcome | None:
-    found = list(outcomes)
-    return shown(found, nothing=_NO_ERROR) if found else None
 
 
 def commit_refused(role: str, what: str, *codes: str) -> Check:
@@ -144,7 +139,7 @@ def commit_refused(role: str, what: str, *codes: str) -> Check:
 
 
 def no_error(role: str, what: str) -> Check:
-    """Return a check that a hand-written frame causes no error and no end of a session.
+    """Return a check that a hand-written frame causes no error and ends no session.
 
     A server need not answer a frame that it accepts. So the check also needs the answer
     to the session update: a server that sends nothing has accepted nothing.
@@ -156,9 +151,10 @@ def no_error(role: str, what: str) -> Check:
         for index, message in _errors_after_hand(part):
             return Violated(f"{what} was refused: {message.error.message}", (index,))
         if not cut(part.recording):
-            return Violated(f"the session ended after {what}: {why(part)}", ())
+            reason = f"the session ended after {what}: {why(part)}"
+            return Violated(reason, (), by_end=True)
         if not indexes(part.recording, SessionUpdated, BetaUpdated):
-            return Undecided(f"the session for {what} was never set up")
+            return Undecided("the server did not answer the session update")
         return Satisfied()
 
     return per_session(check, role, fold=first_unsatisfied)
@@ -172,6 +168,7 @@ def stays_open(role: str) -> Check:
             return Undecided(f"the hand-written frame was not sent: {why(part)}")
         if cut(part.recording):
             return Satisfied()
-        return Violated(f"a hand-written frame ended the session: {why(part)}", ())
+        reason = f"a hand-written frame ended the session: {why(part)}"
+        return Violated(reason, (), by_end=True)
 
     return per_session(check, role, fold=first_unsatisfied)

@@ -176,7 +176,7 @@ def _accepts_refused(part: Part) -> Outcome:
     if len(refused) + len(accepted) > sent:
         return Violated(
             f"the answers to {sent} updates are {len(refused)} refusals and "
-            f"{len(accepted)} acceptances, so one update has both",
+            f"{len(accepted)} acceptances, so an update was both refused and accepted",
             tuple(accepted),
         )
     return Satisfied()

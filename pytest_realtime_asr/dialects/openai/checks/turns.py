@@ -57,7 +57,7 @@ def turns_in_order(recording: Recording) -> Outcome:
                     tuple(item.committed),
                 )
         if not item.started[0] < item.stopped[0] < item.committed[0]:
-            wrong = f"the turn {name!r} was not started, stopped, committed in order"
+            wrong = f"the turn {name!r} was not started, stopped and then committed"
             return Violated(wrong, tuple(item.committed))
     return Satisfied() if committed else Undecided("no turn was detected")
 
@@ -136,7 +136,8 @@ def _misplaced(
     start, end = turn
     records = (item.started[0], item.stopped[0])
     if not 0 <= start < end:
-        wrong = f"the turn {name!r} from {start} to {end} ms is no span of the audio"
+        wrong = f"the turn {name!r} from {start} to {end} ms must start at 0 or later, "
+        wrong += "and end after its start"
         return Violated(wrong, records)
     for at, index in zip(turn, records, strict=True):
         if at > sent.until[index] + _ROUNDING:
@@ -167,14 +168,12 @@ def no_turn_in_silence(recording: Recording) -> Outcome:
         if index < speech:
             move = recording.messages[index].move
             return Violated(f"{move} came when only silence had been sent", (index,))
-    nothing = (
-        "no turn was detected in the speech, so none in the silence proves nothing"
-    )
+    nothing = "no turn was detected in the speech either, so the silence proves nothing"
     return Satisfied() if found else Undecided(nothing)
 
 
 def silent_commit_has_no_text(recording: Recording) -> Outcome:
-    """Check that a commit of silence is answered by an error or has no words."""
+    """Check that a commit of silence is answered by an error or by a wordless text."""
     records = recording.trace.records
     commits = [i for i in from_client(recording, Commit) if records[i].raw]
     if not commits:
@@ -189,7 +188,7 @@ def silent_commit_has_no_text(recording: Recording) -> Outcome:
             answered = True
             text = getattr(recording.messages[index], "transcript", "")
             if text.strip():
-                what = f"the item {name!r} of the silence has the text {text!r}"
+                what = f"the item {name!r} is silence, but has the text {text!r}"
                 return Violated(what, (index,))
     nothing = "the server did not answer the commit of silence"
     return Satisfied() if answered else Undecided(nothing)

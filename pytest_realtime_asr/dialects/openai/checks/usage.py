@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from pytest_realtime_asr.dialects.openai.checks.items import items, single_spaced
 from pytest_realtime_asr.dialects.openai.checks.messages import from_server
 from pytest_realtime_asr.dialects.openai.events import Completed, Counted, Delta
-from pytest_realtime_asr.requirements.checks.combinators import any_session, shown
+from pytest_realtime_asr.requirements.checks.combinators import (
+    any_session,
+    shown,
+    worst_if_any,
+)
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.requirement import (
     Check,
@@ -47,7 +51,10 @@ def _usage_problem(usage: Counted | None) -> str | None:
 
 
 def usage_counts_text(recording: Recording) -> Outcome:
-    """Check that the usage of a text counts tokens of text and audio, or seconds."""
+    """Check that the usage of an item with text counts something.
+
+    It must count seconds of audio, or tokens of both the audio and the text.
+    """
 
     def outcomes() -> Iterator[Outcome]:
         for index, message in from_server(recording, Completed):
@@ -72,13 +79,13 @@ def texts_have_logprobs(role: str) -> Check:
     """Return a check that each text of the sessions of a role has log probabilities."""
 
     def check(part: Part) -> Outcome | None:
-        return shown(_logprobs(part), nothing=nothing)
+        return worst_if_any(_logprobs(part))
 
-    nothing = "no item has a text"
-    return any_session(check, role, nothing=nothing)
+    return any_session(check, role, nothing="no item has a text")
 
 
 def _logprobs(part: Part) -> Iterator[Outcome]:
+    """Yield an outcome for each item with a text."""
     recording = part.recording
     for name, item in items(recording).items():
         events = [recording.messages[i] for i in (*item.deltas, *item.ends)]
@@ -90,7 +97,7 @@ def _logprobs(part: Part) -> Iterator[Outcome]:
 
 
 def logprobs_are_valid(recording: Recording) -> Outcome:
-    """Check that log probabilities are at most 0 and their tokens join to the delta."""
+    """Check that log probabilities are at most 0, and joined tokens equal the delta."""
 
     def outcomes() -> Iterator[Outcome]:
         for index, message in from_server(recording, Delta):

@@ -54,6 +54,7 @@ _CONNECTIONS: tuple[Declared, ...] = (
 )
 
 _DECLARED: tuple[Declared, ...] = (
+    shared.FIRST_UTTERANCE,
     *SESSION,
     *ITEMS,
     *ERRORS,

@@ -13,11 +13,11 @@ TYPES = "openai-python 3.57.0, types/realtime"
 GUIDE = "OpenAI, guide to realtime transcription"
 
 Declared = Requirement | Callable[[Profile], Iterable[Requirement]]
-"""A requirement for every profile, or a function with those for one profile."""
+"""A requirement of every profile, or a function that returns those of one profile."""
 
 
 def clause(event: str, sentence: str) -> str:
-    """Return the clause that quotes what the description of an event says."""
+    """Return the clause that quotes a sentence from the description of an event."""
     return f"{TYPES}/{event}.py: {sentence} ({READ})"
 
 
@@ -29,5 +29,5 @@ def bug(*threads: str) -> str:
 def where(
     condition: Callable[[Profile], bool], requirement: Requirement
 ) -> Callable[[Profile], Iterable[Requirement]]:
-    """Declare a requirement that only profiles which meet a condition have."""
+    """Return a function that returns a requirement if a profile meets a condition."""
     return lambda profile: (requirement,) if condition(profile) else ()

@@ -122,7 +122,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "items-are-added-in-place",
-        "an item is added with the same previous item with which it was committed",
+        "an item is committed and added with the same previous item",
         SHOULD,
         clause(
             "conversation_item_added",
@@ -145,7 +145,9 @@ ITEMS: tuple[Declared, ...] = (
         )
         + "; sgl-project/sglang-omni#385",
         items.each_item(
-            items.ends, "no item was committed in a session that was set up"
+            items.ends,
+            "no item was committed in a session that was set up",
+            by_end=True,
         ),
         scenarios=("utterances", "in-flight"),
         passive=True,
@@ -155,7 +157,7 @@ ITEMS: tuple[Declared, ...] = (
         "items-end-once",
         "no item is completed or fails a second time",
         MUST,
-        HARM + ": clients take the second text for that of another item",
+        HARM + ": clients mistake the second text for the text of another item",
         items.each_item(items.ends_once, "no item ended"),
         scenarios=("utterances",),
         passive=True,
@@ -165,7 +167,7 @@ ITEMS: tuple[Declared, ...] = (
         "nothing-after-the-end",
         "no delta of an item comes after the item has ended",
         MUST,
-        HARM + ": clients lose the text, or take it for that of another item",
+        HARM + ": clients lose the text, or mistake it for the text of another item",
         items.each_item(items.no_text_after_end, "no item ended"),
         scenarios=("utterances",),
         passive=True,
@@ -217,13 +219,13 @@ ITEMS: tuple[Declared, ...] = (
         "usage-counts",
         clause(
             "conversation_item_input_audio_transcription_completed_event",
-            "output_tokens are those generated, seconds are those of the input audio",
+            "output_tokens counts generated tokens, seconds is the length of the audio",
         ),
         each(usage.usage_counts_text),
     ),
     Requirement(
         "logprobs-come",
-        "log probabilities come if the session includes them",
+        "log probabilities are sent if the session asks for them",
         SHOULD,
         clause(
             "conversation_item_input_audio_transcription_delta_event",
@@ -235,7 +237,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "logprobs-are-sane",
-        "log probabilities are at most 0, and their tokens join to the delta",
+        "log probabilities are at most 0, and their joined tokens equal the delta",
         SHOULD,
         clause(
             "conversation_item_input_audio_transcription_delta_event",

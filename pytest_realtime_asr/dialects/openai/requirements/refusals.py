@@ -81,7 +81,9 @@ ERRORS: tuple[Declared, ...] = (
         passive=True,
         proof=Proof(("typeless",)),
     ),
-    shared.stated("errors-have-codes", clause("realtime_error", "code, if any")),
+    shared.stated(
+        "errors-have-codes", clause("realtime_error", "code: error code, if any")
+    ),
     Requirement(
         "errors-name-their-cause",
         "an error names the event that caused it, if that event has an id",
@@ -116,9 +118,11 @@ REFUSALS: tuple[Declared, ...] = (
     shared.refused("bad-json", _RECOVERABLE, level=SHOULD),
     shared.refused("no-object", _RECOVERABLE, level=SHOULD),
     *shared.JSON,
-    shared.refused("no-type", _RECOVERABLE + "; LocalAI ignores it", level=SHOULD),
     shared.refused(
-        "unknown-event", _RECOVERABLE + "; LocalAI ignores it", level=SHOULD
+        "no-type", _RECOVERABLE + "; LocalAI ignores the event", level=SHOULD
+    ),
+    shared.refused(
+        "unknown-event", _RECOVERABLE + "; LocalAI ignores the event", level=SHOULD
     ),
     shared.refused(
         "append-without-audio",

@@ -117,13 +117,13 @@ SESSION: tuple[Declared, ...] = (
     ),
     Requirement(
         "refused-update-unconfirmed",
-        "a refused update is not also answered as accepted",
+        "a refused update is not also reported as accepted",
         SHOULD,
         clause(
             "session_updated_event",
             "returned when a session is updated, unless there is an error",
         )
-        + "; Speaches does both",
+        + "; Speaches sends an error and session.updated",
         session.refused_not_accepted,
         scenarios=("refused-update",),
         proof=Proof(("confirms-refused",)),

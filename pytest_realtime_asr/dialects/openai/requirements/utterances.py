@@ -97,7 +97,7 @@ UTTERANCES: tuple[Declared, ...] = (
     ),
     Requirement(
         "in-flight-finish",
-        "if several utterances are transcribed at once, each gets its final",
+        "of several utterances transcribed at the same time, each gets its final",
         MUST,
         HARM + "; " + bug("sgl-project/sglang-omni#385"),
         checks.finishes("in-flight"),
@@ -106,7 +106,7 @@ UTTERANCES: tuple[Declared, ...] = (
     ),
     Requirement(
         "in-flight-kept-apart",
-        "if several utterances are transcribed at once, each gets its own text",
+        "of several utterances transcribed at the same time, each gets its own text",
         MUST,
         f"{GUIDE}: items are identified by item_id, completed in any order ({READ}); "
         "openclaw#113723",

@@ -1,0 +1,199 @@
+"""One run of the packaged suite in a process, shared by all of its tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from pytest_realtime_asr.conformance import clips, first_utterance, selection
+from pytest_realtime_asr.conformance.config import SuiteConfig
+from pytest_realtime_asr.conformance.cost import cost
+from pytest_realtime_asr.conformance.results import (
+    Findings,
+    Result,
+    ServerInfo,
+    ServerResult,
+    judge,
+    stopped,
+)
+from pytest_realtime_asr.conformance.scenario_run import RunConfig
+from pytest_realtime_asr.conformance.scenarios import scenarios
+from pytest_realtime_asr.conformance.scheduler import EarlyStop, Scheduler
+from pytest_realtime_asr.corpus import Corpus
+from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.requirement import Requirement, Violated
+from pytest_realtime_asr.run.config import time_limits
+from pytest_realtime_asr.run.realtime import Realtime
+
+_ANSWER = 10.0  # s at most within which a refusal has to arrive
+_AFTER_FAILURE = 5.0  # s, the idle timeout of the gate if the warm-up has failed
+
+
+@dataclass(slots=True)
+class SuiteRun:
+    """The scenarios of a run, with the plan of their sessions and the findings so far.
+
+    ``realtime`` is the fixture of the first test; it names the server.
+    """
+
+    scheduler: Scheduler
+    realtime: Realtime
+    findings: Findings = field(default_factory=Findings)
+
+    @property
+    def server(self) -> ServerInfo:
+        """What a report says about the server."""
+        pinned = self.realtime.run.config.pinned
+        return ServerInfo(
+            target=self.realtime.target,
+            dialect=self.realtime.dialect,
+            model=self.realtime.model,
+            version=self.realtime.plan.version,
+            suite="" if pinned is None else pinned.name,
+            found=self.realtime.plan.found,
+        )
+
+    def judge(self, requirement: Requirement) -> Result:
+        """Wait for the scenarios of a requirement; return the requirement's result."""
+        plan = self.realtime.plan
+        result = judge(
+            requirement,
+            self.scheduler,
+            plan.dialect,
+            version=plan.version,
+            model=plan.model,
+            known=self.realtime.run.config.known,
+        )
+        if self.scheduler.stopped is not None:
+            result = stopped(result, self.scheduler.reporter(requirement.id))
+        return self.findings.add(result)
+
+
+_RUN: pytest.StashKey[SuiteRun] = pytest.StashKey()
+
+
+def suite_run(
+    request: pytest.FixtureRequest,
+    realtime: Realtime,
+    corpus: Corpus,
+    config: SuiteConfig,
+) -> SuiteRun:
+    """Return the run of this process; the first test makes the run."""
+    stash = request.config.stash
+    if _RUN not in stash:
+        try:
+            chosen = clips.choose(corpus)
+        except ValueError as error:
+            pytest.fail(str(error), pytrace=False)
+        seed = request.config.getoption("--hypothesis-seed", default=None)
+        asked = asked_scenarios(request.session.items)
+        scheduler = _scheduler(realtime, chosen, config, asked=asked, seed=seed)
+        stash[_RUN] = SuiteRun(scheduler, realtime)
+    return stash[_RUN]
+
+
+def asked_scenarios(items: Iterable[pytest.Item]) -> set[str]:
+    """Return the names of the scenarios that the collected tests need."""
+    return {
+        name
+        for item in items
+        for mark in item.iter_markers("realtime_requirement")
+        for name in mark.kwargs["scenario"].split(" ")
+    }
+
+
+def interrupted(
+    config: pytest.Config, items: Iterable[pytest.Item]
+) -> dict[str, ServerResult]:
+    """Return the results of tests that an interrupt prevented, by node id.
+
+    Only a test whose scenarios have run has a result.
+    """
+    if _RUN not in config.stash:
+        return {}
+    run = config.stash[_RUN]
+    return {
+        item.nodeid: ServerResult(run.server, run.judge(requirement))
+        for item, requirement in _requirements(items)
+        if run.scheduler.done(requirement.scenarios)
+    }
+
+
+def _requirements(
+    items: Iterable[pytest.Item],
+) -> Iterator[tuple[pytest.Item, Requirement]]:
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        if (requirement := params.get("requirement")) is not None:
+            yield item, requirement
+
+
+def _scheduler(
+    realtime: Realtime,
+    chosen: clips.Clips,
+    config: SuiteConfig,
+    *,
+    asked: set[str],
+    seed: int | str | None,
+) -> Scheduler:
+    run = realtime.run
+    timeout, host = run.config.session.timeout, run.servers.last_host
+    # Only a server on this machine is stressed, since a server elsewhere may have
+    # other users.
+    here = realtime.plan.access.target.loopback
+    bounds = selection.bounds(config, here=here)
+    known = scenarios(realtime.plan.dialect)
+    run_config = RunConfig(
+        run.loop,
+        realtime.plan,
+        chosen,
+        answer=min(_ANSWER, timeout),
+        fuzz=selection.fuzz(config, here=here),
+        seed=seed,
+    )
+    if host is not None and host.failed:
+        # The warm-up has waited for the whole idle timeout before.
+        limits = time_limits(min(_AFTER_FAILURE, timeout))
+        run_config = replace(run_config, first=limits)
+    early_stop = None
+    if not config.keep_going:
+        names = {first_utterance.NAME, *asked}
+        chosen_scenarios = [each for name, each in known.items() if name in names]
+        planned = cost(chosen_scenarios, chosen, bounds, pace=realtime.plan.pace)
+        early_stop = EarlyStop(
+            gate=lambda evidence: _failure(realtime, evidence),
+            seconds=max(2 * planned.seconds, planned.seconds + 2 * timeout),
+        )
+    return Scheduler(
+        run_config,
+        known,
+        bounds,
+        early_stop=early_stop,
+        recover=run.config.server.recover,
+        progress=run.progress,
+    )
+
+
+def _failure(realtime: Realtime, evidence: Evidence) -> str | None:
+    """Return why the run stops after the first utterance; ``None`` if it goes on.
+
+    The run goes on if the first utterance violates a requirement that is listed as a
+    known failure.
+    """
+    reason = first_utterance.failure(evidence)
+    if reason is None:
+        return None
+    plan = realtime.plan
+    listed = {
+        each.id
+        for each in realtime.run.config.known
+        if each.applies_to(plan.version, plan.model)
+    }
+    expected = any(
+        isinstance(each.check(evidence), Violated)
+        for each in plan.rules
+        if each.id in listed
+    )
+    return None if expected else reason

@@ -1,0 +1,156 @@
+"""The first utterance as a user sees it: what stops a run, and what goes on."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.trace.records import Sender
+from tests.support.project import Faking, Project
+
+SUITE = ("--realtime-conformance", "--realtime-timeout=1")
+BINDING = [
+    each for each in dialects.load("vllm").requirements if each.binds is Sender.SERVER
+]
+TESTS = len(BINDING) + 1  # and the spoken corpus
+
+
+def known(*ids: str) -> str:
+    """A list of known failures with these requirements."""
+    until = date.today() + timedelta(days=90)
+    return "".join(
+        f'[[known]]\nid = "{id}"\nreason = "tracked"\nissue = "#1"\nuntil = {until}\n'
+        for id in ids
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ("no-final", "for the final of utterance 0 (turn-right)"),
+        (
+            "refuses-setup",
+            "the server sent an error: Unknown event type",
+        ),
+        pytest.param(
+            "close", "the server closed with code 1011", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "no-greeting",
+            "for the server to be ready; no event was received",
+            marks=pytest.mark.slow,  # the time in which a server has to be ready
+        ),
+    ],
+)
+def test_a_failed_first_utterance_is_the_only_finding(
+    project: Project, faulty: Faking, fault: str, cause: str
+) -> None:
+    result = project.run(*SUITE, "--junitxml=out.xml", target=faulty(fault))
+    result.assert_outcomes(failed=1, skipped=TESTS - 1)
+    rest = len(BINDING) - 1
+    result.stdout.fnmatch_lines(
+        [
+            "*= realtime conformance =*",
+            "*",
+            f"{len(BINDING)} requirements: 1 violated, {rest} stopped",
+            "",
+            "MUST violated:",
+            "  first-utterance: *",
+        ],
+        consecutive=True,
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "stopped:",
+            f"  {rest} x not tried, since the first utterance failed (see first-*",
+        ]
+    )
+    assert cause in " ".join(" ".join(result.outlines).split())
+
+
+def test_the_first_test_reports_a_stop_where_the_suite_has_no_such_requirement(
+    project: Project, faulty: Faking
+) -> None:
+    asked = (*SUITE, "--realtime-suite=vllm-2026.11", "-k", "finishes-1s or spoken")
+    result = project.run(*asked, target=faulty("no-final"))
+    result.assert_outcomes(failed=1, skipped=1, deselected=109)
+    result.stdout.fnmatch_lines(
+        [
+            "finishes-1s ?MUST? stopped: the first utterance of the run failed: no "
+            "final came for turn-right: waited * s for the final of utterance 0 *",
+        ]
+    )
+
+
+def test_the_spoken_corpus_alone_stops_too(project: Project, faulty: Faking) -> None:
+    result = project.run(*SUITE, "-k", "spoken", target=faulty("no-final"))
+    result.assert_outcomes(failed=1, deselected=TESTS - 1)
+    result.stdout.fnmatch_lines(
+        ["the first utterance of the run failed: no final came for turn-right: *"]
+    )
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_run_goes_on_after_an_expected_failure_or_if_asked(
+    project: Project, faulty: Faking, listed: bool
+) -> None:
+    (project.path / "known.toml").write_text(known("first-utterance"))
+    more = "--realtime-known-failures=known.toml" if listed else "--realtime-keep-going"
+    asked = (*SUITE, "-k", "first-utterance or first-event or no-object", more)
+    result = project.run(*asked, target=faulty("no-final"))
+    result.stdout.fnmatch_lines(["no-object-refused ?MUST? violated: *"])
+    if listed:
+        result.assert_outcomes(passed=1, xfailed=1, failed=1, deselected=TESTS - 3)
+    else:
+        result.assert_outcomes(passed=1, failed=2, deselected=TESTS - 3)
+
+
+@pytest.mark.parametrize(
+    ("fault", "flaw"),
+    [
+        pytest.param(
+            "half-greeting",
+            "session.created: `created` is missing; it must be an integer of 64 bits",
+            marks=pytest.mark.slow,
+        ),
+        (
+            "half-usage",
+            "transcription.done: `usage.prompt_tokens` is missing; it must be an "
+            "integer of 64 bits",
+        ),
+        pytest.param(
+            "nan-usage",
+            "transcription.done: `usage.total_tokens` is NaN; it must be an integer of "
+            "64 bits",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_wrong_field_is_one_violation_and_the_sessions_go_on(
+    project: Project, faulty: Faking, fault: str, flaw: str
+) -> None:
+    judged = "first or created or formed or one-final or usage or text-of or alone"
+    result = project.run(*SUITE, "-k", judged, target=faulty(fault))
+    outcomes = result.parseoutcomes()
+    assert outcomes["failed"] == 1
+    assert outcomes["passed"] >= 5
+    result.stdout.fnmatch_lines([f"well-formed ?MUST? violated: {flaw}"])
+
+
+def test_two_violations_by_one_end_of_a_session_are_one_finding(
+    project: Project, faulty: Faking
+) -> None:
+    asked = (*SUITE, "--realtime-strict", "-k", "binary-answered or closes-are")
+    result = project.run(*asked, target=faulty("silent-close"))
+    result.assert_outcomes(failed=1, skipped=1, deselected=TESTS - 2)
+    result.stdout.fnmatch_lines(
+        [
+            "2 requirements: 1 violated, 1 same cause",
+            "SHOULD violated:",
+            "  closes-are-explained: the server sent no error before the session *",
+            "same cause:",
+            "  1 x the same cause as closes-are-explained: *",
+        ]
+    )
