@@ -80,32 +80,17 @@ class _Kind(enum.Enum):
     DIGITS = enum.auto()
 
 
-_UNITS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-_ORDINALS = [
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "sixth",
-    "seventh",
-    "eighth",
+_UNITS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_ORDINALS = (
+    *("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"),
     "ninth",
-]
-_TEENS = [
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_MULTIPLIERS = ["hundred", "thousand", "million", "billion", "trillion"]
+)
+_TEENS = (
+    *("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen"),
+    *("seventeen", "eighteen", "nineteen"),
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_MULTIPLIERS = ("hundred", "thousand", "million", "billion", "trillion")
 _KINDS = {
     "zero": _Kind.ZERO,
     **dict.fromkeys([*_UNITS, *_ORDINALS], _Kind.UNIT),
@@ -134,9 +119,12 @@ _NUMBER = f"[0-9]+|oclock|{'|'.join(_KINDS)}"
 _STEPS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.ASCII), replacement)
     for pattern, replacement in (
-        ("[\ue000<>\\[\\](){}]", " "),
+        # Signs between words; text in brackets stays, unlike in Whisper's normaliser.
+        ('[\ue000<>\\[\\](){}"\u201c\u201d\u201e\u00ab\u00bb]', " "),
+        (r"(?<=\w)[-/*+=~|\u2010-\u2015](?=\w)", " "),
         (r"&", " and "),
         (r"\.{2,}", " "),
+        # Times: "7.30 a.m.", "7:00 am" as "7 am", "7:00" as "7 o'clock", "7:30".
         (r"\bo'? ?clock\b", "oclock"),
         (r"\b0?(\d{1,2})[:.]([0-5]\d) ?([ap])\.? ?m\b\.?", r"\1 \2 \3m"),
         (r"\b(\d{1,2}) 00(?= [ap]m\b)", r"\1"),
@@ -144,9 +132,10 @@ _STEPS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?<![\d:.])0?(\d{1,2}):([0-5]\d)(?![\d:])", r"\1 \2"),
         (r"(?<=\d)(?=[ap]m\b)", " "),
         (rf"\b({_NUMBER}) ([ap])\.? ?m\b\.?", r"\1 \2m"),
+        # Numbers
         (r"\ba (hundred|thousand|million|billion)\b", r"one \1"),
         (r"(?<![\w.])[-\u2212](?=\d)", " minus "),
-        (r"(?<=\w)[-\u2010-\u2015](?=\w)", " "),
+        # Words
         (r"\bcannot\b", "can not"),
         (r"\bok\b", "okay"),
     )
@@ -191,6 +180,10 @@ def _separated(words: list[str]) -> list[str]:
         if plain in _REPEATED and _kind(after) in (_Kind.ZERO, _Kind.UNIT):
             repeat = _REPEATED[plain]
             continue
+        if not any(map(str.isalnum, word)):  # Whisper would join "one / two"
+            found.append(word)
+            ended = True
+            continue
         kind = _kind(plain)
         if plain in _OH:
             beside = before is not None or _kind(after) is not None
@@ -204,7 +197,7 @@ def _separated(words: list[str]) -> list[str]:
             if not (before is None or kind is None or joined or decimals):
                 found.append(_APART)
             found.append(word)
-            before, ended = kind, not word.endswith(plain[-1:])
+            before, ended = kind, not word.endswith(plain)
         repeat = 1
         decimals = decimals or plain == "point"
     return found

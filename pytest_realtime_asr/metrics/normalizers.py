@@ -50,6 +50,11 @@ from pytest_realtime_asr.text.messages import error_text
 _UNSPACED_LANGUAGES = frozenset(
     {"zh", "yue", "wuu", "nan", "hak", "ja", "th", "lo", "km", "my"}
 )
+# Arabic and its varieties, and other languages that leave out harakat.
+_LANGUAGES_WITH_HARAKAT = (
+    *("ar", "arb", "arq", "ary", "arz", "aeb", "acm", "acw", "afb", "ajp", "apc"),
+    *("apd", "ars", "shu", "ur", "ps", "sd"),
+)
 _UNSPACED_SCRIPTS = (
     *("CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA"),
     *("THAI", "LAO", "KHMER", "MYANMAR"),
@@ -220,29 +225,7 @@ _TURKISH = Normalizer("turkish", "1", folding.turkish, by_sound=True)
 _BY_LANGUAGE: Mapping[str, Normalizer] = MappingProxyType(
     {
         "en": ENGLISH,
-        **dict.fromkeys(
-            # Arabic and its varieties, and other languages that leave out harakat.
-            [
-                "ar",
-                "arb",
-                "arq",
-                "ary",
-                "arz",
-                "aeb",
-                "acm",
-                "acw",
-                "afb",
-                "ajp",
-                "apc",
-                "apd",
-                "ars",
-                "shu",
-                "ur",
-                "ps",
-                "sd",
-            ],
-            _ARABIC,
-        ),
+        **dict.fromkeys(_LANGUAGES_WITH_HARAKAT, _ARABIC),
         "he": _HEBREW,
         **dict.fromkeys(("fa", "pes", "prs"), _PERSIAN),
         "ru": _RUSSIAN,

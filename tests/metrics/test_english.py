@@ -13,6 +13,8 @@ from pytest_realtime_asr.metrics.english import MOST_CHARACTERS, english
         ("twenty three", "23"),
         ("twenty, three", "20 3"),
         ("one, two, three", "1 2 3"),
+        ("one / two - three", "1 2 3"),
+        ("one/two \u201cthree\u201d four", "1 2 3 4"),
         ("one hundred and five", "105"),
         ("one thousand, two hundred", "1200"),
         ("nineteen eighty-four", "19 84"),
