@@ -58,7 +58,8 @@ class WerFinding:
     were counted by words, ``cer`` if all were counted by characters, and otherwise
     ``wer+cer``. ``speakers`` is the number of named speakers. ``worst`` are the rows
     with the most errors, with their alignments. ``synthetic`` is true if any speech was
-    synthesised. ``languages`` says how the languages are known.
+    synthesised. ``languages`` says how the languages are known. ``perturbations`` are
+    those of the utterances that are perturbed.
     """
 
     name: str
@@ -77,6 +78,7 @@ class WerFinding:
     speakers: int = 0
     synthetic: bool = False
     languages: Languages = ALL_STATED
+    perturbations: tuple[str, ...] = ()
 
 
 def too_few(utterances: Iterable[tuple[str, str]]) -> TooFew | None:
@@ -123,7 +125,7 @@ def judge_wer(
         )
     spoken = [(row.utterance, each) for row, each in counted if each.reference]
     low, high = _interval(spoken, level, seed)
-    few = too_few((utterance.id, utterance.speaker) for utterance, _ in spoken)
+    few = too_few((utterance.clip, utterance.speaker) for utterance, _ in spoken)
     within = observed <= limit
     proven = few is None and (high <= limit if within else low > limit)
     verdict = Verdict.PASS if within else Verdict.FAIL
@@ -152,6 +154,9 @@ def judge_wer(
         speakers=len({utterance.speaker for utterance, _ in spoken} - {""}),
         synthetic=any(row.utterance.synthetic for row in rows),
         languages=languages(alignment for _, alignment in aligned),
+        perturbations=tuple(
+            sorted({row.utterance.perturbation for row in rows} - {""})
+        ),
     )
 
 
@@ -169,7 +174,7 @@ def _interval(
         [each.reference for _, each in spoken],
         seed=seed,
         confidence=level,
-        blocks=[_block(utterance.id, utterance.speaker) for utterance, _ in spoken],
+        blocks=[_block(utterance.clip, utterance.speaker) for utterance, _ in spoken],
     )
     errors = pooled(each for _, each in spoken)
     exact = count_interval(errors.wrong, errors.reference, level)
