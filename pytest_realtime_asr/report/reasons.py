@@ -44,7 +44,7 @@ def reason_text(reason: Reason | None) -> str:
             return f"{more} within the limit would prove that the limit is met"
         case MoreKeywords(count):
             more = several(count, "more spoken keyword")
-            return f"{more} found would prove that the limit is met"
+            return f"{more}, all recognised, would prove that the limit is met"
         case NotRealTime(pace):
             return f"a latency at pace {pace:g} is not in real time; measure at pace 1"
         case ClientDelayed():

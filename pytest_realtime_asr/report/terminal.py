@@ -66,8 +66,8 @@ def row(
 ) -> Row:
     """Return the row of one test; ``lines`` has one line for each verdict.
 
-    The last lines name each part that could not be computed, with the error. With
-    ``listed``, the row has the table of all utterances.
+    The last lines name each part that could not be computed, with the error. If
+    ``listed`` is true, the row has the table of all utterances.
     """
     parts = Parts(private=results.private)
     nothing: dict[str, dict[str, float]] = {}

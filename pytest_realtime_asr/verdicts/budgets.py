@@ -113,7 +113,7 @@ class WerThreshold:
 class RecallThreshold:
     """The lower limit of a recall of keywords, as returned by `keyword_recall`.
 
-    ``normalizer`` is as in `WerThreshold`.
+    ``normalizer`` has the same meaning as in `WerThreshold`.
     """
 
     keywords: tuple[str, ...]
@@ -223,10 +223,10 @@ def keyword_recall(
     normalizer: str | Normalizer | None = None,
     confidence: float | None = None,
 ) -> RecallThreshold:
-    """Return the lower limit of a recall: ``keyword_recall(["Anna"], at_least=0.95)``.
+    """Return a lower limit of a recall: ``keyword_recall(["Anna"], at_least=0.95)``.
 
-    ``normalizer`` is a name (`normalizer_named`) or a `Normalizer`. No sample proves a
-    recall of 1, so that a limit of 1 has no confidence.
+    ``normalizer`` is a name (`normalizer_named`) or a `Normalizer`. A limit of 1 cannot
+    have a confidence, since no sample proves a recall of 1.
     """
     listed_words = () if isinstance(keywords, str) else tuple(keywords)
     wrong = [

@@ -53,9 +53,9 @@ def judge(
 ) -> Judgement:
     """Judge each limit of a budget from all samples.
 
-    ``pace`` is how many times faster than real time the audio was sent. ``parallel`` is
-    true if sessions of other processes ran at the same time. A latency is ``INVALID``
-    if the pace is not 1.0 or ``parallel`` is true; other metrics are still judged.
+    ``pace`` is the pace of the audio (1.0 is real time). ``parallel`` is true if
+    sessions of other processes ran at the same time. A latency is ``INVALID`` if the
+    pace is not 1.0 or ``parallel`` is true; other metrics are still judged.
     """
     invalid = not_real_time(budget, pace, parallel)
     return Judgement(

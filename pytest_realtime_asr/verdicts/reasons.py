@@ -37,7 +37,7 @@ class MoreSessions:
 
 @dataclass(frozen=True, slots=True)
 class MoreKeywords:
-    """``count`` more keywords that are said and recognised would prove the limit."""
+    """``count`` more spoken keywords, all recognised, would prove the limit."""
 
     count: int
 

@@ -3,7 +3,7 @@
 Errors are clustered by speaker and by utterance, so single words must not be resampled.
 Two intervals are computed: a bootstrap interval that resamples speakers (utterances, if
 no speaker is named), and the exact Poisson interval, which assumes independent errors.
-Each bound of the result is the wider of the two.
+Each bound of the result is the wider of the two bounds.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class WerFinding:
     were counted by words, ``cer`` if all were counted by characters, and otherwise
     ``wer+cer``. ``speakers`` is the number of named speakers. ``worst`` are the rows
     with the most errors, with their alignments. ``synthetic`` is true if any speech was
-    synthesised. ``languages`` says how the languages are known. ``perturbations`` are
-    the names of the perturbations of the utterances.
+    synthesised. ``languages`` says how the languages of the references are known.
+    ``perturbations`` are the names of the perturbations of the utterances.
     """
 
     name: str
