@@ -36,10 +36,10 @@ def text_of(result: pytest.RunResult) -> str:
 
 
 NEUTRAL = (
-    "WER: no language is stated for 2 of 2 utterances, so basic/2 was used, which fits "
-    "every language but compares numbers and contractions as they are written; state "
-    "the language by --realtime-language, a field language in the manifest, or "
-    "corpus.toml"
+    "WER: no language is stated for 2 of 2 utterances, so basic/2 was used; it fits "
+    "every language, but compares numbers and contractions as they are written; state "
+    "the language by --realtime-language, by the field `language` of the manifest, or "
+    "in corpus.toml"
 )
 
 
