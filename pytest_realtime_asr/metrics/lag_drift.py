@@ -9,16 +9,17 @@ from pytest_realtime_asr.metrics.emission import Emissions
 from pytest_realtime_asr.stats import theil_sen
 
 MOST_POINTS = 200  # words of an utterance, evenly chosen; all pairs of them are used
-LEAST_POINTS = 10
-LEAST_SPAN = 5.0  # s of audio between the first and the last of these words
+LEAST_AUDIO = 8.0  # s; in less audio, a lag has no time to grow beyond its scatter
+LEAST_POINTS = 5  # few, since one who falls behind shows few words in time
+LEAST_SPAN = 2.0  # s of audio between the first and the last of these words
 _NS_PER_S = 1_000_000_000
 
 
 @metric(
     group=Group.WORDS,
     unit=Unit.RATIO,
-    needs="word times, and ten matched words or more, over 5 s or more of audio, that "
-    "were shown before the end of the audio",
+    needs="8 s of audio or more, word times, and five matched words or more, over 2 s "
+    "or more, that were shown before the end of the audio",
     beside="word_coverage",
 )
 def lag_drift(item: Emissions) -> float | None:
@@ -38,6 +39,9 @@ def lag_drift(item: Emissions) -> float | None:
     Source: the estimator of Theil (1950) and Sen (1968), which up to 29 % of outliers
         do not change much; progressive lag as in CrispASR#383 and QwenLM/Qwen3-ASR#148
     """
+    heard = item.timeline.heard
+    if not heard or heard[-1].samples < LEAST_AUDIO * item.timeline.rate:
+        return None
     points = _points(item)
     if len(points) > MOST_POINTS:
         kept = np.linspace(0, len(points) - 1, MOST_POINTS).round().astype(int)

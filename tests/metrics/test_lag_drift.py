@@ -19,13 +19,14 @@ from pytest_realtime_asr.trace.records import End, Ending
 from pytest_realtime_asr.trace.timeline import Event, Final, Heard, Partial, Timeline
 
 RATE, CHUNK, NS = 16_000, 1_600, 1_000_000_000
-GAP = 0.4  # s from the end of a word to the end of the next
+GAP = 0.4  # s from the end of a word to the end of the next, by default
 
 
 def drift(
     lag: Callable[[float], float],
     *,
     words: int = 60,
+    gap: float = GAP,
     said: int | None = None,
     timed: bool = True,
     late: float = 0.0,
@@ -36,13 +37,14 @@ def drift(
     audio ``late`` s late, which the server is not charged with.
     """
     names = [f"w{number}" for number in range(words)]
-    ends = [round((number + 1) * GAP, 6) for number in range(words)]
+    ends = [round((number + 1) * gap, 6) for number in range(words)]
     script = Utterance(
         "it",
         " ".join(names),
         silence(0.1),
         words=tuple(
-            Word(name, end - GAP, end) for name, end in zip(names, ends, strict=True)
+            Word(name, max(0.0, end - gap), end)
+            for name, end in zip(names, ends, strict=True)
         )
         if timed
         else (),
@@ -78,7 +80,7 @@ def test_a_server_that_keeps_up_does_not_drift_however_late_it_is(lag: float) ->
     assert drift(lambda _: lag) == pytest.approx(0.0, abs=0.01)
 
 
-@pytest.mark.parametrize("share", [-0.05, 0.02, 0.05, 0.2, 1.0])
+@pytest.mark.parametrize("share", [-0.05, 0.02, 0.05, 0.2, 1.0, 3.0])
 def test_a_server_that_falls_behind_drifts_as_much(share: float) -> None:
     assert drift(lambda end: 2.0 + share * end) == pytest.approx(share, abs=0.01)
 
@@ -122,9 +124,9 @@ def test_the_words_are_at_most_so_many() -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        {"words": LEAST_POINTS - 1},
-        {"words": 12},  # less than 5 s
+        {"words": 19},  # less than 8 s
         {"said": LEAST_POINTS - 1},
+        {"words": 90, "gap": 0.1, "said": 15},  # over less than 2 s
         {"timed": False},
     ],
 )

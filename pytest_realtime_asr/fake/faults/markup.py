@@ -16,7 +16,7 @@ class VocabularyShown(WordChanger):
         return (f"\u2581{word}",)
 
 
-@fault("unknown-words", "sends <unk> for some of its words")
+@fault("unknown-words", "sends the unknown token for some of its words")
 class UnknownWords(WordChanger):
     """Sends ``<unk>`` in place of the second word of each text."""
 

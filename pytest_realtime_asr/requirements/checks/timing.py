@@ -103,8 +103,8 @@ def keeps_up(*roles: str, at_most: float) -> Check:
         if count < 2 or seconds < _ENOUGH_SPEECH:
             return Undecided(
                 "the words of too little speech came while it was sent (needed: two "
-                f"utterances of {_ENOUGH_SPEECH:g} s together, each with ten correct "
-                "words)"
+                f"utterances of {_ENOUGH_SPEECH:g} s together, each with five "
+                "correct words)"
             )
         low, _ = student_interval(drifts, confidence=0.9)  # 95 % on one side
         if low <= at_most:
