@@ -11,6 +11,7 @@ import numpy as np
 from pytest_realtime_asr.audio import Audio, from_float, join, silence
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.corpus.utterance import Word
+from pytest_realtime_asr.perturb.perturbation import amplitude
 
 CANDIDATES = 6  # clips that are tried at most, to find two that are recognised
 _RATE = 16000
@@ -115,9 +116,11 @@ class Clips:
 def choose(corpus: Corpus) -> Clips:
     """Return the shortest clips that have different reference transcripts.
 
-    Raises ValueError if no utterance of the corpus has a reference transcript.
+    They are without perturbation, since what the scenarios compare is true of speech,
+    and not of speech that a server may lawfully mishear. Raises ValueError if no
+    utterance of the corpus has a reference transcript.
     """
-    by_text = {each.text: each for each in corpus if each.text.strip()}
+    by_text = {each.text: each for each in corpus.originals() if each.text.strip()}
     if not by_text:
         raise ValueError(
             f"the corpus {corpus.name} has no utterance with a reference transcript; "
@@ -153,7 +156,7 @@ def quiet_noise(seconds: float) -> Utterance:
     A quiet room is about as loud in a recording.
     """
     random = np.random.default_rng(_SEED)
-    samples = random.normal(0.0, 10 ** (_NOISE / 20), round(seconds * _RATE))
+    samples = random.normal(0.0, amplitude(_NOISE), round(seconds * _RATE))
     return Utterance("quiet noise", "", from_float(samples, _RATE))
 
 

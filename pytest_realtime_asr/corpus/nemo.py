@@ -1,14 +1,15 @@
-"""Reads manifests in NeMo's convention: JSON Lines, one utterance on each line."""
+"""Reads and writes manifests in NeMo's convention: JSON Lines, one utterance a line."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePath
 
 import msgspec
 
+from pytest_realtime_asr.audio import write as write_audio
 from pytest_realtime_asr.corpus import lhotse
 from pytest_realtime_asr.corpus.description import (
     LARGEST,
@@ -18,9 +19,11 @@ from pytest_realtime_asr.corpus.description import (
     lines,
     parsed,
 )
-from pytest_realtime_asr.corpus.utterance import CorpusError, Word
+from pytest_realtime_asr.corpus.utterance import CorpusError, Utterance, Word
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.inputs import InputError
+
+NAME = "manifest.jsonl"
 
 
 class _Timed(msgspec.Struct):
@@ -63,6 +66,21 @@ def read(path: Path) -> Found:
             )
     entries = list(parsed(rows, lambda place, row: _description(place, row, path)))
     return _with_ids(entries, path.parent)
+
+
+def write(folder: Path, utterances: Iterable[Utterance]) -> None:
+    """Write utterances as WAV files with the manifest `NAME`; their ids are numbers.
+
+    Raises `AudioError`.
+    """
+    rows = []
+    for number, each in enumerate(utterances):
+        path = folder / f"{number}.wav"
+        write_audio(path, each.audio)
+        words = tuple(_Timed(word.text, word.start, word.end) for word in each.words)
+        language = each.language or None
+        rows.append(_Line(path.name, each.text, language=language, words=words))
+    (folder / NAME).write_bytes(msgspec.json.Encoder().encode_lines(rows))
 
 
 def _description(place: str, row: str, path: Path) -> Description:

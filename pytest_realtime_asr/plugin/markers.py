@@ -47,15 +47,15 @@ def read(
     fixed: Collection[str] = (),
     one_session: bool = False,
 ) -> Terms:
-    """Return the session settings and limits of a test with these markers.
+    """Return the session settings and limits of a test that has these markers.
 
     ``marks`` are ordered from the nearest marker to the farthest. Each keyword of
     `realtime` has the value of the nearest marker that sets it; a keyword in ``fixed``
     always has the value of the settings. The budgets and thresholds of all markers
     count. The settings give the confidence if a marker has none, and the value of a
     named limit such as ``"$name"``. ``one_session`` says that the test runs a single
-    session, of which no quantile can be judged. Raises `BudgetError`, whose message
-    says what may be written.
+    session; a single session has no quantiles to judge. Raises `BudgetError`, whose
+    message says what may be written.
     """
     keywords: dict[str, object] = {}
     found: list[Budget] = []
@@ -111,7 +111,7 @@ def _kwargs(mark: Mark, settings: Settings) -> dict[str, Any]:
 
 
 def _split(made: Budget, confidence: float | None) -> list[Budget]:
-    """Split a budget into one whose limits can be proven and one with the others.
+    """Split a budget into two: one with the provable limits, one with the others.
 
     A budget without limits is left out.
     """
@@ -127,7 +127,7 @@ def _split(made: Budget, confidence: float | None) -> list[Budget]:
 
 
 def _refuse_quantiles(name: str, made: Budget) -> None:
-    """Refuse a statistic that a single session does not have. Raises `BudgetError`."""
+    """Raise `BudgetError` for a statistic that a single session does not have."""
     if name == "latency_budget":
         allowed, form = {"max"}, "max="
     else:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client.dialect_detection import AUTO, Discovery
 from pytest_realtime_asr.client.session import OptionsError, caller
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import Corpus, CorpusError, load_all
 from pytest_realtime_asr.dialects import load
+from pytest_realtime_asr.perturb import PerturbationError, chain
 from pytest_realtime_asr.plugin import kept_calibration
 from pytest_realtime_asr.plugin.guard import Guard
 from pytest_realtime_asr.plugin.judging import Judging
@@ -124,7 +126,7 @@ class State:
         return found
 
     def check_session_options(self, found: Settings) -> None:
-        """Refuse session options that do not fit the dialect. Raises UsageError."""
+        """Raise UsageError for session options that do not fit the dialect."""
         session = found.run.session
         if not session.options:
             return
@@ -138,11 +140,13 @@ class State:
     # Corpus and servers
 
     def corpus(self) -> Corpus:
-        """Return the corpus of the run. Raises UsageError."""
-        private = self.settings.run.private
+        """Return the corpus of the run, perturbed as asked. Raises UsageError."""
+        private, perturb = self.settings.run.private, self.settings.perturb
         try:
-            found = _corpus(self.settings.corpus, private)
-        except CorpusError as error:
+            found = _corpus(self.settings.corpus, private, perturb)
+        except PerturbationError as error:
+            raise self.options.usage_error("perturb", error) from None
+        except (CorpusError, AudioError) as error:
             hidden = (
                 "the corpus cannot be used; run without --realtime-private to see the "
                 "reason"
@@ -156,7 +160,7 @@ class State:
     @cached_property
     def targets(self) -> Targets:
         """The servers that this run starts itself."""
-        return Targets(self.settings, self.worker.fakes, check_corpus=self.corpus)
+        return Targets(self.settings, self.worker.fakes, corpus=self.corpus)
 
     # Reports
 
@@ -179,7 +183,7 @@ class State:
         return [file for files in self.reports.values() for file in files]
 
     def check_reports(self) -> None:
-        """Refuse report files that cannot be written. Raises UsageError."""
+        """Raise UsageError for report files that cannot be written."""
         for file in self.written:
             try:
                 file.check()
@@ -227,7 +231,7 @@ class State:
             raise self.options.usage_error("compare", error) from None
 
     def refuse_overwritten(self, path: Path) -> None:
-        """Refuse to read a file that this run writes or moves. Raises ValueError."""
+        """Raise ValueError if this run would overwrite or move a file that it reads."""
         if any(path.resolve() in file.places for file in self.written):
             raise ValueError(
                 "--realtime-report would overwrite this file; write the report to "
@@ -290,7 +294,7 @@ class State:
 
 
 def printable_lines(state: State, lines: Iterable[str]) -> list[str]:
-    """Return lines without secrets and without control characters."""
+    """Remove the secrets, and escape the control characters, in each of the lines."""
     return [printable(state.redactor.clean(line)) for line in lines]
 
 
@@ -318,7 +322,11 @@ def _read(config: pytest.Config, options: RawOptions) -> Settings:
 
 
 @lru_cache(maxsize=8)
-def _corpus(specs: tuple[str, ...], private: bool) -> Corpus:
+def _corpus(
+    specs: tuple[str, ...], private: bool, perturb: tuple[str, ...] = ()
+) -> Corpus:
+    if perturb:
+        return chain.apply(_corpus(specs, private), perturb)
     found = load_all(specs)
     return found.anonymous() if private else found
 

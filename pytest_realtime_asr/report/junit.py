@@ -74,6 +74,11 @@ def _normalizer(results: Results) -> Properties:
     return [("normalizer", " ".join(sorted(used)))] if used else []
 
 
+def _perturbation(results: Results) -> Properties:
+    found = {take.utterance.perturbation for take in results.takes} - {""}
+    return [("perturbation", " ".join(sorted(found)))] if found else []
+
+
 def _spent(results: Results) -> Properties:
     if not results.takes:
         return []
@@ -107,6 +112,7 @@ _PARTS: dict[str, Callable[[Results], Properties]] = {
     "wer": lambda results: _rate("wer", word_errors(results.takes)),
     "cer": lambda results: _rate("cer", character_errors(results.takes)),
     "normalizer": _normalizer,
+    "perturbation": _perturbation,
     "audio": _spent,
     "verdict": _verdict,
 }

@@ -290,12 +290,19 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
         _counted([*counts, wrong], finding.lost),
         "+".join(finding.normalizers),
         *(["proven" if finding.proven else "not proven"] if proof else []),
+        *_perturbed(finding.perturbations),
         *([SYNTHETIC] if finding.synthetic else []),
     ]
     tail = ""
     if finding.verdict is Verdict.INCONCLUSIVE:
         tail = f"; INCONCLUSIVE: {reason_text(finding.reason)}"
     return f"{finding.name} = {compared} ({'; '.join(parts)}){tail}"
+
+
+def _perturbed(names: tuple[str, ...]) -> list[str]:
+    """Return the first perturbation and the number of the others, or nothing."""
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return [f"{name}{more}" for name in names[:1]]
 
 
 _UNITS = {"wer": "words", "cer": "characters", "wer+cer": "words and characters"}

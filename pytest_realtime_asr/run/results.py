@@ -71,7 +71,7 @@ class Results:
     """The measurements and the verdicts of one test, the same for every report.
 
     ``takes`` are the transcriptions of the test's own utterances. ``judged`` maps
-    labels to all transcriptions that the budgets judge, also those of other tests.
+    labels to all transcriptions that the budgets judge, including those of other tests.
     ``failing`` says why the test fails. ``undecided`` has the results that are
     undecided and do not fail the test. ``paths`` maps labels to the trace files that
     were written. ``rerun`` is the command that runs the test again. ``unkept`` says why
@@ -139,8 +139,8 @@ def judge_test(
 ) -> Results:
     """Judge a test by its terms and return its results.
 
-    ``violations`` are those of all sessions that the test opened. With an ``order``, a
-    sequential test judges the budgets that it can decide.
+    ``violations`` are those of all sessions that the test opened. If ``order`` is set,
+    a sequential test judges the budgets that it can decide.
     """
     findings = [
         finding
@@ -206,7 +206,7 @@ def judge_sequence(
 
 
 def decided(takes: Sequence[Transcription], terms: Terms, order: RandomOrder) -> bool:
-    """Return whether further sessions cannot change any sequential verdict."""
+    """Return whether every sequential verdict is decided."""
     for budget in sequential_budgets(terms):
         found = judge_sequence(budget, takes, terms, order)
         # A missing value stays missing, so no later session can change the FAIL.
@@ -236,7 +236,7 @@ def _sample(take: Transcription, metric: str) -> Sample:
         value=take.metrics[metric],
         lost=take.lost,
         late_ms=take.scheduling_delay,
-        clip=take.utterance.id,
+        clip=take.utterance.clip,
         own=take.client_state,
         blocked_ms=take.metrics["send_blocked"] or 0.0,
         path_ms=take.metrics["path_round_trip"],

@@ -57,7 +57,7 @@ class WerFinding:
     were counted by words, ``cer`` if all were counted by characters, and otherwise
     ``wer+cer``. ``speakers`` is the number of named speakers. ``worst`` are the rows
     with the most errors, with their alignments. ``synthetic`` is true if any speech was
-    synthesised.
+    synthesised. ``perturbations`` are those of the utterances that are perturbed.
     """
 
     name: str
@@ -75,6 +75,7 @@ class WerFinding:
     worst: tuple[tuple[WerRow, Alignment], ...] = ()
     speakers: int = 0
     synthetic: bool = False
+    perturbations: tuple[str, ...] = ()
 
 
 def too_few(utterances: Iterable[tuple[str, str]]) -> TooFew | None:
@@ -121,7 +122,7 @@ def judge_wer(
         )
     spoken = [(row.utterance, each) for row, each in counted if each.reference]
     low, high = _interval(spoken, level, seed)
-    few = too_few((utterance.id, utterance.speaker) for utterance, _ in spoken)
+    few = too_few((utterance.clip, utterance.speaker) for utterance, _ in spoken)
     within = observed <= limit
     proven = few is None and (high <= limit if within else low > limit)
     verdict = Verdict.PASS if within else Verdict.FAIL
@@ -149,6 +150,9 @@ def judge_wer(
         worst=tuple(wrong[:WORST]),
         speakers=len({utterance.speaker for utterance, _ in spoken} - {""}),
         synthetic=any(row.utterance.synthetic for row in rows),
+        perturbations=tuple(
+            sorted({row.utterance.perturbation for row in rows} - {""})
+        ),
     )
 
 
@@ -166,7 +170,7 @@ def _interval(
         [each.reference for _, each in spoken],
         seed=seed,
         confidence=level,
-        blocks=[_block(utterance.id, utterance.speaker) for utterance, _ in spoken],
+        blocks=[_block(utterance.clip, utterance.speaker) for utterance, _ in spoken],
     )
     errors = pooled(each for _, each in spoken)
     exact = count_interval(errors.wrong, errors.reference, level)

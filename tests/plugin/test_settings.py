@@ -237,6 +237,15 @@ MANY = {
             ("\nbundled:odd\n  .", ("bundled:odd", ".")),
         ),
     ),
+    "perturb": Case(
+        "perturb",
+        (),
+        (
+            ("noise:10dB", ("noise:10dB",)),
+            (" telephone , gain:-6dB ", ("telephone , gain:-6dB",)),
+            ("speed:90%\n\n dither:seed=2", ("speed:90%", "dither:seed=2")),
+        ),
+    ),
     "report": Case(
         "reports",
         (),
@@ -558,14 +567,13 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "allow": (
         (
-            "everything",
-            "'everything' is not a kind of scenario; choose from heavy and "
-            "disruptive, or write heavy,disruptive",
+            "heavy,everything",
+            "'everything' is not a kind of scenario; choose heavy or disruptive, or "
+            "write both as heavy,disruptive",
         ),
         (
             "heavy disruptive",
-            "'heavy disruptive' is not a kind of scenario; choose from heavy "
-            "and disruptive",
+            "'heavy disruptive' is not a kind of scenario; choose heavy or disruptive",
         ),
     ),
     "max-audio": (
@@ -590,7 +598,7 @@ WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("X-A", "the name of the header or of its variable is missing; write"),
         ("X-A=", "the name of the header or of its variable is missing; write"),
         ("=TOKEN_A", "the name of the header or of its variable is missing; write"),
-        ("X-A=ABSENT", "the header X-A names an environment variable that is not set"),
+        ("X-A=ABSENT", "the environment variable for the header X-A is not set; set"),
         (
             "X A=ABSENT",
             "the name of the header contains a character that cannot be sent",
@@ -609,6 +617,13 @@ WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
         ),
         ("upgrade=ABSENT", "the header upgrade is set by the connection itself"),
         ("Sec-WebSocket-Key=ABSENT", "the header Sec-WebSocket-Key is set by the con"),
+    ),
+    "perturb": (
+        ("nois:10dB", "'nois' is not a perturbation; choose from babble, clipping, "),
+        ("telephone,noise:10", "noise: snr: '10' is not a level: .*'10dB'"),
+        ("noise:90dB", "noise: snr: 90dB cannot be used; give .* from -40dB to 80dB"),
+        ("noise", r"'noise': missing .*; write noise:SNR\[:seed=1\]"),
+        ("babble:5dB:talkers=0", "babble: talkers: 0 cannot be used; give a whole"),
     ),
     "report": (
         (

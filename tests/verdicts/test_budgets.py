@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_realtime_asr.metrics.alignment import Errors
 from pytest_realtime_asr.metrics.normalizers import NONE, Normalizer
+from pytest_realtime_asr.perturb import lead_silence
 from pytest_realtime_asr.report.messages import details, headline, standing
 from pytest_realtime_asr.verdicts.budgets import (
     Budget,
@@ -1011,6 +1012,22 @@ def test_a_few_utterances_prove_nothing() -> None:
     assert judge_wer(proof, again).verdict is INCONCLUSIVE
     assert judge_wer(proof, again).interval == (0, math.inf)
     assert "95% CI 0.000-inf" in headline(judge_wer(proof, again))
+
+
+def test_a_clip_of_several_perturbations_is_one_utterance() -> None:
+    plain = rows(*[GOOD] * 10)
+    perturbed = [lead_silence("1ms"), lead_silence("5ms")]
+    both = [
+        replace(row, utterance=perturb(row.utterance))
+        for row in plain
+        for perturb in perturbed
+    ]
+    found = judge_wer(wer_threshold(0.12, confidence=0.95), both)
+    assert found.verdict is INCONCLUSIVE
+    assert headline(found).endswith("fewer than 20 utterances prove nothing")
+    assert found.perturbations == ("lead-silence/1:1ms", "lead-silence/1:5ms")
+    assert "; lead-silence/1:1ms and 1 more" in headline(found)
+    assert "; lead-silence/1:5ms)" in headline(judge_wer(wer_threshold(1), both[1::2]))
 
 
 def by(row: ScoredText, speaker: str) -> ScoredText:
