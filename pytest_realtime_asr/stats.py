@@ -364,6 +364,16 @@ def count_interval(
     return low / size, high / size
 
 
+def share_interval(count: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the exact interval (Clopper-Pearson) of the share ``count / n``."""
+    _counts(count, n)
+    miss = (1 - _open("confidence", confidence)) / 2
+    low = float(special.betaincinv(count, n - count + 1, miss)) if count else 0.0
+    rest = n - count
+    high = float(special.betaincinv(count + 1, rest, 1 - miss)) if rest else 1.0
+    return low, high
+
+
 def bootstrap(
     parts: Sequence[float],
     wholes: Sequence[float],

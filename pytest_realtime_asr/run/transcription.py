@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,6 +19,7 @@ from pytest_realtime_asr.metrics.accuracy import (
 )
 from pytest_realtime_asr.metrics.alignment import Alignment
 from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.metrics.keywords import Keywords, recognised
 from pytest_realtime_asr.metrics.normalizers import Normalizer
 from pytest_realtime_asr.metrics.pacing import (
     ClientState,
@@ -167,6 +168,22 @@ class Transcription:
         if normalizer is None and clean == text:
             return self.alignment
         return self._aligned(clean, normalizer)
+
+    def recognise(
+        self, keywords: Sequence[str], normalizer: Normalizer | None
+    ) -> Keywords:
+        """Return which keywords of the reference the text contains.
+
+        As in `align`, secrets are removed from the text first.
+        """
+        spoken, text = self.utterance, self.hypothesis
+        return recognised(
+            keywords,
+            spoken.text,
+            None if text is None else self.trace.redactor.clean(text),
+            normalizer=normalizer,
+            language=spoken.language,
+        )
 
     def _aligned(
         self, text: str | None, normalizer: Normalizer | None = None

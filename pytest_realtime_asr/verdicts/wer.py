@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.metrics.accuracy import pooled
+from pytest_realtime_asr.metrics.accuracy import Languages, languages, pooled
 from pytest_realtime_asr.metrics.alignment import Alignment, Errors, TextUnit
 from pytest_realtime_asr.metrics.normalizers import Normalizer
 from pytest_realtime_asr.stats import bootstrap, count_interval
@@ -26,6 +26,7 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 LEAST_UTTERANCES = 20  # a bootstrap over fewer utterances proves nothing
 LEAST_SPEAKERS = 10  # if speakers are named, a bootstrap over fewer proves nothing
 NO_ERRORS = Errors()
+ALL_STATED = Languages()
 
 
 class WerRow(Protocol):
@@ -57,7 +58,8 @@ class WerFinding:
     were counted by words, ``cer`` if all were counted by characters, and otherwise
     ``wer+cer``. ``speakers`` is the number of named speakers. ``worst`` are the rows
     with the most errors, with their alignments. ``synthetic`` is true if any speech was
-    synthesised. ``perturbations`` are those of the utterances that are perturbed.
+    synthesised. ``languages`` says how the languages are known. ``perturbations`` are
+    those of the utterances that are perturbed.
     """
 
     name: str
@@ -75,6 +77,7 @@ class WerFinding:
     worst: tuple[tuple[WerRow, Alignment], ...] = ()
     speakers: int = 0
     synthetic: bool = False
+    languages: Languages = ALL_STATED
     perturbations: tuple[str, ...] = ()
 
 
@@ -150,6 +153,7 @@ def judge_wer(
         worst=tuple(wrong[:WORST]),
         speakers=len({utterance.speaker for utterance, _ in spoken} - {""}),
         synthetic=any(row.utterance.synthetic for row in rows),
+        languages=languages(alignment for _, alignment in aligned),
         perturbations=tuple(
             sorted({row.utterance.perturbation for row in rows} - {""})
         ),
