@@ -100,7 +100,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read(path: Path) -> tuple[Known, ...]:
-    """Return the entries of a file, in its order.
+    """Return the entries of a file, in the order of the file.
 
     Raises `InputError`, which names the file and the entry, says what is wrong with
     the entry, and shows how to write one.

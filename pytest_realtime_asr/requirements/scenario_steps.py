@@ -54,7 +54,7 @@ class Speak:
 class Send:
     """A step that sends frames by hand; ``answer`` is the event type of each answer.
 
-    After each frame the client waits for the answer, at most as long as for a refusal.
+    After each frame, the client waits for the answer, at most as long as for a refusal.
     If ``answer`` is ``None``, the client does not wait.
     """
 
@@ -77,9 +77,9 @@ class Exercise:
     """A scenario of one protocol: a session that is run step by step.
 
     ``options`` are added to the session options of the run. If ``brisk``, the audio is
-    sent as fast as the server reads it. If there are options ``beside``, a second
-    session is set up with them after the first one, and stays open; its role is the
-    name of the exercise with ``-beside``.
+    sent as fast as the server reads it. If ``beside`` is given, a second session is set
+    up with these options after the first and stays open; its role is the name of the
+    exercise and ``-beside``.
     """
 
     name: str
