@@ -49,7 +49,7 @@ def lines(alignment: Alignment, *, width: int = 80) -> str:
 
 
 def _cells(pair: Pair, room: int) -> tuple[tuple[str, str, str], int]:
-    """Return both words and the kind of error, padded to one width, and this width."""
+    """Return both words and the kind of error, padded to equal width, and the width."""
     texts = [
         None if text is None else _cut(text, room)
         for text in (pair.reference, pair.hypothesis)

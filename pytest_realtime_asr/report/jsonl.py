@@ -68,10 +68,10 @@ def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]
 def line(test: str, take: Transcription, calibration: str = "") -> bytes:
     """Return the line of one utterance in the report.
 
-    ``calibration`` is the last calibration of the client, "" if there is none. The
-    fields ``errors`` and ``wer`` are computed from the normalised texts, ``raw_errors``
-    and ``raw_wer`` from the texts before normalisation. A field that cannot be made is
-    null, and the field ``failed`` has the error.
+    ``calibration`` is the last calibration of the client, or "". The fields ``errors``
+    and ``wer`` are computed from the normalised texts, ``raw_errors`` and ``raw_wer``
+    from the texts before normalisation. A field that cannot be made is null, and the
+    field ``failed`` has the error.
     """
     parts = Parts(private=take.trace.redactor.private)
     makers = _makers(test, take, calibration)

@@ -60,7 +60,8 @@ def failure(results: Results) -> str | None:
 def evidence(results: Results) -> str:
     """Return where the traces of a test are, and how to run the test again.
 
-    This is for tests that fail by an error of their own code, without a verdict.
+    This is for tests that have no verdict, since they fail by an error of their own
+    code.
     """
     paths = [f"trace: {path}" for path in results.paths.values()]
     return _joined(*paths, results.unkept, results.rerun)

@@ -74,7 +74,7 @@ def _difference(difference: Difference, width: int) -> str:
 
 
 def _losses(losses: Losses) -> str:
-    alone = " alone" if losses.alone else ""
+    alone = " that ran alone" if losses.alone else ""
     return (
         f"{losses.count} of {losses.of} sessions{alone} were lost; "
         f"{losses.utterance} {losses.first.how}: {losses.first.reason}"

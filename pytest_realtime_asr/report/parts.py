@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Parts:
-    """Computes named parts; ``failed`` has the error of each part that has none.
+    """Computes named parts; ``failed`` has the error of each part that failed.
 
     In a ``private`` run, ``failed`` has only the type of each exception, since a
     message may quote a transcript.

@@ -26,8 +26,8 @@ _NAME = 20
 _HEAD = f"{'':{_NAME}} sent lost first p50 final p50 final p95    WER verdict"
 _LEGEND = (
     "first: first_partial_from_speech; final: final_from_commit; inf: a lost session "
-    "or a premature event; WER: pooled over words, or over characters where no script "
-    "of the test has spaces"
+    "or a premature event; WER: pooled over words (over characters if no script of the "
+    "test has spaces)"
 )
 
 
@@ -66,7 +66,7 @@ def row(
 ) -> Row:
     """Return the row of one test; ``lines`` has one line for each verdict.
 
-    The last lines name each part that could not be computed, with the error. If
+    The last lines name each part that could not be computed, and its error. If
     ``listed`` is true, the row has the table of all utterances.
     """
     parts = Parts(private=results.private)

@@ -205,8 +205,8 @@ def test_lost_sessions_alone_are_named() -> None:
     found = judged(clip(alone=(GONE, TEXT, GONE), then=(CUT,) * 3))
     assert (found.verdict, found.noise) == (Verdict.INCONCLUSIVE, None)
     assert cause(found) == (
-        "the noise is not known: 2 of 3 sessions alone were lost; one refused: "
-        "ws://h/: cannot connect"
+        "the noise is not known: 2 of 3 sessions that ran alone were lost; one "
+        "refused: ws://h/: cannot connect"
     )
 
 

@@ -388,8 +388,8 @@ def _transcribing(
 ) -> dict[str, tuple[str, ...]]:
     """Return the events that a server may send while it transcribes items.
 
-    After each event the state may stay ``state``. After a completion or a failure it
-    may also be one of ``completed``, and after an error ``refused``.
+    After each event, the state may stay ``state``. After a completion or a failure, it
+    may also be one of ``completed``; after an error, it may also be ``refused``.
     """
     names = (
         "input_audio_buffer.committed",
