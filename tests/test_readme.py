@@ -95,15 +95,17 @@ def test_the_examples_of_verdicts_pass_as_well(project: pytest.Pytester) -> None
         test_in_order=example("test_until_decided"),
         test_limits=example("test_limits_of_this_machine"),
         test_parity=example("test_parity"),
+        test_recall=example("test_directions"),
     )
     limits = ("--realtime-budgets=limits.toml", "--realtime-budget-profile=l4")
     options = ("--realtime-warmup=0", "-W", "error", *limits)
     done = project.runpytest_subprocess(*options, "test_in_order.py", "test_limits.py")
     done.assert_outcomes(passed=2)
     done.stdout.fnmatch_lines("*PASS (proven: n=*): final_from_commit p50 = *")
-    # Its texts are the same at any pace.
-    done = project.runpytest_subprocess(*options, "--realtime-pace=8", "test_parity.py")
-    done.assert_outcomes(passed=1)
+    # Their texts are the same at any pace.
+    tests = ("test_parity.py", "test_recall.py")
+    done = project.runpytest_subprocess(*options, "--realtime-pace=8", *tests)
+    done.assert_outcomes(passed=2)
 
 
 @pytest.mark.slow
@@ -121,7 +123,7 @@ async def app(scope, receive, send):
     options = ["--realtime-conformance", "-k", "first-event", "--realtime-model=none"]
     done = project.runpytest_subprocess(*options, "--realtime-warmup=0")
     done.assert_outcomes(failed=1, deselected=DESELECTED)
-    done.stdout.fnmatch_lines(["first-event ?MUST? missing: *"])
+    done.stdout.fnmatch_lines(["first-event ?MUST? stopped: *HTTP 500: *"])
 
 
 @pytest.mark.slow
@@ -147,7 +149,8 @@ def test_the_example_in_noise_judges_each_snr(project: pytest.Pytester) -> None:
 def test_every_example_is_run() -> None:
     run = ("subprocess", "my_server", "test_second_utterance", "test_my_client")
     verdicts = ("test_until_decided", "test_limits_of_this_machine", "test_parity")
-    words = [*run, *verdicts, "def test_short_commands", "def test_in_noise"]
+    words = [*run, *verdicts, "test_directions", "def test_short_commands"]
+    words += ["def test_in_noise"]
     assert sorted(map(example, words)) == sorted(EXAMPLES)
 
 

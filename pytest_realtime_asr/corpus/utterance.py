@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from pytest_realtime_asr.audio import Audio, AudioError, Decoded, decode, length, speech
+from pytest_realtime_asr.corpus import language
 from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.text.messages import one_line
 
@@ -58,13 +59,15 @@ class Utterance:
 
     ``id`` is printable and neither starts nor ends with a blank. ``text`` is the
     reference transcript. ``words``, which may be empty, are in the order in which they
-    are spoken. ``language`` is a tag such as ``en``. ``synthetic`` marks synthesised
-    speech, such as that of the bundled corpora.
+    are spoken. ``language`` is a tag such as ``en`` or an English name such as
+    ``German``, kept as a canonical tag; empty if not stated. ``synthetic`` marks
+    synthesised speech, such as that of the bundled corpora.
 
     `pytest_realtime_asr.perturb` sets the last three fields: ``perturbation`` names
     what was done to the audio, ``original`` is the utterance before that, and
     ``located`` are the start and the end of speech in seconds, which noise would hide
-    from `audio.speech`. Raises `CorpusError` for a wrong ``id`` or wrong ``words``.
+    from `audio.speech`. Raises `CorpusError` for a wrong ``id``, wrong ``words`` or an
+    unknown ``language``.
     """
 
     id: str
@@ -84,6 +87,10 @@ class Utterance:
                 f"the id {self.id!r} is empty, not printable, or starts or ends with a "
                 "blank; give a printable id without such blanks"
             )
+        try:
+            object.__setattr__(self, "language", language.parse(self.language))
+        except InputError as error:
+            raise CorpusError(f"language: {error}") from error
         before = Word("", 0.0, 0.0)
         for word in self.words:
             if not word.text.strip():
@@ -99,6 +106,10 @@ class Utterance:
                     "spoken, with times in seconds from 0"
                 )
             before = word
+
+    def in_language(self, tag: str) -> Utterance:
+        """Return the utterance in this language, if it states none itself."""
+        return self if self.language or not tag else replace(self, language=tag)
 
     @property
     def clip(self) -> str:

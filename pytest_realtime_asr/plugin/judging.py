@@ -86,7 +86,8 @@ class Judging:
     the command line gives to an option. ``comparison`` names the earlier report and the
     server with which each test is compared; ``baseline`` are the rows of this report.
     The command that runs a test again begins with the words ``command``; ``located``
-    returns the id of a test in the form that this command needs.
+    returns the id of a test in the form that this command needs. With ``utterances``,
+    the rows of the table at the end list all utterances.
     """
 
     def __init__(
@@ -100,10 +101,12 @@ class Judging:
         baseline: Iterable[UtteranceRecord] = (),
         command: Sequence[str] = ("pytest",),
         located: Callable[[str], str] = str,
+        utterances: bool = False,
     ) -> None:
         self.run = run
         self._command = command
         self._located = located
+        self._utterances = utterances
         self._before: dict[str, list[UtteranceRecord]] = {}
         for row in baseline:
             for name in {row.test, shared_test_name(row.test, row.utterance)}:
@@ -172,7 +175,7 @@ class Judging:
         }
         for pool in due.values():
             pool.judged = True
-        if not (ledger.sessions or terms.budgets or terms.thresholds):
+        if not (ledger.sessions or terms.budgets or terms.thresholds or terms.recalls):
             return None
         pools: dict[Budget, Takes] = {}
         for budget in terms.budgets:
@@ -344,7 +347,7 @@ class Judging:
             judge_test(
                 before.test,
                 (),
-                replace(pool.terms, thresholds=(), rules=None),
+                replace(pool.terms, thresholds=(), recalls=(), rules=None),
                 pools={budget: pool.all} if budget else {},
                 against=() if budget else self._against(where, pool.all),
             )
@@ -369,6 +372,7 @@ class Judging:
             model=host.model if host else "",
             cold=host.cold if host else None,
             note=host.note if host else "",
+            listed=self._utterances,
         )
         made: dict[str, object] = msgspec.to_builtins(row)
         return made

@@ -11,7 +11,7 @@ from pytest_realtime_asr.plugin.settings import Settings
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.text.inputs import shown
 from pytest_realtime_asr.verdicts import budgets
-from pytest_realtime_asr.verdicts.budgets import Budget, WerThreshold
+from pytest_realtime_asr.verdicts.budgets import Budget, RecallThreshold, WerThreshold
 from pytest_realtime_asr.verdicts.limits import BudgetError, resolve
 
 T = TypeVar("T")
@@ -24,6 +24,7 @@ _KEYWORDS = ("dialect", "model", "pace", "chunk", "rules")
 _EXAMPLES = {
     "latency_budget": 'latency_budget("final_from_commit", p95="800ms")',
     "budget": 'budget("normalized_erasure", at_most=0.2)',
+    "keyword_recall": 'keyword_recall(["Anna", "41729"], at_least=0.95)',
     "wer_threshold": "wer_threshold(0.12, normalizer=..., confidence=0.95)",
 }
 
@@ -60,6 +61,7 @@ def read(
     keywords: dict[str, object] = {}
     found: list[Budget] = []
     thresholds: list[WerThreshold] = []
+    recalls: list[RecallThreshold] = []
     for mark in marks:
         try:
             if mark.name in _BUDGETS:
@@ -69,6 +71,8 @@ def read(
                 found += reversed(_split(made, settings.limits.confidence))
             elif mark.name == "wer_threshold":
                 thresholds.append(_threshold(mark, settings))
+            elif mark.name == "keyword_recall":
+                recalls.append(_recall(mark, settings))
             elif mark.name == "realtime":
                 keywords = {**_keywords(mark), **keywords}
         except TypeError as error:
@@ -84,6 +88,7 @@ def read(
         chunk=_keyword(keywords, "chunk", chunk, session.chunk),
         budgets=tuple(reversed(found)),
         thresholds=tuple(reversed(thresholds)),
+        recalls=tuple(reversed(recalls)),
         rules=_keyword(keywords, "rules", level, limits.rules),
         parallel=parallel and settings.run.parallel,
         undecided=limits.undecided,
@@ -100,6 +105,13 @@ def _threshold(mark: Mark, settings: Settings) -> WerThreshold:
     args: Any = [resolve(value, named) for value in mark.args]
     made = budgets.wer_threshold(*args, **_kwargs(mark, settings))
     if made.confidence is None:
+        return replace(made, confidence=settings.limits.confidence)
+    return made
+
+
+def _recall(mark: Mark, settings: Settings) -> RecallThreshold:
+    made = budgets.keyword_recall(*mark.args, **_kwargs(mark, settings))
+    if made.confidence is None and made.at_least < 1:  # no sample proves a recall of 1
         return replace(made, confidence=settings.limits.confidence)
     return made
 

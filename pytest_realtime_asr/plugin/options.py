@@ -39,6 +39,11 @@ MARKERS = {
         "of the word error rate, which is computed from all sessions of the test "
         "together"
     ),
+    "keyword_recall": (
+        "(keywords, *, at_least=, normalizer=None, confidence=None): the lower limit "
+        "of the share of these names, numbers and terms that was recognised, over all "
+        "sessions of the test, such as (['Anna', '41729'], at_least=0.95)"
+    ),
     "realtime_requirement": (
         "(*, id=, level=, scenario=): the requirement that a test of the packaged "
         "suite judges; the suite sets this marker itself, so that -m can select tests"
@@ -408,6 +413,12 @@ OPTIONS = (
         many=True,
     ),
     Option(
+        "language",
+        "the language of the utterances that state none, such as de, en-US or German "
+        "(default: that of their script if it is certain, otherwise unknown)",
+        metavar="LANGUAGE",
+    ),
+    Option(
         "perturb",
         "what is done to the utterances of the corpus before they are sent, such as "
         "noise:10dB or telephone,packet-loss:5%:seed=2; also babble, clipping, dither, "
@@ -487,10 +498,16 @@ OPTIONS = (
     ),
     Option(
         "report",
-        "write a report: PATH.jsonl with a line for each utterance, or "
+        "write a report: PATH.jsonl or PATH.csv with a line for each utterance, or "
         "conformance:PATH.json with the results of the suite (repeatable)",
         metavar="[KIND:]PATH",
         many=True,
+    ),
+    Option(
+        "utterances",
+        "list all utterances of each test at the end of the run, with their word "
+        "errors and aligned texts",
+        flag=True,
     ),
     Option(
         "fake",

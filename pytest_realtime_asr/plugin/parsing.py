@@ -17,6 +17,7 @@ from packaging.version import Version
 
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.client import target as targets
+from pytest_realtime_asr.corpus import language as languages
 from pytest_realtime_asr.perturb import chain
 from pytest_realtime_asr.requirements.requirement import Harm, Level
 from pytest_realtime_asr.run.config import load_client_certificate
@@ -27,7 +28,7 @@ from pytest_realtime_asr.verdicts.budgets import CONFIDENCE
 from pytest_realtime_asr.verdicts.limits import parse_duration
 from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
-REPORTS = ("jsonl", "conformance")
+REPORTS = ("jsonl", "csv", "conformance")
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
 _UNITS = {
     **{"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9},
@@ -345,6 +346,14 @@ def corpus_place(text: str, origin: Path) -> str:
     return found
 
 
+def language(text: str) -> str:
+    """Return the canonical tag of a language, from its tag or its English name."""
+    found = languages.parse(text)
+    if text and not found:
+        raise ValueError(f"{text!r} is no language; write a tag such as de or en-US")
+    return found
+
+
 def perturbation(text: str) -> str:
     """Check a chain of perturbations and return it."""
     chain.parse(text)
@@ -362,7 +371,7 @@ def report(text: str, origin: Path) -> tuple[str, Path]:
         kind, path = Path(text).suffix.lstrip("."), text
     if kind not in REPORTS:
         raise ValueError(
-            f"{text!r} names no known kind of report; write PATH.jsonl, jsonl:PATH or "
-            "conformance:PATH"
+            f"{text!r} names no known kind of report; write PATH.jsonl, PATH.csv, "
+            "jsonl:PATH, csv:PATH or conformance:PATH"
         )
     return kind, origin / path

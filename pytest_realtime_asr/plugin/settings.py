@@ -87,6 +87,7 @@ class ComparisonConfig:
 class Settings:
     """All settings of a run, by section.
 
+    With ``utterances``, the terminal lists all utterances of each test.
     ``fake`` are the command-line arguments of the servers that the plugin starts. The
     query of the URL in ``target`` may be secret.
     """
@@ -99,6 +100,7 @@ class Settings:
     corpus: tuple[str, ...] = ("bundled:english",)
     perturb: tuple[str, ...] = ()
     reports: tuple[tuple[str, Path], ...] = ()
+    utterances: bool = False
     fake: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -145,6 +147,7 @@ def settings(
             )
             or (),
             labels=dict(given.each("label", parsing.label)),
+            language=given.read("language", parsing.language),
             parallel=given.read("parallel", flag),
             private=given.read("private", flag),
         ),
@@ -155,6 +158,7 @@ def settings(
         comparison=_comparison(given),
         suite=_suite(given),
         reports=given.each("report", lambda text: parsing.report(text, origin)),
+        utterances=given.read("utterances", flag),
         fake=tuple(given.read("fake", shlex.split)),
     )
 

@@ -24,7 +24,7 @@ from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
 from pytest_realtime_asr.plugin.targets import Targets
 from pytest_realtime_asr.plugin.termination import catch
 from pytest_realtime_asr.plugin.worker import Worker
-from pytest_realtime_asr.report import jsonl
+from pytest_realtime_asr.report import jsonl, utterances
 from pytest_realtime_asr.report.files import ReportFile, distinct
 from pytest_realtime_asr.report.progress import Progress
 from pytest_realtime_asr.run.run import Run
@@ -143,7 +143,7 @@ class State:
         """Return the corpus of the run, perturbed as asked. Raises UsageError."""
         private, perturb = self.settings.run.private, self.settings.perturb
         try:
-            found = _corpus(self.settings.corpus, private, perturb)
+            found = self._load(perturb)
         except PerturbationError as error:
             raise self.options.usage_error("perturb", error) from None
         except (CorpusError, AudioError) as error:
@@ -257,10 +257,11 @@ class State:
             baseline=self.baseline,
             command=_command(self.config),
             located=self.located,
+            utterances=self.settings.utterances,
         )
 
     def _run(self) -> Run:
-        run = Run(self.settings.run, self._warm, shared=self.worker.folder)
+        run = Run(self.settings.run, self._load, shared=self.worker.folder)
         for text, words in self.worker.discovered.items():
             run.servers.discovered[text] = Discovery(*words)
         run.warn = self.note
@@ -268,13 +269,15 @@ class State:
         run.sinks.extend(
             jsonl.Appender(file, calibrated) for file in self.reports.get("jsonl", ())
         )
+        run.sinks.extend(map(utterances.Appender, self.reports.get("csv", ())))
         if self._terminal is not None and _is_interactive(self.config):
             self._progress = Progress(self._terminal, self._columns_left)
             run.progress = self._show_progress
         return run
 
-    def _warm(self) -> Corpus:
-        return _corpus(self.settings.corpus, self.settings.run.private)
+    def _load(self, perturb: tuple[str, ...] = ()) -> Corpus:
+        run = self.settings.run
+        return _corpus(self.settings.corpus, run.language, run.private, perturb)
 
     def _columns_left(self) -> int:
         writer = self.config.get_terminal_writer()
@@ -323,11 +326,14 @@ def _read(config: pytest.Config, options: RawOptions) -> Settings:
 
 @lru_cache(maxsize=8)
 def _corpus(
-    specs: tuple[str, ...], private: bool, perturb: tuple[str, ...] = ()
+    specs: tuple[str, ...],
+    language: str,
+    private: bool,
+    perturb: tuple[str, ...],
 ) -> Corpus:
     if perturb:
-        return chain.apply(_corpus(specs, private), perturb)
-    found = load_all(specs)
+        return chain.apply(_corpus(specs, language, private, ()), perturb)
+    found = load_all(specs, language=language)
     return found.anonymous() if private else found
 
 

@@ -1,6 +1,6 @@
 """The properties of a test case in JUnit XML.
 
-All values have exactly a builtin type. A value of any other type, such as a numpy
+Each value has exactly a builtin type, since a value of any other type, such as a numpy
 number or a string enum, would crash a worker of pytest-xdist.
 """
 
@@ -69,6 +69,16 @@ def _rate(name: str, errors: Errors) -> Properties:
     ]
 
 
+def _recall(results: Results) -> Properties:
+    """Return, for each marker, the recall and the number of the spoken keywords."""
+    rows: Properties = []
+    for place, found in enumerate(results.recall):
+        name = "keyword_recall" + (f".{place + 1}" if len(results.recall) > 1 else "")
+        if found.observed is not None:
+            rows += [(name, number(found.observed, 4)), (f"{name}.n", found.n)]
+    return rows
+
+
 def _normalizer(results: Results) -> Properties:
     used = {take.alignment.normalizer for take in results.takes}
     return [("normalizer", " ".join(sorted(used)))] if used else []
@@ -111,6 +121,7 @@ _PARTS: dict[str, Callable[[Results], Properties]] = {
     "metrics": _statistics,
     "wer": lambda results: _rate("wer", word_errors(results.takes)),
     "cer": lambda results: _rate("cer", character_errors(results.takes)),
+    "keyword_recall": _recall,
     "normalizer": _normalizer,
     "perturbation": _perturbation,
     "audio": _spent,

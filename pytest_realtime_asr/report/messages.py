@@ -6,14 +6,13 @@ value, the limit, the interval, the sample size and the side that is responsible
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pytest_realtime_asr.metrics import CATALOGUE, Metric
 from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
 from pytest_realtime_asr.metrics.causality import PREMATURE
 from pytest_realtime_asr.report import alignment as alignments
-from pytest_realtime_asr.report import comparison, parity
+from pytest_realtime_asr.report import comparison, languages, parity, recall
+from pytest_realtime_asr.report.limits import compared, interval
 from pytest_realtime_asr.report.reasons import reason_text
 from pytest_realtime_asr.run.results import BrokenRule, Cause, Results, UnjudgedLoss
 from pytest_realtime_asr.text.messages import error_text
@@ -23,9 +22,12 @@ from pytest_realtime_asr.verdicts.client_delay import allowed_delay
 from pytest_realtime_asr.verdicts.comparison import Comparison
 from pytest_realtime_asr.verdicts.finding import Finding
 from pytest_realtime_asr.verdicts.parity import Parity
+from pytest_realtime_asr.verdicts.recall import RecallFinding
 from pytest_realtime_asr.verdicts.sample import Sample
 from pytest_realtime_asr.verdicts.verdict import Verdict
 from pytest_realtime_asr.verdicts.wer import WerFinding, mistakes
+
+Judged = Finding | WerFinding | RecallFinding
 
 PATH_SHARE = 0.2  # a round trip above this share of the limit is reported
 _LONGEST_TEXT = 120  # the most characters that are shown of a transcript
@@ -58,20 +60,21 @@ def failure(results: Results) -> str | None:
 def evidence(results: Results) -> str:
     """Return where the traces of a test are, and how to run the test again.
 
-    This is for tests that fail by an error of their own code, without a verdict.
+    This is for tests that have no verdict, since they fail by an error of their own
+    code.
     """
     paths = [f"trace: {path}" for path in results.paths.values()]
     return _joined(*paths, results.unkept, results.rerun)
 
 
 def lines(results: Results) -> list[str]:
-    """Return one line for each verdict, the random order, and each comparison."""
-    judged: list[Finding | WerFinding] = [*results.findings, *results.wer]
+    """Return lines about the verdicts, the random order, parity and comparisons."""
+    judged: list[Judged] = [*results.findings, *results.wer, *results.recall]
     found = [verdict(finding) for finding in judged]
     if results.order is not None:
         found.append(
-            f"clips in random order (seed {results.order.seed}), until decided or "
-            f"{several(results.order.most, 'session')} were run"
+            f"clips in random order (seed {results.order.seed}), until the verdict was "
+            f"decided or {several(results.order.most, 'session')} were run"
         )
     found += map(parity.summary, results.parities)
     return found + [
@@ -93,6 +96,9 @@ def _failure(cause: Cause, results: Results) -> list[str]:
         case WerFinding():
             texts = not results.private
             return [_joined(headline(cause), details(cause, texts=texts))]
+        case RecallFinding():
+            found = recall.details(cause, texts=not results.private)
+            return [_joined(headline(cause), found)]
         case Parity():
             text = parity.summary if results.private else parity.details
             return [text(cause)]
@@ -108,7 +114,7 @@ def _failure(cause: Cause, results: Results) -> list[str]:
 
 def _warning(cause: Cause) -> list[str]:
     match cause:
-        case Finding() | WerFinding():
+        case Finding() | WerFinding() | RecallFinding():
             return [verdict(cause)]
         case Parity():
             return [parity.summary(cause)]
@@ -156,7 +162,7 @@ def _joined(*texts: str | None) -> str:
     return "\n".join(filter(None, texts))
 
 
-def standing(finding: Finding | WerFinding) -> str:
+def standing(finding: Judged) -> str:
     """Return the name of the verdict, and whether the sample proves the verdict.
 
     An example is ``PASS (not proven: n=24, needs 59)``.
@@ -165,7 +171,7 @@ def standing(finding: Finding | WerFinding) -> str:
     if finding.proven:
         return f"{finding.verdict.value} ({_proven(finding)}: {counts})"
     hopeful = finding.verdict in (Verdict.PASS, Verdict.INCONCLUSIVE)
-    if hopeful and isinstance(finding, Finding) and finding.needed:
+    if hopeful and not isinstance(finding, WerFinding) and finding.needed:
         counts += f", needs {finding.needed}"
     return f"{finding.verdict.value} (not proven: {counts})"
 
@@ -189,18 +195,20 @@ def outcome(metric: str, sample: Sample) -> str:
     return f"{value}, {PREMATURE[sample.premature]}"
 
 
-def verdict(finding: Finding | WerFinding) -> str:
-    """Return one line about a finding that starts with the name of the verdict."""
+def verdict(finding: Judged) -> str:
+    """Return one line about a finding; the line starts with the name of the verdict."""
     return f"{standing(finding)}: {headline(finding, proof=False)}"
 
 
-def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
+def headline(finding: Judged, *, proof: bool = True) -> str:
     """Return one line about a finding; dashboards often keep only this line.
 
-    With ``proof``, the line says whether the sample proves the verdict.
+    If ``proof`` is true, the line says whether the sample proves the verdict.
     """
     if isinstance(finding, WerFinding):
         return _wer_line(finding, proof=proof)
+    if isinstance(finding, RecallFinding):
+        return recall.headline(finding, proof=proof)
     limit, metric = finding.limit, CATALOGUE[finding.metric]
     timed = metric.unit is Measured.MS
     show, unit = (ms if timed else plain), _unit(metric)
@@ -208,7 +216,7 @@ def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
     if finding.observed is None:
         wanted = f"{limit.side.value} {show(limit.value)}{unit}"
         return f"{name} {wanted}: {reason_text(finding.reason)}"
-    compared = _compared(finding.observed, limit.value, show, unit, limit.side)
+    sides = compared(finding.observed, limit.value, show, unit, limit.side)
     n = f"n={finding.n}" + (" in order" if finding.decided else "")
     n += f" of {several(finding.clips, 'clip')}" if finding.clips else ""
     n += f", {finding.again} retried" if finding.again else ""
@@ -216,7 +224,7 @@ def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
     early = [(f"with {PREMATURE[why]}", count) for why, count in finding.premature]
     parts = [_counted([n, f"{finding.over} {beyond}"], (*finding.lost, *early))]
     if finding.interval is not None:
-        shown = _interval(finding.interval, finding.level, show)
+        shown = interval(finding.interval, finding.level, show)
         parts.insert(0, f"{shown} by clip" if finding.clips else shown)
     if proof and finding.verdict is not Verdict.INVALID:
         parts += _proof(finding)
@@ -231,16 +239,17 @@ def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
         tail = f"; INVALID, not attributed to the server: {reason_text(finding.reason)}"
     elif finding.verdict is Verdict.INCONCLUSIVE:
         tail = f"; INCONCLUSIVE: {reason_text(finding.reason)}"
-    return f"{name} = {compared} ({'; '.join(parts)}){tail}"
+    return f"{name} = {sides} ({'; '.join(parts)}){tail}"
 
 
 def _responsible(finding: Finding) -> str:
-    """Return which side is responsible for a latency over its limit, with evidence."""
+    """Return the side responsible for a latency over its limit, and the evidence."""
     most = finding.limit.value
     facts = [f"client delay {ms(finding.late_ms)} ms"]
     if finding.excused:
         facts.append(
-            f"{finding.excused} more over the limit only by client delay, not counted"
+            f"not counted: {finding.excused} more, over the limit only because of the "
+            "client's delay"
         )
     if finding.blocked_ms > allowed_delay(most):
         blocked = ms(finding.blocked_ms)
@@ -248,15 +257,15 @@ def _responsible(finding: Finding) -> str:
     who, path = "server", finding.path_ms
     if path is not None and path > PATH_SHARE * most:
         who = "server or path"
-        facts.append(f"path {ms(path)} ms, over a fifth of the limit")
+        facts.append(f"path {ms(path)} ms, more than a fifth of the limit")
     return f"; {who}, not client ({'; '.join(facts)})"
 
 
 def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
     """Return the utterances with the most errors, each with its aligned texts.
 
-    The result is empty if there are no errors. Without ``texts``, the result has only
-    the numbers of errors.
+    The result is empty if there are no errors. If ``texts`` is false, the result has
+    only the numbers of errors.
     """
     blocks = []
     for row, alignment in finding.worst:
@@ -277,18 +286,19 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
         return (
             f"{finding.name} <= {share(finding.limit)}: {reason_text(finding.reason)}"
         )
-    compared = _compared(finding.observed, finding.limit, share)
+    sides = compared(finding.observed, finding.limit, share)
     errors = finding.errors
     n = f"n={finding.n}"
     n += f" of {several(finding.speakers, 'speaker')}" if finding.speakers else ""
     counts = [n, f"{errors.reference} {_UNITS[finding.name]}"]
     wrong = f"S={errors.substitutions} D={errors.deletions} I={errors.insertions}"
     if errors.unspoken:
-        wrong += f", {errors.unspoken} recognised in silence"
+        wrong += f", {errors.unspoken} {_UNITS[finding.name]} recognised in silence"
+    known = languages.short(finding.languages)
     parts = [
-        _interval(finding.interval, finding.level, share),
+        interval(finding.interval, finding.level, share),
         _counted([*counts, wrong], finding.lost),
-        "+".join(finding.normalizers),
+        ": ".join(filter(None, ["+".join(finding.normalizers), known])),
         *(["proven" if finding.proven else "not proven"] if proof else []),
         *_perturbed(finding.perturbations),
         *([SYNTHETIC] if finding.synthetic else []),
@@ -296,11 +306,11 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
     tail = ""
     if finding.verdict is Verdict.INCONCLUSIVE:
         tail = f"; INCONCLUSIVE: {reason_text(finding.reason)}"
-    return f"{finding.name} = {compared} ({'; '.join(parts)}){tail}"
+    return f"{finding.name} = {sides} ({'; '.join(parts)}){tail}"
 
 
 def _perturbed(names: tuple[str, ...]) -> list[str]:
-    """Return the first perturbation and the number of the others, or nothing."""
+    """Return the first perturbation and how many others there are, if any."""
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return [f"{name}{more}" for name in names[:1]]
 
@@ -320,9 +330,9 @@ def _proof(finding: Finding) -> list[str]:
     return [f"not proven: needs {finding.needed}"]
 
 
-def _proven(finding: Finding | WerFinding) -> str:
+def _proven(finding: Judged) -> str:
     """Return "proven", or "proven for this corpus" if other clips may differ."""
-    if isinstance(finding, WerFinding) or not finding.clips:
+    if not isinstance(finding, Finding) or not finding.clips:
         return "proven"
     # A value over the maximum violates it, whichever clips were sent.
     return "proven" if finding.limit.stat is Stat.MAX else "proven for this corpus"
@@ -332,35 +342,8 @@ def _counted(counts: list[str], lost: tuple[tuple[str, int], ...]) -> str:
     return ", ".join([*counts, *(f"{count} {reason}" for reason, count in lost)])
 
 
-def _interval(
-    interval: tuple[float, float], level: float, show: Callable[..., str]
-) -> str:
-    low, high = interval
-    dash = "-" if low >= 0 else " to "
-    return f"{level * 100:g}% CI {show(low)}{dash}{show(high)}"
-
-
-def _compared(
-    observed: float,
-    limit: float,
-    show: Callable[..., str],
-    unit: str = "",
-    side: Side = Side.AT_MOST,
-) -> str:
-    """Return both numbers, with enough digits to show which number is larger."""
-    if side is Side.AT_MOST:
-        sign = "<=" if observed <= limit else ">"
-    else:
-        sign = ">=" if observed >= limit else "<"
-    left, right, more = show(observed), show(limit), 1
-    while left == right and observed != limit and more < 9:
-        left, right = show(observed, more=more), show(limit, more=more)
-        more += 1
-    return f"{left}{unit} {sign} {right}{unit}"
-
-
 def _unit(metric: Metric) -> str:
-    """Return the unit of a metric after a space; a ratio and a count have none."""
+    """Return a space and the unit of a metric; "" for a ratio or a count."""
     if metric.unit in ("ratio", "count"):
         return ""
     return f" {metric.unit.replace('_', ' ')}"

@@ -7,6 +7,7 @@ from pytest_realtime_asr.text.number_format import ms, several
 from pytest_realtime_asr.verdicts.budgets import Side
 from pytest_realtime_asr.verdicts.reasons import (
     ClientDelayed,
+    MoreKeywords,
     MoreSessions,
     NotDecided,
     NotGood,
@@ -25,6 +26,7 @@ _SIMPLE = {
     Simple.INTERVAL_INCLUDES_LIMIT: (
         "the interval includes the limit; more utterances narrow the interval"
     ),
+    Simple.NO_KEYWORD: "no reference contains one of the keywords",
 }
 
 
@@ -40,12 +42,15 @@ def reason_text(reason: Reason | None) -> str:
         case MoreSessions(count):
             more = several(count, "more session")
             return f"{more} within the limit would prove that the limit is met"
+        case MoreKeywords(count):
+            more = several(count, "more spoken keyword")
+            return f"{more}, all recognised, would prove that the limit is met"
         case NotRealTime(pace):
             return f"a latency at pace {pace:g} is not in real time; measure at pace 1"
         case ClientDelayed():
             return _client(reason)
         case NotDecided(n, most) if n < most:
-            return f"not decided by {n} of at most {most} sessions"
+            return f"not decided after {n} of at most {most} sessions"
         case NotDecided(_, most):
             return f"not decided within {several(most, 'session')}"
         case NotGood(share, side):
@@ -74,7 +79,8 @@ def _client(reason: ClientDelayed) -> str:
         )
     if reason.overloaded:
         parts.append(
-            f"the client used over two thirds of a core in {reason.overloaded} {of}"
+            "the client used more than two thirds of a core in "
+            f"{reason.overloaded} {of}"
         )
     if reason.state != PUNCTUAL:
         parts.append(f"in {reason.worst}: {client_state(reason.state)}")

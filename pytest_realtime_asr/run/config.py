@@ -151,7 +151,8 @@ class MeasurementConfig:
     ``pinned`` is the pinned suite by which servers are judged; ``None`` means the
     newest requirements. ``known`` are the known failures of the servers. If
     ``parallel`` is true, sessions of different xdist workers may overlap. If
-    ``private`` is true, no texts are reported.
+    ``private`` is true, no texts are reported. ``language`` is the tag of the language
+    of the utterances that state none.
     """
 
     server: ServerConfig = ServerConfig()
@@ -161,6 +162,7 @@ class MeasurementConfig:
     labels: Mapping[str, str] = field(default_factory=dict)
     parallel: bool = False
     private: bool = False
+    language: str = ""
 
     @property
     def redactor(self) -> Redactor:

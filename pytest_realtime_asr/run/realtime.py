@@ -51,7 +51,7 @@ class _TestSession:
         audio = await self.live.audio(utterance)
         begun = Begun(
             self.live,
-            utterance,
+            utterance.in_language(self.run.config.language),
             self.live.items,
             raised=True,
             conditions=self.run.conditions(self.live.plan, utterance),

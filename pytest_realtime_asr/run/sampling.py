@@ -27,6 +27,7 @@ from pytest_realtime_asr.run.transcription import (
     Transcription,
     run_session,
 )
+from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.verdicts import parity
 from pytest_realtime_asr.verdicts.client_delay import tolerance
 from pytest_realtime_asr.verdicts.parity import (
@@ -36,6 +37,7 @@ from pytest_realtime_asr.verdicts.parity import (
     LostSession,
     Parity,
 )
+from pytest_realtime_asr.verdicts.recall import missing_keywords
 from pytest_realtime_asr.verdicts.sequential import unprovable
 from pytest_realtime_asr.verdicts.verdict import UndecidedWarning
 from pytest_realtime_asr.verdicts.wer import too_few
@@ -90,6 +92,12 @@ class Sampling:
                 f"wer_threshold can never be proven: fewer than {few.least} {of} prove "
                 f"nothing; give more {of}"
             )
+        found += [
+            f"keyword_recall can never be proven: {several(missing, 'more keyword')} "
+            "must be said; give more utterances"
+            for threshold in self._terms.recalls
+            if (missing := missing_keywords(threshold, clips))
+        ]
         for text in found:
             warnings.warn(UndecidedWarning(text), stacklevel=4)
 
@@ -277,7 +285,7 @@ class Sampling:
         """
         begun = Begun(
             self._run.session(self._ledger, plan),
-            utterance,
+            utterance.in_language(self._run.config.language),
             raised=raised,
             conditions=self._run.conditions(plan, utterance, concurrency=concurrency),
             purpose=purpose,

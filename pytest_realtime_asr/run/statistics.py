@@ -13,7 +13,7 @@ from pytest_realtime_asr.metrics.accuracy import (
 )
 from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.keywords import keyword_recall as pooled_recall
-from pytest_realtime_asr.metrics.keywords import keywords as find
+from pytest_realtime_asr.metrics.keywords import recognised
 from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.stats import quantile
 
@@ -38,19 +38,16 @@ def keyword_recall(
     entities count as missed. Return ``None`` if no reference contains an entity. See
     `pytest_realtime_asr.metrics.keywords`.
     """
-    wanted = list(entities)
-    found = []
-    for take in takes:
-        reference, language = take.utterance.text, take.utterance.language
-        # Each entity as often as it is found in the reference itself.
-        spoken = [
-            entity
-            for entity in wanted
-            for count in range(1, len(reference.split()) + 1)
-            if not find([entity] * count, reference, language=language).missed
-        ]
-        found.append(find(spoken, take.hypothesis, language=language))
-    return pooled_recall(found)
+    wanted = tuple(entities)
+    return pooled_recall(
+        recognised(
+            wanted,
+            take.utterance.text,
+            take.hypothesis,
+            language=take.utterance.language,
+        )
+        for take in takes
+    )
 
 
 def unspoken(takes: Iterable[Transcription]) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_realtime_asr.requirements.requirement import Level
-from pytest_realtime_asr.verdicts.budgets import Budget, WerThreshold
+from pytest_realtime_asr.verdicts.budgets import Budget, RecallThreshold, WerThreshold
 from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 
@@ -26,6 +26,7 @@ class Terms:
     chunk: float
     budgets: tuple[Budget, ...] = ()
     thresholds: tuple[WerThreshold, ...] = ()
+    recalls: tuple[RecallThreshold, ...] = ()
     rules: Level | None = Level.MUST
     parallel: bool = False
     undecided: UndecidedPolicy = UndecidedPolicy.FAIL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,6 +19,7 @@ from pytest_realtime_asr.metrics.accuracy import (
 )
 from pytest_realtime_asr.metrics.alignment import Alignment
 from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.metrics.keywords import Keywords, recognised
 from pytest_realtime_asr.metrics.normalizers import Normalizer
 from pytest_realtime_asr.metrics.pacing import (
     ClientState,
@@ -168,6 +169,22 @@ class Transcription:
             return self.alignment
         return self._aligned(clean, normalizer)
 
+    def recognise(
+        self, keywords: Sequence[str], normalizer: Normalizer | None
+    ) -> Keywords:
+        """Return which keywords of the reference the text contains.
+
+        As in `align`, secrets are removed from the text first.
+        """
+        spoken, text = self.utterance, self.hypothesis
+        return recognised(
+            keywords,
+            spoken.text,
+            None if text is None else self.trace.redactor.clean(text),
+            normalizer=normalizer,
+            language=spoken.language,
+        )
+
     def _aligned(
         self, text: str | None, normalizer: Normalizer | None = None
     ) -> Alignment:
@@ -177,7 +194,8 @@ class Transcription:
     @cached_property
     def violations(self) -> tuple[Violation, ...]:
         """The server's violations in the session, up to the end of the utterance."""
-        return observe(self.rules, Part("", self.recording))
+        spoken = {self.item: self.utterance}
+        return observe(self.rules, Part("", self.recording, spoken))
 
     @property
     def session(self) -> str:

@@ -1,9 +1,9 @@
-"""The judge of a pooled error rate against its threshold.
+"""Judges a pooled error rate against its threshold.
 
-Errors are clustered by speaker and by utterance, so the interval resamples speakers or
-utterances, not words. Two intervals are computed: a bootstrap over speakers (over
-utterances if no speaker is named), and the exact Poisson interval, which assumes
-independent errors. Each bound of the result is the wider of the two.
+Errors are clustered by speaker and by utterance, so single words must not be resampled.
+Two intervals are computed: a bootstrap interval that resamples speakers (utterances, if
+no speaker is named), and the exact Poisson interval, which assumes independent errors.
+Each bound of the result is the wider of the two bounds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.metrics.accuracy import pooled
+from pytest_realtime_asr.metrics.accuracy import Languages, languages, pooled
 from pytest_realtime_asr.metrics.alignment import Alignment, Errors, TextUnit
 from pytest_realtime_asr.metrics.normalizers import Normalizer
 from pytest_realtime_asr.stats import bootstrap, count_interval
@@ -26,6 +26,7 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 LEAST_UTTERANCES = 20  # a bootstrap over fewer utterances proves nothing
 LEAST_SPEAKERS = 10  # if speakers are named, a bootstrap over fewer proves nothing
 NO_ERRORS = Errors()
+ALL_STATED = Languages()
 
 
 class WerRow(Protocol):
@@ -57,7 +58,8 @@ class WerFinding:
     were counted by words, ``cer`` if all were counted by characters, and otherwise
     ``wer+cer``. ``speakers`` is the number of named speakers. ``worst`` are the rows
     with the most errors, with their alignments. ``synthetic`` is true if any speech was
-    synthesised. ``perturbations`` are those of the utterances that are perturbed.
+    synthesised. ``languages`` says how the languages of the references are known.
+    ``perturbations`` are the names of the perturbations of the utterances.
     """
 
     name: str
@@ -75,6 +77,7 @@ class WerFinding:
     worst: tuple[tuple[WerRow, Alignment], ...] = ()
     speakers: int = 0
     synthetic: bool = False
+    languages: Languages = ALL_STATED
     perturbations: tuple[str, ...] = ()
 
 
@@ -150,6 +153,7 @@ def judge_wer(
         worst=tuple(wrong[:WORST]),
         speakers=len({utterance.speaker for utterance, _ in spoken} - {""}),
         synthetic=any(row.utterance.synthetic for row in rows),
+        languages=languages(alignment for _, alignment in aligned),
         perturbations=tuple(
             sorted({row.utterance.perturbation for row in rows} - {""})
         ),

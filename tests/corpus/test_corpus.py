@@ -323,6 +323,11 @@ def test_offset_of_0_makes_a_stretch(tmp_path: Path) -> None:
         ({"id": "a\n"}, "the id 'a\\n' is empty, not printable"),
         ({"lang": "de", "language": "en"}, "language is 'en' but lang is 'de'"),
         (
+            {"language": "German", "source_lang": "nl"},
+            "language is 'German' but source_lang is 'nl'; keep only one",
+        ),
+        ({"language": "xx"}, "language: 'xx' is not a known language; write a tag"),
+        (
             {"words": [{"word": "one", "start": 1, "end": 1}]},
             "the word 'one' from 1 to 1 s is not inside the 1.000 s of audio",
         ),

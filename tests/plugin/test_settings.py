@@ -143,6 +143,7 @@ CASES = {
     ),
     "insecure": flags("run.server.tls.insecure"),
     "private": flags("run.private"),
+    "utterances": flags("utterances"),
     "proxy": Case(
         "run.server.proxy",
         None,
@@ -151,6 +152,9 @@ CASES = {
             ("https://me:pass@b", "https://me:pass@b"),
             ("http://[::1]:2", "http://[::1]:2"),
         ),
+    ),
+    "language": Case(
+        "run.language", "", (("German", "de"), ("en_US", "en-US"), ("zh", "zh"))
     ),
     "pace": Case("run.session.pace", 1.0, (("0", 0.0), ("2", 2.0), ("0.5", 0.5))),
     "chunk": Case(
@@ -537,6 +541,10 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "insecure": (("perhaps", "'perhaps' is neither true nor false"),),
     "parallel": (("2", "'2' is neither true nor false"),),
+    "language": (
+        ("xx", "'xx' is not a known language; write a tag such as de, en-US"),
+        ("und", "'und' is no language; write a tag such as de or en-US"),
+    ),
     "pace": (
         ("fast", "a pace of 'fast' cannot be used; give 0 .as fast as possible., or a"),
         ("-1", "a pace of -1.0 cannot be used; give 0 .as fast as possible."),

@@ -5,9 +5,11 @@ Importing this package declares all faults.
 
 from pytest_realtime_asr.fake.faults import (
     audio,
+    counts,
     errors,
     http,
     items,
+    markup,
     network,
     session,
     texts,
@@ -19,9 +21,11 @@ __all__ = [
     "Fault",
     "Faults",
     "audio",
+    "counts",
     "errors",
     "http",
     "items",
+    "markup",
     "network",
     "session",
     "texts",
