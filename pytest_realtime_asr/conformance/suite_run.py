@@ -46,6 +46,7 @@ class SuiteRun:
     def server(self) -> ServerInfo:
         """What a report says about the server."""
         pinned = self.realtime.run.config.pinned
+        limit = self.scheduler.session_limit
         return ServerInfo(
             target=self.realtime.target,
             dialect=self.realtime.dialect,
@@ -53,6 +54,7 @@ class SuiteRun:
             version=self.realtime.plan.version,
             suite="" if pinned is None else pinned.name,
             found=self.realtime.plan.found,
+            max_sessions=None if limit is None else limit.sessions,
         )
 
     def judge(self, requirement: Requirement) -> Result:
