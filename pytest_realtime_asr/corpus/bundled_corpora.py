@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from pytest_realtime_asr.audio import Audio, from_float, join, silence
-from pytest_realtime_asr.corpus import manifest
-from pytest_realtime_asr.corpus.places import collect
+from pytest_realtime_asr.corpus import nemo
+from pytest_realtime_asr.corpus.collection import collect
 from pytest_realtime_asr.corpus.utterance import Corpus, Utterance, Word
 
 PREFIX = "bundled:"
@@ -31,7 +31,7 @@ def bundled(name: str) -> Corpus:
     if which == "odd":
         found = Corpus(name, _odd())
     else:
-        found = collect(name, manifest.read(_FOLDER / f"{which}.jsonl"))
+        found = collect(name, nemo.read(_FOLDER / f"{which}.jsonl"), seconds=0)
     return found.map(lambda utterance: replace(utterance, synthetic=True))
 
 

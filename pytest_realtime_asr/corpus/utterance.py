@@ -11,12 +11,20 @@ from pathlib import Path
 
 import msgspec
 
-from pytest_realtime_asr.audio import Audio, length, read, speech
+from pytest_realtime_asr.audio import Audio, AudioError, Decoded, decode, length, speech
 from pytest_realtime_asr.text.inputs import InputError
+from pytest_realtime_asr.text.messages import one_line
 
 
 class CorpusError(InputError):
-    """A corpus that cannot be used; the message says where, why and what to do."""
+    """A corpus that cannot be used; the message says where, why and what to do.
+
+    Each of ``details`` becomes a line of its own below the message.
+    """
+
+    def __init__(self, message: str, *details: str) -> None:
+        lines = [one_line(message), *(f"  {one_line(each)}" for each in details)]
+        ValueError.__init__(self, "\n".join(lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +41,15 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class FileSpan:
-    """A part of an audio file; ``start`` and ``stop`` are in seconds."""
+    """A part of an audio file; ``start`` and ``stop`` are in seconds.
+
+    ``channels`` are averaged; they count from 0, and empty means all.
+    """
 
     path: Path
     start: float
     stop: float
+    channels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +95,27 @@ class Utterance:
 
     @property
     def audio(self) -> Audio:
-        """The audio; the audio of a file is decoded at the first use and cached."""
+        """The audio; the audio of a file is decoded at the first use and cached.
+
+        Raises `AudioError` if the file cannot be used, or if there is a reference
+        transcript but no speech.
+        """
         if isinstance(self.source, Audio):
             return self.source
-        return _decoded(self.source)
+        if self.text.strip() and _detected(self.source) is None:
+            raise AudioError(
+                f"{_path(self.source)}: has no speech (nothing is louder than -60 dB "
+                "of full scale), but a reference transcript; amplify the audio, or "
+                "leave the transcript empty if nothing is said"
+            )
+        return _decoded(self.source).audio
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Lines on what may be wrong with the audio of a file, such as clipping."""
+        if isinstance(self.source, Audio):
+            return ()
+        return _doubts(self.source)
 
     @property
     def duration(self) -> float:
@@ -133,11 +162,13 @@ class Utterance:
 class Corpus:
     """Utterances in a fixed order, with unique ids.
 
-    Raises `CorpusError` if there is no utterance, or if an id occurs twice.
+    ``notes`` are lines about its files that a user should see. Raises `CorpusError` if
+    there is no utterance, or if an id occurs twice.
     """
 
     name: str
     utterances: tuple[Utterance, ...]
+    notes: tuple[str, ...] = field(default=(), compare=False)
     _by_id: dict[str, Utterance] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -173,14 +204,19 @@ class Corpus:
             ) from None
 
     def anonymous(self) -> Corpus:
-        """Return the same utterances with numbered ids, such as ``clip-07``."""
+        """Return the same utterances with numbered ids, such as ``clip-07``.
+
+        The notes, which name files, are only counted.
+        """
         width = len(str(len(self)))
+        hidden = f"notes on the files of the corpus are hidden: {len(self.notes)}"
         return Corpus(
             self.name,
             tuple(
                 replace(each, id=f"clip-{number:0{width}}")
                 for number, each in enumerate(self, 1)
             ),
+            (hidden,) if self.notes else (),
         )
 
     @property
@@ -219,16 +255,30 @@ class Corpus:
 
     def map(self, function: Callable[[Utterance], Utterance]) -> Corpus:
         """Return a corpus with the result of ``function`` for each utterance."""
-        return Corpus(self.name, tuple(map(function, self)))
+        return Corpus(self.name, tuple(map(function, self)), self.notes)
 
 
 @lru_cache(maxsize=4096)
 def _detected(source: Path | FileSpan | Audio) -> tuple[float, float] | None:
-    return speech(source if isinstance(source, Audio) else _decoded(source))
+    return speech(source if isinstance(source, Audio) else _decoded(source).audio)
+
+
+@lru_cache(maxsize=4096)
+def _doubts(source: Path | FileSpan) -> tuple[str, ...]:
+    return _decoded(source).doubts
 
 
 @lru_cache(maxsize=32)
-def _decoded(source: Path | FileSpan) -> Audio:
+def _decoded(source: Path | FileSpan) -> Decoded:
     if isinstance(source, FileSpan):
-        return read(source.path, start=source.start, stop=source.stop)
-    return read(source)
+        return decode(
+            source.path,
+            start=source.start,
+            stop=source.stop,
+            channels=source.channels,
+        )
+    return decode(source)
+
+
+def _path(source: Path | FileSpan) -> Path:
+    return source.path if isinstance(source, FileSpan) else source

@@ -392,7 +392,8 @@ OPTIONS = (
     Option(
         "corpus",
         "the utterances to send: bundled:english, bundled:languages, bundled:odd, a "
-        "manifest, a LibriSpeech tree or a folder with a .txt file for each audio file "
+        "NeMo manifest, a Common Voice table, a metadata.csv, a Kaldi folder, a "
+        "LibriSpeech tree or a folder with a .txt file for each audio file "
         "(repeatable)",
         metavar="NAME|PATH",
         many=True,

@@ -141,7 +141,7 @@ class State:
         """Return the corpus of the run. Raises UsageError."""
         private = self.settings.run.private
         try:
-            return _corpus(self.settings.corpus, private)
+            found = _corpus(self.settings.corpus, private)
         except CorpusError as error:
             hidden = (
                 "the corpus cannot be used; run without --realtime-private to see the "
@@ -149,6 +149,9 @@ class State:
             )
             shown = hidden if private else error
             raise self.options.usage_error("corpus", shown) from None
+        for note in found.notes:
+            self.note(note)
+        return found
 
     @cached_property
     def targets(self) -> Targets:

@@ -9,6 +9,7 @@ into an `InputError`.
 
 from __future__ import annotations
 
+import codecs
 import math
 import os
 import re
@@ -101,23 +102,31 @@ def content(path: Path, *, most: int = _MIB) -> bytes:
         raise InputError(f"{path}: {error.strerror}; make it readable") from error
 
 
-def text(path: Path) -> str:
-    """Return the text of a UTF-8 file; a byte order mark at its start is removed.
+def text(path: Path, *, most: int = _MIB) -> str:
+    """Return the content of a text file of at most ``most`` bytes.
 
-    Raises `InputError`.
+    The file is UTF-8, or UTF-16 with a byte order mark, which is left out. Raises
+    `InputError`.
     """
-    return utf8(content(path), path)
+    return decoded(content(path, most=most), path)
 
 
-def utf8(data: bytes, place: object) -> str:
-    """Decode UTF-8. Raises `InputError`, whose message names ``place`` and the line."""
+def decoded(data: bytes, place: object) -> str:
+    """Decode the content of a text file. Raises `InputError` with place and line."""
+    wide = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
+        if wide:
+            raise InputError(
+                f"{place}: begins as UTF-16, but is not ({error.reason}); save it as "
+                "UTF-8"
+            ) from None
         number = data.count(b"\n", 0, error.start) + 1
-        wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-        is_what = "is UTF-16" if wide else f"is not UTF-8 (byte {data[error.start]:#x})"
-        raise InputError(f"{place}:{number}: {is_what}; save it as UTF-8") from None
+        raise InputError(
+            f"{place}:{number}: is not UTF-8 (byte {data[error.start]:#x}); save it as "
+            "UTF-8"
+        ) from None
 
 
 def toml(path: Path) -> dict[str, object]:

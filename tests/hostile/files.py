@@ -195,7 +195,10 @@ MANIFESTS = (
         "nested too deeply",
     ),
     lines(
-        "manifest-utf16", "is UTF-16", '{"a": 1}'.encode("utf-16"), "save it as UTF-8"
+        "manifest-utf16",
+        "is UTF-16 of an odd length",
+        '{"a": 1}'.encode("utf-16")[:-1],
+        "save it as UTF-8",
     ),
     lines("manifest-latin1", "is Latin-1", b"\n\n\xe9", "m.jsonl:3: is not UTF-8"),
     lines(
@@ -281,7 +284,7 @@ FOLDERS = (
     ),
 )
 SOUNDS = (
-    sound("audio-empty", "is empty", lambda _: b"", "cannot be read as audio"),
+    sound("audio-empty", "is empty", lambda _: b"", "is an empty file"),
     sound("audio-text", "is a text", lambda _: b"RIFF" * 9, "cannot be read as audio"),
     sound("audio-silent", "has no frames", lambda _: wave(samples=b""), "0 frames"),
     sound("audio-cut", "is cut short", lambda _: wave()[:-99], "99 bytes"),

@@ -229,7 +229,6 @@ def test_a_violated_must_fails_with_its_evidence(
             "  scenarios: utterances",
             "  trace: *.jsonl",
             "  session sess-* (first-utterance)",
-            "*audio: turn-right, * s*",
             '*>*server  {"type":"transcription.done",*',
             "*closed by us, code 1000",
             "again: pytest --realtime-target=* -k *one-final*",

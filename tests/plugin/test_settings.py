@@ -547,7 +547,7 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     "suite": (
         (
             "vllm",
-            "'vllm' is not a pinned suite; choose from openai-2026.11, vllm-2026.11",
+            "'vllm' is not a pinned suite; choose from openai-2026.11, ",
         ),
         ("../x", "'../x' is not a pinned suite; choose from "),
     ),
