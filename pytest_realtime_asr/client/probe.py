@@ -95,15 +95,15 @@ def health(
         time.sleep(min(PAUSE, max(0.0, deadline - time.monotonic())))
 
 
-async def greeting(access: Access) -> str | bytes | None:
-    """Return the first frame of a server, or ``None`` after `GREETING` seconds.
+async def greeting(access: Access, *, wait: float = 0.0) -> str | bytes | None:
+    """Return the first frame of a server; ``None`` after `GREETING` or ``wait`` s.
 
     Raises `Unreachable`, also if the server closes the connection before its first
     frame.
     """
-    wire = await connect(access, timeout=ANSWER)
+    wire = await connect(access, timeout=max(ANSWER, wait))
     try:
-        async with asyncio.timeout(GREETING):
+        async with asyncio.timeout(max(GREETING, wait)):
             return await wire.receive()
     except TimeoutError:
         return None

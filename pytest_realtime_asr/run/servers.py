@@ -238,7 +238,7 @@ class Servers:
             probe.health(asked[0], wait=wait, progress=self._progress)
         except Unreachable as error:
             return Discovery(lost=str(error))
-        return self._loop().run(find(asked, self.redactor))
+        return self._loop().run(find(asked, self.redactor, wait=wait))
 
     def _refuse(self, live: Live) -> None:
         """Treat the server of a session as unreachable from now on."""
