@@ -20,7 +20,6 @@ AUTO = "auto"  # the name given if the dialect is to be detected
 _KEY_REFUSED = (401, 403)  # HTTP statuses
 SHOWN = 200  # characters of an unknown first event that a message quotes
 DIFFERENCES = 4  # that a message lists
-_PATIENCE = "--realtime-wait=SECONDS waits longer for a server that is slow to start"
 
 
 class Discovery(msgspec.Struct, frozen=True):
@@ -85,7 +84,9 @@ async def find(
         opened = True
         if frame is None:
             silent.add(where)
-            failures.append(f"{where}: no event within {patience:g} s; {_PATIENCE}")
+            failures.append(
+                f"{where}: no event within {patience:g} s; {probe.PATIENCE}"
+            )
             continue
         record = _first(frame)
         names = greetings.greeted(record)
@@ -93,10 +94,8 @@ async def find(
             return Discovery(names[0], _reason(names[0], record))
         failures.append(f"{where}: {_unknown(record, names, redactor)}")
     reasons = redactor.clean("; ".join(dict.fromkeys(failures)))
-    if without := greetings.silent():
-        reasons += (
-            f"; servers without a first event have the dialect {' or '.join(without)}"
-        )
+    if without := silent_dialects():
+        reasons += f"; {without}"
     return Discovery(lost=f"{reasons}; {advice()}" if opened else reasons)
 
 
@@ -106,6 +105,15 @@ def advice() -> str:
         "name the dialect with --realtime-dialect=NAME (realtime_dialect in the ini "
         f"file, REALTIME_DIALECT); choose from {', '.join(dialects.installed())}"
     )
+
+
+def silent_dialects() -> str:
+    """Return the part of a message that names the dialects without a first event.
+
+    The text is empty if no such dialect is installed.
+    """
+    names = " or ".join(greetings.silent())
+    return f"a server that sends nothing first may speak {names}" if names else ""
 
 
 def _reason(name: str, record: Record) -> str:

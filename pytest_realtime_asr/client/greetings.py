@@ -67,11 +67,16 @@ def greeted(record: Record) -> tuple[str, ...]:
 def nearest(record: Record, *, besides: str = "") -> Likeness | None:
     """Return the dialect or profile whose first event is most like this one.
 
-    ``besides`` is a name that is not returned. Return ``None`` if no dialect has a
-    field in common with this frame.
+    ``besides`` is the name of a dialect in use: what cannot be told from it by the
+    first event is left out. Return ``None`` if no dialect has a field in common with
+    this frame.
     """
     names = [each for name in installed() for each in _with_profiles(name)]
-    found = _likenesses(record, [name for name in names if name != besides])
+    found = _likenesses(record, names)
+    used = {
+        each.differences for each in _likenesses(record, [besides] if besides else [])
+    }
+    found = [each for each in found if each.differences not in used]
     return max(found, key=lambda each: each.degree, default=None)
 
 

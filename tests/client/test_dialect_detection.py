@@ -244,7 +244,7 @@ def test_dialects_without_a_first_event_are_only_named(
     assert len(asked("http://h:1")) == 2  # without the way of openai-beta
     with serving(quiet) as url:
         lost = found(url).lost
-    assert "; servers without a first event have the dialect openai-beta; name " in lost
+    assert "; a server that sends nothing first may speak openai-beta; name " in lost
 
 
 def test_a_late_first_event_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
