@@ -312,8 +312,8 @@ OPTIONS = (
     ),
     Option(
         "model",
-        "the model to use (default: the first one of GET /v1/models with which a session "
-        "can be set up)",
+        "the model to use (default: the first one of GET /v1/models with which a "
+        "session can be set up)",
         "",
         "NAME",
     ),
