@@ -64,6 +64,7 @@ async def find(
     """
     silent: set[str] = set()
     failures: list[str] = []
+    strange: set[tuple[str, str]] = set()  # URLs and types of unknown first events
     opened = False  # whether a session opened; if so, the user may name the dialect
     patience = max(probe.GREETING, wait)
     for access in asked:
@@ -92,7 +93,10 @@ async def find(
         names = greetings.greeted(record)
         if len(names) == 1:
             return Discovery(names[0], _reason(names[0], record))
-        failures.append(f"{where}: {_unknown(record, names, redactor)}")
+        # Other headers seldom change this event; it is described once.
+        if (kind := (where, greetings.kind(record))) not in strange:
+            strange.add(kind)
+            failures.append(f"{where}: {_unknown(record, names, redactor)}")
     reasons = redactor.clean("; ".join(dict.fromkeys(failures)))
     if without := silent_dialects():
         reasons += f"; {without}"

@@ -88,6 +88,11 @@ def silent() -> tuple[str, ...]:
     return tuple(each for each in installed() if load(each).reader().ready is not None)
 
 
+def kind(record: Record) -> str:
+    """Return the type of a first event, empty if it has none."""
+    return str(_fields(record.text).get("type", ""))
+
+
 def unsupported(record: Record) -> str | None:
     """Return the name of a server that no dialect of this package speaks with."""
     session = _fields(record.text).get("session")

@@ -12,6 +12,7 @@ from pytest_realtime_asr.client.dialect_detection import silent_dialects
 from pytest_realtime_asr.client.probe import PATIENCE
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
+from pytest_realtime_asr.dialects import load
 from pytest_realtime_asr.requirements import checks
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.requirement import Satisfied, Undecided
@@ -74,9 +75,15 @@ def _other_dialect(part: Part, dialect: str) -> str:
     records = part.trace.records
     first = next((each for each in records if each.sender is Sender.SERVER), None)
     near = None if first is None else greetings.nearest(first, besides=dialect)
-    if near is None:
+    if near is None or first is None:
         return ""
+    option = f"--realtime-dialect={near.name}"
+    if load(dialect).greets(first):
+        return (
+            f"the first event is that of {dialect}, so check --realtime-model and "
+            f"--realtime-session-options first; the nearest other dialect is {option}"
+        )
     return (
-        f"if the server does not speak {dialect}, try --realtime-dialect={near.name}, "
-        "whose first event is the nearest"
+        f"the first event is not that of {dialect}; try {option}, whose first event is "
+        "the nearest"
     )

@@ -396,6 +396,8 @@ class Scheduler:
         is_gate = scenario.concurrency is Concurrency.GATE
         if is_gate and self._early_stop is not None:
             self.stopped = run.refused or self._early_stop.gate(evidence)
+            if run.refused is not None:
+                obstacle = Obstacle(ObstacleKind.STOPPED, run.refused)
         for silence in silences(evidence):
             self._silent.setdefault(silence, []).append(scenario.name)
         if scenario.concurrency is Concurrency.LAST:

@@ -190,6 +190,22 @@ def test_a_named_limit_of_one_session_is_no_violation(loop: Loop) -> None:
     assert obstacle.kind is ObstacleKind.NOT_RUN
 
 
+def test_a_server_that_is_full_stops_the_run(project: Project) -> None:
+    async def talk(connection: ServerConnection) -> None:
+        await connection.close(session_limit.TRY_AGAIN_LATER, "come back later")
+
+    asked = ("--realtime-conformance", "-k", "first-utterance or created-now")
+    with serving(talk) as url:
+        result = project.run(*asked, "--realtime-model=m", target=url)
+    result.assert_outcomes(failed=1, skipped=1, deselected=110)
+    result.stdout.fnmatch_lines(
+        [
+            "first-utterance ?MUST? stopped: the first utterance of the run failed: "
+            "the server closed with code 1013: come back later"
+        ]
+    )
+
+
 def test_the_summary_names_the_limit(project: Project) -> None:
     asked = ("--realtime-conformance", "-k", "crowd-finishes or first-event")
     more = ("--realtime-pace=4", "--realtime-report=conformance:out.json")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.faults import session
 from pytest_realtime_asr.run import model_choice
 from pytest_realtime_asr.trace.records import Sender
+from tests.client.test_greetings import SGLANG_OMNI
 from tests.support.project import Faking, Project
-from tests.support.servers import faking
+from tests.support.servers import faking, serving
 
 SUITE = ("--realtime-conformance", "--realtime-timeout=1")
 BINDING = [
@@ -168,8 +171,26 @@ def test_a_refused_set_up_names_the_nearest_dialect(
 ) -> None:
     result = project.run(*SUITE, target=faulty("refuses-setup"))
     assert (
-        "if the server does not speak vllm, try --realtime-dialect=openai:sglang, "
-        "whose first event is the nearest"
+        "the first event is that of vllm, so check --realtime-model and "
+        "--realtime-session-options first; the nearest other dialect is "
+        "--realtime-dialect=openai:sglang"
+    ) in said(result)
+
+
+def test_a_refused_set_up_of_another_dialect_names_it(project: Project) -> None:
+    async def talk(connection: ServerConnection) -> None:
+        await connection.send(json.dumps(SGLANG_OMNI))
+        async for _ in connection:
+            await connection.send('{"type":"error","error":{"message":"no"}}')
+
+    with serving(talk) as url:
+        asked = ("--realtime-dialect=openai-beta", "--realtime-profile=speaches")
+        named = ("--realtime-model=m", "-k", "first-utterance")
+        result = project.run(*SUITE, *asked, *named, target=url)
+    result.assert_outcomes(failed=1, deselected=result.parseoutcomes()["deselected"])
+    assert (
+        "the server sent an error: no (); the first event is not that of "
+        "openai-beta:speaches; try --realtime-dialect="
     ) in said(result)
 
 
