@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from pytest_realtime_asr.corpus import formats
+from pytest_realtime_asr.corpus import corpus_file, formats
 from pytest_realtime_asr.corpus.bundled_corpora import (
     BUNDLED,
     PREFIX,
@@ -50,7 +50,9 @@ def load(spec: str | Path) -> Corpus:
     """Return the corpus that ``spec`` names; ``spec`` becomes the corpus's name.
 
     ``spec`` is ``bundled:english``, ``bundled:languages``, ``bundled:odd``, or the path
-    of a file or a folder in one of the `formats`. Raises `CorpusError`.
+    of a file or a folder in one of the `formats`. A ``corpus.toml`` in the folder of
+    the corpus or of the audio states the language of the utterances that state none.
+    Raises `CorpusError`.
     """
     name = str(spec)
     check(name)
@@ -60,7 +62,9 @@ def load(spec: str | Path) -> Corpus:
     with at():
         if (found := formats.of(path, folder=path.is_dir())) is None:
             raise CorpusError(f"{path}: is not a corpus; {_forms()}")
-        return collect(name, found.read(path))
+        corpus = collect(name, found.read(path))
+    root = path if path.is_dir() else path.parent
+    return corpus_file.in_stated_languages(corpus, root)
 
 
 def check(spec: str) -> None:
@@ -84,16 +88,17 @@ def check(spec: str) -> None:
         raise CorpusError(f"{path}: is not a corpus; {_forms()}")
 
 
-def load_all(specs: Iterable[str | Path]) -> Corpus:
+def load_all(specs: Iterable[str | Path], *, language: str = "") -> Corpus:
     """Return the corpora that ``specs`` name, joined in this order.
 
+    ``language`` is the tag of the language of the utterances that state none.
     Raises `CorpusError` if an id occurs in two of the corpora, or if ``specs`` is
     empty.
     """
     corpora = [load(spec) for spec in specs]
     if not corpora:
         raise CorpusError(f"no corpus is given; {_forms()}")
-    return join(corpora)
+    return join(corpora).map(lambda utterance: utterance.in_language(language))
 
 
 def _forms() -> str:

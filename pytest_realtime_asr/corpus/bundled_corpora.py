@@ -39,10 +39,12 @@ def _odd() -> tuple[Utterance, ...]:
     """Return utterances that are difficult for recognisers: no speech, or very long."""
     noise = np.random.default_rng(30).standard_normal(3 * _ODD_RATE)
     return (
-        Utterance("silence", "", silence(3.0, rate=_ODD_RATE)),
-        Utterance("noise", "", from_float(noise * 10 ** (-30 / 20), _ODD_RATE)),
-        Utterance("tone", "", _tone(2.0)),
-        Utterance("blip", "", _tone(0.06)),
+        Utterance("silence", "", silence(3.0, rate=_ODD_RATE), language="en"),
+        Utterance(
+            "noise", "", from_float(noise * 10 ** (-30 / 20), _ODD_RATE), language="en"
+        ),
+        Utterance("tone", "", _tone(2.0), language="en"),
+        Utterance("blip", "", _tone(0.06), language="en"),
         _long(bundled(f"{PREFIX}english")),
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pytest_realtime_asr.audio.files import DECODABLE, UNDECODABLE, undecodable
+from pytest_realtime_asr.corpus import corpus_file
 from pytest_realtime_asr.corpus.description import Entry, PassedOver
 from pytest_realtime_asr.corpus.utterance import CorpusError
 
@@ -44,6 +45,8 @@ def is_audio(path: Path) -> bool:
 def unused(files: Iterable[Path]) -> Iterator[Entry]:
     """Yield what to say of files that a format does not use: neither audio nor text."""
     for path in files:
+        if path.name == corpus_file.NAME:
+            continue
         if path.suffix.lower() in UNDECODABLE:
             yield CorpusError(str(undecodable(path)))
         else:

@@ -1,15 +1,16 @@
-"""Reads manifests in NeMo's convention: JSON Lines, one utterance on each line."""
+"""Reads and writes manifests in NeMo's convention: JSON Lines, one utterance a line."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePath
 
 import msgspec
 
-from pytest_realtime_asr.corpus import lhotse
+from pytest_realtime_asr.audio import write as write_audio
+from pytest_realtime_asr.corpus import language, lhotse
 from pytest_realtime_asr.corpus.description import (
     LARGEST,
     Description,
@@ -18,9 +19,11 @@ from pytest_realtime_asr.corpus.description import (
     lines,
     parsed,
 )
-from pytest_realtime_asr.corpus.utterance import CorpusError, Word
+from pytest_realtime_asr.corpus.utterance import CorpusError, Utterance, Word
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.inputs import InputError
+
+NAME = "manifest.jsonl"
 
 
 class _Timed(msgspec.Struct):
@@ -40,6 +43,7 @@ class _Line(msgspec.Struct):
     id: str | int | None = None
     language: str | None = None
     lang: str | None = None
+    source_lang: str | None = None
     speaker: str | int | None = None
     words: tuple[_Timed, ...] = ()
 
@@ -65,13 +69,23 @@ def read(path: Path) -> Found:
     return _with_ids(entries, path.parent)
 
 
+def write(folder: Path, utterances: Iterable[Utterance]) -> None:
+    """Write utterances as WAV files with the manifest `NAME`; their ids are numbers.
+
+    Raises `AudioError`.
+    """
+    rows = []
+    for number, each in enumerate(utterances):
+        path = folder / f"{number}.wav"
+        write_audio(path, each.audio)
+        words = tuple(_Timed(word.text, word.start, word.end) for word in each.words)
+        language = each.language or None
+        rows.append(_Line(path.name, each.text, language=language, words=words))
+    (folder / NAME).write_bytes(msgspec.json.Encoder().encode_lines(rows))
+
+
 def _description(place: str, row: str, path: Path) -> Description:
     line = _decode(row)
-    if line.language and line.lang and line.language != line.lang:
-        raise CorpusError(
-            f"language is {line.language!r} but lang is {line.lang!r}; keep only one "
-            "of the two fields"
-        )
     if line.id is not None and not str(line.id):
         raise CorpusError("the id '' is empty; give an id, or leave the field out")
     return Description(
@@ -83,7 +97,7 @@ def _description(place: str, row: str, path: Path) -> Description:
         duration=line.duration,
         channels=_channels(line.channel_selector),
         words=tuple(Word(word.word, word.start, word.end) for word in line.words),
-        language=line.language or line.lang or "",
+        language=_language(line),
         speaker="" if line.speaker is None else str(line.speaker),
     )
 
@@ -97,6 +111,28 @@ def _decode(row: str) -> _Line:
             f"{error}; give one JSON object on each line, with audio_filepath, text "
             "and duration"
         ) from error
+
+
+def _language(line: _Line) -> str:
+    """Return the tag of the language of a line, "" if it states none.
+
+    Raises `CorpusError` for an unknown language, and if two fields differ.
+    """
+    stated = {
+        name: value
+        for name in ("language", "lang", "source_lang")
+        if (value := getattr(line, name))
+    }
+    tags = {}
+    for name, value in stated.items():
+        try:
+            tags[name] = language.parse(value)
+        except InputError as error:
+            raise CorpusError(f"{name}: {error}") from error
+    if len(set(tags.values())) > 1:
+        found = " but ".join(f"{name} is {stated[name]!r}" for name in tags)
+        raise CorpusError(f"{found}; keep only one of these fields")
+    return next(iter(tags.values()), "")
 
 
 def _channels(selector: int | list[int] | str | None) -> tuple[int, ...]:

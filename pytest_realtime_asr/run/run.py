@@ -30,7 +30,7 @@ class Run:
     of the run can access, ``None`` for a single process. Workers take turns, unless the
     configuration lets them measure in parallel. When an utterance ends, each of the
     ``sinks`` is called with the test id and the transcription. ``progress`` shows a
-    line to the user during the run; an empty line clears the line before. ``warn``
+    line to the user during the run; an empty line clears the previous line. ``warn``
     takes a line that the user sees at the end of the run.
     """
 
@@ -73,13 +73,16 @@ class Run:
         """The redactor for all secrets that are known so far."""
         return self.servers.redactor
 
-    def conditions(self, plan: Plan, *, concurrency: int = 1) -> Conditions:
+    def conditions(
+        self, plan: Plan, utterance: Utterance, *, concurrency: int = 1
+    ) -> Conditions:
         """Return the conditions under which an utterance of this plan is sent."""
         return Conditions(
             corpus=self._digest,
             pace=plan.pace,
             chunk=plan.chunk,
             concurrency=concurrency,
+            perturbation=utterance.perturbation,
             model=plan.model,
             labels=self.config.labels,
         )
@@ -128,10 +131,10 @@ class Run:
                 sink(ledger.test, take)
             except Exception as error:
                 why = error_text(error, private=self.redactor.private)
-                self.warn(f"{sink}: {why}; utterances are missing in this report")
+                self.warn(f"{sink}: {why}; utterances are missing from this report")
 
     def _warn_of_doubts(self, clip: Utterance) -> None:
-        """Warn that audio may be distorted, for the first clips of the run."""
+        """Warn of a clip whose audio may be distorted, at most `_DOUBTED` times."""
         try:
             doubts = clip.doubts
         except AudioError:  # the test reports it

@@ -151,7 +151,7 @@ def test_stretch_of_a_file() -> None:
     ("name", "what"),
     [
         ("nowhere.wav", "there is no such file or folder; check the path"),
-        ("", "is a folder; give a file"),
+        ("", "this path is a folder; give a file"),
         ("empty.wav", "has no audio (0 frames)"),
         ("text.wav", "cannot be read as audio (Format not recognised.)"),
         ("cut-short.wav", "the audio is broken or truncated (1044 bytes"),
