@@ -415,8 +415,11 @@ def stopping(
     """Return the results of these scenarios in a run that may end early."""
     brief = replace(plan(url).limits, ready=0.3, silence=0.3)
     it = Scheduler(config(loop, url, limits=brief), known, ALL, early_stop=rules)
-    it.start(known)
-    return {name: it.collect([name]) for name in known}
+    over = threading.Event()
+    it.start(known, over=over.set)
+    found = {name: it.collect([name]) for name in known}
+    assert over.wait(30)  # or its last health check would meet a closing server
+    return found
 
 
 async def gate(run: ScenarioRun) -> None:

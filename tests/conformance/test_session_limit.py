@@ -156,12 +156,14 @@ def test_a_refused_bystander_is_tried_again(loop: Loop) -> None:
 def test_one_session_is_one_violation(loop: Loop) -> None:
     with faking("one-session") as (url, _):
         it = Scheduler(config(loop, url), KNOWN, ALL)
-        it.start(["alone", "crowd"])
+        over = threading.Event()
+        it.start(["alone", "crowd"], over=over.set)
         findings = Findings()
         found = {
             name: findings.add(judge(REQUIREMENTS[name], it, VLLM))
             for name in ("same-text-crowd", "crowd-finishes", "crowd-kept-apart")
         }
+        assert over.wait(30)
     assert found["same-text-crowd"].status is Status.LIMITED  # a SHOULD
     assert found["crowd-finishes"].status is Status.VIOLATED
     assert found["crowd-kept-apart"].status is Status.SAME_CAUSE
