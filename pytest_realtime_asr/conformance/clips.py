@@ -6,13 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
+
 from pytest_realtime_asr.audio import Audio, from_float, join, silence
 from pytest_realtime_asr.corpus import Corpus, Utterance
+from pytest_realtime_asr.corpus.utterance import Word
+from pytest_realtime_asr.perturb.perturbation import amplitude
 
 CANDIDATES = 6  # clips that are tried at most, to find two that are recognised
 _RATE = 16000
 _GAP = 0.3  # s of silence between two joined clips
 _QUIETER = 0.5  # the factor of the samples
+_NOISE = -60.0  # dBFS of the quiet noise, the mean of its square
+_SEED = 1  # of the quiet noise
 
 
 @dataclass(frozen=True)
@@ -61,12 +67,38 @@ class Clips:
         start = self.candidates[0].speech_start or 0.0
         return whole.cut(start, whole.seconds)
 
+    @cached_property
+    def _joined_words(self) -> tuple[Word, ...]:
+        """The words of the joined candidates, in seconds of the joined audio."""
+        found: list[Word] = []
+        at = -(self.candidates[0].speech_start or 0.0)
+        for each in self.candidates:
+            found += _later(_timed(each), at)
+            at += each.duration + _GAP
+        return tuple(found)
+
     def lasting(self, seconds: float) -> Utterance:
-        """Return exactly ``seconds`` s of speech, without a reference transcript."""
+        """Return exactly ``seconds`` s of speech: the candidates, again and again.
+
+        The text has the words that are whole. If a clip has no word times, its words
+        are spread evenly over its speech.
+        """
         joined = self._joined
         times = int(seconds // joined.seconds) + 1
         audio = join(*[joined] * times).cut(0.0, seconds)
-        return Utterance(f"{seconds:g} s of speech", "", audio)
+        words = tuple(
+            word
+            for number in range(times)
+            for word in _later(self._joined_words, number * joined.seconds)
+            if word.end <= seconds
+        )
+        return Utterance(
+            f"{seconds:g} s of speech",
+            " ".join(word.text for word in words),
+            audio,
+            words=words,
+            language=self.candidates[0].language,
+        )
 
     def both(self) -> Utterance:
         """Return the first and the second clip as one utterance, without a gap."""
@@ -116,6 +148,39 @@ def quieter(utterance: Utterance) -> Utterance:
 def nothing(seconds: float) -> Utterance:
     """Return an utterance of ``seconds`` s of silence, without audio for 0 s."""
     return Utterance("silence" if seconds else "no audio", "", silence(seconds))
+
+
+def quiet_noise(seconds: float) -> Utterance:
+    """Return an utterance of ``seconds`` s of white noise at -60 dBFS, always the same.
+
+    A quiet room is about as loud in a recording.
+    """
+    random = np.random.default_rng(_SEED)
+    samples = random.normal(0.0, amplitude(_NOISE), round(seconds * _RATE))
+    return Utterance("quiet noise", "", from_float(samples, _RATE))
+
+
+def _timed(utterance: Utterance) -> Sequence[Word]:
+    """Return the words of a clip with their times, which may have to be estimated."""
+    if utterance.words:
+        return utterance.words
+    start, end = utterance.speech_start, utterance.speech_end
+    texts = utterance.text.split()
+    if start is None or end is None or not texts:
+        return ()
+    step = (end - start) / len(texts)
+    return [
+        Word(text, start + number * step, start + (number + 1) * step)
+        for number, text in enumerate(texts)
+    ]
+
+
+def _later(words: Iterable[Word], seconds: float) -> list[Word]:
+    """Return the words ``seconds`` s later, none of them before 0 s."""
+    return [
+        Word(word.text, max(0.0, word.start + seconds), max(0.0, word.end + seconds))
+        for word in words
+    ]
 
 
 def halves(utterance: Utterance) -> Sequence[Audio]:

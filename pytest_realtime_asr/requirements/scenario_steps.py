@@ -77,7 +77,9 @@ class Exercise:
     """A scenario of one protocol: a session that is run step by step.
 
     ``options`` are added to the session options of the run. If ``brisk``, the audio is
-    sent as fast as the server reads it.
+    sent as fast as the server reads it. If there are options ``beside``, a second
+    session is set up with them after the first one, and stays open; its role is the
+    name of the exercise with ``-beside``.
     """
 
     name: str
@@ -85,3 +87,4 @@ class Exercise:
     steps: tuple[Step, ...]
     options: Mapping[str, object] = field(default_factory=dict)
     brisk: bool = False
+    beside: Mapping[str, object] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from pytest_realtime_asr import corpus
@@ -26,6 +27,37 @@ def test_clips_are_the_shortest_with_different_texts() -> None:
 @pytest.mark.parametrize("seconds", [0.1, 2.0, 35.0])
 def test_speech_of_a_given_length(seconds: float) -> None:
     assert SPOKEN.lasting(seconds).duration == pytest.approx(seconds, abs=1e-4)
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_the_words_of_speech_of_a_given_length(timed: bool) -> None:
+    speech = clips.Clips(
+        tuple(each if timed else replace(each, words=()) for each in SPOKEN.candidates)
+    ).lasting(35.0)
+    first = SPOKEN.first
+    start = first.speech_start or 0.0
+    assert speech.text == " ".join(word.text for word in speech.words)
+    assert speech.text.startswith(f"{first.text} {SPOKEN.second.text}")
+    assert speech.words[-1].end <= 35.0
+    ends = [word.end - start for word in first.words]
+    assert [word.end for word in speech.words][: len(ends)] == pytest.approx(
+        ends, abs=1e-3 if timed else 0.4
+    )
+    # The clips are repeated, and so are the times of their words.
+    repeated = [w for w in speech.words if w.text == first.words[0].text]
+    period = sum(each.duration + 0.3 for each in SPOKEN.candidates) - start
+    assert len(repeated) > 1
+    rounds = (repeated[-1].start - repeated[0].start) / period
+    assert rounds == pytest.approx(round(rounds), abs=1e-2)
+
+
+def test_quiet_noise_is_quiet_and_always_the_same() -> None:
+    noise = clips.quiet_noise(3.0)
+    assert noise.duration == 3.0
+    assert noise.text == ""
+    level = 10 * np.log10(np.mean(np.square(noise.audio.array / 32768)))
+    assert level == pytest.approx(-60.0, abs=0.1)
+    assert noise == clips.quiet_noise(3.0)
 
 
 def test_changed_clips() -> None:

@@ -11,6 +11,7 @@ from pytest_realtime_asr.conformance.scenarios import (
     dialect_steps,
     event_order,
     overload,
+    quiet_noise,
     random_sessions,
     utterances,
 )
@@ -29,6 +30,7 @@ def scenarios(dialect: Dialect) -> Mapping[str, Scenario]:
         utterances.ALONE_FIRST,
         *utterances.OF_LENGTH,
         *utterances.SCENARIOS,
+        quiet_noise.SCENARIO,
         *dialect_steps.scenarios(dialect),
         *event_order.SCENARIOS,
         *overload.SCENARIOS,

@@ -131,6 +131,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "usage counts the prompt and all tokens of the text"),
         each(own.tokens_for_text),
     ),
+    *shared.USAGE,
     shared.stated(
         "errors-have-codes",
         _clause(CODES, "each error is sent with a code"),
@@ -411,6 +412,8 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         proof=Proof(("restarts-on-begin",)),
     ),
     *shared.PAUSES,
+    *shared.QUIET_NOISE,
+    *shared.KEEPING_UP,
     # Several utterances
     *shared.restated(
         shared.NEIGHBOURS,
@@ -420,6 +423,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             proof=Proof(("forgets-model",)),
         ),
     ),
+    *shared.SET_UPS,
     # Connections
     *shared.LIFE,
     Requirement(

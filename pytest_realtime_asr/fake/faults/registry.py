@@ -110,6 +110,13 @@ class Hooks:
         """
         return kept
 
+    def word_delay(self, seconds: float, *, position: float) -> float:
+        """Return the delay in s with which the partial of a word is sent.
+
+        The word ended ``position`` seconds after the start of the audio.
+        """
+        return seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -251,3 +258,8 @@ class Faults(Hooks):
         for each in self._hooks:
             kept = each.keeps_word(kept, age=age)
         return kept
+
+    def word_delay(self, seconds: float, *, position: float) -> float:
+        for each in self._hooks:
+            seconds = each.word_delay(seconds, position=position)
+        return seconds

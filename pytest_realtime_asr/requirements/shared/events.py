@@ -176,6 +176,44 @@ DISCLOSURE: tuple[Requirement, ...] = (
         proof=Proof(("tokens-shown",)),
     ),
     Requirement(
+        "no-vocabulary-tokens",
+        "no piece of the model's vocabulary and no label of a sound is in a text",
+        SHOULD,
+        bug(
+            "NVIDIA-NeMo/Speech#2753",
+            "speechbrain/speechbrain#2795",
+            "k2-fsa/sherpa-onnx#550",
+            read="read 2026-11-29",
+        ),
+        checks.no_vocabulary_tokens,
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("vocabulary-shown",)),
+    ),
+    Requirement(
+        "no-control-characters",
+        "no control character other than tab and line break is in a text",
+        MUST,
+        HARM
+        + ": XML 1.0, section 2.2, and PostgreSQL's text exclude such characters; "
+        + bug("viggy28/recall#39", read="read 2026-11-29"),
+        checks.no_control_characters,
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("control-characters",)),
+    ),
+    Requirement(
+        "directions-paired",
+        "a final ends each change of writing direction that it starts",
+        SHOULD,
+        "UAX #9, section 2.6: a control that is not ended reorders the text that the "
+        "client shows after it",
+        checks.paired_directions,
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("unpaired-directions",)),
+    ),
+    Requirement(
         "no-early-text",
         "no text comes before the audio",
         SHOULD,

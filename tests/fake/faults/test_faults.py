@@ -383,6 +383,52 @@ def sends(text: str, *, of: str) -> Callable[[Place], Awaitable[bool]]:
     return check
 
 
+async def babbles_in_noise(place: Place) -> bool:
+    assert await place.utter("_ _") == ""  # digital silence
+    talk = await place.open()
+    await talk.send(COMMIT, append(np.full(WORD // 2, 33, "<i2").tobytes()))
+    return await talk.finish() == "Thank you."
+
+
+async def falls_behind(place: Place) -> bool:
+    """The last word of 2 s would come 0.4 s later than its audio, if in time."""
+    talk = await place.open()
+    await talk.send(COMMIT)
+    await talk.send_audio(audio_of("a " + "_ " * 18 + "b"))
+    await talk.hear("transcription.delta")
+    begun = time.monotonic()
+    await talk.hear("transcription.delta")
+    return time.monotonic() - begun > 0.3
+
+
+async def counts_one_token(place: Place) -> bool:
+    talk = await place.open()
+    assert await talk.utter("a b c") == "a b c"
+    return bool(talk.frames[-1]["usage"]["completion_tokens"] == 1)
+
+
+async def counts_all_so_far(place: Place) -> bool:
+    talk = await place.open()
+    counts = []
+    for _ in range(3):
+        await talk.utter("a b c")
+        counts.append(talk.frames[-1]["usage"]["completion_tokens"])
+    assert counts[0] == 3
+    return counts == [3, 6, 9]
+
+
+async def applies_another_set_up(place: Place) -> bool:
+    talk, other = await place.open(), await place.open()
+    assert await talk.utter("a b") == "a b"
+    await other.send({**UPDATE, "language": "de"})
+    await other.utter("a b")
+    changed = await talk.utter("a b") != "a b"
+    await other.link.close()
+    await talk.rest()
+    assert await talk.utter("a b") == "a b"
+    return changed
+
+
 async def sends_no_usage(place: Place) -> bool:
     talk = await place.open()
     await talk.utter("a b")
@@ -745,6 +791,16 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "dot-first": sends_a_dot,
     "final-first": sends_its_final_first,
     "tokens-shown": sends("language English<asr_text>a b", of="a b"),
+    "vocabulary-shown": sends("\u2581a \u2581b", of="a b"),
+    "unknown-words": sends("a <unk> c", of="a b c"),
+    "labels-sounds": sends("a b [Music]", of="a b"),
+    "control-characters": sends("a\0 b", of="a b"),
+    "unpaired-directions": sends("\u202ea b", of="a b"),
+    "babbles-in-noise": babbles_in_noise,
+    "falls-behind": falls_behind,
+    "one-token": counts_one_token,
+    "usage-so-far": counts_all_so_far,
+    "shares-setup": applies_another_set_up,
     "broken-characters": sends("\ufffd b", of="a b"),
     "no-usage": sends_no_usage,
     "half-usage": leaves_a_count_out,

@@ -73,6 +73,22 @@ SESSION: tuple[Declared, ...] = (
             proof=Proof(("old-clock",)),
         ),
     ),
+    where(
+        lambda profile: profile.greeting != "conversation.created",
+        Requirement(
+            "expires-within-a-day",
+            "expires_at is at most a day ahead, in seconds",
+            SHOULD,
+            clause(
+                "realtime_transcription_session_create_response",
+                "expires_at is in seconds since the epoch",
+            ),
+            each(session.expires_within_a_day),
+            scenarios=("utterances",),
+            passive=True,
+            proof=Proof(("expires-in-ms",)),
+        ),
+    ),
     Requirement(
         "update-answered",
         "each update is answered by the updated session or by an error",
@@ -152,5 +168,18 @@ SESSION: tuple[Declared, ...] = (
         ),
         scenarios=("alone", "refused-update"),
         proof=Proof(("closes-on-error",)),
+    ),
+    *shared.restated(
+        shared.SET_UPS,
+        shared.stated(
+            "set-ups-kept-apart",
+            check=checks.both(
+                checks.finishes(shared.TWO_SET_UPS),
+                session.opens_alike(shared.TWO_SET_UPS, shared.BESIDE),
+                session.keeps_the_rest(shared.TWO_SET_UPS),
+                checks.same_text(shared.TWO_SET_UPS),
+                checks.set_up_accepted(shared.BESIDE),
+            ),
+        ),
     ),
 )

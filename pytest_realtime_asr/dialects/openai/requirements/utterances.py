@@ -84,6 +84,8 @@ UTTERANCES: tuple[Declared, ...] = (
     *shared.LENGTHS,
     shared.stated("empty-utterance-finishes", proof=Proof(("acknowledges-empty",))),
     *shared.PAUSES,
+    *shared.QUIET_NOISE,
+    *(where(lambda profile: profile.early, it) for it in shared.KEEPING_UP),
     *shared.restated(
         shared.NEIGHBOURS,
         shared.stated(
