@@ -33,8 +33,8 @@ class Speaking:
 
     ``server`` is the dialect's server side and ``now`` the clock of the session in ns.
     ``send`` sends frames. ``fail`` closes the session after a failure of the
-    recogniser. ``word_delay`` returns the delay of the next word in s. ``final_delay``
-    is in s.
+    recogniser. ``word_delay`` returns the delay of the next word, and ``final_delay``
+    is a delay, both in seconds.
     """
 
     server: Server

@@ -99,7 +99,7 @@ class Document(msgspec.Struct, frozen=True):
         return Counter(each.status for each in self.requirements)
 
     def violated(self, level: Level) -> list[Entry]:
-        """Return the violated requirements of a level, without the known failures."""
+        """Return the violated requirements of a level, except the known failures."""
         return [
             each
             for each in self.requirements
@@ -110,7 +110,7 @@ class Document(msgspec.Struct, frozen=True):
 
 
 def row(found: ServerResult) -> Row:
-    """Return the report row of a result: its requirement, status and sentences."""
+    """Return the row of a report that shows a result."""
     result, requirement = found.result, found.result.requirement
     stale = ""
     if result.stale:
@@ -312,7 +312,7 @@ def _by_cause(status: Status, entries: Sequence[Entry]) -> list[str]:
 
 
 def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
-    """Return the entries by cause, each group with its first entry's sentence."""
+    """Return groups of entries with the same cause, and the first sentence of each."""
     groups: dict[str, list[Entry]] = {}
     for each in entries:
         groups.setdefault(_cause(each), []).append(each)
@@ -323,7 +323,7 @@ def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
 
 
 def _cause(entry: Entry) -> str:
-    """Return what was seen, without numbers, quoted values and earlier events.
+    """Return what was seen, with numbers, quoted values and earlier events removed.
 
     Entries with the same cause have an equal result.
     """

@@ -27,7 +27,7 @@ def plan(
     target: str,
     whole: bool,
 ) -> list[str]:
-    """Return the plan of a run in one line; a ``whole`` plan also has a table.
+    """Return the plan of a run in one line, with a table below if ``whole`` is true.
 
     ``scenarios_of`` lists the scenarios of each requirement, ``None`` for the whole
     suite. ``target`` is empty if a fixture sets the target. Raises ValueError if the

@@ -768,12 +768,12 @@ BROKEN = (
     Broken(
         "usage-adds-up",
         broken(*UTTERANCES, faults=["bad-usage"]),
-        "usage must have parts of 0 or more that add up, but is -1 + 3 = 2",
+        "the parts of usage must be 0 or more and add up, but are -1 + 3 = 2",
     ),
     Broken(
         "usage-adds-up",
         at_deadline(done("a"), done("a", 1, 2, 4)),
-        "usage must have parts of 0 or more that add up, but is 1 + 2 = 4",
+        "the parts of usage must be 0 or more and add up, but are 1 + 2 = 4",
     ),
     Broken(
         "usage-adds-up",

@@ -335,7 +335,11 @@ CASES = (
     Case(
         "report-under-a-file",
         "the folder of the report is a file",
-        ("--realtime-report=", "/file is not a folder", "name a path in a folder"),
+        (
+            "--realtime-report=",
+            "/file is not a folder",
+            "name a file in an existing folder",
+        ),
         5,
         under_a_file,
     ),

@@ -32,7 +32,7 @@ from pytest_realtime_asr.trace.records import Sender
 
 
 class _ClientEvent(Typed, frozen=True, kw_only=True):
-    """An event of a client; an error that the event causes repeats its ``event_id``."""
+    """An event of a client; an error caused by the event repeats the ``event_id``."""
 
     event_id: str | None = None
 
@@ -270,7 +270,7 @@ class Completed(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.compl
 
 
 class Segment(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.segment"):
-    """Server: a part of the text, with its speaker and its times in the audio, in s."""
+    """Server: a part of the text, its speaker, and its times in the audio (seconds)."""
 
     id: str
     text: str
@@ -398,8 +398,8 @@ def _transcribing(
 ) -> dict[str, tuple[str, ...]]:
     """Return the events that a server may send while it transcribes items.
 
-    After each event the state may stay ``state``. After a completion or a failure it
-    may also be one of ``completed``, and after an error ``refused``.
+    After each event, the state may stay ``state``. After a completion or a failure, it
+    may also be one of ``completed``; after an error, it may also be ``refused``.
     """
     names = (
         "input_audio_buffer.committed",

@@ -76,7 +76,7 @@ _UTTERANCES: tuple[Exercise, ...] = (
         "an utterance that is cleared, then a commit without audio",
         (_ONLY_AUDIO, _CLEAR, Send((_COMMIT,), _ERROR), _FIRST),
     ),
-    Exercise("clear-nothing", "a clear before any audio", (_CLEAR, _FIRST)),
+    Exercise("clear-nothing", "a clear that precedes all audio", (_CLEAR, _FIRST)),
     Exercise(
         "in-flight",
         "three utterances that are committed before the first final",
@@ -137,7 +137,7 @@ def _at_rate(rate: int) -> Exercise:
 
 
 def _two_set_ups(profile: Profile) -> Exercise:
-    """Return the exercise beside whose session another one has other settings."""
+    """Return the exercise in which a second session has settings of its own."""
     updated = profile.update.replace("update", "updated")
     other: dict[str, object] = {"language": "de"}
     if profile.companded:
@@ -146,7 +146,7 @@ def _two_set_ups(profile: Profile) -> Exercise:
         other["format"] = {"type": "audio/pcm", "rate": profile.rates[1]}
     return Exercise(
         shared.TWO_SET_UPS,
-        "two utterances beside a session that is set up with other settings",
+        "two utterances while a second session has other settings",
         (Send((update(profile),), updated), _FIRST, _FIRST),
         beside=other,
     )

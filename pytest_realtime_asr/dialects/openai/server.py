@@ -56,7 +56,7 @@ _SEMANTIC = 0.8  # s of silence that count as the end of a sentence
 class Server:
     """The server's side of a session, which answers the frames of the client.
 
-    By default the server detects turns, as OpenAI's server does. Each utterance is an
+    By default, the server detects turns, as OpenAI's server does. Each utterance is an
     item; the id of the item is set at the first audio of the utterance.
     """
 

@@ -47,7 +47,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "created-now",
-        "session.created has the time of its creation",
+        "session.created states when the session was created",
         SHOULD,
         _clause(SHAPES, "created is a time in unix seconds"),
         each(own.created_now),
@@ -174,17 +174,23 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     shared.refused(
         "append-without-audio",
-        _clause(CODES, "what its schema refuses is answered by processing_error"),
+        _clause(
+            CODES, "an event that the schema refuses is answered by processing_error"
+        ),
     ),
     shared.refused(
         "append-wrong-type",
-        _clause(CODES, "what its schema refuses is answered by processing_error"),
+        _clause(
+            CODES, "an event that the schema refuses is answered by processing_error"
+        ),
     ),
     Requirement(
         "commit-wrong-type-refused",
         "a commit whose `final` is neither true nor false is refused",
         MUST,
-        _clause(CODES, "what its schema refuses is answered by processing_error"),
+        _clause(
+            CODES, "an event that the schema refuses is answered by processing_error"
+        ),
         checks.refused("commit-wrong-type", "a commit with a wrong `final`"),
         scenarios=("commit-wrong-type",),
         proof=Proof(("tolerant",)),
@@ -270,7 +276,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "early-final-spoils-nothing",
         "a refused final commit does not affect later utterances",
         MUST,
-        HARM + ": the head of the next utterance, or all of it, is lost",
+        HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("early-final"), checks.same_text("early-final")),
         scenarios=("alone", "early-final"),
         proof=Proof(("refused-final-kept",)),
@@ -363,7 +369,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "stray-final-spoils-nothing",
         "a final commit without an open utterance does not affect later utterances",
         MUST,
-        HARM + ": the head of the next utterance, or all of it, is lost",
+        HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("stray-final"), checks.same_text("stray-final")),
         scenarios=("alone", "stray-final"),
         proof=Proof(("stale-final",)),
@@ -372,7 +378,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "second-final-spoils-nothing",
         "a second final commit does not affect later utterances",
         MUST,
-        HARM + ": the head of the next utterance, or all of it, is lost",
+        HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
         scenarios=("alone", "second-final"),
         proof=Proof(("stale-final",)),

@@ -8,7 +8,7 @@ from pytest_realtime_asr.requirements.scenario_steps import Exercise, Speak
 EXERCISES: tuple[Exercise, ...] = (
     Exercise(
         shared.TWO_SET_UPS,
-        "two utterances beside a session that is set up with another language",
+        "two utterances while a second session has another language",
         (Speak(), Speak()),
         beside={"language": "de"},
     ),

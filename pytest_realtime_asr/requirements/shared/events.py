@@ -73,7 +73,7 @@ EVENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "known-events",
-        "every event with a prefix of the protocol has a known type",
+        "each event type that has a prefix of the protocol is known",
         SHOULD,
         "",
         _protocol_check,
@@ -177,7 +177,7 @@ DISCLOSURE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "no-vocabulary-tokens",
-        "no piece of the model's vocabulary and no label of a sound is in a text",
+        "no text has raw tokens of the model's vocabulary or labels of sounds",
         SHOULD,
         bug(
             "NVIDIA-NeMo/Speech#2753",
@@ -192,7 +192,7 @@ DISCLOSURE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "no-control-characters",
-        "no control character other than tab and line break is in a text",
+        "no text has a control character other than tab and line break",
         MUST,
         HARM
         + ": XML 1.0, section 2.2, and PostgreSQL's text exclude such characters; "
@@ -207,7 +207,7 @@ DISCLOSURE: tuple[Requirement, ...] = (
         "a final ends each change of writing direction that it starts",
         SHOULD,
         "UAX #9, section 2.6: a control that is not ended reorders the text that the "
-        "client shows after it",
+        "client shows after this control",
         checks.paired_directions,
         scenarios=("utterances",),
         passive=True,

@@ -1,4 +1,4 @@
-"""Shared requirement that the text does not fall behind the speech."""
+"""The shared requirement that the text does not fall behind the speech."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shared requirement that a server hears no words in quiet noise."""
+"""The shared requirement that a server recognises no words in quiet noise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_realtime_asr.requirements.shared.clauses import bug
 QUIET_NOISE: tuple[Requirement, ...] = (
     Requirement(
         "quiet-noise-is-wordless",
-        "noise as quiet as an empty room has no text",
+        "noise that is as quiet as an empty room gets no text",
         Level.SHOULD,
         bug("WhisperLiveKit#131", "OpenWhispr/openwhispr#462", read="read 2026-11-29"),
         checks.wordless("quiet-noise", 0),

@@ -1,4 +1,4 @@
-"""Shared requirement that the set-up of a session holds only for this session."""
+"""The shared requirement that the set-up of a session applies only to this session."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pytest_realtime_asr.requirements.requirement import Level, Proof, Requireme
 from pytest_realtime_asr.requirements.shared.clauses import HARM, bug
 
 TWO_SET_UPS = "two-set-ups"
-"""The scenario: a session, beside which another one is set up with other options."""
+"""The scenario: a session, while a second session is set up with other options."""
 BESIDE = f"{TWO_SET_UPS}-beside"
 
 SET_UPS: tuple[Requirement, ...] = (
@@ -16,7 +16,7 @@ SET_UPS: tuple[Requirement, ...] = (
         "the set-up of a session does not change other sessions",
         Level.MUST,
         HARM
-        + ": the settings of another session; "
+        + ": the settings of another session are used; "
         + bug(
             "huggingface/speech-to-speech#555",
             "WhisperLiveKit#277",

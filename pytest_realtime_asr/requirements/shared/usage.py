@@ -1,4 +1,4 @@
-"""Shared requirements on usage: what its counts have to do with the utterance."""
+"""Shared requirements on usage: how its counts must relate to the utterance."""
 
 from __future__ import annotations
 

@@ -441,7 +441,9 @@ def test_a_time_in_milliseconds_is_named() -> None:
     created = said("session.created", session={"id": "a", "expires_at": 1000 * at})
     outcome = REQUIREMENTS["expires-within-a-day"].check(Evidence((part(created),)))
     assert isinstance(outcome, Violated)
-    assert outcome.message.endswith("days ahead; it is in milliseconds, not in seconds")
+    assert outcome.message.endswith(
+        "days ahead; the value is in milliseconds, not in seconds"
+    )
 
 
 def two_set_ups(first: object, then: object, beside: object) -> Evidence:

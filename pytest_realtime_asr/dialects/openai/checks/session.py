@@ -66,7 +66,7 @@ def identity(profile: Profile) -> Callable[[Message], str | None]:
 
 
 def is_transcription(recording: Recording) -> Outcome:
-    """Check that session.created opens a transcription session."""
+    """Check that ``session.created`` opens a transcription session."""
     for index, message in from_server(recording, SessionCreated):
         if message.session.type != "transcription":
             kind = message.session.type
@@ -92,7 +92,7 @@ def expires_later(recording: Recording) -> Outcome:
 def expires_within_a_day(recording: Recording) -> Outcome:
     """Check that ``expires_at`` is at most a day after the start of the session.
 
-    A session in the past is the subject of `expires_later`.
+    `expires_later` checks that the session does not expire before its start.
     """
     for index, message in enumerate(recording.messages):
         session = getattr(message, "identity", None)
@@ -104,7 +104,7 @@ def expires_within_a_day(recording: Recording) -> Outcome:
             return Satisfied()
         what = f"expires_at is {session.expires_at:.0f}, {ahead / _DAY:,.0f} days ahead"
         if 0 < session.expires_at / 1000 - started <= _DAY:
-            what += "; it is in milliseconds, not in seconds"
+            what += "; the value is in milliseconds, not in seconds"
         return Violated(what, (index,))
     return Undecided("no event says when the session expires")
 
@@ -171,13 +171,13 @@ def keeps_the_rest(role: str) -> Check:
 
 
 def _identity(message: Message) -> Identity | None:
-    """Return the session that a message opens, ``None`` if it opens none."""
+    """Return the session that a message opens; ``None`` if no session is opened."""
     found: Identity | None = getattr(message, "identity", None)
     return found
 
 
 def opens_alike(*roles: str) -> Check:
-    """Return a check that the sessions of these roles show the same settings at first.
+    """Return a check that sessions of these roles show the same settings on opening.
 
     Only the ids and the time at which a session expires may differ.
     """
@@ -191,8 +191,8 @@ def opens_alike(*roles: str) -> Check:
             shown = msgspec.structs.replace(opened, id="", expires_at=None)
             if first is not None and shown != first:
                 return Violated(
-                    f"a session opened with the settings {shown}, but one that opened "
-                    f"before it with {first}",
+                    f"a session opened with the settings {shown}, but an earlier "
+                    f"session with the settings {first}",
                     (),
                     evidence.index(part),
                 )

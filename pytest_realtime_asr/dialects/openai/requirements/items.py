@@ -123,7 +123,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "items-are-added-in-place",
-        "an item is committed and added with the same previous item",
+        "an item has the same previous item when committed and when added",
         SHOULD,
         clause(
             "conversation_item_added",

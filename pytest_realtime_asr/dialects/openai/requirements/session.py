@@ -77,7 +77,7 @@ SESSION: tuple[Declared, ...] = (
         lambda profile: profile.greeting != "conversation.created",
         Requirement(
             "expires-within-a-day",
-            "expires_at is at most a day ahead, in seconds",
+            "expires_at is in seconds, and at most a day ahead",
             SHOULD,
             clause(
                 "realtime_transcription_session_create_response",
