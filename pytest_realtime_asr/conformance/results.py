@@ -58,6 +58,8 @@ class ServerInfo(msgspec.Struct, frozen=True):
     - ``version`` is empty if the server names no version.
     - ``suite`` is the name of the pinned suite, empty if none was chosen.
     - ``found`` says how the dialect was detected, empty if the user named the dialect.
+    - ``max_sessions`` is the number of sessions that the server holds at the same time,
+      if the run has met this limit.
 
     All fields are empty if the server was unreachable.
     """
@@ -68,6 +70,7 @@ class ServerInfo(msgspec.Struct, frozen=True):
     version: str
     suite: str
     found: str = ""
+    max_sessions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +151,11 @@ def judge(
             f"has version {version}"
         )
         return Result(requirement, Status.OTHER_VERSION, reason)
+    listed = (e for e in known if e.id == requirement.id)
+    entry = next((e for e in listed if e.applies_to(version, model)), None)
     found = scheduler.collect(requirement.scenarios)
     if found.obstacle is not None and _prevents(found.obstacle, requirement):
-        status = Status(found.obstacle.kind.value)
-        return Result(requirement, status, found.obstacle.message)
+        return replace(_hindered(requirement, found.obstacle), known=entry)
     if own := client_violations(dialect, found.evidence):
         reason = (
             "the suite's own client sent an invalid frame, so the server is not "
@@ -179,8 +183,6 @@ def judge(
         what = next(each.what for each in evidence.findings if each.excused)
         reason = f"the same cause as {causes[0]}: {what}"
         return Result(requirement, Status.SAME_CAUSE, reason)
-    listed = (e for e in known if e.id == requirement.id)
-    entry = next((e for e in listed if e.applies_to(version, model)), None)
     return replace(_result(requirement, outcome, evidence), known=entry)
 
 
@@ -264,6 +266,20 @@ def client_violations(dialect: Dialect, evidence: Evidence) -> tuple[Violation, 
         seen = Part(part.role, Recording(trace, messages, part.timeline))
         found.extend(observe(binding, seen))
     return tuple(found)
+
+
+def _hindered(requirement: Requirement, obstacle: Obstacle) -> Result:
+    """Return the result of a requirement whose scenario gave no evidence.
+
+    A MUST is violated if the obstacle itself is a violation.
+    """
+    status = Status(obstacle.kind.value)
+    session = obstacle.violation
+    if session is None or requirement.level is not Level.MUST:
+        return Result(requirement, status, obstacle.message)
+    return Result(
+        requirement, Status.VIOLATED, obstacle.message, session=session, by_end=True
+    )
 
 
 def _result(requirement: Requirement, outcome: Outcome, evidence: Evidence) -> Result:

@@ -28,7 +28,9 @@ class Reader(Protocol):
     """Turns the records of one session, in their order, into events of its timeline.
 
     ``ready`` is the time (ns) at which the server declared the session ready, ``None``
-    before that. ``session`` is the id of the session, empty until the server sends it.
+    before that. In a protocol without a greeting, a new reader has the time 0, so that
+    the session is ready as soon as it is open. ``session`` is the id of the session,
+    empty until the server sends it.
     """
 
     ready: int | None
@@ -234,20 +236,6 @@ def with_profile(words: str, *, of: str = "") -> str:
     found = f"{of or having[0]}:{' '.join(words.split())}"
     load(found)
     return found
-
-
-def greeted(record: Record) -> tuple[str, ...]:
-    """Return the names of the dialects whose servers may send this frame first.
-
-    If only the servers of a profile send it first, the name includes the profile.
-    """
-    found = []
-    for name in installed():
-        dialect = load(name)
-        profiles = (f"{name}:{profile}" for profile in dialect.profiles)
-        each = (name, *profiles)
-        found += [it for it in each if load(it).greets(record)][:1]
-    return tuple(found)
 
 
 def recording(dialect: Dialect, trace: Trace) -> Recording:

@@ -50,6 +50,7 @@ class FakeSession:
         self._position = 0  # samples of audio so far
         self._idle = faults.idle_timeout(None)
         self._send_frame = faults.sender(connection.send)
+        self._refusal = faults.refusal()
         self.was_dropped = False
         self._speaking = Speaking(
             server=server,
@@ -73,6 +74,9 @@ class FakeSession:
 
         Raises ConnectionClosed if the connection ends first.
         """
+        if self._refusal is not None:
+            await self._react(self._refusal, self._recorder.now())
+            return
         await self._send(self._server.open(f"sess-{name}", int(time.time())))
         try:
             async with asyncio.timeout(self._limit):

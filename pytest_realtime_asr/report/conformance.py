@@ -190,11 +190,18 @@ def document(
         format=FORMAT,
         plugin=installed(_DISTRIBUTION),
         made=datetime.now(UTC).replace(microsecond=0),
-        server=next((r.server for r in found if r.server.target), found[0].server),
+        server=_common([row.server for row in found]),
         planned=planned,
         requirements=[row.result for row in found],
         calibration=calibration,
     )
+
+
+def _common(servers: Sequence[ServerInfo]) -> ServerInfo:
+    """Return what the rows of a run say together about its server."""
+    server = next((each for each in servers if each.target), servers[0])
+    limits = [each.max_sessions for each in servers if each.max_sessions is not None]
+    return msgspec.structs.replace(server, max_sessions=min(limits, default=None))
 
 
 def dumps(found: Document) -> bytes:
@@ -271,7 +278,11 @@ def _server(server: ServerInfo) -> str:
     version = f", version {server.version}" if server.version else ""
     suite = f", suite {server.suite}" if server.suite else ""
     dialect = f"{server.dialect} ({server.found})" if server.found else server.dialect
-    return f"{server.target}, {dialect}, model {server.model}{version}{suite}"
+    limit = ""
+    if server.max_sessions:
+        most = several(server.max_sessions, "session")
+        limit = f", holds at most {most} at the same time"
+    return f"{server.target}, {dialect}, model {server.model}{version}{suite}{limit}"
 
 
 def _counts(found: Document) -> str:

@@ -31,11 +31,12 @@ def plan(
 
     ``scenarios_of`` lists the scenarios of each requirement, ``None`` for the whole
     suite. ``target`` is empty if a fixture sets the target. Raises ValueError if the
-    configuration is wrong, and LookupError for an unknown dialect.
+    configuration is wrong, and LookupError for a dialect that is unknown or has no
+    requirements.
     """
     dialect = dialects.load(run.session.dialect)
     if scenarios_of is None:
-        selected = selection.requirements(
+        selected = selection.judged(
             run.session.dialect, level=suite.level, pinned=run.pinned
         )
         scenarios_of = [each.scenarios for each in selected]

@@ -402,7 +402,7 @@ CASES = (
     Case(
         "two-runs-on-one-report",
         "another run writes the report",
-        ("out.jsonl: another run is writing this file", "wait for", "name another"),
+        ("out.jsonl: another run is writing this file", "wait until", "name another"),
         5,
         held,
     ),

@@ -89,11 +89,21 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     turn_detection: Any = UNSET
     modalities: list[str] | None = None
     input_audio_format: str | None = None
+    input_audio_transcription: Any = UNSET
 
     @property
     def flat(self) -> bool:
         """Return whether the session has the beta shape: all fields on one level."""
         return self.modalities is not None or self.input_audio_format is not None
+
+    def has_shape(self, *, beta: bool) -> bool:
+        """Return whether the session has the fields of the beta or the general shape.
+
+        Other protocols also have an event ``session.created`` with a session.
+        """
+        if beta:
+            return self.flat and self.input_audio_transcription is not UNSET
+        return not self.flat and (self.type != "" or self.audio is not UNSET)
 
 
 class SessionCreated(_ServerEvent, frozen=True, kw_only=True, tag="session.created"):

@@ -26,6 +26,9 @@ class Profile:
     - ``update``: the event of the client that sets the session up
     - ``done``: the client sends ``input_audio_buffer.done`` at the end of the audio
     - ``usage``: what the usage of an item counts, ``tokens`` or ``duration``
+    - ``expires``: the session says when it expires
+    - ``most``: the longest audio that the server accepts before a commit, in s; 0 means
+      any length
     """
 
     name: str = "openai"
@@ -43,6 +46,8 @@ class Profile:
     update: str = "session.update"
     done: bool = False
     usage: str = "tokens"
+    expires: bool = True
+    most: float = 0.0
 
 
 PROFILES: Mapping[str, Profile] = {
@@ -58,6 +63,8 @@ PROFILES: Mapping[str, Profile] = {
             least=0.0,
             empty="invalid_state",
             usage="duration",
+            expires=False,
+            most=60.0,
         ),
         Profile("localai", query="intent=transcription&model={model}", empty=""),
         Profile(

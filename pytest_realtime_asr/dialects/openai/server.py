@@ -202,7 +202,8 @@ class Server:
 
     def _shown(self) -> dict[str, Any]:
         shown = sessions.shown(self._input, self._include, beta=self._beta)
-        return {"id": self._name, "expires_at": self._expires, **shown}
+        expires = {"expires_at": self._expires} if self._profile.expires else {}
+        return {"id": self._name, **expires, **shown}
 
     # The audio
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import replace
 
 from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.faults.client_frames import UNKNOWN_EVENT, sets_up
-from pytest_realtime_asr.fake.faults.registry import fault
+from pytest_realtime_asr.fake.faults.registry import Hooks, Send, fault
 from pytest_realtime_asr.fake.frame_edits import Event, edited, event, is_error
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import (
@@ -19,6 +20,7 @@ from pytest_realtime_asr.fake.server_wrappers import (
 from pytest_realtime_asr.trace.timeline import Usage
 
 _ANSWERS = {"error", "session.updated"}
+COLD = 2.0  # s by which a server that is not warm is late
 _GERMAN = "und"
 _WAITS = 1.0  # s without a frame after which `waits-for-all` waits for a client
 
@@ -84,6 +86,53 @@ class HalfGreeting(ServerWrapper):
 
 def _without_last_field(content: Event) -> None:
     content.popitem()
+
+
+@fault("strange-greeting", "greets like a server of no known dialect")
+class StrangeGreeting(ServerWrapper):
+    """Opens sessions with an event of another type and with other fields."""
+
+    def open(self, session: str, created: int) -> Iterable[str]:
+        tuple(self._server.open(session, created))
+        return (f'{{"type":"session.ready","session":{{"id":"{session}"}}}}',)
+
+
+class _Cold(Hooks):
+    """Delays some frames of the first session by ``COLD`` seconds."""
+
+    def sender(self, send: Send) -> Send:
+        if self._state.sessions > 1:
+            return send
+        greeted = False
+
+        async def late(frame: str) -> None:
+            nonlocal greeted
+            if self.is_late(frame, greeted=greeted):
+                await asyncio.sleep(COLD)
+            greeted = True
+            await send(frame)
+
+        return late
+
+    def is_late(self, frame: str, *, greeted: bool) -> bool:
+        """Return whether a frame is late; ``greeted`` after the first frame."""
+        raise NotImplementedError
+
+
+@fault("cold-greeting", "opens its first session late")
+class ColdGreeting(_Cold):
+    """Sends the first event of its first session ``COLD`` seconds late."""
+
+    def is_late(self, frame: str, *, greeted: bool) -> bool:
+        return not greeted
+
+
+@fault("cold-final", "sends the first final late")
+class ColdFinal(_Cold):
+    """Sends each final of its first session ``COLD`` seconds late."""
+
+    def is_late(self, frame: str, *, greeted: bool) -> bool:
+        return "usage" in event(frame)
 
 
 @fault("nameless", "gives the session an empty id")

@@ -25,6 +25,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.faults import FAULTS, network
+from pytest_realtime_asr.fake.faults.limits import CAP
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
 from pytest_realtime_asr.fake.server import Fake
@@ -732,6 +733,56 @@ async def seems_restarted(place: Place) -> bool:
     return await place.metric("process_start_time_seconds") > before
 
 
+# Limits of sessions, and a server that is not warm
+
+
+async def holds(place: Place) -> int:
+    """Return how many of six sessions are greeted."""
+    greeted = 0
+    for _ in range(6):
+        try:
+            talk = await place.open(configured=False)
+        except InvalidStatus:
+            continue
+        greeted += bool(talk.all("session.created"))
+    return greeted
+
+
+async def holds_four(place: Place) -> bool:
+    return await holds(place) == CAP
+
+
+async def holds_one(place: Place) -> bool:
+    return await holds(place) == 1
+
+
+async def lists_another_model_first(place: Place) -> bool:
+    _, body = await place.get("/v1/models")
+    names = [each["id"] for each in json.loads(body)["data"]]
+    other = await place.raw({**UPDATE, "model": "language-model"}, configured=False)
+    assert other.codes == ["model_not_found"]
+    return names == ["language-model", "fake"]
+
+
+async def greets_strangely(place: Place) -> bool:
+    talk = await place.open(configured=False)
+    return [frame["type"] for frame in talk.frames] == ["session.ready"]
+
+
+async def greets_late(place: Place) -> bool:
+    talk = await place.open(configured=False)  # which waits for a short time
+    late = not talk.frames
+    assert await talk.hear("session.created") or not late
+    assert (await place.open()).frames  # the second session is in time
+    return late
+
+
+async def ends_late(place: Place) -> bool:
+    late = await place.utter("a b", within=BRIEF) is None
+    assert await place.utter("a b", within=BRIEF) == "a b"
+    return late
+
+
 SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "silent-close": closes_on_binary,
     "closes-on-error": closes_on_error,
@@ -808,6 +859,15 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "limits": limits,
     "leaks": counts_for_ever,
     "restarts": seems_restarted,
+    "caps-by-error": holds_four,
+    "caps-by-close": holds_four,
+    "caps-by-429": holds_four,
+    "caps-by-503": holds_four,
+    "one-session": holds_one,
+    "lists-llm-first": lists_another_model_first,
+    "strange-greeting": greets_strangely,
+    "cold-greeting": greets_late,
+    "cold-final": ends_late,
 }
 GIVEN: dict[str, dict[str, Any]] = {"any-key": {"key": "a key of a server"}}
 

@@ -57,7 +57,7 @@ SESSION: tuple[Declared, ...] = (
     ),
     # conversation.created does not say when the session expires
     where(
-        lambda profile: profile.greeting != "conversation.created",
+        lambda profile: profile.expires and profile.greeting != "conversation.created",
         Requirement(
             "expires-later",
             "expires_at is later than the start of the session",
