@@ -374,6 +374,23 @@ def share_interval(count: int, n: int, confidence: float = 0.95) -> tuple[float,
     return low, high
 
 
+def larger_share_p_value(count: int, n: int, others: int, m: int) -> float:
+    """Return how likely a share as large as ``count`` in ``n`` is by chance.
+
+    The share is compared with that of ``others`` in ``m``. The p-value is that of
+    Fisher's exact test, one-sided: all ``n + m`` values have the same share, which is
+    not known. It is the exact binomial test, without the claim that ``others / m`` is
+    the true share.
+    """
+    _counts(count, n)
+    _counts(others, m)
+    both = count + others
+    ways = (
+        math.comb(n, k) * math.comb(m, both - k) for k in range(count, min(n, both) + 1)
+    )
+    return sum(ways) / math.comb(n + m, both)
+
+
 def bootstrap(
     parts: Sequence[float],
     wholes: Sequence[float],

@@ -23,6 +23,7 @@ from pytest_realtime_asr.stats import (
     bootstrap,
     count_interval,
     holm,
+    larger_share_p_value,
     least_clean,
     matched_pairs,
     mean_interval,
@@ -33,6 +34,7 @@ from pytest_realtime_asr.stats import (
     quantile_interval,
     samples_needed,
     sequential,
+    share_interval,
     student_interval,
     theil_sen,
 )
@@ -282,6 +284,26 @@ def test_the_bounds_of_a_count_are_those_of_the_chi_square_law(
     least = reference.chi2.ppf(0.025, 2 * count) / 2 / size if count else 0
     assert low == pytest.approx(least)
     assert high == pytest.approx(reference.chi2.ppf(0.975, 2 * count + 2) / 2 / size)
+
+
+@pytest.mark.parametrize(
+    ("count", "n"), [(0, 1), (1, 1), (0, 40), (40, 40), (7, 45), (11, 112)]
+)
+def test_the_bounds_of_a_share_are_those_of_clopper_and_pearson(
+    count: int, n: int
+) -> None:
+    exact = reference.binomtest(count, n).proportion_ci(method="exact")
+    assert share_interval(count, n) == pytest.approx((exact.low, exact.high))
+
+
+@given(st.integers(1, 12), st.integers(1, 90), st.data())
+def test_a_larger_share_is_tested_as_by_fisher(
+    n: int, m: int, data: st.DataObject
+) -> None:
+    count, others = data.draw(st.integers(0, n)), data.draw(st.integers(0, m))
+    table = [[count, n - count], [others, m - others]]
+    exact = reference.fisher_exact(table, alternative="greater").pvalue
+    assert larger_share_p_value(count, n, others, m) == pytest.approx(exact)
 
 
 def test_scipy_stats_is_not_imported() -> None:

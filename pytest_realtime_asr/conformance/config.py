@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from pytest_realtime_asr.requirements.requirement import Harm, Level
 
+FUZZ_SEED = 1
+
 
 @dataclass(frozen=True, slots=True)
 class SuiteConfig:
@@ -21,6 +23,8 @@ class SuiteConfig:
     - ``max_streams`` is the largest number of sessions at the same time, ``fuzz`` the
       number of random sessions. ``None`` chooses a default, which is larger for a
       server on this machine.
+    - ``fuzz_seed`` is the seed of the random sessions; for ``None`` a new seed is drawn
+      in each run.
     """
 
     level: Level = Level.INFO
@@ -30,3 +34,4 @@ class SuiteConfig:
     max_audio: float = 600.0
     max_streams: int | None = None
     fuzz: int | None = None
+    fuzz_seed: int | None = FUZZ_SEED

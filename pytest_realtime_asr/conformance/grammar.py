@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from pytest_realtime_asr.client.session import Plan
-from pytest_realtime_asr.conformance.random_script import Step, frames
+from pytest_realtime_asr.conformance.random_script import (
+    Await,
+    Send,
+    Step,
+    frames,
+)
 from pytest_realtime_asr.dialects import Caller, Dialect
 from pytest_realtime_asr.requirements.order import PossibleStates, Table
 from pytest_realtime_asr.trace.records import Record, Sender, Trace
@@ -77,6 +82,21 @@ class Grammar:
             for follower in table.get(state, {}).get(move, (state,))
         )
 
+    def unlawful(self, script: Iterable[Step]) -> frozenset[tuple[str, str]]:
+        """Return the moves of a script that are not legal, each after its state."""
+        states = self.fresh
+        found: set[tuple[str, str]] = set()
+        for step in script:
+            match step:
+                case Send(frame=str(frame), foreign=False):
+                    move, table = self.move(frame), self.table[Sender.CLIENT]
+                    if not any(move in table.get(state, {}) for state in states):
+                        found.update((state, move) for state in states)
+                    states = self.after_frame(states, frame)
+                case Await():
+                    states = self.after_answer(states)
+        return frozenset(found)
+
     def after_answer(self, states: States) -> States:
         """Return the states after the server has completed all utterances."""
         table = self.table[Sender.SERVER]
@@ -86,7 +106,9 @@ class Grammar:
     def is_pending(self, taken: Iterable[Step], trace: Trace) -> bool:
         """Return whether an utterance is certainly accepted and not completed yet.
 
-        ``taken`` are the steps that sent the client's frames of the trace.
+        ``taken`` are the steps that sent the client's frames of the trace. An utterance
+        that the server ended before its commit is completed, although too early; other
+        requirements judge the order of events.
         """
         states = PossibleStates(self.table, start=self.dialect.start, of=Sender.SERVER)
         foreign = [step.foreign for step in frames(taken)]
@@ -109,11 +131,12 @@ def grammar_of(plan: Plan) -> Grammar:
     begin, finish = tuple(caller.begin()), tuple(caller.finish())
     client, server = dialect.table[Sender.CLIENT], dialect.table[Sender.SERVER]
     move = partial(_move, dialect)
+    finishing = frozenset(map(move, finish))
     pending = frozenset(
         follower
         for state, moves in client.items()
-        for frame in finish
-        for follower in moves.get(move(frame), ())
+        for name in finishing
+        for follower in moves.get(name, ())
         if follower != state
     )
     ends = [
@@ -132,7 +155,10 @@ def grammar_of(plan: Plan) -> Grammar:
     return Grammar(
         dialect=dialect,
         caller=caller,
-        table={**dialect.table, Sender.CLIENT: tolerant},
+        table={
+            Sender.CLIENT: tolerant,
+            Sender.SERVER: _with_early_ends(dialect.table, finishing, pending),
+        },
         configure=configure,
         begin=begin,
         finish=finish,
@@ -142,6 +168,31 @@ def grammar_of(plan: Plan) -> Grammar:
         ends=tuple(dict.fromkeys(name for _, name in sorted(ends))),
         fresh=_followers(server.get(dialect.start, {})) or start,
     )
+
+
+def _with_early_ends(
+    table: Table, finishing: frozenset[str], pending: States
+) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    """Return the server's order in which an utterance may also end before its commit.
+
+    ``finishing`` are the client's moves that end an utterance.
+    """
+    server = table[Sender.SERVER]
+    ends: dict[str, tuple[str, ...]] = {}
+    for state in sorted(pending):
+        for name, followers in server.get(state, {}).items():
+            over = tuple(each for each in followers if each not in pending)
+            if over:
+                ends[name] = (*ends.get(name, ()), *over)
+    return {
+        state: {
+            **{name: (state, *over) for name, over in ends.items()},
+            **moves,
+        }
+        if not finishing.isdisjoint(table[Sender.CLIENT].get(state, {}))
+        else moves
+        for state, moves in server.items()
+    }
 
 
 def _move(dialect: Dialect, frame: str) -> str:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
 
-from pytest_realtime_asr.conformance.scheduler import Obstacle, Scheduler
+from pytest_realtime_asr.conformance.explained_losses import without_losses
+from pytest_realtime_asr.conformance.known_causes import excused
+from pytest_realtime_asr.conformance.scheduler import (
+    Obstacle,
+    ObstacleKind,
+    Scheduler,
+)
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.requirements.checks.refusals import FIRST
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
 from pytest_realtime_asr.requirements.requirement import (
@@ -127,11 +134,16 @@ def judge(
     version: str = "",
     model: str = "",
     known: Iterable[Known] = (),
+    whole: Callable[[], Evidence] | None = None,
 ) -> Result:
     """Wait for the scenarios of a requirement; return the result of the requirement.
 
-    The result is a harness error, which is not attributed to the server, if the client
-    sent an invalid frame or the check raised an exception.
+    The evidence of the first utterance, if it has run, is added to that of the
+    scenarios: it shows what the server sends in a plain session. ``whole`` returns the
+    evidence of the whole run. With it, an utterance without a final is no violation if
+    it is explained by the rate at which the server loses plain utterances. The result
+    is a harness error, which is not attributed to the server, if the client sent an
+    invalid frame or the check raised an exception.
     """
     if not requirement.applies_to(version):
         reason = (
@@ -142,7 +154,7 @@ def judge(
     listed = (e for e in known if e.id == requirement.id)
     entry = next((e for e in listed if e.applies_to(version, model)), None)
     found = scheduler.collect(requirement.scenarios)
-    if found.obstacle is not None:
+    if found.obstacle is not None and _prevents(found.obstacle, requirement):
         return replace(_hindered(requirement, found.obstacle), known=entry)
     if own := client_violations(dialect, found.evidence):
         reason = (
@@ -150,16 +162,36 @@ def judge(
             f"judged: {own[0]}"
         )
         return Result(requirement, Status.HARNESS, reason)
-    evidence = scheduler.everything if requirement.passive else found.evidence
+    evidence, causes = excused(found.evidence, scheduler, dialect)
+    if not evidence.role(FIRST):
+        evidence += scheduler.first
+    if requirement.passive:
+        evidence = scheduler.everything
+    if requirement.whole_run:
+        evidence = (whole or scheduler.whole)()
     try:
         outcome = requirement.check(evidence)
+        if whole is not None and isinstance(outcome, Violated) and outcome.by_loss:
+            outcome = without_losses(requirement.check, evidence, outcome, whole())
     except Exception as error:
         reason = (
             f"the check raised {error!r}; this is an error of the check, not of the "
             "server"
         )
         return Result(requirement, Status.HARNESS, reason)
+    if causes and not isinstance(outcome, Violated):
+        what = next(each.what for each in evidence.findings if each.excused)
+        reason = f"the same cause as {causes[0]}: {what}"
+        return Result(requirement, Status.SAME_CAUSE, reason)
     return replace(_result(requirement, outcome, evidence), known=entry)
+
+
+def _prevents(obstacle: Obstacle, requirement: Requirement) -> bool:
+    """Return whether a requirement cannot be judged because of an obstacle.
+
+    A requirement on the whole run is judged on the scenarios that had no obstacle.
+    """
+    return not requirement.whole_run or obstacle.kind is ObstacleKind.STOPPED
 
 
 def missing(requirement: Requirement, reason: str) -> Result:

@@ -11,7 +11,14 @@ import concurrent.futures
 import enum
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -32,6 +39,7 @@ from pytest_realtime_asr.requirements.requirement import Harm
 from pytest_realtime_asr.trace.records import Ending
 
 SILENCES = 2  # scenarios that may wait in vain for the same event
+REPEATS = 3  # of a scenario that loses utterances as other scenarios do
 OVERHEAD = 60.0  # s that a scenario may take in addition to its own time limits
 NO_EVIDENCE = Evidence(())
 _START = "the start"
@@ -136,13 +144,47 @@ class _Capacity:
                 self._changed.notify_all()
 
 
+class _Lost:
+    """The results of scenarios that lost an utterance, which are repeated.
+
+    ``found`` has the result of each of them, with the evidence of its repetitions.
+    """
+
+    def __init__(self, repeats: int) -> None:
+        self._repeats = repeats
+        self._left: dict[str, int] = {}  # repetitions that are left, by scenario
+        self.found: dict[str, ScenarioResult] = {}
+
+    def add(self, scenario: Scenario, result: ScenarioResult) -> bool:
+        """Add a result if its scenario may be repeated; return whether it was added."""
+        if not (self._repeats and _is_repeatable(scenario) and _lost_utterance(result)):
+            return False
+        self.found[scenario.name] = result
+        self._left[scenario.name] = self._repeats
+        return True
+
+    def add_repeated(self, name: str, again: ScenarioResult) -> None:
+        """Add the evidence of a repetition, the last one if nothing was lost in it."""
+        before = self.found[name]
+        self.found[name] = replace(before, evidence=before.evidence + again.evidence)
+        self._left[name] = self._left[name] - 1 if _lost_utterance(again) else 0
+
+    def to_repeat(self) -> list[str]:
+        """Return the scenarios to repeat; a single one with losses is not repeated."""
+        return [
+            name for name, left in self._left.items() if left and len(self.found) > 1
+        ]
+
+
 @dataclass(frozen=True, slots=True)
 class EarlyStop:
     """The rules by which a run ends before all of its scenarios have run.
 
     - ``gate`` returns why the run stops after the evidence of the GATE scenarios, and
       ``None`` if the run goes on.
-    - ``silences`` is the number of scenarios that may wait in vain for the same event.
+    - ``silences`` is the number of scenarios that may wait in vain for the same event,
+      as long as no session gets this event after they began to wait. A server that
+      loses some of its finals does not end the run.
     - ``seconds`` is the time in s after which no scenario starts, once a session has
       waited in vain. A server that is slow but answers is not stopped.
     """
@@ -157,6 +199,9 @@ class Scheduler:
 
     - ``early_stop`` are the rules by which the run ends early; ``None`` for never.
     - ``progress`` is called with a line that says how many scenarios have run.
+    - ``repeats`` is how often a harmless scenario that lost an utterance is repeated at
+      most, if another scenario lost one too. It is repeated while it loses again, which
+      tells a fault of the scenario's subject from losses by chance.
     - ``recover`` is the longest time in s to wait for a server that became unreachable.
     - ``overhead`` is the time in s that a scenario may take in addition to its own time
       limits.
@@ -169,6 +214,7 @@ class Scheduler:
         bounds: Bounds,
         *,
         early_stop: EarlyStop | None = None,
+        repeats: int = 0,
         recover: float = 0.0,
         overhead: float = OVERHEAD,
         progress: Callable[[str], None] = lambda text: None,
@@ -189,8 +235,11 @@ class Scheduler:
         self.stopped: str | None = None  # why the gate stopped the run
         self._reporter = ""  # the test that reports why the run is stopped
         self._began = time.monotonic()
-        # The scenarios in which a session waited in vain, by the awaited event.
-        self._silent: dict[Silence, list[str]] = {}
+        # The scenarios in which a session waited in vain, each with the start of the
+        # wait, and the last time at which the event came, by the awaited event.
+        self._silent: dict[Silence, list[tuple[str, float]]] = {}
+        self._heard: dict[Silence, float] = {}
+        self._lost = _Lost(repeats)
         self._capacity = _Capacity(bounds.streams)
         self._long_running: list[asyncio.Task[None]] = []
         self.session_limit: SessionLimit | None = None  # of the server, if measured
@@ -278,6 +327,20 @@ class Scheduler:
         return self._reporter
 
     @property
+    def first(self) -> Evidence:
+        """The evidence of the GATE scenarios that have run."""
+        gates = (
+            name
+            for name, each in self._scenarios.items()
+            if each.concurrency is Concurrency.GATE and self.done([name])
+        )
+        return self.collect(list(gates)).evidence
+
+    def whole(self) -> Evidence:
+        """Wait for all scenarios that were started; return their evidence."""
+        return self.collect(list(self._results)).evidence
+
+    @property
     def everything(self) -> Evidence:
         """The evidence of all scenarios that have run so far."""
         evidence = NO_EVIDENCE
@@ -309,19 +372,42 @@ class Scheduler:
             # The longest starts first, so that it does not run alone at the end.
             parallel.sort(key=lambda each: -each.audio(self._config.clips))
             await self._run_together(parallel)
+            await self._repeat()
             self._exclusive = bool(by[Concurrency.EXCLUSIVE])
             for each in by[Concurrency.EXCLUSIVE]:
                 await self._run_together([each])
                 await self._recovery(each)
             await asyncio.gather(*self._long_running)
             self._exclusive = False
-            again = [e for e in by[Concurrency.LONG_RUNNING] if not self.done([e.name])]
-            for each in (*again, *by[Concurrency.LAST]):
+            again = [e for e in by[Concurrency.LONG_RUNNING] if not self._ran(e.name)]
+            await self._run_together(again)
+            await self._repeat()
+            for name, result in self._lost.found.items():
+                self._results[name].set_result(result)
+            for each in by[Concurrency.LAST]:
                 await self._run_together([each])
         finally:
             for task in self._long_running:
                 task.cancel()
         self._progress("")
+
+    async def _repeat(self) -> None:
+        """Repeat the scenarios that lost an utterance while they lose again."""
+
+        async def run(name: str) -> None:
+            scenario = self._scenarios[name]
+            async with self._capacity.reserve(scenario.streams):
+                again = await self._run(scenario, repeated=True)
+                self._lost.add_repeated(name, again)
+
+        while names := self._lost.to_repeat():
+            async with asyncio.TaskGroup() as tasks:
+                for name in names:
+                    tasks.create_task(run(name))
+
+    def _ran(self, name: str) -> bool:
+        """Return whether a scenario has a result, or a loss that may be repeated."""
+        return self.done([name]) or name in self._lost.found
 
     async def _run_together(self, scenarios: Sequence[Scenario]) -> None:
         """Run these scenarios at the same time, as far as the capacity allows.
@@ -332,7 +418,7 @@ class Scheduler:
         for _ in range(2):
             async with asyncio.TaskGroup() as tasks:
                 for each in scenarios:
-                    if not self.done([each.name]):
+                    if not self._ran(each.name):
                         tasks.create_task(self._run_one(each))
             if not self._limited or self._measured:
                 return
@@ -363,7 +449,8 @@ class Scheduler:
             # An exclusive scenario may have caused the loss: run this scenario again,
             # alone.
             return
-        self._results[scenario.name].set_result(result)
+        if not self._lost.add(scenario, result):
+            self._results[scenario.name].set_result(result)
         done = sum(each.done() for each in self._results.values())
         self._progress(f"{done}/{len(self._results)} scenarios")
 
@@ -373,13 +460,16 @@ class Scheduler:
             clips = self._config.clips.prefer(names)
             self._config = replace(self._config, clips=clips)
 
-    async def _run(self, scenario: Scenario) -> ScenarioResult:
+    async def _run(
+        self, scenario: Scenario, *, repeated: bool = False
+    ) -> ScenarioResult:
         """Run a scenario within its limits of time and audio.
 
-        An error of the scenario is not raised but becomes part of the result.
+        The audio of a ``repeated`` scenario is counted again. An error of the scenario
+        is not raised but becomes part of the result.
         """
         audio = scenario.audio(self._config.clips)
-        if scenario.name in self._started:
+        if scenario.name in self._started and not repeated:
             audio = 0.0  # counted before
         if obstacle := self._obstacle(scenario, audio):
             return ScenarioResult(obstacle=obstacle)
@@ -398,8 +488,7 @@ class Scheduler:
             self.stopped = run.refused or self._early_stop.gate(evidence)
             if run.refused is not None:
                 obstacle = Obstacle(ObstacleKind.STOPPED, run.refused)
-        for silence in silences(evidence):
-            self._silent.setdefault(silence, []).append(scenario.name)
+        self._note_silences(scenario, evidence)
         if scenario.concurrency is Concurrency.LAST:
             evidence = replace(evidence, gauges=tuple(self._gauges))
         opened = any(part.trace.opened is not None for part in evidence.parts)
@@ -433,7 +522,9 @@ class Scheduler:
         """Return why no more scenarios start after sessions that waited in vain."""
         if self._early_stop is None:
             return None
-        for silence, names in self._silent.items():
+        for silence, waits in self._silent.items():
+            heard = self._heard.get(silence, -math.inf)
+            names = [name for name, start in waits if start > heard]
             if len(names) >= self._early_stop.silences:
                 return (
                     f"not tried, since {silence.value} did not come in "
@@ -448,6 +539,14 @@ class Scheduler:
                 "tries it"
             )
         return None
+
+    def _note_silences(self, scenario: Scenario, evidence: Evidence) -> None:
+        """Record the waits in vain of a scenario, and the events that came."""
+        for silence, start in silences(evidence).items():
+            self._silent.setdefault(silence, []).append((scenario.name, start))
+        for part in evidence.parts:
+            for silence, at in _heard(part):
+                self._heard[silence] = max(self._heard.get(silence, at), at)
 
     async def _recovery(self, scenario: Scenario) -> None:
         """Wait until the server is reachable after a harmful scenario.
@@ -522,14 +621,41 @@ async def _act(scenario: Scenario, run: ScenarioRun, timeout: float) -> Obstacle
     return None
 
 
-def silences(evidence: Evidence) -> set[Silence]:
-    """Return the events for which sessions waited in vain."""
-    return {
-        Silence.GREETING if part.timeline.ready is None else Silence.FINAL
-        for part in evidence.parts
-        if part.trace.end.how is Ending.DEADLINE
-        and any(part.text(item) is None for item in part.spoken or [0])
-    }
+def silences(evidence: Evidence) -> dict[Silence, float]:
+    """Return the events for which sessions waited in vain, and when they began to.
+
+    The time is that of the last frame of the session, in unix seconds.
+    """
+    found: dict[Silence, float] = {}
+    for part in evidence.parts:
+        silent = any(part.text(item) is None for item in part.spoken or [0])
+        if part.trace.end.how is Ending.DEADLINE and silent:
+            greeted = part.timeline.ready is not None
+            event = Silence.FINAL if greeted else Silence.GREETING
+            sent = [each.at for each in part.trace.records]
+            found.setdefault(event, _clock(part, max(sent, default=0)))
+    return found
+
+
+def _heard(part: Part) -> Iterator[tuple[Silence, float]]:
+    """Yield when a session got its greeting and its finals, in unix seconds."""
+    if part.timeline.ready is not None:
+        yield Silence.GREETING, _clock(part, part.timeline.ready)
+    for item in part.spoken:
+        final = part.timeline.item(item).final
+        if final is not None:
+            yield Silence.FINAL, _clock(part, final.at)
+
+
+def _clock(part: Part, at: int) -> float:
+    """Return a time of a session in unix seconds, so that sessions are comparable."""
+    return part.trace.started.timestamp() + at / 1e9
+
+
+def _is_repeatable(scenario: Scenario) -> bool:
+    """Return whether a scenario may be repeated after others have run."""
+    early = (Concurrency.GATE, Concurrency.FIRST, Concurrency.LAST)
+    return scenario.harm is Harm.SAFE and scenario.concurrency not in early
 
 
 def _lost_utterance(result: ScenarioResult) -> bool:

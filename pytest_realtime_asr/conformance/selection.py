@@ -43,9 +43,9 @@ def requirements(
 
     The first utterance comes first, then the passive requirements, which apply to every
     session. The others follow from the simplest to the hardest: by the harm and the
-    concurrency of their scenarios. Raises LookupError for an unknown dialect and for
-    one that lacks a scenario, and ValueError if the pinned suite belongs to another
-    dialect.
+    concurrency of their scenarios. Those on the whole run come last. Raises LookupError
+    for an unknown dialect and for one that lacks a scenario, and ValueError if the
+    pinned suite belongs to another dialect.
     """
     if dialect == AUTO:
         return (UNKNOWN,)
@@ -65,11 +65,12 @@ def requirements(
     known = checked_scenarios(loaded)
     harms, places = list(Harm), {name: place for place, name in enumerate(known)}
 
-    def hardness(each: Requirement) -> tuple[bool, bool, int, int]:
-        """Return the harm and the place of the hardest scenario, behind two flags."""
+    def hardness(each: Requirement) -> tuple[bool, bool, bool, int, int]:
+        """Return the harm and the place of the hardest scenario, behind three flags."""
         steps = [known[name] for name in each.scenarios]
         return (
             each.id != first_utterance.NAME,
+            each.whole_run,
             not each.passive,
             max((harms.index(step.harm) for step in steps), default=0),
             max((places[step.name] for step in steps), default=0),

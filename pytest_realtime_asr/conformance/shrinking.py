@@ -1,8 +1,8 @@
 """Searches for a random session that fails, and shrinks its script.
 
-Shorter scripts are tried while there is time. The shortest script that fails is then
-repeated. If neither this script nor the first one fails again, the failure is reported
-as flaky.
+A limited number of shorter scripts is tried, so that the result does not depend on the
+speed of the server. The shortest script that fails is then repeated. If neither this
+script nor the first one fails again, the failure is reported as flaky.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ from pytest_realtime_asr.requirements.evidence import Evidence, SessionFinding
 from pytest_realtime_asr.text.number_format import several
 
 LIMIT = 5.0  # s that a single wait may take
-SHRINKING = 20.0  # s after a failure during which shorter scripts are tried
+FINDINGS = 3  # failures after which the search ends
+REPETITIONS = 3  # of a script that failed, which all have to fail as well
+SHORTER = 60  # shorter scripts that are tried after a failure
+SHRINKING = 60.0  # s, after which no shorter script is tried on a slow server
 
 _MARGIN = 2  # the time limit while shrinking, in multiples of the slowest success
 _LEAST = 0.25  # s, the shortest time limit while shrinking
@@ -49,12 +52,14 @@ async def search(
     speech: Utterance,
     *,
     limit: float = LIMIT,
-    shrinking: float = SHRINKING,
+    shorter: int = SHORTER,
 ) -> Evidence:
-    """Execute random sessions until one fails; return the last session's evidence.
+    """Execute random sessions; return those that failed, or else the last one.
 
-    ``speech`` is at the dialect's sample rate. No single wait takes longer than
-    ``limit`` s. After ``shrinking`` s no shorter script is tried. Raises `RateLimited`.
+    After a failure that needs an illegal move, the search goes on with the sessions
+    that do not have this move; after any other failure it ends. ``speech`` is at the
+    dialect's sample rate. No single wait takes longer than ``limit`` s. At most
+    ``shorter`` shorter scripts are tried. Raises `RateLimited`.
     """
     limit = min(limit, config.plan.limits.silence)
     seed = secrets.randbits(32) if config.seed is None else config.seed
@@ -63,15 +68,23 @@ async def search(
         fuzz.generate, grammar, pcm, seed=seed, count=config.fuzz
     )
     slowest, last = 0.0, None
+    found = Evidence(())
+    failing: frozenset[tuple[str, str]] = frozenset()
     for script in scripts:
+        if failing & grammar.unlawful(script):
+            continue  # it would fail for the same cause
         last = await execute(config, grammar, script, limit=limit)
         if last.problem is not None:
             failure = _Failure(config, grammar, last, limit, slowest)
-            reproduce = f"--hypothesis-seed={seed}"
-            finding = await _finding(failure, speech, shrinking, reproduce)
-            return replace(_evidence(failure.shortest), findings=(finding,))
+            reproduce = f"--realtime-fuzz-seed={seed}"
+            finding = await _finding(failure, speech, shorter, reproduce)
+            found += replace(_evidence(failure.shortest), findings=(finding,))
+            failing |= finding.moves
+            # Without such a move, every other script may fail for the same cause.
+            if not finding.moves or len(found.findings) == FINDINGS:
+                break
         slowest = max(slowest, last.slowest)
-    return _evidence(last)
+    return found if found.findings else _evidence(last)
 
 
 class _Failure:
@@ -90,6 +103,7 @@ class _Failure:
         self._first = first
         self._slowest = slowest or limit / 10
         self._tried: set[Script] = set()
+        self._left = 0  # shorter scripts that may still be tried
         self._deadline = 0.0
         self.limit = limit
         self.shortest = first
@@ -100,13 +114,19 @@ class _Failure:
         problem = self.shortest.problem
         return problem is not None and problem.kind is ProblemKind.UNREACHABLE
 
-    async def shrink(self, seconds: float) -> None:
-        """Remove steps that the failure does not need, for at most ``seconds`` s.
+    @property
+    def unlawful(self) -> frozenset[tuple[str, str]]:
+        """The illegal moves of the shortest script, each after its state."""
+        return self._grammar.unlawful(self.shortest.script)
+
+    async def shrink(self, shorter: int) -> None:
+        """Remove steps that the failure does not need; try ``shorter`` scripts at most.
 
         First many steps at a time are removed, then single steps. Finally the audio in
         the remaining frames is replaced by one sample.
         """
-        self._deadline = time.monotonic() + seconds
+        self._left = shorter
+        self._deadline = time.monotonic() + SHRINKING
         size = len(self.shortest.script) // 2
         while size:
             if not await self._without(size) or size > 1:
@@ -121,15 +141,24 @@ class _Failure:
     async def repeat(self) -> bool:
         """Return whether the shortest script, or else the first script, fails again."""
         for found in (self.shortest, self._first):
-            script = _not_taken(found.script)
-            session = await execute(
-                self._config, self._grammar, script, limit=self.limit
-            )
-            if session.problem is not None:
+            if (session := await self._repeated(_not_taken(found.script))) is not None:
                 self.shortest = session
                 return True
         self.shortest = self._first
         return False
+
+    async def _repeated(self, script: Script) -> RandomSession | None:
+        """Return the last of some executions of a script if all fail, else ``None``."""
+        session = None
+        for _ in range(REPETITIONS):
+            session = await execute(
+                self._config, self._grammar, script, limit=self.limit
+            )
+            if session.problem is None:
+                return None
+            if session.problem.kind is ProblemKind.UNREACHABLE:
+                break
+        return session
 
     async def _without(self, size: int) -> bool:
         """Remove ``size`` steps at a time, the last steps first.
@@ -154,14 +183,15 @@ class _Failure:
     async def _fails(self, script: Script) -> bool:
         """Return whether a shorter script fails as well.
 
-        Return false without a session if the script was tried before, no time is left,
-        or the server is unreachable.
+        Return false without a session if the script was tried before, no more scripts
+        may be tried, or the server is unreachable.
         """
         script = _not_taken(script)
-        late = time.monotonic() > self._deadline
-        if script in self._tried or late or self.unreachable:
+        over = not self._left or time.monotonic() > self._deadline
+        if script in self._tried or over or self.unreachable:
             return False
         self._tried.add(script)
+        self._left -= 1
         # A missing answer takes the whole time limit, so the limit is short.
         limit = min(self.limit, max(_LEAST, _MARGIN * self._slowest))
         session = await execute(self._config, self._grammar, script, limit=limit)
@@ -192,13 +222,13 @@ def _evidence(session: RandomSession | None) -> Evidence:
 
 
 async def _finding(
-    failure: _Failure, speech: Utterance, shrinking: float, reproduce: str
+    failure: _Failure, speech: Utterance, shorter: int, reproduce: str
 ) -> SessionFinding:
     """Shrink and repeat a failure; return its message and a test that repeats it."""
     flaky, limited = False, ""
     try:
         if not failure.unreachable:
-            await failure.shrink(shrinking)
+            await failure.shrink(shorter)
         if not failure.unreachable:
             flaky = not await failure.repeat()
     except RateLimited as error:
@@ -213,7 +243,7 @@ async def _finding(
     if failure.unreachable:
         message += "; the script was not shrunk, since the server is unreachable"
     elif flaky:
-        message = f"flaky: {message}; no repetition failed"
+        message = f"flaky: {message}; not every repetition failed"
     text = program(
         failure.shortest.script,
         speech=speech,
@@ -221,7 +251,8 @@ async def _finding(
         limit=failure.limit,
         then=_assertions(problem.kind, speech),
     )
-    return SessionFinding(ROLE, message, text, flaky)
+    moves = failure.unlawful
+    return SessionFinding(ROLE, message, text, flaky=flaky, moves=moves)
 
 
 def _assertions(kind: ProblemKind, speech: Utterance) -> Sequence[str]:

@@ -20,8 +20,9 @@ from pytest_realtime_asr.conformance.results import (
 )
 from pytest_realtime_asr.conformance.scenario_run import RunConfig
 from pytest_realtime_asr.conformance.scenarios import scenarios
-from pytest_realtime_asr.conformance.scheduler import EarlyStop, Scheduler
+from pytest_realtime_asr.conformance.scheduler import REPEATS, EarlyStop, Scheduler
 from pytest_realtime_asr.corpus import Corpus
+from pytest_realtime_asr.requirements import shared
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.requirement import Requirement, Violated
 from pytest_realtime_asr.run.config import time_limits
@@ -35,12 +36,15 @@ _AFTER_FAILURE = 5.0  # s, the idle timeout of the gate if the warm-up has faile
 class SuiteRun:
     """The scenarios of a run, with the plan of their sessions and the findings so far.
 
-    ``realtime`` is the fixture of the first test; it names the server.
+    ``realtime`` is the fixture of the first test; it names the server. With
+    ``judges_losses``, a requirement judges the rate of lost utterances, so that losses
+    which this rate explains violate no other requirement.
     """
 
     scheduler: Scheduler
     realtime: Realtime
     findings: Findings = field(default_factory=Findings)
+    judges_losses: bool = False
 
     @property
     def server(self) -> ServerInfo:
@@ -57,9 +61,14 @@ class SuiteRun:
             max_sessions=None if limit is None else limit.sessions,
         )
 
-    def judge(self, requirement: Requirement) -> Result:
-        """Wait for the scenarios of a requirement; return the requirement's result."""
+    def judge(self, requirement: Requirement, *, wait: bool = True) -> Result:
+        """Wait for the scenarios of a requirement; return the requirement's result.
+
+        If the result depends on the whole run, ``wait`` for all scenarios; otherwise
+        the scenarios that have run are all there is.
+        """
         plan = self.realtime.plan
+        whole = self.scheduler.whole if wait else lambda: self.scheduler.everything
         result = judge(
             requirement,
             self.scheduler,
@@ -67,6 +76,7 @@ class SuiteRun:
             version=plan.version,
             model=plan.model,
             known=self.realtime.run.config.known,
+            whole=whole if self.judges_losses else None,
         )
         if requirement.id == first_utterance.NAME and result.reason is not None:
             evidence = self.scheduler.collect(requirement.scenarios).evidence
@@ -93,10 +103,11 @@ def suite_run(
             chosen = clips.choose(corpus)
         except ValueError as error:
             pytest.fail(str(error), pytrace=False)
-        seed = request.config.getoption("--hypothesis-seed", default=None)
         asked = asked_scenarios(request.session.items)
-        scheduler = _scheduler(realtime, chosen, config, asked=asked, seed=seed)
-        stash[_RUN] = SuiteRun(scheduler, realtime)
+        scheduler = _scheduler(realtime, chosen, config, asked=asked)
+        judged = {each.id for _, each in _requirements(request.session.items)}
+        rated = shared.NO_LOSS.id in judged
+        stash[_RUN] = SuiteRun(scheduler, realtime, judges_losses=rated)
     return stash[_RUN]
 
 
@@ -121,7 +132,7 @@ def interrupted(
         return {}
     run = config.stash[_RUN]
     return {
-        item.nodeid: ServerResult(run.server, run.judge(requirement))
+        item.nodeid: ServerResult(run.server, run.judge(requirement, wait=False))
         for item, requirement in _requirements(items)
         if run.scheduler.done(requirement.scenarios)
     }
@@ -142,7 +153,6 @@ def _scheduler(
     config: SuiteConfig,
     *,
     asked: set[str],
-    seed: int | str | None,
 ) -> Scheduler:
     run = realtime.run
     timeout, host = run.config.session.timeout, run.servers.last_host
@@ -157,7 +167,7 @@ def _scheduler(
         chosen,
         answer=min(_ANSWER, timeout),
         fuzz=selection.fuzz(config, here=here),
-        seed=seed,
+        seed=config.fuzz_seed,
     )
     if host is not None and host.failed:
         # The warm-up has waited for the whole idle timeout before.
@@ -180,6 +190,7 @@ def _scheduler(
         known,
         bounds,
         early_stop=early_stop,
+        repeats=REPEATS,
         recover=run.config.server.recover,
         progress=run.progress,
     )

@@ -281,6 +281,13 @@ OPTIONS = (
         metavar="N",
     ),
     Option(
+        "fuzz-seed",
+        "the seed of the random sessions, so that two runs of the suite send the same "
+        "frames (default 1); random draws a new seed and reports it with a failure",
+        "1",
+        "N|random",
+    ),
+    Option(
         "plan",
         "show what the suite would do and what it would cost, and send nothing",
         flag=True,

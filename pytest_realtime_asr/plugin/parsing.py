@@ -43,6 +43,7 @@ _RESERVED = re.compile(
 )
 _PACES = (0.001, 1000.0)
 _LONGEST = 7 * 24 * 3600.0  # in seconds
+_LARGEST_SEED = 2**32 - 1
 
 
 # Servers
@@ -110,6 +111,18 @@ def warmup(text: str) -> int | None:
     except InputError:
         raise ValueError(
             f"{text!r} is neither auto nor a number of sessions from 0 to 1000"
+        ) from None
+
+
+def fuzz_seed(text: str) -> int | None:
+    """Parse the seed of the random sessions; ``None`` is a new seed in each run."""
+    if text == "random":
+        return None
+    try:
+        return inputs.whole(text, 0, _LARGEST_SEED)
+    except InputError:
+        raise ValueError(
+            f"{text!r} is neither random nor a seed from 0 to {_LARGEST_SEED}"
         ) from None
 
 

@@ -381,4 +381,5 @@ def _suite(given: _Values) -> SuiteConfig:
             "max-streams", lambda text: inputs.whole(text, 1, 10_000)
         ),
         fuzz=given.optional("fuzz", lambda text: inputs.whole(text, 0, 100_000)),
+        fuzz_seed=given.read("fuzz-seed", parsing.fuzz_seed),
     )

@@ -71,18 +71,25 @@ class SessionFinding:
     """The failure of a random session of this ``role``; ``what`` is a sentence.
 
     ``script`` is a test that repeats the session. ``flaky`` says that the script does
-    not always fail.
+    not always fail. ``moves`` are the frames of the script that the order does not
+    allow, each after the state in which it was sent. An ``excused`` failure is the
+    violation of another requirement, so that it violates none by itself.
     """
 
     role: str
     what: str
     script: str
     flaky: bool = False
+    moves: frozenset[tuple[str, str]] = frozenset()
+    excused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The sessions and other observations of scenarios, in the order of their start."""
+    """The sessions and other observations of scenarios, in the order of their start.
+
+    Each of the ``findings`` belongs to the session of the same place in its role.
+    """
 
     parts: tuple[Part, ...]
     answers: tuple[Answer, ...] = ()

@@ -76,6 +76,32 @@ def order(table: Table, *, start: str) -> SessionCheck:
     return check
 
 
+def illegal_moves(
+    recording: Recording, table: Table, *, start: str
+) -> frozenset[tuple[str, str]]:
+    """Return the client's moves that the order does not allow, each after its state.
+
+    A move that is nowhere in the table is not returned. The frames are taken in the
+    order in which the client saw them.
+    """
+    known = {move for moves in table[Sender.CLIENT].values() for move in moves}
+    states = frozenset({start})
+    found: set[tuple[str, str]] = set()
+    for record, message in zip(
+        recording.trace.records, recording.messages, strict=True
+    ):
+        side, move = table[record.sender], message.move
+        after = frozenset(
+            follower
+            for state in states
+            for follower in side.get(state, {}).get(move, ())
+        )
+        if not after and record.sender is Sender.CLIENT and move in known:
+            found.update((state, move) for state in states)
+        states = after or states
+    return frozenset(found)
+
+
 _COUNTED_IN_A_ROW = 4
 
 

@@ -54,13 +54,15 @@ class Violated:
 
     The records belong to the session at index ``part`` of the evidence. The first
     paragraph of ``message`` is shortened, since it may quote a long text of the server.
-    ``by_end`` is true if the violation consists in the way in which the session ended.
+    ``by_end`` is true if the violation consists in the way in which the session ended,
+    ``by_loss`` if it is an utterance without a final.
     """
 
     message: str
     records: tuple[int, ...]
     part: int = 0
     by_end: bool = False
+    by_loss: bool = False
 
     def __post_init__(self) -> None:
         first, gap, rest = self.message.partition("\n\n")
@@ -107,8 +109,9 @@ class Requirement:
     ``clause`` names the document or the bug reports behind the requirement. ``binds``
     is the side that must meet the requirement. The requirement applies to versions from
     ``since`` on, before ``until``. ``scenarios`` provide its evidence. A ``passive``
-    requirement is also checked on every session of every test. ``proof`` names faults
-    of the fake server for which the check must fail; the self-test covers only
+    requirement is also checked on every session of every test. A requirement on the
+    ``whole_run`` is checked on all sessions of the suite. ``proof`` names faults of
+    the fake server for which the check must fail; the self-test covers only
     requirements with a proof.
     """
 
@@ -120,6 +123,7 @@ class Requirement:
     binds: Sender = Sender.SERVER
     scenarios: tuple[str, ...] = ()
     passive: bool = False
+    whole_run: bool = False
     since: str | None = None
     until: str | None = None
     proof: Proof | None = None

@@ -92,12 +92,17 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The server's report of an error; ``item`` is the item concerned, if known."""
+    """The server's report of an error; ``item`` is the item concerned, if known.
+
+    ``cause`` is the number of the client's frame, counted from 0, that the error names
+    as its cause; ``None`` if it names none.
+    """
 
     at: int
     code: str
     message: str
     item: int | None = None
+    cause: int | None = None
 
     def __str__(self) -> str:
         return shortened(printable(f"{self.message} ({self.code})"), _LONGEST)

@@ -111,7 +111,7 @@ def test_nothing_is_left_on_disk(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_own="NUMBER = 1234\ndef test_self(): pass")
     with faking(final_delay=0.005) as (url, _):
         run = pytester.runpytest_subprocess(
-            *("-p", "no:cacheprovider", "-W", "error", "--hypothesis-seed=5"),
+            *("-p", "no:cacheprovider", "-W", "error", "--realtime-fuzz-seed=5"),
             *(f"--realtime-target={url}", "--realtime-conformance"),
             *("-k", "random-sessions or self", "test_own.py"),
             timeout=60,

@@ -114,8 +114,13 @@ UTTERANCE = (BEGUN, AUDIO, ENDED)
         ((SET_UP, BAD, BEGUN, ENDED), True),
         ((SET_UP, BEGUN, BAD, done("a"), ENDED), False),
         ((BAD, SET_UP, *UTTERANCE), True),
-        # A final that nothing asked for completes nothing.
-        ((SET_UP, BEGUN, done("a"), AUDIO, ENDED), True),
+        # An utterance may have ended before its commit; the next one is awaited.
+        ((SET_UP, BEGUN, done("a"), AUDIO, ENDED), False),
+        ((SET_UP, BEGUN, done("a"), ENDED, BEGUN, ENDED), True),
+        # As in vLLM 0.33.0, where a stray commit ends the next utterance.
+        ((SET_UP, ENDED, BEGUN, done(""), ENDED), False),
+        # A final before any utterance completes nothing.
+        ((SET_UP, done("a"), BEGUN, AUDIO, ENDED), True),
     ],
 )
 def test_whether_an_utterance_is_pending(

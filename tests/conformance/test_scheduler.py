@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -29,9 +30,13 @@ from pytest_realtime_asr.conformance.scheduler import (
     Scheduler,
 )
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.fake.faults import registry
+from pytest_realtime_asr.fake.faults.registry import FAULTS, fault
+from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
 from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.requirement import Harm, Requirement
 from pytest_realtime_asr.trace.records import Span
+from pytest_realtime_asr.trace.timeline import Usage
 from tests.support.servers import (
     BRIEF,
     VLLM,
@@ -464,19 +469,78 @@ def test_no_scenario_starts_after_two_have_waited_for_the_same_event(
 ) -> None:
     known = made(gate_a=gate, first_b=short, first_c=short, exclusive_d=short)
     rules = EarlyStop(lambda evidence: None, silences=2)
-    for fault, event in (
+    for name, event in (
         ("no-final", "a final"),
         ("no-greeting", "the first event of the server"),
     ):
-        with faking(fault) as (url, fake):
+        with faking(name) as (url, fake):
             found = stopping(loop, url, known, rules)
             assert len(fake.traces()) == 2
-        for name in ("first_c", "exclusive_d"):
-            assert found[name].obstacle == Obstacle(
+        for later in ("first_c", "exclusive_d"):
+            assert found[later].obstacle == Obstacle(
                 ObstacleKind.UNDECIDED,
                 f"not tried, since {event} did not come in gate_a and first_b; "
                 "--realtime-keep-going tries it",
             )
+
+
+def losing(*numbers: int) -> type[ServerWrapper]:
+    """Return a fault that loses the finals of these numbers, counted from 1."""
+    due = itertools.count(1)
+
+    class Loses(ServerWrapper):
+        def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+            lost = next(due) in numbers
+            return () if lost else self._server.final(text, usage, item)
+
+    return Loses
+
+
+@pytest.fixture
+def own_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the faults that a test declares from the other tests."""
+    monkeypatch.setattr(registry, "FAULTS", dict(FAULTS))
+
+
+@pytest.mark.usefixtures("own_faults")
+def test_losses_between_finals_do_not_end_the_run(loop: Loop) -> None:
+    names = [f"exclusive_{number}" for number in range(5)]
+    known = made(**dict.fromkeys(names, short))
+    rules = EarlyStop(lambda evidence: None)
+    fault("loses-some", "loses some finals")(losing(1, 3))
+    with faking("loses-some") as (url, _):
+        found = stopping(loop, url, known, rules)
+    assert not any(each.obstacle for each in found.values())
+    fault("loses-two", "loses two finals in a row")(losing(2, 3))
+    with faking("loses-two") as (url, _):
+        found = stopping(loop, url, known, rules)
+    assert [bool(found[name].obstacle) for name in names] == [False] * 3 + [True] * 2
+
+
+@pytest.mark.usefixtures("own_faults")
+@pytest.mark.parametrize(
+    ("numbers", "sessions"),
+    [
+        ((), 4),
+        ((1,), 4),  # a single loss is not repeated
+        ((1, 2), 6),  # both are repeated, and lose nothing
+        ((1, 2, 5), 7),  # one of them loses again
+        (range(1, 99), 16),  # as often as is allowed
+    ],
+)
+def test_scenarios_that_lose_are_repeated(
+    loop: Loop, numbers: Iterable[int], sessions: int
+) -> None:
+    known = made(**{f"parallel_{name}": short for name in "abcd"})
+    fault("loses-some", "loses some finals")(losing(*numbers))
+    with faking("loses-some") as (url, _):
+        brief = replace(plan(url).limits, silence=0.3)
+        it = Scheduler(config(loop, url, limits=brief), known, ALL, repeats=3)
+        it.start(known)
+        parts = it.whole().parts
+    assert len(parts) == sessions
+    lost = sum(part.text(0) is None for part in parts)
+    assert lost == sum(number <= sessions for number in numbers)
 
 
 def test_only_a_run_that_waited_in_vain_has_a_time_limit(loop: Loop) -> None:
@@ -491,3 +555,29 @@ def test_only_a_run_that_waited_in_vain_has_a_time_limit(loop: Loop) -> None:
     with faking() as (url, _):
         found = stopping(loop, url, known, rules)
     assert not any(each.obstacle for each in found.values())
+
+
+# Errors that answer something else
+
+
+@pytest.mark.parametrize(
+    ("faults", "status"),
+    [
+        ((), Status.SATISFIED),
+        (("late-setup-error",), Status.SATISFIED),
+        (("tolerant", "late-setup-error"), Status.VIOLATED),
+    ],
+)
+def test_an_error_to_the_set_up_is_not_the_answer_to_a_frame_by_hand(
+    loop: Loop, faults: tuple[str, ...], status: Status
+) -> None:
+    with faking(*faults) as (url, _):
+        it = Scheduler(replace(config(loop, url), answer=0.3), KNOWN, ALL)
+        requirement = REQUIREMENTS["unknown-event-refused"]
+        it.start(["first-utterance", *requirement.scenarios])
+        it.whole()
+        found = judge(requirement, it, VLLM)
+    assert found.status is status, found.reason
+    if status is Status.VIOLATED:
+        assert "got no error" in str(found.reason)
+        assert "1 error answered other frames" in str(found.reason)

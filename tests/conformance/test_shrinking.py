@@ -27,7 +27,7 @@ from pytest_realtime_asr.conformance.results import judge as judge_requirement
 from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.conformance.scheduler import Bounds, Scheduler
 from pytest_realtime_asr.conformance.session_limit import RateLimited
-from pytest_realtime_asr.conformance.shrinking import search
+from pytest_realtime_asr.conformance.shrinking import FINDINGS, search
 from pytest_realtime_asr.dialects import Reaction
 from pytest_realtime_asr.fake.faults import registry
 from pytest_realtime_asr.fake.faults.registry import FAULTS, fault
@@ -67,13 +67,13 @@ def found(
     seed: int | str | None = 1,
     sessions: int = 60,
     limit: float = BRIEF,
-    shrinking: float = 20.0,
+    shorter: int = 60,
     model: str = "fake",
 ) -> Evidence:
     """Return the evidence of a search."""
     there = run_config(loop, url, fuzz=sessions, seed=seed)
     there = replace(there, plan=replace(there.plan, model=model))
-    return loop.run(search(there, SPOKEN.first, limit=limit, shrinking=shrinking))
+    return loop.run(search(there, SPOKEN.first, limit=limit, shorter=shorter))
 
 
 class Lenient(ServerWrapper):
@@ -169,7 +169,7 @@ def test_a_fault_is_found_and_shrunk(
     (finding,) = evidence.findings
     assert what in finding.what
     assert not finding.flaky
-    assert finding.what.endswith("--hypothesis-seed=6")
+    assert finding.what.endswith("--realtime-fuzz-seed=6")
     assert finding.script.count("session.send_raw(") <= most
     (it,) = evidence.role(ROLE)
     sent = [r for r in it.trace.records if r.sender is Sender.CLIENT]
@@ -217,7 +217,7 @@ def test_a_server_that_dies_is_reported_with_its_last_frames(loop: Loop) -> None
 def test_shrinking_ends_in_time(loop: Loop, fault_found: Found) -> None:
     evidence, tried = fault_found("no-final-empty")
     with faking("no-final-empty", final_delay=0.005) as (url, fake):
-        at_once = found(loop, url, seed=6, shrinking=0.0)
+        at_once = found(loop, url, seed=6, shorter=0)
     assert not at_once.findings[0].flaky
     assert len(fake.traces()) + 2 < tried  # each try is two sessions
     assert len(program_of(at_once)) > len(program_of(evidence))
@@ -237,19 +237,36 @@ def test_a_failure_that_does_not_repeat_is_flaky(loop: Loop) -> None:
             return () if next(finals) == 4 else frames
 
     with faking("once", final_delay=0.005) as (url, _):
-        evidence = found(loop, url, shrinking=1.0)
+        evidence = found(loop, url, shorter=5)
     (finding,) = evidence.findings
     assert finding.flaky
     assert finding.what.startswith("flaky: ")
-    assert finding.what.endswith("; no repetition failed")
+    assert finding.what.endswith("; not every repetition failed")
     assert "session.send_raw(" in finding.script
     assert evidence.role(ROLE)[0].trace.records
+
+
+@pytest.mark.usefixtures("own_faults")
+def test_the_search_goes_on_without_the_illegal_move_that_failed(loop: Loop) -> None:
+    @fault("breaks", "breaks the connection at a final commit outside an utterance")
+    class Breaks(ServerWrapper):
+        def hear(self, frame: str | bytes) -> Reaction:
+            reaction = self._server.hear(frame)
+            stray = frame == FINISH and not reaction.finish
+            return Reaction(close=0) if stray else reaction
+
+    with faking("breaks", final_delay=0.005) as (url, _):
+        evidence = found(loop, url, shorter=20)
+    assert 1 < len(evidence.findings) <= FINDINGS
+    assert len(evidence.role(ROLE)) == len(evidence.findings)
+    for each in evidence.findings:
+        assert "input_audio_buffer.commit final" in {move for _, move in each.moves}
 
 
 def test_a_new_seed_is_reported(loop: Loop) -> None:
     with faking("reset", final_delay=0.005) as (url, _):
         messages = [found(loop, url, seed=None).findings[0].what for _ in range(2)]
-    seeds = {int(what.rpartition("--hypothesis-seed=")[2]) for what in messages}
+    seeds = {int(what.rpartition("--realtime-fuzz-seed=")[2]) for what in messages}
     assert len(seeds) == 2
 
 
@@ -281,7 +298,7 @@ def test_a_failure_that_cannot_be_repeated_is_reported(loop: Loop) -> None:
 
 def test_nothing_is_printed(loop: Loop, capfd: pytest.CaptureFixture[str]) -> None:
     with faking("reset", final_delay=0.005) as (url, _):
-        assert found(loop, url, shrinking=0.0).findings
+        assert found(loop, url, shorter=0).findings
     assert capfd.readouterr() == ("", "")
 
 

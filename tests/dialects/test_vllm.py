@@ -1060,6 +1060,11 @@ PROVOKED: Mapping[str, Proof] = {
         [spoke("first-utterance", None)],
         "no final came for turn-right: waited",
     ),
+    "no-loss": proof(
+        [spoke("alone", "a", "a"), spoke("1s", "a"), spoke("2s", "a")],
+        [spoke("alone", "a", "a"), spoke("1s", None), spoke("2s", None)],
+        "2 of 4 plain utterances have no final: 50.0 % (95 % interval ",
+    ),
     "unique-ids": proof(
         ALONE,
         [spoke("alone", FIRST.text, name="a"), spoke("utterances", "a", name="a")],

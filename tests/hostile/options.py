@@ -124,6 +124,7 @@ NUMBERS = (
     option("warmup-a-billion", "warmup", "1000000000", "from 0 to 1000"),
     option("warmup-of-5000-digits", "warmup", DIGITS, "from 0 to 1000"),
     option("fuzz-of-5000-digits", "fuzz", DIGITS, "from 0 to 100000"),
+    option("seed-of-5000-digits", "fuzz-seed", DIGITS, "from 0 to 4294967295"),
     option("streams-in-other-digits", "max-streams", "٣", "'٣' is not a whole number"),
     option("audio-without-end", "max-audio", "1e300", "is not a time"),
     option("confidence-denormal", "confidence", "1e-320", "is not a number from"),

@@ -209,6 +209,9 @@ CASES = {
     ),
     "max-streams": Case("suite.max_streams", None, (("1", 1), ("16", 16), ("4", 4))),
     "fuzz": Case("suite.fuzz", None, (("0", 0), ("40", 40), ("1", 1))),
+    "fuzz-seed": Case(
+        "suite.fuzz_seed", 1, (("0", 0), ("random", None), ("4294967295", 2**32 - 1))
+    ),
     "fake": Case(
         "fake", (), (("-a 'b c'", ("-a", "b c")), ("d", ("d",)), ("e", ("e",)))
     ),
@@ -598,6 +601,10 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     "fuzz": (
         ("-1", "'-1' is not a whole number from 0"),
         ("x", "'x' is not a whole"),
+    ),
+    "fuzz-seed": (
+        ("-1", "'-1' is neither random nor a seed from 0 to 4294967295"),
+        ("Random", "'Random' is neither random nor a seed"),
     ),
     "fake": (("'a", "No closing quotation"),),
 }

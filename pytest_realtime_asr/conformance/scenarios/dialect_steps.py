@@ -65,9 +65,10 @@ async def _misuse(run: ScenarioRun, *, misuse: Misuse) -> None:
 
 
 async def _send(run: ScenarioRun, live: Live, misuse: Misuse) -> None:
-    for number, frame in enumerate(misuse.frames, 1):
+    for frame in misuse.frames:
+        before = len(live.timeline.refusals)
         await live.send_raw(frame)
-        await live.answered(number, timeout=run.config.answer)
+        await live.answered(before + 1, timeout=run.config.answer)
 
 
 async def _exercise(run: ScenarioRun, *, exercise: Exercise) -> None:

@@ -69,7 +69,9 @@ class Reader:
         self.ready: int | None = None
         self.session = ""
         self._rate = rate
-        self._names: set[str | None] = set()  # the event ids of the client
+        self._frames = 0  # of the client
+        # The client's frames by their event ids; of two with one id, the last.
+        self._names: dict[str | None, int] = {}
         self._setup = Setup()  # including updates without an answer
         self._confirmed = Setup()  # as the server has last shown it
         # The updates without an answer: event id and session.
@@ -95,7 +97,9 @@ class Reader:
     # Records of the client
 
     def _from_client(self, record: Record, message: Message) -> Iterator[Event]:
-        self._names.add(getattr(message, "event_id", None))
+        if (name := getattr(message, "event_id", None)) is not None:
+            self._names[name] = self._frames
+        self._frames += 1
         match message:
             case Append():
                 yield from self._appended(record, message)
@@ -190,10 +194,10 @@ class Reader:
                 utterance = self._utterances[turn.number]
                 utterance.fail(turn)
                 utterance.at = at
-                yield _refusal(at, problem, turn.number)
+                yield self._refusal(at, problem, turn.number)
                 yield from self._final(turn.number)  # other turns may have a text
             case Error(error=problem):
-                yield _refusal(at, problem, self._refused_commit(problem))
+                yield self._refusal(at, problem, self._refused_commit(problem))
 
     def _confirm(self, content: Mapping[str, object]) -> None:
         """Record how the server shows the session, and keep the unanswered updates."""
@@ -257,6 +261,10 @@ class Reader:
         changed = utterance.set_text(turn, message.transcript)
         yield from self._final(turn.number)
         yield from self._shown(at, turn.number, changed)
+
+    def _refusal(self, at: int, problem: Problem, item: int | None) -> Refusal:
+        cause = self._names.get(problem.event_id)
+        return Refusal(at, problem.code or "", problem.message or "", item, cause)
 
     def _refused_commit(self, problem: Problem) -> int | None:
         """Return the number of the utterance whose commit an error refuses, if any.
@@ -375,10 +383,6 @@ def _of_commit(problem: Problem) -> bool:
 
 def _of_update(problem: Problem) -> bool:
     return (problem.param or "").startswith("session")
-
-
-def _refusal(at: int, problem: Problem, item: int | None) -> Refusal:
-    return Refusal(at, problem.code or "", problem.message or "", item)
 
 
 def _usage(counted: Counted | None) -> Usage | None:

@@ -107,6 +107,7 @@ def one_final(recording: Recording) -> Outcome:
         f"no transcription.done came after the final commit: {checks.ended(recording)}",
         (asked[-1],),
         by_end=True,
+        by_loss=True,
     )
 
 

@@ -352,6 +352,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         ),
     ),
     *shared.LENGTHS,
+    shared.NO_LOSS,
     *shared.restated(
         shared.EMPTY,
         shared.stated("empty-utterance-finishes", proof=Proof(("no-final-empty",))),

@@ -57,6 +57,24 @@ class RefusesSetUp(ServerWrapper):
         return self._server.hear(frame)
 
 
+@fault("late-setup-error", "answers each session update by an error, but too late")
+class LateSetUpError(ServerWrapper):
+    """Accepts each session update, and sends an error with the answer to what follows.
+
+    The client can mistake this error for the answer to its next frame.
+    """
+
+    _late: tuple[str, ...] = ()
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        late, self._late = self._late, ()
+        if sets_up(frame, self._state):
+            correct = self._state.correct.new()  # other faults may send no error
+            self._late = tuple(correct.hear(UNKNOWN_EVENT).replies)
+        reaction = self._server.hear(frame)
+        return replace(reaction, replies=(*late, *reaction.replies))
+
+
 @fault("half-greeting", "leaves a field out of the event that opens a session")
 class HalfGreeting(ServerWrapper):
     """Leaves out the last field of the event that opens a session."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -22,6 +23,9 @@ from pytest_realtime_asr.trace.timeline import Usage
 KEPT = 25.0  # s at the end of an utterance that `forgets-old` keeps
 _CONTROL_TOKENS = "language English<asr_text>"
 _FLOOD = 20_000  # partials
+_LOSS = 0.1  # of the finals that `loses-one-in-ten` does not send
+_KEPT_FINALS = 10  # so that the suite gets its solo transcripts
+_SEED = 118_000  # 14 of the finals 11 to 150 are lost
 _QUIET = 655  # of 32768: -34 dBFS
 _SLOW = 0.2  # s by which `falls-behind` is later for each second of audio
 
@@ -70,6 +74,20 @@ class NoFinal(ServerWrapper):
 
     def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
         return ()
+
+
+@fault("loses-one-in-ten", "loses one final in ten")
+class LosesOneInTen(ServerWrapper):
+    """Sends no final for one utterance in ten, by a draw that is the same in each run.
+
+    The first utterances of the server all get their finals.
+    """
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        self._state.finals += 1
+        number = self._state.finals
+        lost = number > _KEPT_FINALS and random.Random(_SEED + number).random() < _LOSS
+        return () if lost else self._server.final(text, usage, item)
 
 
 @fault("all-at-end", "sends all text of an utterance just before its final")

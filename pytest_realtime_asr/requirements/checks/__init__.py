@@ -40,11 +40,13 @@ from pytest_realtime_asr.requirements.checks.leaks import (
     no_secret,
     no_stack_trace,
 )
+from pytest_realtime_asr.requirements.checks.losses import no_loss
 from pytest_realtime_asr.requirements.checks.model_tokens import (
     no_control_tokens,
     no_vocabulary_tokens,
 )
 from pytest_realtime_asr.requirements.checks.refusals import (
+    answers_by_hand,
     errors_have_codes,
     refused,
     sent_after_hand,
@@ -78,6 +80,7 @@ from pytest_realtime_asr.requirements.checks.usage import usage_matches, usage_o
 __all__ = [
     "absent",
     "answers",
+    "answers_by_hand",
     "both",
     "close_answered",
     "cut",
@@ -102,6 +105,7 @@ __all__ = [
     "no_control_characters",
     "no_control_tokens",
     "no_early_text",
+    "no_loss",
     "no_repetition",
     "no_secret",
     "no_stack_trace",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from pytest_realtime_asr.requirements.checks.combinators import (
     absent,
@@ -16,7 +16,10 @@ from pytest_realtime_asr.requirements.checks.combinators import (
     why,
 )
 from pytest_realtime_asr.requirements.checks.finals import finishes
-from pytest_realtime_asr.requirements.checks.refusals import error_codes
+from pytest_realtime_asr.requirements.checks.refusals import (
+    answers_by_hand,
+    beside_plain,
+)
 from pytest_realtime_asr.requirements.checks.timing import LATE
 from pytest_realtime_asr.requirements.evidence import Evidence, Gauges, Part
 from pytest_realtime_asr.requirements.requirement import (
@@ -173,7 +176,7 @@ def refused_or_closed(role: str, codes: Collection[int]) -> Check:
     """
     wanted = ", ".join(map(str, sorted(codes)))
 
-    def check(part: Part) -> Outcome:
+    def check(part: Part, plain: Sequence[Part]) -> Outcome:
         end = part.trace.end
         # The server may close while the client still sends the frame. The frame is
         # taken for the cause if it was sent or the code says that it is too big, and
@@ -186,7 +189,7 @@ def refused_or_closed(role: str, codes: Collection[int]) -> Check:
             return Undecided(f"there may be another reason why {why(part)}")
         if not by_hand(part):
             return Undecided(f"the frame was not sent completely: {why(part)}")
-        if error_codes(part):
+        if answers_by_hand(part, plain):
             return Satisfied()
         if end.how is Ending.CANCELLED:
             return Undecided(why(part))
@@ -199,7 +202,7 @@ def refused_or_closed(role: str, codes: Collection[int]) -> Check:
             by_end=not ignored,
         )
 
-    return per_session(check, role, fold=first_unsatisfied)
+    return beside_plain(check, role, fold=first_unsatisfied)
 
 
 def _unexplained_close(part: Part) -> Outcome | None:

@@ -45,7 +45,7 @@ def _loss(part: Part, what: str) -> Outcome:
     if part.trace.opened is None:
         return Undecided(f"{what}: the session could not be opened: {why(part)}")
     if end.how not in ENDED_BY_CLIENT:
-        return Violated(f"{what}: {why(part)}", last(part), by_end=True)
+        return Violated(f"{what}: {why(part)}", last(part), by_end=True, by_loss=True)
     refusals = part.timeline.refusals
     if not refusals or by_hand(part):  # a frame written by hand may be refused
         cancelled = end.how is Ending.CANCELLED
@@ -53,7 +53,7 @@ def _loss(part: Part, what: str) -> Outcome:
         return Undecided(f"{what}: {reason}")
     refusal = refusals[0]  # such as that of the set-up; later errors follow from it
     message = f"{what}: the server sent an error: {refusal}"
-    return Violated(message, first_at(part, refusal.at))
+    return Violated(message, first_at(part, refusal.at), by_loss=True)
 
 
 def finishes(*roles: str) -> Check:
@@ -111,13 +111,14 @@ def random_sessions_pass(role: str) -> Check:
     """Return a check that no random session fails or harms another session."""
 
     def check(evidence: Evidence) -> Outcome:
-        for finding in evidence.findings:
-            if finding.role == role:
-                part = evidence.role(role)[-1]
+        findings = [each for each in evidence.findings if each.role == role]
+        for finding, part in zip(findings, evidence.role(role), strict=False):
+            if not finding.excused:
                 return Violated(
                     f"{finding.what}\n\n{finding.script}",
                     last(part),
                     evidence.index(part),
+                    by_loss=finding.flaky,
                 )
         return survives(role)(evidence)
 

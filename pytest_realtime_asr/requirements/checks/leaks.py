@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pytest_realtime_asr.requirements.checks.combinators import (
     by_hand,
 )
-from pytest_realtime_asr.requirements.checks.refusals import error_codes
+from pytest_realtime_asr.requirements.checks.refusals import answers_by_hand
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.requirement import (
     Check,
@@ -43,7 +43,7 @@ def never_repeated(text: str, what: str) -> Check:
         given = [part for part in evidence.parts if by_hand(part)]
         if not given:
             return Undecided(f"{what} was not sent to the server")
-        if not any(map(error_codes, given)):
+        if not any(map(answers_by_hand, given)):
             return Undecided(f"no error came after {what} was sent to the server")
         return _shown_nowhere(evidence, lambda sent: text in sent, what)
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
 from pytest_realtime_asr.requirements.checks.combinators import (
     ENDED_BY_CLIENT,
+    Fold,
     any_session,
     by_hand,
     first_at,
     first_unsatisfied,
     per_session,
     why,
+    worst,
 )
 from pytest_realtime_asr.requirements.checks.finals import finals
-from pytest_realtime_asr.requirements.evidence import Part
+from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.requirement import (
     Check,
     Outcome,
@@ -21,8 +27,13 @@ from pytest_realtime_asr.requirements.requirement import (
     Violated,
 )
 from pytest_realtime_asr.text.messages import printable
+from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace.recording import Recording
 from pytest_realtime_asr.trace.records import Ending, Sender
+from pytest_realtime_asr.trace.timeline import Refusal
+
+FIRST = "first-utterance"
+"""The role of a plain session, which shows the errors that no frame by hand causes."""
 
 
 def refused(role: str, what: str, *codes: str) -> Check:
@@ -33,42 +44,92 @@ def refused(role: str, what: str, *codes: str) -> Check:
     ``what`` describes a frame in messages.
     """
 
-    def check(part: Part) -> Outcome:
+    def check(part: Part, plain: Sequence[Part]) -> Outcome:
         frames = tuple(i for i, r in enumerate(part.trace.records) if r.raw)
         if not frames:
             return Undecided(f"{what} was not sent: {why(part)}")
         if part.trace.end.how is Ending.CANCELLED:
             return Undecided(why(part))
-        if wrong := _wrong(part, len(frames), what, codes):
-            unanswered = len(error_codes(part)) < len(frames)
+        answers = [each.code for each in answers_by_hand(part, plain)]
+        if wrong := _wrong(part, answers, len(frames), what, codes):
+            unanswered = len(answers) < len(frames)
             by_end = unanswered and part.trace.end.how not in ENDED_BY_CLIENT
             return Violated(wrong, frames, by_end=by_end)
         return finals(part)
 
-    return per_session(check, role)
+    return beside_plain(check, role)
 
 
-def _wrong(part: Part, sent: int, what: str, codes: tuple[str, ...]) -> str | None:
-    """Return what is wrong with the answers to ``sent`` frames, or ``None``."""
-    answers = error_codes(part)
+def _wrong(
+    part: Part, answers: Sequence[str], sent: int, what: str, codes: tuple[str, ...]
+) -> str | None:
+    """Return what is wrong with the answers to ``sent`` frames, or ``None``.
+
+    ``answers`` are the codes of the errors that answer these frames.
+    """
     if len(answers) < sent:
         if part.trace.end.how not in ENDED_BY_CLIENT:
             return f"{what} was not answered by an error: {why(part)}"
         known = f"only {len(answers)} of {sent} errors" if answers else "no error"
         count = f"{sent} frames with {what}" if sent > 1 else what
-        return f"{count} got {known} within the time given"
-    others = [code for code in answers[:sent] if codes and code not in codes]
-    if not others:
+        others = len(part.timeline.refusals) - len(answers)
+        more = f"; {several(others, 'error')} answered other frames" if others else ""
+        return f"{count} got {known} within the time given{more}"
+    wrong = [code for code in answers[:sent] if codes and code not in codes]
+    if not wrong:
         return None
-    known = f"the code {printable(others[0])}" if others[0] else "no code"
+    known = f"the code {printable(wrong[0])}" if wrong[0] else "no code"
     wanted = " or ".join(codes)
     return f"{what} was answered by an error with {known}, not with {wanted}"
 
 
-def error_codes(part: Part) -> list[str]:
-    """Return the codes of the errors after the first frame written by hand."""
-    left = next(r.woke or 0 for r in part.trace.records if r.raw)
-    return [each.code for each in part.timeline.refusals if each.at >= left]
+def beside_plain(
+    check: Callable[[Part, Sequence[Part]], Outcome], role: str, *, fold: Fold = worst
+) -> Check:
+    """Return a check of the sessions of a role, given the plain sessions as well."""
+
+    def check_all(evidence: Evidence) -> Outcome:
+        plain = evidence.role(FIRST)
+        return per_session(lambda part: check(part, plain), role, fold=fold)(evidence)
+
+    return check_all
+
+
+def answers_by_hand(part: Part, plain: Sequence[Part] = ()) -> list[Refusal]:
+    """Return the errors that answer the frames written by hand, in order.
+
+    These errors are no answers to them:
+
+    - an error that came before the first of them was sent,
+    - an error that names another frame of the client as its cause,
+    - as many errors of a code as came in one of the ``plain`` sessions, which have no
+      such frame; they answer the set-up or nothing at all,
+    - an error after later frames of the client whose utterance got no final.
+    """
+    ours = [r for r in part.trace.records if r.sender is Sender.CLIENT]
+    raw = [number for number, record in enumerate(ours) if record.raw]
+    if not raw:
+        return []
+    left = ours[raw[0]].times[1]
+    unprovoked = _codes(plain)
+    unfinished = any(part.text(item) is None for item in part.spoken)
+    later = [record.times[1] for record in ours[raw[-1] + 1 :]]
+    until = later[0] if later and unfinished else math.inf
+    found = []
+    for each in part.timeline.refusals:
+        if unprovoked[each.code]:
+            unprovoked[each.code] -= 1
+        elif left <= each.at < until and (each.cause is None or ours[each.cause].raw):
+            found.append(each)
+    return found
+
+
+def _codes(plain: Iterable[Part]) -> Counter[str]:
+    """Return the codes of the errors in plain sessions, at most as often as in one."""
+    found: Counter[str] = Counter()
+    for part in plain:
+        found |= Counter(each.code for each in part.timeline.refusals)
+    return found
 
 
 def silent(role: str, what: str) -> Check:
@@ -77,11 +138,12 @@ def silent(role: str, what: str) -> Check:
     ``what`` describes the frame in messages.
     """
 
-    def check(part: Part) -> Outcome:
+    def check(part: Part, plain: Sequence[Part]) -> Outcome:
         if not by_hand(part):
             return Undecided(f"{what} was not sent: {why(part)}")
-        if codes := error_codes(part):
-            known = f"the error {printable(codes[0])}" if codes[0] else "an error"
+        if answers := answers_by_hand(part, plain):
+            code = answers[0].code
+            known = f"the error {printable(code)}" if code else "an error"
             return Violated(
                 f"{what} was answered by {known}; documented behaviour is to send "
                 "no answer",
@@ -91,7 +153,7 @@ def silent(role: str, what: str) -> Check:
             return Undecided(f"the server sent nothing after {what}")
         return Satisfied()
 
-    return per_session(check, role, fold=first_unsatisfied)
+    return beside_plain(check, role, fold=first_unsatisfied)
 
 
 def sent_after_hand(recording: Recording) -> bool:

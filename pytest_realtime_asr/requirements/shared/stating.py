@@ -22,6 +22,7 @@ from pytest_realtime_asr.requirements.shared.utterances import (
     EMPTY,
     LENGTHS,
     NEIGHBOURS,
+    NO_LOSS,
     PAUSES,
     SAME_TEXT,
     TEXTS,
@@ -31,7 +32,7 @@ SHARED: Mapping[str, Requirement] = {
     each.id: each
     for group in (
         *(EVENTS, DISCLOSURE, JSON, AMID_SPEECH, SIZES, TEXTS, LENGTHS, EMPTY, PAUSES),
-        *(NEIGHBOURS, LIFE, HANDSHAKES, MANY, SAME_TEXT),
+        *((NO_LOSS,), NEIGHBOURS, LIFE, HANDSHAKES, MANY, SAME_TEXT),
         *(USAGE, QUIET_NOISE, KEEPING_UP, SET_UPS),
     )
     for each in group

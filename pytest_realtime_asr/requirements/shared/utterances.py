@@ -74,6 +74,21 @@ LENGTHS: tuple[Requirement, ...] = (
     ),
 )
 
+NO_LOSS = Requirement(
+    "no-loss",
+    "no plain utterance of the run is lost by chance",
+    MUST,
+    HARM + ": speech is lost without a word",
+    checks.no_loss,
+    scenarios=("alone", "utterances"),
+    whole_run=True,
+    proof=Proof(
+        ("loses-one-in-ten",),
+        beside=("0.5s", "1s", "2s", "again", "fast", "half-gain", "crowd"),
+    ),
+)
+"""The requirement on the rate of lost utterances, over all scenarios of the run."""
+
 EMPTY: tuple[Requirement, ...] = (
     Requirement(
         "empty-utterance-finishes",

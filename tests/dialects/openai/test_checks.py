@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from pytest_realtime_asr import dialects
+from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.conformance.scenarios import scenarios
+from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.dialects.openai.checks import session
 from pytest_realtime_asr.dialects.openai.profile import PROFILES
 from pytest_realtime_asr.requirements import checks, shared
@@ -400,6 +402,21 @@ def test_a_session_without_text_hides_no_missing_logprobs(
 
 
 # What is asked of whom
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_session_that_ends_without_a_final_after_a_frame_by_hand(lost: bool) -> None:
+    session = part(
+        *(UPDATE, updated(), by_hand(CLEAR)),
+        role="clear-nothing",
+        how=Ending.DEADLINE if lost else Ending.CLOSED_BY_PEER,
+    )
+    clip = Utterance("a clip", "a", silence(1.0))
+    session = replace(session, spoken={0: clip} if lost else {})
+    outcome = REQUIREMENTS["clear-of-nothing"].check(Evidence((session,)))
+    assert isinstance(outcome, Violated)
+    assert outcome.by_end
+    assert outcome.by_loss is lost
 
 
 def test_what_a_profile_cannot_do_is_not_asked_of_it() -> None:

@@ -644,7 +644,7 @@ def test_a_commit_by_hand_may_come_too_late() -> None:
     assert timeline.events[1:] == (
         Endpoint(0, 5 * MS),
         ended(0, 6),
-        Refusal(8 * MS, "input_audio_buffer_commit_empty", "no", 0),
+        Refusal(8 * MS, "input_audio_buffer_commit_empty", "no", 0, cause=2),
         final(0, 9, "go"),
     )
 

@@ -458,6 +458,11 @@ async def greets_never(place: Place) -> bool:
     return not talk.all("session.created")
 
 
+async def refuses_its_set_up_late(place: Place) -> bool:
+    talk = await place.raw("{")
+    return talk.codes == ["unknown_event", "invalid_json"]
+
+
 async def refuses_its_set_up(place: Place) -> bool:
     talk = await place.raw(COMMIT)
     return talk.codes == ["unknown_event", "model_not_validated"]
@@ -570,6 +575,12 @@ def withholds(
         return await place.utter(hit, chunk=chunk, within=2 * BRIEF) is None
 
     return check
+
+
+async def loses_some(place: Place) -> bool:
+    texts = await asyncio.gather(*(place.utter("a", within=LONG) for _ in range(30)))
+    assert set(texts) <= {"a", None}
+    return texts.count(None) == 4  # the 14th, 16th, 19th and 24th
 
 
 async def withholds_after_pause(place: Place) -> bool:
@@ -808,6 +819,7 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "half-greeting": greets_by_half,
     "no-greeting": greets_never,
     "refuses-setup": refuses_its_set_up,
+    "late-setup-error": refuses_its_set_up_late,
     "free-tokens": counts_nothing,
     "all-at-end": sends_all_at_the_end,
     "stutters": sends("a b a b a b", of="a b"),
@@ -826,6 +838,7 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "silence-loses": loses({"lead": 1.1}, {"lead": 0.9}),
     "again-loses": loses_again,
     "first-session-loses": loses_at_first,
+    "loses-one-in-ten": loses_some,
     "no-final-after-1s": withholds("a " * 10, "a " * 9),
     "no-final-short": withholds("a a", "a a a", ""),
     "no-final-empty": withholds("", "a"),

@@ -141,6 +141,7 @@ def test_a_violation_shows_where_it_is() -> None:
         (len(lost.trace.records) - 1,),
         1,
         by_end=True,
+        by_loss=True,
     )
     outcome = checks.finishes("it")(seen(spoke("it", "a"), refused))
     assert isinstance(outcome, Violated)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from pytest_realtime_asr import dialects
 from pytest_realtime_asr.requirements import checks
 from pytest_realtime_asr.requirements.evidence import (
     Part,
@@ -21,12 +24,14 @@ from tests.support.check_outcomes import (
     begun,
     check,
     mistaken,
+    seen,
 )
 from tests.support.sessions import (
     APPEND,
     BEGIN,
     CREATED,
     FINISH,
+    FIRST,
     SPEAK,
     UNKNOWN,
     UPDATE,
@@ -35,8 +40,10 @@ from tests.support.sessions import (
     delta,
     done,
     error,
+    mixed,
     part,
     spoke,
+    trace_of,
     unopened,
 )
 
@@ -87,6 +94,61 @@ TWICE = (Hand(UNKNOWN), Hand(UNKNOWN))
 )
 def test_refused(evidence: Part, found: Found) -> None:
     check(checks.refused("it", "it", "x", "y"), evidence, found)
+
+
+PLAIN = part("first-utterance", CREATED, UPDATE, error("x"), *SPEAK, done("a"))
+
+
+@pytest.mark.parametrize(
+    ("session", "found"),
+    [
+        # A plain session gets such an error too, as the answer to its set-up.
+        (mistaken(Hand(UNKNOWN), error("x")), Bad("it got no error")),
+        (mistaken(Hand(UNKNOWN), error("x"), error("y")), GOOD),
+        (mistaken(Hand(UNKNOWN), error("x"), error("x")), GOOD),
+        # It came before the frame was sent, so that the later one is the answer.
+        (mistaken(error("x"), Hand(UNKNOWN), error("x")), GOOD),
+        (
+            mistaken(*TWICE, error("x"), error("x")),
+            Bad(
+                "2 frames with it got only 1 of 2 errors within the time given; 1 "
+                "error answered other frames"
+            ),
+        ),
+        (mistaken(Hand(UNKNOWN), error("y")), GOOD),
+    ],
+)
+def test_an_error_that_a_plain_session_gets_is_no_answer(
+    session: Part, found: Found
+) -> None:
+    check(checks.refused("it", "it", "x", "y"), seen(session, PLAIN), found)
+
+
+def test_an_error_in_place_of_a_final_is_no_answer() -> None:
+    failed = (CREATED, UPDATE, Hand(UNKNOWN), *SPEAK, error("x"))
+    lost = part("it", *failed, spoken={0: FIRST})
+    check(checks.refused("it", "it"), lost, Bad("it got no error"))
+    check(checks.silent("it", "it"), lost, GOOD)
+    whole = part("it", *failed, done("a"), spoken={0: FIRST})
+    check(checks.refused("it", "it"), whole, GOOD)
+
+
+@pytest.mark.parametrize(
+    ("cause", "count"), [(None, 1), ("by_hand", 1), ("client_1", 0), ("unknown", 1)]
+)
+def test_an_error_that_names_another_event_is_no_answer(
+    cause: str | None, count: int
+) -> None:
+    set_up = {"type": "session.update", "event_id": "client_1", "session": {}}
+    problem = {"type": "invalid_request_error", "message": "no", "event_id": cause}
+    records = mixed(
+        json.dumps(set_up),
+        Hand(json.dumps({"type": "no.such", "event_id": "by_hand"})),
+        json.dumps({"type": "error", "event_id": "e", "error": problem}),
+    )
+    trace = trace_of(records, dialect="openai")
+    it = dialects.part(dialects.load("openai"), trace, role="it")
+    assert len(checks.answers_by_hand(it)) == count
 
 
 def test_where_no_code_is_asked_for_any_error_will_do() -> None:

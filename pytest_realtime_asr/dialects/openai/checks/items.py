@@ -92,7 +92,8 @@ def each_item(
     ``problem`` returns a sentence if an item is wrong, "" if the item is correct, and
     ``None`` if the recording does not show which. If ``problem`` returns ``None`` for
     every item, the check is undecided, for the reason ``nothing``. ``by_end`` is true
-    if each problem consists in the way in which the session ended.
+    if each problem is an item without an end, due to the way in which the session
+    ended.
     """
 
     def check(recording: Recording) -> Outcome:
@@ -102,7 +103,7 @@ def each_item(
             shown |= what is not None
             if what:
                 named = (item.ends or item.committed or item.deltas or item.started)[:1]
-                return Violated(what, tuple(named), by_end=by_end)
+                return Violated(what, tuple(named), by_end=by_end, by_loss=by_end)
         return Satisfied() if shown else Undecided(nothing)
 
     return each(check)

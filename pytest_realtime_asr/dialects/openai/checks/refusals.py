@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -25,7 +25,13 @@ from pytest_realtime_asr.requirements.checks.combinators import (
     per_session,
     worst_if_any,
 )
+from pytest_realtime_asr.requirements.checks.refusals import (
+    FIRST,
+    answers_by_hand,
+    beside_plain,
+)
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
+from pytest_realtime_asr.requirements.losses import loses
 from pytest_realtime_asr.requirements.requirement import (
     Check,
     Outcome,
@@ -49,21 +55,24 @@ def errors_have_types(recording: Recording) -> Outcome:
     return Satisfied() if errors else Undecided(_NO_ERROR)
 
 
-def _errors_after_hand(part: Part) -> list[tuple[int, Error]]:
-    """Return index and message of each error after the first hand-written frame."""
-    records = part.trace.records
-    first = next((i for i, record in enumerate(records) if record.raw), len(records))
-    return [each for each in from_server(part.recording, Error) if each[0] > first]
+def _errors_after_hand(part: Part, plain: Sequence[Part]) -> list[tuple[int, Error]]:
+    """Return index and message of each error that answers a hand-written frame.
+
+    ``plain`` are sessions without such a frame.
+    """
+    times = {each.at for each in answers_by_hand(part, plain)}
+    errors = from_server(part.recording, Error)
+    return [each for each in errors if part.trace.records[each[0]].at in times]
 
 
 def errors_name_event(*roles: str) -> Check:
     """Return a check that an error names the client's event that caused the error."""
 
-    def check(part: Part) -> Outcome | None:
+    def check(part: Part, plain: Sequence[Part]) -> Outcome | None:
         sent = {_event_id(record.text) for record in part.trace.records if record.raw}
 
         def outcomes() -> Iterator[Outcome]:
-            for index, message in _errors_after_hand(part):
+            for index, message in _errors_after_hand(part, plain):
                 named = message.error.event_id
                 caused = ", ".join(sorted(sent))
                 what = f"the error has the event_id {named!r}, but the event that "
@@ -72,7 +81,20 @@ def errors_name_event(*roles: str) -> Check:
 
         return worst_if_any(outcomes())
 
-    return any_session(check, *roles, nothing=_NO_ERROR)
+    return _any_beside_plain(check, *roles)
+
+
+def _any_beside_plain(
+    check: Callable[[Part, Sequence[Part]], Outcome | None], *roles: str
+) -> Check:
+    """Return a check of the sessions of these roles, given the plain ones as well."""
+
+    def check_all(evidence: Evidence) -> Outcome:
+        plain = evidence.role(FIRST)
+        one = any_session(lambda part: check(part, plain), *roles, nothing=_NO_ERROR)
+        return one(evidence)
+
+    return check_all
 
 
 def _event_id(frame: str | None) -> str:
@@ -82,9 +104,9 @@ def _event_id(frame: str | None) -> str:
 def errors_name_field(role: str, name: str) -> Check:
     """Return a check that the error about an unknown field names the field."""
 
-    def check(part: Part) -> Outcome | None:
+    def check(part: Part, plain: Sequence[Part]) -> Outcome | None:
         def outcomes() -> Iterator[Outcome]:
-            for index, message in _errors_after_hand(part):
+            for index, message in _errors_after_hand(part, plain):
                 param = message.error.param
                 named = name in (param or "")
                 yield (
@@ -98,7 +120,7 @@ def errors_name_field(role: str, name: str) -> Check:
 
         return worst_if_any(outcomes())
 
-    return any_session(check, role, nothing=_NO_ERROR)
+    return _any_beside_plain(check, role)
 
 
 def commit_refused(role: str, what: str, *codes: str) -> Check:
@@ -108,14 +130,14 @@ def commit_refused(role: str, what: str, *codes: str) -> Check:
     session must be transcribed in spite of the refusal.
     """
 
-    def check(part: Part) -> Outcome:
+    def check(part: Part, plain: Sequence[Part]) -> Outcome:
         records = part.trace.records
         commits = tuple(
             i for i in from_client(part.recording, Commit) if records[i].raw
         )
         if not commits:
             return Undecided(f"{what} was not sent: {why(part)}")
-        errors = _errors_after_hand(part)
+        errors = _errors_after_hand(part, plain)
         if not errors:
             return Violated(f"{what} was not refused", commits)
         code = errors[0][1].error.code
@@ -127,7 +149,7 @@ def commit_refused(role: str, what: str, *codes: str) -> Check:
             )
         return Satisfied()
 
-    refused = per_session(check, role, fold=first_unsatisfied)
+    refused = beside_plain(check, role, fold=first_unsatisfied)
 
     def refused_and_finished(evidence: Evidence) -> Outcome:
         outcome = refused(evidence)
@@ -145,19 +167,19 @@ def no_error(role: str, what: str) -> Check:
     to the session update: a server that sends nothing has accepted nothing.
     """
 
-    def check(part: Part) -> Outcome:
+    def check(part: Part, plain: Sequence[Part]) -> Outcome:
         if not by_hand(part.recording):
             return Undecided(f"{what} was not sent: {why(part)}")
-        for index, message in _errors_after_hand(part):
+        for index, message in _errors_after_hand(part, plain):
             return Violated(f"{what} was refused: {message.error.message}", (index,))
         if not cut(part.recording):
             reason = f"the session ended after {what}: {why(part)}"
-            return Violated(reason, (), by_end=True)
+            return Violated(reason, (), by_end=True, by_loss=loses(part))
         if not indexes(part.recording, SessionUpdated, BetaUpdated):
             return Undecided("the server did not answer the session update")
         return Satisfied()
 
-    return per_session(check, role, fold=first_unsatisfied)
+    return beside_plain(check, role, fold=first_unsatisfied)
 
 
 def stays_open(role: str) -> Check:
@@ -169,6 +191,6 @@ def stays_open(role: str) -> Check:
         if cut(part.recording):
             return Satisfied()
         reason = f"a hand-written frame ended the session: {why(part)}"
-        return Violated(reason, (), by_end=True)
+        return Violated(reason, (), by_end=True, by_loss=loses(part))
 
     return per_session(check, role, fold=first_unsatisfied)

@@ -82,6 +82,7 @@ UTTERANCES: tuple[Declared, ...] = (
     ),
     shared.stated("no-repetition"),
     *shared.LENGTHS,
+    shared.NO_LOSS,
     shared.stated("empty-utterance-finishes", proof=Proof(("acknowledges-empty",))),
     *shared.PAUSES,
     *shared.QUIET_NOISE,

@@ -1,0 +1,49 @@
+"""Judges a requirement apart from the losses that the rate of the run explains."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pytest_realtime_asr.requirements import losses
+from pytest_realtime_asr.requirements.checks import no_loss
+from pytest_realtime_asr.requirements.checks.losses import described
+from pytest_realtime_asr.requirements.checks.refusals import FIRST
+from pytest_realtime_asr.requirements.evidence import Evidence, Part
+from pytest_realtime_asr.requirements.requirement import (
+    Check,
+    Outcome,
+    Undecided,
+    Violated,
+)
+
+
+def without_losses(
+    check: Check, evidence: Evidence, outcome: Violated, whole: Evidence
+) -> Outcome:
+    """Return the outcome of a check apart from losses that the rate explains.
+
+    ``outcome`` is a violation by an utterance without a final, and ``whole`` the
+    evidence of the whole run. If the server loses plain utterances by chance, the
+    sessions with losses that are not too many for that rate are left out. The outcome
+    is what the other sessions violate, else undecided. The first utterance of the run
+    is never excused, since everything else depends on it.
+    """
+    role = evidence.parts[outcome.part].role
+    if role == FIRST or not isinstance(no_loss(whole), Violated):
+        return outcome
+    found = losses.by_role(whole)
+    own = losses.excessive(found)
+    if role in own:
+        return outcome
+
+    def kept(part: Part) -> bool:
+        return part.role in own or not losses.loses(part)
+
+    parts = tuple(part for part in evidence.parts if kept(part))
+    others = check(replace(evidence, parts=parts, findings=()))
+    if isinstance(others, Violated):
+        part = parts[others.part] if parts else None
+        place = 0 if part is None else evidence.index(part)
+        return replace(others, part=place)
+    rate = described(*losses.rate(found))
+    return Undecided(f"an utterance has no final, which no-loss explains: {rate}")

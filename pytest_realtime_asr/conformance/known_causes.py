@@ -1,0 +1,69 @@
+"""Recognises failures of random sessions that are the violation of another requirement.
+
+A random session that fails by a move which the order does not allow, such as a final
+commit without an utterance, often shows the defect that the scenario of this move has
+shown already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from pytest_realtime_asr.conformance.scheduler import Scheduler
+from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.requirements.evidence import Evidence, SessionFinding
+from pytest_realtime_asr.requirements.order import illegal_moves
+from pytest_realtime_asr.requirements.requirement import Level, Requirement, Violated
+from pytest_realtime_asr.trace.records import Sender
+
+
+def excused(
+    evidence: Evidence, scheduler: Scheduler, dialect: Dialect
+) -> tuple[Evidence, tuple[str, ...]]:
+    """Return the evidence with its known failures excused, and their requirements.
+
+    A failure is known if a violated requirement has a scenario that sends one of the
+    illegal moves of the failure in the same state.
+    """
+    causes: list[str] = []
+    findings: list[SessionFinding] = []
+    for each in evidence.findings:
+        cause = _cause(each, scheduler, dialect) if each.moves else None
+        if cause is not None:
+            causes.append(cause)
+        findings.append(replace(each, excused=cause is not None))
+    return replace(evidence, findings=tuple(findings)), tuple(causes)
+
+
+def _cause(
+    finding: SessionFinding, scheduler: Scheduler, dialect: Dialect
+) -> str | None:
+    """Return the id of the first requirement that this failure violates, if any."""
+    for each in _judged_alone(dialect.requirements):
+        if not scheduler.done(each.scenarios):
+            continue
+        evidence = scheduler.collect(each.scenarios).evidence
+        shared = finding.moves & _illegal(evidence, dialect)
+        if shared and isinstance(each.check(evidence), Violated):
+            return each.id
+    return None
+
+
+def _judged_alone(requirements: Iterable[Requirement]) -> Iterable[Requirement]:
+    """Yield the requirements that are judged on their own scenarios; not INFO."""
+    for each in requirements:
+        general = each.passive or each.whole_run or each.binds is Sender.CLIENT
+        if not general and each.level is not Level.INFO:
+            yield each
+
+
+def _illegal(evidence: Evidence, dialect: Dialect) -> frozenset[tuple[str, str]]:
+    """Return the illegal moves in all sessions, except in random ones."""
+    found: frozenset[tuple[str, str]] = frozenset()
+    if evidence.findings:
+        return found
+    for part in evidence.parts:
+        if any(record.raw for record in part.trace.records):
+            found |= illegal_moves(part.recording, dialect.table, start=dialect.start)
+    return found

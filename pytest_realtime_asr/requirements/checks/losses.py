@@ -1,0 +1,62 @@
+"""The check that a server does not lose utterances now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_realtime_asr.requirements import losses
+from pytest_realtime_asr.requirements.checks.combinators import last
+from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.requirement import (
+    Outcome,
+    Satisfied,
+    Undecided,
+    Violated,
+)
+from pytest_realtime_asr.stats import share_interval
+
+_LEAST = 2  # roles with a loss; the losses of a single one have a cause of their own
+_NAMED = 4  # roles that a message names
+
+
+def no_loss(evidence: Evidence) -> Outcome:
+    """Check that no plain utterance of a run is lost by chance.
+
+    Losses that are too many for the rate in all other roles are left to the
+    requirements on these roles.
+    """
+    found = losses.by_role(evidence)
+    plain = {role: each for role, each in found.items() if each.plain}
+    if not plain:
+        return Undecided("no plain utterance was sent")
+    lost = losses.scattered(found)
+    if len(lost) >= _LEAST:
+        place = next(
+            place
+            for place, part in enumerate(evidence.parts)
+            if part.role in lost and losses.loses(part)
+        )
+        return Violated(
+            f"{described(*losses.rate(found))}, in {_listed(lost)}",
+            last(evidence.parts[place]),
+            place,
+        )
+    if any(each.lost for each in plain.values()):
+        where = _listed(role for role, each in plain.items() if each.lost)
+        return Undecided(f"utterances were lost only in {where}")
+    return Satisfied()
+
+
+def _listed(roles: Iterable[str]) -> str:
+    names = list(roles)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def described(lost: int, total: int) -> str:
+    """Return the rate of lost utterances in words, with its confidence interval."""
+    low, high = (100 * bound for bound in share_interval(lost, total))
+    return (
+        f"{lost} of {total} plain utterances have no final: "
+        f"{100 * lost / total:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"
+    )

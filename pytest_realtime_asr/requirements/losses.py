@@ -1,0 +1,147 @@
+"""The lost utterances of a run: how many, and in which roles there are too many.
+
+A server that loses one utterance in ten loses one in many scenarios, by chance. Such a
+run says one thing about the server, the rate, and nothing about the subject of each of
+these scenarios. A role therefore has too many losses only if they are too many for the
+rate in all other roles. The test is Fisher's, the exact binomial test for a rate that
+is only estimated, corrected by Holm's method over all roles. The roles, and not the
+requirements, are corrected for, since requirements on the same sessions share their
+losses.
+
+- If no other role has a loss, nothing explains the losses of a role, and one is enough.
+- A single utterance cannot tell a fault of its scenario from a rate of 10 %. A scenario
+  with a loss is therefore repeated if others have one too (see the scheduler).
+- A role that lost an utterance in each of `_ALWAYS` sessions or more most likely has a
+  fault of its own, so it does not count in the rate of the others. Otherwise several
+  such faults would excuse each other.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pytest_realtime_asr import stats
+from pytest_realtime_asr.requirements.evidence import Evidence, Part
+from pytest_realtime_asr.trace.records import Ending
+
+_LEVEL = 0.05  # of the test, over all roles
+_ALWAYS = 3  # sessions
+_ENDED_BY_CLIENT = (Ending.CLOSED_BY_US, Ending.CANCELLED)
+# The sessions beside and after scenarios that may harm the server.
+_AFTER_HARM = ("bystander", "fresh", "last")
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """The utterances of the sessions of one role, and how many of them were lost.
+
+    ``sessions`` is the number of sessions with an utterance, ``losing`` the number of
+    those that lost one. ``plain`` says that no session has a frame written by hand and
+    none comes after a scenario that may harm the server.
+    """
+
+    lost: int
+    total: int
+    sessions: int
+    losing: int
+    plain: bool
+
+    @property
+    def always(self) -> bool:
+        """Return whether each of several sessions lost an utterance."""
+        return self.losing == self.sessions >= _ALWAYS
+
+
+def loses(part: Part) -> bool:
+    """Return whether a session lost an utterance."""
+    return _count(part)[0] > 0
+
+
+def by_role(evidence: Evidence) -> dict[str, Losses]:
+    """Return the losses of each role that has an utterance."""
+    found: dict[str, list[Part]] = defaultdict(list)
+    for part in evidence.parts:
+        if _count(part)[1]:
+            found[part.role].append(part)
+    return {role: _losses(role, parts) for role, parts in found.items()}
+
+
+def excessive(losses: Mapping[str, Losses]) -> frozenset[str]:
+    """Return the roles whose losses are too many for the rate in the other roles."""
+    roles = list(losses)
+    if not roles:
+        return frozenset()
+    corrected = stats.holm([_p_value(role, losses) for role in roles])
+    return frozenset(
+        role for role, p in zip(roles, corrected, strict=True) if p <= _LEVEL
+    )
+
+
+def scattered(losses: Mapping[str, Losses]) -> dict[str, Losses]:
+    """Return the plain roles with losses that are not too many for the others' rate."""
+    own = excessive(losses)
+    return {
+        role: each
+        for role, each in losses.items()
+        if each.plain and each.lost and role not in own
+    }
+
+
+def rate(losses: Mapping[str, Losses]) -> tuple[int, int]:
+    """Return the lost and all plain utterances, except in roles that lose too many."""
+    own = excessive(losses)
+    return _sum(each for role, each in losses.items() if each.plain and role not in own)
+
+
+def _count(part: Part) -> tuple[int, int]:
+    """Return how many utterances of a session were lost, and how many were sent.
+
+    An utterance whose final the client did not wait for is not counted, nor is one
+    without audio, which a server may refuse. An utterance is lost if its final never
+    came, or an error came instead.
+    """
+    ended = part.trace.end.how in _ENDED_BY_CLIENT
+    lost = total = 0
+    for item, utterance in part.spoken.items():
+        events = part.timeline.item(item)
+        missing = events.final is None
+        if not utterance.duration or (missing and ended and not events.refusals):
+            continue
+        total += 1
+        lost += missing
+    return lost, total
+
+
+def _losses(role: str, parts: Iterable[Part]) -> Losses:
+    found = list(parts)
+    counts = [_count(part) for part in found]
+    by_hand = any(record.raw for part in found for record in part.trace.records)
+    return Losses(
+        lost=sum(lost for lost, _ in counts),
+        total=sum(total for _, total in counts),
+        sessions=len(found),
+        losing=sum(lost > 0 for lost, _ in counts),
+        plain=not by_hand and role not in _AFTER_HARM,
+    )
+
+
+def _p_value(role: str, losses: Mapping[str, Losses]) -> float:
+    """Return how likely as many losses are at the rate in the other roles."""
+    own = losses[role]
+    if not own.lost:
+        return 1.0
+    lost, total = _sum(
+        each
+        for other, each in losses.items()
+        if other != role and each.plain and not each.always
+    )
+    if not lost:
+        return 0.0
+    return stats.larger_share_p_value(own.lost, own.total, lost, total)
+
+
+def _sum(losses: Iterable[Losses]) -> tuple[int, int]:
+    counts = [(each.lost, each.total) for each in losses]
+    return sum(lost for lost, _ in counts), sum(total for _, total in counts)
