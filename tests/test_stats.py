@@ -33,6 +33,8 @@ from pytest_realtime_asr.stats import (
     quantile_interval,
     samples_needed,
     sequential,
+    sign_test,
+    tail_of_sum,
 )
 
 VALUES = st.lists(st.floats(allow_nan=False, min_value=-1e9), min_size=1, max_size=80)
@@ -627,3 +629,23 @@ def test_segments_that_all_differ_by_the_same_have_but_their_signs() -> None:
 def test_nonsense_is_refused(call: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("more", "fewer", "p"),
+    [(0, 0, 1.0), (0, 5, 1.0), (5, 0, 1 / 32), (8, 1, 10 / 512), (3, 3, 42 / 64)],
+)
+def test_the_sign_test_is_a_tail_of_the_binomial(
+    more: int, fewer: int, p: float
+) -> None:
+    assert sign_test(more, fewer) == pytest.approx(p)
+    with pytest.raises(ValueError, match="0 or more"):
+        sign_test(-1, 0)
+
+
+def test_the_tail_of_a_sum_of_counts() -> None:
+    coins = [(0.5, 0.5)] * 4
+    assert tail_of_sum(coins, 3) == pytest.approx(5 / 16)
+    assert tail_of_sum([(0.5, 0.0, 0.5), (0.75, 0.25)], 3) == pytest.approx(1 / 8)
+    assert tail_of_sum([], 0) == 1.0
+    assert tail_of_sum(coins, 5) == 0.0

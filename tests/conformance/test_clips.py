@@ -7,7 +7,10 @@ from dataclasses import replace
 import pytest
 
 from pytest_realtime_asr import corpus
+from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.conformance import clips
+from pytest_realtime_asr.corpus import Corpus, Utterance
+from pytest_realtime_asr.corpus.joined import Joined
 
 SPOKEN = clips.choose(corpus.load("bundled:english"))
 
@@ -26,6 +29,37 @@ def test_clips_are_the_shortest_with_different_texts() -> None:
 @pytest.mark.parametrize("seconds", [0.1, 2.0, 35.0])
 def test_speech_of_a_given_length(seconds: float) -> None:
     assert SPOKEN.lasting(seconds).duration == pytest.approx(seconds, abs=1e-4)
+
+
+def test_long_speech_is_of_whole_clips_that_do_not_repeat() -> None:
+    clips_of: dict[float, list[str]] = {}
+    for seconds in (10.0, 35.0):
+        speech = SPOKEN.lasting(seconds)
+        assert isinstance(speech, Joined)
+        clips_of[seconds] = [each.utterance.id for each in speech.clips]
+        assert speech.text == " ".join(each.utterance.text for each in speech.clips)
+        assert speech.words[-1].end <= seconds
+    assert len(set(clips_of[35.0])) == len(clips_of[35.0])
+    assert clips_of[35.0][0] == clips_of[10.0][0] == SPOKEN.first.id
+    # A corpus of one short clip repeats it, and one of a long clip cuts it.
+    one = clips.choose(Corpus("one", (SPOKEN.first,)))
+    assert one.lasting(10.0).duration == pytest.approx(10.0, abs=1e-4)
+    long = Utterance("long", "text", SPOKEN.lasting(35.0).audio)
+    cut = clips.choose(Corpus("long", (long,))).lasting(10.0)
+    assert cut.duration == pytest.approx(10.0, abs=1e-4)
+
+
+def test_comparisons_use_many_clips_but_not_much_audio() -> None:
+    assert len(SPOKEN.many) == clips.MOST
+    assert SPOKEN.many[: clips.FEW] == SPOKEN.few
+    long = Corpus(
+        "long",
+        tuple(
+            Utterance(str(number), f"text {number}", silence(30.0))
+            for number in range(clips.MOST)
+        ),
+    )
+    assert len(clips.choose(long).many) == clips.FEW
 
 
 def test_changed_clips() -> None:

@@ -452,6 +452,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         ),
     ),
     *shared.SAME_TEXT,
+    *shared.LOSSES,
     *shared.binding_clients(
         TABLE,
         start=START,

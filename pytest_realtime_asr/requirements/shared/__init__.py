@@ -9,6 +9,7 @@ from pytest_realtime_asr.requirements.shared.clients import binding_clients
 from pytest_realtime_asr.requirements.shared.connections import HANDSHAKES, LIFE, MANY
 from pytest_realtime_asr.requirements.shared.events import DISCLOSURE, EVENTS
 from pytest_realtime_asr.requirements.shared.first_utterance import FIRST_UTTERANCE
+from pytest_realtime_asr.requirements.shared.losses import LOSSES
 from pytest_realtime_asr.requirements.shared.refusals import IGNORED, misuses, refused
 from pytest_realtime_asr.requirements.shared.robustness import AMID_SPEECH, JSON, SIZES
 from pytest_realtime_asr.requirements.shared.stating import SHARED, restated, stated
@@ -33,6 +34,7 @@ __all__ = [
     "JSON",
     "LENGTHS",
     "LIFE",
+    "LOSSES",
     "MANY",
     "NEIGHBOURS",
     "PAUSES",

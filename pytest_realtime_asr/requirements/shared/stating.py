@@ -13,6 +13,7 @@ from pytest_realtime_asr.requirements.requirement import (
 )
 from pytest_realtime_asr.requirements.shared.connections import HANDSHAKES, LIFE, MANY
 from pytest_realtime_asr.requirements.shared.events import DISCLOSURE, EVENTS
+from pytest_realtime_asr.requirements.shared.losses import LOSSES
 from pytest_realtime_asr.requirements.shared.robustness import AMID_SPEECH, JSON, SIZES
 from pytest_realtime_asr.requirements.shared.utterances import (
     EMPTY,
@@ -27,7 +28,7 @@ SHARED: Mapping[str, Requirement] = {
     each.id: each
     for group in (
         *(EVENTS, DISCLOSURE, JSON, AMID_SPEECH, SIZES, TEXTS, LENGTHS, EMPTY, PAUSES),
-        *(NEIGHBOURS, LIFE, HANDSHAKES, MANY, SAME_TEXT),
+        *(NEIGHBOURS, LIFE, HANDSHAKES, MANY, SAME_TEXT, LOSSES),
     )
     for each in group
 }
