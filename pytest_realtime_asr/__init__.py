@@ -1,7 +1,8 @@
 """Tests realtime speech-recognition servers with pytest.
 
 A public name is imported when it is first used. The plugin is in this package, and
-every pytest run in the environment loads the plugin, so the package must load fast.
+every pytest run in this Python environment loads the plugin, so the package must load
+fast.
 """
 
 from __future__ import annotations
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
     from pytest_realtime_asr.corpus import Utterance as Utterance
     from pytest_realtime_asr.corpus import Word as Word
     from pytest_realtime_asr.fake.process import FakeServer as FakeServer
+    from pytest_realtime_asr.perturb import babble as babble
+    from pytest_realtime_asr.perturb import clipping as clipping
+    from pytest_realtime_asr.perturb import dither as dither
+    from pytest_realtime_asr.perturb import gain as gain
+    from pytest_realtime_asr.perturb import lead_silence as lead_silence
+    from pytest_realtime_asr.perturb import noise as noise
+    from pytest_realtime_asr.perturb import packet_loss as packet_loss
+    from pytest_realtime_asr.perturb import reverberation as reverberation
+    from pytest_realtime_asr.perturb import speed as speed
+    from pytest_realtime_asr.perturb import telephone as telephone
     from pytest_realtime_asr.run.realtime import AsyncSession as AsyncSession
     from pytest_realtime_asr.run.realtime import Realtime as Realtime
     from pytest_realtime_asr.run.realtime import Session as Session
@@ -43,7 +54,17 @@ _HOMES = {
     "UndecidedWarning": "verdicts.verdict.UndecidedWarning",
     "Utterance": "corpus.Utterance",
     "Word": "corpus.Word",
+    "babble": "perturb.babble",
+    "clipping": "perturb.clipping",
+    "dither": "perturb.dither",
+    "gain": "perturb.gain",
     "keyword_recall": "run.statistics.keyword_recall",
+    "lead_silence": "perturb.lead_silence",
+    "noise": "perturb.noise",
+    "packet_loss": "perturb.packet_loss",
+    "reverberation": "perturb.reverberation",
+    "speed": "perturb.speed",
+    "telephone": "perturb.telephone",
 }
 
 __all__ = sorted(_HOMES)

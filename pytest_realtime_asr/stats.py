@@ -1,11 +1,11 @@
 """Statistics of a sample: quantiles, confidence intervals, tests and comparisons.
 
-The functions on quantiles assume no shape of the distribution of a latency. A quantile
-is an order statistic, so it is always one of the observed values. Its confidence
-interval follows from the binomial distribution alone; a bound is infinite if the sample
-is too small. A lost session has the value ``+inf``, so that it is neither dropped nor
-given an invented number. A claim about a quantile is a claim about a share: "p95 is at
-most L" says that at most 5 % of all sessions are over L.
+The functions on quantiles make no assumption about the distribution of the values. A
+quantile is an order statistic, so it is always one of the observed values. Its
+confidence interval follows from the binomial distribution alone; a bound is infinite if
+the sample is too small. A lost session has the value ``+inf``, so that it is neither
+dropped nor given an invented number. A claim about a quantile is a claim about a share:
+"p95 is at most L" says that at most 5 % of all sessions are over L.
 
 Values that depend on each other (of one clip, or of one speaker) have the same label in
 ``blocks``; they are resampled together, and change their sign together. scipy.stats has
@@ -27,7 +27,7 @@ import numpy.typing as npt
 from scipy import special
 
 GOOD_SHARE = 1 / 5
-"""The share over the limit of a good server, divided by the share that is allowed."""
+"""A good server's share of values over the limit, divided by the allowed share."""
 
 _CELLS = 4_000_000  # numbers that the bootstrap keeps in memory at once
 _LEAST = 1e-300  # a lower bound of probabilities, which must not be zero
@@ -92,7 +92,7 @@ def quantile_interval(
     If labels in ``blocks`` repeat, a bootstrap that resamples whole blocks gives a
     second interval, and each bound is the wider of the two. A bound is infinite if the
     number of blocks is too small for it. This is an approximation: if all values of a
-    block are equal, an interval of a p90 or p95 with a nominal error of 5 % misses the
+    block are equal, an interval with a nominal error of 5 % for a p90 or p95 misses the
     quantile in 6 to 9 % of the cases. A single block cannot be resampled, so the first
     interval is returned.
     """
@@ -185,12 +185,12 @@ def sequential(
     second that of bad to good, is a supermartingale that starts at 1, and Ville's
     inequality bounds the probability that it ever reaches 1 / (1 - confidence).
 
-    Wald's own bounds, such as ln(beta / (1 - alpha)), are slightly closer, but satisfy
-    this error only approximately. At p95 and 95 %, they would pass 72 clean outcomes
-    instead of 73, with an exact error of 4.99 % (here 4.79 %). But at p99 and 95 %
-    their error is 5.10 %, and at p95 and 80 % it is 21.6 %. If the share is between g
-    and b, both decisions are possible: ``FAIL`` says that a server is not a good one,
-    not that it breaks the claim.
+    Wald's own bounds, such as ln(beta / (1 - alpha)), are slightly narrower, but keep
+    this probability only approximately. At p95 and 95 %, they would pass 72 clean
+    outcomes instead of 73, with an exact error of 4.99 % (here 4.79 %). But at p99 and
+    95 % their error is 5.10 %, and at p95 and 80 % it is 21.6 %. If the share is
+    between g and b, both decisions are possible: ``FAIL`` says that a server is not a
+    good one, not that it breaks the claim.
 
     Source: Wald, Sequential Analysis (1947); Ville (1939).
     """
@@ -223,8 +223,8 @@ def least_clean(q: float, confidence: float) -> int:
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """Return p-values corrected for multiple comparisons, in the given order.
 
-    The i-th smallest of m p-values becomes the maximum of (m - j + 1) p(j) over j up to
-    i, but at most 1. If each hypothesis whose corrected p-value is at most a is
+    The i-th smallest of m p-values becomes the maximum of (m - j + 1) p(j) for all j up
+    to i, but at most 1. If each hypothesis whose corrected p-value is at most a is
     rejected, the family-wise error rate is at most a, even if the tests depend on each
     other.
 
@@ -251,9 +251,9 @@ def paired(
 ) -> Difference:
     """Return the mean, or the median, of the differences of paired values.
 
-    The interval is a bootstrap over whole blocks, studentised for a mean. The p-value
-    is the `sign_flip_p_value`; it does not come from the bootstrap, which is too
-    confident if there are few blocks.
+    The interval comes from a bootstrap that resamples whole blocks; for a mean, the
+    bootstrap is studentised. The p-value is the `sign_flip_p_value`; it does not come
+    from the bootstrap, which is too confident if there are few blocks.
     """
     index, size = _numbered(blocks, len(differences))
     values = _finite(differences)
@@ -318,17 +318,17 @@ def matched_pairs(
     """Apply the matched-pairs test to two error counts per segment (MAPSSWE).
 
     Formula: d = after - before, summed over a block; t = mean(d) / (sd(d) / sqrt(n)).
-    ``value`` is the mean of d per segment. A segment is an utterance, or with
-    ``blocks`` a block, such as all utterances of a speaker, which are not independent.
-    t is compared with Student's t distribution with n - 1 degrees of freedom; sc_stats
-    uses the limit of this distribution, the normal distribution, which needs 50
-    segments. If all segments differ by the same amount, their spread is unknown, and p
-    is the p-value of their signs, 2^(1 - n).
+    ``value`` is the mean of d per segment. Without ``blocks``, a segment is an
+    utterance; with ``blocks``, it is a block, such as all utterances of a speaker,
+    since these are not independent. t is compared with Student's t distribution with n
+    - 1 degrees of freedom; sc_stats uses the limit of this distribution, the normal
+    distribution, which needs 50 segments. If all segments differ by the same amount,
+    their spread is unknown, and p is the p-value of their signs, 2^(1 - n).
 
     Source: Gillick and Cox (1989); NIST sc_stats.
     """
     if len(before) != len(after):
-        raise ValueError("before and after must have the same length")
+        raise ValueError("`before` and `after` must have the same length")
     index, size = _numbered(blocks, len(before))
     errors = _finite([*before, *after])
     sums = np.bincount(index, weights=errors[len(before) :] - errors[: len(before)])
@@ -373,20 +373,30 @@ def tail_of_sum(distributions: Iterable[Sequence[float]], least: int) -> float:
 def count_interval(
     count: int, size: float, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return the exact Poisson interval of the rate ``count / size``.
+    """Return the exact Poisson confidence interval of the rate ``count / size``.
 
     The interval assumes independent events. For clustered events, such as recognition
     errors, the true interval is wider.
     """
     if count < 0 or not 0 < size < math.inf:
         raise ValueError(
-            f"a rate needs a count of 0 or more and a finite size, not {count} and "
-            f"{size}"
+            "a rate needs a `count` of at least 0 and a finite `size` above 0, not "
+            f"count={count} and size={size}"
         )
     miss = (1 - _open("confidence", confidence)) / 2
     low = float(special.gammaincinv(count, miss)) if count else 0.0
     high = float(special.gammaincinv(count + 1, 1 - miss))
     return low / size, high / size
+
+
+def share_interval(count: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the exact interval (Clopper-Pearson) of the share ``count / n``."""
+    _counts(count, n)
+    miss = (1 - _open("confidence", confidence)) / 2
+    low = float(special.betaincinv(count, n - count + 1, miss)) if count else 0.0
+    rest = n - count
+    high = float(special.betaincinv(count + 1, rest, 1 - miss)) if rest else 1.0
+    return low, high
 
 
 def bootstrap(
@@ -407,20 +417,20 @@ def bootstrap(
 
     Formula: (r - s t(1 - m), r - s t(m)), with r the ratio, s its standard error over
         the blocks, t the quantiles of (r* - r) / s* over the resamples, and m =
-        (1 - confidence) / 2; a negative bound becomes 0. Error rates are skewed: over
-        10 to 40 blocks, the percentiles of r* are too low, and would pass a rate that
-        is at its limit in 4 to 10 % of the cases instead of the nominal 2.5 %.
+        (1 - confidence) / 2; a negative bound becomes 0. Error rates are skewed: with
+        10 to 40 blocks, the percentiles of r* are too low; in 4 to 10 % of the cases,
+        instead of the nominal 2.5 %, they would pass a rate that is at its limit.
     Source: Bisani and Ney (2004) and Liu and Peng (2019) for the blocks; Hall,
         Theoretical Comparison of Bootstrap Confidence Intervals (1988) for studentising
     """
     index, _ = _numbered(blocks, len(parts))
     if len(parts) != len(wholes):
-        raise ValueError("parts and wholes must have the same length")
+        raise ValueError("`parts` and `wholes` must have the same length")
     top, bottom = _finite(parts), _finite(wholes)
     if not (top >= 0).all():
-        raise ValueError("each part must be a finite number of 0 or more")
+        raise ValueError("each value of `parts` must be at least 0")
     if not (bottom > 0).all():
-        raise ValueError("each whole must be a finite number above 0")
+        raise ValueError("each value of `wholes` must be above 0")
     top, bottom = np.bincount(index, top), np.bincount(index, bottom)
     low, high = _studentised(top, bottom, confidence, resamples, seed)
     return max(0.0, low), high
@@ -462,7 +472,7 @@ def _studentised(
 
 
 def _ratios(top: _Array, bottom: _Array, counts: _Array) -> tuple[_Array, _Array]:
-    """Return for each row of counts the ratio and its linearised standard error."""
+    """Return, for each row of counts, the ratio and its linearised standard error."""
     size = len(top)
     wholes = counts @ bottom
     ratios = counts @ top / wholes
@@ -514,11 +524,11 @@ def _percentiles(
 ) -> tuple[float, float]:
     """Return the lower and the upper percentile of a statistic of n values.
 
-    The statistic is computed over resampled blocks. Over few blocks, plain percentiles
+    The statistic is computed from resampled blocks. With few blocks, plain percentiles
     are too close to each other for two reasons: the spread is too small by a factor of
     sqrt((size - 1) / size), and it follows the normal instead of Student's t
-    distribution. So the percentiles are taken at the normal probability of
-    sqrt(size / (size - 1)) t(size - 1).
+    distribution. So the percentiles are taken at the normal probability of sqrt(size /
+    (size - 1)) t(size - 1).
 
     Source: Hesterberg, What Teachers Should Know About the Bootstrap (2015)
     """
@@ -543,7 +553,7 @@ def _draws(size: int, n: int, resamples: int, seed: int) -> Iterator[_Array]:
 
 
 def _portions(rows: int, columns: int) -> Iterator[int]:
-    """Yield numbers of rows that fit into memory at once, and whose sum is ``rows``."""
+    """Split ``rows`` into numbers of rows that fit into memory; yield these numbers."""
     if rows < 1:
         raise ValueError("a bootstrap needs at least one resample")
     step = max(1, _CELLS // columns)
@@ -552,13 +562,13 @@ def _portions(rows: int, columns: int) -> Iterator[int]:
 
 
 def _numbered(blocks: Sequence[Hashable] | None, n: int) -> tuple[_Array, int]:
-    """Return the number of the block of each value, and how many blocks there are."""
+    """Return the index of each value's block, and the number of blocks."""
     if n == 0:
         raise ValueError("there are no values")
     if blocks is None:
         return np.arange(n), n
     if len(blocks) != n:
-        raise ValueError("values and blocks must have the same length")
+        raise ValueError("`blocks` must contain one label for each value")
     numbers: dict[Hashable, int] = {}
     index = [numbers.setdefault(block, len(numbers)) for block in blocks]
     return np.asarray(index), len(numbers)
@@ -595,7 +605,7 @@ def _ordered(values: Iterable[float]) -> list[float]:
     if not ordered:
         raise ValueError("there are no values")
     if any(map(math.isnan, ordered)):
-        raise ValueError("a value is NaN; each value must be a number or infinite")
+        raise ValueError("a value is NaN; each value must be a number or infinity")
     return ordered
 
 
@@ -615,5 +625,5 @@ def _open(name: str, value: float) -> float:
 def _counts(over: int, n: int) -> None:
     if not 0 <= over <= n or n < 1:
         raise ValueError(
-            f"over must be from 0 to n, and n at least 1, not over={over} and n={n}"
+            f"`over` must be from 0 to `n`, and `n` at least 1; got over={over}, n={n}"
         )

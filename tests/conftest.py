@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pytest_realtime_asr import audio, corpus
 from pytest_realtime_asr.client.loop import Loop
@@ -28,6 +29,12 @@ KEPT = (
     *(realtime, judging, jsonl, summary),
     *(scheduler, selection, conformance, listing, planning, fakes),
 )
+
+# On a busy machine, the time that an example takes says nothing about the test.
+settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,9 @@ DOORS = {"__init__", "plugin", "plugin.hooks", "plugin.fixtures"}
 # layers below it; the packages of one layer do not import each other.
 LAYERS = (
     ("text",),
-    ("audio", "stats"),
+    ("audio", "g711", "stats"),
     ("trace", "corpus"),
+    ("perturb",),
     ("metrics",),
     ("requirements",),
     ("dialects",),

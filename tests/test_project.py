@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -49,6 +50,18 @@ def test_every_page_is_in_the_site() -> None:
     listed = re.findall(r"^[a-z][\w/-]*$", "\n".join(blocks), re.MULTILINE)
     pages = [path.relative_to(docs).with_suffix("") for path in docs.rglob("*.md")]
     assert sorted(listed) == sorted(str(page) for page in pages if page.name != "index")
+
+
+def test_the_figure_of_noise_shows_its_table() -> None:
+    page = ROOT / "docs/guide/noise.md"
+    rows = re.findall(r"^\| (\d+) dB \|", page.read_text(), re.MULTILINE)
+    figure = ElementTree.parse(page.with_suffix(".svg"))
+    space = "{http://www.w3.org/2000/svg}"
+    texts = [each.text for each in figure.iter(f"{space}text")]
+    assert [text for text in texts if text in rows] == rows  # the axis
+    assert {"white noise", "babble", "word error rate"} <= set(texts)
+    points = list(figure.iter(f"{space}circle"))
+    assert len(points) == 2 * len(rows) + 2  # and the legend
 
 
 def test_the_picture_of_the_layers_is_the_one_that_is_checked() -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_realtime_asr import dialects
+from pytest_realtime_asr import dialects, noise
+from pytest_realtime_asr.corpus import load, nemo
+from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.plugin.options import OPTIONS
 from pytest_realtime_asr.plugin.settings import settings
 from pytest_realtime_asr.trace.records import Sender
@@ -93,15 +95,17 @@ def test_the_examples_of_verdicts_pass_as_well(project: pytest.Pytester) -> None
         test_in_order=example("test_until_decided"),
         test_limits=example("test_limits_of_this_machine"),
         test_parity=example("test_parity"),
+        test_recall=example("test_directions"),
     )
     limits = ("--realtime-budgets=limits.toml", "--realtime-budget-profile=l4")
     options = ("--realtime-warmup=0", "-W", "error", *limits)
     done = project.runpytest_subprocess(*options, "test_in_order.py", "test_limits.py")
     done.assert_outcomes(passed=2)
     done.stdout.fnmatch_lines("*PASS (proven: n=*): final_from_commit p50 = *")
-    # Its texts are the same at any pace.
-    done = project.runpytest_subprocess(*options, "--realtime-pace=8", "test_parity.py")
-    done.assert_outcomes(passed=1)
+    # Their texts are the same at any pace.
+    tests = ("test_parity.py", "test_recall.py")
+    done = project.runpytest_subprocess(*options, "--realtime-pace=8", *tests)
+    done.assert_outcomes(passed=2)
 
 
 @pytest.mark.slow
@@ -119,13 +123,34 @@ async def app(scope, receive, send):
     options = ["--realtime-conformance", "-k", "first-event", "--realtime-model=none"]
     done = project.runpytest_subprocess(*options, "--realtime-warmup=0")
     done.assert_outcomes(failed=1, deselected=DESELECTED)
-    done.stdout.fnmatch_lines(["first-event ?MUST? missing: *"])
+    done.stdout.fnmatch_lines(["first-event ?MUST? stopped: *HTTP 500: *"])
+
+
+@pytest.mark.slow
+def test_the_example_in_noise_judges_each_snr(project: pytest.Pytester) -> None:
+    """The server knows the clips in the noise of 20 dB, and not in that of 10 dB."""
+    plain, noisy = project.mkdir("plain"), project.mkdir("noisy")
+    nemo.write(plain, load("bundled:english").sample(4, seed=1))
+    clips = load(plain / nemo.NAME)
+    nemo.write(noisy, clips.map(noise("20dB", seed=1)))
+    project.makepyfile(example("def test_in_noise"))
+    known = [f"--corpus={folder / nemo.NAME}" for folder in (plain, noisy)]
+    with FakeServer(["--recogniser", "scripted", *known]) as server:
+        done = project.runpytest_subprocess(
+            f"--realtime-target={server.url}",
+            f"--realtime-corpus={plain / nemo.NAME}",
+            "--realtime-warmup=0",
+            "--realtime-pace=32",
+        )
+    done.assert_outcomes(passed=1, failed=1)
+    done.stdout.fnmatch_lines(["*wer = * > 0.400 *; noise/1:10dB:seed=1)*"])
 
 
 def test_every_example_is_run() -> None:
     run = ("subprocess", "my_server", "test_second_utterance", "test_my_client")
     verdicts = ("test_until_decided", "test_limits_of_this_machine", "test_parity")
-    words = [*run, *verdicts, "def test_short_commands"]
+    words = [*run, *verdicts, "test_directions", "def test_short_commands"]
+    words += ["def test_in_noise"]
     assert sorted(map(example, words)) == sorted(EXAMPLES)
 
 

@@ -21,7 +21,7 @@ from pytest_realtime_asr.fake.server import Fake
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.verdicts.limits import parse_duration
 
-HELP = "run a fake realtime speech-recognition server, with faults if you name some"
+HELP = "run a fake server for realtime speech recognition, with or without faults"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,14 +58,14 @@ def _add_speech(parser: argparse.ArgumentParser) -> None:
         "--word-delay",
         type=_seconds,
         metavar="TIME",
-        help="the time from the audio of a word to the partial with that word, such as "
-        "300ms",
+        help="the time, such as 300ms, from the audio of a word to the partial that "
+        "contains the word",
     )
     add(
         "--final-delay",
         type=_seconds,
         metavar="TIME",
-        help="the time from the commit to the final, such as 250ms",
+        help="the time, such as 250ms, from the commit to the final",
     )
 
 
@@ -105,7 +105,8 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
         "--variety",
         type=int,
         metavar="SEED",
-        help="vary each session in ways that the protocol allows, with this seed",
+        help="vary each session in ways that the protocol allows; SEED determines the "
+        "variations",
     )
 
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from pytest_realtime_asr.cli import calibrate, fake, report, selftest
 from pytest_realtime_asr.cli import list as list_command
+from pytest_realtime_asr.corpus import CorpusError
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.messages import one_line
 
@@ -30,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for each in given:
                 inputs.plain(each)
         return int(options.run(options))
+    except CorpusError as error:  # each of its lines is printable
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except (LookupError, ValueError, OSError, ImportError) as error:
         message = error.args[0] if isinstance(error, LookupError) else error
         print(f"error: {one_line(str(message))}", file=sys.stderr)

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     matrix.add_argument("reports", nargs="+", type=Path, metavar="REPORT.json")
     matrix.set_defaults(run=_matrix)
     badge = views.add_parser(
-        "badge", help="the JSON of a badge for the endpoint format of shields.io"
+        "badge", help="the JSON of a badge, in the endpoint format of shields.io"
     )
     badge.add_argument("report", type=Path, metavar="REPORT.json")
     badge.set_defaults(run=_badge)

@@ -9,7 +9,7 @@ from pytest_realtime_asr.report.progress import show_status
 
 HELP = (
     "test the packaged suite on this machine: each check must pass on a correct fake "
-    "server and fail on one with the matching fault"
+    "server, and fail on a fake server with the matching fault"
 )
 
 

@@ -33,7 +33,7 @@ STOPPING = asgi_child.STOPPING
 
 
 class ApplicationError(RuntimeError):
-    """An application cannot be served; the message says why, with any traceback."""
+    """An application cannot be served; the message says why."""
 
 
 class Application(ChildServer):
@@ -54,8 +54,8 @@ class Application(ChildServer):
             name = getattr(application, "__name__", type(application).__name__)
             raise ApplicationError(
                 f"the application {name} is not an ASGI 3 application: it cannot be "
-                "called with (scope, receive, send); wrap a WSGI or ASGI 2 application "
-                "(asgiref has adapters)"
+                "called with (scope, receive, send); if it is a WSGI or ASGI 2 "
+                "application, wrap it (asgiref has adapters)"
             )
         listening = socket.socket()
         # The free port that the kernel chooses may be in the state TIME_WAIT.

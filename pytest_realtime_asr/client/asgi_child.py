@@ -1,8 +1,8 @@
 """The child's side of `client.asgi`: serves an application in the forked process.
 
 The child keeps nothing that belongs to the test run. The child has its own output,
-signals, loggers and warning filters, closes the connections that it inherits, and exits
-without the clean-up of the parent.
+signals, loggers and warning filters, and closes the connections that it inherits. It
+exits without running the exit handlers, which it inherits as well.
 """
 
 from __future__ import annotations
@@ -70,8 +70,9 @@ def _exit(status: int) -> None:
     """End this process and the processes that it started, such as engine workers.
 
     The workers hold files of the parent open, so a reader of the parent's output would
-    wait for the workers. The exit handlers of the parent do not run here, since they
-    would end the parent's tests a second time.
+    wait for the workers. This process is a fork, so it has inherited the exit handlers
+    of the test run. They do not run here, since they would end the test run a second
+    time.
     """
     if os.getpgid(0) == os.getpid():
         os.killpg(0, signal.SIGKILL)
@@ -79,7 +80,7 @@ def _exit(status: int) -> None:
 
 
 def _detach(output: IO[bytes], *, keep: set[int]) -> None:
-    """Release what belongs to the parent; the descriptors in ``keep`` stay open."""
+    """Release all resources of the parent, except the descriptors in ``keep``."""
     # Objects of the parent must not be freed in the child: if an event loop is freed,
     # it removes its sockets from an epoll object that the two processes share.
     gc.freeze()
@@ -197,10 +198,11 @@ def _watch_parent(lifeline: Connection, parent: int, server: uvicorn.Server) -> 
 class _Startup:
     """An application together with the ``failure`` of its lifespan startup.
 
-    ``failure`` says why the startup failed; it is ``None`` if it did not. By the ASGI
-    specification, an application that raises an exception for the lifespan scope does
-    not support lifespan events and is served without them. If the application has asked
-    for a lifespan event and raises before its startup is complete, the startup failed.
+    ``failure`` says why the startup failed; it is ``None`` if the startup did not fail.
+    By the ASGI specification, an application that raises an exception for the lifespan
+    scope does not support lifespan events and is served without them. If the
+    application has asked for a lifespan event and raises before its startup is
+    complete, the startup failed.
     """
 
     def __init__(self, application: ASGI) -> None:

@@ -1,4 +1,4 @@
-"""Detection of the dialect of a server by the first event that the server sends."""
+"""Detection of a server's dialect from the first event that the server sends."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Discovery(msgspec.Struct, frozen=True):
 
 
 def ways(access: Callable[[Dialect], Access]) -> list[Access]:
-    """Return the requests that open a session in the installed dialects.
+    """Return the requests by which the installed dialects open a session.
 
     ``access`` returns the request of a dialect. A request that several dialects share
     is returned once.

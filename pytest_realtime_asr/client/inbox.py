@@ -32,8 +32,8 @@ class Inbox:
 
     ``received`` holds the server's messages. ``items`` counts the complete utterances;
     this count is also the number of the next utterance. ``by_hand`` says that a test
-    has written a frame by hand. The server may refuse such a frame, and this does not
-    end the utterance.
+    has written a frame by hand. The server may refuse such a frame; such a refusal does
+    not end the utterance.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -61,7 +61,7 @@ class Inbox:
         return self._reader.session
 
     def add(self, record: Record) -> None:
-        """Read the next record of the session."""
+        """Update the state from the next record of the session."""
         message = self._dialect.parse(record)
         if isinstance(message, Flawed):
             self._flaws[len(self._read)] = message.reason

@@ -1,4 +1,4 @@
-"""An event loop on its own thread that measures its own scheduling delay.
+"""An event loop that has its own thread and measures its own scheduling delay.
 
 Audio must be sent and measured on time even if a test blocks its own event loop or
 keeps the interpreter busy. While a session is open, a ticker on the loop records how
@@ -57,7 +57,7 @@ class Loop:
             work.close()
             raise RuntimeError(
                 "a realtime session cannot be used in a forked process; use it in the "
-                "process of the test, or use the start method spawn"
+                "process of the test, or start other processes with the method spawn"
             )
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 

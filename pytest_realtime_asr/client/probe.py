@@ -172,10 +172,11 @@ def version(access: Access) -> str:
 
 
 def metrics(access: Access) -> dict[str, float]:
-    """Return the metrics of ``GET /metrics`` in Prometheus's text format, by name.
+    """Return the metrics in the response to ``GET /metrics``, by name.
 
-    Samples that differ only in their labels are added up. The result is empty if the
-    server answers with an error status, such as 404. Raises `Unreachable`.
+    The response is in Prometheus's text format. Samples that differ only in their
+    labels are added up. The result is empty if the server answers with an error status,
+    such as 404. Raises `Unreachable`.
     """
     _, body = get(access, "/metrics")
     if len(body) == access.max_message:
@@ -184,7 +185,7 @@ def metrics(access: Access) -> dict[str, float]:
 
 
 def sums(page: bytes) -> dict[str, float]:
-    """Return the sum of the samples of each name in Prometheus's text format.
+    """Return the sum of the samples of each name in a page of Prometheus's format.
 
     Lines that are not samples are ignored. The cost is linear in the length of the
     page.
@@ -368,8 +369,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 def _proxies(access: Access) -> dict[str, str] | None:
     """Return the URL of the proxy for each scheme.
 
-    The result is empty for a direct connection, and ``None`` for the proxies that the
-    environment names.
+    The result is empty for a direct connection. ``None`` stands for the proxies that
+    the environment names.
     """
     match access.proxy:
         case None:

@@ -116,8 +116,9 @@ def caller(dialect: Dialect, model: str, options: Mapping[str, object]) -> Calle
 class Live:
     """A running session; its coroutines run on the event loop of the plugin.
 
-    With ``pings``, the session pings the server each second to measure the round trip.
-    ``misfit`` says that the server speaks another dialect; it is "" if it does not.
+    If ``pings`` is true, the session pings the server each second to measure the round
+    trip. ``misfit`` says that the server speaks another dialect; it is "" if it does
+    not.
     """
 
     def __init__(self, loop: Loop, plan: Plan, *, pings: bool = False) -> None:
@@ -190,7 +191,7 @@ class Live:
             await self._send(frame)
 
     async def send_raw(self, message: Mapping[str, object] | str | bytes) -> None:
-        """Send an unchecked frame: a mapping as JSON, bytes as a binary frame.
+        """Send a frame unchanged: a mapping as JSON, a string, or bytes as binary.
 
         Raises `Lost`.
         """
@@ -227,7 +228,7 @@ class Live:
         return await self.transcribe(audio, utterance.id)
 
     async def audio(self, utterance: Utterance) -> Audio:
-        """Return the audio of an utterance at the rate of the session.
+        """Return the audio of an utterance at the session's sample rate.
 
         The audio is decoded on another thread.
         """
@@ -369,7 +370,7 @@ class Live:
             self._wire.reset()
 
     async def close(self) -> None:
-        """Close the connection, if there is one; the trace does not change any more.
+        """Close the connection, if there is one; then the trace is complete.
 
         The trace keeps all frames that arrived before. May be called several times.
         """

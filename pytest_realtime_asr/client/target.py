@@ -36,7 +36,7 @@ class Target:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The values of the query's parameters whose names suggest a key or a token.
+        """The values of those query parameters whose names suggest a key or a token.
 
         Each value is listed as it is written. If it contains URL escapes, the decoded
         value is listed too.

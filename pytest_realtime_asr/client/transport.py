@@ -58,8 +58,8 @@ _PLAIN_HTTP = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 _NO_CERTIFICATE = ("SSLV3_ALERT_HANDSHAKE_FAILURE", "TLSV1_ALERT_UNKNOWN_CA")
 _CLOSED_DURING_HANDSHAKE = (
     "the server closed the connection during the handshake; does the scheme match the "
-    "server (wss or https with TLS, ws or http without), and does the server require a "
-    "client certificate (--realtime-client-cert)?"
+    "server (wss or https if it uses TLS, otherwise ws or http), and does the server "
+    "require a client certificate (--realtime-client-cert)?"
 )
 _UNANSWERED = (
     "the server closed the connection without a response to the WebSocket handshake; "
@@ -138,9 +138,9 @@ class Access:
 class _Connection(ClientConnection):
     """A connection that ends in bounded time, even if the server misbehaves.
 
-    By default, the library reads the whole body of a refused handshake. After a close
-    frame or a protocol error, the library waits until the server closes the TCP
-    connection.
+    Without this class, the library would read the whole body of a refused handshake.
+    After a close frame or a protocol error, the library would wait until the server
+    closes the TCP connection.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -201,7 +201,7 @@ class _Connection(ClientConnection):
 
 
 def _without_body(head: bytes, *, complete: bool = False) -> bytes | None:
-    """Return the handshake response to give to the library, without a refusal's body.
+    """Return the handshake response for the library; leave out the body of a refusal.
 
     ``head`` is the start of the response. A refusal is reduced to its status and its
     Retry-After header, so that the library does not wait for a body. The result is
@@ -447,13 +447,13 @@ def untrusted(error: ssl.SSLCertVerificationError) -> str:
     if error.verify_code in _EXPIRED:
         return (
             f"the certificate does not verify: {error.verify_message}; renew the "
-            "certificate, check the clock of this machine, or (unsafe) use "
+            "certificate, check the clock of this machine or, unsafe, use "
             "--realtime-insecure"
         )
     return (
-        f"the certificate does not verify: {error.verify_message}; give the CA that "
-        "issued the certificate with --realtime-ca=FILE, the host name in the "
-        "certificate with --realtime-server-name, or (unsafe) use --realtime-insecure"
+        f"the certificate does not verify: {error.verify_message}; to accept it, use "
+        "--realtime-ca=FILE (the CA that issued it), --realtime-server-name=HOST (the "
+        "host name in it) or, unsafe, --realtime-insecure"
     )
 
 
@@ -485,8 +485,9 @@ def unreachable(error: OSError) -> str:
     if isinstance(error, ConnectionResetError):
         return (
             "the server reset the connection; is the server overloaded, does the "
-            "scheme match the server (wss or https with TLS, ws or http without), and "
-            "does the server require a client certificate (--realtime-client-cert)?"
+            "scheme match the server (wss or https if it uses TLS, otherwise ws or "
+            "http), and does the server require a client certificate "
+            "(--realtime-client-cert)?"
         )
     reason = error.strerror or str(error)
     if error.errno:
@@ -507,10 +508,10 @@ def _tls_failure(error: ssl.SSLError) -> str:
         return f"{what}; the server does not use TLS on this port: use http or ws"
     if "CERTIFICATE" in name or name in _NO_CERTIFICATE:
         return (
-            f"{what}; the server may require a client certificate that it trusts: give "
-            "such a certificate with --realtime-client-cert=FILE"
+            f"{what}; the server may require a client certificate: use "
+            "--realtime-client-cert=FILE, with a certificate that the server trusts"
         )
-    return f"{what}; the server and this machine may share no TLS version or cipher"
+    return f"{what}; the server may support no TLS version or cipher of this machine"
 
 
 def _closed(error: ConnectionClosed, max_message: int) -> Closed:

@@ -134,9 +134,11 @@ class Clips:
 def choose(corpus: Corpus) -> Clips:
     """Return the shortest clips that have different reference transcripts.
 
-    Raises ValueError if no utterance of the corpus has a reference transcript.
+    They are without perturbation, since what the scenarios compare is true of speech,
+    and not of speech that a server may lawfully mishear. Raises ValueError if no
+    utterance of the corpus has a reference transcript.
     """
-    by_text = {each.text: each for each in corpus if each.text.strip()}
+    by_text = {each.text: each for each in corpus.originals() if each.text.strip()}
     if not by_text:
         raise ValueError(
             f"the corpus {corpus.name} has no utterance with a reference transcript; "

@@ -28,7 +28,7 @@ from pytest_realtime_asr.run.config import time_limits
 from pytest_realtime_asr.run.realtime import Realtime
 
 _ANSWER = 10.0  # s at most within which a refusal has to arrive
-_AFTER_FAILURE = 10.0  # s, the idle timeout of the gate if the warm-up has failed
+_AFTER_FAILURE = 5.0  # s, the idle timeout of the gate if the warm-up has failed
 
 
 @dataclass(slots=True)

@@ -1,11 +1,11 @@
 """Corpora: utterances to send to a server, with their reference transcripts.
 
-A corpus comes from a manifest in NeMo's convention (JSON Lines), from a LibriSpeech
-tree, from a folder in which each audio file has a text file beside it, or from the
-package itself (``bundled:...``). The headers of all audio files are checked when a
-corpus is loaded; the audio is decoded when it is used. Every problem raises a
-`CorpusError` that says where the problem is. Only blank lines, hidden files, and files
-that are neither audio nor text are ignored.
+A corpus comes from a manifest, a table or a folder in one of the `formats`, or from the
+package itself (``bundled:...``). The module of a format reads what its files describe;
+`collection` makes a corpus of that. When a corpus is loaded, the headers of all audio
+files and the first 10 minutes of audio are checked; the rest is decoded when it is
+used. Every problem raises a `CorpusError` that says where the problem is. Hidden files
+are ignored; other files that are not used are counted in the notes of the corpus.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from pytest_realtime_asr.corpus import folder, manifest
+from pytest_realtime_asr.corpus import corpus_file, formats
 from pytest_realtime_asr.corpus.bundled_corpora import (
     BUNDLED,
     PREFIX,
     bundled,
     names,
 )
-from pytest_realtime_asr.corpus.places import at, collect
+from pytest_realtime_asr.corpus.collection import collect, join
+from pytest_realtime_asr.corpus.description import at
 from pytest_realtime_asr.corpus.utterance import (
     Corpus,
     CorpusError,
@@ -44,15 +45,14 @@ __all__ = [
     "load_all",
 ]
 
-_MANIFESTS = (".json", ".jsonl")
-
 
 def load(spec: str | Path) -> Corpus:
     """Return the corpus that ``spec`` names; ``spec`` becomes the corpus's name.
 
     ``spec`` is ``bundled:english``, ``bundled:languages``, ``bundled:odd``, or the path
-    of a manifest (``.jsonl`` or ``.json``), of a LibriSpeech tree, or of a folder of
-    audio files, each with a ``.txt`` file beside it. Raises `CorpusError`.
+    of a file or a folder in one of the `formats`. A ``corpus.toml`` in the folder of
+    the corpus or of the audio states the language of the utterances that state none.
+    Raises `CorpusError`.
     """
     name = str(spec)
     check(name)
@@ -60,8 +60,11 @@ def load(spec: str | Path) -> Corpus:
         return bundled(name)
     path = Path(spec).absolute()  # the audio may be decoded after a change of folder
     with at():
-        read = folder.read if path.is_dir() else manifest.read
-        return collect(name, read(path))
+        if (found := formats.of(path, folder=path.is_dir())) is None:
+            raise CorpusError(f"{path}: is not a corpus; {_forms()}")
+        corpus = collect(name, found.read(path))
+    root = path if path.is_dir() else path.parent
+    return corpus_file.in_stated_languages(corpus, root)
 
 
 def check(spec: str) -> None:
@@ -80,27 +83,24 @@ def check(spec: str) -> None:
         mode = inputs.status(path).st_mode
     except InputError as error:
         raise CorpusError(f"{error}, or {_forms()}") from None
-    manifest = stat.S_ISREG(mode) and path.suffix.lower() in _MANIFESTS
-    if not (manifest or stat.S_ISDIR(mode)):
+    known = stat.S_ISREG(mode) and formats.of(path, folder=False)
+    if not (known or stat.S_ISDIR(mode)):
         raise CorpusError(f"{path}: is not a corpus; {_forms()}")
 
 
-def load_all(specs: Iterable[str | Path]) -> Corpus:
+def load_all(specs: Iterable[str | Path], *, language: str = "") -> Corpus:
     """Return the corpora that ``specs`` name, joined in this order.
 
+    ``language`` is the tag of the language of the utterances that state none.
     Raises `CorpusError` if an id occurs in two of the corpora, or if ``specs`` is
     empty.
     """
     corpora = [load(spec) for spec in specs]
     if not corpora:
         raise CorpusError(f"no corpus is given; {_forms()}")
-    found = ((corpus.name, utterance) for corpus in corpora for utterance in corpus)
-    return collect(" + ".join(corpus.name for corpus in corpora), found)
+    return join(corpora).map(lambda utterance: utterance.in_language(language))
 
 
 def _forms() -> str:
     """Return the part of a message that says what a corpus can be."""
-    return (
-        "give a manifest (.jsonl or .json), a LibriSpeech tree, a folder of audio "
-        f"files with a .txt file beside each, or {names()}"
-    )
+    return f"give {formats.forms()}, or {names()}"

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from pytest_realtime_asr.audio import Audio, from_float, join, silence
-from pytest_realtime_asr.corpus import manifest
-from pytest_realtime_asr.corpus.places import collect
+from pytest_realtime_asr.corpus import nemo
+from pytest_realtime_asr.corpus.collection import collect
 from pytest_realtime_asr.corpus.utterance import Corpus, Utterance, Word
 
 PREFIX = "bundled:"
@@ -31,7 +31,7 @@ def bundled(name: str) -> Corpus:
     if which == "odd":
         found = Corpus(name, _odd())
     else:
-        found = collect(name, manifest.read(_FOLDER / f"{which}.jsonl"))
+        found = collect(name, nemo.read(_FOLDER / f"{which}.jsonl"), seconds=0)
     return found.map(lambda utterance: replace(utterance, synthetic=True))
 
 
@@ -39,10 +39,12 @@ def _odd() -> tuple[Utterance, ...]:
     """Return utterances that are difficult for recognisers: no speech, or very long."""
     noise = np.random.default_rng(30).standard_normal(3 * _ODD_RATE)
     return (
-        Utterance("silence", "", silence(3.0, rate=_ODD_RATE)),
-        Utterance("noise", "", from_float(noise * 10 ** (-30 / 20), _ODD_RATE)),
-        Utterance("tone", "", _tone(2.0)),
-        Utterance("blip", "", _tone(0.06)),
+        Utterance("silence", "", silence(3.0, rate=_ODD_RATE), language="en"),
+        Utterance(
+            "noise", "", from_float(noise * 10 ** (-30 / 20), _ODD_RATE), language="en"
+        ),
+        Utterance("tone", "", _tone(2.0), language="en"),
+        Utterance("blip", "", _tone(0.06), language="en"),
         _long(bundled(f"{PREFIX}english")),
     )
 

@@ -11,12 +11,21 @@ from pathlib import Path
 
 import msgspec
 
-from pytest_realtime_asr.audio import Audio, length, read, speech
+from pytest_realtime_asr.audio import Audio, AudioError, Decoded, decode, length, speech
+from pytest_realtime_asr.corpus import language
 from pytest_realtime_asr.text.inputs import InputError
+from pytest_realtime_asr.text.messages import one_line
 
 
 class CorpusError(InputError):
-    """A corpus that cannot be used; the message says where, why and what to do."""
+    """A corpus that cannot be used; the message says where, why and what to do.
+
+    Each of ``details`` becomes a line of its own below the message.
+    """
+
+    def __init__(self, message: str, *details: str) -> None:
+        lines = [one_line(message), *(f"  {one_line(each)}" for each in details)]
+        ValueError.__init__(self, "\n".join(lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +42,15 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class FileSpan:
-    """A part of an audio file; ``start`` and ``stop`` are in seconds."""
+    """A part of an audio file; ``start`` and ``stop`` are in seconds.
+
+    ``channels`` are averaged; they count from 0, and empty means all.
+    """
 
     path: Path
     start: float
     stop: float
+    channels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +59,15 @@ class Utterance:
 
     ``id`` is printable and neither starts nor ends with a blank. ``text`` is the
     reference transcript. ``words``, which may be empty, are in the order in which they
-    are spoken. ``language`` is a tag such as ``en``. ``synthetic`` marks synthesised
-    speech, such as that of the bundled corpora. Raises `CorpusError` for a wrong ``id``
-    or wrong ``words``.
+    are spoken. ``language`` is a tag such as ``en`` or an English name such as
+    ``German``, kept as a canonical tag; empty if not stated. ``synthetic`` marks
+    synthesised speech, such as that of the bundled corpora.
+
+    `pytest_realtime_asr.perturb` sets the last three fields: ``perturbation`` names
+    what was done to the audio, ``original`` is the utterance before that, and
+    ``located`` are the start and the end of speech in seconds, which noise would hide
+    from `audio.speech`. Raises `CorpusError` for a wrong ``id``, wrong ``words`` or an
+    unknown ``language``.
     """
 
     id: str
@@ -58,6 +77,9 @@ class Utterance:
     language: str = ""
     speaker: str = ""
     synthetic: bool = False
+    perturbation: str = ""
+    original: Utterance | None = field(default=None, repr=False)
+    located: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not self.id or not self.id.isprintable() or self.id != self.id.strip():
@@ -65,6 +87,10 @@ class Utterance:
                 f"the id {self.id!r} is empty, not printable, or starts or ends with a "
                 "blank; give a printable id without such blanks"
             )
+        try:
+            object.__setattr__(self, "language", language.parse(self.language))
+        except InputError as error:
+            raise CorpusError(f"language: {error}") from error
         before = Word("", 0.0, 0.0)
         for word in self.words:
             if not word.text.strip():
@@ -81,12 +107,40 @@ class Utterance:
                 )
             before = word
 
+    def in_language(self, tag: str) -> Utterance:
+        """Return the utterance in this language, if it states none itself."""
+        return self if self.language or not tag else replace(self, language=tag)
+
+    @property
+    def clip(self) -> str:
+        """The id of the utterance before any perturbation."""
+        return self.id if self.original is None else self.original.id
+
     @property
     def audio(self) -> Audio:
-        """The audio; the audio of a file is decoded at the first use and cached."""
+        """The audio; the audio of a file is decoded at the first use and cached.
+
+        Raises `AudioError` if the file cannot be used, or if there is a reference
+        transcript but no speech.
+        """
         if isinstance(self.source, Audio):
             return self.source
-        return _decoded(self.source)
+        if self.text.strip() and _detected(self.source) is None:
+            raise AudioError(
+                f"{_path(self.source)}: has no speech (nothing is louder than -60 dB "
+                "of full scale), but a reference transcript; amplify the audio, or "
+                "leave the transcript empty if nothing is said"
+            )
+        return _decoded(self.source).audio
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Lines on what may be wrong with the audio of a file, such as clipping."""
+        if self.original is not None:
+            return self.original.doubts
+        if isinstance(self.source, Audio):
+            return ()
+        return _doubts(self.source)
 
     @property
     def duration(self) -> float:
@@ -122,22 +176,29 @@ class Utterance:
 
     @property
     def _speech(self) -> tuple[float | None, float | None]:
+        if not (self.words or self.text.strip()):
+            return None, None  # without a reference transcript, loud audio is noise
+        return self.sound or (None, None)
+
+    @property
+    def sound(self) -> tuple[float, float] | None:
+        """The start and the end of the sound in seconds, even if it is not speech."""
         if self.words:
             return self.words[0].start, self.words[-1].end
-        if not self.text.strip():
-            return None, None  # without a reference transcript, loud audio is noise
-        return _detected(self.source) or (None, None)
+        return self.located or _detected(self.source)
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
     """Utterances in a fixed order, with unique ids.
 
-    Raises `CorpusError` if there is no utterance, or if an id occurs twice.
+    ``notes`` are lines about its files that a user should see. Raises `CorpusError` if
+    there is no utterance, or if an id occurs twice.
     """
 
     name: str
     utterances: tuple[Utterance, ...]
+    notes: tuple[str, ...] = field(default=(), compare=False)
     _by_id: dict[str, Utterance] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -160,27 +221,35 @@ class Corpus:
         return len(self.utterances)
 
     def __getitem__(self, id: str) -> Utterance:
-        """Return the utterance with this id.
+        """Return the utterance with this id, or the only one of this clip.
 
         Raises KeyError, whose message names similar ids.
         """
         try:
             return self._by_id[id]
         except KeyError:  # `id` may be a number by mistake
+            perturbed = [each for each in self if each.clip == id]
+            if len(perturbed) == 1:
+                return perturbed[0]
             near = difflib.get_close_matches(str(id), self._by_id, cutoff=0.0)
             raise KeyError(
                 f"no utterance {id!r} in {self.name}; similar ids: {', '.join(near)}"
             ) from None
 
     def anonymous(self) -> Corpus:
-        """Return the same utterances with numbered ids, such as ``clip-07``."""
+        """Return the same utterances with numbered ids, such as ``clip-07``.
+
+        The notes, which name files, are only counted.
+        """
         width = len(str(len(self)))
+        hidden = f"notes on the files of the corpus are hidden: {len(self.notes)}"
         return Corpus(
             self.name,
             tuple(
-                replace(each, id=f"clip-{number:0{width}}")
+                replace(each, id=f"clip-{number:0{width}}", original=None)
                 for number, each in enumerate(self, 1)
             ),
+            (hidden,) if self.notes else (),
         )
 
     @property
@@ -202,8 +271,9 @@ class Corpus:
         """Return ``n`` random utterances, in the order of this corpus.
 
         The same seed gives the same sample on every machine and with every version of
-        Python. A smaller sample is part of each larger sample with the same seed.
-        Raises ValueError if ``n`` is not from 1 to the size of the corpus.
+        Python, and the same clips of a perturbed corpus. A smaller sample is part of
+        each larger sample with the same seed. Raises ValueError if ``n`` is not from 1
+        to the size of the corpus.
         """
         if not 1 <= n <= len(self):
             raise ValueError(
@@ -212,23 +282,42 @@ class Corpus:
             )
 
         def lot(utterance: Utterance) -> bytes:
-            return hashlib.sha256(f"{seed} {utterance.id}".encode()).digest()
+            return hashlib.sha256(f"{seed} {utterance.clip}".encode()).digest()
 
         drawn = {utterance.id for utterance in sorted(self, key=lot)[:n]}
         return Corpus(self.name, tuple(u for u in self if u.id in drawn))
 
     def map(self, function: Callable[[Utterance], Utterance]) -> Corpus:
         """Return a corpus with the result of ``function`` for each utterance."""
-        return Corpus(self.name, tuple(map(function, self)))
+        return Corpus(self.name, tuple(map(function, self)), self.notes)
+
+    def originals(self) -> Corpus:
+        """Return the corpus as it was before any perturbation, each clip once."""
+        found = {each.clip: each.original or each for each in self}
+        return Corpus(self.name, tuple(found.values()), self.notes)
 
 
 @lru_cache(maxsize=4096)
 def _detected(source: Path | FileSpan | Audio) -> tuple[float, float] | None:
-    return speech(source if isinstance(source, Audio) else _decoded(source))
+    return speech(source if isinstance(source, Audio) else _decoded(source).audio)
+
+
+@lru_cache(maxsize=4096)
+def _doubts(source: Path | FileSpan) -> tuple[str, ...]:
+    return _decoded(source).doubts
 
 
 @lru_cache(maxsize=32)
-def _decoded(source: Path | FileSpan) -> Audio:
+def _decoded(source: Path | FileSpan) -> Decoded:
     if isinstance(source, FileSpan):
-        return read(source.path, start=source.start, stop=source.stop)
-    return read(source)
+        return decode(
+            source.path,
+            start=source.start,
+            stop=source.stop,
+            channels=source.channels,
+        )
+    return decode(source)
+
+
+def _path(source: Path | FileSpan) -> Path:
+    return source.path if isinstance(source, FileSpan) else source

@@ -10,7 +10,9 @@ deletion.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
+from pytest_realtime_asr.corpus.language import Basis, language_of
 from pytest_realtime_asr.metrics.alignment import (
     Alignment,
     Errors,
@@ -19,6 +21,8 @@ from pytest_realtime_asr.metrics.alignment import (
     align,
     split,
 )
+from pytest_realtime_asr.metrics.digits import regrouped
+from pytest_realtime_asr.metrics.folding import without_notes
 from pytest_realtime_asr.metrics.normalizers import (
     Normalizer,
     normalised,
@@ -79,6 +83,38 @@ def pooled(errors: Iterable[Errors]) -> Errors:
     return sum(errors, Errors())
 
 
+@dataclass(frozen=True, slots=True)
+class Languages:
+    """How the languages of ``of`` references are known, which chose their normalisers.
+
+    ``unknown`` is the number of references of unknown language, and ``neutral`` the ids
+    of the normalisers that were used for them. ``by_script`` are the tags of languages
+    that follow only from the script.
+    """
+
+    of: int = 0
+    unknown: int = 0
+    neutral: tuple[str, ...] = ()
+    by_script: tuple[str, ...] = ()
+
+
+def languages(alignments: Iterable[Alignment]) -> Languages:
+    """Return how the languages of references with words are known.
+
+    References whose normaliser the user has named are left out.
+    """
+    chosen = [
+        (each.language, each.normalizer)
+        for each in alignments
+        if each.language is not None and each.errors.reference
+    ]
+    unknown = [name for each, name in chosen if each.basis is Basis.UNKNOWN]
+    by_script = {each.tag for each, _ in chosen if each.basis is Basis.SCRIPT}
+    return Languages(
+        len(chosen), len(unknown), tuple(sorted(set(unknown))), tuple(sorted(by_script))
+    )
+
+
 def head_deletions(alignment: Alignment) -> int:
     """Count the deletions among the first three words of the reference.
 
@@ -134,9 +170,13 @@ def _align(
     language: str,
 ) -> Alignment:
     chosen = normalizer or normalizer_for(reference, language)
-    used, texts, reason = normalised(chosen, (reference, hypothesis or ""))
+    spoken = without_notes(reference) if chosen.by_sound else reference
+    used, texts, reason = normalised(chosen, (spoken, hypothesis or ""))
     said, heard = (split(text, unit) for text in texts)
-    return Alignment(unit, used.id, align(said, heard), reason)
+    if used.by_sound and unit is TextUnit.WORD:
+        heard = regrouped(said, heard)
+    decided_by = language_of(reference, language) if normalizer is None else None
+    return Alignment(unit, used.id, align(said, heard), reason, decided_by)
 
 
 def _spoken(alignment: Alignment) -> list[Pair]:

@@ -19,6 +19,8 @@ import jiwer
 import numpy as np
 import numpy.typing as npt
 
+from pytest_realtime_asr.corpus.language import Language
+
 MOST_CELLS = 4 * 10**9  # number of words of one text times that of the other
 _RUN = 12  # common words in a row at which both texts may be cut
 _PART = 1_000  # least number of words between two cuts
@@ -87,13 +89,15 @@ class Alignment:
     """A normalised reference and hypothesis, aligned by words or characters.
 
     ``normalizer`` is the id of the normaliser that was used. ``reason`` says why the
-    chosen normaliser was not used; ``None`` if it was.
+    chosen normaliser was not used; ``None`` if it was. ``language`` is the language of
+    the reference, which chose the normaliser; ``None`` if the user named one.
     """
 
     unit: TextUnit
     normalizer: str
     pairs: tuple[Pair, ...]
     reason: str | None = None
+    language: Language | None = None
 
     @property
     def errors(self) -> Errors:

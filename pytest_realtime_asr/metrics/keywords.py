@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_realtime_asr.metrics.alignment import TextUnit, split
+from pytest_realtime_asr.metrics.digits import Units, single
+from pytest_realtime_asr.metrics.folding import without_notes
 from pytest_realtime_asr.metrics.normalizers import (
     Normalizer,
     normalised,
@@ -17,7 +20,10 @@ from pytest_realtime_asr.metrics.normalizers import (
 
 @dataclass(frozen=True, slots=True)
 class Keywords:
-    """The entities of an utterance that a text contains, and those that it lacks."""
+    """The entities of an utterance that a text contains, and those that it lacks.
+
+    An entity that was said several times occurs as often in the two tuples together.
+    """
 
     normalizer: str
     found: tuple[str, ...]
@@ -38,22 +44,52 @@ def keywords(
     normalised by the same normaliser. ``hypothesis`` is ``None`` for a session without
     a final. Raises ValueError if the normaliser removes all of an entity.
     """
-    text = " ".join(entities)
-    chosen = normalizer or normalizer_for(text, language)
-    unit = TextUnit.CHARACTER if unspaced(text, language) else TextUnit.WORD
-    chosen, normal, _ = normalised(chosen, [hypothesis or "", *entities])
-    heard = split(normal[0], unit)
+    spoken = " ".join(entities)
+    chosen = normalizer or normalizer_for(spoken, language)
+    texts = _texts(entities, [hypothesis or ""], chosen, unspaced(spoken, language))
+    (heard,) = texts.others
     said: Counter[tuple[str, ...]] = Counter()
     found: list[str] = []
     missed: list[str] = []
-    for entity, plain in zip(entities, normal[1:], strict=True):
-        tokens = tuple(split(plain, unit))
-        if not tokens:
-            raise ValueError(f"{chosen.id} removes all of the entity {entity!r}")
-        said[tokens] += 1
-        there = _count(tokens, heard) >= said[tokens]
+    for entity, units in zip(entities, texts.entities, strict=True):
+        key = tuple(units.units)
+        said[key] += 1
+        there = _count(units, heard) >= said[key]
         (found if there else missed).append(entity)
-    return Keywords(chosen.id, tuple(found), tuple(missed))
+    return Keywords(texts.normalizer, tuple(found), tuple(missed))
+
+
+def recognised(
+    entities: Iterable[str],
+    reference: str,
+    hypothesis: str | None,
+    *,
+    normalizer: Normalizer | None = None,
+    language: str = "",
+) -> Keywords:
+    """Return which entities of a reference a text contains, word for word.
+
+    Each entity counts as often as the reference contains it. Of entities that the
+    normaliser makes equal, only the first counts. Otherwise as `keywords`.
+    """
+    wanted = list(entities)
+    chosen = normalizer or normalizer_for(reference, language)
+    spoken = without_notes(reference) if chosen.by_sound else reference
+    unit = unspaced(reference, language)
+    texts = _texts(wanted, [spoken, hypothesis or ""], chosen, unit)
+    said, heard = texts.others
+    found: list[str] = []
+    missed: list[str] = []
+    seen: set[tuple[str, ...]] = set()
+    for entity, units in zip(wanted, texts.entities, strict=True):
+        if (key := tuple(units.units)) in seen:
+            continue
+        seen.add(key)
+        times = _count(units, said)
+        there = min(times, _count(units, heard))
+        found += [entity] * there
+        missed += [entity] * (times - there)
+    return Keywords(texts.normalizer, tuple(found), tuple(missed))
 
 
 def keyword_recall(takes: Iterable[Keywords]) -> float | None:
@@ -72,11 +108,49 @@ def keyword_recall(takes: Iterable[Keywords]) -> float | None:
     return found / said if said else None
 
 
-def _count(run: Sequence[str], tokens: Sequence[str]) -> int:
-    """Return how often ``run`` occurs in ``tokens``, without overlap."""
+class _Texts(NamedTuple):
+    """Entities and other texts in normal form, and the id of the normaliser."""
+
+    normalizer: str
+    entities: list[Units]
+    others: list[Units]
+
+
+def _texts(
+    entities: Sequence[str],
+    others: Sequence[str],
+    normalizer: Normalizer,
+    by_character: bool,
+) -> _Texts:
+    """Return texts in normal form; raises ValueError if nothing of an entity is left.
+
+    If the grouping of digits is a matter of style, numbers are split into digits.
+    """
+    unit = TextUnit.CHARACTER if by_character else TextUnit.WORD
+    used, normal, _ = normalised(normalizer, [*entities, *others])
+    texts = []
+    for text in normal:
+        words = split(text, unit)
+        whole = Units(words, list(range(len(words))))
+        texts.append(single(words) if used.by_sound else whole)
+    for entity, units in zip(entities, texts, strict=False):
+        if not units.units:
+            raise ValueError(f"{used.id} removes all of the entity {entity!r}")
+    return _Texts(used.id, texts[: len(entities)], texts[len(entities) :])
+
+
+def _count(run: Units, text: Units) -> int:
+    """Return how often ``run`` occurs in ``text`` as whole words, without overlap."""
+    size = len(run.units)
     count = at = 0
-    while at <= len(tokens) - len(run):
-        same = all(map(str.__eq__, run, tokens[at : at + len(run)]))
-        count += same
-        at += len(run) if same else 1
+    while at <= len(text.units) - size:
+        same = text.units[at : at + size] == run.units
+        whole = _is_edge(text.places, at) and _is_edge(text.places, at + size)
+        count += same and whole
+        at += size if same and whole else 1
     return count
+
+
+def _is_edge(places: Sequence[int], at: int) -> bool:
+    """Return whether a word begins or the text ends at this unit."""
+    return at in (0, len(places)) or places[at - 1] != places[at]

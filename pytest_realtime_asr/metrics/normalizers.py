@@ -7,31 +7,35 @@ stored with the id of the normaliser that was used:
 ``none``
     changes nothing; words end at white space, and case and punctuation count.
 ``basic``
-    folds compatibility forms and case, turns punctuation and symbols into blanks, and
-    removes invisible format characters. Marks stay: accents, vowel signs, harakat.
-    Whisper's own basic normaliser is not used, for two reasons: it removes marks, which
-    splits words of Hindi, Thai and vocalised Arabic, and it drops all text in brackets.
+    fits every language (`folding.basic`): it folds characters that differ only in how
+    they are written, and case, and turns punctuation and symbols into blanks. Accents
+    and vowel signs stay. Whisper's own basic normaliser is not used, for two reasons:
+    it removes marks, which splits words of Hindi, Thai and vocalised Arabic, and it
+    drops all text in brackets.
+``arabic``, ``hebrew``, ``persian``, ``russian``, ``turkish``
+    are ``basic`` with what holds in their language only, such as harakat and niqqud.
+``english``
+    ignores differences of contractions, spellings, numbers, times, titles, fillers and
+    accents (`english.english`).
 ``whisper-english``
-    is Whisper's English normaliser. It ignores differences of contractions, spellings,
-    numbers, titles, fillers, bracketed notes and accents. It damages other languages.
+    is Whisper's English normaliser, for comparison with published numbers. It ignores
+    text in brackets, and counts digits that are spoken one by one as one word.
 
-If no normaliser is named, ``whisper-english`` is used for English, and for a reference
-of unknown language in mainly Latin letters; ``basic`` is used for all other references.
-The choice depends only on the reference and its language, so that the server's text
-cannot change the choice. A corpus in another language with Latin letters should state
-its language. A user's own normaliser can be named as well (`normalizer_named`).
+If no normaliser is named, the language of the reference decides (`language_of`): the
+stated one, or that of a script which only one language uses. If the language is
+unknown, ``basic`` is used; no text is taken for English. The choice depends only on the
+reference and its language, so that the server's text cannot change the choice. A user's
+own normaliser can be named as well (`normalizer_named`).
 
 A server may send long or malicious texts, so the cost of every step is linear. If a
 normaliser fails on a text, or takes longer than `PATIENCE`, ``basic`` is used for both
 texts of the pair; the result names the normaliser that was used, and the reason.
-``whisper-english`` accepts texts of up to `MOST_CHARACTERS` characters.
+``english`` and ``whisper-english`` accept texts of up to `english.MOST_CHARACTERS`.
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points, version
@@ -39,20 +43,17 @@ from threading import Thread
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from pytest_realtime_asr.corpus.language import language_of
+from pytest_realtime_asr.metrics import english, folding
 from pytest_realtime_asr.text.messages import error_text
 
-with warnings.catch_warnings():
-    # This module contains an invalid escape, about which Python warns when it compiles
-    # the module. If warnings are errors, the warning would end the run.
-    warnings.simplefilter("ignore")
-    from whisper_normalizer.english import EnglishTextNormalizer
-
-_ENGLISH = frozenset({"en", "eng"})
 _UNSPACED_LANGUAGES = frozenset(
-    {
-        *("zh", "zho", "chi", "cmn", "yue", "wuu", "nan", "hak"),
-        *("ja", "jpn", "th", "tha", "lo", "lao", "km", "khm", "my", "mya", "bur"),
-    }
+    {"zh", "yue", "wuu", "nan", "hak", "ja", "th", "lo", "km", "my"}
+)
+# Arabic and its varieties, and other languages that leave out harakat.
+_LANGUAGES_WITH_HARAKAT = (
+    *("ar", "arb", "arq", "ary", "arz", "aeb", "acm", "acw", "afb", "ajp", "apc"),
+    *("apd", "ars", "shu", "ur", "ps", "sd"),
 )
 _UNSPACED_SCRIPTS = (
     *("CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA"),
@@ -60,17 +61,20 @@ _UNSPACED_SCRIPTS = (
 )
 GROUP = "pytest_realtime_asr.normalizers"  # the entry points of users' normalisers
 PATIENCE = 10.0  # s; the longest time that a user's normaliser may take for a text
-MOST_CHARACTERS = 200_000  # for whisper-english; about four hours of speech
-_MARKS = 30  # marks in a row that are kept (UAX #15: no language has more)
 
 
 @dataclass(frozen=True, slots=True)
 class Normalizer:
-    """A named and versioned way to make texts comparable."""
+    """A named and versioned way to make texts comparable.
+
+    With ``by_sound``, notes in brackets in a reference are no words, and the grouping
+    of digits in a hypothesis follows the reference (`digits.regrouped`).
+    """
 
     name: str
     version: str
     function: Callable[[str], str]
+    by_sound: bool = False
 
     @property
     def id(self) -> str:
@@ -183,31 +187,22 @@ def normalised(chosen: Normalizer, texts: Sequence[str]) -> Normalised:
 
 
 def normalizer_for(reference: str, language: str = "") -> Normalizer:
-    """Return the normaliser for a reference if the user has named none."""
-    code = _code(language)
-    if code:
-        return WHISPER_ENGLISH if code in _ENGLISH else BASIC
-    return WHISPER_ENGLISH if _mainly(reference, ("LATIN",)) else BASIC
+    """Return the normaliser for a reference if the user has named none.
+
+    ``language`` is the stated language. Raises `InputError` if it is unknown.
+    """
+    return _BY_LANGUAGE.get(language_of(reference, language).primary, BASIC)
 
 
 def unspaced(reference: str, language: str = "") -> bool:
     """Return whether the writing system of a reference has no spaces between words."""
-    code = _code(language)
-    if code:
-        return code in _UNSPACED_LANGUAGES
+    if primary := language_of(reference, language).primary:
+        return primary in _UNSPACED_LANGUAGES
     return any(map(_letter, reference)) and _mainly(reference, _UNSPACED_SCRIPTS)
 
 
-def _category(char: str) -> str:
-    return unicodedata.category(char)
-
-
-def _code(language: str) -> str:
-    return language.replace("_", "-").partition("-")[0].strip().lower()
-
-
 def _letter(char: str) -> bool:
-    return _category(char)[0] == "L"
+    return unicodedata.category(char)[0] == "L"
 
 
 def _mainly(text: str, scripts: tuple[str, ...]) -> bool:
@@ -217,67 +212,26 @@ def _mainly(text: str, scripts: tuple[str, ...]) -> bool:
     return 2 * sum(name.startswith(scripts) for name in names) >= len(names)
 
 
-_PLAIN = {code: " " for code in range(128) if _category(chr(code))[0] in "PS"}
-
-
-def _basic(text: str) -> str:
-    if text.isascii():  # the same result, and fast
-        return text.lower().translate(_PLAIN)
-    seen = "".join(char for char in text if _category(char) != "Cf")
-    folded = unicodedata.normalize("NFKC", _fewer_marks(seen)).casefold()
-    plain = unicodedata.normalize("NFKC", folded)
-    return "".join(" " if _category(char)[0] in "PS" else char for char in plain)
-
-
-def _fewer_marks(text: str) -> str:
-    """Return the text with no more than `_MARKS` combining marks in a row.
-
-    Unicode normalisation sorts marks, and Python's cost for it is quadratic.
-    """
-    if text.isascii():
-        return text
-    kept, row = [], 0
-    for char in text:
-        row = row + 1 if unicodedata.combining(char) else 0
-        if row <= _MARKS:
-            kept.append(char)
-    return "".join(kept)
-
-
-_BRACKETS = re.compile(r"[<\[][^>\]]*[>\]]")
-_PARENTHESES = re.compile(r"\([^)]+?\)")
-_FILLERS = re.compile(r"\b(?:hmm|mm|mhm|mmm|uh|um)\b")
-_BLANKS = re.compile(r"\s{2,}")
-_STARS = str.maketrans(dict.fromkeys("<[", "*"))
-_whisper = EnglishTextNormalizer()
-
-
-def _english(text: str) -> str:
-    """Apply Whisper's English normaliser with linear cost.
-
-    The first steps of the normaliser are repeated here, since its own patterns have
-    quadratic cost: text in brackets is removed, a bracket that is never closed becomes
-    an ordinary character, fillers are removed, and two or more blanks become two. Each
-    pattern for brackets is applied only up to the last closing bracket. The result is
-    the same as that of the normaliser alone.
-    """
-    if len(text) > MOST_CHARACTERS:
-        raise ValueError(
-            f"the text has {len(text):,} characters; at most {MOST_CHARACTERS:,} are "
-            "allowed"
-        )
-    text = text.lower()
-    end = max(map(text.rfind, ">]")) + 1
-    text = _BRACKETS.sub("", text[:end]) + text[end:].translate(_STARS)
-    end = text.rfind(")") + 1
-    text = _PARENTHESES.sub("", text[:end]) + text[end:].replace("(", "*")
-    text = _BLANKS.sub("  ", _FILLERS.sub("", text))
-    return str(_whisper(_fewer_marks(text)))
-
-
+_WHISPER = version("whisper-normalizer")
 NONE = Normalizer("none", "1", str)
-BASIC = Normalizer("basic", "1", _basic)
-WHISPER_ENGLISH = Normalizer("whisper-english", version("whisper-normalizer"), _english)
+BASIC = Normalizer("basic", "2", folding.basic, by_sound=True)
+ENGLISH = Normalizer("english", f"1-{_WHISPER}", english.english, by_sound=True)
+WHISPER_ENGLISH = Normalizer("whisper-english", _WHISPER, english.whisper_english)
+_ARABIC = Normalizer("arabic", "1", folding.arabic, by_sound=True)
+_HEBREW = Normalizer("hebrew", "1", folding.hebrew, by_sound=True)
+_PERSIAN = Normalizer("persian", "1", folding.persian, by_sound=True)
+_RUSSIAN = Normalizer("russian", "1", folding.russian, by_sound=True)
+_TURKISH = Normalizer("turkish", "1", folding.turkish, by_sound=True)
+_BY_LANGUAGE: Mapping[str, Normalizer] = MappingProxyType(
+    {
+        "en": ENGLISH,
+        **dict.fromkeys(_LANGUAGES_WITH_HARAKAT, _ARABIC),
+        "he": _HEBREW,
+        **dict.fromkeys(("fa", "pes", "prs"), _PERSIAN),
+        "ru": _RUSSIAN,
+        **dict.fromkeys(("tr", "az"), _TURKISH),
+    }
+)
 NORMALIZERS: Mapping[str, Normalizer] = MappingProxyType(
-    {each.name: each for each in (NONE, BASIC, WHISPER_ENGLISH)}
+    {each.name: each for each in (NONE, BASIC, *_BY_LANGUAGE.values(), WHISPER_ENGLISH)}
 )

@@ -1,8 +1,8 @@
 """The pytest plugin: registers its options, markers, fixtures and hooks.
 
-Every pytest run in the environment imports this module, and with it `hooks`,
-`fixtures`, `options` and `tally`. These modules import all others only when a test
-needs them. No other module imports this one.
+Every pytest run in this Python environment imports this module and, through it,
+`hooks`, `fixtures`, `options` and `tally`. These modules import the other modules of
+the package only when a test needs them. No module of the package imports this one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from pytest_realtime_asr.plugin.options import COMMANDS, MARKERS, OPTIONS
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("realtime", "realtime speech recognition")
     for option in OPTIONS:
-        kwargs: dict[str, Any] = {"dest": option.ini, "help": option.help}
+        help = option.help.replace("%", "%%")  # argparse would format it
+        kwargs: dict[str, Any] = {"dest": option.ini, "help": help}
         if option.flag:
             kwargs |= {"action": "store_true", "default": None}
         else:
@@ -33,9 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Run the command of an option such as ``--realtime-list`` instead of the tests.
+    """If an option such as ``--realtime-list`` is set, run its command, not the tests.
 
-    Returns the exit code, or ``None`` if no such option is given.
+    Returns the exit code, or ``None`` if no such option is set.
     """
     if config.getoption("help") or config.getoption("version"):
         return None

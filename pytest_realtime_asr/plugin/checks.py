@@ -1,4 +1,4 @@
-"""Refuses settings that cannot work, before any test runs."""
+"""Refuses, before any test runs, settings that cannot work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_realtime_asr.requirements import known_failures
 
 
 def check(state: State) -> None:
-    """Refuse settings that cannot work. Raises UsageError."""
+    """Raise UsageError for settings that cannot work."""
     settings, options = state.settings, state.options
     _ = state.baseline  # reading the earlier report finds its errors
     for name in settings.corpus:
@@ -30,10 +30,7 @@ def check(state: State) -> None:
 
 
 def _refuse_unknown_dialect(state: State) -> None:
-    """Refuse a run of the suite whose dialect cannot be detected.
-
-    Raises UsageError.
-    """
+    """Raise UsageError if the suite is to run and no dialect can be detected."""
     if state.options.flag("plan"):
         why = "--realtime-plan sends nothing, so no dialect can be detected"
     elif state.options.flag("conformance") and not state.settings.target:

@@ -1,4 +1,4 @@
-"""The commands that an option runs instead of the tests."""
+"""The commands that run instead of the tests if an option is set."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pytest_realtime_asr.run.calibration import Calibration
 
 
 def run(name: str, config: pytest.Config) -> int:
-    """Run the command of this name and return its exit code. Raises UsageError."""
+    """Run the command called ``name`` and return its exit code. Raises UsageError."""
     commands = {"selftest": _selftest, "calibrate": _calibrate, "list": _list}
     return commands[name](State(config, RawOptions(config)))
 
@@ -46,7 +46,7 @@ def _selftest(state: State) -> int:
 
 
 def _calibrate(state: State) -> int:
-    """Measure how far the client's own times are off, print the result and keep it."""
+    """Measure how far the client's own times are off; print and store the result."""
     named = state.settings.dialect
     try:
         found = calibration.run(
@@ -69,7 +69,7 @@ def _calibrate(state: State) -> int:
 
 
 def _keep(config: pytest.Config, found: Calibration) -> bool:
-    """Write a calibration into pytest's cache; return whether there is a cache."""
+    """Write a calibration to pytest's cache; return false if there is no cache."""
     cache = getattr(config, "cache", None)
     if cache is None:
         return False

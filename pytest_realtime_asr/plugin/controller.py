@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Controller:
-    """The hooks of xdist in the controller; they pass its servers to all workers."""
+    """The hooks of xdist's controller: pass the controller's servers to all workers."""
 
     def __init__(self, plugin: RealtimePlugin) -> None:
         self._plugin = plugin
@@ -49,7 +49,7 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self) -> None:
-        """Lock the report files if a test of a worker measures."""
+        """Lock the report files if a worker has a test that measures."""
         if (self._folder / MEASURES).exists():
             self._plugin.state.lock_reports()
 

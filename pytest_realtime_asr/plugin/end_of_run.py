@@ -1,4 +1,4 @@
-"""The output of a run at its end: tables and conformance reports."""
+"""The output at the end of a run: tables and conformance reports."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Row = Mapping[str, Any]
 
 
 class EndOfRun:
-    """Makes tables and conformance reports from the rows of all workers."""
+    """Makes tables and conformance reports from the result rows of all workers."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def table(self, rows: Iterable[Row]) -> list[str]:
-        """Return the lines of the table of the tests."""
+        """Return the lines of the table that has a row for each test."""
         return printable_lines(self._state, summary.table(rows))
 
     def verdicts(self, rows: Iterable[Row]) -> list[str]:
@@ -39,7 +39,7 @@ class EndOfRun:
         return printable_lines(self._state, lines)
 
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]:
-        """Return the results of the requirements whose tests an interrupt prevented.
+        """Return a result for each requirement whose test an interrupt prevented.
 
         The keys are the ids of the tests.
         """
@@ -56,7 +56,7 @@ class EndOfRun:
         return cleaned
 
     def write(self, rows: Collection[Row]) -> None:
-        """Write the conformance reports; a note says why a report is not written."""
+        """Write the conformance reports; add a note if a report is not written."""
         state = self._state
         for file in state.reports.get("conformance", ()):
             try:

@@ -41,10 +41,10 @@ def realtime_target(pytestconfig: pytest.Config) -> str:
     target = _state(pytestconfig).settings.target
     if not target:
         pytest.fail(
-            "no server to test: pass --realtime-target=URL (or =fake, or =reference), "
-            "set realtime_target in the ini file or REALTIME_TARGET in the "
-            "environment, or redefine the fixture realtime_target in the rootdir's "
-            "conftest.py",
+            "no server to test: pass --realtime-target=URL (or fake or reference in "
+            "place of URL), set realtime_target in the ini file, set REALTIME_TARGET "
+            "in the environment, or redefine the fixture realtime_target in the "
+            "rootdir's conftest.py",
             pytrace=False,
         )
     return target
@@ -61,7 +61,7 @@ def realtime_session_options(pytestconfig: pytest.Config) -> Mapping[str, object
 
 @pytest.fixture(scope="session")
 def corpus(pytestconfig: pytest.Config) -> Corpus:
-    """The corpus that --realtime-corpus names, ``bundled:english`` by default."""
+    """The corpus that --realtime-corpus names (by default, ``bundled:english``)."""
     try:
         return _state(pytestconfig).corpus()
     except pytest.UsageError as error:
@@ -84,7 +84,7 @@ def realtime(
 ) -> Realtime:
     """The server under test, with methods that run sessions and judge their results.
 
-    The health check and the warm-up of the server run once in a pytest run.
+    The server's health check and warm-up take place once per pytest run.
     """
     from pytest_realtime_asr.plugin.realtime_fixture import Unusable, make
 
@@ -104,9 +104,9 @@ def realtime_suite_config(pytestconfig: pytest.Config) -> SuiteConfig:
 
 @pytest.fixture
 def realtime_trace_file(request: pytest.FixtureRequest) -> Callable[[Trace], str]:
-    """A function that keeps a trace of the running test on the disk.
+    """A function that writes a trace of the running test to the disk.
 
-    The function returns the path of the file, or "" if the trace cannot be kept.
+    The function returns the path of the file, or "" if the trace cannot be written.
     """
     return partial(_state(request.config).judging.keep, request.node.nodeid)
 
@@ -115,7 +115,7 @@ def realtime_trace_file(request: pytest.FixtureRequest) -> Callable[[Trace], str
 def realtime_record_result(
     request: pytest.FixtureRequest,
 ) -> Callable[[ServerResult], str]:
-    """A function that records the result of a requirement for all reports.
+    """A function that adds the result of a requirement to all reports.
 
     The function returns the message that explains the result.
     """
@@ -147,7 +147,7 @@ def realtime_session(
 
 @pytest.fixture
 def fake_server() -> Iterator[Callable[..., FakeServer]]:
-    """A function that starts fake servers for tests of your own clients.
+    """A function that starts a fake server, for tests of your own clients.
 
     ``fake_server(dialect=, recogniser=, faults=, word_delay=, final_delay=, corpus=)``
     returns a fake server with ``.url``, ``.traces()`` and ``.violations()``; delays are

@@ -17,8 +17,8 @@ class Guard:
     """Removes secrets from subtests, warnings and logs before they are printed.
 
     ``redactor`` returns a redactor for all secrets that are known so far. ``unjudged``
-    returns a line for each pool without a verdict. ``note`` prints a line at the end of
-    the run.
+    returns a line for each pool that has no verdict. ``note`` adds a line that is
+    printed at the end of the run.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Guard:
         self._note = note
 
     def register(self) -> None:
-        """Register the hooks, and remove secrets from pytest's logs from now on."""
+        """Register the hooks, and begin to remove secrets from pytest's logs."""
         self._config.pluginmanager.register(self, "realtime-guard")
         for handler in log_handlers(self._config):
             inner = handler.formatter or logging.Formatter()

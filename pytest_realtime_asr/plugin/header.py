@@ -1,4 +1,4 @@
-"""The lines about the server and the plan that a run prints before its tests."""
+"""The lines that a run prints before its tests: about the server and about the plan."""
 
 from __future__ import annotations
 
@@ -14,23 +14,28 @@ if TYPE_CHECKING:
 
 
 def target(plugin: RealtimePlugin) -> str:
-    """Request the model of the server under test and return a line about the server.
+    """Ask the server under test for its model; return a line about the server.
 
     Raises UsageError.
     """
     state = plugin.state
     url = state.targets.url(plugin.options.text("target"), state.detect().dialect)
     try:
-        return summary.introduce(state.judging.run, url, state.settings.corpus)
+        return summary.introduce(
+            state.judging.run,
+            url,
+            state.settings.corpus,
+            perturb=state.settings.perturb,
+        )
     except LookupError as error:
         raise state.options.usage_error("dialect", error) from None
 
 
 def plan(plugin: RealtimePlugin, scenarios: list[list[str]] | None) -> list[str]:
-    """Return the lines that describe the plan of the suite and its cost.
+    """Return lines that describe what the suite will do and what it will cost.
 
-    ``scenarios`` are the names of the scenarios of each requirement that is judged;
-    ``None`` stands for all requirements. Raises UsageError.
+    ``scenarios`` has one list for each requirement that is judged: the names of its
+    scenarios. ``None`` stands for all requirements. Raises UsageError.
     """
     state = plugin.state
     settings = state.detect()

@@ -1,4 +1,4 @@
-"""The hooks of the plugin, as methods of one object for each pytest run.
+"""The hooks of the plugin: the methods of an object that each pytest run makes.
 
 Every pytest run imports this module, so it imports little. A hook first checks whether
 the run or the test uses the plugin, and only then imports the modules that do the work.
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 class RealtimePlugin:
     """The plugin in one pytest run.
 
-    ``state`` holds the settings and the objects made from them. It is made when a hook
-    first needs it; ``used_state`` is ``None`` until then.
+    ``state`` holds the settings and the objects made from them. The state is made when
+    a hook first needs it; until then, ``used_state`` is ``None``.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -71,8 +71,8 @@ class RealtimePlugin:
         """Return whether this run probes its target before the tests are collected.
 
         A run probes its target if the command line names a target, or if the packaged
-        suite runs. A target in the ini file or in the environment does not count: it is
-        set for every run, also for a run without realtime tests.
+        suite runs. A target that only the ini file or the environment sets does not
+        count: it is set for every run, even for a run without realtime tests.
         """
         named = self.config.getoption("realtime_target")
         asked = named or self.options.flag("conformance")
@@ -85,7 +85,7 @@ class RealtimePlugin:
 
     @property
     def judge(self) -> ItemJudge:
-        """The judge of this process's tests. Raises UsageError."""
+        """The object that judges the tests of this process. Raises UsageError."""
         if self._judge is None:
             from pytest_realtime_asr.plugin.item_judge import ItemJudge
 
@@ -110,7 +110,9 @@ class RealtimePlugin:
         conformance = self.options.flag("conformance")
         plan = self.options.flag("plan")
         if plan and self.config.getoption("numprocesses", None):
-            raise pytest.UsageError("--realtime-plan runs no tests: run without -n")
+            raise pytest.UsageError(
+                "--realtime-plan cannot be used with -n, since no tests run; omit -n"
+            )
         stated = conformance or plan
         stated = stated or any(self.options.line(each) is not None for each in OPTIONS)
         if (
@@ -234,7 +236,7 @@ class RealtimePlugin:
         return header.plan(self, scenarios)
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
-        """Return the lines that describe the plan of the suite and its cost."""
+        """Return lines that describe what the suite will do and what it will cost."""
         asked = list(filter(is_suite, items))
         if not asked:
             return []
@@ -306,7 +308,7 @@ class RealtimePlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> bool | None:
-        """Run no test with ``--realtime-plan``; otherwise lock the report files."""
+        """With ``--realtime-plan``, run no tests; otherwise, lock the report files."""
         if self.options.flag("plan"):
             return True
         getoption = self.config.getoption
@@ -344,7 +346,7 @@ class RealtimePlugin:
     def pytest_runtest_teardown(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
-        """Judge the pools that wait for this test and were not judged in its call."""
+        """Judge the pools that end with this test, unless its call has judged them."""
         last = nextitem is None
         try:
             result = yield
@@ -374,5 +376,5 @@ class RealtimePlugin:
 
 
 def is_marked(item: pytest.Item) -> bool:
-    """Return whether a test has a marker of the plugin."""
+    """Return whether a test has one of the plugin's markers."""
     return any(mark.name in MARKERS for mark in item.iter_markers())

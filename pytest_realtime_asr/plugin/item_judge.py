@@ -66,9 +66,9 @@ class ItemJudge:
             item.add_report_section("call", "realtime", again)
 
     def pools(self, item: pytest.Item, *, last: bool) -> str:
-        """Judge the pools that wait for this test; return why they fail, or "".
+        """Judge the pools that end with this test; return why they fail, or "".
 
-        ``last`` says that this is the last test of the run.
+        ``last`` says that the run has no further test.
         """
         results = self._judging.rest(self._case(item), over=last)
         failure = self._failure(item, self._publish(item, results))
@@ -77,7 +77,7 @@ class ItemJudge:
         return failure
 
     def record_requirement(self, item: pytest.Item, found: ServerResult) -> str:
-        """Record the result of a requirement for all reports.
+        """Add the result of a requirement to all reports.
 
         Returns the message that explains the result.
         """
@@ -104,7 +104,7 @@ class ItemJudge:
         result: Mapping[str, Any] | None,
         uses: bool,
     ) -> None:
-        """Add the results of a test to pytest's report, and remove secrets from it.
+        """Add the results of a test to its report, and remove secrets from the report.
 
         ``uses`` says that the test uses the plugin.
         """

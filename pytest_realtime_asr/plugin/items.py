@@ -19,9 +19,9 @@ _TERMS: pytest.StashKey[tuple[list[pytest.Mark], Terms]] = pytest.StashKey()
 
 
 def terms(item: pytest.Item, state: State) -> Terms:
-    """Return the session settings and limits of a test, from its markers.
+    """Return the session settings and limits that the markers of a test set.
 
-    The markers are parsed again only if the test added one while it ran. Raises
+    A later call parses the markers again only if the test has added a marker. Raises
     UsageError for a wrong marker.
     """
     marks = list(item.iter_markers())
@@ -57,14 +57,14 @@ def _fixed(item: pytest.Item) -> frozenset[str]:
 
 
 def pooled_terms(item: pytest.Item, state: State) -> Terms:
-    """Return the terms of a test, after a check that its pools can be judged.
+    """Check that the pools of a test can be judged; return the terms of the test.
 
     A pool needs all its tests in one process. Raises UsageError.
     """
     found = terms(item, state)
     pools = ["over='module'" for budget in found.budgets if budget.over is not None]
     if compared(item, state) not in ("", item.nodeid):
-        pools.append("a comparison over the fixture utterance")
+        pools.append("a comparison of a test that uses the fixture utterance")
     if pools and state.worker.distribution not in ("no", "loadfile", "each"):
         raise pytest.UsageError(
             f"{item.nodeid}: {pools[0]} needs all tests of a module in one worker of "
@@ -88,9 +88,9 @@ def compared(item: pytest.Item, state: State) -> str:
 
 
 def refuse_unknown_dialect(item: pytest.Item, state: State) -> None:
-    """Refuse a test whose dialect is not named and cannot be detected.
+    """Raise UsageError if the dialect of a test is not named and cannot be detected.
 
-    No dialect is detected if a redefined fixture returns the server. Raises UsageError.
+    If a redefined fixture returns the server, the dialect cannot be detected.
     """
     where = redefined(item, "realtime_target")
     if not where or item.config.getoption("collectonly"):

@@ -1,10 +1,10 @@
 """Judges the tests of a run, and keeps the traces of the tests that fail.
 
-Most budgets are judged at the end of their test. A budget over a module uses a *pool*:
-the transcriptions of all tests of the module that have this budget. The pool is judged
-at the end of the last of these tests, even if that test fails or is skipped. Tests that
-differ only in their utterance share a pool as well if they are compared with another
-run. This module knows only the id and the terms of a test.
+Most budgets are judged at the end of their test. A budget with ``over="module"`` uses a
+*pool*: the transcriptions of all tests with this budget in the module. The pool is
+judged at the end of the last of these tests, even if this last test fails or is
+skipped. Tests that differ only in their utterance share a pool as well if they are
+compared with another run. This module knows only the id and the terms of a test.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Pool:
-    """The transcriptions of several tests that are judged together.
+    """The transcriptions of several tests, to be judged together.
 
-    ``takes`` are the transcriptions by test. ``last`` is the test at whose end the pool
-    is judged, and ``terms`` are the terms of one of the tests.
+    ``takes`` maps the id of each test to its transcriptions. The pool is judged at the
+    end of the test ``last``. ``terms`` are the terms of one of the tests.
     """
 
     terms: Terms
@@ -70,7 +70,7 @@ class Case:
     """A test to judge, named by its id.
 
     ``terms`` returns the session settings and limits of the test. ``select`` are the
-    command-line arguments that run the test again.
+    command-line arguments that select the test in another run.
     """
 
     test: str
@@ -82,11 +82,12 @@ class Judging:
     """Judges the tests of a run in this process.
 
     ``folder`` returns the folder for traces, or ``None`` if no traces are kept. The
-    paths of traces are shown relative to ``origin``. ``given`` returns the value of an
-    option on the command line. ``comparison`` names the earlier report and the server
-    with which each test is compared; ``baseline`` are the rows of this report.
-    ``command`` are the first words of the command that runs a test again; ``located``
-    returns the id of a test in the form that this command needs.
+    paths of traces are shown relative to ``origin``. ``given`` returns the value that
+    the command line gives to an option. ``comparison`` names the earlier report and the
+    server with which each test is compared; ``baseline`` are the rows of this report.
+    The command that runs a test again begins with the words ``command``; ``located``
+    returns the id of a test in the form that this command needs. With ``utterances``,
+    the rows of the table at the end list all utterances.
     """
 
     def __init__(
@@ -100,10 +101,12 @@ class Judging:
         baseline: Iterable[UtteranceRecord] = (),
         command: Sequence[str] = ("pytest",),
         located: Callable[[str], str] = str,
+        utterances: bool = False,
     ) -> None:
         self.run = run
         self._command = command
         self._located = located
+        self._utterances = utterances
         self._before: dict[str, list[UtteranceRecord]] = {}
         for row in baseline:
             for name in {row.test, shared_test_name(row.test, row.utterance)}:
@@ -118,7 +121,7 @@ class Judging:
         self._asked: set[str] = set()  # the tests that asked to keep a trace
 
     def expect(self, test: str, terms: Terms, *, compared: str = "") -> None:
-        """Register a test that will run; the calls are in the order of the tests.
+        """Register a test that will run; call this method in the order of the tests.
 
         ``compared`` is the name under which the test is compared with another run: its
         own id, or a name that it shares with other tests. The name is "" if the test is
@@ -144,7 +147,7 @@ class Judging:
         self.run.begin(test)
 
     def finish(self) -> Ledger | None:
-        """Close the sessions of the running test and return its ledger.
+        """Close the sessions of the running test and return the `Ledger` of the test.
 
         A second call returns ``None``.
         """
@@ -155,8 +158,8 @@ class Judging:
     def judge(self, case: Case, *, failed: bool, pooled: bool) -> Results | None:
         """Judge a test that ends; return ``None`` if there is nothing to judge.
 
-        ``failed`` says that the test raised an exception. With ``pooled``, each pool
-        whose last test is this test is judged as well; otherwise `rest` judges these
+        ``failed`` says that the test raised an exception. If ``pooled`` is true, the
+        pools that end with this test are judged as well; otherwise, `rest` judges these
         pools later.
         """
         ledger = self.finish()
@@ -172,7 +175,7 @@ class Judging:
         }
         for pool in due.values():
             pool.judged = True
-        if not (ledger.sessions or terms.budgets or terms.thresholds):
+        if not (ledger.sessions or terms.budgets or terms.thresholds or terms.recalls):
             return None
         pools: dict[Budget, Takes] = {}
         for budget in terms.budgets:
@@ -203,7 +206,7 @@ class Judging:
         return self._kept(results, case.select, evidence, failed=failed)
 
     def skip(self, case: Case) -> None:
-        """Close a test that skips itself or fails in its set-up.
+        """End a test that skips itself or fails in its set-up.
 
         The test's own budgets, rules and comparisons are not judged. Its transcriptions
         are added to the pools that it shares with other tests. Otherwise a test could
@@ -216,7 +219,7 @@ class Judging:
     def _share(
         self, test: str, terms: Terms, every: Takes
     ) -> dict[tuple[str, Budget | None], Pool]:
-        """Add the transcriptions of a test to the pools shared with other tests.
+        """Add the transcriptions of a test to each pool that other tests share with it.
 
         Returns these pools by key.
         """
@@ -228,7 +231,7 @@ class Judging:
         return found
 
     def _shared(self, test: str, terms: Terms) -> list[tuple[str, Budget | None]]:
-        """Return the keys of the pools that a test shares with others."""
+        """Return the keys of the pools that a test shares with other tests."""
         found: list[tuple[str, Budget | None]] = [
             (module(test), budget)
             for budget in terms.budgets
@@ -241,8 +244,8 @@ class Judging:
     def _against(self, name: str, takes: Takes) -> list[Comparison]:
         """Compare transcriptions with the earlier report and with the baseline server.
 
-        The false positive rate is shared among all tests that are compared with the
-        report, and separately among all tests that are compared with the server.
+        The false positive rate is divided among all tests that are compared with the
+        report and, separately, among all tests that are compared with the server.
         """
         config, others = self._comparison, _of(Purpose.BASELINE, takes)
         if config.report is None and not others:
@@ -266,7 +269,7 @@ class Judging:
         ]
 
     def again(self, case: Case) -> str:
-        """Return the line that shows the command that runs a test again."""
+        """Return a line with the command that runs a test again."""
         return self._again(case.select)
 
     def _again(self, select: Iterable[str]) -> str:
@@ -276,9 +279,9 @@ class Judging:
     def keep(self, test: str, trace: Trace) -> str:
         """Write a trace of a test to the disk, and return the path of the file.
 
-        Returns "" if the trace cannot be kept. The traces of a test that are kept by
-        this method have a folder of their own. The first of them in a run removes the
-        traces of earlier runs.
+        Returns "" if the trace cannot be written. Each test has a separate folder for
+        the traces that this method writes. The first trace of a run removes the traces
+        of earlier runs.
         """
         try:
             if (folder := self._folder()) is None:
@@ -297,20 +300,21 @@ class Judging:
 
     @property
     def unjudged(self) -> list[str]:
-        """A line for each pool that was not judged because the run ended early."""
+        """Return a line for each pool that was not judged when the run ended."""
         return [
-            f"{budget.metric if budget else 'the comparison'} over {where} was not "
-            f"judged: the run ended after {several(len(pool.takes), 'test')} of "
-            "the pool"
+            f"{budget.metric if budget else 'the comparison'} in {where} was not "
+            f"judged: the run ended when only {several(len(pool.takes), 'test')} that "
+            f"count for this {'budget' if budget else 'comparison'} had run"
             for (where, budget), pool in self._pools.items()
             if pool.all and not pool.judged
         ]
 
     def rest(self, case: Case, *, over: bool) -> Results | None:
-        """Judge the pools that are due at the end of a test, and add their results.
+        """Judge the pools that end with a test, and add their results.
 
         ``over`` says that the run has no further test. The field ``failing`` of the
-        results contains only failures of pools. Returns ``None`` if no pool is due.
+        results contains only failures of pools. Returns ``None`` if no pool ends with
+        the test.
         """
         self.skip(case)  # the test is still open if its set-up failed or skipped it
         test = case.test
@@ -338,12 +342,12 @@ class Judging:
     def _with_pools(
         self, before: Results, waiting: Mapping[tuple[str, Budget | None], Pool]
     ) -> Results:
-        """Return the results of a test, extended by the results of these pools."""
+        """Judge the pools in ``waiting``; add their results to those of a test."""
         found = [
             judge_test(
                 before.test,
                 (),
-                replace(pool.terms, thresholds=(), rules=None),
+                replace(pool.terms, thresholds=(), recalls=(), rules=None),
                 pools={budget: pool.all} if budget else {},
                 against=() if budget else self._against(where, pool.all),
             )
@@ -361,13 +365,14 @@ class Judging:
         )
 
     def row(self, results: Results) -> Mapping[str, object]:
-        """Return the row of a test for the table at the end, in builtin types."""
+        """Return the row of a test for the final table, in builtin types."""
         host = self.run.servers.last_host
         row = terminal.row(
             results,
             model=host.model if host else "",
             cold=host.cold if host else None,
             note=host.note if host else "",
+            listed=self._utterances,
         )
         made: dict[str, object] = msgspec.to_builtins(row)
         return made
@@ -380,7 +385,7 @@ class Judging:
         *,
         failed: bool,
     ) -> Results:
-        """Return the results, with the command that runs the test again.
+        """Return the results, extended by the command that runs the test again.
 
         If the test fails, its traces are kept on the disk, and the results contain
         their paths. ``evidence`` are the transcriptions whose traces are kept.
@@ -401,7 +406,7 @@ class Judging:
 
 
 def _attempt(judge: Callable[[], Results], test: str, takes: Takes) -> Results:
-    """Return the results of ``judge``; an exception in it becomes a failure."""
+    """Call ``judge`` and return its results; turn an exception into a failure."""
     try:
         return judge()
     except Exception as error:
@@ -414,8 +419,8 @@ def _all(parts: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
 
 def _unkept(error: Exception) -> str:
     return (
-        f"traces not kept: {error_text(error)}; traces go into pytest's cache, so name "
-        "another folder for the cache with -o cache_dir=FOLDER"
+        f"traces not kept: {error_text(error)}; they go into pytest's cache: to move "
+        "the cache to another folder, use -o cache_dir=FOLDER"
     )
 
 
@@ -438,10 +443,10 @@ def again(
     where: Iterable[str],
     redactor: Redactor,
 ) -> str:
-    """Return the command that runs a test again with the options of this run.
+    """Return the command that runs a test again, with the options of this run.
 
-    ``command`` are the first words of the command, and ``where`` are the arguments that
-    select the test. The command shows no user, password, key or session option.
+    The command begins with the words ``command``; the arguments ``where`` select the
+    test. The command shows no user, password, key or session option.
     """
     words = [shlex.quote(redactor.clean(word)) for word in command]
     for option in OPTIONS:
@@ -473,7 +478,7 @@ def _shown(option: Option, text: str) -> str:
 def _write(
     folder: Path, takes: Iterable[Transcription], origin: Path
 ) -> dict[str, str]:
-    """Write traces into a new folder; return their paths by label of transcription."""
+    """Write traces into a new folder; return their paths by transcription label."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     paths: dict[str, str] = {}
@@ -485,7 +490,7 @@ def _write(
 
 
 def _name(id: str, *, unique: bool = False) -> str:
-    """Return a file name for an id; with ``unique``, no other id has the same name."""
+    """Return a file name for an id; if ``unique``, each id has a different name."""
     name = re.sub(r"[^\w.-]+", "-", id, flags=re.ASCII)
     if len(name) <= _NAMED and not unique:
         return name

@@ -11,7 +11,7 @@ from pytest_realtime_asr.plugin.settings import Settings
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.text.inputs import shown
 from pytest_realtime_asr.verdicts import budgets
-from pytest_realtime_asr.verdicts.budgets import Budget, WerThreshold
+from pytest_realtime_asr.verdicts.budgets import Budget, RecallThreshold, WerThreshold
 from pytest_realtime_asr.verdicts.limits import BudgetError, resolve
 
 T = TypeVar("T")
@@ -24,6 +24,7 @@ _KEYWORDS = ("dialect", "model", "pace", "chunk", "rules")
 _EXAMPLES = {
     "latency_budget": 'latency_budget("final_from_commit", p95="800ms")',
     "budget": 'budget("normalized_erasure", at_most=0.2)',
+    "keyword_recall": 'keyword_recall(["Anna", "41729"], at_least=0.95)',
     "wer_threshold": "wer_threshold(0.12, normalizer=..., confidence=0.95)",
 }
 
@@ -47,19 +48,20 @@ def read(
     fixed: Collection[str] = (),
     one_session: bool = False,
 ) -> Terms:
-    """Return the session settings and limits of a test with these markers.
+    """Return the session settings and limits of a test that has these markers.
 
     ``marks`` are ordered from the nearest marker to the farthest. Each keyword of
     `realtime` has the value of the nearest marker that sets it; a keyword in ``fixed``
     always has the value of the settings. The budgets and thresholds of all markers
     count. The settings give the confidence if a marker has none, and the value of a
     named limit such as ``"$name"``. ``one_session`` says that the test runs a single
-    session, of which no quantile can be judged. Raises `BudgetError`, whose message
-    says what may be written.
+    session; a single session has no quantiles to judge. Raises `BudgetError`, whose
+    message says what may be written.
     """
     keywords: dict[str, object] = {}
     found: list[Budget] = []
     thresholds: list[WerThreshold] = []
+    recalls: list[RecallThreshold] = []
     for mark in marks:
         try:
             if mark.name in _BUDGETS:
@@ -69,6 +71,8 @@ def read(
                 found += reversed(_split(made, settings.limits.confidence))
             elif mark.name == "wer_threshold":
                 thresholds.append(_threshold(mark, settings))
+            elif mark.name == "keyword_recall":
+                recalls.append(_recall(mark, settings))
             elif mark.name == "realtime":
                 keywords = {**_keywords(mark), **keywords}
         except TypeError as error:
@@ -84,6 +88,7 @@ def read(
         chunk=_keyword(keywords, "chunk", chunk, session.chunk),
         budgets=tuple(reversed(found)),
         thresholds=tuple(reversed(thresholds)),
+        recalls=tuple(reversed(recalls)),
         rules=_keyword(keywords, "rules", level, limits.rules),
         parallel=parallel and settings.run.parallel,
         undecided=limits.undecided,
@@ -104,6 +109,13 @@ def _threshold(mark: Mark, settings: Settings) -> WerThreshold:
     return made
 
 
+def _recall(mark: Mark, settings: Settings) -> RecallThreshold:
+    made = budgets.keyword_recall(*mark.args, **_kwargs(mark, settings))
+    if made.confidence is None and made.at_least < 1:  # no sample proves a recall of 1
+        return replace(made, confidence=settings.limits.confidence)
+    return made
+
+
 def _kwargs(mark: Mark, settings: Settings) -> dict[str, Any]:
     """Return the keywords of a marker, with named limits replaced by their values."""
     named = settings.limits.named
@@ -111,7 +123,7 @@ def _kwargs(mark: Mark, settings: Settings) -> dict[str, Any]:
 
 
 def _split(made: Budget, confidence: float | None) -> list[Budget]:
-    """Split a budget into one whose limits can be proven and one with the others.
+    """Split a budget into two: one with the provable limits, one with the others.
 
     A budget without limits is left out.
     """
@@ -127,7 +139,7 @@ def _split(made: Budget, confidence: float | None) -> list[Budget]:
 
 
 def _refuse_quantiles(name: str, made: Budget) -> None:
-    """Refuse a statistic that a single session does not have. Raises `BudgetError`."""
+    """Raise `BudgetError` for a statistic that a single session does not have."""
     if name == "latency_budget":
         allowed, form = {"max"}, "max="
     else:

@@ -27,16 +27,22 @@ MARKERS = {
     "latency_budget": (
         "(metric, *, p50=, p90=, p95=, p99=, max=, mean=, confidence=None, "
         "over=None): the upper limit of a latency, such as p95='800ms'; a test may "
-        "have several"
+        "have several of these markers"
     ),
     "budget": (
         "(metric, *, at_most=, at_least=, stat='mean', confidence=None, over=None): "
         "the upper or lower limit of a metric that is not a duration, such as "
-        "at_most=0.2; a test may have several"
+        "at_most=0.2; a test may have several of these markers"
     ),
     "wer_threshold": (
-        "(limit, *, normalizer=None, confidence=None): the upper limit of the word "
-        "error rate, computed over all sessions of the test together, such as 0.12"
+        "(limit, *, normalizer=None, confidence=None): the upper limit, such as 0.12, "
+        "of the word error rate, which is computed from all sessions of the test "
+        "together"
+    ),
+    "keyword_recall": (
+        "(keywords, *, at_least=, normalizer=None, confidence=None): the lower limit "
+        "of the share of these names, numbers and terms that was recognised, over all "
+        "sessions of the test, such as (['Anna', '41729'], at_least=0.95)"
     ),
     "realtime_requirement": (
         "(*, id=, level=, scenario=): the requirement that a test of the packaged "
@@ -85,8 +91,8 @@ class Given(NamedTuple):
 
     ``value`` is a string, true for a flag on the command line, or a list of strings for
     an option that may be repeated. ``stated`` is false if the value is the default.
-    ``from_environment`` is true if an environment variable sets the option. Runs that
-    do not use this plugin may have the same variable.
+    ``from_environment`` is true if an environment variable sets the option. Such a
+    variable may also be set in runs that do not use this plugin.
     """
 
     value: object
@@ -125,7 +131,7 @@ def first_given(
 
 
 def flag(text: str) -> bool:
-    """Parse the value of a flag; an empty value is false. Raises ValueError."""
+    """Convert the value of a flag to a boolean; "" is false. Raises ValueError."""
     if text.lower() in ("", "0", "false", "no", "off"):
         return False
     if text.lower() in ("1", "true", "yes", "on"):
@@ -134,7 +140,7 @@ def flag(text: str) -> bool:
 
 
 class RawOptions:
-    """The options of a run as pytest has read them, before they are parsed.
+    """The raw options of a run: pytest has read them, but they are not yet parsed.
 
     ``wrong_environment`` says that an environment variable sets the option in which an
     error was found.
@@ -209,31 +215,31 @@ OPTIONS = (
     Option(
         "target",
         "the server under test: http(s)://HOST:PORT, ws(s)://HOST:PORT/PATH, "
-        "HOST:PORT, fake (scripted) or reference (a real recogniser)",
+        "HOST:PORT, fake (a scripted server) or reference (a real recogniser)",
         metavar="URL",
     ),
     Option("conformance", "run the packaged suite against the target", flag=True),
     Option(
         "level",
-        "the weakest level of the requirements that the suite judges: must, should or "
-        "info (default info: all)",
+        "the weakest level of requirements that the suite judges: must, should, or "
+        "info for all (default info)",
         "info",
         "LEVEL",
     ),
     Option(
         "strict",
-        "fail a test of the suite whose SHOULD requirement is violated",
+        "in the suite, also fail the test of a SHOULD requirement that is violated",
         flag=True,
     ),
     Option(
         "keep-going",
-        "go on with the suite after the first utterance has failed, and after sessions "
+        "do not stop the suite when the first utterance has failed, or when sessions "
         "have waited for finals that never came",
         flag=True,
     ),
     Option(
         "suite",
-        "judge by this pinned suite of requirements (default: the newest requirements)",
+        "judge the server by this pinned suite (default: by the newest requirements)",
         metavar="NAME",
     ),
     Option(
@@ -244,8 +250,8 @@ OPTIONS = (
     ),
     Option(
         "server-version",
-        "the version by which the server is judged (default: the one that GET /version "
-        "returns)",
+        "the server's version, whose requirements the suite judges (default: the "
+        "version that GET /version returns)",
         metavar="VERSION",
     ),
     Option(
@@ -257,7 +263,7 @@ OPTIONS = (
     ),
     Option(
         "max-audio",
-        "the limit on the audio that the suite sends to a server that is not on this "
+        "the most audio that the suite may send to a server that is not on this "
         "machine (default 10min)",
         "10min",
         "TIME",
@@ -288,7 +294,7 @@ OPTIONS = (
     Option(
         "selftest",
         "test the suite itself on this machine, and exit: each check must pass on a "
-        "correct fake server and fail on one with the matching fault",
+        "correct fake server, and fail on a fake server with the matching fault",
         flag=True,
     ),
     Option(
@@ -312,7 +318,7 @@ OPTIONS = (
     ),
     Option(
         "model",
-        "the model to use (default: the first one that GET /v1/models lists)",
+        "the model to use (default: the first model that GET /v1/models lists)",
         "",
         "NAME",
     ),
@@ -330,14 +336,15 @@ OPTIONS = (
     ),
     Option(
         "recover",
-        "the time to wait for a crashed server to answer again, once in a run (default "
-        "60s)",
+        "the time to wait, at most once in a run, until a crashed server answers again "
+        "(default 60s)",
         "60s",
         "TIME",
     ),
     Option(
         "timeout",
-        "the idle timeout of a session: the time without any event (default 30s)",
+        "the idle timeout: the time without any event after which a session ends "
+        "(default 30s)",
         "30s",
         "TIME",
     ),
@@ -392,14 +399,30 @@ OPTIONS = (
     Option(
         "corpus",
         "the utterances to send: bundled:english, bundled:languages, bundled:odd, a "
-        "manifest, a LibriSpeech tree or a folder with a .txt file for each audio file "
+        "NeMo manifest, a Common Voice table, a metadata.csv, a Kaldi folder, a "
+        "LibriSpeech tree or a folder with a .txt file for each audio file "
         "(repeatable)",
         metavar="NAME|PATH",
         many=True,
     ),
     Option(
+        "language",
+        "the language of the utterances that state none, such as de, en-US or German "
+        "(default: that of their script if it is certain, otherwise unknown)",
+        metavar="LANGUAGE",
+    ),
+    Option(
+        "perturb",
+        "what is done to the utterances of the corpus before they are sent, such as "
+        "noise:10dB or telephone,packet-loss:5%:seed=2; also babble, clipping, dither, "
+        "gain, lead-silence, reverberation and speed (repeatable)",
+        metavar="NAME[:AMOUNT][,...]",
+        many=True,
+    ),
+    Option(
         "pace",
-        "seconds of audio sent per second; 0 is as fast as possible (default 1.0)",
+        "the seconds of audio to send per second; 0 means as fast as possible (default "
+        "1.0)",
         "1",
         "X",
     ),
@@ -413,14 +436,14 @@ OPTIONS = (
     ),
     Option(
         "confidence",
-        "the confidence with which every quantile and word error rate must be proven, "
-        "such as 0.95 (default: no proof; the observed value is compared with the "
+        "the confidence, such as 0.95, with which every quantile and word error rate "
+        "must be proven (default: no proof; the observed value is compared with the "
         "limit)",
         metavar="SHARE",
     ),
     Option(
         "undecided",
-        "what an INCONCLUSIVE or INVALID verdict does to its test: fail or warn "
+        "the effect of an INCONCLUSIVE or INVALID verdict: fail the test, or only warn "
         "(default fail)",
         "fail",
         "fail|warn",
@@ -432,30 +455,31 @@ OPTIONS = (
     ),
     Option(
         "budget-profile",
-        "the table in the file of --realtime-budgets that sets the limits, such as l4",
+        "the name of the table, such as l4, that sets the limits in the file of "
+        "--realtime-budgets",
         metavar="NAME",
     ),
     Option(
         "compare",
-        "compare the results of each test with its results in this earlier report "
-        "(PATH.jsonl)",
+        "compare the results of each test with those of the same test in this earlier "
+        "report (PATH.jsonl)",
         metavar="FILE",
     ),
     Option(
         "compare-fail",
-        "how much worse a metric may get in a comparison before its test fails, such "
-        "as final_from_commit:20ms,wer:1pp",
+        "by how much a metric may get worse in a comparison before the test fails, as "
+        "in final_from_commit:20ms,wer:1pp",
         metavar="METRIC:LIMIT[,...]",
     ),
     Option(
         "baseline-target",
-        "send each utterance to this server as well, in turn with the target, and "
+        "send each utterance also to this server, alternately with the target, and "
         "compare the two servers",
         metavar="URL",
     ),
     Option(
         "label",
-        "a label of this run for its report, such as gpu=H100 (repeatable)",
+        "a label of this run, such as gpu=H100, for the report (repeatable)",
         metavar="NAME=VALUE",
         many=True,
     ),
@@ -467,14 +491,21 @@ OPTIONS = (
     ),
     Option(
         "report",
-        "write a report: PATH.jsonl with a line for each utterance, or "
+        "write a report: PATH.jsonl or PATH.csv with a line for each utterance, or "
         "conformance:PATH.json with the results of the suite (repeatable)",
         metavar="[KIND:]PATH",
         many=True,
     ),
     Option(
+        "utterances",
+        "list all utterances of each test at the end of the run, with their word "
+        "errors and aligned texts",
+        flag=True,
+    ),
+    Option(
         "fake",
-        "options for the servers of --realtime-target=fake and =reference, such as "
+        "options for the server that --realtime-target=fake or "
+        "--realtime-target=reference starts, such as "
         '"--word-delay 300ms --final-delay 250ms"',
         metavar="OPTIONS",
     ),

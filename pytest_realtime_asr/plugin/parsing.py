@@ -17,6 +17,8 @@ from packaging.version import Version
 
 from pytest_realtime_asr import corpus
 from pytest_realtime_asr.client import target as targets
+from pytest_realtime_asr.corpus import language as languages
+from pytest_realtime_asr.perturb import chain
 from pytest_realtime_asr.requirements.requirement import Harm, Level
 from pytest_realtime_asr.run.config import load_client_certificate
 from pytest_realtime_asr.run.fakes import FAKES
@@ -26,7 +28,7 @@ from pytest_realtime_asr.verdicts.budgets import CONFIDENCE
 from pytest_realtime_asr.verdicts.limits import parse_duration
 from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
-REPORTS = ("jsonl", "conformance")
+REPORTS = ("jsonl", "csv", "conformance")
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
 _UNITS = {
     **{"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9},
@@ -100,7 +102,7 @@ def version(text: str) -> str:
 
 
 def warmup(text: str) -> int | None:
-    """Parse a number of warm-up sessions; ``None`` is as many as the server needs."""
+    """Parse a number of warm-up sessions; ``None`` means as many as are needed."""
     if text == "auto":
         return None
     try:
@@ -134,16 +136,16 @@ def header(text: str, environment: Mapping[str, str]) -> tuple[str, str]:
         )
     if variable not in environment:
         raise ValueError(
-            f"the header {name} names an environment variable that is not set; set "
-            "the variable, or name another one, as in X-Token=MY_VARIABLE"
+            f"the environment variable for the header {name} is not set; set it, or "
+            "name another variable, as in X-Token=MY_VARIABLE"
         )
     return name, secret(variable, environment[variable])
 
 
 def secret(variable: str, value: str) -> str:
-    """Check the value of an environment variable that is sent in a header.
+    """Check the value of an environment variable; the value is sent in a header.
 
-    Returns the value without blanks around it. No message quotes the value.
+    Returns the value without leading and trailing blanks. No message quotes the value.
     """
     value = value.strip()
     if not all(sign.isprintable() and sign <= "\xff" for sign in value):
@@ -191,7 +193,7 @@ def _why(error: OSError) -> str:
 
 
 def chunk(value: str | timedelta) -> float:
-    """Return the length of a chunk in seconds."""
+    """Convert the length of a chunk to seconds, and check it."""
     found = parse_duration(value) / 1e3
     if not 0.001 <= found <= 60:
         raise ValueError(
@@ -218,7 +220,7 @@ def pace_text(text: str) -> float:
 
 
 def size(text: str) -> int:
-    """Return the size of a message in bytes, from a value such as ``4MiB``."""
+    """Convert the size of a message, such as ``4MiB``, to bytes."""
     found = _SIZE.fullmatch(text.strip())
     if found is None:
         raise ValueError(f"{text!r} is not a size; write one such as 4MiB or 500kB")
@@ -231,7 +233,7 @@ def size(text: str) -> int:
 
 
 def seconds(text: str, *, least: float = 0.0) -> float:
-    """Return a time in seconds; a number without a unit is in seconds."""
+    """Convert a time to seconds; a number without a unit is in seconds."""
     bare = not text.strip()[-1:].isalpha()
     found = inputs.number(text) if bare else parse_duration(text) / 1e3
     if not least <= found <= _LONGEST:
@@ -243,7 +245,7 @@ def seconds(text: str, *, least: float = 0.0) -> float:
 
 
 def confidence(text: str) -> float:
-    """Return a confidence as a number, such as ``0.95``."""
+    """Convert a confidence, such as ``"0.95"``, to a number."""
     value = _number(text)
     if not isinstance(value, float) or not inputs.within(value, *CONFIDENCE):
         low, high = CONFIDENCE
@@ -254,7 +256,7 @@ def confidence(text: str) -> float:
 
 
 def _number(text: str) -> float | str:
-    """Return a value as a number if it is one, otherwise the value itself."""
+    """Convert a text to a number; if it is not a number, return the text."""
     try:
         return inputs.number(text)
     except InputError:
@@ -289,7 +291,7 @@ def suite_level(text: str) -> Level:
 
 
 def undecided(text: str) -> UndecidedPolicy:
-    """Return what an INCONCLUSIVE or INVALID verdict does to its test."""
+    """Parse the policy for INCONCLUSIVE and INVALID verdicts: fail or warn."""
     try:
         return UndecidedPolicy(text)
     except ValueError:
@@ -300,13 +302,16 @@ def undecided(text: str) -> UndecidedPolicy:
 
 def harms(text: str) -> frozenset[Harm]:
     """Return the kinds of harm that are allowed, from names separated by commas."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    return frozenset(_harm(name) for each in text.split(",") if (name := each.strip()))
+
+
+def _harm(name: str) -> Harm:
     try:
-        return frozenset(map(Harm, names))
+        return Harm(name)
     except ValueError:
         raise ValueError(
-            f"{text!r} is not a kind of scenario; choose from heavy and disruptive, or "
-            "write heavy,disruptive"
+            f"{name!r} is not a kind of scenario; choose heavy or disruptive, or "
+            "write both as heavy,disruptive"
         ) from None
 
 
@@ -322,10 +327,24 @@ def label(text: str) -> tuple[str, str]:
 
 
 def corpus_place(text: str, origin: Path) -> str:
-    """Check a corpus and return its name, or its path joined to ``origin``."""
+    """Check a corpus; return its name, or its path joined to ``origin``."""
     found = text if text.startswith("bundled:") else str(origin / text)
     corpus.check(found)
     return found
+
+
+def language(text: str) -> str:
+    """Return the canonical tag of a language, from its tag or its English name."""
+    found = languages.parse(text)
+    if text and not found:
+        raise ValueError(f"{text!r} is no language; write a tag such as de or en-US")
+    return found
+
+
+def perturbation(text: str) -> str:
+    """Check a chain of perturbations and return it."""
+    chain.parse(text)
+    return text
 
 
 def report(text: str, origin: Path) -> tuple[str, Path]:
@@ -339,7 +358,7 @@ def report(text: str, origin: Path) -> tuple[str, Path]:
         kind, path = Path(text).suffix.lstrip("."), text
     if kind not in REPORTS:
         raise ValueError(
-            f"{text!r} names no known kind of report; write PATH.jsonl, jsonl:PATH or "
-            "conformance:PATH"
+            f"{text!r} names no known kind of report; write PATH.jsonl, PATH.csv, "
+            "jsonl:PATH, csv:PATH or conformance:PATH"
         )
     return kind, origin / path

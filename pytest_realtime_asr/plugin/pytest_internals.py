@@ -1,4 +1,4 @@
-"""The functions that use undocumented parts of pytest; no other module uses them."""
+"""Functions that use undocumented parts of pytest; no other module uses such parts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Fixture = pytest.FixtureDef[object]
 
 
 def configure(config: pytest.Config) -> None:
-    """Configure pytest's plugins for a command, so that pytest makes its cache."""
+    """Configure pytest's plugins for a command, so that pytest's cache exists."""
     config._do_configure()
 
 
@@ -32,18 +32,18 @@ def new_folder(config: pytest.Config) -> Path:
 
 
 def fixtures_of_item(item: pytest.Item, name: str) -> tuple[Fixture, ...]:
-    """Return the definitions of a fixture for a test; the test uses the last one."""
+    """Return a fixture's definitions in the scope of a test; the test uses the last."""
     info = getattr(item, "_fixtureinfo", None)
     return tuple(info.name2fixturedefs.get(name, ())) if info else ()
 
 
 def fixtures_of_function(metafunc: pytest.Metafunc, name: str) -> tuple[Fixture, ...]:
-    """Return the definitions of a fixture for a test function during collection."""
+    """Return a fixture's definitions in the scope of a test function, at collection."""
     return tuple(metafunc._arg2fixturedefs.get(name, ()))
 
 
 def kept_exception(item: pytest.Item) -> BaseException | None:
-    """Return the exception that a method of unittest.TestCase raised, or ``None``.
+    """Return the exception that a test method of unittest raised, or ``None``.
 
     Pytest stores such an exception and reports it later.
     """

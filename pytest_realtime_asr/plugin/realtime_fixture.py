@@ -28,7 +28,7 @@ Options = Mapping[str, object]
 
 
 class Unusable(Exception):
-    """A fixture that cannot be made; the message says why, and what to do."""
+    """Raised if the fixture cannot be made; the message says why, and what to do."""
 
 
 def make(
@@ -97,10 +97,11 @@ def _baseline(state: State, terms: Terms, options: Options) -> Plan | None:
 
 
 def _with_dialect(terms: Terms, target: object, state: State) -> Terms:
-    """Return the terms of a test, with the default dialect for a fake server.
+    """Return the terms of a test; for a fake server, set the default dialect.
 
-    The dialect stays `AUTO` only for the target of the options; it is detected later.
-    Raises UsageError if a fixture returns another target and no dialect is named.
+    For the target that the options set, the dialect may stay `AUTO`: it is detected
+    later. Raises UsageError if a fixture returns another target and no dialect is
+    named.
     """
     if terms.dialect != AUTO or target == state.settings.target:
         return terms

@@ -31,7 +31,10 @@ _FOLDER = Path(__file__).parents[1]
 
 
 def clean(report: pytest.TestReport | pytest.CollectReport, redactor: Redactor) -> None:
-    """Remove the secrets from every part of a report, which is changed in place."""
+    """Remove the secrets from every part of a report.
+
+    The report is changed in place.
+    """
     if not redactor:
         return
     report.longrepr = _each_text(report.longrepr, redactor.clean)
@@ -44,8 +47,8 @@ def clean(report: pytest.TestReport | pytest.CollectReport, redactor: Redactor) 
 def escape(report: pytest.TestReport, *, coloured: bool = False) -> None:
     """Escape control characters in the reason why a test failed or was skipped.
 
-    The report is changed in place. The test's own output is not escaped. The colour
-    codes of pytest are not escaped if the output is ``coloured``.
+    The report is changed in place. The test's own output is not escaped. If
+    ``coloured`` is true, pytest's colour codes are not escaped either.
     """
     kept = _COLOUR if coloured else _LAYOUT
     report.longrepr = _each_text(report.longrepr, partial(_escaped, kept=kept))
@@ -80,8 +83,8 @@ def shield_suite(config: pytest.Config, redactor: Redactor) -> None:
 def rephrase(message: Warning | str, redactor: Redactor) -> Warning | str:
     """Return a warning without secrets.
 
-    In a private run, the message of a warning is removed, unless the warning is one of
-    this package: these quote no transcript.
+    In a private run, the message of a warning is removed. The warnings of this package
+    keep their messages, which quote no transcript.
     """
     text = _escaped(redactor.clean(str(message)))
     if not type(message).__module__.startswith(_PACKAGE):
@@ -95,7 +98,7 @@ def rephrase(message: Warning | str, redactor: Redactor) -> Warning | str:
 
 
 class Formatter(logging.Formatter):
-    """A formatter that removes secrets from what the formatter ``inner`` returns.
+    """Formats records with the formatter ``inner``; removes secrets from the text.
 
     ``redactor`` returns a redactor for all secrets that are known so far.
     """
@@ -146,7 +149,7 @@ def withhold(
 def withhold_collected(report: pytest.CollectReport, ours: Collection[str]) -> None:
     """Remove the exception that a module raised during the collection.
 
-    The report is changed in place. Messages in ``ours`` are this package's own and are
+    The report is changed in place. ``ours`` are messages of this package, which are
     kept.
     """
     if str(report.longrepr) not in ours:
@@ -161,7 +164,7 @@ def _is_ours(raised: pytest.ExceptionInfo[BaseException]) -> bool:
 
 
 def _escaped(text: str, *, kept: re.Pattern[str] = _LAYOUT) -> str:
-    """Return a text with its control characters escaped, except those in ``kept``."""
+    """Escape the control characters of a text, except those that ``kept`` matches."""
     parts = kept.split(text)  # the kept characters are at the odd indices
     return "".join(
         part if place % 2 else printable(part) for place, part in enumerate(parts)
@@ -169,7 +172,7 @@ def _escaped(text: str, *, kept: re.Pattern[str] = _LAYOUT) -> str:
 
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:
-    """Return a value of a report with each string in it changed.
+    """Apply ``change`` to each string in a value of a report; return the new value.
 
     An object of a dataclass is changed in place.
     """

@@ -1,4 +1,4 @@
-"""Reads the options of a run into typed values.
+"""Converts the options of a run to typed values.
 
 Each section of the settings has its own class. A class that lower layers need is
 defined in these layers: in `pytest_realtime_asr.run.config` or in
@@ -43,11 +43,11 @@ Lookup = Callable[[Option], object]
 
 
 class SettingError(InputError):
-    """An option whose value cannot be used.
+    """Raised for an option whose value cannot be used.
 
     The message says where the option is set, what is wrong, and what to write.
-    ``from_environment`` says that an environment variable sets the option. Runs that do
-    not use this plugin may have the same variable.
+    ``from_environment`` says that an environment variable sets the option. Such a
+    variable may also be set in runs that do not use this plugin.
     """
 
     def __init__(self, message: str, *, from_environment: bool = False) -> None:
@@ -87,6 +87,7 @@ class ComparisonConfig:
 class Settings:
     """All settings of a run, by section.
 
+    With ``utterances``, the terminal lists all utterances of each test.
     ``fake`` are the command-line arguments of the servers that the plugin starts. The
     query of the URL in ``target`` may be secret.
     """
@@ -97,7 +98,9 @@ class Settings:
     suite: SuiteConfig
     target: str = field(default="", repr=False)
     corpus: tuple[str, ...] = ("bundled:english",)
+    perturb: tuple[str, ...] = ()
     reports: tuple[tuple[str, Path], ...] = ()
+    utterances: bool = False
     fake: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -118,7 +121,9 @@ def settings(
     *,
     origin: Path = Path(),
 ) -> Settings:
-    """Return the settings of a run, from all options by precedence.
+    """Return the settings of a run.
+
+    Of all places that set an option, the place with the highest precedence counts.
 
     ``command_line`` and ``ini`` return the raw value of an option, or ``None`` if the
     option is not set there. Relative paths are joined to ``origin``. Raises
@@ -142,15 +147,18 @@ def settings(
             )
             or (),
             labels=dict(given.each("label", parsing.label)),
+            language=given.read("language", parsing.language),
             parallel=given.read("parallel", flag),
             private=given.read("private", flag),
         ),
         corpus=given.each("corpus", lambda text: parsing.corpus_place(text, origin))
         or ("bundled:english",),
+        perturb=given.each("perturb", parsing.perturbation),
         limits=_limits(given),
         comparison=_comparison(given),
         suite=_suite(given),
         reports=given.each("report", lambda text: parsing.report(text, origin)),
+        utterances=given.read("utterances", flag),
         fake=tuple(given.read("fake", shlex.split)),
     )
 
@@ -234,7 +242,7 @@ class _Values:
 
 @contextmanager
 def _named(given: Given) -> Iterator[None]:
-    """Raise a ValueError of the block as a `SettingError` that names the option."""
+    """Convert a ValueError raised in the block to a `SettingError` about the option."""
     try:
         yield
     except SettingError:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client.dialect_detection import AUTO, Discovery
 from pytest_realtime_asr.client.session import OptionsError, caller
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import Corpus, CorpusError, load_all
 from pytest_realtime_asr.dialects import load
+from pytest_realtime_asr.perturb import PerturbationError, chain
 from pytest_realtime_asr.plugin import kept_calibration
 from pytest_realtime_asr.plugin.guard import Guard
 from pytest_realtime_asr.plugin.judging import Judging
@@ -22,7 +24,7 @@ from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
 from pytest_realtime_asr.plugin.targets import Targets
 from pytest_realtime_asr.plugin.termination import catch
 from pytest_realtime_asr.plugin.worker import Worker
-from pytest_realtime_asr.report import jsonl
+from pytest_realtime_asr.report import jsonl, utterances
 from pytest_realtime_asr.report.files import ReportFile, distinct
 from pytest_realtime_asr.report.progress import Progress
 from pytest_realtime_asr.run.run import Run
@@ -124,7 +126,7 @@ class State:
         return found
 
     def check_session_options(self, found: Settings) -> None:
-        """Refuse session options that do not fit the dialect. Raises UsageError."""
+        """Raise UsageError for session options that do not fit the dialect."""
         session = found.run.session
         if not session.options:
             return
@@ -138,22 +140,27 @@ class State:
     # Corpus and servers
 
     def corpus(self) -> Corpus:
-        """Return the corpus of the run. Raises UsageError."""
-        private = self.settings.run.private
+        """Return the corpus of the run, perturbed as asked. Raises UsageError."""
+        private, perturb = self.settings.run.private, self.settings.perturb
         try:
-            return _corpus(self.settings.corpus, private)
-        except CorpusError as error:
+            found = self._load(perturb)
+        except PerturbationError as error:
+            raise self.options.usage_error("perturb", error) from None
+        except (CorpusError, AudioError) as error:
             hidden = (
                 "the corpus cannot be used; run without --realtime-private to see the "
                 "reason"
             )
             shown = hidden if private else error
             raise self.options.usage_error("corpus", shown) from None
+        for note in found.notes:
+            self.note(note)
+        return found
 
     @cached_property
     def targets(self) -> Targets:
         """The servers that this run starts itself."""
-        return Targets(self.settings, self.worker.fakes, check_corpus=self.corpus)
+        return Targets(self.settings, self.worker.fakes, corpus=self.corpus)
 
     # Reports
 
@@ -176,7 +183,7 @@ class State:
         return [file for files in self.reports.values() for file in files]
 
     def check_reports(self) -> None:
-        """Refuse report files that cannot be written. Raises UsageError."""
+        """Raise UsageError for report files that cannot be written."""
         for file in self.written:
             try:
                 file.check()
@@ -224,7 +231,7 @@ class State:
             raise self.options.usage_error("compare", error) from None
 
     def refuse_overwritten(self, path: Path) -> None:
-        """Refuse to read a file that this run writes or moves. Raises ValueError."""
+        """Raise ValueError if this run would overwrite or move a file that it reads."""
         if any(path.resolve() in file.places for file in self.written):
             raise ValueError(
                 "--realtime-report would overwrite this file; write the report to "
@@ -250,10 +257,11 @@ class State:
             baseline=self.baseline,
             command=_command(self.config),
             located=self.located,
+            utterances=self.settings.utterances,
         )
 
     def _run(self) -> Run:
-        run = Run(self.settings.run, self._warm, shared=self.worker.folder)
+        run = Run(self.settings.run, self._load, shared=self.worker.folder)
         for text, words in self.worker.discovered.items():
             run.servers.discovered[text] = Discovery(*words)
         run.warn = self.note
@@ -261,13 +269,15 @@ class State:
         run.sinks.extend(
             jsonl.Appender(file, calibrated) for file in self.reports.get("jsonl", ())
         )
+        run.sinks.extend(map(utterances.Appender, self.reports.get("csv", ())))
         if self._terminal is not None and _is_interactive(self.config):
             self._progress = Progress(self._terminal, self._columns_left)
             run.progress = self._show_progress
         return run
 
-    def _warm(self) -> Corpus:
-        return _corpus(self.settings.corpus, self.settings.run.private)
+    def _load(self, perturb: tuple[str, ...] = ()) -> Corpus:
+        run = self.settings.run
+        return _corpus(self.settings.corpus, run.language, run.private, perturb)
 
     def _columns_left(self) -> int:
         writer = self.config.get_terminal_writer()
@@ -287,7 +297,7 @@ class State:
 
 
 def printable_lines(state: State, lines: Iterable[str]) -> list[str]:
-    """Return lines without secrets and without control characters."""
+    """Remove the secrets, and escape the control characters, in each of the lines."""
     return [printable(state.redactor.clean(line)) for line in lines]
 
 
@@ -315,8 +325,15 @@ def _read(config: pytest.Config, options: RawOptions) -> Settings:
 
 
 @lru_cache(maxsize=8)
-def _corpus(specs: tuple[str, ...], private: bool) -> Corpus:
-    found = load_all(specs)
+def _corpus(
+    specs: tuple[str, ...],
+    language: str,
+    private: bool,
+    perturb: tuple[str, ...],
+) -> Corpus:
+    if perturb:
+        return chain.apply(_corpus(specs, language, private, ()), perturb)
+    found = load_all(specs, language=language)
     return found.anonymous() if private else found
 
 

@@ -48,9 +48,9 @@ def requirements(settings: Settings) -> tuple[Requirement, ...]:
 def generate(metafunc: pytest.Metafunc, state: State) -> None:
     """Make one test for each requirement of the dialect.
 
-    Every worker makes the same tests. If workers of xdist share the tests, passive
-    requirements come last, so that each worker judges them on the most sessions. Raises
-    UsageError.
+    Every worker makes the same tests. If workers of xdist share the tests, the
+    requirements that are checked in every session come last, when each worker has the
+    most sessions to judge. Raises UsageError.
     """
     if "requirement" not in metafunc.fixturenames:
         return

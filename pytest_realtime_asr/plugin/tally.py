@@ -39,7 +39,7 @@ class End(Protocol):
 
 
 class Tally:
-    """The plugin of pytest that prints the results of the tests of all workers.
+    """The pytest plugin that prints the test results of all workers.
 
     ``suite`` is the prefix of the test ids of the packaged suite, or "" if the suite
     does not run. ``end`` returns the object that makes the tables and reports.

@@ -1,4 +1,4 @@
-"""The name of the target as a run prints it without a request to the server.
+"""The name of the target, as a run prints it before any request to the server.
 
 If a target is set in the environment, every pytest run imports this module, so it
 imports little.
@@ -12,7 +12,7 @@ from pytest_realtime_asr.plugin.options import STARTED
 
 
 def shown(text: str) -> str:
-    """Return a target without its secrets, or a message if it is malformed."""
+    """Return a target without its secrets, or, if it is malformed, an error message."""
     if text in STARTED:
         return text
     try:

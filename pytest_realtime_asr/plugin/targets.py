@@ -1,15 +1,18 @@
-"""Starts the servers that run in child processes of the plugin.
+"""Starts servers in child processes of the plugin.
 
-These are the fake server, the reference server and ASGI applications.
+The servers are the fake server, the reference server and ASGI applications.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_realtime_asr.corpus import Corpus, nemo
 from pytest_realtime_asr.fake.process import FakeError
 from pytest_realtime_asr.plugin.settings import Settings
 from pytest_realtime_asr.run.fakes import FAKES, FakeServers
@@ -21,9 +24,9 @@ if TYPE_CHECKING:
 class Targets:
     """Returns the URL of each target, and starts a server for it if needed.
 
-    Each server is started once. ``shared`` are the URLs of the servers that the
-    controller of xdist started, by target. ``check_corpus`` raises UsageError if the
-    corpus of the run cannot be loaded.
+    Each server is started once. ``shared`` maps targets to the URLs of the servers that
+    xdist's controller started. ``corpus`` returns the corpus of the run, and raises
+    UsageError if the corpus cannot be loaded.
     """
 
     def __init__(
@@ -31,11 +34,12 @@ class Targets:
         settings: Settings,
         shared: Mapping[str, str],
         *,
-        check_corpus: Callable[[], object],
+        corpus: Callable[[], Corpus],
     ) -> None:
         self._settings = settings
         self._shared = shared
-        self._check_corpus = check_corpus
+        self._corpus = corpus
+        self._folder: TemporaryDirectory[str] | None = None
         self._fakes = FakeServers()
         # The keys are the ids of the applications, since not every application has a
         # hash. The reference to an application keeps its id unique.
@@ -66,16 +70,21 @@ class Targets:
         for _, started in self._applications.values():
             if not isinstance(started, str):
                 started.stop()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def _fake(self, target: str, dialect: str) -> str:
         settings = self._settings
         # Otherwise the fake server would fail to start, with a less clear message.
-        self._check_corpus()
+        corpus = self._corpus()
+        specs = settings.corpus
+        if settings.perturb and target == "fake":
+            specs = (*specs, self._written(corpus))
         try:
             return self._fakes.target(
                 target,
                 dialect,
-                corpus=settings.corpus,
+                corpus=specs,
                 arguments=settings.fake,
                 key=settings.run.server.key,
             )
@@ -87,6 +96,16 @@ class Targets:
                     "without --realtime-private to see the reason"
                 )
             raise pytest.UsageError(why) from None
+
+    def _written(self, corpus: Corpus) -> str:
+        """Write the perturbed clips, which the fake server cannot know otherwise.
+
+        Return the path of their manifest.
+        """
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="pytest-realtime-asr-")
+            nemo.write(Path(self._folder.name), corpus)
+        return str(Path(self._folder.name) / nemo.NAME)
 
     def _application(self, application: Callable[..., Any]) -> str:
         key = id(application)

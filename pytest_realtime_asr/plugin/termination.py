@@ -1,4 +1,4 @@
-"""Lets SIGTERM and SIGHUP end a run as Ctrl-C does, so that its results are kept."""
+"""Lets SIGTERM and SIGHUP end a run as Ctrl-C does, so that no results are lost."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def catch() -> Callable[[], None]:
     """Let SIGTERM and SIGHUP raise KeyboardInterrupt in the main thread.
 
     Returns a function that restores the default handlers. A call from another thread
-    changes nothing. A signal that has a handler, or that is ignored as with nohup, is
-    not changed. A second signal of the same kind ends the process at once, and so does
-    a signal to a forked child.
+    changes nothing. A signal that already has a handler, or is ignored (as with nohup),
+    is left as it is. A second signal of the same kind ends the process at once. A
+    signal to a forked child ends the child at once.
     """
     owner = os.getpid()
 

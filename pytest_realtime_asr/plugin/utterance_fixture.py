@@ -1,4 +1,4 @@
-"""Runs a test with the fixture ``utterance`` once for each utterance of the corpus."""
+"""Runs a test once for each utterance of the corpus, if it uses ``utterance``."""
 
 from __future__ import annotations
 

@@ -12,12 +12,12 @@ MEASURES = "measures"  # a file in the shared folder; it exists if a test measur
 
 
 class Worker:
-    """The values from the controller; outside of a worker, they are empty.
+    """The values from the controller; they are empty in any process but a worker.
 
-    The object is true in a worker and false outside of one. ``folder`` is the folder
-    that all workers share. ``distribution`` is the value of xdist's ``--dist``.
-    ``fakes`` are the URLs of the servers that the controller started, by target.
-    ``discovered`` are the dialects that the controller detected, by target.
+    The object is true in a worker, otherwise false. ``folder`` is the folder that all
+    workers share. ``distribution`` is the value of xdist's ``--dist``. ``fakes`` maps
+    targets to the URLs of the servers that the controller started, and ``discovered``
+    maps targets to the dialects that the controller detected.
     """
 
     def __init__(self, config: pytest.Config) -> None:

@@ -110,6 +110,7 @@ def _makers(
         "format": lambda: FORMAT,
         **_compared(test, take),
         **({"calibration": lambda: calibration} if calibration else {}),
+        "language_by": lambda: _basis(take),
         "normalizer_reason": lambda: take.alignment.reason or "",
         "purpose": lambda: take.purpose,
         "again": lambda: take.again,
@@ -195,6 +196,12 @@ def _read(text: bytes, place: str) -> UtteranceRecord | None:
         f"{place}: the line has format {found}{older if found < FORMAT else ''}; "
         f"this version reads only format {FORMAT}"
     )
+
+
+def _basis(take: Transcription) -> str:
+    """Return how the language of the reference is known."""
+    found = take.alignment.language
+    return "" if found is None else found.basis.value
 
 
 def _digest(utterance: Utterance) -> str:

@@ -69,9 +69,24 @@ def _rate(name: str, errors: Errors) -> Properties:
     ]
 
 
+def _recall(results: Results) -> Properties:
+    """Return the recall of keywords and how many were said, of each marker."""
+    rows: Properties = []
+    for place, found in enumerate(results.recall):
+        name = "keyword_recall" + (f".{place + 1}" if len(results.recall) > 1 else "")
+        if found.observed is not None:
+            rows += [(name, number(found.observed, 4)), (f"{name}.n", found.n)]
+    return rows
+
+
 def _normalizer(results: Results) -> Properties:
     used = {take.alignment.normalizer for take in results.takes}
     return [("normalizer", " ".join(sorted(used)))] if used else []
+
+
+def _perturbation(results: Results) -> Properties:
+    found = {take.utterance.perturbation for take in results.takes} - {""}
+    return [("perturbation", " ".join(sorted(found)))] if found else []
 
 
 def _spent(results: Results) -> Properties:
@@ -106,7 +121,9 @@ _PARTS: dict[str, Callable[[Results], Properties]] = {
     "metrics": _statistics,
     "wer": lambda results: _rate("wer", word_errors(results.takes)),
     "cer": lambda results: _rate("cer", character_errors(results.takes)),
+    "keyword_recall": _recall,
     "normalizer": _normalizer,
+    "perturbation": _perturbation,
     "audio": _spent,
     "verdict": _verdict,
 }

@@ -6,14 +6,13 @@ value, the limit, the interval, the sample size and the side that is responsible
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pytest_realtime_asr.metrics import CATALOGUE, Metric
 from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
 from pytest_realtime_asr.metrics.causality import PREMATURE
 from pytest_realtime_asr.report import alignment as alignments
-from pytest_realtime_asr.report import comparison, parity
+from pytest_realtime_asr.report import comparison, languages, parity, recall
+from pytest_realtime_asr.report.limits import compared, interval
 from pytest_realtime_asr.report.reasons import reason_text
 from pytest_realtime_asr.run.results import BrokenRule, Cause, Results, UnjudgedLoss
 from pytest_realtime_asr.text.messages import error_text
@@ -23,9 +22,12 @@ from pytest_realtime_asr.verdicts.client_delay import allowed_delay
 from pytest_realtime_asr.verdicts.comparison import Comparison
 from pytest_realtime_asr.verdicts.finding import Finding
 from pytest_realtime_asr.verdicts.parity import Parity
+from pytest_realtime_asr.verdicts.recall import RecallFinding
 from pytest_realtime_asr.verdicts.sample import Sample
 from pytest_realtime_asr.verdicts.verdict import Verdict
 from pytest_realtime_asr.verdicts.wer import WerFinding, mistakes
+
+Judged = Finding | WerFinding | RecallFinding
 
 PATH_SHARE = 0.2  # a round trip above this share of the limit is reported
 _LONGEST_TEXT = 120  # the most characters that are shown of a transcript
@@ -66,7 +68,7 @@ def evidence(results: Results) -> str:
 
 def lines(results: Results) -> list[str]:
     """Return one line for each verdict, the random order, and each comparison."""
-    judged: list[Finding | WerFinding] = [*results.findings, *results.wer]
+    judged: list[Judged] = [*results.findings, *results.wer, *results.recall]
     found = [verdict(finding) for finding in judged]
     if results.order is not None:
         found.append(
@@ -93,6 +95,9 @@ def _failure(cause: Cause, results: Results) -> list[str]:
         case WerFinding():
             texts = not results.private
             return [_joined(headline(cause), details(cause, texts=texts))]
+        case RecallFinding():
+            found = recall.details(cause, texts=not results.private)
+            return [_joined(headline(cause), found)]
         case Parity():
             text = parity.summary if results.private else parity.details
             return [text(cause)]
@@ -108,7 +113,7 @@ def _failure(cause: Cause, results: Results) -> list[str]:
 
 def _warning(cause: Cause) -> list[str]:
     match cause:
-        case Finding() | WerFinding():
+        case Finding() | WerFinding() | RecallFinding():
             return [verdict(cause)]
         case Parity():
             return [parity.summary(cause)]
@@ -156,7 +161,7 @@ def _joined(*texts: str | None) -> str:
     return "\n".join(filter(None, texts))
 
 
-def standing(finding: Finding | WerFinding) -> str:
+def standing(finding: Judged) -> str:
     """Return the name of the verdict, and whether the sample proves the verdict.
 
     An example is ``PASS (not proven: n=24, needs 59)``.
@@ -165,7 +170,7 @@ def standing(finding: Finding | WerFinding) -> str:
     if finding.proven:
         return f"{finding.verdict.value} ({_proven(finding)}: {counts})"
     hopeful = finding.verdict in (Verdict.PASS, Verdict.INCONCLUSIVE)
-    if hopeful and isinstance(finding, Finding) and finding.needed:
+    if hopeful and not isinstance(finding, WerFinding) and finding.needed:
         counts += f", needs {finding.needed}"
     return f"{finding.verdict.value} (not proven: {counts})"
 
@@ -189,18 +194,20 @@ def outcome(metric: str, sample: Sample) -> str:
     return f"{value}, {PREMATURE[sample.premature]}"
 
 
-def verdict(finding: Finding | WerFinding) -> str:
+def verdict(finding: Judged) -> str:
     """Return one line about a finding that starts with the name of the verdict."""
     return f"{standing(finding)}: {headline(finding, proof=False)}"
 
 
-def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
+def headline(finding: Judged, *, proof: bool = True) -> str:
     """Return one line about a finding; dashboards often keep only this line.
 
     With ``proof``, the line says whether the sample proves the verdict.
     """
     if isinstance(finding, WerFinding):
         return _wer_line(finding, proof=proof)
+    if isinstance(finding, RecallFinding):
+        return recall.headline(finding, proof=proof)
     limit, metric = finding.limit, CATALOGUE[finding.metric]
     timed = metric.unit is Measured.MS
     show, unit = (ms if timed else plain), _unit(metric)
@@ -208,7 +215,7 @@ def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
     if finding.observed is None:
         wanted = f"{limit.side.value} {show(limit.value)}{unit}"
         return f"{name} {wanted}: {reason_text(finding.reason)}"
-    compared = _compared(finding.observed, limit.value, show, unit, limit.side)
+    sides = compared(finding.observed, limit.value, show, unit, limit.side)
     n = f"n={finding.n}" + (" in order" if finding.decided else "")
     n += f" of {several(finding.clips, 'clip')}" if finding.clips else ""
     n += f", {finding.again} retried" if finding.again else ""
@@ -216,7 +223,7 @@ def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
     early = [(f"with {PREMATURE[why]}", count) for why, count in finding.premature]
     parts = [_counted([n, f"{finding.over} {beyond}"], (*finding.lost, *early))]
     if finding.interval is not None:
-        shown = _interval(finding.interval, finding.level, show)
+        shown = interval(finding.interval, finding.level, show)
         parts.insert(0, f"{shown} by clip" if finding.clips else shown)
     if proof and finding.verdict is not Verdict.INVALID:
         parts += _proof(finding)
@@ -231,7 +238,7 @@ def headline(finding: Finding | WerFinding, *, proof: bool = True) -> str:
         tail = f"; INVALID, not attributed to the server: {reason_text(finding.reason)}"
     elif finding.verdict is Verdict.INCONCLUSIVE:
         tail = f"; INCONCLUSIVE: {reason_text(finding.reason)}"
-    return f"{name} = {compared} ({'; '.join(parts)}){tail}"
+    return f"{name} = {sides} ({'; '.join(parts)}){tail}"
 
 
 def _responsible(finding: Finding) -> str:
@@ -277,7 +284,7 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
         return (
             f"{finding.name} <= {share(finding.limit)}: {reason_text(finding.reason)}"
         )
-    compared = _compared(finding.observed, finding.limit, share)
+    sides = compared(finding.observed, finding.limit, share)
     errors = finding.errors
     n = f"n={finding.n}"
     n += f" of {several(finding.speakers, 'speaker')}" if finding.speakers else ""
@@ -285,17 +292,25 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
     wrong = f"S={errors.substitutions} D={errors.deletions} I={errors.insertions}"
     if errors.unspoken:
         wrong += f", {errors.unspoken} recognised in silence"
+    known = languages.short(finding.languages)
     parts = [
-        _interval(finding.interval, finding.level, share),
+        interval(finding.interval, finding.level, share),
         _counted([*counts, wrong], finding.lost),
-        "+".join(finding.normalizers),
+        ": ".join(filter(None, ["+".join(finding.normalizers), known])),
         *(["proven" if finding.proven else "not proven"] if proof else []),
+        *_perturbed(finding.perturbations),
         *([SYNTHETIC] if finding.synthetic else []),
     ]
     tail = ""
     if finding.verdict is Verdict.INCONCLUSIVE:
         tail = f"; INCONCLUSIVE: {reason_text(finding.reason)}"
-    return f"{finding.name} = {compared} ({'; '.join(parts)}){tail}"
+    return f"{finding.name} = {sides} ({'; '.join(parts)}){tail}"
+
+
+def _perturbed(names: tuple[str, ...]) -> list[str]:
+    """Return the first perturbation and the number of the others, or nothing."""
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return [f"{name}{more}" for name in names[:1]]
 
 
 _UNITS = {"wer": "words", "cer": "characters", "wer+cer": "words and characters"}
@@ -313,9 +328,9 @@ def _proof(finding: Finding) -> list[str]:
     return [f"not proven: needs {finding.needed}"]
 
 
-def _proven(finding: Finding | WerFinding) -> str:
+def _proven(finding: Judged) -> str:
     """Return "proven", or "proven for this corpus" if other clips may differ."""
-    if isinstance(finding, WerFinding) or not finding.clips:
+    if not isinstance(finding, Finding) or not finding.clips:
         return "proven"
     # A value over the maximum violates it, whichever clips were sent.
     return "proven" if finding.limit.stat is Stat.MAX else "proven for this corpus"
@@ -323,33 +338,6 @@ def _proven(finding: Finding | WerFinding) -> str:
 
 def _counted(counts: list[str], lost: tuple[tuple[str, int], ...]) -> str:
     return ", ".join([*counts, *(f"{count} {reason}" for reason, count in lost)])
-
-
-def _interval(
-    interval: tuple[float, float], level: float, show: Callable[..., str]
-) -> str:
-    low, high = interval
-    dash = "-" if low >= 0 else " to "
-    return f"{level * 100:g}% CI {show(low)}{dash}{show(high)}"
-
-
-def _compared(
-    observed: float,
-    limit: float,
-    show: Callable[..., str],
-    unit: str = "",
-    side: Side = Side.AT_MOST,
-) -> str:
-    """Return both numbers, with enough digits to show which number is larger."""
-    if side is Side.AT_MOST:
-        sign = "<=" if observed <= limit else ">"
-    else:
-        sign = ">=" if observed >= limit else "<"
-    left, right, more = show(observed), show(limit), 1
-    while left == right and observed != limit and more < 9:
-        left, right = show(observed, more=more), show(limit, more=more)
-        more += 1
-    return f"{left}{unit} {sign} {right}{unit}"
 
 
 def _unit(metric: Metric) -> str:

@@ -7,6 +7,7 @@ from pytest_realtime_asr.text.number_format import ms, several
 from pytest_realtime_asr.verdicts.budgets import Side
 from pytest_realtime_asr.verdicts.reasons import (
     ClientDelayed,
+    MoreKeywords,
     MoreSessions,
     NotDecided,
     NotGood,
@@ -25,6 +26,7 @@ _SIMPLE = {
     Simple.INTERVAL_INCLUDES_LIMIT: (
         "the interval includes the limit; more utterances narrow the interval"
     ),
+    Simple.NO_KEYWORD: "no reference contains one of the keywords",
 }
 
 
@@ -40,6 +42,9 @@ def reason_text(reason: Reason | None) -> str:
         case MoreSessions(count):
             more = several(count, "more session")
             return f"{more} within the limit would prove that the limit is met"
+        case MoreKeywords(count):
+            more = several(count, "more spoken keyword")
+            return f"{more} found would prove that the limit is met"
         case NotRealTime(pace):
             return f"a latency at pace {pace:g} is not in real time; measure at pace 1"
         case ClientDelayed():

@@ -11,13 +11,18 @@ from pytest_realtime_asr.report import terminal
 from pytest_realtime_asr.run.run import Run
 
 
-def introduce(run: Run, text: str, corpus: Iterable[str]) -> str:
+def introduce(
+    run: Run, text: str, corpus: Iterable[str], *, perturb: Iterable[str] = ()
+) -> str:
     """Request the model from the server of a target and return a line about the server.
 
-    If the server cannot be reached, the line says why. Raises LookupError for an
-    unknown dialect.
+    The line also names the corpus, and the chain of perturbations if there is one. If
+    the server cannot be reached, the line says why. Raises LookupError for an unknown
+    dialect.
     """
     spoken = f"corpus {run.config.redactor.message(' '.join(corpus))}"
+    if chain := ",".join(perturb):
+        spoken += f" perturbed by {chain}"
     try:
         dialect, reason = run.servers.dialect(text, run.config.session.dialect)
         where, model = run.servers.ask(text, dialect)

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from pytest_realtime_asr.metrics.accuracy import languages as known_languages
 from pytest_realtime_asr.metrics.alignment import Errors
-from pytest_realtime_asr.report import messages
+from pytest_realtime_asr.report import languages, messages, utterances
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.run.results import Results, broken_rules
 from pytest_realtime_asr.run.statistics import (
@@ -35,7 +36,8 @@ class Row(msgspec.Struct, frozen=True):
 
     ``first``, ``final`` and ``tail`` are the columns of times, in ms. ``cold`` is the
     latency of the first final of the server's warm-up, in ms, and ``note`` a remark on
-    the warm-up. ``lines`` are shown below the table.
+    the warm-up. ``lines`` are shown below the table, and then ``utterances``, the table
+    of all utterances of the test.
     """
 
     test: str
@@ -51,12 +53,21 @@ class Row(msgspec.Struct, frozen=True):
     model: str
     cold: float | None
     note: str
+    utterances: list[str] = []
 
 
-def row(results: Results, *, model: str, cold: float | None, note: str) -> Row:
+def row(
+    results: Results,
+    *,
+    model: str,
+    cold: float | None,
+    note: str,
+    listed: bool = False,
+) -> Row:
     """Return the row of one test; ``lines`` has one line for each verdict.
 
-    The last lines name each part that could not be computed, with the error.
+    The last lines name each part that could not be computed, with the error. With
+    ``listed``, the row has the table of all utterances.
     """
     parts = Parts(private=results.private)
     nothing: dict[str, dict[str, float]] = {}
@@ -71,6 +82,11 @@ def row(results: Results, *, model: str, cold: float | None, note: str) -> Row:
     lines += parts("verdicts", lambda: messages.lines(results), lines)
     lines += map(messages.rule, broken_rules(results.violations))
     lines += _endpoints(found)
+    lines += parts(
+        "languages",
+        lambda: languages.lines(known_languages(t.alignment for t in results.takes)),
+        lines[:0],
+    )
     if silence is not None:
         lines.append(f"recognised in silence: {silence:.1f} words per minute")
     lines += parts.lines
@@ -88,6 +104,7 @@ def row(results: Results, *, model: str, cold: float | None, note: str) -> Row:
         model=model,
         cold=cold,
         note=note,
+        utterances=utterances.lines(results.takes) if listed else [],
     )
 
 
@@ -108,7 +125,7 @@ def table(rows: Sequence[Row]) -> list[str]:
         )
     lines += textwrap.wrap(_LEGEND, WIDTH)
     for each in rows:
-        if each.lines:
+        if each.lines or each.utterances:
             lines += ["", *textwrap.wrap(each.test, WIDTH)]
         for line in each.lines:
             lines += textwrap.wrap(
@@ -118,6 +135,7 @@ def table(rows: Sequence[Row]) -> list[str]:
                 subsequent_indent="    ",
                 break_on_hyphens=False,
             )
+        lines += each.utterances
     return lines
 
 

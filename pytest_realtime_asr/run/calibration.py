@@ -1,6 +1,6 @@
 """Measures the client's own error in each latency, on this machine at this time.
 
-The fake server answers after known delays, in a process of its own. The times that an
+The fake server has a separate process and answers after known delays. The times that an
 ideal client would have measured follow from these delays and from the audio's schedule.
 Every latency is computed twice, from the measured and from the ideal times. The
 difference is the client's own error. The error includes the load of the machine: it
@@ -50,10 +50,10 @@ _CORPUS = "bundled:english"
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """The measured latency minus the ideal latency in ms, over ``n`` sessions.
+    """The client's error in a latency in ms: measured minus ideal, in ``n`` sessions.
 
-    ``bias`` is the median of the differences. ``spread`` is the 95th percentile of
-    their distances from the median.
+    ``bias`` is the median of the errors. ``spread`` is the 95th percentile of the
+    absolute values of error minus ``bias``.
     """
 
     n: int
@@ -82,7 +82,7 @@ class Calibration:
 
 
 def run(dialect: str, *, progress: Callable[[str], None]) -> Calibration:
-    """Return the result of `calibrate`, run on a new event loop.
+    """Run `calibrate` on a new event loop and return its result.
 
     Raises LookupError for an unknown dialect, and RuntimeError if the fake server does
     not answer.
@@ -102,7 +102,7 @@ def calibrate(
     sessions: int = SESSIONS,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Calibration:
-    """Measure the client's own error with a fake server, in about 15 s.
+    """Use a fake server to measure the client's own error; this takes about 15 s.
 
     ``progress`` is called with the number of sessions that have ended. Raises
     RuntimeError if the fake server does not answer.
@@ -125,7 +125,7 @@ def converse(
 ) -> list[tuple[Timeline, Utterance]]:
     """Run sessions with a fake server and return each timeline with its utterance.
 
-    Only the clips of the corpus whose words have times are sent.
+    Only clips that state the times of their words are sent.
     """
     clips = [clip for clip in load(corpus) if clip.words]
     words = ("--dialect", dialect.name, "--corpus", corpus)
@@ -139,7 +139,7 @@ def converse(
 
 
 def errors(sessions: Iterable[tuple[Timeline, Utterance]]) -> dict[str, Error]:
-    """Return the error of each latency that starts in the audio."""
+    """Return the client's error in each latency whose start instant is in the audio."""
     found: dict[str, list[float]] = {}
     for timeline, utterance in sessions:
         measured = measure(timeline, utterance)

@@ -105,7 +105,7 @@ class ServerConfig:
 
 
 def _parts(value: str) -> list[str]:
-    """Return the parts of a header's value, such as ``Bearer TOKEN``.
+    """Return the parts of a value such as ``Bearer TOKEN`` in a header.
 
     The value is split at spaces, commas and semicolons, and after equals signs. A
     ``Basic`` header also has two decoded parts: ``user:password``, and the password.
@@ -148,9 +148,11 @@ def time_limits(timeout: float, *, most: float = math.inf) -> Limits:
 class MeasurementConfig:
     """The configuration of a run.
 
-    ``pinned`` is the pinned suite by which servers are judged, ``None`` for the newest
-    requirements. ``known`` are the known failures of the servers. With ``parallel``,
-    sessions of different xdist workers may overlap. A ``private`` run reports no texts.
+    ``pinned`` is the pinned suite by which servers are judged; ``None`` means the
+    newest requirements. ``known`` are the known failures of the servers. If
+    ``parallel`` is true, sessions of different xdist workers may overlap. If
+    ``private`` is true, no texts are reported. ``language`` is the tag of the language
+    of the utterances that state none.
     """
 
     server: ServerConfig = ServerConfig()
@@ -160,6 +162,7 @@ class MeasurementConfig:
     labels: Mapping[str, str] = field(default_factory=dict)
     parallel: bool = False
     private: bool = False
+    language: str = ""
 
     @property
     def redactor(self) -> Redactor:

@@ -34,9 +34,9 @@ class FakeServers:
         """Return the URL of the target ``fake`` or ``reference``.
 
         The first call for a kind and a dialect starts the server; later calls return
-        the URL of the same server. The fake knows the clips of the bundled corpora and
-        of ``corpus``. The client must send ``key`` if it is not empty. Raises
-        `FakeError` if the server cannot be started.
+        the URL of the same server. The fake server knows the clips of the bundled
+        corpora and of ``corpus``. The client must send ``key`` if it is not empty.
+        Raises `FakeError` if the server cannot be started.
         """
         if (kind, dialect) not in self._targets:
             own = [name for name in corpus if not name.startswith("bundled:")]

@@ -21,7 +21,7 @@ CUT_OFF = Lost(Loss.CANCELLED, "the test ended before the final came")
 
 
 class Ended(RuntimeError):
-    """A fixture of a test, or one of its sessions, was used after the test's end."""
+    """A fixture or a session was used after the end of its test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class Ledger:
     The *place* of an utterance is its number, from 0, in the order in which the
     utterances of the test began. ``open`` and ``ended`` hold the utterances by place.
     ``begun`` is the number of utterances that have begun. ``order`` is set if clips are
-    sent in random order until the verdicts are decided. ``turn`` is the test's turn
-    among the workers of the run. ``closed`` says that the test has ended.
+    sent in random order until the verdicts are decided. While the test has its
+    ``turn``, other workers do not measure. ``closed`` says that the test has ended.
     """
 
     test: str
@@ -90,7 +90,7 @@ class Ledger:
     def sequence(self) -> Iterator[tuple[int, Transcription]]:
         """Yield the test's own utterances that have ended, each with its place.
 
-        The first of the test's own utterances that has not ended stops the iteration.
+        The iteration stops before the first own utterance that has not ended.
         """
         for place in range(self.begun):
             begun = self.open.get(place)

@@ -51,10 +51,10 @@ class _TestSession:
         audio = await self.live.audio(utterance)
         begun = Begun(
             self.live,
-            utterance,
+            utterance.in_language(self.run.config.language),
             self.live.items,
             raised=True,
-            conditions=self.run.conditions(self.live.plan),
+            conditions=self.run.conditions(self.live.plan, utterance),
         )
         place = self._ledger.begin(begun)
         lost: Lost | None = None
@@ -90,7 +90,7 @@ class _View:
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """The violations by the server that have been found so far."""
+        """The server's violations that have been found so far."""
         live = self._session.live
         return observe(live.plan.rules, Part("", live.recording))
 
@@ -234,7 +234,7 @@ class Connect:
 
 
 class AsyncRealtime:
-    """The methods of `Realtime` in a form that is awaited."""
+    """The methods of `Realtime`, in an awaitable form."""
 
     def __init__(self, realtime: Realtime) -> None:
         self._realtime = realtime
@@ -278,7 +278,7 @@ class Realtime:
     """The server under test, with methods that open sessions and send utterances.
 
     ``terms`` are the terms of the running test. ``baseline`` is the plan for another
-    server, to which every utterance of `transcribe` is sent as well.
+    server; `transcribe` sends every utterance to this server as well.
     """
 
     def __init__(
@@ -322,7 +322,7 @@ class Realtime:
         model: str | None = None,
         options: Mapping[str, object] | None = None,
     ) -> Connect:
-        """Return a context manager that opens a session: ``with`` or ``async with``.
+        """Return a context manager for a session, for ``with`` or ``async with``.
 
         ``configure=False`` leaves out the frames that configure the session. ``model``
         and ``options`` replace the model and the session options of the test.
@@ -364,8 +364,8 @@ class Realtime:
         the length of a chunk.
 
         With ``until="decided"``, the utterances are sent repeatedly in random order.
-        The call ends as soon as a sequential test has decided every quantile that the
-        budgets of the test limit, or after ``max_sessions`` sessions. It returns the
+        The call ends after ``max_sessions`` sessions, or earlier if a sequential test
+        has decided all limits that the budgets set for quantiles. It returns the
         transcriptions of all these sessions. A call with ``until="decided"`` must be
         the first call of its test that sends utterances. It raises ValueError before
         the first session if ``max_sessions`` is too small to prove anything.
@@ -375,13 +375,13 @@ class Realtime:
         return _given(what, _block(self._run, work))
 
     def parity(self, what: Iterable[Utterance], *, over: str) -> Parity:
-        """Compare the server's texts under another condition with its solo transcripts.
+        """Compare the server's solo transcripts to its texts under another condition.
 
         Each utterance is sent three times alone, and three times under the condition
         that ``over`` names:
 
         - ``chunk``: a fifth of the test's chunk;
-        - ``pace``: four times the test's pace, or pace 1 if the test is unpaced;
+        - ``pace``: four times the test's pace, or pace 1 if the test's pace is 0;
         - ``crowd``: eight sessions at a time;
         - ``repeat``: no change.
 

@@ -6,7 +6,7 @@ Each result is computed once. `pytest_realtime_asr.report` makes the reports fro
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_realtime_asr import metrics
 from pytest_realtime_asr.requirements.requirement import Level
@@ -20,6 +20,7 @@ from pytest_realtime_asr.verdicts.comparison import Comparison
 from pytest_realtime_asr.verdicts.finding import Finding, Judgement
 from pytest_realtime_asr.verdicts.fixed_sample import judge
 from pytest_realtime_asr.verdicts.parity import Parity
+from pytest_realtime_asr.verdicts.recall import RecallFinding, judge_recall
 from pytest_realtime_asr.verdicts.sample import Sample
 from pytest_realtime_asr.verdicts.sequential import judge_in_order
 from pytest_realtime_asr.verdicts.verdict import (
@@ -58,7 +59,14 @@ class UnjudgedLoss:
 
 
 Cause = (
-    Finding | WerFinding | Parity | Comparison | BrokenRule | UnjudgedLoss | Exception
+    Finding
+    | WerFinding
+    | RecallFinding
+    | Parity
+    | Comparison
+    | BrokenRule
+    | UnjudgedLoss
+    | Exception
 )
 """Why a test fails or is undecided.
 
@@ -71,7 +79,7 @@ class Results:
     """The measurements and the verdicts of one test, the same for every report.
 
     ``takes`` are the transcriptions of the test's own utterances. ``judged`` maps
-    labels to all transcriptions that the budgets judge, also those of other tests.
+    labels to all transcriptions that the budgets judge, including those of other tests.
     ``failing`` says why the test fails. ``undecided`` has the results that are
     undecided and do not fail the test. ``paths`` maps labels to the trace files that
     were written. ``rerun`` is the command that runs the test again. ``unkept`` says why
@@ -83,6 +91,7 @@ class Results:
     takes: tuple[Transcription, ...]
     findings: tuple[Finding, ...] = ()
     wer: tuple[WerFinding, ...] = ()
+    recall: tuple[RecallFinding, ...] = ()
     violations: tuple[Violation, ...] = ()
     parities: tuple[Parity, ...] = ()
     against: tuple[Comparison, ...] = ()
@@ -110,6 +119,7 @@ class Results:
         """The worst of all verdicts; ``None`` if there is no verdict."""
         found = [each.verdict for each in self.findings]
         found += [each.verdict for each in self.wer]
+        found += [each.verdict for each in self.recall]
         found += [each.verdict for each in self.parities]
         found += [
             Verdict.INVALID if each.invalid else Verdict.FAIL
@@ -123,6 +133,7 @@ class Results:
         """Return whether the test passes and every verdict is proven."""
         every = [each.proven for each in self.findings]
         every += [each.proven for each in self.wer]
+        every += [each.proven for each in self.recall]
         return self.verdict is Verdict.PASS and bool(every) and all(every)
 
 
@@ -139,8 +150,8 @@ def judge_test(
 ) -> Results:
     """Judge a test by its terms and return its results.
 
-    ``violations`` are those of all sessions that the test opened. With an ``order``, a
-    sequential test judges the budgets that it can decide.
+    ``violations`` are those of all sessions that the test opened. If ``order`` is set,
+    a sequential test judges the budgets that it can decide.
     """
     findings = [
         finding
@@ -150,19 +161,25 @@ def judge_test(
     wer = [judge_wer(threshold, takes) for threshold in terms.thresholds]
     violated = tuple(violations)
     causes: dict[Effect, list[Cause]] = {each: [] for each in Effect}
-    judged: list[Finding | WerFinding | Parity] = [*findings, *wer, *parities]
+    private = terms.private or is_private(takes)
+    recall = [judge_recall(threshold, takes) for threshold in terms.recalls]
+    if private:  # a keyword may be a name that was said
+        recall = [replace(each, unspoken=()) for each in recall]
+    judged: list[Finding | WerFinding | RecallFinding | Parity]
+    judged = [*findings, *wer, *recall, *parities]
     for each in judged:
         causes[effect(each.verdict, terms.undecided)].append(each)
     causes[Effect.FAIL] += [each for each in against if each.failed]
     causes[Effect.WARN] += against  # a comparison may have undecided changes
     causes[Effect.FAIL] += broken_rules(violated, _levels(terms.rules))
-    if terms.rules is not None and not pools and not wer:
+    if terms.rules is not None and not (pools or wer or recall):
         causes[Effect.FAIL] += _unjudged(takes)
     return Results(
         test=test,
         takes=tuple(takes),
         findings=tuple(findings),
         wer=tuple(wer),
+        recall=tuple(recall),
         violations=violated,
         parities=tuple(parities),
         against=tuple(against),
@@ -170,7 +187,7 @@ def judge_test(
         failing=tuple(causes[Effect.FAIL]),
         undecided=tuple(causes[Effect.WARN]),
         judged={take.label: take for pool in pools.values() for take in pool},
-        private=terms.private or is_private(takes),
+        private=private,
     )
 
 
@@ -206,7 +223,7 @@ def judge_sequence(
 
 
 def decided(takes: Sequence[Transcription], terms: Terms, order: RandomOrder) -> bool:
-    """Return whether further sessions cannot change any sequential verdict."""
+    """Return whether every sequential verdict is decided."""
     for budget in sequential_budgets(terms):
         found = judge_sequence(budget, takes, terms, order)
         # A missing value stays missing, so no later session can change the FAIL.
@@ -236,7 +253,7 @@ def _sample(take: Transcription, metric: str) -> Sample:
         value=take.metrics[metric],
         lost=take.lost,
         late_ms=take.scheduling_delay,
-        clip=take.utterance.id,
+        clip=take.utterance.clip,
         own=take.client_state,
         blocked_ms=take.metrics["send_blocked"] or 0.0,
         path_ms=take.metrics["path_round_trip"],

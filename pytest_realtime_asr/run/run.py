@@ -7,9 +7,10 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Live, Plan
-from pytest_realtime_asr.corpus import Corpus
+from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.ledger import CUT_OFF, Ledger
 from pytest_realtime_asr.run.servers import Servers, ignore
@@ -19,6 +20,8 @@ from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.verdicts.utterance_record import Conditions
 
+_DOUBTED = 10  # clips whose audio the run warns of
+
 
 class Run:
     """The state of a test run in this process.
@@ -27,7 +30,7 @@ class Run:
     of the run can access, ``None`` for a single process. Workers take turns, unless the
     configuration lets them measure in parallel. When an utterance ends, each of the
     ``sinks`` is called with the test id and the transcription. ``progress`` shows a
-    line to the user during the run; an empty line clears the line before. ``warn``
+    line to the user during the run; an empty line clears the previous line. ``warn``
     takes a line that the user sees at the end of the run.
     """
 
@@ -54,6 +57,7 @@ class Run:
             warn=lambda text: self.warn(text),
         )
         self._warm = warm
+        self._doubted: set[str] = set()
         self._loop: Loop | None = None
         self._ledger: Ledger | None = None
 
@@ -69,13 +73,16 @@ class Run:
         """The redactor for all secrets that are known so far."""
         return self.servers.redactor
 
-    def conditions(self, plan: Plan, *, concurrency: int = 1) -> Conditions:
+    def conditions(
+        self, plan: Plan, utterance: Utterance, *, concurrency: int = 1
+    ) -> Conditions:
         """Return the conditions under which an utterance of this plan is sent."""
         return Conditions(
             corpus=self._digest,
             pace=plan.pace,
             chunk=plan.chunk,
             concurrency=concurrency,
+            perturbation=utterance.perturbation,
             model=plan.model,
             labels=self.config.labels,
         )
@@ -118,12 +125,26 @@ class Run:
         not affected.
         """
         ledger.end(place, take)
+        self._warn_of_doubts(take.utterance)
         for sink in self.sinks:
             try:
                 sink(ledger.test, take)
             except Exception as error:
                 why = error_text(error, private=self.redactor.private)
-                self.warn(f"{sink}: {why}; utterances are missing in this report")
+                self.warn(f"{sink}: {why}; utterances are missing from this report")
+
+    def _warn_of_doubts(self, clip: Utterance) -> None:
+        """Warn of a clip whose audio may be distorted, at most `_DOUBTED` times."""
+        try:
+            doubts = clip.doubts
+        except AudioError:  # the test reports it
+            return
+        if not doubts or len(self._doubted) >= _DOUBTED:
+            return
+        self._doubted.add(clip.id)
+        hidden = f"{clip.id}: its audio may be distorted"
+        for line in (hidden,) if self.redactor.private else doubts:
+            self.warn(line)
 
     def finish(self) -> Ledger | None:
         """Close the sessions of the running test and return the ledger of the test.

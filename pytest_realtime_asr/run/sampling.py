@@ -27,6 +27,7 @@ from pytest_realtime_asr.run.transcription import (
     Transcription,
     run_session,
 )
+from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.verdicts import parity
 from pytest_realtime_asr.verdicts.client_delay import tolerance
 from pytest_realtime_asr.verdicts.parity import (
@@ -36,6 +37,7 @@ from pytest_realtime_asr.verdicts.parity import (
     LostSession,
     Parity,
 )
+from pytest_realtime_asr.verdicts.recall import missing_keywords
 from pytest_realtime_asr.verdicts.sequential import unprovable
 from pytest_realtime_asr.verdicts.verdict import UndecidedWarning
 from pytest_realtime_asr.verdicts.wer import too_few
@@ -72,8 +74,8 @@ class Sampling:
     def warn_of_unprovable(self, clips: Sequence[Utterance]) -> None:
         """Warn of limits that this number of utterances cannot prove.
 
-        If the test has already sent utterances, there is no warning, since other
-        utterances than ``clips`` count as well.
+        If the test has already sent utterances, there is no warning, since these
+        utterances count as well.
         """
         if self._ledger.begun:
             return
@@ -82,7 +84,7 @@ class Sampling:
             for budget in self._terms.budgets
             if budget.over is None and (why := unprovable(budget, len(clips)))
         ]
-        few = too_few((clip.id, clip.speaker) for clip in clips if clip.text.strip())
+        few = too_few((each.clip, each.speaker) for each in clips if each.text.strip())
         claimed = (each.confidence for each in self._terms.thresholds)
         if few is not None and any(level is not None for level in claimed):
             of = "speakers" if few.speakers else "utterances"
@@ -90,6 +92,12 @@ class Sampling:
                 f"wer_threshold can never be proven: fewer than {few.least} {of} prove "
                 f"nothing; give more {of}"
             )
+        found += [
+            f"keyword_recall can never be proven: {several(missing, 'more keyword')} "
+            "must be said; give more utterances"
+            for threshold in self._terms.recalls
+            if (missing := missing_keywords(threshold, clips))
+        ]
         for text in found:
             warnings.warn(UndecidedWarning(text), stacklevel=4)
 
@@ -105,8 +113,8 @@ class Sampling:
             raise ValueError(f"until='decided' has nothing to decide: give {wanted}")
         if self._ledger.begun:
             raise ValueError(
-                "until='decided' must be the first call of its test that sends "
-                "utterances: utterances sent before were not in random order"
+                "a call with until='decided' must be the first call of its test that "
+                "sends utterances, since other calls do not use a random order"
             )
         if hopeless := [
             why for each in budgets if (why := unprovable(each, most, in_order=True))
@@ -175,7 +183,7 @@ class Sampling:
         return [takes[turn] for turn in sorted(takes)]
 
     async def parity(self, clips: Mapping[str, Utterance], over: Condition) -> Parity:
-        """Compare the texts of clips under a condition with their solo transcripts."""
+        """Compare the solo transcripts of clips to their texts under a condition."""
         await asyncio.to_thread(self._run.take_turn, self._ledger)
         sent = list(clips.values())
         alone = await self._texts(sent, self._plan, 1)
@@ -232,10 +240,10 @@ class Sampling:
         *,
         raised: bool = False,
     ) -> Transcription:
-        """Send an utterance to the target and to the baseline, if there is one.
+        """Send an utterance to the target and, if there is a baseline, to the baseline.
 
-        Return the transcription of the target. In even turns, counted from 0, the
-        target is first; in odd turns, the baseline.
+        Return the transcription of the target. The turns are counted from 0. In even
+        turns, the target is first; in odd turns, the baseline is first.
         """
 
         async def baseline() -> None:
@@ -271,15 +279,15 @@ class Sampling:
         """Send an utterance in a session of its own and return its transcription.
 
         If the client disturbed the session and one of the ``retries`` is left, the
-        session is run once more and the second transcription is returned. A retry does
-        not depend on the measured latency: retries of slow sessions only would favour
-        the server.
+        session is run once more and the second transcription is returned. Whether a
+        session is retried does not depend on the measured latency: to retry only slow
+        sessions would favour the server.
         """
         begun = Begun(
             self._run.session(self._ledger, plan),
-            utterance,
+            utterance.in_language(self._run.config.language),
             raised=raised,
-            conditions=self._run.conditions(plan, concurrency=concurrency),
+            conditions=self._run.conditions(plan, utterance, concurrency=concurrency),
             purpose=purpose,
             again=again,
         )

@@ -41,9 +41,9 @@ def ignore(text: str) -> None:
 class Host:
     """A server that was probed and warmed up.
 
-    ``version`` is the version that the user names or the server reports, empty if there
-    is neither. ``cold`` is the latency of the warm-up's first final in ms. ``note``
-    tells the user about the warm-up, and is empty if there is nothing to tell.
+    ``version`` is the version that the user names or the server reports; it is empty if
+    there is neither. ``cold`` is the latency of the warm-up's first final in ms.
+    ``note`` tells the user about the warm-up, and is empty if there is nothing to tell.
     ``failed`` says that the warm-up got no final.
     """
 
@@ -135,8 +135,8 @@ class Servers:
     def find(self, text: str) -> Discovery:
         """Detect the dialect of a target from the server's first message.
 
-        This is done once in a run. Raises `Unreachable` if no dialect was detected; its
-        message says what the server sent first and what to do.
+        The server is asked once in a run. Raises `Unreachable` if no dialect was
+        detected; the message says what the server sent first and what to do.
         """
         with self._turns.alone():
             found = self.discovered.get(text)
@@ -180,7 +180,7 @@ class Servers:
         *,
         baseline: bool = False,
     ) -> Plan:
-        """Return the plan by which the sessions of a test with this target run.
+        """Return the plan of the sessions that a test opens with this target.
 
         ``baseline`` is as in `host`. Raises `Unreachable` if the server does not
         answer, `OptionsError` for wrong session options, and LookupError if the dialect

@@ -1,4 +1,4 @@
-"""Answers of servers that xdist workers share in a folder."""
+"""A folder through which xdist workers share the answers of servers."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ class SharedAnswers:
 
 
 def key(*words: str) -> str:
-    """Return the file name for these words: a digest, since they may be secret."""
+    """Return the file name for these words: a digest, since the words may be secret."""
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]

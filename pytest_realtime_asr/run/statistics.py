@@ -1,4 +1,4 @@
-"""Statistics over the transcriptions of a test, the same for every report."""
+"""Statistics of the transcriptions of a test, the same for every report."""
 
 from __future__ import annotations
 
@@ -13,48 +13,45 @@ from pytest_realtime_asr.metrics.accuracy import (
 )
 from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.keywords import keyword_recall as pooled_recall
-from pytest_realtime_asr.metrics.keywords import keywords as find
+from pytest_realtime_asr.metrics.keywords import recognised
 from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.stats import quantile
 
 
 def word_errors(takes: Iterable[Transcription]) -> Errors:
-    """Return the pooled errors of the transcriptions that are aligned by words."""
+    """Return the sum of the errors of all transcriptions that are aligned by words."""
     aligned = (take.alignment for take in takes)
     return pooled(each.errors for each in aligned if each.unit is TextUnit.WORD)
 
 
 def character_errors(takes: Iterable[Transcription]) -> Errors:
-    """Return the pooled errors of all transcriptions, aligned by characters."""
+    """Return the sum of the errors of all transcriptions, aligned by characters."""
     return pooled(take.characters.errors for take in takes)
 
 
 def keyword_recall(
     takes: Iterable[Transcription], entities: Iterable[str]
 ) -> float | None:
-    """Return the share of the spoken entities that was recognised, over all sessions.
+    """Return, for all sessions, the share of spoken entities that was recognised.
 
     Each entity counts as often as it occurs in a reference. In a lost session all
     entities count as missed. Return ``None`` if no reference contains an entity. See
     `pytest_realtime_asr.metrics.keywords`.
     """
-    wanted = list(entities)
-    found = []
-    for take in takes:
-        reference, language = take.utterance.text, take.utterance.language
-        # Each entity as often as it is found in the reference itself.
-        spoken = [
-            entity
-            for entity in wanted
-            for count in range(1, len(reference.split()) + 1)
-            if not find([entity] * count, reference, language=language).missed
-        ]
-        found.append(find(spoken, take.hypothesis, language=language))
-    return pooled_recall(found)
+    wanted = tuple(entities)
+    return pooled_recall(
+        recognised(
+            wanted,
+            take.utterance.text,
+            take.hypothesis,
+            language=take.utterance.language,
+        )
+        for take in takes
+    )
 
 
 def unspoken(takes: Iterable[Transcription]) -> float | None:
-    """Return the words per minute that were recognised in silence, pooled."""
+    """Return, for all sessions together, the words recognised per minute of silence."""
     return unspoken_rate((take.alignment, take.counts.seconds) for take in takes)
 
 
@@ -70,12 +67,13 @@ def counts_for(take: Transcription, metric: str) -> bool:
 
 
 def statistics(takes: Sequence[Transcription]) -> dict[str, dict[str, float]]:
-    """Return ``p50``, ``p95``, the worst value and ``n`` of each metric with a value.
+    """Return ``p50``, ``p95``, the worst value and ``n`` of each metric.
 
-    Values are in the unit of the metric. The worst value is ``max``, or ``min`` if
-    higher values are better. If higher values are better, 95 % of the transcriptions
-    reach ``p95``. A lost session counts as infinitely bad in every metric of the
-    server, and a premature value in its own metric.
+    Values are in the unit of the metric. A metric without a value is left out. The
+    worst value is ``max``, or ``min`` if higher values are better. If higher values are
+    better, 95 % of the transcriptions reach ``p95``. A lost session counts as
+    infinitely bad in every metric of the server, and a premature value in its own
+    metric.
     """
     found: dict[str, dict[str, float]] = {}
     for name, metric in metrics.CATALOGUE.items():

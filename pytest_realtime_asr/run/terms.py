@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_realtime_asr.requirements.requirement import Level
-from pytest_realtime_asr.verdicts.budgets import Budget, WerThreshold
+from pytest_realtime_asr.verdicts.budgets import Budget, RecallThreshold, WerThreshold
 from pytest_realtime_asr.verdicts.verdict import UndecidedPolicy
 
 
@@ -14,10 +14,10 @@ class Terms:
     """The session settings and the limits of one test.
 
     ``dialect`` is the name of a dialect, or ``auto`` to detect it. ``chunk`` is in
-    seconds. The limits of one budget can either all be proven by a sample, or none
-    of them can. ``rules`` is the weakest level at which a violated requirement fails
-    the test, ``None`` for no level. ``parallel`` says that other xdist workers may
-    measure at the same time. If ``private`` is true, no message quotes a text.
+    seconds. A sample can prove either all limits of a budget or none of them. ``rules``
+    is the weakest level at which a violated requirement fails the test; ``None`` means
+    that none does. ``parallel`` says that other xdist workers may measure at the same
+    time. If ``private`` is true, no message quotes a text.
     """
 
     dialect: str
@@ -26,6 +26,7 @@ class Terms:
     chunk: float
     budgets: tuple[Budget, ...] = ()
     thresholds: tuple[WerThreshold, ...] = ()
+    recalls: tuple[RecallThreshold, ...] = ()
     rules: Level | None = Level.MUST
     parallel: bool = False
     undecided: UndecidedPolicy = UndecidedPolicy.FAIL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,6 +19,7 @@ from pytest_realtime_asr.metrics.accuracy import (
 )
 from pytest_realtime_asr.metrics.alignment import Alignment
 from pytest_realtime_asr.metrics.causality import Premature
+from pytest_realtime_asr.metrics.keywords import Keywords, recognised
 from pytest_realtime_asr.metrics.normalizers import Normalizer
 from pytest_realtime_asr.metrics.pacing import (
     ClientState,
@@ -60,11 +61,10 @@ class Transcription:
 
     ``recording`` is the recording of the whole session. ``item`` is the number of the
     utterance in the session, from 0. If there is no final, ``lost`` is the kind of the
-    loss and ``reason`` explains it; otherwise both are empty. ``raised`` says that
-    the loss was raised in the test. ``conditions`` are those under which the utterance
-    was sent. ``again`` says that the session is the retry of one that the client
-    disturbed. ``found`` says how the dialect was detected, and is empty if the user
-    named the dialect.
+    loss and ``reason`` explains it; otherwise both are empty. ``raised`` says that the
+    loss was raised in the test. The utterance was sent under ``conditions``. ``again``
+    says that the session is the retry of a session that the client disturbed. ``found``
+    says how the dialect was detected, and is empty if the user named the dialect.
     """
 
     utterance: Utterance
@@ -124,7 +124,7 @@ class Transcription:
 
     @property
     def premature(self) -> Mapping[str, Premature]:
-        """The metrics whose value came before its cause, each with the reason."""
+        """The metrics whose event came before its cause, each with the reason."""
         return self._measures.premature
 
     @cached_property
@@ -144,10 +144,10 @@ class Transcription:
 
     @cached_property
     def alignment(self) -> Alignment:
-        """The alignment of the text with the reference, after the default normaliser.
+        """The alignment of the normalised text with the normalised reference.
 
         The alignment is by words; in a script without spaces between words, it is by
-        characters. The normaliser is that of the reference's language.
+        characters. The normaliser is the default of the reference's language.
         """
         return self._aligned(self.hypothesis)
 
@@ -168,6 +168,22 @@ class Transcription:
         if normalizer is None and clean == text:
             return self.alignment
         return self._aligned(clean, normalizer)
+
+    def recognise(
+        self, keywords: Sequence[str], normalizer: Normalizer | None
+    ) -> Keywords:
+        """Return which keywords of the reference the text contains.
+
+        As in `align`, secrets are removed from the text first.
+        """
+        spoken, text = self.utterance, self.hypothesis
+        return recognised(
+            keywords,
+            spoken.text,
+            None if text is None else self.trace.redactor.clean(text),
+            normalizer=normalizer,
+            language=spoken.language,
+        )
 
     def _aligned(
         self, text: str | None, normalizer: Normalizer | None = None
@@ -249,6 +265,6 @@ async def run_session(live: Live, utterance: Utterance) -> Lost | None:
 
 
 async def run_utterance(live: Live, utterance: Utterance) -> Transcription:
-    """Run one session with one utterance and return its transcription, even if lost."""
+    """Run a session with one utterance; return the transcription, also after a loss."""
     lost = await run_session(live, utterance)
     return Begun(live, utterance).ended(lost)

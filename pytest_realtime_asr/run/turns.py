@@ -25,7 +25,7 @@ class Turns:
     """The turns of this process among the workers that share a folder.
 
     ``shared`` is a folder that all workers can access, ``None`` for a single process.
-    Workers that measure in ``parallel`` take no turns.
+    If ``parallel`` is true, workers take no turns.
     """
 
     def __init__(self, shared: Path | None, *, parallel: bool) -> None:
@@ -73,7 +73,7 @@ class Turns:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other workers from probing a server and from measuring in the block."""
+        """Let no other worker probe a server or measure until the block ends."""
         if self._asking is None:
             yield
             return

@@ -43,7 +43,7 @@ class WarmUp:
 
 
 class _Failed(Exception):
-    """A session of the warm-up has no final that can be used; its message says why."""
+    """A session of the warm-up has no usable final; the message says why."""
 
 
 def warm_up(

@@ -39,9 +39,9 @@ def layers(text: str) -> Iterator[Layer]:
 
 
 class Layer:
-    """A text with some layers of escapes decoded.
+    """A text in which some layers of escapes are decoded.
 
-    `source` finds the part of the original text from which a part was decoded.
+    `source` returns, for a part of this text, the matching part of the original text.
     """
 
     def __init__(self, text: str, steps: tuple[_Step, ...] = ()) -> None:

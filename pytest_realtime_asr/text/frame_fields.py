@@ -17,8 +17,9 @@ def fields(frames: Sequence[str]) -> list[Field]:
     """Return the strings of the frames, grouped by type of frame and by field.
 
     The strings of a group are in the order of the frames. A frame may have ids, such as
-    an ``item_id``; its strings are then also in a second group, which contains only
-    frames of the same type with the same ids. A group with only one string is left out.
+    an ``item_id``; its strings are then also in a second group, which has only the
+    strings of frames with the same type and ids. A group with only one string is left
+    out.
     """
     found: defaultdict[object, Field] = defaultdict(list)
     for index, frame in enumerate(frames):

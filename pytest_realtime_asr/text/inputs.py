@@ -9,6 +9,7 @@ into an `InputError`.
 
 from __future__ import annotations
 
+import codecs
 import math
 import os
 import re
@@ -80,7 +81,7 @@ def regular(path: Path) -> os.stat_result:
     found = status(path)
     for is_kind, name in _KINDS:
         if is_kind(found.st_mode):
-            raise InputError(f"{path}: is a {name}; give a file")
+            raise InputError(f"{path}: this path is a {name}; give a file")
     return found
 
 
@@ -91,33 +92,41 @@ def content(path: Path, *, most: int = _MIB) -> bytes:
     """
     if regular(path).st_size > most:
         raise InputError(
-            f"{path}: is larger than the limit of {most // _MIB} MiB; check that the "
-            "path is right"
+            f"{path}: the file is larger than the limit of {most // _MIB} MiB; check "
+            "that the path is right"
         )
     try:
         with path.open("rb") as file:
             return file.read(most)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; make it readable") from error
+        raise InputError(f"{path}: {error.strerror}; make the file readable") from error
 
 
-def text(path: Path) -> str:
-    """Return the text of a UTF-8 file; a byte order mark at its start is removed.
+def text(path: Path, *, most: int = _MIB) -> str:
+    """Return the content of a text file of at most ``most`` bytes.
 
-    Raises `InputError`.
+    The file is UTF-8, or UTF-16 with a byte order mark, which is left out. Raises
+    `InputError`.
     """
-    return utf8(content(path), path)
+    return decoded(content(path, most=most), path)
 
 
-def utf8(data: bytes, place: object) -> str:
-    """Decode UTF-8. Raises `InputError`, whose message names ``place`` and the line."""
+def decoded(data: bytes, place: object) -> str:
+    """Decode the content of a text file. Raises `InputError` that names ``place``."""
+    wide = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
+        if wide:
+            raise InputError(
+                f"{place}: the text begins like UTF-16, but is not UTF-16 "
+                f"({error.reason}); save it as UTF-8"
+            ) from None
         number = data.count(b"\n", 0, error.start) + 1
-        wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-        is_what = "is UTF-16" if wide else f"is not UTF-8 (byte {data[error.start]:#x})"
-        raise InputError(f"{place}:{number}: {is_what}; save it as UTF-8") from None
+        raise InputError(
+            f"{place}:{number}: the text is not UTF-8 (byte {data[error.start]:#x}); "
+            "save it as UTF-8"
+        ) from None
 
 
 def toml(path: Path) -> dict[str, object]:
@@ -158,7 +167,7 @@ def sendable(value: object) -> None:
 
 
 def plain(text: str) -> str:
-    """Return ``text``. Raises `InputError` if it contains a NUL or is not UTF-8.
+    """Check that ``text`` is UTF-8 and has no NUL; return it. Raises `InputError`.
 
     The message does not quote ``text``, which may be a secret.
     """
@@ -174,7 +183,7 @@ def plain(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """Return the ``repr`` of a value, or a text with its type if ``repr`` fails."""
+    """Return the ``repr`` of a value; if ``repr`` fails, a text that names the type."""
     try:
         return repr(value)
     except Exception:  # for example of an integer of 5,000 digits
@@ -182,14 +191,14 @@ def shown(value: object) -> str:
 
 
 def within(value: object, low: float, high: float) -> bool:
-    """Return whether a value is a number, not a bool, from ``low`` to ``high``."""
+    """Return whether a value is a number from ``low`` to ``high``, and not a bool."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return low <= value <= high
 
 
 def number(text: str, low: float = -math.inf, high: float = math.inf) -> float:
-    """Return the number that ``text`` contains. Raises `InputError`."""
+    """Convert a text to a number. Raises `InputError`."""
     written = _NUMBER.fullmatch(text.strip())
     found = float(text) if written else math.nan
     if not low <= found <= high:
@@ -198,7 +207,7 @@ def number(text: str, low: float = -math.inf, high: float = math.inf) -> float:
 
 
 def whole(text: str, low: int, high: int) -> int:
-    """Return the whole number that ``text`` contains. Raises `InputError`."""
+    """Convert a text to a whole number. Raises `InputError`."""
     written = _WHOLE.fullmatch(text.strip())
     if written is None or not low <= int(written[1]) <= high:
         raise InputError(f"{text!r} is not a whole number from {low} to {high}")

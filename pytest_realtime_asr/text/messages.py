@@ -1,4 +1,4 @@
-"""Makes the texts that a message quotes printable, short and one line long."""
+"""Makes texts printable, short and one line long, so that a message can quote them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def one_line(text: str) -> str:
 
 
 def shortened(text: str, most: int = 600) -> str:
-    """Return a text without its middle if it is longer than ``most`` characters.
+    """Return a text; if it exceeds ``most`` characters, its middle is left out.
 
     The trace contains the whole text.
     """

@@ -1,4 +1,4 @@
-"""Removes texts that must not leave a private run from frames, ids and codes."""
+"""Removes, from frames, ids and codes, texts that must not leave a private run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PUBLIC = frozenset(
 
 
 def without_texts(frame: str) -> str:
-    """Return a text frame whose only strings are ids, types, codes and the like.
+    """Return a text frame without its strings, except ids, types, codes and the like.
 
     The structure of the frame stays. Every other string is replaced by its length, and
     so is a whole frame that is not JSON. Numbers in lists are removed.
@@ -32,7 +32,7 @@ def without_texts(frame: str) -> str:
 
 
 def without_bytes(frame: bytes) -> bytes:
-    """Return the length of a binary frame, as the frame that replaces it."""
+    """Return a frame that replaces a binary frame and states its length."""
     return _length(len(frame), "byte").encode()
 
 

@@ -2,8 +2,8 @@
 
 Checks judge the unchanged frames, in memory. Everything that is written to a file, a
 terminal or a report is first cleaned by a `Redactor`. A redactor recognises each
-spelling of a secret that a server may send: escaped for JSON, for a URL or for HTML,
-also several times, or in base64. `PART` consecutive characters of a secret are removed
+spelling of a secret that a server may send: escaped once or several times for JSON, for
+a URL or for HTML, or in base64. `PART` consecutive characters of a secret are removed
 like the whole secret, so a text may be cut anywhere before it is cleaned.
 """
 
@@ -62,7 +62,7 @@ class Redactor:
         return _without(text, self._found(text))
 
     def message(self, text: str) -> str:
-        """Return ``text``, which may quote a transcript; `PRIVATE` in a private run."""
+        """Return a text that may quote a transcript, or `PRIVATE` in a private run."""
         return PRIVATE if self.private else text
 
     def clean_bytes(self, data: bytes) -> bytes:
@@ -75,7 +75,7 @@ class Redactor:
         return self.clean(data.decode("latin-1")).encode("latin-1")
 
     def clean_value(self, value: Any) -> Any:
-        """Return a value of builtin types in which each string is cleaned."""
+        """Return a value of builtin types, with each string in it cleaned."""
         if not self:
             return value
         match value:
@@ -95,8 +95,8 @@ class Redactor:
     def clean_frames(self, frames: Sequence[str]) -> list[str]:
         """Return the text frames of one sender, in order, without secrets.
 
-        A secret that is divided over the same field of several frames, such as deltas,
-        is removed too.
+        A secret whose parts are in the same field of several frames, such as deltas, is
+        removed too.
         """
         if not self:
             return list(frames)
@@ -119,10 +119,10 @@ class Redactor:
         return cleaned
 
     def shown_by(self, frames: Sequence[str]) -> tuple[int, ...]:
-        """Return the indexes of the text frames of one sender that show a secret.
+        """Return the indexes of those text frames of one sender that show a secret.
 
-        A secret that is divided over the same field of several frames, such as deltas,
-        is found too.
+        A secret whose parts are in the same field of several frames, such as deltas, is
+        found too.
         """
         if not self:
             return ()
@@ -137,7 +137,7 @@ class Redactor:
     def _crossing(
         self, field: Field, *, whole: bool
     ) -> Iterator[list[tuple[int, Path, Span]]]:
-        """Yield the parts of each secret that is divided over strings of a field.
+        """Yield the parts of each secret that extends over several strings of a field.
 
         A part is the index of a frame, the path of a string in the frame, and a span of
         the string.
@@ -188,7 +188,7 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def _cut_out(value: Any, path: Path, cuts: Iterable[Span]) -> Any:
-    """Return the value with spans of the string at ``path`` replaced by `REMOVED`."""
+    """Replace spans of the string at ``path`` by `REMOVED`; return the new value."""
     if not path:
         return _without(value, cuts)
     name, *rest = path

@@ -22,7 +22,7 @@ class Needle(NamedTuple):
 
 
 def spellings(secrets: Iterable[str]) -> tuple[Needle, ...]:
-    """Return the spellings of the secrets in a text whose escapes are decoded.
+    """Return the spellings that secrets can have in a text with decoded escapes.
 
     A server may decode the bytes of a secret in the wrong encoding; the results are
     spellings too. The first and last characters in base64 depend on what surrounds the
@@ -67,9 +67,9 @@ _URL = str.maketrans("+/", "-_")
 
 
 def occurrences(needle: Needle, text: str, *, whole: bool) -> Iterator[Span]:
-    """Yield the spans of a text that match a spelling or a part that is long enough.
+    """Yield the spans of a text that match the spelling, or a long enough part of it.
 
-    If ``whole``, only the whole spelling is a match.
+    If ``whole`` is true, only the whole spelling is a match.
     """
     wanted, part = needle.text, needle.part
     if whole or len(wanted) < part:

@@ -37,7 +37,7 @@ _NEUTRAL: dict[type[inspect.Type], object] = {
 
 
 class NotJson:
-    """A number in a frame that JSON does not have: NaN, Infinity or -Infinity."""
+    """A number that is not allowed in JSON: NaN, Infinity or -Infinity."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -47,10 +47,10 @@ class NotJson:
 
 
 def value_of(text: str) -> tuple[object, tuple[str, ...]]:
-    """Return the value of a text, and the names of its numbers that JSON does not have.
+    """Parse a JSON text; return its value, and the names of the numbers JSON lacks.
 
-    The value has `NotJson` in the place of these numbers. Raises ValueError or
-    RecursionError if the text is not JSON for another reason.
+    The names are NaN, Infinity and -Infinity; the value has `NotJson` in their place.
+    Raises ValueError or RecursionError if the text is not JSON for another reason.
     """
     found: dict[str, NotJson] = {}
     value = json.loads(
@@ -60,7 +60,7 @@ def value_of(text: str) -> tuple[object, tuple[str, ...]]:
 
 
 def read(value: dict[str, Any], kind: type[_Event]) -> tuple[_Event, tuple[str, ...]]:
-    """Return the event of this kind in a JSON object, and a sentence for each flaw.
+    """Read a JSON object as an event; return the event and a sentence for each flaw.
 
     A field that is missing or wrong has a neutral value in the event.
     """
@@ -101,7 +101,7 @@ def _value(
 
 
 def _spelled(value: object) -> str:
-    """Return a value as JSON, with the names of numbers that JSON does not have."""
+    """Return a value as JSON; for a number that JSON lacks, its name is used."""
     return json.dumps(value, ensure_ascii=False, default=repr)
 
 

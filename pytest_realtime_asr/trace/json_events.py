@@ -13,7 +13,7 @@ from pytest_realtime_asr.trace.recording import Flawed, Message
 from pytest_realtime_asr.trace.records import Record, Sender
 
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""An integer in an event; an integer outside of 64 bits makes the frame malformed."""
+"""An integer in an event; the frame is malformed if 64 bits do not suffice for it."""
 
 
 class Typed(msgspec.Struct, frozen=True, tag_field="type"):
@@ -38,8 +38,8 @@ class Unknown(msgspec.Struct, frozen=True):
 class Malformed(msgspec.Struct, frozen=True):
     """A frame that is not an event.
 
-    ``reason`` says what is wrong. ``json`` is false for a text that is not JSON, and
-    true for a binary frame.
+    ``reason`` says what is wrong. ``json`` is false only for a text that is not JSON;
+    for a binary frame, it is true.
     """
 
     reason: str
@@ -105,10 +105,10 @@ class Shapes:
         return Malformed(f"{kind}: {reason}", json=True)
 
     def _not_json(self, text: str, sender: Sender, reason: str) -> Message:
-        """Return what a text is that is not JSON.
+        """Return the message for a text that is not JSON.
 
-        A text with NaN or an infinite number, and nothing else that is wrong, is an
-        event of the server with a flaw.
+        If NaN or infinite numbers of the server are the only fault of the text, the
+        text is read as an event with a flaw.
         """
         try:
             value, numbers = flawed_events.value_of(text)
@@ -129,7 +129,7 @@ class Shapes:
 
 
 def _whole(text: str) -> str | None:
-    """Return the JSON text with a question mark for each lone surrogate.
+    """Return the JSON text with a question mark in place of each lone surrogate.
 
     Returns ``None`` if ``text`` has no lone surrogate, or is not JSON.
     """

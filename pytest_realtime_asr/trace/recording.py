@@ -20,7 +20,7 @@ class Message(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Flawed:
-    """A message of which fields are missing or wrong; ``reason`` names them.
+    """A message with missing or wrong fields; ``reason`` names these fields.
 
     ``event`` is the message with neutral values in place of these fields.
     """
@@ -39,8 +39,8 @@ class Recording:
     """A recorded session, from which requirements are checked and metrics computed.
 
     ``messages`` holds one message for each record of the ``trace``, in the same order.
-    A message that is `Flawed` is replaced by its event; ``flaws`` has the reason, by
-    the index of the record.
+    A message that is `Flawed` is replaced by its event; ``flaws`` maps the index of the
+    record to the reason.
     """
 
     trace: Trace

@@ -57,7 +57,7 @@ class Ending(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The samples ``start`` to ``stop`` (exclusive) of an asset, a named audio."""
+    """The samples ``start`` to ``stop`` (exclusive) of an asset (audio with a name)."""
 
     asset: str
     start: int
@@ -70,12 +70,12 @@ class Record:
 
     ``at`` is the time at which the recorder had received a frame of the other side, or
     at which the recorder's socket had accepted its own frame. A frame that the recorder
-    sent has two more times: at ``due`` the frame should leave by the audio clock, and
-    at ``woke`` the recorder started to send the frame. ``woke - due`` is the recorder's
-    scheduling delay; ``at - woke`` is long if the receiver or the network path does not
-    read. ``text`` is the content of a text frame, ``data`` that of a binary frame. If
-    ``span`` is set, the audio is left out of the content. ``raw`` marks a frame that
-    was written by hand.
+    sent has two more times: ``due``, at which the audio clock says that the frame
+    should leave, and ``woke``, at which the recorder started to send the frame. ``woke
+    - due`` is the recorder's scheduling delay; ``at - woke`` is long if the receiver or
+    the network path does not read. ``text`` is the content of a text frame, ``data``
+    that of a binary frame. If ``span`` is set, the audio is left out of the content.
+    ``raw`` marks a frame that was written by hand.
     """
 
     sender: Sender
@@ -331,10 +331,10 @@ class Recorder:
     """Collects the records of a session and returns them as a trace.
 
     Frames are kept unchanged; ``redactor`` becomes part of the trace and removes the
-    secrets when the trace is written. Of a frame longer than `LONGEST`, only the start
-    is kept, without secrets, and with a note that says how much is missing or that the
-    rest contained a secret. ``clock`` returns nanoseconds.
-    Times are counted from the last call of `begin`; the constructor calls `begin` once.
+    secrets when the trace is written. If a frame is longer than `LONGEST`, only its
+    start is kept, without secrets; a note says how much is missing, or that the rest
+    contained a secret. ``clock`` returns nanoseconds. Times are counted from the last
+    call of `begin`; the constructor calls `begin` once.
     """
 
     def __init__(

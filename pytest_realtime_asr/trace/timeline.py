@@ -50,7 +50,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """A partial: the text before it, cut to ``kept`` characters, plus ``added``."""
+    """A partial: the first ``kept`` characters of the previous text, and ``added``."""
 
     item: int
     at: int
@@ -258,7 +258,7 @@ class Timeline:
         return Texts(self.edits)
 
     def hypotheses(self) -> Iterator[tuple[int, str]]:
-        """Yield the time and the full text of each partial of one item and its final.
+        """Yield the time and the full text of one item's partials and final.
 
         The texts repeat each other, so the cost is quadratic in the length of the
         session; code that must be linear uses `edits`.

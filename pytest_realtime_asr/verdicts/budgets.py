@@ -1,12 +1,14 @@
 """Budgets: the limits that a user sets on metrics and error rates.
 
 `latency_budget` limits a duration, `budget` any other metric (a ratio, a count or a
-rate), from above or from below, and `wer_threshold` an error rate.
+rate), from above or from below, `wer_threshold` an error rate, and `keyword_recall` the
+share of keywords that were recognised.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -107,6 +109,19 @@ class WerThreshold:
     confidence: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RecallThreshold:
+    """The lower limit of a recall of keywords, as returned by `keyword_recall`.
+
+    ``normalizer`` is as in `WerThreshold`.
+    """
+
+    keywords: tuple[str, ...]
+    at_least: float
+    normalizer: Normalizer | None = None
+    confidence: float | None = None
+
+
 def latency_budget(
     metric: str,
     *,
@@ -198,17 +213,59 @@ def wer_threshold(
             f"the limit {shown(limit)} is not a share from 0 to 1; write 0.12 for 12 %"
         )
     _check_confidence(confidence)
-    if isinstance(normalizer, str):
+    return WerThreshold(float(limit), _normalizer(normalizer), confidence)
+
+
+def keyword_recall(
+    keywords: Iterable[str],
+    *,
+    at_least: float,
+    normalizer: str | Normalizer | None = None,
+    confidence: float | None = None,
+) -> RecallThreshold:
+    """Return the lower limit of a recall: ``keyword_recall(["Anna"], at_least=0.95)``.
+
+    ``normalizer`` is a name (`normalizer_named`) or a `Normalizer`. No sample proves a
+    recall of 1, so that a limit of 1 has no confidence.
+    """
+    listed_words = () if isinstance(keywords, str) else tuple(keywords)
+    wrong = [
+        each for each in listed_words if not isinstance(each, str) or not each.strip()
+    ]
+    if wrong or not listed_words:
+        raise BudgetError(
+            f"the keywords {shown(keywords)} are not a list of words; write "
+            'keyword_recall(["Anna", "41729"], at_least=0.95)'
+        )
+    if not within(at_least, 0, 1) or not at_least:
+        raise BudgetError(
+            f"at_least={shown(at_least)} is not a share above 0 and up to 1; write "
+            "0.95 for 95 %"
+        )
+    _check_confidence(confidence)
+    if confidence is not None and at_least == 1:
+        raise BudgetError(
+            "no sample proves a recall of 1; write a lower at_least=, or remove "
+            "confidence="
+        )
+    return RecallThreshold(
+        listed_words, float(at_least), _normalizer(normalizer), confidence
+    )
+
+
+def _normalizer(given: str | Normalizer | None) -> Normalizer | None:
+    """Return the normaliser that a user has named. Raises `BudgetError`."""
+    if isinstance(given, str):
         try:
-            normalizer = normalizer_named(normalizer)
+            return normalizer_named(given)
         except LookupError as error:
             raise BudgetError(error.args[0]) from None
-    elif normalizer is not None and not isinstance(normalizer, Normalizer):
+    if given is not None and not isinstance(given, Normalizer):
         raise BudgetError(
-            f"normalizer={shown(normalizer)} is neither the name of a normalizer nor a "
+            f"normalizer={shown(given)} is neither the name of a normalizer nor a "
             "Normalizer; write a name such as 'basic'"
         )
-    return WerThreshold(float(limit), normalizer, confidence)
+    return given
 
 
 def _metric(name: str, *, timed: bool) -> None:

@@ -208,7 +208,7 @@ def _duration(
         # A median depends only on the order of the values, so infinity can be replaced
         # by any number that is larger than all others.
         far = 1000 * (max(finite, default=0.0) or 1.0)
-        clips = [row.utterance for _, row in pairs]
+        clips = [row.clip for _, row in pairs]
         found = paired(
             [min(far, max(-far, step)) for step in steps],
             median=True,
@@ -253,7 +253,7 @@ def _rate(margin: Margin, pairs: Sequence[Pair], *, best: bool) -> Change:
     found = matched_pairs(
         [each.wrong for each in errors],
         [row.errors.wrong for _, row in pairs],
-        blocks=[row.utterance for _, row in pairs],
+        blocks=[row.clip for _, row in pairs],
         confidence=LEVEL,
     )
     # Converts errors per block, as the test returns them, to errors per word.
@@ -274,7 +274,7 @@ def _rate(margin: Margin, pairs: Sequence[Pair], *, best: bool) -> Change:
 
 
 def _clips(pairs: Iterable[Pair]) -> int:
-    return len({row.utterance for _, row in pairs})
+    return len({row.clip for _, row in pairs})
 
 
 def _step(before: float, now: float, *, share: bool) -> float:

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,14 +15,13 @@ from typing import TypeVar
 
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.text.inputs import InputError, shown
+from pytest_realtime_asr.text.quantities import milliseconds, quantity
 
 WER = "wer"
 MAX_LIMIT = 1e12  # larger than any metric can be
-_MS = {"ms": 1.0, "s": 1000.0, "min": 60_000.0}
-_DURATION = re.compile(r"(\d+\.?\d*|\.\d+)\s*(ms|s|min)", re.ASCII)
 _MAX_DURATION = 7 * 24 * 60 * 60_000.0  # ms
 _NAME = "$"  # the first character of the name of a limit
-_MARGIN = re.compile(r"(\d+\.?\d*|\.\d+)\s*(%|ms|s|pp)", re.ASCII)
+_MARGIN_UNITS = ("%", "ms", "s", "pp")
 _MAX_MARGIN = 1_000_000
 _MARGIN_EXAMPLES = "final_from_commit:5%, final_from_commit:20ms or wer:1pp"
 L = TypeVar("L")
@@ -58,16 +56,10 @@ def parse_duration(value: str | timedelta) -> float:
 
     Raises `BudgetError` if the value is not a duration of at most a week.
     """
-    if isinstance(value, timedelta):
-        ms = value / timedelta(milliseconds=1)
-    else:
-        found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-        if found is None:
-            raise BudgetError(
-                f"{shown(value)} is not a duration: write a number with its unit, "
-                "such as '800ms', '1.2s' or '10min', or give a timedelta"
-            )
-        ms = float(found[1]) * _MS[found[2]]
+    try:
+        ms = milliseconds(value)
+    except InputError as error:
+        raise BudgetError(str(error)) from None
     if not 0 <= ms <= _MAX_DURATION:
         raise BudgetError(
             f"{value!r} is negative or longer than a week; write a duration such as "
@@ -118,7 +110,7 @@ def listed(names: Iterable[str]) -> str:
 
 def _margin(part: str) -> Margin:
     name, colon, amount = (each.strip() for each in part.partition(":"))
-    read = _MARGIN.fullmatch(amount)
+    read = quantity(amount, _MARGIN_UNITS)
     if not colon or read is None:
         raise ValueError(
             f"{shown(part)} is not a limit; write one such as {_MARGIN_EXAMPLES}"
@@ -128,7 +120,7 @@ def _margin(part: str) -> Margin:
         raise ValueError(
             f"{name!r} cannot be compared; choose from {listed([WER, *timed])}"
         )
-    number, unit = float(read[1]), read[2]
+    number, unit = read
     if number > _MAX_MARGIN:
         raise ValueError(
             f"{shown(part)} is too large a limit; write at most {_MAX_MARGIN}"

@@ -16,6 +16,7 @@ class Simple(enum.Enum):
     NO_REFERENCE = enum.auto()
     OTHER_WORKERS = enum.auto()  # sessions of other processes ran at the same time
     INTERVAL_INCLUDES_LIMIT = enum.auto()
+    NO_KEYWORD = enum.auto()  # no reference contains a keyword
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,13 @@ class NotMeasured:
 @dataclass(frozen=True, slots=True)
 class MoreSessions:
     """``count`` more sessions within the limit would prove the limit."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class MoreKeywords:
+    """``count`` more keywords that are said and recognised would prove the limit."""
 
     count: int
 
@@ -95,6 +103,7 @@ Reason = (
     Simple
     | NotMeasured
     | MoreSessions
+    | MoreKeywords
     | NotRealTime
     | ClientDelayed
     | NotDecided

@@ -17,7 +17,8 @@ class Conditions:
 
     ``corpus`` is the digest of the run's corpus. ``chunk`` is in seconds.
     ``concurrency`` is the number of sessions at a time. The user gives ``model`` and
-    ``labels``, which are shown but not compared.
+    ``labels``, which are shown but not compared. ``perturbation`` names what was done
+    to the audio of the clip, and is empty for the clip itself.
     """
 
     corpus: str = ""
@@ -26,6 +27,7 @@ class Conditions:
     concurrency: int = 1
     model: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    perturbation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,12 @@ class UtteranceRecord:
     premature: Mapping[str, Premature] = field(default_factory=dict)
 
     @property
+    def clip(self) -> str:
+        """The id of the utterance before any perturbation."""
+        done = self.conditions.perturbation
+        return self.utterance.removeprefix(f"{done}+" if done else "")
+
+    @property
     def fixed(self) -> dict[str, str | float]:
         """The conditions that must be equal in both runs, by name."""
         return {
@@ -64,6 +72,7 @@ class UtteranceRecord:
             "pace": self.conditions.pace,
             "chunk": self.conditions.chunk,
             "sessions at a time": self.conditions.concurrency,
+            "perturbation": self.conditions.perturbation or "none",
         }
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.metrics.accuracy import pooled
+from pytest_realtime_asr.metrics.accuracy import Languages, languages, pooled
 from pytest_realtime_asr.metrics.alignment import Alignment, Errors, TextUnit
 from pytest_realtime_asr.metrics.normalizers import Normalizer
 from pytest_realtime_asr.stats import bootstrap, count_interval
@@ -26,6 +26,7 @@ from pytest_realtime_asr.verdicts.verdict import Verdict
 LEAST_UTTERANCES = 20  # a bootstrap over fewer utterances proves nothing
 LEAST_SPEAKERS = 10  # if speakers are named, a bootstrap over fewer proves nothing
 NO_ERRORS = Errors()
+ALL_STATED = Languages()
 
 
 class WerRow(Protocol):
@@ -57,7 +58,8 @@ class WerFinding:
     were counted by words, ``cer`` if all were counted by characters, and otherwise
     ``wer+cer``. ``speakers`` is the number of named speakers. ``worst`` are the rows
     with the most errors, with their alignments. ``synthetic`` is true if any speech was
-    synthesised.
+    synthesised. ``languages`` says how the languages are known. ``perturbations`` are
+    those of the utterances that are perturbed.
     """
 
     name: str
@@ -75,6 +77,8 @@ class WerFinding:
     worst: tuple[tuple[WerRow, Alignment], ...] = ()
     speakers: int = 0
     synthetic: bool = False
+    languages: Languages = ALL_STATED
+    perturbations: tuple[str, ...] = ()
 
 
 def too_few(utterances: Iterable[tuple[str, str]]) -> TooFew | None:
@@ -121,7 +125,7 @@ def judge_wer(
         )
     spoken = [(row.utterance, each) for row, each in counted if each.reference]
     low, high = _interval(spoken, level, seed)
-    few = too_few((utterance.id, utterance.speaker) for utterance, _ in spoken)
+    few = too_few((utterance.clip, utterance.speaker) for utterance, _ in spoken)
     within = observed <= limit
     proven = few is None and (high <= limit if within else low > limit)
     verdict = Verdict.PASS if within else Verdict.FAIL
@@ -149,6 +153,10 @@ def judge_wer(
         worst=tuple(wrong[:WORST]),
         speakers=len({utterance.speaker for utterance, _ in spoken} - {""}),
         synthetic=any(row.utterance.synthetic for row in rows),
+        languages=languages(alignment for _, alignment in aligned),
+        perturbations=tuple(
+            sorted({row.utterance.perturbation for row in rows} - {""})
+        ),
     )
 
 
@@ -166,7 +174,7 @@ def _interval(
         [each.reference for _, each in spoken],
         seed=seed,
         confidence=level,
-        blocks=[_block(utterance.id, utterance.speaker) for utterance, _ in spoken],
+        blocks=[_block(utterance.clip, utterance.speaker) for utterance, _ in spoken],
     )
     errors = pooled(each for _, each in spoken)
     exact = count_interval(errors.wrong, errors.reference, level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,19 @@ def test_a_wrong_command_is_reported_in_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: argument COMMAND: invalid choice: 'serve'")
     assert line.endswith("; see --help")
+
+
+def test_each_problem_of_a_corpus_is_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.m4a", "b.amr"):
+        (tmp_path / name).touch()
+    assert main(["fake", "--corpus", str(tmp_path)]) == 2
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"error: {tmp_path}: 2 problems; ")
+    assert [line.split(": ")[0] for line in lines] == [
+        f"  {tmp_path / name}" for name in ("a.m4a", "b.amr")
+    ]
 
 
 def test_an_argument_that_cannot_be_printed_is_refused(

@@ -14,7 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_realtime_asr.audio import Audio, AudioError, join, read, silence, write
+from pytest_realtime_asr.audio import (
+    Audio,
+    AudioError,
+    from_float,
+    join,
+    read,
+    silence,
+    write,
+)
 from pytest_realtime_asr.corpus import (
     BUNDLED,
     Corpus,
@@ -25,6 +33,9 @@ from pytest_realtime_asr.corpus import (
     load,
     load_all,
 )
+from pytest_realtime_asr.corpus.nemo import NAME
+from pytest_realtime_asr.corpus.nemo import write as write_manifest
+from pytest_realtime_asr.perturb import gain
 from tests.support.paths import FIXTURES
 
 ODD = FIXTURES / "audio"
@@ -294,7 +305,7 @@ def test_offset_of_0_makes_a_stretch(tmp_path: Path) -> None:
             "is not UTF-8 (byte 0xff); ",
         ),
         ({"audio_filepath": "x.wav"}, "x.wav: there is no such file"),
-        ({"audio_filepath": "."}, ": is a folder"),
+        ({"audio_filepath": "."}, ": this path is a folder"),
         ({"audio_filepath": str(ODD / "text.wav")}, "text.wav: cannot be read as"),
         ({"audio_filepath": str(ODD / "empty.wav")}, "empty.wav: has no audio"),
         ({"duration": 1.2}, "duration is 1.2 s, but "),
@@ -311,6 +322,11 @@ def test_offset_of_0_makes_a_stretch(tmp_path: Path) -> None:
         ({"id": ""}, "the id '' is empty"),
         ({"id": "a\n"}, "the id 'a\\n' is empty, not printable"),
         ({"lang": "de", "language": "en"}, "language is 'en' but lang is 'de'"),
+        (
+            {"language": "German", "source_lang": "nl"},
+            "language is 'German' but source_lang is 'nl'; keep only one",
+        ),
+        ({"language": "xx"}, "language: 'xx' is not a known language; write a tag"),
         (
             {"words": [{"word": "one", "start": 1, "end": 1}]},
             "the word 'one' from 1 to 1 s is not inside the 1.000 s of audio",
@@ -349,14 +365,13 @@ def test_line_that_was_cut_off() -> None:
 
 def test_json_that_is_not_in_lines() -> None:
     path = FIXTURES / "manifests" / "list.json"
-    assert refusal(path).startswith(f"{path}:1: Expected `object`, got `array`; give")
+    assert refusal(path).startswith(f"{path}:1: is a JSON array; give one")
 
 
-def test_two_lines_with_one_stem(tmp_path: Path) -> None:
-    path = manifest(tmp_path, {"offset": 0, "duration": 0.5}, {"offset": 0.5})
+def test_two_lines_with_one_id(tmp_path: Path) -> None:
+    path = manifest(tmp_path, {"id": "tone"}, {})
     said = refusal(path)
     assert said.startswith(f"{path}:2: the id 'tone' is already used in {path}:1; give")
-    assert "without an id gets the file name" in said
 
 
 def test_empty_manifest(tmp_path: Path) -> None:
@@ -369,7 +384,7 @@ def test_manifest_that_cannot_be_read(
 ) -> None:
     path = manifest(tmp_path, {})
     monkeypatch.setattr(Path, "open", denied)
-    assert refusal(path) == f"{path}: Permission denied; make it readable"
+    assert refusal(path) == f"{path}: Permission denied; make the file readable"
 
 
 def denied(path: Path, *_: str) -> str:
@@ -407,7 +422,8 @@ def test_librispeech_line_without_text(tmp_path: Path) -> None:
     path = librispeech(tmp_path) / "84-121.trans.txt"
     path.write_text("84-121-0000 \n")
     said = refusal(tmp_path)
-    assert said.startswith(f"{path}:1: there is no text after '84-121-0000'; ")
+    assert said.startswith(f"{tmp_path}: 3 problems; ")
+    assert f"\n  {path}:1: there is no text after '84-121-0000'; " in said
 
 
 def test_librispeech_line_without_audio(tmp_path: Path) -> None:
@@ -437,7 +453,9 @@ def test_librispeech_id_that_comes_twice(tmp_path: Path) -> None:
 def test_transcript_that_is_not_utf_8(tmp_path: Path) -> None:
     path = librispeech(tmp_path) / "84-121.trans.txt"
     path.write_bytes(b"84-121-0000 \xe9\n")
-    assert refusal(tmp_path).startswith(f"{path}:1: is not UTF-8 (byte 0xe9); ")
+    assert refusal(tmp_path).startswith(
+        f"{path}:1: the text is not UTF-8 (byte 0xe9); "
+    )
 
 
 def folder(path: Path) -> Path:
@@ -474,9 +492,7 @@ def test_folder_with_a_text_alone(tmp_path: Path) -> None:
 
 def test_folder_with_a_broken_file(tmp_path: Path) -> None:
     shutil.copy(ODD / "empty.wav", folder(tmp_path) / "a.WAV")
-    assert refusal(tmp_path).startswith(
-        f"{tmp_path}: {tmp_path / 'a.WAV'}: has no audio"
-    )
+    assert refusal(tmp_path).startswith(f"{tmp_path / 'a.WAV'}: has no audio")
 
 
 def test_folder_with_one_name_twice(tmp_path: Path) -> None:
@@ -489,7 +505,8 @@ def test_folder_with_one_name_twice(tmp_path: Path) -> None:
 def test_folder_with_an_unprintable_name(tmp_path: Path) -> None:
     shutil.copy(TONE, folder(tmp_path) / " c.flac")
     (tmp_path / " c.txt").write_text("")
-    assert refusal(tmp_path).startswith(f"{tmp_path}: the id ' c' is empty, not print")
+    said = refusal(tmp_path)
+    assert said.startswith(f"{tmp_path / ' c.flac'}: the id ' c' is empty, not print")
 
 
 def test_folder_that_cannot_be_read(
@@ -510,12 +527,12 @@ def test_empty_folder(tmp_path: Path) -> None:
 def test_path_that_is_not_there(tmp_path: Path) -> None:
     said = refusal(tmp_path / "x.jsonl")
     assert said.startswith(f"{tmp_path / 'x.jsonl'}: there is no such file or folder; ")
-    assert "give a manifest (.jsonl or .json), a LibriSpeech tree" in said
+    assert "give a NeMo manifest (.jsonl or .json), a Common Voice table" in said
 
 
 def test_path_of_something_else() -> None:
     said = refusal(TONE)
-    assert said.startswith(f"{TONE}: is not a corpus; give a manifest")
+    assert said.startswith(f"{TONE}: is not a corpus; give a NeMo manifest")
 
 
 def test_unknown_bundled_corpus() -> None:
@@ -544,7 +561,7 @@ def test_load_all_names_both_places_of_an_id(tmp_path: Path) -> None:
 
 
 def test_load_all_of_nothing() -> None:
-    with pytest.raises(CorpusError, match="no corpus is given; give a manifest"):
+    with pytest.raises(CorpusError, match="no corpus is given; give a NeMo manifest"):
         load_all([])
 
 
@@ -617,3 +634,66 @@ def test_odd_long_utterance_is_english_with_pauses(odd: Corpus) -> None:
     assert long.words[words].text == english[1].words[0].text
     assert long.words[words].start == english[1].words[0].start + shift
     assert long.words[-1].end <= long.duration
+
+
+# Perturbed utterances
+
+
+def perturbed(utterance: Utterance, name: str = "louder/1") -> Utterance:
+    return replace(
+        utterance,
+        id=f"{name}+{utterance.clip}",
+        perturbation=name,
+        original=utterance.original or utterance,
+    )
+
+
+def test_a_perturbed_utterance_knows_its_clip() -> None:
+    plain = corpus("a", "b", "c", "d")
+    noisy = plain.map(perturbed)
+    assert [each.clip for each in noisy] == ["a", "b", "c", "d"]
+    assert noisy.originals() == plain
+    assert plain.originals() == plain
+    assert noisy["a"] is noisy["louder/1+a"]
+    both = Corpus("both", (*plain, *noisy))
+    assert both["a"] is plain["a"]
+    assert both.originals() == Corpus("both", plain.utterances)
+    twice = Corpus("twice", (*noisy, *plain.map(lambda u: perturbed(u, "other"))))
+    with pytest.raises(KeyError, match=r"no utterance 'a' .*similar.*louder/1\+a"):
+        _ = twice["a"]
+
+
+def test_a_perturbed_utterance_has_the_doubts_about_its_file(tmp_path: Path) -> None:
+    square = np.where(np.arange(16000) // 40 % 2, 1.0, -1.0)
+    write(tmp_path / "loud.wav", from_float(square, 16000))
+    plain = Utterance("loud", "one", tmp_path / "loud.wav")
+    assert plain.doubts
+    assert gain("-6dB")(plain).doubts == plain.doubts
+
+
+def test_a_sample_of_a_perturbed_corpus_has_the_same_clips() -> None:
+    plain = corpus(*"abcdefgh")
+    for seed in range(5):
+        drawn = plain.sample(3, seed=seed)
+        assert plain.map(perturbed).sample(3, seed=seed) == drawn.map(perturbed)
+
+
+def test_the_located_speech_counts_only_where_there_is_a_text() -> None:
+    loud = from_float(np.full(16000, 0.5), 16000)
+    clip = Utterance("a", "one", loud, located=(0.25, 0.5))
+    assert (clip.speech_start, clip.speech_end, clip.speech_by) == (0.25, 0.5, "energy")
+    timed = replace(clip, words=(Word("one", 0.1, 0.2),))
+    assert (timed.speech_start, timed.speech_end) == (0.1, 0.2)
+    mute = replace(clip, text="")
+    assert mute.speech_start is None
+    assert mute.sound == (0.25, 0.5)
+
+
+def test_what_is_written_as_a_manifest_is_read(tmp_path: Path) -> None:
+    english = load("bundled:english").sample(3, seed=1)
+    write_manifest(tmp_path, english)
+    found = load(tmp_path / NAME)
+    for before, after in zip(english, found, strict=True):
+        assert after.audio == before.audio
+        assert (after.text, after.language) == (before.text, before.language)
+        assert after.words == before.words

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_realtime_asr import dialects
@@ -266,7 +266,6 @@ frames = st.tuples(texts | st.binary(), st.sampled_from(Sender), st.booleans())
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(st.lists(frames, max_size=9), st.sampled_from(Ending))
 def test_neither_reading_nor_judging_raises(
     frames: list[tuple[str | bytes, Sender, bool]], how: Ending

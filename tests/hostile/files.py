@@ -195,9 +195,14 @@ MANIFESTS = (
         "nested too deeply",
     ),
     lines(
-        "manifest-utf16", "is UTF-16", '{"a": 1}'.encode("utf-16"), "save it as UTF-8"
+        "manifest-utf16",
+        "is UTF-16 of an odd length",
+        '{"a": 1}'.encode("utf-16")[:-1],
+        "save it as UTF-8",
     ),
-    lines("manifest-latin1", "is Latin-1", b"\n\n\xe9", "m.jsonl:3: is not UTF-8"),
+    lines(
+        "manifest-latin1", "is Latin-1", b"\n\n\xe9", "m.jsonl:3: the text is not UTF-8"
+    ),
     lines(
         "manifest-nan",
         "has a duration that is no number",
@@ -247,7 +252,7 @@ FOLDERS = (
         "folder-latin1",
         "a text is Latin-1",
         pair("a", b"caf\xe9"),
-        "a.txt:1: is not UTF-8",
+        "a.txt:1: the text is not UTF-8",
         "save it as UTF-8",
     ),
     folder("folder-twins", "two files have one id", twins, "is already used in"),
@@ -270,7 +275,7 @@ FOLDERS = (
         "librispeech-latin1",
         "a transcript is Latin-1",
         lambda folder: (folder / "1-2.trans.txt").write_bytes(b"a\nb\xe9"),
-        "1-2.trans.txt:2: is not UTF-8",
+        "1-2.trans.txt:2: the text is not UTF-8",
     ),
     folder(
         "librispeech-long-id",
@@ -281,7 +286,7 @@ FOLDERS = (
     ),
 )
 SOUNDS = (
-    sound("audio-empty", "is empty", lambda _: b"", "cannot be read as audio"),
+    sound("audio-empty", "is empty", lambda _: b"", "is an empty file"),
     sound("audio-text", "is a text", lambda _: b"RIFF" * 9, "cannot be read as audio"),
     sound("audio-silent", "has no frames", lambda _: wave(samples=b""), "0 frames"),
     sound("audio-cut", "is cut short", lambda _: wave()[:-99], "99 bytes"),
@@ -319,7 +324,7 @@ TABLES = (
         budget_file.read,
         "is Latin-1",
         b"\na = '\xe9'",
-        ":2: is not UTF-8",
+        ":2: the text is not UTF-8",
     ),
     toml(
         "budgets-nan", budget_file.read, "has no number", b"a = nan", "a is not a limit"
@@ -371,7 +376,7 @@ TABLES = (
     Case(
         "known-a-device",
         "the list of known failures is a device without end",
-        ("/dev/zero: is a device",),
+        ("/dev/zero: this path is a device",),
         5,
         lambda folder: message(
             ValueError, lambda: known_failures.read(Path("/dev/zero"))
@@ -398,7 +403,7 @@ COMMANDS = (
         "report",
         "matrix",
         "/",
-        says="/: is a folder",
+        says="/: this path is a folder",
     ),
     command(
         "port-digits",

@@ -308,7 +308,7 @@ CASES = (
     Case(
         "client-certificate-wanted",
         "the server asks for a client certificate",
-        ("it trusts: give such a certificate with --realtime-client-cert=FILE",),
+        ("use --realtime-client-cert=FILE, with a certificate that the server trusts",),
         5,
         tls_failure("TLSV13_ALERT_CERTIFICATE_REQUIRED"),
     ),

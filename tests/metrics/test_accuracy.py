@@ -18,7 +18,7 @@ import jiwer
 import pytest
 
 from pytest_realtime_asr import corpus
-from pytest_realtime_asr.metrics import alignment, normalizers
+from pytest_realtime_asr.metrics import alignment, english, normalizers
 from pytest_realtime_asr.metrics.accuracy import (
     head_deletions,
     pooled,
@@ -30,6 +30,7 @@ from pytest_realtime_asr.metrics.alignment import Alignment
 from pytest_realtime_asr.metrics.keywords import keyword_recall, keywords
 from pytest_realtime_asr.metrics.normalizers import (
     BASIC,
+    ENGLISH,
     GROUP,
     NONE,
     WHISPER_ENGLISH,
@@ -199,7 +200,7 @@ def test_entities_are_found_or_missed() -> None:
     )
     assert found.found == ("Doctor Smith", "twenty-three")
     assert found.missed == ("New York",)
-    assert found.normalizer == WHISPER_ENGLISH.id
+    assert found.normalizer == ENGLISH.id
     assert keyword_recall([found]) == pytest.approx(2 / 3)
 
 
@@ -288,7 +289,8 @@ def test_ones_own_is_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "basics",
             "there is no normalizer 'basics'; choose from none, basic, "
-            "whisper-english, bare, gone, numb, odd .*entry point in the group "
+            "english, .*, whisper-english, bare, gone, numb, odd .*entry point in the "
+            "group "
             "pytest_realtime_asr.normalizers",
         ),
         ("gone", r"the normalizer gone \(their_texts:gone\) cannot be loaded: .*gone"),
@@ -397,13 +399,13 @@ def test_the_basic_normaliser_is_the_same_in_ascii() -> None:
 
 
 def test_a_text_that_is_too_long_for_a_normaliser_is_scored_by_another() -> None:
-    most = normalizers.MOST_CHARACTERS
+    most = english.MOST_CHARACTERS
     long = ("ten " * most)[:most]
-    assert words("ten", long, language="en").normalizer == WHISPER_ENGLISH.id
+    assert words("ten", long, language="en").normalizer == ENGLISH.id
     found = words("Ten.", f"{long}.", language="en")
     assert (found.normalizer, found.errors.hits) == (BASIC.id, 1)
     why = (
-        f"{WHISPER_ENGLISH.id} was not used: ValueError: the text has 200,001 "
+        f"{ENGLISH.id} was not used: ValueError: the text has 200,001 "
         "characters; at most 200,000 are allowed"
     )
     assert (found.reason or "").startswith(why)

@@ -35,9 +35,9 @@ from pytest_realtime_asr.metrics.alignment import Alignment, Errors, Pair, TextU
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.metrics.normalizers import (
     BASIC,
+    ENGLISH,
     NONE,
     NORMALIZERS,
-    WHISPER_ENGLISH,
     Normalizer,
     normalizer_for,
     unspaced,
@@ -682,20 +682,27 @@ def test_the_counts_add_up(
 @pytest.mark.parametrize(
     ("language", "text", "expected"),
     [
-        ("en", "", WHISPER_ENGLISH),
-        ("en-GB", "日本", WHISPER_ENGLISH),
-        ("EN_us", "go", WHISPER_ENGLISH),
-        ("eng", "go", WHISPER_ENGLISH),
+        ("en", "", ENGLISH),
+        ("en-GB", "日本", ENGLISH),
+        ("EN_us", "go", ENGLISH),
+        ("eng", "go", ENGLISH),
+        ("English", "go", ENGLISH),
         ("de", "gehe", BASIC),
         ("ja", "go", BASIC),
-        ("", "go forward", WHISPER_ENGLISH),
-        ("", "\uff27\uff2f", WHISPER_ENGLISH),
-        ("", "", WHISPER_ENGLISH),
-        ("", "1 2 3", WHISPER_ENGLISH),
+        ("ar-EG", "go", NORMALIZERS["arabic"]),
+        ("arz", "go", NORMALIZERS["arabic"]),
+        ("iw", "go", NORMALIZERS["hebrew"]),
+        ("Farsi", "go", NORMALIZERS["persian"]),
+        ("ru", "go", NORMALIZERS["russian"]),
+        ("az", "go", NORMALIZERS["turkish"]),
+        ("", "go forward", BASIC),
+        ("", "\uff27\uff2f", BASIC),
+        ("", "", BASIC),
+        ("", "1 2 3", BASIC),
         ("", "вперёд", BASIC),
         ("", "नमस्ते", BASIC),
-        ("", "今日は Python で", WHISPER_ENGLISH),  # mainly Latin
-        ("", "今日は晴れです Python", BASIC),
+        ("", "שלום עולם", NORMALIZERS["hebrew"]),
+        ("", "今日は Python で", BASIC),
     ],
 )
 def test_the_reference_chooses_the_normalizer(
@@ -776,9 +783,11 @@ def test_no_text_breaks_an_alignment(text: str) -> None:
 
 
 def test_the_english_normalizer_makes_spellings_equal() -> None:
-    found = words("I can't see thirty six colours", "i can not see 36 colors")
+    found = words(
+        "I can't see thirty six colours", "i can not see 36 colors", language="en"
+    )
     assert found.errors.wrong == 0
-    assert found.normalizer.startswith("whisper-english/")
+    assert found.normalizer.startswith("english/")
     assert words("it's grey", "it is gray", language="en").errors.wrong == 0
     assert words("it's grey", "it is gray", normalizer=BASIC).errors.wrong > 0
 

@@ -131,8 +131,8 @@ def test_tests_with_the_fixture_utterance_are_compared_together(
     )
     split = project.run(corpus, COMPARE, GATE, "-n2", apart=True)
     split.stdout.fnmatch_lines(
-        "*a comparison over the fixture utterance needs all tests of a module in one "
-        "worker of xdist; run with --dist loadfile"
+        "*a comparison of a test that uses the fixture utterance needs all tests of a "
+        "module in one worker of xdist; run with --dist loadfile"
     )
     assert split.ret == pytest.ExitCode.TESTS_FAILED
 

@@ -176,6 +176,11 @@ WRONG = {
     "there is no normalizer 'whisper-99'; choose from ": [
         mark("wer_threshold", 0.1, normalizer="whisper-99")
     ],
+    "keyword_recall: .*; write the marker as in keyword_recall.* at_least=0.95": [
+        mark("keyword_recall"),
+        mark("keyword_recall", ["Anna"]),
+        mark("keyword_recall", ["Anna"], 0.9),
+    ],
     "wer_threshold: .*; write the marker as in wer_threshold.0.12, ": [
         mark("wer_threshold"),
         mark("wer_threshold", 0.1, 0.2),
@@ -223,6 +228,8 @@ def test_the_confidence_of_the_settings_holds_for_every_provable_limit() -> None
     marks = [
         mark("wer_threshold", 0.1),
         mark("wer_threshold", 0.2, confidence=0.8),
+        mark("keyword_recall", ["a"], at_least=0.9),
+        mark("keyword_recall", ["b"], at_least=1),
         mark("budget", "normalized_erasure", at_most=0.2),
         mark("latency_budget", METRIC, p95="2s", max="3s"),
         mark("latency_budget", METRIC, p50="1s", confidence=0.8),
@@ -235,6 +242,7 @@ def test_the_confidence_of_the_settings_holds_for_every_provable_limit() -> None
         budget("normalized_erasure", at_most=0.2),
     )
     assert [each.confidence for each in found.thresholds] == [0.8, 0.9]
+    assert [each.confidence for each in found.recalls] == [None, 0.9]
     assert found.undecided is UndecidedPolicy.WARN
 
 
@@ -244,12 +252,14 @@ def test_a_limit_is_named() -> None:
         mark("latency_budget", METRIC, p95="$final"),
         mark("budget", "normalized_erasure", at_most="$few"),
         mark("wer_threshold", "$few"),
+        mark("keyword_recall", ["$Anna"], at_least="$few"),
         mark("skip", reason="$nothing"),  # not ours
     ]
     assert terms(*named, given=given) == terms(
         mark("latency_budget", METRIC, p95="2s"),
         mark("budget", "normalized_erasure", at_most=0.2),
         mark("wer_threshold", 0.2),
+        mark("keyword_recall", ["$Anna"], at_least=0.2),
     )
     for wrong in (
         mark("latency_budget", METRIC, p95="$last"),
@@ -266,6 +276,7 @@ def test_the_names_of_the_markers() -> None:
         "latency_budget",
         "budget",
         "wer_threshold",
+        "keyword_recall",
         "realtime_requirement",
         "realtime",
     ]

@@ -267,7 +267,10 @@ def test_a_pool_that_an_interrupt_cut_off_is_named(project: Project, bits: str) 
     more = code.replace("test_it", "test_more")
     project.write(f"{code}\ndef test_end(): pytest.exit('enough')\n{more}")
     result = project.run(f"--realtime-corpus={bits}")
-    said = "final_from_commit over test_it.py was not judged: the run ended after 2"
+    said = (
+        "final_from_commit in test_it.py was not judged: the run ended when only 2 "
+        "tests that count for this budget had run"
+    )
     assert any(said in line for line in result.outlines), result.stdout.str()
 
 

@@ -143,6 +143,7 @@ CASES = {
     ),
     "insecure": flags("run.server.tls.insecure"),
     "private": flags("run.private"),
+    "utterances": flags("utterances"),
     "proxy": Case(
         "run.server.proxy",
         None,
@@ -151,6 +152,9 @@ CASES = {
             ("https://me:pass@b", "https://me:pass@b"),
             ("http://[::1]:2", "http://[::1]:2"),
         ),
+    ),
+    "language": Case(
+        "run.language", "", (("German", "de"), ("en_US", "en-US"), ("zh", "zh"))
     ),
     "pace": Case("run.session.pace", 1.0, (("0", 0.0), ("2", 2.0), ("0.5", 0.5))),
     "chunk": Case(
@@ -235,6 +239,15 @@ MANY = {
             ("bundled:odd", ("bundled:odd",)),
             ("/", ("/",)),
             ("\nbundled:odd\n  .", ("bundled:odd", ".")),
+        ),
+    ),
+    "perturb": Case(
+        "perturb",
+        (),
+        (
+            ("noise:10dB", ("noise:10dB",)),
+            (" telephone , gain:-6dB ", ("telephone , gain:-6dB",)),
+            ("speed:90%\n\n dither:seed=2", ("speed:90%", "dither:seed=2")),
         ),
     ),
     "report": Case(
@@ -525,6 +538,10 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "insecure": (("perhaps", "'perhaps' is neither true nor false"),),
     "parallel": (("2", "'2' is neither true nor false"),),
+    "language": (
+        ("xx", "'xx' is not a known language; write a tag such as de, en-US"),
+        ("und", "'und' is no language; write a tag such as de or en-US"),
+    ),
     "pace": (
         ("fast", "a pace of 'fast' cannot be used; give 0 .as fast as possible., or a"),
         ("-1", "a pace of -1.0 cannot be used; give 0 .as fast as possible."),
@@ -547,7 +564,7 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     "suite": (
         (
             "vllm",
-            "'vllm' is not a pinned suite; choose from openai-2026.11, vllm-2026.11",
+            "'vllm' is not a pinned suite; choose from openai-2026.11, ",
         ),
         ("../x", "'../x' is not a pinned suite; choose from "),
     ),
@@ -558,14 +575,13 @@ WRONG: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "allow": (
         (
-            "everything",
-            "'everything' is not a kind of scenario; choose from heavy and "
-            "disruptive, or write heavy,disruptive",
+            "heavy,everything",
+            "'everything' is not a kind of scenario; choose heavy or disruptive, or "
+            "write both as heavy,disruptive",
         ),
         (
             "heavy disruptive",
-            "'heavy disruptive' is not a kind of scenario; choose from heavy "
-            "and disruptive",
+            "'heavy disruptive' is not a kind of scenario; choose heavy or disruptive",
         ),
     ),
     "max-audio": (
@@ -590,7 +606,7 @@ WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("X-A", "the name of the header or of its variable is missing; write"),
         ("X-A=", "the name of the header or of its variable is missing; write"),
         ("=TOKEN_A", "the name of the header or of its variable is missing; write"),
-        ("X-A=ABSENT", "the header X-A names an environment variable that is not set"),
+        ("X-A=ABSENT", "the environment variable for the header X-A is not set; set"),
         (
             "X A=ABSENT",
             "the name of the header contains a character that cannot be sent",
@@ -609,6 +625,13 @@ WRONG_OF_MANY: Mapping[str, tuple[tuple[str, str], ...]] = {
         ),
         ("upgrade=ABSENT", "the header upgrade is set by the connection itself"),
         ("Sec-WebSocket-Key=ABSENT", "the header Sec-WebSocket-Key is set by the con"),
+    ),
+    "perturb": (
+        ("nois:10dB", "'nois' is not a perturbation; choose from babble, clipping, "),
+        ("telephone,noise:10", "noise: snr: '10' is not a level: .*'10dB'"),
+        ("noise:90dB", "noise: snr: 90dB cannot be used; give .* from -40dB to 80dB"),
+        ("noise", r"'noise': missing .*; write noise:SNR\[:seed=1\]"),
+        ("babble:5dB:talkers=0", "babble: talkers: 0 cannot be used; give a whole"),
     ),
     "report": (
         (

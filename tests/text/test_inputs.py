@@ -65,7 +65,7 @@ def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
     assert len(content(path)) == regular(path).st_size == 2**20
     path.write_bytes(b"x" * (2**20 + 1))
     with pytest.raises(
-        InputError, match="/a: is larger than the limit of 1 MiB; check that"
+        InputError, match="/a: the file is larger than the limit of 1 MiB; check"
     ):
         content(path)
     assert len(content(path, most=2**21)) == 2**20 + 1
@@ -76,9 +76,18 @@ def test_a_text_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbfa = 1\n" + b"c.d = '...'")
     assert text(path).startswith("a = 1")
     assert toml(path) == {"a": 1, "c": {"d": "..."}}
-    path.write_text("\ufeff" + "a = 1", encoding="utf-16")
-    with pytest.raises(InputError, match=r"a\.toml:1: is UTF-16; save it as UTF-8"):
-        toml(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_text_may_be_utf_16_with_a_byte_order_mark(
+    tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("\ufeffgrüß 日本語 😀\r\n".encode(encoding))
+    assert text(path) == "grüß 日本語 😀\r\n"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"a\.txt: the text begins like UTF-16"):
+        text(path)
 
 
 def test_a_json_object() -> None:

@@ -67,5 +67,5 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none\.toml: there is no such file"):
         read(tmp_path / "none.toml")
     (tmp_path / "latin.toml").write_bytes(b"a = '\xe9'")
-    with pytest.raises(ValueError, match=r"latin\.toml:1: is not UTF-8"):
+    with pytest.raises(ValueError, match=r"latin\.toml:1: the text is not UTF-8"):
         read(tmp_path / "latin.toml")

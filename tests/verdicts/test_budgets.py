@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_realtime_asr.metrics.alignment import Errors
 from pytest_realtime_asr.metrics.normalizers import NONE, Normalizer
+from pytest_realtime_asr.perturb import lead_silence
 from pytest_realtime_asr.report.messages import details, headline, standing
 from pytest_realtime_asr.verdicts.budgets import (
     Budget,
@@ -898,7 +899,7 @@ def test_a_threshold_knows_its_normalizers() -> None:
     refused(
         lambda: wer_threshold(0.1, normalizer="nemo"),
         "'nemo'",
-        "none, basic, whisper-english",
+        "none, basic, english, ",
     )
 
 
@@ -918,7 +919,7 @@ def test_the_line_of_a_rate() -> None:
     low, high = found.interval
     assert headline(found) == (
         f"wer = 0.167 > 0.120 (95% CI {low:.3f}-{high:.3f}; n=2, 12 words, S=1 D=0 "
-        "I=1; basic/1; not proven)"
+        "I=1; basic/2; not proven)"
     )
 
 
@@ -981,7 +982,9 @@ def test_scripts_without_spaces_have_a_character_error_rate() -> None:
     line = headline(judge_wer(wer_threshold(0.5), rows(han, language="ja")))
     assert line.startswith("cer = 0.200 <= 0.500 (")
     assert ", 5 characters, " in line
-    mixed = judge_wer(wer_threshold(0.5), rows(han, GOOD, language=""))
+    mixed = judge_wer(
+        wer_threshold(0.5), [*rows(han, language="ja"), *rows(GOOD, language="en")]
+    )
     assert mixed.name == "wer+cer"
     assert len(mixed.normalizers) == 2
     assert ", 11 words and characters, " in headline(mixed)
@@ -1011,6 +1014,22 @@ def test_a_few_utterances_prove_nothing() -> None:
     assert judge_wer(proof, again).verdict is INCONCLUSIVE
     assert judge_wer(proof, again).interval == (0, math.inf)
     assert "95% CI 0.000-inf" in headline(judge_wer(proof, again))
+
+
+def test_a_clip_of_several_perturbations_is_one_utterance() -> None:
+    plain = rows(*[GOOD] * 10)
+    perturbed = [lead_silence("1ms"), lead_silence("5ms")]
+    both = [
+        replace(row, utterance=perturb(row.utterance))
+        for row in plain
+        for perturb in perturbed
+    ]
+    found = judge_wer(wer_threshold(0.12, confidence=0.95), both)
+    assert found.verdict is INCONCLUSIVE
+    assert headline(found).endswith("fewer than 20 utterances prove nothing")
+    assert found.perturbations == ("lead-silence/1:1ms", "lead-silence/1:5ms")
+    assert "; lead-silence/1:1ms and 1 more" in headline(found)
+    assert "; lead-silence/1:5ms)" in headline(judge_wer(wer_threshold(1), both[1::2]))
 
 
 def by(row: ScoredText, speaker: str) -> ScoredText:

@@ -453,6 +453,7 @@ def changed(rows: Rows, **changes: Any) -> Rows:
         (changed(run(), pace=2.0), "pace 1.0 -> 2.0"),
         (changed(run(), chunk=0.02), "chunk 0.1 -> 0.02"),
         (changed(run(), concurrency=8), "sessions at a time 1 -> 8"),
+        (changed(run(), perturbation="noise/1"), "perturbation none -> noise/1"),
         ([replace(each, dialect="openai") for each in run()], "dialect vllm -> openai"),
         (
             [replace(each, normalizer="basic/1") for each in run()],
@@ -533,6 +534,16 @@ def test_a_test_may_have_its_clips_under_several_conditions() -> None:
     assert only(found, "final_from_commit").outcome is Outcome.SAME
     fewer = compare([*run(), *crowd], run(), SPEED)
     assert (fewer.pairs, len(fewer.alone_before)) == (24, 24)
+
+
+def test_a_clip_with_and_without_noise_is_one_clip() -> None:
+    """Its differences have one cause, so it is no proof of its own."""
+    noisy = [
+        replace(each, utterance=f"noise/1+{each.utterance}")
+        for each in changed(run(5), perturbation="noise/1")
+    ]
+    both = [*run(5), *noisy]
+    assert only(compare(both, both), "final_from_commit").clips == 5
 
 
 def test_the_first_of_several_goes_with_the_first() -> None:

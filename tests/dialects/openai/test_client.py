@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_realtime_asr import dialects
@@ -15,7 +15,6 @@ from pytest_realtime_asr.dialects.openai import OPENAI
 from tests.support.openai import BUFFER, VAD, pcm
 
 
-@settings(deadline=None)
 @given(st.binary())
 def test_append_is_what_a_json_encoder_would_give(data: bytes) -> None:
     event = {"type": f"{BUFFER}.append", "audio": base64.b64encode(data).decode()}

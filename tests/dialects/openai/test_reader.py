@@ -7,7 +7,7 @@ import random
 from io import StringIO
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_realtime_asr.dialects.openai.utterances import Turn, Utterance
@@ -791,7 +791,6 @@ ROWS = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(ROWS, max_size=30), st.sampled_from(Vantage))
 def test_any_session_has_a_consistent_timeline(
     rows: list[Row], vantage: Vantage
@@ -809,7 +808,6 @@ def test_any_session_has_a_consistent_timeline(
                 final.add(item)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.text()

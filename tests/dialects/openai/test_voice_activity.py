@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_realtime_asr.dialects.openai.voice_activity import Detector
@@ -49,7 +49,6 @@ def test_positions_are_counted_on() -> None:
     assert (start, end) == (1000, 1600)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, len(SOUND) // 2), max_size=12))
 def test_the_cut_into_chunks_changes_nothing(places: list[int]) -> None:
     edges = [0, *sorted(2 * place for place in places), len(SOUND)]

@@ -93,7 +93,8 @@ def test_a_clip_that_is_not_recognised_is_of_no_use(text: str, useful: bool) -> 
 
 def test_a_clip_of_which_the_words_are_one_number_is_of_no_use() -> None:
     digits = replace(FIRST, text="four two seven one")
-    assert not checks.usable(digits, digits.text)
+    assert not checks.usable(digits, "4271")
+    assert checks.usable(digits, digits.text)
     assert checks.usable(FIRST, FIRST.text)
 
 

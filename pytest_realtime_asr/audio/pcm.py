@@ -1,26 +1,19 @@
-"""Mono PCM16 audio at any sample rate, in memory and in files.
+"""Mono PCM16 audio at any sample rate, in memory.
 
 Full scale is the same everywhere: a float sample is the integer sample divided by
-32768. So -1.0 is -32768; +1.0, which PCM16 cannot represent, is clipped to 32767. The
-samples of a 16-bit file are therefore read and written without a change.
+32768. So -1.0 is -32768; +1.0, which PCM16 cannot represent, is clipped to 32767.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 import soxr
-
-from pytest_realtime_asr.text.inputs import InputError, regular
 
 _FULL_SCALE = 32768
 _WIDTH = 2  # bytes of one sample
@@ -29,14 +22,7 @@ _FRAME = 0.01  # s of audio over which energy is averaged
 _RUN = 3  # consecutive loud frames that count as speech
 _RANGE = 35.0  # dB below the 95th percentile of the frames; quieter is not speech
 _FLOOR = -60.0  # dB of full scale; a quieter frame is not speech
-_RATES = (1_000, 768_000)  # Hz: the lowest and the highest rate of a file
-_LONGEST = 24 * 3600  # s; the header of a longer file is taken as wrong
-_UNKNOWN_FRAMES = 2**62  # libsndfile reports 2**63 - 1 for an unknown length
-_UNKNOWN_BYTES = 0x7FFF_0000  # or more in the header of a WAV written to a pipe
-
-
-class AudioError(InputError):
-    """An audio file that cannot be used; the message says which, why and what to do."""
+_NEAR_FULL = round(0.98 * _FULL_SCALE)  # also the largest sample of mu-law
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +85,7 @@ class Audio:
         Adjacent parts have no gap and no overlap. Raises ValueError if the part is not
         inside the audio.
         """
-        first, last = _span(start, stop, self.samples, self.rate)
+        first, last = span(start, stop, self.samples, self.rate)
         return Audio(self.pcm[first * _WIDTH : last * _WIDTH], self.rate)
 
     def chunks(self, seconds: float) -> Iterator[bytes]:
@@ -166,6 +152,22 @@ def join(*parts: Audio) -> Audio:
     return Audio(b"".join(part.pcm for part in parts), rates[0])
 
 
+def clipped(audio: Audio) -> float:
+    """Return the share of samples on flat tops, where the level exceeded full scale.
+
+    A sample counts if it is within 0.2 dB of full scale and equal to the sample before
+    it. Loud audio that is not clipped has hardly any such sample.
+    """
+    array = audio.array
+    count = 0
+    for at in range(1, len(array), _BLOCK):
+        here = array[at : at + _BLOCK]
+        before = array[at - 1 : at - 1 + len(here)]
+        near = (here >= _NEAR_FULL) | (here <= -_NEAR_FULL)
+        count += int(np.count_nonzero(near & (here == before)))
+    return count / max(1, len(array))
+
+
 def speech(audio: Audio) -> tuple[float, float] | None:
     """Return the start and the end of speech in s, detected by energy.
 
@@ -190,68 +192,6 @@ def speech(audio: Audio) -> tuple[float, float] | None:
         return None
     first, last = int(runs[0]), int(runs[-1]) + _RUN
     return first * size / audio.rate, last * size / audio.rate
-
-
-def length(path: Path) -> float:
-    """Return the length of a file in seconds from its header, without decoding.
-
-    Raises `AudioError` for every problem that the header shows.
-    """
-    with _opened(path) as file:
-        return float(file.frames / file.samplerate)
-
-
-def read(path: Path, *, start: float = 0.0, stop: float | None = None) -> Audio:
-    """Return the audio of a file at the file's rate, with its channels averaged.
-
-    The file may have any format that libsndfile reads. ``start`` and ``stop`` select a
-    part, in seconds. Raises `AudioError` if the file is missing, not audio, empty,
-    truncated or shorter than the part.
-    """
-    with _opened(path) as file:
-        end = file.frames / file.samplerate if stop is None else stop
-        try:
-            first, last = _span(start, end, file.frames, file.samplerate)
-        except ValueError as error:
-            raise AudioError(f"{path}: {error}") from error
-        found, rate = [], file.samplerate
-        try:
-            file.seek(first)
-            for at in range(first, last, _BLOCK):
-                samples = file.read(min(_BLOCK, last - at), dtype="float32")
-                found.append(from_float(samples, rate).pcm)
-        except soundfile.SoundFileError as error:
-            raise _broken(path, str(error)) from error
-        except ValueError as error:
-            raise AudioError(f"{path}: {error}; write the file again") from error
-    sound = Audio(b"".join(found), rate)
-    if sound.samples != last - first:
-        raise _broken(path, f"it has only {sound.samples} of {last - first} frames")
-    return sound
-
-
-def write(path: Path, audio: Audio) -> None:
-    """Write ``audio`` as 16-bit PCM, in the format that the suffix of ``path`` names.
-
-    Raises `AudioError` if the format does not support 16-bit PCM at this rate, if there
-    is no sample to write, or if the file cannot be created.
-    """
-    kind = path.suffix[1:].upper()
-    # libsndfile would write .raw, but the rate could not be read back.
-    if kind == "RAW" or not soundfile.check_format(kind, "PCM_16"):
-        raise AudioError(
-            f"{path}: the suffix names no format with 16-bit PCM; use .flac or .wav"
-        )
-    if not audio.samples:
-        raise AudioError(f"{path}: there is no sample to write; give audio")
-    try:
-        soundfile.write(path, audio.array, audio.rate, subtype="PCM_16")
-    except soundfile.SoundFileError as error:
-        reason = getattr(error, "error_string", error)
-        raise AudioError(
-            f"{path}: cannot be written at {audio.rate} Hz ({reason}); "
-            "check that the folder exists and that the format supports this rate"
-        ) from error
 
 
 class Resampler:
@@ -296,7 +236,7 @@ def _samples(seconds: float, rate: int) -> int:
     return round(seconds * rate)
 
 
-def _span(start: float, stop: float, samples: int, rate: int) -> tuple[int, int]:
+def span(start: float, stop: float, samples: int, rate: int) -> tuple[int, int]:
     """Return the first and the last (exclusive) sample of a part of the audio.
 
     Raises ValueError if the part is not inside the audio.
@@ -308,66 +248,3 @@ def _span(start: float, stop: float, samples: int, rate: int) -> tuple[int, int]
             "start and a later stop inside the audio"
         )
     return _samples(start, rate), min(_samples(stop, rate), samples)
-
-
-def _broken(path: Path, what: str) -> AudioError:
-    return AudioError(
-        f"{path}: the audio is broken or truncated ({what}); download or create the "
-        "file again"
-    )
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open an audio file for reading, after a check of its header."""
-    try:
-        regular(path)
-        file = soundfile.SoundFile(os.fsencode(path))  # the path may not be UTF-8
-    except InputError as error:
-        raise AudioError(str(error)) from error
-    except (soundfile.SoundFileError, TypeError) as error:  # .raw is a TypeError
-        reason = getattr(error, "error_string", error)
-        raise AudioError(
-            f"{path}: cannot be read as audio ({reason}); convert the file to WAV, "
-            "FLAC or another format that libsndfile reads"
-        ) from error
-    with file:
-        if file.frames == 0:
-            raise AudioError(f"{path}: has no audio (0 frames); create the file again")
-        if file.frames > _UNKNOWN_FRAMES:
-            raise AudioError(
-                f"{path}: does not state its length, as if it had been written to a "
-                "pipe; write it again to a regular file"
-            )
-        if not _RATES[0] <= file.samplerate <= _RATES[1]:
-            raise AudioError(
-                f"{path}: states a rate of {file.samplerate} Hz, which is not from "
-                f"{_RATES[0]} to {_RATES[1]} Hz; create the file again"
-            )
-        if file.frames > _LONGEST * file.samplerate:
-            raise AudioError(
-                f"{path}: states {file.frames} frames, which is more than a day; "
-                "create the file again, or split it"
-            )
-        if missing := _missing(path):
-            raise _broken(path, f"{missing} bytes of its stated length are missing")
-        yield file
-
-
-def _missing(path: Path) -> int:
-    """Return how many bytes are missing at the end of a WAV file; 0 for other files.
-
-    libsndfile does not report a truncated WAV file.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        if file.read(12)[:4] != b"RIFF":
-            return 0
-        head = file.read(8)
-        while head[:4] not in (b"data", b""):
-            count = int.from_bytes(head[4:], "little")
-            file.seek(count + count % 2, 1)  # chunks are padded to even sizes
-            head = file.read(8)
-        count = int.from_bytes(head[4:], "little")
-        there = size - file.tell()
-    return max(0, count - there) if count < _UNKNOWN_BYTES else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import statistics
 import tracemalloc
 from collections.abc import Callable
@@ -13,16 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_realtime_asr.audio import (
     Audio,
-    AudioError,
     from_float,
     join,
-    length,
     read,
     silence,
     speech,
@@ -273,166 +269,6 @@ def test_resampling_clips_and_never_wraps() -> None:
     # The filter overshoots a full-scale square wave at each edge. Wrapped round, a
     # sample would jump by the full range; the steepest sound step is far below it.
     assert abs(np.diff(resampled)).max() < 40000
-
-
-# Files
-
-
-@pytest.mark.parametrize("suffix", [".wav", ".flac", ".aiff", ".WAV"])
-def test_every_step_survives_a_file(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"steps{suffix}"
-    audio = Audio(EVERY_STEP.tobytes(), 22050)
-    write(path, audio)
-    assert soundfile.info(path).subtype == "PCM_16"
-    assert read(path) == audio
-    assert length(path) == audio.seconds
-
-
-@steady
-@given(audio=audios.filter(lambda audio: audio.samples > 0))
-def test_any_sound_survives_a_file(
-    tmp_path_factory: pytest.TempPathFactory, audio: Audio
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "any.flac"
-    write(path, audio)
-    assert read(path) == audio
-
-
-@pytest.mark.parametrize("name", ["x.mp3", "x.ogg", "x.raw", "x.txt", "x"])
-def test_write_needs_a_format_of_16_bit_pcm(tmp_path: Path, name: str) -> None:
-    path = tmp_path / name
-    with pytest.raises(AudioError, match=r"no format with 16-bit PCM; use \.flac"):
-        write(path, silence(1))
-    assert not path.exists()
-
-
-def test_write_needs_a_sample(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="there is no sample to write"):
-        write(tmp_path / "x.wav", silence(0))
-
-
-def test_write_needs_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="check that the folder exists"):
-        write(tmp_path / "nowhere" / "x.wav", silence(1))
-
-
-def test_write_needs_a_rate_of_the_format(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="cannot be written at 1000000 Hz"):
-        write(tmp_path / "x.flac", silence(0.01, rate=1_000_000))
-
-
-@pytest.mark.parametrize(
-    ("subtype", "slack"),
-    [("PCM_16", 0), ("PCM_24", 0), ("PCM_32", 0), ("PCM_U8", 256), ("ULAW", 1100)],
-)
-def test_sample_formats(tmp_path: Path, subtype: str, slack: int) -> None:
-    path = tmp_path / "x.wav"
-    soundfile.write(path, EVERY_STEP, 8000, subtype=subtype)
-    difference = read(path).array.astype(int) - EVERY_STEP
-    assert abs(difference).max() <= slack
-
-
-@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
-def test_float_files(tmp_path: Path, subtype: str) -> None:
-    path = tmp_path / "x.wav"
-    soundfile.write(path, EVERY_STEP / 32768, 8000, subtype=subtype)
-    assert (read(path).array == EVERY_STEP).all()
-
-
-def test_stereo_is_mixed() -> None:
-    audio = read(ODD / "stereo24.wav")  # -1 to 1 left, half of it reversed right
-    assert (audio.rate, audio.samples) == (8000, 800)
-    expected = np.linspace(-1, 1, 800) / 4 * 32768
-    assert abs(audio.array - expected).max() <= 1
-
-
-def test_8_bits_are_unsigned() -> None:
-    audio = read(ODD / "unsigned8.wav")
-    assert abs(audio.array - np.linspace(-1, 1, 800) * 32768).max() <= 256
-
-
-def test_floats_over_full_scale_are_clipped() -> None:
-    array = read(ODD / "loud.wav").array  # -2 to 2
-    assert (array[:200] == -32768).all()
-    assert (array[-200:] == 32767).all()
-    assert (np.diff(array[200:-200].astype(int)) > 0).all()
-
-
-def test_wav_from_a_pipe_is_read_to_its_end() -> None:
-    assert read(ODD / "piped.wav").samples == 1000
-    assert length(ODD / "piped.wav") == 0.125
-
-
-def test_wav_with_other_chunks(tmp_path: Path) -> None:
-    path = tmp_path / "x.wav"
-    write(path, silence(0.1))
-    whole = path.read_bytes()
-    odd = b"LIST" + (3).to_bytes(4, "little") + b"abc\0"
-    path.write_bytes(whole[:36] + odd + whole[36:])
-    assert read(path) == silence(0.1)
-    path.write_bytes(whole[:36] + odd + whole[36:-100])
-    with pytest.raises(AudioError, match="100 bytes of its stated length"):
-        length(path)
-
-
-def test_wav_without_samples(tmp_path: Path) -> None:
-    path = tmp_path / "x.wav"
-    path.write_bytes((ODD / "empty.wav").read_bytes()[:36])
-    with pytest.raises(AudioError, match=r"x\.wav: .*; "):
-        length(path)
-
-
-def test_stretch_of_a_file() -> None:
-    path = ODD / "tone.flac"
-    whole = read(path)
-    assert read(path, start=0.25) == whole.cut(0.25, 1)
-    assert read(path, start=0.25, stop=0.5) == whole.cut(0.25, 0.5)
-    with pytest.raises(AudioError, match=r"tone\.flac: 0\.5 to 2 s"):
-        read(path, start=0.5, stop=2)
-
-
-@pytest.mark.parametrize(
-    ("name", "what"),
-    [
-        ("nowhere.wav", "there is no such file or folder; check the path"),
-        ("", "is a folder; give a file"),
-        ("empty.wav", "has no audio (0 frames)"),
-        ("text.wav", "cannot be read as audio (Format not recognised.)"),
-        ("cut-short.wav", "the audio is broken or truncated (1044 bytes"),
-        ("piped.flac", "does not state its length"),
-    ],
-)
-@pytest.mark.parametrize("use", [read, length])
-def test_unusable_head(use: Callable[[Path], object], name: str, what: str) -> None:
-    with pytest.raises(AudioError) as caught:
-        use(ODD / name)
-    assert str(caught.value).startswith(f"{ODD / name}: {what}")
-    assert "; " in str(caught.value)  # and what to do
-
-
-@pytest.mark.parametrize(
-    ("name", "what"),
-    [
-        ("cut-short.flac", "the audio is broken or truncated"),
-        (
-            "cut-short.mp3",
-            "the audio is broken or truncated (it has only 623 of 8000 frames",
-        ),
-        ("nan.wav", "a sample is not a finite number"),
-    ],
-)
-def test_unusable_body(name: str, what: str) -> None:
-    assert length(ODD / name) > 0
-    with pytest.raises(AudioError) as caught:
-        read(ODD / name)
-    assert str(caught.value).startswith(f"{ODD / name}: {what}")
-    assert "; " in str(caught.value)
-
-
-def test_headless_file(tmp_path: Path) -> None:
-    shutil.copy(ODD / "tone.flac", tmp_path / "x.raw")
-    with pytest.raises(AudioError, match="cannot be read as audio"):
-        read(tmp_path / "x.raw")
 
 
 # Where speech is

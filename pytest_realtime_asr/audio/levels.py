@@ -1,0 +1,49 @@
+"""The levels of a file's samples before they are mixed and clipped to PCM16."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_CANCELLED = 0.1  # of the power that the average of independent channels has
+
+
+class Levels:
+    """Measures float samples, in blocks of shape (samples,) or (samples, channels).
+
+    ``peak`` is the largest magnitude so far; full scale is 1.
+    """
+
+    def __init__(self) -> None:
+        self.peak = 0.0
+        self._apart = 0.0  # mean energy of a channel
+        self._mixed = 0.0  # energy of the average of the channels
+        self._channels = 1
+
+    def add(self, samples: npt.NDArray[np.floating[Any]]) -> None:
+        """Measure a block of samples."""
+        if not samples.size:
+            return
+        self.peak = max(self.peak, float(np.abs(samples).max()))
+        if samples.ndim == 2 and samples.shape[1] > 1:
+            self._channels = samples.shape[1]
+            mixed = samples.mean(axis=1)
+            self._apart += float(np.vdot(samples, samples)) / self._channels
+            self._mixed += float(np.vdot(mixed, mixed))
+
+    @property
+    def loss(self) -> float | None:
+        """By how many dB the average of the channels is quieter than a channel.
+
+        ``None`` unless the channels cancel each other: the average has less than a
+        tenth of the power that it has if the channels are independent. With two equally
+        loud channels, this is a correlation below -0.9.
+        """
+        if self._mixed >= _CANCELLED * self._apart / self._channels:
+            return None
+        if not self._mixed:
+            return math.inf
+        return 10 * math.log10(self._apart / self._mixed)

@@ -1,0 +1,86 @@
+"""What a corpus says of one utterance, before its audio is looked at.
+
+A module of a format reads its files into descriptions; it opens no audio. `collection`
+makes the utterances of the descriptions of any format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pytest_realtime_asr.corpus.utterance import CorpusError, Word
+from pytest_realtime_asr.text.inputs import InputError
+
+LARGEST = 2**30  # bytes that a file of descriptions may have
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """An utterance as a corpus describes it.
+
+    ``place`` says where, such as ``clips.jsonl:3``. ``offset`` and ``duration`` are in
+    seconds; an offset, even 0, selects a part of ``audio``. ``channels`` are averaged;
+    empty means all.
+    """
+
+    place: str
+    id: str
+    audio: Path
+    text: str
+    offset: float | None = None
+    duration: float | None = None
+    channels: tuple[int, ...] = ()
+    words: tuple[Word, ...] = ()
+    language: str = ""
+    speaker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A file that a format does not use, and why."""
+
+    path: Path
+    why: str
+
+
+Entry = Description | PassedOver | CorpusError
+"""An utterance, a file that is not used, or what is wrong at one place."""
+
+Found = Iterable[Entry]
+
+Row = TypeVar("Row")
+
+
+@contextmanager
+def at(place: Path | str = "") -> Iterator[None]:
+    """Turn an `InputError` into a `CorpusError` whose message starts with ``place``."""
+    try:
+        yield
+    except InputError as error:
+        known = not str(place) or str(error).startswith(f"{place}: ")
+        if known and isinstance(error, CorpusError):
+            raise
+        raise CorpusError(str(error) if known else f"{place}: {error}") from error
+
+
+def parsed(
+    rows: Iterable[tuple[str, Row]], parse: Callable[[str, Row], Entry]
+) -> Iterator[Entry]:
+    """Yield what ``parse`` makes of each place and row, or the error that it raises."""
+    for place, row in rows:
+        try:
+            with at(place):
+                yield parse(place, row)
+        except CorpusError as error:
+            yield error
+
+
+def lines(path: Path, text: str) -> Iterator[tuple[str, str]]:
+    """Yield the lines of a file that are not blank, each with its place."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield f"{path}:{number}", line.rstrip("\r")

@@ -1,0 +1,65 @@
+"""The formats of corpora, with how each is recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_realtime_asr.corpus import (
+    kaldi,
+    lhotse,
+    librispeech,
+    metadata,
+    mozilla,
+    nemo,
+    text_files,
+)
+from pytest_realtime_asr.corpus.description import Found
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format of corpora; ``form`` names what a user gives, for messages."""
+
+    form: str
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path], Found]
+
+
+def _suffix(*suffixes: str) -> Callable[[Path], bool]:
+    return lambda path: path.suffix.lower() in suffixes
+
+
+FILES = (
+    Format("a NeMo manifest (.jsonl or .json)", _suffix(".jsonl", ".json"), nemo.read),
+    Format("a Common Voice table (.tsv)", _suffix(".tsv"), mozilla.read),
+    Format("a metadata.csv", _suffix(".csv"), metadata.read),
+    Format("", _suffix(".gz"), lhotse.refuse_compressed),
+)
+FOLDERS = (
+    Format("a Kaldi folder", kaldi.recognises, kaldi.read),
+    Format("", metadata.recognises, metadata.read_folder),
+    Format("", mozilla.recognises, mozilla.read_folder),
+    Format("a LibriSpeech tree", librispeech.recognises, librispeech.read),
+    Format(
+        "a folder of audio files with a .txt file beside each",
+        lambda folder: True,
+        text_files.read,
+    ),
+)
+"""In the order in which they are tried; the last takes any folder."""
+
+
+def of(path: Path, *, folder: bool) -> Format | None:
+    """Return the format of a file or a folder, or ``None`` if it is not a corpus.
+
+    The name of a file decides, so that no file is opened.
+    """
+    among = FOLDERS if folder else FILES
+    return next((each for each in among if each.recognises(path)), None)
+
+
+def forms() -> str:
+    """Return what a corpus can be, for a message."""
+    return ", ".join(each.form for each in FILES + FOLDERS if each.form)

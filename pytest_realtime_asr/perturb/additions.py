@@ -1,0 +1,148 @@
+"""Perturbations that add another sound: noise, the voices of others, dither."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from pytest_realtime_asr.corpus import Corpus, Utterance
+from pytest_realtime_asr.perturb.perturbation import (
+    FULL_SCALE,
+    Floats,
+    Perturbation,
+    PerturbationError,
+    Sound,
+    amplitude,
+    parameter,
+    perturbation,
+    whole,
+)
+from pytest_realtime_asr.text.quantities import decibels
+
+_BAND = 8000  # Hz; noise above it would be removed on the way to a 16 kHz server
+
+
+def noise(snr: str, *, seed: int = 1) -> Perturbation:
+    """Add white Gaussian noise, at a ratio of ``snr`` from the speech to the noise.
+
+    The ratio is of the powers from the start to the end of the speech, pauses between
+    words included; silence before and after does not count. At sample rates over 16 kHz
+    the noise is limited to 8 kHz, so that a server at 16 kHz receives the same ratio.
+    """
+    ratio = _ratio("noise", snr)
+
+    def add(sound: Sound, generator: np.random.Generator) -> Sound:
+        white = generator.standard_normal(len(sound.samples))
+        return _mixed(sound, _limited(white, sound.rate), ratio)
+
+    return perturbation("noise", add, f"{ratio:g}dB", seed=seed)
+
+
+def babble(
+    voices: Corpus, snr: str, *, talkers: int = 6, seed: int = 1
+) -> Perturbation:
+    """Add other utterances of ``voices`` that are spoken at the same time.
+
+    ``snr`` is the ratio of the power of the speech to that of all ``talkers`` together,
+    from the start to the end of the speech. The seed draws them for each utterance
+    among those of other clips and other texts. Each talker is equally loud, starts
+    anywhere in its speech and repeats it without a pause.
+    """
+    return babble_of(snr, talkers=talkers, seed=seed)(voices)
+
+
+def babble_of(
+    snr: str, *, talkers: int = 6, seed: int = 1
+) -> Callable[[Corpus], Perturbation]:
+    """Return the function from voices to `babble` with these parameters."""
+    ratio = _ratio("babble", snr)
+    whole("babble: talkers", talkers, 1, 100)
+    whole("babble: seed", seed, 0, 2**32 - 1)
+
+    def of(voices: Corpus) -> Perturbation:
+        def add(sound: Sound, generator: np.random.Generator) -> Sound:
+            total = np.zeros(len(sound.samples))
+            for voice in _drawn(voices, sound, talkers, seed):
+                total += _endless(voice, sound, generator)
+            return _mixed(sound, total, ratio)
+
+        return perturbation(
+            "babble",
+            add,
+            f"{ratio:g}dB",
+            talkers=talkers,
+            voices=voices.digest[:8],
+            seed=seed,
+        )
+
+    return of
+
+
+def dither(*, seed: int = 1) -> Perturbation:
+    """Add triangular noise of at most one step of PCM16, which nobody hears.
+
+    The audio of each seed differs, so that a server cannot answer from a cache.
+    """
+
+    def add(sound: Sound, generator: np.random.Generator) -> Sound:
+        one, other = generator.random((2, len(sound.samples)))
+        return replace(sound, samples=sound.samples + (one - other) / FULL_SCALE)
+
+    return perturbation("dither", add, seed=seed)
+
+
+def _ratio(name: str, snr: str) -> float:
+    return parameter(f"{name}: snr", snr, decibels, "-40dB", "80dB")
+
+
+def _limited(white: Floats, rate: int) -> Floats:
+    """Return the noise without what is above 8 kHz."""
+    if rate <= 2 * _BAND:
+        return white
+    spectrum = np.fft.rfft(white)
+    spectrum[np.fft.rfftfreq(len(white), 1 / rate) > _BAND] = 0
+    return np.fft.irfft(spectrum, len(white))
+
+
+def _mixed(sound: Sound, added: Floats, ratio: float) -> Sound:
+    """Return the sound with another sound ``ratio`` dB below its speech."""
+    loud = replace(sound, samples=added).power
+    factor = np.sqrt(sound.power / loud) * amplitude(-ratio)
+    return replace(sound, samples=sound.samples + factor * added)
+
+
+def _drawn(voices: Corpus, sound: Sound, talkers: int, seed: int) -> list[Utterance]:
+    """Return the voices for a sound, whatever their order in the corpus is.
+
+    Raises `PerturbationError` if there are fewer than ``talkers``.
+    """
+
+    def lot(voice: Utterance) -> bytes:
+        return hashlib.sha256(f"babble {seed} {sound.id} {voice.id}".encode()).digest()
+
+    others = [voice for voice in voices if _is_other(voice, sound.utterance)]
+    if len(others) < talkers:
+        raise PerturbationError(
+            f"{sound.id}: babble of {talkers} talkers needs as many other utterances, "
+            f"and the corpus has {len(others)}; give talkers={len(others) or 1} or a "
+            "larger corpus"
+        )
+    return sorted(others, key=lot)[:talkers]
+
+
+def _is_other(voice: Utterance, utterance: Utterance) -> bool:
+    """Return whether a voice says something else than an utterance."""
+    other = voice.clip != utterance.clip and voice.text != utterance.text
+    return other and voice.speech_start is not None
+
+
+def _endless(voice: Utterance, sound: Sound, generator: np.random.Generator) -> Floats:
+    """Return the speech of a voice, of power 1, repeated to the length of a sound."""
+    audio = voice.audio.resample(sound.rate)
+    heard = Sound(voice, audio.array / FULL_SCALE, audio.rate, voice.sound)
+    samples = heard.samples[heard.spoken] / np.sqrt(heard.power)
+    start = int(generator.integers(len(samples)))
+    return np.resize(np.roll(samples, -start), len(sound.samples))

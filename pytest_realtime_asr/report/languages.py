@@ -1,0 +1,37 @@
+"""Says how the languages of references are known, where no user stated them."""
+
+from __future__ import annotations
+
+from pytest_realtime_asr.metrics.accuracy import Languages
+from pytest_realtime_asr.text.number_format import several
+
+
+def short(found: Languages) -> str:
+    """Return a few words for a line about an error rate; "" if all are stated."""
+    parts = []
+    if found.unknown:
+        of = "" if found.unknown == found.of else f" for {found.unknown} of {found.of}"
+        parts.append(f"no language stated{of}")
+    if found.by_script:
+        parts.append(f"language {', '.join(found.by_script)} by the script")
+    return ", ".join(parts)
+
+
+def lines(found: Languages) -> list[str]:
+    """Return what was assumed, why, and what to do; nothing if all are stated."""
+    texts = []
+    if found.unknown:
+        of = several(found.of, "utterance")
+        texts.append(
+            f"WER: no language is stated for {found.unknown} of {of}, so "
+            f"{' and '.join(found.neutral)} was used, which fits every language but "
+            "compares numbers and contractions as they are written; state the language "
+            "by --realtime-language, a field language in the manifest, or corpus.toml"
+        )
+    if found.by_script:
+        tags = ", ".join(found.by_script)
+        texts.append(
+            f"WER: no language is stated for some utterances; {tags} follows from the "
+            "script of their references"
+        )
+    return texts

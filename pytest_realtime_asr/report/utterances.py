@@ -1,0 +1,141 @@
+"""The table of all utterances of a test: error rate, errors and aligned texts.
+
+The terminal shows it with ``--realtime-utterances``; ``--realtime-report=out.csv``
+writes it as CSV (RFC 4180), one row for each utterance, for spreadsheets and scripts.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import textwrap
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+from pytest_realtime_asr.metrics.alignment import Alignment, TextUnit, kind
+from pytest_realtime_asr.report import alignment as alignments
+from pytest_realtime_asr.report.files import ReportFile
+from pytest_realtime_asr.report.parts import Parts
+from pytest_realtime_asr.run.transcription import Purpose, Transcription
+
+WIDTH = 80
+_INDENT = 4
+_TEXTS = ("reference", "text", "aligned_reference", "aligned_text", "aligned_errors")
+COLUMNS = (
+    *("test", "utterance", "session", "lost", "language", "normalizer", "unit"),
+    *("wer", "errors", "substitutions", "deletions", "insertions", "unspoken"),
+    *("reference_length", *_TEXTS),
+)
+
+
+def lines(takes: Iterable[Transcription]) -> list[str]:
+    """Return the lines of the table for the terminal, in the order of the takes.
+
+    Below each utterance are its aligned texts, unless the run is private. An utterance
+    that cannot be scored has the error instead.
+    """
+    found: list[str] = []
+    for take in takes:
+        private = take.trace.redactor.private
+        parts = Parts(private=private)
+        aligned = parts("errors", partial(take.align, None), None)
+        head = f"{take.utterance.id}: {_summary(take, aligned)}"
+        found += textwrap.wrap(
+            "; ".join([head, *parts.lines]),
+            WIDTH,
+            initial_indent="  ",
+            subsequent_indent=" " * _INDENT,
+            break_on_hyphens=False,
+        )
+        if aligned is not None and not private:
+            text = alignments.lines(aligned, width=WIDTH - _INDENT)
+            found += textwrap.indent(text, " " * _INDENT).splitlines()
+    return found
+
+
+def _summary(take: Transcription, aligned: Alignment | None) -> str:
+    parts = [str(take.lost)] if take.lost else []
+    if aligned is not None:
+        errors = aligned.errors
+        name = "WER" if aligned.unit is TextUnit.WORD else "CER"
+        if errors.rate is None:
+            parts.append(f"{errors.unspoken} recognised where nothing was said")
+        else:
+            parts.append(
+                f"{name} {errors.rate:.1%}, {errors.wrong} wrong of "
+                f"{errors.reference} (S={errors.substitutions} D={errors.deletions} "
+                f"I={errors.insertions})"
+            )
+    return ", ".join(parts)
+
+
+def header() -> bytes:
+    """Return the first line of the CSV report."""
+    return _csv(COLUMNS)
+
+
+def row(test: str, take: Transcription) -> bytes:
+    """Return the line of one utterance in the CSV report.
+
+    In a private run the texts are empty.
+    """
+    redactor = take.trace.redactor
+    cells = {
+        "test": test,
+        "utterance": take.utterance.id,
+        "session": take.session,
+        "lost": str(take.lost),
+        "language": take.utterance.language,
+        **_scores(take.align(None)),
+        "reference": take.utterance.text,
+        "text": take.text,
+    }
+    if redactor.private:
+        cells |= dict.fromkeys(_TEXTS, "")
+    return _csv([redactor.clean(str(cells[name])) for name in COLUMNS])
+
+
+def _scores(aligned: Alignment) -> Mapping[str, object]:
+    """Return the cells that follow from an alignment.
+
+    The three aligned cells have one part for each pair, separated by ``|``.
+    """
+    errors, pairs = aligned.errors, aligned.pairs
+    return {
+        "normalizer": aligned.normalizer,
+        "unit": aligned.unit.value,
+        "wer": "" if errors.rate is None else f"{errors.rate:.4f}",
+        "errors": errors.wrong,
+        "substitutions": errors.substitutions,
+        "deletions": errors.deletions,
+        "insertions": errors.insertions,
+        "unspoken": errors.unspoken,
+        "reference_length": errors.reference,
+        "aligned_reference": "|".join(pair.reference or "" for pair in pairs),
+        "aligned_text": "|".join(pair.hypothesis or "" for pair in pairs),
+        "aligned_errors": "|".join(map(kind, pairs)),
+    }
+
+
+def _csv(cells: Iterable[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue().encode(errors="replace")
+
+
+class Appender:
+    """A sink of the run that appends a line for each utterance to a CSV report."""
+
+    def __init__(self, file: ReportFile) -> None:
+        self._file = file
+
+    def __str__(self) -> str:
+        return str(self._file)
+
+    def __call__(self, test: str, take: Transcription) -> None:
+        """Append the line of an utterance of the test itself.
+
+        Raises OSError if the report cannot be written.
+        """
+        if take.purpose is Purpose.TEST:
+            self._file.append(row(test, take), header=header())
