@@ -25,10 +25,10 @@ BY_20, BY_40, BY_80 = CHUNKS
 LOSSES: dict[str, tuple[dict[str, Any], set[Loss]]] = {
     "head-200ms": ({"head": 1, "share": 1 / 3}, {Loss.HEAD}),
     "head-400ms": ({"head": 1}, {Loss.HEAD}),
-    "head-800ms": ({"head": 2}, {Loss.HEAD}),
+    "head-800ms": ({"head": 3}, {Loss.HEAD}),
     "tail-200ms": ({"tail": 1, "share": 1 / 3}, {Loss.TAIL}),
     "tail-400ms": ({"tail": 1}, {Loss.TAIL}),
-    "tail-800ms": ({"tail": 2}, {Loss.TAIL}),
+    "tail-800ms": ({"tail": 3}, {Loss.TAIL}),
     "rest-20ms": ({"rest": {JITTERED: 1 / 3}}, {Loss.JITTER}),
     "rest-40ms": (
         {"rest": {CUT: 0.2, BY_20: 1.0, JITTERED: 1.0}},
