@@ -232,7 +232,9 @@ def holes(longs: Sequence[LongTake], others: Iterable[Take]) -> Tested:
         away = [each for each in within if not _is_near(each[1], time)]
         found.append(_holes(here, [*away, *alone]))
     least = min(found, key=lambda each: each.p)
-    return replace(least, p=min(1.0, len(found) * least.p))
+    if len(found) * least.p >= 1:
+        return replace(found[0], p=1.0)
+    return replace(least, p=len(found) * least.p)
 
 
 def _is_near(times: Sequence[float], time: float) -> bool:

@@ -340,7 +340,7 @@ def judged(takes: Takes) -> tuple[Judged, ...]:
 
 def _can_decide(test: Test, tested: Tested) -> bool:
     """Return whether a test has enough clips; their number does not favour a result."""
-    if test.loss is Loss.EDGES:  # has only the clips at its edges
+    if test.loss in (Loss.EDGES, Loss.HOLE):  # have only the clips at some times
         return True
     different = tested.lost + tested.gained
     enough = different >= LEAST_DIFFERENT or not test.compares

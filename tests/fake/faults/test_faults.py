@@ -29,6 +29,7 @@ from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
 from pytest_realtime_asr.fake.server import Fake
 from tests.fake.faults.test_items import CHECKS as OF_ITEMS
+from tests.fake.faults.test_misreading import NAMES as MISREADING
 from tests.fake.test_server import CHECKS as OF_SPEECH
 from tests.support.servers import VLLM
 
@@ -871,7 +872,7 @@ def test_every_fault_is_shown() -> None:
         if requirement.proof is not None
         for fault in requirement.proof.faults
     }
-    shown = {*OF_SPEECH, "deaf", "die", *SHOWS, *DEADLY, *OF_ITEMS}
+    shown = {*OF_SPEECH, "deaf", "die", *SHOWS, *DEADLY, *OF_ITEMS, *MISREADING}
     assert shown | proven == set(FAULTS)
     assert all(name == fault.name and fault.about for name, fault in FAULTS.items())
 
