@@ -40,7 +40,9 @@ class Take:
 
     ``kept`` says for each word of the reference whether the text has a word in its
     place, the same or another. ``errors`` is the number of errors. ``text`` is the text
-    itself, ``said`` the reference, and ``source`` the index of its session.
+    itself, ``said`` the reference, and ``source`` the index of its session. If most
+    words of the text are wrong, the place of the missing words is not known, and the
+    take is not ``placed``.
     """
 
     clip: str
@@ -49,6 +51,7 @@ class Take:
     text: str = ""
     said: str = ""
     source: int = 0
+    placed: bool = True
 
     @property
     def missing(self) -> int:
@@ -79,10 +82,12 @@ class LongTake:
     """The text of a long utterance, divided into the takes of its clips.
 
     ``times`` has the middle of each word of each clip, in s of the utterance.
+    ``placed`` says the same as that of a `Take`, for the whole text.
     """
 
     takes: tuple[Take, ...]
     times: tuple[tuple[float, ...], ...]
+    placed: bool = True
 
     @property
     def heard(self) -> int:
@@ -141,7 +146,7 @@ def at_word(takes: Iterable[Take], place: int) -> Tested:
     """
     by_clip: defaultdict[str, list[Take]] = defaultdict(list)
     for take in takes:
-        if take.kept:
+        if take.kept and take.placed:
             by_clip[take.clip].append(take)
     total, lost = 0, []
     distributions = []
@@ -166,7 +171,7 @@ def at_multiples(longs: Iterable[LongTake], period: float) -> Tested:
     """
     marked: list[tuple[Take, int]] = []
     times: list[float] = []
-    for long in longs:
+    for long in filter(_is_placed, longs):
         for take, places in long.timed:
             for word, time in enumerate(places):
                 edge = round(time / period) * period
@@ -190,7 +195,7 @@ def after_a_time(longs: Sequence[LongTake]) -> Tested:
     lost, clips = 0, 0
     times: list[float] = []
     example = None
-    for long in longs:
+    for long in filter(_is_placed, longs):
         count = len(long.takes)
         missing = sum(take.is_lost for take in long.takes)
         at_end = count - long.heard
@@ -221,7 +226,8 @@ def holes(longs: Sequence[LongTake], others: Iterable[Take]) -> Tested:
     together, and at each time that several of them have; its p-value is the least one,
     multiplied by their number (Bonferroni).
     """
-    alone: list[_Timed] = [(take, ()) for take in others]
+    alone: list[_Timed] = [(take, ()) for take in others if take.placed]
+    longs = list(filter(_is_placed, longs))
     within = [each for long in longs for each in long.timed]
     found = [_holes(within, alone)]
     lengths = sorted((long.seconds for long in longs), reverse=True)
@@ -235,6 +241,10 @@ def holes(longs: Sequence[LongTake], others: Iterable[Take]) -> Tested:
     if len(found) * least.p >= 1:
         return replace(found[0], p=1.0)
     return replace(least, p=len(found) * least.p)
+
+
+def _is_placed(long: LongTake) -> bool:
+    return long.placed
 
 
 def _is_near(times: Sequence[float], time: float) -> bool:

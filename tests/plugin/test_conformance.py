@@ -81,6 +81,21 @@ def test_wrong_texts_of_the_corpus_fail_with_their_cause(
     result.stdout.no_fnmatch_line("*turn right*")
 
 
+def test_many_wrong_words_of_the_corpus_are_a_warning(
+    project: Project, faulty: Faking, clips: str
+) -> None:
+    words = [ASKED, "-k", "spoken_corpus", f"--realtime-corpus={clips}"]
+    result = project.run(*words, target=faulty("loses-last-800ms"))
+    result.assert_outcomes(passed=1, deselected=TESTS - 1)
+    result.stdout.fnmatch_lines(
+        [
+            "realtime: 38% of the words of the spoken corpus are wrong (WER):",
+            "realtime: ref: turn right and stop",
+            "realtime: hyp: turn right *   [*]",
+        ]
+    )
+
+
 @pytest.mark.slow
 def test_a_sound_server_passes_under_strict_settings(project: Project) -> None:
     project.ini("testpaths = own")

@@ -125,14 +125,24 @@ def takes_of(evidence: Evidence) -> Takes:
 
 def take(utterance: Utterance, text: str, source: int = 0) -> Take:
     """Return the take of a clip for this text of the session at index ``source``."""
-    kept, errors = _aligned(utterance.text, text, utterance.language)
-    return Take(utterance.id, kept, errors, text, utterance.text, source)
+    kept, errors, placed = _aligned(utterance.text, text, utterance.language)
+    return Take(utterance.id, kept, errors, text, utterance.text, source, placed)
 
 
 @lru_cache(maxsize=4096)  # each requirement of a run compares the same texts
-def _aligned(reference: str, text: str, language: str) -> tuple[tuple[bool, ...], int]:
+def _aligned(
+    reference: str, text: str, language: str
+) -> tuple[tuple[bool, ...], int, bool]:
     alignment = words(reference, text, language=language)
-    return _kept(alignment.pairs), alignment.errors.wrong
+    pairs = alignment.pairs
+    return _kept(pairs), alignment.errors.wrong, _placed(pairs)
+
+
+def _placed(pairs: Iterable[Pair]) -> bool:
+    """Return whether at least half of the words of a text match the reference."""
+    heard = [pair for pair in pairs if pair.hypothesis is not None]
+    matched = sum(pair.reference == pair.hypothesis for pair in heard)
+    return 2 * matched >= len(heard)
 
 
 def _kept(pairs: Iterable[Pair]) -> tuple[bool, ...]:
@@ -152,7 +162,8 @@ def long_take(utterance: Joined, text: str, source: int = 0) -> LongTake:
         takes.append(Take(clip.id, _kept(pairs), errors, heard, clip.text, source))
         middles = _middles(clip, len(spoken))
         times.append(tuple(placed.start + middle for middle in middles))
-    return LongTake(tuple(takes), tuple(times))
+    whole = [pair for pairs in divided for pair in pairs]
+    return LongTake(tuple(takes), tuple(times), _placed(whole))
 
 
 @lru_cache(maxsize=512)
@@ -341,7 +352,7 @@ def judged(takes: Takes) -> tuple[Judged, ...]:
 def _can_decide(test: Test, tested: Tested) -> bool:
     """Return whether a test has enough clips; their number does not favour a result."""
     if test.loss in (Loss.EDGES, Loss.HOLE):  # have only the clips at some times
-        return True
+        return tested.of > 0
     different = tested.lost + tested.gained
     enough = different >= LEAST_DIFFERENT or not test.compares
     return tested.of >= LEAST_CLIPS and enough
