@@ -34,7 +34,9 @@ from pytest_realtime_asr.stats import (
     samples_needed,
     sequential,
     sign_test,
+    student_interval,
     tail_of_sum,
+    theil_sen,
 )
 
 VALUES = st.lists(st.floats(allow_nan=False, min_value=-1e9), min_size=1, max_size=80)
@@ -573,6 +575,47 @@ def test_segments_that_all_differ_by_the_same_have_but_their_signs() -> None:
     assert (single.value, single.p, single.high) == (10, 1, math.inf)
 
 
+FINITE = st.integers(-1000, 1000).map(float)
+
+
+def test_students_interval_of_a_mean() -> None:
+    # 5 +- 12.706 * 1.4142 / sqrt(2), and 3 +- 2.776 * 1.5811 / sqrt(5)
+    assert student_interval([4, 6]) == pytest.approx((-7.706, 17.706), abs=1e-3)
+    five = student_interval([1, 2, 3, 4, 5])
+    assert five == pytest.approx((1.0368, 4.9632), abs=1e-3)
+    assert student_interval([2, 2, 2]) == (2, 2)
+    assert student_interval([2]) == (-math.inf, math.inf)
+
+
+def test_the_slope_of_theil_and_sen() -> None:
+    xs = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    ys = [2 * x + 1 for x in xs]
+    assert theil_sen(xs, ys) == 2
+    assert theil_sen(xs, [*ys[:8], 90.0, -90.0]) == 2  # two outliers
+    assert theil_sen([1, 1, 2], [0, 9, 1]) == -3.5  # equal xs have no slope
+    assert theil_sen([1, 1], [0, 1]) is None
+    assert theil_sen([], []) is None
+
+
+@given(
+    st.lists(
+        st.tuples(FINITE, FINITE), min_size=2, max_size=30, unique_by=lambda p: p[0]
+    )
+)
+def test_the_slope_is_that_of_scipy(points: list[tuple[float, float]]) -> None:
+    xs, ys = zip(*points, strict=True)
+    assert theil_sen(xs, ys) == pytest.approx(reference.theilslopes(ys, xs).slope)
+
+
+@given(st.lists(FINITE, min_size=2, max_size=10), st.sampled_from((0.5, 0.9, 0.95)))
+def test_students_interval_is_that_of_scipy(values: list[float], level: float) -> None:
+    spread = reference.sem(values)
+    low, high = student_interval(values, confidence=level)
+    half = spread * reference.t.ppf((1 + level) / 2, len(values) - 1)
+    assert (high - low) / 2 == pytest.approx(half, abs=1e-9)
+    assert (high + low) / 2 == pytest.approx(np.mean(values), abs=1e-9)
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -620,6 +663,10 @@ def test_segments_that_all_differ_by_the_same_have_but_their_signs() -> None:
         lambda: paired([1, 2], resamples=0),
         lambda: mean_interval([]),
         lambda: mean_interval([math.nan]),
+        lambda: student_interval([1, math.nan]),
+        lambda: student_interval([1, 2], confidence=1),
+        lambda: theil_sen([1], [1, 2]),
+        lambda: theil_sen([1, 2], [1, math.inf]),
         lambda: matched_pairs([], []),
         lambda: matched_pairs([1], [1, 2]),
         lambda: matched_pairs([1, math.inf], [1, 2]),

@@ -1,8 +1,9 @@
-"""Reads and writes files of audio; what cannot be sent as it was meant is refused.
+"""Reads and writes audio files; refuses audio that could not be sent as intended.
 
 The samples of a 16-bit file are read and written without a change. Audio whose channels
 cancel each other, float samples in another scale, and files that libsndfile would read
-only in part are refused. Audio that is distorted is read, with the reasons to doubt it.
+only in part are refused. Distorted audio is read; the reasons to doubt it are returned
+with it.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ UNDECODABLE = frozenset(_UNDECODABLE.split())
 
 
 class AudioError(InputError):
-    """An audio file that cannot be used; the message says which, why and what to do."""
+    """The error about an unusable file; the message says which, why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The audio of a file, and a line for each reason to doubt that it is good."""
+    """The audio of a file, and one line for each reason to doubt its quality."""
 
     audio: Audio
     doubts: tuple[str, ...] = ()
@@ -75,7 +76,7 @@ def header(path: Path) -> Header:
 
 
 def length(path: Path) -> float:
-    """Return the length of a file in seconds from its header, without decoding.
+    """Return the length in seconds that a file's header states, without decoding.
 
     Raises `AudioError` for every problem that the header shows.
     """
@@ -89,7 +90,7 @@ def read(
     stop: float | None = None,
     channels: tuple[int, ...] = (),
 ) -> Audio:
-    """Return the audio of a file as `decode` does, without its doubts."""
+    """Return the audio of a file like `decode`, but without the reasons to doubt it."""
     return decode(path, start=start, stop=stop, channels=channels).audio
 
 
@@ -100,13 +101,13 @@ def decode(
     stop: float | None = None,
     channels: tuple[int, ...] = (),
 ) -> Decoded:
-    """Return the audio of a file at the file's rate, with ``channels`` averaged.
+    """Return the audio of a file at its own rate, as the average of its ``channels``.
 
     The file may have any format that libsndfile reads. ``start`` and ``stop`` select a
-    part, in seconds; ``channels`` count from 0, and empty selects all. Raises
-    `AudioError` if the file is missing, not audio, empty, truncated or shorter than the
-    part, if it has no such channel, if the channels cancel each other, or if its float
-    samples are in another scale.
+    part, in seconds; ``channels`` are numbered from 0; an empty tuple selects all.
+    Raises `AudioError` if the file is missing, not audio, empty, truncated or shorter
+    than the part, if it has no such channel, if the channels cancel each other, or if
+    its float samples are in another scale.
     """
     levels, found = Levels(), []
     with _opened(path) as file:
@@ -157,7 +158,7 @@ def _check(path: Path, levels: Levels, *, floats: bool) -> None:
     """Refuse audio that mixing or clipping would destroy. Raises `AudioError`."""
     if floats and levels.peak > _OTHER_SCALE:
         raise AudioError(
-            f"{path}: its float samples reach {levels.peak:,.0f}, where full scale is "
+            f"{path}: its float samples reach {levels.peak:,.0f}, but full scale is "
             "1.0; divide them by the full scale of their source (32768 for 16-bit "
             "integers) and write the file again"
         )
@@ -175,17 +176,18 @@ def _loss(loss: float) -> str:
 
 
 def _doubts(path: Path, audio: Audio, peak: float) -> tuple[str, ...]:
-    """Return what is doubtful about audio; ``peak`` is that of float samples, or 0."""
+    """Return the reasons to doubt audio; ``peak`` is that of float samples, else 0."""
     if peak > 1.0:
         return (
-            f"{path}: its float samples reach {peak:.3g}, where full scale is 1.0, so "
+            f"{path}: its float samples reach {peak:.3g}, but full scale is 1.0, so "
             f"that the loudest are clipped; divide them by {peak:.3g} and write the "
             "file again",
         )
     if (share := clipped(audio)) > _CLIPPED:
         return (
             f"{path}: {share:.1%} of its samples are clipped at full scale (more than "
-            f"{_CLIPPED:.1%}), which adds errors; record it again at a lower level",
+            f"{_CLIPPED:.1%}), which adds recognition errors; record it again at "
+            "a lower level",
         )
     return ()
 
@@ -215,7 +217,7 @@ def write(path: Path, audio: Audio) -> None:
 
 
 def conversion(path: Path, *options: str) -> str:
-    """Return the command line of ffmpeg that converts a file to one that is decoded."""
+    """Return the ffmpeg command that converts a file to a readable format."""
     suffix = ".flac" if path.suffix.lower() == ".wav" else ".wav"
     return shlex.join(
         ["ffmpeg", "-i", str(path), *options, str(path.with_suffix(suffix))]

@@ -1,4 +1,4 @@
-"""What the headers of WAV and MP3 files state, where libsndfile does not look."""
+"""Reads the fields in the headers of WAV and MP3 files that libsndfile ignores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MP3_HEAD = 4096  # bytes within which the first frame of an MP3 states the leng
 
 
 def container(path: Path) -> str:
-    """Return the name of the container of an audio file, "" if it is none of these."""
+    """Return the name of the container format of an audio file; "" if it is unknown."""
     with path.open("rb") as file:
         head = file.read(16)
     found = (name for at, magic, name in _CONTAINERS if head.startswith(magic, at))
@@ -42,8 +42,8 @@ def missing(path: Path) -> int:
 def piped(path: Path) -> io.BytesIO | None:
     """Return the content of a WAV file that states 0 bytes of audio but has some.
 
-    Its header is completed: the audio lasts to the end of the file. Some programs
-    leave this size at 0 when they write to a pipe. ``None`` for any other file.
+    The header is completed: the audio lasts to the end of the file. Some programs leave
+    the size at 0 when they write to a pipe. Returns ``None`` for any other file.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -64,9 +64,10 @@ def piped(path: Path) -> io.BytesIO | None:
 
 
 def _data(file: BinaryIO, size: int) -> tuple[int, int]:
-    """Return how many bytes of audio a WAV states, and how many follow its header.
+    """Return how many bytes of audio a WAV file states, and how many follow its header.
 
-    The file is left at the first byte of audio. Both are 0 if it is not a WAV file.
+    Afterwards, the position in the file is at the first byte of audio. Both are 0 if it
+    is not a WAV file.
     """
     if file.read(12)[:4] != b"RIFF":
         return 0, 0
@@ -79,7 +80,7 @@ def _data(file: BinaryIO, size: int) -> tuple[int, int]:
 
 
 def _only_chunks(file: BinaryIO, size: int) -> bool:
-    """Return whether the rest of a WAV file is chunks with names and sizes."""
+    """Return whether the rest of a WAV file is RIFF chunks, with names and sizes."""
     while head := file.read(8):
         count = int.from_bytes(head[4:], "little")
         at = file.seek(count + count % 2, 1)

@@ -91,7 +91,8 @@ class Audio:
     def chunks(self, seconds: float) -> Iterator[bytes]:
         """Return an iterator over chunks of ``seconds``; the last may be shorter.
 
-        Raises ValueError at the call if a chunk has less than one sample.
+        Raises ValueError at once, before the first chunk, if a chunk has less than one
+        sample.
         """
         size = _samples(seconds, self.rate) * _WIDTH
         if not size:
@@ -153,7 +154,7 @@ def join(*parts: Audio) -> Audio:
 
 
 def clipped(audio: Audio) -> float:
-    """Return the share of samples on flat tops, where the level exceeded full scale.
+    """Return the share of clipped samples: those on flat tops of the waveform.
 
     A sample counts if it is within 0.2 dB of full scale and equal to the sample before
     it. Loud audio that is not clipped has hardly any such sample.
@@ -169,13 +170,13 @@ def clipped(audio: Audio) -> float:
 
 
 def speech(audio: Audio) -> tuple[float, float] | None:
-    """Return the start and the end of speech in s, detected by energy.
+    """Return the start and the end of speech in seconds, detected by energy.
 
     ``None`` if there is no speech. A frame of 10 ms is loud if its RMS is within 35 dB
-    of the 95th percentile of all frames and over -60 dB of full scale. Speech lasts
-    from the start of the first run of three loud frames to the end of the last such
-    run. On the bundled clips with word times, the start is 17 ms late on average (80 ms
-    at most), and the end is 6 ms early on average (111 ms at most).
+    of the 95th percentile of all frames and above -60 dB relative to full scale. Speech
+    lasts from the start of the first run of three loud frames to the end of the last
+    such run. On the bundled clips with word times, the start is 17 ms late on average
+    (80 ms at most), and the end is 6 ms early on average (111 ms at most).
     """
     size = max(1, round(_FRAME * audio.rate))
     count = audio.samples // size
@@ -210,7 +211,7 @@ class Resampler:
         )
 
     def feed(self, pcm: bytes) -> bytes:
-        """Return the output that is ready after this input."""
+        """Take more input, and return the output that is ready."""
         return self._next(pcm, last=False)
 
     def flush(self) -> bytes:
@@ -237,7 +238,7 @@ def _samples(seconds: float, rate: int) -> int:
 
 
 def span(start: float, stop: float, samples: int, rate: int) -> tuple[int, int]:
-    """Return the first and the last (exclusive) sample of a part of the audio.
+    """Return the range of samples of a part: the first, and the one after the last.
 
     Raises ValueError if the part is not inside the audio.
     """

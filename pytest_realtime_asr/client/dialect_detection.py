@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import msgspec
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.client import probe
+from pytest_realtime_asr.client import greetings, probe
+from pytest_realtime_asr.client.greetings import Likeness
 from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Record, Sender
 
 AUTO = "auto"  # the name given if the dialect is to be detected
 _KEY_REFUSED = (401, 403)  # HTTP statuses
-SHOWN = 80  # characters of an unknown first event that a message quotes
+SHOWN = 200  # characters of an unknown first event that a message quotes
+DIFFERENCES = 4  # that a message lists
 
 
 class Discovery(msgspec.Struct, frozen=True):
@@ -34,32 +38,41 @@ def ways(access: Callable[[Dialect], Access]) -> list[Access]:
     """Return the requests by which the installed dialects open a session.
 
     ``access`` returns the request of a dialect. A request that several dialects share
-    is returned once.
+    is returned once. A dialect whose servers send no first event cannot be recognised,
+    so it has no request.
     """
     found: dict[object, Access] = {}
+    silent = greetings.silent()
     for name in dialects.installed():
-        way = access(dialects.load(name))
-        found.setdefault((way.target.websocket, *sorted(way.headers.items())), way)
+        if name not in silent:
+            way = access(dialects.load(name))
+            request = (way.target.websocket, *sorted(way.headers.items()))
+            found.setdefault(request, way)
     return list(found.values())
 
 
-async def find(asked: Iterable[Access], redactor: Redactor) -> Discovery:
+async def find(
+    asked: Iterable[Access], redactor: Redactor, *, wait: float = 0.0
+) -> Discovery:
     """Detect the dialect by opening a session with each request in turn.
 
     The search ends at the first session whose first event belongs to one dialect only;
     this is usually the first session. If the server opens a session and sends nothing,
     the URL of that session is not tried again. ``redactor`` removes secrets from the
-    result.
+    result. ``wait`` is the time in seconds that a server may take to start; its first
+    event may come that late.
     """
     silent: set[str] = set()
     failures: list[str] = []
+    strange: set[tuple[str, str]] = set()  # URLs and types of unknown first events
     opened = False  # whether a session opened; if so, the user may name the dialect
+    patience = max(probe.GREETING, wait)
     for access in asked:
         where = access.target.shown
         if where in silent:
             continue
         try:
-            frame = await probe.greeting(access)
+            frame = await probe.greeting(access, wait=wait)
         except Unreachable as error:
             failures.append(str(error))
             if error.status in _KEY_REFUSED and redactor:
@@ -72,21 +85,21 @@ async def find(asked: Iterable[Access], redactor: Redactor) -> Discovery:
         opened = True
         if frame is None:
             silent.add(where)
-            failures.append(f"{where}: no event within {probe.GREETING:g} s")
+            failures.append(
+                f"{where}: no event within {patience:g} s; {probe.PATIENCE}"
+            )
             continue
         record = _first(frame)
-        names = dialects.greeted(record)
+        names = greetings.greeted(record)
         if len(names) == 1:
-            event = dialects.load(names[0]).parse(record).move
-            return Discovery(names[0], f"the first event was {event}")
-        known = (
-            f"which several dialects share ({', '.join(names)})"
-            if names
-            else "which no installed dialect sends first"
-        )
-        shown = redactor.clean(str(frame))[:SHOWN]
-        failures.append(f"{where}: the first event was {shown!r}, {known}")
+            return Discovery(names[0], _reason(names[0], record))
+        # Other headers seldom change this event; it is described once.
+        if (kind := (where, greetings.kind(record))) not in strange:
+            strange.add(kind)
+            failures.append(f"{where}: {_unknown(record, names, redactor)}")
     reasons = redactor.clean("; ".join(dict.fromkeys(failures)))
+    if without := silent_dialects():
+        reasons += f"; {without}"
     return Discovery(lost=f"{reasons}; {advice()}" if opened else reasons)
 
 
@@ -96,6 +109,51 @@ def advice() -> str:
         "name the dialect with --realtime-dialect=NAME (realtime_dialect in the ini "
         f"file, REALTIME_DIALECT); choose from {', '.join(dialects.installed())}"
     )
+
+
+def silent_dialects() -> str:
+    """Return the part of a message that names the dialects without a first event.
+
+    The text is empty if no such dialect is installed.
+    """
+    names = " or ".join(greetings.silent())
+    return f"a server that sends nothing first may speak {names}" if names else ""
+
+
+def _reason(name: str, record: Record) -> str:
+    """Return how a dialect was recognised by its first event."""
+    event = dialects.load(name).parse(record).move
+    own, profile, _ = name.partition(":")
+    shared = profile and dialects.load(own).greets(record)
+    like = " with the fields of this profile" if shared else ""
+    return f"the first event was {event}{like}"
+
+
+def _unknown(record: Record, names: tuple[str, ...], redactor: Redactor) -> str:
+    """Return what is unclear about a first event that shows no single dialect."""
+    if record.text is not None:  # before anything is cut, which may divide a secret
+        record = replace(record, text=redactor.clean(record.text))
+    frame = record.data if record.text is None else record.text
+    first = f"the first event was {shortened(redactor.clean(str(frame)), SHOWN)!r}"
+    if names:
+        return f"{first}, which several dialects share ({', '.join(names)})"
+    first += ", which no installed dialect sends first"
+    if kind := greetings.unsupported(record):
+        first += f"; {kind} sends such an event, and no installed dialect is its own"
+    if near := greetings.nearest(record):
+        first += f"; {likeness(near)}"
+    return first
+
+
+def likeness(near: Likeness) -> str:
+    """Return how the first event of a server differs from that of the nearest dialect.
+
+    Only the first `DIFFERENCES` differences are listed.
+    """
+    listed = ", ".join(near.differences[:DIFFERENCES])
+    more = len(near.differences) - DIFFERENCES
+    rest = f" and {more} more" if more > 0 else ""
+    return f"the nearest is {near.name}, but {listed}{rest}"
 
 
 def _first(frame: str | bytes) -> Record:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from pytest_realtime_asr import dialects
+from pytest_realtime_asr.client import greetings
 from pytest_realtime_asr.client.transport import MAX_MESSAGE
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.text.messages import shortened
@@ -133,7 +134,7 @@ class Inbox:
         """
         if self.received or self._dialect.greets(record):
             return ()
-        return dialects.greeted(record)
+        return greetings.greeted(record)
 
     def flood(self, frame: str | bytes, seconds: float, *, most: int) -> str | None:
         """Count the size of a frame; return why the session is flooded, or ``None``.

@@ -35,6 +35,7 @@ from pytest_realtime_asr.trace.records import with_code
 ANSWER = 10.0  # s from the name resolution to the last byte of one response
 PAUSE = 0.5  # s between two requests to a server that is loading
 GREETING = 5.0  # s to wait for the first frame of a server
+PATIENCE = "--realtime-wait=SECONDS waits longer for a server that is slow to start"
 _LOADING = (502, 503)
 # Statuses that mean that a route is missing, including those of a server that only
 # supports WebSockets.
@@ -95,15 +96,15 @@ def health(
         time.sleep(min(PAUSE, max(0.0, deadline - time.monotonic())))
 
 
-async def greeting(access: Access) -> str | bytes | None:
-    """Return the first frame of a server, or ``None`` after `GREETING` seconds.
+async def greeting(access: Access, *, wait: float = 0.0) -> str | bytes | None:
+    """Return the first frame of a server; ``None`` after `GREETING` or ``wait`` s.
 
     Raises `Unreachable`, also if the server closes the connection before its first
     frame.
     """
-    wire = await connect(access, timeout=ANSWER)
+    wire = await connect(access, timeout=max(ANSWER, wait))
     try:
-        async with asyncio.timeout(GREETING):
+        async with asyncio.timeout(max(GREETING, wait)):
             return await wire.receive()
     except TimeoutError:
         return None
@@ -124,10 +125,11 @@ async def greeting(access: Access) -> str | bytes | None:
         await wire.close()
 
 
-def first_model(access: Access) -> str:
-    """Return the name of the first model in the response to ``GET /v1/models``.
+def models(access: Access) -> tuple[str, ...]:
+    """Return the names of the models in the response to ``GET /v1/models``.
 
-    Raises `Unreachable`.
+    A name that is empty or too long is left out, unless it is the first one. Raises
+    `Unreachable` if there is no usable first name.
     """
     status, body = get(access, "/v1/models")
     where = f"{access.target.http}/v1/models"
@@ -137,7 +139,7 @@ def first_model(access: Access) -> str:
     if status >= 300:
         raise Unreachable(_refusal(access, "/v1/models", status), status=status)
     try:
-        models = msgspec.json.decode(body, type=_Models).data
+        listed = msgspec.json.decode(body, type=_Models).data
     except _UNREADABLE as error:
         if len(body) == access.max_message:
             limit = over_limit(access.max_message)
@@ -145,16 +147,17 @@ def first_model(access: Access) -> str:
                 f"{where}: the list of models is {limit}, or {name}"
             ) from error
         raise Unreachable(f"{where}: not a list of models ({error}); {name}") from error
-    if not models:
+    if not listed:
         raise Unreachable(f"{where}: the list of models is empty; {name}")
-    found = models[0].id
+    found = listed[0].id
     if not found.strip():
         raise Unreachable(f"{where}: the name of the first model is empty; {name}")
     if len(found) > _LONGEST_MODEL:
         raise Unreachable(
             f"{where}: the name of the first model has {len(found)} characters; {name}"
         )
-    return found
+    names = (each.id for each in listed)
+    return tuple(each for each in names if each.strip() and len(each) <= _LONGEST_MODEL)
 
 
 def version(access: Access) -> str:

@@ -6,9 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
+
 from pytest_realtime_asr.audio import Audio, from_float, join, silence
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.corpus.joined import Joined, cut_to_speech, joined
+from pytest_realtime_asr.corpus.utterance import Word
+from pytest_realtime_asr.perturb.perturbation import amplitude
 
 CANDIDATES = 6  # clips that are tried at most, to find two that are recognised
 MOST = 20  # clips at most, for comparisons over many clips
@@ -19,6 +23,8 @@ _LONG = 10.0  # s; utterances of this length are made of whole clips
 _RATE = 16000
 _GAP = 0.3  # s of silence between two joined clips
 _QUIETER = 0.5  # the factor of the samples
+_NOISE = -60.0  # dBFS of the quiet noise, the mean of its square
+_SEED = 1  # of the quiet noise
 
 
 @dataclass(frozen=True)
@@ -85,23 +91,50 @@ class Clips:
         start = self.candidates[0].speech_start or 0.0
         return whole.cut(start, whole.seconds)
 
+    @cached_property
+    def _joined_words(self) -> tuple[Word, ...]:
+        """The words of the joined candidates, in seconds of the joined audio."""
+        found: list[Word] = []
+        at = -(self.candidates[0].speech_start or 0.0)
+        for each in self.candidates:
+            found += _later(_timed(each), at)
+            at += each.duration + _GAP
+        return tuple(found)
+
     def lasting(self, seconds: float) -> Utterance:
         """Return exactly ``seconds`` s of speech.
 
         Speech of 10 s or more consists of whole clips, of which none is repeated before
-        all were used. Shorter speech has no reference transcript.
+        all were used. Shorter speech repeats the candidates, and its text has the words
+        that are whole. If a clip has no word times, its words are spread evenly over
+        its speech.
         """
         if seconds >= _LONG:
             return self._of_whole_clips(seconds)
         joined = self._joined
         times = int(seconds // joined.seconds) + 1
         audio = join(*[joined] * times).cut(0.0, seconds)
-        return Utterance(f"{seconds:g} s of speech", "", audio)
+        words = tuple(
+            word
+            for number in range(times)
+            for word in _later(self._joined_words, number * joined.seconds)
+            if word.end <= seconds
+        )
+        return Utterance(
+            f"{seconds:g} s of speech",
+            " ".join(word.text for word in words),
+            audio,
+            words=words,
+            language=self.candidates[0].language,
+        )
 
     def _of_whole_clips(self, seconds: float) -> Joined:
         """Return whole clips with equal pauses after them, ``seconds`` s in all."""
         first = {each.id: each for each in (*self.candidates, *self.shortest)}
-        cut = [cut_to_speech(each) for each in first.values()]
+        cut = [
+            replace(each, words=tuple(_timed(each)))
+            for each in map(cut_to_speech, first.values())
+        ]
         name = f"{seconds:g} s of speech"
         chosen: list[Utterance] = []
         left = seconds
@@ -166,6 +199,39 @@ def quieter(utterance: Utterance) -> Utterance:
 def nothing(seconds: float) -> Utterance:
     """Return an utterance of ``seconds`` s of silence, without audio for 0 s."""
     return Utterance("silence" if seconds else "no audio", "", silence(seconds))
+
+
+def quiet_noise(seconds: float) -> Utterance:
+    """Return an utterance of ``seconds`` s of white noise at -60 dBFS, always the same.
+
+    A quiet room is about as loud in a recording.
+    """
+    random = np.random.default_rng(_SEED)
+    samples = random.normal(0.0, amplitude(_NOISE), round(seconds * _RATE))
+    return Utterance("quiet noise", "", from_float(samples, _RATE))
+
+
+def _timed(utterance: Utterance) -> Sequence[Word]:
+    """Return the words of a clip with their times, which may have to be estimated."""
+    if utterance.words:
+        return utterance.words
+    start, end = utterance.speech_start, utterance.speech_end
+    texts = utterance.text.split()
+    if start is None or end is None or not texts:
+        return ()
+    step = (end - start) / len(texts)
+    return [
+        Word(text, start + number * step, start + (number + 1) * step)
+        for number, text in enumerate(texts)
+    ]
+
+
+def _later(words: Iterable[Word], seconds: float) -> list[Word]:
+    """Return the words ``seconds`` s later, none of them before 0 s."""
+    return [
+        Word(word.text, max(0.0, word.start + seconds), max(0.0, word.end + seconds))
+        for word in words
+    ]
 
 
 def halves(utterance: Utterance) -> Sequence[Audio]:

@@ -5,12 +5,20 @@ If the server cannot transcribe it, every other scenario would fail for the same
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from pytest_realtime_asr.client import greetings
+from pytest_realtime_asr.client.dialect_detection import silent_dialects
+from pytest_realtime_asr.client.probe import PATIENCE
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
+from pytest_realtime_asr.dialects import load
 from pytest_realtime_asr.requirements import checks
-from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.requirement import Satisfied, Undecided
 from pytest_realtime_asr.requirements.shared.first_utterance import FIRST_UTTERANCE
+from pytest_realtime_asr.run import model_choice
+from pytest_realtime_asr.trace.records import Ending, Sender
 
 NAME = FIRST_UTTERANCE.id
 
@@ -38,3 +46,44 @@ def failure(evidence: Evidence) -> str | None:
             return reason
         case violated:
             return violated.message
+
+
+def advice(
+    evidence: Evidence, dialect: str, *, models: Sequence[str], cold: bool
+) -> list[str]:
+    """Return what to try after the first utterance has failed, a sentence each.
+
+    ``dialect`` is the dialect of the run, and ``models`` are those that the server
+    lists. ``cold`` says that the server was not warm.
+    """
+    found: list[str] = []
+    for part in evidence.role(NAME):
+        timed_out = part.trace.end.how is Ending.DEADLINE
+        if timed_out and cold:
+            found.append(PATIENCE)
+        if timed_out and part.timeline.ready is None and silent_dialects():
+            found.append(silent_dialects())
+        if part.timeline.refusals:
+            found.append(_other_dialect(part, dialect))
+            if len(models) > 1:
+                found.append(model_choice.listed(models))
+    return [each for each in found if each]
+
+
+def _other_dialect(part: Part, dialect: str) -> str:
+    """Return the dialect or profile to try after a refusal, empty if there is none."""
+    records = part.trace.records
+    first = next((each for each in records if each.sender is Sender.SERVER), None)
+    near = None if first is None else greetings.nearest(first, besides=dialect)
+    if near is None or first is None:
+        return ""
+    option = f"--realtime-dialect={near.name}"
+    if load(dialect).greets(first):
+        return (
+            f"the first event is that of {dialect}, so check --realtime-model and "
+            f"--realtime-session-options first; the nearest other dialect is {option}"
+        )
+    return (
+        f"the first event is not that of {dialect}; try {option}, whose first event is "
+        "the nearest"
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from pytest_realtime_asr.conformance.scheduler import Scheduler
+from pytest_realtime_asr.conformance.scheduler import Obstacle, Scheduler
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
@@ -51,6 +51,8 @@ class ServerInfo(msgspec.Struct, frozen=True):
     - ``version`` is empty if the server names no version.
     - ``suite`` is the name of the pinned suite, empty if none was chosen.
     - ``found`` says how the dialect was detected, empty if the user named the dialect.
+    - ``max_sessions`` is the number of sessions that the server holds at the same time,
+      if the run has met this limit.
 
     All fields are empty if the server was unreachable.
     """
@@ -61,6 +63,7 @@ class ServerInfo(msgspec.Struct, frozen=True):
     version: str
     suite: str
     found: str = ""
+    max_sessions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +139,11 @@ def judge(
             f"has version {version}"
         )
         return Result(requirement, Status.OTHER_VERSION, reason)
+    listed = (e for e in known if e.id == requirement.id)
+    entry = next((e for e in listed if e.applies_to(version, model)), None)
     found = scheduler.collect(requirement.scenarios)
     if found.obstacle is not None:
-        status = Status(found.obstacle.kind.value)
-        return Result(requirement, status, found.obstacle.message)
+        return replace(_hindered(requirement, found.obstacle), known=entry)
     if own := client_violations(dialect, found.evidence):
         reason = (
             "the suite's own client sent an invalid frame, so the server is not "
@@ -155,8 +159,6 @@ def judge(
             "server"
         )
         return Result(requirement, Status.HARNESS, reason)
-    listed = (e for e in known if e.id == requirement.id)
-    entry = next((e for e in listed if e.applies_to(version, model)), None)
     return replace(_result(requirement, outcome, evidence), known=entry)
 
 
@@ -232,6 +234,20 @@ def client_violations(dialect: Dialect, evidence: Evidence) -> tuple[Violation, 
         seen = Part(part.role, Recording(trace, messages, part.timeline))
         found.extend(observe(binding, seen))
     return tuple(found)
+
+
+def _hindered(requirement: Requirement, obstacle: Obstacle) -> Result:
+    """Return the result of a requirement whose scenario gave no evidence.
+
+    A MUST is violated if the obstacle itself is a violation.
+    """
+    status = Status(obstacle.kind.value)
+    session = obstacle.violation
+    if session is None or requirement.level is not Level.MUST:
+        return Result(requirement, status, obstacle.message)
+    return Result(
+        requirement, Status.VIOLATED, obstacle.message, session=session, by_end=True
+    )
 
 
 def _result(requirement: Requirement, outcome: Outcome, evidence: Evidence) -> Result:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,20 +16,12 @@ from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.session import Limits, Live, Plan
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.conformance.clips import Clips
+from pytest_realtime_asr.conformance.session_limit import RateLimited, opened
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Gauges, Part
 
 FUZZ = 8  # random sessions by default; all 8 take about 4 s
 BYSTANDER_PACE = 2  # times the pace of the plan
-_TOO_MANY_REQUESTS = 429
-_UNAVAILABLE = 503
-_TRIES = 3  # attempts to open a session on a server that limits its clients
-_LONGEST_RETRY = 30.0  # s, the longest wait for a Retry-After
-_DEFAULT_RETRY = 1.0  # s, if the server names no time
-
-
-class RateLimited(Exception):
-    """Raised if a server that limits its clients refused each attempt to connect."""
 
 
 class NotRun(Exception):
@@ -84,29 +75,31 @@ class ScenarioRun:
         self._answers: list[Answer] = []
         self._gauges: list[Gauges] = []
         self._added = Evidence(())
+        self.refused: str | None = None  # how a server that is limited refused
 
     async def open(self, role: str, *, configure: bool = True, **changes: Any) -> Live:
         """Return a new session in this role; ``changes`` are changes to the plan.
 
-        If the server limits its clients, the session is requested again after the time
+        If the server limits its sessions, the session is requested again after the time
         that the server names. Raises `Lost`, and `RateLimited` if the last attempt is
-        refused as well.
+        refused as well; the refused session is no evidence.
         """
         plan = replace(self.config.plan, **changes)
-        for left in reversed(range(_TRIES)):
-            session = _RoleSession(role, Live(self.config.loop, plan))
-            try:
-                await session.live.open()
-            except Lost as error:
-                wait = _retry_after(error)
-                if wait is None:
-                    self._sessions.append(session)
-                    raise
-                if not left:
-                    raise RateLimited(str(error)) from error
-                await asyncio.sleep(wait)
-            else:
-                break
+        tried: list[_RoleSession] = []
+
+        def new() -> Live:
+            tried.append(_RoleSession(role, Live(self.config.loop, plan)))
+            return tried[-1].live
+
+        try:
+            await opened(new)
+        except RateLimited as error:
+            self.refused = str(error)
+            raise
+        except Lost:
+            self._sessions.append(tried[-1])
+            raise
+        session = tried[-1]
         self._sessions.append(session)
         if configure:
             await session.live.configure()
@@ -185,7 +178,7 @@ class ScenarioRun:
             fresh = await self.open("fresh", pace=0.0)
             await self.transcribe(fresh, self.clips.first)
             await fresh.close()
-        except Lost:
+        except (Lost, RateLimited):
             return
 
     async def _bystander(self, started: asyncio.Event, over: asyncio.Event) -> None:
@@ -257,20 +250,3 @@ async def read_gauges(config: RunConfig, *, after: str) -> Gauges:
         return Gauges(after, await asyncio.to_thread(probe.metrics, access))
     except Unreachable as error:
         return Gauges(after, {}, str(error))
-
-
-def _retry_after(error: Lost) -> float | None:
-    """Return the time in s until the next attempt if the server limits its clients.
-
-    Return ``None`` if the session was lost for another reason.
-    """
-    cause = error.__cause__
-    if not isinstance(cause, Unreachable):
-        return None
-    asked = cause.retry_after
-    limited = cause.status == _TOO_MANY_REQUESTS
-    if not limited and (cause.status != _UNAVAILABLE or asked is None):
-        return None
-    if asked is None or not math.isfinite(asked):
-        asked = _DEFAULT_RETRY
-    return min(_LONGEST_RETRY, asked)

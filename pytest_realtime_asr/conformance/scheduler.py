@@ -17,16 +17,17 @@ from dataclasses import dataclass, replace
 
 from pytest_realtime_asr.client.loss import Lost
 from pytest_realtime_asr.client.transport import Unreachable
+from pytest_realtime_asr.conformance import session_limit
 from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import (
     NotRun,
-    RateLimited,
     RunConfig,
     ScenarioRun,
     read_gauges,
 )
+from pytest_realtime_asr.conformance.session_limit import RateLimited, SessionLimit
 from pytest_realtime_asr.requirements.checks import solo_transcripts
-from pytest_realtime_asr.requirements.evidence import Evidence, Gauges
+from pytest_realtime_asr.requirements.evidence import Evidence, Gauges, Part
 from pytest_realtime_asr.requirements.requirement import Harm
 from pytest_realtime_asr.trace.records import Ending
 
@@ -48,7 +49,9 @@ class ObstacleKind(enum.Enum):
     """Why a scenario gave no evidence.
 
     - MISSING: no session could be opened, or the server was unreachable.
-    - LIMITED: the server limits its clients, and refused every attempt.
+    - STOPPED: the first utterance has failed.
+    - UNDECIDED: sessions before it have waited in vain.
+    - LIMITED: the server limits its sessions, and refused every attempt.
     - NOT_RUN: the scenario was not requested, or is not allowed on this server.
     - HARNESS: an error of this package, not of the server.
     """
@@ -63,10 +66,14 @@ class ObstacleKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """The reason why a scenario gave no evidence: its kind, and a sentence."""
+    """The reason why a scenario gave no evidence: its kind, and a sentence.
+
+    ``violation`` is a session that the server must not refuse, but has refused.
+    """
 
     kind: ObstacleKind
     message: str
+    violation: Part | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,10 @@ class _Capacity:
         self._streams = streams
         self._free = streams
         self._changed = asyncio.Condition()
+
+    def resize(self, streams: int) -> None:
+        """Change the number of streams while no scenario runs."""
+        self._free = self._streams = streams
 
     @asynccontextmanager
     async def reserve(self, streams: int) -> AsyncIterator[None]:
@@ -180,6 +191,11 @@ class Scheduler:
         self._began = time.monotonic()
         # The scenarios in which a session waited in vain, by the awaited event.
         self._silent: dict[Silence, list[str]] = {}
+        self._capacity = _Capacity(bounds.streams)
+        self._long_running: list[asyncio.Task[None]] = []
+        self.session_limit: SessionLimit | None = None  # of the server, if measured
+        self._limited = False  # whether the server has refused a session by its limit
+        self._measured = False  # whether the limit was then measured
 
     # The interface of the tests
 
@@ -274,55 +290,82 @@ class Scheduler:
 
     async def _run_all(self, new: Sequence[Scenario]) -> None:
         """Run these scenarios in the order of `Concurrency`."""
-        capacity = _Capacity(self._bounds.streams)
         if not self._gauges:
             self._gauges.append(await read_gauges(self._config, after=_START))
         by: dict[Concurrency, list[Scenario]] = {each: [] for each in Concurrency}
         for each in new:
             by[each.concurrency].append(each)
-        done = 0
-
-        async def run(scenario: Scenario) -> None:
-            nonlocal done
-            async with capacity.reserve(scenario.streams):
-                result = await self._run(scenario)
-            is_long = scenario.concurrency is Concurrency.LONG_RUNNING
-            if is_long and self._exclusive and _lost_utterance(result):
-                # An exclusive scenario may have caused the loss: run this scenario
-                # again, alone.
-                return
-            self._results[scenario.name].set_result(result)
-            done += 1
-            self._progress(f"{done}/{len(new)} scenarios")
-
         for each in by[Concurrency.GATE]:
-            await run(each)
+            await self._run_one(each)
         for each in by[Concurrency.FIRST]:
-            await run(each)
+            await self._run_together([each])
             self._prefer_recognised(self._results[each.name].result().evidence)
-        long_running = [
-            asyncio.create_task(run(each)) for each in by[Concurrency.LONG_RUNNING]
+        self._long_running = [
+            asyncio.create_task(self._run_one(each))
+            for each in by[Concurrency.LONG_RUNNING]
         ]
         try:
-            async with asyncio.TaskGroup() as tasks:
-                parallel = by[Concurrency.PARALLEL]
-                # The longest starts first, so that it does not run alone at the end.
-                parallel.sort(key=lambda each: -each.audio(self._config.clips))
-                for each in parallel:
-                    tasks.create_task(run(each))
+            parallel = by[Concurrency.PARALLEL]
+            # The longest starts first, so that it does not run alone at the end.
+            parallel.sort(key=lambda each: -each.audio(self._config.clips))
+            await self._run_together(parallel)
             self._exclusive = bool(by[Concurrency.EXCLUSIVE])
             for each in by[Concurrency.EXCLUSIVE]:
-                await run(each)
+                await self._run_together([each])
                 await self._recovery(each)
-            await asyncio.gather(*long_running)
+            await asyncio.gather(*self._long_running)
             self._exclusive = False
             again = [e for e in by[Concurrency.LONG_RUNNING] if not self.done([e.name])]
             for each in (*again, *by[Concurrency.LAST]):
-                await run(each)
+                await self._run_together([each])
         finally:
-            for task in long_running:
+            for task in self._long_running:
                 task.cancel()
         self._progress("")
+
+    async def _run_together(self, scenarios: Sequence[Scenario]) -> None:
+        """Run these scenarios at the same time, as far as the capacity allows.
+
+        If the server refuses a session since it limits them, its limit is measured, and
+        the scenarios without a result run within this limit.
+        """
+        for _ in range(2):
+            async with asyncio.TaskGroup() as tasks:
+                for each in scenarios:
+                    if not self.done([each.name]):
+                        tasks.create_task(self._run_one(each))
+            if not self._limited or self._measured:
+                return
+            await asyncio.gather(*self._long_running)
+            self.session_limit = found = await session_limit.measure(
+                self._config.loop, self._config.plan, most=self._bounds.streams
+            )
+            self._measured = True
+            # Without a measured limit, each scenario runs alone.
+            self._capacity.resize(max(1, found.sessions) if found else 1)
+
+    async def _run_one(self, scenario: Scenario) -> None:
+        """Run a scenario as soon as there is capacity.
+
+        The scenario gets no result if it should run again.
+        """
+        is_gate = scenario.concurrency is Concurrency.GATE
+        is_long = scenario.concurrency is Concurrency.LONG_RUNNING
+        async with self._capacity.reserve(scenario.streams):
+            if self._limited and not self._measured:
+                return  # the limit of the server is measured first
+            result = await self._run(scenario)
+        limited = result.obstacle and result.obstacle.kind is ObstacleKind.LIMITED
+        if limited and not self._measured and not is_gate:
+            self._limited = True
+            return
+        if is_long and self._exclusive and _lost_utterance(result):
+            # An exclusive scenario may have caused the loss: run this scenario again,
+            # alone.
+            return
+        self._results[scenario.name].set_result(result)
+        done = sum(each.done() for each in self._results.values())
+        self._progress(f"{done}/{len(self._results)} scenarios")
 
     def _prefer_recognised(self, evidence: Evidence) -> None:
         """Let scenarios prefer the clips that the server has recognised."""
@@ -348,9 +391,13 @@ class Scheduler:
         obstacle = await _act(scenario, run, timeout)
         evidence = await run.close()
         self._gauges += evidence.gauges
+        if run.refused is not None:
+            obstacle = Obstacle(ObstacleKind.LIMITED, refusal(run.refused))
         is_gate = scenario.concurrency is Concurrency.GATE
         if is_gate and self._early_stop is not None:
-            self.stopped = self.stopped or self._early_stop.gate(evidence)
+            self.stopped = run.refused or self._early_stop.gate(evidence)
+            if run.refused is not None:
+                obstacle = Obstacle(ObstacleKind.STOPPED, run.refused)
         for silence in silences(evidence):
             self._silent.setdefault(silence, []).append(scenario.name)
         if scenario.concurrency is Concurrency.LAST:
@@ -368,6 +415,9 @@ class Scheduler:
             return Obstacle(ObstacleKind.STOPPED, self.stopped)
         if self._unreachable is not None:
             return Obstacle(ObstacleKind.MISSING, self._unreachable)
+        limit = self.session_limit
+        if limit is not None and scenario.streams > limit.sessions:
+            return _beyond(limit, scenario.streams)
         if message := self._in_vain():
             return Obstacle(ObstacleKind.UNDECIDED, message)
         if self._audio + audio > self._bounds.audio:
@@ -421,6 +471,34 @@ class Scheduler:
             self._unreachable = f"the server became unreachable {where}: {seen.lost}"
 
 
+def refusal(reason: str) -> str:
+    """Return the message about a session that a server refused for its limits."""
+    return (
+        f"the server refused a session: {reason}; --realtime-max-streams=N opens fewer "
+        "sessions at the same time"
+    )
+
+
+def _beyond(limit: SessionLimit, streams: int) -> Obstacle:
+    """Return the obstacle to a scenario with more streams than the server holds."""
+    if not limit.sessions:
+        return Obstacle(ObstacleKind.LIMITED, refusal(limit.reason))
+    if not limit.is_lawful:
+        return Obstacle(
+            ObstacleKind.LIMITED,
+            "the server refused a second session while only one was open: "
+            f"{limit.reason}; if its documents name this limit, set "
+            "--realtime-max-streams=1",
+            limit.refused,
+        )
+    return Obstacle(
+        ObstacleKind.LIMITED,
+        f"the scenario needs {streams} sessions at the same time, but the server holds "
+        f"{limit.sessions} and refused the next: {limit.reason}; "
+        f"--realtime-max-streams={limit.sessions} leaves the scenario out",
+    )
+
+
 async def _act(scenario: Scenario, run: ScenarioRun, timeout: float) -> Obstacle | None:
     """Execute a scenario in at most ``timeout`` s; return its obstacle, if any."""
     try:
@@ -432,7 +510,7 @@ async def _act(scenario: Scenario, run: ScenarioRun, timeout: float) -> Obstacle
             message = f"no session could be opened: {error}"
             return Obstacle(ObstacleKind.MISSING, message)
     except RateLimited as error:
-        return Obstacle(ObstacleKind.LIMITED, str(error))
+        return Obstacle(ObstacleKind.LIMITED, refusal(str(error)))
     except NotRun as error:
         return Obstacle(ObstacleKind.NOT_RUN, str(error))
     except TimeoutError:

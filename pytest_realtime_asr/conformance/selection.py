@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance import first_utterance
 from pytest_realtime_asr.conformance.config import SuiteConfig
+from pytest_realtime_asr.conformance.scenario import Scenario
 from pytest_realtime_asr.conformance.scenario_run import FUZZ
 from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.conformance.scheduler import Bounds
+from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.requirements.requirement import (
     Harm,
@@ -39,8 +43,9 @@ def requirements(
 
     The first utterance comes first, then the passive requirements, which apply to every
     session. The others follow from the simplest to the hardest: by the harm and the
-    concurrency of their scenarios. Raises LookupError for an unknown dialect, and
-    ValueError if the pinned suite belongs to another dialect.
+    concurrency of their scenarios. Raises LookupError for an unknown dialect and for
+    one that lacks a scenario, and ValueError if the pinned suite belongs to another
+    dialect.
     """
     if dialect == AUTO:
         return (UNKNOWN,)
@@ -57,7 +62,7 @@ def requirements(
     kept = [
         each for each in found if each.binds is Sender.SERVER and each.level in allowed
     ]
-    known = scenarios(loaded)
+    known = checked_scenarios(loaded)
     harms, places = list(Harm), {name: place for place, name in enumerate(known)}
 
     def hardness(each: Requirement) -> tuple[bool, bool, int, int]:
@@ -71,6 +76,41 @@ def requirements(
         )
 
     return tuple(sorted(kept, key=hardness))
+
+
+def judged(
+    dialect: str, *, level: Level = Level.INFO, pinned: PinnedSuite | None = None
+) -> tuple[Requirement, ...]:
+    """Return the `requirements` of a run, of which there is at least one.
+
+    Raises LookupError, also if there is none, and ValueError.
+    """
+    found = requirements(dialect, level=level, pinned=pinned)
+    if not found:
+        which = "requirements" if level is Level.INFO else f"{level.name} requirements"
+        raise LookupError(
+            f"the dialect {dialect} has no {which}, so the suite would judge nothing; "
+            "the groups of pytest_realtime_asr.requirements.shared fit every protocol"
+        )
+    return found
+
+
+def checked_scenarios(dialect: Dialect) -> Mapping[str, Scenario]:
+    """Return the scenarios of a dialect.
+
+    Raises LookupError if one of its requirements needs a scenario that is missing.
+    """
+    known = scenarios(dialect)
+    for each in dialect.requirements:
+        missing = [name for name in each.scenarios if name not in known]
+        if missing:
+            raise LookupError(
+                f"the requirement {each.id} of the dialect {dialect.name} needs the "
+                f"scenario {missing[0]}, which the dialect does not have; add a misuse "
+                "or an exercise of this name to the dialect, or leave the requirement "
+                "out"
+            )
+    return known
 
 
 def bounds(config: SuiteConfig, *, here: bool) -> Bounds:

@@ -20,7 +20,7 @@ from pytest_realtime_asr.client import target
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.session import Limits, Plan
 from pytest_realtime_asr.client.transport import Access
-from pytest_realtime_asr.conformance import clips, results
+from pytest_realtime_asr.conformance import clips, results, selection
 from pytest_realtime_asr.conformance.results import Result, Status
 from pytest_realtime_asr.conformance.scenario_run import RunConfig
 from pytest_realtime_asr.conformance.scenarios import scenarios
@@ -64,9 +64,15 @@ class Score:
         """One line for each wrong result.
 
         A result is wrong if the requirement is not satisfied by the correct fake, or
-        not violated by the fake with the matching fault.
+        not violated by the fake with the matching fault. A dialect without requirements
+        has one line too.
         """
         lines = []
+        if not self.correct:
+            lines.append(
+                f"{self.dialect}: the dialect has no requirements, so that nothing is "
+                "proven"
+            )
         for id, found in self.correct.items():
             if found.status is not Status.SATISFIED:
                 lines.append(self._line(id, found, "on a correct fake"))
@@ -93,11 +99,13 @@ class Score:
 class Bench:
     """The fakes of a dialect, and the runs of the suite with them; a context manager.
 
-    ``variety`` is the seed of the legal variation that the fakes show.
+    ``variety`` is the seed of the legal variation that the fakes show. Raises
+    LookupError for a dialect that is unknown or lacks a scenario.
     """
 
     def __init__(self, dialect: str, *, variety: int | None = None) -> None:
         self.dialect = dialects.load(dialect)
+        selection.checked_scenarios(self.dialect)
         self.proofs: Mapping[str, Proof] = {
             id: each.proof
             for id, each in self.requirements.items()

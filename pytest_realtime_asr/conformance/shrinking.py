@@ -30,7 +30,8 @@ from pytest_realtime_asr.conformance.random_session import (
     RandomSession,
     execute,
 )
-from pytest_realtime_asr.conformance.scenario_run import RateLimited, RunConfig
+from pytest_realtime_asr.conformance.scenario_run import RunConfig
+from pytest_realtime_asr.conformance.session_limit import RateLimited
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.evidence import Evidence, SessionFinding
 from pytest_realtime_asr.text.number_format import several

@@ -46,6 +46,7 @@ class SuiteRun:
     def server(self) -> ServerInfo:
         """What a report says about the server."""
         pinned = self.realtime.run.config.pinned
+        limit = self.scheduler.session_limit
         return ServerInfo(
             target=self.realtime.target,
             dialect=self.realtime.dialect,
@@ -53,6 +54,7 @@ class SuiteRun:
             version=self.realtime.plan.version,
             suite="" if pinned is None else pinned.name,
             found=self.realtime.plan.found,
+            max_sessions=None if limit is None else limit.sessions,
         )
 
     def judge(self, requirement: Requirement) -> Result:
@@ -66,6 +68,10 @@ class SuiteRun:
             model=plan.model,
             known=self.realtime.run.config.known,
         )
+        if requirement.id == first_utterance.NAME and result.reason is not None:
+            evidence = self.scheduler.collect(requirement.scenarios).evidence
+            advised = _with_advice(result.reason, self.realtime, evidence)
+            result = replace(result, reason=advised)
         if self.scheduler.stopped is not None:
             result = stopped(result, self.scheduler.reporter(requirement.id))
         return self.findings.add(result)
@@ -157,6 +163,9 @@ def _scheduler(
         # The warm-up has waited for the whole idle timeout before.
         limits = time_limits(min(_AFTER_FAILURE, timeout))
         run_config = replace(run_config, first=limits)
+    elif _is_cold(realtime):
+        limits = time_limits(timeout, wait=run.config.server.wait)
+        run_config = replace(run_config, first=limits)
     early_stop = None
     if not config.keep_going:
         names = {first_utterance.NAME, *asked}
@@ -196,4 +205,24 @@ def _failure(realtime: Realtime, evidence: Evidence) -> str | None:
         for each in plan.rules
         if each.id in listed
     )
-    return None if expected else reason
+    if expected:
+        return None
+    return _with_advice(reason, realtime, evidence)
+
+
+def _with_advice(reason: str, realtime: Realtime, evidence: Evidence) -> str:
+    """Return why the first utterance failed, and what to try."""
+    host = realtime.run.servers.last_host
+    advice = first_utterance.advice(
+        evidence,
+        realtime.plan.dialect.name,
+        models=() if host is None else host.models,
+        cold=_is_cold(realtime),
+    )
+    return "; ".join([reason, *advice])
+
+
+def _is_cold(realtime: Realtime) -> bool:
+    """Return whether no session of the warm-up has got a final."""
+    host = realtime.run.servers.last_host
+    return realtime.run.config.server.warmup == 0 or (host is not None and host.failed)

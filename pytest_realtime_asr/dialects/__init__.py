@@ -1,7 +1,7 @@
 """Dialects: the wire protocols that a client and a server of this package implement.
 
-A dialect is installed as an entry point of the group ``pytest_realtime_asr.dialects``,
-under its name. A dialect consists of values and folds, and uses no clock and no socket.
+Each dialect is installed under its own name, as an entry point of the group
+``pytest_realtime_asr.dialects``. The code of a dialect uses no clock and no socket.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class Reader(Protocol):
     """Turns the records of one session, in their order, into events of its timeline.
 
     ``ready`` is the time (ns) at which the server declared the session ready, ``None``
-    before that. ``session`` is the id of the session, empty until the server sends it.
+    before that. In a protocol without a greeting, a new reader has the time 0, so that
+    the session is ready as soon as it is open. ``session`` is the id of the session,
+    empty until the server sends it.
     """
 
     ready: int | None
@@ -46,9 +48,10 @@ class Reaction:
     to the open utterance, or to the next if none is open. ``finish`` declares the audio
     of the open utterance complete; ``drop`` discards the open utterance. Utterances are
     numbered from 0 in the order in which they begin. ``carried`` is the number of
-    samples in the frame; 0 means that ``audio`` has exactly these samples. ``pause`` is
-    the time in s for which the server stops reading. ``close`` ends the connection with
-    this code (0: no close frame) and this ``reason``. ``die`` ends the whole process.
+    samples in the frame; 0 means that the frame has exactly the samples of ``audio``.
+    ``pause`` is the time, in seconds, for which the server stops reading. ``close``
+    ends the connection with this code (0: no close frame) and this ``reason``. ``die``
+    ends the whole process.
     """
 
     replies: Iterable[str] = ()
@@ -66,10 +69,10 @@ class Reaction:
 class Caller(Protocol):
     """The client's side of one session, without its socket and its clock.
 
-    ``rate`` is the sample rate in Hz. ``binary`` says that audio frames are binary, not
-    text. If ``tail`` is not 0, the server ends an utterance by itself: the client then
-    sends silence after the audio until the server has ended the utterance, for at most
-    ``tail`` seconds.
+    ``rate`` is the sample rate in Hz. ``binary`` says whether audio frames are binary
+    frames or text frames. If ``tail`` is not 0, the server ends an utterance by itself:
+    the client then sends silence after the audio until the server has ended the
+    utterance, for at most ``tail`` seconds.
     """
 
     rate: int
@@ -83,7 +86,7 @@ class Caller(Protocol):
         """Return the frames to send before the audio of an utterance."""
 
     def append(self, pcm: bytes) -> bytes:
-        """Return the frame with this audio, in UTF-8; a slow call delays the audio."""
+        """Return the bytes of a frame with this audio; a slow call delays it."""
 
     def finish(self) -> Sequence[str]:
         """Return the frames that declare the audio complete."""
@@ -101,7 +104,7 @@ class Server(Protocol):
     def open(self, session: str, created: int) -> Iterable[str]:
         """Return the frames that the server sends as soon as the connection is open.
 
-        ``session`` is the id of the session, ``created`` its start in unix seconds.
+        ``session`` is the id of the session, ``created`` its start in Unix seconds.
         """
 
     def hear(self, frame: str | bytes) -> Reaction:
@@ -142,7 +145,7 @@ class Dialect(Protocol):
         """Return the dialect with a profile.
 
         ``words`` are the name of the profile and changes to the profile (``a=b``).
-        Raises ValueError, which names the profiles or capabilities that exist.
+        Raises ValueError for an unknown word; the message lists the words that exist.
         """
 
     def parse(self, record: Record) -> Message:
@@ -168,7 +171,7 @@ class Dialect(Protocol):
         """Return the client's side of a session. Raises ValueError for bad options."""
 
     def server(self, models: Sequence[str], *, limit: float = 3600.0) -> Server:
-        """Return the server's side of a session that lasts at most ``limit`` s."""
+        """Return the server's side of a session of at most ``limit`` seconds."""
 
 
 def installed() -> tuple[str, ...]:
@@ -177,7 +180,7 @@ def installed() -> tuple[str, ...]:
 
 
 def load(name: str) -> Dialect:
-    """Return the dialect of a name such as ``openai`` or ``openai:sglang vad=yes``.
+    """Return the dialect with a name such as ``openai`` or ``openai:sglang vad=yes``.
 
     The profile follows the colon. Raises LookupError, which names the dialects or
     profiles that exist.
@@ -233,20 +236,6 @@ def with_profile(words: str, *, of: str = "") -> str:
     found = f"{of or having[0]}:{' '.join(words.split())}"
     load(found)
     return found
-
-
-def greeted(record: Record) -> tuple[str, ...]:
-    """Return the names of the dialects whose servers may send this frame first.
-
-    If only the servers of a profile send it first, the name includes the profile.
-    """
-    found = []
-    for name in installed():
-        dialect = load(name)
-        profiles = (f"{name}:{profile}" for profile in dialect.profiles)
-        each = (name, *profiles)
-        found += [it for it in each if load(it).greets(record)][:1]
-    return tuple(found)
 
 
 def recording(dialect: Dialect, trace: Trace) -> Recording:

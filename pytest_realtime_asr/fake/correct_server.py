@@ -14,7 +14,7 @@ class CorrectServer:
     """Shows how a correct server of a dialect reacts, in separate sessions.
 
     No method changes a session of the fake server. Each method raises LookupError if
-    there is no dialect.
+    the fake server has no dialect.
     """
 
     def __init__(self, dialect: Dialect | None, models: Sequence[str]) -> None:

@@ -54,7 +54,8 @@ class HttpRoutes:
                 HTTPStatus.UNAUTHORIZED, '{"error":"Unauthorized"}'
             )
         if path == "/v1/models":
-            models = [{"id": name, "object": "model"} for name in config.models]
+            listed = self._faults.listed_models(config.models)
+            models = [{"id": name, "object": "model"} for name in listed]
             return _json(connection, {"object": "list", "data": models})
         if path == TRACES:
             return _json(connection, [t.dumps().decode() for t in self._traces()])

@@ -95,7 +95,7 @@ class _Pace(enum.Enum):
 
 @dataclass(slots=True)
 class _Utterance:
-    """The text of an open utterance, which `_Cut.SEVERAL` cuts after ``few`` words."""
+    """The text of an open utterance; `_Cut.SEVERAL` cuts this after ``few`` words."""
 
     few: int
     recognised: str = ""
@@ -139,7 +139,7 @@ class VariedServer(ServerWrapper):
         self._late: dict[int, list[str]] = {}
 
     def delay(self, seconds: float) -> float:
-        """Return the delay of the next word in s, for a configured delay in s."""
+        """Return the delay of the next word for a configured delay, both in seconds."""
         match self._pace:
             case _Pace.EARLY:
                 return 0.0
@@ -286,7 +286,7 @@ class VariedServer(ServerWrapper):
         return error_edited(frame, message=wordings[self._wording - 1])
 
     def _decorated(self, frames: Iterable[str]) -> Iterator[str]:
-        """Yield the frames with other ids and with fields beyond the protocol."""
+        """Yield the frames with new ids and added fields unknown to the protocol."""
         for frame in frames:
             self._sent += 1
             if not self._adds and "item" in event(frame):
@@ -321,7 +321,7 @@ class VariedServer(ServerWrapper):
 
 
 def _emptied(frame: str) -> str:
-    """Return a copy of a partial with an empty text and another event id."""
+    """Return a copy of a partial; the copy has an empty text and another event id."""
 
     def change(content: Event) -> None:
         content["delta"] = ""

@@ -110,7 +110,7 @@ class Fake:
             await session.close()
 
     def _server_side(self) -> tuple[Server, Callable[[], float]]:
-        """Return a session's server side and a function that gives word delays in s."""
+        """Return a session's server side and its function for word delays (seconds)."""
         config = self._config
         correct = config.dialect.server(config.models, limit=config.limit)
         if config.variety is None:

@@ -34,6 +34,8 @@ class ServerState:
         # Time of the last audio (monotonic s), by session, until the audio is complete.
         self.last_audio: dict[int, float] = {}
         self.open_texts: dict[int, list[str]] = {}  # words of open utterances
+        # The last accepted set-up of each open session, the newest last.
+        self.set_ups: dict[int, str] = {}
         self.changed_words: set[tuple[int, str]] = set()  # see `legal_variation`
 
     def open_session(self) -> int:
@@ -47,3 +49,4 @@ class ServerState:
         self.open_sessions.discard(number)
         self.open_texts.pop(number, None)
         self.last_audio.pop(number, None)
+        self.set_ups.pop(number, None)

@@ -23,7 +23,7 @@ _DIED = 70  # the exit code of a server that crashes because of a fault
 
 
 class FakeSession:
-    """A session with one client, which acts as the dialect's server side says.
+    """A session with one client, controlled by the dialect's server side.
 
     ``was_dropped`` says whether this server ended the connection without a close frame.
     """
@@ -50,6 +50,7 @@ class FakeSession:
         self._position = 0  # samples of audio so far
         self._idle = faults.idle_timeout(None)
         self._send_frame = faults.sender(connection.send)
+        self._refusal = faults.refusal()
         self.was_dropped = False
         self._speaking = Speaking(
             server=server,
@@ -73,6 +74,9 @@ class FakeSession:
 
         Raises ConnectionClosed if the connection ends first.
         """
+        if self._refusal is not None:
+            await self._react(self._refusal, self._recorder.now())
+            return
         await self._send(self._server.open(f"sess-{name}", int(time.time())))
         try:
             async with asyncio.timeout(self._limit):
@@ -126,7 +130,7 @@ class FakeSession:
             self._recorder.sent(Sender.SERVER, frame, due=woke, woke=woke)
 
     async def _fail(self, failure: BaseException) -> None:
-        """Print a failure of the recogniser to standard error, and close with 1011."""
+        """Print a failure of the recogniser to standard error; close with code 1011."""
         traceback.print_exception(failure)
         await self._connection.close(1011, "the recogniser failed")
 

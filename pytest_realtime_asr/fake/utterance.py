@@ -33,8 +33,8 @@ class Speaking:
 
     ``server`` is the dialect's server side and ``now`` the clock of the session in ns.
     ``send`` sends frames. ``fail`` closes the session after a failure of the
-    recogniser. ``word_delay`` returns the delay of the next word in s. ``final_delay``
-    is in s.
+    recogniser. ``word_delay`` returns the delay of the next word, and ``final_delay``
+    is a delay, both in seconds.
     """
 
     server: Server
@@ -121,8 +121,11 @@ class FakeUtterance:
         speaking = self._speaking
         words: list[RecognisedWord] = []
         while (word := await self._words.get()) is not None:
-            delay = round(speaking.word_delay() * 1e9)
-            await self._until(self._arrival(self._sample(word)) + delay)
+            sample = self._sample(word)
+            seconds = speaking.faults.word_delay(
+                speaking.word_delay(), position=sample / self._rate
+            )
+            await self._until(self._arrival(sample) + round(seconds * 1e9))
             added = f" {word.text}" if words else word.text
             words.append(word)
             await speaking.send(speaking.server.partial(added, self._item))

@@ -12,7 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from pytest_realtime_asr.metrics import endpoint, latency, pacing, stability, words
+from pytest_realtime_asr.metrics import (
+    endpoint,
+    lag_drift,
+    latency,
+    pacing,
+    stability,
+    words,
+)
 from pytest_realtime_asr.metrics.causality import Premature
 from pytest_realtime_asr.metrics.declaration import Better, Group, Metric, Unit
 from pytest_realtime_asr.metrics.emission import Script, emissions
@@ -47,6 +54,7 @@ CATALOGUE: Mapping[str, Metric] = MappingProxyType(
             words.word_coverage,
             words.lag_laal,
             words.lag_yaal,
+            lag_drift.lag_drift,
             words.partial_wer,
             words.unspoken_rate,
             words.partial_interval,

@@ -3,20 +3,20 @@
 Each function returns a `Perturbation`, which is a pure function from utterance to
 utterance: ``corpus.map(noise("10dB", seed=1))``.
 
-- The same function, seed and utterance give the same audio in every run, whatever other
-  utterances there are; each utterance has its own noise.
-- The times of words move with the sound. The start and the end of the speech are those
-  of the original, since the noise hides them from a detector.
-- The name, version, parameters and seed stand in the id of the utterance, such as
-  ``noise/1:10dB:seed=1+go-forward``, and among the conditions in reports. So a
-  perturbed run is never compared with a plain one, or with another perturbation.
-- No sample is clipped without being said. Where the result exceeds full scale, the
-  whole utterance is attenuated by the fewest whole decibels that suffice, and its name
-  says so: ``noise/1:0dB:seed=1:attenuated=2dB``.
+- The same function, seed and utterance give the same audio in every run. The other
+  utterances have no influence; each utterance has its own noise.
+- The times of words move with the sound. The start and the end of the speech are taken
+  from the original audio, since noise would hide them from a detector.
+- The name, version, parameters and seed are part of the id of the utterance, such as
+  ``noise/1:10dB:seed=1+go-forward``, and of the conditions in reports. So a perturbed
+  run is never compared with a plain one, or with another perturbation.
+- Samples are not clipped unnoticed. If the result exceeds full scale, the whole
+  utterance is attenuated by the smallest sufficient number of whole decibels, and its
+  name says so: ``noise/1:0dB:seed=1:attenuated=2dB``.
 
 A quantity is a string with its unit: ``"10dB"``, ``"300ms"``, ``"5%"``. Each function
-raises `PerturbationError` for a quantity that it cannot use; the perturbation raises it
-for an utterance that it cannot change.
+raises `PerturbationError` for a quantity that it cannot use; a perturbation raises this
+error for an utterance that it cannot change.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Perturbations that add another sound: noise, the voices of others, dither."""
+"""Perturbations that add another sound: noise, other voices, or dither."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ _BAND = 8000  # Hz; noise above it would be removed on the way to a 16 kHz serve
 
 
 def noise(snr: str, *, seed: int = 1) -> Perturbation:
-    """Add white Gaussian noise, at a ratio of ``snr`` from the speech to the noise.
+    """Add white Gaussian noise; ``snr`` is the ratio of the speech to the noise.
 
-    The ratio is of the powers from the start to the end of the speech, pauses between
-    words included; silence before and after does not count. At sample rates over 16 kHz
-    the noise is limited to 8 kHz, so that a server at 16 kHz receives the same ratio.
+    The powers are measured from the start to the end of the speech. Pauses between
+    words count; silence before and after the speech does not. At sample rates over 16
+    kHz, the noise is limited to 8 kHz, so that a server at 16 kHz receives the same
+    ratio.
     """
     ratio = _ratio("noise", snr)
 
@@ -44,12 +45,13 @@ def noise(snr: str, *, seed: int = 1) -> Perturbation:
 def babble(
     voices: Corpus, snr: str, *, talkers: int = 6, seed: int = 1
 ) -> Perturbation:
-    """Add other utterances of ``voices`` that are spoken at the same time.
+    """Add other utterances, taken from ``voices``, as if spoken at the same time.
 
     ``snr`` is the ratio of the power of the speech to that of all ``talkers`` together,
-    from the start to the end of the speech. The seed draws them for each utterance
-    among those of other clips and other texts. Each talker is equally loud, starts
-    anywhere in its speech and repeats it without a pause.
+    from the start to the end of the speech. For each utterance, the seed chooses the
+    talkers among the utterances of other clips with other texts. All talkers are
+    equally loud; each starts at a random point of its speech and repeats the speech
+    without a pause.
     """
     return babble_of(snr, talkers=talkers, seed=seed)(voices)
 
@@ -57,7 +59,7 @@ def babble(
 def babble_of(
     snr: str, *, talkers: int = 6, seed: int = 1
 ) -> Callable[[Corpus], Perturbation]:
-    """Return the function from voices to `babble` with these parameters."""
+    """Return a function from voices to the perturbation `babble`."""
     ratio = _ratio("babble", snr)
     whole("babble: talkers", talkers, 1, 100)
     whole("babble: seed", seed, 0, 2**32 - 1)
@@ -82,7 +84,7 @@ def babble_of(
 
 
 def dither(*, seed: int = 1) -> Perturbation:
-    """Add triangular noise of at most one step of PCM16, which nobody hears.
+    """Add inaudible triangular noise of at most one step of PCM16.
 
     The audio of each seed differs, so that a server cannot answer from a cache.
     """
@@ -99,7 +101,7 @@ def _ratio(name: str, snr: str) -> float:
 
 
 def _limited(white: Floats, rate: int) -> Floats:
-    """Return the noise without what is above 8 kHz."""
+    """Return the noise without its frequencies above 8 kHz."""
     if rate <= 2 * _BAND:
         return white
     spectrum = np.fft.rfft(white)
@@ -108,14 +110,14 @@ def _limited(white: Floats, rate: int) -> Floats:
 
 
 def _mixed(sound: Sound, added: Floats, ratio: float) -> Sound:
-    """Return the sound with another sound ``ratio`` dB below its speech."""
+    """Mix the sound with another sound, set to ``ratio`` dB below the speech."""
     loud = replace(sound, samples=added).power
     factor = np.sqrt(sound.power / loud) * amplitude(-ratio)
     return replace(sound, samples=sound.samples + factor * added)
 
 
 def _drawn(voices: Corpus, sound: Sound, talkers: int, seed: int) -> list[Utterance]:
-    """Return the voices for a sound, whatever their order in the corpus is.
+    """Return the voices for a sound; the order of the corpus has no influence.
 
     Raises `PerturbationError` if there are fewer than ``talkers``.
     """
@@ -127,14 +129,14 @@ def _drawn(voices: Corpus, sound: Sound, talkers: int, seed: int) -> list[Uttera
     if len(others) < talkers:
         raise PerturbationError(
             f"{sound.id}: babble of {talkers} talkers needs as many other utterances, "
-            f"and the corpus has {len(others)}; give talkers={len(others) or 1} or a "
+            f"but the corpus has {len(others)}; give talkers={len(others) or 1} or a "
             "larger corpus"
         )
     return sorted(others, key=lot)[:talkers]
 
 
 def _is_other(voice: Utterance, utterance: Utterance) -> bool:
-    """Return whether a voice says something else than an utterance."""
+    """Return whether a voice can be mixed with an utterance: another clip and text."""
     other = voice.clip != utterance.clip and voice.text != utterance.text
     return other and voice.speech_start is not None
 

@@ -59,7 +59,7 @@ def parse(text: str) -> tuple[Step, ...]:
 
 
 def apply(corpus: Corpus, chain: Iterable[str]) -> Corpus:
-    """Return the corpus after all steps of the parts of a chain.
+    """Return the corpus after all steps of ``chain``, whose parts are applied in order.
 
     Raises `PerturbationError`, and `AudioError` if an utterance cannot be decoded.
     """
@@ -98,7 +98,7 @@ def _pair(part: str) -> tuple[str, str | int]:
 
 
 def _form(name: str, make: Callable[..., Any]) -> str:
-    """Return how a perturbation is written."""
+    """Return the form in which a user writes a perturbation."""
     parts = [name]
     for each in inspect.signature(make).parameters.values():
         optional = each.default is not each.empty

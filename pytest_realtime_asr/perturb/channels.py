@@ -1,4 +1,4 @@
-"""Perturbations by what is between the mouth and the server: level, line, room."""
+"""Perturbations by the path from the mouth to the server: level, line, room."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def gain(level: str) -> Perturbation:
             most = math.floor(change - over)
             raise PerturbationError(
                 f"{sound.id}: a gain of {change:g} dB would exceed full scale; give at "
-                f"most {most}dB, or perturb by clipping"
+                f"most {most}dB, or use the perturbation clipping"
             )
         return found
 
@@ -49,7 +49,8 @@ def gain(level: str) -> Perturbation:
 def clipping(share: str) -> Perturbation:
     """Amplify the utterance until ``share`` of the samples of its speech are clipped.
 
-    This is an input that is too loud: the clipped samples are at full scale.
+    The result is like a recording at too high a level: clipped samples are at full
+    scale.
     """
     clipped = parameter("clipping", share, percent, "0.01%", "90%")
 
@@ -88,10 +89,10 @@ def telephone() -> Perturbation:
 
 
 def packet_loss(share: str, *, packet: str = "20ms", seed: int = 1) -> Perturbation:
-    """Replace lost packets by silence; each is lost with the probability ``share``.
+    """Lose each packet with the probability ``share``; replace lost packets by silence.
 
-    Losses are independent, and nothing conceals them. So the share that a short
-    utterance loses differs from ``share``; over a corpus it does not.
+    Losses are independent, and nothing conceals them. So a short utterance may lose
+    another share than ``share``; a large corpus loses about this share.
     """
     lost = parameter("packet-loss", share, percent, "0%", "100%")
     length = parameter("packet-loss: packet", packet, milliseconds, "1ms", "1s")

@@ -31,7 +31,7 @@ class Sound:
     ``samples`` are floats at ``rate`` Hz; full scale is -1 to 1. ``speech`` are the
     start and the end of the speech, and ``words`` are the words, all in seconds.
     ``attenuated`` says by how many decibels the sound was attenuated to fit into full
-    scale. ``utterance`` is the one before this perturbation.
+    scale. ``utterance`` is the utterance before this perturbation.
     """
 
     utterance: Utterance
@@ -70,7 +70,7 @@ class Sound:
         return found
 
     def moved(self, move: Callable[[float], float]) -> Sound:
-        """Return the sound with the times of its speech and its words moved."""
+        """Return the sound with new times of its speech and its words."""
         speech = self.speech and (move(self.speech[0]), move(self.speech[1]))
         words = (Word(w.text, move(w.start), move(w.end)) for w in self.words)
         return replace(self, speech=speech, words=tuple(words))
@@ -97,8 +97,8 @@ class Perturbation:
     """A pure function from utterance to utterance.
 
     ``text`` names it with its parameters, such as ``noise/1:10dB:seed=1``. ``stream``
-    names the random numbers: perturbations of one stream draw the same numbers for an
-    utterance, so that noise of 10 dB and of 5 dB differ by their level only.
+    names the random numbers: perturbations with the same stream draw the same numbers
+    for an utterance, so that noise of 10 dB and of 5 dB differ by their level only.
     """
 
     text: str
@@ -152,7 +152,7 @@ def perturbation(
     seed: int | None = None,
     **parameters: object,
 ) -> Perturbation:
-    """Return the perturbation that makes ``change``, named by all its parameters."""
+    """Return the perturbation that applies ``change``; its name has the parameters."""
     if seed is not None:
         parameters["seed"] = whole(f"{name}: seed", seed, 0, 2**32 - 1)
     written = (f"{key}={value}" for key, value in parameters.items())
@@ -171,9 +171,9 @@ def amplitude(decibels: float) -> float:
 def parameter(
     what: str, value: str, parse: Callable[[str], float], low: str, high: str
 ) -> float:
-    """Return the number of a quantity that is from ``low`` to ``high``.
+    """Return the number in a quantity, which must be from ``low`` to ``high``.
 
-    Raises `PerturbationError`, which names ``what`` the quantity is.
+    Raises `PerturbationError`; ``what`` is the name of the quantity in the message.
     """
     try:
         found = parse(value)

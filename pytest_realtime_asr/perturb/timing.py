@@ -17,7 +17,7 @@ from pytest_realtime_asr.text.quantities import milliseconds, percent
 
 
 def speed(factor: str) -> Perturbation:
-    """Play the utterance at ``factor`` of its speed, such as ``"110%"``.
+    """Play the utterance at ``factor`` times its speed, such as ``"110%"``.
 
     The pitch changes with the speed, as on a tape that runs too fast; the utterance is
     resampled.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_realtime_asr.client.dialect_detection import AUTO
+from pytest_realtime_asr.plugin import suite
 from pytest_realtime_asr.report import planning, summary
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ def target(plugin: RealtimePlugin) -> str:
     Raises UsageError.
     """
     state = plugin.state
+    if plugin.options.flag("conformance"):
+        suite.checked(state)  # the dialect may be detected only now
     url = state.targets.url(plugin.options.text("target"), state.detect().dialect)
     try:
         return summary.introduce(

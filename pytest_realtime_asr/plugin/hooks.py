@@ -136,6 +136,10 @@ class RealtimePlugin:
         from pytest_realtime_asr.plugin import checks
 
         checks.check(self.state)
+        if self.options.flag("conformance"):
+            from pytest_realtime_asr.plugin import suite
+
+            suite.check_named(self.state)
 
     def _watch(self) -> None:
         """Register the `Tally` and, with xdist, the `Controller`.

@@ -318,7 +318,8 @@ OPTIONS = (
     ),
     Option(
         "model",
-        "the model to use (default: the first model that GET /v1/models lists)",
+        "the model to use (default: the first one of GET /v1/models with which a "
+        "session can be set up)",
         "",
         "NAME",
     ),
@@ -330,7 +331,8 @@ OPTIONS = (
     ),
     Option(
         "wait",
-        "the time to wait for a server that is still loading (default 0)",
+        "the time to wait for a server that is still loading, and the time that its "
+        "first session may take (default 0)",
         "0",
         "TIME",
     ),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance import selection
 from pytest_realtime_asr.plugin.options import SUITE, SUITE_ID
 from pytest_realtime_asr.plugin.settings import Settings
@@ -37,12 +38,31 @@ def module(path: Path, parent: pytest.Collector) -> pytest.Module:
 def requirements(settings: Settings) -> tuple[Requirement, ...]:
     """Return the requirements that a run with these settings judges.
 
-    Raises LookupError for an unknown dialect, and ValueError if the pinned suite is for
-    another dialect.
+    There is at least one. Raises LookupError for a dialect that is unknown or has none,
+    and ValueError if the pinned suite is for another dialect.
     """
-    return selection.requirements(
+    return selection.judged(
         settings.dialect, level=settings.suite.level, pinned=settings.run.pinned
     )
+
+
+def check_named(state: State) -> None:
+    """Refuse a dialect that the user names and the suite cannot judge.
+
+    Raises UsageError.
+    """
+    if state.settings.dialect != AUTO:
+        checked(state)
+
+
+def checked(state: State) -> tuple[Requirement, ...]:
+    """Return the requirements that a run judges. Raises UsageError."""
+    try:
+        return requirements(state.detect())
+    except ValueError as error:
+        raise pytest.UsageError(f"--realtime-suite: {error}") from None
+    except LookupError as error:
+        raise state.options.usage_error("dialect", error) from None
 
 
 def generate(metafunc: pytest.Metafunc, state: State) -> None:
@@ -54,10 +74,7 @@ def generate(metafunc: pytest.Metafunc, state: State) -> None:
     """
     if "requirement" not in metafunc.fixturenames:
         return
-    try:
-        found = requirements(state.detect())
-    except ValueError as error:
-        raise pytest.UsageError(f"--realtime-suite: {error}") from None
+    found = checked(state)
     if metafunc.config.getoption("numprocesses", None):
         found = tuple(sorted(found, key=lambda each: each.passive))
     metafunc.parametrize("requirement", [_parameter(each) for each in found])

@@ -12,7 +12,7 @@ _LINES = 8  # the most blocks that are shown
 
 
 def lines(alignment: Alignment, *, width: int = 80) -> str:
-    """Return reference, hypothesis and errors of an alignment below each other.
+    """Return an alignment as lines: reference, hypothesis and errors below each other.
 
     Lines have at most ``width`` columns (20 or more); a longer word is cut. A long
     alignment is shortened to its first `_LINES` blocks with an error, and a note says
@@ -37,7 +37,9 @@ def lines(alignment: Alignment, *, width: int = 80) -> str:
     if len(blocks) > _LINES:
         wrong = [block for block in blocks if any(error.strip() for *_, error in block)]
         shown = wrong[:_LINES]
-        note = f"... {len(shown)} of {len(blocks)} lines, {len(wrong)} with errors"
+        note = (
+            f"... {len(shown)} of {len(blocks)} lines shown; {len(wrong)} have errors"
+        )
         hidden = textwrap.wrap(note, width)
     texts = []
     for block in shown:
@@ -47,7 +49,7 @@ def lines(alignment: Alignment, *, width: int = 80) -> str:
 
 
 def _cells(pair: Pair, room: int) -> tuple[tuple[str, str, str], int]:
-    """Return both words and the kind of error, padded to one width, and this width."""
+    """Return both words and the kind of error, padded to equal width, and the width."""
     texts = [
         None if text is None else _cut(text, room)
         for text in (pair.reference, pair.hypothesis)

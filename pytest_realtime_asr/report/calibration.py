@@ -24,5 +24,5 @@ def table(calibration: Calibration) -> list[str]:
             f"{name:32}{error.n:4} {error.bias:+8.2f} {error.spread:8.2f}"
             for name, error in calibration.errors.items()
         ),
-        "bias: median of measured - ideal; spread: 95 % are within bias +/- spread",
+        "bias: median of (measured - ideal); spread: 95 % are within bias +/- spread",
     ]

@@ -37,7 +37,7 @@ def failures(comparison: Comparison) -> list[str]:
 
 
 def warnings(comparison: Comparison) -> list[str]:
-    """Return one line for each margin that has too few clips or values to fail."""
+    """Return one line for each margin that cannot fail: clips or values are missing."""
     found = [
         few_clips(change)
         for change in comparison.changes
@@ -45,14 +45,14 @@ def warnings(comparison: Comparison) -> list[str]:
     ]
     if comparison.pairs and comparison.unmeasured:
         names = ", ".join(comparison.unmeasured)
-        found.append(f"{names} can show no change: no pair has a value")
+        found.append(f"{names} cannot show a change: no pair has a value")
     return _headed(comparison, found)
 
 
 def summary(comparison: Comparison) -> list[str]:
     """Return the lines that show the whole comparison."""
     if not (comparison.pairs or comparison.alone_before):
-        return _headed(comparison, ["that run does not have this test"])
+        return _headed(comparison, ["the other run does not have this test"])
     pairs = several(comparison.pairs, "pair")
     context = [_values(each, "-") for each in comparison.context]
     refusal = _refusal(comparison) if comparison.refused else pairs
@@ -91,10 +91,10 @@ def change_line(change: Change) -> str:
 
 
 def few_clips(change: Change) -> str:
-    """Return a sentence with the clips that a change has and the clips it needs."""
+    """Return a sentence about how many clips a change has and how many it needs."""
     needs = "comparison needs" if change.family == 1 else "comparisons need"
     return (
-        f"{change.name} can show no change: it has {several(change.clips, 'clip')}, "
+        f"{change.name} cannot show a change: it has {several(change.clips, 'clip')}, "
         f"but {change.family} {needs} at least {change.needed}"
     )
 
@@ -125,8 +125,8 @@ def _invalid(change: Change) -> str:
     counts = ", ".join(f"{count} {_reason(why)}" for why, count in change.unmeasured)
     return (
         f"the baseline was measured in {measured} of {several(change.n, 'session')} "
-        f"({counts}), and the result depends on the other sessions; correct the "
-        "baseline, or record the baseline again"
+        f"({counts}), and the result depends on the other sessions; repair the "
+        "baseline server, or record the baseline again"
     )
 
 

@@ -99,7 +99,7 @@ class Document(msgspec.Struct, frozen=True):
         return Counter(each.status for each in self.requirements)
 
     def violated(self, level: Level) -> list[Entry]:
-        """Return the violated requirements of a level, without the known failures."""
+        """Return the violated requirements of a level, except the known failures."""
         return [
             each
             for each in self.requirements
@@ -110,7 +110,7 @@ class Document(msgspec.Struct, frozen=True):
 
 
 def row(found: ServerResult) -> Row:
-    """Return the report row of a result: its requirement, status and sentences."""
+    """Return the row of a report that shows a result."""
     result, requirement = found.result, found.result.requirement
     stale = ""
     if result.stale:
@@ -190,11 +190,18 @@ def document(
         format=FORMAT,
         plugin=installed(_DISTRIBUTION),
         made=datetime.now(UTC).replace(microsecond=0),
-        server=next((r.server for r in found if r.server.target), found[0].server),
+        server=_common([row.server for row in found]),
         planned=planned,
         requirements=[row.result for row in found],
         calibration=calibration,
     )
+
+
+def _common(servers: Sequence[ServerInfo]) -> ServerInfo:
+    """Return what the rows of a run say together about its server."""
+    server = next((each for each in servers if each.target), servers[0])
+    limits = [each.max_sessions for each in servers if each.max_sessions is not None]
+    return msgspec.structs.replace(server, max_sessions=min(limits, default=None))
 
 
 def dumps(found: Document) -> bytes:
@@ -271,7 +278,11 @@ def _server(server: ServerInfo) -> str:
     version = f", version {server.version}" if server.version else ""
     suite = f", suite {server.suite}" if server.suite else ""
     dialect = f"{server.dialect} ({server.found})" if server.found else server.dialect
-    return f"{server.target}, {dialect}, model {server.model}{version}{suite}"
+    limit = ""
+    if server.max_sessions:
+        most = several(server.max_sessions, "session")
+        limit = f", holds at most {most} at the same time"
+    return f"{server.target}, {dialect}, model {server.model}{version}{suite}{limit}"
 
 
 def _counts(found: Document) -> str:
@@ -301,7 +312,7 @@ def _by_cause(status: Status, entries: Sequence[Entry]) -> list[str]:
 
 
 def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
-    """Return the entries by cause, each group with its first entry's sentence."""
+    """Return groups of entries with the same cause, and the first sentence of each."""
     groups: dict[str, list[Entry]] = {}
     for each in entries:
         groups.setdefault(_cause(each), []).append(each)
@@ -312,7 +323,7 @@ def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
 
 
 def _cause(entry: Entry) -> str:
-    """Return what was seen, without numbers, quoted values and earlier events.
+    """Return what was seen, with numbers, quoted values and earlier events removed.
 
     Entries with the same cause have an equal result.
     """

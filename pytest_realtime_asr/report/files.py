@@ -1,11 +1,11 @@
 """Writes the files of reports; no file is changed before there is something to write.
 
-The first line, or the whole content, starts a report. At this time the file of an
-earlier run is moved to ``NAME.1``. This happens once in a run, also if many processes
-append to the report. A line is appended completely, or the file stays unchanged. A
-whole report is written to a temporary file, which then replaces the old file. Before
-its first test, a run locks each report, so that a second run with the same file is
-refused. The system releases the lock of a run that was killed.
+When a run first writes to a report, the file of an earlier run is moved to ``NAME.1``.
+This happens only once in a run, even if many processes append to the report. Either a
+line is appended completely, or the file stays unchanged. A whole report is written to a
+temporary file, which then replaces the old file. Before its first test, a run locks
+each report, so that a second run with the same file is refused. The system releases the
+lock of a run that was killed.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class ReportFile:
             folder = folder.parent
         if _kind(folder) != stat.S_IFDIR:
             raise NotADirectoryError(
-                f"{folder} is not a folder; name a path in a folder"
+                f"{folder} is not a folder; name a file in an existing folder"
             )
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(
@@ -116,7 +116,8 @@ class ReportFile:
                 return
             os.close(file)
         raise BlockingIOError(
-            "another run is writing this file; wait for its end, or name another file"
+            "another run is writing this file; wait until that run has ended, or name "
+            "another file"
         )
 
     def release(self) -> None:
@@ -179,7 +180,7 @@ class ReportFile:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other threads and processes of the run from writing."""
+        """Prevent other threads and processes of the run from writing to the report."""
         with self._threads:
             if self._between is None:
                 yield
@@ -201,7 +202,7 @@ def distinct(files: Iterable[ReportFile]) -> None:
 
 
 def _close_locks() -> None:
-    """Close the locks in a forked child process, which may outlive the run."""
+    """Close the files of the locks in a forked child, which may outlive the run."""
     for file in _locks:
         os.close(file)
     _locks.clear()

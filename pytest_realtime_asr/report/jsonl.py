@@ -44,7 +44,7 @@ def row(test: str, take: Transcription) -> UtteranceRecord:
 
 
 def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]:
-    """Return the functions that make the fields of a record, by name of the field."""
+    """Return the functions that make the fields of a record, by field name."""
     return {
         "test": lambda: test,
         "started": lambda: take.trace.started,
@@ -68,10 +68,10 @@ def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]
 def line(test: str, take: Transcription, calibration: str = "") -> bytes:
     """Return the line of one utterance in the report.
 
-    ``calibration`` is the last calibration of the client, "" if there is none. The
-    fields ``errors`` and ``wer`` are computed from the normalised texts, ``raw_errors``
-    and ``raw_wer`` from the texts before normalisation. A field that cannot be made is
-    null, and the field ``failed`` has the error.
+    ``calibration`` is the last calibration of the client, or "". The fields ``errors``
+    and ``wer`` are computed from the normalised texts, ``raw_errors`` and ``raw_wer``
+    from the texts before normalisation. A field that cannot be made is null, and the
+    field ``failed`` has the error.
     """
     parts = Parts(private=take.trace.redactor.private)
     makers = _makers(test, take, calibration)
@@ -138,8 +138,8 @@ def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows
 
     Sessions that count for no test, such as those of parity, are left out. An
     incomplete last line and lines that cannot be read are left out too; ``tell`` is
-    called with a sentence that counts the lines that cannot be read. Raises ValueError
-    if the report cannot be used; its message names the file, the line and the error.
+    called with a sentence about the unreadable lines. Raises ValueError if the report
+    cannot be used; its message names the file, the line and the error.
     """
     try:
         text = path.read_bytes()
@@ -160,7 +160,7 @@ def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows
     if not found:
         for number, why in damaged.items():
             raise ValueError(f"{path}:{number}: {why}")
-        raise ValueError(f"{path}: the report has no utterance that has ended")
+        raise ValueError(f"{path}: the report has no completed utterance")
     if damaged:
         tell(f"{path}: {_skipped(damaged)}")
     return tuple(found)
@@ -183,7 +183,7 @@ class _Format(msgspec.Struct):
 def _read(text: bytes, place: str) -> UtteranceRecord | None:
     """Return the record of a line, or ``None`` if the line counts for no test.
 
-    Raises ValueError for another format, and the errors of the decoder.
+    Raises ValueError if the line has another format, and any error of the decoder.
     """
     head = msgspec.json.decode(text, type=_Format)
     found = head.format
@@ -213,7 +213,7 @@ def _digest(utterance: Utterance) -> str:
 
 
 class Appender:
-    """A sink of the run that appends a line for each utterance to a report."""
+    """Appends one line to a report for each utterance of the run."""
 
     def __init__(self, file: ReportFile, calibration: str = "") -> None:
         self._file = file

@@ -1,6 +1,6 @@
 """The properties of a test case in JUnit XML.
 
-All values have exactly a builtin type. A value of any other type, such as a numpy
+Each value has exactly a builtin type, since a value of any other type, such as a numpy
 number or a string enum, would crash a worker of pytest-xdist.
 """
 
@@ -70,7 +70,7 @@ def _rate(name: str, errors: Errors) -> Properties:
 
 
 def _recall(results: Results) -> Properties:
-    """Return the recall of keywords and how many were said, of each marker."""
+    """Return, for each marker, the recall and the number of the spoken keywords."""
     rows: Properties = []
     for place, found in enumerate(results.recall):
         name = "keyword_recall" + (f".{place + 1}" if len(results.recall) > 1 else "")

@@ -1,4 +1,4 @@
-"""Says how the languages of references are known, where no user stated them."""
+"""Describes how the language of a reference was chosen if the user did not state it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pytest_realtime_asr.text.number_format import several
 
 
 def short(found: Languages) -> str:
-    """Return a few words for a line about an error rate; "" if all are stated."""
+    """Return words for a line about an error rate; "" if all languages are stated."""
     parts = []
     if found.unknown:
         of = "" if found.unknown == found.of else f" for {found.unknown} of {found.of}"
@@ -18,20 +18,21 @@ def short(found: Languages) -> str:
 
 
 def lines(found: Languages) -> list[str]:
-    """Return what was assumed, why, and what to do; nothing if all are stated."""
+    """Return what was assumed, why, and what to do; no line if all are stated."""
     texts = []
     if found.unknown:
         of = several(found.of, "utterance")
         texts.append(
             f"WER: no language is stated for {found.unknown} of {of}, so "
-            f"{' and '.join(found.neutral)} was used, which fits every language but "
+            f"{' and '.join(found.neutral)} was used; it fits every language, but "
             "compares numbers and contractions as they are written; state the language "
-            "by --realtime-language, a field language in the manifest, or corpus.toml"
+            "by --realtime-language, by the field `language` of the manifest, or in "
+            "corpus.toml"
         )
     if found.by_script:
         tags = ", ".join(found.by_script)
         texts.append(
-            f"WER: no language is stated for some utterances; {tags} follows from the "
+            f"WER: no language is stated for some utterances; {tags} was chosen by the "
             "script of their references"
         )
     return texts

@@ -23,7 +23,7 @@ def compared(
     unit: str = "",
     side: Side = Side.AT_MOST,
 ) -> str:
-    """Return both numbers, with enough digits to show which number is larger."""
+    """Return a value and its limit, with enough digits to show which is larger."""
     if side is Side.AT_MOST:
         sign = "<=" if observed <= limit else ">"
     else:

@@ -78,7 +78,7 @@ def metrics() -> list[str]:
 
 
 def options(found: Iterable[Option]) -> list[str]:
-    """Return the lines that list options: command line, ini file and environment."""
+    """List options by their names: command line, ini file and environment variable."""
     lines = []
     for option in found:
         value = f"={option.metavar}" if option.metavar else ""

@@ -60,20 +60,21 @@ def failure(results: Results) -> str | None:
 def evidence(results: Results) -> str:
     """Return where the traces of a test are, and how to run the test again.
 
-    This is for tests that fail by an error of their own code, without a verdict.
+    This is for tests that have no verdict, since they fail by an error of their own
+    code.
     """
     paths = [f"trace: {path}" for path in results.paths.values()]
     return _joined(*paths, results.unkept, results.rerun)
 
 
 def lines(results: Results) -> list[str]:
-    """Return one line for each verdict, the random order, and each comparison."""
+    """Return lines about the verdicts, the random order, parity and comparisons."""
     judged: list[Judged] = [*results.findings, *results.wer, *results.recall]
     found = [verdict(finding) for finding in judged]
     if results.order is not None:
         found.append(
-            f"clips in random order (seed {results.order.seed}), until decided or "
-            f"{several(results.order.most, 'session')} were run"
+            f"clips in random order (seed {results.order.seed}), until the verdict was "
+            f"decided or {several(results.order.most, 'session')} were run"
         )
     found += map(parity.summary, results.parities)
     return found + [
@@ -195,14 +196,14 @@ def outcome(metric: str, sample: Sample) -> str:
 
 
 def verdict(finding: Judged) -> str:
-    """Return one line about a finding that starts with the name of the verdict."""
+    """Return one line about a finding; the line starts with the name of the verdict."""
     return f"{standing(finding)}: {headline(finding, proof=False)}"
 
 
 def headline(finding: Judged, *, proof: bool = True) -> str:
     """Return one line about a finding; dashboards often keep only this line.
 
-    With ``proof``, the line says whether the sample proves the verdict.
+    If ``proof`` is true, the line says whether the sample proves the verdict.
     """
     if isinstance(finding, WerFinding):
         return _wer_line(finding, proof=proof)
@@ -242,12 +243,13 @@ def headline(finding: Judged, *, proof: bool = True) -> str:
 
 
 def _responsible(finding: Finding) -> str:
-    """Return which side is responsible for a latency over its limit, with evidence."""
+    """Return the side responsible for a latency over its limit, and the evidence."""
     most = finding.limit.value
     facts = [f"client delay {ms(finding.late_ms)} ms"]
     if finding.excused:
         facts.append(
-            f"{finding.excused} more over the limit only by client delay, not counted"
+            f"not counted: {finding.excused} more, over the limit only because of the "
+            "client's delay"
         )
     if finding.blocked_ms > allowed_delay(most):
         blocked = ms(finding.blocked_ms)
@@ -255,15 +257,15 @@ def _responsible(finding: Finding) -> str:
     who, path = "server", finding.path_ms
     if path is not None and path > PATH_SHARE * most:
         who = "server or path"
-        facts.append(f"path {ms(path)} ms, over a fifth of the limit")
+        facts.append(f"path {ms(path)} ms, more than a fifth of the limit")
     return f"; {who}, not client ({'; '.join(facts)})"
 
 
 def details(finding: WerFinding, *, width: int = 80, texts: bool = True) -> str:
     """Return the utterances with the most errors, each with its aligned texts.
 
-    The result is empty if there are no errors. Without ``texts``, the result has only
-    the numbers of errors.
+    The result is empty if there are no errors. If ``texts`` is false, the result has
+    only the numbers of errors.
     """
     blocks = []
     for row, alignment in finding.worst:
@@ -291,7 +293,7 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
     counts = [n, f"{errors.reference} {_UNITS[finding.name]}"]
     wrong = f"S={errors.substitutions} D={errors.deletions} I={errors.insertions}"
     if errors.unspoken:
-        wrong += f", {errors.unspoken} recognised in silence"
+        wrong += f", {errors.unspoken} {_UNITS[finding.name]} recognised in silence"
     known = languages.short(finding.languages)
     parts = [
         interval(finding.interval, finding.level, share),
@@ -308,7 +310,7 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
 
 
 def _perturbed(names: tuple[str, ...]) -> list[str]:
-    """Return the first perturbation and the number of the others, or nothing."""
+    """Return the first perturbation and how many others there are, if any."""
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return [f"{name}{more}" for name in names[:1]]
 
@@ -341,7 +343,7 @@ def _counted(counts: list[str], lost: tuple[tuple[str, int], ...]) -> str:
 
 
 def _unit(metric: Metric) -> str:
-    """Return the unit of a metric after a space; a ratio and a count have none."""
+    """Return a space and the unit of a metric; "" for a ratio or a count."""
     if metric.unit in ("ratio", "count"):
         return ""
     return f" {metric.unit.replace('_', ' ')}"

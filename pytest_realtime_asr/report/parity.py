@@ -55,13 +55,16 @@ def cause(parity: Parity) -> str | None:
             return f"the noise is not known: {why}"
         case Cause.FEW_REPEATS:
             repeat = first_names(parity.repeat)
-            return f"a single difference may be chance; send {repeat} {REPEATS} times"
+            return (
+                f"a single difference may be due to chance; send {repeat} {REPEATS} "
+                "times"
+            )
         case None:
             return None
 
 
 def _difference(difference: Difference, width: int) -> str:
-    """Return the text that differs most, aligned with the solo transcript (``ref``)."""
+    """Return the most different text, aligned with the solo transcript (``ref``)."""
     solo = difference.solo
     worst = max(difference.texts, key=solo.distance)
     off = f"{solo.distance(worst)} of {solo.words} words differ"
@@ -71,7 +74,7 @@ def _difference(difference: Difference, width: int) -> str:
 
 
 def _losses(losses: Losses) -> str:
-    alone = " alone" if losses.alone else ""
+    alone = " that ran alone" if losses.alone else ""
     return (
         f"{losses.count} of {losses.of} sessions{alone} were lost; "
         f"{losses.utterance} {losses.first.how}: {losses.first.reason}"

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Parts:
-    """Computes parts by name; ``failed`` has the error of each part that raised.
+    """Computes named parts; ``failed`` has the error of each part that failed.
 
     In a ``private`` run, ``failed`` has only the type of each exception, since a
     message may quote a transcript.
@@ -26,7 +26,7 @@ class Parts:
         self._private = private
 
     def __call__(self, name: str, make: Callable[[], T], otherwise: T) -> T:
-        """Return the result of ``make``, or ``otherwise`` if it raises."""
+        """Return the result of ``make``, or ``otherwise`` if ``make`` raises."""
         try:
             return make()
         except Exception as error:

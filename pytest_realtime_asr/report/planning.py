@@ -27,15 +27,16 @@ def plan(
     target: str,
     whole: bool,
 ) -> list[str]:
-    """Return the plan of a run in one line; a ``whole`` plan also has a table.
+    """Return the plan of a run in one line, with a table below if ``whole`` is true.
 
     ``scenarios_of`` lists the scenarios of each requirement, ``None`` for the whole
     suite. ``target`` is empty if a fixture sets the target. Raises ValueError if the
-    configuration is wrong, and LookupError for an unknown dialect.
+    configuration is wrong, and LookupError for a dialect that is unknown or has no
+    requirements.
     """
     dialect = dialects.load(run.session.dialect)
     if scenarios_of is None:
-        selected = selection.requirements(
+        selected = selection.judged(
             run.session.dialect, level=suite.level, pinned=run.pinned
         )
         scenarios_of = [each.scenarios for each in selected]

@@ -1,6 +1,6 @@
-"""Shows progress at the end of the terminal's line, and removes the progress again.
+"""Shows a text about progress after the cursor of the terminal, and removes it again.
 
-pytest captures what a test prints, by file descriptor. A duplicate of the descriptor
+pytest captures the output of a test by file descriptor. A duplicate of the descriptor
 that was made before the capture still leads to the terminal. So any thread can write to
 the duplicate while a test runs, and the capture is not affected.
 """
@@ -29,7 +29,7 @@ class Progress:
         self._writing = threading.Lock()
 
     def show(self, text: str) -> None:
-        """Show a text after the cursor; "" clears it. The cursor does not move."""
+        """Show a text after the cursor, which does not move; "" removes the text."""
         with self._writing:
             room = (
                 self._room() - 1
@@ -47,7 +47,7 @@ class Progress:
 
 
 def show_status(text: str) -> None:
-    """Show progress on standard error if it is a terminal; "" clears the progress."""
+    """Show a text on standard error if this is a terminal; "" removes the text."""
     if sys.stderr.isatty():
         end = "" if text else "\r"
         print(f"\r{text:78.78}", end=end, file=sys.stderr, flush=True)

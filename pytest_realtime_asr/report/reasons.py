@@ -44,13 +44,13 @@ def reason_text(reason: Reason | None) -> str:
             return f"{more} within the limit would prove that the limit is met"
         case MoreKeywords(count):
             more = several(count, "more spoken keyword")
-            return f"{more} found would prove that the limit is met"
+            return f"{more}, all recognised, would prove that the limit is met"
         case NotRealTime(pace):
             return f"a latency at pace {pace:g} is not in real time; measure at pace 1"
         case ClientDelayed():
             return _client(reason)
         case NotDecided(n, most) if n < most:
-            return f"not decided by {n} of at most {most} sessions"
+            return f"not decided after {n} of at most {most} sessions"
         case NotDecided(_, most):
             return f"not decided within {several(most, 'session')}"
         case NotGood(share, side):
@@ -79,7 +79,8 @@ def _client(reason: ClientDelayed) -> str:
         )
     if reason.overloaded:
         parts.append(
-            f"the client used over two thirds of a core in {reason.overloaded} {of}"
+            "the client used more than two thirds of a core in "
+            f"{reason.overloaded} {of}"
         )
     if reason.state != PUNCTUAL:
         parts.append(f"in {reason.worst}: {client_state(reason.state)}")

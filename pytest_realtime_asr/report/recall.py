@@ -1,4 +1,4 @@
-"""The messages about a recall of keywords: the verdict in one line, and the misses."""
+"""The messages about a recall of keywords: one line, and the missed keywords."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST_TEXT = 120  # the most characters that are shown of a transcript
 
 
 def headline(finding: RecallFinding, *, proof: bool = True) -> str:
-    """Return one line about a recall; with ``proof``, whether it is proven."""
+    """Return one line about a recall; ``proof`` adds whether the verdict is proven."""
     unspoken = ""
     if finding.unspoken:
         unspoken = f"in no reference: {', '.join(map(repr, finding.unspoken))}"
@@ -49,9 +49,9 @@ def _proof(finding: RecallFinding) -> str:
 
 
 def details(finding: RecallFinding, *, texts: bool = True) -> str:
-    """Return the missed keywords by transcription, with what was recognised.
+    """Return the missed keywords of each transcription, and the recognised text.
 
-    Without ``texts``, only the number of missed keywords is shown.
+    If ``texts`` is false, only the number of missed keywords is shown.
     """
     lines = []
     for miss in finding.misses[:_LISTED]:

@@ -11,10 +11,10 @@ from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.trace.records import Sender
 
 _LEVELS = {
-    Level.MUST: "the server's own documentation of that version says so, or the harm "
-    "is universal: the process ends, accepted input gets no answer, text of another "
-    "session is sent, the start or end of an utterance is lost, or a stack trace or a "
-    "secret is shown. A violation fails the test.",
+    Level.MUST: "the server's own documentation demands the behaviour, or a violation "
+    "harms every client: the process ends, accepted input gets no answer, text of "
+    "another session is sent, the start or end of an utterance is lost, or a stack "
+    "trace or a secret is shown. A violation fails the test.",
     Level.SHOULD: "clients rely on this behaviour. A violation is reported, and fails "
     "the test only with `--realtime-strict`.",
     Level.INFO: "a documented quirk. A violation is reported and never fails a test.",
@@ -57,7 +57,7 @@ def _binding_servers(dialect: Dialect) -> Iterator[str]:
         yield f"- **{level.name}**: {text}"
     yield ""
     yield (
-        "A *passive* requirement is checked in every session of every test, also of "
+        "A *passive* requirement is checked in every session of every test, including "
         "your own tests. The others are checked in the sessions of their scenarios."
     )
     yield ""

@@ -1,4 +1,4 @@
-"""Describes the server of a run before its tests, and the results after them."""
+"""Describes the server before the tests of a run, and the results after the tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_realtime_asr.run.run import Run
 def introduce(
     run: Run, text: str, corpus: Iterable[str], *, perturb: Iterable[str] = ()
 ) -> str:
-    """Request the model from the server of a target and return a line about the server.
+    """Ask the server of a target for its model, and return a line about the server.
 
     The line also names the corpus, and the chain of perturbations if there is one. If
     the server cannot be reached, the line says why. Raises LookupError for an unknown

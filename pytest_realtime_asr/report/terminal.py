@@ -26,8 +26,8 @@ _NAME = 20
 _HEAD = f"{'':{_NAME}} sent lost first p50 final p50 final p95    WER verdict"
 _LEGEND = (
     "first: first_partial_from_speech; final: final_from_commit; inf: a lost session "
-    "or a premature event; WER: pooled over words, or over characters where no script "
-    "of the test has spaces"
+    "or a premature event; WER: pooled over words (over characters if no script of the "
+    "test has spaces)"
 )
 
 
@@ -66,8 +66,8 @@ def row(
 ) -> Row:
     """Return the row of one test; ``lines`` has one line for each verdict.
 
-    The last lines name each part that could not be computed, with the error. With
-    ``listed``, the row has the table of all utterances.
+    The last lines name each part that could not be computed, and its error. If
+    ``listed`` is true, the row has the table of all utterances.
     """
     parts = Parts(private=results.private)
     nothing: dict[str, dict[str, float]] = {}
@@ -150,7 +150,7 @@ def _server(row: Row) -> str:
 
 
 def _endpoints(found: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Return one line about endpoints if the server detects turns, else nothing."""
+    """Return one line about endpoints if the server detects turns, else no line."""
     cut, delay = found.get("false_endpoints"), found.get("endpoint_delay")
     if cut is None:
         return []
@@ -183,7 +183,7 @@ def _names(tests: Iterable[str]) -> dict[str, str]:
 def _end(test: str, parts: int) -> str:
     """Return the last ``parts`` parts of a test id.
 
-    A ``::`` inside the parameters of the test separates no parts.
+    A ``::`` inside the parameters of the test does not separate parts.
     """
     path, colons, names = test.partition("::")
     names, bracket, parameters = names.partition("[")
@@ -192,7 +192,7 @@ def _end(test: str, parts: int) -> str:
 
 
 def _short(name: str) -> str:
-    """Return a name that fits the column: of a long name, only the end."""
+    """Return a name that fits into the column: only the end of a long name."""
     return name if len(name) <= _NAME else ".." + name[-(_NAME - 2) :]
 
 

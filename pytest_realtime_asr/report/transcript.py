@@ -40,7 +40,7 @@ class _Row:
 
 
 def transcript(trace: Trace, marked_records: Collection[int] = ()) -> list[str]:
-    """Return lines that show a session, with the records at the given indexes marked.
+    """Return lines that show a session; the records at the given indexes are marked.
 
     The lines show the start of the session, the frames around the first and the last
     marked record, and the end of the session. If no record is marked, they show the
@@ -65,7 +65,7 @@ def transcript(trace: Trace, marked_records: Collection[int] = ()) -> list[str]:
 
 
 def _shown(rows: Sequence[_Row]) -> list[bool]:
-    """Return for each row whether it is shown; a gap of a single row is shown too."""
+    """Return, for each row, whether it is shown; a single row is never hidden."""
     shown = [i < HEAD or (row.full and not row.marked) for i, row in enumerate(rows)]
     marks = [i for i, row in enumerate(rows) if row.marked] or [len(rows) - 1]
     for mark in (marks[0], marks[-1]):
@@ -146,7 +146,7 @@ def _ping(ping: Ping) -> _Row:
 
 
 def _gap(hidden: Sequence[_Row]) -> list[str]:
-    """Return one line that counts the hidden rows, or none if no row is hidden."""
+    """Return one line that counts the hidden rows; no line if no row is hidden."""
     if not hidden:
         return []
     parts = [

@@ -1,7 +1,7 @@
 """The table of all utterances of a test: error rate, errors and aligned texts.
 
-The terminal shows it with ``--realtime-utterances``; ``--realtime-report=out.csv``
-writes it as CSV (RFC 4180), one row for each utterance, for spreadsheets and scripts.
+``--realtime-utterances`` shows the table in the terminal. ``--realtime-report=out.csv``
+writes the table as CSV (RFC 4180), one row for each utterance.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ COLUMNS = (
 
 
 def lines(takes: Iterable[Transcription]) -> list[str]:
-    """Return the lines of the table for the terminal, in the order of the takes.
+    """Return the lines of the table for the terminal, in the order of ``takes``.
 
-    Below each utterance are its aligned texts, unless the run is private. An utterance
-    that cannot be scored has the error instead.
+    The aligned texts of each utterance follow its line, unless the run is private. If
+    an utterance cannot be scored, its error is shown instead.
     """
     found: list[str] = []
     for take in takes:
@@ -75,9 +75,9 @@ def header() -> bytes:
 
 
 def row(test: str, take: Transcription) -> bytes:
-    """Return the line of one utterance in the CSV report.
+    """Return the CSV line of one utterance.
 
-    In a private run the texts are empty.
+    In a private run, the texts are empty.
     """
     redactor = take.trace.redactor
     cells = {
@@ -96,9 +96,10 @@ def row(test: str, take: Transcription) -> bytes:
 
 
 def _scores(aligned: Alignment) -> Mapping[str, object]:
-    """Return the cells that follow from an alignment.
+    """Return the cells that are computed from an alignment, by column.
 
-    The three aligned cells have one part for each pair, separated by ``|``.
+    Each of the three ``aligned_*`` cells has one part for each pair; ``|`` separates
+    the parts.
     """
     errors, pairs = aligned.errors, aligned.pairs
     return {
@@ -124,7 +125,7 @@ def _csv(cells: Iterable[str]) -> bytes:
 
 
 class Appender:
-    """A sink of the run that appends a line for each utterance to a CSV report."""
+    """Appends one line to a CSV report for each utterance of the tests."""
 
     def __init__(self, file: ReportFile) -> None:
         self._file = file
@@ -133,7 +134,7 @@ class Appender:
         return str(self._file)
 
     def __call__(self, test: str, take: Transcription) -> None:
-        """Append the line of an utterance of the test itself.
+        """Append the line of an utterance; ignore sessions that count for no test.
 
         Raises OSError if the report cannot be written.
         """

@@ -1,8 +1,8 @@
 """Evidence: the recorded sessions on which requirements are checked, and their roles.
 
 A passive requirement is checked on each session. Every other requirement is checked on
-the evidence of its scenarios: several sessions, each with a role, answers over plain
-HTTP, and the server's own metrics.
+the evidence of its scenarios: several sessions (each has a role), answers to plain HTTP
+requests, and the server's own metrics.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class Answer:
 class Gauges:
     """The server's own metrics at one time: their values by name.
 
-    ``after`` is the scenario that ran before that time. ``values`` is empty for a
-    server without ``/metrics``. ``lost`` is the reason why no server answered, and is
-    empty if a server answered.
+    ``after`` is the scenario that had run before. ``values`` is empty for a server
+    without ``/metrics``. ``lost`` is the reason why no server answered, and is empty if
+    a server answered.
     """
 
     after: str

@@ -35,8 +35,9 @@ SOON = 14  # days; an entry that expires within them is announced
 _Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
 _EMPTY = "Expected `str` matching regex"  # msgspec's message about an empty `_Text`
 _HOW_TO_WRITE = (
-    "write [[known]] or [[flaky]] with the strings id, reason and issue, the date "
-    "until (such as 2027-01-31) and, if needed, the strings version and model"
+    "write [[known]] or [[flaky]] with the strings `id`, `reason` and `issue`, the "
+    "date `until` (such as 2027-01-31) and, if needed, the strings `version` and "
+    "`model`"
 )
 
 
@@ -51,8 +52,8 @@ class Expected(enum.Enum):
 class Known:
     """One entry of the list; ``until`` is the last day on which the entry applies.
 
-    Without ``versions`` the entry applies to all versions of the server, and without
-    ``model`` to all models.
+    If ``versions`` is ``None``, the entry applies to all versions of the server; if
+    ``model`` is ``None``, to all models.
     """
 
     id: str
@@ -99,7 +100,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read(path: Path) -> tuple[Known, ...]:
-    """Return the entries of a file, in its order.
+    """Return the entries of a file, in the order of the file.
 
     Raises `InputError`, which names the file and the entry, says what is wrong with
     the entry, and shows how to write one.
@@ -157,7 +158,7 @@ def _check_version(version: str, where: str) -> None:
 
 
 def check(entries: Sequence[Known], ids: Collection[str], today: date) -> None:
-    """Raise `InputError` for an expired entry, or one whose id no requirement has."""
+    """Raise `InputError` if an entry has expired, or if no requirement has its id."""
     for entry in entries:
         if entry.id not in ids:
             raise InputError(
@@ -188,7 +189,7 @@ def softened(
     version: str,
     model: str,
 ) -> tuple[Requirement, ...]:
-    """Return the requirements, with the level INFO for those listed for this server."""
+    """Return the requirements; those listed for this server get the level INFO."""
     listed = {entry.id: entry for entry in entries if entry.applies_to(version, model)}
     return tuple(
         replace(

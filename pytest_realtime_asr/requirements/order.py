@@ -1,6 +1,6 @@
 """Checks the order of the events of one side, by keeping every state that is possible.
 
-A *move* is an event as the order knows it: its type, in some protocols with a mode.
+A *move* is the name of an event in the order: its type, in some protocols with a mode.
 
 Frames cross on the wire. The side that records a session knows the order in which it
 sent and received frames. It does not know the order in which the other side did: an
@@ -80,12 +80,12 @@ _COUNTED_IN_A_ROW = 4
 
 
 class PossibleStates:
-    """The states in which one side of a session may be, as a fold over the moves.
+    """The states in which one side of a session may be, computed move by move.
 
     Each state is kept with the number of moves that this side had received when it
-    entered the state. Of a move that is repeated in a row, such as a piece of audio,
-    only the first `_COUNTED_IN_A_ROW` are counted: a side that may have received that
-    many may have received any number.
+    entered the state. If a move is repeated in a row, such as a piece of audio, only
+    its first `_COUNTED_IN_A_ROW` occurrences are counted: a side that may have received
+    that many may have received any number.
     """
 
     def __init__(self, table: Table, *, start: str, of: Sender) -> None:

@@ -1,7 +1,7 @@
 """Pinned suites: fixed sets of requirements for the CI of a server.
 
-A suite does not change after its release, so that a newer release of this package
-fails no server that has not changed. Each suite is a file in ``suites/``: a JSON object
+A suite does not change after its release. So an unchanged server does not fail because
+of a newer release of this package. Each suite is a file in ``suites/``: a JSON object
 with the dialect of the suite, and with the level of each requirement by its id.
 """
 
@@ -50,7 +50,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> PinnedSuite:
-    """Return the suite of this name; raises ValueError, which names all suites."""
+    """Return the suite of this name. Raises ValueError if no suite has this name."""
     if name not in names():
         choices = ", ".join(names())
         raise ValueError(f"{name!r} is not a pinned suite; choose from {choices}")

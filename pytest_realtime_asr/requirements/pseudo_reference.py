@@ -41,7 +41,7 @@ class SoloTranscript:
         return len(self.words_of(self.text))
 
     def distance(self, text: str) -> int:
-        """Return the number of words in which a text differs from the solo one."""
+        """Return how many words of a text differ from the solo transcript."""
         return _distance(self.text, text, self.utterance.language)
 
     def differs(self, text: str) -> bool:
@@ -100,7 +100,7 @@ def at_equal_noise(found: Mapping[str, SoloTranscript]) -> dict[str, SoloTranscr
 
 
 def not_random(wrong: int, repeats: int) -> bool:
-    """Return whether two thirds of the repeats, and at least two, are wrong.
+    """Return whether at least two thirds of the repeats, and at least two, are wrong.
 
     Fewer wrong repeats may be random.
     """

@@ -54,7 +54,7 @@ class Violated:
 
     The records belong to the session at index ``part`` of the evidence. The first
     paragraph of ``message`` is shortened, since it may quote a long text of the server.
-    ``by_end`` says that the violation is the way in which the session ended.
+    ``by_end`` is true if the violation consists in the way in which the session ended.
     """
 
     message: str
@@ -86,10 +86,10 @@ class Proof:
     """The faults that violate a requirement, and how to run the faulty fake server.
 
     The fake server has all ``faults`` at the same time. ``pace`` is the pace of the
-    audio, ``chunk`` the length of a chunk in s, and ``final`` the delay in s after
-    which the fake server sends a final. ``beside`` names scenarios that run in addition
-    to those of the requirement. ``own_process`` says that the fake server needs its own
-    process, since the fault may end the process.
+    audio. ``chunk`` is the length of a chunk, and ``final`` the delay after which the
+    fake server sends a final, both in seconds. ``beside`` names scenarios that run in
+    addition to those of the requirement. ``own_process`` says that the fake server
+    needs its own process, since the fault may end the process.
     """
 
     faults: tuple[str, ...]
@@ -107,8 +107,8 @@ class Requirement:
     ``clause`` names the document or the bug reports behind the requirement. ``binds``
     is the side that must meet the requirement. The requirement applies to versions from
     ``since`` on, before ``until``. ``scenarios`` provide its evidence. A ``passive``
-    requirement is also checked on every session of every test. ``proof`` names the
-    faults of the fake server at which the check must fail; the self-test covers only
+    requirement is also checked on every session of every test. ``proof`` names faults
+    of the fake server for which the check must fail; the self-test covers only
     requirements with a proof.
     """
 
@@ -149,9 +149,10 @@ class Requirement:
 def each(check: SessionCheck, *, of_fields: bool = False) -> Check:
     """Return a check that applies a check of one session to all sessions.
 
-    The outcome is the first violation, else satisfied if any session is, else
-    undecided. A frame with missing or wrong fields violates only a check ``of_fields``;
-    it shows nothing to any other check.
+    The outcome is the first violation if there is any; otherwise satisfied if any
+    session satisfies the check, and undecided if none does. A frame with missing or
+    wrong fields violates only a check ``of_fields``; it shows nothing to any other
+    check.
     """
 
     def check_all(evidence: Evidence) -> Outcome:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Misuse:
-    """Invalid frames; a server should answer each of them by an error, and survive it.
+    """Invalid frames; a server should answer each frame with an error, and survive it.
 
     The frames are sent by hand, one after the other: after the set-up of the session if
     ``configured``, and in the middle of an utterance if ``speaking``.
@@ -54,8 +54,8 @@ class Speak:
 class Send:
     """A step that sends frames by hand; ``answer`` is the event type of each answer.
 
-    After each frame the client waits for the answer, at most as long as for a refusal.
-    Without ``answer`` the client does not wait.
+    After each frame, the client waits for the answer, at most as long as for a refusal.
+    If ``answer`` is ``None``, the client does not wait.
     """
 
     frames: tuple[str | bytes, ...]
@@ -77,7 +77,9 @@ class Exercise:
     """A scenario of one protocol: a session that is run step by step.
 
     ``options`` are added to the session options of the run. If ``brisk``, the audio is
-    sent as fast as the server reads it.
+    sent as fast as the server reads it. If ``beside`` is given, a second session is set
+    up with these options after the first and stays open; its role is the name of the
+    exercise and ``-beside``.
     """
 
     name: str
@@ -85,3 +87,4 @@ class Exercise:
     steps: tuple[Step, ...]
     options: Mapping[str, object] = field(default_factory=dict)
     brisk: bool = False
+    beside: Mapping[str, object] | None = None

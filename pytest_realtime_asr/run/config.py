@@ -18,6 +18,7 @@ from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.text.inputs import InputError
 from pytest_realtime_asr.text.redaction import Redactor
 
+_OPENING = 10.0  # s for the connection, and again for the first event
 _SECRET_NAME = re.compile("auth|cookie|key|token|secret", re.IGNORECASE)
 
 
@@ -136,12 +137,19 @@ class SessionConfig:
     timeout: float = 30.0
 
 
-def time_limits(timeout: float, *, most: float = math.inf) -> Limits:
+def time_limits(timeout: float, *, most: float = math.inf, wait: float = 0.0) -> Limits:
     """Return the time limits of a session.
 
     ``timeout`` is the idle timeout in seconds. No limit exceeds ``most`` seconds.
+    ``wait`` is the time in seconds that a server may take to start: the connection, the
+    first event and the final may come that late.
     """
-    return Limits(silence=min(timeout, most), beyond=min(max(60.0, 2 * timeout), most))
+    return Limits(
+        connect=max(_OPENING, wait),
+        ready=max(_OPENING, wait),
+        silence=min(max(timeout, wait), most),
+        beyond=min(max(60.0, 2 * timeout, wait), most),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,15 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client import probe, target
 from pytest_realtime_asr.client.dialect_detection import AUTO, Discovery, find, ways
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Live, Plan, caller
+from pytest_realtime_asr.client.session import Limits, Live, Plan, caller
 from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.requirements.known_failures import softened
 from pytest_realtime_asr.requirements.requirement import Requirement
+from pytest_realtime_asr.run import model_choice
 from pytest_realtime_asr.run.config import MeasurementConfig, time_limits
+from pytest_realtime_asr.run.model_choice import NoModel
 from pytest_realtime_asr.run.shared_answers import SharedAnswers
 from pytest_realtime_asr.run.terms import Terms
 from pytest_realtime_asr.run.turns import Turns
@@ -44,7 +46,8 @@ class Host:
     ``version`` is the version that the user names or the server reports; it is empty if
     there is neither. ``cold`` is the latency of the warm-up's first final in ms.
     ``note`` tells the user about the warm-up, and is empty if there is nothing to tell.
-    ``failed`` says that the warm-up got no final.
+    ``failed`` says that the warm-up got no final. ``models`` are the models that the
+    server lists, empty if the user named the model.
     """
 
     access: Access
@@ -53,6 +56,7 @@ class Host:
     cold: float | None = None
     note: str = ""
     failed: bool = False
+    models: tuple[str, ...] = ()
 
 
 class _Answer(msgspec.Struct):
@@ -67,6 +71,7 @@ class _Answer(msgspec.Struct):
     cold: float | None = None
     note: str = ""
     failed: bool = False
+    models: tuple[str, ...] = ()
 
 
 class Servers:
@@ -98,6 +103,8 @@ class Servers:
         self._progress = progress
         self._warn = warn
         self._hosts: dict[tuple[str, str, str], Host | Unreachable] = {}
+        # By target and dialect: the chosen model, and all models of the server.
+        self._models: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
         # By URL: the test in which a session failed, and the time.
         self._suspects: dict[str, tuple[str, datetime]] = {}
         # Lost baselines, for which the run does not wait again.
@@ -169,7 +176,9 @@ class Servers:
         """
         access = self._access(text, dialect)
         probe.health(access)
-        model = self._config.session.model or probe.first_model(access)
+        model = self._config.session.model
+        if not model:
+            model, _ = self._model(text, dialect, access)
         return access.target.shown, model
 
     def plan(
@@ -197,7 +206,7 @@ class Servers:
             options=options,
             pace=terms.pace,
             chunk=terms.chunk,
-            limits=time_limits(self._config.session.timeout),
+            limits=self._limits(),
             redactor=self.redactor,
             rules=self.rules(dialect, host.version, host.model),
             version=host.version,
@@ -238,7 +247,7 @@ class Servers:
             probe.health(asked[0], wait=wait, progress=self._progress)
         except Unreachable as error:
             return Discovery(lost=str(error))
-        return self._loop().run(find(asked, self.redactor))
+        return self._loop().run(find(asked, self.redactor, wait=wait))
 
     def _refuse(self, live: Live) -> None:
         """Treat the server of a session as unreachable from now on."""
@@ -252,15 +261,68 @@ class Servers:
         try:
             access = self._access(text, dialect)
             probe.health(access, wait=self._config.server.wait, progress=self._progress)
-            model = model or probe.first_model(access)
+            models: tuple[str, ...] = ()
+            if not model:
+                model, models = self._model(text, dialect, access)
             host = Host(
                 self._access(text, dialect, model),
                 model,
                 self._config.server.version or probe.version(access),
+                models=models,
             )
-            return self._warm_up(host, dialect)
+            return self._warm_up(text, host, dialect)
         except Unreachable as error:
             return error
+
+    def _limits(self) -> Limits:
+        """Return the time limits of a session after the warm-up.
+
+        Without a warm-up, any session may be the first.
+        """
+        server, timeout = self._config.server, self._config.session.timeout
+        limits = time_limits(timeout)
+        if server.warmup != 0:
+            return limits
+        cold = time_limits(timeout, wait=server.wait)
+        return replace(limits, connect=cold.connect, ready=cold.ready)
+
+    def _model(
+        self, text: str, dialect: Dialect, access: Access
+    ) -> tuple[str, tuple[str, ...]]:
+        """Return the model for sessions, and all models that the server lists.
+
+        If the server lists several, the model is the first one that works; it is chosen
+        once in a run. Raises `Unreachable`.
+        """
+        name = (text, dialect.name)
+        if name not in self._models:
+            models = probe.models(access)
+            try:
+                chosen = model_choice.choose(
+                    self._loop(),
+                    models,
+                    lambda model: self._first_plan(text, dialect, model),
+                    progress=self._progress,
+                )
+            except NoModel as error:
+                where = f"{access.target.http}/v1/models"
+                raise Unreachable(f"{where}: {error}") from error
+            self._models[name] = chosen, models
+        return self._models[name]
+
+    def _first_plan(self, text: str, dialect: Dialect, model: str) -> Plan:
+        """Return the plan of a session with a server that may not be warm."""
+        session = self._config.session
+        return Plan(
+            dialect=dialect,
+            access=self._access(text, dialect, model),
+            model=model,
+            options=session.options,
+            pace=session.pace,
+            chunk=session.chunk,
+            limits=time_limits(session.timeout, wait=self._config.server.wait),
+            redactor=self.redactor,
+        )
 
     def _access(self, text: str, dialect: Dialect, model: str = "") -> Access:
         server = self._config.server
@@ -299,24 +361,17 @@ class Servers:
             )
         return host
 
-    def _warm_up(self, host: Host, dialect: Dialect) -> Host:
+    def _warm_up(self, text: str, host: Host, dialect: Dialect) -> Host:
         """Return the server after its warm-up. Raises `Unreachable`."""
-        session = self._config.session
-        plan = Plan(
-            dialect=dialect,
-            access=host.access,
-            model=host.model,
-            options=session.options,
-            pace=session.pace,
-            chunk=session.chunk,
-            redactor=self.redactor,
-        )
+        server, timeout = self._config.server, self._config.session.timeout
+        plan = replace(self._first_plan(text, dialect, host.model), access=host.access)
         found = warm_up(
             self._loop(),
             plan,
             self._warm,
-            sessions=self._config.server.warmup,
-            timeout=session.timeout,
+            sessions=server.warmup,
+            timeout=timeout,
+            wait=server.wait,
             progress=self._progress,
         )
         return replace(host, cold=found.cold, note=found.note, failed=found.failed)
@@ -332,6 +387,7 @@ class Servers:
                 cold=known.cold,
                 note=known.note,
                 failed=known.failed,
+                models=known.models,
             )
             self._answers.keep(answer, *words)
 
@@ -346,5 +402,11 @@ class Servers:
             return Unreachable(found.lost)
         access = self._access(text, dialect, found.model)
         return Host(
-            access, found.model, found.version, found.cold, found.note, found.failed
+            access,
+            found.model,
+            found.version,
+            found.cold,
+            found.note,
+            found.failed,
+            found.models,
         )

@@ -194,7 +194,8 @@ class Transcription:
     @cached_property
     def violations(self) -> tuple[Violation, ...]:
         """The server's violations in the session, up to the end of the utterance."""
-        return observe(self.rules, Part("", self.recording))
+        spoken = {self.item: self.utterance}
+        return observe(self.rules, Part("", self.recording, spoken))
 
     @property
     def session(self) -> str:

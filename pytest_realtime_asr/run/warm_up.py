@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.probe import PATIENCE
 from pytest_realtime_asr.client.session import Live, Plan
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import Corpus, CorpusError, Utterance
@@ -53,14 +54,16 @@ def warm_up(
     *,
     sessions: int | None,
     timeout: float,
+    wait: float,
     progress: Callable[[str], None],
 ) -> WarmUp:
     """Warm up a server by sessions with the shortest utterance of a corpus.
 
     ``sessions`` is the number of sessions; with ``None``, sessions run until two finals
-    agree. ``timeout`` is the idle timeout in seconds. Raises `Unreachable` if the
-    server refuses a session or speaks another dialect. Any other failure is described
-    in the note of the result and not raised.
+    agree. ``timeout`` is the idle timeout in seconds; the first session may take
+    ``wait`` seconds if that is longer. Raises `Unreachable` if the server refuses a
+    session or speaks another dialect. Any other failure is described in the note of the
+    result and not raised.
     """
     most = WARMUPS if sessions is None else sessions
     if not most:
@@ -73,10 +76,11 @@ def warm_up(
     finals: list[float] = []
     for number in range(1, most + 1):
         progress(f"warming up the server, session {number} with {clip.id}")
-        left = WARMUP_TIME - (time.monotonic() - started)
+        left = max(WARMUP_TIME, wait) - (time.monotonic() - started)
         if left <= 0:
             break
-        limited = replace(plan, limits=time_limits(timeout, most=left))
+        limits = time_limits(timeout, most=left, wait=0.0 if finals else wait)
+        limited = replace(plan, limits=limits)
         try:
             finals.append(_final(loop, limited, clip))
         except _Failed as error:
@@ -110,7 +114,8 @@ def _final(loop: Loop, plan: Plan, clip: Utterance) -> float:
             break
     if final is None or name in take.premature:
         early = take.premature.get(name)
-        raise _Failed(take.reason if early is None else PREMATURE[early])
+        hint = f"; {PATIENCE}" if end.how is Ending.DEADLINE else ""
+        raise _Failed(f"{take.reason}{hint}" if early is None else PREMATURE[early])
     return final
 
 

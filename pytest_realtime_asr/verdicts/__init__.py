@@ -1,1 +1,1 @@
-"""The verdicts on measurements against their limits, and the comparison of runs."""
+"""Judges measurements against their limits, and compares runs."""

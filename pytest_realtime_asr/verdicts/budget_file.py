@@ -1,8 +1,8 @@
-"""Named limits that differ by machine, read from a TOML file of a repository.
+"""Reads named limits, which may differ between machines, from a TOML file.
 
 erasure = 0.2            # the same on every machine
 
-[l4]                     # a profile: limits for one machine; they replace those above
+[l4]                     # a profile: these limits replace the limits above
 final = "800ms"
 
 [h100]
@@ -23,9 +23,10 @@ Value = str | float
 
 
 def read(path: Path, profile: str = "") -> dict[str, Value]:
-    """Return the limits for every machine, with those of a profile replaced or added.
+    """Return the limits of a file; those of ``profile`` replace or add to the others.
 
-    Raises `InputError`, which names the file and the limit, and says what to write.
+    Raises `InputError`; the message names the file and the limit, and says what to
+    write.
     """
     table = toml(path)
     profiles = {name: row for name, row in table.items() if isinstance(row, dict)}

@@ -1,8 +1,8 @@
 """Budgets: the limits that a user sets on metrics and error rates.
 
-`latency_budget` limits a duration, `budget` any other metric (a ratio, a count or a
-rate), from above or from below, `wer_threshold` an error rate, and `keyword_recall` the
-share of keywords that were recognised.
+`latency_budget` limits a duration from above. `budget` limits any other metric (a
+ratio, a count or a rate), from above or from below. `wer_threshold` limits an error
+rate, and `keyword_recall` the share of keywords that were recognised.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CONFIDENCE = (0.01, 0.999999)  # less proves nothing; more needs millions of ses
 
 
 class Stat(enum.StrEnum):
-    """The statistic over all sessions that is limited; quantiles use nearest rank."""
+    """The statistic to which a limit applies; quantiles use the nearest rank."""
 
     P50 = "p50"
     P90 = "p90"
@@ -44,12 +44,12 @@ class Stat(enum.StrEnum):
 
     @property
     def provable(self) -> float | None:
-        """The quantile, if a sample can prove it; ``None`` for a maximum or a mean."""
+        """The quantile that a sample can prove; ``None`` for a maximum or a mean."""
         return None if self.q == 1 else self.q
 
 
 class PoolScope(enum.StrEnum):
-    """A scope larger than one test, over which a budget pools its sessions."""
+    """A scope larger than one test: one budget judges all of its sessions together."""
 
     MODULE = "module"
 
@@ -65,9 +65,8 @@ class Side(enum.Enum):
 class Limit:
     """The upper or lower limit of a statistic, in the unit of its metric.
 
-    For a lower limit, a quantile counts from above: p95 is the value that 95 % of the
-    sessions reach or exceed, and the maximum means the worst value, which is the
-    smallest.
+    For a lower limit, quantiles are counted from above: 95 % of the sessions reach or
+    exceed p95. `Stat.MAX` then means the worst value, which is the smallest.
     """
 
     stat: Stat
@@ -93,7 +92,7 @@ class Budget:
 
     @property
     def provable(self) -> bool:
-        """Return whether a sample can prove every limit."""
+        """Return whether a sample can prove that every limit is met."""
         return all(limit.stat.provable is not None for limit in self.limits)
 
 
@@ -101,7 +100,8 @@ class Budget:
 class WerThreshold:
     """The upper limit of a pooled error rate, as returned by `wer_threshold`.
 
-    If ``normalizer`` is ``None``, the language of each reference determines it.
+    If ``normalizer`` is ``None``, the language of each reference transcript determines
+    the normaliser.
     """
 
     limit: float
@@ -113,7 +113,7 @@ class WerThreshold:
 class RecallThreshold:
     """The lower limit of a recall of keywords, as returned by `keyword_recall`.
 
-    ``normalizer`` is as in `WerThreshold`.
+    ``normalizer`` has the same meaning as in `WerThreshold`.
     """
 
     keywords: tuple[str, ...]
@@ -132,9 +132,9 @@ def latency_budget(
     """Return a budget of a duration: ``latency_budget("final_from_commit", p95="1s")``.
 
     The limits are ``p50``, ``p90``, ``p95``, ``p99``, ``max`` and ``mean``; at least
-    one is needed. Raises `BudgetError`, which says what to write, for a metric that is
-    not a duration or cannot have a budget (`Metric.gated`), and for a confidence with a
-    maximum or a mean.
+    one is needed. Raises `BudgetError`, which says what to write, if the metric is not
+    a duration or cannot have a budget (`Metric.gated`), or if a maximum or a mean has a
+    confidence.
     """
     _metric(metric, timed=True)
     unknown = sorted(set(limits) - set(Stat))
@@ -168,10 +168,10 @@ def budget(
     ``budget("normalized_erasure", at_most=0.2)`` limits the mean over the sessions of a
     test. Limits are numbers in the unit of the metric; at least one is needed. The mean
     of a count is the count per session; it is 0 only if every count is 0. In the mean
-    of a ratio, each session has the same weight, whatever its length. With ``stat``,
-    the limits apply to a quantile or to the maximum instead (`Limit`); only a quantile
-    can have a confidence. Raises `BudgetError`, which says what to write, for a wrong
-    argument, and for a metric that is a duration or cannot have a budget
+    of a ratio, each session has the same weight, whatever its length. If ``stat`` is
+    given, the limits apply to this quantile or to the maximum instead (`Limit`). Only a
+    quantile can have a confidence. Raises `BudgetError`, which says what to write, if
+    an argument is wrong, or if the metric is a duration or cannot have a budget
     (`Metric.gated`).
     """
     _metric(metric, timed=False)
@@ -223,10 +223,10 @@ def keyword_recall(
     normalizer: str | Normalizer | None = None,
     confidence: float | None = None,
 ) -> RecallThreshold:
-    """Return the lower limit of a recall: ``keyword_recall(["Anna"], at_least=0.95)``.
+    """Return a lower limit of a recall: ``keyword_recall(["Anna"], at_least=0.95)``.
 
-    ``normalizer`` is a name (`normalizer_named`) or a `Normalizer`. No sample proves a
-    recall of 1, so that a limit of 1 has no confidence.
+    ``normalizer`` is a name (`normalizer_named`) or a `Normalizer`. A limit of 1 cannot
+    have a confidence, since no sample proves a recall of 1.
     """
     listed_words = () if isinstance(keywords, str) else tuple(keywords)
     wrong = [
@@ -275,7 +275,9 @@ def _metric(name: str, *, timed: bool) -> None:
     ]
     entry = CATALOGUE.get(name)
     if entry is None:
-        raise BudgetError(f"no metric {shown(name)}; choose from {listed(fit)}")
+        raise BudgetError(
+            f"there is no metric {shown(name)}; choose from {listed(fit)}"
+        )
     if not entry.gated:
         raise BudgetError(
             f"{name} cannot have a budget: {entry.no_budget}; choose from {listed(fit)}"

@@ -1,16 +1,16 @@
-"""The change of one metric of a test between two runs, from pairs of utterances.
+"""Computes the change of a metric between two runs of a test, from pairs of utterances.
 
-A pair is the same utterance in both runs. From the differences of all pairs of a test
-follow an effect, its confidence interval and its p-value:
+A pair is the same utterance in both runs. The differences of all pairs of a test give
+an effect, its confidence interval and its p-value:
 
 - For a duration, the effect is the median of the differences (margin in ms) or of the
   ratios (margin in %), with a bootstrap interval. The p-value is that of a signed-rank
   permutation test, which is distribution-free and accepts infinite values.
 - For the word error rate, the effect is the difference of the pooled rates; interval
   and p-value come from the matched-pairs test.
-- In a session of this run without a final, each duration is infinite, and every word of
-  the reference counts as a deletion. A latency whose event came before its cause is
-  infinite, and so is a value that only the other run has.
+- If a session of this run has no final, each of its durations is infinite, and every
+  word of the reference counts as a deletion. A latency is also infinite if its event
+  came before its cause, or if only the other run has a value.
 
 Source: Wilcoxon (1945) for the ranks, Gillick and Cox (1989) for the matched pairs.
 """
@@ -65,16 +65,17 @@ class Change:
 
     ``before`` (the other run) and ``now`` (this run) are medians in ms, or pooled error
     rates. ``effect`` and ``interval`` have the unit of the margin. ``p`` is corrected
-    for ``family`` comparisons. ``n`` is the number of pairs, ``clips`` the number of
-    distinct utterances, since repeats of a clip are not independent.
+    for the number of comparisons, ``family``. ``n`` is the number of pairs. ``clips``
+    is the number of distinct utterances, which counts as the sample size, since repeats
+    of a clip are not independent.
 
-    ``lost`` is the number of sessions without a final in the other run and in this run;
-    ``premature`` gives the numbers of premature values in both, by reason.
-    ``unmeasured`` is the number of sessions of the other run without a measurement, by
-    reason: how the session was lost, why the value is premature, or ``None`` for no
-    value. ``worst`` is the pair with the largest change for the worse. ``gated`` is
-    true if the user set the margin, so that the change can fail the test. ``invalid``
-    says why the change cannot be judged; ``None`` if it can.
+    ``lost`` has two numbers of sessions without a final: in the other run, and in this
+    run. ``premature`` has the numbers of premature values in both runs, by reason.
+    ``unmeasured`` says how many sessions of the other run have no measurement, by
+    reason: how the session was lost, why the value is premature, or ``None`` if there
+    is no value. ``worst`` is the pair with the largest change for the worse. ``gated``
+    is true if the user set the margin, so that the change can fail the test.
+    ``invalid`` says why the change cannot be judged; ``None`` if it can.
     """
 
     margin: Margin
@@ -137,11 +138,11 @@ class Change:
 def change(
     margin: Margin, pairs: Sequence[Pair], *, resamples: int, best: bool
 ) -> Change:
-    """Return the change of a metric over pairs of utterances.
+    """Return the change of a metric, computed from pairs of utterances.
 
     The p-value is not yet corrected for the number of comparisons. A value that the
-    other run did not measure counts as the worst possible value, or with ``best`` as
-    the best possible.
+    other run did not measure counts as the worst possible value or, if ``best`` is
+    true, as the best possible value.
     """
     if margin.metric == WER:
         return _rate(margin, pairs, best=best)
@@ -165,7 +166,7 @@ def measured(pairs: Sequence[Pair], metric: str) -> list[Pair]:
 
 
 def milliseconds(row: UtteranceRecord, metric: str) -> float:
-    """Return a value in ms; infinite if missing, premature or of a lost session."""
+    """Return a value in ms; infinity if it is missing, premature or lost."""
     value = row.metrics.get(metric)
     return math.inf if value is None or not _is_measured(row, metric) else value
 
@@ -181,7 +182,7 @@ def _is_measured(row: UtteranceRecord, metric: str) -> bool:
 def _unmeasured(
     pairs: Iterable[Pair], metric: str
 ) -> tuple[tuple[str | Premature | None, int], ...]:
-    """Return the number of sessions of the other run without a value, by reason."""
+    """Return, by reason, how many sessions of the other run have no value."""
     missing = (row for row, _ in pairs if not _is_measured(row, metric))
     found = Counter(row.lost or row.premature.get(metric) for row in missing)
     return tuple(found.most_common())
@@ -241,8 +242,8 @@ def _duration(
 def _rate(margin: Margin, pairs: Sequence[Pair], *, best: bool) -> Change:
     """Return the change of the pooled error rates, by the matched-pairs test.
 
-    In a lost session of the other run, every word counts as wrong, or with ``best`` as
-    right.
+    In a lost session of the other run, every word counts as wrong or, if ``best`` is
+    true, as right.
     """
     errors = [
         Errors(hits=row.errors.reference) if best and row.lost else row.errors
@@ -278,7 +279,7 @@ def _clips(pairs: Iterable[Pair]) -> int:
 
 
 def _step(before: float, now: float, *, share: bool) -> float:
-    """Return the difference of two values, or with ``share`` the log of their ratio.
+    """Return the difference of two values or, if ``share``, the log of their ratio.
 
     The difference of two infinite values is 0.
     """
@@ -299,7 +300,7 @@ def _ranks(steps: Sequence[float]) -> list[float]:
 
 
 def _as_change(value: float, far: float, *, share: bool) -> float:
-    """Return a median of the steps as a change.
+    """Convert a median of the steps to a change; if ``share`` is true, to a share.
 
     The change is infinite if ``value`` is near ``far``, which replaced infinity.
     """
@@ -316,7 +317,7 @@ def _lost(pairs: Iterable[Pair]) -> tuple[int, int]:
 def _premature(
     pairs: Iterable[Pair], metric: str
 ) -> tuple[tuple[Premature, tuple[int, int]], ...]:
-    """Return the number of premature values in each of the two runs, by reason."""
+    """Return, by reason, the number of premature values in each of the two runs."""
     before, now = (
         Counter(
             row.premature[metric]

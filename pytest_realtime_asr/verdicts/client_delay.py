@@ -2,10 +2,10 @@
 
 The client's delay can only make a latency larger, never smaller. So a statistic within
 its limit would also be within it without the delay. If a statistic is over its limit,
-it is judged again with the delay subtracted from each delayed sample. If the verdict
-then changes, the verdict is ``INVALID``. If the client was overloaded, the size of its
-delay is unknown, and the sample is judged again as if its latency were zero. A lost
-session stays lost: a delay makes an answer late, but does not prevent it.
+it is judged again after the delay has been subtracted from each delayed sample. If the
+verdict then changes, the verdict is ``INVALID``. If the client was overloaded, the size
+of its delay is unknown, and the sample is judged again as if its latency were zero. A
+lost session stays lost: a delay makes an answer late, but does not prevent it.
 
 Two times are reported but never subtracted: the time for which the socket did not
 accept a frame (``send_blocked``), since it is not the client's delay, and the time of
@@ -39,7 +39,7 @@ def bound(metric: str, limit: float) -> float:
 def without_delay(
     value: float, delay: float, state: ClientState, bound: float
 ) -> float:
-    """Return a value minus the client's delay, if the delay is over ``bound`` ms.
+    """Return a value, minus the client's delay if this delay is over ``bound`` ms.
 
     If the client was overloaded, a positive value becomes 0. Infinite values stay.
     """
@@ -55,7 +55,7 @@ def tolerance(
 ) -> float | None:
     """Return the delay (ms) beyond which a session under these budgets is disturbed.
 
-    Returns ``None`` if there is no latency to judge, or latencies cannot be judged.
+    Returns ``None`` if there is no latency to judge, or if latencies cannot be judged.
     """
     limits = [
         limit.value

@@ -1,20 +1,21 @@
-"""Comparison of a test between two runs, utterance by utterance.
+"""Compares the results of a test in two runs, utterance by utterance.
 
 Each utterance of this run is paired with an utterance of the other run that has the
 same test, id, audio and conditions. The conditions (corpus, normaliser, dialect, pace,
-chunk, sessions at a time) influence the numbers as well as the server does. Records
+chunk, number of sessions at a time) influence the numbers, as the server does. Records
 with different conditions are never paired; the conditions that differ are reported with
 both values. Utterances that only one run has are reported too.
 
 If the other run lost a session, or did not measure a value, the missing value is not
 the fault of this server. Each metric is then compared twice: with the worst possible
 values in place of the missing ones, and with the best possible. The change is INVALID
-if the missing values may decide its outcome, or if half of the pairs or more lack one.
+if the missing values may decide its outcome, or if at least half of the pairs lack a
+value.
 
-With many comparisons, some find a change by chance, so all p-values are corrected
-together (Holm). A change is WORSE or BETTER if the interval excludes zero, the p-value
-is small enough and the effect is larger than the margin. It is SAME if the whole
-interval is within the margin on both sides. Otherwise it is UNDECIDED.
+If many comparisons are made, some find a change by chance. So all p-values are
+corrected together (Holm). A change is WORSE or BETTER if the interval excludes zero,
+the p-value is small enough and the effect is larger than the margin. It is SAME if the
+whole interval is within the margin on both sides. Otherwise it is UNDECIDED.
 
 Source: Holm (1979).
 """
@@ -43,7 +44,7 @@ DEFAULT_MARGINS = parse_margins(
     "first_partial_from_speech:5%, final_from_commit:5%, final_from_speech_end:20ms, "
     "wer:1pp"
 )
-"""The margins of the metrics that are always compared; they never fail a test."""
+"""The metrics that are always compared, and their margins, which never fail a test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,10 @@ class Comparison:
 
     ``other`` is the name of the other run. ``context`` holds the models and the labels
     of both runs. ``pairs`` is the number of paired utterances. ``alone_before`` are the
-    ids of the utterances that only the other run has, and ``alone_now`` of those that
-    only this run has. ``mismatches`` are the conditions that differ between the two.
-    ``unmeasured`` are the metrics with a margin for which no pair has a value.
-    ``gated`` is true if the user set margins; without margins, no test fails.
+    ids of the utterances that only the other run has, and ``alone_now`` are the ids of
+    those that only this run has. ``mismatches`` are the conditions that differ between
+    the two. ``unmeasured`` are the metrics that have a margin, but no pair with a
+    value. ``gated`` is true if the user set margins; without margins, no test fails.
     """
 
     other: str
@@ -89,7 +90,7 @@ class Comparison:
     def failed(self) -> bool:
         """Return whether the test fails.
 
-        It fails by a change beyond its margin, or because nothing could be compared.
+        It fails if a change is beyond its margin, or if nothing could be compared.
         """
         return self.gated and (
             self.refused or any(change.failed for change in self.changes)
@@ -97,7 +98,7 @@ class Comparison:
 
     @property
     def invalid(self) -> bool:
-        """Return whether the test fails, but not because a metric became worse."""
+        """Return whether the test fails although no metric became worse."""
         worse = any(c.gated and c.outcome is Outcome.WORSE for c in self.changes)
         return self.failed and not worse
 
@@ -113,10 +114,10 @@ def compare(
     """Compare the records of one test in this run with those in another run.
 
     Only a change beyond one of the ``margins`` fails the test. The metrics of
-    `DEFAULT_MARGINS` are compared in addition, with a separate correction. ``tests`` is
-    the number of all tests that are compared: each test has an equal share of the false
-    positive rate (Bonferroni), which is divided among the metrics of the test (Holm).
-    The same records give the same comparison.
+    `DEFAULT_MARGINS` are compared in addition; their p-values are corrected separately.
+    ``tests`` is the number of all tests that are compared: each test has an equal share
+    of the false positive rate (Bonferroni), which is divided among the metrics of the
+    test (Holm). The same records give the same comparison.
     """
     gated = {margin.metric for margin in margins}
     beside = [margin for margin in DEFAULT_MARGINS if margin.metric not in gated]
@@ -143,7 +144,7 @@ def compare(
 def _family(
     pairs: Sequence[Pair], margins: Iterable[Margin], tests: int
 ) -> list[Change]:
-    """Return the changes of the metrics with a value, with corrected p-values."""
+    """Return the changes, with corrected p-values, of the metrics that have values."""
     found = [(each, measured(pairs, each.metric)) for each in margins]
     rows = [(margin, some) for margin, some in found if some]
     changes = _corrected(rows, tests, best=False)
@@ -154,10 +155,10 @@ def _family(
 
 
 def _certain(lenient: Change, strict: Change) -> Change:
-    """Return the change that does not depend on values that the other run lacks.
+    """Return the change; it is invalid if it depends on the missing values.
 
-    ``lenient`` has the worst possible values in place of the missing ones, ``strict``
-    the best possible. The change is invalid if it depends on the missing values.
+    ``lenient`` is computed with the worst possible values in place of those that the
+    other run lacks, and ``strict`` with the best possible.
     """
     missing = sum(count for _, count in lenient.unmeasured)
     if not missing:
@@ -192,7 +193,7 @@ def _by_start(rows: Iterable[UtteranceRecord]) -> list[UtteranceRecord]:
 def _pair(
     before: Sequence[UtteranceRecord], now: Sequence[UtteranceRecord]
 ) -> tuple[list[Pair], list[UtteranceRecord], list[UtteranceRecord]]:
-    """Return the pairs, and the records of the other run and this run without a pair.
+    """Return the pairs, and the unpaired records of the other run and of this run.
 
     Pairs have the order of this run. Repeats of an utterance are paired in their order.
     """
@@ -215,7 +216,7 @@ def _key(row: UtteranceRecord) -> object:
 def _mismatches(
     before: Sequence[UtteranceRecord], now: Sequence[UtteranceRecord]
 ) -> tuple[Values, ...]:
-    """Return the conditions that differ between the records without a pair."""
+    """Return the conditions that differ between the unpaired records."""
     if not (before and now):
         return ()
     found = []

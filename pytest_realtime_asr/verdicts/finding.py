@@ -32,25 +32,26 @@ WORST = 3  # number of worst sessions that a finding names
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of judging one limit over ``n`` sessions.
+    """The result of judging one limit, from ``n`` sessions.
 
     ``observed`` is the statistic; ``None`` if nothing could be judged. ``reason`` says
     why nothing could be judged, or why the verdict is ``INVALID`` or ``INCONCLUSIVE``.
     ``interval`` (with confidence ``level``) exists for a quantile, and for a mean if no
-    session was lost. A sequential test has no interval, since optional stopping would
-    bias it. ``over`` is the number of samples beyond the limit, including the lost and
-    the premature ones, which ``lost`` and ``premature`` count by reason. ``needed`` is
-    the least sample size that proves the limit if ``over`` samples are beyond it.
+    session was lost. A sequential test has no interval, since early stopping would bias
+    it. ``over`` is the number of samples beyond the limit, including the lost and the
+    premature ones, which ``lost`` and ``premature`` count by reason. ``needed`` is the
+    least sample size that proves the limit if ``over`` samples are beyond it.
 
-    Three values describe only the samples that the server's fault has put over the
-    limit, or all samples if there are none: ``late_ms`` is the largest client delay,
-    ``blocked_ms`` the longest time for which the socket did not accept a frame, and
-    ``path_ms`` the median ping round trip. ``excused`` is the number of samples that
-    may be over the limit only because of the client's delay. ``again`` is the number of
-    retries of disturbed sessions. ``clips`` is the number of distinct clips if a clip
-    was sent more than once, and otherwise 0. ``decided`` is the number of sessions
-    after which a sequential test was decided; 0 if no session could change the verdict.
-    ``beside`` is the mean of the metric that must be read together with this one.
+    Three values describe only the samples that are over the limit because of the
+    server, or all samples if there are none of these: ``late_ms`` is the largest client
+    delay, ``blocked_ms`` the longest time for which the socket did not accept a frame,
+    and ``path_ms`` the median ping round trip. ``excused`` is the number of samples
+    that may be over the limit only because of the client's delay. ``again`` is the
+    number of retries of disturbed sessions. ``clips`` is the number of distinct clips
+    if a clip was sent more than once, and otherwise 0. ``decided`` is the number of
+    sessions after which a sequential test was decided; 0 if no session could change the
+    verdict. ``beside`` is the mean of the metric that must be read together with this
+    one.
     """
 
     metric: str
@@ -107,7 +108,7 @@ class Judgement:
 
 
 def unmeasured(budget: Budget, limit: Limit, samples: Sequence[Sample]) -> Finding:
-    """Return the finding if there is no session, or a session without a value."""
+    """Return a failing finding: there is no session, or a session has no value."""
     missing = [sample for sample in samples if sample.missing]
     needs = CATALOGUE[budget.metric].needs
     reason: Reason = Simple.NOTHING_JUDGED
@@ -129,7 +130,7 @@ def unmeasured(budget: Budget, limit: Limit, samples: Sequence[Sample]) -> Findi
 def finding(
     budget: Budget, limit: Limit, oriented: Oriented, verdict: Verdict
 ) -> Finding:
-    """Return the finding that the fixed-sample and the sequential judge complete."""
+    """Return a finding that the judge (fixed-sample or sequential) completes."""
     samples, over, attributed = oriented.samples, oriented.over, oriented.attributed
     rows = zip(samples, attributed, strict=True)
     servers = [sample for sample, attributed in rows if attributed]
@@ -180,7 +181,7 @@ def client_delayed(oriented: Oriented) -> ClientDelayed:
 
 
 def _premature(samples: Iterable[Sample]) -> tuple[tuple[Premature, int], ...]:
-    """Return the number of samples that are premature and not lost, by reason."""
+    """Return, by reason, how many samples are premature but not lost."""
     kept = (sample.premature for sample in samples if not sample.lost)
     return tuple(Counter(filter(None, kept)).most_common())
 

@@ -1,8 +1,8 @@
-"""The judge of a budget over a sample of fixed size.
+"""Judges a budget from a sample of fixed size.
 
 Without a confidence, the observed statistic is judged, and the finding says whether the
-sample proves the verdict at 95 %. With a confidence, the budget passes only if the
-sample proves it, and fails only if the sample proves the opposite.
+sample proves the verdict with a confidence of 95 %. With a confidence, the budget
+passes only if the sample proves it, and fails only if the sample proves the opposite.
 
 If clips were sent more than once, sessions are not independent: the interval resamples
 whole clips, and a proof is valid only for this corpus, not for speech in general. If
@@ -51,11 +51,11 @@ def judge(
     pace: float = 1.0,
     parallel: bool = False,
 ) -> Judgement:
-    """Judge each limit of a budget over all samples.
+    """Judge each limit of a budget from all samples.
 
-    ``pace`` is how many times faster than real time the audio was sent. ``parallel`` is
-    true if sessions of other processes ran at the same time. A latency is ``INVALID``
-    if the pace is not 1.0 or ``parallel`` is true; other metrics are still judged.
+    ``pace`` is the pace of the audio (1.0 is real time). ``parallel`` is true if
+    sessions of other processes ran at the same time. A latency is ``INVALID`` if the
+    pace is not 1.0 or ``parallel`` is true; other metrics are still judged.
     """
     invalid = not_real_time(budget, pace, parallel)
     return Judgement(

@@ -43,7 +43,8 @@ class Scale(enum.StrEnum):
 class Margin:
     """The largest tolerated change of a metric between two runs.
 
-    ``size`` is a share (0.05 is 5 %), ms, or a difference of rates (0.01 is 1 pp).
+    ``size`` is a share (0.05 is 5 %), a time in ms, or a difference of rates (0.01 is 1
+    pp).
     """
 
     metric: str
@@ -52,7 +53,7 @@ class Margin:
 
 
 def parse_duration(value: str | timedelta) -> float:
-    """Return a duration such as ``"800ms"`` or a timedelta in milliseconds.
+    """Convert a duration (a string such as ``"800ms"`` or a timedelta) to milliseconds.
 
     Raises `BudgetError` if the value is not a duration of at most a week.
     """
@@ -69,9 +70,9 @@ def parse_duration(value: str | timedelta) -> float:
 
 
 def resolve(limit: L | str, named: Mapping[str, L | str]) -> L | str:
-    """Return the limit of a name such as ``"$final"``; any other limit unchanged.
+    """Return the limit named by a string such as ``"$final"``; return others unchanged.
 
-    Raises `BudgetError`, which lists the names in ``named``, for an unknown name.
+    Raises `BudgetError` for an unknown name; the message lists the names in ``named``.
     """
     if not isinstance(limit, str) or not limit.startswith(_NAME):
         return limit
@@ -89,8 +90,8 @@ def parse_margins(text: str) -> tuple[Margin, ...]:
     """Return the margins in a string such as ``final_from_commit:5%,wer:1pp``.
 
     The margin of a duration is in % or is a duration. The margin of the word error rate
-    is in percentage points: in %, it could mean percentage points or a share of the
-    rate. Raises ValueError, which says what to write.
+    is in percentage points: a margin in % could mean percentage points or a share of
+    the rate. Raises ValueError, which says what to write.
     """
     found: dict[str, Margin] = {}
     for part in filter(None, map(str.strip, text.split(","))):

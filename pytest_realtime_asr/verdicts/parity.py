@@ -1,19 +1,20 @@
 """Parity: under another condition, the server must give the same text for a clip.
 
-No reference transcript is needed. Each clip is first sent alone, several times. From
-these texts follow the solo transcript of the clip
-(`pytest_realtime_asr.requirements.pseudo_reference`) and the noise: by how many words
-the server's own texts of a clip differ. A text under the condition is different if it
-differs from the solo transcript by more than the noise plus 5 % of the words (one word
-at least). A single different text may be chance. So a clip differs only if two thirds
-of its texts or more are different, and the server differs only if two thirds of all
-texts are; two different texts at least are needed. If a clip has fewer than three
-sessions under the condition, and one of its texts is different or missing, the verdict
-is INCONCLUSIVE.
+No reference transcript is needed. Each clip is first sent alone, several times. These
+texts give the solo transcript of the clip
+(`pytest_realtime_asr.requirements.pseudo_reference`) and the noise: the number of words
+by which the server's own texts of a clip differ. A text under the condition is
+different if it differs from the solo transcript by more than the noise plus 5 % of the
+words (one word at least). A single different text may be due to chance. So a clip
+differs only if at least two thirds of its texts are different, and the server differs
+only if at least two thirds of all texts are different; at least two different texts are
+needed. If a clip has fewer than three sessions under the condition, and one of its
+texts is different or missing, the verdict is INCONCLUSIVE.
 
-A lost session has no text, and so no difference. If two thirds of the sessions of a
-clip, or of all sessions, are lost, the test fails for this reason. If texts in place of
-the lost sessions could make the texts differ, the verdict is INCONCLUSIVE.
+A lost session has no text, and so no difference. If at least two thirds of the sessions
+of a clip, or of all sessions, are lost, the test fails for this reason. If the clip or
+the server could differ with texts in place of the lost sessions, the verdict is
+INCONCLUSIVE.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class LostSession:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A clip with its texts when sent alone, and under the condition (``then``)."""
+    """A clip, with its texts when sent ``alone`` and under the condition (``then``)."""
 
     utterance: Utterance
     alone: tuple[str | LostSession, ...]
@@ -64,7 +65,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A clip, and its ``texts`` that differ from its solo transcript.
+    """A clip, and those of its ``texts`` that differ from its solo transcript.
 
     ``of`` is the number of its sessions under the condition, lost ones included.
     """
@@ -76,9 +77,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """The lost sessions: ``count`` of ``of`` sessions, with the first and its clip.
+    """The lost sessions: ``count`` of ``of`` sessions.
 
-    ``alone`` is true if they were sent alone, and false if under the condition.
+    ``first`` is the first lost session, and ``utterance`` the id of its clip. ``alone``
+    is true if the clips were sent alone, false if under the condition.
     """
 
     count: int
@@ -142,10 +144,11 @@ def judge(over: Condition, clips: Iterable[Clip]) -> Parity:
 
     Each clip is given once. The verdict is ``FAIL`` if a clip or the server differs, or
     if too many sessions are lost. A clip cannot be judged if it has fewer than
-    `LEAST_ALONE` texts sent alone, or is too short for the noise. The verdict is
-    ``INCONCLUSIVE`` if more than half of the clips cannot be judged, if the others have
-    fewer than `LEAST_SESSIONS` sessions, if a clip has a different or missing text but
-    fewer than `REPEATS` sessions, or if the lost sessions could decide.
+    `LEAST_ALONE` texts sent alone, or if all of its words could be lost within the
+    noise. The verdict is ``INCONCLUSIVE`` if more than half of the clips cannot be
+    judged, if the others have fewer than `LEAST_SESSIONS` sessions, if a clip has a
+    different or missing text but fewer than `REPEATS` sessions, or if the lost sessions
+    could decide.
     """
     every = list(clips)
     alone = _solo_transcripts(every)

@@ -1,4 +1,4 @@
-"""Reasons for a verdict as values; `pytest_realtime_asr.report` puts them in words."""
+"""Reasons for a verdict, as values; the package `report` puts them into words."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class MoreSessions:
 
 @dataclass(frozen=True, slots=True)
 class MoreKeywords:
-    """``count`` more keywords that are said and recognised would prove the limit."""
+    """``count`` more spoken keywords, all recognised, would prove the limit."""
 
     count: int
 
@@ -80,7 +80,7 @@ class NotDecided:
 class NotGood:
     """A sequential test found more sessions beyond the limit than a good server has.
 
-    A good server has at most the share ``share`` of its sessions beyond the limit.
+    In a good server, at most the share ``share`` of the sessions is beyond the limit.
     ``side`` is the side of the limit on which a value is allowed.
     """
 
@@ -92,7 +92,7 @@ class NotGood:
 class TooFew:
     """There are fewer than ``least`` utterances, so no error rate can be proven.
 
-    With ``speakers``, there are fewer than ``least`` speakers.
+    If ``speakers`` is true, there are fewer than ``least`` speakers instead.
     """
 
     least: int

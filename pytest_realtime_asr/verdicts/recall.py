@@ -1,8 +1,9 @@
-"""The judge of the recall of keywords against its lower limit.
+"""Judges the recall of keywords against its lower limit.
 
-Every occurrence of a keyword in a reference is one trial, and the proof is the exact
-binomial one. It takes the trials for independent; several keywords in one utterance, or
-the same clip sent again, make it too optimistic. Keywords of a lost session are missed.
+Each occurrence of a keyword in a reference is one trial, and the proof is an exact
+binomial test. The test assumes independent trials, so several keywords in one
+utterance, or a clip that is sent again, make the proof too optimistic. All keywords of
+a lost session count as missed.
 """
 
 from __future__ import annotations
@@ -42,12 +43,12 @@ class RecallRow(Protocol):
     def recognise(
         self, keywords: Sequence[str], normalizer: Normalizer | None
     ) -> Keywords:
-        """Return the keywords of the reference that were found and missed."""
+        """Return which keywords of the reference were found, and which were missed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """The keywords that were missed in one transcription, and its text."""
+    """The keywords that were missed in one transcription, and this transcription."""
 
     row: RecallRow
     keywords: tuple[str, ...]
@@ -57,9 +58,9 @@ class Miss:
 class RecallFinding:
     """The result of judging a recall.
 
-    Fields that `Finding` has too mean the same. ``n`` is how often a keyword was said,
-    in ``utterances`` transcriptions. ``misses`` are the transcriptions that miss a
-    keyword. ``unspoken`` are the keywords that no reference contains.
+    The fields of `Finding` have the same meaning here. ``n`` is how often a keyword was
+    said, in ``utterances`` transcriptions. ``misses`` are the transcriptions in which a
+    keyword is missing. ``unspoken`` are the keywords that no reference contains.
     """
 
     limit: float
@@ -81,10 +82,10 @@ class RecallFinding:
 
 
 def missing_keywords(threshold: RecallThreshold, clips: Iterable[Utterance]) -> int:
-    """Return how many more keywords must be said than in these utterances.
+    """Return how many spoken keywords these utterances lack for a proof of the limit.
 
-    So many are missing for a proof of the limit, even if all are recognised; 0 if the
-    limit has no confidence.
+    The number assumes that all keywords are recognised. It is 0 if the limit has no
+    confidence.
     """
     if threshold.confidence is None:
         return 0
@@ -105,9 +106,9 @@ def missing_keywords(threshold: RecallThreshold, clips: Iterable[Utterance]) -> 
 def judge_recall(
     threshold: RecallThreshold, rows: Sequence[RecallRow]
 ) -> RecallFinding:
-    """Judge the pooled recall of keywords over all rows.
+    """Judge the recall of keywords, pooled from all rows.
 
-    Without a spoken keyword, nothing was judged, and the verdict is ``FAIL``.
+    If no keyword was spoken, nothing was judged, and the verdict is ``FAIL``.
     """
     level = threshold.confidence or DEFAULT_LEVEL
     limit = threshold.at_least
@@ -161,7 +162,7 @@ def judge_recall(
 def _is_proven(
     verdict: Verdict, missed: int, n: int, limit: float, level: float
 ) -> bool:
-    """Return whether ``n`` trials prove a verdict; none proves a recall of 1."""
+    """Return whether ``n`` trials prove a verdict; no sample proves a recall of 1."""
     if verdict is Verdict.PASS:
         return limit < 1 and proven_at_most(missed, n, limit, level)
     return limit == 1 or proven_over(missed, n, limit, level)

@@ -86,12 +86,12 @@ class Oriented:
 
     @property
     def over(self) -> list[bool]:
-        """Return for each sample whether it is over the limit."""
+        """Return, for each sample, whether it is over the limit."""
         return [value > self.limit for value in self.values]
 
     @property
     def attributed(self) -> list[bool]:
-        """Return for each sample whether it is over the limit without client delay."""
+        """Return, for each sample, whether the server put it over the limit."""
         return [value > self.limit for value in self.prompt]
 
     @property

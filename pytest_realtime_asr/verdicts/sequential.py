@@ -1,4 +1,4 @@
-"""The judge of a budget by a sequential test, over sessions in their order.
+"""Judges a budget by a sequential test of the sessions in their order.
 
 A sequential test needs no fixed number of sessions: after each session it decides
 whether more are needed. It uses only whether each sample is beyond the limit, not how
@@ -50,12 +50,12 @@ def judge_in_order(
     Samples after the decision, and after the first ``most``, are ignored. Without a
     decision the verdict is ``INCONCLUSIVE``; more samples may decide. ``FAIL`` means
     that the server is not a good server: a good server has at most a fifth of the share
-    over the limit that the budget allows. If a sample may be over the limit only
-    because of the client's delay, the test is run twice, with the sample over the limit
-    and within it; if the decisions differ, the verdict is ``INVALID``.
+    of sessions over the limit that the budget allows. If a sample may be over the limit
+    only because of the client's delay, the test is run twice, with the sample over the
+    limit and within it; if the decisions differ, the verdict is ``INVALID``.
 
-    The order of the clips must be random: a corpus with its easy clips first would pass
-    before the hard clips were sent. Raises `BudgetError` if a limit is a mean or a
+    The order of the clips must be random: with the easy clips first, a budget could
+    pass before the hard clips are sent. Raises `BudgetError` if a limit is a mean or a
     maximum, since a sequential test cannot decide these.
     """
     for limit in budget.limits:
@@ -75,7 +75,7 @@ def judge_in_order(
 
 
 def unprovable(budget: Budget, most: int, *, in_order: bool = False) -> str | None:
-    """Return why ``most`` sessions can never prove a budget, and how many could.
+    """Return why ``most`` sessions can never prove a budget, and how many can.
 
     Returns ``None`` if they can prove the budget, or if nothing has to be proven: a
     budget without a confidence needs a proof only in a sequential test (``in_order``).

@@ -17,8 +17,8 @@ class Conditions:
 
     ``corpus`` is the digest of the run's corpus. ``chunk`` is in seconds.
     ``concurrency`` is the number of sessions at a time. The user gives ``model`` and
-    ``labels``, which are shown but not compared. ``perturbation`` names what was done
-    to the audio of the clip, and is empty for the clip itself.
+    ``labels``, which are shown but not compared. ``perturbation`` names the
+    perturbation of the clip's audio; it is empty if the audio is unchanged.
     """
 
     corpus: str = ""

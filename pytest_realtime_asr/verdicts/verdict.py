@@ -2,7 +2,7 @@
 
 ``PASS`` and ``FAIL`` describe the server. ``INCONCLUSIVE`` means that the user asked
 for a proof, but the sample is too small to prove anything. ``INVALID`` means that the
-client, not the server, determined the number.
+client, not the server, determined the measured value.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Effect(enum.Enum):
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the worst verdict; ``FAIL`` if there is none, as nothing was measured."""
+    """Return the worst verdict; ``FAIL`` if there is none (nothing was measured)."""
     order = list(Verdict)
     return max(verdicts, key=order.index, default=Verdict.FAIL)
 

@@ -1,9 +1,9 @@
-"""The judge of a pooled error rate against its threshold.
+"""Judges a pooled error rate against its threshold.
 
-Errors are clustered by speaker and by utterance, so the interval resamples speakers or
-utterances, not words. Two intervals are computed: a bootstrap over speakers (over
-utterances if no speaker is named), and the exact Poisson interval, which assumes
-independent errors. Each bound of the result is the wider of the two.
+Errors are clustered by speaker and by utterance, so single words must not be resampled.
+Two intervals are computed: a bootstrap interval that resamples speakers (utterances, if
+no speaker is named), and the exact Poisson interval, which assumes independent errors.
+Each bound of the result is the wider of the two bounds.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class WerFinding:
     were counted by words, ``cer`` if all were counted by characters, and otherwise
     ``wer+cer``. ``speakers`` is the number of named speakers. ``worst`` are the rows
     with the most errors, with their alignments. ``synthetic`` is true if any speech was
-    synthesised. ``languages`` says how the languages are known. ``perturbations`` are
-    those of the utterances that are perturbed.
+    synthesised. ``languages`` says how the languages of the references are known.
+    ``perturbations`` are the names of the perturbations of the utterances.
     """
 
     name: str

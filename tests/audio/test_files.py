@@ -285,7 +285,7 @@ def test_floats_in_the_scale_of_integers(tmp_path: Path, subtype: str) -> None:
     path = stored(tmp_path / "x.wav", wave() * 32768, subtype=subtype)
     peak = round(np.abs(wave()).max() * 32768)
     assert refusal(path).startswith(
-        f"{path}: its float samples reach {peak:,}, where full scale is 1.0; divide"
+        f"{path}: its float samples reach {peak:,}, but full scale is 1.0; divide"
     )
 
 
@@ -295,7 +295,7 @@ def test_floats_a_little_over_full_scale_are_doubtful(tmp_path: Path) -> None:
     found = decode(path)
     assert found.audio.array.max() == 32767
     assert found.doubts == (
-        f"{path}: its float samples reach 1.25, where full scale is 1.0, so that the "
+        f"{path}: its float samples reach 1.25, but full scale is 1.0, so that the "
         "loudest are clipped; divide them by 1.25 and write the file again",
     )
     fine = stored(tmp_path / "y.wav", loud / 1.25, subtype="FLOAT")

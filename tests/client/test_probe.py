@@ -252,10 +252,10 @@ def test_the_server_may_have_a_certificate_for_another_name(name: str | None) ->
 # Models
 
 
-def test_first_model() -> None:
+def test_models() -> None:
     body = b'{"object":"list","data":[{"id":"one","object":"model"},{"id":"two"}]}'
     with serving(answer=saying(200, body)) as url:
-        assert probe.first_model(access(url)) == "one"
+        assert probe.models(access(url))[0] == "one"
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_no_model(status: int, body: str, said: str) -> None:
         serving(answer=saying(status, raw)) as url,
         pytest.raises(Unreachable, match=said) as caught,
     ):
-        probe.first_model(access(url))
+        probe.models(access(url))
     assert f"{url}/v1/models: " in str(caught.value)
     if status in (200, 404):
         assert "--realtime-model" in str(caught.value)
@@ -286,7 +286,7 @@ def test_no_model(status: int, body: str, said: str) -> None:
 
 def test_models_of_a_server_that_is_down() -> None:
     with closed() as port, pytest.raises(Unreachable) as caught:
-        probe.first_model(access(f"http://127.0.0.1:{port}"))
+        probe.models(access(f"http://127.0.0.1:{port}"))
     assert f"127.0.0.1:{port}/v1/models: cannot connect: " in str(caught.value)
 
 
@@ -510,9 +510,9 @@ def test_a_list_of_models_over_the_limit(most: int, said: str) -> None:
         asked = access(url, max_message=most)
         if said:
             with pytest.raises(Unreachable, match=said):
-                probe.first_model(asked)
+                probe.models(asked)
         else:
-            assert probe.first_model(asked) == "one"
+            assert probe.models(asked)[0] == "one"
 
 
 def test_nothing_is_left_of_a_request_that_was_given_up(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from pytest_realtime_asr import corpus
@@ -60,6 +61,33 @@ def test_comparisons_use_many_clips_but_not_much_audio() -> None:
         ),
     )
     assert len(clips.choose(long).many) == clips.FEW
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_the_words_of_speech_of_a_given_length(timed: bool) -> None:
+    known = tuple(e if timed else replace(e, words=()) for e in SPOKEN.candidates)
+    spoken = clips.Clips(known, known)
+    speech = spoken.lasting(9.0)
+    first = SPOKEN.first
+    start = first.speech_start or 0.0
+    assert speech.text == " ".join(word.text for word in speech.words)
+    assert speech.text.startswith(f"{first.text} {SPOKEN.second.text}")
+    assert speech.words[-1].end <= 9.0
+    ends = [word.end - start for word in first.words]
+    assert [word.end for word in speech.words][: len(ends)] == pytest.approx(
+        ends, abs=1e-3 if timed else 0.4
+    )
+    long = spoken.lasting(35.0)
+    assert long.text == " ".join(word.text for word in long.words)
+
+
+def test_quiet_noise_is_quiet_and_always_the_same() -> None:
+    noise = clips.quiet_noise(3.0)
+    assert noise.duration == 3.0
+    assert noise.text == ""
+    level = 10 * np.log10(np.mean(np.square(noise.audio.array / 32768)))
+    assert level == pytest.approx(-60.0, abs=0.1)
+    assert noise == clips.quiet_noise(3.0)
 
 
 def test_changed_clips() -> None:

@@ -31,11 +31,24 @@ def chosen(found: Settings) -> tuple[Requirement, ...]:
     )
 
 
-def test_passive_requirements_come_last_and_those_of_the_client_are_left_out() -> None:
-    found = chosen(given())
-    assert [each.passive for each in found] == sorted(each.passive for each in found)
+@pytest.mark.parametrize("dialect", ["vllm", "openai"])
+def test_the_simplest_requirements_come_first(dialect: str) -> None:
+    found = chosen(given(realtime_dialect=dialect))
+    ids = [each.id for each in found]
+    assert ids[0] == "first-utterance"
+    passive = [each.passive for each in found[1:]]
+    assert passive == sorted(passive, reverse=True)
+    assert passive.count(True) > 10
+    order = ["first-event", "text-of-speech", "finishes-1s", "bad-json-refused"]
+    order += ["finishes-35s", "crowd-finishes", "reset-outlived"]
+    assert sorted(order, key=ids.index) == order
+
+
+def test_the_requirements_on_clients_and_of_weaker_levels_are_left_out() -> None:
+    found = chosen(given(realtime_dialect="vllm"))
     assert all(each.binds is Sender.SERVER for each in found)
-    must = chosen(given(realtime_level="must"))
+    assert {each.level for each in found} == set(Level)
+    must = chosen(given(realtime_dialect="vllm", realtime_level="must"))
     assert {each.level for each in must} == {Level.MUST}
 
 

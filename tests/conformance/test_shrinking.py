@@ -24,9 +24,9 @@ from pytest_realtime_asr.conformance.random_session import (
 )
 from pytest_realtime_asr.conformance.results import Status
 from pytest_realtime_asr.conformance.results import judge as judge_requirement
-from pytest_realtime_asr.conformance.scenario_run import RateLimited
 from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.conformance.scheduler import Bounds, Scheduler
+from pytest_realtime_asr.conformance.session_limit import RateLimited
 from pytest_realtime_asr.conformance.shrinking import search
 from pytest_realtime_asr.dialects import Reaction
 from pytest_realtime_asr.fake.faults import registry

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_realtime_asr import dialects
+from pytest_realtime_asr.audio import silence
+from pytest_realtime_asr.corpus import Utterance, Word
 from pytest_realtime_asr.dialects import Reaction
 from pytest_realtime_asr.dialects.vllm import VLLM
 from pytest_realtime_asr.dialects.vllm.events import (
@@ -26,6 +28,7 @@ from pytest_realtime_asr.dialects.vllm.events import (
     SessionUpdated,
     Tokens,
 )
+from pytest_realtime_asr.requirements import shared
 from pytest_realtime_asr.requirements.checks.losses import CUT, JITTERED, JOINED
 from pytest_realtime_asr.requirements.evidence import (
     Answer,
@@ -641,12 +644,20 @@ PASSIVE: Mapping[str, tuple[Trace, Trace, str]] = {
         trace_of(mixed(done("", 0, 0, 0))),
         "no text with a usage came",
     ),
+    "usage-matches": (
+        SOUND_SESSION,
+        trace_of(mixed(done("", 0, 0, 0))),
+        "no text with a usage came",
+    ),
     "errors-have-codes": (hold(UNKNOWN), SOUND_SESSION, "no error came"),
     "closes-are-explained": (SOUND_SESSION, REFUSED, "no session was opened"),
     "no-stack-trace": (SOUND_SESSION, SILENT, "the server sent nothing"),
     "no-secret": (SOUND_SESSION, SILENT, "the server sent nothing"),
     "whole-characters": (SOUND_SESSION, SILENT, "no text came"),
     "no-control-tokens": (SOUND_SESSION, SILENT, "no text came"),
+    "no-vocabulary-tokens": (SOUND_SESSION, SILENT, "no text came"),
+    "no-control-characters": (SOUND_SESSION, SILENT, "no text came"),
+    "directions-paired": (SOUND_SESSION, SILENT, "no final came"),
     "no-early-text": (SOUND_SESSION, SILENT, "no text came"),
     "client-order": (
         SOUND_CLIENT,
@@ -764,12 +775,12 @@ BROKEN = (
     Broken(
         "usage-adds-up",
         broken(*UTTERANCES, faults=["bad-usage"]),
-        "usage must have parts of 0 or more that add up, but is -1 + 3 = 2",
+        "the parts of usage must be 0 or more and add up, but are -1 + 3 = 2",
     ),
     Broken(
         "usage-adds-up",
         at_deadline(done("a"), done("a", 1, 2, 4)),
-        "usage must have parts of 0 or more that add up, but is 1 + 2 = 4",
+        "the parts of usage must be 0 or more and add up, but are 1 + 2 = 4",
     ),
     Broken(
         "usage-adds-up",
@@ -785,6 +796,11 @@ BROKEN = (
         "usage-counts",
         at_deadline(done("a", 0, 3, 3)),
         "usage must count tokens of the audio and of the text 'a', but is Tokens(",
+    ),
+    Broken(
+        "usage-matches",
+        broken(*UTTERANCES, faults=["one-token", "stutters"]),
+        "usage counts 1 tokens for a text of 6 words: 'go forward go forward go ",
     ),
     Broken(
         "errors-have-codes",
@@ -834,6 +850,26 @@ BROKEN = (
         "no-control-tokens",
         at_deadline(CREATED, UPDATE, *SPEAK, delta("a<|end"), delta("oftext|>")),
         "a control token '<|endoftext|>' is in the text 'a<|endoftext|>'",
+    ),
+    Broken(
+        "no-vocabulary-tokens",
+        broken(*UTTERANCES, faults=["vocabulary-shown"]),
+        "a word-piece mark '\u2581' is in the text '\u2581go'",
+    ),
+    Broken(
+        "no-vocabulary-tokens",
+        broken(*UTTERANCES, faults=["unknown-words"]),
+        "a vocabulary token '<unk>' is in the text 'go <unk>'",
+    ),
+    Broken(
+        "no-control-characters",
+        broken(*UTTERANCES, faults=["control-characters"]),
+        "a control character '\\x00' is in the text 'go\\x00'",
+    ),
+    Broken(
+        "directions-paired",
+        broken(*UTTERANCES, faults=["unpaired-directions"]),
+        "an unpaired direction control '\\u202e' is in the text '\\u202ego forward'",
     ),
     Broken(
         "no-early-text",
@@ -988,6 +1024,38 @@ def early_final(*answers: str) -> Part:
 def refused_begin(*more: str) -> Part:
     frames: list[Frame] = [CREATED, Hand(BEGIN), error("x"), Hand(APPEND), Hand(FINISH)]
     return part("refused-begin", *frames, *more)
+
+
+def counted(*prompts: int) -> Part:
+    """A session whose utterances have usages with so many prompt tokens."""
+    rows = zip((FIRST, SECOND, FIRST), prompts, strict=True)
+    frames = [
+        frame
+        for clip, prompt in rows
+        for frame in (*SPEAK, done(clip.text, prompt, 4, prompt + 4))
+    ]
+    spoken = dict(enumerate((FIRST, SECOND, FIRST)))
+    return part("utterances", CREATED, UPDATE, *frames, spoken=spoken)
+
+
+def two_set_ups(text: str) -> Sequence[Part]:
+    """A session with two utterances of this text, and a session beside it."""
+    own = spoke(shared.TWO_SET_UPS, text, text, clips=(FIRST, FIRST))
+    return own, part(shared.BESIDE, CREATED, UPDATE)
+
+
+def falling(share: float) -> Evidence:
+    """Two sessions in which each word comes late by a share of its place."""
+    ends = [(number + 1) / 2 for number in range(40)]
+    words = tuple(Word("word", end - 0.5, end) for end in ends)
+    clip = Utterance("speech", "word " * 40, silence(20.0), words=words)
+    times = [(1 + share) * end for end in ends]
+    return Evidence(
+        tuple(
+            replace(paced(role, *times, seconds=20.0), spoken={0: clip})
+            for role in ("10s", "35s")
+        )
+    )
 
 
 FINDING = SessionFinding("random", "no final came", "a script")
@@ -1210,6 +1278,18 @@ PROVOKED: Mapping[str, Proof] = {
     ),
     "empty-utterance-is-wordless": wordless("empty"),
     "silence-is-wordless": wordless("silence"),
+    "quiet-noise-is-wordless": wordless("quiet-noise"),
+    "keeps-up": Proof(falling(0.0), falling(0.2), "the text falls behind: its lag"),
+    "usage-of-each": proof(
+        [counted(20, 22, 20)],
+        [counted(20, 42, 62)],
+        "the usage of utterance 3 counts 62 prompt tokens, that of utterance 1, the",
+    ),
+    "set-ups-kept-apart": proof(
+        [*ALONE, *two_set_ups(FIRST.text)],
+        [*ALONE, *two_set_ups("und und und und")],
+        "2 of 2 texts differ from the solo transcript of their clip: 'und und und",
+    ),
     "stray-final-is-silent": silent("stray-final"),
     "second-begin-is-silent": silent("second-begin"),
     "early-final-spoils-nothing": same_text("early-final"),

@@ -198,7 +198,7 @@ CASES = [
         (
             "compared with http://base:1: final_from_commit INVALID",
             "the baseline was measured in 0 of 8 sessions (8 closed)",
-            "correct the baseline",
+            "repair the baseline server",
         ),
         5,
         lambda _: dead_baseline("final_from_commit:5%"),

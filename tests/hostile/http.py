@@ -145,7 +145,7 @@ def health(answer: Answer, *, limit: float = AMPLE) -> str:
 def model(answer: Answer, *, limit: float = AMPLE) -> str:
     """Return what is said where the server answers ``/v1/models`` so."""
     with serving(answer, limit=limit) as url:
-        return message(Unreachable, lambda: probe.first_model(access(url)))
+        return message(Unreachable, lambda: probe.models(access(url)))
 
 
 def version(answer: Answer) -> str:

@@ -335,7 +335,11 @@ CASES = (
     Case(
         "report-under-a-file",
         "the folder of the report is a file",
-        ("--realtime-report=", "/file is not a folder", "name a path in a folder"),
+        (
+            "--realtime-report=",
+            "/file is not a folder",
+            "name a file in an existing folder",
+        ),
         5,
         under_a_file,
     ),
@@ -398,7 +402,7 @@ CASES = (
     Case(
         "two-runs-on-one-report",
         "another run writes the report",
-        ("out.jsonl: another run is writing this file", "wait for", "name another"),
+        ("out.jsonl: another run is writing this file", "wait until", "name another"),
         5,
         held,
     ),

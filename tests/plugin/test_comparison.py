@@ -53,7 +53,7 @@ def test_a_slower_server_fails_only_the_affected_tests(
         [
             "  compared with before.jsonl: model scripted; gpu L4 -> H100; 8 pairs",
             "  final_from_commit *: * <= 100 ms (95% CI *",
-            "  compared with before.jsonl: *that run does not have this test",
+            "  compared with before.jsonl: *the other run does not have this test",
         ]
     )
     slower = project.run(

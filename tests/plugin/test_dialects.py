@@ -136,7 +136,11 @@ def test_a_run_without_a_realtime_test_connects_to_no_server(project: Project) -
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ((), "no event within 0.2 s"),
+        (
+            (),
+            "no event within 0.2 s; --realtime-wait=SECONDS waits longer for a server "
+            "that is slow to start",
+        ),
         (
             ('{"type":"hello","to":"you"}',),
             """the first event was '{"type":"hello","to":"you"}', which no installed """

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 
 from pytest_realtime_asr import dialects
+from pytest_realtime_asr.fake.faults import session
+from pytest_realtime_asr.run import model_choice
 from pytest_realtime_asr.trace.records import Sender
+from tests.client.test_greetings import SGLANG_OMNI
 from tests.support.project import Faking, Project
+from tests.support.servers import faking, serving
 
 SUITE = ("--realtime-conformance", "--realtime-timeout=1")
 BINDING = [
@@ -153,4 +159,70 @@ def test_two_violations_by_one_end_of_a_session_are_one_finding(
             "same cause:",
             "  1 x the same cause as closes-are-explained: *",
         ]
+    )
+
+
+def said(result: pytest.RunResult) -> str:
+    return " ".join(" ".join(result.outlines).split())
+
+
+def test_a_refused_set_up_names_the_nearest_dialect(
+    project: Project, faulty: Faking
+) -> None:
+    result = project.run(*SUITE, target=faulty("refuses-setup"))
+    assert (
+        "the first event is that of vllm, so check --realtime-model and "
+        "--realtime-session-options first; the nearest other dialect is "
+        "--realtime-dialect=openai:sglang"
+    ) in said(result)
+
+
+def test_a_refused_set_up_of_another_dialect_names_it(project: Project) -> None:
+    async def talk(connection: ServerConnection) -> None:
+        await connection.send(json.dumps(SGLANG_OMNI))
+        async for _ in connection:
+            await connection.send('{"type":"error","error":{"message":"no"}}')
+
+    with serving(talk) as url:
+        asked = ("--realtime-dialect=openai-beta", "--realtime-profile=speaches")
+        named = ("--realtime-model=m", "-k", "first-utterance")
+        result = project.run(*SUITE, *asked, *named, target=url)
+    result.assert_outcomes(failed=1, deselected=result.parseoutcomes()["deselected"])
+    assert (
+        "the server sent an error: no (); the first event is not that of "
+        "openai-beta:speaches; try --realtime-dialect="
+    ) in said(result)
+
+
+@pytest.mark.parametrize("wait", ["", "--realtime-wait=20"])
+def test_a_cold_server_is_a_matter_of_the_wait(
+    project: Project, wait: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "COLD", 1.5)
+    asked = [*SUITE, "-k", "first-utterance", *filter(None, [wait])]
+    with faking("cold-final") as (url, _):
+        result = project.run(*asked, "-orealtime_warmup=auto", target=url)
+    noted = "--realtime-wait=SECONDS waits longer for a server that is slow to start"
+    result.assert_outcomes(passed=1, deselected=TESTS - 1)  # it is warm by now
+    with faking("cold-final") as (url, _):
+        result = project.run(*asked, target=url)  # without a warm-up
+    if wait:
+        result.assert_outcomes(passed=1, deselected=TESTS - 1)
+    else:
+        result.assert_outcomes(failed=1, deselected=TESTS - 1)
+    assert (noted in said(result)) == (not wait)
+
+
+def test_the_model_that_works_is_used(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_choice, "ANSWER", 0.2)
+    with faking("lists-llm-first") as (url, _):
+        result = project.run(*SUITE, "-k", "first-utterance", target=url)
+        result.assert_outcomes(passed=1, deselected=TESTS - 1)
+        result.stdout.fnmatch_lines(["realtime: ws://*, vllm, model fake, *"])
+    with faking("lists-llm-first", "refuses-setup") as (url, _):
+        result = project.run(*SUITE, "-k", "first-utterance", target=url)
+    assert "; name the model with --realtime-model; the server lists language-" in said(
+        result
     )

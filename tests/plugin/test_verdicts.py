@@ -228,7 +228,8 @@ def test_sessions_continue_until_the_budget_is_decided(
         )
         assert re.search(f"{said}order{end}", text)
         (seed,) = re.findall(
-            r"in random order \(seed (\d+)\), until decided or 400", text
+            r"in random order \(seed (\d+)\), until the verdict was decided or 400",
+            text,
         )
         spoken = [row for row in project.rows() if not row["again"]]
         spoken.sort(key=lambda row: row["started"])

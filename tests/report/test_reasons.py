@@ -18,7 +18,9 @@ def test_the_state_of_the_client_stands_in_one_line() -> None:
 def test_a_reason_says_its_numbers() -> None:
     assert reason_text(None) == ""
     assert reason_text(NotDecided(60, 60)) == "not decided within 60 sessions"
-    assert reason_text(NotDecided(5, 60)) == "not decided by 5 of at most 60 sessions"
+    assert (
+        reason_text(NotDecided(5, 60)) == "not decided after 5 of at most 60 sessions"
+    )
     assert reason_text(TooFew(10, speakers=True)) == (
         "fewer than 10 speakers prove nothing"
     )

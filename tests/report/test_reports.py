@@ -181,7 +181,7 @@ def test_what_was_spoken_for_no_test_is_not_read_again(
     rows = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert [row["purpose"] for row in rows] == [each.value for each in Purpose]
     path.write_bytes(jsonl.line("test_it", replace(good, purpose=Purpose.BASELINE)))
-    with pytest.raises(ValueError, match="the report has no utterance that has ended"):
+    with pytest.raises(ValueError, match="the report has no completed utterance"):
         jsonl.read(path)
 
 

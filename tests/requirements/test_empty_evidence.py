@@ -55,6 +55,7 @@ def set_up(server: Server, record: Record) -> Iterable[str]:
 OPENED = {"closes-are-explained"}  # it might have been ended without a word
 GREETED = {  # the greeting might have been another one, or told too much
     *("first-event", "created-now", "session-type", "expires-later"),
+    "expires-within-a-day",
     *("unique-ids", "crowd-has-unique-ids", "event-ids-are-unique"),
     *("order", "well-formed", "known-events", "no-stack-trace", "no-secret"),
 }
@@ -128,6 +129,8 @@ WORDLESS = Kind(lawful, "all", US)
 TEXTUAL = {
     *("text-of-speech", "no-repetition", "whole-characters", "no-control-tokens"),
     *("text-while-speaking", "usage-counts", "deltas-are-new", "head-present"),
+    *("no-vocabulary-tokens", "no-control-characters", "directions-paired"),
+    *("usage-matches", "usage-of-each", "keeps-up"),
     *("tail-present", "pause-loses-nothing", "long-keeps-its-begin"),
 }
 OUT_OF_TURN = {  # roles of scenarios that send a final, or more, by hand

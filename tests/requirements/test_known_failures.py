@@ -99,8 +99,8 @@ def test_a_list_may_be_empty(tmp_path: Path) -> None:
         (
             FULL.replace("2027-01-31", '"2027-01-31"'),
             "[[known]] 1.until: Expected `date`, got `str`; write [[known]] or "
-            "[[flaky]] with the strings id, reason and issue, the date until (such as "
-            "2027-01-31)",
+            "[[flaky]] with the strings `id`, `reason` and `issue`, the date `until` "
+            "(such as 2027-01-31)",
         ),
         (
             FULL.replace("2027-01-31", "2027-01-31T00:00:00"),

@@ -92,7 +92,7 @@ def test_an_overloaded_loop_makes_no_latency_exceed_a_budget() -> None:
     busy = Sample("s1", 5000, own=BUSY)
     verdict, line = one(p50("800ms"), busy)
     assert verdict is INVALID
-    assert "the client used over two thirds of a core in 1 of 1 sessions" in line
+    assert "the client used more than two thirds of a core in 1 of 1 sessions" in line
     # It can only enlarge a latency, and does not decide what others decide.
     assert one(p50("800ms"), replace(busy, value=700))[0] is PASS
     slow = [Sample(f"s{n}", 900) for n in range(3)]
@@ -128,7 +128,7 @@ def test_the_round_trip_is_shown_beside_a_latency() -> None:
     verdict, line = one(p50("800ms"), Sample("s1", 900, path_ms=161))
     assert verdict is FAIL  # it is never taken off
     assert "; server or path, not client" in line
-    assert "path 161 ms, over a fifth of the limit)" in line
+    assert "path 161 ms, more than a fifth of the limit)" in line
 
 
 def test_retries_are_counted() -> None:

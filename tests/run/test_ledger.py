@@ -315,7 +315,7 @@ def test_sessions_after_a_sequential_decision_do_not_count(
     assert verdicts == [Verdict.PASS, Verdict.FAIL]
     assert found.findings[0].n == len(taken)
     assert (
-        "in random order (seed 1), until decided or 40 sessions"
+        "in random order (seed 1), until the verdict was decided or 40 sessions"
         in messages.lines(found)[2]
     )
 

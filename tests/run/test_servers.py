@@ -375,6 +375,7 @@ def test_shared_answer_is_json(start: Start, tmp_path: Path) -> None:
             "cold": None,
             "note": "",
             "failed": False,
+            "models": ["fake"],
         }
     ]
 

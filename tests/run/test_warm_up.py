@@ -10,7 +10,8 @@ from websockets.http11 import Request, Response
 
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import Corpus
-from pytest_realtime_asr.run import warm_up
+from pytest_realtime_asr.fake.faults import session as faults
+from pytest_realtime_asr.run import config, warm_up
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.warm_up import WARMUPS
 from tests.support.paths import FIXTURES
@@ -131,3 +132,23 @@ def test_a_long_warm_up_is_noted(
     )
     said = r"the warm-up took \d s: 2 sessions with turn-right" if noted else ""
     assert re.fullmatch(said, note)
+
+
+@pytest.mark.parametrize("fault", ["cold-greeting", "cold-final"])
+def test_the_first_session_may_take_as_long_as_the_server_may_take_to_start(
+    start: Start, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr(faults, "COLD", 0.6)
+    monkeypatch.setattr(config, "_OPENING", 0.3)
+    given = {"pace": "8", "warmup": "2", "timeout": "0.4"}
+    with faking(fault) as (url, _):
+        host = start(options(None, **given)).servers.host(url, VLLM, "")
+    assert host.failed
+    assert host.note.startswith("the warm-up failed: waited ")
+    assert host.note.endswith(
+        "; --realtime-wait=SECONDS waits longer for a server that is slow to start"
+    )
+    with faking(fault) as (url, _):
+        host = start(options(None, wait="20", **given)).servers.host(url, VLLM, "")
+    assert (host.failed, host.note) == (False, "")
+    assert host.cold is not None

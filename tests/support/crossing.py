@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from pytest_realtime_asr.dialects import Dialect, Server
@@ -183,4 +183,5 @@ class Simulation:
         assert not utterance.over
         utterance.over = True
         text = utterance.text
-        self._send(SERVER, self.machine.final(text, USAGE, int(number)))
+        usage = replace(USAGE, completion=1 + len(text.split()))
+        self._send(SERVER, self.machine.final(text, usage, int(number)))

@@ -444,8 +444,8 @@ def test_a_late_sample_that_decides_nothing_leaves_the_failure() -> None:
     assert (found.verdict, found.excused, found.late_ms) == (FAIL, 1, 0.8)
     assert headline(found) == (
         "final_from_commit max = 900 ms > 800 ms (n=10, 2 over; proven); server, not "
-        "client (client delay 0.8 ms; 1 more over the limit only by client delay, not "
-        "counted)"
+        "client (client delay 0.8 ms; not counted: 1 more, over the limit only because "
+        "of the client's delay)"
     )
 
 
@@ -655,7 +655,7 @@ def test_sessions_in_order_may_be_too_few() -> None:
     assert (found.verdict, found.n, found.decided) == (INCONCLUSIVE, 72, None)
     assert headline(found) == (
         "final_from_commit p95 = 251 ms <= 800 ms (n=72, 0 over; not proven); "
-        "INCONCLUSIVE: not decided by 72 of at most 400 sessions"
+        "INCONCLUSIVE: not decided after 72 of at most 400 sessions"
     )
     # 2.5 % over, which is between what is good and what the claim allows
     between = samples(*([*[251] * 39, 900] * 20))
@@ -959,7 +959,7 @@ def test_a_lost_transcription_is_all_deleted() -> None:
 def test_words_where_nothing_was_said_are_said() -> None:
     found = judge_wer(wer_threshold(0.12), rows(GOOD, ("", "thank you")))
     assert (found.verdict, found.observed) == (PASS, 0)
-    assert "I=0, 2 recognised in silence" in headline(found)
+    assert "I=0, 2 words recognised in silence" in headline(found)
     assert details(found).startswith("s1 u1: 2 wrong of 0\n")
 
 

@@ -145,8 +145,8 @@ def test_clips_that_are_too_few_are_told() -> None:
     few = only(compare(run(4), run(4, way=slower(0.5)), SPEED), "final_from_commit")
     assert few.outcome is Outcome.UNDECIDED
     assert few_clips(few) == (
-        "final_from_commit can show no change: it has 4 clips, but 1 comparison needs "
-        "at least 6"
+        "final_from_commit cannot show a change: it has 4 clips, but 1 comparison "
+        "needs at least 6"
     )
     assert change_line(few).endswith(few_clips(few))
     for n in (5, 6):
@@ -290,7 +290,7 @@ def test_a_baseline_that_was_lost_is_no_comparison(
     assert failures(found)[0].splitlines()[0] == (
         f"compared with before.jsonl: {change.name} INVALID: the baseline was measured "
         f"in {kept} of 24 sessions ({24 - kept} hung), and the result depends on "
-        "the other sessions; correct the baseline, or record the baseline again"
+        "the other sessions; repair the baseline server, or record the baseline again"
     )
     assert failures(compare(before, now)) == []  # where no limit was set
 
@@ -360,7 +360,7 @@ def test_a_metric_that_no_row_has_is_said_to_be_unmeasured() -> None:
     found = compare(run(), run(), parse_margins("connect:5%, wer:1pp"))
     assert found.unmeasured == ("connect",)
     assert warnings(found) == [
-        "compared with before.jsonl: connect can show no change: no pair has a value"
+        "compared with before.jsonl: connect cannot show a change: no pair has a value"
     ]
     measured = [each.margin.metric for each in found.changes]
     assert measured == ["wer", "final_from_commit"]
@@ -522,7 +522,7 @@ def test_a_test_of_which_nothing_can_be_paired_is_a_failure() -> None:
 def test_a_test_that_the_earlier_run_does_not_have_is_new() -> None:
     found = compare([], run(), SPEED)
     assert summary(found) == [
-        "compared with before.jsonl: that run does not have this test"
+        "compared with before.jsonl: the other run does not have this test"
     ]
     assert (failures(found), warnings(found)) == ([], [])
 
@@ -669,8 +669,8 @@ def test_a_line_that_was_cut_off_is_left_out(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", ": the report has no utterance that has ended"),
-        ('{"format": 2', ": the report has no utterance that has ended"),
+        ("", ": the report has no completed utterance"),
+        ('{"format": 2', ": the report has no completed utterance"),
         ("\n\nnonsense\n", ":3: is not a line of a report: JSON is malformed"),
         ('{"test": "a"}\n', ":1: is not a line of a report: .*`format`"),
         ('{"format": 2}\n', ":1: is not a line of a report: .*`test`"),

@@ -108,7 +108,8 @@ def test_one_text_of_each_clip_decides_nothing_but_for_all_of_them() -> None:
     found = judged(*clips[2:], clip("a"), clip("b"))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert (
-        cause(found) == "a single difference may be chance; send clip-2, clip-3 3 times"
+        cause(found)
+        == "a single difference may be due to chance; send clip-2, clip-3 3 times"
     )
     assert summary(found).endswith(f"INCONCLUSIVE: {cause(found)}")
     assert judged(*clips[4:]).verdict is Verdict.PASS
@@ -204,8 +205,8 @@ def test_lost_sessions_alone_are_named() -> None:
     found = judged(clip(alone=(GONE, TEXT, GONE), then=(CUT,) * 3))
     assert (found.verdict, found.noise) == (Verdict.INCONCLUSIVE, None)
     assert cause(found) == (
-        "the noise is not known: 2 of 3 sessions alone were lost; one refused: "
-        "ws://h/: cannot connect"
+        "the noise is not known: 2 of 3 sessions that ran alone were lost; one "
+        "refused: ws://h/: cannot connect"
     )
 
 

@@ -12,6 +12,7 @@ from pytest_realtime_asr.conformance.scenarios import (
     event_order,
     many_clips,
     overload,
+    quiet_noise,
     random_sessions,
     utterances,
 )
@@ -31,6 +32,7 @@ def scenarios(dialect: Dialect) -> Mapping[str, Scenario]:
         *utterances.OF_LENGTH,
         *utterances.SCENARIOS,
         *many_clips.SCENARIOS,
+        quiet_noise.SCENARIO,
         *dialect_steps.scenarios(dialect),
         *event_order.SCENARIOS,
         *overload.SCENARIOS,

@@ -34,10 +34,13 @@ def scenarios(dialect: Dialect) -> Iterator[Scenario]:
     for exercise in dialect.exercises:
         sent = [step.clip for step in exercise.steps if isinstance(step, Speak)]
         silent = sent.count(Clip.SILENCE)
+        sessions = 1 if exercise.beside is None else 2
         yield Scenario(
             exercise.name,
             exercise.about,
             partial(_exercise, exercise=exercise),
+            sessions=sessions,
+            streams=sessions,
             times=len(sent) - silent,
             seconds=silent * HUSH,
         )
@@ -74,6 +77,10 @@ async def _exercise(run: ScenarioRun, *, exercise: Exercise) -> None:
         options={**plan.options, **exercise.options},
         pace=0.0 if exercise.brisk else plan.pace,
     )
+    if exercise.beside is not None:
+        beside = {**plan.options, **exercise.beside}
+        await run.open(f"{exercise.name}-beside", options=beside)
+        await run.settle()  # for its set-up to arrive before the next frame
     unfinished: list[int] = []  # items that have no final yet
     for step in exercise.steps:
         match step:

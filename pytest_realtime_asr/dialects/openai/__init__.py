@@ -85,7 +85,7 @@ class _OpenAI:
         if message.move != self._profile.greeting:
             return False
         if isinstance(message, SessionCreated):  # may open either shape
-            return message.session.flat == self._profile.beta
+            return message.session.has_shape(beta=self._profile.beta)
         return isinstance(message, BetaCreated | ConversationCreated)
 
     def caller(self, model: str, options: Mapping[str, object]) -> Caller:

@@ -32,7 +32,7 @@ from pytest_realtime_asr.trace.records import Sender
 
 
 class _ClientEvent(Typed, frozen=True, kw_only=True):
-    """An event of a client; an error that the event causes repeats its ``event_id``."""
+    """An event of a client; an error caused by the event repeats the ``event_id``."""
 
     event_id: str | None = None
 
@@ -89,11 +89,21 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     turn_detection: Any = UNSET
     modalities: list[str] | None = None
     input_audio_format: str | None = None
+    input_audio_transcription: Any = UNSET
 
     @property
     def flat(self) -> bool:
         """Return whether the session has the beta shape: all fields on one level."""
         return self.modalities is not None or self.input_audio_format is not None
+
+    def has_shape(self, *, beta: bool) -> bool:
+        """Return whether the session has the fields of the beta or the general shape.
+
+        Other protocols also have an event ``session.created`` with a session.
+        """
+        if beta:
+            return self.flat and self.input_audio_transcription is not UNSET
+        return not self.flat and (self.type != "" or self.audio is not UNSET)
 
 
 class SessionCreated(_ServerEvent, frozen=True, kw_only=True, tag="session.created"):
@@ -260,7 +270,7 @@ class Completed(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.compl
 
 
 class Segment(_OfItem, frozen=True, kw_only=True, tag=f"{_TRANSCRIPTION}.segment"):
-    """Server: a part of the text, with its speaker and its times in the audio, in s."""
+    """Server: a part of the text, its speaker, and its times in the audio (seconds)."""
 
     id: str
     text: str
@@ -388,8 +398,8 @@ def _transcribing(
 ) -> dict[str, tuple[str, ...]]:
     """Return the events that a server may send while it transcribes items.
 
-    After each event the state may stay ``state``. After a completion or a failure it
-    may also be one of ``completed``, and after an error ``refused``.
+    After each event, the state may stay ``state``. After a completion or a failure, it
+    may also be one of ``completed``; after an error, it may also be ``refused``.
     """
     names = (
         "input_audio_buffer.committed",

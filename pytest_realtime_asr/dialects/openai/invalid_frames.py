@@ -28,7 +28,7 @@ def event(kind: str, **content: object) -> str:
 def update(profile: Profile, **changes: object) -> str:
     """Return a session update of only these fields.
 
-    The fields are named as in the general shape, also for a profile of the beta shape.
+    The fields are named as in the general shape, even for a profile of the beta shape.
     """
     if profile.beta:
         names = {"transcription": "input_audio_transcription"}

@@ -18,14 +18,17 @@ class Profile:
     - ``vad``: the server detects turns
     - ``early``: text of an item may come before its commit
     - ``items``: the server sends conversation items in addition to committed events
-    - ``least``: the shortest audio that can be committed, in s
+    - ``least``: the shortest audio that can be committed, in seconds
     - ``empty``: the error code for a commit of shorter audio; "" means any code
     - ``query``: the query of the URL, with ``{model}`` for the name of the model
-    - ``key``: the header with the API key; in Authorization, a bearer token
+    - ``key``: the header with the API key; ``Authorization`` has it as a bearer token
     - ``greeting``: the first event of the server
     - ``update``: the event of the client that sets the session up
-    - ``done``: the client sends input_audio_buffer.done at the end of the audio
+    - ``done``: the client sends ``input_audio_buffer.done`` at the end of the audio
     - ``usage``: what the usage of an item counts, ``tokens`` or ``duration``
+    - ``expires``: the session says when it expires
+    - ``most``: the longest audio that the server accepts before a commit, in s; 0 means
+      any length
     """
 
     name: str = "openai"
@@ -43,6 +46,8 @@ class Profile:
     update: str = "session.update"
     done: bool = False
     usage: str = "tokens"
+    expires: bool = True
+    most: float = 0.0
 
 
 PROFILES: Mapping[str, Profile] = {
@@ -58,6 +63,8 @@ PROFILES: Mapping[str, Profile] = {
             least=0.0,
             empty="invalid_state",
             usage="duration",
+            expires=False,
+            most=60.0,
         ),
         Profile("localai", query="intent=transcription&model={model}", empty=""),
         Profile(

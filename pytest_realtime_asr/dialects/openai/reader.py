@@ -7,9 +7,9 @@ turns, whose texts are joined. A trace that a server recorded does not mark this
 silence, so each turn is an utterance in such a trace.
 
 The server chooses the item ids. An item that the server commits belongs to the oldest
-commit of the client without an answer. An item that is named before its commit belongs
-to the first utterance that has no item yet. So the utterance of an item is known even
-if items are completed in another order.
+unanswered commit of the client. An item that is named before its commit belongs to the
+first utterance that has no item yet. So the utterance of an item is known even if items
+are completed in another order.
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ class Reader:
     def _count(self, audio: str) -> int:
         """Return the number of samples in base64 audio, at the rate of the trace.
 
-        A trace of the client has the rate of the audio. Any other trace has the rate of
-        the dialect.
+        A trace that the client recorded has the rate of the audio. Any other trace has
+        the rate of the dialect.
         """
         size = len(audio) * 3 // 4 - audio[-2:].count("=")
         samples = size if self._setup.law is not None else size // 2
@@ -196,7 +196,7 @@ class Reader:
                 yield _refusal(at, problem, self._refused_commit(problem))
 
     def _confirm(self, content: Mapping[str, object]) -> None:
-        """Record how the server shows the session; keep updates without an answer."""
+        """Record how the server shows the session, and keep the unanswered updates."""
         self._confirmed = self._confirmed.changed(content)
         self._apply_updates()
 
@@ -319,7 +319,7 @@ class Reader:
 
     @property
     def _open(self) -> Turn | None:
-        """The oldest turn that is committed and not over; ``None`` without one."""
+        """The oldest turn that is committed and not over; ``None`` if there is none."""
         committed = (each for each in self._turns.values() if each.committed)
         return next((each for each in committed if not each.over), None)
 

@@ -9,6 +9,7 @@ from pytest_realtime_asr.dialects.openai.events import APPEND, CLEAR, COMMIT
 from pytest_realtime_asr.dialects.openai.invalid_frames import NO_FORMAT, event, update
 from pytest_realtime_asr.dialects.openai.profile import Profile
 from pytest_realtime_asr.dialects.openai.session_setup import LOGPROBS
+from pytest_realtime_asr.requirements import shared
 from pytest_realtime_asr.requirements.scenario_steps import (
     Clip,
     Exercise,
@@ -75,7 +76,7 @@ _UTTERANCES: tuple[Exercise, ...] = (
         "an utterance that is cleared, then a commit without audio",
         (_ONLY_AUDIO, _CLEAR, Send((_COMMIT,), _ERROR), _FIRST),
     ),
-    Exercise("clear-nothing", "a clear before any audio", (_CLEAR, _FIRST)),
+    Exercise("clear-nothing", "a clear that precedes all audio", (_CLEAR, _FIRST)),
     Exercise(
         "in-flight",
         "three utterances that are committed before the first final",
@@ -135,11 +136,28 @@ def _at_rate(rate: int) -> Exercise:
     )
 
 
+def _two_set_ups(profile: Profile) -> Exercise:
+    """Return the exercise in which a second session has settings of its own."""
+    updated = profile.update.replace("update", "updated")
+    other: dict[str, object] = {"language": "de"}
+    if profile.companded:
+        other["format"] = "pcmu"
+    elif profile.rates[1:] and not profile.beta:
+        other["format"] = {"type": "audio/pcm", "rate": profile.rates[1]}
+    return Exercise(
+        shared.TWO_SET_UPS,
+        "two utterances while a second session has other settings",
+        (Send((update(profile),), updated), _FIRST, _FIRST),
+        beside=other,
+    )
+
+
 @cache
 def exercises(profile: Profile) -> tuple[Exercise, ...]:
     """Return the exercises that the suite runs on servers of this profile."""
     return (
         *_updates(profile),
+        _two_set_ups(profile),
         *_UTTERANCES,
         *((_short_commit(profile),) if profile.least > _TOO_SHORT else ()),
         *(_TURNS if profile.vad else ()),

@@ -56,7 +56,7 @@ _SEMANTIC = 0.8  # s of silence that count as the end of a sentence
 class Server:
     """The server's side of a session, which answers the frames of the client.
 
-    By default the server detects turns, as OpenAI's server does. Each utterance is an
+    By default, the server detects turns, as OpenAI's server does. Each utterance is an
     item; the id of the item is set at the first audio of the utterance.
     """
 
@@ -202,7 +202,8 @@ class Server:
 
     def _shown(self) -> dict[str, Any]:
         shown = sessions.shown(self._input, self._include, beta=self._beta)
-        return {"id": self._name, "expires_at": self._expires, **shown}
+        expires = {"expires_at": self._expires} if self._profile.expires else {}
+        return {"id": self._name, **expires, **shown}
 
     # The audio
 

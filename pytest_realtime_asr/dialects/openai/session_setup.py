@@ -20,7 +20,7 @@ from pytest_realtime_asr.dialects.openai.profile import Profile
 class Strict(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """An object of an update; a missing field keeps its value, ``None`` resets it."""
+    """An object of an update; missing fields do not change, ``None`` resets a field."""
 
 
 class Format(Strict, frozen=True):
@@ -211,7 +211,7 @@ def rate(it: Format, default: int) -> int:
 
 
 def silence(it: Detection | None) -> float:
-    """Return the shortest silence in s that ends a turn."""
+    """Return the shortest silence that ends a turn, in seconds."""
     match it:
         case ServerVad(silence_duration_ms=ms):
             return ms / 1000
@@ -221,7 +221,7 @@ def silence(it: Detection | None) -> float:
 
 
 def longest(it: Detection | None) -> float:
-    """Return the silence in s after which a turn has ended at the latest."""
+    """Return the silence after which a turn has certainly ended, in seconds."""
     match it:
         case ServerVad(silence_duration_ms=ms):
             return ms / 1000 + 2.0

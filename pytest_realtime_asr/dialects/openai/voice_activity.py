@@ -1,4 +1,4 @@
-"""Voice activity detection by energy, with which the fake server ends turns."""
+"""Voice activity detection by energy; the fake server uses it to end turns."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Detected:
 class Detector:
     """A detector of speech: loud audio starts the speech, a period of silence ends it.
 
-    ``threshold`` is from 0 to 1, ``padding`` and ``silence`` are in s. ``first`` is the
-    position of the first sample. Audio is analysed in frames of 10 ms; a shorter rest
-    is kept for the next piece of audio.
+    ``threshold`` is from 0 to 1, ``padding`` and ``silence`` are in seconds. ``first``
+    is the position of the first sample. Audio is analysed in frames of 10 ms; a shorter
+    rest is kept for the next piece of audio.
     """
 
     def __init__(

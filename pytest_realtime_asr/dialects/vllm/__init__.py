@@ -20,8 +20,8 @@ from pytest_realtime_asr.dialects.vllm.events import (
 from pytest_realtime_asr.dialects.vllm.invalid_frames import MISUSES
 from pytest_realtime_asr.dialects.vllm.reader import Reader
 from pytest_realtime_asr.dialects.vllm.requirements import REQUIREMENTS
+from pytest_realtime_asr.dialects.vllm.scenario_steps import EXERCISES
 from pytest_realtime_asr.dialects.vllm.server import Server
-from pytest_realtime_asr.requirements.scenario_steps import Exercise
 from pytest_realtime_asr.trace.json_events import encode
 from pytest_realtime_asr.trace.recording import Message
 from pytest_realtime_asr.trace.records import Record
@@ -34,7 +34,7 @@ class _VLLM:
     profiles: Mapping[str, str] = {}
     requirements = REQUIREMENTS
     misuses = MISUSES
-    exercises: tuple[Exercise, ...] = ()
+    exercises = EXERCISES
     table = TABLE
     start = START
 

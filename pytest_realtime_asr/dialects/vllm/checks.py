@@ -62,7 +62,7 @@ def deltas_add_up(recording: Recording) -> Outcome:
 
 
 def one_final(recording: Recording) -> Outcome:
-    """Check that each completed utterance ends in exactly one final, or in an error.
+    """Check that each completed utterance ends with exactly one final or an error.
 
     An error while an utterance is open may have ended the utterance, or may have
     refused a single frame. A later final shows that only a frame was refused.
@@ -125,14 +125,14 @@ def usage_adds_up(recording: Recording) -> Outcome:
         if min(prompt, completion) < 0 or prompt + completion != tokens.total_tokens:
             counts = f"{prompt} + {completion} = {tokens.total_tokens}"
             return Violated(
-                f"usage must have parts of 0 or more that add up, but is {counts}",
+                f"the parts of usage must be 0 or more and add up, but are {counts}",
                 (index,),
             )
     return Satisfied()
 
 
 def created_now(recording: Recording) -> Outcome:
-    """Check that ``created`` is the time of the session, in unix seconds."""
+    """Check that ``created`` is the start time of the session, in Unix seconds."""
     for index, message in enumerate(recording.messages):
         if isinstance(message, SessionCreated):
             started = recording.trace.started.timestamp()
@@ -165,7 +165,7 @@ def tokens_for_text(recording: Recording) -> Outcome:
 
 
 def unacknowledged(evidence: Evidence) -> Outcome:
-    """Check that an accepted session.update is not answered."""
+    """Check that an accepted ``session.update`` is not answered."""
     judged = False
     for place, part in enumerate(evidence.parts):
         acks = checks.records(part.recording, SessionUpdated, Sender.SERVER)

@@ -8,9 +8,9 @@
     client  input_audio_buffer.commit {final: true} its audio is complete
     server  transcription.done {text, usage}
 
-After transcription.done, the next commit begins the next utterance. An error leaves the
-connection open. No event has the id of an utterance, so that utterances are identified
-only by their order.
+After ``transcription.done``, the next commit begins the next utterance. An error leaves
+the connection open. No event has the id of an utterance, so that utterances are
+identified only by their order.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pytest_realtime_asr.trace.records import Sender
 
 
 class SessionUpdate(Typed, frozen=True, tag="session.update"):
-    """Client: use this model. Newer servers also take language, prompt, include."""
+    """Client: use this model. Newer servers also take language, prompt and include."""
 
     model: str
 

@@ -47,7 +47,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "created-now",
-        "session.created has the time of its creation",
+        "session.created states when the session was created",
         SHOULD,
         _clause(SHAPES, "created is a time in unix seconds"),
         each(own.created_now),
@@ -131,6 +131,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         _clause(CODES, "usage counts the prompt and all tokens of the text"),
         each(own.tokens_for_text),
     ),
+    *shared.USAGE,
     shared.stated(
         "errors-have-codes",
         _clause(CODES, "each error is sent with a code"),
@@ -173,17 +174,23 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     shared.refused(
         "append-without-audio",
-        _clause(CODES, "what its schema refuses is answered by processing_error"),
+        _clause(
+            CODES, "an event that the schema refuses is answered by processing_error"
+        ),
     ),
     shared.refused(
         "append-wrong-type",
-        _clause(CODES, "what its schema refuses is answered by processing_error"),
+        _clause(
+            CODES, "an event that the schema refuses is answered by processing_error"
+        ),
     ),
     Requirement(
         "commit-wrong-type-refused",
         "a commit whose `final` is neither true nor false is refused",
         MUST,
-        _clause(CODES, "what its schema refuses is answered by processing_error"),
+        _clause(
+            CODES, "an event that the schema refuses is answered by processing_error"
+        ),
         checks.refused("commit-wrong-type", "a commit with a wrong `final`"),
         scenarios=("commit-wrong-type",),
         proof=Proof(("tolerant",)),
@@ -269,7 +276,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "early-final-spoils-nothing",
         "a refused final commit does not affect later utterances",
         MUST,
-        HARM + ": the head of the next utterance, or all of it, is lost",
+        HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("early-final"), checks.same_text("early-final")),
         scenarios=("alone", "early-final"),
         proof=Proof(("refused-final-kept",)),
@@ -362,7 +369,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "stray-final-spoils-nothing",
         "a final commit without an open utterance does not affect later utterances",
         MUST,
-        HARM + ": the head of the next utterance, or all of it, is lost",
+        HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("stray-final"), checks.same_text("stray-final")),
         scenarios=("alone", "stray-final"),
         proof=Proof(("stale-final",)),
@@ -371,7 +378,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "second-final-spoils-nothing",
         "a second final commit does not affect later utterances",
         MUST,
-        HARM + ": the head of the next utterance, or all of it, is lost",
+        HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
         scenarios=("alone", "second-final"),
         proof=Proof(("stale-final",)),
@@ -411,6 +418,8 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         proof=Proof(("restarts-on-begin",)),
     ),
     *shared.PAUSES,
+    *shared.QUIET_NOISE,
+    *shared.KEEPING_UP,
     # Several utterances
     *shared.restated(
         shared.NEIGHBOURS,
@@ -420,6 +429,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
             proof=Proof(("forgets-model",)),
         ),
     ),
+    *shared.SET_UPS,
     # Connections
     *shared.LIFE,
     Requirement(

@@ -28,7 +28,7 @@ from pytest_realtime_asr.trace.timeline import Usage
 
 
 class Server:
-    """The server's side as in vLLM 0.33, but it answers a binary frame by an error."""
+    """The server's side as in vLLM 0.33, except that a binary frame causes an error."""
 
     rate = RATE
 

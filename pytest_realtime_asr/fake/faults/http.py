@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from websockets.asyncio.server import ServerConnection
@@ -58,6 +59,14 @@ class Limits(Hooks):
         response = connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "")
         response.headers["Retry-After"] = "1"
         return response
+
+
+@fault("lists-llm-first", "lists a model first that it cannot use in sessions")
+class ListsLlmFirst(Hooks):
+    """Lists the name of a language model before its own models."""
+
+    def listed_models(self, models: Sequence[str]) -> Sequence[str]:
+        return ("language-model", *models)
 
 
 @fault("leaks", "counts closed sessions as active")

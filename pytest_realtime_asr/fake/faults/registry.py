@@ -14,14 +14,14 @@ The fake server calls the hooks and contains no code for a single fault.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
-from pytest_realtime_asr.dialects import Server
+from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.server_state import ServerState
 from pytest_realtime_asr.fake.server_wrappers import Wrap
 
@@ -63,7 +63,18 @@ class Hooks:
         """Return how many sessions the metrics page shows as active."""
         return number
 
+    def listed_models(self, models: Sequence[str]) -> Sequence[str]:
+        """Return the names of the models that the server lists."""
+        return models
+
     # WebSocket
+
+    def refusal(self) -> Reaction | None:
+        """Return the reaction that refuses a new session, ``None`` to accept it.
+
+        The session already counts among the open sessions.
+        """
+        return None
 
     def connection_class(self, kind: type[ServerConnection]) -> type[ServerConnection]:
         """Return the class of the server's end of a connection."""
@@ -98,6 +109,13 @@ class Hooks:
         The word ended ``age`` seconds before the end of the audio.
         """
         return kept
+
+    def word_delay(self, seconds: float, *, position: float) -> float:
+        """Return the delay in s with which the partial of a word is sent.
+
+        The word ended ``position`` seconds after the start of the audio.
+        """
+        return seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +217,15 @@ class Faults(Hooks):
             number = each.active_sessions(number)
         return number
 
+    def listed_models(self, models: Sequence[str]) -> Sequence[str]:
+        for each in self._hooks:
+            models = each.listed_models(models)
+        return models
+
+    def refusal(self) -> Reaction | None:
+        refusals = (each.refusal() for each in self._hooks)
+        return next((each for each in refusals if each is not None), None)
+
     def connection_class(self, kind: type[ServerConnection]) -> type[ServerConnection]:
         for each in self._hooks:
             kind = each.connection_class(kind)
@@ -231,3 +258,8 @@ class Faults(Hooks):
         for each in self._hooks:
             kept = each.keeps_word(kept, age=age)
         return kept
+
+    def word_delay(self, seconds: float, *, position: float) -> float:
+        for each in self._hooks:
+            seconds = each.word_delay(seconds, position=position)
+        return seconds

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import replace
 
 from pytest_realtime_asr.dialects import Reaction, Server
 from pytest_realtime_asr.fake.faults.client_frames import UNKNOWN_EVENT, sets_up
-from pytest_realtime_asr.fake.faults.registry import fault
-from pytest_realtime_asr.fake.frame_edits import Event, edited, event
+from pytest_realtime_asr.fake.faults.registry import Hooks, Send, fault
+from pytest_realtime_asr.fake.frame_edits import Event, edited, event, is_error
 from pytest_realtime_asr.fake.server_state import ServerState
-from pytest_realtime_asr.fake.server_wrappers import ServerWrapper, UtteranceTracker
+from pytest_realtime_asr.fake.server_wrappers import (
+    ServerWrapper,
+    UtteranceTracker,
+    WordChanger,
+)
 from pytest_realtime_asr.trace.timeline import Usage
 
 _ANSWERS = {"error", "session.updated"}
+COLD = 2.0  # s by which a server that is not warm is late
+_GERMAN = "und"
 _WAITS = 1.0  # s without a frame after which `waits-for-all` waits for a client
 
 
@@ -63,6 +70,53 @@ def _without_last_field(content: Event) -> None:
     content.popitem()
 
 
+@fault("strange-greeting", "greets like a server of no known dialect")
+class StrangeGreeting(ServerWrapper):
+    """Opens sessions with an event of another type and with other fields."""
+
+    def open(self, session: str, created: int) -> Iterable[str]:
+        tuple(self._server.open(session, created))
+        return (f'{{"type":"session.ready","session":{{"id":"{session}"}}}}',)
+
+
+class _Cold(Hooks):
+    """Delays some frames of the first session by ``COLD`` seconds."""
+
+    def sender(self, send: Send) -> Send:
+        if self._state.sessions > 1:
+            return send
+        greeted = False
+
+        async def late(frame: str) -> None:
+            nonlocal greeted
+            if self.is_late(frame, greeted=greeted):
+                await asyncio.sleep(COLD)
+            greeted = True
+            await send(frame)
+
+        return late
+
+    def is_late(self, frame: str, *, greeted: bool) -> bool:
+        """Return whether a frame is late; ``greeted`` after the first frame."""
+        raise NotImplementedError
+
+
+@fault("cold-greeting", "opens its first session late")
+class ColdGreeting(_Cold):
+    """Sends the first event of its first session ``COLD`` seconds late."""
+
+    def is_late(self, frame: str, *, greeted: bool) -> bool:
+        return not greeted
+
+
+@fault("cold-final", "sends the first final late")
+class ColdFinal(_Cold):
+    """Sends each final of its first session ``COLD`` seconds late."""
+
+    def is_late(self, frame: str, *, greeted: bool) -> bool:
+        return "usage" in event(frame)
+
+
 @fault("nameless", "gives the session an empty id")
 class Nameless(ServerWrapper):
     """Opens the session without an id."""
@@ -94,6 +148,21 @@ class OldClock(ServerWrapper):
 
     def open(self, session: str, created: int) -> Iterable[str]:
         return self._server.open(session, 0)
+
+
+@fault("expires-in-ms", "gives the time at which a session expires in milliseconds")
+class ExpiresInMilliseconds(ServerWrapper):
+    """Multiplies ``expires_at`` in the event that opens a session by 1000."""
+
+    def open(self, session: str, created: int) -> Iterable[str]:
+        for frame in self._server.open(session, created):
+            yield edited(frame, _expiring_in_ms)
+
+
+def _expiring_in_ms(content: Event) -> None:
+    session = content.get("session")
+    if isinstance(session, dict) and "expires_at" in session:
+        session["expires_at"] *= 1000
 
 
 @fault("acknowledges", "acknowledges a session update that it accepts")
@@ -256,3 +325,38 @@ class CrossTalk(UtteranceTracker):
         frames = self.partial("", item)
         counted = replace(usage, completion=len(self._sent.split()))
         return [*frames, *super().final(self._sent, counted, item)]
+
+
+@fault("shares-setup", "applies the set-up of a session to the other sessions too")
+class SharesSetUp(WordChanger):
+    """Applies what another open session has set up, as if it were set up here.
+
+    While another session has other settings, each word is replaced by a German one, as
+    if its language applied here.
+    """
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        set_ups = self._state.set_ups
+        if (other := self._other()) is not None:
+            self._server.hear(other)
+        reaction = super().hear(frame)
+        if sets_up(frame, self._state) and not any(map(is_error, reaction.replies)):
+            set_ups.pop(self.session, None)  # the last one is the newest
+            set_ups[self.session] = str(frame)
+        return reaction
+
+    def words_for(self, word: str) -> Iterable[str]:
+        return (word if self._other() is None else _GERMAN,)
+
+    def _other(self) -> str | None:
+        """Return the newest other set-up of another session; ``None`` without one."""
+        set_ups = self._state.set_ups
+        own = set_ups.get(self.session)
+        if own is None:
+            return None
+        others = (each for each in reversed(set_ups.values()) if each is not own)
+        return next((e for e in others if _settings(e) != _settings(own)), None)
+
+
+def _settings(set_up: str) -> Event:
+    return {name: it for name, it in event(set_up).items() if name != "event_id"}

@@ -22,6 +22,8 @@ from pytest_realtime_asr.trace.timeline import Usage
 KEPT = 25.0  # s at the end of an utterance that `forgets-old` keeps
 _CONTROL_TOKENS = "language English<asr_text>"
 _FLOOD = 20_000  # partials
+_QUIET = 655  # of 32768: -34 dBFS
+_SLOW = 0.2  # s by which `falls-behind` is later for each second of audio
 
 
 # How many partials and finals the server sends, and when
@@ -260,6 +262,15 @@ class BabblesInSilence(WordChanger):
         return () if self.sent else ("Thank", "you.")
 
 
+@fault("babbles-in-noise", "sends words for quiet noise")
+class BabblesInNoise(WordChanger):
+    """Sends two words for an utterance of only quiet sound, but none for silence."""
+
+    def last_words(self) -> Iterable[str]:
+        quiet = 0 < self.audio.peak < _QUIET
+        return ("Thank", "you.") if quiet and not self.sent else ()
+
+
 @fault("wordless", "sends no words for any audio")
 class Wordless(WordChanger):
     """Sends no partials, and finals with an empty text."""
@@ -320,6 +331,14 @@ class ForgetsOld(Hooks):
 
     def keeps_word(self, kept: bool, *, age: float) -> bool:
         return kept and age < KEPT
+
+
+@fault("falls-behind", "takes 1.2 s to recognise a second of audio")
+class FallsBehind(Hooks):
+    """Delays each word by a fifth of the audio before it; the final is in time."""
+
+    def word_delay(self, seconds: float, *, position: float) -> float:
+        return seconds + _SLOW * position
 
 
 # How one utterance changes the next

@@ -2,13 +2,14 @@
 
 Audio is divided into overlapping windows of 40 ms. The power spectrum of a window from
 150 to 3400 Hz, which an 8 kHz copy still has, is summed into 24 bands, evenly spaced in
-mel. The bands are tilted up by 20 dB over the range, since speech falls off by about
-20 dB. The *shape* of a window is the vector of the logarithms of each band's share of
-the power, limited to 20 dB below the total. Then the mean is subtracted and the vector
-is scaled to length 1. A gain does not change the shares. Noise far below the sound and
-the steps of PCM16 stay below the limit of 20 dB. The *likeness* of two windows is the
-cosine of their shapes: at least 0.98 for copies of one sound, 0.8 for a copy that is
-clipped by 10 dB, 0.4 in the median for different sounds of one voice.
+mel. The bands are amplified with rising frequency, the highest by 20 dB, since the
+power of speech falls by about 20 dB over this range. The *shape* of a window is the
+vector of the logarithms of each band's share of the power, limited to 20 dB below the
+total. Then the mean is subtracted and the vector is scaled to length 1. A gain does not
+change the shares. Noise far below the sound and the steps of PCM16 stay below the limit
+of 20 dB. The *likeness* of two windows is the cosine of their shapes: at least 0.98 for
+copies of one sound, 0.8 for a copy that is clipped by 10 dB, and about 0.4 (median) for
+different sounds of one voice.
 
 One window of the stream is taken every 20 ms (a *look*), and one window of each known
 clip every 10 ms (a *row*), so that some row lies within 5 ms of each look at every
@@ -27,8 +28,8 @@ with the stream look by look, over 100 ms each, which distinguishes sentences th
 differ in a single sound (see `scripted`). In this comparison the levels count too: the
 gain between clip and stream must stay the same, to within 12 dB.
 
-*Loud* and *pause* are relative to the loudest look of the last 2 s, so they do not
-depend on the gain either.
+*Loud* and *pause* are relative to the loudest look of the last 2 s, so the gain does
+not influence them.
 """
 
 from __future__ import annotations

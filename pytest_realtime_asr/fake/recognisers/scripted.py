@@ -1,18 +1,18 @@
 """The scripted recogniser, which recognises the clips of a corpus by their audio.
 
 A listener takes a window of the stream (a *look*) every 20 ms from the start of the
-stream, so that the length of the chunks changes nothing. The search of `fingerprint`
+stream, so that the length of the chunks has no influence. The search of `fingerprint`
 proposes *alignments* of known clips with the stream. The listener follows all proposed
-alignments and compares each of them with every further look. An alignment is dropped
-if the clip is unlike the stream over 100 ms, or clearly less like the stream than the
-best alignment.
+alignments and compares each of them with every further look. An alignment is dropped if
+the clip is unlike the stream for 100 ms, or clearly less like the stream than the best
+alignment.
 
 A word is returned when the audio has passed the end of the word and all remaining
 alignments agree on the word. So a beginning that several sentences share is returned at
 once, and no further words are returned until one sentence remains. If the last
 alignment is dropped, the clip was cut or other sound began. Then the words that were
-mostly heard are returned, and the search starts again. Sound of no known clip gives one
-made-up word for each *burst*, a stretch of sound between two silences.
+heard for the most part are returned, and the search starts again. Sound of no known
+clip gives one made-up word for each *burst*, a stretch of sound between two silences.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ class _Alignment:
     def certain(self, short: bool) -> bool:
         """Return whether enough of the clip was heard to be certain.
 
-        For a ``short`` word, enough is the whole word with a high likeness.
+        For a ``short`` word, the whole word must be heard, with a high likeness.
         """
         if self.count >= ENOUGH:
             return True
@@ -520,7 +520,7 @@ def _spans(likes: Floats) -> Floats:
 
 
 def _first_alike(likes: Floats, unlike: npt.NDArray[np.bool_]) -> int:
-    """Return the index of the first look like its row after the last unlike span.
+    """Return the index of the first look that is like its row, after all unlike spans.
 
     Return the number of looks if there is no such look.
     """
@@ -562,7 +562,7 @@ def _sound(rows: Rows) -> tuple[int, int]:
 
 
 def _by_characters(texts: list[str], timed: list[TimedWord]) -> list[tuple[int, int]]:
-    """Return the times of ``texts``, which divide the text of ``timed`` elsewhere."""
+    """Return the times of ``texts``: the text of ``timed``, divided at other places."""
     spans = [
         (word.start, word.end) for word in timed for _ in "".join(word.text.split())
     ]

@@ -3,6 +3,11 @@
 Most functions return a check of those sessions of a scenario that have one ``role``.
 """
 
+from pytest_realtime_asr.requirements.checks.characters import (
+    no_control_characters,
+    paired_directions,
+    whole_characters,
+)
 from pytest_realtime_asr.requirements.checks.combinators import absent, both, why
 from pytest_realtime_asr.requirements.checks.connection import (
     close_answered,
@@ -32,15 +37,18 @@ from pytest_realtime_asr.requirements.checks.frames import (
 )
 from pytest_realtime_asr.requirements.checks.leaks import (
     never_repeated,
-    no_control_tokens,
     no_secret,
     no_stack_trace,
-    whole_characters,
+)
+from pytest_realtime_asr.requirements.checks.model_tokens import (
+    no_control_tokens,
+    no_vocabulary_tokens,
 )
 from pytest_realtime_asr.requirements.checks.refusals import (
     errors_have_codes,
     refused,
     sent_after_hand,
+    set_up_accepted,
     silent,
 )
 from pytest_realtime_asr.requirements.checks.texts import (
@@ -60,10 +68,12 @@ from pytest_realtime_asr.requirements.checks.texts import (
     wordless,
 )
 from pytest_realtime_asr.requirements.checks.timing import (
+    keeps_up,
     no_early_text,
     no_stall,
     text_during_audio,
 )
+from pytest_realtime_asr.requirements.checks.usage import usage_matches, usage_of_each
 
 __all__ = [
     "absent",
@@ -84,16 +94,20 @@ __all__ = [
     "has_last_word",
     "if_in_time",
     "keeps_start",
+    "keeps_up",
     "kept_apart",
     "known_events",
     "named",
     "never_repeated",
+    "no_control_characters",
     "no_control_tokens",
     "no_early_text",
     "no_repetition",
     "no_secret",
     "no_stack_trace",
     "no_stall",
+    "no_vocabulary_tokens",
+    "paired_directions",
     "plain_http_refused",
     "pongs",
     "random_sessions_pass",
@@ -103,6 +117,7 @@ __all__ = [
     "same_process",
     "same_text",
     "sent_after_hand",
+    "set_up_accepted",
     "silent",
     "solo_transcripts",
     "speech_has_text",
@@ -111,6 +126,8 @@ __all__ = [
     "text_during_audio",
     "unique_ids",
     "usable",
+    "usage_matches",
+    "usage_of_each",
     "well_formed",
     "whole_characters",
     "why",

@@ -1,18 +1,15 @@
-"""Checks of what a server must not show: secrets, stack traces, broken characters.
+"""Checks of what a server must not show: secrets and stack traces.
 
-Texts, frames, the reasons in close frames and HTTP pages are searched.
+Frames, the reasons in close frames and HTTP pages are searched.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from io import StringIO
 
 from pytest_realtime_asr.requirements.checks.combinators import (
-    any_session,
     by_hand,
-    first_at,
 )
 from pytest_realtime_asr.requirements.checks.refusals import error_codes
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
@@ -25,62 +22,8 @@ from pytest_realtime_asr.requirements.requirement import (
 )
 from pytest_realtime_asr.text.redaction import REMOVED, WRITTEN
 from pytest_realtime_asr.trace.records import HIDDEN, Ending, Sender, Trace
-from pytest_realtime_asr.trace.timeline import Final, Partial, Timeline
 
-_BROKEN = re.compile("[\ufffd\ud800-\udfff]")
-_TOKENS = re.compile(r"<\|[^|>]*\|?>|<asr_text>|\[BLANK_AUDIO\]|\[(?:PAD|UNK)\]|</?s>")
-_OVERLAP = 40  # characters before a new piece, searched for a token in two pieces
 _STACK = re.compile(r'Traceback \(most recent call last\)|File \\?"[^"]+", line \d+')
-
-
-# Texts
-
-
-def _in_no_text(pattern: re.Pattern[str], what: str) -> Check:
-    """Return a check that no text of the server contains the pattern."""
-
-    def check(part: Part) -> Outcome | None:
-        outcome: Outcome | None = None
-        for at, text in _pieces(part.timeline):
-            if text:
-                outcome = Satisfied()
-            if found := pattern.search(text):
-                return Violated(
-                    f"{what} {found.group()!r} is in the text {text[:120]!r}",
-                    first_at(part, at),
-                )
-        return outcome
-
-    return any_session(check, nothing="no text came")
-
-
-def _pieces(timeline: Timeline) -> Iterator[tuple[int, str]]:
-    """Yield the time (ns) of each partial and final, and the text to search.
-
-    The text is a whole final, or the new text of a partial and the last characters
-    before the new text.
-    """
-    text, length = StringIO(), 0
-    for event in timeline.events:
-        if isinstance(event, Partial):
-            kept = min(event.kept, length)
-            text.seek(kept)
-            text.truncate()
-            text.write(event.added)
-            length = kept + len(event.added)
-            text.seek(max(0, kept - _OVERLAP))
-            yield event.at, text.read()
-        elif isinstance(event, Final):
-            yield event.at, event.text
-
-
-whole_characters = _in_no_text(_BROKEN, "a broken character")
-"""A check that no text has a character that is cut in two or was replaced."""
-no_control_tokens = _in_no_text(_TOKENS, "a control token")
-"""A check that no text has a control token of the model."""
-
-
-# Frames, close reasons and pages
 
 
 def no_stack_trace(evidence: Evidence) -> Outcome:

@@ -115,3 +115,17 @@ def _error_without_code(part: Part) -> Outcome | None:
 
 errors_have_codes = any_session(_error_without_code, nothing="no error came")
 """A check that each error has a message and a code."""
+
+
+def set_up_accepted(role: str) -> Check:
+    """Return a check that is undecided if the server refused the set-up of a session.
+
+    It is never violated.
+    """
+
+    def check(part: Part) -> Outcome:
+        if part.timeline.refusals:
+            return Undecided(f"the set-up was refused: {part.timeline.refusals[0]}")
+        return Satisfied()
+
+    return per_session(check, role, fold=first_unsatisfied)

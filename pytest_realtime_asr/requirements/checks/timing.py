@@ -6,9 +6,14 @@ faster than it is spoken.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from pytest_realtime_asr.metrics.emission import emissions
+from pytest_realtime_asr.metrics.lag_drift import lag_drift
 from pytest_realtime_asr.metrics.latency import has_words, longest_gap
 from pytest_realtime_asr.metrics.pacing import pace_deviation, scheduling_delay
 from pytest_realtime_asr.requirements.checks.combinators import (
+    absent,
     any_session,
     by_hand,
     first_at,
@@ -16,7 +21,7 @@ from pytest_realtime_asr.requirements.checks.combinators import (
     per_session,
     why,
 )
-from pytest_realtime_asr.requirements.evidence import Part
+from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.requirement import (
     Check,
     Outcome,
@@ -24,9 +29,11 @@ from pytest_realtime_asr.requirements.requirement import (
     Undecided,
     Violated,
 )
+from pytest_realtime_asr.stats import student_interval
 from pytest_realtime_asr.trace.timeline import Final, Heard, Partial, Timeline
 
 LATE = 2.5  # s; with a longer client scheduling delay, late text proves nothing
+_ENOUGH_SPEECH = 30.0  # s of audio, to judge whether a server keeps up
 _TOO_FAST = 0.05  # audio may be sent faster than it is spoken by this share
 
 
@@ -76,6 +83,62 @@ def no_stall(role: str, *, at_most: float) -> Check:
         )
 
     return per_session(check, role, fold=first_unsatisfied)
+
+
+def keeps_up(*roles: str, at_most: float) -> Check:
+    """Return a check that the lag of the text does not grow with the speech.
+
+    The mean drift (`lag_drift`) over the utterances of these sessions must not be
+    proven to exceed ``at_most``: the lower bound at 95 % must not. At least two
+    utterances, with 30 s of audio in all, must have a drift.
+    """
+
+    def check(evidence: Evidence) -> Outcome:
+        if missing := absent(evidence, *roles):
+            return missing
+        measured = list(_drifts(evidence, *roles))
+        drifts = [drift for _, drift in measured]
+        seconds = sum(_audio_seconds(timeline) for timeline, _ in measured)
+        count = len(drifts)
+        if count < 2 or seconds < _ENOUGH_SPEECH:
+            return Undecided(
+                "the words of too little speech came while it was sent (needed: two "
+                f"utterances of {_ENOUGH_SPEECH:g} s together, each with five "
+                "correct words)"
+            )
+        low, _ = student_interval(drifts, confidence=0.9)  # 95 % on one side
+        if low <= at_most:
+            return Satisfied()
+        for timeline, _ in measured:
+            if doubt := _cannot_be_timed(timeline, low * _audio_seconds(timeline)):
+                return Undecided(doubt)
+        return Violated(
+            f"the text falls behind: its lag grows by {_percent(sum(drifts) / count)} "
+            f"of the audio (at least {_percent(low)} at 95 % confidence, over {count} "
+            f"utterances with {seconds:.0f} s in all); the limit is "
+            f"{_percent(at_most)}",
+            (),
+        )
+
+    return check
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def _drifts(evidence: Evidence, *roles: str) -> Iterator[tuple[Timeline, float]]:
+    """Yield the timeline and the drift of each utterance that has a drift."""
+    for part in evidence.role(*roles):
+        for item, utterance in part.spoken.items():
+            timeline = part.timeline.item(item)
+            drift = lag_drift(emissions(timeline, utterance))
+            if drift is not None:
+                yield timeline, drift
+
+
+def _audio_seconds(timeline: Timeline) -> float:
+    return timeline.heard[-1].samples / timeline.rate
 
 
 def _cannot_be_timed(timeline: Timeline, at_most: float) -> str | None:

@@ -9,10 +9,18 @@ from pytest_realtime_asr.requirements.shared.clients import binding_clients
 from pytest_realtime_asr.requirements.shared.connections import HANDSHAKES, LIFE, MANY
 from pytest_realtime_asr.requirements.shared.events import DISCLOSURE, EVENTS
 from pytest_realtime_asr.requirements.shared.first_utterance import FIRST_UTTERANCE
+from pytest_realtime_asr.requirements.shared.keeping_up import KEEPING_UP
 from pytest_realtime_asr.requirements.shared.losses import LOSSES
+from pytest_realtime_asr.requirements.shared.quiet_noise import QUIET_NOISE
 from pytest_realtime_asr.requirements.shared.refusals import IGNORED, misuses, refused
 from pytest_realtime_asr.requirements.shared.robustness import AMID_SPEECH, JSON, SIZES
+from pytest_realtime_asr.requirements.shared.set_ups import (
+    BESIDE,
+    SET_UPS,
+    TWO_SET_UPS,
+)
 from pytest_realtime_asr.requirements.shared.stating import SHARED, restated, stated
+from pytest_realtime_asr.requirements.shared.usage import USAGE
 from pytest_realtime_asr.requirements.shared.utterances import (
     EMPTY,
     LENGTHS,
@@ -24,6 +32,7 @@ from pytest_realtime_asr.requirements.shared.utterances import (
 
 __all__ = [
     "AMID_SPEECH",
+    "BESIDE",
     "DISCLOSURE",
     "EMPTY",
     "EVENTS",
@@ -32,17 +41,22 @@ __all__ = [
     "HARM",
     "IGNORED",
     "JSON",
+    "KEEPING_UP",
     "LENGTHS",
     "LIFE",
     "LOSSES",
     "MANY",
     "NEIGHBOURS",
     "PAUSES",
+    "QUIET_NOISE",
     "READ",
     "SAME_TEXT",
+    "SET_UPS",
     "SHARED",
     "SIZES",
     "TEXTS",
+    "TWO_SET_UPS",
+    "USAGE",
     "binding_clients",
     "bug",
     "misuses",

@@ -7,5 +7,5 @@ READ = "read 2026-11-22"
 
 
 def bug(*threads: str, read: str = READ) -> str:
-    """Return the clause of a requirement that is due to these bug reports."""
+    """Return a clause that cites these bug reports as the source of a requirement."""
     return f"bug reports: {', '.join(threads)} ({read})"

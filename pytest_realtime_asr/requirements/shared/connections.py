@@ -80,7 +80,7 @@ LIFE: tuple[Requirement, ...] = (
     ),
     Requirement(
         "half-open-outlived",
-        "a client that vanishes without a close does not harm other sessions",
+        "a client that vanishes without a close frame does not harm other sessions",
         MUST,
         HARM + "; " + bug("vllm#46815"),
         checks.survives("half-open"),
@@ -190,7 +190,7 @@ MANY: tuple[Requirement, ...] = (
     ),
     Requirement(
         "random-sessions",
-        "in random sessions each accepted utterance ends, and the next session works",
+        "in random sessions, each accepted utterance ends and the next session works",
         MUST,
         HARM,
         checks.random_sessions_pass("random"),

@@ -73,7 +73,7 @@ EVENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "known-events",
-        "every event with a prefix of the protocol has a known type",
+        "each event type that has a prefix of the protocol is known",
         SHOULD,
         "",
         _protocol_check,
@@ -174,6 +174,44 @@ DISCLOSURE: tuple[Requirement, ...] = (
         scenarios=("utterances",),
         passive=True,
         proof=Proof(("tokens-shown",)),
+    ),
+    Requirement(
+        "no-vocabulary-tokens",
+        "no text has raw tokens of the model's vocabulary or labels of sounds",
+        SHOULD,
+        bug(
+            "NVIDIA-NeMo/Speech#2753",
+            "speechbrain/speechbrain#2795",
+            "k2-fsa/sherpa-onnx#550",
+            read="read 2026-11-29",
+        ),
+        checks.no_vocabulary_tokens,
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("vocabulary-shown",)),
+    ),
+    Requirement(
+        "no-control-characters",
+        "no text has a control character other than tab and line break",
+        MUST,
+        HARM
+        + ": XML 1.0, section 2.2, and PostgreSQL's text exclude such characters; "
+        + bug("viggy28/recall#39", read="read 2026-11-29"),
+        checks.no_control_characters,
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("control-characters",)),
+    ),
+    Requirement(
+        "directions-paired",
+        "a final ends each change of writing direction that it starts",
+        SHOULD,
+        "UAX #9, section 2.6: a control that is not ended reorders the text that the "
+        "client shows after this control",
+        checks.paired_directions,
+        scenarios=("utterances",),
+        passive=True,
+        proof=Proof(("unpaired-directions",)),
     ),
     Requirement(
         "no-early-text",

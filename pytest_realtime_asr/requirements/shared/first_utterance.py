@@ -1,4 +1,4 @@
-"""The requirement on the first utterance of a run, without which no other is tried."""
+"""The requirement on the first utterance of a run; if it fails, the run stops."""
 
 from __future__ import annotations
 

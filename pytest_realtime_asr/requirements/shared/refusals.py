@@ -63,7 +63,7 @@ _REFUSED: Mapping[str, tuple[str, str]] = {
     ),
     "unknown-model": ("an unknown model is refused", "an unknown model"),
 }
-"""By the name of a misuse: the title, and the words for the misuse in messages."""
+"""The title for each name of a misuse, and the words for this misuse in messages."""
 
 _DEEP = 100_000  # levels; a recursive parser can read a thousand or so
 
@@ -85,7 +85,7 @@ _FRAMES: tuple[Misuse, ...] = (
     ),
     Misuse(
         "duplicate-keys",
-        "JSON with its type given twice",
+        "JSON that gives its type twice",
         ('{"type":"no.such.event","type":"no.such.event"}',),
     ),
     Misuse(
@@ -101,10 +101,10 @@ _FRAMES: tuple[Misuse, ...] = (
         "events without a type, and with a type that is not a string",
         ("{}", '{"audio":"AAA="}', '{"type":5}', '{"type":null}'),
     ),
-    Misuse("unknown-event", "an event of no protocol", ('{"type":"no.such"}',)),
+    Misuse("unknown-event", "an event of an unknown type", ('{"type":"no.such"}',)),
     Misuse(
         "unknown-event-amid-speech",
-        "an event of no protocol, in the middle of an utterance",
+        "an event of an unknown type, in the middle of an utterance",
         ('{"type":"no.such"}',),
         speaking=True,
     ),

@@ -13,8 +13,12 @@ from pytest_realtime_asr.requirements.requirement import (
 )
 from pytest_realtime_asr.requirements.shared.connections import HANDSHAKES, LIFE, MANY
 from pytest_realtime_asr.requirements.shared.events import DISCLOSURE, EVENTS
+from pytest_realtime_asr.requirements.shared.keeping_up import KEEPING_UP
 from pytest_realtime_asr.requirements.shared.losses import LOSSES
+from pytest_realtime_asr.requirements.shared.quiet_noise import QUIET_NOISE
 from pytest_realtime_asr.requirements.shared.robustness import AMID_SPEECH, JSON, SIZES
+from pytest_realtime_asr.requirements.shared.set_ups import SET_UPS
+from pytest_realtime_asr.requirements.shared.usage import USAGE
 from pytest_realtime_asr.requirements.shared.utterances import (
     EMPTY,
     LENGTHS,
@@ -29,6 +33,7 @@ SHARED: Mapping[str, Requirement] = {
     for group in (
         *(EVENTS, DISCLOSURE, JSON, AMID_SPEECH, SIZES, TEXTS, LENGTHS, EMPTY, PAUSES),
         *(NEIGHBOURS, LIFE, HANDSHAKES, MANY, SAME_TEXT, LOSSES),
+        *(USAGE, QUIET_NOISE, KEEPING_UP, SET_UPS),
     )
     for each in group
 }

@@ -184,7 +184,7 @@ SAME_TEXT: tuple[Requirement, ...] = (
     *(
         Requirement(
             f"same-text-{role}",
-            f"a clip has the same text {how} as alone",
+            f"{how}, a clip has the same text as when it is sent alone",
             SHOULD,
             clause,
             checks.both(checks.finishes(role), checks.same_text(role)),
@@ -237,7 +237,7 @@ SAME_TEXT: tuple[Requirement, ...] = (
             (
                 "half-gain",
                 "at half the gain",
-                "half the gain is only 6 dB less",
+                "half the gain lowers the level by only 6 dB",
                 Proof(("quiet-loses",)),
             ),
         )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance.scenarios import scenarios
+from pytest_realtime_asr.dialects.openai.checks import session
 from pytest_realtime_asr.dialects.openai.profile import PROFILES
-from pytest_realtime_asr.requirements import shared
+from pytest_realtime_asr.requirements import checks, shared
 from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.requirement import Satisfied, Undecided, Violated
 from pytest_realtime_asr.trace.records import (
@@ -33,6 +35,7 @@ BUFFER = "input_audio_buffer"
 ITEM = "conversation.item"
 TRANSCRIPTION = f"{ITEM}.input_audio_transcription"
 OURS = ("session.update", f"{BUFFER}.append", f"{BUFFER}.commit", f"{BUFFER}.clear")
+TWO, BESIDE = shared.TWO_SET_UPS, shared.BESIDE
 REQUIREMENTS = {each.id: each for each in dialects.load("openai").requirements}
 USAGE = {"type": "tokens", "input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
 
@@ -88,6 +91,13 @@ def updated(**session: object) -> Event:
 UPDATE = said("session.update", session={"type": "transcription"})
 COMMIT, CLEAR = said(f"{BUFFER}.commit"), said(f"{BUFFER}.clear")
 CREATED = said("session.created", session={"id": "sess-1", "type": "transcription"})
+
+
+def expiring(at: datetime) -> Event:
+    session = {"id": "sess-1", "expires_at": at.timestamp()}
+    return said("session.created", session=session)
+
+
 HELD = (CREATED, UPDATE, updated(type="transcription"), COMMIT, committed("a"))
 
 
@@ -228,6 +238,10 @@ YES, NO, UNKNOWN = Satisfied, Violated, Undecided
         ("update-shows-what-holds", (UPDATE, error(), updated(type="x")), {}, UNKNOWN),
         ("session-type", (said("session.created", session={"id": "a"}),), {}, NO),
         ("expires-later", (CREATED,), {}, UNKNOWN),
+        ("expires-within-a-day", (CREATED,), {}, UNKNOWN),
+        ("expires-within-a-day", (expiring(STARTED + timedelta(hours=1)),), {}, YES),
+        ("expires-within-a-day", (expiring(STARTED - timedelta(days=9)),), {}, YES),
+        ("expires-within-a-day", (expiring(STARTED + timedelta(days=2)),), {}, NO),
         # Ids of events
         ("event-ids-are-unique", (CREATED, committed("a")), {}, YES),
         ("event-ids-are-unique", ({**CREATED, "event_id": ""},), {}, NO),
@@ -422,12 +436,57 @@ def test_the_lists_are_made_once() -> None:
     assert one.misuses is other.misuses
 
 
+def test_a_time_in_milliseconds_is_named() -> None:
+    at = STARTED.timestamp() + 3600
+    created = said("session.created", session={"id": "a", "expires_at": 1000 * at})
+    outcome = REQUIREMENTS["expires-within-a-day"].check(Evidence((part(created),)))
+    assert isinstance(outcome, Violated)
+    assert outcome.message.endswith(
+        "days ahead; the value is in milliseconds, not in seconds"
+    )
+
+
+def two_set_ups(first: object, then: object, beside: object) -> Evidence:
+    """Sessions that show these formats: one at first and later, one beside it."""
+
+    def shown(value: object) -> Event:
+        return updated(audio={"input": {"format": value}})
+
+    def opened(name: str, value: object) -> Event:
+        held = {"id": name, "audio": {"input": {"format": value}}}
+        return said("session.created", session=held)
+
+    own = part(opened("a", "pcm"), UPDATE, shown(first), shown(then), role=TWO)
+    return Evidence((own, part(opened("b", beside), UPDATE, shown(1), role=BESIDE)))
+
+
+def test_set_ups_are_kept_apart() -> None:
+    alike, kept = session.opens_alike(TWO, BESIDE), session.keeps_the_rest(TWO)
+    sound = two_set_ups("pcm", "pcm", "pcm")
+    assert alike(sound) == kept(sound) == Satisfied()
+    own = kept(two_set_ups("pcm", "pcmu", "pcm"))
+    assert isinstance(own, Violated)
+    assert own.part == 0
+    other = alike(two_set_ups("pcm", "pcm", "pcmu"))
+    assert isinstance(other, Violated)
+    assert other.part == 1
+    assert other.message.startswith("a session opened with the settings Identity(")
+    refused = part(CREATED, UPDATE, error(), role=BESIDE)
+    accepted = checks.set_up_accepted(BESIDE)
+    assert accepted(sound) == Satisfied()
+    assert isinstance(accepted(Evidence((refused,))), Undecided)
+
+
 def test_what_holds_for_all_is_taken_by_each() -> None:
     every = {id: each for id, each in shared.SHARED.items() if each.clause}
     for name, but in (
         ("vllm", set()),
         # It may send no text before the commit, and has no utterance without audio.
-        ("openai", {"no-stall", "empty-utterance-is-wordless"}),
+        # Its sessions show what was set up, which is checked too.
+        (
+            "openai",
+            {"no-stall", "empty-utterance-is-wordless", "set-ups-kept-apart"},
+        ),
     ):
         found = {
             each.id: replace(each, proof=every[each.id].proof)

@@ -101,3 +101,18 @@ def test_an_unknown_profile_is_refused_with_what_there_is(
 ) -> None:
     with pytest.raises(LookupError, match=message):
         dialects.load(f"openai:{words}")
+
+
+def test_a_server_that_documents_a_shorter_buffer_need_not_accept_a_big_event() -> None:
+    def asked(name: str) -> bool:
+        return any(
+            each.id == "big-audio-accepted" for each in dialects.load(name).requirements
+        )
+
+    assert asked("openai")
+    assert not asked("openai:sglang")
+    assert asked("openai:sglang most=0")
+    assert not asked(
+        "openai:openai most=240"
+    )  # 15 MiB of base64 are 245.76 s at 24 kHz
+    assert asked("openai:openai most=250")

@@ -25,6 +25,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.fake.config import FakeConfig
 from pytest_realtime_asr.fake.faults import FAULTS, network
+from pytest_realtime_asr.fake.faults.limits import CAP
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
 from pytest_realtime_asr.fake.server import Fake
@@ -384,6 +385,52 @@ def sends(text: str, *, of: str) -> Callable[[Place], Awaitable[bool]]:
     return check
 
 
+async def babbles_in_noise(place: Place) -> bool:
+    assert await place.utter("_ _") == ""  # digital silence
+    talk = await place.open()
+    await talk.send(COMMIT, append(np.full(WORD // 2, 33, "<i2").tobytes()))
+    return await talk.finish() == "Thank you."
+
+
+async def falls_behind(place: Place) -> bool:
+    """The last word of 2 s would come 0.4 s later than its audio, if in time."""
+    talk = await place.open()
+    await talk.send(COMMIT)
+    await talk.send_audio(audio_of("a " + "_ " * 18 + "b"))
+    await talk.hear("transcription.delta")
+    begun = time.monotonic()
+    await talk.hear("transcription.delta")
+    return time.monotonic() - begun > 0.3
+
+
+async def counts_one_token(place: Place) -> bool:
+    talk = await place.open()
+    assert await talk.utter("a b c") == "a b c"
+    return bool(talk.frames[-1]["usage"]["completion_tokens"] == 1)
+
+
+async def counts_all_so_far(place: Place) -> bool:
+    talk = await place.open()
+    counts = []
+    for _ in range(3):
+        await talk.utter("a b c")
+        counts.append(talk.frames[-1]["usage"]["completion_tokens"])
+    assert counts[0] == 3
+    return counts == [3, 6, 9]
+
+
+async def applies_another_set_up(place: Place) -> bool:
+    talk, other = await place.open(), await place.open()
+    assert await talk.utter("a b") == "a b"
+    await other.send({**UPDATE, "language": "de"})
+    await other.utter("a b")
+    changed = await talk.utter("a b") != "a b"
+    await other.link.close()
+    await talk.rest()
+    assert await talk.utter("a b") == "a b"
+    return changed
+
+
 async def sends_no_usage(place: Place) -> bool:
     talk = await place.open()
     await talk.utter("a b")
@@ -696,6 +743,56 @@ async def seems_restarted(place: Place) -> bool:
     return await place.metric("process_start_time_seconds") > before
 
 
+# Limits of sessions, and a server that is not warm
+
+
+async def holds(place: Place) -> int:
+    """Return how many of six sessions are greeted."""
+    greeted = 0
+    for _ in range(6):
+        try:
+            talk = await place.open(configured=False)
+        except InvalidStatus:
+            continue
+        greeted += bool(talk.all("session.created"))
+    return greeted
+
+
+async def holds_four(place: Place) -> bool:
+    return await holds(place) == CAP
+
+
+async def holds_one(place: Place) -> bool:
+    return await holds(place) == 1
+
+
+async def lists_another_model_first(place: Place) -> bool:
+    _, body = await place.get("/v1/models")
+    names = [each["id"] for each in json.loads(body)["data"]]
+    other = await place.raw({**UPDATE, "model": "language-model"}, configured=False)
+    assert other.codes == ["model_not_found"]
+    return names == ["language-model", "fake"]
+
+
+async def greets_strangely(place: Place) -> bool:
+    talk = await place.open(configured=False)
+    return [frame["type"] for frame in talk.frames] == ["session.ready"]
+
+
+async def greets_late(place: Place) -> bool:
+    talk = await place.open(configured=False)  # which waits for a short time
+    late = not talk.frames
+    assert await talk.hear("session.created") or not late
+    assert (await place.open()).frames  # the second session is in time
+    return late
+
+
+async def ends_late(place: Place) -> bool:
+    late = await place.utter("a b", within=BRIEF) is None
+    assert await place.utter("a b", within=BRIEF) == "a b"
+    return late
+
+
 SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "silent-close": closes_on_binary,
     "closes-on-error": closes_on_error,
@@ -715,6 +812,16 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "dot-first": sends_a_dot,
     "final-first": sends_its_final_first,
     "tokens-shown": sends("language English<asr_text>a b", of="a b"),
+    "vocabulary-shown": sends("\u2581a \u2581b", of="a b"),
+    "unknown-words": sends("a <unk> c", of="a b c"),
+    "labels-sounds": sends("a b [Music]", of="a b"),
+    "control-characters": sends("a\0 b", of="a b"),
+    "unpaired-directions": sends("\u202ea b", of="a b"),
+    "babbles-in-noise": babbles_in_noise,
+    "falls-behind": falls_behind,
+    "one-token": counts_one_token,
+    "usage-so-far": counts_all_so_far,
+    "shares-setup": applies_another_set_up,
     "broken-characters": sends("\ufffd b", of="a b"),
     "no-usage": sends_no_usage,
     "half-usage": leaves_a_count_out,
@@ -774,6 +881,15 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "limits": limits,
     "leaks": counts_for_ever,
     "restarts": seems_restarted,
+    "caps-by-error": holds_four,
+    "caps-by-close": holds_four,
+    "caps-by-429": holds_four,
+    "caps-by-503": holds_four,
+    "one-session": holds_one,
+    "lists-llm-first": lists_another_model_first,
+    "strange-greeting": greets_strangely,
+    "cold-greeting": greets_late,
+    "cold-final": ends_late,
 }
 GIVEN: dict[str, dict[str, Any]] = {"any-key": {"key": "a key of a server"}}
 

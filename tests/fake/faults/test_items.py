@@ -25,8 +25,8 @@ HUSH = bytes(2 * 24_000)
 class Talk:
     """A session with a server that has faults, or none."""
 
-    def __init__(self, *faults: str) -> None:
-        self.state = ServerState(OPENAI, ["m"])
+    def __init__(self, *faults: str, state: ServerState | None = None) -> None:
+        self.state = state or ServerState(OPENAI, ["m"])
         self.state.open_session()
         self.server = Faults(faults, self.state).wrap(OPENAI.server(["m"]))
         self.events: list[Event] = []
@@ -112,6 +112,14 @@ def times(talk: Talk) -> list[int]:
 
 
 # Each check is true with the fault and false without it.
+def shares_its_set_up(faults: tuple[str, ...]) -> bool:
+    one = Talk(*faults).set_up()
+    other = Talk(*faults, state=one.state).set_up(format={"type": "audio/pcmu"})
+    assert shown(other)["audio"]["input"]["format"]["type"] == "audio/pcmu"
+    kind = shown(one.update())["audio"]["input"]["format"]["type"]
+    return bool(kind == "audio/pcmu")
+
+
 CHECKS: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "same-event-ids": lambda f: len({e["event_id"] for e in whole(*f).events}) == 1,
     "no-event-ids": lambda f: not any("event_id" in e for e in whole(*f).events),
@@ -137,6 +145,8 @@ CHECKS: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "no-logprobs": lambda f: not any("logprobs" in e for e in whole(*f).events),
     "odd-logprobs": lambda f: whole(*f).all(".delta")[0]["logprobs"][0]["logprob"] > 0,
     "conversing": lambda f: Talk(*f).events[0]["session"]["type"] == "realtime",
+    "expires-in-ms": lambda f: Talk(*f).events[0]["session"]["expires_at"] > 10**12,
+    "shares-setup": shares_its_set_up,
     "silent-update": lambda f: not whole(*f).all(".updated"),
     "unset": lambda f: "audio" not in shown(whole(*f)),
     "forgets-rest": lambda f: shown(whole(*f))["audio"] is None,
@@ -187,3 +197,18 @@ def test_only_texts_in_transcription_are_swapped() -> None:
 
 def test_each_of_these_is_a_fault() -> None:
     assert set(CHECKS) <= set(FAULTS)
+
+
+def test_seconds_are_counted_in_milliseconds() -> None:
+    def seconds(*faults: str) -> float:
+        server = Faults(faults).wrap(dialects.load("openai:sglang").server(["m"]))
+        tuple(server.open("sess-1", 1_800_000_000))
+        audio = base64.b64encode(LOUD).decode()
+        server.hear(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
+        server.hear('{"type":"input_audio_buffer.commit"}')
+        (frame,) = server.final("a", Usage(1, 1, seconds=1.5), 0)
+        counted: float = json.loads(frame)["usage"]["seconds"]
+        return counted
+
+    assert seconds() == 1.5
+    assert seconds("usage-in-ms") == 1500

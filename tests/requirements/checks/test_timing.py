@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from pytest_realtime_asr.audio import silence
+from pytest_realtime_asr.corpus import Utterance, Word
 from pytest_realtime_asr.requirements import checks
 from pytest_realtime_asr.requirements.evidence import (
     Part,
@@ -15,6 +20,7 @@ from tests.support.check_outcomes import (
     Found,
     Open,
     check,
+    seen,
 )
 from tests.support.sessions import (
     APPEND,
@@ -88,6 +94,63 @@ def test_text_comes_meanwhile(evidence: Part, found: Found) -> None:
 )
 def test_text_goes_on_coming(evidence: Part, found: Found) -> None:
     check(checks.no_stall("it", at_most=7.0), evidence, found)
+
+
+def falling(
+    role: str, share: float, *, seconds: float = 20.0, timed: bool = True, **given: Any
+) -> Part:
+    """A session in which a word ends each half second, and comes late by a share."""
+    count = round(2 * seconds)
+    ends = [(number + 1) / 2 for number in range(count)]
+    pace = given.get("pace", 1.0)
+    held = paced(
+        role, *(end / pace + share * end for end in ends), seconds=seconds, **given
+    )
+    words = tuple(Word("word", end - 0.5, end) for end in ends) if timed else ()
+    said = " ".join(["word"] * count)
+    clip = Utterance("speech", said, silence(seconds), words=words)
+    return replace(held, spoken={0: clip})
+
+
+@pytest.mark.parametrize(
+    ("parts", "found"),
+    [
+        ((falling("10s", 0.0), falling("35s", 0.0)), GOOD),
+        ((falling("10s", 0.02), falling("35s", 0.02)), GOOD),
+        (
+            (falling("10s", 0.1), falling("35s", 0.1)),
+            Bad("the text falls behind: its lag grows by 10 % of the audio (at least "),
+        ),
+        # Two utterances that differ so much may well be of one that keeps up.
+        ((falling("10s", 0.0), falling("35s", 0.1)), GOOD),
+        ((falling("10s", -0.1), falling("35s", 0.3)), GOOD),
+        (
+            (falling("10s", 0.1), *(falling("35s", 0.1),) * 3, falling("10s", 0.05)),
+            Bad("the text falls behind: its lag grows by 9"),
+        ),
+        ((falling("35s", 0.5, seconds=40.0),), Open("the words of too little speech")),
+        (
+            (falling("10s", 0.5, seconds=10.0), falling("35s", 0.5, seconds=10.0)),
+            Open("the words of too little speech came while it was sent (needed: two "),
+        ),
+        (
+            (falling("10s", 0.5, timed=False), falling("35s", 0.5, timed=False)),
+            Open("the words of too little speech"),
+        ),
+        (
+            (falling("10s", 0.1, pace=2.0), falling("35s", 0.1, pace=2.0)),
+            Open("the audio was sent faster than it is spoken"),
+        ),
+        ((falling("10s", 0.0, pace=2.0), falling("35s", 0.0, pace=2.0)), GOOD),
+        (
+            (falling("10s", 0.1, lag=LATE), falling("35s", 0.1, lag=LATE)),
+            Open("the client itself was 3.0 s late"),
+        ),
+        ((spoke("other", "a"),), Open("no session was run")),
+    ],
+)
+def test_the_lag_does_not_grow(parts: tuple[Part, ...], found: Found) -> None:
+    check(checks.keeps_up("10s", "35s", at_most=0.02), seen(*parts), found)
 
 
 @pytest.mark.parametrize(

@@ -27,20 +27,20 @@ from pytest_realtime_asr.trace.records import Ending
 
 
 def updates_answered(recording: Recording) -> Outcome:
-    """Check that the server answers each update by the session, or by an error."""
+    """Check that the server answers each update with the session, or with an error."""
     sent = from_client(recording, SessionUpdate, BetaUpdate)
     answers = indexes(recording, SessionUpdated, BetaUpdated, Error)
     return _answered(recording, sent, answers, "session update")
 
 
 def commits_answered(recording: Recording) -> Outcome:
-    """Check that the server answers each commit by an item, or by an error."""
+    """Check that the server answers each commit with an item, or with an error."""
     sent = from_client(recording, Commit)
     return _answered(recording, sent, indexes(recording, Committed, Error), "commit")
 
 
 def clears_answered(recording: Recording) -> Outcome:
-    """Check that the server answers each clear by input_audio_buffer.cleared."""
+    """Check that the server answers each clear with ``input_audio_buffer.cleared``."""
     sent = from_client(recording, Clear)
     return _answered(recording, sent, indexes(recording, Cleared), "clear")
 
@@ -64,9 +64,9 @@ def _answered(
 def _surely_received(recording: Recording) -> int:
     """Return the index of the last commit that the server has received for certain.
 
-    The index is 0 if there is no such commit. A commit was received if its item was
-    committed or has ended. Items that the server created after a detected turn, or at
-    the end of the audio, are not counted.
+    The index is 0 if there is no such commit. A commit was certainly received if its
+    item was committed or has ended. Items that the server created after a detected
+    turn, or at the end of the audio, are not counted.
     """
     commits = from_client(recording, Commit)
     committed = [item for item in items(recording).values() if not item.stopped]

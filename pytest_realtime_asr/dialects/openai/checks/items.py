@@ -91,8 +91,8 @@ def each_item(
 
     ``problem`` returns a sentence if an item is wrong, "" if the item is correct, and
     ``None`` if the recording does not show which. If ``problem`` returns ``None`` for
-    every item, the check is undecided, for the reason ``nothing``. ``by_end`` says that
-    a problem is the way in which the session ended.
+    every item, the check is undecided, for the reason ``nothing``. ``by_end`` is true
+    if each problem consists in the way in which the session ended.
     """
 
     def check(recording: Recording) -> Outcome:
@@ -182,7 +182,7 @@ def no_text_after_end(recording: Recording, name: str, item: Item) -> str | None
 
 
 def one_content(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that all events of an item have the same content_index."""
+    """Check that all events of an item have the same ``content_index``."""
     events = (recording.messages[i] for i in (*item.deltas, *item.parts, *item.ends))
     found = {getattr(message, "content_index", None) for message in events} - {None}
     if not found:
@@ -193,7 +193,7 @@ def one_content(recording: Recording, name: str, item: Item) -> str | None:
 
 
 def adds_up(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that the joined deltas of an item are its transcript."""
+    """Check that the joined deltas of an item equal its transcript."""
     found = _texts(recording, item)
     if found is None:
         return None
@@ -249,7 +249,7 @@ def single_spaced(text: str) -> str:
 
 
 def announced_consistently(recording: Recording, name: str, item: Item) -> str | None:
-    """Check that an item was committed and added with the same previous item.
+    """Check that an item has the same previous item when committed and when added.
 
     An item that was added to the conversation must also be committed.
     """

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
+
 from pytest_realtime_asr.dialects.openai.checks.messages import (
     from_client,
     from_server,
@@ -14,6 +16,7 @@ from pytest_realtime_asr.dialects.openai.events import (
     BetaUpdate,
     BetaUpdated,
     Error,
+    Identity,
     SessionCreated,
     SessionUpdate,
     SessionUpdated,
@@ -27,7 +30,7 @@ from pytest_realtime_asr.requirements.checks.combinators import (
     per_session,
     shown,
 )
-from pytest_realtime_asr.requirements.evidence import Part
+from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.requirement import (
     Check,
     Outcome,
@@ -38,6 +41,7 @@ from pytest_realtime_asr.requirements.requirement import (
 from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import Sender
 
+_DAY = 24 * 3600  # s
 _CONFIGURED = (
     "audio",
     "turn_detection",
@@ -62,7 +66,7 @@ def identity(profile: Profile) -> Callable[[Message], str | None]:
 
 
 def is_transcription(recording: Recording) -> Outcome:
-    """Check that session.created opens a transcription session."""
+    """Check that ``session.created`` opens a transcription session."""
     for index, message in from_server(recording, SessionCreated):
         if message.session.type != "transcription":
             kind = message.session.type
@@ -82,6 +86,26 @@ def expires_later(recording: Recording) -> Outcome:
             what = f"expires_at is {session.expires_at:.0f}, not after the start"
             return Violated(what, (index,))
         return Satisfied()
+    return Undecided("no event says when the session expires")
+
+
+def expires_within_a_day(recording: Recording) -> Outcome:
+    """Check that ``expires_at`` is at most a day after the start of the session.
+
+    `expires_later` checks that the session does not expire before its start.
+    """
+    for index, message in enumerate(recording.messages):
+        session = getattr(message, "identity", None)
+        if session is None or session.expires_at is None:
+            continue
+        started = recording.trace.started.timestamp()
+        ahead = session.expires_at - started
+        if ahead <= _DAY:
+            return Satisfied()
+        what = f"expires_at is {session.expires_at:.0f}, {ahead / _DAY:,.0f} days ahead"
+        if 0 < session.expires_at / 1000 - started <= _DAY:
+            what += "; the value is in milliseconds, not in seconds"
+        return Violated(what, (index,))
     return Undecided("no event says when the session expires")
 
 
@@ -144,6 +168,38 @@ def keeps_the_rest(role: str) -> Check:
         return Satisfied()
 
     return per_session(check, role, fold=first_unsatisfied)
+
+
+def _identity(message: Message) -> Identity | None:
+    """Return the session that a message opens; ``None`` if no session is opened."""
+    found: Identity | None = getattr(message, "identity", None)
+    return found
+
+
+def opens_alike(*roles: str) -> Check:
+    """Return a check that sessions of these roles show the same settings on opening.
+
+    Only the ids and the time at which a session expires may differ.
+    """
+
+    def check(evidence: Evidence) -> Outcome:
+        first: Identity | None = None
+        for part in evidence.role(*roles):
+            opened = next(filter(None, map(_identity, part.recording.messages)), None)
+            if opened is None:
+                continue
+            shown = msgspec.structs.replace(opened, id="", expires_at=None)
+            if first is not None and shown != first:
+                return Violated(
+                    f"a session opened with the settings {shown}, but an earlier "
+                    f"session with the settings {first}",
+                    (),
+                    evidence.index(part),
+                )
+            first = shown
+        return Satisfied()
+
+    return check
 
 
 def _session(message: Message) -> dict[str, Any]:

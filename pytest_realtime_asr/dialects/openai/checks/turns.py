@@ -93,7 +93,7 @@ def _sent(recording: Recording) -> _Sent:
 
 
 def turns_match_audio(recording: Recording) -> Outcome:
-    """Check that turns are in the audio, in order, and that each clip has a turn."""
+    """Check that turns are within the audio and in order, and each clip has a turn."""
     sent = _sent(recording)
     turns: list[tuple[float, float]] = []
     for name, item in items(recording).items():
@@ -173,7 +173,7 @@ def no_turn_in_silence(recording: Recording) -> Outcome:
 
 
 def silent_commit_has_no_text(recording: Recording) -> Outcome:
-    """Check that a commit of silence is answered by an error or by a wordless text."""
+    """Check that the answer to a silent commit is an error or a text without words."""
     records = recording.trace.records
     commits = [i for i in from_client(recording, Commit) if records[i].raw]
     if not commits:

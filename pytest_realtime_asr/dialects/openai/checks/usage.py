@@ -24,7 +24,7 @@ from pytest_realtime_asr.trace.recording import Recording
 
 
 def usage_is_valid(recording: Recording) -> Outcome:
-    """Check that each completed event has a usage that is not negative and adds up."""
+    """Check that completed events have a usage whose parts are 0 or more and add up."""
     completions = from_server(recording, Completed)
     for index, message in completions:
         if problem := _usage_problem(message.usage):
@@ -97,7 +97,7 @@ def _logprobs(part: Part) -> Iterator[Outcome]:
 
 
 def logprobs_are_valid(recording: Recording) -> Outcome:
-    """Check that log probabilities are at most 0, and joined tokens equal the delta."""
+    """Check that no log probability exceeds 0, and joined tokens equal the delta."""
 
     def outcomes() -> Iterator[Outcome]:
         for index, message in from_server(recording, Delta):

@@ -78,7 +78,7 @@ _DECLARED: tuple[Declared, ...] = (
 )
 
 _OPTIONAL = {"short-commit", "turns", "hush", "turn-commit", "pcmu", "pcma"}
-"""The scenarios that need a capability which a server may not have."""
+"""The scenarios that need a capability which some servers do not have."""
 
 
 @cache

@@ -11,6 +11,7 @@ from pytest_realtime_asr.dialects.openai.requirements.declared import (
     Declared,
     bug,
     clause,
+    where,
 )
 from pytest_realtime_asr.requirements import checks, shared
 from pytest_realtime_asr.requirements.order import order
@@ -122,7 +123,7 @@ ITEMS: tuple[Declared, ...] = (
     ),
     Requirement(
         "items-are-added-in-place",
-        "an item is committed and added with the same previous item",
+        "an item has the same previous item when committed and when added",
         SHOULD,
         clause(
             "conversation_item_added",
@@ -222,6 +223,12 @@ ITEMS: tuple[Declared, ...] = (
             "output_tokens counts generated tokens, seconds is the length of the audio",
         ),
         each(usage.usage_counts_text),
+    ),
+    shared.stated("usage-matches", proof=Proof(("one-token", "usage-in-ms"))),
+    # NVIDIA documents that the usage of its server adds up over a session.
+    where(
+        lambda profile: profile.greeting != "conversation.created",
+        shared.stated("usage-of-each"),
     ),
     Requirement(
         "logprobs-come",

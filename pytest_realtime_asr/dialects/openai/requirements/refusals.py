@@ -70,6 +70,24 @@ def _short_commit(profile: Profile) -> Iterable[Requirement]:
     )
 
 
+def _big_audio(profile: Profile) -> Iterable[Requirement]:
+    seconds = _MOST * 2**20 * 3 / 4 / 2 / profile.rates[0]  # of PCM16 in base64
+    if profile.most and profile.most < seconds:
+        return  # the server documents that it accepts less
+    yield Requirement(
+        "big-audio-accepted",
+        f"an event with {_MOST} MiB of audio is accepted",
+        MUST,
+        clause(
+            "input_audio_buffer_append_event",
+            f"up to a maximum of {_MOST} MiB in each event",
+        ),
+        refusals.no_error("big-audio", f"an event of {_MOST} MiB"),
+        scenarios=("big-audio",),
+        proof=Proof(("refuses-big",)),
+    )
+
+
 ERRORS: tuple[Declared, ...] = (
     Requirement(
         "errors-have-types",
@@ -175,7 +193,7 @@ REFUSALS: tuple[Declared, ...] = (
     ),
     shared.refused(
         "unknown-model",
-        "if the model is accepted, the session gets no text and no error",
+        "a session whose unknown model is accepted gets neither text nor an error",
         level=SHOULD,
         proof=Proof(("tolerant",)),
     ),
@@ -197,7 +215,7 @@ REFUSALS: tuple[Declared, ...] = (
         "empty-commit-spoils-nothing",
         "a commit without audio does not affect later utterances",
         MUST,
-        HARM + ": the head of the next utterance, or all of it, is lost",
+        HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("stray-final"), checks.same_text("stray-final")),
         scenarios=("alone", "stray-final"),
         proof=Proof(("refused-final-kept",)),
@@ -206,7 +224,7 @@ REFUSALS: tuple[Declared, ...] = (
         "second-commit-spoils-nothing",
         "a second commit does not affect later utterances",
         MUST,
-        HARM + ": the head of the next utterance, or all of it, is lost",
+        HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(checks.finishes("second-final"), checks.same_text("second-final")),
         scenarios=("alone", "second-final"),
         proof=Proof(("refused-final-kept",)),
@@ -230,18 +248,7 @@ REFUSALS: tuple[Declared, ...] = (
         "binary-answered",
         "RFC 6455, section 7.4.1: 1003 for data that cannot be accepted",
     ),
-    Requirement(
-        "big-audio-accepted",
-        f"an event with {_MOST} MiB of audio is accepted",
-        MUST,
-        clause(
-            "input_audio_buffer_append_event",
-            f"up to a maximum of {_MOST} MiB in each event",
-        ),
-        refusals.no_error("big-audio", f"an event of {_MOST} MiB"),
-        scenarios=("big-audio",),
-        proof=Proof(("refuses-big",)),
-    ),
+    _big_audio,
     *shared.restated(
         shared.SIZES,
         shared.stated("oversized-frame-closed", proof=Proof(("any-size", "tolerant"))),

@@ -57,7 +57,7 @@ SESSION: tuple[Declared, ...] = (
     ),
     # conversation.created does not say when the session expires
     where(
-        lambda profile: profile.greeting != "conversation.created",
+        lambda profile: profile.expires and profile.greeting != "conversation.created",
         Requirement(
             "expires-later",
             "expires_at is later than the start of the session",
@@ -71,6 +71,22 @@ SESSION: tuple[Declared, ...] = (
             scenarios=("utterances",),
             passive=True,
             proof=Proof(("old-clock",)),
+        ),
+    ),
+    where(
+        lambda profile: profile.greeting != "conversation.created",
+        Requirement(
+            "expires-within-a-day",
+            "expires_at is in seconds, and at most a day ahead",
+            SHOULD,
+            clause(
+                "realtime_transcription_session_create_response",
+                "expires_at is in seconds since the epoch",
+            ),
+            each(session.expires_within_a_day),
+            scenarios=("utterances",),
+            passive=True,
+            proof=Proof(("expires-in-ms",)),
         ),
     ),
     Requirement(
@@ -152,5 +168,18 @@ SESSION: tuple[Declared, ...] = (
         ),
         scenarios=("alone", "refused-update"),
         proof=Proof(("closes-on-error",)),
+    ),
+    *shared.restated(
+        shared.SET_UPS,
+        shared.stated(
+            "set-ups-kept-apart",
+            check=checks.both(
+                checks.finishes(shared.TWO_SET_UPS),
+                session.opens_alike(shared.TWO_SET_UPS, shared.BESIDE),
+                session.keeps_the_rest(shared.TWO_SET_UPS),
+                checks.same_text(shared.TWO_SET_UPS),
+                checks.set_up_accepted(shared.BESIDE),
+            ),
+        ),
     ),
 )

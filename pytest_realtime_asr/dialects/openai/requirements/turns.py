@@ -82,7 +82,7 @@ TURNS: tuple[Declared, ...] = (
     ),
     Requirement(
         "commit-after-turn-is-wordless",
-        "a commit of the silence after a turn gets no words",
+        "a commit of the silence after a turn yields no words",
         SHOULD,
         bug("lemonade-sdk/lemonade#1739", "betalgo/openai#674"),
         turns.in_role("turn-commit", turns.silent_commit_has_no_text),
@@ -93,7 +93,7 @@ TURNS: tuple[Declared, ...] = (
         "commit-after-turn-spoils-nothing",
         "a commit of the silence after a turn does not affect later turns",
         MUST,
-        HARM + ": the head of the next utterance, or all of it, is lost",
+        HARM + ": the start of the next utterance, or all of it, is lost",
         checks.both(
             checks.finishes("turn-commit"), checks.has_first_word("turn-commit")
         ),

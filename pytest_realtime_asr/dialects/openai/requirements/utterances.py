@@ -56,7 +56,7 @@ BUFFER: tuple[Declared, ...] = (
     ),
     Requirement(
         "clear-of-nothing",
-        "a clear before any audio is answered like any other clear",
+        "a clear that precedes all audio is answered like any other clear",
         SHOULD,
         clause(
             "input_audio_buffer_clear_event", f"the server will respond with {CLEARED}"
@@ -84,6 +84,8 @@ UTTERANCES: tuple[Declared, ...] = (
     *shared.LENGTHS,
     shared.stated("empty-utterance-finishes", proof=Proof(("acknowledges-empty",))),
     *shared.PAUSES,
+    *shared.QUIET_NOISE,
+    *(where(lambda profile: profile.early, it) for it in shared.KEEPING_UP),
     *shared.restated(
         shared.NEIGHBOURS,
         shared.stated(
@@ -97,7 +99,7 @@ UTTERANCES: tuple[Declared, ...] = (
     ),
     Requirement(
         "in-flight-finish",
-        "of several utterances transcribed at the same time, each gets its final",
+        "each of several utterances transcribed in parallel gets its final",
         MUST,
         HARM + "; " + bug("sgl-project/sglang-omni#385"),
         checks.finishes("in-flight"),
@@ -106,7 +108,7 @@ UTTERANCES: tuple[Declared, ...] = (
     ),
     Requirement(
         "in-flight-kept-apart",
-        "of several utterances transcribed at the same time, each gets its own text",
+        "each of several utterances transcribed in parallel gets its own text",
         MUST,
         f"{GUIDE}: items are identified by item_id, completed in any order ({READ}); "
         "openclaw#113723",

@@ -1,0 +1,180 @@
+"""Greetings: the first event of a server, by which its dialect is recognised.
+
+A dialect says which first events it accepts (`Dialect.greets`). Profiles of a dialect
+may share this event and differ in its fields. They are told apart by a comparison with
+the first event of each profile's own server. The same comparison finds the dialect that
+is nearest to an unknown server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from pytest_realtime_asr.dialects import installed, load
+from pytest_realtime_asr.text.messages import printable, shortened
+from pytest_realtime_asr.trace.records import Record
+
+_LONGEST_VALUE = 40  # characters of a value that are quoted
+_NAMING = ("type", "object")  # fields whose values name what an object is
+
+UNSUPPORTED: Mapping[str, frozenset[str]] = {
+    "SGLang-Omni": frozenset({"intent", "decode_interval_ms"}),
+    "Mistral": frozenset({"request_id", "audio_format"}),
+}
+"""Servers whose protocol no dialect of this package speaks, with fields of the session
+in their first event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How far a first event is like that of a dialect.
+
+    ``name`` is the name of the dialect, with its profile. ``shared`` is the number of
+    fields that both have. ``differences`` are sentences.
+    """
+
+    name: str
+    shared: int
+    differences: tuple[str, ...]
+
+    @property
+    def degree(self) -> float:
+        """The share of fields that agree, from 0 to 1."""
+        return self.shared / (self.shared + len(self.differences))
+
+
+def greeted(record: Record) -> tuple[str, ...]:
+    """Return the names of the dialects whose servers may send this frame first.
+
+    If this frame agrees with the first event of a profile in more fields than with that
+    of the dialect itself, the name includes the profile. A field that is absent is no
+    sign of a profile.
+    """
+    found = []
+    for name in installed():
+        names = [each for each in _with_profiles(name) if load(each).greets(record)]
+        if names:
+            shared = {each.name: each.shared for each in _likenesses(record, names)}
+            found.append(max(names, key=lambda each: shared.get(each, 0)))
+    return tuple(found)
+
+
+def nearest(record: Record, *, besides: str = "") -> Likeness | None:
+    """Return the dialect or profile whose first event is most like this one.
+
+    ``besides`` is the name of a dialect in use: what cannot be told from it by the
+    first event is left out. Return ``None`` if no dialect has a field in common with
+    this frame.
+    """
+    names = [each for name in installed() for each in _with_profiles(name)]
+    found = _likenesses(record, names)
+    used = {
+        each.differences for each in _likenesses(record, [besides] if besides else [])
+    }
+    found = [each for each in found if each.differences not in used]
+    return max(found, key=lambda each: each.degree, default=None)
+
+
+def silent() -> tuple[str, ...]:
+    """Return the installed dialects whose servers send no first event.
+
+    The session of such a dialect is ready before any frame.
+    """
+    return tuple(each for each in installed() if load(each).reader().ready is not None)
+
+
+def kind(record: Record) -> str:
+    """Return the type of a first event, empty if it has none."""
+    return str(_fields(record.text).get("type", ""))
+
+
+def unsupported(record: Record) -> str | None:
+    """Return the name of a server that no dialect of this package speaks with."""
+    session = _fields(record.text).get("session")
+    if not isinstance(session, dict):
+        return None
+    found = (name for name, fields in UNSUPPORTED.items() if fields <= session.keys())
+    return next(found, None)
+
+
+def _with_profiles(name: str) -> list[str]:
+    return [name, *(f"{name}:{profile}" for profile in load(name).profiles)]
+
+
+def _likenesses(record: Record, names: list[str]) -> list[Likeness]:
+    """Return the likeness of a frame to each of these dialects, if there is any."""
+    given = _fields(record.text)
+    found = []
+    for name in names:
+        compared = list(_compared(_sample(name), given))
+        differences = tuple(each for each in compared if each is not None)
+        if shared := len(compared) - len(differences):
+            found.append(Likeness(name, shared, differences))
+    return found
+
+
+@cache
+def _sample(name: str) -> Mapping[str, Any]:
+    """Return the first event of a dialect's own server; empty if there is none."""
+    try:
+        (frame, *_) = load(name).server(["model"]).open("sess-1", 0)
+    except Exception:  # a dialect of another package may have no server
+        return {}
+    return _fields(frame)
+
+
+def _fields(text: str | None) -> dict[str, Any]:
+    """Return the JSON object in a text frame, empty if there is none."""
+    try:
+        value = msgspec.json.decode(text or "")
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _compared(
+    expected: Mapping[str, Any], given: Mapping[str, Any], path: str = ""
+) -> Iterator[str | None]:
+    """Yield ``None`` for each field that agrees, and a sentence for any other."""
+    for name in {**expected, **given}:
+        where = f"{path}{name}"
+        one, other = expected.get(name), given.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from _compared(one, other, f"{where}.")
+        elif name not in given:
+            yield from _each(one, f"{where}", "is missing")
+        elif name not in expected:
+            yield from _each(other, f"{where}", "is additional")
+        elif isinstance(one, dict) != isinstance(other, dict):
+            yield f"`{where}` is {_kind(other)}, not {_kind(one)}"
+        elif name in _NAMING and one != other:
+            yield f"`{where}` is {_shown(other)}, not {_shown(one)}"
+        else:
+            yield None
+
+
+def _each(value: object, where: str, what: str) -> Iterator[str]:
+    """Yield a sentence for each innermost field of a value."""
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _each(inner, f"{where}.{name}", what)
+    else:
+        yield f"`{where}` {what}"
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case dict():
+            return "an object"
+    return _shown(value)
+
+
+def _shown(value: object) -> str:
+    return shortened(printable(str(value)), _LONGEST_VALUE)

@@ -1,0 +1,15 @@
+"""The steps of those scenarios of the suite that only this protocol has."""
+
+from __future__ import annotations
+
+from pytest_realtime_asr.requirements import shared
+from pytest_realtime_asr.requirements.scenario_steps import Exercise, Speak
+
+EXERCISES: tuple[Exercise, ...] = (
+    Exercise(
+        shared.TWO_SET_UPS,
+        "two utterances while a second session has another language",
+        (Speak(), Speak()),
+        beside={"language": "de"},
+    ),
+)

@@ -1,0 +1,47 @@
+"""Faults of the counts in a usage: their unit, and what they include."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from pytest_realtime_asr.dialects import Server
+from pytest_realtime_asr.fake.faults.registry import fault
+from pytest_realtime_asr.fake.server_state import ServerState
+from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
+from pytest_realtime_asr.trace.timeline import Usage
+
+
+@fault("usage-in-ms", "counts the milliseconds of its audio as seconds")
+class UsageInMilliseconds(ServerWrapper):
+    """Counts 1000 times the seconds of audio; counts of tokens are right."""
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        seconds = None if usage.seconds is None else usage.seconds * 1000
+        return self._server.final(text, replace(usage, seconds=seconds), item)
+
+
+@fault("one-token", "counts one token for each text")
+class OneToken(ServerWrapper):
+    """Counts 1 completion token, as if only the last output counted."""
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        return self._server.final(text, replace(usage, completion=1), item)
+
+
+@fault("usage-so-far", "counts all utterances of the session so far")
+class UsageSoFar(ServerWrapper):
+    """Adds the counts of the earlier utterances to those of each final."""
+
+    def __init__(self, server: Server, state: ServerState) -> None:
+        super().__init__(server, state)
+        self._so_far = Usage(0, 0, seconds=0.0)
+
+    def final(self, text: str, usage: Usage, item: int) -> Iterable[str]:
+        before = self._so_far
+        self._so_far = Usage(
+            (before.prompt or 0) + (usage.prompt or 0),
+            (before.completion or 0) + (usage.completion or 0),
+            seconds=(before.seconds or 0.0) + (usage.seconds or 0.0),
+        )
+        return self._server.final(text, self._so_far, item)

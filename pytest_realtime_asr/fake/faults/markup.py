@@ -1,0 +1,48 @@
+"""Faults of the characters and the markup in texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_realtime_asr.fake.faults.registry import fault
+from pytest_realtime_asr.fake.server_wrappers import WordChanger
+
+
+@fault("vocabulary-shown", "shows pieces of its vocabulary in its text")
+class VocabularyShown(WordChanger):
+    """Puts the mark U+2581 of sentencepiece before each word."""
+
+    def words_for(self, word: str) -> Iterable[str]:
+        return (f"\u2581{word}",)
+
+
+@fault("unknown-words", "sends the unknown token for some of its words")
+class UnknownWords(WordChanger):
+    """Sends ``<unk>`` in place of the second word of each text."""
+
+    def words_for(self, word: str) -> Iterable[str]:
+        return ("<unk>" if len(self.sent.split()) == 1 else word,)
+
+
+@fault("labels-sounds", "ends the text of speech with the label of a sound")
+class LabelsSounds(WordChanger):
+    """Sends ``[Music]`` after the words of each text with words."""
+
+    def last_words(self) -> Iterable[str]:
+        return ("[Music]",) if self.sent else ()
+
+
+@fault("control-characters", "sends a NUL character in its text")
+class ControlCharacters(WordChanger):
+    """Appends U+0000 to the first word of each text."""
+
+    def words_for(self, word: str) -> Iterable[str]:
+        return (word if self.sent else f"{word}\0",)
+
+
+@fault("unpaired-directions", "changes the writing direction of a text for good")
+class UnpairedDirections(WordChanger):
+    """Puts a right-to-left override, which it never ends, before each text."""
+
+    def words_for(self, word: str) -> Iterable[str]:
+        return (word if self.sent else f"\u202e{word}",)
