@@ -345,6 +345,31 @@ def matched_pairs(
     return Difference(value, value - half, value + half, p, len(before), size)
 
 
+def sign_test(more: int, fewer: int) -> float:
+    """Return the one-sided p-value of the exact sign test, ties left out.
+
+    ``more`` and ``fewer`` are the numbers of pairs that differ in either direction. If
+    both directions are equally likely, p is the probability of ``more`` or more.
+    """
+    if more < 0 or fewer < 0:
+        raise ValueError(f"counts must be 0 or more, not {more} and {fewer}")
+    # The regularised incomplete beta function is the tail of the binomial distribution.
+    return float(special.betainc(more, fewer + 1, 0.5)) if more else 1.0
+
+
+def tail_of_sum(distributions: Iterable[Sequence[float]], least: int) -> float:
+    """Return the probability that a sum of independent counts is at least ``least``.
+
+    The i-th number of a distribution is the probability that its count is i.
+    """
+    if least <= 0:
+        return 1.0
+    whole = np.ones(1)
+    for each in distributions:
+        whole = np.convolve(whole, np.asarray(each, float))
+    return float(min(1.0, whole[least:].sum()))
+
+
 def count_interval(
     count: int, size: float, confidence: float = 0.95
 ) -> tuple[float, float]:

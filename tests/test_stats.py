@@ -35,7 +35,9 @@ from pytest_realtime_asr.stats import (
     samples_needed,
     sequential,
     share_interval,
+    sign_test,
     student_interval,
+    tail_of_sum,
     theil_sen,
 )
 
@@ -696,3 +698,23 @@ def test_students_interval_is_that_of_scipy(values: list[float], level: float) -
 def test_nonsense_is_refused(call: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("more", "fewer", "p"),
+    [(0, 0, 1.0), (0, 5, 1.0), (5, 0, 1 / 32), (8, 1, 10 / 512), (3, 3, 42 / 64)],
+)
+def test_the_sign_test_is_a_tail_of_the_binomial(
+    more: int, fewer: int, p: float
+) -> None:
+    assert sign_test(more, fewer) == pytest.approx(p)
+    with pytest.raises(ValueError, match="0 or more"):
+        sign_test(-1, 0)
+
+
+def test_the_tail_of_a_sum_of_counts() -> None:
+    coins = [(0.5, 0.5)] * 4
+    assert tail_of_sum(coins, 3) == pytest.approx(5 / 16)
+    assert tail_of_sum([(0.5, 0.0, 0.5), (0.75, 0.25)], 3) == pytest.approx(1 / 8)
+    assert tail_of_sum([], 0) == 1.0
+    assert tail_of_sum(coins, 5) == 0.0

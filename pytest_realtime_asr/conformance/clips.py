@@ -10,10 +10,16 @@ import numpy as np
 
 from pytest_realtime_asr.audio import Audio, from_float, join, silence
 from pytest_realtime_asr.corpus import Corpus, Utterance
+from pytest_realtime_asr.corpus.joined import Joined, cut_to_speech, joined
 from pytest_realtime_asr.corpus.utterance import Word
 from pytest_realtime_asr.perturb.perturbation import amplitude
 
 CANDIDATES = 6  # clips that are tried at most, to find two that are recognised
+MOST = 20  # clips at most, for comparisons over many clips
+FEW = 12  # clips for comparisons that cost more audio
+_ENOUGH = 100.0  # s of audio, beyond which no more than `FEW` clips are used
+_FOR_LONG = 30  # clips at most, of which long speech is made
+_LONG = 10.0  # s; utterances of this length are made of whole clips
 _RATE = 16000
 _GAP = 0.3  # s of silence between two joined clips
 _QUIETER = 0.5  # the factor of the samples
@@ -25,10 +31,12 @@ _SEED = 1  # of the quiet noise
 class Clips:
     """The shortest clips of a corpus that have different reference transcripts.
 
-    Scenarios send mostly the first of the ``candidates``.
+    Scenarios send mostly the first of the ``candidates``. ``shortest`` are more clips,
+    the shortest first.
     """
 
     candidates: tuple[Utterance, ...]
+    shortest: tuple[Utterance, ...]
 
     @property
     def first(self) -> Utterance:
@@ -52,9 +60,25 @@ class Clips:
         """
         order = {id: place for place, id in enumerate(ids)}
         late = len(order)
-        return Clips(
-            tuple(sorted(self.candidates, key=lambda each: order.get(each.id, late)))
-        )
+        candidates = sorted(self.candidates, key=lambda each: order.get(each.id, late))
+        return replace(self, candidates=tuple(candidates))
+
+    @property
+    def few(self) -> tuple[Utterance, ...]:
+        """The clips for comparisons that cost more audio than others."""
+        return self.shortest[:FEW]
+
+    @property
+    def many(self) -> tuple[Utterance, ...]:
+        """The clips for all other comparisons over many clips."""
+        found = list(self.few)
+        total = sum(each.duration for each in found)
+        for each in self.shortest[FEW:MOST]:
+            total += each.duration
+            if total > _ENOUGH:
+                break
+            found.append(each)
+        return tuple(found)
 
     @cached_property
     def _joined(self) -> Audio:
@@ -78,11 +102,15 @@ class Clips:
         return tuple(found)
 
     def lasting(self, seconds: float) -> Utterance:
-        """Return exactly ``seconds`` s of speech: the candidates, again and again.
+        """Return exactly ``seconds`` s of speech.
 
-        The text has the words that are whole. If a clip has no word times, its words
-        are spread evenly over its speech.
+        Speech of 10 s or more consists of whole clips, of which none is repeated before
+        all were used. Shorter speech repeats the candidates, and its text has the words
+        that are whole. If a clip has no word times, its words are spread evenly over
+        its speech.
         """
+        if seconds >= _LONG:
+            return self._of_whole_clips(seconds)
         joined = self._joined
         times = int(seconds // joined.seconds) + 1
         audio = join(*[joined] * times).cut(0.0, seconds)
@@ -99,6 +127,29 @@ class Clips:
             words=words,
             language=self.candidates[0].language,
         )
+
+    def _of_whole_clips(self, seconds: float) -> Joined:
+        """Return whole clips with equal pauses after them, ``seconds`` s in all."""
+        first = {each.id: each for each in (*self.candidates, *self.shortest)}
+        cut = [
+            replace(each, words=tuple(_timed(each)))
+            for each in map(cut_to_speech, first.values())
+        ]
+        name = f"{seconds:g} s of speech"
+        chosen: list[Utterance] = []
+        left = seconds
+        while fitting := [each for each in cut if each.duration + _GAP <= left]:
+            for each in fitting:
+                if each.duration + _GAP <= left:
+                    chosen.append(each)
+                    left -= each.duration + _GAP
+        if not chosen:  # each clip is longer
+            chosen = [replace(cut[0], source=cut[0].audio.cut(0.0, seconds), words=())]
+            return replace(joined(chosen, 0.0), id=name)
+        pause = _GAP + left / len(chosen)
+        whole = joined(chosen, pause)
+        rest = silence(seconds - whole.duration, rate=_RATE)
+        return replace(whole, id=name, source=join(whole.audio, rest))
 
     def both(self) -> Utterance:
         """Return the first and the second clip as one utterance, without a gap."""
@@ -127,7 +178,7 @@ def choose(corpus: Corpus) -> Clips:
             "choose another corpus with --realtime-corpus=PATH"
         )
     shortest = sorted(by_text.values(), key=lambda each: (each.duration, each.id))
-    return Clips(tuple(shortest[:CANDIDATES]))
+    return Clips(tuple(shortest[:CANDIDATES]), tuple(shortest[:_FOR_LONG]))
 
 
 def after_silence(utterance: Utterance, seconds: float) -> Utterance:

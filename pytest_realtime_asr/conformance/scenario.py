@@ -49,8 +49,9 @@ class Scenario:
     """An exchange with a server (``act``), a sentence ``about`` it, and its cost.
 
     A scenario opens at most ``sessions`` connections, at most ``streams`` at the same
-    time. It sends a short clip at most ``times`` times, and ``seconds`` s of other
-    audio. The numbers include a retry if one may be needed.
+    time. It sends a short clip at most ``times`` times, ``seconds`` s of other audio,
+    and ``of_clips(clips)`` s of audio that depends on the clips. The numbers include a
+    retry if one may be needed.
     """
 
     name: str
@@ -62,16 +63,27 @@ class Scenario:
     streams: int = 1
     times: float = 1
     seconds: float = 0.0
+    of_clips: Callable[[Clips], float] = lambda clips: 0.0
 
     def audio(self, clips: Clips) -> float:
         """Return the largest length in s of the audio that the scenario sends."""
-        return self.times * clips.seconds + self.seconds
+        return self.times * clips.seconds + self.seconds + self.of_clips(clips)
 
 
-def exclusive(name: str, about: str, act: Action, harm: Harm, **cost: int) -> Scenario:
+def exclusive(
+    name: str,
+    about: str,
+    act: Action,
+    harm: Harm,
+    *,
+    sessions: int = 3,
+    streams: int = 2,
+    times: float = 5,
+    seconds: float = 0.0,
+) -> Scenario:
     """Return an exclusive scenario.
 
     Its default cost includes a bystander session and a fresh session.
     """
-    cost = {"sessions": 3, "streams": 2, "times": 5, **cost}
-    return Scenario(name, about, act, harm, Concurrency.EXCLUSIVE, **cost)
+    kind = Concurrency.EXCLUSIVE
+    return Scenario(name, about, act, harm, kind, sessions, streams, times, seconds)

@@ -2,18 +2,25 @@
 
 WER and latency are reported for any target. They are judged only for the reference
 server, since its recogniser and its clips are part of this package, and only without a
-perturbation of the clips.
+perturbation of the clips. For any other target, the test fails if over half of the
+words are wrong, unless a budget limits the WER.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import pytest
 
+from pytest_realtime_asr.client.loss import Lost
+from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.conformance import wrong_texts
 from pytest_realtime_asr.conformance.config import SuiteConfig
 from pytest_realtime_asr.conformance.results import after_stop
 from pytest_realtime_asr.conformance.suite_run import suite_run
-from pytest_realtime_asr.corpus import Corpus
+from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.run.realtime import Realtime
+from pytest_realtime_asr.run.transcription import Transcription
 
 WER = 0.12
 FINAL = "3s"  # long, since the speed of the recogniser depends on the machine
@@ -50,6 +57,53 @@ def test_spoken_corpus(
             f"{lost[0].reason}"
         )
         pytest.fail(found, pytrace=False)
+    _judge_error_rate(realtime, takes)
+
+
+def _judge_error_rate(realtime: Realtime, takes: Sequence[Transcription]) -> None:
+    """Fail the test if most words are wrong and no budget limits the WER, or warn.
+
+    A perturbation may make most words wrong on a correct server.
+    """
+    if realtime.limits_wer or any(take.utterance.perturbation for take in takes):
+        return
+    texts = [(take.utterance, take.text) for take in takes]
+    rate = wrong_texts.error_rate(texts)
+    if rate is None or rate <= wrong_texts.WARNS:
+        return
+    message = f"{rate:.0%} of the words of the spoken corpus are wrong (WER)"
+    if not realtime.run.config.private:
+        message += f":\n{wrong_texts.examples(texts)}"
+    if rate <= wrong_texts.FAILS:
+        for line in message.splitlines():
+            realtime.run.warn(line)
+        return
+
+    def send(utterances: Iterable[Utterance]) -> wrong_texts.Texts:
+        # These sessions do not count in the results of the test.
+        loop = realtime.run.loop
+        return loop.submit(_sent(Live(loop, realtime.plan), utterances)).result()
+
+    causes = wrong_texts.causes(texts, realtime.plan.caller.rate, send)
+    tried = ", ".join(each.value for each in wrong_texts.Misreading)
+    causes = causes or [f"no cause was found; tried: {tried}"]
+    pytest.fail("\n".join((message, *causes)), pytrace=False)
+
+
+async def _sent(live: Live, utterances: Iterable[Utterance]) -> wrong_texts.Texts:
+    """Send utterances in a session; a text is missing if the session is lost."""
+    texts = []
+    try:
+        await live.open()
+        await live.configure()
+        for each in utterances:
+            item = await live.speak(each)
+            texts.append((each, live.timeline.item(item).text))
+    except Lost:
+        return texts
+    finally:
+        await live.close()
+    return texts
 
 
 def _first_utterance(

@@ -301,6 +301,11 @@ class Realtime:
         return self._plan
 
     @property
+    def limits_wer(self) -> bool:
+        """Whether a limit of the test judges the word error rate."""
+        return self._sampling.limits_wer
+
+    @property
     def target(self) -> str:
         """The WebSocket URL of the server, without the query."""
         return self._plan.access.target.shown

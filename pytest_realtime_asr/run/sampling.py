@@ -71,6 +71,11 @@ class Sampling:
             terms.budgets, pace=terms.pace, parallel=terms.parallel
         )
 
+    @property
+    def limits_wer(self) -> bool:
+        """Whether a limit of the test judges the word error rate."""
+        return bool(self._terms.thresholds)
+
     def warn_of_unprovable(self, clips: Sequence[Utterance]) -> None:
         """Warn of limits that this number of utterances cannot prove.
 

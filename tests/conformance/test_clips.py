@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from pytest_realtime_asr import corpus
+from pytest_realtime_asr.audio import silence
 from pytest_realtime_asr.conformance import clips
+from pytest_realtime_asr.corpus import Corpus, Utterance
+from pytest_realtime_asr.corpus.joined import Joined
 
 SPOKEN = clips.choose(corpus.load("bundled:english"))
 
@@ -29,26 +32,53 @@ def test_speech_of_a_given_length(seconds: float) -> None:
     assert SPOKEN.lasting(seconds).duration == pytest.approx(seconds, abs=1e-4)
 
 
+def test_long_speech_is_of_whole_clips_that_do_not_repeat() -> None:
+    clips_of: dict[float, list[str]] = {}
+    for seconds in (10.0, 35.0):
+        speech = SPOKEN.lasting(seconds)
+        assert isinstance(speech, Joined)
+        clips_of[seconds] = [each.utterance.id for each in speech.clips]
+        assert speech.text == " ".join(each.utterance.text for each in speech.clips)
+        assert speech.words[-1].end <= seconds
+    assert len(set(clips_of[35.0])) == len(clips_of[35.0])
+    assert clips_of[35.0][0] == clips_of[10.0][0] == SPOKEN.first.id
+    # A corpus of one short clip repeats it, and one of a long clip cuts it.
+    one = clips.choose(Corpus("one", (SPOKEN.first,)))
+    assert one.lasting(10.0).duration == pytest.approx(10.0, abs=1e-4)
+    long = Utterance("long", "text", SPOKEN.lasting(35.0).audio)
+    cut = clips.choose(Corpus("long", (long,))).lasting(10.0)
+    assert cut.duration == pytest.approx(10.0, abs=1e-4)
+
+
+def test_comparisons_use_many_clips_but_not_much_audio() -> None:
+    assert len(SPOKEN.many) == clips.MOST
+    assert SPOKEN.many[: clips.FEW] == SPOKEN.few
+    long = Corpus(
+        "long",
+        tuple(
+            Utterance(str(number), f"text {number}", silence(30.0))
+            for number in range(clips.MOST)
+        ),
+    )
+    assert len(clips.choose(long).many) == clips.FEW
+
+
 @pytest.mark.parametrize("timed", [True, False])
 def test_the_words_of_speech_of_a_given_length(timed: bool) -> None:
-    speech = clips.Clips(
-        tuple(each if timed else replace(each, words=()) for each in SPOKEN.candidates)
-    ).lasting(35.0)
+    known = tuple(e if timed else replace(e, words=()) for e in SPOKEN.candidates)
+    spoken = clips.Clips(known, known)
+    speech = spoken.lasting(9.0)
     first = SPOKEN.first
     start = first.speech_start or 0.0
     assert speech.text == " ".join(word.text for word in speech.words)
     assert speech.text.startswith(f"{first.text} {SPOKEN.second.text}")
-    assert speech.words[-1].end <= 35.0
+    assert speech.words[-1].end <= 9.0
     ends = [word.end - start for word in first.words]
     assert [word.end for word in speech.words][: len(ends)] == pytest.approx(
         ends, abs=1e-3 if timed else 0.4
     )
-    # The clips are repeated, and so are the times of their words.
-    repeated = [w for w in speech.words if w.text == first.words[0].text]
-    period = sum(each.duration + 0.3 for each in SPOKEN.candidates) - start
-    assert len(repeated) > 1
-    rounds = (repeated[-1].start - repeated[0].start) / period
-    assert rounds == pytest.approx(round(rounds), abs=1e-2)
+    long = spoken.lasting(35.0)
+    assert long.text == " ".join(word.text for word in long.words)
 
 
 def test_quiet_noise_is_quiet_and_always_the_same() -> None:

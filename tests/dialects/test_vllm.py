@@ -29,6 +29,7 @@ from pytest_realtime_asr.dialects.vllm.events import (
     Tokens,
 )
 from pytest_realtime_asr.requirements import shared
+from pytest_realtime_asr.requirements.checks.lost_words import CUT, JITTERED, JOINED
 from pytest_realtime_asr.requirements.evidence import (
     Answer,
     Evidence,
@@ -66,6 +67,12 @@ from pytest_realtime_asr.trace.timeline import (
     Refusal,
     Timeline,
     Usage,
+)
+from tests.support.many_clips import (
+    UNPROTECTED,
+    sessions,
+    without_first,
+    without_last,
 )
 from tests.support.paths import FIXTURES
 from tests.support.sessions import (
@@ -1054,7 +1061,61 @@ def falling(share: float) -> Evidence:
 FINDING = SessionFinding("random", "no final came", "a script")
 THREE = "turn right turn right turn right and stop"
 PATH = json.loads(str(misused("path-in-audio").trace.records[2].text))["audio"]["file"]
+LOSSES: Mapping[str, Proof] = {
+    "heads-of-clips-present": proof(
+        sessions({}),
+        sessions(dict.fromkeys(UNPROTECTED, without_first)),
+        "the first word is missing in 12 of 12 clips",
+    ),
+    "tails-of-clips-present": proof(
+        sessions({}),
+        sessions(dict.fromkeys(UNPROTECTED, without_last)),
+        "the last word is missing in 12 of 12 clips",
+    ),
+    "long-text-goes-on": proof(
+        sessions({}),
+        sessions({}, lost=range(5, 12)),
+        "the text of long utterances ends too early: the last clips are missing in 14",
+    ),
+    "long-text-has-no-hole": proof(
+        sessions({}),
+        sessions({}, lost=range(4, 10)),
+        "words in a row are missing in the middle of long utterances",
+    ),
+    "same-words-between-silence": proof(
+        sessions({}),
+        sessions({CUT: without_last}),
+        "the text has more errors than between silence in 12 of 12 clips",
+    ),
+    "same-words-in-chunks": proof(
+        sessions({}),
+        sessions({"clips-in-20ms": without_last}),
+        "the text has more errors in chunks of 20 ms than in the run's own in 12 of 12",
+    ),
+    "same-words-in-bursts": proof(
+        sessions({}),
+        sessions({JITTERED: without_last}),
+        "the text has more errors if the audio comes late and in bursts in 12 of 12",
+    ),
+    "same-words-joined": proof(
+        sessions({}),
+        sessions({JOINED: without_last}),
+        "the text has more errors if clips are joined with a pause in 12 of 12 clips",
+    ),
+    "same-words-in-long": proof(
+        sessions({}),
+        sessions({"60s-fast": without_last}),
+        "the text has more errors in long utterances than alone in 12 of 12 clips",
+    ),
+    "no-leftover-punctuation": proof(
+        sessions({}),
+        sessions({CUT: lambda text: f"? {text}" if text[0] != "a" else text}),
+        "11 of 11 texts start with punctuation of the utterance before",
+    ),
+}
+
 PROVOKED: Mapping[str, Proof] = {
+    **LOSSES,
     "first-utterance": proof(
         [spoke("first-utterance", FIRST.text)],
         [spoke("first-utterance", None)],

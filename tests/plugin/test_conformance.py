@@ -60,6 +60,42 @@ def test_a_failed_corpus_is_reported_without_its_texts(
     result.stdout.no_fnmatch_line("*turn right*")
 
 
+def test_wrong_texts_of_the_corpus_fail_with_their_cause(
+    project: Project, faulty: Faking, clips: str
+) -> None:
+    words = [ASKED, "-k", "spoken_corpus", f"--realtime-corpus={clips}"]
+    result = project.run(*words, target=faulty("swaps-bytes"))
+    result.assert_outcomes(failed=1, deselected=TESTS - 1)
+    result.stdout.fnmatch_lines(
+        [
+            "*_ test_spoken_corpus _*",
+            "*% of the words of the spoken corpus are wrong (WER):",
+            "ref: turn *right and stop",
+            "hyp: *",
+            "the server takes the bytes of each sample in the other order: sent in *",
+            "test_spoken_corpus *2 *100.0%",  # the clips in other forms do not count
+        ]
+    )
+    result = project.run(*words, "--realtime-private", target=faulty("swaps-bytes"))
+    result.assert_outcomes(failed=1, deselected=TESTS - 1)
+    result.stdout.no_fnmatch_line("*turn right*")
+
+
+def test_many_wrong_words_of_the_corpus_are_a_warning(
+    project: Project, faulty: Faking, clips: str
+) -> None:
+    words = [ASKED, "-k", "spoken_corpus", f"--realtime-corpus={clips}"]
+    result = project.run(*words, target=faulty("loses-last-800ms"))
+    result.assert_outcomes(passed=1, deselected=TESTS - 1)
+    result.stdout.fnmatch_lines(
+        [
+            "realtime: 38% of the words of the spoken corpus are wrong (WER):",
+            "realtime: ref: turn right and stop",
+            "realtime: hyp: turn right *   [*]",
+        ]
+    )
+
+
 @pytest.mark.slow
 def test_a_sound_server_passes_under_strict_settings(project: Project) -> None:
     project.ini("testpaths = own")

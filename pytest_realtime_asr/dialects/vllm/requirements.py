@@ -463,6 +463,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         ),
     ),
     *shared.SAME_TEXT,
+    *shared.LOST_WORDS,
     *shared.binding_clients(
         TABLE,
         start=START,

@@ -98,7 +98,9 @@ def look(windows: npt.NDArray[np.int16]) -> tuple[Floats, Floats]:
     The shape of a silent window is zero, so its likeness to every window is 0.
     """
     spectrum = np.fft.rfft(windows * _HANN, axis=1)
-    powers = (np.square(spectrum.real) + np.square(spectrum.imag)) @ _WEIGHTS.T
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    # Unlike BLAS, einsum gives a window the same value whatever windows are beside it.
+    powers = np.einsum("wf,bf->wb", power, _WEIGHTS)
     levels = 10 * np.log10(powers.sum(axis=1) * _SCALE + 1e-12)
     powers = powers * _GAINS + 1e-20
     shares = np.log(powers / powers.sum(axis=1, keepdims=True) + _DEPTH)
@@ -116,13 +118,12 @@ class Looks:
         self.levels: Floats = np.full(LOOKS, -np.inf, np.float32)
         self.loud = np.zeros(LOOKS, np.bool_)
 
-    def add(self, window: npt.NDArray[np.int16]) -> None:
-        """Add the next window as a look and remove the oldest look."""
+    def add(self, shape: Floats, level: float) -> None:
+        """Add the next look and remove the oldest look."""
         for array in (self.shapes, self.levels, self.loud):
             array[:-1] = array[1:]
-        shapes, levels = look(window[None])
-        self.shapes[-1], self.levels[-1] = shapes[0], levels[0]
-        self.loud[-1] = levels[0] > max(SILENT, float(self.levels.max()) + _LOUD)
+        self.shapes[-1], self.levels[-1] = shape, level
+        self.loud[-1] = level > max(SILENT, float(self.levels.max()) + _LOUD)
 
     def last(self, number: int) -> Looks:
         """Return the latest ``number`` looks."""

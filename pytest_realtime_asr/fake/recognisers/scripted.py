@@ -42,6 +42,7 @@ from pytest_realtime_asr.fake.recognisers.fingerprint import (
     Looks,
     Rows,
     Search,
+    look,
 )
 from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord, TimedWord
 
@@ -61,6 +62,7 @@ _TAIL = 6  # rows after the last loud row at which a clip is over
 _FORGET = 15  # silent looks after which the search forgets its sums
 _PADDING = 16 * HOP  # samples of silence after the end, so that all words settle
 
+_BLOCK = 50  # windows whose spectra are computed at once
 _AUDIBLE = 32768 * 10 ** (-48 / 20)  # the lowest RMS of audible unknown sound
 _BURST_GAP = 10  # silent looks that end a burst
 _BURST_LEAST = 2  # looks of a burst that gives a word
@@ -268,17 +270,22 @@ class _Hearing:
 
     def _take(self, samples: npt.NDArray[np.int16]) -> None:
         pending = np.concatenate([self._pending, samples])
-        start = 0
-        while start + WINDOW <= len(pending):
-            self._look(pending[start : start + WINDOW])
-            start += HOP
-        self._pending = pending[start:]
+        self._pending = pending
+        if len(pending) < WINDOW:
+            return
+        windows = np.lib.stride_tricks.sliding_window_view(pending, WINDOW)[::HOP]
+        for start in range(0, len(windows), _BLOCK):
+            block = windows[start : start + _BLOCK]
+            shapes, levels = look(block)
+            for window, shape, level in zip(block, shapes, levels, strict=True):
+                self._look(window, shape, float(level))
+        self._pending = pending[len(windows) * HOP :]
 
-    def _look(self, window: npt.NDArray[np.int16]) -> None:
+    def _look(self, window: npt.NDArray[np.int16], shape: Floats, level: float) -> None:
         self._at += 1
         looks = self._looks
-        looks.add(window)
-        shape, loud = looks.shapes[-1], bool(looks.loud[-1])
+        looks.add(shape, level)
+        loud = bool(looks.loud[-1])
         self._silent = 0 if looks.levels[-1] > SILENT else self._silent + 1
         if self._silent <= _FORGET:
             self._search.hear(shape, loud)

@@ -10,6 +10,7 @@ from pytest_realtime_asr.requirements.shared.connections import HANDSHAKES, LIFE
 from pytest_realtime_asr.requirements.shared.events import DISCLOSURE, EVENTS
 from pytest_realtime_asr.requirements.shared.first_utterance import FIRST_UTTERANCE
 from pytest_realtime_asr.requirements.shared.keeping_up import KEEPING_UP
+from pytest_realtime_asr.requirements.shared.lost_words import LOST_WORDS
 from pytest_realtime_asr.requirements.shared.quiet_noise import QUIET_NOISE
 from pytest_realtime_asr.requirements.shared.refusals import IGNORED, misuses, refused
 from pytest_realtime_asr.requirements.shared.robustness import AMID_SPEECH, JSON, SIZES
@@ -44,6 +45,7 @@ __all__ = [
     "KEEPING_UP",
     "LENGTHS",
     "LIFE",
+    "LOST_WORDS",
     "MANY",
     "NEIGHBOURS",
     "NO_LOSS",

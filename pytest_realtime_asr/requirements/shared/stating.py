@@ -14,6 +14,7 @@ from pytest_realtime_asr.requirements.requirement import (
 from pytest_realtime_asr.requirements.shared.connections import HANDSHAKES, LIFE, MANY
 from pytest_realtime_asr.requirements.shared.events import DISCLOSURE, EVENTS
 from pytest_realtime_asr.requirements.shared.keeping_up import KEEPING_UP
+from pytest_realtime_asr.requirements.shared.lost_words import LOST_WORDS
 from pytest_realtime_asr.requirements.shared.quiet_noise import QUIET_NOISE
 from pytest_realtime_asr.requirements.shared.robustness import AMID_SPEECH, JSON, SIZES
 from pytest_realtime_asr.requirements.shared.set_ups import SET_UPS
@@ -32,7 +33,7 @@ SHARED: Mapping[str, Requirement] = {
     each.id: each
     for group in (
         *(EVENTS, DISCLOSURE, JSON, AMID_SPEECH, SIZES, TEXTS, LENGTHS, EMPTY, PAUSES),
-        *((NO_LOSS,), NEIGHBOURS, LIFE, HANDSHAKES, MANY, SAME_TEXT),
+        *((NO_LOSS,), NEIGHBOURS, LIFE, HANDSHAKES, MANY, SAME_TEXT, LOST_WORDS),
         *(USAGE, QUIET_NOISE, KEEPING_UP, SET_UPS),
     )
     for each in group

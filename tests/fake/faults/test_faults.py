@@ -30,12 +30,14 @@ from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord
 from pytest_realtime_asr.fake.server import Fake
 from tests.fake.faults.test_items import CHECKS as OF_ITEMS
+from tests.fake.faults.test_misreading import NAMES as MISREADING
 from tests.fake.test_server import CHECKS as OF_SPEECH
 from tests.support.servers import VLLM
 
 RATE = 16_000
 WORD = RATE // 10  # samples
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+TEN = " ".join(LETTERS[:10])
 BRIEF = 0.25  # s after which something does not come
 LONG = 5.0  # s within which it comes
 
@@ -499,6 +501,25 @@ async def forgets_what_is_old(place: Place) -> bool:
     return final == "d e"
 
 
+def hears(
+    kept: str, *, of: str, chunk: float = 0.1
+) -> Callable[[Place], Awaitable[bool]]:
+    """Return a check that an utterance of some letters has only these in its final."""
+
+    async def check(place: Place) -> bool:
+        talk = await place.open()
+        # A second utterance of the session loses the same.
+        return {await talk.utter(of, chunk=chunk) for _ in range(2)} == {kept}
+
+    return check
+
+
+async def starts_with_a_question_mark(place: Place) -> bool:
+    talk = await place.open()
+    assert await talk.utter("a b") == "a b"
+    return await talk.utter("c d") == "? c d"
+
+
 # Where one utterance touches the next
 
 
@@ -828,6 +849,20 @@ SHOWS: dict[str, Callable[[Place], Awaitable[bool]]] = {
     "loses-tail": sends("a b", of="a b c"),
     "repeats-first": repeats_its_first,
     "forgets-old": forgets_what_is_old,
+    "loses-first-200ms": hears("c d e f g h i j", of=TEN),
+    "loses-first-400ms": hears("e f g h i j", of=TEN),
+    "loses-first-800ms": hears("i j", of=TEN),
+    "loses-last-200ms": hears("a b c d e f g h", of=TEN),
+    "loses-last-400ms": hears("a b c d e f", of=TEN),
+    "loses-last-800ms": hears("a b", of=TEN),
+    "loses-rest-of-20ms": hears("a a a a", of="a a a a a a", chunk=0.03),
+    "loses-rest-of-40ms": hears("a a a a", of="a a a a a"),
+    "loses-rest-of-80ms": hears("a a a a", of="a a a a a"),
+    "stops-after-5s": hears(49 * "a " + "a", of=60 * "a "),
+    "stops-after-10s": hears(99 * "a " + "a", of=110 * "a "),
+    "stops-after-30s": hears(299 * "a " + "a", of=310 * "a "),
+    "hole-of-2s": hears(40 * "a " + 9 * "b " + "b", of=40 * "a " + 30 * "b "),
+    "late-question-mark": starts_with_a_question_mark,
     "stale-final": keeps_a_final,
     "late-audio-kept": keeps_late_audio,
     "restarts-on-begin": restarts,
@@ -966,7 +1001,7 @@ def test_every_fault_is_shown() -> None:
         if requirement.proof is not None
         for fault in requirement.proof.faults
     }
-    shown = {*OF_SPEECH, "deaf", "die", *SHOWS, *DEADLY, *OF_ITEMS}
+    shown = {*OF_SPEECH, "deaf", "die", *SHOWS, *DEADLY, *OF_ITEMS, *MISREADING}
     assert shown | proven == set(FAULTS)
     assert all(name == fault.name and fault.about for name, fault in FAULTS.items())
 

@@ -64,6 +64,7 @@ _DECLARED: tuple[Declared, ...] = (
     *TURNS,
     *_CONNECTIONS,
     *shared.SAME_TEXT,
+    *shared.LOST_WORDS,
     formats,
     *shared.binding_clients(
         TABLE,

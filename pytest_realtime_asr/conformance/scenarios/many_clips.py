@@ -1,0 +1,191 @@
+"""Many clips of the corpus, under several conditions that must not change their texts.
+
+The clips are cut to their speech, since the silence around a clip hides what a server
+loses at its edges. A scenario sends its utterances one after the other in `_STREAMS`
+sessions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from pytest_realtime_asr.client.session import Live
+from pytest_realtime_asr.conformance.clips import Clips
+from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
+from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
+from pytest_realtime_asr.corpus import Utterance
+from pytest_realtime_asr.corpus.joined import between_silence, cut_to_speech, joined
+from pytest_realtime_asr.requirements.checks.lost_words import (
+    CHUNKS,
+    CUT,
+    JITTERED,
+    JOINED,
+    PROTECTED,
+)
+
+FAST = "60s-fast"
+_FAST_SECONDS, _FASTER = 60.0, 4
+_STREAMS = 2
+_SILENCE = 0.8  # s on both sides of a clip
+_PAUSE = 0.5  # s between joined clips
+_TOGETHER = 4  # clips of a joined utterance
+_BURST = 0.3  # s of audio that comes at once
+_ODD = 0.03  # s, the length of a chunk of a burst: no multiple of usual frames
+
+Send = Callable[[ScenarioRun, Live, Utterance], Awaitable[None]]
+
+
+def _cut(clips: Sequence[Utterance]) -> list[Utterance]:
+    return [cut_to_speech(each) for each in clips]
+
+
+def _protected(clips: Sequence[Utterance]) -> list[Utterance]:
+    return [between_silence(each, _SILENCE) for each in _cut(clips)]
+
+
+def _joined(clips: Sequence[Utterance]) -> list[Utterance]:
+    """Return utterances of about the same length, since the clips are sorted by it."""
+    cut = _cut(clips)
+    number = math.ceil(len(cut) / _TOGETHER)
+    return [joined(cut[at::number], _PAUSE) for at in range(number)]
+
+
+async def _plain(run: ScenarioRun, live: Live, utterance: Utterance) -> None:
+    await run.transcribe(live, utterance)
+
+
+async def _in_bursts(run: ScenarioRun, live: Live, utterance: Utterance) -> None:
+    """Send the audio of an utterance late, several chunks at once."""
+    audio = await run.audio(utterance, live)
+    item = await run.begin(live, utterance)
+    for number in range(math.ceil(audio.seconds / _BURST)):
+        start, stop = number * _BURST, min((number + 1) * _BURST, audio.seconds)
+        await run.wait(stop - start)
+        await live.stream(audio.cut(start, stop), f"{utterance.id} from {start:.1f} s")
+    await live.finish()
+    await run.final(live, item)
+
+
+async def _in_lanes(
+    run: ScenarioRun,
+    *,
+    role: str,
+    made: Callable[[Clips], Sequence[Utterance]],
+    chunk: float | None = None,
+    pace: float | None = None,
+    send: Send = _plain,
+) -> None:
+    """Send the utterances in several sessions; a lost session ends only its own."""
+    utterances = await asyncio.to_thread(made, run.clips)
+    plan = run.config.plan
+
+    async def lane(its: Sequence[Utterance]) -> None:
+        live = await run.open(
+            role,
+            chunk=plan.chunk if chunk is None else chunk,
+            pace=plan.pace if pace is None else pace,
+        )
+        for each in its:
+            await send(run, live, each)
+        await live.close()
+
+    lanes = [utterances[at::_STREAMS] for at in range(min(_STREAMS, len(utterances)))]
+    ended = await asyncio.gather(*map(lane, lanes), return_exceptions=True)
+    for error in ended:
+        if isinstance(error, BaseException):
+            raise error
+
+
+async def _fast(run: ScenarioRun) -> None:
+    clip = await asyncio.to_thread(run.clips.lasting, _FAST_SECONDS)
+    plan = run.config.plan
+    # A server that is slower than the audio needs more time for the rest of it.
+    more = run.config.wall_seconds(_FAST_SECONDS) / _FASTER
+    limits = replace(plan.limits, silence=plan.limits.silence + more)
+    live = await run.open(FAST, pace=plan.pace * _FASTER, limits=limits)
+    await run.transcribe(live, clip)
+    await live.close()
+
+
+def _spoken(clips: Sequence[Utterance], beside: float = 0.0) -> float:
+    """Return the length in s of the speech of clips, each with ``beside`` s of silence.
+
+    Without word times, the whole clips count, since nothing is decoded here.
+    """
+    return sum(
+        beside
+        + (each.words[-1].end - each.words[0].start if each.words else each.duration)
+        for each in clips
+    )
+
+
+def _scenario(
+    role: str,
+    about: str,
+    made: Callable[[Clips], Sequence[Utterance]],
+    seconds: Callable[[Clips], float],
+    **how: Any,
+) -> Scenario:
+    return Scenario(
+        role,
+        about,
+        partial(_in_lanes, role=role, made=made, **how),
+        sessions=_STREAMS,
+        streams=_STREAMS,
+        times=0,
+        of_clips=seconds,
+    )
+
+
+SCENARIOS = (
+    _scenario(
+        CUT,
+        "many clips, cut to their speech",
+        lambda clips: _cut(clips.many),
+        lambda clips: _spoken(clips.many),
+    ),
+    _scenario(
+        PROTECTED,
+        f"clips between {_SILENCE:g} s of silence",
+        lambda clips: _protected(clips.few),
+        lambda clips: _spoken(clips.few, 2 * _SILENCE),
+    ),
+    *(
+        _scenario(
+            role,
+            f"clips in chunks of {chunk * 1000:g} ms",
+            lambda clips: _cut(clips.few),
+            lambda clips: _spoken(clips.few),
+            chunk=chunk,
+        )
+        for role, chunk in CHUNKS.items()
+    ),
+    _scenario(
+        JITTERED,
+        f"clips that come late and in bursts, in chunks of {_ODD * 1000:g} ms",
+        lambda clips: _cut(clips.many),
+        lambda clips: _spoken(clips.many),
+        chunk=_ODD,
+        pace=0.0,
+        send=_in_bursts,
+    ),
+    _scenario(
+        JOINED,
+        f"up to {_TOGETHER} clips at a time, joined with pauses",
+        lambda clips: _joined(clips.many),
+        lambda clips: _spoken(clips.many, _PAUSE),
+    ),
+    Scenario(
+        FAST,
+        f"an utterance of {_FAST_SECONDS:g} s, sent at {_FASTER} times the pace",
+        _fast,
+        concurrency=Concurrency.LONG_RUNNING,
+        times=0,
+        seconds=_FAST_SECONDS,
+    ),
+)

@@ -1,0 +1,144 @@
+"""Faults that lose a part of the audio of each utterance, and so the words in it.
+
+Each kind of fault has several sizes, and a name with its size. Lost audio becomes
+silence where it lies inside an utterance, so that the length of the audio stays right.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+from pytest_realtime_asr.dialects import Reaction, Server
+from pytest_realtime_asr.fake.faults.registry import fault
+from pytest_realtime_asr.fake.server_state import ServerState
+from pytest_realtime_asr.fake.server_wrappers import (
+    UtteranceTracker,
+    WordChanger,
+    Wrap,
+)
+
+EDGES = (200, 400, 800)  # ms
+FRAMES = (20, 40, 80)  # ms
+STOPS = (5, 10, 30)  # s
+_HOLE = (4.0, 6.0)  # s
+_SAMPLE = 2  # bytes
+
+
+class _AudioLoser(UtteranceTracker):
+    """Changes the audio of each utterance before the recogniser hears it."""
+
+    def hear(self, frame: str | bytes) -> Reaction:
+        reaction = super().hear(frame)
+        if not reaction.audio:
+            return reaction
+        return replace(reaction, audio=self.kept(reaction.audio))
+
+    def kept(self, pcm: bytes) -> bytes:
+        """Return what the recogniser hears of a chunk of audio."""
+        raise NotImplementedError
+
+
+class _LosesSpan(_AudioLoser):
+    """Hears silence from ``start`` to ``stop`` s of each utterance."""
+
+    def __init__(
+        self, server: Server, state: ServerState, start: float, stop: float
+    ) -> None:
+        super().__init__(server, state)
+        self._span = start, stop
+
+    def kept(self, pcm: bytes) -> bytes:
+        hearing = self.audio if self.is_hearing else self.early_audio
+        before = hearing.size - len(pcm)  # the chunk was added already
+        first, last = (
+            len(pcm)
+            if math.isinf(edge)
+            else min(max(0, _SAMPLE * round(edge * self.rate) - before), len(pcm))
+            for edge in self._span
+        )
+        return pcm[:first] + bytes(last - first) + pcm[last:]
+
+
+class _LosesLast(_AudioLoser):
+    """Holds the last ``seconds`` s of audio back, and drops them at the end."""
+
+    def __init__(self, server: Server, state: ServerState, seconds: float) -> None:
+        super().__init__(server, state)
+        self._size = _SAMPLE * round(seconds * self.rate)
+        self._held = b""
+
+    def reset(self) -> None:
+        self._held = b""
+
+    def kept(self, pcm: bytes) -> bytes:
+        whole = self._held + pcm
+        passed = max(0, len(whole) - self._size)
+        self._held = whole[passed:]
+        return whole[:passed]
+
+
+class _LosesRest(_AudioLoser):
+    """Drops the end of each chunk that does not fill a frame of ``seconds`` s."""
+
+    def __init__(self, server: Server, state: ServerState, seconds: float) -> None:
+        super().__init__(server, state)
+        self._size = _SAMPLE * round(seconds * self.rate)
+
+    def kept(self, pcm: bytes) -> bytes:
+        return pcm[: len(pcm) - len(pcm) % self._size]
+
+
+def losing_span(span: tuple[float, float]) -> Wrap:
+    """Return a wrapper that hears silence in a span of each utterance, in s."""
+    return lambda server, state: _LosesSpan(server, state, *span)
+
+
+def losing_last(seconds: float) -> Wrap:
+    """Return a wrapper that loses the last ``seconds`` s of each utterance."""
+    return lambda server, state: _LosesLast(server, state, seconds)
+
+
+def losing_rest(seconds: float) -> Wrap:
+    """Return a wrapper that loses what does not fill a frame of ``seconds`` s."""
+    return lambda server, state: _LosesRest(server, state, seconds)
+
+
+for _ms in EDGES:
+    _s = _ms / 1000
+    fault(
+        f"loses-first-{_ms}ms",
+        f"loses the first {_ms} ms of each utterance",
+        by=losing_span,
+    )((0.0, _s))
+    fault(
+        f"loses-last-{_ms}ms",
+        f"loses the last {_ms} ms of each utterance",
+        by=losing_last,
+    )(_s)
+for _ms in FRAMES:
+    fault(
+        f"loses-rest-of-{_ms}ms",
+        f"loses the rest of each chunk that does not fill a frame of {_ms} ms",
+        by=losing_rest,
+    )(_ms / 1000)
+for _s in STOPS:
+    fault(
+        f"stops-after-{_s}s",
+        f"hears nothing after {_s} s of an utterance",
+        by=losing_span,
+    )((float(_s), math.inf))
+fault(
+    "hole-of-2s",
+    "hears nothing from 4 to 6 s of an utterance",
+    by=losing_span,
+)(_HOLE)
+
+
+@fault("late-question-mark", "sends the question mark of a text with the next text")
+class LateQuestionMark(WordChanger):
+    """Starts each utterance after the first with a question mark."""
+
+    def words_for(self, word: str) -> Iterable[str]:
+        return (word if self.sent or self.number == 1 else f"? {word}",)

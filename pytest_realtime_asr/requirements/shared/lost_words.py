@@ -1,0 +1,118 @@
+"""Shared requirements that texts lose no words, over many clips of the corpus."""
+
+from __future__ import annotations
+
+from pytest_realtime_asr.requirements.checks.lost_words import (
+    CUT,
+    SCENARIOS,
+    Loss,
+    loses_nothing,
+    no_leftover_punctuation,
+)
+from pytest_realtime_asr.requirements.requirement import Level, Proof, Requirement
+from pytest_realtime_asr.requirements.shared.clauses import HARM, bug
+
+MUST, SHOULD = Level.MUST, Level.SHOULD
+_AS_ALONE = "a transcript does not depend on how the audio is sent"
+
+
+def _requirement(
+    id: str, title: str, level: Level, clause: str, fault: str, *losses: Loss
+) -> Requirement:
+    return Requirement(
+        id,
+        title,
+        level,
+        clause,
+        loses_nothing(*losses),
+        scenarios=SCENARIOS,
+        proof=Proof((fault,)),
+    )
+
+
+LOST_WORDS: tuple[Requirement, ...] = (
+    _requirement(
+        "heads-of-clips-present",
+        "over many clips, the first word is not missing more often than other words",
+        MUST,
+        HARM + "; " + bug("FunASR#556"),
+        "loses-first-400ms",
+        Loss.HEAD,
+    ),
+    _requirement(
+        "tails-of-clips-present",
+        "over many clips, the last word is not missing more often than other words",
+        MUST,
+        HARM + "; " + bug("FunASR#3438", "FunASR#630", "WhisperLiveKit#122"),
+        "loses-last-400ms",
+        Loss.TAIL,
+    ),
+    _requirement(
+        "long-text-goes-on",
+        "the text of a long utterance does not end before the speech",
+        MUST,
+        HARM + "; " + bug("vllm#33962", "NVIDIA/NeMo-Speech.cpp#49"),
+        "stops-after-10s",
+        Loss.END,
+    ),
+    _requirement(
+        "long-text-has-no-hole",
+        "the text of a long utterance lacks no words in its middle",
+        SHOULD,
+        bug("WhisperLiveKit#234", "vllm#35863"),
+        "hole-of-2s",
+        Loss.HOLE,
+        Loss.EDGES,
+    ),
+    _requirement(
+        "same-words-between-silence",
+        "silence before and after clips makes their texts no better",
+        SHOULD,
+        _AS_ALONE,
+        "loses-first-400ms",
+        Loss.SILENCE,
+    ),
+    _requirement(
+        "same-words-in-chunks",
+        "clips have the same errors in chunks of 20, 40 and 80 ms as in the run's own",
+        SHOULD,
+        _AS_ALONE,
+        "loses-rest-of-40ms",
+        Loss.CHUNKS,
+        Loss.OWN_CHUNKS,
+    ),
+    _requirement(
+        "same-words-in-bursts",
+        "clips that come late and in bursts have the same errors",
+        SHOULD,
+        _AS_ALONE,
+        "loses-rest-of-20ms",
+        Loss.JITTER,
+        Loss.NO_JITTER,
+    ),
+    _requirement(
+        "same-words-joined",
+        "clips that are joined with a pause have the same errors as alone",
+        SHOULD,
+        bug("WhisperLiveKit#234", "vllm#35863"),
+        "stops-after-5s",
+        Loss.JOINED,
+    ),
+    _requirement(
+        "same-words-in-long",
+        "clips have the same errors in a long utterance as alone",
+        SHOULD,
+        bug("WhisperFusion#26", "WhisperLiveKit#372"),
+        "stops-after-10s",
+        Loss.LONG,
+    ),
+    Requirement(
+        "no-leftover-punctuation",
+        "no text starts with the punctuation of the utterance before",
+        SHOULD,
+        "the punctuation of an utterance belongs to its own text",
+        no_leftover_punctuation(CUT, "utterances"),
+        scenarios=("utterances", CUT),
+        proof=Proof(("late-question-mark",)),
+    ),
+)

@@ -1,0 +1,316 @@
+"""Words that texts lose: where they are missing, and whether chance explains it.
+
+A *take* is one text of a clip, compared with the reference transcript of the clip. Each
+test returns how often words were lost, and the probability of that on a server that
+makes the same number of errors but loses nothing in particular. All tests are exact and
+conditional, so that errors may cluster in some clips:
+
+* A marked word of each clip, such as the last one, is compared with the other words of
+  the same texts: each of the words is equally likely to be missing as often as it is.
+* In a long utterance, the clips that are lost are compared with the other clips. If d
+  of n clips are lost, each choice of d clips is equally likely.
+* A run of missing words within a long utterance is compared with all other texts of the
+  same clip: the run is equally likely in each of them.
+* Two conditions of a clip are compared by the sign test: without a difference between
+  them, each of the two texts is equally likely to be the worse one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import comb
+
+from pytest_realtime_asr.stats import sign_test, tail_of_sum
+
+LEAST_CLIPS = 10  # clips that a test needs
+LEAST_DIFFERENT = 5  # clips that must differ in a comparison of two conditions
+LEAST_SHARE = 0.2  # share of the marked words that must be missing
+_RUN = 2  # words in a row whose absence is a hole
+_LOST = 0.5  # a clip is lost if more than this share of its words is missing
+_LATEST = 60  # s; the latest time at which a hole is looked for
+_NEAR = 1.0  # s between a time and the words that a hole at this time concerns
+_EDGE = 0.25  # s; a word this near to an edge may be lost there
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """One text of a clip, compared with the reference transcript of the clip.
+
+    ``kept`` says for each word of the reference whether the text has a word in its
+    place, the same or another. ``errors`` is the number of errors. ``text`` is the text
+    itself, ``said`` the reference, and ``source`` the index of its session. If most
+    words of the text are wrong, the place of the missing words is not known, and the
+    take is not ``placed``.
+    """
+
+    clip: str
+    kept: tuple[bool, ...]
+    errors: int
+    text: str = ""
+    said: str = ""
+    source: int = 0
+    placed: bool = True
+
+    @property
+    def missing(self) -> int:
+        """The number of words that are missing."""
+        return self.kept.count(False)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether most of the words are missing."""
+        return self.missing > _LOST * len(self.kept)
+
+    @property
+    def has_hole(self) -> bool:
+        """Whether several words in a row are missing."""
+        run = 0
+        for kept in self.kept:
+            run = 0 if kept else run + 1
+            if run >= _RUN:
+                return True
+        return False
+
+
+_Timed = tuple[Take, Sequence[float]]  # a take and the times of its words in s
+
+
+@dataclass(frozen=True, slots=True)
+class LongTake:
+    """The text of a long utterance, divided into the takes of its clips.
+
+    ``times`` has the middle of each word of each clip, in s of the utterance.
+    ``placed`` says the same as that of a `Take`, for the whole text.
+    """
+
+    takes: tuple[Take, ...]
+    times: tuple[tuple[float, ...], ...]
+    placed: bool = True
+
+    @property
+    def heard(self) -> int:
+        """The number of clips up to the last one that is not lost."""
+        found = [place for place, take in enumerate(self.takes) if not take.is_lost]
+        return found[-1] + 1 if found else 0
+
+    @property
+    def timed(self) -> list[_Timed]:
+        """The takes up to the last one that is not lost, with their times."""
+        heard = self.heard
+        return list(zip(self.takes[:heard], self.times[:heard], strict=True))
+
+    @property
+    def seconds(self) -> float:
+        """The time in s of the last word that was spoken."""
+        return max((times[-1] for times in self.times if times), default=0.0)
+
+    @property
+    def end(self) -> float:
+        """The time in s of the last word that the text has, 0 if there is none."""
+        times = (
+            time
+            for take, times in zip(self.takes, self.times, strict=True)
+            for kept, time in zip(take.kept, times, strict=True)
+            if kept
+        )
+        return max(times, default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The result of a test: its p-value, and words lost in ``lost`` of ``of`` places.
+
+    ``gained`` is the number of pairs that differ in the other direction, for a
+    comparison of two conditions. ``example`` is a take that shows the loss. ``times``
+    are the times in s at which words were lost in long utterances.
+    """
+
+    p: float
+    lost: int
+    of: int
+    gained: int = 0
+    example: Take | None = None
+    times: tuple[float, ...] = ()
+
+
+# Deletions that gather at a place
+
+
+def at_word(takes: Iterable[Take], place: int) -> Tested:
+    """Test whether the word at index ``place`` is missing more often than the others.
+
+    A clip may have several takes: the test compares the numbers of takes in which each
+    of its words is missing. A clip has lost the word if half of its takes lack it.
+    """
+    by_clip: defaultdict[str, list[Take]] = defaultdict(list)
+    for take in takes:
+        if take.kept and take.placed:
+            by_clip[take.clip].append(take)
+    total, lost = 0, []
+    distributions = []
+    for its in by_clip.values():
+        words = zip(*(take.kept for take in its), strict=True)
+        missing = [kept.count(False) for kept in words]
+        counted = Counter(missing)
+        values = range(max(missing) + 1)
+        distributions.append([counted[value] / len(missing) for value in values])
+        total += missing[place]
+        if 2 * missing[place] >= len(its):
+            lost.append(next(take for take in its if not take.kept[place]))
+    p = tail_of_sum(distributions, total)
+    example = lost[0] if lost else None
+    return Tested(p, len(lost), len(by_clip), example=example)
+
+
+def at_multiples(longs: Iterable[LongTake], period: float) -> Tested:
+    """Test whether words at multiples of ``period`` s are missing more often.
+
+    At most one word of each clip is used, and no clip after the last one in the text.
+    """
+    marked: list[tuple[Take, int]] = []
+    times: list[float] = []
+    for long in filter(_is_placed, longs):
+        for take, places in long.timed:
+            for word, time in enumerate(places):
+                edge = round(time / period) * period
+                if edge and abs(time - edge) <= _EDGE:
+                    marked.append((take, word))
+                    times += [] if take.kept[word] else [time]
+                    break
+    lost = [take for take, word in marked if not take.kept[word]]
+    shares = [take.missing / len(take.kept) for take, _ in marked]
+    p = tail_of_sum([(1 - share, share) for share in shares], len(lost))
+    example = lost[0] if lost else None
+    return Tested(p, len(lost), len(marked), example=example, times=tuple(times))
+
+
+def after_a_time(longs: Sequence[LongTake]) -> Tested:
+    """Test whether the clips at the end of long utterances are lost.
+
+    ``times`` has the end of the text of each utterance whose last clips are lost.
+    """
+    chances: list[list[float]] = []
+    lost, clips = 0, 0
+    times: list[float] = []
+    example = None
+    for long in filter(_is_placed, longs):
+        count = len(long.takes)
+        missing = sum(take.is_lost for take in long.takes)
+        at_end = count - long.heard
+        chances.append(_at_the_end(count, missing))
+        clips += count
+        lost += at_end
+        if at_end:
+            times.append(long.end)
+            example = example or long.takes[-1]
+    return Tested(tail_of_sum(chances, lost), lost, clips, 0, example, tuple(times))
+
+
+def _at_the_end(count: int, lost: int) -> list[float]:
+    """Return the probability that exactly 0, 1, ... clips at the end are lost.
+
+    ``lost`` of ``count`` clips are lost in all.
+    """
+    whole = comb(count, lost)
+    reached = [comb(count - end, lost - end) / whole for end in range(lost + 1)]
+    return [p - q for p, q in zip(reached, [*reached[1:], 0.0], strict=True)]
+
+
+def holes(longs: Sequence[LongTake], others: Iterable[Take]) -> Tested:
+    """Test whether runs of words are missing within long utterances.
+
+    ``others`` are other texts of the same clips. The clips after the last one that is
+    in the text of a long utterance are not used. The test looks at all long utterances
+    together, and at each time that several of them have; its p-value is the least one,
+    multiplied by their number (Bonferroni).
+    """
+    alone: list[_Timed] = [(take, ()) for take in others if take.placed]
+    longs = list(filter(_is_placed, longs))
+    within = [each for long in longs for each in long.timed]
+    found = [_holes(within, alone)]
+    lengths = sorted((long.seconds for long in longs), reverse=True)
+    for time in range(1, _LATEST):
+        if sum(length >= time for length in lengths) < LEAST_DIFFERENT:
+            break
+        here = [each for each in within if _is_near(each[1], time)]
+        away = [each for each in within if not _is_near(each[1], time)]
+        found.append(_holes(here, [*away, *alone]))
+    least = min(found, key=lambda each: each.p)
+    if len(found) * least.p >= 1:
+        return replace(found[0], p=1.0)
+    return replace(least, p=len(found) * least.p)
+
+
+def _is_placed(long: LongTake) -> bool:
+    return long.placed
+
+
+def _is_near(times: Sequence[float], time: float) -> bool:
+    return bool(times) and times[0] - _NEAR <= time <= times[-1] + _NEAR
+
+
+def _holes(here: Iterable[_Timed], elsewhere: Iterable[_Timed]) -> Tested:
+    other: defaultdict[str, list[bool]] = defaultdict(list)
+    for take, _ in elsewhere:
+        other[take.clip].append(take.has_hole)
+    inner: defaultdict[str, list[bool]] = defaultdict(list)
+    lost: list[Take] = []
+    missing: list[float] = []
+    for take, times in here:
+        if take.clip not in other:
+            continue
+        inner[take.clip].append(take.has_hole)
+        if take.has_hole:
+            lost.append(take)
+            words = zip(take.kept, times, strict=True)
+            missing += [time for kept, time in words if not kept]
+    chances = [
+        _drawn(len(its), other[clip].count(True) + its.count(True), len(other[clip]))
+        for clip, its in inner.items()
+    ]
+    count = sum(map(len, inner.values()))
+    p = tail_of_sum(chances, len(lost))
+    return Tested(p, len(lost), count, 0, lost[0] if lost else None, tuple(missing))
+
+
+def _drawn(here: int, holes: int, elsewhere: int) -> list[float]:
+    """Return the probability that 0, 1, ... of the holes are ``here``.
+
+    There are ``holes`` holes in ``here + elsewhere`` texts (hypergeometric).
+    """
+    whole = comb(here + elsewhere, holes)
+    return [
+        comb(here, count) * comb(elsewhere, holes - count) / whole
+        for count in range(min(here, holes) + 1)
+    ]
+
+
+# Two conditions of the same clips
+
+
+def compared(worse: Iterable[Take], better: Iterable[Take]) -> Tested:
+    """Test whether clips have more errors in ``worse`` than in ``better``.
+
+    Only the first take of a clip counts on either side, so that both sides are equally
+    likely to be the worse one. The sign test leaves out clips with equal numbers.
+    """
+    usual = _first(better)
+    pairs = [
+        (take, take.errors - usual[clip].errors)
+        for clip, take in _first(worse).items()
+        if clip in usual
+    ]
+    lost = [take for take, more in pairs if more > 0]
+    gained = sum(more < 0 for _, more in pairs)
+    p = sign_test(len(lost), gained)
+    example = lost[0] if lost else None
+    return Tested(p, len(lost), len(pairs), gained, example)
+
+
+def _first(takes: Iterable[Take]) -> dict[str, Take]:
+    found: dict[str, Take] = {}
+    for take in takes:
+        found.setdefault(take.clip, take)
+    return found
