@@ -22,7 +22,8 @@ from websockets.asyncio.client import connect as plain_connect
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import Audio, silence
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Live, Plan
+from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.target import parse
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.corpus import load

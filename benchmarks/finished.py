@@ -20,7 +20,8 @@ from pathlib import Path
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.audio import Audio, silence
-from pytest_realtime_asr.client.session import Live, Plan
+from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.target import parse
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.corpus import Corpus, Utterance, Word

@@ -11,7 +11,6 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 from pytest_realtime_asr import dialects
@@ -19,20 +18,16 @@ from pytest_realtime_asr.audio import Audio, silence
 from pytest_realtime_asr.client.inbox import Inbox
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import LOSSES, Loss, Lost
+from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.transport import (
-    Access,
     Closed,
     Unreachable,
     Wire,
     connect,
 )
 from pytest_realtime_asr.corpus import Utterance
-from pytest_realtime_asr.dialects import Caller, Dialect
-from pytest_realtime_asr.requirements.requirement import Requirement
-from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.messages import shortened
 from pytest_realtime_asr.text.privacy import public
-from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.recording import Message, Recording
 from pytest_realtime_asr.trace.records import (
     TAIL,
@@ -50,67 +45,6 @@ PING_INTERVAL = 1.0  # s between two pings that measure the round trip to the se
 PONG_TIMEOUT = 5.0  # s until a ping counts as unanswered; it is then the last ping
 _MORE = "--realtime-timeout=SECONDS allows more"
 _FRAMES_PER_TURN = 64  # frames read before other tasks of the loop may run
-
-
-class OptionsError(ValueError):
-    """Session options that the dialect cannot send to a server."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Time limits of a session in seconds.
-
-    ``connect`` limits the connection attempt, ``ready`` the wait until the server is
-    ready. ``silence`` is the idle timeout: the longest time without any event once all
-    audio was sent; it also limits the sending of one frame without audio. ``beyond`` is
-    the time that an utterance may take in addition to the length of its audio; it also
-    limits the sending of one frame of audio.
-    """
-
-    connect: float = 10.0
-    ready: float = 10.0
-    silence: float = 30.0
-    beyond: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The settings of sessions: the server, the model, the pace and the limits.
-
-    ``pace`` is in seconds of audio per second; 0 is as fast as the socket accepts.
-    ``chunk`` is in seconds. ``redactor`` removes secrets from everything that is
-    written. ``rules`` are the requirements by which the server is judged. ``version``
-    is the version that the server reports. ``found`` says how the dialect was detected;
-    it is "" if the user named the dialect.
-    """
-
-    dialect: Dialect
-    access: Access
-    model: str
-    options: Mapping[str, object]
-    pace: float = 1.0
-    chunk: float = 0.1
-    limits: Limits = Limits()
-    redactor: Redactor = field(default=Redactor(), repr=False)
-    rules: tuple[Requirement, ...] = field(default=(), repr=False)
-    version: str = ""
-    found: str = ""
-
-    @property
-    def caller(self) -> Caller:
-        """The client's side of a new session. Raises `OptionsError`."""
-        return caller(self.dialect, self.model, self.options)
-
-
-def caller(dialect: Dialect, model: str, options: Mapping[str, object]) -> Caller:
-    """Return the client's side of a new session. Raises `OptionsError`."""
-    try:
-        inputs.sendable(options)
-        return dialect.caller(model, options)
-    except ValueError as error:
-        raise OptionsError(
-            f"the session options do not fit the dialect {dialect.name}: {error}"
-        ) from error
 
 
 class Live:

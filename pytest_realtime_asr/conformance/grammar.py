@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from pytest_realtime_asr.client.session import Plan
+from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.conformance.random_script import (
     Await,
     Send,

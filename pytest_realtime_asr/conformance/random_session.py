@@ -18,7 +18,8 @@ import time
 from dataclasses import dataclass, replace
 
 from pytest_realtime_asr.client.loss import Lost
-from pytest_realtime_asr.client.session import Limits, Live
+from pytest_realtime_asr.client.plan import Limits
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.conformance.grammar import Grammar
 from pytest_realtime_asr.conformance.random_script import (
     REFUSED,

@@ -13,7 +13,8 @@ from pytest_realtime_asr.audio import Audio
 from pytest_realtime_asr.client import probe
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Lost
-from pytest_realtime_asr.client.session import Limits, Live, Plan
+from pytest_realtime_asr.client.plan import Limits, Plan
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.conformance.clips import Clips
 from pytest_realtime_asr.conformance.session_limit import RateLimited, opened

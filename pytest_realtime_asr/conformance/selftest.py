@@ -18,7 +18,7 @@ from typing import Self
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.client import target
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Limits, Plan
+from pytest_realtime_asr.client.plan import Limits, Plan
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.conformance import clips, results, selection
 from pytest_realtime_asr.conformance.results import Result, Status

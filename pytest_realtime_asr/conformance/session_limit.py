@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Lost
-from pytest_realtime_asr.client.session import Live, Plan
+from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.trace.records import Ending

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import soxr
 
-from pytest_realtime_asr import g711
+from pytest_realtime_asr.audio import g711
 from pytest_realtime_asr.perturb.perturbation import (
     FULL_SCALE,
     LIMIT,

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client.dialect_detection import AUTO, advice
-from pytest_realtime_asr.client.session import OptionsError, Plan
+from pytest_realtime_asr.client.plan import OptionsError, Plan
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import CorpusError
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT

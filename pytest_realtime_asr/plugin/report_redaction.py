@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from pytest_realtime_asr.client.loss import Lost
-from pytest_realtime_asr.client.session import OptionsError
+from pytest_realtime_asr.client.plan import OptionsError
 from pytest_realtime_asr.plugin.pytest_internals import junit_properties
 from pytest_realtime_asr.text.messages import printable
 from pytest_realtime_asr.text.privacy import PRIVATE

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client.dialect_detection import AUTO, Discovery
-from pytest_realtime_asr.client.session import OptionsError, caller
+from pytest_realtime_asr.client.plan import OptionsError, caller
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import Corpus, CorpusError, load_all
 from pytest_realtime_asr.dialects import load

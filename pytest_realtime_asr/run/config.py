@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_realtime_asr.client.dialect_detection import AUTO
-from pytest_realtime_asr.client.session import Limits
+from pytest_realtime_asr.client.plan import Limits
 from pytest_realtime_asr.requirements.known_failures import Known
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
 from pytest_realtime_asr.text.inputs import InputError

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Lost
-from pytest_realtime_asr.client.session import Live, Plan
+from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.text.messages import printable, shortened
 
 TRIES = 5  # models at most

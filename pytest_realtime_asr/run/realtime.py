@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
 from pytest_realtime_asr.client.loss import Lost
-from pytest_realtime_asr.client.session import Plan
+from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.evidence import Part
 from pytest_realtime_asr.requirements.violations import Violation, observe

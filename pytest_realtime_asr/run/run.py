@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Live, Plan
+from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import Corpus, Utterance
 from pytest_realtime_asr.run.config import MeasurementConfig
 from pytest_realtime_asr.run.ledger import CUT_OFF, Ledger

@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
-from pytest_realtime_asr.client.session import Plan
+from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.run.ledger import Ledger, RandomOrder
 from pytest_realtime_asr.run.results import decided, sequential_budgets

@@ -17,7 +17,8 @@ from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client import probe, target
 from pytest_realtime_asr.client.dialect_detection import AUTO, Discovery, find, ways
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Limits, Live, Plan, caller
+from pytest_realtime_asr.client.plan import Limits, Plan, caller
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transport import Access, Unreachable
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.dialects import Dialect

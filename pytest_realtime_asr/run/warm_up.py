@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 from pytest_realtime_asr.audio import AudioError
 from pytest_realtime_asr.client.loop import Loop
+from pytest_realtime_asr.client.plan import Plan
 from pytest_realtime_asr.client.probe import PATIENCE
-from pytest_realtime_asr.client.session import Live, Plan
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.corpus import Corpus, CorpusError, Utterance
 from pytest_realtime_asr.metrics.causality import PREMATURE

@@ -30,7 +30,8 @@ from pytest_realtime_asr.client.inbox import (
 )
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Lost
-from pytest_realtime_asr.client.session import Limits, Live, Plan
+from pytest_realtime_asr.client.plan import Limits, Plan
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transport import MAX_MESSAGE, Unreachable
 from pytest_realtime_asr.dialects.vllm.events import Delta, Done, Error
 from pytest_realtime_asr.fake.process import FakeServer

@@ -15,7 +15,8 @@ from websockets.asyncio.server import ServerConnection
 from pytest_realtime_asr import audio, corpus, dialects, metrics
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Lost
-from pytest_realtime_asr.client.session import Live, Plan
+from pytest_realtime_asr.client.plan import Plan
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.server_pool import MODEL, FakeSpec, ServerPool

@@ -24,7 +24,8 @@ from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.cli.main import main
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Lost
-from pytest_realtime_asr.client.session import Limits, Live
+from pytest_realtime_asr.client.plan import Limits
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.dialects.vllm.events import Done, Error
 from pytest_realtime_asr.fake.process import FakeServer
 from pytest_realtime_asr.fake.recognisers.recogniser import RecognisedWord

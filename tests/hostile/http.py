@@ -24,7 +24,8 @@ from websockets.utils import accept_key
 from pytest_realtime_asr.client import probe, target, transport
 from pytest_realtime_asr.client.loop import Loop
 from pytest_realtime_asr.client.loss import Lost
-from pytest_realtime_asr.client.session import Limits, Live
+from pytest_realtime_asr.client.plan import Limits
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transport import (
     Access,
     Unreachable,

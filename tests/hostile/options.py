@@ -12,7 +12,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.client.session import OptionsError, caller
+from pytest_realtime_asr.client.plan import OptionsError, caller
 from pytest_realtime_asr.plugin import markers
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
 from pytest_realtime_asr.requirements.known_failures import Expected, Known

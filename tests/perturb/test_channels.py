@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_realtime_asr import g711
-from pytest_realtime_asr.audio import from_float
+from pytest_realtime_asr.audio import from_float, g711
 from pytest_realtime_asr.corpus import Utterance, Word, load
 from pytest_realtime_asr.perturb import (
     PerturbationError,

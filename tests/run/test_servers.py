@@ -16,7 +16,7 @@ from websockets.http11 import Request, Response
 from pytest_realtime_asr.client import probe
 from pytest_realtime_asr.client.dialect_detection import Discovery
 from pytest_realtime_asr.client.loss import Lost
-from pytest_realtime_asr.client.session import OptionsError, Plan
+from pytest_realtime_asr.client.plan import OptionsError, Plan
 from pytest_realtime_asr.client.transport import Unreachable
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.requirements.evidence import Evidence

@@ -22,7 +22,8 @@ from websockets.utils import accept_key
 from pytest_realtime_asr import corpus, dialects
 from pytest_realtime_asr.client import target
 from pytest_realtime_asr.client.loop import Loop
-from pytest_realtime_asr.client.session import Limits, Live, Plan
+from pytest_realtime_asr.client.plan import Limits, Plan
+from pytest_realtime_asr.client.session import Live
 from pytest_realtime_asr.client.transport import Access
 from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.config import FakeConfig

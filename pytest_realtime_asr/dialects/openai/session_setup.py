@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from pytest_realtime_asr import g711
+from pytest_realtime_asr.audio import g711
 from pytest_realtime_asr.dialects.openai.profile import Profile
 
 

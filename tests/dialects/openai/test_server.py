@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_realtime_asr import g711
+from pytest_realtime_asr.audio import g711
 from pytest_realtime_asr.dialects import Reaction
 from pytest_realtime_asr.dialects.openai import session_setup
 from pytest_realtime_asr.trace.timeline import Usage

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_realtime_asr import g711
+from pytest_realtime_asr.audio import g711
 from tests.support.openai import pcm, samples
 
 
