@@ -209,6 +209,7 @@ def test_a_server_that_is_full_stops_the_run(project: Project) -> None:
     )
 
 
+@pytest.mark.slow  # the whole suite runs
 def test_the_summary_names_the_limit(project: Project) -> None:
     asked = ("--realtime-conformance", "-k", "crowd-finishes or first-event")
     more = ("--realtime-pace=4", "--realtime-report=conformance:out.json")

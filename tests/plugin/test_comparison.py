@@ -144,8 +144,8 @@ def test_too_few_clips_are_reported(project: Project, bits: str) -> None:
     result = project.run(corpus, COMPARE, GATE, "-Walways")
     result.assert_outcomes(passed=1, warnings=1)
     result.stdout.fnmatch_lines(
-        "*UndecidedWarning: compared with before.jsonl: final_from_commit can show no "
-        "change: it has 2 clips, but 1 comparison needs at least 6"
+        "*UndecidedWarning: compared with before.jsonl: final_from_commit cannot "
+        "show a change: it has 2 clips, but 1 comparison needs at least 6"
     )
 
 

@@ -98,6 +98,7 @@ def test_the_spoken_corpus_alone_stops_too(project: Project, faulty: Faking) -> 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listed", [True, False])
 def test_the_run_goes_on_after_an_expected_failure_or_if_asked(
     project: Project, faulty: Faking, listed: bool
@@ -194,6 +195,7 @@ def test_a_refused_set_up_of_another_dialect_names_it(project: Project) -> None:
     ) in said(result)
 
 
+@pytest.mark.slow  # the server is cold for seconds
 @pytest.mark.parametrize("wait", ["", "--realtime-wait=20"])
 def test_a_cold_server_is_a_matter_of_the_wait(
     project: Project, wait: str, monkeypatch: pytest.MonkeyPatch
@@ -213,6 +215,7 @@ def test_a_cold_server_is_a_matter_of_the_wait(
     assert (noted in said(result)) == (not wait)
 
 
+@pytest.mark.slow
 def test_the_model_that_works_is_used(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,7 @@ SESSION: tuple[Declared, ...] = (
         ),
     ),
     where(
-        lambda profile: profile.greeting != "conversation.created",
+        lambda profile: profile.expires and profile.greeting != "conversation.created",
         Requirement(
             "expires-within-a-day",
             "expires_at is in seconds, and at most a day ahead",
