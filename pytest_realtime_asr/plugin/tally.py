@@ -93,8 +93,10 @@ class Tally:
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter, config: pytest.Config
     ) -> None:
-        """Print the tables and the notes."""
+        """Print the notes, and the tables below them."""
         terminalreporter.ensure_newline()  # an interrupted test leaves its line open
+        for note in self._noted | dict.fromkeys(self._notes()):
+            terminalreporter.write_line(f"realtime: {note}", yellow=True)
         if self._rows:
             terminalreporter.section("realtime speech recognition")
             for line in self._end().table(self._rows.values()):
@@ -103,8 +105,6 @@ class Tally:
             terminalreporter.section("realtime conformance")
             for line in self._end().verdicts(self._results.values()):
                 terminalreporter.write_line(line)
-        for note in self._noted | dict.fromkeys(self._notes()):
-            terminalreporter.write_line(f"realtime: {note}", yellow=True)
         if self._proves_nothing(config):
             terminalreporter.section("realtime conformance", red=True)
             terminalreporter.write_line(

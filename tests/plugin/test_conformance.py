@@ -92,6 +92,7 @@ def test_many_wrong_words_of_the_corpus_are_a_warning(
             "realtime: 38% of the words of the spoken corpus are wrong (WER):",
             "realtime: ref: turn right and stop",
             "realtime: hyp: turn right *   [*]",
+            "*= realtime speech recognition =*",
         ]
     )
 
