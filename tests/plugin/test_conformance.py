@@ -60,6 +60,7 @@ def test_a_failed_corpus_is_reported_without_its_texts(
     result.stdout.no_fnmatch_line("*turn right*")
 
 
+@pytest.mark.slow
 def test_wrong_texts_of_the_corpus_fail_with_their_cause(
     project: Project, faulty: Faking, clips: str
 ) -> None:

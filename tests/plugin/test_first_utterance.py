@@ -36,9 +36,10 @@ def known(*ids: str) -> str:
     ("fault", "cause"),
     [
         ("no-final", "for the final of utterance 0 (turn-right)"),
-        (
+        pytest.param(
             "refuses-setup",
             "the server sent an error: Unknown event type",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             "close", "the server closed with code 1011", marks=pytest.mark.slow
@@ -90,6 +91,7 @@ def test_the_first_test_reports_a_stop_where_the_suite_has_no_such_requirement(
     )
 
 
+@pytest.mark.slow
 def test_the_spoken_corpus_alone_stops_too(project: Project, faulty: Faking) -> None:
     result = project.run(*SUITE, "-k", "spoken", target=faulty("no-final"))
     result.assert_outcomes(failed=1, deselected=TESTS - 1)

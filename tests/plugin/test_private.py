@@ -107,6 +107,7 @@ def run(project: Project, faulty: Faking) -> Run:
     return go
 
 
+@pytest.mark.slow
 def test_no_output_has_a_text_or_a_file_name(project: Project, run: Run) -> None:
     open_result, told = run()
     assert all(each in told for each in SECRET)  # what is looked for is there else

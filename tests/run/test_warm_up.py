@@ -134,6 +134,7 @@ def test_a_long_warm_up_is_noted(
     assert re.fullmatch(said, note)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["cold-greeting", "cold-final"])
 def test_the_first_session_may_take_as_long_as_the_server_may_take_to_start(
     start: Start, monkeypatch: pytest.MonkeyPatch, fault: str
