@@ -60,7 +60,7 @@ class Sample:
 
     @property
     def measured(self) -> float | None:
-        """The value; ``None`` if it is missing, premature or of a lost session."""
+        """The value; ``None`` if missing, premature, or if the session was lost."""
         return None if self.lost or self.premature is not None else self.value
 
     @property

@@ -85,7 +85,7 @@ class _Begin(msgspec.Struct, frozen=True, tag="begin"):
 
 
 class _Hear(msgspec.Struct, frozen=True, tag="hear"):
-    """A request with more audio; the answer is the words that settle."""
+    """A request with more audio; the answer is the words that are now final."""
 
     pcm: bytes
 
@@ -124,7 +124,7 @@ class _Decoding:
         self._recent: deque[tuple[TimedWord, ...]] = deque(maxlen=SETTLED)
 
     def hear(self, pcm: bytes) -> list[RecognisedWord]:
-        """Return the words that settle with this audio."""
+        """Return the words that this audio makes final."""
         self._pending += pcm
         words: list[RecognisedWord] = []
         while len(self._pending) >= _BYTES:
@@ -203,7 +203,7 @@ class _Decoding:
         ]
 
     def _decode(self, block: bytes) -> list[RecognisedWord]:
-        """Return the words that settle with this block."""
+        """Return the words that this block makes final."""
         self._decoder.process_raw(block)
         self._decoded += len(block) // 2
         words = self._open()
@@ -377,7 +377,7 @@ class _Utterance:
         worker.begin()
 
     async def hear(self, pcm: bytes) -> list[RecognisedWord]:
-        """Return the words that settle with this audio, in order."""
+        """Return the words that this audio makes final, in order."""
         words: list[RecognisedWord] = []
         for start in range(0, len(pcm), _PIECE):
             words += await self._open().ask(_Hear(pcm[start : start + _PIECE]))

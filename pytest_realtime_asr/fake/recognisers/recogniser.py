@@ -32,7 +32,7 @@ class Listener(Protocol):
     """Recognises one utterance; a returned word never changes."""
 
     async def hear(self, pcm: bytes) -> Sequence[RecognisedWord]:
-        """Return the words that settle with this audio, in order."""
+        """Return the words that this audio makes final, in order."""
 
     async def finish(self) -> Sequence[RecognisedWord]:
         """End the audio and return the remaining words, in order."""

@@ -127,7 +127,7 @@ class ScriptedListener:
         self._hearing = _Hearing(known)
 
     async def hear(self, pcm: bytes) -> Sequence[RecognisedWord]:
-        """Return the words that settle with this audio, in order."""
+        """Return the words that this audio makes final, in order."""
         return self._hearing.hear(np.frombuffer(pcm, "<i2"))
 
     async def finish(self) -> Sequence[RecognisedWord]:

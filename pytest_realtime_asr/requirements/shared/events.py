@@ -206,8 +206,8 @@ DISCLOSURE: tuple[Requirement, ...] = (
         "directions-paired",
         "a final ends each change of writing direction that it starts",
         SHOULD,
-        "UAX #9, section 2.6: a control that is not ended reorders the text that the "
-        "client shows after this control",
+        "UAX #9, section 2.6: a direction control without an end changes the order of "
+        "the text behind it",
         checks.paired_directions,
         scenarios=("utterances",),
         passive=True,
