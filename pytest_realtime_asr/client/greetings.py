@@ -32,7 +32,7 @@ in their first event."""
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How far a first event is like that of a dialect.
+    """The similarity of a first event to the first event of a dialect.
 
     ``name`` is the name of the dialect, with its profile. ``shared`` is the number of
     fields that both have. ``differences`` are sentences.

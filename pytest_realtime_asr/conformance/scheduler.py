@@ -624,7 +624,7 @@ async def _act(scenario: Scenario, run: ScenarioRun, timeout: float) -> Obstacle
 def silences(evidence: Evidence) -> dict[Silence, float]:
     """Return the events for which sessions waited in vain, and when they began to.
 
-    The time is that of the last frame of the session, in unix seconds.
+    The result is the time of the last frame of the session, in unix seconds.
     """
     found: dict[Silence, float] = {}
     for part in evidence.parts:

@@ -63,7 +63,8 @@ def causes(
 ) -> list[str]:
     """Return the causes that were found, each as a sentence.
 
-    ``send`` sends utterances and returns their texts; ``rate`` is that of the audio.
+    ``send`` sends utterances and returns their texts; ``rate`` is the rate in Hz at
+    which it sends them.
     """
     found = shown(texts)
     tried = texts[:EXAMPLES]
@@ -102,8 +103,8 @@ def shown(texts: Texts) -> list[str]:
     heard = _script(text for _, text in texts)
     if spoken and heard and spoken != heard:
         found.append(
-            f"the texts are in another language: their script is {heard}, that of the "
-            f"references is {spoken}"
+            f"the texts are in another language: they are written in {heard}, "
+            f"the references in {spoken}"
         )
     return found
 

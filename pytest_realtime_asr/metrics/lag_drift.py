@@ -25,11 +25,11 @@ _NS_PER_S = 1_000_000_000
 def lag_drift(item: Emissions) -> float | None:
     """Measure how much the lag of the words grows per second of audio.
 
-    A server that keeps up has a drift near 0, whatever its lag. One that needs 1.2 s
-    for each second of audio has a drift of 0.2. Words that were first shown after the
-    last audio frame are left out, since a server may send the rest of the text at once
-    after the commit. The drift is that of the server only if the audio was sent at the
-    pace of speech.
+    A server that keeps up has a drift near 0, whatever its lag. A server that needs
+    1.2 s for each second of audio has a drift of 0.2. Words that were first shown after
+    the last audio frame are left out, since a server may send the rest of the text at
+    once after the commit. The drift is that of the server only if the audio was sent at
+    the pace of speech.
 
     Formula: median of the slopes (lag(j) - lag(i)) / (end(j) - end(i)) over all pairs
         of at most 200 matched words with different ends, evenly chosen; lag is first

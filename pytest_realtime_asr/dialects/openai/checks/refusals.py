@@ -124,7 +124,7 @@ def errors_name_field(role: str, name: str) -> Check:
 
 
 def commit_refused(role: str, what: str, *codes: str) -> Check:
-    """Return a check that a hand-written commit is refused.
+    """Return a check that a commit which the scenario sends out of turn is refused.
 
     If ``codes`` are given, the error must have one of them. The utterances of the
     session must be transcribed in spite of the refusal.
