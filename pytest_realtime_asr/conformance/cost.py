@@ -22,7 +22,8 @@ class Cost:
     - ``scenarios`` is the number of scenarios that run. ``not_run`` maps the name of
       each other scenario to the reason why that scenario does not run.
     - ``audio`` is the length of all audio in s.
-    - ``seconds`` is about the duration of the run in s, with a server that is not slow.
+    - ``seconds`` is about the duration of the run in s, with a server that is not slow
+      and needs no CONFIRMATION scenario.
     - ``connections`` is the number of connections in the whole run, ``streams`` the
       largest number at the same time.
     """

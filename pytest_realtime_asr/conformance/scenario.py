@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from pytest_realtime_asr.conformance.clips import Clips
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
+from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.requirement import Harm
 
 
@@ -30,6 +31,9 @@ class Concurrency(enum.Enum):
       EXCLUSIVE ones.
     - An EXCLUSIVE scenario shares the server only with its own bystander session and
       with LONG_RUNNING scenarios.
+    - A CONFIRMATION scenario runs alone, after all others but LAST, and only if the
+      evidence so far needs it. It tells whether the server shows a fault without any
+      other session too.
     - A LAST scenario runs alone, after all others.
     """
 
@@ -38,6 +42,7 @@ class Concurrency(enum.Enum):
     PARALLEL = "parallel"
     LONG_RUNNING = "long"
     EXCLUSIVE = "exclusive"
+    CONFIRMATION = "confirmation"
     LAST = "last"
 
 
@@ -51,7 +56,8 @@ class Scenario:
     A scenario opens at most ``sessions`` connections, at most ``streams`` at the same
     time. It sends a short clip at most ``times`` times, ``seconds`` s of other audio,
     and ``of_clips(clips)`` s of audio that depends on the clips. The numbers include a
-    retry if one may be needed.
+    retry if one may be needed. A CONFIRMATION scenario runs only if
+    ``is_needed`` is true of the evidence of the scenarios before it.
     """
 
     name: str
@@ -64,6 +70,7 @@ class Scenario:
     times: float = 1
     seconds: float = 0.0
     of_clips: Callable[[Clips], float] = lambda clips: 0.0
+    is_needed: Callable[[Evidence], bool] = lambda evidence: True
 
     def audio(self, clips: Clips) -> float:
         """Return the largest length in s of the audio that the scenario sends."""

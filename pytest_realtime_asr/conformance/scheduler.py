@@ -384,6 +384,11 @@ class Scheduler:
             await self._repeat()
             for name, result in self._lost.found.items():
                 self._results[name].set_result(result)
+            for each in by[Concurrency.CONFIRMATION]:
+                if each.is_needed(self.everything):
+                    await self._run_together([each])
+                else:
+                    self._results[each.name].set_result(ScenarioResult())
             for each in by[Concurrency.LAST]:
                 await self._run_together([each])
         finally:

@@ -33,7 +33,7 @@ from pytest_realtime_asr.dialects import Dialect
 from pytest_realtime_asr.fake.faults import registry
 from pytest_realtime_asr.fake.faults.registry import FAULTS, fault
 from pytest_realtime_asr.fake.server_wrappers import ServerWrapper
-from pytest_realtime_asr.requirements.evidence import Evidence
+from pytest_realtime_asr.requirements.evidence import Evidence, Part
 from pytest_realtime_asr.requirements.requirement import Harm, Requirement
 from pytest_realtime_asr.trace.records import Span
 from pytest_realtime_asr.trace.timeline import Usage
@@ -191,6 +191,45 @@ def judged(
     found = judge(requirement, it, dialect)
     assert over.wait(30)
     return found
+
+
+@pytest.mark.parametrize("needed", [False, True])
+def test_a_confirmation_runs_alone_and_only_if_it_is_needed(
+    loop: Loop, needed: bool
+) -> None:
+    roles: list[set[str]] = []
+
+    def is_needed(evidence: Evidence) -> bool:
+        roles.append({part.role for part in evidence.parts})
+        return needed
+
+    known = made(
+        parallel_a=short,
+        long_b=short,
+        exclusive_c=short,
+        confirmation_d=short,
+        last_e=short,
+    )
+    name = "confirmation_d"
+    known[name] = replace(known[name], is_needed=is_needed)
+    with faking() as (url, _):
+        found = ran(loop, url, *known, known=known)
+    assert roles == [{"parallel_a", "long_b", "exclusive_c"}]
+    assert found[name].obstacle is None
+    assert len(found[name].evidence.parts) == needed
+    if needed:
+        (alone,) = found[name].evidence.parts
+        begin, end = span(alone)
+        for other in known.keys() - {name}:
+            (part,) = found[other].evidence.parts
+            start, stop = span(part)
+            assert stop <= begin or end <= start
+
+
+def span(part: Part) -> tuple[float, float]:
+    """Return the first and the last time of a session, in unix seconds."""
+    start = part.trace.started.timestamp()
+    return start, start + part.trace.end.at / 1e9
 
 
 # What is not the server's fault

@@ -1045,7 +1045,7 @@ def two_set_ups(text: str) -> Sequence[Part]:
 
 
 def falling(share: float) -> Evidence:
-    """Two sessions in which each word comes late by a share of its place."""
+    """Three sessions in which each word comes late by a share of its place."""
     ends = [(number + 1) / 2 for number in range(40)]
     words = tuple(Word("word", end - 0.5, end) for end in ends)
     clip = Utterance("speech", "word " * 40, silence(20.0), words=words)
@@ -1053,7 +1053,7 @@ def falling(share: float) -> Evidence:
     return Evidence(
         tuple(
             replace(paced(role, *times, seconds=20.0), spoken={0: clip})
-            for role in ("10s", "35s")
+            for role in ("10s", "35s", "35s-alone")
         )
     )
 

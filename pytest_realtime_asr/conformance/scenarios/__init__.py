@@ -30,6 +30,7 @@ def scenarios(dialect: Dialect) -> Mapping[str, Scenario]:
         first_utterance.SCENARIO,
         utterances.ALONE_FIRST,
         *utterances.OF_LENGTH,
+        utterances.IF_FALLING_BEHIND,
         *utterances.SCENARIOS,
         *many_clips.SCENARIOS,
         quiet_noise.SCENARIO,

@@ -12,6 +12,10 @@ from pytest_realtime_asr.conformance.scenario import Concurrency, Scenario
 from pytest_realtime_asr.conformance.scenario_run import ScenarioRun
 from pytest_realtime_asr.corpus import Utterance
 from pytest_realtime_asr.requirements.checks.texts import ALONE, usable
+from pytest_realtime_asr.requirements.shared.keeping_up import (
+    SPEECH_ALONE,
+    falls_behind,
+)
 
 REPEATS = 5  # solo sessions of one clip, to show how much its texts vary
 PAUSE = 4.0  # s without audio in the middle of an utterance
@@ -62,8 +66,13 @@ async def _utterances(run: ScenarioRun) -> None:
         await run.settle()
 
 
+def _seconds(name: str) -> float:
+    """Return the length in s of the utterance of a scenario named by its length."""
+    return float(name.partition("s")[0])
+
+
 async def _lasting(run: ScenarioRun, *, name: str) -> None:
-    clip = run.clips.lasting(float(name.removesuffix("s")))
+    clip = run.clips.lasting(_seconds(name))
     live = await run.open(name)
     await run.transcribe(live, clip)
     await run.settle()
@@ -137,9 +146,19 @@ OF_LENGTH = tuple(
         partial(_lasting, name=name),
         concurrency=Concurrency.LONG_RUNNING if name in _LONG else Concurrency.PARALLEL,
         times=0,
-        seconds=float(name.removesuffix("s")),
+        seconds=_seconds(name),
     )
     for name in LENGTHS
+)
+IF_FALLING_BEHIND = Scenario(
+    SPEECH_ALONE,
+    "an utterance of 35 s without any other session, if the text fell behind beside "
+    "other sessions",
+    partial(_lasting, name=SPEECH_ALONE),
+    concurrency=Concurrency.CONFIRMATION,
+    times=0,
+    seconds=_seconds(SPEECH_ALONE),
+    is_needed=falls_behind,
 )
 SCENARIOS = (
     Scenario(

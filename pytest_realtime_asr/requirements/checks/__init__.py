@@ -70,6 +70,7 @@ from pytest_realtime_asr.requirements.checks.texts import (
     wordless,
 )
 from pytest_realtime_asr.requirements.checks.timing import (
+    confirmed_alone,
     keeps_up,
     no_early_text,
     no_stall,
@@ -83,6 +84,7 @@ __all__ = [
     "answers_by_hand",
     "both",
     "close_answered",
+    "confirmed_alone",
     "cut",
     "ended",
     "errors_have_codes",

@@ -130,6 +130,40 @@ def keeps_up(*roles: str, at_most: float) -> Check:
     return check
 
 
+def confirmed_alone(check: Check, role: str, *, at_most: float) -> Check:
+    """Return a check whose violation must also show in a session without others.
+
+    ``check`` is that of `keeps_up` on sessions that share the server with others. Its
+    violation stands if the text of the session ``role``, which has the server for
+    itself, falls behind by over ``at_most`` too. Otherwise the check is undecided: the
+    server may only have been overloaded.
+    """
+
+    def confirmed(evidence: Evidence) -> Outcome:
+        outcome = check(evidence)
+        if not isinstance(outcome, Violated):
+            return outcome
+        beside = f"beside other sessions, {outcome.message}"
+        if missing := absent(evidence, role):
+            return Undecided(f"{beside}; without them: {missing.reason}")
+        for timeline, drift in _drifts(evidence, role):
+            grows = (
+                f"without other sessions, the lag grows by {_percent(drift)} of the "
+                "audio"
+            )
+            if drift <= at_most:
+                return Undecided(f"{beside}; {grows}, so the server was overloaded")
+            if doubt := _cannot_be_timed(timeline, drift * _audio_seconds(timeline)):
+                return Undecided(f"{beside}; without them, {doubt}")
+            return Violated(f"{outcome.message}; {grows}", ())
+        return Undecided(
+            f"{beside}; without them, fewer than five correct words came during the "
+            "speech"
+        )
+
+    return confirmed
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 

@@ -13,6 +13,7 @@ from pytest_realtime_asr.requirements import checks
 from pytest_realtime_asr.requirements.evidence import (
     Part,
 )
+from pytest_realtime_asr.requirements.requirement import Undecided
 from tests.support.check_outcomes import (
     GOOD,
     LATE,
@@ -158,6 +159,70 @@ def falling(
 )
 def test_the_lag_does_not_grow(parts: tuple[Part, ...], found: Found) -> None:
     check(checks.keeps_up("10s", "35s", at_most=0.02), seen(*parts), found)
+
+
+BEHIND = (falling("10s", 0.1), falling("35s", 0.1))
+
+
+@pytest.mark.parametrize(
+    ("parts", "found"),
+    [
+        ((falling("10s", 0.0), falling("35s", 0.0)), GOOD),
+        ((falling("10s", 0.0), falling("35s", 0.0), falling("alone", 0.1)), GOOD),
+        (
+            (*BEHIND, falling("alone", 0.05)),
+            Bad("the text falls behind: its lag grows by 10 % of the audio (at least "),
+        ),
+        (
+            (*BEHIND, falling("alone", 0.019)),
+            Open("beside other sessions, the text falls behind: its lag grows by 10 %"),
+        ),
+        (BEHIND, Open("beside other sessions, the text falls behind: its lag grows")),
+        (
+            (*BEHIND, falling("alone", 0.1, lag=LATE)),
+            Open("beside other sessions, the text falls behind: its lag grows"),
+        ),
+        (
+            (*BEHIND, falling("alone", 0.1, timed=False)),
+            Open("beside other sessions, the text falls behind: its lag grows"),
+        ),
+    ],
+)
+def test_lag_that_grows_must_grow_alone_too(
+    parts: tuple[Part, ...], found: Found
+) -> None:
+    shared = checks.keeps_up("10s", "35s", at_most=0.02)
+    alone = checks.confirmed_alone(shared, "alone", at_most=0.02)
+    check(alone, seen(*parts), found)
+
+
+@pytest.mark.parametrize(
+    ("alone", "reason"),
+    [
+        ((), "; without them: no session was run for this check (alone)"),
+        (
+            (falling("alone", 0.019),),
+            "; without other sessions, the lag grows by 1.9 % of the audio, so the "
+            "server was overloaded",
+        ),
+        (
+            (falling("alone", 0.1, lag=LATE),),
+            "; without them, the client itself was 3.0 s late, so late text may be its "
+            "own fault",
+        ),
+        (
+            (falling("alone", 0.1, timed=False),),
+            "; without them, fewer than five correct words came during the speech",
+        ),
+    ],
+)
+def test_the_reason_says_what_came_alone(alone: tuple[Part, ...], reason: str) -> None:
+    shared = checks.keeps_up("10s", "35s", at_most=0.02)
+    outcome = checks.confirmed_alone(shared, "alone", at_most=0.02)(
+        seen(*BEHIND, *alone)
+    )
+    assert isinstance(outcome, Undecided)
+    assert outcome.reason.endswith(reason)
 
 
 @pytest.mark.parametrize(
