@@ -79,7 +79,7 @@ class Leaks(Hooks):
 
 @fault("restarts", "shows a new start time after a connection reset")
 class Restarts(Hooks):
-    """Sets the start time to now when a client vanishes, as if the server restarted."""
+    """Sets the start time to now at a connection reset, as if the server restarted."""
 
     def client_vanished(self, *, mid_utterance: bool) -> None:
         self._state.started = time.time()
