@@ -305,7 +305,10 @@ class Reader:
         return self._turn(name)
 
     def _turn_of_end(self, name: str) -> Turn:
-        """Return the turn that ends; an id without a commit may be a second id."""
+        """Return the turn that ends.
+
+        An id without a commit may be a second id of an open item.
+        """
         turn = self._turns.get(name)
         unknown = turn is None or not (turn.committed or turn.over)
         if unknown and (found := self._open):

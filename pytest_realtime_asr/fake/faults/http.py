@@ -61,7 +61,7 @@ class Limits(Hooks):
         return response
 
 
-@fault("lists-llm-first", "lists a model first that it cannot use in sessions")
+@fault("lists-llm-first", "lists an unusable model before its own models")
 class ListsLlmFirst(Hooks):
     """Lists the name of a language model before its own models."""
 

@@ -88,7 +88,7 @@ def _without_last_field(content: Event) -> None:
     content.popitem()
 
 
-@fault("strange-greeting", "greets like a server of no known dialect")
+@fault("strange-greeting", "opens sessions with an event of no known dialect")
 class StrangeGreeting(ServerWrapper):
     """Opens sessions with an event of another type and with other fields."""
 
