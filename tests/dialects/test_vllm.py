@@ -770,7 +770,7 @@ BROKEN = (
     Broken(
         "one-final",
         broken(*UTTERANCES, faults=["two-finals"]),
-        "a transcription.done came without a final commit of its own",
+        "a transcription.done came that belongs to no completed utterance",
     ),
     Broken(
         "usage-adds-up",
@@ -1424,7 +1424,7 @@ def test_one_final_is_undecided_where_no_audio_was_completed() -> None:
 def test_a_commit_by_hand_may_have_ended_any_utterance() -> None:
     held = at_deadline(CREATED, UPDATE, BEGIN, FINISH, Hand(BEGIN))
     assert judged("one-final", held) == Undecided(
-        "a commit was written by hand, so the finals cannot be assigned"
+        "with a commit written by hand, no final can be assigned to an utterance"
     )
 
 
