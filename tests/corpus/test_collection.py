@@ -88,7 +88,7 @@ def test_ten_doubts_are_noted(tmp_path: Path) -> None:
         clipped(tmp_path / f"{number:02}.wav")
     notes = load(tmp_path).notes
     assert len(notes) == 11
-    assert notes[-1] == f"{tmp_path}: 2 more utterances have audio in doubt"
+    assert notes[-1] == f"{tmp_path}: 2 more utterances have doubtful audio"
 
 
 def test_audio_behind_the_first_ten_minutes_is_checked_when_it_is_used(
