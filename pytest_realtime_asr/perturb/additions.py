@@ -110,7 +110,7 @@ def _limited(white: Floats, rate: int) -> Floats:
 
 
 def _mixed(sound: Sound, added: Floats, ratio: float) -> Sound:
-    """Mix the sound with another sound, set to ``ratio`` dB below the speech."""
+    """Mix the sound with ``added``, set to ``ratio`` dB below the speech."""
     loud = replace(sound, samples=added).power
     factor = np.sqrt(sound.power / loud) * amplitude(-ratio)
     return replace(sound, samples=sound.samples + factor * added)
@@ -119,7 +119,7 @@ def _mixed(sound: Sound, added: Floats, ratio: float) -> Sound:
 def _drawn(voices: Corpus, sound: Sound, talkers: int, seed: int) -> list[Utterance]:
     """Return the voices for a sound; the order of the corpus has no influence.
 
-    Raises `PerturbationError` if there are fewer than ``talkers``.
+    Raises `PerturbationError` if there are fewer such voices than ``talkers``.
     """
 
     def lot(voice: Utterance) -> bytes:
