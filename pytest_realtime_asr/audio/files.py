@@ -159,8 +159,8 @@ def _check(path: Path, levels: Levels, *, floats: bool) -> None:
     if floats and levels.peak > _OTHER_SCALE:
         raise AudioError(
             f"{path}: its float samples reach {levels.peak:,.0f}, but full scale is "
-            "1.0; divide them by the full scale of their source (32768 for 16-bit "
-            "integers) and write the file again"
+            "1.0; divide the samples by the full scale of their source (32768 for "
+            "16-bit integers) and write the file again"
         )
     if (loss := levels.loss) is not None:
         raise AudioError(

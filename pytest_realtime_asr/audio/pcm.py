@@ -154,7 +154,7 @@ def join(*parts: Audio) -> Audio:
 
 
 def clipped(audio: Audio) -> float:
-    """Return the share of clipped samples: those on flat tops of the waveform.
+    """Return the share of clipped samples: samples on flat tops of the waveform.
 
     A sample counts if it is within 0.2 dB of full scale and equal to the sample before
     it. Loud audio that is not clipped has hardly any such sample.

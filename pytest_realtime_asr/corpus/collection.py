@@ -120,13 +120,13 @@ def _examine(
 
 
 def _passed_over(passed: list[PassedOver]) -> Iterator[str]:
-    """Yield a sentence for each reason for which files were passed over."""
+    """Yield a sentence for each reason for which files were not used."""
     for why in dict.fromkeys(each.why for each in passed):
         names = [each.path.name for each in passed if each.why == why]
         more = len(names) - _SHOWN
         shown = ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
         count = "1 file was" if len(names) == 1 else f"{len(names)} files were"
-        yield f"{count} passed over ({why}): {shown}"
+        yield f"{count} not used ({why}): {shown}"
 
 
 def _utterance(description: Description) -> Utterance:

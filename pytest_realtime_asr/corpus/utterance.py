@@ -61,7 +61,7 @@ class Utterance:
     reference transcript. ``words``, which may be empty, are in the order in which they
     are spoken. ``language`` is a tag such as ``en`` or an English name such as
     ``German``, kept as a canonical tag; empty if not stated. ``synthetic`` marks
-    synthesised speech, such as that of the bundled corpora.
+    synthesised speech, such as the speech of the bundled corpora.
 
     `pytest_realtime_asr.perturb` sets the last three fields: ``perturbation`` names
     the change of the audio, ``original`` is the utterance before this change, and

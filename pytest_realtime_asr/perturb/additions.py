@@ -47,11 +47,11 @@ def babble(
 ) -> Perturbation:
     """Add other utterances, taken from ``voices``, as if spoken at the same time.
 
-    ``snr`` is the ratio of the power of the speech to that of all ``talkers`` together,
-    from the start to the end of the speech. For each utterance, the seed chooses the
-    talkers among the utterances of other clips with other texts. All talkers are
-    equally loud; each starts at a random point of its speech and repeats the speech
-    without a pause.
+    ``snr`` is the ratio of the power of the speech to the power of all ``talkers``
+    together, from the start to the end of the speech. For each utterance, the seed
+    chooses the talkers among the utterances of other clips with other texts. All
+    talkers are equally loud; each starts at a random point of its speech and repeats
+    the speech without a pause.
     """
     return babble_of(snr, talkers=talkers, seed=seed)(voices)
 

@@ -106,7 +106,7 @@ def test_files_that_are_passed_over_are_counted(tmp_path: Path) -> None:
     for name in ("LICENSE", "b.jpg", "c.json", "sub/d.pdf", ".hidden"):
         put_text(tmp_path / name)
     assert load(tmp_path).notes == (
-        f"{tmp_path}: 4 files were passed over (neither audio nor text): LICENSE, "
+        f"{tmp_path}: 4 files were not used (neither audio nor text): LICENSE, "
         "b.jpg, c.json and 1 more",
     )
 
@@ -114,7 +114,7 @@ def test_files_that_are_passed_over_are_counted(tmp_path: Path) -> None:
 def test_folder_in_which_all_is_passed_over(tmp_path: Path) -> None:
     put_text(tmp_path / "clips.jsonl")
     assert refusal(tmp_path) == (
-        f"{tmp_path}: 1 file was passed over (neither audio nor text): clips.jsonl; "
+        f"{tmp_path}: 1 file was not used (neither audio nor text): clips.jsonl; "
         "there is no utterance, give at least one, or the path of a manifest"
     )
 

@@ -152,7 +152,7 @@ SCENARIOS = (
     ),
     _scenario(
         PROTECTED,
-        f"clips between {_SILENCE:g} s of silence",
+        f"clips with {_SILENCE:g} s of silence before and after each",
         lambda clips: _protected(clips.few),
         lambda clips: _spoken(clips.few, 2 * _SILENCE),
     ),
