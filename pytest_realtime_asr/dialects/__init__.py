@@ -220,10 +220,15 @@ def with_profile(words: str, *, of: str = "") -> str:
         raise LookupError(
             f"the dialect {of} already names a profile; name only one profile"
         )
-    name, *_ = words.split()
+    name, *_ = words.split() or [""]
     profiles = {each: load(each).profiles for each in installed()}
     having = [each for each, names in profiles.items() if name in names]
     there = "; ".join(f"{each}: {', '.join(p)}" for each, p in profiles.items() if p)
+    if "=" in name and not of:
+        raise LookupError(
+            f"{name!r} changes a profile, but no dialect is named; name the dialect "
+            "with --realtime-dialect=NAME"
+        )
     if of:
         load(of)
         if "=" not in name and of not in having:
