@@ -28,11 +28,11 @@ _JOINED = 0.5  # the highest CER of texts whose words are only joined
 
 
 class Misreading(enum.Enum):
-    """How a server may misread audio; the value completes "the server takes ..."."""
+    """How a server may misread audio; the value completes "the server ..."."""
 
-    FASTER = "the audio as if its rate were 24/16 of the real rate"
-    SLOWER = "the audio as if its rate were 16/24 of the real rate"
-    SWAPPED = "the bytes of each sample in the other order"
+    FASTER = "treats the audio as if its rate were 24/16 of the true rate"
+    SLOWER = "treats the audio as if its rate were 16/24 of the true rate"
+    SWAPPED = "swaps the two bytes of each sample"
 
 
 Texts = Sequence[tuple[Utterance, str]]
@@ -75,7 +75,7 @@ def causes(
         after = error_rate(again)
         if after is not None and after <= _GONE * before:
             found.append(
-                f"the server takes {how.value}: sent in that form, {len(again)} clips "
+                f"the server {how.value}: sent in that form, {len(again)} clips "
                 f"have a WER of {after:.0%} instead of {before:.0%}"
             )
     return found
