@@ -3,7 +3,7 @@
 A hypothesis is the whole text that the server shows at one instant. A word settles at
 the instant after which neither the word nor a word before it changes. The emissions
 also say which words of the reference were recognised. All metrics of words are derived
-from them.
+from the emissions.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Shown:
 
     @property
     def changed(self) -> bool:
-        """Return whether the words differ from those of the previous hypothesis."""
+        """Return whether any word differs from the words of the previous hypothesis."""
         return bool(self.lost or self.added)
 
 
@@ -241,7 +241,7 @@ def _shown(
 
 
 def _times(shown: Sequence[Shown], last: tuple[str, ...]) -> list[tuple[int, int]]:
-    """Return when each word of the last hypothesis was first shown and settled."""
+    """Return the times (ns) when each word of ``last`` was first shown and settled."""
     first: dict[int, int] = {}
     settled = [0] * len(last)
     firm = 0  # number of leading words that had settled at the previous hypothesis

@@ -57,7 +57,8 @@ def session_ready(item: Emissions) -> float | None:
     Start: the completed WebSocket handshake
     End: the event that announces the session (such as ``session.created``)
     Better: lower
-    Source: the first session also pays for loading and compiling; report it separately
+    Source: the first session also waits until the model is loaded and compiled; report
+        the first session separately
     """
     return _between(item.timeline.opened, item.timeline.ready)
 
