@@ -40,7 +40,7 @@ def test_a_loss_beside_others_is_undecided() -> None:
     assert isinstance(found, Undecided)
     assert found.reason.startswith(
         "an utterance has no final, which no-loss explains: 3 of 63 plain utterances "
-        "have no final: 4.8 % (95 % interval "
+        "have no final: 4.8 % (95 % confidence interval "
     )
 
 
