@@ -89,8 +89,9 @@ class Alignment:
     """A normalised reference and hypothesis, aligned by words or characters.
 
     ``normalizer`` is the id of the normaliser that was used. ``reason`` says why the
-    chosen normaliser was not used; ``None`` if it was. ``language`` is the language of
-    the reference, which chose the normaliser; ``None`` if the user named one.
+    chosen normaliser was not used; ``None`` if it was used. ``language`` is the
+    language of the reference, by which the normaliser was chosen; ``None`` if the user
+    named a normaliser.
     """
 
     unit: TextUnit

@@ -72,7 +72,7 @@ class Script(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The change from the words of the previous hypothesis to those of this one.
+    """The change of the words from the previous hypothesis to this hypothesis.
 
     The first ``kept`` words stay, the ``lost`` words after them are removed, and the
     words of ``added`` follow. ``at`` is in ns. ``final`` is true for a final.
@@ -214,7 +214,7 @@ def _normal(raw: str, normal: Callable[[str], str]) -> tuple[str, ...]:
 def _shown(
     timeline: Timeline, normalizer: Normalizer, unit: TextUnit
 ) -> tuple[list[Shown], tuple[str, ...]]:
-    """Return the change that each hypothesis makes, and the words of the last one."""
+    """Return the change by each hypothesis, and the words of the last hypothesis."""
     shown: list[Shown] = []
     words: list[str] = []
     ends = [0]  # the number of words after each token

@@ -4,8 +4,8 @@
 before and after Whisper's normaliser:
 
 - typographic apostrophes, dots and invisible characters are folded first (`fold`);
-- text in brackets stays, since a server that sends ``<unk>`` has sent a word too many;
-- numbers that stand side by side stay apart. Whisper joins "one two three" to one word,
+- text in brackets stays, since a server that sends ``<unk>`` has sent an extra word;
+- numbers next to each other stay separate. Whisper joins "one two three" to one word,
   so that three wrong digits would be one error, and joins "7 30" with what follows.
   Only the words of one numeral are joined here: "twenty three", "two hundred and five";
 - leading zeros stay; times of day, initials and "OK" have one form each.

@@ -85,7 +85,7 @@ class Normalizer:
 class Normalised(NamedTuple):
     """Texts in normal form, and the normaliser that was used.
 
-    ``reason`` says why the chosen normaliser was not used; ``None`` if it was.
+    ``reason`` says why the chosen normaliser was not used; ``None`` if it was used.
     """
 
     normalizer: Normalizer

@@ -226,7 +226,7 @@ def path_round_trip(item: Emissions) -> float | None:
     """Measure the median round-trip time of the WebSocket pings of a session.
 
     The round-trip time is never subtracted from a latency. The client waits for the
-    answer to a ping before it sends the next, so a busy server answers few pings.
+    answer to a ping before it sends the next ping, so a busy server answers few pings.
 
     Formula: p50 (nearest rank) over pings of answered - sent
     Unit: ms

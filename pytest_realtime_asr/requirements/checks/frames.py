@@ -71,7 +71,7 @@ def first_event(identity: Callable[[Message], str | None]) -> SessionCheck:
         name = identity(message)
         if name is None:
             return Violated(
-                f"the first event was {named(message)}, not one that opens a session",
+                f"the first event was {named(message)}; it must open a session",
                 (first,),
             )
         if not name:

@@ -1,8 +1,9 @@
 """Checks that texts lose no words, over many clips of the corpus.
 
 The clips are cut at the start of their first and at the end of their last word, since
-the silence around a clip hides what a server loses there. They are sent alone and under
-other conditions; see `pytest_realtime_asr.requirements.text_losses` for the tests.
+the silence around a clip hides what a server loses there. The clips are sent alone and
+under other conditions; see `pytest_realtime_asr.requirements.text_losses` for the
+tests.
 
 Each run makes all tests of `TESTS` from its evidence, and Holm's correction is over all
 tests. So each of the requirements needs all scenarios of `SCENARIOS`. A server without

@@ -120,8 +120,8 @@ def usage_of_each(role: str) -> Check:
                     return Violated(
                         f"the usage of utterance {later.item + 1} counts {three:g} "
                         f"{name}, but utterance 1 has the same clip and counts "
-                        f"{one:g}: the usage includes the {two:g} {name} of the "
-                        "utterance before",
+                        f"{one:g}: the usage includes the {two:g} {name} of "
+                        f"utterance {before.item + 1}",
                         _record(part.recording, later),
                     )
         return outcome

@@ -159,7 +159,7 @@ A, B = FIRST.text, SECOND.text
             Bad(
                 "the usage of utterance 3 counts 62 prompt tokens, but utterance 1 has "
                 "the same clip and counts 20: the usage includes the 42 prompt tokens "
-                "of the utterance before"
+                "of utterance 2"
             ),
         ),
         (
