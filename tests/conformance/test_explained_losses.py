@@ -41,7 +41,7 @@ def test_a_loss_beside_others_is_undecided() -> None:
     assert found.reason.startswith(
         "an utterance has no final, which the loss rate of the whole run explains "
         "(see no-loss): 3 of 63 plain utterances "
-        "have no final: 4.8 % (95 % interval "
+        "have no final: 4.8 % (95 % confidence interval "
     )
 
 
