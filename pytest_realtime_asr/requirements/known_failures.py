@@ -178,7 +178,8 @@ def soon(entries: Sequence[Known], today: date) -> list[str]:
     """Return one line for each entry that expires within `SOON` days."""
     return [
         f"known failure {entry.id} expires in "
-        f"{several((entry.until - today).days, 'day')}, on {entry.until} ({entry.issue})"
+        f"{several((entry.until - today).days, 'day')}, on {entry.until} "
+        f"({entry.issue})"
         for entry in entries
         if 0 <= (entry.until - today).days <= SOON
     ]
