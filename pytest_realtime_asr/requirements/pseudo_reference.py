@@ -47,7 +47,10 @@ class SoloTranscript:
         return _distance(self.text, text, self.utterance.language)
 
     def differs(self, text: str) -> bool:
-        """Return whether a text differs by more than the noise and the margin."""
+        """Return whether the difference of a text from the solo transcript is significant.
+
+        See `is_beyond_noise`.
+        """
         return self.is_beyond_noise(self.distance(text))
 
     def is_beyond_noise(self, count: int) -> bool:

@@ -295,8 +295,8 @@ TESTS: tuple[Test, ...] = (
 class Judged:
     """The result of a test, and its p-value after Holm's correction.
 
-    ``p`` is corrected for all ``of`` tests of the run; ``None`` if too few clips can be
-    compared for a decision.
+    ``of`` is the number of tests of the run that have enough clips for a decision; the
+    correction is for this number. ``p`` is ``None`` if this test has too few clips.
     """
 
     test: Test
