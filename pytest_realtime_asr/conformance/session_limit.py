@@ -115,7 +115,9 @@ async def opened(new: Callable[[], Live]) -> Live:
             await asyncio.sleep(wait)
         else:
             return live
-    raise AssertionError("the last attempt returns or raises")
+    raise AssertionError(
+        "unreachable: the last attempt returns a session or raises an error"
+    )
 
 
 async def measure(loop: Loop, plan: Plan, *, most: int) -> SessionLimit | None:

@@ -47,7 +47,7 @@ class SoloTranscript:
         return _distance(self.text, text, self.utterance.language)
 
     def differs(self, text: str) -> bool:
-        """Return whether the difference of a text from the solo transcript is significant.
+        """Return whether a text differs significantly from the solo transcript.
 
         See `is_beyond_noise`.
         """
