@@ -248,7 +248,7 @@ class Search:
 
     @property
     def suspects(self) -> bool:
-        """Return whether a clip may be playing, even if no row can propose it yet."""
+        """Return whether a clip may be playing, even if it is not known yet which clip."""
         return bool((self._sums * self._index.per_perfect > _SUSPECT).any())
 
     def proposals(self) -> list[int]:
