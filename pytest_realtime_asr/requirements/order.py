@@ -160,7 +160,7 @@ class PossibleStates:
 
     @property
     def final(self) -> frozenset[str]:
-        """The possible states once this side has received every move that was sent to it."""
+        """The possible states once this side has received every move sent to it."""
         sent = len(self._on_the_way)
         return frozenset(state for state, received in self._reach() if received == sent)
 

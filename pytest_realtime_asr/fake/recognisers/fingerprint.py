@@ -248,7 +248,7 @@ class Search:
 
     @property
     def suspects(self) -> bool:
-        """Return whether a clip may be playing, even if it is not known yet which clip."""
+        """Return whether a clip may be playing, even if its name is not known yet."""
         return bool((self._sums * self._index.per_perfect > _SUSPECT).any())
 
     def proposals(self) -> list[int]:
