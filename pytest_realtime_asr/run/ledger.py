@@ -43,7 +43,7 @@ class Ledger:
     utterances of the test began. ``open`` and ``ended`` hold the utterances by place.
     ``begun`` is the number of utterances that have begun. ``order`` is set if clips are
     sent in random order until the verdicts are decided. While the test has its
-    ``turn``, other workers do not measure. ``closed`` says that the test has ended.
+    ``turn``, other workers run no sessions. ``closed`` says that the test has ended.
     """
 
     test: str

@@ -146,14 +146,14 @@ class Transcription:
     def alignment(self) -> Alignment:
         """The alignment of the normalised text with the normalised reference.
 
-        The alignment is by words; in a script without spaces between words, it is by
-        characters. The normaliser is the default of the reference's language.
+        The alignment is by words; in a writing system without spaces between words, it
+        is by characters. The normaliser is the default of the reference's language.
         """
         return self._aligned(self.hypothesis)
 
     @cached_property
     def characters(self) -> Alignment:
-        """The alignment of text and reference by characters, in every script."""
+        """The alignment of text and reference by characters, in every language."""
         language = self.utterance.language
         return characters(self.utterance.text, self.hypothesis, language=language)
 

@@ -448,7 +448,7 @@ def test_parity(
     if fault:
         result.stdout.fnmatch_lines(
             [
-                "parity over crowd: 2 of 2 utterances differ (server noise: *",
+                "parity over crowd: 2 of 2 utterances differ (the server's own *",
                 "turn-right: * of 4 words differ; in * of 3 sessions",
                 "ref: turn *right *and stop",
                 "hyp: *",

@@ -62,7 +62,7 @@ SCENARIOS = (CUT, PROTECTED, *CHUNKS, JITTERED, JOINED, *LONG)
 
 _SUSPICIOUS = 3  # clips; fewer differ now and then on a server that loses nothing
 _PERIODS = (5.0, 10.0, 15.0)  # s between two edges of segments
-# The punctuation at the end of a sentence or a part of it, in several scripts
+# The punctuation at the end of a sentence or a part of it, in several languages
 _PUNCTUATION = re.compile(
     r"\s*[.,;:?!)\]\u3001\u3002\uff0c\uff0e\uff1b\uff1a\uff1f\uff01\u061f\u060c\u061b]"
 )
