@@ -88,9 +88,10 @@ class Ledger:
 
     @property
     def sequence(self) -> Iterator[tuple[int, Transcription]]:
-        """Yield the test's own utterances that have ended, each with its place.
+        """Yield the ended utterances that budgets count, each with its place.
 
-        The iteration stops before the first own utterance that has not ended.
+        These are the utterances with `Purpose.TEST`. The iteration stops before the
+        first such utterance that has not ended.
         """
         for place in range(self.begun):
             begun = self.open.get(place)
