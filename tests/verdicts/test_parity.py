@@ -1,4 +1,4 @@
-"""Tests of parity: a clip must give the same text, except for the server's noise."""
+"""Tests of parity: the text of a clip differs at most by the own variation."""
 
 from __future__ import annotations
 
