@@ -198,7 +198,7 @@ def document(
 
 
 def _common(servers: Sequence[ServerInfo]) -> ServerInfo:
-    """Return the facts about the server of a run, from the first row that has them.
+    """Return the facts about the server of a run, from the first row with a target.
 
     The session limit is the least of all rows.
     """
