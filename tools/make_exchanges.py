@@ -17,6 +17,8 @@ from pytest_realtime_asr.conformance.exchanges import Pair
 from pytest_realtime_asr.conformance.selftest import Bench
 from pytest_realtime_asr.report.protocol_links import requirements
 
+TRIES = 3  # a fault may violate nothing on a busy machine
+
 
 def made(name: str) -> Mapping[str, Pair]:
     """Return the exchanges of a dialect, by the ids of its requirements.
@@ -25,9 +27,13 @@ def made(name: str) -> Mapping[str, Pair]:
     """
     found: dict[str, Pair] = {}
     for profile, wanted in requirements(name).items():
-        with Bench(profile) as bench:
-            found |= exchanges.pairs(bench, [each.id for each in wanted])
-    return found
+        for _ in range(TRIES):
+            left = [each.id for each in wanted if each.id not in found]
+            if left:
+                with Bench(profile) as bench:
+                    found |= exchanges.pairs(bench, left)
+    ids = [each.id for wanted in requirements(name).values() for each in wanted]
+    return {id: found[id] for id in ids if id in found}
 
 
 def main() -> int:
@@ -37,7 +43,7 @@ def main() -> int:
     for name in parser.parse_args().dialects:
         found = made(name)
         (PROTOCOLS / f"{name}.jsonl").write_text(exchanges.dumps(found))
-        print(f"{name}: {len(found)} requirements")
+        print(f"{name}: the exchanges of {len(found)} requirements")
     return 0
 
 

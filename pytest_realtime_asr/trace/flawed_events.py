@@ -123,7 +123,7 @@ def choices(shape: inspect.Type) -> tuple[inspect.Type, ...]:
 
 def named(shape: inspect.Type) -> str:
     """Return the name of a type as part of a sentence, such as "a string"."""
-    return " or ".join(map(_name, choices(shape)))
+    return " or ".join(dict.fromkeys(map(_name, choices(shape))))
 
 
 def _name(shape: inspect.Type) -> str:

@@ -59,7 +59,7 @@ def test_the_page_is_current(name: str) -> None:
 
 
 @each_dialect
-def test_each_event_has_an_example_with_every_field(name: str) -> None:
+def test_each_event_has_an_example_with_its_required_fields(name: str) -> None:
     dialect, found = dialects.load(name), reference(name)
     for sender, kinds in found.kinds.items():
         for kind in kinds:
@@ -67,8 +67,7 @@ def test_each_event_has_an_example_with_every_field(name: str) -> None:
             assert isinstance(dialect.parse(Record(sender, 0, example)), kind), example
             value = json.loads(example)
             for path, _, required in protocol_links.rows(kind):
-                outer = path.partition(".")[0].partition("[")[0]
-                assert outer in value or (not required and "." in path), (kind, path)
+                assert not required or "." in path or path in value, (kind, path)
 
 
 @each_dialect
