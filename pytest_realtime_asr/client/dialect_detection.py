@@ -89,7 +89,7 @@ async def find(
                 f"{where}: no event within {patience:g} s; {probe.PATIENCE}"
             )
             continue
-        record = _first(frame)
+        record = _as_record(frame)
         names = greetings.greeted(record)
         if len(names) == 1:
             return Discovery(names[0], _reason(names[0], record))
@@ -156,8 +156,8 @@ def likeness(near: Likeness) -> str:
     return f"the nearest is {near.name}, but {listed}{rest}"
 
 
-def _first(frame: str | bytes) -> Record:
-    """Return the record of the first frame that the server sent."""
+def _as_record(frame: str | bytes) -> Record:
+    """Return a record of the server with this frame as its content."""
     if isinstance(frame, bytes):
         return Record(Sender.SERVER, 0, data=frame)
     return Record(Sender.SERVER, 0, frame)

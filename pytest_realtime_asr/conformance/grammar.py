@@ -83,7 +83,7 @@ class Grammar:
         )
 
     def unlawful(self, script: Iterable[Step]) -> frozenset[tuple[str, str]]:
-        """Return the moves of a script that are not legal, each after its state."""
+        """Return the illegal moves of a script, as pairs of a state and a move."""
         states = self.fresh
         found: set[tuple[str, str]] = set()
         for step in script:

@@ -95,7 +95,7 @@ class _Pace(enum.Enum):
 
 @dataclass(slots=True)
 class _Utterance:
-    """The text of an open utterance; `_Cut.SEVERAL` cuts this after ``few`` words."""
+    """The text of an open utterance; `_Cut.SEVERAL` sends ``few`` words or more."""
 
     few: int
     recognised: str = ""

@@ -257,6 +257,6 @@ def test_a_late_first_event_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_greeting_is_known_by_its_dialect_alone() -> None:
-    record = dialect_detection._first(CREATED)
+    record = dialect_detection._as_record(CREATED)
     assert VLLM.greets(record)
     assert greetings.greeted(record) == ("vllm",)

@@ -114,7 +114,7 @@ async def _related(
     chunk: float | None = None,
     faster: int = 1,
 ) -> None:
-    """Send a changed clip twice, and a third time if its two texts differ."""
+    """Send a changed clip twice, and a third time if the first two texts differ."""
     clip = await asyncio.to_thread(change, run.clips.first)
     pace = run.config.plan.pace * faster
     texts = [

@@ -398,8 +398,9 @@ def _transcribing(
 ) -> dict[str, tuple[str, ...]]:
     """Return the events that a server may send while it transcribes items.
 
-    After each event, the state may stay ``state``. After a completion or a failure, it
-    may also be one of ``completed``; after an error, it may also be ``refused``.
+    Each event may leave the state at ``state``. A completion or a failure may also
+    change the state to one of ``completed``. An error may also change the state to
+    ``refused``.
     """
     names = (
         "input_audio_buffer.committed",

@@ -49,7 +49,7 @@ _CODES = {
     "model_not_validated": "A commit came before a `session.update` with a model.",
     "invalid_audio": "The audio is not base64, has no samples, or ends in half a "
     "sample.",
-    "invalid_frame": "The frame is a binary frame. vLLM 0.33.0 ends the session instead.",
+    "invalid_frame": "The frame is a binary frame; vLLM 0.33.0 ends the session.",
     "processing_error": "The frame is JSON, but no event of the protocol: no object, "
     "or a field with a wrong type. The code is also sent if the transcription fails.",
 }

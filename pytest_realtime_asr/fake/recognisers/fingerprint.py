@@ -111,7 +111,7 @@ def look(windows: npt.NDArray[np.int16]) -> tuple[Floats, Floats]:
 
 
 class Looks:
-    """The looks of the last 2 s of a stream; before the stream there is silence."""
+    """The looks of the last 2 s of a stream; looks before its start are silent."""
 
     def __init__(self) -> None:
         self.shapes: Floats = np.zeros((LOOKS, _BANDS), np.float32)
@@ -248,7 +248,7 @@ class Search:
 
     @property
     def suspects(self) -> bool:
-        """Return whether a clip may be playing, even if no row can propose it yet."""
+        """Return whether a clip may be playing, even if its name is not known yet."""
         return bool((self._sums * self._index.per_perfect > _SUSPECT).any())
 
     def proposals(self) -> list[int]:
@@ -349,7 +349,7 @@ def _part(samples: npt.NDArray[np.int16]) -> _Part:
 
 
 def _inner(mask: npt.NDArray[np.bool_], rows: int) -> npt.NDArray[np.bool_]:
-    """Return the mask with ``rows`` rows removed at both edges of each run."""
+    """Return the mask without the first and last ``rows`` rows of each true run."""
     for _ in range(rows):
         mask = mask & np.append(mask[1:], mask[-1]) & np.append(mask[0], mask[:-1])
     return mask

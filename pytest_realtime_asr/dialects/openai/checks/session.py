@@ -192,7 +192,7 @@ def opens_alike(*roles: str) -> Check:
             if first is not None and shown != first:
                 return Violated(
                     f"a session opened with the settings {shown}, but an earlier "
-                    f"session with the settings {first}",
+                    f"session opened with the settings {first}",
                     (),
                     evidence.index(part),
                 )
