@@ -12,10 +12,15 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import msgspec
 
+from pytest_realtime_asr.conformance.frame_texts import (
+    LONGEST_RAW,
+    NOW,
+    FrameTexts,
+    beginning,
+)
 from pytest_realtime_asr.conformance.results import Result
 from pytest_realtime_asr.conformance.selftest import Bench, Seen, observe_faults
 from pytest_realtime_asr.dialects import Dialect
@@ -26,16 +31,7 @@ from pytest_realtime_asr.trace.records import Ending, Record, Sender
 from pytest_realtime_asr.trace.timeline import Final
 
 MOST = 8  # frames of an exchange
-NOW = 1_795_960_800  # the start of each session in an exchange, in Unix seconds
 _AFTER = 2  # frames that are kept after the first frame that violates
-_LONGEST = 60  # characters of a string in a frame
-_LONGEST_RAW = 100  # characters of a frame that is not JSON
-_NEAR = 48 * 3600  # s from the start of the session; other times are no dates of it
-_IDS = ("id", "item_id", "event_id", "previous_item_id")
-_TIMES = ("created", "expires_at")
-_AUDIO = "..."
-_LEFT_OUT = "\0"
-_HIDDEN = frozenset({"session", "item", "logprobs", "usage"})  # long fields
 _DELTA = ".delta"  # ends the types of events that add text
 _DISTURBED = ("bystander", "crowd", "fresh", "random")
 _STOPPED = "the server stopped answering"
@@ -134,7 +130,7 @@ def pair(dialect: Dialect, id: str, correct: Seen, faulty: Seen) -> Pair:
             or _openings(ours, theirs, reason)
         )
     right, wrong = found or _sessions(sound, broken, faulty.result, subjects)
-    seen = _Names(broken, subjects).sentence(reason)
+    seen = FrameTexts(broken, subjects).sentence(reason)
     return Pair(right, msgspec.structs.replace(wrong, seen=seen))
 
 
@@ -171,7 +167,7 @@ def unseen(
 
 def _shown(part: Part, subjects: frozenset[str]) -> Iterator[str]:
     """Yield the frames of a session in the forms in which an exchange may show them."""
-    names = _Names(part, subjects)
+    names = FrameTexts(part, subjects)
     for record in part.trace.records:
         for whole in (False, True):
             yield _timeless(names.shown(record, whole=whole))
@@ -211,8 +207,8 @@ def _sessions(
     others = _rows(sound, frozenset(), pings=pings and not subjects)
     window = _window(rows, by_end=result.by_end)
     aligned = _aligned(rows, window, others)
-    right = _exchange(sound, others, aligned, _Names(sound, subjects))
-    wrong = _exchange(broken, rows, window, _Names(broken, subjects))
+    right = _exchange(sound, others, aligned, FrameTexts(sound, subjects))
+    wrong = _exchange(broken, rows, window, FrameTexts(broken, subjects))
     ends = {each.trace.end.how for each in (sound, broken)}
     if Ending.REFUSED in ends:
         right, wrong = _with_handshake(right, sound), _with_handshake(wrong, broken)
@@ -338,7 +334,7 @@ def _aligned(rows: Sequence[_Row], window: slice, others: Sequence[_Row]) -> sli
 
 
 def _exchange(
-    part: Part, rows: Sequence[_Row], window: slice, names: _Names
+    part: Part, rows: Sequence[_Row], window: slice, names: FrameTexts
 ) -> Exchange:
     """Return these rows of a session as an exchange."""
     frames = [
@@ -357,7 +353,7 @@ def _exchange(
 def _end(part: Part) -> str:
     """Return how a session ended, "" if the client closed it."""
     end = part.trace.end
-    reason = f": {_start(end.reason, _LONGEST_RAW)}" if end.reason else ""
+    reason = f": {beginning(end.reason, LONGEST_RAW)}" if end.reason else ""
     match end.how:
         case Ending.CLOSED_BY_PEER:
             return f"the server closes the connection {end.coded}{reason}"
@@ -452,7 +448,7 @@ def _openings(
 
 def _opening(parts: Sequence[Part], *, wrong: bool = False) -> Exchange:
     """Return the first frame of each session, numbered by the sessions."""
-    names = _Names(parts[0], frozenset({"session"}))
+    names = FrameTexts(parts[0], frozenset({"session"}))
     frames = [
         Frame(
             part.trace.records[0].sender,
@@ -463,120 +459,3 @@ def _opening(parts: Sequence[Part], *, wrong: bool = False) -> Exchange:
         for place, part in enumerate(parts)
     ]
     return Exchange(parts[0].role, tuple(frames))
-
-
-# The text of a frame
-
-
-class _Names:
-    """Shows the frames of a session, with short names in place of its ids.
-
-    ``subjects`` are the fields that a reader has to see. Of the others, those that are
-    long and the ids of events are left out, except where a frame is shown whole.
-    """
-
-    def __init__(self, part: Part, subjects: frozenset[str]) -> None:
-        self._started = part.trace.started.timestamp()
-        self._hidden = _HIDDEN - subjects
-        self._ids = "event_id" in subjects
-        self._names: dict[str, str] = {}
-        self._numbers: dict[str, int] = {}
-        for record in part.trace.records:  # an id is named by its place in the session
-            self.shown(record)
-
-    def shown(self, record: Record, *, whole: bool = False) -> str:
-        """Return the text of a frame as it is shown."""
-        if record.text is None:
-            if record.span is not None:
-                return "a binary frame with audio"
-            return f"a binary frame of {len(record.data or b'')} bytes"
-        try:
-            value = json.loads(record.text, parse_constant=_refuse)
-        except (ValueError, RecursionError):
-            return _start(record.text, _LONGEST_RAW)
-        if not isinstance(value, dict) or _repeats_keys(record.text):
-            return _start(record.text, _LONGEST_RAW)
-        hidden = frozenset() if whole or record.raw else self._hidden
-        kept = dict(self._fields(value, hidden))
-        if record.span is not None:
-            kept["audio"] = _AUDIO
-        text = json.dumps(kept, ensure_ascii=True, separators=(",", ":"))
-        return text.replace(json.dumps(_LEFT_OUT), "{...}")
-
-    def sentence(self, reason: str) -> str:
-        """Return the reason for a violation, without ids, addresses and dates."""
-        text = reason.partition("\n")[0].partition("; events received")[0]
-        for id, name in self._names.items():
-            text = text.replace(id, name)
-        text = re.sub(r"127\.0\.0\.1:\d+", "HOST:PORT", text)
-        text = re.sub(r"--realtime-fuzz-seed=\d+", "--realtime-fuzz-seed=...", text)
-        return re.sub(r"\b17[5-9]\d{7}(\d{3})?\b", rf"{NOW}\1", text)
-
-    def _fields(
-        self, value: Mapping[str, Any], hidden: frozenset[str] = frozenset()
-    ) -> Iterator[tuple[str, Any]]:
-        for name, content in value.items():
-            if name in _IDS and isinstance(content, str):
-                named = self._named(content)
-                if name == "event_id" and named != content and not self._ids:
-                    continue
-                yield name, named
-            elif name in _TIMES and isinstance(content, int | float):
-                yield name, self._moved(content)
-            elif name in hidden and isinstance(content, dict | list):
-                self._value(content)  # names its ids
-                yield name, _LEFT_OUT
-            else:
-                yield name, self._value(content)
-
-    def _value(self, value: Any) -> Any:
-        match value:
-            case dict():
-                return dict(self._fields(value))
-            case list():
-                return [self._value(each) for each in value[:3]]
-            case str():
-                return _start(value, _LONGEST)
-        return value
-
-    def _named(self, id: str) -> str:
-        """Return the name of an id; an id that is the same in each run is its name."""
-        found = re.match(r"([a-z]+)([_-]).*\d", id)
-        if found is None:
-            return _start(id, _LONGEST)
-        kind, line = found.groups()
-        if id not in self._names:
-            self._numbers[kind] = self._numbers.get(kind, 0) + 1
-            self._names[id] = f"{kind}{line}{self._numbers[kind]}"
-        return self._names[id]
-
-    def _moved(self, time: float) -> float:
-        """Return a time as in a session that starts at `NOW`."""
-        for scale in (1, 1000):
-            after = time / scale - self._started
-            if abs(after) < _NEAR:
-                return (NOW + round(after / 60) * 60) * scale
-        return time
-
-
-def _start(text: str, most: int) -> str:
-    """Return a text, or its start if it has more than ``most`` characters."""
-    return text if len(text) <= most else f"{text[:most]}..."
-
-
-def _refuse(number: str) -> None:
-    raise ValueError(f"JSON has no number {number}")
-
-
-def _repeats_keys(text: str) -> bool:
-    """Return whether an object in a JSON text has a key twice."""
-    repeated = False
-
-    def read(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        nonlocal repeated
-        found = dict(items)
-        repeated |= len(found) < len(items)
-        return found
-
-    json.loads(text, object_pairs_hook=read)
-    return repeated

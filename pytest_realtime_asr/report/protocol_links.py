@@ -1,4 +1,7 @@
-"""Where the documentation describes a requirement, and the fields that it is about."""
+"""Where the documentation describes a requirement, and the fields that it is about.
+
+What is computed here is kept, since each result of a run needs it.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def page(dialect: str, id: str) -> str | None:
     return f"{DOCUMENTATION}/protocols/{name}.md#{anchor(id)}"
 
 
-@cache  # the page of each of a run's results needs them
+@cache
 def requirements(name: str) -> Mapping[str, tuple[Requirement, ...]]:
     """Return the requirements on the servers of a dialect and of its profiles.
 
@@ -67,6 +70,7 @@ def fields(dialect: str, id: str) -> tuple[str, ...]:
     )
 
 
+@cache
 def reference(dialect: str) -> Reference | None:
     """Return the reference of a dialect, ``None`` for one that has none."""
     try:
@@ -116,5 +120,10 @@ def type_of(found: Reference, field: Field) -> str:
     """Return the name of the type of a field. Raises KeyError for an unknown field."""
     if field.path == "type":
         return "a string"
-    types = {path: kind for path, kind, _ in rows(kinds_by_type(found)[field.event])}
-    return types[field.path]
+    return _types(kinds_by_type(found)[field.event])[field.path]
+
+
+@cache
+def _types(kind: type[Typed]) -> Mapping[str, str]:
+    """Return the name of the type of each field of an event, by its path."""
+    return {path: name for path, name, _ in rows(kind)}

@@ -8,7 +8,8 @@ from typing import Any
 
 from pytest_realtime_asr import dialects
 from pytest_realtime_asr.conformance import exchanges
-from pytest_realtime_asr.conformance.exchanges import NOW, Frame, Pair
+from pytest_realtime_asr.conformance.exchanges import Frame, Pair
+from pytest_realtime_asr.conformance.frame_texts import NOW
 from pytest_realtime_asr.conformance.results import Result, Status
 from pytest_realtime_asr.conformance.selftest import Seen
 from pytest_realtime_asr.requirements.evidence import Answer, Evidence, Gauges, Part

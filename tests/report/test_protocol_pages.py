@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.conformance import exchanges
+from pytest_realtime_asr.conformance import exchanges, frame_texts
 from pytest_realtime_asr.conformance.exchanges import MOST, Exchange, Pair
 from pytest_realtime_asr.report import protocol_links, protocol_pages
 from pytest_realtime_asr.requirements.reference import Reference
@@ -121,7 +121,7 @@ def test_the_exchanges_have_neither_times_nor_ids_of_a_run(name: str) -> None:
             assert not UUID.search(text), (id, text)
             assert "127.0.0.1" not in text, id
             for time in map(int, re.findall(r"\b1[7-9]\d{8}\b", text)):
-                assert abs(time - exchanges.NOW) < 3600 * 48 or time > 2 * today, id
+                assert abs(time - frame_texts.NOW) < 3600 * 48 or time > 2 * today, id
 
 
 @each_dialect
