@@ -140,8 +140,8 @@ def unseen(
     """Return the kept frames that the self-test does not see any more.
 
     The kept frames may be those of another session in the same role. What depends on
-    the time is not compared: the pieces of a text, the times of turns, and sessions
-    that other sessions disturb.
+    the time is not compared: the pieces of a text, the times of turns, the numbers of
+    items, and sessions that other sessions disturb.
     """
     again = pair(dialect, id, correct, faulty)
     subjects = _subjects(dialect, id)
@@ -174,7 +174,11 @@ def _shown(part: Part, subjects: frozenset[str]) -> Iterator[str]:
 
 
 def _timeless(text: str) -> str:
-    return re.sub(r'_ms":\d+', '_ms":0', text)
+    """Return a frame without the times of turns and the numbers of items.
+
+    An item counts from its first text on, which may come before or after a clear.
+    """
+    return re.sub(r"(_ms\":|\"item_)\d+", r"\g<1>0", text)
 
 
 def _subjects(dialect: Dialect, id: str) -> frozenset[str]:
