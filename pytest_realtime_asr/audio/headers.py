@@ -42,8 +42,9 @@ def missing(path: Path) -> int:
 def piped(path: Path) -> io.BytesIO | None:
     """Return the content of a WAV file that states 0 bytes of audio but has audio.
 
-    The header is completed: the audio lasts to the end of the file. Some programs leave
-    the size at 0 when they write to a pipe. Returns ``None`` for any other file.
+    Some programs leave the size at 0 when they write to a pipe. The header of the
+    result states the right size: the audio lasts to the end of the file. Returns
+    ``None`` for any other file.
     """
     size = path.stat().st_size
     with path.open("rb") as file:

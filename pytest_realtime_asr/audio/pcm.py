@@ -238,7 +238,7 @@ def _samples(seconds: float, rate: int) -> int:
 
 
 def span(start: float, stop: float, samples: int, rate: int) -> tuple[int, int]:
-    """Return the indexes of the first sample of a part and of the sample after it.
+    """Return the index of the first sample of a part and of the first sample after it.
 
     Raises ValueError if the part is not inside the audio.
     """

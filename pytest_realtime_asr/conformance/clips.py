@@ -65,12 +65,12 @@ class Clips:
 
     @property
     def few(self) -> tuple[Utterance, ...]:
-        """The clips for the comparisons that send more audio than other comparisons."""
+        """A small number of clips, for comparisons that send each clip many times."""
         return self.shortest[:FEW]
 
     @property
     def many(self) -> tuple[Utterance, ...]:
-        """The clips for all other comparisons over many clips."""
+        """A larger number of clips than `few`, for comparisons that send less audio."""
         found = list(self.few)
         total = sum(each.duration for each in found)
         for each in self.shortest[FEW:MOST]:

@@ -22,8 +22,8 @@ class Cost:
     - ``scenarios`` is the number of scenarios that run. ``not_run`` maps the name of
       each other scenario to the reason why that scenario does not run.
     - ``audio`` is the length of all audio in s.
-    - ``seconds`` is the estimated duration of the run in s if the server is not slow
-      and no CONFIRMATION scenario is needed.
+    - ``seconds`` is the estimated duration of the run in s, if the server is not slow
+      and no scenario is needed that only confirms a fault.
     - ``connections`` is the number of connections in the whole run, ``streams`` the
       largest number at the same time.
     """

@@ -24,10 +24,11 @@ def without_losses(
 
     ``outcome`` is a violation by an utterance without a final, and ``whole`` is the
     evidence of the whole run. If the server loses plain utterances at some rate, the
-    losses of a role are due to chance unless they are too many for this rate. The check
-    then judges the sessions without such losses: the result is their violation, or else
-    undecided. A loss of the first utterance of the run is always a violation, since
-    everything else depends on this utterance.
+    losses of a role are due to chance unless they are too many for this rate. Then the
+    sessions with such losses are left out, and the check judges the others: the result
+    is a violation if one of them violates the requirement, otherwise undecided. A loss
+    of the first utterance of the run is always a violation, since everything else
+    depends on this utterance.
     """
     role = evidence.parts[outcome.part].role
     if role == FIRST or not isinstance(no_loss(whole), Violated):

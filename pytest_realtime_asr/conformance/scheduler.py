@@ -183,10 +183,9 @@ class EarlyStop:
 
     - ``gate`` returns why the run stops after the evidence of the GATE scenarios, and
       ``None`` if the run goes on.
-    - ``silences`` is the number of scenarios that must wait in vain for the same event
-      to end the run. A scenario is not counted if any session gets this event after
-      the scenario began to wait, so a server that loses some finals does not end the
-      run.
+    - ``silences``: the run ends after this number of scenarios have waited in vain for
+      the same event. A scenario is not counted if any session gets this event after the
+      scenario began to wait, so a server that loses some finals does not end the run.
     - ``seconds`` is the time in s from the start of the run after which no scenario
       starts if a session has waited in vain. A server that is slow but answers does not
       end the run.

@@ -28,7 +28,7 @@ _STRENGTH = list(Level)  # the strongest first
 
 UNKNOWN = Requirement(
     id="dialect",
-    title="the first event of the server is one of an installed dialect",
+    title="the first event of the server belongs to an installed dialect",
     level=Level.MUST,
     clause="the requirements depend on the dialect of the server",
     check=lambda evidence: Undecided("the server was not contacted"),
@@ -66,7 +66,12 @@ def requirements(
     harms, places = list(Harm), {name: place for place, name in enumerate(known)}
 
     def hardness(each: Requirement) -> tuple[bool, bool, bool, int, int]:
-        """Return three flags, the harm of the hardest scenario, and its place."""
+        """Return the sort key of a requirement.
+
+        The first utterance comes first and the whole run last; passive requirements
+        come before the others. Then the hardest scenario decides: first its harm, then
+        its place in the order of the scenarios.
+        """
         steps = [known[name] for name in each.scenarios]
         return (
             each.id != first_utterance.NAME,

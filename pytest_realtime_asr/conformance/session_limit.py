@@ -116,7 +116,7 @@ async def opened(new: Callable[[], Live]) -> Live:
         else:
             return live
     raise AssertionError(
-        "unreachable: the last attempt returns a session or raises an error"
+        "this line is never reached: the last attempt returns a session or raises"
     )
 
 

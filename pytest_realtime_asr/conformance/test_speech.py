@@ -112,9 +112,9 @@ def _first_utterance(
     corpus: Corpus,
     config: SuiteConfig,
 ) -> None:
-    """Skip the test if the first utterance of the run has failed.
+    """End the test if the first utterance of the run has failed.
 
-    If no other test has reported this, the test fails.
+    The test is skipped if another test has reported this failure; otherwise it fails.
     """
     scheduler = suite_run(request, realtime, corpus, config).scheduler
     turns = realtime.run.turns

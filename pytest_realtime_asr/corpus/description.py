@@ -1,7 +1,7 @@
 """The description of one utterance by a corpus, before its audio is opened.
 
 A module of a format reads its files into descriptions; it opens no audio. `collection`
-makes the utterances of the descriptions of any format.
+turns the descriptions of every format into utterances.
 """
 
 from __future__ import annotations

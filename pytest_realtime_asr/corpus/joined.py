@@ -14,7 +14,7 @@ _BY_ENERGY = 0.15  # s; speech that is located by energy may last longer by this
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A clip within a joined utterance, which starts at ``start`` s."""
+    """A clip and its start, in s from the start of the joined utterance."""
 
     utterance: Utterance
     start: float

@@ -64,8 +64,8 @@ def read(folder: Path) -> Found:
         part = _segment(line) if segmented else _Part(_id(line), _id(line))
         if part.id not in texts:
             raise CorpusError(
-                f"{part.id!r} has no line in {folder / _TEXTS}; add the line (an id "
-                "and the transcript), or remove this one"
+                f"{part.id!r} has no line in {folder / _TEXTS}; add such a line (the "
+                f"id and the transcript), or remove the line of {part.id!r} here"
             )
         return Description(
             place,

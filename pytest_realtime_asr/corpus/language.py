@@ -170,7 +170,10 @@ def _of_script(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _script(char: str) -> str:
-    """Return the language that a letter proves, `_HAN`, or "" if it proves none."""
+    """Return the language that a letter proves, "" if it proves none.
+
+    The result for a Chinese character is `_HAN`.
+    """
     name = unicodedata.name(char, "")
     if name.startswith(_HAN):
         return _HAN

@@ -79,7 +79,7 @@ class _ServerEvent(Typed, frozen=True, kw_only=True):
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """The parsed fields of a session; the record contains the whole session."""
+    """The fields of a session that are parsed; the frame in the trace has more."""
 
     id: str = ""
     type: str = ""
@@ -398,9 +398,8 @@ def _transcribing(
 ) -> dict[str, tuple[str, ...]]:
     """Return the events that a server may send while it transcribes items.
 
-    Each event may leave the state at ``state``. A completion or a failure may also
-    change the state to one of ``completed``. An error may also change the state to
-    ``refused``.
+    After each event, the state may be ``state``. After a completion or a failure, it
+    may also be one of ``completed``. After an error, it may also be ``refused``.
     """
     names = (
         "input_audio_buffer.committed",

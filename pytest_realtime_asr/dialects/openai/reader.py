@@ -132,10 +132,10 @@ class Reader:
         yield Heard(self._number, self._samples, due, woke, record.at, 2 * samples)
 
     def _count(self, audio: str) -> int:
-        """Return the number of samples in base64 audio, at the rate of the trace.
+        """Return the number of samples in base64 audio.
 
-        A trace that the client recorded has the rate of the audio. Any other trace has
-        the rate of the dialect.
+        In a trace that the client recorded, samples are counted at the rate of the sent
+        audio. In any other trace, they are counted at the rate of the dialect.
         """
         size = len(audio) * 3 // 4 - audio[-2:].count("=")
         samples = size if self._setup.law is not None else size // 2

@@ -450,7 +450,7 @@ class Server:
 
 
 def _live(change: Input) -> bool:
-    """Return whether a change selects a model without turn detection."""
+    """Return whether a change selects a model that does not detect turns."""
     match change.transcription:
         case Transcription(model=str(model)):
             return model in _LIVE

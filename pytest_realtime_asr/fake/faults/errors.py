@@ -195,7 +195,7 @@ def _is_append(frame: str | bytes) -> bool:
 # Frames that are hard to read
 
 
-@fault("silent-close", "closes on a binary frame without an error")
+@fault("silent-close", "closes on a binary frame and sends no error first")
 class SilentClose(ServerWrapper):
     """Closes with 1011 on a binary frame, without an error event."""
 

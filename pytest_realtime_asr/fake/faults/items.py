@@ -93,7 +93,9 @@ def _unchained(content: Event) -> None:
 
 
 @fault(
-    "displaced", "adds an item after another item than its commit names", by=changing
+    "displaced",
+    "names different previous items when it commits and when it adds an item",
+    by=changing,
 )
 def _displaced(content: Event) -> None:
     if "item" in content:

@@ -1,7 +1,8 @@
 """Faults that lose a part of the audio of each utterance, and so the words in it.
 
-Each kind of fault has several sizes, and a name with its size. Lost audio becomes
-silence where it lies inside an utterance, so that the length of the audio stays right.
+Each kind of loss has several sizes; each size is a fault of its own, with the size in
+its name. Lost audio becomes silence where it lies inside an utterance, so that the
+length of the audio stays right.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class _LosesLast(_AudioLoser):
 
 
 class _LosesRest(_AudioLoser):
-    """Divides chunks into frames of ``seconds`` s, and drops incomplete frames."""
+    """Divides each chunk into blocks of ``seconds`` s, and drops the shorter rest."""
 
     def __init__(self, server: Server, state: ServerState, seconds: float) -> None:
         super().__init__(server, state)
@@ -101,7 +102,10 @@ def losing_last(seconds: float) -> Wrap:
 
 
 def losing_rest(seconds: float) -> Wrap:
-    """Return a wrapper that drops incomplete frames of ``seconds`` s in each chunk."""
+    """Return a wrapper that drops the rest of each chunk beyond whole blocks.
+
+    A block lasts ``seconds`` s.
+    """
     return lambda server, state: _LosesRest(server, state, seconds)
 
 
@@ -120,7 +124,7 @@ for _ms in EDGES:
 for _ms in FRAMES:
     fault(
         f"loses-rest-of-{_ms}ms",
-        f"divides chunks into frames of {_ms} ms and loses incomplete frames",
+        f"divides chunks into blocks of {_ms} ms and loses the shorter rest",
         by=losing_rest,
     )(_ms / 1000)
 for _s in STOPS:

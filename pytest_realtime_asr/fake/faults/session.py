@@ -168,7 +168,7 @@ class OldClock(ServerWrapper):
         return self._server.open(session, 0)
 
 
-@fault("expires-in-ms", "gives the time at which a session expires in milliseconds")
+@fault("expires-in-ms", "gives in milliseconds the time at which a session expires")
 class ExpiresInMilliseconds(ServerWrapper):
     """Multiplies ``expires_at`` in the event that opens a session by 1000."""
 

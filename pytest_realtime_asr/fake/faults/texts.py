@@ -437,7 +437,7 @@ class RefusedFinalKept(StaleFinal):
 
 @fault("late-audio-kept", "adds late audio to the next utterance")
 class LateAudioKept(UtteranceTracker):
-    """Puts audio that came after the end of an utterance before the next audio."""
+    """Adds audio that came after the end of an utterance to the next utterance."""
 
     _kept = b""
 

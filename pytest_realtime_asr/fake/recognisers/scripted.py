@@ -498,7 +498,7 @@ def _agree(one: TimedWord, other: TimedWord | None) -> bool:
 
 
 def _inside(clips: list[_Clip], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-    """Return the mask of the ``rows`` (clips x looks) in the sound of their clips."""
+    """Return a mask of ``rows`` (clips x looks): true within the sound of the clip."""
     first = np.array([[clip.rows.first] for clip in clips])
     stop = np.array([[clip.rows.stop] for clip in clips])
     return (rows >= first) & (rows < stop)
