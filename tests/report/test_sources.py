@@ -15,7 +15,7 @@ VLLM = f"{GITHUB}/vllm-project/vllm"
 OWN = (
     "a transcript does not depend on",
     "a client that adds up the usages",
-    "a session whose unknown model is accepted",
+    "if an unknown model is accepted",
     "half the gain lowers the level by",
     "text without audio makes every latency wrong",
     "the punctuation of an utterance",
