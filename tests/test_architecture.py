@@ -151,6 +151,7 @@ NAMED = {
         "vllm:websocket_connections_active",
         "vllm:websocket_connections_total",
     },
+    "report.sources": {"vllm"},  # a repository that clauses name
 }
 
 

@@ -7,19 +7,29 @@ import sys
 from pathlib import Path
 
 from pytest_realtime_asr import dialects
-from pytest_realtime_asr.report import metrics_page, reference_pages
+from pytest_realtime_asr.conformance import exchanges
+from pytest_realtime_asr.report import metrics_page, protocol_pages, reference_pages
 
 DOCS = Path(__file__).parents[1] / "docs"
-DIALECTS = ("vllm", "openai")  # each has a section
+PROTOCOLS = DOCS / "protocols"
+SECTIONS = ("vllm", "openai")  # of the page of requirements
+DIALECTS = ("vllm", "openai", "openai-beta")  # each has the page of its protocol
 
 
 def pages() -> dict[Path, str]:
     """Return the text of each generated page, by its file."""
-    sections = [reference_pages.conformance(dialects.load(name)) for name in DIALECTS]
+    sections = [reference_pages.conformance(dialects.load(name)) for name in SECTIONS]
     return {
         DOCS / "conformance.md": "\n".join(sections),
         DOCS / "metrics.md": metrics_page.page(),
+        **{PROTOCOLS / f"{name}.md": protocol(name) for name in DIALECTS},
     }
+
+
+def protocol(name: str) -> str:
+    """Return the page of a protocol, with the exchanges that are kept beside it."""
+    kept = (PROTOCOLS / f"{name}.jsonl").read_text()
+    return protocol_pages.page(name, exchanges.loads(kept))
 
 
 def main() -> int:

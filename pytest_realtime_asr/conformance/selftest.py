@@ -31,6 +31,7 @@ from pytest_realtime_asr.fake.server_pool import (
     FakeSpec,
     ServerPool,
 )
+from pytest_realtime_asr.requirements.evidence import Evidence
 from pytest_realtime_asr.requirements.requirement import Harm, Proof, Requirement
 from pytest_realtime_asr.text.redaction import Redactor
 from pytest_realtime_asr.trace.records import Sender
@@ -97,6 +98,14 @@ class Score:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The result of a requirement, and the evidence on which it was judged."""
+
+    result: Result
+    evidence: Evidence
+
+
 class Bench:
     """The fakes of a dialect, and the runs of the suite with them; a context manager.
 
@@ -145,8 +154,19 @@ class Bench:
         """Start the scenarios of these requirements on a fake with the proof's faults.
 
         Returns a function that waits for the scenarios and returns the result of each
-        requirement. Undecided requirements are repeated up to ``retries`` times on a
-        new fake: if two frames cross on a busy machine, their order is random, and
+        requirement; see `observe`.
+        """
+        judge = self.observe(ids, proof, retries=retries)
+        return lambda: {id: seen.result for id, seen in judge().items()}
+
+    def observe(
+        self, ids: Iterable[str], proof: Proof, *, retries: int = _RETRIES
+    ) -> Callable[[], dict[str, Seen]]:
+        """Start the scenarios of these requirements on a fake with the proof's faults.
+
+        Returns a function that waits for the scenarios and returns what was seen of
+        each requirement. Undecided requirements are repeated up to ``retries`` times on
+        a new fake: if two frames cross on a busy machine, their order is random, and
         some requirements can be decided only in one of the orders.
         """
         wanted = [self.requirements[id] for id in ids]
@@ -164,15 +184,22 @@ class Bench:
         )
         scheduler.start(names)
 
-        def judge() -> dict[str, Result]:
+        def judge() -> dict[str, Seen]:
             # Passive requirements come last, to be judged on the most sessions.
             found = {
-                each.id: results.judge(each, scheduler, self.dialect, version=VERSION)
+                each.id: Seen(
+                    results.judge(each, scheduler, self.dialect, version=VERSION),
+                    _evidence(each, scheduler),
+                )
                 for each in sorted(wanted, key=lambda each: each.passive)
             }
-            open = [id for id in found if found[id].status is Status.UNDECIDED]
+            open = [
+                id
+                for id, seen in found.items()
+                if seen.result.status is Status.UNDECIDED
+            ]
             if open and retries:
-                found |= self.start(open, proof, retries=retries - 1)()
+                found |= self.observe(open, proof, retries=retries - 1)()
             return found
 
         return judge
@@ -209,6 +236,15 @@ class Bench:
         )
 
 
+def _evidence(requirement: Requirement, scheduler: Scheduler) -> Evidence:
+    """Return the evidence of the scenarios of a requirement."""
+    if requirement.whole_run:
+        return scheduler.whole()
+    if requirement.passive:
+        return scheduler.everything
+    return scheduler.collect(requirement.scenarios).evidence
+
+
 def prove(
     bench: Bench,
     ids: Iterable[str],
@@ -216,6 +252,17 @@ def prove(
     progress: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Result]:
     """Return the result of each requirement on a fake with the matching fault."""
+    seen = observe_faults(bench, ids, progress=progress)
+    return {id: each.result for id, each in seen.items()}
+
+
+def observe_faults(
+    bench: Bench,
+    ids: Iterable[str],
+    *,
+    progress: Callable[[str], None] = lambda text: None,
+) -> dict[str, Seen]:
+    """Return what is seen of each requirement on a fake with the matching fault."""
     groups: dict[tuple[Proof, str], list[str]] = {}
     for id in ids:
         proof = bench.proofs[id]
@@ -228,11 +275,11 @@ def prove(
     calm = [each for each in order if not bench.floods(each[1])]
     flooding = [each for each in order if bench.floods(each[1])]
 
-    def run(group: tuple[tuple[Proof, str], list[str]]) -> dict[str, Result]:
+    def run(group: tuple[tuple[Proof, str], list[str]]) -> dict[str, Seen]:
         (proof, _), its = group
-        return bench.start(its, proof)()
+        return bench.observe(its, proof)()
 
-    found: dict[str, Result] = {}
+    found: dict[str, Seen] = {}
     total = sum(map(len, groups.values()))
     for batch, at_once in ((calm, _AT_ONCE), (flooding, 1)):
         with ThreadPoolExecutor(at_once) as pool:

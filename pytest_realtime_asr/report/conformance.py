@@ -18,6 +18,7 @@ from pytest_realtime_asr.conformance.results import (
     ServerResult,
     Status,
 )
+from pytest_realtime_asr.report import protocol_links
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.name_list import first_names
 from pytest_realtime_asr.report.transcript import transcript
@@ -51,6 +52,8 @@ class Entry(msgspec.Struct, frozen=True):
 
     - ``seen`` is a sentence about what was seen. ``lines`` show the frames of the
       session around a violation. ``trace`` is the file of that session's trace.
+    - ``fields`` are the fields that the requirement is about, each with its type.
+      ``page`` is the place of the documentation that describes the requirement.
     - ``expected`` is the requirement's entry in the list of known failures. ``stale``
       says why this entry is wrong.
 
@@ -69,6 +72,8 @@ class Entry(msgspec.Struct, frozen=True):
     expected: str = ""
     flaky: bool = False
     stale: str = ""
+    fields: tuple[str, ...] = ()
+    page: str = ""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -130,6 +135,8 @@ def row(found: ServerResult) -> Row:
         expected=str(result.known or ""),
         flaky=result.flaky,
         stale=stale,
+        fields=protocol_links.fields(found.server.dialect, requirement.id),
+        page=protocol_links.page(found.server.dialect, requirement.id) or "",
     )
     return Row(found.server, entry)
 
@@ -161,6 +168,8 @@ def message(found: Row) -> str:
     if entry.status is Status.MISSING:
         return first  # not the details: many requirements have the same cause
     lines = [first, f"  requirement: {entry.title}", f"  clause: {entry.clause}"]
+    lines += [f"  field: {each}" for each in entry.fields]
+    lines += [f"  page: {entry.page}"] if entry.page else []
     lines += [f"  expected: {entry.expected}"] if entry.expected else []
     lines += [f"  scenarios: {', '.join(entry.scenarios)}"]
     lines += [f"  trace: {entry.trace}"] if entry.trace else []

@@ -11,7 +11,13 @@ from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
 from pytest_realtime_asr.metrics.causality import PREMATURE
 from pytest_realtime_asr.report import alignment as alignments
-from pytest_realtime_asr.report import comparison, languages, parity, recall
+from pytest_realtime_asr.report import (
+    comparison,
+    languages,
+    parity,
+    protocol_links,
+    recall,
+)
 from pytest_realtime_asr.report.limits import compared, interval
 from pytest_realtime_asr.report.reasons import reason_text
 from pytest_realtime_asr.run.results import BrokenRule, Cause, Results, UnjudgedLoss
@@ -85,8 +91,14 @@ def lines(results: Results) -> list[str]:
 def rule(broken: BrokenRule) -> str:
     """Return one line about a violated requirement and its first violation."""
     violation, sessions = broken.violation, broken.sessions
+    id, dialect = violation.requirement.id, violation.dialect
     often = f", in {sessions} sessions" if sessions > 1 else ""
-    return f"rule {violation}{often}; {violation.requirement.clause}"
+    parts = [f"rule {violation}{often}", violation.requirement.clause]
+    if fields := protocol_links.fields(dialect, id):
+        parts.append(f"field: {', '.join(fields)}")
+    if page := protocol_links.page(dialect, id):
+        parts.append(f"see {page}")
+    return "; ".join(parts)
 
 
 def _failure(cause: Cause, results: Results) -> list[str]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from pytest_realtime_asr.conformance.scenarios import scenarios
 from pytest_realtime_asr.dialects import Dialect
+from pytest_realtime_asr.report.protocol_links import anchor
+from pytest_realtime_asr.report.sources import linked
 from pytest_realtime_asr.requirements import pinned_suites
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.trace.records import Sender
@@ -24,9 +26,12 @@ _LEVELS = {
 def conformance(dialect: Dialect) -> str:
     """Return the page of all requirements and scenarios of a dialect."""
     lines = [
-        f"# Requirements of the dialect `{dialect.name}`",
+        f"# {_heading(dialect)}",
         "",
-        "This page is generated from the requirements by `tools/make_docs.py`.",
+        "This page is generated from the requirements by `tools/make_docs.py`. "
+        f"[The protocol of the dialect `{dialect.name}`](protocols/{dialect.name}.md) "
+        "has the events with their fields, the codes of errors, and an exchange of "
+        "frames that violates each requirement beside one that meets it.",
         "",
         *_binding_servers(dialect),
         "",
@@ -66,8 +71,10 @@ def _binding_servers(dialect: Dialect) -> Iterator[str]:
     for each in binding:
         names = ", ".join(each.scenarios)
         names = f"passive ({names})" if each.passive else names
+        page = f"protocols/{dialect.name}.md#{anchor(each.id)}"
+        clause = linked(each.clause, levels=_levels(dialect))
         yield (
-            f"| `{each.id}` | {each.level.name} | {each.title} | {each.clause} | "
+            f"| [`{each.id}`]({page}) | {each.level.name} | {each.title} | {clause} | "
             f"{each.interval or 'all'} | {names} |"
         )
 
@@ -85,7 +92,17 @@ def _binding_clients(dialect: Dialect) -> Iterator[str]:
     yield "|---|---|---|---|"
     for each in dialect.requirements:
         if each.binds is Sender.CLIENT:
-            yield f"| `{each.id}` | {each.level.name} | {each.title} | {each.clause} |"
+            clause = linked(each.clause, levels=_levels(dialect))
+            yield f"| `{each.id}` | {each.level.name} | {each.title} | {clause} |"
+
+
+def _levels(dialect: Dialect) -> str:
+    """Return the address of the section that explains the levels."""
+    return f"#{anchor(_heading(dialect))}"
+
+
+def _heading(dialect: Dialect) -> str:
+    return f"Requirements of the dialect `{dialect.name}`"
 
 
 def _scenarios(dialect: Dialect) -> Iterator[str]:

@@ -18,8 +18,8 @@ class Violation:
     """A requirement that a session violates: how often, and one example.
 
     ``record`` is the index of the first record that violates the requirement; ``None``
-    if no record does. ``ours`` says that the check itself failed, which is no fault of
-    the server.
+    if no record does. ``dialect`` is the name of the dialect of the session. ``ours``
+    says that the check itself failed, which is no fault of the server.
     """
 
     requirement: Requirement
@@ -27,6 +27,7 @@ class Violation:
     count: int
     record: int | None
     ours: bool = False
+    dialect: str = ""
 
     def __str__(self) -> str:
         times = f" ({self.count} times)" if self.count > 1 else ""
@@ -41,6 +42,7 @@ def observe(requirements: Iterable[Requirement], part: Part) -> tuple[Violation,
     placeholder replaces each message.
     """
     evidence, side = Evidence((part,)), observed_side(part.trace)
+    dialect = part.trace.dialect
     violations = []
     for requirement in requirements:
         if requirement.binds is not side or not requirement.passive:
@@ -50,11 +52,15 @@ def observe(requirements: Iterable[Requirement], part: Part) -> tuple[Violation,
         except Exception as error:  # the session and the other checks continue
             message = f"the check itself failed, not the server: {error!r}"
             message = part.trace.redactor.message(message)
-            violations.append(Violation(requirement, message, 1, None, ours=True))
+            violations.append(
+                Violation(requirement, message, 1, None, ours=True, dialect=dialect)
+            )
             continue
         if isinstance(outcome, Violated):
             first = outcome.records[0] if outcome.records else None
             count = max(1, len(outcome.records))
             message = part.trace.redactor.message(outcome.message)
-            violations.append(Violation(requirement, message, count, first))
+            violations.append(
+                Violation(requirement, message, count, first, dialect=dialect)
+            )
     return tuple(violations)

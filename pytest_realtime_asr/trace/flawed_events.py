@@ -78,7 +78,7 @@ def _struct(
             given = value[field.encode_name]
             found[field.name] = _value(given, annotation, shape, where, flaws)
         elif field.required:
-            flaws.append(f"`{where}` is missing; it must be {_named(shape)}")
+            flaws.append(f"`{where}` is missing; it must be {named(shape)}")
             found[field.name] = _neutral(shape)
     return kind(**found)
 
@@ -91,12 +91,12 @@ def _value(
         return msgspec.convert(value, annotation)
     except msgspec.ValidationError:
         pass
-    for each in _choices(shape):
+    for each in choices(shape):
         if isinstance(each, inspect.StructType) and isinstance(value, dict):
             return _struct(value, each.cls, f"{where}.", flaws)
     spelled = repr(value) if isinstance(value, NotJson) else _spelled(value)
     shown = shortened(spelled, _LONGEST_VALUE)
-    flaws.append(f"`{where}` is {shown}; it must be {_named(shape)}")
+    flaws.append(f"`{where}` is {shown}; it must be {named(shape)}")
     return _neutral(shape)
 
 
@@ -116,20 +116,28 @@ def _fields(
     return tuple((each, annotations[each.name], each.type) for each in shape.fields)
 
 
-def _choices(shape: inspect.Type) -> tuple[inspect.Type, ...]:
+def choices(shape: inspect.Type) -> tuple[inspect.Type, ...]:
+    """Return the types that a value of this type may have."""
     return shape.types if isinstance(shape, inspect.UnionType) else (shape,)
 
 
-def _named(shape: inspect.Type) -> str:
-    return " or ".join(_NAMES.get(type(each), "any value") for each in _choices(shape))
+def named(shape: inspect.Type) -> str:
+    """Return the name of a type as part of a sentence, such as "a string"."""
+    return " or ".join(dict.fromkeys(map(_name, choices(shape))))
+
+
+def _name(shape: inspect.Type) -> str:
+    if isinstance(shape, inspect.LiteralType):
+        return " or ".join(json.dumps(each) for each in shape.values)
+    return _NAMES.get(type(shape), "any value")
 
 
 def _neutral(shape: inspect.Type) -> object:
     """Return the value of a field that is missing or wrong."""
-    choices = _choices(shape)
-    if any(isinstance(each, inspect.NoneType) for each in choices):
+    possible = choices(shape)
+    if any(isinstance(each, inspect.NoneType) for each in possible):
         return None
-    first = choices[0]
+    first = possible[0]
     match first:
         case inspect.StructType(cls=kind):
             return _struct({}, kind, "", [])

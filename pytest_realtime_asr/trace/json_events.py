@@ -48,14 +48,18 @@ class Malformed(msgspec.Struct, frozen=True):
 
 
 class Shapes:
-    """The decoder of events, by the event types that each side may send."""
+    """The decoder of events, by the event types that each side may send.
+
+    ``kinds`` are the structs of the events of each side.
+    """
 
     def __init__(self, kinds: Mapping[Sender, tuple[type[Typed], ...]]) -> None:
+        self.kinds = kinds
         self._decoders = {
             sender: msgspec.json.Decoder(Union[each])  # noqa: UP007
             for sender, each in kinds.items()
         }
-        self._kinds = {
+        self._by_type = {
             sender: {str(kind.__struct_config__.tag): kind for kind in each}
             for sender, each in kinds.items()
         }
@@ -98,7 +102,7 @@ class Shapes:
         kind = value.get("type")
         if not isinstance(kind, str):
             return Unknown(None)
-        if kind not in self._kinds[sender]:
+        if kind not in self._by_type[sender]:
             return Unknown(kind)
         if sender is Sender.SERVER:
             return self._flawed(value, kind, reason)
@@ -118,7 +122,7 @@ class Shapes:
             reason = f"JSON has no number {' and no number '.join(numbers)}"
         if sender is Sender.SERVER and numbers and isinstance(value, dict):
             kind = value.get("type")
-            if isinstance(kind, str) and kind in self._kinds[sender]:
+            if isinstance(kind, str) and kind in self._by_type[sender]:
                 return self._flawed(value, kind, f"not JSON: {reason}")
         return Malformed(f"not JSON: {reason}", json=False)
 
@@ -127,7 +131,7 @@ class Shapes:
 
         If no field is missing or wrong, the description is ``reason``.
         """
-        event, flaws = flawed_events.read(value, self._kinds[Sender.SERVER][kind])
+        event, flaws = flawed_events.read(value, self._by_type[Sender.SERVER][kind])
         return Flawed(event, f"{kind}: {', and '.join(flaws) or reason}")
 
 

@@ -21,7 +21,13 @@ def test_a_violated_requirement_fails_the_test(
     url = faulty("lost-delta")
     result = project.run("--junitxml=out.xml", target=url)
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["rule deltas-add-up*, in 2 sessions; *"])
+    result.stdout.fnmatch_lines(
+        [
+            "rule deltas-add-up*, in 2 sessions; *; field: delta of "
+            "transcription.delta: a string, text of transcription.done: a string; see "
+            "docs/protocols/vllm.md#deltas-add-up"
+        ]
+    )
     found = project.properties()
     assert found["test_it"]["realtime.violations"] == "deltas-add-up"
     project.run("--realtime-rules=off", target=url).assert_outcomes(passed=2)

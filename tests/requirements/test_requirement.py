@@ -393,8 +393,8 @@ def test_observe_gives_the_violations_of_the_peer_in_order() -> None:
     ]
     found = observed(none, *others, many, trace=trace_of([]))
     assert found == (
-        Violation(none, "nothing came", 1, None),
-        Violation(many, "bad", 2, 3),
+        Violation(none, "nothing came", 1, None, dialect="vllm"),
+        Violation(many, "bad", 2, 3, dialect="vllm"),
     )
     assert str(found[0]) == "none [SHOULD]: nothing came"
     assert str(found[1]) == "many [SHOULD]: bad (2 times)"
@@ -421,7 +421,8 @@ def test_from_the_vantage_of_the_server_the_client_is_the_peer() -> None:
     ours = requirement("ours", Violated("bad", (0,)), binds=CLIENT)
     theirs = requirement("theirs", Violated("bad", (0,)))
     trace = trace_of([], vantage=Vantage.SERVER)
-    assert observed(theirs, ours, trace=trace) == (Violation(ours, "bad", 1, 0),)
+    found = Violation(ours, "bad", 1, 0, dialect="vllm")
+    assert observed(theirs, ours, trace=trace) == (found,)
 
 
 def test_all_requirements_hold_of_both_sides_in_a_whole_session() -> None:

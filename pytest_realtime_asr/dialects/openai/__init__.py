@@ -28,6 +28,8 @@ from pytest_realtime_asr.dialects.openai.profile import (
     changes,
 )
 from pytest_realtime_asr.dialects.openai.reader import Reader
+from pytest_realtime_asr.dialects.openai.reference import BETA as BETA_REFERENCE
+from pytest_realtime_asr.dialects.openai.reference import GENERAL as GENERAL_REFERENCE
 from pytest_realtime_asr.dialects.openai.requirements import requirements
 from pytest_realtime_asr.dialects.openai.scenario_steps import exercises
 from pytest_realtime_asr.dialects.openai.server import Server
@@ -45,6 +47,7 @@ class _OpenAI:
         self.requirements = requirements(profile)
         self.misuses = misuses(profile)
         self.exercises = exercises(profile)
+        self.reference = BETA_REFERENCE if profile.beta else GENERAL_REFERENCE
         self.rate = profile.rates[0]
         self.profiles: Mapping[str, str] = {
             each.name: changes(each)

@@ -19,6 +19,7 @@ from pytest_realtime_asr.dialects.vllm.events import (
 )
 from pytest_realtime_asr.dialects.vllm.invalid_frames import MISUSES
 from pytest_realtime_asr.dialects.vllm.reader import Reader
+from pytest_realtime_asr.dialects.vllm.reference import REFERENCE
 from pytest_realtime_asr.dialects.vllm.requirements import REQUIREMENTS
 from pytest_realtime_asr.dialects.vllm.scenario_steps import EXERCISES
 from pytest_realtime_asr.dialects.vllm.server import Server
@@ -37,6 +38,7 @@ class _VLLM:
     exercises = EXERCISES
     table = TABLE
     start = START
+    reference = REFERENCE
 
     def parse(self, record: Record) -> Message:
         return SHAPES.parse(record)

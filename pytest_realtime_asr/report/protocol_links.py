@@ -1,0 +1,129 @@
+"""Where the documentation describes a requirement, and the fields that it is about.
+
+What is computed here is kept, since each result of a run needs it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+
+import msgspec
+from msgspec import inspect
+
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.requirements.reference import Documented, Field, Reference
+from pytest_realtime_asr.requirements.requirement import Requirement
+from pytest_realtime_asr.trace.flawed_events import choices, named
+from pytest_realtime_asr.trace.json_events import Typed
+from pytest_realtime_asr.trace.records import Sender
+
+DOCUMENTATION = "docs"
+"""Where the documentation is: a directory of the project, or the URL of its site."""
+
+
+def page(dialect: str, id: str) -> str | None:
+    """Return the place that describes a requirement, ``None`` if there is none.
+
+    ``dialect`` may have a profile, such as ``openai:sglang``.
+    """
+    name = dialect.partition(":")[0]
+    if reference(name) is None:
+        return None
+    described = (each.id for found in requirements(name).values() for each in found)
+    if id not in described:
+        return None
+    return f"{DOCUMENTATION}/protocols/{name}.md#{anchor(id)}"
+
+
+@cache
+def requirements(name: str) -> Mapping[str, tuple[Requirement, ...]]:
+    """Return the requirements on the servers of a dialect and of its profiles.
+
+    A requirement belongs to the dialect itself, or to the first profile that has it,
+    as in ``openai:sglang``.
+    """
+    found: dict[str, tuple[Requirement, ...]] = {}
+    seen: set[str] = set()
+    profiles = [f"{name}:{profile}" for profile in dialects.load(name).profiles]
+    for each in (name, *profiles):
+        new = tuple(
+            it
+            for it in dialects.load(each).requirements
+            if it.binds is Sender.SERVER and it.id not in seen
+        )
+        seen.update(it.id for it in new)
+        if new:
+            found[each] = new
+    return found
+
+
+def fields(dialect: str, id: str) -> tuple[str, ...]:
+    """Return the fields that a requirement is about, each with its type."""
+    found = reference(dialect)
+    if found is None:
+        return ()
+    return tuple(
+        f"{each.path} of {each.event or 'every event'}: {type_of(found, each)}"
+        for each in found.fields.get(id, ())
+    )
+
+
+@cache
+def reference(dialect: str) -> Reference | None:
+    """Return the reference of a dialect, ``None`` for one that has none."""
+    try:
+        found = dialects.load(dialect)
+    except LookupError:
+        return None
+    return found.reference if isinstance(found, Documented) else None
+
+
+def anchor(heading: str) -> str:
+    """Return the anchor of a heading, as GitHub and the site make it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower().replace(" ", "-"))
+
+
+def kinds_by_type(found: Reference) -> dict[str, type[Typed]]:
+    """Return the structs of the events by their types."""
+    return {
+        str(kind.__struct_config__.tag): kind
+        for kinds in found.kinds.values()
+        for kind in kinds
+    }
+
+
+def rows(kind: type[msgspec.Struct], path: str = "") -> Iterator[tuple[str, str, bool]]:
+    """Yield the path, the type and the necessity of each field of a struct.
+
+    The fields of an object in a field follow it; ``[]`` in a path is any element of a
+    list.
+    """
+    tag, name = kind.__struct_config__.tag, kind.__struct_config__.tag_field
+    if name is not None:
+        yield f"{path}{name}", f'"{tag}"', True
+    shape = inspect.type_info(kind)
+    assert isinstance(shape, inspect.StructType)
+    for each in shape.fields:
+        where = f"{path}{each.encode_name}"
+        yield where, named(each.type), each.required
+        for choice in choices(each.type):
+            inner = where
+            if isinstance(choice, inspect.ListType):
+                choice, inner = choice.item_type, f"{where}[]"
+            if isinstance(choice, inspect.StructType):
+                yield from rows(choice.cls, f"{inner}.")
+
+
+def type_of(found: Reference, field: Field) -> str:
+    """Return the name of the type of a field. Raises KeyError for an unknown field."""
+    if field.path == "type":
+        return "a string"
+    return _types(kinds_by_type(found)[field.event])[field.path]
+
+
+@cache
+def _types(kind: type[Typed]) -> Mapping[str, str]:
+    """Return the name of the type of each field of an event, by its path."""
+    return {path: name for path, name, _ in rows(kind)}

@@ -1,0 +1,80 @@
+"""Links the clauses of requirements to their sources: documents, code, bug reports."""
+
+from __future__ import annotations
+
+import re
+
+_GITHUB = "https://github.com"
+_OWNERS = {
+    "CrispASR": "CrispStrobe",
+    "FunASR": "modelscope",
+    "WhisperFusion": "collabora",
+    "WhisperLive": "collabora",
+    "WhisperLiveKit": "QuentinFuxa",
+    "elevenlabs-python": "elevenlabs",
+    "langchain_dart": "davidmigloz",
+    "openclaw": "openclaw",
+    "pipecat": "pipecat-ai",
+    "sglang-omni": "sgl-project",
+    "sherpa-onnx": "k2-fsa",
+    "vllm": "vllm-project",
+    "vllm-omni": "vllm-project",
+    "vosk-server": "alphacep",
+    "wenet": "wenet-e2e",
+    "wyoming-faster-whisper": "OHF-Voice",
+}
+"""The owners of the repositories that clauses name without their owner."""
+
+_SOURCE = re.compile(
+    r"(?P<thread>(?P<repository>[\w.-]+(?:/[\w.-]+)?)#(?P<number>\d+))"
+    r"|(?P<rfc>RFC (?P<rfc_number>\d+), section (?P<section>[\d.]*\d))"
+    r"|(?P<served>vLLM (?P<release>\d+\.\d+\.\d+)(?:, (?P<file>[\w/]+\.py))?)"
+    r"|(?P<typed>openai-python (?P<version>[\d.]*\d), (?P<types>types/realtime"
+    r"(?:/\w+\.py)?))"
+    r"|(?P<guide>OpenAI, guide to realtime transcription)"
+    r"|(?P<uax>UAX #9, section 2\.6)"
+    r"|(?P<xml>XML 1\.0, section 2\.2)"
+    r"|(?P<harm>harm to every client)"
+)
+
+
+def linked(clause: str, *, levels: str) -> str:
+    """Return a clause in Markdown, with a link at each source that it names.
+
+    ``levels`` is the address of the page that explains the levels; harm to every client
+    is the project's own reason for a level.
+    """
+    return _SOURCE.sub(lambda found: f"[{found[0]}]({_address(found, levels)})", clause)
+
+
+def _address(found: re.Match[str], levels: str) -> str:
+    match _kind(found):
+        case "thread":
+            name = found["repository"]
+            whole = name if "/" in name else f"{_OWNERS[name]}/{name}"
+            return f"{_GITHUB}/{whole}/issues/{found['number']}"
+        case "rfc":
+            page = f"https://www.rfc-editor.org/rfc/rfc{found['rfc_number']}"
+            return f"{page}#section-{found['section']}"
+        case "served":
+            tag = f"{_GITHUB}/vllm-project/vllm/%s/v{found['release']}/vllm/entrypoints"
+            file = found["file"]
+            return f"{tag % 'blob'}/{file}" if file else tag % "tree"
+        case "typed":
+            kind = "blob" if found["types"].endswith(".py") else "tree"
+            tag = f"{_GITHUB}/openai/openai-python/{kind}/v{found['version']}"
+            return f"{tag}/src/openai/{found['types']}"
+        case "guide":
+            return "https://platform.openai.com/docs/guides/realtime-transcription"
+        case "uax":
+            return "https://www.unicode.org/reports/tr9/#Explicit_Directional_Isolates"
+        case "xml":
+            return "https://www.w3.org/TR/xml/#charsets"
+    return levels
+
+
+_KINDS = ("thread", "rfc", "served", "typed", "guide", "uax", "xml", "harm")
+
+
+def _kind(found: re.Match[str]) -> str:
+    return next(each for each in _KINDS if found[each])

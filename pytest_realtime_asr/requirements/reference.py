@@ -1,0 +1,79 @@
+"""What the page of a protocol shows in addition to its events, order and requirements.
+
+A dialect may have a reference. It is data for the documentation and for the messages
+of failures; no server and no client needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from pytest_realtime_asr.trace.json_events import Typed
+from pytest_realtime_asr.trace.records import Sender
+
+Kinds = Mapping[Sender, tuple[type[Typed], ...]]
+"""The structs of the events that each side may send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of an event: the type of the event, and the path to the field in it.
+
+    ``event`` is empty for a field of every event. ``[]`` in a path is any element of a
+    list, as in ``logprobs[].token``.
+    """
+
+    event: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The reference of one protocol.
+
+    - ``about`` has paragraphs in Markdown about the connection and the audio.
+    - ``outline`` is a typical session, as text.
+    - ``kinds`` are the structs of the events. ``inside`` are structs that describe the
+      content of fields which the structs of the events leave open.
+    - ``examples`` has a JSON text for each type of event.
+    - ``states`` says what each state of the order means.
+    - ``codes`` says what each code of an error means.
+    - ``fields`` are the fields that each requirement is about, by the id of the
+      requirement. A requirement on the connection is about no field, one on the fields
+      of every event names none.
+    """
+
+    about: tuple[str, ...]
+    outline: str
+    kinds: Kinds
+    examples: Mapping[str, str]
+    states: Mapping[str, str]
+    codes: Mapping[str, str]
+    fields: Mapping[str, tuple[Field, ...]]
+    inside: Mapping[Field, type[msgspec.Struct]] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Documented(Protocol):
+    """A dialect that has a reference."""
+
+    reference: Reference
+
+
+def fields_by_requirement(
+    ids: Mapping[tuple[str, str], str],
+) -> Mapping[str, tuple[Field, ...]]:
+    """Return the fields that each requirement is about, by its id.
+
+    ``ids`` has the ids of requirements, separated by spaces, by the type of an event
+    and the path to one of its fields.
+    """
+    found: dict[str, tuple[Field, ...]] = {}
+    for (event, path), names in ids.items():
+        for name in names.split():
+            found[name] = (*found.get(name, ()), Field(event, path))
+    return found

@@ -1,0 +1,61 @@
+"""Clauses are linked to their sources."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pytest_realtime_asr import dialects
+from pytest_realtime_asr.report.sources import linked
+
+GITHUB = "https://github.com"
+VLLM = f"{GITHUB}/vllm-project/vllm"
+# Reasons that need no source.
+OWN = (
+    "a transcript does not depend on",
+    "a client that adds up the usages",
+    "if an unknown model is accepted",
+    "half the gain lowers the level by",
+    "text without audio makes every latency wrong",
+    "the punctuation of an utterance",
+)
+
+
+@pytest.mark.parametrize("name", dialects.installed())
+def test_each_clause_has_a_link_or_is_a_reason_by_itself(name: str) -> None:
+    for each in dialects.load(name).requirements:
+        text = linked(each.clause, levels="levels.md")
+        assert "](http" in text or "](levels.md)" in text or text.startswith(OWN), text
+        bare = re.sub(r"\[[^]]*\]\([^)]*\)", "", text)
+        assert not re.search(r"#\d|RFC|openai-python|\.py\b", bare), text
+
+
+@pytest.mark.parametrize(
+    ("clause", "address"),
+    [
+        (
+            "vLLM 0.33.0, speech_to_text/realtime/protocol.py: each id is random",
+            f"{VLLM}/blob/v0.33.0/vllm/entrypoints/speech_to_text/realtime/protocol.py",
+        ),
+        ("vLLM 0.16.0 checks the model", f"{VLLM}/tree/v0.16.0/vllm/entrypoints"),
+        ("bug reports: vllm#33962 (read)", f"{VLLM}/issues/33962"),
+        ("bug reports: k2-fsa/sherpa-onnx#5", f"{GITHUB}/k2-fsa/sherpa-onnx/issues/5"),
+        (
+            "openai-python 3.57.0, types/realtime/realtime_error.py: code",
+            f"{GITHUB}/openai/openai-python/blob/v3.57.0/src/openai/types/realtime/"
+            "realtime_error.py",
+        ),
+        (
+            "openai-python 3.57.0, types/realtime: the types of events",
+            f"{GITHUB}/openai/openai-python/tree/v3.57.0/src/openai/types/realtime",
+        ),
+        (
+            "RFC 6455, section 7.4.1: 1009 for",
+            "https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1",
+        ),
+        ("harm to every client", "levels.md"),
+    ],
+)
+def test_where_a_link_leads(clause: str, address: str) -> None:
+    assert re.findall(r"\]\(([^)]*)\)", linked(clause, levels="levels.md")) == [address]
