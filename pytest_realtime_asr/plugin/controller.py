@@ -32,6 +32,7 @@ class Controller:
     def pytest_configure_node(self, node: Any) -> None:
         plugin, given = self._plugin, node.workerinput
         given["realtime_shared"] = str(self._folder)
+        given["realtime_run"] = plugin.state.identity.id
         given["realtime_dist"] = str(plugin.config.getoption("dist"))
         target = plugin.options.text("target")
         started = {target, plugin.options.text("baseline-target")} & FAKES.keys()

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from pytest_realtime_asr.run.identity import new_id
+
 MEASURES = "measures"  # a file in the shared folder; it exists if a test measures
 
 
@@ -15,7 +17,8 @@ class Worker:
     """The values from the controller; they are empty in any process but a worker.
 
     The object is true in a worker, otherwise false. ``folder`` is the folder that all
-    workers share. ``distribution`` is the value of xdist's ``--dist``. ``fakes`` maps
+    workers share. ``run`` is the id of the run, which a process without a controller
+    makes itself. ``distribution`` is the value of xdist's ``--dist``. ``fakes`` maps
     targets to the URLs of the servers that the controller started, and ``discovered``
     maps targets to the dialects that the controller detected.
     """
@@ -26,6 +29,7 @@ class Worker:
         given = given or {}
         folder = given.get("realtime_shared")
         self.folder = Path(folder) if folder else None
+        self.run = str(given.get("realtime_run") or new_id())
         self.distribution = str(given.get("realtime_dist", "no"))
         self.fakes: Mapping[str, str] = given.get("realtime_fakes", {})
         self.discovered: Mapping[str, list[str]] = given.get("realtime_discovered", {})
