@@ -68,18 +68,18 @@ def messages(project: Project, name: str = "out.xml") -> dict[str, str]:
 
 
 def test_junitparser_reads_every_outcome(project: Project) -> None:
-    junitparser = pytest.importorskip("junitparser")
+    xunit2 = pytest.importorskip("junitparser.xunit2")
     project.write(OUTCOMES)
     result = project.run(XML, JSONL, "--realtime-label=gpu=none")
     result.assert_outcomes(passed=2, failed=3, skipped=1, xfailed=1, errors=1)
-    (suite,) = junitparser.JUnitXml.fromfile(str(project.path / "out.xml"))
+    (suite,) = xunit2.JUnitXml.fromfile(str(project.path / "out.xml"))
     of_run = {each.name: each.value for each in suite.properties()}
     assert of_run["realtime.run"] == project.lines()[0]["run"]
     assert of_run["realtime.version.pytest"] == pytest.__version__
     assert of_run["realtime.label.gpu"] == "none"
     found = {
         case.name: {each.name: each.value for each in case.properties()}
-        for case in map(junitparser.TestCase.fromelem, suite)
+        for case in suite
     }
     verdicts = {name: row.get("realtime.verdict") for name, row in found.items()}
     assert {name: each for name, each in verdicts.items() if each} == {
@@ -141,6 +141,7 @@ def violations(element: ElementTree.Element) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_strict_file_keeps_the_schema(project: Project) -> None:
     project.write(OUTCOMES)
     project.run(XML, "--realtime-junit=full")
@@ -281,6 +282,7 @@ def folders(path: Path) -> set[str]:
     return {each.parent.name.rpartition("-")[0] for each in path.rglob("*.jsonl")}
 
 
+@pytest.mark.slow
 def test_traces_are_beside_the_report_and_of_this_run(project: Project) -> None:
     project.write(OUTCOMES)
     kept = project.path / "deep" / "realtime-traces"
