@@ -398,7 +398,7 @@ class Judging:
         paths: Mapping[str, str] = {}
         unkept = None
         every = {(t.label, t.trace.started): t for each in evidence for t in each}
-        if results.failing or failed:
+        if every and (results.failing or failed):
             try:
                 if (folder := self._folder()) is not None:
                     folder /= _name(results.test, unique=True)
