@@ -315,9 +315,11 @@ class Appender:
             self._append(b"".join(_encoded(each, takes) for each in made), takes)
 
     def _append(self, lines: bytes, takes: Sequence[Transcription]) -> None:
-        targets = (t.trace.target for t in takes if t.purpose is Purpose.TEST)
-        head = run_line(self._run, next(targets, ""))
-        self._file.append(lines, header=lambda: _encoded(head, takes))
+        def header() -> bytes:
+            targets = (t.trace.target for t in takes if t.purpose is Purpose.TEST)
+            return _encoded(run_line(self._run, next(targets, "")), takes)
+
+        self._file.append(lines, header=header)
 
 
 def _encoded(fields: Mapping[str, object], takes: Sequence[Transcription]) -> bytes:
