@@ -36,14 +36,14 @@ def types(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the fast tests."""
-    install(session, package="test")
+    install(session, "analysis", package="test")
     run_tests(session)
 
 
 @nox.session(python=PYTHONS)
 def slow(session: nox.Session) -> None:
     """Run the tests that take real time."""
-    install(session, package="test")
+    install(session, "analysis", package="test")
     run_slow_tests(session)
 
 
@@ -64,7 +64,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def check(session: nox.Session) -> None:
     """Run every check on one Python, in one environment: what `.ci/run` does."""
-    install(session, "style", "types", "docs", package="test")
+    install(session, "analysis", "style", "types", "docs", package="test")
     check_style(session)
     check_types(session)
     build_docs(session)

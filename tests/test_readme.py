@@ -150,7 +150,7 @@ def test_every_example_is_run() -> None:
     run = ("subprocess", "my_server", "test_second_utterance", "test_my_client")
     verdicts = ("test_until_decided", "test_limits_of_this_machine", "test_parity")
     words = [*run, *verdicts, "test_directions", "def test_short_commands"]
-    words += ["def test_in_noise"]
+    words += ["def test_in_noise", "import pandas", "import duckdb"]
     assert sorted(map(example, words)) == sorted(EXAMPLES)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_realtime_asr.plugin.pytest_internals import new_folder
-from pytest_realtime_asr.plugin.worker import MEASURES
+from pytest_realtime_asr.plugin.worker import MEASURES, run_id
 from pytest_realtime_asr.run.fakes import FAKES
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Controller:
     def pytest_configure_node(self, node: Any) -> None:
         plugin, given = self._plugin, node.workerinput
         given["realtime_shared"] = str(self._folder)
+        given["realtime_run"] = run_id(plugin.config)
         given["realtime_dist"] = str(plugin.config.getoption("dist"))
         target = plugin.options.text("target")
         started = {target, plugin.options.text("baseline-target")} & FAKES.keys()

@@ -12,8 +12,12 @@ from pytest_realtime_asr.conformance import suite_run
 from pytest_realtime_asr.plugin import kept_calibration, suite
 from pytest_realtime_asr.plugin.item_judge import has_result
 from pytest_realtime_asr.plugin.options import is_suite
+from pytest_realtime_asr.plugin.pytest_internals import (
+    junit_properties,
+    properties_to_output,
+)
 from pytest_realtime_asr.plugin.state import State, printable_lines
-from pytest_realtime_asr.report import conformance, summary
+from pytest_realtime_asr.report import conformance, junit, summary
 from pytest_realtime_asr.requirements import known_failures
 from pytest_realtime_asr.text.messages import error_text
 
@@ -55,6 +59,26 @@ class EndOfRun:
         }
         cleaned: Mapping[str, Row] = self._state.redactor.clean_value(rows)
         return cleaned
+
+    def annotate(self, rows: Iterable[Row]) -> None:
+        """Add the properties of the whole run to JUnit XML.
+
+        If the file must be valid against the schema of xunit2, the properties of the
+        tests become JSON in ``system-out``.
+        """
+        state = self._state
+        properties = junit_properties(state.config)
+        if properties is None:
+            return
+        found = list(rows)
+        made = junit.suite_properties(
+            state.identity,
+            versions=[str(row["version"]) for row in found],
+            models=[str(row["model"]) for row in found],
+        )
+        properties += [(name, state.redactor.clean(text)) for name, text in made]
+        if state.settings.junit is junit.Detail.STRICT:
+            properties_to_output(state.config)
 
     def write(self, rows: Collection[Row]) -> None:
         """Write the conformance reports; add a note if a report is not written."""

@@ -341,9 +341,8 @@ class RealtimePlugin:
             if (judge := self._active_judge()) is not None:
                 judge.raised(item, error)
             raise
-        judge = self._active_judge()
-        if judge is not None and (failure := judge.passed(item)):
-            pytest.fail(failure, pytrace=False)
+        if (judge := self._active_judge()) is not None:
+            judge.passed(item).apply()
         return result
 
     @pytest.hookimpl(wrapper=True)
@@ -355,13 +354,13 @@ class RealtimePlugin:
         try:
             result = yield
         except BaseException:
-            judge = self._active_judge()
-            if judge is not None and (failure := judge.pools(item, last=last)):
-                item.add_report_section("teardown", "realtime", failure)
+            if (judge := self._active_judge()) is not None:
+                found = judge.pools(item, last=last)
+                if text := found.failure or found.skipped:
+                    item.add_report_section("teardown", "realtime", text)
             raise
-        judge = self._active_judge()
-        if judge is not None and (failure := judge.pools(item, last=last)):
-            pytest.fail(failure, pytrace=False)
+        if (judge := self._active_judge()) is not None:
+            judge.pools(item, last=last).apply()
         return result
 
     # The first wrapper ends last, so that it also sees what other plugins add.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -12,10 +12,11 @@ from pytest_realtime_asr.conformance.results import ServerResult
 from pytest_realtime_asr.plugin import items, kept_calibration, report_redaction
 from pytest_realtime_asr.plugin.judging import Case, Judging
 from pytest_realtime_asr.plugin.options import is_suite
-from pytest_realtime_asr.plugin.pytest_internals import kept_exception
+from pytest_realtime_asr.plugin.pytest_internals import kept_exception, skip_at_test
 from pytest_realtime_asr.plugin.state import State, printable_lines
 from pytest_realtime_asr.plugin.tally import attach
 from pytest_realtime_asr.report import conformance, junit, messages
+from pytest_realtime_asr.report.junit import Detail
 from pytest_realtime_asr.run.results import Results
 from pytest_realtime_asr.verdicts.verdict import UndecidedWarning
 
@@ -23,6 +24,21 @@ Properties = Sequence[tuple[str, str | float | int]]
 _ROW: pytest.StashKey[Mapping[str, object]] = pytest.StashKey()
 _POOL_FAILED: pytest.StashKey[bool] = pytest.StashKey()
 _REQUIREMENT: pytest.StashKey[conformance.Row] = pytest.StashKey()
+
+
+class Decision(NamedTuple):
+    """Why a test that raised nothing fails, or why it is skipped; "" if it is not."""
+
+    failure: str = ""
+    skipped: str = ""
+
+    def apply(self) -> None:
+        """Fail or skip the running test if the decision says so."""
+        __tracebackhide__ = True
+        if self.failure:
+            pytest.fail(self.failure, pytrace=False)
+        if self.skipped:
+            skip_at_test(self.skipped)
 
 
 class ItemJudge:
@@ -41,13 +57,13 @@ class ItemJudge:
         _set_properties(item, [])
         self._judging.begin(item.nodeid)
 
-    def passed(self, item: pytest.Item) -> str:
-        """Judge a test that raised nothing; return why the test fails, or ""."""
+    def passed(self, item: pytest.Item) -> Decision:
+        """Judge a test that raised nothing."""
         # pytest reports an exception of a method of unittest.TestCase only later.
         if (kept := kept_exception(item)) is not None:
             self.raised(item, kept)
-            return ""
-        return self._failure(item, self._judge(item, failed=False))
+            return Decision()
+        return self._decision(item, self._judge(item, failed=False))
 
     def raised(self, item: pytest.Item, error: BaseException) -> None:
         """Judge a test that raised an exception, and add the evidence to its report.
@@ -65,16 +81,16 @@ class ItemJudge:
             again = self._judging.again(self._case(item))
             item.add_report_section("call", "realtime", again)
 
-    def pools(self, item: pytest.Item, *, last: bool) -> str:
-        """Judge the pools that end with this test; return why they fail, or "".
+    def pools(self, item: pytest.Item, *, last: bool) -> Decision:
+        """Judge the pools that end with this test.
 
         ``last`` says that the run has no further test.
         """
         results = self._judging.rest(self._case(item), over=last)
-        failure = self._failure(item, self._publish(item, results))
-        if failure:
+        found = self._decision(item, self._publish(item, results))
+        if found.failure:
             item.stash[_POOL_FAILED] = True
-        return failure
+        return found
 
     def record_requirement(self, item: pytest.Item, found: ServerResult) -> str:
         """Add the result of a requirement to all reports.
@@ -123,6 +139,9 @@ class ItemJudge:
             terminal = item.config.pluginmanager.getplugin("terminalreporter")
             coloured = terminal is not None and terminal.hasmarkup
             report_redaction.escape(report, coloured=coloured)
+            raised = call.excinfo
+            if report.failed and raised and report_redaction.is_ours(raised):
+                report_redaction.lead(report)
         if redactor.private:
             report_redaction.withhold(report, call.excinfo)
         report_redaction.clean(report, redactor)
@@ -133,14 +152,14 @@ class ItemJudge:
         results = self._judging.judge(self._case(item), failed=failed, pooled=pooled)
         return self._publish(item, results)
 
-    def _failure(self, item: pytest.Item, results: Results | None) -> str:
-        """Return why a test fails and what to do, or "" if the test passes.
+    def _decision(self, item: pytest.Item, results: Results | None) -> Decision:
+        """Return why a test fails and what to do, or why it is skipped.
 
         Undecided verdicts are reported as warnings. If ``-W error`` turns warnings into
         errors, the undecided verdicts are listed below the failures.
         """
         if results is None:
-            return ""
+            return Decision()
         failure, errors = messages.failure(results), []
         for text in printable_lines(self._state, messages.warnings(results)):
             try:
@@ -149,7 +168,8 @@ class ItemJudge:
                 errors.append(text)
         if errors and failure is None:
             errors.append(results.rerun)
-        return "\n".join(filter(None, [failure, *errors]))
+        skipped = printable_lines(self._state, messages.skipped(results))
+        return Decision("\n".join(filter(None, [failure, *errors])), "; ".join(skipped))
 
     def _case(self, item: pytest.Item) -> Case:
         id = item.nodeid
@@ -171,7 +191,9 @@ class ItemJudge:
         if results is not None:
             calibrated = kept_calibration.line(item.config)
             more = [("realtime.calibration", calibrated)] if calibrated else []
-            _set_properties(item, [*junit.properties(results), *more])
+            detail = self._state.settings.junit
+            found = junit.properties(results, detail=detail)
+            _set_properties(item, [*found, *([] if detail is Detail.LEAN else more)])
             item.stash[_ROW] = self._judging.row(results)
         return results
 

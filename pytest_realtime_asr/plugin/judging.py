@@ -81,13 +81,14 @@ class Case:
 class Judging:
     """Judges the tests of a run in this process.
 
-    ``folder`` returns the folder for traces, or ``None`` if no traces are kept. The
+    ``folder`` makes the folder for traces, or returns ``None`` if none are kept. The
     paths of traces are shown relative to ``origin``. ``given`` returns the value that
     the command line gives to an option. ``comparison`` names the earlier report and the
     server with which each test is compared; ``baseline`` are the rows of this report.
     ``command`` has the first words of the command that runs a test again; ``located``
     returns the id of a test in the form that this command needs. With ``utterances``,
-    the rows of the table at the end list all utterances.
+    the rows of the table at the end list all utterances. Each of the ``sinks`` is
+    called with the results of a test when they are judged.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Judging:
         utterances: bool = False,
     ) -> None:
         self.run = run
+        self.sinks: list[Callable[[Results], None]] = []
         self._command = command
         self._located = located
         self._utterances = utterances
@@ -201,6 +203,7 @@ class Judging:
             )
 
         results = _attempt(judged, test, takes)
+        self._publish(results)
         # The transcriptions that were judged come first, since they explain the result.
         evidence = [takes, every, compared, *pools.values()]
         return self._kept(results, case.select, evidence, failed=failed)
@@ -280,8 +283,8 @@ class Judging:
         """Write a trace of a test to the disk, and return the path of the file.
 
         Returns "" if the trace cannot be written. Each test has a separate folder for
-        the traces that this method writes. The first trace of a run removes the traces
-        of earlier runs.
+        the traces that this method writes. The name of a file has the utterance, if
+        audio was sent. A test that runs again replaces its traces.
         """
         try:
             if (folder := self._folder()) is None:
@@ -291,7 +294,7 @@ class Judging:
                 self._asked.add(test)
                 shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{trace.started:%H-%M-%S.%f}.jsonl"
+            path = folder / f"{trace.started:%H-%M-%S.%f}{_sent(trace)}.jsonl"
             trace.write(path)
         except Exception as error:
             self.run.warn(_unkept(error))
@@ -330,39 +333,41 @@ class Judging:
             before = Results(test, ())
         for pool in waiting.values():
             pool.judged = True
-        results = _attempt(
-            lambda: self._with_pools(before, waiting), test, before.takes
-        )
+        pools = _attempt(lambda: self._judged_pools(test, waiting), test, before.takes)
+        self._publish(pools)
+        results = _joined(replace(before, failing=(), undecided=(), skipping=()), pools)
         # The traces that the test wrote before are written again under the same names.
         every = [before.takes, *(pool.all for pool in waiting.values())]
         names = dict.fromkeys(where.partition("[")[0] for where, _ in waiting)
         select = list(map(self._located, names))
         return self._kept(results, select, every, failed=False)
 
-    def _with_pools(
-        self, before: Results, waiting: Mapping[tuple[str, Budget | None], Pool]
+    def _judged_pools(
+        self, test: str, waiting: Mapping[tuple[str, Budget | None], Pool]
     ) -> Results:
-        """Judge the pools in ``waiting``; add their results to those of a test."""
-        found = [
-            judge_test(
-                before.test,
+        """Judge the pools in ``waiting``, which end with a test."""
+        found = Results(test, ())
+        for (where, budget), pool in waiting.items():
+            judged = judge_test(
+                test,
                 (),
                 replace(pool.terms, thresholds=(), recalls=(), rules=None),
                 pools={budget: pool.all} if budget else {},
                 against=() if budget else self._against(where, pool.all),
             )
-            for (where, budget), pool in waiting.items()
-        ]
-        judged = {label: take for each in found for label, take in each.judged.items()}
-        return replace(
-            before,
-            findings=before.findings + _all(each.findings for each in found),
-            against=before.against + _all(each.against for each in found),
-            failing=_all(each.failing for each in found),
-            undecided=_all(each.undecided for each in found),
-            judged=judged,
-            private=before.private or any(each.private for each in found),
-        )
+            found = _joined(found, judged)
+        every = {take.label: take for pool in waiting.values() for take in pool.all}
+        return replace(found, judged=every)
+
+    def _publish(self, results: Results) -> None:
+        """Pass results to all sinks; if a sink raises an error, warn the user."""
+        for sink in self.sinks:
+            try:
+                sink(results)
+            except Exception as error:
+                why = error_text(error, private=self.run.redactor.private)
+                owner = getattr(sink, "__self__", sink)
+                self.run.warn(f"{owner}: {why}; verdicts are missing from this report")
 
     def row(self, results: Results) -> Mapping[str, object]:
         """Return the row of a test for the final table, in builtin types."""
@@ -393,7 +398,7 @@ class Judging:
         paths: Mapping[str, str] = {}
         unkept = None
         every = {(t.label, t.trace.started): t for each in evidence for t in each}
-        if results.failing or failed:
+        if every and (results.failing or failed):
             try:
                 if (folder := self._folder()) is not None:
                     folder /= _name(results.test, unique=True)
@@ -413,14 +418,24 @@ def _attempt(judge: Callable[[], Results], test: str, takes: Takes) -> Results:
         return Results(test, tuple(takes), failing=(error,), private=is_private(takes))
 
 
-def _all(parts: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
-    return tuple(each for part in parts for each in part)
+def _joined(results: Results, more: Results) -> Results:
+    """Return results with further verdicts, such as those of pools."""
+    return replace(
+        results,
+        findings=results.findings + more.findings,
+        against=results.against + more.against,
+        failing=results.failing + more.failing,
+        undecided=results.undecided + more.undecided,
+        skipping=results.skipping + more.skipping,
+        judged={**results.judged, **more.judged},
+        private=results.private or more.private,
+    )
 
 
 def _unkept(error: Exception) -> str:
     return (
-        f"traces not kept: {error_text(error)}; they go into pytest's cache: to move "
-        "the cache to another folder, use -o cache_dir=FOLDER"
+        f"traces not kept: {error_text(error)}; name another folder with "
+        "--realtime-traces=DIR"
     )
 
 
@@ -487,6 +502,13 @@ def _write(
         take.trace.write(path)
         paths[take.label] = os.path.relpath(path, origin)
     return paths
+
+
+def _sent(trace: Trace) -> str:
+    """Return a dash and the utterance that was sent first; "" if none was sent."""
+    spans = (record.span for record in trace.records)
+    asset = next((span.asset for span in spans if span is not None), "")
+    return f"-{_name(asset)}" if asset else ""
 
 
 def _name(id: str, *, unique: bool = False) -> str:

@@ -453,10 +453,10 @@ OPTIONS = (
     ),
     Option(
         "undecided",
-        "the effect of an INCONCLUSIVE or INVALID verdict: fail the test, or only warn "
-        "(default fail)",
+        "the effect of an INCONCLUSIVE or INVALID verdict: fail the test, only warn, "
+        "or skip the test (default fail)",
         "fail",
-        "fail|warn",
+        "fail|warn|skip",
     ),
     Option(
         "budgets",
@@ -505,6 +505,21 @@ OPTIONS = (
         "conformance:PATH.json with the results of the suite (repeatable)",
         metavar="[KIND:]PATH",
         many=True,
+    ),
+    Option(
+        "junit",
+        "what --junitxml contains: full for all measurements; lean for what was "
+        "judged; strict for a file that is valid against the schema of xunit2, with "
+        "the properties of each test as JSON in system-out (default full; from the "
+        "next release on lean)",
+        "full",
+        "lean|full|strict",
+    ),
+    Option(
+        "traces",
+        "the folder for the traces of tests that fail (default: realtime-traces beside "
+        "the reports; without a report, pytest's cache)",
+        metavar="DIR",
     ),
     Option(
         "utterances",

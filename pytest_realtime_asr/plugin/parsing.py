@@ -19,6 +19,7 @@ from pytest_realtime_asr import corpus
 from pytest_realtime_asr.client import target as targets
 from pytest_realtime_asr.corpus import language as languages
 from pytest_realtime_asr.perturb import chain
+from pytest_realtime_asr.report.junit import Detail
 from pytest_realtime_asr.requirements.requirement import Harm, Level
 from pytest_realtime_asr.run.config import load_client_certificate
 from pytest_realtime_asr.run.fakes import FAKES
@@ -304,12 +305,12 @@ def suite_level(text: str) -> Level:
 
 
 def undecided(text: str) -> UndecidedPolicy:
-    """Parse the policy for INCONCLUSIVE and INVALID verdicts: fail or warn."""
+    """Parse the policy for INCONCLUSIVE and INVALID verdicts: fail, warn or skip."""
     try:
         return UndecidedPolicy(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} is not an outcome; choose from fail and warn"
+            f"{text!r} is not an outcome; choose from fail, warn and skip"
         ) from None
 
 
@@ -358,6 +359,16 @@ def perturbation(text: str) -> str:
     """Check a chain of perturbations and return it."""
     chain.parse(text)
     return text
+
+
+def junit(text: str) -> Detail:
+    """Parse what a file of JUnit XML contains: lean, full or strict."""
+    try:
+        return Detail(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no detail of JUnit XML; choose from {', '.join(Detail)}"
+        ) from None
 
 
 def report(text: str, origin: Path) -> tuple[str, Path]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
+from xml.etree import ElementTree
 
 import pytest
 from _pytest.junitxml import xml_key
@@ -31,6 +34,11 @@ def new_folder(config: pytest.Config) -> Path:
     return made
 
 
+def cache_folder(cache: pytest.Cache, name: str) -> Path:
+    """Return the folder that ``cache.mkdir(name)`` makes; nothing is made."""
+    return cache._cachedir / cache._CACHE_PREFIX_DIRS / name
+
+
 def fixtures_of_item(item: pytest.Item, name: str) -> tuple[Fixture, ...]:
     """Return a fixture's definitions that a test can see; the test uses the last."""
     info = getattr(item, "_fixtureinfo", None)
@@ -43,6 +51,11 @@ def fixtures_of_function(metafunc: pytest.Metafunc, name: str) -> tuple[Fixture,
     This function is called during the collection.
     """
     return tuple(metafunc._arg2fixturedefs.get(name, ()))
+
+
+def skip_at_test(reason: str) -> NoReturn:
+    """Skip the running test; pytest shows the place of the test, not of this call."""
+    raise pytest.skip.Exception(reason, _use_item_location=True)
 
 
 def kept_exception(item: pytest.Item) -> BaseException | None:
@@ -61,6 +74,22 @@ def junit_properties(config: pytest.Config) -> list[tuple[str, str]] | None:
     """
     xml = config.stash.get(xml_key, None)
     return None if xml is None else xml.global_properties
+
+
+def properties_to_output(config: pytest.Config) -> None:
+    """Replace the properties of each test in JUnit XML by JSON in ``system-out``.
+
+    Call this function when all tests have ended and the file is not written yet.
+    """
+    xml = config.stash.get(xml_key, None)
+    for reporter in () if xml is None else xml.node_reporters_ordered:
+        case = reporter.to_xml()
+        if (found := case.find("properties")) is None:
+            continue
+        values = {each.get("name"): each.get("value") for each in found}
+        case.remove(found)
+        output = ElementTree.SubElement(case, "system-out")
+        output.text = json.dumps(values, ensure_ascii=False)
 
 
 def log_handlers(config: pytest.Config) -> Iterator[logging.Handler]:

@@ -60,6 +60,16 @@ def escape(report: pytest.TestReport, *, coloured: bool = False) -> None:
     ]
 
 
+def lead(report: pytest.TestReport) -> None:
+    """Let the message of a failure by this package begin with the package's own words.
+
+    Pytest puts the name of the exception before them. The report is changed in place.
+    """
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        crash.message = crash.message.removeprefix("Failed: ")
+
+
 def shield(report: pytest.TestReport, redactor: Redactor) -> None:
     """Remove the secrets from the message and the arguments of a subtest, in place."""
     if (context := getattr(report, "context", None)) is not None:
@@ -132,13 +142,13 @@ def withhold(
     ]
     if raised is None:
         return
-    if isinstance(raised.value, pytest.xfail.Exception) and not _is_ours(raised):
+    if isinstance(raised.value, pytest.xfail.Exception) and not is_ours(raised):
         report.wasxfail = PRIVATE
     last = raised.traceback[-1]
     place = f"{last.path}:{last.lineno + 1}"
     if isinstance(raised.value, Lost | OptionsError):
         report.longrepr = f"{place}: {raised.typename}: {raised.value}"
-    elif not _is_ours(raised):
+    elif not is_ours(raised):
         shown = f"{raised.typename}: {PRIVATE}"
         if isinstance(report.longrepr, tuple):  # the test is skipped
             report.longrepr = (*report.longrepr[:2], shown)
@@ -156,7 +166,7 @@ def withhold_collected(report: pytest.CollectReport, ours: Collection[str]) -> N
         report.longrepr = f"{report.nodeid}: {PRIVATE}"
 
 
-def _is_ours(raised: pytest.ExceptionInfo[BaseException]) -> bool:
+def is_ours(raised: pytest.ExceptionInfo[BaseException]) -> bool:
     """Return whether this package caused the failure, skip or xfail of the test."""
     kinds = (pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception)
     callers = [entry.path for entry in raised.traceback]

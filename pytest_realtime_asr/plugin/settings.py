@@ -20,6 +20,7 @@ from pytest_realtime_asr.conformance.config import SuiteConfig
 from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
 from pytest_realtime_asr.plugin import options, parsing
 from pytest_realtime_asr.plugin.options import OPTIONS, Given, Option, flag
+from pytest_realtime_asr.report.junit import Detail
 from pytest_realtime_asr.requirements import known_failures, pinned_suites
 from pytest_realtime_asr.requirements.requirement import Level
 from pytest_realtime_asr.run.config import (
@@ -87,7 +88,8 @@ class ComparisonConfig:
 class Settings:
     """All settings of a run, by section.
 
-    With ``utterances``, the terminal lists all utterances of each test.
+    ``junit`` says what JUnit XML contains. ``traces`` is the folder for traces that the
+    user named. With ``utterances``, the terminal lists all utterances of each test.
     ``fake`` are the command-line arguments of the servers that the plugin starts. The
     query of the URL in ``target`` may be secret.
     """
@@ -100,6 +102,8 @@ class Settings:
     corpus: tuple[str, ...] = ("bundled:english",)
     perturb: tuple[str, ...] = ()
     reports: tuple[tuple[str, Path], ...] = ()
+    junit: Detail = Detail.FULL
+    traces: Path | None = None
     utterances: bool = False
     fake: tuple[str, ...] = field(default=(), repr=False)
 
@@ -158,6 +162,8 @@ def settings(
         comparison=_comparison(given),
         suite=_suite(given),
         reports=given.each("report", lambda text: parsing.report(text, origin)),
+        junit=given.read("junit", parsing.junit),
+        traces=given.optional("traces", lambda text: origin / text),
         utterances=given.read("utterances", flag),
         fake=tuple(given.read("fake", shlex.split)),
     )

@@ -21,12 +21,16 @@ from pytest_realtime_asr.plugin.guard import Guard
 from pytest_realtime_asr.plugin.judging import Judging
 from pytest_realtime_asr.plugin.options import RawOptions
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
+from pytest_realtime_asr.plugin.target_name import shown
 from pytest_realtime_asr.plugin.targets import Targets
 from pytest_realtime_asr.plugin.termination import catch
+from pytest_realtime_asr.plugin.trace_folder import TraceFolder, trace_folder
 from pytest_realtime_asr.plugin.worker import Worker
 from pytest_realtime_asr.report import jsonl, utterances
 from pytest_realtime_asr.report.files import ReportFile, distinct
+from pytest_realtime_asr.report.junit import Detail
 from pytest_realtime_asr.report.progress import Progress
+from pytest_realtime_asr.run.identity import RunIdentity
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.text.messages import error_text, printable
 from pytest_realtime_asr.text.redaction import Redactor
@@ -183,15 +187,28 @@ class State:
         return [file for files in self.reports.values() for file in files]
 
     def check_reports(self) -> None:
-        """Raise UsageError for report files that cannot be written."""
+        """Raise UsageError for report files and traces that cannot be written."""
         for file in self.written:
             try:
                 file.check()
             except OSError as error:
                 raise unwritable(file, error) from None
+        self._check_traces()
+        strict = self.settings.junit is Detail.STRICT
+        if strict and self.config.getini("junit_family") != "xunit2":
+            raise self.options.usage_error(
+                "junit", "strict needs junit_family = xunit2, pytest's default"
+            )
+
+    def _check_traces(self) -> None:
+        if self.traces is not None:
+            try:
+                self.traces.check()
+            except (OSError, ValueError) as error:
+                raise self.options.usage_error("traces", error) from None
 
     def lock_reports(self) -> None:
-        """Lock the report files before the first session is measured.
+        """Lock the report files, and remove earlier traces, before the first session.
 
         From then on, SIGTERM and SIGHUP end the run as Ctrl-C does. Raises UsageError
         if another run writes one of the files.
@@ -204,12 +221,33 @@ class State:
                     file.lock()
                 except OSError as error:
                     raise unwritable(file, error) from None
+            self._check_traces()
+            if self.traces is not None:
+                self.traces.clear()
         self._restore = catch()
 
     def restore_signals(self) -> None:
         """Let SIGTERM and SIGHUP end the process at once, as by default."""
         if self._restore is not None:
             self._restore()
+
+    @cached_property
+    def traces(self) -> TraceFolder | None:
+        """The folder for traces of tests that fail; ``None`` if none are kept."""
+        return trace_folder(self.config, self.settings)
+
+    @cached_property
+    def identity(self) -> RunIdentity:
+        """Which run this is."""
+        target, baseline = self.settings.target, self.settings.comparison.target
+        return RunIdentity(
+            self.worker.run,
+            folder=self.config.rootpath,
+            target=shown(target) if target else "",
+            baseline=shown(baseline) if baseline else "",
+            labels=self.settings.run.labels,
+            calibration=kept_calibration.line(self.config),
+        )
 
     # Judging
 
@@ -246,11 +284,11 @@ class State:
     @cached_property
     def judging(self) -> Judging:
         """The object that judges the tests of this process. Raises UsageError."""
-        cache = getattr(self.config, "cache", None)
         self.register_guard()
-        return Judging(
-            self._run(),
-            folder=lambda: cache.mkdir("realtime-traces") if cache else None,
+        run, sinks = self._run()
+        made = Judging(
+            run,
+            folder=lambda: self.traces.make() if self.traces else None,
             origin=self.config.invocation_params.dir,
             given=self.options.line,
             comparison=self.settings.comparison,
@@ -259,21 +297,23 @@ class State:
             located=self.located,
             utterances=self.settings.utterances,
         )
+        made.sinks.extend(each.verdicts for each in sinks)
+        return made
 
-    def _run(self) -> Run:
+    def _run(self) -> tuple[Run, list[jsonl.Appender]]:
+        """Return the run of this process, and its reports as JSON Lines."""
         run = Run(self.settings.run, self._load, shared=self.worker.folder)
         for text, words in self.worker.discovered.items():
             run.servers.discovered[text] = Discovery(*words)
         run.warn = self.note
-        calibrated = kept_calibration.line(self.config)
-        run.sinks.extend(
-            jsonl.Appender(file, calibrated) for file in self.reports.get("jsonl", ())
-        )
+        files = self.reports.get("jsonl", ())
+        lines = [jsonl.Appender(file, self.identity) for file in files]
+        run.sinks.extend(lines)
         run.sinks.extend(map(utterances.Appender, self.reports.get("csv", ())))
         if self._terminal is not None and _is_interactive(self.config):
             self._progress = Progress(self._terminal, self._columns_left)
             run.progress = self._show_progress
-        return run
+        return run, lines
 
     def _load(self, perturb: tuple[str, ...] = ()) -> Corpus:
         run = self.settings.run

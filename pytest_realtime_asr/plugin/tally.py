@@ -36,6 +36,7 @@ class End(Protocol):
     def verdicts(self, rows: Iterable[Row]) -> list[str]: ...
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]: ...
     def write(self, rows: Collection[Row]) -> None: ...
+    def annotate(self, rows: Iterable[Row]) -> None: ...
 
 
 class Tally:
@@ -78,6 +79,7 @@ class Tally:
             expected = hasattr(report, "wasxfail")
             self._judged += report.when == "call" and (expected or not report.skipped)
 
+    @pytest.hookimpl(tryfirst=True)  # before pytest writes JUnit XML
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the conformance reports, and fail a run in which nothing was judged."""
         suite = any(map(is_suite, session.items))
@@ -87,6 +89,8 @@ class Tally:
             self._results = {**rest, **self._results}
         if self._results:
             self._end().write(self._results.values())
+        if self._results or self._rows:
+            self._end().annotate(self._rows.values())
         if self._proves_nothing(session.config) and exitstatus in (0, 5):
             session.exitstatus = 1
 

@@ -8,17 +8,27 @@ from typing import Any
 
 import pytest
 
+from pytest_realtime_asr.run.identity import new_id
+
+_RUN: pytest.StashKey[str] = pytest.StashKey()
 # A file in the shared folder; it exists if a worker has a test that uses this plugin.
 MEASURES = "measures"
+
+
+def run_id(config: pytest.Config) -> str:
+    """Return the id of the run: that of the controller, or one that is made once."""
+    given: Mapping[str, Any] = getattr(config, "workerinput", {})
+    return given.get("realtime_run") or config.stash.setdefault(_RUN, new_id())
 
 
 class Worker:
     """The values from the controller; they are empty in any process but a worker.
 
     The object is true in a worker, otherwise false. ``folder`` is the folder that all
-    workers share. ``distribution`` is the value of xdist's ``--dist``. ``fakes`` maps
-    targets to the URLs of the servers that the controller started, and ``discovered``
-    maps targets to the dialects that the controller detected.
+    workers share. ``run`` is the id of the run. ``distribution`` is the value of
+    xdist's ``--dist``. ``fakes`` maps targets to the URLs of the servers that the
+    controller started, and ``discovered`` maps targets to the dialects that the
+    controller detected.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -27,6 +37,7 @@ class Worker:
         given = given or {}
         folder = given.get("realtime_shared")
         self.folder = Path(folder) if folder else None
+        self.run = run_id(config)
         self.distribution = str(given.get("realtime_dist", "no"))
         self.fakes: Mapping[str, str] = given.get("realtime_fakes", {})
         self.discovered: Mapping[str, list[str]] = given.get("realtime_discovered", {})

@@ -130,14 +130,17 @@ class ReportFile:
             os.unlink(self._beside)
         os.close(lock)
 
-    def append(self, line: bytes, *, header: bytes = b"") -> None:
+    def append(self, line: bytes, *, header: Callable[[], bytes] = lambda: b"") -> None:
         """Append a line; if this fails, raise OSError and leave the file unchanged.
 
-        ``header`` is the first line of the report, whichever process writes it.
+        ``header`` makes the first line of the report, whichever process writes it. A
+        device gets this line from each process.
         """
         with self._alone():
+            first = self._device and not self._open
             self._begin()
-            _append(self._path, line, header)
+            _append(self._path, line, header, first=first)
+            self._open = True
 
     def replace(self, content: bytes) -> None:
         """Replace the content; if this fails, raise OSError and leave it unchanged."""
@@ -211,17 +214,23 @@ def _close_locks() -> None:
 os.register_at_fork(after_in_child=_close_locks)
 
 
-def _append(path: Path, line: bytes, header: bytes = b"") -> None:
+def _append(
+    path: Path,
+    line: bytes,
+    header: Callable[[], bytes] = lambda: b"",
+    *,
+    first: bool = False,
+) -> None:
     """Append a line; if this fails, raise OSError and leave the file unchanged.
 
-    ``header`` is written first if the file is empty.
+    The ``header`` is written before it if the file is empty or this line is the first.
     """
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         found = os.fstat(file)
         size = found.st_size if stat.S_ISREG(found.st_mode) else None
-        if size == 0:
-            line = header + line
+        if size == 0 or first:
+            line = header() + line
         if size:
             os.lseek(file, size - 1, os.SEEK_SET)
             if os.read(file, 1) != b"\n":  # a process was killed while it wrote a line

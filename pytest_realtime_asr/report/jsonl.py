@@ -1,13 +1,16 @@
-"""The JSON Lines report: one line for each utterance.
+"""The JSON Lines report: lines about the run, its utterances and its verdicts.
 
 The process that runs an utterance appends the whole line as soon as the utterance ends.
 So the report of a killed run has all utterances that had ended. Each line has the
-conditions of its measurement, so that a later run can be compared with the report.
+conditions of its measurement, so that a later run can be compared with the report. The
+first line describes the run, whichever process appends first. The verdicts of a test
+follow when the test ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -21,19 +24,26 @@ from pytest_realtime_asr.metrics.accuracy import (
     tail_deletions,
     words,
 )
-from pytest_realtime_asr.metrics.alignment import Errors
+from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
 from pytest_realtime_asr.metrics.normalizers import NONE
 from pytest_realtime_asr.metrics.repetition import repeated
 from pytest_realtime_asr.report.files import ReportFile
 from pytest_realtime_asr.report.name_list import first_names
 from pytest_realtime_asr.report.parts import Parts
+from pytest_realtime_asr.report.verdict_rows import VerdictRow, rows
+from pytest_realtime_asr.run.identity import RunIdentity
+from pytest_realtime_asr.run.results import Results
 from pytest_realtime_asr.run.transcription import Purpose, Transcription
-from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
+from pytest_realtime_asr.verdicts.utterance_record import (
+    Conditions,
+    UtteranceRecord,
+)
 
-FORMAT = 2
+FORMAT = 3
 _NAMED = 5  # the largest number of damaged lines whose line numbers are shown
 # Fields that a private run leaves out.
 _TEXTS = ("reference", "text", "normalizer_reason")
+_RUN, _UTTERANCE, _VERDICT = "run", "utterance", "verdict"  # the kinds of lines
 Rows = tuple[UtteranceRecord, ...]
 
 
@@ -65,16 +75,42 @@ def _compared(test: str, take: Transcription) -> dict[str, Callable[[], object]]
     }
 
 
-def line(test: str, take: Transcription, calibration: str = "") -> bytes:
+def run_line(run: RunIdentity, target: str) -> dict[str, object]:
+    """Return the fields of the first line of a report, which describes the run.
+
+    ``target`` is the URL of the server if the user named none.
+    """
+    return {
+        "kind": _RUN,
+        "format": FORMAT,
+        "run": run.id,
+        "started": run.started,
+        "versions": run.versions,
+        "commit": run.commit.id,
+        "dirty": run.commit.dirty,
+        "host": run.host,
+        "target": run.target or target,
+        "baseline_target": run.baseline,
+        "labels": run.labels,
+        "calibration": run.calibration,
+    }
+
+
+def verdict_line(run: RunIdentity, test: str, row: VerdictRow) -> dict[str, object]:
+    """Return the fields of the line of one verdict, in the order of the line."""
+    head = {"kind": _VERDICT, "format": FORMAT, "run": run.id, "test": test}
+    return head | msgspec.structs.asdict(row)
+
+
+def line(test: str, take: Transcription, run: RunIdentity) -> bytes:
     """Return the line of one utterance in the report.
 
-    ``calibration`` is the last calibration of the client, or "". The fields ``errors``
-    and ``wer`` are computed from the normalised texts, ``raw_errors`` and ``raw_wer``
-    from the texts before normalisation. A field that cannot be made is null, and the
-    field ``failed`` has the error.
+    The fields ``errors`` and ``wer`` are computed from the normalised texts,
+    ``raw_errors`` and ``raw_wer`` from the texts before normalisation. A field that
+    cannot be made is null, and the field ``failed`` has the error.
     """
     parts = Parts(private=take.trace.redactor.private)
-    makers = _makers(test, take, calibration)
+    makers = _makers(test, take, run)
 
     redactor = take.trace.redactor
 
@@ -95,7 +131,7 @@ def line(test: str, take: Transcription, calibration: str = "") -> bytes:
 
 
 def _makers(
-    test: str, take: Transcription, calibration: str
+    test: str, take: Transcription, run: RunIdentity
 ) -> dict[str, Callable[[], object]]:
     """Return the functions that make the fields of a line, in the order of the line."""
 
@@ -107,16 +143,20 @@ def _makers(
         ).errors
 
     return {
+        "kind": lambda: _UTTERANCE,
+        "counted": lambda: take.purpose is Purpose.TEST,
+        "purpose": lambda: take.purpose,
         "format": lambda: FORMAT,
+        "run": lambda: run.id,
         **_compared(test, take),
-        **({"calibration": lambda: calibration} if calibration else {}),
+        **({"calibration": lambda: run.calibration} if run.calibration else {}),
         "language_by": lambda: _basis(take),
         "normalizer_reason": lambda: take.alignment.reason or "",
-        "purpose": lambda: take.purpose,
         "again": lambda: take.again,
         "dialect_found": lambda: take.found,
         "speech_by": lambda: take.utterance.speech_by,
         "target": lambda: take.trace.target,
+        "server_version": lambda: take.trace.version,
         "session": lambda: take.session,
         "reason": lambda: take.reason,
         "wer": lambda: take.alignment.errors.rate,
@@ -134,12 +174,13 @@ def _makers(
 
 
 def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows:
-    """Return the records of an earlier report in their order.
+    """Return the records of an earlier report of any format, in their order.
 
     Sessions that count for no test, such as those of parity, are left out. An
     incomplete last line and lines that cannot be read are left out too; ``tell`` is
-    called with a sentence about the unreadable lines. Raises ValueError if the report
-    cannot be used; its message names the file, the line and the error.
+    called with a sentence about the unreadable lines, and with one about records whose
+    conditions are not known. Raises ValueError if the report cannot be used; its
+    message names the file, the line and the error.
     """
     try:
         text = path.read_bytes()
@@ -163,6 +204,11 @@ def read(path: Path, *, tell: Callable[[str], None] = lambda text: None) -> Rows
         raise ValueError(f"{path}: the report has no completed utterance")
     if damaged:
         tell(f"{path}: {_skipped(damaged)}")
+    if any(not row.stated for row in found):
+        tell(
+            f"{path}: lines of format 1 state neither audio nor conditions; they are "
+            "compared as if those had been the same as in this run"
+        )
     return tuple(found)
 
 
@@ -175,26 +221,53 @@ def _skipped(damaged: Mapping[int, str]) -> str:
     return f"{len(damaged)} lines are skipped ({where}); the first of them {what}"
 
 
-class _Format(msgspec.Struct):
+class _Head(msgspec.Struct):
+    """The fields that say how a line is read; ``kind`` is new in format 3."""
+
     format: int
+    kind: str = _UTTERANCE
     purpose: Purpose = Purpose.TEST
+
+
+class _First(msgspec.Struct):
+    """A line of format 1, which states neither the audio nor the conditions."""
+
+    test: str
+    started: datetime
+    dialect: str
+    utterance: str
+    lost: str
+    reference: str
+    text: str
+    normalizer: str
+    unit: TextUnit
+    errors: Errors
+    metrics: dict[str, float | None]
 
 
 def _read(text: bytes, place: str) -> UtteranceRecord | None:
     """Return the record of a line, or ``None`` if the line counts for no test.
 
-    Raises ValueError if the line has another format, and any error of the decoder.
+    Raises ValueError if the line has a later format, and any error of the decoder.
     """
-    head = msgspec.json.decode(text, type=_Format)
-    found = head.format
-    if found == FORMAT and head.purpose is not Purpose.TEST:
+    head = msgspec.json.decode(text, type=_Head)
+    if not 1 <= head.format <= FORMAT:
+        raise ValueError(
+            f"{place}: the line has format {head.format}; this version reads the "
+            f"formats 1 to {FORMAT}"
+        )
+    if head.kind != _UTTERANCE or head.purpose is not Purpose.TEST:
         return None
-    if found == FORMAT:
+    if head.format > 1:
         return msgspec.json.decode(text, type=UtteranceRecord)
-    older = ", which lacks the conditions of the utterances; make the report again"
-    raise ValueError(
-        f"{place}: the line has format {found}{older if found < FORMAT else ''}; "
-        f"this version reads only format {FORMAT}"
+    first = msgspec.json.decode(text, type=_First)
+    return UtteranceRecord(
+        **msgspec.structs.asdict(first),
+        audio="",
+        language="",
+        synthetic=False,
+        conditions=Conditions(),
+        stated=False,
     )
 
 
@@ -213,11 +286,11 @@ def _digest(utterance: Utterance) -> str:
 
 
 class Appender:
-    """Appends one line to a report for each utterance of the run."""
+    """Appends lines to a report: for each utterance, and for each verdict of a test."""
 
-    def __init__(self, file: ReportFile, calibration: str = "") -> None:
+    def __init__(self, file: ReportFile, run: RunIdentity) -> None:
         self._file = file
-        self._calibration = calibration
+        self._run = run
 
     def __str__(self) -> str:
         return str(self._file)
@@ -227,4 +300,29 @@ class Appender:
 
         Raises OSError if the report cannot be written.
         """
-        self._file.append(line(test, take, self._calibration))
+        self._append(line(test, take, self._run), [take])
+
+    def verdicts(self, results: Results) -> None:
+        """Append the lines of a test's verdicts, if the test measured something.
+
+        Raises OSError if the report cannot be written.
+        """
+        takes = [*results.takes, *results.judged.values()]
+        if not takes:
+            return
+        made = [verdict_line(self._run, results.test, each) for each in rows(results)]
+        if made:
+            self._append(b"".join(_encoded(each, takes) for each in made), takes)
+
+    def _append(self, lines: bytes, takes: Sequence[Transcription]) -> None:
+        def header() -> bytes:
+            targets = (t.trace.target for t in takes if t.purpose is Purpose.TEST)
+            return _encoded(run_line(self._run, next(targets, "")), takes)
+
+        self._file.append(lines, header=header)
+
+
+def _encoded(fields: Mapping[str, object], takes: Sequence[Transcription]) -> bytes:
+    """Return a line without the secrets that the sessions of a run know."""
+    cleaned = takes[0].trace.redactor.clean_value(msgspec.to_builtins(fields))
+    return msgspec.json.encode(cleaned) + b"\n"

@@ -1,4 +1,8 @@
-"""The properties of a test case in JUnit XML.
+"""The properties of a test case, and of a whole run, in JUnit XML.
+
+A limit adds properties to the value that it limits: ``.limit``, the bounds ``.low`` and
+``.high`` of the interval, the numbers ``.n``, ``.over`` and ``.lost`` of samples,
+``.verdict`` and ``.proven``.
 
 Each value has exactly a builtin type, since a value of any other type, such as a numpy
 number or a string enum, would crash a worker of pytest-xdist.
@@ -6,34 +10,188 @@ number or a string enum, would crash a worker of pytest-xdist.
 
 from __future__ import annotations
 
+import enum
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.metrics.alignment import Errors
 from pytest_realtime_asr.report.parts import Parts
+from pytest_realtime_asr.report.verdict_rows import VerdictRow, rows
 from pytest_realtime_asr.requirements.requirement import Level
+from pytest_realtime_asr.run.identity import PACKAGE, RunIdentity
 from pytest_realtime_asr.run.results import Results
-from pytest_realtime_asr.run.statistics import character_errors, statistics, word_errors
+from pytest_realtime_asr.run.statistics import (
+    character_errors,
+    counts_for,
+    statistics,
+    word_errors,
+)
+from pytest_realtime_asr.run.transcription import Transcription
+from pytest_realtime_asr.verdicts.budgets import Side
 
 PREFIX = "realtime."
-Properties = list[tuple[str, str | float | int]]
+# Metrics that each test with sessions has, even if every session was lost.
+_ALWAYS = ("first_partial_from_speech", "final_from_commit")
+_LEAN = {"target", "model", "lost", "verdict", "proven", "failed", "wer"}
+_LEAN |= {"final_from_commit_ms.p95"}
+_OF_LIMIT = ("limit", "side", "low", "high", "n", "over", "lost", "verdict", "proven")
+Value = str | float | int
+Properties = list[tuple[str, Value]]
 
 
-def properties(results: Results) -> Properties:
+class Detail(enum.StrEnum):
+    """What a file of JUnit XML contains.
+
+    `LEAN`: what was judged. `FULL`: every measurement. `STRICT`: the same as `FULL`, as
+    JSON in ``system-out``, since the schema of xunit2 allows no properties of a test.
+    """
+
+    LEAN = "lean"
+    FULL = "full"
+    STRICT = "strict"
+
+
+def properties(results: Results, *, detail: Detail = Detail.FULL) -> Properties:
     """Return name and value of each property, in a fixed order; numbers are rounded.
 
     A property that cannot be computed is left out, and the property ``failed`` has the
     error.
     """
     parts = Parts(private=results.private)
-    rows: Properties = []
+    found: dict[str, Value] = {}
+    nothing: Properties = []
     for name, make in _PARTS.items():
-        rows += parts(name, partial(make, results), [])
+        found.update(parts(name, partial(make, results), nothing))
+    none: dict[str, dict[str, Value]] = {}
+    limits = parts("limits", lambda: _limits(rows(results)), none)
+    found |= {name: value for of in limits.values() for name, value in of.items()}
     if parts.failed:
-        rows.append(("failed", "; ".join(parts.lines)))
-    return [(PREFIX + name, value) for name, value in rows]
+        found["failed"] = "; ".join(parts.lines)
+    if detail is Detail.LEAN:
+        judged = {name for of in limits.values() for name in of} - {
+            f"{name}.over" for name in limits
+        }
+        judged |= {"keyword_recall.n", *(f"{name}.n" for name in limits)}
+        found = {
+            name: value
+            for name, value in found.items()
+            if name in _LEAN | judged or name.startswith("label.")
+        }
+    return [(PREFIX + name, value) for name, value in found.items()]
+
+
+def suite_properties(
+    run: RunIdentity, *, versions: Iterable[str], models: Iterable[str]
+) -> list[tuple[str, str]]:
+    """Return the properties of a whole run.
+
+    ``versions`` and ``models`` are those of the servers. A property that is not known
+    is left out.
+    """
+    commit = run.commit.id + ("-dirty" if run.commit.dirty else "")
+    found = {
+        "run": run.id,
+        "started": f"{run.started:%Y-%m-%dT%H:%M:%SZ}",
+        "version": run.versions[PACKAGE],
+        **{f"version.{n}": text for n, text in run.versions.items() if n != PACKAGE},
+        "commit": commit,
+        "host": str(run.host["name"]),
+        "target": run.target,
+        "model": _distinct(models),
+        "server_version": _distinct(versions),
+        **{f"label.{name}": text for name, text in run.labels.items()},
+        "calibration": run.calibration,
+    }
+    return [(PREFIX + name, text) for name, text in found.items() if text]
+
+
+def _limits(judged: Iterable[VerdictRow]) -> dict[str, dict[str, Value]]:
+    """Return the properties of each limit, by the name of the property that it limits.
+
+    If several limits have the same name, the later ones get a number.
+    """
+    found: dict[str, dict[str, Value]] = {}
+    every = [(name, row) for row in judged if (name := _limited(row))]
+    often = Counter(name for name, _ in every)
+    for name, row in every:
+        place, unique = 1, name
+        if often[name] > 1 and row.subject == "recall":
+            unique = f"{name}.1"  # as in the part of the recall itself
+        while unique in found:
+            place += 1
+            unique = f"{name}.{place}"
+        value = _value(row)
+        values = {} if value is None else {unique: value}
+        of = {key: _of_limit(row, key) for key in _OF_LIMIT}
+        values |= {
+            f"{unique}.{key}": each for key, each in of.items() if each is not None
+        }
+        found[unique] = values
+    return found
+
+
+def _limited(row: VerdictRow) -> str:
+    """Return the name of the property that a row limits; "" if it limits none."""
+    match row.subject:
+        case "budget":
+            pool = ".module" if row.pooled else ""
+            return f"{row.metric}_{row.unit}.{row.statistic}{pool}"
+        case "error rate":
+            return row.metric.replace("+", "_")
+        case "recall":
+            return row.metric
+        case "change" if row.metric:
+            return f"change.{row.metric}"
+        case "parity":
+            return f"parity.{row.metric}"
+        case _:
+            return ""
+
+
+def _value(row: VerdictRow) -> Value | None:
+    digits = 4 if row.unit == "ratio" else 3
+    if row.value is not None:
+        return number(row.value, digits)
+    # Lost and premature samples are beyond every limit; without samples, nothing is.
+    return _infinite(row.side == Side.AT_MOST.value) if row.over else None
+
+
+def _of_limit(row: VerdictRow, key: str) -> Value | None:
+    """Return one of the properties that a limit adds; ``None`` if it has none."""
+    digits = 4 if row.unit == "ratio" else 3
+    low, high = row.interval or (None, None)
+    match key:
+        case "limit":
+            return None if row.limit is None else number(row.limit, digits)
+        case "side":
+            return row.side if row.side != Side.AT_MOST.value else None
+        case "low" if row.interval is not None:
+            return _infinite(False) if low is None else number(low, digits)
+        case "high" if row.interval is not None:
+            return _infinite(True) if high is None else number(high, digits)
+        case "n" if row.subject == "error rate":
+            return None  # the property of this name counts words
+        case "n" | "lost":
+            return int(getattr(row, key))
+        case "over":
+            return row.over
+        case "verdict":
+            return row.verdict or "not judged"
+        case "proven":
+            return "yes" if row.proven else "no"
+    return None
+
+
+def _infinite(positive: bool) -> str:
+    return "inf" if positive else "-inf"
+
+
+def _distinct(values: Iterable[object]) -> str:
+    """Return the different values, separated by spaces, without empty ones."""
+    return " ".join(filter(None, dict.fromkeys(map(str, values))))
 
 
 def _server(results: Results) -> Properties:
@@ -44,17 +202,47 @@ def _server(results: Results) -> Properties:
         ("target", first.trace.target),
         ("dialect", first.trace.dialect),
         *([("dialect_found", first.found)] if first.found else []),
+        *_stated("server_version", [take.trace.version for take in results.takes]),
         ("planned", results.planned),
         ("lost", results.lost),
     ]
 
 
+def _conditions(results: Results) -> Properties:
+    """Return the model, the labels and how the audio was sent."""
+    found = [take.conditions for take in results.takes]
+    labels = {name: text for each in found for name, text in each.labels.items()}
+    return [
+        *_stated("model", [each.model for each in found]),
+        *((f"label.{name}", text) for name, text in labels.items()),
+        *_stated("pace", [f"{each.pace:g}" for each in found]),
+        *_stated("chunk_ms", [f"{1000 * each.chunk:g}" for each in found]),
+        *_stated("concurrency", [each.concurrency for each in found]),
+        *_stated("corpus", [each.corpus for each in found]),
+    ]
+
+
+def _stated(name: str, values: Iterable[object]) -> Properties:
+    text = _distinct(values)
+    return [(name, text)] if text else []
+
+
 def _statistics(results: Results) -> Properties:
+    found = statistics(results.takes)
+    for name in _ALWAYS:
+        if name not in found and (lost := _all_lost(results.takes, name)):
+            found[name] = {key: math.inf for key in ("p50", "p95", "max")} | {"n": lost}
     return [
         (f"{name}_{CATALOGUE[name].unit.value}.{key}", number(value))
-        for name, values in statistics(results.takes).items()
+        for name, values in found.items()
         for key, value in values.items()
     ]
+
+
+def _all_lost(takes: Sequence[Transcription], metric: str) -> int:
+    """Return how many sessions count for a metric if all were lost, otherwise 0."""
+    counted = [take for take in takes if counts_for(take, metric)]
+    return len(counted) if all(take.lost for take in counted) else 0
 
 
 def _rate(name: str, errors: Errors) -> Properties:
@@ -118,6 +306,7 @@ def _verdict(results: Results) -> Properties:
 
 _PARTS: dict[str, Callable[[Results], Properties]] = {
     "server": _server,
+    "conditions": _conditions,
     "metrics": _statistics,
     "wer": lambda results: _rate("wer", word_errors(results.takes)),
     "cer": lambda results: _rate("cer", character_errors(results.takes)),

@@ -20,7 +20,13 @@ from pytest_realtime_asr.report import (
 )
 from pytest_realtime_asr.report.limits import compared, interval
 from pytest_realtime_asr.report.reasons import reason_text
-from pytest_realtime_asr.run.results import BrokenRule, Cause, Results, UnjudgedLoss
+from pytest_realtime_asr.run.results import (
+    BrokenRule,
+    Cause,
+    Results,
+    UnjudgedLoss,
+    cause_verdict,
+)
 from pytest_realtime_asr.text.messages import error_text
 from pytest_realtime_asr.text.number_format import ms, plain, several, share
 from pytest_realtime_asr.verdicts.budgets import Side, Stat
@@ -46,7 +52,7 @@ def failures(results: Results) -> list[str]:
     error, this error is the only message.
     """
     try:
-        return [text for cause in results.failing for text in _failure(cause, results)]
+        return [text for cause in results.failing for text in _named(cause, results)]
     except Exception as error:
         return [_unmade(error, results)]
 
@@ -54,6 +60,20 @@ def failures(results: Results) -> list[str]:
 def warnings(results: Results) -> list[str]:
     """Return one line for each undecided result that does not fail the test."""
     return [line for cause in results.undecided for line in _warning(cause)]
+
+
+def skipped(results: Results) -> list[str]:
+    """Return one line for each undecided result that skips the test.
+
+    There is none if the test fails.
+    """
+    if results.failing:
+        return []
+    return [
+        text.partition("\n")[0]
+        for cause in results.skipping
+        for text in _named(cause, results)
+    ]
 
 
 def failure(results: Results) -> str | None:
@@ -134,6 +154,16 @@ def _warning(cause: Cause) -> list[str]:
             return comparison.warnings(cause)
         case _:
             raise AssertionError(f"{cause!r} fails its test and is never a warning")
+
+
+def _named(cause: Cause, results: Results) -> list[str]:
+    """Return the messages of a cause; they begin with the name of an undecided verdict.
+
+    Dashboards keep the first line, and must see that it does not blame the server.
+    """
+    verdict = cause_verdict(cause)
+    name = "" if verdict is Verdict.FAIL else f"{verdict.value}: "
+    return [name + text for text in _failure(cause, results)]
 
 
 def _explained(finding: Finding, results: Results) -> str:
@@ -248,9 +278,9 @@ def headline(finding: Judged, *, proof: bool = True) -> str:
     if finding.verdict is Verdict.FAIL and finding.reason:
         tail = f"; FAIL: {reason_text(finding.reason)}{tail}"
     elif finding.verdict is Verdict.INVALID:
-        tail = f"; INVALID, not attributed to the server: {reason_text(finding.reason)}"
+        tail = f"; not attributed to the server: {reason_text(finding.reason)}"
     elif finding.verdict is Verdict.INCONCLUSIVE:
-        tail = f"; INCONCLUSIVE: {reason_text(finding.reason)}"
+        tail = f"; {reason_text(finding.reason)}"
     return f"{name} = {sides} ({'; '.join(parts)}){tail}"
 
 
@@ -317,7 +347,7 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
     ]
     tail = ""
     if finding.verdict is Verdict.INCONCLUSIVE:
-        tail = f"; INCONCLUSIVE: {reason_text(finding.reason)}"
+        tail = f"; {reason_text(finding.reason)}"
     return f"{finding.name} = {sides} ({'; '.join(parts)}){tail}"
 
 

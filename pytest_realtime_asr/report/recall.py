@@ -36,7 +36,7 @@ def headline(finding: RecallFinding, *, proof: bool = True) -> str:
     ]
     tail = ""
     if finding.verdict is Verdict.INCONCLUSIVE:
-        tail = f"; INCONCLUSIVE: {reason_text(finding.reason)}"
+        tail = f"; {reason_text(finding.reason)}"
     return f"keyword_recall = {sides} ({'; '.join(parts)}){tail}"
 
 

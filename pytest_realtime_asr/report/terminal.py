@@ -37,7 +37,7 @@ class Row(msgspec.Struct, frozen=True):
     ``first``, ``final`` and ``tail`` are the columns of times, in ms. ``cold`` is the
     latency of the first final of the server's warm-up, in ms, and ``note`` a remark on
     the warm-up. ``lines`` are shown below the table, and then ``utterances``, the table
-    of all utterances of the test.
+    of all utterances of the test. ``version`` is the version of the server.
     """
 
     test: str
@@ -54,6 +54,7 @@ class Row(msgspec.Struct, frozen=True):
     cold: float | None
     note: str
     utterances: list[str] = []
+    version: str = ""
 
 
 def row(
@@ -105,6 +106,7 @@ def row(
         cold=cold,
         note=note,
         utterances=utterances.lines(results.takes) if listed else [],
+        version=results.takes[0].trace.version if results.takes else "",
     )
 
 

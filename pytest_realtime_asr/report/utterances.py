@@ -139,4 +139,4 @@ class Appender:
         Raises OSError if the report cannot be written.
         """
         if take.purpose is Purpose.TEST:
-            self._file.append(row(test, take), header=header())
+            self._file.append(row(test, take), header=header)

@@ -80,8 +80,9 @@ class Results:
 
     ``takes`` are the transcriptions that this test made (`Purpose.TEST`). ``judged``
     maps labels to all transcriptions that the budgets judge, including those of other
-    tests. ``failing`` says why the test fails. ``undecided`` has the results that are
-    undecided and do not fail the test. ``paths`` maps labels to the trace files that
+    tests. ``failing`` says why the test fails, the worst verdicts first. ``undecided``
+    has the results that are undecided and do not fail the test, and ``skipping`` those
+    that skip it. ``paths`` maps labels to the trace files that
     were written. ``rerun`` is the command that runs the test again. ``unkept`` says why
     the traces of the test could not be kept. In a ``private`` run no text may be
     quoted.
@@ -98,6 +99,7 @@ class Results:
     order: RandomOrder | None = None
     failing: tuple[Cause, ...] = ()
     undecided: tuple[Cause, ...] = ()
+    skipping: tuple[Cause, ...] = ()
     judged: Mapping[str, Transcription] = field(default_factory=dict, repr=False)
     paths: Mapping[str, str] = field(default_factory=dict)
     rerun: str = ""
@@ -130,11 +132,17 @@ class Results:
 
     @property
     def proven(self) -> bool:
-        """Return whether the test passes and every verdict is proven."""
-        every = [each.proven for each in self.findings]
-        every += [each.proven for each in self.wer]
-        every += [each.proven for each in self.recall]
-        return self.verdict is Verdict.PASS and bool(every) and all(every)
+        """Return whether the sample proves the verdict of the test.
+
+        A PASS is proven if every verdict is, and a FAIL if one limit is proven to be
+        missed.
+        """
+        every: list[Finding | WerFinding | RecallFinding]
+        every = [*self.findings, *self.wer, *self.recall]
+        if self.verdict is Verdict.FAIL:
+            return any(each.proven for each in every if each.verdict is Verdict.FAIL)
+        passed = self.verdict is Verdict.PASS and bool(every)
+        return passed and all(each.proven for each in every)
 
 
 def judge_test(
@@ -184,11 +192,28 @@ def judge_test(
         parities=tuple(parities),
         against=tuple(against),
         order=order,
-        failing=tuple(causes[Effect.FAIL]),
+        failing=tuple(sorted(causes[Effect.FAIL], key=_rank)),
         undecided=tuple(causes[Effect.WARN]),
+        skipping=tuple(sorted(causes[Effect.SKIP], key=_rank)),
         judged={take.label: take for pool in pools.values() for take in pool},
         private=private,
     )
+
+
+def cause_verdict(cause: Cause) -> Verdict:
+    """Return the verdict of a cause; a cause without one of its own is a ``FAIL``."""
+    match cause:
+        case Finding() | WerFinding() | RecallFinding() | Parity():
+            return cause.verdict
+        case Comparison() if cause.invalid:
+            return Verdict.INVALID
+        case _:
+            return Verdict.FAIL
+
+
+def _rank(cause: Cause) -> int:
+    """Return the rank of a cause: the worst verdict has the lowest."""
+    return -list(Verdict).index(cause_verdict(cause))
 
 
 def is_private(takes: Iterable[Transcription]) -> bool:

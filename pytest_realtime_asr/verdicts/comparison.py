@@ -35,7 +35,7 @@ from pytest_realtime_asr.verdicts.change import (
     measured,
 )
 from pytest_realtime_asr.verdicts.limits import Margin, parse_margins
-from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord
+from pytest_realtime_asr.verdicts.utterance_record import UtteranceRecord, completed
 
 RESAMPLES = 2000  # least number of resamples
 FINE = 50  # least number for each comparison; Holm's correction needs small p-values
@@ -121,7 +121,8 @@ def compare(
     """
     gated = {margin.metric for margin in margins}
     beside = [margin for margin in DEFAULT_MARGINS if margin.metric not in gated]
-    pairs, left, right = _pair(_by_start(before), _by_start(now))
+    now = _by_start(now)
+    pairs, left, right = _pair(completed(_by_start(before), now), now)
     judged = _family(pairs, margins, tests)
     judged_metrics = {change.margin.metric for change in judged}
     old, new = zip(*pairs, strict=True) if pairs else ((), ())

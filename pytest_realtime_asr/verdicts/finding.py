@@ -51,7 +51,7 @@ class Finding:
     if a clip was sent more than once, and otherwise 0. ``decided`` is the number of
     sessions after which a sequential test was decided; 0 if no session could change the
     verdict. ``beside`` is the mean of the metric that must be read together with this
-    one.
+    one. ``pooled`` says that sessions of several tests were judged together.
     """
 
     metric: str
@@ -76,6 +76,7 @@ class Finding:
     blocked_ms: float = 0.0
     path_ms: float | None = None
     beside: float | None = None
+    pooled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ def unmeasured(budget: Budget, limit: Limit, samples: Sequence[Sample]) -> Findi
         premature=_premature(samples),
         reason=reason,
         worst=tuple(missing[:WORST]),
+        pooled=budget.over is not None,
     )
 
 
@@ -157,6 +159,7 @@ def finding(
         excused=sum(over) - len(servers),
         worst=tuple(sample for sample, _ in ordered[:WORST]),
         clips=len(clips) if oriented.repeats else 0,
+        pooled=budget.over is not None,
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pytest_realtime_asr.metrics.alignment import Errors, TextUnit
@@ -36,7 +36,8 @@ class UtteranceRecord:
 
     ``audio`` is the digest of the utterance's samples. ``lost`` says why there is no
     final, and is empty if there is one. ``premature`` names each metric whose event
-    came before its cause, with the reason.
+    came before its cause, with the reason. ``stated`` is false if the record comes from
+    a report that states neither the audio nor the conditions.
     """
 
     test: str
@@ -55,6 +56,7 @@ class UtteranceRecord:
     metrics: Mapping[str, float | None]
     conditions: Conditions
     premature: Mapping[str, Premature] = field(default_factory=dict)
+    stated: bool = True
 
     @property
     def clip(self) -> str:
@@ -74,6 +76,33 @@ class UtteranceRecord:
             "sessions at a time": self.conditions.concurrency,
             "perturbation": self.conditions.perturbation or "none",
         }
+
+
+def completed(
+    records: Iterable[UtteranceRecord], known: Iterable[UtteranceRecord]
+) -> list[UtteranceRecord]:
+    """Return the records; what one does not state is taken from ``known`` records.
+
+    A record that states neither its audio nor its conditions is taken to have those of
+    the first known record of the same utterance, except the model and the labels.
+    """
+    like: dict[str, UtteranceRecord] = {}
+    for each in known:
+        like.setdefault(each.utterance, each)
+    found = []
+    for row in records:
+        other = None if row.stated else like.get(row.utterance)
+        if other is not None:
+            row = replace(
+                row,
+                audio=other.audio,
+                language=other.language,
+                synthetic=other.synthetic,
+                conditions=replace(other.conditions, model="", labels={}),
+                stated=True,
+            )
+        found.append(row)
+    return found
 
 
 def shared_test_name(test: str, utterance: str) -> str:

@@ -34,6 +34,7 @@ class UndecidedPolicy(enum.StrEnum):
 
     FAIL = "fail"
     WARN = "warn"
+    SKIP = "skip"
 
 
 class Effect(enum.Enum):
@@ -41,6 +42,7 @@ class Effect(enum.Enum):
 
     NONE = "none"
     WARN = "warn"
+    SKIP = "skip"
     FAIL = "fail"
 
 
@@ -63,4 +65,4 @@ def effect(
         return Effect.NONE
     if verdict is Verdict.FAIL or undecided is UndecidedPolicy.FAIL:
         return Effect.FAIL
-    return Effect.WARN
+    return Effect.SKIP if undecided is UndecidedPolicy.SKIP else Effect.WARN

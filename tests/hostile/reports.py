@@ -34,6 +34,7 @@ from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.trace import records
 from tests.hostile import Case, message
 from tests.support.paths import FIXTURES
+from tests.support.runs import RUN
 
 TRACES = FIXTURES / "traces"
 EARLIER = b"earlier\n"
@@ -170,7 +171,7 @@ def unwritten(number: int, after: int = 0) -> Callable[[Path], str]:
 
     def ask(folder: Path) -> str:
         path = folder / "out.jsonl"
-        append = jsonl.Appender(ReportFile(path))
+        append = jsonl.Appender(ReportFile(path), RUN)
         append("test_before", taken())
         with failing(number, after=after):
             told = written(append, times=3)
@@ -184,7 +185,7 @@ def unwritten(number: int, after: int = 0) -> Callable[[Path], str]:
 
 def gone(folder: Path) -> str:
     """The folder of the report is replaced by a file while the tests run."""
-    append = jsonl.Appender(ReportFile(folder / "deep" / "out.jsonl"))
+    append = jsonl.Appender(ReportFile(folder / "deep" / "out.jsonl"), RUN)
     append("test_before", taken())
     (folder / "deep").rename(folder / "away")
     (folder / "deep").touch()
@@ -196,7 +197,7 @@ def of_no_kind(test: str, take: Transcription) -> None:
 
 
 def unscored(folder: Path) -> str:
-    row = json(jsonl.line("test_it", taken(Raising)))
+    row = json(jsonl.line("test_it", taken(Raising), RUN))
     assert (row["text"], row["errors"]) == (taken().text, None)
     assert row["metrics"] == dict(taken().metrics)
     return f"errors: {row['failed']['errors']}"
@@ -250,7 +251,7 @@ def compared(*lines: bytes) -> Callable[[Path], str]:
 
     def ask(folder: Path) -> str:
         path, told = folder / "out.jsonl", list[str]()
-        good = jsonl.line("test_it", taken())
+        good = jsonl.line("test_it", taken(), RUN)
         path.write_bytes(good + b"".join(line + b"\n" for line in lines) + good)
         assert len(jsonl.read(path, tell=told.append)) == 2
         return "\n".join(told)
@@ -511,7 +512,7 @@ CASES = (
     Case(
         "traces-of-the-suite-not-kept",
         "the cache cannot hold the traces of broken requirements",
-        ("traces not kept: ", "directory", "-o cache_dir=FOLDER"),
+        ("traces not kept: ", "directory", "--realtime-traces=DIR"),
         5,
         unkept,
     ),

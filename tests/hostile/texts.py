@@ -21,6 +21,7 @@ from pytest_realtime_asr.run.transcription import Transcription
 from pytest_realtime_asr.trace.records import End, Ending
 from pytest_realtime_asr.trace.timeline import Final, Heard, Partial, Timeline
 from tests.hostile import Case
+from tests.support.runs import RUN
 from tests.support.sessions import created, delta, done, mixed, part, trace_of
 
 CLIP = Utterance("clip", "go forward ten meters", silence(1.0), language="en")
@@ -55,7 +56,7 @@ def reported(*frames: str) -> str:
     trace = trace_of(mixed(*frames))
     session = dialects.part(VLLM, trace)
     take = Transcription(CLIP, session.recording, VLLM, VLLM.requirements)
-    return f"a report of {len(jsonl.line('test', take)) // 1000} kB"
+    return f"a report of {len(jsonl.line('test', take, RUN)) // 1000} kB"
 
 
 def violated(text: str) -> str:

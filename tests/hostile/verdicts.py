@@ -35,6 +35,7 @@ from pytest_realtime_asr.verdicts.budgets import Budget, latency_budget
 from pytest_realtime_asr.verdicts.comparison import compare
 from pytest_realtime_asr.verdicts.limits import parse_margins
 from tests.hostile import Case
+from tests.support.runs import RUN
 from tests.support.sessions import (
     APPEND,
     CREATED,
@@ -141,13 +142,13 @@ def compared() -> str:
 
 
 def json_line() -> str:
-    row = json.loads(jsonl.line("test_it", take(final(300))))
+    row = json.loads(jsonl.line("test_it", take(final(300)), RUN))
     return f"{row['metrics']['final_from_commit']} {row['premature']}"
 
 
 def read_again(folder: Path) -> str:
     path = folder / "report.jsonl"
-    path.write_bytes(jsonl.line("test_it", take(final(300))))
+    path.write_bytes(jsonl.line("test_it", take(final(300)), RUN))
     (row,) = jsonl.read(path)
     return f"{row.premature['final_from_commit'].value}"
 

@@ -136,7 +136,7 @@ def test_a_loop_that_a_test_blocks_is_invalid(project: Project, bits: str) -> No
     result = project.run(*reports, f"--realtime-corpus={bits}")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["*; n=1, 1 retried, *; INVALID, not attributed to the server: the client *"]
+        ["INVALID: *; n=1, 1 retried, *; not attributed to the server: the client *"]
     )
     marks = [(row["purpose"], row["again"]) for row in project.rows()]
     assert marks == [("disturbed", False), ("test", True)]

@@ -172,8 +172,9 @@ def test_the_fixture_realtime_trace_file_keeps_traces(
     assert set(failed) < written()  # beside those of the failure
     monkeypatch.setenv("SOUND", "1")
     passed = kept()
-    assert set(passed) < written()
-    assert set(failed).isdisjoint(written())
+    assert set(passed) == written()  # those of the earlier run are gone
+    assert set(failed).isdisjoint(passed)
+    assert all(name.endswith("-bit.jsonl") for name in passed)
     assert kept("-p", "no:cacheprovider") == []
     shutil.rmtree(project.path / ".pytest_cache")
     (project.path / ".pytest_cache").write_text("no folder")

@@ -16,6 +16,7 @@ import trustme
 from pytest_realtime_asr.plugin.options import OPTIONS, STARTED, Option
 from pytest_realtime_asr.plugin.parsing import REPORTS
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
+from pytest_realtime_asr.report.junit import Detail
 from pytest_realtime_asr.requirements import pinned_suites
 from pytest_realtime_asr.requirements.known_failures import Expected, Known
 from pytest_realtime_asr.requirements.pinned_suites import PinnedSuite
@@ -144,6 +145,16 @@ CASES = {
     "insecure": flags("run.server.tls.insecure"),
     "private": flags("run.private"),
     "utterances": flags("utterances"),
+    "junit": Case(
+        "junit",
+        Detail.FULL,
+        (("lean", Detail.LEAN), ("full", Detail.FULL), ("strict", Detail.STRICT)),
+    ),
+    "traces": Case(
+        "traces",
+        None,
+        (("a", Path("a")), ("out/b", Path("out/b")), ("/tmp/c", Path("/tmp/c"))),
+    ),
     "proxy": Case(
         "run.server.proxy",
         None,
@@ -174,7 +185,7 @@ CASES = {
         (
             ("warn", UndecidedPolicy.WARN),
             ("fail", UndecidedPolicy.FAIL),
-            ("warn", UndecidedPolicy.WARN),
+            ("skip", UndecidedPolicy.SKIP),
         ),
     ),
     "baseline-target": servers("comparison.target"),

@@ -82,8 +82,8 @@ def test_undecided_verdicts_fail_or_warn(
     project.ini("realtime_confidence = 0.9")
     given = (f"--realtime-corpus={bits}", f"--realtime-undecided={policy}", SHOWN)
     result = project.run(*given, target=servers().url)
-    few = "*(90% CI *-inf by clip; n=4 of 1 clip, *; INCONCLUSIVE: 41 more sessions *"
-    unreal = "*; INVALID, not attributed to the server: a latency at pace 8 is *"
+    few = "INCONCLUSIVE*(90% CI *-inf by clip; n=4 of 1 clip, *; 41 more sessions *"
+    unreal = "INVALID*; not attributed to the server: a latency at pace 8 is *"
     if policy == "fail":
         result.assert_outcomes(failed=3)
         result.stdout.fnmatch_lines(["_* test_few _*", few, "_* test_unreal _*"])

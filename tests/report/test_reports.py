@@ -46,6 +46,7 @@ from pytest_realtime_asr.trace.records import (
 from pytest_realtime_asr.verdicts.budgets import latency_budget, wer_threshold
 from pytest_realtime_asr.verdicts.verdict import Verdict
 from tests.support.paths import FIXTURES
+from tests.support.runs import RUN
 from tests.support.servers import CLIP, took, violations
 
 TRACES = FIXTURES / "traces"
@@ -103,7 +104,7 @@ def test_properties(good: Transcription, hung: Transcription) -> None:
     assert rows["realtime.final_from_commit_ms.p50"] == round(final, 3)
     assert rows["realtime.wer"] == 0.5
     assert rows["realtime.verdict"] == "FAIL"
-    assert rows["realtime.proven"] == "no"
+    assert rows["realtime.proven"] == "yes"  # a lost session proves that max is missed
     assert rows["realtime.violations"] == "one-final"
     assert rows["realtime.trace"] == f"traces/{good.label}.jsonl"
     assert "realtime.pacing_error_ratio.p50" in rows
@@ -146,7 +147,7 @@ def test_number(value: float, number: object) -> None:
 
 
 def test_line_holds_everything(good: Transcription, hung: Transcription) -> None:
-    row = json.loads(jsonl.line("test_it", good))
+    row = json.loads(jsonl.line("test_it", good, RUN))
     assert row["format"] == jsonl.FORMAT
     assert row["test"] == "test_it"
     assert row["target"] == good.trace.target
@@ -163,7 +164,7 @@ def test_line_holds_everything(good: Transcription, hung: Transcription) -> None
     assert row["violations"] == []
     assert row["end"]["how"] == "closed by us"
     assert row["started"].endswith(("Z", "+00:00"))
-    row = json.loads(jsonl.line("test_it", hung))
+    row = json.loads(jsonl.line("test_it", hung, RUN))
     assert (row["lost"], row["wer"], row["usage"]) == ("hung", 1, None)
     assert row["reason"] == hung.reason
     assert row["metrics"]["final_from_commit"] is None
@@ -174,20 +175,23 @@ def test_what_was_spoken_for_no_test_is_not_read_again(
     good: Transcription, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.jsonl"
-    append = jsonl.Appender(ReportFile(path))
+    append = jsonl.Appender(ReportFile(path), RUN)
     for purpose in Purpose:
         append(f"test_{purpose.value}", replace(good, purpose=purpose))
     assert [row.test for row in jsonl.read(path)] == ["test_test"]
-    rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    _, *rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert [row["counted"] for row in rows] == [p is Purpose.TEST for p in Purpose]
     assert [row["purpose"] for row in rows] == [each.value for each in Purpose]
-    path.write_bytes(jsonl.line("test_it", replace(good, purpose=Purpose.BASELINE)))
+    path.write_bytes(
+        jsonl.line("test_it", replace(good, purpose=Purpose.BASELINE), RUN)
+    )
     with pytest.raises(ValueError, match="the report has no completed utterance"):
         jsonl.read(path)
 
 
 def test_line_is_one_line(good: Transcription) -> None:
     odd = replace(good, lost=Loss.HUNG, reason="two\nlines\u2028 and \U0001f600")
-    found = jsonl.line("test[\n]", odd)
+    found = jsonl.line("test[\n]", odd, RUN)
     assert found.count(b"\n") == 1
     assert json.loads(found)["reason"] == odd.reason
 
@@ -195,7 +199,7 @@ def test_line_is_one_line(good: Transcription) -> None:
 def test_threads_do_not_mix(good: Transcription, tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "out.jsonl"
     long = [replace(good, reason=f"{n} " + "x" * 20_000) for n in range(8)]
-    append = jsonl.Appender(ReportFile(path))
+    append = jsonl.Appender(ReportFile(path), RUN)
 
     def write(take: Transcription) -> None:
         for number in range(10):
@@ -203,7 +207,8 @@ def test_threads_do_not_mix(good: Transcription, tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, long))
-    rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    head, *rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert head["kind"] == "run"
     assert len(rows) == 80
     assert {row["reason"] for row in rows} == {take.reason for take in long}
 
@@ -216,15 +221,12 @@ def test_processes_do_not_mix(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from pytest_realtime_asr.report import jsonl\n"
         "from pytest_realtime_asr.report.files import ReportFile\n"
-        "jsonl.line = lambda test, take, calibrated: "
-        'f\'"{test}{"x" * 20000}"\\n\'.encode()\n'
         "path = Path(sys.argv[1])\n"
+        'line = f\'"{sys.argv[2]}{"x" * 20000}"\'.encode() + bytes([10])\n'
         "file = ReportFile(path, shared=path.with_name('shared'))\n"
-        "append = jsonl.Appender(file)\n"
         "for _ in range(50):\n"
-        "    append(sys.argv[2], None)\n"
+        "    file.append(line, header=lambda: b'\"head\"' + bytes([10]))\n"
     )
     processes = [
         subprocess.Popen([sys.executable, "-c", program, str(path), str(number)])
@@ -232,6 +234,7 @@ def test_processes_do_not_mix(tmp_path: Path) -> None:
     ]
     assert [process.wait(30) for process in processes] == [0, 0, 0]
     rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert rows.pop(0) == "head"  # from one of the processes
     assert sorted(row[0] for row in rows) == sorted("012" * 50)
     assert {row[1:] for row in rows} == {"x" * 20000}
     assert path.with_name("out.jsonl.1").read_bytes() == b"earlier\n"

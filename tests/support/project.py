@@ -62,6 +62,10 @@ class Project:
         return self.pytester.runpytest_inprocess("-p", "no:xdist", *words, *args)
 
     def rows(self, name: str = "out.jsonl") -> list[dict[str, Any]]:
+        """The utterances of a report; none where nothing was measured."""
+        return [row for row in self.lines(name) if row["kind"] == "utterance"]
+
+    def lines(self, name: str = "out.jsonl") -> list[dict[str, Any]]:
         """The lines of a report; none where nothing was measured, and no file made."""
         if not (self.path / name).exists():
             return []

@@ -15,6 +15,7 @@ from pytest_realtime_asr import corpus
 from pytest_realtime_asr.corpus import Corpus
 from pytest_realtime_asr.plugin.settings import settings
 from pytest_realtime_asr.run.config import MeasurementConfig
+from pytest_realtime_asr.run.identity import RunIdentity, new_id
 from pytest_realtime_asr.run.realtime import Realtime
 from pytest_realtime_asr.run.run import Run
 from pytest_realtime_asr.run.terms import Terms
@@ -22,6 +23,7 @@ from tests.support.servers import CLIP, CREATED, faking, plain
 
 ENGLISH = corpus.load("bundled:english")
 WARM = Corpus("warm", (CLIP,))
+RUN = RunIdentity(new_id())
 MODELS = b'{"data":[{"id":"fake"}]}'
 
 

@@ -432,7 +432,7 @@ def test_a_late_sample_that_decides_makes_the_verdict_invalid() -> None:
     found = one(latency_budget(METRIC, max="800ms"), given)
     assert (found.verdict, found.proven, found.excused) == (INVALID, False, 1)
     assert headline(found) == (
-        "final_from_commit max = 840 ms > 800 ms (n=10, 1 over); INVALID, not "
+        "final_from_commit max = 840 ms > 800 ms (n=10, 1 over); not "
         "attributed to the server: the client was delayed in 1 of 10 sessions (up to "
         "48 ms; 40 ms are tolerated)"
     )
@@ -486,7 +486,7 @@ def test_another_pace_is_not_real_time(value: float) -> None:
     found = one(latency_budget(METRIC, p95="800ms"), samples(value), pace=4)
     assert found.verdict is INVALID
     assert headline(found).endswith(
-        "; INVALID, not attributed to the server: a latency at pace 4 is not in real "
+        "; not attributed to the server: a latency at pace 4 is not in real "
         "time; measure at pace 1"
     )
 
@@ -567,7 +567,7 @@ def test_with_a_confidence_only_proof_passes() -> None:
     assert (short.verdict, short.needed) == (INCONCLUSIVE, 59)
     assert headline(short) == (
         "final_from_commit p95 = 251 ms <= 800 ms (95% CI 251-inf; n=24, 0 over; not "
-        "proven: needs 59); INCONCLUSIVE: 35 more sessions within the limit would "
+        "proven: needs 59); 35 more sessions within the limit would "
         "prove that the limit is met"
     )
     assert one(made, samples(*[251] * 59)).verdict is PASS
@@ -655,13 +655,13 @@ def test_sessions_in_order_may_be_too_few() -> None:
     assert (found.verdict, found.n, found.decided) == (INCONCLUSIVE, 72, None)
     assert headline(found) == (
         "final_from_commit p95 = 251 ms <= 800 ms (n=72, 0 over; not proven); "
-        "INCONCLUSIVE: not decided after 72 of at most 400 sessions"
+        "not decided after 72 of at most 400 sessions"
     )
     # 2.5 % over, which is between what is good and what the claim allows
     between = samples(*([*[251] * 39, 900] * 20))
     found = in_order(between, most=400)
     assert (found.verdict, found.n) == (INCONCLUSIVE, 400)
-    assert headline(found).endswith("INCONCLUSIVE: not decided within 400 sessions")
+    assert headline(found).endswith("; not decided within 400 sessions")
     assert standing(found) == "INCONCLUSIVE (not proven: n=400)"
     assert in_order(samples(*[251] * 80), most=60).reason == NotDecided(60, 60)
 
@@ -780,17 +780,20 @@ def test_what_is_over_its_maximum_is_so_for_every_corpus() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "fail", "warn"),
+    ("verdict", "fail", "warn", "skip"),
     [
-        (PASS, Effect.NONE, Effect.NONE),
-        (INCONCLUSIVE, Effect.FAIL, Effect.WARN),
-        (INVALID, Effect.FAIL, Effect.WARN),
-        (FAIL, Effect.FAIL, Effect.FAIL),
+        (PASS, Effect.NONE, Effect.NONE, Effect.NONE),
+        (INCONCLUSIVE, Effect.FAIL, Effect.WARN, Effect.SKIP),
+        (INVALID, Effect.FAIL, Effect.WARN, Effect.SKIP),
+        (FAIL, Effect.FAIL, Effect.FAIL, Effect.FAIL),
     ],
 )
-def test_the_effect_of_a_verdict(verdict: Verdict, fail: Effect, warn: Effect) -> None:
+def test_the_effect_of_a_verdict(
+    verdict: Verdict, fail: Effect, warn: Effect, skip: Effect
+) -> None:
     assert effect(verdict) is effect(verdict, UndecidedPolicy.FAIL) is fail
     assert effect(verdict, UndecidedPolicy.WARN) is warn
+    assert effect(verdict, UndecidedPolicy.SKIP) is skip
 
 
 def test_a_verdict_says_whether_it_is_proven() -> None:
@@ -997,7 +1000,7 @@ def test_a_rate_is_proven_where_its_interval_is_clear_of_the_limit() -> None:
     between = judge_wer(proof, rows(*[BAD] * 16, *[GOOD] * 24))
     assert between.verdict is INCONCLUSIVE
     assert headline(between).endswith(
-        "; not proven); INCONCLUSIVE: the interval includes the limit; more "
+        "; not proven); the interval includes the limit; more "
         "utterances narrow the interval"
     )
     assert judge_wer(wer_threshold(0.12), rows(*[GOOD] * 40)).proven

@@ -1,0 +1,86 @@
+"""The folder for the traces of tests that fail; it holds only those of one run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pytest_realtime_asr.plugin.pytest_internals import cache_folder
+from pytest_realtime_asr.plugin.settings import Settings
+
+NAME = "realtime-traces"
+# This file marks a folder as made by the plugin, and keeps it out of git.
+_MARK = ".gitignore"
+_CONTENT = (
+    "# Traces of failed tests; each run of pytest-realtime-asr replaces them.\n*\n"
+)
+
+
+class TraceFolder:
+    """A folder that the plugin makes when it keeps the first trace of a run.
+
+    A folder that holds files and was not made by the plugin is never used, since each
+    run removes the traces of the run before. ``cache`` is pytest's cache if the folder
+    belongs to it.
+    """
+
+    def __init__(self, path: Path, *, cache: pytest.Cache | None = None) -> None:
+        self.path = path
+        self._cache = cache
+
+    def check(self) -> None:
+        """Raise ValueError if the folder cannot be used; nothing is changed."""
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"{self.path} is a file; name a folder")
+        if not self._is_ours:
+            raise ValueError(
+                f"{self.path} holds other files, and a run removes the traces of the "
+                "run before; name another folder with --realtime-traces=DIR"
+            )
+
+    def clear(self) -> None:
+        """Remove the folder with the traces of an earlier run."""
+        if self._is_ours:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def make(self) -> Path:
+        """Make the folder and return its path. Raises OSError."""
+        if self._cache is not None:
+            return self._cache.mkdir(NAME)
+        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / _MARK).write_text(_CONTENT)
+        return self.path
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether the plugin made the folder, or it is empty or does not exist."""
+        if self._cache is not None or not self.path.is_dir():
+            return True
+        mark = self.path / _MARK
+        if mark.is_file():
+            return mark.read_text(errors="replace") == _CONTENT
+        return not any(self.path.iterdir())
+
+
+def trace_folder(config: pytest.Config, settings: Settings) -> TraceFolder | None:
+    """Return the folder for traces; ``None`` if no traces are kept.
+
+    It is the folder that the user named, or is beside the first report, or in pytest's
+    cache.
+    """
+    if settings.traces is not None:
+        return TraceFolder(settings.traces)
+    paths = [path for _, path in settings.reports]
+    if xml := getattr(config.option, "xmlpath", None):
+        named = os.path.expanduser(os.path.expandvars(xml))
+        paths.append(config.invocation_params.dir / named)
+    for path in paths:
+        if path.is_file() or not path.exists():  # not a device such as /dev/stdout
+            return TraceFolder(path.parent / NAME)
+    cache = getattr(config, "cache", None)
+    if cache is None:
+        return None
+    return TraceFolder(cache_folder(cache, NAME), cache=cache)

@@ -1,0 +1,281 @@
+"""One row for each thing that a test is judged by, the same for every report.
+
+Rows hold numbers in the unit that they name. A number that is infinite or unknown is
+``None`` in a row: JSON has no infinity. So a statistic is ``None`` if too many sessions
+were lost, and the upper bound of an interval is ``None`` if the sample has none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import msgspec
+
+from pytest_realtime_asr.metrics import CATALOGUE
+from pytest_realtime_asr.report import comparison as comparisons
+from pytest_realtime_asr.report import parity as parities
+from pytest_realtime_asr.report.reasons import reason_text
+from pytest_realtime_asr.run.results import BrokenRule, Results, UnjudgedLoss
+from pytest_realtime_asr.run.results import broken_rules as broken
+from pytest_realtime_asr.text.messages import error_text
+from pytest_realtime_asr.verdicts.budgets import Limit, Side, Stat
+from pytest_realtime_asr.verdicts.change import LEVEL, Change, Outcome
+from pytest_realtime_asr.verdicts.comparison import Comparison
+from pytest_realtime_asr.verdicts.finding import Finding
+from pytest_realtime_asr.verdicts.limits import Scale
+from pytest_realtime_asr.verdicts.parity import Parity
+from pytest_realtime_asr.verdicts.recall import RecallFinding
+from pytest_realtime_asr.verdicts.verdict import Verdict
+from pytest_realtime_asr.verdicts.wer import WerFinding
+
+T = TypeVar("T")
+Bounds = tuple[float | None, float | None]
+_OF_CHANGE = {
+    Outcome.SAME: Verdict.PASS,
+    Outcome.BETTER: Verdict.PASS,
+    Outcome.UNDECIDED: Verdict.INCONCLUSIVE,
+    Outcome.INVALID: Verdict.INVALID,
+    Outcome.WORSE: Verdict.FAIL,
+}
+
+
+class VerdictRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One limit or requirement of a test, with what was measured and decided.
+
+    ``subject`` says what was judged: a budget, an error rate, a recall, a change
+    between two runs, parity, a requirement, lost sessions or an error. ``verdict`` is
+    ``None`` if the value was compared but not judged. ``fails`` says that it fails the
+    test. ``over`` counts the samples beyond the limit. ``pooled`` says that sessions of
+    several tests were judged together. For a change, ``against`` names the other run,
+    and ``before`` and ``now`` are the values of both runs.
+    """
+
+    subject: str
+    metric: str
+    statistic: str = ""
+    unit: str = ""
+    value: float | None = None
+    side: str = Side.AT_MOST.value
+    limit: float | None = None
+    interval: Bounds | None = None
+    confidence: float | None = None
+    n: int = 0
+    over: int | None = None
+    lost: int = 0
+    premature: int = 0
+    verdict: str | None = Verdict.FAIL.value
+    proven: bool = False
+    needed: int | None = None
+    reason: str = ""
+    fails: bool = False
+    pooled: bool = False
+    against: str = ""
+    before: float | None = None
+    now: float | None = None
+
+
+def rows(results: Results) -> list[VerdictRow]:
+    """Return a row for each verdict, comparison and other reason to fail of a test."""
+    failing = set(map(id, results.failing))
+    found: list[tuple[object, VerdictRow]] = []
+    found += [(each, _finding(each)) for each in results.findings]
+    found += [(each, _wer(each)) for each in results.wer]
+    found += [(each, _recall(each)) for each in results.recall]
+    found += [(each, _parity(each)) for each in results.parities]
+    made = [
+        msgspec.structs.replace(row, fails=id(each) in failing) for each, row in found
+    ]
+    made += [row for each in results.against for row in _comparison(each)]
+    wrong = {rule.violation.requirement.id for rule in _of(BrokenRule, results.failing)}
+    made += [
+        _rule(each, fails=each.violation.requirement.id in wrong)
+        for each in broken(results.violations)
+    ]
+    made += map(_lost, _of(UnjudgedLoss, results.failing))
+    made += [
+        VerdictRow(
+            subject="error",
+            metric="",
+            reason=error_text(error, private=results.private),
+            fails=True,
+        )
+        for error in _of(Exception, results.failing)
+    ]
+    return made
+
+
+def limit_name(limit: Limit) -> str:
+    """Return the name of a statistic in reports; ``min`` is the worst of lower limits.
+
+    For a lower limit, 95 % of the samples reach ``p95``.
+    """
+    worst = limit.stat is Stat.MAX and limit.side is Side.AT_LEAST
+    return "min" if worst else limit.stat.value
+
+
+def _finding(found: Finding) -> VerdictRow:
+    return VerdictRow(
+        subject="budget",
+        metric=found.metric,
+        statistic=limit_name(found.limit),
+        unit=CATALOGUE[found.metric].unit.value,
+        value=_finite(found.observed),
+        side=found.limit.side.value,
+        limit=found.limit.value,
+        interval=_bounds(found.interval),
+        confidence=found.level,
+        n=found.n,
+        over=found.over,
+        lost=_sum(found.lost),
+        premature=sum(count for _, count in found.premature),
+        verdict=found.verdict.value,
+        proven=found.proven,
+        needed=found.needed,
+        reason=reason_text(found.reason),
+        pooled=found.pooled,
+    )
+
+
+def _wer(found: WerFinding) -> VerdictRow:
+    return VerdictRow(
+        subject="error rate",
+        metric=found.name,
+        statistic="rate",
+        unit="ratio",
+        value=_finite(found.observed),
+        limit=found.limit,
+        interval=_bounds(found.interval),
+        confidence=found.level,
+        n=found.n,
+        lost=_sum(found.lost),
+        verdict=found.verdict.value,
+        proven=found.proven,
+        reason=reason_text(found.reason),
+    )
+
+
+def _recall(found: RecallFinding) -> VerdictRow:
+    return VerdictRow(
+        subject="recall",
+        metric="keyword_recall",
+        statistic="rate",
+        unit="ratio",
+        value=_finite(found.observed),
+        side=Side.AT_LEAST.value,
+        limit=found.limit,
+        interval=_bounds(found.interval),
+        confidence=found.level,
+        n=found.n,
+        over=found.missed,
+        lost=_sum(found.lost),
+        verdict=found.verdict.value,
+        proven=found.proven,
+        needed=found.needed,
+        reason=reason_text(found.reason),
+    )
+
+
+def _parity(found: Parity) -> VerdictRow:
+    return VerdictRow(
+        subject="parity",
+        metric=found.over.value,
+        statistic="different clips",
+        unit="count",
+        value=len(found.differences),
+        limit=0,
+        n=found.judged,
+        over=len(found.differences),
+        lost=found.lost,
+        verdict=found.verdict.value,
+        reason=parities.summary(found),
+    )
+
+
+def _comparison(found: Comparison) -> Iterator[VerdictRow]:
+    """Yield a row for each change, and one if no utterance could be paired."""
+    for change in found.changes:
+        yield _change(found, change)
+    if found.refused:
+        yield VerdictRow(
+            subject="change",
+            metric="",
+            verdict=Verdict.INVALID.value if found.failed else None,
+            reason=" ".join(comparisons.failures(found)),
+            fails=found.failed,
+            against=found.other,
+        )
+
+
+def _change(found: Comparison, change: Change) -> VerdictRow:
+    timed = change.margin.scale is Scale.MS
+    return VerdictRow(
+        subject="change",
+        metric=change.name,
+        statistic="change",
+        unit="ms" if timed else "ratio",
+        value=_finite(change.effect),
+        limit=change.margin.size if change.gated else None,
+        interval=_bounds(change.interval),
+        confidence=LEVEL,
+        n=change.n,
+        lost=change.lost[1],
+        premature=sum(now for _, (_, now) in change.premature),
+        verdict=_OF_CHANGE[change.outcome].value if change.gated else None,
+        proven=change.outcome not in (Outcome.UNDECIDED, Outcome.INVALID),
+        reason=change.outcome.value,
+        fails=found.failed and change.failed,
+        against=found.other,
+        before=_finite(change.before),
+        now=_finite(change.now),
+    )
+
+
+def _rule(found: BrokenRule, *, fails: bool) -> VerdictRow:
+    return VerdictRow(
+        subject="requirement",
+        metric=found.violation.requirement.id,
+        statistic="sessions",
+        unit="count",
+        value=found.sessions,
+        limit=0,
+        over=found.sessions,
+        proven=True,
+        reason=str(found.violation),
+        fails=fails,
+    )
+
+
+def _lost(found: UnjudgedLoss) -> VerdictRow:
+    count = len(found.lost)
+    return VerdictRow(
+        subject="lost sessions",
+        metric="lost",
+        statistic="sessions",
+        unit="count",
+        value=count,
+        limit=0,
+        n=found.of,
+        over=count,
+        lost=count,
+        proven=True,
+        reason=found.lost[0].reason,
+        fails=True,
+    )
+
+
+def _of(kind: type[T], causes: Iterable[object]) -> list[T]:
+    return [each for each in causes if isinstance(each, kind)]
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _bounds(interval: tuple[float, float] | None) -> Bounds | None:
+    return None if interval is None else (_finite(interval[0]), _finite(interval[1]))
+
+
+def _sum(counts: Iterable[tuple[str, int]]) -> int:
+    return sum(count for _, count in counts)
