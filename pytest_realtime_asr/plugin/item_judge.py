@@ -123,6 +123,7 @@ class ItemJudge:
             terminal = item.config.pluginmanager.getplugin("terminalreporter")
             coloured = terminal is not None and terminal.hasmarkup
             report_redaction.escape(report, coloured=coloured)
+            report_redaction.headline(report, call.excinfo)
         if redactor.private:
             report_redaction.withhold(report, call.excinfo)
         report_redaction.clean(report, redactor)

@@ -24,6 +24,7 @@ import msgspec
 from pytest_realtime_asr.plugin.options import OPTIONS, Option
 from pytest_realtime_asr.plugin.settings import ComparisonConfig
 from pytest_realtime_asr.report import jsonl, terminal
+from pytest_realtime_asr.report.layout import USUAL
 from pytest_realtime_asr.run.ledger import Ledger
 from pytest_realtime_asr.run.results import Results, is_private, judge_test
 from pytest_realtime_asr.run.run import Run
@@ -87,7 +88,7 @@ class Judging:
     server with which each test is compared; ``baseline`` are the rows of this report.
     The command that runs a test again begins with the words ``command``; ``located``
     returns the id of a test in the form that this command needs. With ``utterances``,
-    the rows of the table at the end list all utterances.
+    the rows of the table at the end list all utterances, in ``width`` columns.
     """
 
     def __init__(
@@ -102,11 +103,13 @@ class Judging:
         command: Sequence[str] = ("pytest",),
         located: Callable[[str], str] = str,
         utterances: bool = False,
+        width: int = USUAL,
     ) -> None:
         self.run = run
         self._command = command
         self._located = located
         self._utterances = utterances
+        self._width = width
         self._before: dict[str, list[UtteranceRecord]] = {}
         for row in baseline:
             for name in {row.test, shared_test_name(row.test, row.utterance)}:
@@ -373,6 +376,7 @@ class Judging:
             cold=host.cold if host else None,
             note=host.note if host else "",
             listed=self._utterances,
+            width=self._width,
         )
         made: dict[str, object] = msgspec.to_builtins(row)
         return made

@@ -60,6 +60,19 @@ def escape(report: pytest.TestReport, *, coloured: bool = False) -> None:
     ]
 
 
+def headline(
+    report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException] | None
+) -> None:
+    """Keep only the first line of this package's failure in the summary of a test.
+
+    The report is changed in place. Where the environment variable ``CI`` is set, pytest
+    prints all lines of the summary, although the failure above it has them already.
+    """
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if raised is not None and crash is not None and _is_ours(raised):
+        crash.message = crash.message.partition("\n")[0]
+
+
 def shield(report: pytest.TestReport, redactor: Redactor) -> None:
     """Remove the secrets from the message and the arguments of a subtest, in place."""
     if (context := getattr(report, "context", None)) is not None:
