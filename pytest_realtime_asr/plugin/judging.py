@@ -21,7 +21,7 @@ from typing import TypeVar
 
 import msgspec
 
-from pytest_realtime_asr.plugin.options import OPTIONS, Option
+from pytest_realtime_asr.plugin.options import COMMANDS, OPTIONS, Option
 from pytest_realtime_asr.plugin.settings import ComparisonConfig
 from pytest_realtime_asr.report import jsonl, terminal
 from pytest_realtime_asr.report.layout import USUAL
@@ -455,7 +455,7 @@ def again(
     words = [shlex.quote(redactor.clean(word)) for word in command]
     for option in OPTIONS:
         value = given(option)
-        if not value or option.name in ("conformance", "report", "plan", "list"):
+        if not value or option.name in ("conformance", "report", "plan", *COMMANDS):
             continue
         if option.flag:
             words.append(option.cli)
