@@ -27,36 +27,45 @@ _WORDS: Mapping[str, Markup] = {
     "MUST": _BAD,
     "SHOULD": _OPEN,
     "INFO": {"cyan": True},
+    "worse": _BAD,
+    "better": _GOOD,
     "satisfied": _GOOD,
     "violated": _BAD,
+    "undecided": _OPEN,
 }
+_UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|min|pp|words)\b)")
+_UNBROKEN = "\N{NO-BREAK SPACE}"
 _COLOURED = re.compile(
     # A verdict: the first or the last word of a line, or the start of a part of it.
     r"^\s+(?P<first>PASS|FAIL|INCONCLUSIVE|INVALID)(?= \()"
     r"| (?P<last>PASS|FAIL|INCONCLUSIVE|INVALID)$"
     r"|(?<=; )(?P<part>FAIL|INCONCLUSIVE|INVALID)(?=[:,])"
+    # The outcome of a comparison.
+    r"|^ +[\w.]+ (?P<change>worse|better|undecided)(?=:)"
     # A level: the heading of a list of violated requirements, or in brackets.
     r"|^(?P<level>MUST|SHOULD|INFO)(?= violated|:)"
     r"|(?<=\[)(?P<rule>MUST|SHOULD|INFO)(?=\])"
     # The number of requirements with a result.
-    r"|(?<=[:,] )\d+ (?P<status>satisfied|violated)(?=,|$)"
+    r"|(?<=[:,] )\d+ (?P<status>satisfied|violated|undecided)(?=,|$)"
 )
 
 
 def wrapped(line: str, width: int, *, first: str = "", then: str = "") -> list[str]:
     """Return a line in lines of at most ``width`` columns; no word is divided.
 
-    A word that is longer, such as a path, has a line of its own. ``first`` is the
-    indent of the first line, and ``then`` that of the other lines.
+    A word that is longer, such as a path, has a line of its own. A number and its unit
+    stay together. ``first`` is the indent of the first line, and ``then`` that of the
+    other lines.
     """
-    return textwrap.wrap(
-        line,
+    lines = textwrap.wrap(
+        _UNIT.sub(_UNBROKEN, line),
         width,
         initial_indent=first,
         subsequent_indent=then,
         break_on_hyphens=False,
         break_long_words=False,
     )
+    return [line.replace(_UNBROKEN, " ") for line in lines]
 
 
 def coloured(line: str) -> list[tuple[str, Markup]]:

@@ -25,7 +25,7 @@ from pytest_realtime_asr.client.loss import Loss
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.report import jsonl, junit, terminal
 from pytest_realtime_asr.report.files import ReportFile
-from pytest_realtime_asr.report.layout import USUAL, coloured
+from pytest_realtime_asr.report.layout import USUAL, coloured, wrapped
 from pytest_realtime_asr.report.progress import Progress
 from pytest_realtime_asr.report.terminal import Row
 from pytest_realtime_asr.report.transcript import FULL, transcript
@@ -329,6 +329,10 @@ def test_the_table_uses_the_width_of_the_terminal(good: Transcription) -> None:
         assert width - 25 < max(map(len, lines)) <= width
 
 
+def test_a_number_and_its_unit_stay_together() -> None:
+    assert wrapped("it took 711 ms in all", 13) == ["it took", "711 ms in all"]
+
+
 def test_a_path_is_not_divided(good: Transcription) -> None:
     path = "tests/" + "long-folder/" * 9 + "out.jsonl"
     found = msgspec.structs.replace(row(judged(good)), lines=[f"trace: {path} is kept"])
@@ -342,6 +346,9 @@ def test_a_path_is_not_divided(good: Transcription) -> None:
         ("  FAIL (proven: n=3): wer = 0.5 > 0.1; FAIL: why", ("FAIL", "FAIL")),
         ("  INVALID (not proven: n=3): p95 = 2; INVALID, not", ("INVALID", "INVALID")),
         ("3 requirements: 2 satisfied, 1 violated", ("2 satisfied", "1 violated")),
+        ("1 requirement: 1 undecided", ("1 undecided",)),
+        ("  final_from_commit worse: +3 ms > 2 ms", ("worse",)),
+        ("  wer same: +0.00 pp <= 1.00 pp", ()),
         ("MUST violated:", ("MUST",)),
         ("  rule one [SHOULD]: it passes", ("SHOULD",)),
         ("  the server said PASS and MUST", ()),
