@@ -7,17 +7,19 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from pytest_realtime_asr.cli import calibrate, fake, report, selftest
+from pytest_realtime_asr.cli import calibrate, doctor, fake, init, report, selftest
 from pytest_realtime_asr.cli import list as list_command
 from pytest_realtime_asr.corpus import CorpusError
 from pytest_realtime_asr.text import inputs
 from pytest_realtime_asr.text.messages import one_line
 
 _COMMANDS = {
+    "init": init,
     "fake": fake,
     "report": report,
     "selftest": selftest,
     "calibrate": calibrate,
+    "doctor": doctor,
     "list": list_command,
 }
 

@@ -24,6 +24,7 @@ from pytest_realtime_asr.client.transport import (
     Access,
     Closed,
     Unreachable,
+    Wire,
     connect,
     explain,
     over_limit,
@@ -104,6 +105,16 @@ async def greeting(access: Access, *, wait: float = 0.0) -> str | bytes | None:
     """
     wire = await connect(access, timeout=max(ANSWER, wait))
     try:
+        return await first_frame(wire, access, wait=wait)
+    finally:
+        await wire.close()
+
+
+async def first_frame(
+    wire: Wire, access: Access, *, wait: float = 0.0
+) -> str | bytes | None:
+    """Return the first frame on a new connection; raises and returns as `greeting`."""
+    try:
         async with asyncio.timeout(max(GREETING, wait)):
             return await wire.receive()
     except TimeoutError:
@@ -121,8 +132,6 @@ async def greeting(access: Access, *, wait: float = 0.0) -> str | bytes | None:
             f"{access.target.shown}: the server closed {with_code(error.code)} "
             f"before its first event{reason}"
         ) from error
-    finally:
-        await wire.close()
 
 
 def models(access: Access) -> tuple[str, ...]:

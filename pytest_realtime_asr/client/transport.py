@@ -218,6 +218,18 @@ def _without_body(head: bytes, *, complete: bool = False) -> bytes | None:
     return b"\r\n".join([*lines, b"Content-Length: 0", b"", b""])
 
 
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """The TLS of a connection.
+
+    ``certificate`` is the certificate of the server, in the form of
+    `ssl.SSLSocket.getpeercert`; it is empty if it was not verified.
+    """
+
+    version: str
+    certificate: Mapping[str, Any]
+
+
 class Wire:
     """One open WebSocket connection."""
 
@@ -225,6 +237,14 @@ class Wire:
         self._connection = connection
         self._max_message = max_message
         self._reading = True
+
+    @property
+    def encryption(self) -> Encryption | None:
+        """The TLS of the connection; ``None`` without TLS."""
+        tls = self._connection.transport.get_extra_info("ssl_object")
+        if tls is None:
+            return None
+        return Encryption(tls.version() or "TLS", tls.getpeercert() or {})
 
     @property
     def received(self) -> int:

@@ -23,12 +23,12 @@ from pytest_realtime_asr.corpus.utterance import (
 
 _NAMED = 10  # problems that one message names
 _SHOWN = 3  # files that a note names
-_EXAMINED = 600.0  # s of audio that is decoded when a corpus is loaded
+EXAMINED = 600.0  # s of audio that is decoded when a corpus is loaded
 _DURATION_SLACK = 0.1  # s by which ``duration`` may differ from the file
 _WORD_SLACK = 0.02  # s by which a rounded end of a word may exceed the audio
 
 
-def collect(name: str, found: Found, *, seconds: float = _EXAMINED) -> Corpus:
+def collect(name: str, found: Found, *, seconds: float = EXAMINED) -> Corpus:
     """Return the corpus of these descriptions.
 
     The headers of all audio files are checked. The first ``seconds`` s of audio are

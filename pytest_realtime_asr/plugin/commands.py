@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 import warnings
+from shutil import get_terminal_size
 
 import msgspec
 import pytest
 from hypothesis.errors import HypothesisSideeffectWarning
 
+from pytest_realtime_asr import dialects
 from pytest_realtime_asr.client.dialect_detection import AUTO
 from pytest_realtime_asr.conformance import selftest
-from pytest_realtime_asr.fake.process import DEFAULT_DIALECT
+from pytest_realtime_asr.corpus import Corpus
+from pytest_realtime_asr.fake.process import DEFAULT_DIALECT, FakeError
 from pytest_realtime_asr.plugin import pytest_internals
-from pytest_realtime_asr.plugin.options import CALIBRATION, OPTIONS, RawOptions
+from pytest_realtime_asr.plugin.judging import again
+from pytest_realtime_asr.plugin.options import (
+    BY_NAME,
+    CALIBRATION,
+    OPTIONS,
+    RawOptions,
+)
 from pytest_realtime_asr.plugin.state import State
 from pytest_realtime_asr.report import calibration as calibration_text
-from pytest_realtime_asr.report import listing
+from pytest_realtime_asr.report import diagnosis as diagnosis_text
+from pytest_realtime_asr.report import layout, listing
+from pytest_realtime_asr.report.diagnosis import Examined
 from pytest_realtime_asr.report.progress import show_status
-from pytest_realtime_asr.run import calibration
+from pytest_realtime_asr.run import calibration, diagnosis
 from pytest_realtime_asr.run.calibration import Calibration
+from pytest_realtime_asr.run.run import Run
+from pytest_realtime_asr.text.messages import printable
 
 
 def run(name: str, config: pytest.Config) -> int:
     """Run the command called ``name`` and return its exit code. Raises UsageError."""
-    commands = {"selftest": _selftest, "calibrate": _calibrate, "list": _list}
+    commands = {
+        "selftest": _selftest,
+        "calibrate": _calibrate,
+        "doctor": _doctor,
+        "list": _list,
+    }
     return commands[name](State(config, RawOptions(config)))
 
 
@@ -76,6 +94,56 @@ def _keep(config: pytest.Config, found: Calibration) -> bool:
     values = msgspec.to_builtins(found)
     cache.set(CALIBRATION, {"line": calibration_text.line(found), **values})
     return True
+
+
+def _doctor(state: State) -> int:
+    """Examine the target, and print what was found; return 1 if tests cannot run."""
+    if not state.settings.target:
+        raise pytest.UsageError(
+            "--realtime-doctor: there is no target; pass --realtime-target=URL"
+        )
+    corpus: Corpus | str
+    try:
+        corpus = state.corpus()
+    except pytest.UsageError as error:
+        corpus = str(error)
+    run = Run(state.settings.run, state.corpus, shared=None)
+    run.progress = show_status
+    try:
+        url = state.targets.url(state.settings.target, state.settings.dialect)
+        server = diagnosis.diagnose(run, url)
+        show_status("measuring how exact the times on this machine are")
+        clock = _clock(run)
+    except LookupError as error:
+        raise state.options.usage_error("dialect", error) from None
+    finally:
+        run.stop()
+        state.stop()
+        show_status("")
+    found = Examined(
+        server=server,
+        config=state.settings.run.server,
+        variable=state.options.text("api-key-env") or BY_NAME["api-key-env"].default,
+        corpus=corpus,
+        calibration=clock,
+        command=again(
+            ["pytest"], state.options.line, ["--realtime-conformance"], run.redactor
+        ),
+    )
+    width = max(layout.LEAST, get_terminal_size().columns)
+    for line in diagnosis_text.screen(found, width=width):
+        print(printable(run.redactor.clean(line)))
+    return int(not found.testable)
+
+
+def _clock(run: Run) -> Calibration | str:
+    """Return a short calibration, or why there is none."""
+    try:
+        return calibration.calibrate(
+            run.loop, dialects.load(DEFAULT_DIALECT), sessions=calibration.CONCURRENCY
+        )
+    except (RuntimeError, FakeError) as error:
+        return f"not known: {error}"
 
 
 def _list(state: State) -> int:

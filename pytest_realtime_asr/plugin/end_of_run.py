@@ -17,11 +17,12 @@ from pytest_realtime_asr.plugin.pytest_internals import (
     properties_to_output,
 )
 from pytest_realtime_asr.plugin.state import State, printable_lines
-from pytest_realtime_asr.report import conformance, junit, summary
+from pytest_realtime_asr.report import conformance, junit, layout, summary
 from pytest_realtime_asr.requirements import known_failures
 from pytest_realtime_asr.text.messages import error_text
 
 Row = Mapping[str, Any]
+Line = list[tuple[str, layout.Markup]]
 
 
 class EndOfRun:
@@ -30,17 +31,25 @@ class EndOfRun:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def table(self, rows: Iterable[Row]) -> list[str]:
+    def table(self, rows: Iterable[Row]) -> list[Line]:
         """Return the lines of the table that has a row for each test."""
-        return printable_lines(self._state, summary.table(rows))
+        return self._coloured(summary.table(rows, width=self._state.width))
 
-    def verdicts(self, rows: Iterable[Row]) -> list[str]:
+    def verdicts(self, rows: Iterable[Row]) -> list[Line]:
         """Return the lines that show the verdicts of the packaged suite."""
         settings = self._state.settings
         advice = known_failures.soon(settings.run.known, date.today())
         found = conformance.document(rows, planned=0)
-        lines = conformance.summary(found, strict=settings.suite.strict, advice=advice)
-        return printable_lines(self._state, lines)
+        lines = conformance.summary(
+            found,
+            strict=settings.suite.strict,
+            advice=advice,
+            width=self._state.width,
+        )
+        return self._coloured(lines)
+
+    def _coloured(self, lines: Iterable[str]) -> list[Line]:
+        return list(map(layout.coloured, printable_lines(self._state, lines)))
 
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]:
         """Return a result for each requirement whose test has none.

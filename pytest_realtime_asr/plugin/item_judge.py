@@ -139,9 +139,7 @@ class ItemJudge:
             terminal = item.config.pluginmanager.getplugin("terminalreporter")
             coloured = terminal is not None and terminal.hasmarkup
             report_redaction.escape(report, coloured=coloured)
-            raised = call.excinfo
-            if report.failed and raised and report_redaction.is_ours(raised):
-                report_redaction.lead(report)
+            report_redaction.lead(report, call.excinfo)
         if redactor.private:
             report_redaction.withhold(report, call.excinfo)
         report_redaction.clean(report, redactor)

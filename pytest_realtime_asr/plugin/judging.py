@@ -21,9 +21,10 @@ from typing import TypeVar
 
 import msgspec
 
-from pytest_realtime_asr.plugin.options import OPTIONS, Option
+from pytest_realtime_asr.plugin.options import COMMANDS, OPTIONS, Option
 from pytest_realtime_asr.plugin.settings import ComparisonConfig
 from pytest_realtime_asr.report import jsonl, terminal
+from pytest_realtime_asr.report.layout import USUAL
 from pytest_realtime_asr.run.ledger import Ledger
 from pytest_realtime_asr.run.results import Results, is_private, judge_test
 from pytest_realtime_asr.run.run import Run
@@ -87,8 +88,8 @@ class Judging:
     server with which each test is compared; ``baseline`` are the rows of this report.
     ``command`` has the first words of the command that runs a test again; ``located``
     returns the id of a test in the form that this command needs. With ``utterances``,
-    the rows of the table at the end list all utterances. Each of the ``sinks`` is
-    called with the results of a test when they are judged.
+    the rows of the table at the end list all utterances, in ``width`` columns. Each of
+    the ``sinks`` is called with the results of a test when they are judged.
     """
 
     def __init__(
@@ -103,12 +104,14 @@ class Judging:
         command: Sequence[str] = ("pytest",),
         located: Callable[[str], str] = str,
         utterances: bool = False,
+        width: int = USUAL,
     ) -> None:
         self.run = run
         self.sinks: list[Callable[[Results], None]] = []
         self._command = command
         self._located = located
         self._utterances = utterances
+        self._width = width
         self._before: dict[str, list[UtteranceRecord]] = {}
         for row in baseline:
             for name in {row.test, shared_test_name(row.test, row.utterance)}:
@@ -378,6 +381,7 @@ class Judging:
             cold=host.cold if host else None,
             note=host.note if host else "",
             listed=self._utterances,
+            width=self._width,
         )
         made: dict[str, object] = msgspec.to_builtins(row)
         return made
@@ -466,7 +470,7 @@ def again(
     words = [shlex.quote(redactor.clean(word)) for word in command]
     for option in OPTIONS:
         value = given(option)
-        if not value or option.name in ("conformance", "report", "plan", "list"):
+        if not value or option.name in ("conformance", "report", "plan", *COMMANDS):
             continue
         if option.flag:
             words.append(option.cli)

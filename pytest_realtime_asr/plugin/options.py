@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 import pytest
 
-COMMANDS = ("selftest", "calibrate", "list")  # options that run a command, no tests
+# Options that run a command, and no tests.
+COMMANDS = ("selftest", "calibrate", "doctor", "list")
 FIXTURES = {"realtime", "realtime_session", "utterance", "corpus", "fake_server"}
 SUITE = Path(__file__).parents[1] / "conformance"  # the folder of the packaged suite
 SUITE_ID = "realtime_conformance"  # the prefix of the ids of the suite's tests
@@ -308,6 +309,12 @@ OPTIONS = (
         "calibrate",
         "measure how far the client's own times are off on this machine, keep the "
         "result in pytest's cache for the header and the reports, and exit",
+        flag=True,
+    ),
+    Option(
+        "doctor",
+        "say what is known about the server, its models, the corpus and this machine "
+        "before audio is sent, and exit; the exit code is 1 if tests cannot run",
         flag=True,
     ),
     Option(

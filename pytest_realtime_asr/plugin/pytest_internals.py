@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NoReturn
 from xml.etree import ElementTree
 
 import pytest
+from _pytest.config.findpaths import load_config_dict_from_file
 from _pytest.junitxml import xml_key
 
+# In the order in which pytest looks for them.
+_INI_FILES = (
+    *("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"),
+    *("pyproject.toml", "tox.ini", "setup.cfg"),
+)
 Fixture = pytest.FixtureDef[object]
 
 
@@ -65,6 +71,25 @@ def kept_exception(item: pytest.Item) -> BaseException | None:
     """
     kept = getattr(item, "_excinfo", None)
     return kept[0].value if kept else None
+
+
+def ini_file(folder: Path) -> tuple[Path, Collection[str]] | None:
+    """Return the ini file that pytest reads for the tests of a folder, and its options.
+
+    Returns ``None`` if there is no ini file. Raises ValueError if a file cannot be
+    read.
+    """
+    for place in (folder, *folder.parents):
+        for path in (place / name for name in _INI_FILES):
+            if not path.is_file():
+                continue
+            try:
+                found = load_config_dict_from_file(path)
+            except pytest.UsageError as error:
+                raise ValueError(str(error)) from None
+            if found is not None:
+                return path, found.keys()
+    return None
 
 
 def junit_properties(config: pytest.Config) -> list[tuple[str, str]] | None:

@@ -60,14 +60,18 @@ def escape(report: pytest.TestReport, *, coloured: bool = False) -> None:
     ]
 
 
-def lead(report: pytest.TestReport) -> None:
-    """Let the message of a failure by this package begin with the package's own words.
+def lead(
+    report: pytest.TestReport, raised: pytest.ExceptionInfo[BaseException] | None
+) -> None:
+    """Let the summary of a failure by this package be the first line of its message.
 
-    Pytest puts the name of the exception before them. The report is changed in place.
+    Pytest puts the name of the exception before the message. Where the environment
+    variable ``CI`` is set, pytest prints all lines of the summary, although the failure
+    above it has them already. The report is changed in place.
     """
     crash = getattr(report.longrepr, "reprcrash", None)
-    if crash is not None:
-        crash.message = crash.message.removeprefix("Failed: ")
+    if report.failed and raised is not None and crash is not None and is_ours(raised):
+        crash.message = crash.message.removeprefix("Failed: ").partition("\n")[0]
 
 
 def shield(report: pytest.TestReport, redactor: Redactor) -> None:

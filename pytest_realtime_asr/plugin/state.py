@@ -26,7 +26,7 @@ from pytest_realtime_asr.plugin.targets import Targets
 from pytest_realtime_asr.plugin.termination import catch
 from pytest_realtime_asr.plugin.trace_folder import TraceFolder, trace_folder
 from pytest_realtime_asr.plugin.worker import Worker
-from pytest_realtime_asr.report import jsonl, utterances
+from pytest_realtime_asr.report import jsonl, layout, utterances
 from pytest_realtime_asr.report.files import ReportFile, distinct
 from pytest_realtime_asr.report.junit import Detail
 from pytest_realtime_asr.report.progress import Progress
@@ -101,6 +101,13 @@ class State:
             unjudged=lambda: self.judging.unjudged if self.has_judging else (),
             note=self.note,
         ).register()
+
+    @property
+    def width(self) -> int:
+        """The number of columns for the plugin's sections at the end of the run."""
+        if self.config.pluginmanager.getplugin("terminalreporter") is None:
+            return layout.USUAL
+        return max(layout.LEAST, self.config.get_terminal_writer().fullwidth)
 
     # The dialect
 
@@ -296,6 +303,7 @@ class State:
             command=_command(self.config),
             located=self.located,
             utterances=self.settings.utterances,
+            width=self.width,
         )
         made.sinks.extend(each.verdicts for each in sinks)
         return made

@@ -13,6 +13,7 @@ import pytest
 from pytest_realtime_asr.plugin.options import is_suite
 
 Row = Mapping[str, Any]
+Line = list[tuple[str, Mapping[str, bool]]]  # the parts of a line with their markup
 _ATTACHED = "realtime"  # the attribute of a report; xdist sends it to the controller
 
 
@@ -32,8 +33,8 @@ def attach(
 class End(Protocol):
     """The object that makes tables and conformance reports at the end of a run."""
 
-    def table(self, rows: Iterable[Row]) -> list[str]: ...
-    def verdicts(self, rows: Iterable[Row]) -> list[str]: ...
+    def table(self, rows: Iterable[Row]) -> list[Line]: ...
+    def verdicts(self, rows: Iterable[Row]) -> list[Line]: ...
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]: ...
     def write(self, rows: Collection[Row]) -> None: ...
     def annotate(self, rows: Iterable[Row]) -> None: ...
@@ -103,12 +104,10 @@ class Tally:
             terminalreporter.write_line(f"realtime: {note}", yellow=True)
         if self._rows:
             terminalreporter.section("realtime speech recognition")
-            for line in self._end().table(self._rows.values()):
-                terminalreporter.write_line(line)
+            _write(terminalreporter, self._end().table(self._rows.values()))
         if self._results:
             terminalreporter.section("realtime conformance")
-            for line in self._end().verdicts(self._results.values()):
-                terminalreporter.write_line(line)
+            _write(terminalreporter, self._end().verdicts(self._results.values()))
         if self._proves_nothing(config):
             terminalreporter.section("realtime conformance", red=True)
             terminalreporter.write_line(
@@ -118,3 +117,11 @@ class Tally:
     def _proves_nothing(self, config: pytest.Config) -> bool:
         asked = bool(self._suite) and not config.getoption("collectonly")
         return asked and not self._judged
+
+
+def _write(reporter: pytest.TerminalReporter, lines: Iterable[Line]) -> None:
+    """Write lines; pytest shows the markup only if the terminal has colours."""
+    for line in lines:
+        for text, markup in line:
+            reporter.write(text, **markup)
+        reporter.line("")

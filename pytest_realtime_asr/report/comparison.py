@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from pytest_realtime_asr.metrics.accuracy import (
@@ -72,7 +73,7 @@ def change_line(change: Change) -> str:
     scale, (low, high) = change.margin.scale, change.interval
     sign = ">" if change.effect > change.margin.size else "<="
     parts = [
-        f"{LEVEL:.0%} CI {_shown(low, scale, '+')} to {_shown(high, scale, '+')}",
+        f"{LEVEL:.0%} CI {_interval(low, high, scale)}",
         f"p={change.p:.2g} of {several(change.family, 'comparison')}",
         f"n={several(change.n, 'pair')}",
         f"{_value(change, change.before)} -> {_value(change, change.now)}",
@@ -177,7 +178,26 @@ def _value(change: Change, value: float) -> str:
     return _shown(value, Scale.SHARE if change.margin.metric == WER else Scale.MS)
 
 
+def _interval(low: float, high: float, scale: Scale) -> str:
+    """Return the interval of an effect; a bound that is infinite is said in words."""
+    if math.isinf(low) and low == high:
+        return _shown(low, scale, "+")
+    least = "no lower bound" if math.isinf(low) else _shown(low, scale, "+")
+    most = "no upper bound" if math.isinf(high) else _shown(high, scale, "+")
+    return f"{least} to {most}"
+
+
 def _shown(value: float, scale: Scale, sign: str = "") -> str:
+    """Return a value, or an effect with its ``sign``.
+
+    An infinite value is that of a session whose event never came.
+    """
+    if math.isinf(value):
+        return (
+            ("infinitely more" if value > 0 else "infinitely less")
+            if sign
+            else ("never")
+        )
     if scale is Scale.MS:
         digits = 0 if abs(value) >= 99.95 else 1
         return f"{value:{sign}.{digits}f} ms"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from pytest_realtime_asr.conformance.results import (
 )
 from pytest_realtime_asr.report import protocol_links
 from pytest_realtime_asr.report.files import ReportFile
+from pytest_realtime_asr.report.layout import USUAL, wrapped
 from pytest_realtime_asr.report.name_list import first_names
 from pytest_realtime_asr.report.transcript import transcript
 from pytest_realtime_asr.requirements.requirement import Level
@@ -29,7 +29,6 @@ from pytest_realtime_asr.text.number_format import several
 
 FORMAT = 1
 _LARGEST = 2**28  # bytes of a report that can be read
-WIDTH = 80
 _DISTRIBUTION = "pytest-realtime-asr"
 _MARKS = {
     Status.SATISFIED: "yes",
@@ -251,21 +250,41 @@ def read(path: Path) -> Document:
 # Views
 
 
-def summary(found: Document, *, strict: bool, advice: Sequence[str] = ()) -> list[str]:
-    """Return the lines at the end of a run: counts, then violations by cause."""
-    lines = [_server(found.server), _counts(found)]
+def summary(
+    found: Document,
+    *,
+    strict: bool,
+    advice: Sequence[str] = (),
+    width: int = USUAL,
+) -> list[str]:
+    """Return the lines at the end of a run: counts, then violations by cause.
+
+    A line has at most ``width`` columns, unless one word is longer.
+    """
+    lines = [*wrapped(_server(found.server), width), *wrapped(_counts(found), width)]
+    for head, shown in _lists(found, strict=strict):
+        lines += ["", f"{head}:"]
+        for each in shown:
+            lines += wrapped(each, width, first="  ", then="    ")
+    for each in advice:
+        lines += wrapped(each, width)
+    return lines
+
+
+def _lists(found: Document, *, strict: bool) -> Iterator[tuple[str, list[str]]]:
+    """Yield each list that is not empty: its heading, and a line for each cause."""
     for level in (Level.MUST, Level.SHOULD):
         failing = level is Level.MUST or strict
         head = f"{level.name} violated" + ("" if failing else " (no test fails)")
-        lines += _listed(head, found.violated(level))
-    lines += _listed(
+        yield from _listed(head, found.violated(level))
+    yield from _listed(
         "INFO: deviates from the documentation", found.violated(Level.INFO)
     )
     known = [each for each in found.requirements if each.expected]
-    lines += _listed(
+    yield from _listed(
         "known failures", [each for each in known if each.status is Status.VIOLATED]
     )
-    lines += _listed(
+    yield from _listed(
         "unexpectedly passing (stale entry)", [each for each in known if each.stale]
     )
     for status in (
@@ -278,10 +297,9 @@ def summary(found: Document, *, strict: bool, advice: Sequence[str] = ()) -> lis
         Status.OTHER_VERSION,
         Status.SAME_CAUSE,
     ):
-        lines += _by_cause(
-            status, [each for each in found.requirements if each.status is status]
-        )
-    return [*lines, *advice]
+        entries = [each for each in found.requirements if each.status is status]
+        if entries:
+            yield status.value, _counted_by_cause(entries)
 
 
 def _server(server: ServerInfo) -> str:
@@ -303,24 +321,23 @@ def _counts(found: Document) -> str:
     return f"{several(len(found.requirements), 'requirement')}: {', '.join(parts)}"
 
 
-def _listed(head: str, entries: Sequence[Entry]) -> list[str]:
-    """Return a heading, and one line for each cause with its requirements' ids."""
-    if not entries:
-        return []
-    lines = ["", f"{head}:"]
-    for seen, group in _grouped(entries):
-        lines += _wrapped(f"{', '.join(each.id for each in group)}: {seen}")
-    return lines
+def _listed(head: str, entries: Sequence[Entry]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the heading with one line for each cause, unless there are no entries."""
+    if entries:
+        yield (
+            head,
+            [
+                f"{', '.join(each.id for each in group)}: {seen}"
+                for seen, group in _grouped(entries)
+            ],
+        )
 
 
-def _by_cause(status: Status, entries: Sequence[Entry]) -> list[str]:
-    if not entries:
-        return []
-    lines = ["", f"{status.value}:"]
-    for seen, group in _grouped(entries):
-        ids = first_names([each.id for each in group])
-        lines += _wrapped(f"{len(group)} x {seen} ({ids})")
-    return lines
+def _counted_by_cause(entries: Sequence[Entry]) -> list[str]:
+    return [
+        f"{len(group)} x {seen} ({first_names([each.id for each in group])})"
+        for seen, group in _grouped(entries)
+    ]
 
 
 def _grouped(entries: Iterable[Entry]) -> list[tuple[str, list[Entry]]]:
@@ -343,19 +360,11 @@ def _cause(entry: Entry) -> str:
     return re.sub(r"\d[\d.]*|'[^']*'", "#", what)
 
 
-def _wrapped(line: str) -> list[str]:
-    return textwrap.wrap(
-        line,
-        WIDTH,
-        initial_indent="  ",
-        subsequent_indent="    ",
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
-
-
 def matrix(documents: Sequence[Document]) -> str:
-    """Return a Markdown table of requirements (rows) and reports (columns)."""
+    """Return a Markdown table of requirements (rows) and reports (columns).
+
+    Totals follow, and for each report the reasons why requirements are not satisfied.
+    """
     heads = [_column(each) for each in documents]
     ids: dict[str, Entry] = {}
     for each in documents:
@@ -368,16 +377,49 @@ def matrix(documents: Sequence[Document]) -> str:
     for id, first in ids.items():
         cells = [_cell(each, id) for each in documents]
         lines.append(f"| {id} | {first.level.name} | {' | '.join(cells)} |")
-    totals = [f"{each.counts[Status.SATISFIED]}" for each in documents]
-    lines.append(f"| **satisfied** | | {' | '.join(totals)} |")
-    broken = [f"{each.counts[Status.VIOLATED]}" for each in documents]
-    lines.append(f"| **violated** | | {' | '.join(broken)} |")
+    for status in Status:
+        counts = [each.counts[status] for each in documents]
+        if any(counts) or status in (Status.SATISFIED, Status.VIOLATED):
+            cells = [*map(str, counts)]
+            lines.append(f"| **{status.value}** | | {' | '.join(cells)} |")
+    cells = [_total(each) for each in documents]
+    lines.append(f"| **total** | | {' | '.join(cells)} |")
     lines += [
         "",
         "yes: satisfied; **no**: violated; ?: undecided; -: not run, or not for this "
         "version.",
     ]
+    for head, each in zip(heads, documents, strict=True):
+        lines += _reasons(head, each)
     return "\n".join(lines) + "\n"
+
+
+def _total(found: Document) -> str:
+    """Return the number of requirements that were judged, and of those that were not.
+
+    A run that selects tests judges fewer requirements than its suite has.
+    """
+    count = len(found.requirements)
+    return f"{count} of {found.planned}" if count < found.planned else f"{count}"
+
+
+def _reasons(head: str, found: Document) -> list[str]:
+    """Return a Markdown list: why requirements of a report are not satisfied."""
+    lines = []
+    for status in Status:
+        entries = [each for each in found.requirements if each.status is status]
+        if status is Status.SATISFIED:
+            continue
+        for seen, group in _grouped(entries):
+            ids = ", ".join(f"`{each.id}`" for each in group)
+            known = " (known)" if all(each.expected for each in group) else ""
+            lines.append(f"- {status.value}{known}: {ids}: {_markdown(seen)}")
+    return ["", f"Not satisfied by {head}:", "", *lines] if lines else []
+
+
+def _markdown(text: str) -> str:
+    """Return a text of a server as plain Markdown: no character of it is markup."""
+    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", printable(text))
 
 
 def _column(found: Document) -> str:
@@ -401,11 +443,12 @@ def badge(found: Document) -> bytes:
     counts = found.counts
     asked = found.planned - counts[Status.OTHER_VERSION]
     message = f"{counts[Status.SATISFIED]} of {asked}"
-    # Undecided requirements count as tried; requirements that were not run do not.
-    tried = sum(counts[each] for each in _TRIED)
-    colour = "yellow" if should or tried < asked else "brightgreen"
+    if undecided := counts[Status.UNDECIDED]:
+        message += f", {undecided} undecided"
+    decided = counts[Status.SATISFIED] + counts[Status.VIOLATED]
+    colour = "yellow" if should or decided < asked else "brightgreen"
     colour = "red" if must else colour
-    if not counts[Status.SATISFIED] + counts[Status.VIOLATED]:
+    if not decided:
         message, colour = "not judged", "lightgrey"
     row = {
         "schemaVersion": 1,

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from pytest_realtime_asr.verdicts.budgets import Side
 
 
 def interval(
-    bounds: tuple[float, float], level: float, show: Callable[..., str]
+    bounds: tuple[float, float],
+    level: float,
+    show: Callable[..., str],
+    *,
+    size: str,
+    by: str = "",
 ) -> str:
-    """Return a confidence interval with its confidence; ``show`` formats a bound."""
+    """Return a confidence interval with its confidence; ``show`` formats a bound.
+
+    ``size`` is the size of the sample, such as ``n=12``: a small sample has no bound on
+    one side or on both. ``by`` says what the interval is computed by, if not by
+    session. If both bounds are the same infinity, even the best value that the interval
+    contains is that of a lost session.
+    """
     low, high = bounds
+    name = f"{level * 100:g}% CI{by}"
+    match math.isinf(low), math.isinf(high):
+        case True, True if low == high:
+            return f"{name} {'over' if low > 0 else 'under'} every limit"
+        case True, True:
+            return f"{name}: no bounds with {size}"
+        case True, False:
+            return f"{name} up to {show(high)}, no lower bound with {size}"
+        case False, True:
+            return f"{name} from {show(low)}, no upper bound with {size}"
     dash = "-" if low >= 0 else " to "
-    return f"{level * 100:g}% CI {show(low)}{dash}{show(high)}"
+    return f"{name} {show(low)}{dash}{show(high)}"
 
 
 def compared(

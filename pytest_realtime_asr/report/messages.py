@@ -6,6 +6,8 @@ value, the limit, the interval, the sample size and the side that is responsible
 
 from __future__ import annotations
 
+import math
+
 from pytest_realtime_asr.metrics import CATALOGUE, Metric
 from pytest_realtime_asr.metrics import Unit as Measured
 from pytest_realtime_asr.metrics.accuracy import SYNTHETIC
@@ -258,7 +260,7 @@ def headline(finding: Judged, *, proof: bool = True) -> str:
     if finding.observed is None:
         wanted = f"{limit.side.value} {show(limit.value)}{unit}"
         return f"{name} {wanted}: {reason_text(finding.reason)}"
-    sides = compared(finding.observed, limit.value, show, unit, limit.side)
+    sides = _sides(finding)
     n = f"n={finding.n}" + (" in order" if finding.decided else "")
     n += f" of {several(finding.clips, 'clip')}" if finding.clips else ""
     n += f", {finding.again} retried" if finding.again else ""
@@ -266,8 +268,10 @@ def headline(finding: Judged, *, proof: bool = True) -> str:
     early = [(f"with {PREMATURE[why]}", count) for why, count in finding.premature]
     parts = [_counted([n, f"{finding.over} {beyond}"], (*finding.lost, *early))]
     if finding.interval is not None:
-        shown = interval(finding.interval, finding.level, show)
-        parts.insert(0, f"{shown} by clip" if finding.clips else shown)
+        size = several(finding.clips, "clip") if finding.clips else f"n={finding.n}"
+        by = " by clip" if finding.clips else ""
+        shown = interval(finding.interval, finding.level, show, size=size, by=by)
+        parts.insert(0, shown)
     if proof and finding.verdict is not Verdict.INVALID:
         parts += _proof(finding)
     if finding.beside is not None:
@@ -281,7 +285,29 @@ def headline(finding: Judged, *, proof: bool = True) -> str:
         tail = f"; not attributed to the server: {reason_text(finding.reason)}"
     elif finding.verdict is Verdict.INCONCLUSIVE:
         tail = f"; {reason_text(finding.reason)}"
-    return f"{name} = {sides} ({'; '.join(parts)}){tail}"
+    return f"{name} {sides} ({'; '.join(parts)}){tail}"
+
+
+def _sides(finding: Finding) -> str:
+    """Return the observed value beside its limit, as in ``= 211 ms <= 800 ms``.
+
+    An infinite value is that of a lost or a premature session; the number of these
+    sessions is shown in its place.
+    """
+    limit, metric = finding.limit, CATALOGUE[finding.metric]
+    timed, unit = metric.unit is Measured.MS, _unit(metric)
+    show, observed = (ms if timed else plain), finding.observed
+    assert observed is not None
+    lost = sum(count for _, count in finding.lost)
+    early = sum(count for _, count in finding.premature)
+    if not (math.isinf(observed) and lost + early):
+        return f"= {compared(observed, limit.value, show, unit, limit.side)}"
+    sign = ">" if limit.side is Side.AT_MOST else "<"
+    counts = [(lost, "never came" if timed else "lost"), (early, "came too early")]
+    first, *more = [(count, what) for count, what in counts if count]
+    texts = [f"{first[0]} of {finding.n} {first[1]}"]
+    texts += [f"{count} {what}" for count, what in more]
+    return f"{sign} {show(limit.value)}{unit}: {', '.join(texts)}"
 
 
 def _responsible(finding: Finding) -> str:
@@ -330,15 +356,17 @@ def _wer_line(finding: WerFinding, *, proof: bool) -> str:
         )
     sides = compared(finding.observed, finding.limit, share)
     errors = finding.errors
-    n = f"n={finding.n}"
-    n += f" of {several(finding.speakers, 'speaker')}" if finding.speakers else ""
+    n, size = f"n={finding.n}", f"n={finding.n}"
+    if finding.speakers:
+        size = several(finding.speakers, "speaker")
+        n += f" of {size}"
     counts = [n, f"{errors.reference} {_UNITS[finding.name]}"]
     wrong = f"S={errors.substitutions} D={errors.deletions} I={errors.insertions}"
     if errors.unspoken:
         wrong += f", {errors.unspoken} {_UNITS[finding.name]} recognised in silence"
     known = languages.short(finding.languages)
     parts = [
-        interval(finding.interval, finding.level, share),
+        interval(finding.interval, finding.level, share, size=size),
         _counted([*counts, wrong], finding.lost),
         ": ".join(filter(None, ["+".join(finding.normalizers), known])),
         *(["proven" if finding.proven else "not proven"] if proof else []),

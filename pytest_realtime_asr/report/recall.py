@@ -27,7 +27,7 @@ def headline(finding: RecallFinding, *, proof: bool = True) -> str:
     counts = [f"n={finding.n} in {of}", f"{finding.missed} missed"]
     counts += [f"{count} {reason}" for reason, count in finding.lost]
     parts = [
-        interval(finding.interval, finding.level, share),
+        interval(finding.interval, finding.level, share, size=f"n={finding.n}"),
         ", ".join(counts),
         "+".join(finding.normalizers),
         *([_proof(finding)] if proof else []),

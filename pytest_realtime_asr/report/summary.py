@@ -32,6 +32,10 @@ def introduce(
     return f"{where}, {dialect.name}{found}, model {model}, {spoken}"
 
 
-def table(rows: Iterable[Mapping[str, object]]) -> list[str]:
-    """Return the lines of the table of tests, from rows in builtin types."""
-    return terminal.table(msgspec.convert(list(rows), list[terminal.Row]))
+def table(rows: Iterable[Mapping[str, object]], *, width: int) -> list[str]:
+    """Return the lines of the table of tests, from rows in builtin types.
+
+    ``width`` is the number of columns of the terminal.
+    """
+    found = msgspec.convert(list(rows), list[terminal.Row])
+    return terminal.table(found, width=width)

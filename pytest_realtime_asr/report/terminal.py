@@ -1,9 +1,8 @@
-"""The summary table at the end of a run, in 80 columns, and the lines below it."""
+"""The summary table at the end of a run, and the lines below it."""
 
 from __future__ import annotations
 
 import math
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,6 +11,7 @@ import msgspec
 from pytest_realtime_asr.metrics.accuracy import languages as known_languages
 from pytest_realtime_asr.metrics.alignment import Errors
 from pytest_realtime_asr.report import languages, messages, utterances
+from pytest_realtime_asr.report.layout import USUAL, wrapped
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.run.results import Results, broken_rules
 from pytest_realtime_asr.run.statistics import (
@@ -21,14 +21,15 @@ from pytest_realtime_asr.run.statistics import (
     word_errors,
 )
 
-WIDTH = 80
-_NAME = 20
-_HEAD = f"{'':{_NAME}} sent lost first p50 final p50 final p95    WER verdict"
+_NAME = 20  # columns of the name of a test in 80 columns; a wider terminal has more
+_HEAD = " sent lost first p50 final p50 final p95    WER verdict"
+_NEVER = "never"  # shown in place of an infinite time
 _LEGEND = (
-    "first: first_partial_from_speech; final: final_from_commit; inf: a lost session "
-    "or a premature event; WER: pooled over words (over characters if all utterances "
-    "of the test are in writing systems without spaces)"
+    "first: first_partial_from_speech; final: final_from_commit; {never}WER: pooled "
+    "over words (over characters if all utterances of the test are in writing systems "
+    "without spaces)"
 )
+_LEGEND_NEVER = "never: a lost session or a premature event; "
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -64,11 +65,12 @@ def row(
     cold: float | None,
     note: str,
     listed: bool = False,
+    width: int = USUAL,
 ) -> Row:
     """Return the row of one test; ``lines`` has one line for each verdict.
 
     The last lines name each part that could not be computed, and its error. If
-    ``listed`` is true, the row has the table of all utterances.
+    ``listed`` is true, the row has the table of all utterances, in ``width`` columns.
     """
     parts = Parts(private=results.private)
     nothing: dict[str, dict[str, float]] = {}
@@ -105,38 +107,40 @@ def row(
         model=model,
         cold=cold,
         note=note,
-        utterances=utterances.lines(results.takes) if listed else [],
+        utterances=utterances.lines(results.takes, width=width) if listed else [],
         version=results.takes[0].trace.version if results.takes else "",
     )
 
 
-def table(rows: Sequence[Row]) -> list[str]:
-    """Return the lines of the table; there are none if there are no rows."""
+def table(rows: Sequence[Row], *, width: int = USUAL) -> list[str]:
+    """Return the lines of the table; there are none if there are no rows.
+
+    A line has at most ``width`` columns, unless one word is longer.
+    """
     if not rows:
         return []
     lines = []
     for server in dict.fromkeys(_server(each) for each in rows if each.target):
-        lines += textwrap.wrap(server, WIDTH, break_on_hyphens=False)
-    lines.append(_HEAD)
+        lines += wrapped(server, width)
     names = _names({each.test for each in rows})
+    longest = max(map(len, names.values()))
+    columns = max(_NAME, min(longest, width - USUAL + _NAME))
+    lines.append(" " * columns + _HEAD)
     for each in rows:
         lines.append(
-            f"{_short(names[each.test]):{_NAME}} {each.planned:4} {each.lost:4} "
+            f"{_short(names[each.test], columns):{columns}} "
+            f"{each.planned:4} {each.lost:4} "
             f"{_time(each.first):>9} {_time(each.final):>9} {_time(each.tail):>9} "
             f"{_share(each.wer):>6} {each.verdict}".rstrip()
         )
-    lines += textwrap.wrap(_LEGEND, WIDTH)
+    times = (time for each in rows for time in (each.first, each.final, each.tail))
+    never = _LEGEND_NEVER if any(map(_is_never, times)) else ""
+    lines += wrapped(_LEGEND.format(never=never), width)
     for each in rows:
         if each.lines or each.utterances:
-            lines += ["", *textwrap.wrap(each.test, WIDTH)]
+            lines += ["", *wrapped(each.test, width)]
         for line in each.lines:
-            lines += textwrap.wrap(
-                line,
-                WIDTH,
-                initial_indent="  ",
-                subsequent_indent="    ",
-                break_on_hyphens=False,
-            )
+            lines += wrapped(line, width, first="  ", then="    ")
         lines += each.utterances
     return lines
 
@@ -146,7 +150,7 @@ def _rate(by_words: Errors, by_characters: Errors) -> float | None:
 
 
 def _server(row: Row) -> str:
-    cold = "" if row.cold is None else f", cold final {_ms(row.cold)} ms"
+    cold = "" if row.cold is None else f", cold final {_time(row.cold)}"
     note = f", {row.note}" if row.note else ""
     return f"{row.target}, model {row.model}{cold}{note}"
 
@@ -158,8 +162,8 @@ def _endpoints(found: Mapping[str, Mapping[str, float]]) -> list[str]:
         return []
     late = ""
     if delay is not None:
-        p50, p95 = _ms(delay["p50"]), _ms(delay["p95"])
-        late = f"endpoint_delay p50 = {p50} ms, p95 = {p95} ms; "
+        p50, p95 = _time(delay["p50"]), _time(delay["p95"])
+        late = f"endpoint_delay p50 = {p50}, p95 = {p95}; "
     most = f"at most {cut['max']:.0f}" if cut["max"] else "none"
     return [f"{late}false_endpoints: {most} in any utterance (n={cut['n']:.0f})"]
 
@@ -193,21 +197,20 @@ def _end(test: str, parts: int) -> str:
     return "::".join(whole[-parts:]) + bracket + parameters
 
 
-def _short(name: str) -> str:
+def _short(name: str, columns: int) -> str:
     """Return a name that fits into the column: only the end of a long name."""
-    return name if len(name) <= _NAME else ".." + name[-(_NAME - 2) :]
-
-
-def _ms(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return "inf" if math.isinf(value) else f"{value:.0f}"
+    return name if len(name) <= columns else ".." + name[-(columns - 2) :]
 
 
 def _time(value: float | None) -> str:
     """Return a time with its unit, for a column of the table."""
-    text = _ms(value)
-    return text if text in ("-", "inf") else f"{text} ms"
+    if value is None:
+        return "-"
+    return _NEVER if _is_never(value) else f"{value:.0f} ms"
+
+
+def _is_never(value: float | None) -> bool:
+    return value is not None and math.isinf(value)
 
 
 def _share(value: float | None) -> str:

@@ -15,10 +15,10 @@ from functools import partial
 from pytest_realtime_asr.metrics.alignment import Alignment, TextUnit, kind
 from pytest_realtime_asr.report import alignment as alignments
 from pytest_realtime_asr.report.files import ReportFile
+from pytest_realtime_asr.report.layout import USUAL, wrapped
 from pytest_realtime_asr.report.parts import Parts
 from pytest_realtime_asr.run.transcription import Purpose, Transcription
 
-WIDTH = 80
 _INDENT = 4
 _TEXTS = ("reference", "text", "aligned_reference", "aligned_text", "aligned_errors")
 COLUMNS = (
@@ -28,7 +28,7 @@ COLUMNS = (
 )
 
 
-def lines(takes: Iterable[Transcription]) -> list[str]:
+def lines(takes: Iterable[Transcription], *, width: int = USUAL) -> list[str]:
     """Return the lines of the table for the terminal, in the order of ``takes``.
 
     The aligned texts of each utterance follow its line, unless the run is private. If
@@ -40,15 +40,10 @@ def lines(takes: Iterable[Transcription]) -> list[str]:
         parts = Parts(private=private)
         aligned = parts("errors", partial(take.align, None), None)
         head = f"{take.utterance.id}: {_summary(take, aligned)}"
-        found += textwrap.wrap(
-            "; ".join([head, *parts.lines]),
-            WIDTH,
-            initial_indent="  ",
-            subsequent_indent=" " * _INDENT,
-            break_on_hyphens=False,
-        )
+        line = "; ".join([head, *parts.lines])
+        found += wrapped(line, width, first="  ", then=" " * _INDENT)
         if aligned is not None and not private:
-            text = alignments.lines(aligned, width=WIDTH - _INDENT)
+            text = alignments.lines(aligned, width=width - _INDENT)
             found += textwrap.indent(text, " " * _INDENT).splitlines()
     return found
 

@@ -175,7 +175,7 @@ class Servers:
 
         Raises `Unreachable` if the server does not answer.
         """
-        access = self._access(text, dialect)
+        access = self.access(text, dialect)
         probe.health(access)
         model = self._config.session.model
         if not model:
@@ -243,7 +243,7 @@ class Servers:
     def _ask_first(self, text: str) -> Discovery:
         """Detect the dialect of a server, and wait if the server is still loading."""
         model, wait = self._config.session.model, self._config.server.wait
-        asked = ways(lambda dialect: self._access(text, dialect, model))
+        asked = ways(lambda dialect: self.access(text, dialect, model))
         try:
             probe.health(asked[0], wait=wait, progress=self._progress)
         except Unreachable as error:
@@ -260,13 +260,13 @@ class Servers:
     def _find(self, text: str, dialect: Dialect, model: str) -> Host | Unreachable:
         """Probe and warm up a server; return it, or the error if it is unreachable."""
         try:
-            access = self._access(text, dialect)
+            access = self.access(text, dialect)
             probe.health(access, wait=self._config.server.wait, progress=self._progress)
             models: tuple[str, ...] = ()
             if not model:
                 model, models = self._model(text, dialect, access)
             host = Host(
-                self._access(text, dialect, model),
+                self.access(text, dialect, model),
                 model,
                 self._config.server.version or probe.version(access),
                 models=models,
@@ -317,7 +317,7 @@ class Servers:
         session = self._config.session
         return Plan(
             dialect=dialect,
-            access=self._access(text, dialect, model),
+            access=self.access(text, dialect, model),
             model=model,
             options=session.options,
             pace=session.pace,
@@ -326,7 +326,11 @@ class Servers:
             redactor=self.redactor,
         )
 
-    def _access(self, text: str, dialect: Dialect, model: str = "") -> Access:
+    def access(self, text: str, dialect: Dialect, model: str = "") -> Access:
+        """Return how sessions of a dialect connect to the server of a target.
+
+        Raises TargetError for a target that cannot be used.
+        """
         server = self._config.server
         where = target.parse(text, path=dialect.path, query=dialect.query(model))
         self.redactor = self.redactor.also(where.secrets)
@@ -402,7 +406,7 @@ class Servers:
             return None
         if found.lost:
             return Unreachable(found.lost)
-        access = self._access(text, dialect, found.model)
+        access = self.access(text, dialect, found.model)
         return Host(
             access,
             found.model,

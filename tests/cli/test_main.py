@@ -10,7 +10,7 @@ import pytest
 
 from pytest_realtime_asr.cli.main import main
 
-COMMANDS = ("fake", "report", "selftest", "calibrate", "list")
+COMMANDS = ("init", "fake", "report", "selftest", "calibrate", "doctor", "list")
 
 
 def test_the_module_runs_the_commands() -> None:

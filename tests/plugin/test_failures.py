@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from xml.etree import ElementTree
 
 import pytest
 
@@ -124,7 +125,8 @@ def test_over(realtime, corpus):
             "*Lost: waited * s for the final of utterance 0 (turn-right); events*",
             "2 of 2 utterances have no final; turn-right hung: waited *",
             "wer = 1.000 > 0.500 (*, 1 hung; *",
-            "connect max = inf ms > 5000 ms (n=1, 1 over, 1 hung; proven; path *); *",
+            "connect max > 5000 ms: 1 of 1 never came (n=1, 1 over, 1 hung; "
+            "proven; path *); *",
             "again: *",
         ]
     )
@@ -236,3 +238,34 @@ def test_a_timeout_that_ends_the_run(project: Project) -> None:
     assert "Timeout" in text
     assert process.returncode == 1
     assert all_gone(process.pid)
+
+
+def test_a_failure_is_shown_once_in_ci_and_in_colours(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where CI is set, pytest does not shorten the summary of a test."""
+    monkeypatch.setenv("CI", "1")
+    project.write(
+        """
+from dataclasses import replace
+
+@pytest.mark.wer_threshold(0)
+def test_it(realtime, corpus):
+    realtime.transcribe(corpus["turn-right"])
+
+@pytest.mark.wer_threshold(0)
+def test_wrong(realtime, corpus):
+    realtime.transcribe(replace(corpus["turn-right"], text="turn left"))
+"""
+    )
+    result = project.run("--color=yes", "--junitxml=out.xml")
+    result.assert_outcomes(passed=1, failed=1)
+    assert sum("again: pytest" in line for line in result.outlines) == 1
+    (short,) = (line for line in result.outlines if "Failed: " in line)
+    assert "wer = 1.500 > 0.000 (95% CI " in short
+    assert short.endswith("smoke test, not accuracy)")
+    (case,) = ElementTree.parse(project.path / "out.xml").iter("failure")
+    assert case.get("message", "").count("\n") == 0
+    assert "again: pytest" in (case.text or "")
+    assert any(line.endswith("\x1b[32mPASS\x1b[0m") for line in result.outlines)
+    assert any(line.endswith("\x1b[31m\x1b[1mFAIL\x1b[0m") for line in result.outlines)

@@ -100,7 +100,7 @@ def test_without_a_cache_a_calibration_is_printed_alone(
     assert not cache(project).exists()
 
 
-@pytest.mark.parametrize("instead", ["selftest", "calibrate", "list=metrics"])
+@pytest.mark.parametrize("instead", ["selftest", "calibrate", "doctor", "list=metrics"])
 def test_help_runs_no_command(project: Project, instead: str) -> None:
     result = project.run(f"--realtime-{instead}", "--help")
     assert result.ret == 0

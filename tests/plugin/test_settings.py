@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 import trustme
 
-from pytest_realtime_asr.plugin.options import OPTIONS, STARTED, Option
+from pytest_realtime_asr.plugin.options import COMMANDS, OPTIONS, STARTED, Option
 from pytest_realtime_asr.plugin.parsing import REPORTS
 from pytest_realtime_asr.plugin.settings import SettingError, Settings, settings
 from pytest_realtime_asr.report.junit import Detail
@@ -285,7 +285,7 @@ FILES = {
     "known-failures",
     "suite",
 }
-ELSEWHERE = {"conformance", "api-key-env", "plan", "list", "selftest", "calibrate"}
+ELSEWHERE = {"conformance", "api-key-env", "plan", *COMMANDS}
 
 
 def test_every_option_has_a_test_case() -> None:

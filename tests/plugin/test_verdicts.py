@@ -43,8 +43,8 @@ def test_a_premature_final_passes_no_budget(
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*final_from_commit max = inf ms > 60000 ms (n=1, 1 over, 1 with final "
-            "from before its commit; *",
+            "*final_from_commit max > 60000 ms: 1 of 1 came too early (n=1, 1 over, "
+            "1 with final from before its commit; *",
             "* -*ms, final from before its commit  turn-right  *",
         ]
     )
@@ -82,7 +82,10 @@ def test_undecided_verdicts_fail_or_warn(
     project.ini("realtime_confidence = 0.9")
     given = (f"--realtime-corpus={bits}", f"--realtime-undecided={policy}", SHOWN)
     result = project.run(*given, target=servers().url)
-    few = "INCONCLUSIVE*(90% CI *-inf by clip; n=4 of 1 clip, *; 41 more sessions *"
+    few = (
+        "INCONCLUSIVE*(90% CI by clip from *, no upper bound with 1 clip; n=4 of 1 "
+        "clip, *; 41 more sessions *"
+    )
     unreal = "INVALID*; not attributed to the server: a latency at pace 8 is *"
     if policy == "fail":
         result.assert_outcomes(failed=3)
@@ -397,7 +400,7 @@ def test_it(realtime, corpus):
     )
     result = project.run(target=faulty("close"))
     result.assert_outcomes(failed=1)
-    said = "word_coverage min = -inf < 0.1 (n=1, 1 under, 1 closed; proven)"
+    said = "word_coverage min < 0.1: 1 of 1 lost (n=1, 1 under, 1 closed; proven)"
     result.stdout.fnmatch_lines([said, "        closed  turn-right  *"])
 
 

@@ -52,6 +52,10 @@ ALIKE = came("two", Status.VIOLATED, seen="no final of a came: waited 4.1 s; had
 WEAK = came("weak", Status.VIOLATED, Level.SHOULD, seen="so it is")
 
 
+DOUBTED = came("b", Status.UNDECIDED, seen="no text of a word came")
+KNOWN_ONE = came("c", Status.VIOLATED, expected="known", seen="as ever")
+
+
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "a" / "report.json"
     found = report(came("a"), BROKEN, planned=9)
@@ -119,21 +123,35 @@ def test_the_matrix_has_a_row_for_each_requirement_and_a_column_for_each_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     paths = [tmp_path / "a.json", tmp_path / "b.json"]
-    known = came("c", Status.VIOLATED, expected="known")
-    paths[0].write_bytes(conformance.dumps(report(came("a"), BROKEN)))
+    known = came("c", Status.VIOLATED, expected="known", seen="<b>as ever")
+    paths[0].write_bytes(conformance.dumps(report(came("a"), BROKEN, planned=9)))
     paths[1].write_bytes(
-        conformance.dumps(report(came("a"), came("b", Status.NOT_RUN), known))
+        conformance.dumps(
+            report(came("a"), came("b", Status.NOT_RUN, seen="it is heavy"), known)
+        )
     )
     assert main(["report", "matrix", *map(str, paths)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].count("vllm 0.33.0 voxtral (2026-11-24)") == 2
-    assert lines[2:8] == [
+    assert lines[2:10] == [
         "| a | MUST | yes | yes |",
         "| one | MUST | **no** |  |",
         "| b | MUST |  | - |",
         "| c | MUST |  | **no** (known) |",
         "| **satisfied** | | 1 | 1 |",
         "| **violated** | | 1 | 1 |",
+        "| **not run** | | 0 | 1 |",
+        "| **total** | | 2 of 9 | 3 |",
+    ]
+    assert lines[13:] == [
+        "Not satisfied by vllm 0.33.0 voxtral (2026-11-24):",
+        "",
+        "- violated: `one`: no final of a came: waited 3.2 s; had arr",
+        "",
+        "Not satisfied by vllm 0.33.0 voxtral (2026-11-24):",
+        "",
+        r"- violated (known): `c`: \<b\>as ever",
+        "- not run: `b`: it is heavy",
     ]
     assert main(["report", "matrix", str(tmp_path / "none.json")]) == 2
 
@@ -142,7 +160,9 @@ def test_the_matrix_has_a_row_for_each_requirement_and_a_column_for_each_report(
     ("found", "message", "colour"),
     [
         (report(came("a"), came("b")), "2 of 2", "brightgreen"),
-        (report(came("a"), came("b", Status.UNDECIDED)), "1 of 2", "brightgreen"),
+        (report(came("a"), DOUBTED), "1 of 2, 1 undecided", "yellow"),
+        (report(came("a"), DOUBTED, BROKEN), "1 of 3, 1 undecided", "red"),
+        (report(came("a"), KNOWN_ONE), "1 of 2", "brightgreen"),
         (report(came("a"), came("b", Status.OTHER_VERSION)), "1 of 1", "brightgreen"),
         (report(came("a"), planned=110), "1 of 110", "yellow"),
         (report(came("a"), came("b", Status.NOT_RUN)), "1 of 2", "yellow"),

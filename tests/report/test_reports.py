@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import unicodedata
@@ -24,8 +25,9 @@ from pytest_realtime_asr.client.loss import Loss
 from pytest_realtime_asr.metrics import CATALOGUE
 from pytest_realtime_asr.report import jsonl, junit, terminal
 from pytest_realtime_asr.report.files import ReportFile
+from pytest_realtime_asr.report.layout import USUAL, coloured, wrapped
 from pytest_realtime_asr.report.progress import Progress
-from pytest_realtime_asr.report.terminal import WIDTH, Row
+from pytest_realtime_asr.report.terminal import Row
 from pytest_realtime_asr.report.transcript import FULL, transcript
 from pytest_realtime_asr.report.transcript import WIDTH as WIDTH_OF_TRANSCRIPT
 from pytest_realtime_asr.run.results import Results, judge_test
@@ -260,7 +262,7 @@ def test_table(good: Transcription, hung: Transcription, sloppy: Transcription) 
     assert first[:3] == ["test_it", "1", "0"]
     assert first[-2:] == ["0.0%", "PASS"]
     assert second[:3] == ["test_lost", "2", "1"]
-    assert second[-3:] == ["inf", "50.0%", "FAIL"]
+    assert second[-3:] == ["never", "50.0%", "FAIL"]
     assert third[-1] == "PASS"
     assert any("usage-adds-up [MUST]" in line for line in lines)
     assert any("known-events [SHOULD]" in line for line in lines)
@@ -309,11 +311,57 @@ def test_table_is_narrow(
             note="",
         ),
     ]
-    lines = terminal.table(rows)
-    assert max(map(len, lines)) <= WIDTH
-    assert all("\n" not in line for line in lines)
-    for each in rows:
-        assert max(map(len, terminal.table([each]))) <= WIDTH
+    for width in (60, 80, 120):
+        lines = terminal.table(rows, width=width)
+        assert all("\n" not in line for line in lines)
+        for each in rows:
+            lines += terminal.table([each], width=width)
+        ends = re.compile(" (PASS|FAIL|INCONCLUSIVE|WER verdict)$")
+        table = list(filter(ends.search, lines))
+        for line in lines:  # only a word that is longer than the line is beyond it
+            words = len(line.split())
+            assert len(line) <= max(width, USUAL if line in table else 0) or words == 1
+
+
+def test_the_table_uses_the_width_of_the_terminal(good: Transcription) -> None:
+    long = "test_it.py::test_" + "y" * 30
+    found = row(judged(good, test=long))
+    for width, name in ((80, ".." + "y" * 18), (90, ".." + "y" * 28), (120, long[12:])):
+        lines = terminal.table([found], width=width)
+        assert any(line.startswith(f"{name} ") for line in lines)
+        assert width - 25 < max(map(len, lines)) <= width
+
+
+def test_a_number_and_its_unit_stay_together() -> None:
+    assert wrapped("it took 711 ms in all", 13) == ["it took", "711 ms in all"]
+
+
+def test_a_path_is_not_divided(good: Transcription) -> None:
+    path = "tests/" + "long-folder/" * 9 + "out.jsonl"
+    found = msgspec.structs.replace(row(judged(good)), lines=[f"trace: {path} is kept"])
+    assert f"    {path}" in terminal.table([found])
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("test_it   1    0   -   -   - 0.0% PASS", ("PASS",)),
+        ("  FAIL (proven: n=3): wer = 0.5 > 0.1; FAIL: why", ("FAIL", "FAIL")),
+        ("  INVALID (not proven: n=3): p95 = 2; INVALID, not", ("INVALID", "INVALID")),
+        ("3 requirements: 2 satisfied, 1 violated", ("2 satisfied", "1 violated")),
+        ("1 requirement: 1 undecided", ("1 undecided",)),
+        ("  final_from_commit worse: +3 ms > 2 ms", ("worse",)),
+        ("  wer same: +0.00 pp <= 1.00 pp", ()),
+        ("MUST violated:", ("MUST",)),
+        ("  rule one [SHOULD]: it passes", ("SHOULD",)),
+        ("  the server said PASS and MUST", ()),
+        ("", ()),
+    ],
+)
+def test_verdicts_and_levels_have_colours(line: str, shown: tuple[str, ...]) -> None:
+    parts = coloured(line)
+    assert "".join(text for text, _ in parts) == line
+    assert tuple(text for text, markup in parts if markup) == shown
 
 
 def test_row_without_sessions() -> None:

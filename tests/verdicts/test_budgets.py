@@ -274,7 +274,9 @@ def test_a_lost_session_is_beyond_every_limit() -> None:
     given = [*samples(1, 1, 1), Sample("x", None, lost="hung")]
     low = one(budget(COVERAGE, at_least=0.1), given)
     assert (low.verdict, low.observed, low.over) == (FAIL, -math.inf, 1)
-    assert headline(low) == ("word_coverage mean = -inf < 0.1 (n=4, 1 under, 1 hung)")
+    assert headline(low) == (
+        "word_coverage mean < 0.1: 1 of 4 lost (n=4, 1 under, 1 hung)"
+    )
     high = one(budget(COVERAGE, at_most=1), given)
     assert (high.verdict, high.observed, high.over) == (FAIL, math.inf, 1)
     assert one(budget(COVERAGE, at_least=1, stat="p50"), given).verdict is PASS
@@ -296,8 +298,8 @@ def test_what_is_no_time_has_its_own_line() -> None:
     )
     assert (reached.verdict, reached.interval) == (PASS, (-math.inf, 0.95))
     assert headline(reached) == (
-        "word_coverage p95 from above = 0.95 >= 0.9 (95% CI -inf to 0.95; n=70, 0 "
-        "under; proven)"
+        "word_coverage p95 from above = 0.95 >= 0.9 (95% CI up to 0.95, no "
+        "lower bound with n=70; n=70, 0 under; proven)"
     )
     worst_of = one(budget(COVERAGE, at_least=0.9, stat="max"), samples(0.8, 1))
     assert headline(worst_of) == (
@@ -566,8 +568,9 @@ def test_with_a_confidence_only_proof_passes() -> None:
     short = one(made, samples(*[251] * 24))
     assert (short.verdict, short.needed) == (INCONCLUSIVE, 59)
     assert headline(short) == (
-        "final_from_commit p95 = 251 ms <= 800 ms (95% CI 251-inf; n=24, 0 over; not "
-        "proven: needs 59); 35 more sessions within the limit would "
+        "final_from_commit p95 = 251 ms <= 800 ms (95% CI from 251, no "
+        "upper bound with n=24; n=24, 0 over; not proven: needs 59); "
+        "35 more sessions within the limit would "
         "prove that the limit is met"
     )
     assert one(made, samples(*[251] * 59)).verdict is PASS
@@ -585,16 +588,17 @@ def test_lateness_that_stands_between_a_sample_and_its_proof_is_said() -> None:
 def test_without_a_confidence_it_is_said_whether_the_sample_proves_it() -> None:
     made = latency_budget(METRIC, p95="800ms")
     assert headline(one(made, samples(*[251] * 24))) == (
-        "final_from_commit p95 = 251 ms <= 800 ms (95% CI 251-inf; n=24, 0 over; not "
-        "proven: needs 59)"
+        "final_from_commit p95 = 251 ms <= 800 ms (95% CI from 251, no "
+        "upper bound with n=24; n=24, 0 over; not proven: needs 59)"
     )
     assert headline(one(made, samples(*[251] * 59))) == (
-        "final_from_commit p95 = 251 ms <= 800 ms (95% CI 251-inf; n=59, 0 over; "
-        "proven)"
+        "final_from_commit p95 = 251 ms <= 800 ms (95% CI from 251, no "
+        "upper bound with n=59; n=59, 0 over; proven)"
     )
     assert headline(one(made, samples(251, 900))) == (
-        "final_from_commit p95 = 900 ms > 800 ms (95% CI 251-inf; n=2, 1 over; not "
-        "proven); server, not client (client delay 0.8 ms)"
+        "final_from_commit p95 = 900 ms > 800 ms (95% CI from 251, no "
+        "upper bound with n=2; n=2, 1 over; not proven); server, not "
+        "client (client delay 0.8 ms)"
     )
 
 
@@ -750,9 +754,9 @@ def test_clips_that_repeat_are_said() -> None:
     assert found.interval[0] < alone.interval[0]
     assert found.interval[1] > alone.interval[1]
     assert headline(found) == (
-        f"final_from_commit p50 = 257 ms <= 800 ms (95% CI {found.interval[0]:.0f}-"
-        f"{found.interval[1]:.0f} by clip; n=96 of 12 clips, 0 over; proven for this "
-        "corpus)"
+        f"final_from_commit p50 = 257 ms <= 800 ms (95% CI by clip "
+        f"{found.interval[0]:.0f}-{found.interval[1]:.0f}; n=96 of 12 clips, 0 over; "
+        "proven for this corpus)"
     )
     each_once = [replace(each, clip=each.label) for each in given]
     assert replace(one(made, each_once), worst=()) == replace(alone, worst=())
@@ -761,8 +765,9 @@ def test_clips_that_repeat_are_said() -> None:
 def test_a_proof_for_this_corpus_needs_no_bound_for_others() -> None:
     given = [Sample(f"s{n}", 200 + n, clip=f"c{n % 10}") for n in range(80)]
     assert headline(one(CLAIM, given)) == (
-        "final_from_commit p95 = 275 ms <= 800 ms (95% CI 271-inf by clip; n=80 of 10 "
-        "clips, 0 over; proven for this corpus)"
+        "final_from_commit p95 = 275 ms <= 800 ms (95% CI by clip from "
+        "271, no upper bound with 10 clips; n=80 of 10 clips, 0 over; proven for this "
+        "corpus)"
     )
     (ordered,) = judge_in_order(CLAIM, given).findings
     assert headline(ordered).endswith(
@@ -827,8 +832,9 @@ def test_the_line_of_a_failure() -> None:
     given = samples(*[300] * 51, *[980] * 5, 1140, 1140, 1310)
     given.append(Sample("x", None, lost="hung"))
     assert headline(one(latency_budget(METRIC, p95="800ms"), given)) == (
-        "final_from_commit p95 = 1140 ms > 800 ms (95% CI 980-inf; n=60, 9 over, 1 "
-        "hung; proven); server, not client (client delay 0.8 ms)"
+        "final_from_commit p95 = 1140 ms > 800 ms (95% CI from 980, no "
+        "upper bound with n=60; n=60, 9 over, 1 hung; proven); server, not "
+        "client (client delay 0.8 ms)"
     )
 
 
@@ -836,8 +842,9 @@ def test_the_line_names_all_reasons_of_a_loss() -> None:
     lost = [Sample("x", None, lost=why) for why in ("hung", "refused", "hung\n")]
     line = headline(one(latency_budget(METRIC, p50="1s"), [*samples(1), *lost]))
     assert line == (
-        "final_from_commit p50 = inf ms > 1000 ms (95% CI -inf to inf; n=4, 3 over, 2 "
-        "hung, 1 refused; not proven); server, not client (client delay 0 ms)"
+        "final_from_commit p50 > 1000 ms: 3 of 4 never came (95% CI: no bounds with "
+        "n=4; n=4, 3 over, 2 hung, 1 refused; not proven); server, not client "
+        "(client delay 0 ms)"
     )
 
 
@@ -920,9 +927,10 @@ def test_the_line_of_a_rate() -> None:
     found = judge_wer(wer_threshold(0.12, normalizer="basic"), rows(GOOD, BAD))
     assert found.interval is not None
     low, high = found.interval
+    assert (low, high) == (0, math.inf)
     assert headline(found) == (
-        f"wer = 0.167 > 0.120 (95% CI {low:.3f}-{high:.3f}; n=2, 12 words, S=1 D=0 "
-        "I=1; basic/2; not proven)"
+        "wer = 0.167 > 0.120 (95% CI from 0.000, no upper bound with n=2; n=2, 12 "
+        "words, S=1 D=0 I=1; basic/2; not proven)"
     )
 
 
@@ -1016,7 +1024,9 @@ def test_a_few_utterances_prove_nothing() -> None:
     again = [replace(row, utterance=said) for row in rows(*[GOOD] * 40)]
     assert judge_wer(proof, again).verdict is INCONCLUSIVE
     assert judge_wer(proof, again).interval == (0, math.inf)
-    assert "95% CI 0.000-inf" in headline(judge_wer(proof, again))
+    assert "95% CI from 0.000, no upper bound with n=40" in headline(
+        judge_wer(proof, again)
+    )
 
 
 def test_a_clip_of_several_perturbations_is_one_utterance() -> None:

@@ -275,7 +275,7 @@ def test_lost_sessions_are_never_dropped() -> None:
     assert (change.n, change.lost) == (24, (0, 20))
     assert (change.effect, change.now) == (math.inf, math.inf)
     assert change.outcome is Outcome.WORSE
-    assert "+inf% > 5.0%" in change_line(change)
+    assert "infinitely more > 5.0%" in change_line(change)
 
 
 @pytest.mark.parametrize("limit", ["final_from_commit:5%", "wer:1pp"])

@@ -1,0 +1,35 @@
+"""The command ``doctor``: says what is known about a server before tests run."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+HELP = (
+    "say what is known about a server, its models, the corpus and this machine before "
+    "audio is sent; the exit code is 1 if tests cannot run"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.add_argument(
+        "target",
+        metavar="URL",
+        help="the server, as --realtime-target names it",
+    )
+    parser.add_argument(
+        "options",
+        nargs=argparse.REMAINDER,
+        metavar="OPTION",
+        help="options of the plugin, such as --realtime-corpus=PATH; those of the ini "
+        "file and of the environment count too",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    # Only pytest reads the ini file, and the options that it sets.
+    words = ["--realtime-doctor", f"--realtime-target={options.target}"]
+    return int(pytest.main(["-p", "realtime_asr", *words, *options.options]))

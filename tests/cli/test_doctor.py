@@ -1,0 +1,55 @@
+"""The command ``doctor`` and the option ``--realtime-doctor`` show the same screen."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.project import Project
+from tests.support.servers import closed, faking
+
+
+def test_a_target_is_needed(project: Project) -> None:
+    result = project.run("--realtime-doctor", target=None)
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: --realtime-doctor: there is no target; *"])
+
+
+@pytest.mark.slow
+def test_a_server_that_can_be_tested(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THE_KEY", "a-secret-of-ours")
+    options = ("--realtime-api-key-env=THE_KEY", "--realtime-dialect=auto")
+    with faking(key="a-secret-of-ours") as (url, _):
+        command = [sys.executable, "-m", "pytest_realtime_asr", "doctor", url, *options]
+        done = subprocess.run(
+            command, cwd=project.path, capture_output=True, text=True, timeout=60
+        )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 24
+    assert not any(line.startswith("!") for line in lines)
+    assert "a-secret-of-ours" not in done.stdout
+    pytest.LineMatcher(lines).fnmatch_lines(
+        [
+            "  target      ws://127.0.0.1:*/v1/realtime, HTTP routes at*",
+            "  key         found in the environment variable THE_KEY",
+            "  first event session.created, *",
+            "  round trip  * ms (median of 5 pings, *",
+            "  clock       latencies on this machine are exact to * ms now; *",
+            "  result      tests can run; next: pytest*",
+        ]
+    )
+
+
+@pytest.mark.slow
+def test_a_server_that_cannot_be_tested(project: Project) -> None:
+    with closed() as port:
+        result = project.run("--realtime-doctor", target=f"127.0.0.1:{port}")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        ["! health *: cannot connect: *", "! result      tests cannot run: *"]
+    )
