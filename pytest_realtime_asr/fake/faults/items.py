@@ -104,7 +104,7 @@ def _unchained(content: Event) -> None:
 
 @fault(
     "displaced",
-    "adds an item at another place than its commit said",
+    "names different previous items when it commits and when it adds an item",
     by=changing,
     needs=Needs.ITEMS,
 )
