@@ -7,6 +7,7 @@ import asyncio
 import difflib
 import os
 import signal
+import socket
 import ssl
 import sys
 from contextlib import AsyncExitStack
@@ -221,7 +222,8 @@ async def _serve(options: argparse.Namespace) -> int:
         try:
             server = await stack.enter_async_context(listening)
         except OSError as error:
-            why = os.strerror(error.errno) if error.errno else str(error)
+            errno = None if isinstance(error, socket.gaierror) else error.errno
+            why = os.strerror(errno) if errno else str(error.strerror or error)
             other = "" if options.host == HOST else "another --host, "
             raise OSError(
                 f"--port: the server cannot listen on {_bracketed(options.host)}:"
