@@ -388,7 +388,7 @@ class RealtimePlugin:
         state = self.used_state
         result: Mapping[str, Any] | None = None
         if state is not None:
-            state.add_server_output(item, call)
+            state.add_server_output(item, call, uses=self.uses(item))
         if state is not None and call.when == "call" and is_suite(item):
             result = self.judge.requirement(item)
         report = yield

@@ -36,12 +36,17 @@ class ServerOutput:
         session = found.result.session
         item.stash[_SESSION] = None if session is None else session.trace.port
 
-    def add_section(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        """Add the output of a phase of a test to the report of this phase."""
+    def add_section(
+        self, item: pytest.Item, call: pytest.CallInfo[None], *, settles: bool
+    ) -> None:
+        """Add the output of a phase of a test to the report of this phase.
+
+        If ``settles``, wait until the handlers of closed sessions have ended.
+        """
         suite = is_suite(item)
         port = item.stash.get(_SESSION, None) if call.when == "call" else None
         for application in self._applications:
-            if not suite or port is not None:
+            if settles and call.when == "call" and (not suite or port is not None):
                 application.settle()
             text = application.output.take(sessions=not suite)
             if port is not None:

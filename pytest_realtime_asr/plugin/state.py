@@ -68,10 +68,15 @@ class State:
         if "targets" in self.__dict__:
             self.targets.stop()
 
-    def add_server_output(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        """Add the output of the applications to the report of a phase of a test."""
+    def add_server_output(
+        self, item: pytest.Item, call: pytest.CallInfo[None], *, uses: bool
+    ) -> None:
+        """Add the output of the applications to the report of a phase of a test.
+
+        ``uses`` says that the test uses the plugin.
+        """
         if "targets" in self.__dict__:
-            self.targets.output.add_section(item, call)
+            self.targets.output.add_section(item, call, settles=uses)
 
     def stop_applications(self) -> list[str]:
         """Stop the applications that this process serves.
