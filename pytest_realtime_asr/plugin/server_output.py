@@ -19,8 +19,8 @@ _SESSION: pytest.StashKey[int | None] = pytest.StashKey()
 class ServerOutput:
     """Adds the output of applications to the tests that caused it.
 
-    A test of a user gets all output since the test before. A test of the packaged suite
-    gets the output of the session that its finding is about, since the sessions of many
+    A test gets all output since the test before. The test of a requirement gets the
+    output of the session that its finding is about, since the sessions of many
     scenarios run at the same time, and output that belongs to no session.
     """
 
@@ -43,12 +43,12 @@ class ServerOutput:
 
         If ``settles``, wait until the handlers of closed sessions have ended.
         """
-        suite = is_suite(item)
+        judges = is_suite(item) and "requirement" in getattr(item, "fixturenames", ())
         port = item.stash.get(_SESSION, None) if call.when == "call" else None
         for application in self._applications:
-            if settles and call.when == "call" and (not suite or port is not None):
+            if settles and call.when == "call" and (not judges or port is not None):
                 application.settle()
-            text = application.output.take(sessions=not suite)
+            text = application.output.take(sessions=not judges)
             if port is not None:
                 text += application.output.of_session(port)
             if text:

@@ -157,3 +157,13 @@ def test_a_violation_shows_what_its_own_session_printed(project: Project) -> Non
     printed = section(result.outlines, "test_requirement[no-object-refused]")
     assert printed[-1] == "AttributeError: 'list' object has no attribute 'get'"
     assert not any("ArithmeticError" in line for line in printed)
+
+
+def test_the_spoken_corpus_shows_what_its_sessions_printed(
+    project: Project, clips: str
+) -> None:
+    given(project)
+    words = ("--realtime-conformance", "-k", "spoken_corpus", "--realtime-keep-going")
+    result = project.run(*words, f"--realtime-corpus={clips}", target=None)
+    result.assert_outcomes(failed=1)
+    assert "an update stub" in section(result.outlines, "test_spoken_corpus")
