@@ -13,6 +13,8 @@ from tests.support.paths import ROOT
 PAGE = (ROOT / "docs/guide/asgi.md").read_text()
 BLOCKS: list[str] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 SESSION = "examples/asgi_server/session.py"
+# Undecided if a busy machine sends the audio late
+TIMED = {"keeps-up", "no-stall", "text-while-speaking"}
 INI = """\
 [pytest]
 addopts = -p no:hypothesispytest
@@ -78,7 +80,5 @@ def test_the_suite_decides_every_requirement_on_texts(server: pytest.Pytester) -
     rows = json.loads((server.path / "out.json").read_text())["requirements"]
     undecided = {row["id"] for row in rows if row["status"] != "satisfied"}
     named = set(re.findall(r"\(`([a-z-]+)`\)", PAGE))
-    assert named <= undecided
-    reasons = [row["reason"] for row in rows if row["id"] in undecided - named]
-    assert not [reason for reason in reasons if re.search("no text|no words", reason)]
-    assert len(reasons) <= 3
+    assert len(named) == 3
+    assert named <= undecided <= named | TIMED
