@@ -186,11 +186,13 @@ def sequential(
     inequality bounds the probability that it ever reaches 1 / (1 - confidence).
 
     Wald's own bounds, such as ln(beta / (1 - alpha)), are slightly narrower, but keep
-    this probability only approximately. At p95 and 95 %, they would pass 72 clean
-    outcomes instead of 73, with an exact error of 4.99 % (here 4.79 %). But at p99 and
-    95 % their error is 5.10 %, and at p95 and 80 % it is 21.6 %. If the share is
-    between g and b, both decisions are possible: ``FAIL`` says that a server is not a
-    good one, not that it breaks the claim.
+    this probability only approximately. For a p95 at 95 % confidence, Wald's bounds
+    would decide ``PASS`` after 72 outcomes that are all within the limit, and the
+    bounds of this function do so after 73. The exact probability of a wrong ``PASS``
+    would be 4.99 % with Wald's bounds, and is 4.79 % here. But for a p99 at 95 % it
+    would be 5.10 % with Wald's bounds, and for a p95 at 80 % it would be 21.6 %. If the
+    share is between g and b, both decisions are possible: ``FAIL`` says that a server
+    is not a good one, not that it breaks the claim.
 
     Source: Wald, Sequential Analysis (1947); Ville (1939).
     """
@@ -210,7 +212,8 @@ def least_clean(q: float, confidence: float) -> int:
     """Return the least number of outcomes after which `sequential` can pass.
 
     None of these outcomes is over the limit. With fewer outcomes, a sequential test can
-    never prove the claim. `samples_needed` is the same for a sample of fixed size.
+    never prove the claim. `samples_needed` returns the number for a sample of fixed
+    size.
     """
     steps = _, down, bound = _steps(q, confidence)
     # The quotient may have a rounding error, so the decision itself is tested.
@@ -348,8 +351,9 @@ def matched_pairs(
 def sign_test(more: int, fewer: int) -> float:
     """Return the one-sided p-value of the exact sign test, ties left out.
 
-    ``more`` and ``fewer`` are the numbers of pairs that differ in either direction. If
-    both directions are equally likely, p is the probability of ``more`` or more.
+    ``more`` is the number of pairs that differ in one direction, ``fewer`` the number
+    that differ in the other. If both directions are equally likely, p is the
+    probability that ``more`` pairs or more differ in the first direction.
     """
     if more < 0 or fewer < 0:
         raise ValueError(f"counts must be 0 or more, not {more} and {fewer}")
@@ -400,12 +404,11 @@ def share_interval(count: int, n: int, confidence: float = 0.95) -> tuple[float,
 
 
 def larger_share_p_value(count: int, n: int, others: int, m: int) -> float:
-    """Return how likely a share as large as ``count`` in ``n`` is by chance.
+    """Return the p-value of the share ``count / n`` being larger than ``others / m``.
 
-    The share is compared with that of ``others`` in ``m``. The p-value is that of
-    Fisher's exact test, one-sided: all ``n + m`` values have the same share, which is
-    not known. It is the exact binomial test, without the claim that ``others / m`` is
-    the true share.
+    The p-value is that of Fisher's exact test, one-sided. The null hypothesis is that
+    both groups have the same true share, which is not known. The exact binomial test
+    would instead take ``others / m`` as the true share.
     """
     _counts(count, n)
     _counts(others, m)

@@ -120,7 +120,7 @@ def _aligned(utterance: Utterance, text: str) -> Alignment:
 
 
 def _script(texts: Iterable[str]) -> str | None:
-    """Return the script of most letters, such as LATIN; ``None`` without letters."""
+    """Return the writing system of most letters, such as LATIN, or ``None``."""
     found = Counter(
         unicodedata.name(letter, "unknown").partition(" ")[0]
         for text in texts

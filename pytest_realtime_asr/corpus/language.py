@@ -1,13 +1,13 @@
-"""Languages: names and tags as users write them, and the script of a text.
+"""Languages: names and tags as users write them, and guesses from the letters.
 
 A language is a tag of BCP 47 in its canonical form, such as ``en``, ``en-US`` or
 ``zh-Hans``. Tags are checked against the registry of IANA (the library langcodes).
 English names, such as the names that Whisper and NeMo write, are in a table of this
 module, since the table of langcodes needs an extension module.
 
-If the language of a text is not stated, it follows from the script of the text only if
-one language uses this script in practice: Hangul is Korean, but Cyrillic or Latin
-letters, or Chinese characters without Kana, are no certain evidence.
+If the language of a text is not stated, it follows from the writing system of the text
+only if one language uses this writing system in practice: Hangul is Korean, but
+Cyrillic or Latin letters, or Chinese characters without Kana, are no certain evidence.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ _BY_NAME = {
 _TAGS = frozenset(_BY_NAME.values())
 _SAME = {"cmn": "zh"}  # two codes of the registry by which corpora mean the same
 _NO_LANGUAGE = {"mis", "mul", "x", "zxx"}  # several languages, no speech, private use
-# The scripts that in practice one language uses, by the first words of the names of
-# their characters.
+# The writing systems that in practice one language uses, by the first words of the
+# names of their characters.
 _CERTAIN = {
     "ARMENIAN": "hy",
     "GEORGIAN": "ka",
@@ -142,7 +142,7 @@ def parse(text: str) -> str:
 
 
 def language_of(reference: str, stated: str = "") -> Language:
-    """Return the language of a reference: as stated, else from its script.
+    """Return the language of a reference: as stated, else from its letters.
 
     Raises `InputError` if the stated language is unknown.
     """
@@ -153,10 +153,11 @@ def language_of(reference: str, stated: str = "") -> Language:
 
 
 def _of_script(text: str) -> str:
-    """Return the language whose script has at least half of the letters of a text.
+    """Return the language whose writing system most letters of a text belong to.
 
-    The result is "" if no such language is certain. Chinese characters count as
-    Japanese in a text with Kana, and as Korean in a text with Hangul.
+    At least half of the letters must belong to it. The result is "" if no such language
+    is certain. Chinese characters count as Japanese in a text with Kana, and as Korean
+    in a text with Hangul.
     """
     letters = [char for char in text if unicodedata.category(char)[0] == "L"]
     found = Counter(map(_script, letters))

@@ -222,7 +222,7 @@ class VariedServer(ServerWrapper):
         if place in self._state.changed_words:
             self._state.changed_words.remove(place)
             return word
-        # In a script without spaces, a word may be a whole sentence.
+        # In a writing system without spaces, a word may be a whole sentence.
         if not changes or not (word.isascii() and word.isalpha()):
             return word
         self._state.changed_words.add(place)

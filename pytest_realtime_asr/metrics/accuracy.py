@@ -89,8 +89,9 @@ class Languages:
 
     The language of a reference chooses its normaliser. ``of`` is the number of
     references. ``unknown`` is the number of references of unknown language, and
-    ``neutral`` has the ids of the normalisers that were used for these references.
-    ``by_script`` has the tags of the languages that follow only from the script.
+    ``neutral`` has the ids of the normalisers that were used for references of unknown
+    language. ``by_script`` has the tags of the languages that no one stated, and that
+    were chosen by the writing system of a reference.
     """
 
     of: int = 0

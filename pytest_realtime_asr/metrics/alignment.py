@@ -187,9 +187,9 @@ def _once(
 
 
 def _rising(places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the longest subsequence in which the second numbers rise.
+    """Return the longest subsequence of pairs in which the second number rises.
 
-    The first numbers of ``places`` must rise.
+    The first number must rise from each pair of ``places`` to the next.
     """
     ends: list[int] = []  # for each length, the least second number that ends a chain
     tops: list[int] = []  # for each length, the index of the pair with this number

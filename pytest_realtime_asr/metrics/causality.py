@@ -90,8 +90,8 @@ def final(item: Emissions, value: float) -> Premature | None:
     """Check that the final came after the commit, or after the end of speech.
 
     A final after the commit is always allowed. A final before the commit is allowed
-    only if the server ended the turn by itself, and after the end of speech. Without a
-    commit, the final must come after the end of speech.
+    only if the server ended the turn by itself and the final came after the end of
+    speech. If there is no commit, the final must come after the end of speech.
     """
     timeline = item.timeline
     found, commit = timeline.final, timeline.commit

@@ -3,7 +3,8 @@
 `whisper_english` is Whisper's own normaliser at linear cost. `english` changes the text
 before and after Whisper's normaliser:
 
-- typographic apostrophes, dots and invisible characters are folded first (`fold`);
+- first, typographic apostrophes become plain ones and invisible characters are removed
+  (`fold`), and compatibility forms become plain ones, such as an ellipsis three dots;
 - text in brackets stays, since a server that sends ``<unk>`` has sent an extra word;
 - numbers next to each other stay separate. Whisper joins "one two three" to one word,
   so that three wrong digits would be one error, and joins "7 30" with what follows.

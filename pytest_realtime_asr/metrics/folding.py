@@ -1,8 +1,8 @@
 """Folding: makes characters equal that differ only in how a text is written.
 
 `fold` is the folding for every language. It removes invisible characters and the
-Arabic tatweel, gives apostrophes, digits of all scripts and a few ligatures one form,
-and makes one word of each token of a model, such as ``<unk>``. `basic` also folds
+Arabic tatweel, gives apostrophes, digits of all writing systems and a few ligatures one
+form, and makes one word of each token of a model, such as ``<unk>``. `basic` also folds
 compatibility forms and case, and turns punctuation and symbols into blanks. The
 functions named after a language add the folding of this language.
 
@@ -92,10 +92,11 @@ def without_notes(reference: str) -> str:
 
 
 def basic(text: str) -> str:
-    """Return a text in lower case without punctuation and symbols; all marks stay.
+    """Return a text in lower case without punctuation and symbols.
 
-    In a number, separators of thousands are removed. A point, comma or colon that is
-    not followed by three digits becomes a point, so that ``3,5`` differs from ``35``.
+    Combining marks, such as accents and vowel signs, stay. In a number, separators of
+    thousands are removed. A point, comma or colon that is not followed by three digits
+    becomes a point, so that ``3,5`` differs from ``35``.
     """
     folded = unicodedata.normalize("NFKC", fold(text)).casefold()
     folded = unicodedata.normalize("NFKC", folded).translate(_FOLDED)
@@ -108,7 +109,7 @@ def basic(text: str) -> str:
 
 
 def _number(text: str) -> str:
-    """Return a number with separators between its digits in one form.
+    """Return the one form of a number that has separators between its digits.
 
     A number with several separators that do not separate thousands is a date or a
     telephone number; its separators become blanks.

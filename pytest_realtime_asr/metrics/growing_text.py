@@ -35,7 +35,11 @@ class GrowingText:
             self._cuts.pop()
 
     def wrong(self, count: int) -> int:
-        """Return the number of edits to the first ``count`` words of the reference."""
+        """Return the edits between the text and the start of the reference.
+
+        The start is the first ``count`` words. The result is the least number of words
+        to replace, insert or delete.
+        """
         while self._cuts[-1][0] > count:
             self._cuts.pop()
         while True:

@@ -126,7 +126,8 @@ def _texts(
 ) -> _Texts:
     """Return texts in normal form; raises ValueError if nothing of an entity is left.
 
-    If the grouping of digits is a matter of style, numbers are split into digits.
+    If the grouping of digits is a matter of style for this normaliser (``by_sound``),
+    numbers are split into digits.
     """
     unit = TextUnit.CHARACTER if by_character else TextUnit.WORD
     used, normal, _ = normalised(normalizer, [*entities, *others])
@@ -137,7 +138,9 @@ def _texts(
         texts.append(single(words) if used.by_sound else whole)
     for entity, units in zip(entities, texts, strict=False):
         if not units.units:
-            raise ValueError(f"{used.id} removes all of the entity {entity!r}")
+            raise ValueError(
+                f"the normaliser {used.id} leaves nothing of the entity {entity!r}"
+            )
     return _Texts(used.id, texts[: len(entities)], texts[len(entities) :])
 
 

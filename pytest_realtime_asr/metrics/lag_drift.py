@@ -10,7 +10,7 @@ from pytest_realtime_asr.stats import theil_sen
 
 MOST_POINTS = 200  # words of an utterance, evenly chosen; all pairs of them are used
 LEAST_AUDIO = 8.0  # s; in less audio, a lag has no time to grow beyond its scatter
-LEAST_POINTS = 5  # few, since one who falls behind shows few words in time
+LEAST_POINTS = 5  # few, since a server that falls behind shows few words early enough
 LEAST_SPAN = 2.0  # s of audio between the first and the last of these words
 _NS_PER_S = 1_000_000_000
 
@@ -18,8 +18,8 @@ _NS_PER_S = 1_000_000_000
 @metric(
     group=Group.WORDS,
     unit=Unit.RATIO,
-    needs="at least 8 s of audio, word times, and at least five matched words, over at "
-    "least 2 s, that were shown before the end of the audio",
+    needs="at least 8 s of audio, word times, and at least five matched words that "
+    "were shown before the end of the audio, the first and the last at least 2 s apart",
     beside="word_coverage",
 )
 def lag_drift(item: Emissions) -> float | None:
@@ -32,12 +32,13 @@ def lag_drift(item: Emissions) -> float | None:
     real time.
 
     Formula: median of the slopes (lag(j) - lag(i)) / (end(j) - end(i)) over all pairs
-        of at most 200 matched words with different ends, evenly chosen; lag is first
-        shown - due(end of word)
+        of matched words whose ends differ; of more than 200 words, 200 evenly chosen
+        ones are used; lag is first shown - due(end of word)
     Unit: ratio
     Better: lower
-    Source: the estimator of Theil (1950) and Sen (1968), which up to 29 % of outliers
-        do not change much; progressive lag as in CrispASR#383 and QwenLM/Qwen3-ASR#148
+    Source: the estimator of Theil (1950) and Sen (1968), which changes little if up to
+        29 % of the points are outliers; progressive lag as in CrispASR#383 and
+        QwenLM/Qwen3-ASR#148
     """
     heard = item.timeline.heard
     if not heard or heard[-1].samples < LEAST_AUDIO * item.timeline.rate:
@@ -55,7 +56,10 @@ def lag_drift(item: Emissions) -> float | None:
 
 
 def _points(item: Emissions) -> list[tuple[float, float]]:
-    """Return the end and the lag, both in s, of each matched word shown in time."""
+    """Return the end and the lag, both in s, of matched words.
+
+    Words that were first shown after the last audio frame was due are left out.
+    """
     heard = item.timeline.heard
     points = []
     for word in item.words:

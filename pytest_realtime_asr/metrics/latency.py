@@ -25,7 +25,7 @@ _NS_PER_MS = 1_000_000
 
 
 def has_words(text: str) -> bool:
-    """Return whether a text contains a letter or a digit of any script."""
+    """Return whether a text contains a letter or a digit of any alphabet."""
     return any(map(str.isalnum, text))
 
 
@@ -38,8 +38,8 @@ def connect(item: Emissions) -> float | None:
     Start: the instant at which the client began to connect
     End: the completed WebSocket handshake
     Better: lower
-    Source: kept apart from all other latencies: tools that count the first text from
-        before the connection include the times of name look-up, TLS and handshake
+    Source: kept apart from all other latencies: tools that start the clock of the first
+        text before they connect include the times of name look-up, TLS and handshake
     """
     return _between(0, item.timeline.opened)
 

@@ -1,8 +1,8 @@
 """Normalisers: named and versioned ways to make texts comparable.
 
-A normaliser decides which words are equal; a change of normaliser alone has changed
-published error rates by a tenth. So each normaliser has a version, and every number is
-stored with the id of the normaliser that was used:
+A normaliser decides which words are equal, so a change of normaliser alone changes an
+error rate. So each normaliser has a version, and every number is stored with the id of
+the normaliser that was used:
 
 ``none``
     changes nothing; words end at white space, and case and punctuation count.
@@ -22,10 +22,10 @@ stored with the id of the normaliser that was used:
     text in brackets, and counts digits that are spoken one by one as one word.
 
 If no normaliser is named, the language of the reference decides (`language_of`): the
-stated language, or the only language that uses the script. If the language is unknown,
-``basic`` is used; no text is assumed to be English. The choice depends only on the
-reference and its language, so that the server's text cannot change the choice. A user's
-own normaliser can be named as well (`normalizer_named`).
+stated language, or the only language that uses the writing system of the reference. If
+the language is unknown, ``basic`` is used; no text is assumed to be English. The choice
+depends only on the reference and its language, so that the server's text cannot change
+the choice. A user's own normaliser can be named as well (`normalizer_named`).
 
 A server may send long or malicious texts, so the cost of every step is linear. If a
 normaliser fails on a text, or takes longer than `PATIENCE`, ``basic`` is used for both
@@ -207,7 +207,7 @@ def _letter(char: str) -> bool:
 
 
 def _mainly(text: str, scripts: tuple[str, ...]) -> bool:
-    """Return whether at least half of the letters of a text are of these scripts."""
+    """Return whether at least half of the letters of a text have such a name."""
     plain = unicodedata.normalize("NFKC", text)
     names = [unicodedata.name(char, "") for char in plain if _letter(char)]
     return 2 * sum(name.startswith(scripts) for name in names) >= len(names)

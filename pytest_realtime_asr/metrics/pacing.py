@@ -25,7 +25,7 @@ _HALF, _TAIL = 0.5, 0.99
 _MAX_CPU = 2 / 3  # share of a core; above it, the scheduling delay grows by itself
 _CLIENT = "it measures the client, not the server"
 _PATH = "it measures the network path, not the server"
-_TICKS = "a recorder with a running clock tick"
+_TICKS = "a trace of a client that measures its clock ticks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,9 @@ def scheduling_delay(timeline: Timeline) -> float | None:
 def sender_lateness(item: Emissions) -> float | None:
     """Measure the p99 of the client's delay in sending an audio frame.
 
-    Formula: p99 (nearest rank) over audio frames of woke - due, minus the time for
-        which the frame waited until the socket accepted the frames before it
+    Formula: p99 (nearest rank) of (start of sending - due - wait) over the audio
+        frames; wait is the time for which the frame waited until the socket had
+        accepted the frames before it
     Unit: ms
     Start: the instant at which a frame was due
     End: the instant at which the client began to send the frame
@@ -132,8 +133,8 @@ def sender_lateness(item: Emissions) -> float | None:
 def sender_lateness_max(item: Emissions) -> float | None:
     """Measure the largest delay of the client in sending an audio frame.
 
-    Formula: maximum over audio frames of woke - due, minus the time for which the frame
-        waited until the socket accepted the frames before it
+    Formula: maximum of (start of sending - due - wait) over the audio frames; wait as
+        in sender_lateness
     Unit: ms
     Start: the instant at which a frame was due
     End: the instant at which the client began to send the frame
@@ -152,7 +153,7 @@ def send_blocked(item: Emissions) -> float | None:
     The time is attributed to the server, since the server or the network path did not
     read.
 
-    Formula: maximum over audio frames of sent - woke
+    Formula: maximum of (sent - start of sending) over the audio frames
     Unit: ms
     Start: the instant at which the client began to send the frame
     End: the instant at which the socket had accepted the frame
@@ -172,7 +173,7 @@ def loop_lag(item: Emissions) -> float | None:
 
     A tick that is at most 1 ms late counts as punctual.
 
-    Formula: p99 (nearest rank) over ticks of came - due
+    Formula: p99 (nearest rank) of (came - due) over the ticks
     Unit: ms
     Start: the instant at which a tick was due
     End: the instant at which the tick came
@@ -187,7 +188,7 @@ def loop_lag(item: Emissions) -> float | None:
 def gc_pause(item: Emissions) -> float | None:
     """Measure the longest pause by the garbage collector in the client's process.
 
-    Formula: maximum over collections of end - start
+    Formula: maximum of (end - start) over the collections
     Unit: ms
     Start: the start of a collection
     End: the end of that collection
@@ -201,7 +202,7 @@ def gc_pause(item: Emissions) -> float | None:
 @metric(
     group=Group.CLIENT,
     unit=Unit.RATIO,
-    needs="a recorder that read its CPU time twice",
+    needs="a trace of a client that measures its CPU time",
     no_budget=_CLIENT,
 )
 def own_cpu(item: Emissions) -> float | None:
@@ -228,7 +229,7 @@ def path_round_trip(item: Emissions) -> float | None:
     The round-trip time is never subtracted from a latency. The client waits for the
     answer to a ping before it sends the next ping, so a busy server answers few pings.
 
-    Formula: p50 (nearest rank) over pings of answered - sent
+    Formula: p50 (nearest rank) of (answered - sent) over the pings
     Unit: ms
     Start: the instant at which a ping was sent
     End: the arrival of the pong that answers the ping

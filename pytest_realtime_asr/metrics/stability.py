@@ -19,8 +19,8 @@ from pytest_realtime_asr.trace.timeline import Timeline
 def normalized_erasure(item: Emissions) -> float | None:
     """Measure how many words were erased for each word of the last hypothesis.
 
-    Formula: sum over updates of the words of the previous hypothesis after the common
-        prefix / words of the last hypothesis
+    Formula: (for each update, the number of words of the previous hypothesis after the
+        common prefix; the sum of these numbers) / words of the last hypothesis
     Unit: ratio
     Better: lower
     Source: normalized erasure (Arivazhagan et al. 2020), which needs no alignment and

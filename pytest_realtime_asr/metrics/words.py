@@ -63,7 +63,7 @@ def early_text(item: Emissions) -> float | None:
     Unit: count
     Better: lower
     Source: AssemblyAI's notes, as for first_correct_word; a server that has received no
-        speech can have no text
+        speech cannot know any text
     """
     start = item.speech_start
     if start is None:
@@ -106,7 +106,8 @@ def word_first_emission(item: Emissions) -> float | None:
     Formula: median (nearest rank) over matched words of first shown - due(end of word)
     Unit: ms
     Start: the instant at which the audio at the end of the word was due
-    End: the arrival of the first hypothesis with the word at the same index
+    End: the arrival of the first hypothesis that has the word at its index in the last
+        hypothesis
     Better: lower
     Source: Picovoice's word emission latency, with the median of the matched words
         instead of the mean; word_coverage is the share of words that matched

@@ -10,9 +10,10 @@ utterance: ``corpus.map(noise("10dB", seed=1))``.
 - The name, version, parameters and seed are part of the id of the utterance, such as
   ``noise/1:10dB:seed=1+go-forward``, and of the conditions in reports. So a perturbed
   run is never compared with a plain one, or with another perturbation.
-- Samples are not clipped unnoticed. If the result exceeds full scale, the whole
-  utterance is attenuated by the smallest sufficient number of whole decibels, and its
-  name says so: ``noise/1:0dB:seed=1:attenuated=2dB``.
+- Only `clipping` clips samples. If the result of `gain` would exceed full scale, `gain`
+  raises an error. Any other result that exceeds full scale is attenuated as a whole by
+  the smallest sufficient number of whole decibels, and the name of the utterance says
+  so: ``noise/1:0dB:seed=1:attenuated=2dB``.
 
 A quantity is a string with its unit: ``"10dB"``, ``"300ms"``, ``"5%"``. Each function
 raises `PerturbationError` for a quantity that it cannot use; a perturbation raises this

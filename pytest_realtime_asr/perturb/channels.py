@@ -58,8 +58,8 @@ def clipping(share: str) -> Perturbation:
         level = np.quantile(np.abs(sound.samples[sound.spoken]), 1 - clipped)
         if not level:
             raise PerturbationError(
-                f"{sound.id}: {1 - clipped:.0%} of the samples of its speech are 0, so "
-                f"a share of {share} cannot be clipped; give a larger share"
+                f"{sound.id}: at least {1 - clipped:.0%} of the samples of its speech "
+                f"are 0, so a share of {share} cannot be clipped; give a smaller share"
             )
         samples = np.clip(sound.samples * (LIMIT / level), -LIMIT, LIMIT)
         return replace(sound, samples=samples)

@@ -39,9 +39,10 @@ class EndOfRun:
         return printable_lines(self._state, lines)
 
     def cut_off(self, session: pytest.Session) -> Mapping[str, Row]:
-        """Return a result for each requirement whose test an interrupt prevented.
+        """Return a result for each requirement whose test has none.
 
-        The keys are the ids of the tests.
+        An interrupt ended the run before these tests had a result. The keys are the ids
+        of the tests.
         """
         tests = [
             item for item in session.items if is_suite(item) and not has_result(item)

@@ -47,7 +47,7 @@ def terms(item: pytest.Item, state: State) -> Terms:
 
 
 def _fixed(item: pytest.Item) -> frozenset[str]:
-    """Return the keywords of the marker `realtime` that the command line overrides."""
+    """Return the arguments of the marker `realtime` that the command line overrides."""
     names = ("dialect", "model", "pace", "chunk", "rules")
     named = {name for name in names if item.config.getoption(f"realtime_{name}")}
     if item.config.getoption("realtime_profile"):

@@ -85,7 +85,7 @@ class Judging:
     paths of traces are shown relative to ``origin``. ``given`` returns the value that
     the command line gives to an option. ``comparison`` names the earlier report and the
     server with which each test is compared; ``baseline`` are the rows of this report.
-    The command that runs a test again begins with the words ``command``; ``located``
+    ``command`` has the first words of the command that runs a test again; ``located``
     returns the id of a test in the form that this command needs. With ``utterances``,
     the rows of the table at the end list all utterances.
     """
@@ -445,8 +445,8 @@ def again(
 ) -> str:
     """Return the command that runs a test again, with the options of this run.
 
-    The command begins with the words ``command``; the arguments ``where`` select the
-    test. The command shows no user, password, key or session option.
+    ``command`` has the first words of the result, and ``where`` the arguments that
+    select the test. The result shows no user, password, key or session option.
     """
     words = [shlex.quote(redactor.clean(word)) for word in command]
     for option in OPTIONS:

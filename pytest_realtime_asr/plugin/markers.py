@@ -50,13 +50,13 @@ def read(
 ) -> Terms:
     """Return the session settings and limits of a test that has these markers.
 
-    ``marks`` are ordered from the nearest marker to the farthest. Each keyword of
-    `realtime` has the value of the nearest marker that sets it; a keyword in ``fixed``
-    always has the value of the settings. The budgets and thresholds of all markers
-    count. The settings give the confidence if a marker has none, and the value of a
-    named limit such as ``"$name"``. ``one_session`` says that the test runs a single
-    session; a single session has no quantiles to judge. Raises `BudgetError`, whose
-    message says what may be written.
+    ``marks`` are ordered from the nearest marker to the farthest. Each argument of the
+    marker `realtime` has the value of the nearest marker that sets it; an argument in
+    ``fixed`` always has the value of the settings. The budgets and thresholds of all
+    markers count. The settings give the confidence if a marker has none, and the value
+    of a named limit such as ``"$name"``. ``one_session`` says that the test runs a
+    single session; a single session has no quantiles to judge. Raises `BudgetError`,
+    whose message says what may be written.
     """
     keywords: dict[str, object] = {}
     found: list[Budget] = []
@@ -117,15 +117,16 @@ def _recall(mark: Mark, settings: Settings) -> RecallThreshold:
 
 
 def _kwargs(mark: Mark, settings: Settings) -> dict[str, Any]:
-    """Return the keywords of a marker, with named limits replaced by their values."""
+    """Return the keyword arguments of a marker, with the values of named limits."""
     named = settings.limits.named
     return {name: resolve(value, named) for name, value in mark.kwargs.items()}
 
 
 def _split(made: Budget, confidence: float | None) -> list[Budget]:
-    """Split a budget into two: one with the provable limits, one with the others.
+    """Split a budget into two: the limits on quantiles, and all other limits.
 
-    A budget without limits is left out.
+    A sample can prove a limit on a quantile, but no limit on a maximum or a mean. A
+    budget without limits is left out.
     """
     parts = []
     for proof in (True, False):
@@ -174,9 +175,9 @@ def _name(value: object) -> str:
 def _keyword(
     keywords: Mapping[str, object], name: str, parse: Callable[[Any], T], default: T
 ) -> T:
-    """Return the parsed value of one keyword of the `realtime` marker.
+    """Return the parsed value of one argument of the marker `realtime`.
 
-    ``default`` is returned if no marker sets the keyword. Raises `BudgetError`.
+    ``default`` is returned if no marker sets the argument. Raises `BudgetError`.
     """
     if name not in keywords:
         return default

@@ -339,8 +339,8 @@ OPTIONS = (
     ),
     Option(
         "wait",
-        "the time to wait for a server that is still loading, and the time that its "
-        "first session may take (default 0)",
+        "the longest time to wait for a server that is still loading; the time limits "
+        "of its first session are at least this long (default 0)",
         "0",
         "TIME",
     ),
@@ -418,7 +418,8 @@ OPTIONS = (
     Option(
         "language",
         "the language of the utterances that state none, such as de, en-US or German "
-        "(default: that of their script if it is certain, otherwise unknown)",
+        "(default: the only language that uses the writing system of the text, if "
+        "there is one; otherwise unknown)",
         metavar="LANGUAGE",
     ),
     Option(
@@ -495,8 +496,8 @@ OPTIONS = (
     ),
     Option(
         "parallel",
-        "let xdist workers measure at the same time; latency budgets cannot be judged "
-        "in such a run",
+        "let xdist workers run sessions at the same time; latency budgets cannot be "
+        "judged in such a run",
         flag=True,
     ),
     Option(

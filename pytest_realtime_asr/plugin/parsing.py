@@ -1,4 +1,4 @@
-"""Parses the value of an option, or of a keyword of a marker, into a typed value.
+"""Parses the value of an option, or of an argument of a marker, into a typed value.
 
 Each function raises ValueError, whose message says what was expected. The caller adds
 the place from which the value comes.

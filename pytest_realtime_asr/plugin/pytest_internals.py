@@ -32,13 +32,16 @@ def new_folder(config: pytest.Config) -> Path:
 
 
 def fixtures_of_item(item: pytest.Item, name: str) -> tuple[Fixture, ...]:
-    """Return a fixture's definitions in the scope of a test; the test uses the last."""
+    """Return a fixture's definitions that a test can see; the test uses the last."""
     info = getattr(item, "_fixtureinfo", None)
     return tuple(info.name2fixturedefs.get(name, ())) if info else ()
 
 
 def fixtures_of_function(metafunc: pytest.Metafunc, name: str) -> tuple[Fixture, ...]:
-    """Return a fixture's definitions in the scope of a test function, at collection."""
+    """Return a fixture's definitions that a test function can see.
+
+    This function is called during the collection.
+    """
     return tuple(metafunc._arg2fixturedefs.get(name, ()))
 
 

@@ -157,7 +157,7 @@ def withhold_collected(report: pytest.CollectReport, ours: Collection[str]) -> N
 
 
 def _is_ours(raised: pytest.ExceptionInfo[BaseException]) -> bool:
-    """Return whether this package failed, skipped or xfailed the test."""
+    """Return whether this package caused the failure, skip or xfail of the test."""
     kinds = (pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception)
     callers = [entry.path for entry in raised.traceback]
     return isinstance(raised.value, kinds) and _FOLDER in Path(callers[-2]).parents

@@ -216,7 +216,7 @@ class State:
                 raise unwritable(file, error) from None
 
     def lock_reports(self) -> None:
-        """Lock the report files before the run measures.
+        """Lock the report files before the first session is measured.
 
         From then on, SIGTERM and SIGHUP end the run as Ctrl-C does. Raises UsageError
         if another run writes one of the files.

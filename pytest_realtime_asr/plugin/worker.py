@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-MEASURES = "measures"  # a file in the shared folder; it exists if a test measures
+# A file in the shared folder; it exists if a worker has a test that uses this plugin.
+MEASURES = "measures"
 
 
 class Worker:
@@ -34,6 +35,6 @@ class Worker:
         return self._is_worker
 
     def note_measurement(self) -> None:
-        """Tell the controller that a test of this worker measures."""
+        """Tell the controller that this worker has a test that uses this plugin."""
         if self.folder is not None:
             (self.folder / MEASURES).touch()

@@ -38,7 +38,8 @@ def lines(alignment: Alignment, *, width: int = 80) -> str:
         wrong = [block for block in blocks if any(error.strip() for *_, error in block)]
         shown = wrong[:_LINES]
         note = (
-            f"... {len(shown)} of {len(blocks)} lines shown; {len(wrong)} have errors"
+            f"... {len(shown)} of {len(blocks)} lines shown; {len(wrong)} of the "
+            f"{len(blocks)} have errors"
         )
         hidden = textwrap.wrap(note, width)
     texts = []

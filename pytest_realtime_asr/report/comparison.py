@@ -37,7 +37,7 @@ def failures(comparison: Comparison) -> list[str]:
 
 
 def warnings(comparison: Comparison) -> list[str]:
-    """Return one line for each margin that cannot fail: clips or values are missing."""
+    """Return one line for each margin that lacks the clips or values to be judged."""
     found = [
         few_clips(change)
         for change in comparison.changes
@@ -124,9 +124,9 @@ def _invalid(change: Change) -> str:
     measured = change.n - sum(count for _, count in change.unmeasured)
     counts = ", ".join(f"{count} {_reason(why)}" for why, count in change.unmeasured)
     return (
-        f"the baseline was measured in {measured} of {several(change.n, 'session')} "
-        f"({counts}), and the result depends on the other sessions; repair the "
-        "baseline server, or record the baseline again"
+        f"the baseline has a value in only {measured} of "
+        f"{several(change.n, 'session')} ({counts}), and its missing values could "
+        "change the result; repair the baseline server, or record the baseline again"
     )
 
 

@@ -198,7 +198,10 @@ def document(
 
 
 def _common(servers: Sequence[ServerInfo]) -> ServerInfo:
-    """Return what the rows of a run say together about its server."""
+    """Return the facts about the server of a run, from the first row with a target.
+
+    The session limit is the least of all rows.
+    """
     server = next((each for each in servers if each.target), servers[0])
     limits = [each.max_sessions for each in servers if each.max_sessions is not None]
     return msgspec.structs.replace(server, max_sessions=min(limits, default=None))
@@ -281,7 +284,7 @@ def _server(server: ServerInfo) -> str:
     limit = ""
     if server.max_sessions:
         most = several(server.max_sessions, "session")
-        limit = f", holds at most {most} at the same time"
+        limit = f", accepts at most {most} at the same time"
     return f"{server.target}, {dialect}, model {server.model}{version}{suite}{limit}"
 
 

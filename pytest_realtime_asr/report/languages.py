@@ -13,7 +13,7 @@ def short(found: Languages) -> str:
         of = "" if found.unknown == found.of else f" for {found.unknown} of {found.of}"
         parts.append(f"no language stated{of}")
     if found.by_script:
-        parts.append(f"language {', '.join(found.by_script)} by the script")
+        parts.append(f"language {', '.join(found.by_script)} by the writing system")
     return ", ".join(parts)
 
 
@@ -33,6 +33,6 @@ def lines(found: Languages) -> list[str]:
         tags = ", ".join(found.by_script)
         texts.append(
             f"WER: no language is stated for some utterances; {tags} was chosen by the "
-            "script of their references"
+            "writing system of their references"
         )
     return texts

@@ -257,7 +257,7 @@ def _responsible(finding: Finding) -> str:
     who, path = "server", finding.path_ms
     if path is not None and path > PATH_SHARE * most:
         who = "server or path"
-        facts.append(f"path {ms(path)} ms, more than a fifth of the limit")
+        facts.append(f"path_round_trip {ms(path)} ms, more than a fifth of the limit")
     return f"; {who}, not client ({'; '.join(facts)})"
 
 

@@ -20,7 +20,8 @@ def summary(parity: Parity) -> str:
     noise = "not known" if parity.noise is None else f"{parity.noise} words"
     lost = f", {parity.lost} lost" if parity.lost else ""
     parts = [
-        f"server noise: {noise}; tolerated: this noise and {MARGIN:.0%} of the words",
+        f"the server's own variation: {noise}; tolerated: this variation and "
+        f"{MARGIN:.0%} of the words",
         f"{parity.texts} texts{lost}",
     ]
     if parity.unused:
@@ -49,10 +50,10 @@ def cause(parity: Parity) -> str | None:
         case Cause.NOISE:
             clips = parity.judged + len(parity.unused)
             judged = f"only {parity.judged} of {clips} clips can be judged"
-            return f"server noise is too large: {judged}"
+            return f"the server's own variation is too large: {judged}"
         case Cause.UNKNOWN_NOISE:
             why = losses or f"send each clip alone at least {LEAST_ALONE} times"
-            return f"the noise is not known: {why}"
+            return f"the server's own variation is not known: {why}"
         case Cause.FEW_REPEATS:
             repeat = first_names(parity.repeat)
             return (

@@ -26,8 +26,8 @@ _NAME = 20
 _HEAD = f"{'':{_NAME}} sent lost first p50 final p50 final p95    WER verdict"
 _LEGEND = (
     "first: first_partial_from_speech; final: final_from_commit; inf: a lost session "
-    "or a premature event; WER: pooled over words (over characters if no script of the "
-    "test has spaces)"
+    "or a premature event; WER: pooled over words (over characters if all utterances "
+    "of the test are in writing systems without spaces)"
 )
 
 
@@ -159,7 +159,7 @@ def _endpoints(found: Mapping[str, Mapping[str, float]]) -> list[str]:
         p50, p95 = _ms(delay["p50"]), _ms(delay["p95"])
         late = f"endpoint_delay p50 = {p50} ms, p95 = {p95} ms; "
     most = f"at most {cut['max']:.0f}" if cut["max"] else "none"
-    return [f"{late}false_endpoints: {most} in an utterance (n={cut['n']:.0f})"]
+    return [f"{late}false_endpoints: {most} in any utterance (n={cut['n']:.0f})"]
 
 
 def _value(

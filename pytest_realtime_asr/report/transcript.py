@@ -65,7 +65,10 @@ def transcript(trace: Trace, marked_records: Collection[int] = ()) -> list[str]:
 
 
 def _shown(rows: Sequence[_Row]) -> list[bool]:
-    """Return, for each row, whether it is shown; a single row is never hidden."""
+    """Return, for each row, whether it is shown.
+
+    A row is also shown if it would be the only hidden row between two shown rows.
+    """
     shown = [i < HEAD or (row.full and not row.marked) for i, row in enumerate(rows)]
     marks = [i for i, row in enumerate(rows) if row.marked] or [len(rows) - 1]
     for mark in (marks[0], marks[-1]):

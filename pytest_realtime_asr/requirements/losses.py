@@ -52,7 +52,7 @@ class Losses:
 
     @property
     def always(self) -> bool:
-        """Return whether all sessions, `_ALWAYS` or more, lost an utterance."""
+        """Return whether there are `_ALWAYS` sessions or more and each had a loss."""
         return self.losing == self.sessions >= _ALWAYS
 
 
@@ -71,7 +71,7 @@ def by_role(evidence: Evidence) -> dict[str, Losses]:
 
 
 def excessive(losses: Mapping[str, Losses]) -> frozenset[str]:
-    """Return the roles whose losses are too many for the rate in the other roles."""
+    """Return the roles that lose significantly more utterances than the others."""
     roles = list(losses)
     if not roles:
         return frozenset()

@@ -2,11 +2,13 @@
 
 On a correct server, batching may change numerals and some words, and the model may
 recognise some voices badly. So the pseudo-reference is the server's own text of the
-clip. The clip is sent alone several times; the *noise* is the distance, in words, from
-the median of these texts to the text that is farthest from it. Another text differs
-from the pseudo-reference only if its distance exceeds the noise by more than 5 % of the
-words (at least one word). A single text may differ by chance, so two thirds of the
-repeats must differ.
+clip. The clip is sent alone several times, and the pseudo-reference is the one of these
+texts that is nearest to all of them. The *own variation* (``noise``) is the distance,
+in words, from the pseudo-reference to the one of these texts that is farthest from it.
+Another text differs from the pseudo-reference only if its distance exceeds the own
+variation by more than 5 % of the words (at least one word). A single text may differ by
+chance. So a check that sends a clip several times under its condition is violated only
+if two thirds of these texts differ.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from pytest_realtime_asr.metrics.accuracy import (
 )
 from pytest_realtime_asr.metrics.alignment import Alignment
 
-MARGIN = 0.05  # share of the words by which a text may differ beyond the noise
+MARGIN = 0.05  # share of the words that may differ beyond the own variation
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,8 @@ class SoloTranscript:
     """The server's own text of a clip sent alone, and how much its repeats differ.
 
     ``repeats`` are the texts of all sessions in which the clip was sent alone.
-    ``noise`` and ``words`` are numbers of words (of characters, in scripts without
-    spaces).
+    ``noise`` is the own variation. It and ``words`` are numbers of words (of
+    characters, in writing systems without spaces).
     """
 
     utterance: Utterance
@@ -54,9 +56,10 @@ class SoloTranscript:
         return self.is_beyond_noise(self.distance(text))
 
     def is_beyond_noise(self, count: int) -> bool:
-        """Return whether a number of words exceeds the noise by more than the margin.
+        """Return whether this number of words differs significantly.
 
-        The margin is 5 % of the words of the solo transcript, and at least one word.
+        The number must exceed the own variation by more than the margin. The margin is
+        5 % of the words of the solo transcript, and at least one word.
         """
         return count - self.noise > max(1.0, MARGIN * self.words)
 
@@ -93,9 +96,10 @@ def solo_transcript(utterance: Utterance, texts: Sequence[str]) -> SoloTranscrip
 
 
 def at_equal_noise(found: Mapping[str, SoloTranscript]) -> dict[str, SoloTranscript]:
-    """Return the usable solo transcripts, each with the highest noise of all clips.
+    """Return the usable solo transcripts, each with the largest own variation of all.
 
-    A solo transcript is not usable if all of its words could be lost within this noise.
+    A solo transcript is not usable if it is so short that a text with none of its words
+    would not count as different.
     """
     most = max((each.noise for each in found.values()), default=0)
     noisy = {name: replace(each, noise=most) for name, each in found.items()}
@@ -105,9 +109,9 @@ def at_equal_noise(found: Mapping[str, SoloTranscript]) -> dict[str, SoloTranscr
 
 
 def not_random(wrong: int, repeats: int) -> bool:
-    """Return whether at least two thirds of the repeats, and at least two, are wrong.
+    """Return whether so many wrong texts of ``repeats`` texts are more than chance.
 
-    Fewer wrong repeats may be random.
+    They are if at least two thirds of the texts, and at least two, are wrong.
     """
     return wrong >= 2 and 3 * wrong >= 2 * repeats
 

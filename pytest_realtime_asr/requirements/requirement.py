@@ -154,9 +154,9 @@ def each(check: SessionCheck, *, of_fields: bool = False) -> Check:
     """Return a check that applies a check of one session to all sessions.
 
     The outcome is the first violation if there is any; otherwise satisfied if any
-    session satisfies the check, and undecided if none does. A violation by only frames
-    with missing or wrong fields counts if ``of_fields`` is true; otherwise it is
-    undecided.
+    session satisfies the check, and undecided if none does. If all frames that violate
+    the check have missing or wrong fields, the outcome is a violation if ``of_fields``
+    is true, and undecided if it is false.
     """
 
     def check_all(evidence: Evidence) -> Outcome:
@@ -175,7 +175,7 @@ def each(check: SessionCheck, *, of_fields: bool = False) -> Check:
 
 
 def _without_flaws(outcome: Outcome, recording: Recording) -> Outcome:
-    """Return the outcome; undecided if only frames with wrong fields are violations."""
+    """Return the outcome, or undecided if each violating frame has wrong fields."""
     if not isinstance(outcome, Violated) or not outcome.records:
         return outcome
     flaws = [recording.flaws.get(index) for index in outcome.records]

@@ -77,9 +77,9 @@ class Exercise:
     """A scenario of one protocol: a session that is run step by step.
 
     ``options`` are added to the session options of the run. If ``brisk``, the audio is
-    sent as fast as the server reads it. If ``beside`` is given, a second session is set
-    up with these options after the first session, and stays open. The role of the
-    second session is the name of the exercise followed by ``-beside``.
+    sent as fast as the server reads it. ``beside``, if given, has the options of a
+    second session, which is set up after the first session and stays open. The role of
+    the second session is the name of the exercise followed by ``-beside``.
     """
 
     name: str

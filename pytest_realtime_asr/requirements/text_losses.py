@@ -3,17 +3,18 @@
 A *take* is one text of a clip, compared with the reference transcript of the clip. Each
 test returns how often words were lost, and the probability of so many losses on a
 server that makes the same number of errors at random places. All tests are exact and
-conditional, so that errors may cluster in some clips:
+conditional, so that errors may cluster in some clips. Each item of this list says what
+is compared, and the null hypothesis:
 
 * A marked word of each clip, such as the last word, is compared with the other words of
-  the same texts: the marked word is missing as often as a word drawn at random from the
-  clip.
-* In a long utterance, the clips that are lost are compared with the other clips. If d
-  of n clips are lost, each choice of d clips is equally likely.
+  the same texts. Null hypothesis: the marked word is missing as often as a word drawn
+  at random from the clip.
+* In a long utterance, the clips that are lost are compared with the other clips. Null
+  hypothesis: if d of n clips are lost, each choice of d clips is equally likely.
 * A run of missing words within a long utterance is compared with all other texts of the
-  same clip: the run is equally likely in each of them.
-* Two conditions of a clip are compared by the sign test: without a difference between
-  them, each of the two texts is equally likely to have more errors.
+  same clip. Null hypothesis: the run is equally likely in each of these texts.
+* Two conditions of a clip are compared by the sign test. Null hypothesis: each of the
+  two texts is equally likely to have more errors.
 """
 
 from __future__ import annotations
@@ -212,9 +213,9 @@ def after_a_time(longs: Sequence[LongTake]) -> Tested:
 
 
 def _at_the_end(count: int, lost: int) -> list[float]:
-    """Return the probability that exactly 0, 1, ... clips at the end are lost.
+    """Return a list of probabilities: that exactly 0, 1, ... clips at the end are lost.
 
-    ``lost`` of ``count`` clips are lost in all.
+    In total, ``lost`` of the ``count`` clips are lost.
     """
     whole = comb(count, lost)
     reached = [comb(count - end, lost - end) / whole for end in range(lost + 1)]
@@ -226,8 +227,9 @@ def holes(longs: Sequence[LongTake], others: Iterable[Take]) -> Tested:
 
     ``others`` are other texts of the same clips. Clips after the last clip that is not
     lost are left out. Several tests are made: one of the whole long utterances, and one
-    of each full second that at least `LEAST_DIFFERENT` utterances have. The p-value of
-    the result is the least p-value, multiplied by the number of tests (Bonferroni).
+    at 1 s, 2 s and so on, as far as at least `LEAST_DIFFERENT` utterances are this
+    long. The p-value of the result is the least p-value, multiplied by the number of
+    tests (Bonferroni).
     """
     alone: list[_Timed] = [(take, ()) for take in others if take.placed]
     longs = list(filter(_is_placed, longs))
@@ -279,9 +281,10 @@ def _holes(here: Iterable[_Timed], elsewhere: Iterable[_Timed]) -> Tested:
 
 
 def _drawn(here: int, holes: int, elsewhere: int) -> list[float]:
-    """Return the probability that 0, 1, ... of the holes are ``here``.
+    """Return a list of probabilities: that 0, 1, ... texts of a group have a hole.
 
-    There are ``holes`` holes in ``here + elsewhere`` texts (hypergeometric).
+    The group has ``here`` texts, and there are ``elsewhere`` other texts. ``holes`` of
+    all these texts have a hole (hypergeometric).
     """
     whole = comb(here + elsewhere, holes)
     return [

@@ -16,7 +16,7 @@ _BUNDLED = tuple(f"bundled:{name}" for name in BUNDLED)
 
 
 class FakeServers:
-    """Starts fake servers, each in its own process, and stops all of them at once."""
+    """Starts fake servers, each in its own process, and stops them all together."""
 
     def __init__(self) -> None:
         self._started: list[FakeServer] = []

@@ -43,7 +43,7 @@ class Ledger:
     utterances of the test began. ``open`` and ``ended`` hold the utterances by place.
     ``begun`` is the number of utterances that have begun. ``order`` is set if clips are
     sent in random order until the verdicts are decided. While the test has its
-    ``turn``, other workers do not measure. ``closed`` says that the test has ended.
+    ``turn``, other workers run no sessions. ``closed`` says that the test has ended.
     """
 
     test: str
@@ -88,9 +88,10 @@ class Ledger:
 
     @property
     def sequence(self) -> Iterator[tuple[int, Transcription]]:
-        """Yield the test's own utterances that have ended, each with its place.
+        """Yield the ended utterances that budgets count, each with its place.
 
-        The iteration stops before the first own utterance that has not ended.
+        These are the utterances with `Purpose.TEST`. The iteration stops before the
+        first such utterance that has not ended.
         """
         for place in range(self.begun):
             begun = self.open.get(place)

@@ -1,4 +1,4 @@
-"""The choice of a model on a server that lists several, such as language models too."""
+"""The choice of a model on a server that lists several, some of them not for speech."""
 
 from __future__ import annotations
 

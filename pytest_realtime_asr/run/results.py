@@ -49,7 +49,7 @@ class BrokenRule:
 
 @dataclass(frozen=True, slots=True)
 class UnjudgedLoss:
-    """Lost utterances that no marker judges and whose loss was not raised in the test.
+    """Lost utterances that no marker judges and for which `Lost` was not raised.
 
     ``of`` is the number of all utterances of the test.
     """
@@ -70,7 +70,7 @@ Cause = (
 )
 """Why a test fails or is undecided.
 
-An exception says why no verdict could be made.
+If no verdict could be computed, the cause is the exception that was raised.
 """
 
 
@@ -78,9 +78,9 @@ An exception says why no verdict could be made.
 class Results:
     """The measurements and the verdicts of one test, the same for every report.
 
-    ``takes`` are the transcriptions of the test's own utterances. ``judged`` maps
-    labels to all transcriptions that the budgets judge, including those of other tests.
-    ``failing`` says why the test fails. ``undecided`` has the results that are
+    ``takes`` are the transcriptions that this test made (`Purpose.TEST`). ``judged``
+    maps labels to all transcriptions that the budgets judge, including those of other
+    tests. ``failing`` says why the test fails. ``undecided`` has the results that are
     undecided and do not fail the test. ``paths`` maps labels to the trace files that
     were written. ``rerun`` is the command that runs the test again. ``unkept`` says why
     the traces of the test could not be kept. In a ``private`` run no text may be

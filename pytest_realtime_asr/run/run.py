@@ -29,7 +29,7 @@ class Run:
 
     ``warm`` returns the corpus of the warm-up. ``shared`` is a folder that all workers
     of the run can access, ``None`` for a single process. Workers take turns, unless the
-    configuration lets them measure in parallel. When an utterance ends, each of the
+    configuration lets them run in parallel. When an utterance ends, each of the
     ``sinks`` is called with the test id and the transcription. ``progress`` shows a
     line to the user during the run; an empty line clears the previous line. ``warn``
     takes a line that the user sees at the end of the run.

@@ -94,12 +94,12 @@ class Sampling:
         if few is not None and any(level is not None for level in claimed):
             of = "speakers" if few.speakers else "utterances"
             found.append(
-                f"wer_threshold can never be proven: fewer than {few.least} {of} prove "
-                f"nothing; give more {of}"
+                f"these utterances cannot prove wer_threshold: at least {few.least} "
+                f"{of} are needed; give more {of}"
             )
         found += [
-            f"keyword_recall can never be proven: {several(missing, 'more keyword')} "
-            "must be said; give more utterances"
+            "these utterances cannot prove keyword_recall: "
+            f"{several(missing, 'more keyword')} must be said; give more utterances"
             for threshold in self._terms.recalls
             if (missing := missing_keywords(threshold, clips))
         ]
@@ -137,7 +137,7 @@ class Sampling:
 
         ``concurrency`` is the number of sessions that run at a time. Their starts are
         spread evenly over the length of a chunk. ``alone`` says that there is only one
-        utterance, and that the caller raises its loss.
+        utterance, and that the caller raises `Lost` if it is lost.
         """
         await asyncio.to_thread(self._run.take_turn, self._ledger)
         free = asyncio.Semaphore(concurrency)

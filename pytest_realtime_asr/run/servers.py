@@ -278,7 +278,8 @@ class Servers:
     def _limits(self) -> Limits:
         """Return the time limits of a session after the warm-up.
 
-        Without a warm-up, any session may be the first.
+        Without a warm-up, each session gets the limits of a first session, since any
+        session may be the first one of the server.
         """
         server, timeout = self._config.server, self._config.session.timeout
         limits = time_limits(timeout)

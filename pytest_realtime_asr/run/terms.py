@@ -14,10 +14,11 @@ class Terms:
     """The session settings and the limits of one test.
 
     ``dialect`` is the name of a dialect, or ``auto`` to detect it. ``chunk`` is in
-    seconds. A sample can prove either all limits of a budget or none of them. ``rules``
-    is the weakest level at which a violated requirement fails the test; ``None`` means
-    that none does. ``parallel`` says that other xdist workers may measure at the same
-    time. If ``private`` is true, no message quotes a text.
+    seconds. Each budget has either only limits on quantiles, which a sample can prove,
+    or only limits on maxima and means. ``rules`` is the weakest level at which a
+    violated requirement fails the test; ``None`` means that none does. ``parallel``
+    says that other xdist workers may measure at the same time. If ``private`` is true,
+    no message quotes a text.
     """
 
     dialect: str

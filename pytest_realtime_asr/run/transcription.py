@@ -61,10 +61,11 @@ class Transcription:
 
     ``recording`` is the recording of the whole session. ``item`` is the number of the
     utterance in the session, from 0. If there is no final, ``lost`` is the kind of the
-    loss and ``reason`` explains it; otherwise both are empty. ``raised`` says that the
-    loss was raised in the test. The utterance was sent under ``conditions``. ``again``
-    says that the session is the retry of a session that the client disturbed. ``found``
-    says how the dialect was detected, and is empty if the user named the dialect.
+    loss and ``reason`` explains it; otherwise both are empty. ``raised`` says that
+    `Lost` was raised in the test. The utterance was sent under ``conditions``.
+    ``again`` says that the session is the retry of a session that the client disturbed.
+    ``found`` says how the dialect was detected, and is empty if the user named the
+    dialect.
     """
 
     utterance: Utterance
@@ -146,14 +147,14 @@ class Transcription:
     def alignment(self) -> Alignment:
         """The alignment of the normalised text with the normalised reference.
 
-        The alignment is by words; in a script without spaces between words, it is by
-        characters. The normaliser is the default of the reference's language.
+        The alignment is by words; in a writing system without spaces between words, it
+        is by characters. The normaliser is the default of the reference's language.
         """
         return self._aligned(self.hypothesis)
 
     @cached_property
     def characters(self) -> Alignment:
-        """The alignment of text and reference by characters, in every script."""
+        """The alignment of text and reference by characters, in every language."""
         language = self.utterance.language
         return characters(self.utterance.text, self.hypothesis, language=language)
 
@@ -208,7 +209,7 @@ class Transcription:
 
         From the second utterance of a session on, the number of the utterance follows.
         If the session has no id, the name consists of the id of the utterance and the
-        start of the session.
+        time at which the session started.
         """
         begun = f"{self.trace.started:%H:%M:%S.%f}"
         known = shortened(printable(self.session), _LONGEST_LABEL)

@@ -1,6 +1,6 @@
-"""Lets only one xdist worker measure at a time.
+"""Lets only one xdist worker run measured sessions at a time.
 
-Within a process, no test starts to measure while the packaged suite measures.
+Within a process, no test starts a session while the packaged suite runs its own.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Turns:
         self._occupied = threading.Lock()
 
     def take(self, turn: Turn) -> None:
-        """Wait until no other worker measures, and keep the turn until `end`.
+        """Wait until no other worker runs a session; keep the turn until `end`.
 
         Call this method before a session is opened. Never call it on the event loop,
         since it blocks.
@@ -56,24 +56,24 @@ class Turns:
                 turn.taken = False
 
     def end(self, turn: Turn) -> None:
-        """End a turn, so that another worker may measure."""
+        """End a turn, so that another worker may run sessions."""
         if turn.taken and self._measuring is not None:
             self._measuring.release()
 
     def occupy(self) -> None:
-        """Let no test measure until `vacate`.
+        """Let no test start a session until `vacate`.
 
         If another caller has called `occupy`, wait until it has called `vacate`.
         """
         self._occupied.acquire()
 
     def vacate(self) -> None:
-        """Let tests measure again; this method may be called from any thread."""
+        """Let tests start sessions again; any thread may call this method."""
         self._occupied.release()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Let no other worker probe a server or measure until the block ends."""
+        """Let no other worker probe a server or run sessions until the block ends."""
         if self._asking is None:
             yield
             return

@@ -105,10 +105,10 @@ class Shapes:
         return Malformed(f"{kind}: {reason}", json=True)
 
     def _not_json(self, text: str, sender: Sender, reason: str) -> Message:
-        """Return the message for a text that is not JSON.
+        """Return the decoded form of a text frame that is not JSON.
 
-        If NaN or infinite numbers of the server are the only fault of the text, the
-        text is read as an event with a flaw.
+        The result is `Malformed`. But if NaN or infinite numbers of the server are the
+        only fault of the text, the result is an event with a flaw.
         """
         try:
             value, numbers = flawed_events.value_of(text)
@@ -123,7 +123,10 @@ class Shapes:
         return Malformed(f"not JSON: {reason}", json=False)
 
     def _flawed(self, value: dict[str, Any], kind: str, reason: str) -> Flawed:
-        """Return an event of the server; ``reason`` is used if its fields are right."""
+        """Return an event of the server with a description of its flaws.
+
+        If no field is missing or wrong, the description is ``reason``.
+        """
         event, flaws = flawed_events.read(value, self._kinds[Sender.SERVER][kind])
         return Flawed(event, f"{kind}: {', and '.join(flaws) or reason}")
 

@@ -26,7 +26,8 @@ LONGEST = 2**20  # characters or bytes of a frame that is kept complete
 NO_CODE = 1005  # the code of a close frame without a code (RFC 6455, 7.4.1)
 TAIL = "tail"  # the asset name of the silence that ends an utterance
 _START = 100  # characters or bytes of a longer frame that are kept
-HIDDEN = f"... [more, and {REMOVED} in it]"  # ends a shortened frame that had a secret
+# Ends a shortened frame that had a secret.
+HIDDEN = f"... [the rest is left out; the frame contained {REMOVED}]"
 
 
 class Sender(enum.Enum):

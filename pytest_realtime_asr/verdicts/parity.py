@@ -2,14 +2,14 @@
 
 No reference transcript is needed. Each clip is first sent alone, several times. These
 texts give the solo transcript of the clip
-(`pytest_realtime_asr.requirements.pseudo_reference`) and the noise: the number of words
-by which the server's own texts of a clip differ. A text under the condition is
-different if it differs from the solo transcript by more than the noise plus 5 % of the
-words (one word at least). A single different text may be due to chance. So a clip
-differs only if at least two thirds of its texts are different, and the server differs
-only if at least two thirds of all texts are different; at least two different texts are
-needed. If a clip has fewer than three sessions under the condition, and one of its
-texts is different or missing, the verdict is INCONCLUSIVE.
+(`pytest_realtime_asr.requirements.pseudo_reference`) and the own variation (``noise``):
+the number of words by which the server's own texts of a clip differ. A text under the
+condition is different if it differs from the solo transcript by more than the own
+variation plus 5 % of the words (one word at least). A single different text may be due
+to chance. So a clip differs only if at least two thirds of its texts are different, and
+the server differs only if at least two thirds of all texts are different; at least two
+different texts are needed. If a clip has fewer than three sessions under the condition,
+and one of its texts is different or missing, the verdict is INCONCLUSIVE.
 
 A lost session has no text, and so no difference. If at least two thirds of the sessions
 of a clip, or of all sessions, are lost, the test fails for this reason. If the clip or
@@ -32,7 +32,7 @@ from pytest_realtime_asr.requirements.pseudo_reference import (
 )
 from pytest_realtime_asr.verdicts.verdict import Verdict
 
-LEAST_ALONE = 2  # texts of a clip sent alone that are needed to know its noise
+LEAST_ALONE = 2  # texts of a clip sent alone that are needed to know its variation
 LEAST_SESSIONS = 2  # sessions under the condition that are needed for a verdict
 REPEATS = 3  # sessions of a clip of which one different text is attributed to chance
 
@@ -105,11 +105,11 @@ class Parity:
 
     ``judged`` is the number of clips that were judged, ``texts`` the number of their
     texts under the condition, and ``lost`` the number of their sessions without a text.
-    ``noise`` is in words; ``None`` if it is not known. ``unused`` are the ids of the
-    clips that could not be judged. ``cause`` says why the verdict is ``INCONCLUSIVE``,
-    or that it is ``FAIL`` because of lost sessions. ``losses`` describes the lost
-    sessions if they are the cause. ``repeat`` are the ids of the clips that must be
-    sent `REPEATS` times for a verdict.
+    ``noise`` is the own variation in words; ``None`` if it is not known. ``unused`` are
+    the ids of the clips that could not be judged. ``cause`` says why the verdict is
+    ``INCONCLUSIVE``, or that it is ``FAIL`` because of lost sessions. ``losses``
+    describes the lost sessions if they are the cause. ``repeat`` are the ids of the
+    clips that must be sent `REPEATS` times for a verdict.
     """
 
     over: Condition
@@ -144,8 +144,8 @@ def judge(over: Condition, clips: Iterable[Clip]) -> Parity:
 
     Each clip is given once. The verdict is ``FAIL`` if a clip or the server differs, or
     if too many sessions are lost. A clip cannot be judged if it has fewer than
-    `LEAST_ALONE` texts sent alone, or if all of its words could be lost within the
-    noise. The verdict is ``INCONCLUSIVE`` if more than half of the clips cannot be
+    `LEAST_ALONE` texts sent alone, or if all of its words could be lost within the own
+    variation. The verdict is ``INCONCLUSIVE`` if more than half of the clips cannot be
     judged, if the others have fewer than `LEAST_SESSIONS` sessions, if a clip has a
     different or missing text but fewer than `REPEATS` sessions, or if the lost sessions
     could decide.
@@ -211,7 +211,8 @@ def _verdict(
 ) -> tuple[Verdict, Cause | None]:
     """Return the verdict and its cause.
 
-    ``used`` of ``of`` clips could be judged. ``known`` is true if the noise is known.
+    ``used`` of ``of`` clips could be judged. ``known`` says that the own variation is
+    known.
     """
     sessions = counts.rows[-1][2]
     if any(not_random(others, of) for others, _, of in counts.rows):

@@ -1090,7 +1090,7 @@ LOSSES: Mapping[str, Proof] = {
     "same-words-in-chunks": proof(
         sessions({}),
         sessions({"clips-in-20ms": without_last}),
-        "the text has more errors in chunks of 20 ms than in chunks of the run's own",
+        "the text has more errors if the audio is sent in chunks of 20 ms than with",
     ),
     "same-words-in-bursts": proof(
         sessions({}),
@@ -1105,7 +1105,7 @@ LOSSES: Mapping[str, Proof] = {
     "same-words-in-long": proof(
         sessions({}),
         sessions({"60s-fast": without_last}),
-        "the text has more errors in long utterances than if sent alone in 12 of",
+        "the text of a clip has more errors inside a long utterance than if the clip",
     ),
     "no-leftover-punctuation": proof(
         sessions({}),
@@ -1184,7 +1184,7 @@ PROVOKED: Mapping[str, Proof] = {
     "deep-json-outlived": unanswered("deep-json", "deep JSON"),
     "duplicate-keys-refused": unanswered("duplicate-keys", "JSON with duplicate keys"),
     "not-a-number-outlived": refused(
-        "not-a-number", "2 frames with a value that is not a number got no error"
+        "not-a-number", "2 frames with the value NaN or Infinity got no error"
     ),
     "lone-surrogates-outlived": refused(
         "lone-surrogates", "2 frames with an unpaired surrogate got no error"

@@ -197,7 +197,7 @@ CASES = [
         "the baseline closes every session at once",
         (
             "compared with http://base:1: final_from_commit INVALID",
-            "the baseline was measured in 0 of 8 sessions (8 closed)",
+            "the baseline has a value in only 0 of 8 sessions (8 closed)",
             "repair the baseline server",
         ),
         5,

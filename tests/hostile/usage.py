@@ -83,7 +83,7 @@ CASES = (
     Case(
         "fake-reads-for-long",
         "the fake server reads a corpus that is too large",
-        ("did not start: it did not listen within 0.5 s", "--corpus", "smaller"),
+        ("did not start: it was not ready after 0.5 s", "--corpus", "smaller"),
         10,
         child("exec sleep 9", "--corpus", "two hours.jsonl"),
     ),

@@ -241,7 +241,7 @@ def test_recall_is_pooled() -> None:
 
 
 def test_an_entity_of_which_nothing_is_left_cannot_be_found() -> None:
-    with pytest.raises(ValueError, match="removes all of the entity 'um'"):
+    with pytest.raises(ValueError, match="leaves nothing of the entity 'um'"):
         keywords(["um"], "um", language="en")
 
 
@@ -500,7 +500,7 @@ def test_of_a_long_alignment_a_few_lines_are_shown() -> None:
     heard = ["stop" if n % 100 == 50 else "go" for n in range(2_000)]
     shown = lines(plain(" ".join(said), " ".join(heard))).splitlines()
     assert len(shown) == 8 * 3 + 1
-    assert shown[-1] == "... 8 of 81 lines shown; 20 have errors"
+    assert shown[-1] == "... 8 of 81 lines shown; 20 of the 81 have errors"
     assert all("stop" in line for line in shown[1:-1:3])
     whole = lines(plain("a b", "a c")).splitlines()
     assert len(whole) == 3

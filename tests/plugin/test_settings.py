@@ -489,7 +489,11 @@ def test_a_profile_of_a_dialect_that_is_named() -> None:
     ("line", "ini", "said"),
     [
         ({"profile": "x"}, None, "--realtime-profile: no dialect has a profile 'x'; "),
-        (None, {"profile": "vad=no"}, "realtime_profile in the ini file: no dialect "),
+        (
+            None,
+            {"profile": "vad=no"},
+            "realtime_profile in the ini file: 'vad=no' changes a profile",
+        ),
         ({"profile": "azure", "dialect": "vllm"}, None, "vllm has no profile 'azure'"),
         ({"profile": "azure", "dialect": "d"}, None, "unknown dialect 'd'"),
         (

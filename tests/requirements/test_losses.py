@@ -251,7 +251,7 @@ def test_a_fault_of_a_scenario_is_found_beside_losses_by_chance() -> None:
         (
             (*(spoke("a", "x") for _ in range(8)), spoke("b", None)),
             Undecided,
-            "a rate cannot be shown: utterances were lost only in b",
+            "random losses cannot be shown: utterances were lost only in b",
         ),
         (
             (

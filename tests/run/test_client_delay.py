@@ -128,7 +128,7 @@ def test_the_round_trip_is_shown_beside_a_latency() -> None:
     verdict, line = one(p50("800ms"), Sample("s1", 900, path_ms=161))
     assert verdict is FAIL  # it is never taken off
     assert "; server or path, not client" in line
-    assert "path 161 ms, more than a fifth of the limit)" in line
+    assert "path_round_trip 161 ms, more than a fifth of the limit)" in line
 
 
 def test_retries_are_counted() -> None:

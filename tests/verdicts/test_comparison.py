@@ -288,9 +288,10 @@ def test_a_baseline_that_was_lost_is_no_comparison(
     change = found.changes[0]
     assert (change.outcome, found.invalid) == (Outcome.INVALID, True)
     assert failures(found)[0].splitlines()[0] == (
-        f"compared with before.jsonl: {change.name} INVALID: the baseline was measured "
-        f"in {kept} of 24 sessions ({24 - kept} hung), and the result depends on "
-        "the other sessions; repair the baseline server, or record the baseline again"
+        f"compared with before.jsonl: {change.name} INVALID: the baseline has a value "
+        f"in only {kept} of 24 sessions ({24 - kept} hung), and its missing values "
+        "could change the result; repair the baseline server, or record the baseline "
+        "again"
     )
     assert failures(compare(before, now)) == []  # where no limit was set
 
@@ -306,7 +307,7 @@ def test_a_baseline_with_early_answers_is_no_comparison() -> None:
     before = [replace(each, premature=early) for each in run()]
     change = only(compare(before, run(), SPEED), "final_from_commit")
     assert change.outcome is Outcome.INVALID
-    assert "in 0 of 24 sessions (24 final from before its commit)" in change_line(
+    assert "in only 0 of 24 sessions (24 final from before its commit)" in change_line(
         change
     )
     assert outcome(run(), before, "final_from_commit:5%") is Outcome.WORSE

@@ -1,4 +1,4 @@
-"""Tests of parity: a clip must give the same text, except for the server's noise."""
+"""Tests of parity: the text of a clip differs at most by the own variation."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def test_the_same_texts_pass() -> None:
     assert details(found) == summary(found)
     assert summary(found) == (
         "parity over chunk: 0 of 2 utterances differ "
-        "(server noise: 0 words; tolerated: this noise and 5% of the words; 4 texts); "
+        "(the server's own variation: 0 words; tolerated: this variation and 5% of "
+        "the words; 4 texts); "
         "PASS"
     )
 
@@ -69,7 +70,8 @@ def test_another_text_fails_and_is_shown_word_by_word() -> None:
     assert found.verdict is Verdict.FAIL
     assert details(found).splitlines() == [
         "parity over crowd: 1 of 2 utterances differ "
-        "(server noise: 0 words; tolerated: this noise and 5% of the words; 6 texts); "
+        "(the server's own variation: 0 words; tolerated: this variation and 5% of "
+        "the words; 6 texts); "
         "FAIL",
         "two: 4 of 11 words differ; in 2 of 3 sessions",
         "ref: the road to the mountains is closed because of the snow",
@@ -143,7 +145,10 @@ def test_with_too_much_noise_nothing_is_told() -> None:
     assert (found.judged, found.noise) == (0, 11)
     assert found.unused == ("one", "two")
     assert "not judged: one, two" in summary(found)
-    assert cause(found) == "server noise is too large: only 0 of 2 clips can be judged"
+    assert (
+        cause(found)
+        == "the server's own variation is too large: only 0 of 2 clips can be judged"
+    )
 
 
 def test_a_clip_that_was_spoken_once_alone_tells_nothing() -> None:
@@ -152,7 +157,8 @@ def test_a_clip_that_was_spoken_once_alone_tells_nothing() -> None:
         assert (found.verdict, found.noise) == (Verdict.INCONCLUSIVE, None)
         assert (
             cause(found)
-            == "the noise is not known: send each clip alone at least 2 times"
+            == "the server's own variation is not known: send each clip alone at "
+            "least 2 times"
         )
 
 
@@ -160,7 +166,10 @@ def test_most_clips_must_tell_something() -> None:
     useless = [clip(name, alone=(TEXT,)) for name in ("a", "b", "c", "d")]
     found = judged(clip("one"), *useless)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert cause(found) == "server noise is too large: only 1 of 5 clips can be judged"
+    assert (
+        cause(found)
+        == "the server's own variation is too large: only 1 of 5 clips can be judged"
+    )
     assert "not judged: a, b, c and 1 more" in summary(found)
     broken = clip("one", then=(CUT,) * 3)
     assert judged(broken, *useless).verdict is Verdict.FAIL
@@ -176,9 +185,9 @@ def test_a_lost_session_is_no_other_text() -> None:
     found = judged(clip(then=(GONE, GONE, TEXT)), clip("two"))
     assert (found.texts, found.lost, found.differences) == (4, 2, ())
     assert details(found) == (
-        "parity over chunk: 0 of 2 utterances differ (server noise: 0 words; "
-        "tolerated: this noise and 5% of the words; 4 texts, 2 lost); FAIL: 2 of 6 "
-        "sessions were lost; one refused: ws://h/: cannot connect"
+        "parity over chunk: 0 of 2 utterances differ (the server's own "
+        "variation: 0 words; tolerated: this variation and 5% of the words; 4 texts, 2 "
+        "lost); FAIL: 2 of 6 sessions were lost; one refused: ws://h/: cannot connect"
     )
 
 
@@ -187,8 +196,9 @@ def test_a_difference_is_counted_among_all_sessions() -> None:
     assert (found.verdict, found.texts, found.lost) == (Verdict.FAIL, 5, 1)
     assert [each.texts for each in found.differences] == [(CUT, CUT)]
     assert details(found).splitlines()[:2] == [
-        "parity over chunk: 1 of 2 utterances differ (server noise: 0 words; "
-        "tolerated: this noise and 5% of the words; 5 texts, 1 lost); FAIL",
+        "parity over chunk: 1 of 2 utterances differ (the server's own "
+        "variation: 0 words; tolerated: this variation and 5% of the words; 5 "
+        "texts, 1 lost); FAIL",
         "one: 4 of 11 words differ; in 2 of 3 sessions",
     ]
 
@@ -205,8 +215,8 @@ def test_lost_sessions_alone_are_named() -> None:
     found = judged(clip(alone=(GONE, TEXT, GONE), then=(CUT,) * 3))
     assert (found.verdict, found.noise) == (Verdict.INCONCLUSIVE, None)
     assert cause(found) == (
-        "the noise is not known: 2 of 3 sessions that ran alone were lost; one "
-        "refused: ws://h/: cannot connect"
+        "the server's own variation is not known: 2 of 3 sessions that ran alone "
+        "were lost; one refused: ws://h/: cannot connect"
     )
 
 

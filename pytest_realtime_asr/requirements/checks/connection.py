@@ -156,7 +156,7 @@ def _unanswered(part: Part, ping: Ping) -> Outcome:
 
 
 def close_answered(role: str) -> Check:
-    """Return a check that the server answers the client's close frame by its own."""
+    """Return a check that a close frame of the server answers that of the client."""
 
     def check(part: Part) -> Outcome:
         end = part.trace.end

@@ -1,4 +1,4 @@
-"""The check that a server does not lose utterances now and then."""
+"""The check that a server does not lose utterances at random."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _NAMED = 4  # roles that a message names
 
 
 def no_loss(evidence: Evidence) -> Outcome:
-    """Check that no plain utterance of a run is lost by chance.
+    """Check that a server does not lose plain utterances of a run at random.
 
-    A role with too many losses for the rate in all other roles is not counted here: the
-    requirements on this role judge its losses.
+    A role that loses significantly more utterances than all other roles together is not
+    counted here: the requirements on this role judge its losses.
     """
     found = losses.by_role(evidence)
     plain = {role: each for role, each in found.items() if each.plain}
@@ -44,7 +44,7 @@ def no_loss(evidence: Evidence) -> Outcome:
     if any(each.lost for each in plain.values()):
         where = _listed(role for role, each in plain.items() if each.lost)
         return Undecided(
-            f"a rate cannot be shown: utterances were lost only in {where}"
+            f"random losses cannot be shown: utterances were lost only in {where}"
         )
     return Satisfied()
 

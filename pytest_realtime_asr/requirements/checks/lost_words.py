@@ -6,9 +6,10 @@ under other conditions; see `pytest_realtime_asr.requirements.text_losses` for t
 tests.
 
 Each run makes all tests of `TESTS` from its evidence, and Holm's correction is over all
-tests. So each of the requirements needs all scenarios of `SCENARIOS`. A server without
-losses violates any of these requirements in at most 5 % of the runs. The actual rate is
-about 1 %, since the tests are discrete.
+tests. So each of the requirements needs all scenarios of `SCENARIOS`. For a server
+without losses, the probability that a run finds at least one of these requirements
+violated is at most 5 %. The actual probability is about 1 %, since the tests are
+discrete.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ SCENARIOS = (CUT, PROTECTED, *CHUNKS, JITTERED, JOINED, *LONG)
 
 _SUSPICIOUS = 3  # clips; fewer differ now and then on a server that loses nothing
 _PERIODS = (5.0, 10.0, 15.0)  # s between two edges of segments
-# The punctuation at the end of a sentence or a part of it, in several scripts
+# The punctuation at the end of a sentence or a part of it, in several languages
 _PUNCTUATION = re.compile(
     r"\s*[.,;:?!)\]\u3001\u3002\uff0c\uff0e\uff1b\uff1a\uff1f\uff01\u061f\u060c\u061b]"
 )
@@ -223,25 +224,28 @@ class Loss(enum.Enum):
     EDGES = "words are missing at the edges of segments of {period:g} s"
     SILENCE = "the text has more errors without silence around clips than with it"
     CHUNKS = (
-        "the text has more errors in chunks of {chunk:g} ms than in chunks of the "
-        "run's own length"
+        "the text has more errors if the audio is sent in chunks of {chunk:g} ms than "
+        "with the run's chunk length"
     )
     OWN_CHUNKS = (
-        "the text has more errors in chunks of the run's own length than in chunks of "
-        "{chunk:g} ms"
+        "the text has more errors if the audio is sent with the run's chunk length "
+        "than in chunks of {chunk:g} ms"
     )
     JITTER = "the text has more errors if the audio comes late and in bursts"
     NO_JITTER = "the text has fewer errors if the audio comes late and in bursts"
     JOINED = "the text has more errors if clips are joined with a pause"
-    LONG = "the text has more errors in long utterances than if sent alone"
+    LONG = (
+        "the text of a clip has more errors inside a long utterance than if the clip "
+        "is sent alone"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Test:
     """A test of the takes of a run for one kind of loss.
 
-    ``values`` are the numbers in the message. ``least`` is the smallest share of the
-    places at which words must be missing for a violation.
+    ``values`` are the numbers in the message. The test finds a violation only if words
+    are missing at the share ``least`` (0 to 1) of the places, or at more.
     """
 
     loss: Loss
@@ -329,8 +333,9 @@ class Judged:
         if found.lost - found.gained < _SUSPICIOUS:
             return Satisfied()
         return Undecided(
-            f"{found.lost} of {found.of} clips lose words; at least "
-            f"{LEAST_DIFFERENT} clips must differ for a decision"
+            f"{found.lost} of {found.of} clips lose words; for a decision, at least "
+            f"{LEAST_DIFFERENT} clips must have more errors under one of the two "
+            "conditions than under the other"
         )
 
     def _message(self) -> str:
@@ -373,7 +378,7 @@ def judged(takes: Takes) -> tuple[Judged, ...]:
 def _can_decide(test: Test, tested: Tested) -> bool:
     """Return whether a test has enough clips.
 
-    The condition does not depend on the direction of the result.
+    Whether they are enough does not depend on the side that has more errors.
     """
     if test.loss in (Loss.EDGES, Loss.HOLE):  # have only the clips at some times
         return tested.of > 0
@@ -400,8 +405,9 @@ def loses_nothing(*losses: Loss) -> Check:
 def no_leftover_punctuation(*roles: str) -> Check:
     """Return a check that no text starts with the punctuation of the text before.
 
-    A single text that starts with punctuation may be chance. If the first text of any
-    session starts with punctuation too, the server does not mix utterances.
+    A single text that starts with punctuation may be chance. The check is also
+    satisfied if the first text of any session starts with punctuation: no text came
+    before it, so such punctuation does not show that the server mixes utterances.
     """
 
     def check(evidence: Evidence) -> Outcome:

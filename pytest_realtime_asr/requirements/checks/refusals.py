@@ -63,9 +63,10 @@ def refused(role: str, what: str, *codes: str) -> Check:
 def _wrong(
     part: Part, answers: Sequence[str], sent: int, what: str, codes: tuple[str, ...]
 ) -> str | None:
-    """Return what is wrong with the answers to ``sent`` frames; ``None`` if nothing is.
+    """Return what is wrong with the answers to the frames written by hand, or ``None``.
 
-    ``answers`` are the codes of the errors that answer these frames.
+    ``sent`` is the number of these frames, and ``answers`` are the codes of the errors
+    that answer them.
     """
     if len(answers) < sent:
         if part.trace.end.how not in ENDED_BY_CLIENT:

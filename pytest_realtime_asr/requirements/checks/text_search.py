@@ -24,8 +24,8 @@ _SHOWN = 60  # characters before and after a match that a message shows
 Find = Callable[[str, Utterance | None], tuple[str, int] | None]
 """A function that returns the name of the first match and its index in the text.
 
-The function returns ``None`` if nothing matches. Its arguments are the text and the
-utterance that was sent; ``None`` if the utterance is not known.
+The function returns ``None`` if nothing matches. Its first argument is the text, its
+second the utterance that was sent, or ``None`` if this utterance is not known.
 """
 
 

@@ -2,7 +2,7 @@
 
 See `pytest_realtime_asr.requirements.pseudo_reference` for the comparison. A clip is
 not used if over 20 % of the words of its solo transcript are wrong, or if its solo
-transcript is shorter than the tolerance of the comparison.
+transcript has no more words than the comparison allows to differ.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from pytest_realtime_asr.requirements.requirement import (
     Undecided,
     Violated,
 )
+from pytest_realtime_asr.text.number_format import several
 from pytest_realtime_asr.trace.timeline import Final, Partial
 
 ALONE = "alone"  # the role of the sessions that give the solo transcripts
@@ -48,8 +49,8 @@ USABLE_WER = 0.2  # a clip is not used if its solo transcript has a higher WER
 
 _NO_CLIP = Undecided(
     "too few clips can be used to compare texts: a clip is left out if its solo "
-    "transcript has over 20 % WER, or too few words to exceed the server's own noise; "
-    "choose other clips by --realtime-corpus"
+    "transcript has over 20 % WER, or no more words than the server's own variation "
+    "and the margin; choose other clips by --realtime-corpus"
 )
 
 
@@ -59,7 +60,7 @@ _NO_CLIP = Undecided(
 def solo_transcripts(evidence: Evidence) -> dict[str, SoloTranscript]:
     """Return the solo transcripts of all usable clips, by the id of the clip.
 
-    Each solo transcript gets the noise of the noisiest clip.
+    The own variation of each (``noise``) is set to the largest one of all clips.
     """
     texts: dict[str, list[str]] = {}
     clips: dict[str, Utterance] = {}
@@ -169,7 +170,7 @@ def same_text(role: str) -> Check:
                     f"{len(wrong)} of {len(repeats)} texts differ from the solo "
                     f"transcript of their clip: {text!r} instead of {solo.text!r} "
                     f"({solo.distance(text)} of {solo.words} words differ; the "
-                    f"server's own noise is {solo.noise})"
+                    f"server's own variation is {several(solo.noise, 'word')})"
                 )
         return Satisfied()
 

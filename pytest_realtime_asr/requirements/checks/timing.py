@@ -89,9 +89,10 @@ def keeps_up(*roles: str, at_most: float) -> Check:
     """Return a check that the lag of the text does not grow with the speech.
 
     The mean drift (`lag_drift`) over the utterances of these sessions must not exceed
-    ``at_most``. A violation is proven: the lower bound of the mean at 95 % exceeds
-    ``at_most``. Without this proof, a mean over ``at_most`` is undecided. At least two
-    utterances, with 30 s of audio in all, must have a drift.
+    ``at_most``. The check is violated only if the lower bound of the mean at 95 %
+    exceeds ``at_most``. If only the mean exceeds ``at_most``, the check is undecided.
+    The check is also undecided if fewer than two utterances, or less than 30 s of audio
+    in all, have a drift.
     """
 
     def check(evidence: Evidence) -> Outcome:
@@ -103,9 +104,9 @@ def keeps_up(*roles: str, at_most: float) -> Check:
         count = len(drifts)
         if count < 2 or seconds < _ENOUGH_SPEECH:
             return Undecided(
-                "the words of too little speech came while it was sent (needed: two "
-                f"utterances of {_ENOUGH_SPEECH:g} s together, each with five "
-                "correct words)"
+                "too few utterances had text during their audio (needed: two "
+                f"utterances with {_ENOUGH_SPEECH:g} s of audio in all, each with five "
+                "correct words that came before the end of its audio)"
             )
         mean = sum(drifts) / count
         low, _ = student_interval(drifts, confidence=0.9)  # 95 % on one side

@@ -35,11 +35,11 @@ _SUM = 0.25  # share by which a count may differ from the sum of counts
 def usage_matches(recording: Recording) -> Outcome:
     """Check that the usage of each final fits the utterance.
 
-    The usage must count about the seconds of audio that were sent, or at least one
-    token for every two words. Zero and negative counts are the subject of other checks.
-    A session with frames written by hand shows nothing. If the server itself ended
-    utterances, the session shows nothing either, since the audio that a usage counts is
-    not known.
+    The count of seconds must be approximately the length of the audio that was sent, or
+    the count of tokens must be at least one for every two words. Zero and negative
+    counts are the subject of other checks. A session with frames written by hand shows
+    nothing. If the server itself ended utterances, the session shows nothing either,
+    since the audio that a usage counts is not known.
     """
     timeline = recording.timeline
     plain = not timeline.endpoints and not any(r.raw for r in recording.trace.records)
@@ -57,7 +57,10 @@ def usage_matches(recording: Recording) -> Outcome:
 
 
 def _record(recording: Recording, final: Final) -> tuple[int, ...]:
-    """Return the index of the record with a final, in a tuple."""
+    """Return a tuple with one element: the index of the record that has the final.
+
+    The tuple is empty if there is no such record.
+    """
     records = enumerate(recording.trace.records)
     sent = (i for i, r in records if r.sender is Sender.SERVER and r.at >= final.at)
     return tuple(islice(sent, 1))
@@ -97,9 +100,9 @@ def _wrong_seconds(counted: float, seconds: float) -> str:
 def usage_of_each(role: str) -> Check:
     """Return a check that a usage counts one utterance, not the session so far.
 
-    The first clip of a session of this role is sent again as a later utterance. A count
-    of the later final violates the check if it is about the sum of two counts: of the
-    final before it, and of the final of the first utterance.
+    The first clip of a session of this role is sent again as a later utterance. The
+    check is violated if a count of the later final is approximately the count of the
+    first final plus the count of the final just before the later one.
     """
 
     def check(part: Part) -> Outcome | None:

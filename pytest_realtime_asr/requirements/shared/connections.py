@@ -1,4 +1,4 @@
-"""Shared requirements on connections: one, the handshake, and many at the same time."""
+"""Shared requirements on one connection, on many at a time, and on the handshake."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ EVENTS: tuple[Requirement, ...] = (
     ),
     Requirement(
         "known-events",
-        "each event type that has a prefix of the protocol is known",
+        "each event type that starts with a prefix of the protocol is a documented one",
         SHOULD,
         "",
         _protocol_check,

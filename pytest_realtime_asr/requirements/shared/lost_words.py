@@ -66,7 +66,7 @@ LOST_WORDS: tuple[Requirement, ...] = (
     ),
     _requirement(
         "same-words-between-silence",
-        "silence before and after clips makes their texts no better",
+        "clips without silence around them have texts as good as with silence",
         SHOULD,
         _AS_ALONE,
         "loses-first-400ms",
@@ -74,7 +74,7 @@ LOST_WORDS: tuple[Requirement, ...] = (
     ),
     _requirement(
         "same-words-in-chunks",
-        "clips have the same errors in chunks of 20, 40 and 80 ms as in the run's own",
+        "clips in chunks of 20, 40 or 80 ms have as many errors as in the run's chunks",
         SHOULD,
         _AS_ALONE,
         "loses-rest-of-40ms",

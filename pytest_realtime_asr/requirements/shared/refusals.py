@@ -36,7 +36,7 @@ def refused(
 
 
 def misuses(*names: str) -> tuple[Misuse, ...]:
-    """Return the misuses of these names; their events belong to no protocol."""
+    """Return the misuses of these names; they can be used with any protocol."""
     return tuple(_MISUSES[name] for name in names)
 
 

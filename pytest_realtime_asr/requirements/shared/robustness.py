@@ -45,7 +45,7 @@ JSON: tuple[Requirement, ...] = (
         "the server refuses NaN and Infinity, and survives them",
         SHOULD,
         "RFC 8259, section 6: Infinity and NaN are not permitted",
-        checks.refused("not-a-number", "a value that is not a number"),
+        checks.refused("not-a-number", "the value NaN or Infinity"),
         scenarios=("not-a-number",),
         proof=Proof(("tolerant",)),
     ),
@@ -93,7 +93,7 @@ SIZES: tuple[Requirement, ...] = (
     ),
     Requirement(
         "oversized-frame-closed",
-        "a frame of over 16 MiB is refused, or ends with code 1008 or 1009",
+        "a frame of over 16 MiB is refused, or answered by close code 1008 or 1009",
         SHOULD,
         "RFC 6455, section 7.4.1: 1009 for a message that is too big",
         checks.refused_or_closed("oversized", (1008, 1009)),

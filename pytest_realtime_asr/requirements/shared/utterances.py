@@ -76,7 +76,7 @@ LENGTHS: tuple[Requirement, ...] = (
 
 NO_LOSS = Requirement(
     "no-loss",
-    "no plain utterance of the run is lost by chance",
+    "the server does not lose plain utterances at random",
     MUST,
     HARM + ": speech is lost without notice",
     checks.no_loss,

@@ -61,7 +61,7 @@ def run(cut: list[str], protected: list[str]) -> Evidence:
         (
             said(without_last, clips=4),
             Loss.SILENCE,
-            Open("4 of 12 clips lose words; at least 5 clips must differ"),
+            Open("4 of 12 clips lose words; for a decision, at least 5"),
         ),
         (said(without_last, clips=2), Loss.SILENCE, GOOD),
     ],

@@ -136,14 +136,14 @@ def falling(
             (falling("10s", 0.1), *(falling("35s", 0.1),) * 3, falling("10s", 0.05)),
             Bad("the text falls behind: its lag grows by 9"),
         ),
-        ((falling("35s", 0.5, seconds=40.0),), Open("the words of too little speech")),
+        ((falling("35s", 0.5, seconds=40.0),), Open("too few utterances had text")),
         (
             (falling("10s", 0.5, seconds=10.0), falling("35s", 0.5, seconds=10.0)),
-            Open("the words of too little speech came while it was sent (needed: two "),
+            Open("too few utterances had text during their audio (needed: two"),
         ),
         (
             (falling("10s", 0.5, timed=False), falling("35s", 0.5, timed=False)),
-            Open("the words of too little speech"),
+            Open("too few utterances had text"),
         ),
         (
             (falling("10s", 0.1, pace=2.0), falling("35s", 0.1, pace=2.0)),
